@@ -1,0 +1,1 @@
+"""Poetry plugin that builds cache-optimised Docker images."""

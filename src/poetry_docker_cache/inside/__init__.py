@@ -1,0 +1,1 @@
+"""Scripts that run inside the build, embedded into the Dockerfile; standard library only."""
