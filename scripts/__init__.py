@@ -1,0 +1,1 @@
+"""Tools of the project: a private container engine, a private package index, measurements."""

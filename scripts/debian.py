@@ -1,0 +1,184 @@
+"""Debian's packages as the source of an engine and of stand-ins for the official Python images."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import ssl
+import sysconfig
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from scripts.processes import SYSTEM_PATH, EngineError, run, say
+
+# Debian 12's engine is too old for most of what the plugin uses. sid's binaries need only libc.
+ENGINE_PACKAGES = ("docker.io", "docker-buildx", "docker-cli", "crane")
+HOST_PACKAGES = ("containerd", "runc", "docker-registry", "debootstrap")
+# These have libraries of their own, so they are installed, if they are missing.
+INSTALLED = {"iptables": "iptables", "ip": "iproute2", "gpgv": "gpgv", "xz": "xz-utils"}
+SUITES = {"3.11": "bookworm", "3.13": "trixie"}
+SLIM = "ca-certificates,python3,python3-venv,python3-pip"
+FULL = ("gcc", "git", "libc6-dev", "libffi-dev", "libpq-dev", "make", "pkgconf", "python3-dev")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+UNUSED = ("var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/log", "usr/share/doc")
+UNUSED_SLIM = (*UNUSED, "usr/share/man", "usr/share/locale", "usr/share/info")
+
+
+def mirror() -> str:
+    """The Debian mirror that this machine's apt uses."""
+    wanted = ("Created-By: Packages", "Component: main")
+    for attempt in range(2):
+        listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)", *wanted])
+        for line in listed.splitlines():
+            uri, _, label = line.partition(" ")
+            if label == "Debian":
+                return uri.rstrip("/")
+        if attempt == 0:  # labels are known once the lists are there
+            run(["apt-get", "update", "-q"])
+    raise EngineError("apt knows no Debian mirror: this script wants a Debian machine")
+
+
+def install_missing() -> None:
+    """Install the few programs that are not simply unpacked."""
+    missing = [pkg for exe, pkg in INSTALLED.items() if not shutil.which(exe, path=SYSTEM_PATH)]
+    if not KEYRING.exists():
+        missing.append("debian-archive-keyring")
+    if not missing:
+        return
+    say(f"apt-get install {' '.join(missing)}")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "-qy", "--no-install-recommends", *missing]
+    try:
+        run(command, env=env)
+    except EngineError:
+        run(["apt-get", "update", "-q"])
+        run(command, env=env)
+
+
+def unpack_engine(state: Path) -> Path:
+    """Download and unpack the engine's packages once; return the folder they are unpacked in.
+
+    apt itself fetches sid's list and packages, with folders of its own in the state directory, so
+    signature and checksums are verified and the machine's own apt never hears of sid.
+    """
+    root = state / "root"
+    if root.is_dir():
+        return root
+    debs, private = state / "debs", state / "apt"
+    for folder in (debs, private / "lists/partial", private / "cache/archives/partial"):
+        folder.mkdir(parents=True, exist_ok=True)
+    sources = private / "sources.list"
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} sid main\n", encoding="utf-8")
+    plain = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
+    sid = [*plain, "-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
+    sid += ["-o", f"Dir::State={private}", "-o", "Dir::State::status=/dev/null"]
+    sid += ["-o", f"Dir::Cache={private / 'cache'}"]
+    say(f"downloading {', '.join((*ENGINE_PACKAGES, *HOST_PACKAGES))}")
+    run([*sid, "update"])
+    run([*sid, "download", *ENGINE_PACKAGES], cwd=debs)
+    try:
+        run([*plain, "download", *HOST_PACKAGES], cwd=debs)
+    except EngineError:
+        run([*plain, "update"])
+        run([*plain, "download", *HOST_PACKAGES], cwd=debs)
+    unpacked = Path(tempfile.mkdtemp(dir=state, prefix="unpack-"))
+    for deb in sorted(debs.glob("*.deb")):
+        run(["dpkg", "-x", deb, unpacked])
+    unpacked.chmod(0o755)
+    shutil.rmtree(private)
+    return unpacked.rename(root)
+
+
+def rootfs(state: Path, tag: str) -> Path:
+    """The cached root file system of python:TAG as a tarball, made on first use."""
+    version, _, variant = tag.partition("-")
+    if version not in SUITES or variant not in ("", "slim"):
+        raise EngineError(f"no stand-in for python:{tag}; known: X and X-slim, X of {[*SUITES]}")
+    folder = state / "rootfs"
+    folder.mkdir(parents=True, exist_ok=True)
+    tarball = folder / f"{tag}.tar.gz"
+    if tarball.exists():
+        return tarball
+    slim = rootfs(state, f"{version}-slim") if not variant else None
+    say(f"making python:{tag} (about 40 s, once)")
+    work = Path(tempfile.mkdtemp(dir=state, prefix="rootfs-"))
+    try:
+        if slim is None:
+            _debootstrap(state / "root", SUITES[version], work)
+            _like_the_official_image(work)
+        else:
+            run(["tar", "-xzf", slim, "-C", work])
+            _apt_install(work, FULL)
+        _trim(work, UNUSED if slim else UNUSED_SLIM)
+        work.chmod(0o755)
+        partial = tarball.with_suffix(".partial")
+        run(["tar", "--numeric-owner", "-C", work, "-I", "gzip -1", "-cf", partial, "."])
+        return partial.rename(tarball)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def image_environment() -> dict[str, str]:
+    """What the images' configuration sets, as the official ones set PATH."""
+    env = {
+        "PATH": SYSTEM_PATH,
+        "PIP_CERT": BUNDLE,
+        "SSL_CERT_FILE": BUNDLE,
+        "REQUESTS_CA_BUNDLE": BUNDLE,
+    }
+    # A machine whose pip is pointed elsewhere has no other index, and neither have its builds.
+    pip = shutil.which("pip") or shutil.which("pip3")
+    index = run([pip, "config", "get", "global.index-url"], check=False).strip() if pip else ""
+    index = os.environ.get("PIP_INDEX_URL") or index
+    return {**env, "PIP_INDEX_URL": index} if index else env
+
+
+def _debootstrap(root: Path, suite: str, target: Path) -> None:
+    # the same code name serves for all later suites; an old debootstrap may not know it
+    recipes = root / "usr/share/debootstrap"
+    recipe = recipes / "scripts" / (suite if (recipes / "scripts" / suite).exists() else "sid")
+    env = {**os.environ, "DEBOOTSTRAP_DIR": str(recipes), "PATH": SYSTEM_PATH}
+    command: list[str | Path] = [root / "usr/sbin/debootstrap", "--variant=minbase"]
+    command += [f"--include={SLIM}", f"--keyring={KEYRING}", suite, target, mirror(), recipe]
+    run(command, env=env)
+
+
+def _like_the_official_image(root: Path) -> None:
+    for name, target in (("python", "python3"), ("python3", "python3"), ("pip", "pip3")):
+        link = root / "usr/local/bin" / name
+        if not (root / "usr/bin" / name).exists() or name != "python3":
+            link.symlink_to(f"/usr/bin/{target}")
+    for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
+        marker.unlink()
+    bundle = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or BUNDLE
+    if Path(bundle).exists():
+        shutil.copyfile(bundle, root / BUNDLE.lstrip("/"))
+    # apt in a RUN: this machine's mirror may be a snapshot whose Release is no longer "valid"
+    quirks = 'Acquire::Check-Valid-Until "false";\nAcquire::Check-Date "false";\n'
+    (root / "etc/apt/apt.conf.d/90engine").write_text(quirks, encoding="utf-8")
+
+
+def _apt_install(root: Path, packages: Iterable[str]) -> None:
+    shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "PATH": SYSTEM_PATH}
+    run(["chroot", root, "apt-get", "update", "-q"], env=env)
+    install = ["apt-get", "install", "-qy", "--no-install-recommends", *packages]
+    run(["chroot", root, *install], env=env)
+
+
+def _trim(root: Path, folders: Iterable[str]) -> None:
+    for name in folders:
+        for entry in (root / name).iterdir() if (root / name).is_dir() else ():
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    (root / "var/cache/apt/archives/partial").mkdir(parents=True, exist_ok=True)
+    (root / "var/lib/apt/lists/partial").mkdir(parents=True, exist_ok=True)
+    for name in ("etc/resolv.conf", "etc/hostname"):  # this machine's
+        (root / name).unlink(missing_ok=True)
+
+
+def architecture() -> str:
+    """The images' architecture, in the words of container registries."""
+    machine = sysconfig.get_platform().rpartition("-")[2]
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)

@@ -1,0 +1,121 @@
+"""A network per engine: a bridge, an address range, and the few firewall rules that it needs.
+
+dockerd's own firewall handling is off: two engines would rewrite each other's chains, and nothing
+would take them away again. Ports that are published go through its proxy process.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from pathlib import Path
+
+from scripts.processes import SYSTEM_PATH, EngineError, run
+
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+class Network:
+    """The bridge of one engine, recorded in a file for its removal."""
+
+    def __init__(self, bridge: str, record: Path) -> None:
+        self.bridge = bridge
+        self.record = record
+
+    def up(self) -> None:
+        """Create the bridge, let its traffic out."""
+        net = _free_network()
+        data = {"net": str(net), "mtu": _mtu()}
+        self.record.write_text(json.dumps(data), encoding="utf-8")
+        _ip("link", "add", self.bridge, "mtu", str(_mtu()), "type", "bridge")
+        _ip("addr", "add", f"{net[1]}/24", "dev", self.bridge)
+        _ip("link", "set", self.bridge, "up")
+        for rule in _rules(str(net)):
+            _iptables("-I", rule)
+        saved = self.record.parent.parent.parent / "ip_forward"
+        if not saved.exists():
+            saved.write_text(FORWARDING.read_text(encoding="ascii"), encoding="ascii")
+        FORWARDING.write_text("1\n", encoding="ascii")
+
+    def dockerd_config(self) -> dict[str, object]:
+        """The part of dockerd's configuration that is about the network."""
+        data = json.loads(self.record.read_text(encoding="utf-8"))
+        net = ipaddress.ip_network(data["net"])
+        pool = list(net.subnets(1))[1]
+        return {
+            "bridge": self.bridge,
+            "mtu": data["mtu"],
+            "iptables": False,
+            "ip6tables": False,
+            "default-address-pools": [{"base": str(pool), "size": 24}],
+        }
+
+    def down(self) -> None:
+        """Remove rules, the bridge, and those of networks that were created in the engine."""
+        if not self.record.exists():
+            return
+        net = json.loads(self.record.read_text(encoding="utf-8"))["net"]
+        for rule in _rules(net):
+            _iptables("-D", rule, check=False)
+        range_ = ipaddress.ip_network(net)
+        for device, interface in _addresses():
+            if interface.ip in range_:
+                run(["ip", "link", "del", device], env=_ENV, check=False)
+        run(["ip", "link", "del", self.bridge], env=_ENV, check=False)
+
+
+def restore_forwarding(saved: Path) -> None:
+    """Set the kernel's forwarding as it was before the first engine."""
+    if saved.exists():
+        FORWARDING.write_text(saved.read_text(encoding="ascii"), encoding="ascii")
+        saved.unlink()
+
+
+_ENV = {**os.environ, "PATH": SYSTEM_PATH}
+
+
+def _ip(*words: str) -> str:
+    return run(["ip", *words], env=_ENV)
+
+
+def _rules(net: str) -> list[list[str]]:
+    """Table, chain and rule; inserted in front, so that a firewall's own DROP comes later."""
+    return [
+        ["nat", "POSTROUTING", "-s", net, "!", "-d", net, "-j", "MASQUERADE"],
+        ["filter", "FORWARD", "-s", net, "-j", "ACCEPT"],
+        ["filter", "FORWARD", "-d", net, "-j", "ACCEPT"],
+    ]
+
+
+def _iptables(action: str, rule: list[str], *, check: bool = True) -> None:
+    table, *rest = rule
+    run(["iptables", "-w", "-t", table, action, *rest], env=_ENV, check=check)
+
+
+def _addresses() -> list[tuple[str, ipaddress.IPv4Interface]]:
+    """Devices and their IPv4 addresses."""
+    lines = _ip("-o", "-4", "addr").splitlines()
+    words = [line.split() for line in lines]
+    return [(word[1], ipaddress.IPv4Interface(word[3])) for word in words]
+
+
+def _free_network() -> ipaddress.IPv4Network:
+    used = [interface.network for _, interface in _addresses()]
+    for line in _ip("-4", "route").splitlines():
+        words = [word for word in line.split() if word[0].isdigit()]
+        used += [ipaddress.IPv4Network(word, strict=False) for word in words[:1]]
+    for number in range(200, 250):
+        net = ipaddress.IPv4Network(f"10.{number}.0.0/16")
+        if not any(net.overlaps(other) for other in used):
+            return net
+    raise EngineError("no address range is free for a bridge")
+
+
+def _mtu() -> int:
+    """The way out may carry less than a bridge's 1500 bytes: larger packets would get lost."""
+    words = _ip("-4", "route", "show", "default").split()
+    if "dev" not in words:
+        return 1500
+    device = words[words.index("dev") + 1]
+    return int(Path(f"/sys/class/net/{device}/mtu").read_text(encoding="ascii"))

@@ -1,0 +1,168 @@
+"""Commands and daemons that can be ended exactly: only processes started from here, never by name."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class EngineError(Exception):
+    """Something that stops the engine from being set up, with the reason for a person to read."""
+
+
+def say(message: str) -> None:
+    """Tell the person what goes on; stdout is kept for the environment."""
+    print(f"engine: {message}", file=sys.stderr, flush=True)
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    check: bool = True,
+) -> str:
+    """Run a command quietly and return its stdout; on failure its output is in the error."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=None if env is None else dict(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if check and done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-30:])
+        raise EngineError(f"{' '.join(map(str, command))}\nfailed ({done.returncode}):\n{tail}")
+    return done.stdout
+
+
+def wait_until(ready: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll until ready; EngineError when that takes too long."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise EngineError(f"{what}: not ready after {seconds:g} s")
+        time.sleep(0.05)
+
+
+def _start_time(pid: int) -> str:
+    """The kernel's start time of a process: with it a reused pid is never taken for ours."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+class Daemon:
+    """A background process, recorded in a file, so that a later run can end exactly that one."""
+
+    def __init__(self, record: Path) -> None:
+        self.record = record
+        self.log = record.with_suffix(".log")
+
+    def start(self, command: Sequence[str | Path], env: Mapping[str, str]) -> None:
+        """Start the command in a session of its own; it outlives this process."""
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                env=dict(env),
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._process = process  # kept, so that poll() below reaps it
+        data = {"pid": process.pid, "start": _start_time(process.pid)}
+        self.record.write_text(json.dumps(data), encoding="utf-8")
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while that very process is alive."""
+        with contextlib.suppress(AttributeError):
+            self._process.poll()
+        try:
+            data = json.loads(self.record.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        pid = int(data["pid"])
+        return pid if data["start"] and _start_time(pid) == data["start"] else None
+
+    def wait(self, ready: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until it serves; when it ends instead, show the end of its log."""
+
+        def ready_or_dead() -> bool:
+            if self.pid is None:
+                raise EngineError(f"{self.record.stem} ended:\n{self.log_tail()}")
+            return ready()
+
+        wait_until(ready_or_dead, seconds, f"{self.record.stem} (log: {self.log})")
+
+    def log_tail(self) -> str:
+        """The last lines of its log."""
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-15:])
+
+    def stop(self, seconds: float = 30) -> None:
+        """End it: politely first, for good after that."""
+        pid = self.pid
+        if pid is not None:
+            _kill(pid, signal.SIGTERM)
+            try:
+                wait_until(lambda: self.pid is None, seconds, self.record.stem)
+            except EngineError:
+                _kill(pid, signal.SIGKILL)
+                wait_until(lambda: self.pid is None, 10, self.record.stem)
+        self.record.unlink(missing_ok=True)
+
+
+def _kill(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def processes_naming(path: Path) -> Iterator[int]:
+    """Processes with a path of ours in their command line, such as containerd's shims."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            words = entry.joinpath("cmdline").read_bytes().split(b"\0")
+            if any(word.startswith(os.fsencode(path) + b"/") for word in words):
+                yield int(entry.name)
+
+
+def end_shims(run_dir: Path) -> None:
+    """End the shims that a killed engine left; they name its containerd's socket as an argument."""
+    for pid in processes_naming(run_dir):
+        exe = Path(f"/proc/{pid}/exe")
+        with contextlib.suppress(OSError):
+            if exe.readlink().name.startswith("containerd-shim"):
+                _kill(pid, signal.SIGKILL)
+
+
+def unmount_below(folder: Path) -> None:
+    """Unmount whatever is mounted below a folder, the deepest first."""
+    targets = []
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+        # the kernel writes space, tab, newline and backslash as octal escapes
+        name = line.split(" ")[1].encode("latin-1", "replace").decode("unicode_escape")
+        target = Path(os.fsdecode(name.encode("latin-1", "replace")))
+        if target.is_relative_to(folder):
+            targets.append(target)
+    for target in sorted(targets, key=lambda path: len(path.parts), reverse=True):
+        run(["umount", "--lazy", target], check=False)
