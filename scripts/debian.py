@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import ssl
 import sysconfig
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
-from scripts.processes import SYSTEM_PATH, EngineError, run, say
+from processes import SYSTEM_PATH, EngineError, run, say
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Debian 12's engine is too old for most of what the plugin uses. sid's binaries need only libc.
 ENGINE_PACKAGES = ("docker.io", "docker-buildx", "docker-cli", "crane")
 HOST_PACKAGES = ("containerd", "runc", "docker-registry", "debootstrap")
 # These have libraries of their own, so they are installed, if they are missing.
 INSTALLED = {"iptables": "iptables", "ip": "iproute2", "gpgv": "gpgv", "xz": "xz-utils"}
+RECIPE = 2  # goes up with every change of what is done to a root file system
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}
 SLIM = "ca-certificates,python3,python3-venv,python3-pip"
 FULL = ("gcc", "git", "libc6-dev", "libffi-dev", "libpq-dev", "make", "pkgconf", "python3-dev")
@@ -27,7 +32,7 @@ UNUSED_SLIM = (*UNUSED, "usr/share/man", "usr/share/locale", "usr/share/info")
 
 
 def mirror() -> str:
-    """The Debian mirror that this machine's apt uses."""
+    """Ask this machine's apt for its Debian mirror."""
     wanted = ("Created-By: Packages", "Component: main")
     for attempt in range(2):
         listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)", *wanted])
@@ -92,13 +97,15 @@ def unpack_engine(state: Path) -> Path:
 
 
 def rootfs(state: Path, tag: str) -> Path:
-    """The cached root file system of python:TAG as a tarball, made on first use."""
+    """Return the cached root file system of python:TAG as a tarball; make it on first use."""
     version, _, variant = tag.partition("-")
     if version not in SUITES or variant not in ("", "slim"):
         raise EngineError(f"no stand-in for python:{tag}; known: X and X-slim, X of {[*SUITES]}")
     folder = state / "rootfs"
     folder.mkdir(parents=True, exist_ok=True)
-    tarball = folder / f"{tag}.tar.gz"
+    # A new recipe, or new authorities, make a new image.
+    key = hashlib.sha256(repr((RECIPE, SLIM, FULL)).encode() + _certificates()).hexdigest()[:8]
+    tarball = folder / f"{tag}-{key}.tar.gz"
     if tarball.exists():
         return tarball
     slim = rootfs(state, f"{version}-slim") if not variant else None
@@ -121,7 +128,7 @@ def rootfs(state: Path, tag: str) -> Path:
 
 
 def image_environment() -> dict[str, str]:
-    """What the images' configuration sets, as the official ones set PATH."""
+    """Return what the images' configuration sets, as the official ones set PATH."""
     env = {
         "PATH": SYSTEM_PATH,
         "PIP_CERT": BUNDLE,
@@ -146,18 +153,21 @@ def _debootstrap(root: Path, suite: str, target: Path) -> None:
 
 
 def _like_the_official_image(root: Path) -> None:
-    for name, target in (("python", "python3"), ("python3", "python3"), ("pip", "pip3")):
-        link = root / "usr/local/bin" / name
-        if not (root / "usr/bin" / name).exists() or name != "python3":
-            link.symlink_to(f"/usr/bin/{target}")
+    for name in ("python", "python3", "pip", "pip3"):
+        (root / "usr/local/bin" / name).symlink_to(f"/usr/bin/{name.rstrip('3')}3")
     for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
         marker.unlink()
-    bundle = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or BUNDLE
-    if Path(bundle).exists():
-        shutil.copyfile(bundle, root / BUNDLE.lstrip("/"))
+    if bundle := _certificates():
+        (root / BUNDLE.lstrip("/")).write_bytes(bundle)
     # apt in a RUN: this machine's mirror may be a snapshot whose Release is no longer "valid"
     quirks = 'Acquire::Check-Valid-Until "false";\nAcquire::Check-Date "false";\n'
     (root / "etc/apt/apt.conf.d/90engine").write_text(quirks, encoding="utf-8")
+
+
+def _certificates() -> bytes:
+    """Return the certificate authorities that this machine trusts, a proxy's among them."""
+    path = Path(os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or BUNDLE)
+    return path.read_bytes() if path.exists() else b""
 
 
 def _apt_install(root: Path, packages: Iterable[str]) -> None:
@@ -179,6 +189,6 @@ def _trim(root: Path, folders: Iterable[str]) -> None:
 
 
 def architecture() -> str:
-    """The images' architecture, in the words of container registries."""
+    """Name this machine's architecture in the words of container registries."""
     machine = sysconfig.get_platform().rpartition("-")[2]
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)

@@ -21,27 +21,22 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
-if not __package__:  # run as a script: its own folder is on the path, not the one above
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+import debian
+import dockerd
+import network
+from processes import SYSTEM_PATH, EngineError, say
+from registry import ADDRESS, Registry
+from typing import TYPE_CHECKING
 
-from scripts import debian, network  # noqa: E402
-from scripts.processes import (  # noqa: E402
-    SYSTEM_PATH,
-    Daemon,
-    EngineError,
-    end_shims,
-    run,
-    say,
-    unmount_below,
-)
-from scripts.registry import ADDRESS, Registry  # noqa: E402
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+    from collections.abc import Iterator, Sequence
 
 STORES = ("containerd", "classic")
 IMAGES = ("3.13-slim",)
@@ -69,9 +64,7 @@ class Engine:
         self.run_dir = Path("/run") / f"poetry-docker-cache-{digest}" / name
         tag = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]
         self.network = network.Network(f"pdc-{tag}", self.folder / "network.json")
-        self.cgroup = f"pdc-{tag}"
-        self.dockerd = Daemon(self.folder / "dockerd.json")
-        self.containerd = Daemon(self.folder / "containerd.json")
+        self.daemons = dockerd.Daemons(self.folder, self.run_dir, f"pdc-{tag}")
         self.started = False
         """Whether this object started the engine, or found it running."""
 
@@ -120,7 +113,7 @@ class Engine:
     @property
     def running(self) -> bool:
         """Whether the engine is there and answers."""
-        return self.dockerd.pid is not None and _pings(self.run_dir / "docker.sock")
+        return self.daemons.running
 
     @property
     def store(self) -> str:
@@ -133,7 +126,8 @@ class Engine:
         with _lock(self.state):
             self._down()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
+        """Give the engine itself."""
         return self
 
     def __exit__(
@@ -142,7 +136,8 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.started:  # one that was running before goes on
+        """Stop the engine, unless it was running before."""
+        if self.started:
             self.down()
 
     def _ensure(self, store: str | None) -> None:
@@ -153,57 +148,22 @@ class Engine:
         self._stop()  # what a crash or a reboot has left
         self.started = True
         say(f"starting {self.name}")
-        config_dir = self.folder / "docker-config"
-        (config_dir / "cli-plugins").mkdir(parents=True)
-        self.run_dir.mkdir(parents=True)
-        root, tools = self.state / "root", self.state / "bin"
+        self.folder.mkdir(parents=True)
+        tools = self.state / "bin"
         tools.mkdir(exist_ok=True)
-        plugin = root / "usr/libexec/docker/cli-plugins/docker-buildx"
-        (config_dir / "cli-plugins/docker-buildx").symlink_to(plugin)
         for binary in ("docker", "crane"):
             with contextlib.suppress(FileExistsError):
-                (tools / binary).symlink_to(root / "usr/bin" / binary)
-        path = f"{root}/usr/sbin:{root}/usr/bin:{root}/usr/libexec/docker:{SYSTEM_PATH}"
-        env = {"PATH": path, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
+                (tools / binary).symlink_to(self.state / "root/usr/bin" / binary)
         self.network.up()
-
-        grpc = self.run_dir / "containerd.sock"
-        toml = self.folder / "containerd.toml"
-        toml.write_text(self._containerd_config(grpc), encoding="utf-8")
-        self.containerd.start([root / "usr/bin/containerd", "--config", toml], env)
-        self.containerd.wait(grpc.exists)
-
-        config = self.folder / "daemon.json"
-        config.write_text(json.dumps(self._dockerd_config(grpc, store), indent=1), encoding="utf-8")
-        self.dockerd.start([root / "usr/sbin/dockerd", "--config-file", config], env)
-        self.dockerd.wait(lambda: _pings(self.run_dir / "docker.sock"))
-
-    def _containerd_config(self, grpc: Path) -> str:
-        quote = json.dumps  # a JSON string is a TOML string
-        # The CRI would listen for Kubernetes, "opt" would create a folder below /opt.
-        unused = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
-        return (
-            f"version = 2\nroot = {quote(str(self.folder / 'containerd'))}\n"
-            f"state = {quote(str(self.run_dir / 'containerd'))}\n"
-            f"disabled_plugins = {quote(unused)}\n[grpc]\naddress = {quote(str(grpc))}\n"
+        self.daemons.start(
+            self.state / "root",
+            {
+                "features": {"containerd-snapshotter": store != "classic"},
+                "registry-mirrors": [f"http://{ADDRESS}"],
+                "insecure-registries": [ADDRESS],
+                **self.network.dockerd_config(),
+            },
         )
-
-    def _dockerd_config(self, grpc: Path, store: str | None) -> dict[str, object]:
-        return {
-            "data-root": str(self.folder / "data"),
-            "exec-root": str(self.run_dir / "exec"),
-            "hosts": [f"unix://{self.run_dir}/docker.sock"],
-            "pidfile": str(self.run_dir / "dockerd.pid"),
-            "containerd": str(grpc),
-            "features": {"containerd-snapshotter": store != "classic"},
-            "registry-mirrors": [f"http://{ADDRESS}"],
-            "insecure-registries": [ADDRESS],
-            # cgroupfs, with a parent of its own: nothing of it stays behind
-            "exec-opts": ["native.cgroupdriver=cgroupfs"],
-            "cgroup-parent": f"/{self.cgroup}",
-            "shutdown-timeout": 5,
-            **self.network.dockerd_config(),
-        }
 
     def _down(self) -> None:
         if self.folder.exists():
@@ -218,21 +178,11 @@ class Engine:
                     folder.rmdir()
 
     def _stop(self) -> None:
-        self.dockerd.stop()
-        self.containerd.stop()
-        end_shims(self.run_dir)
-        for folder in (self.run_dir, self.folder):
-            unmount_below(folder)
+        self.daemons.stop()
         self.network.down()
-        for parent in [*Path("/sys/fs/cgroup").glob(f"*/{self.cgroup}")] + [
-            Path("/sys/fs/cgroup") / self.cgroup
-        ]:
-            for folder, _, _ in os.walk(parent, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
-        for folder_ in (self.run_dir, self.folder):
-            if folder_.exists():
-                shutil.rmtree(folder_)
+        for folder in (self.run_dir, self.folder):
+            if folder.exists():
+                shutil.rmtree(folder)
 
 
 def _engines(state: Path) -> list[str]:
@@ -249,15 +199,6 @@ def _lock(state: Path) -> Iterator[None]:
         yield
 
 
-def _pings(path: Path) -> bool:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(5)
-        connection.connect(str(path))
-        connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-        return b" 200 " in connection.recv(64)
-    return False
-
-
 def usable_engine() -> bool:
     """Whether this machine already has a Docker engine and buildx, in the environment as it is."""
     try:
@@ -269,7 +210,7 @@ def usable_engine() -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start an engine, print its environment")
@@ -283,34 +224,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     up.add_argument("--prefer-existing", action="store_true", help="nothing if Docker works here")
     down.add_argument("--all", action="store_true", help="every engine")
     down.add_argument("--purge", action="store_true", help="every engine and all downloads")
-    options = parser.parse_args(arguments)
     try:
-        if options.command == "down":
-            engine = Engine(options.name, options.state)
-            every = options.all or options.purge
-            for name in _engines(engine.state) if every else [engine.name]:
-                Engine(name, options.state).down()
-            if options.purge:
-                shutil.rmtree(engine.state)
-            return 0
-        if options.command == "up":
-            if options.prefer_existing and usable_engine():
-                say("using the Docker engine of this machine")
-                return 0
-            images = [image for image in options.images.split(",") if image]
-            engine = Engine.up(
-                options.name, store=options.store, images=images, state=options.state
-            )
-        else:
-            engine = Engine(options.name, options.state)
-            if not engine.running:
-                raise EngineError(f"{engine.name} is not running")
+        _obey(parser.parse_args(arguments))
     except EngineError as error:
         say(str(error))
         return 1
+    return 0
+
+
+def _obey(options: argparse.Namespace) -> None:
+    engine = Engine(options.name, options.state)
+    if options.command == "down":
+        every = options.all or options.purge
+        for name in _engines(engine.state) if every else [engine.name]:
+            Engine(name, options.state).down()
+        if options.purge:
+            shutil.rmtree(engine.state, ignore_errors=True)
+        return
+    if options.command == "up":
+        if options.prefer_existing and usable_engine():
+            say("using the Docker engine of this machine")
+            return
+        images = [image for image in options.images.split(",") if image]
+        engine = Engine.up(options.name, store=options.store, images=images, state=options.state)
+    elif not engine.running:
+        raise EngineError(f"{engine.name} is not running")
     for key, value in engine.env.items():
         print(f"export {key}={shlex.quote(value)}")
-    return 0
 
 
 if __name__ == "__main__":

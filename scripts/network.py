@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-from scripts.processes import SYSTEM_PATH, EngineError, run
+from processes import SYSTEM_PATH, EngineError, run
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
@@ -39,7 +39,7 @@ class Network:
         FORWARDING.write_text("1\n", encoding="ascii")
 
     def dockerd_config(self) -> dict[str, object]:
-        """The part of dockerd's configuration that is about the network."""
+        """Return the part of dockerd's configuration that is about the network."""
         data = json.loads(self.record.read_text(encoding="utf-8"))
         net = ipaddress.ip_network(data["net"])
         pool = list(net.subnets(1))[1]
@@ -80,7 +80,7 @@ def _ip(*words: str) -> str:
 
 
 def _rules(net: str) -> list[list[str]]:
-    """Table, chain and rule; inserted in front, so that a firewall's own DROP comes later."""
+    """List table, chain and rule; inserted in front, so that a firewall's own DROP comes later."""
     return [
         ["nat", "POSTROUTING", "-s", net, "!", "-d", net, "-j", "MASQUERADE"],
         ["filter", "FORWARD", "-s", net, "-j", "ACCEPT"],
@@ -94,7 +94,7 @@ def _iptables(action: str, rule: list[str], *, check: bool = True) -> None:
 
 
 def _addresses() -> list[tuple[str, ipaddress.IPv4Interface]]:
-    """Devices and their IPv4 addresses."""
+    """List devices and their IPv4 addresses."""
     lines = _ip("-o", "-4", "addr").splitlines()
     words = [line.split() for line in lines]
     return [(word[1], ipaddress.IPv4Interface(word[3])) for word in words]
@@ -113,7 +113,7 @@ def _free_network() -> ipaddress.IPv4Network:
 
 
 def _mtu() -> int:
-    """The way out may carry less than a bridge's 1500 bytes: larger packets would get lost."""
+    """Return what the way out carries: larger packets than that would get lost."""
     words = _ip("-4", "route", "show", "default").split()
     if "dev" not in words:
         return 1500

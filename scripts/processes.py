@@ -1,4 +1,4 @@
-"""Commands and daemons that can be ended exactly: only processes started from here, never by name."""
+"""Commands, and daemons that are ended by their recorded process id, never by name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -58,7 +61,7 @@ def wait_until(ready: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def _start_time(pid: int) -> str:
-    """The kernel's start time of a process: with it a reused pid is never taken for ours."""
+    """Return the kernel's start time of a process: a reused pid is never taken for ours."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -86,20 +89,20 @@ class Daemon:
                 stderr=log,
                 start_new_session=True,
             )
-        self._process = process  # kept, so that poll() below reaps it
+        process.returncode = 0  # or Popen warns, when it is collected, that the process lives on
         data = {"pid": process.pid, "start": _start_time(process.pid)}
         self.record.write_text(json.dumps(data), encoding="utf-8")
 
     @property
     def pid(self) -> int | None:
-        """The process id while that very process is alive."""
-        with contextlib.suppress(AttributeError):
-            self._process.poll()
+        """The process id, while that very process is alive."""
         try:
             data = json.loads(self.record.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         pid = int(data["pid"])
+        with contextlib.suppress(ChildProcessError):  # reap it, if it is a child that has ended
+            os.waitpid(pid, os.WNOHANG)
         return pid if data["start"] and _start_time(pid) == data["start"] else None
 
     def wait(self, ready: Callable[[], bool], seconds: float = 60) -> None:
@@ -113,7 +116,7 @@ class Daemon:
         wait_until(ready_or_dead, seconds, f"{self.record.stem} (log: {self.log})")
 
     def log_tail(self) -> str:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-15:])
 
@@ -135,8 +138,8 @@ def _kill(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def processes_naming(path: Path) -> Iterator[int]:
-    """Processes with a path of ours in their command line, such as containerd's shims."""
+def _processes_naming(path: Path) -> Iterator[int]:
+    """Find processes with a path of ours in their command line."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
@@ -148,7 +151,7 @@ def processes_naming(path: Path) -> Iterator[int]:
 
 def end_shims(run_dir: Path) -> None:
     """End the shims that a killed engine left; they name its containerd's socket as an argument."""
-    for pid in processes_naming(run_dir):
+    for pid in _processes_naming(run_dir):
         exe = Path(f"/proc/{pid}/exe")
         with contextlib.suppress(OSError):
             if exe.readlink().name.startswith("containerd-shim"):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http
 import http.client
 import json
 import shutil
-from pathlib import Path
 
-from scripts import debian
-from scripts.processes import SYSTEM_PATH, Daemon, EngineError, run, say
+import debian
+from processes import SYSTEM_PATH, Daemon, EngineError, run, say
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOST, PORT = "127.0.0.1", 5000
 ADDRESS = f"{HOST}:{PORT}"
@@ -47,7 +51,7 @@ class Registry:
     def provide(self, tag: str) -> None:
         """Have python:TAG in the registry."""
         name = f"library/python:{tag}"
-        if _get(f"/v2/library/python/manifests/{tag}") == 200:
+        if _get(f"/v2/library/python/manifests/{tag}") == http.HTTPStatus.OK:
             return
         tarball = debian.rootfs(self.state, tag)
         say(f"pushing python:{tag}")
@@ -59,7 +63,15 @@ class Registry:
         for key, value in debian.image_environment().items():
             settings += ["--env", f"{key}={value}"]
         platform = f"linux/{debian.architecture()}"
-        mutate = [crane, "mutate", staging, "--set-platform", platform, "--cmd", "python3"]
+        mutate: list[str | Path] = [
+            crane,
+            "mutate",
+            staging,
+            "--set-platform",
+            platform,
+            "--cmd",
+            "python3",
+        ]
         run([*mutate, *settings, "-t", reference])
 
     def down(self) -> None:
@@ -83,4 +95,4 @@ def _get(path: str) -> int:
 
 
 def _answers() -> bool:
-    return _get("/v2/") == 200
+    return _get("/v2/") == http.HTTPStatus.OK

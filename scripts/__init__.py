@@ -1,1 +1,0 @@
-"""Tools of the project: a private container engine, a private package index, measurements."""

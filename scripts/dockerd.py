@@ -1,0 +1,93 @@
+"""One containerd and one dockerd that share nothing with others on the machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from pathlib import Path
+
+from processes import SYSTEM_PATH, Daemon, end_shims, unmount_below
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+class Daemons:
+    """The two daemons of an engine: data in one folder, sockets and run-time state in another."""
+
+    def __init__(self, folder: Path, run_dir: Path, cgroup: str) -> None:
+        self.folder = folder
+        self.run_dir = run_dir
+        self.cgroup = cgroup
+        self.socket = run_dir / "docker.sock"
+        self.dockerd = Daemon(folder / "dockerd.json")
+        self.containerd = Daemon(folder / "containerd.json")
+
+    @property
+    def running(self) -> bool:
+        """Whether dockerd is there and answers."""
+        return self.dockerd.pid is not None and self._pings()
+
+    def start(self, root: Path, settings: dict[str, object]) -> None:
+        """Start both from the packages unpacked in root; settings join dockerd's configuration."""
+        self.run_dir.mkdir(parents=True)
+        plugins = self.folder / "docker-config" / "cli-plugins"
+        plugins.mkdir(parents=True)
+        buildx = root / "usr/libexec/docker/cli-plugins/docker-buildx"
+        (plugins / "docker-buildx").symlink_to(buildx)
+        path = f"{root}/usr/sbin:{root}/usr/bin:{root}/usr/libexec/docker:{SYSTEM_PATH}"
+        env = {"PATH": path, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
+
+        grpc = self.run_dir / "containerd.sock"
+        toml = self.folder / "containerd.toml"
+        toml.write_text(self._containerd_config(grpc), encoding="utf-8")
+        self.containerd.start([root / "usr/bin/containerd", "--config", toml], env)
+        self.containerd.wait(grpc.exists)
+
+        config = {
+            "data-root": str(self.folder / "data"),
+            "exec-root": str(self.run_dir / "exec"),
+            "hosts": [f"unix://{self.socket}"],
+            "pidfile": str(self.run_dir / "dockerd.pid"),
+            "containerd": str(grpc),
+            # cgroupfs, with a parent of its own: nothing of it stays behind
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],
+            "cgroup-parent": f"/{self.cgroup}",
+            "shutdown-timeout": 5,
+            **settings,
+        }
+        file = self.folder / "daemon.json"
+        file.write_text(json.dumps(config, indent=1), encoding="utf-8")
+        self.dockerd.start([root / "usr/sbin/dockerd", "--config-file", file], env)
+        self.dockerd.wait(self._pings)
+
+    def stop(self) -> None:
+        """End both, and what a crash of theirs leaves: shims, mounts, control groups."""
+        self.dockerd.stop()
+        self.containerd.stop()
+        end_shims(self.run_dir)
+        unmount_below(self.run_dir)
+        unmount_below(self.folder)
+        for parent in (CGROUPS / self.cgroup, *CGROUPS.glob(f"*/{self.cgroup}")):
+            for folder, _, _ in os.walk(parent, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()
+
+    def _containerd_config(self, grpc: Path) -> str:
+        quote = json.dumps  # a JSON string is a TOML string
+        # The CRI would listen for Kubernetes, "opt" would create a folder below /opt.
+        unused = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+        return (
+            f"version = 2\nroot = {quote(str(self.folder / 'containerd'))}\n"
+            f"state = {quote(str(self.run_dir / 'containerd'))}\n"
+            f"disabled_plugins = {quote(unused)}\n[grpc]\naddress = {quote(str(grpc))}\n"
+        )
+
+    def _pings(self) -> bool:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(self.socket))
+            connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+            return b" 200 " in connection.recv(64)
+        return False
