@@ -9,9 +9,9 @@ import ssl
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from processes import SYSTEM_PATH, EngineError, run, say
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,19 +24,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import debian
 import dockerd
 import network
 from processes import SYSTEM_PATH, EngineError, say
 from registry import ADDRESS, Registry
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
-    from collections.abc import Iterator, Sequence
 
 STORES = ("containerd", "classic")
 IMAGES = ("3.13-slim",)

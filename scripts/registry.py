@@ -6,10 +6,10 @@ import http
 import http.client
 import json
 import shutil
+from typing import TYPE_CHECKING
 
 import debian
 from processes import SYSTEM_PATH, Daemon, EngineError, run, say
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,203 @@
+"""A private package index with passwords, for tests and the demo: pypiserver on loopback.
+
+    with PrivateIndex(wheels, {"me": "s3cret"}) as index:
+        ...  # index.url
+
+pypiserver runs as an application in a small server of ours, for three reasons: requests (so Poetry
+and pip too) sends passwords in Latin-1 while pypiserver understands UTF-8 only, its own server
+answers one request at a time, and tests count downloads in a log with one line per answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import http
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.parse
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any, cast
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import ModuleType, TracebackType
+
+    from typing_extensions import Self
+
+    Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class PrivateIndex:
+    """A running index that serves a folder of wheels and sdists to its users only.
+
+    Without users it serves everybody. The folder is read anew for every request: what is copied
+    into it later is served too.
+    """
+
+    def __init__(self, packages: Path, users: Mapping[str, str], port: int = 0) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="index-")
+        self.log = Path(self._folder.name) / "access.log"
+        self.log.touch()
+        self._passwords = Path(self._folder.name) / "htpasswd"
+        self._users = dict(users)
+        self._write()
+        command = [sys.executable, "-W", "ignore", __file__, str(packages), "--port", str(port)]
+        command += ["--log", str(self.log)]
+        if users:
+            command += ["--passwords", str(self._passwords)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            self.stop()
+            raise RuntimeError("the index did not start: see its message above")
+        self.port = int(line)
+        self.url = f"http://127.0.0.1:{self.port}/simple/"
+
+    def authenticated_url(self, user: str) -> str:
+        """Return the URL with a user's name and password in it."""
+        name, password = (urllib.parse.quote(word, safe="") for word in (user, self._users[user]))
+        return self.url.replace("://", f"://{name}:{password}@")
+
+    def set_password(self, user: str, password: str) -> None:
+        """Change (or add) a user's password; it counts from the next request on."""
+        before = self._passwords.stat().st_mtime_ns
+        self._users[user] = password
+        self._write()
+        if self._passwords.stat().st_mtime_ns == before:  # pypiserver looks at the time only
+            os.utime(self._passwords, ns=(before, before + 1_000_000_000))
+
+    def requests(self) -> list[tuple[str, str, int]]:
+        """Return what was asked so far: method, path and status."""
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        words = [line.split(" ") for line in lines]
+        return [(method, path, int(status)) for method, path, status, *_ in words]
+
+    def downloads(self) -> list[str]:
+        """Return the names of the files that were handed out so far, repetitions included."""
+        return [
+            urllib.parse.unquote(path.rpartition("/")[2])
+            for method, path, status in self.requests()
+            if method == "GET" and status == http.HTTPStatus.OK and path.startswith("/packages/")
+        ]
+
+    def stop(self) -> None:
+        """End the server and remove its files."""
+        self._process.terminate()
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        """Give the index itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the index."""
+        self.stop()
+
+    def _write(self) -> None:
+        # {SHA} takes any password, unlike plain text, and no time per request, unlike bcrypt.
+        # It protects nothing but tests.
+        lines = []
+        for user, password in self._users.items():
+            digest = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+            lines.append(f"{user}:{{SHA}}{base64.b64encode(digest).decode()}\n")
+        partial = self._passwords.with_suffix(".new")
+        partial.write_text("".join(lines), encoding="utf-8")
+        partial.replace(self._passwords)  # a request never sees half of it
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the access log is written below."""
+
+
+def _utf8_credentials(header: str) -> str:
+    """Turn Basic credentials in Latin-1 into the same in UTF-8; leave those in UTF-8 alone."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return header
+    try:
+        raw = base64.b64decode(encoded)
+        raw.decode()
+    except UnicodeDecodeError:
+        raw = raw.decode("latin-1").encode()
+    except ValueError:
+        return header
+    return f"{scheme} {base64.b64encode(raw).decode()}"
+
+
+def _application(pypiserver: Application, log: Path) -> Application:
+    """Wrap pypiserver: credentials in either charset, one line of log per answer."""
+    lock = threading.Lock()
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if header := environ.get("HTTP_AUTHORIZATION"):
+            environ["HTTP_AUTHORIZATION"] = _utf8_credentials(header)
+        path = urllib.parse.quote(environ["PATH_INFO"].encode("latin-1"))
+        method = environ["REQUEST_METHOD"]
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
+            with lock, log.open("a", encoding="utf-8") as file:
+                file.write(f"{method} {path} {status[:3]}\n")
+            return start_response(status, headers, *rest)
+
+        return pypiserver(environ, start)
+
+    return application
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()  # a pipe that closes when the parent ends, however it ends
+    os._exit(0)
+
+
+def main() -> None:
+    """Serve until stdin closes; print the port."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("packages", type=Path)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--passwords", type=Path, help="htpasswd file; without it, no passwords")
+    parser.add_argument("--log", type=Path, required=True, help="one line per answer goes here")
+    options = parser.parse_args()
+
+    # passlib's test of bcrypt >= 5 fails, and with it the import of pypiserver: hide bcrypt.
+    sys.modules["bcrypt"] = cast("ModuleType", None)
+    pypiserver = importlib.import_module("pypiserver")
+
+    actions = ["list", "download", "update"] if options.passwords else []
+    served = pypiserver.app(
+        roots=[options.packages],
+        password_file=str(options.passwords or "."),
+        authenticate=actions,
+        disable_fallback=True,
+        backend_arg="simple-dir",
+    )
+    application = _application(served, options.log)
+    server = make_server("127.0.0.1", options.port, application, _Server, _Quiet)
+    print(server.server_port, flush=True)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
