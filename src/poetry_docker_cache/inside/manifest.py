@@ -1,15 +1,13 @@
-"""Write what is to be installed here, and nothing else: the cache key of the dependency layer.
+"""Write what is to be installed, and nothing else: the cache key of the dependency layer.
 
-Reads pyproject.toml and poetry.lock, keeps the packages that `poetry install` would install with
-this Python for the chosen groups and extras, and writes them as canonical JSON. An edit that does
-not change the installation does not change one byte of it. The rules are Poetry's own, for locks
-of version 2.1 and later.
+Keeps those packages of poetry.lock that `poetry install` would install with this Python for the
+chosen groups and extras. What does not change the installation does not change one byte. The rules
+are Poetry's own: installer.py, transaction.py, chooser.py; poetry-core's markers.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import glob
 import json
 import os
 import platform
@@ -19,16 +17,16 @@ import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-# What differs between machines of one image: it stays in the manifest as a marker.
-MACHINE = ("platform_machine", "platform_release", "platform_version")
-OPPOSITE = {"==": "!=", "in": "not in", "<": ">=", ">": "<="}
-OPPOSITE.update({negative: positive for positive, negative in OPPOSITE.items()})
-MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
-LEGACY_GLIBC = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+OPPOSITE = {"==": "!=", "!=": "==", "in": "not in", "not in": "in"}
+MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "===": "=="}
+MANYLINUX = {"1": (2, 5), "2010": (2, 12), "2014": (2, 17)}
 SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar.Z", ".tgz", ".tar")
-TOKEN = re.compile(r"""\s*(\(|\)|"[^"]*"|'[^']*'|not\s+in\b|[\w.]+|[<>=!~]+)""")
+TOKEN = re.compile(r"""\s*([()]|"[^"]*"|'[^']*'|not\s+in\b|[\w.]+|[<>=!~]+)\s*""")
 VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(?:[-_.]?(a|b|c|rc)[a-z]*[-_.]?(\d*))?", re.IGNORECASE)
 
 
@@ -44,64 +42,51 @@ class Target:
 
     @classmethod
     def linux(cls, python: str, *, libc: str | None = None) -> Target:
-        """A CPython of a Linux image; `python` is "3.12" or, where it is known, "3.12.4"."""
+        """Describe a CPython in a Linux image: "3.12" or, if the patch is known, "3.12.4"."""
         major, minor, *patch = python.split(".")
-        versions = ("python_full_version", "implementation_version") if patch else ()
-        environment = {
-            "os_name": "posix",
-            "sys_platform": "linux",
-            "platform_system": "Linux",
-            "implementation_name": "cpython",
-            "platform_python_implementation": "CPython",
-            "python_version": f"{major}.{minor}",
-            **dict.fromkeys(versions, python),
-        }
+        patched = ("python_full_version", "implementation_version") if patch else ()
+        environment = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"}
+        environment["implementation_name"] = "cpython"
+        environment["platform_python_implementation"] = "CPython"
+        environment.update(dict.fromkeys(patched, python), python_version=f"{major}.{minor}")
         return cls((int(major), int(minor)), f"cp{major}{minor}", libc, None, environment)
 
     @classmethod
     def here(cls) -> Target:
-        """The interpreter that runs this, with its libc."""
-        full = platform.python_version().rstrip("+")
+        """Describe the interpreter that runs this, without what differs between machines."""
+        full, own = platform.python_version().rstrip("+"), sys.implementation
+        level = own.version.releaselevel
+        suffix = "" if level == "final" else f"{level[0]}{own.version.serial}"
         environment = {
             "os_name": os.name,
             "sys_platform": sys.platform,
             "platform_system": platform.system(),
-            "implementation_name": sys.implementation.name,
-            "implementation_version": implementation_version(),
             "platform_python_implementation": platform.python_implementation(),
-            "python_full_version": full,
+            "implementation_name": own.name,
+            "implementation_version": ".".join(map(str, own.version[:3])) + suffix,
             "python_version": ".".join(full.split(".")[:2]),
+            "python_full_version": full,
         }
-        prefix = {"cpython": "cp", "pypy": "pp"}.get(sys.implementation.name, "py")
+        short = {"cpython": "cp", "pypy": "pp"}.get(own.name, own.name)
         threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
-        abi = f"{prefix}{sys.version_info[0]}{sys.version_info[1]}{threads}"
-        libc, version = libc_here()
-        return cls((sys.version_info[0], sys.version_info[1]), abi, libc, version, environment)
-
-
-def implementation_version() -> str:
-    """As PEP 508 defines it."""
-    info = sys.implementation.version
-    suffix = "" if info.releaselevel == "final" else f"{info.releaselevel[0]}{info.serial}"
-    return f"{info.major}.{info.minor}.{info.micro}{suffix}"
+        major, minor = sys.version_info[:2]
+        return cls((major, minor), f"{short}{major}{minor}{threads}", *libc_here(), environment)
 
 
 def libc_here() -> tuple[str | None, tuple[int, int] | None]:
-    """The C library and its version: glibc answers by itself, musl's loader tells it on stderr."""
-    for loader in sorted(glob.glob("/lib/ld-musl-*.so.1")):
-        told = subprocess.run([loader], capture_output=True, text=True, check=False).stderr
-        name, found = "musl", re.search(r"Version (\d+)\.(\d+)", told)
-        break
+    """Name the C library and its version; musl's is told by its loader, on stderr."""
+    loaders = sorted(Path("/lib").glob("ld-musl-*.so.1"))
+    if loaders and platform.libc_ver()[0] != "glibc":
+        run = subprocess.run([str(loaders[0])], capture_output=True, text=True, check=False)
+        name, found = "musl", re.search(r"Version (\d+)\.(\d+)", run.stderr)
     else:
-        name, text = platform.libc_ver()
-        found = re.match(r"(\d+)\.(\d+)", text)
+        name, found = "glibc", re.match(r"(\d+)\.(\d+)", platform.libc_ver()[1])
     return (name, (int(found[1]), int(found[2]))) if found else (None, None)
 
 
-# Markers. A marker becomes a disjunction of conjunctions of what this image cannot decide:
-# no term at all is "never", one empty term is "always".
+# --- Markers: each becomes "this and this, or that", of what only the machine can decide ---------
 class Atom(NamedTuple):
-    """One undecided comparison, `name op "value"`, or `"value" op name` when mirrored."""
+    """One undecided comparison: `name op "value"`, or `"value" op name` when mirrored."""
 
     name: str
     op: str
@@ -109,262 +94,219 @@ class Atom(NamedTuple):
     mirrored: bool = False
 
     def __str__(self) -> str:
+        """Write it as PEP 508 does."""
         quoted = f"'{self.value}'" if '"' in self.value else f'"{self.value}"'
         sides = (quoted, self.op, self.name) if self.mirrored else (self.name, self.op, quoted)
         return " ".join(sides)
 
+    def opposite(self) -> Atom:
+        """Negate; an order's opposite is a mark that no lock can contain."""
+        return self._replace(op=OPPOSITE.get(self.op) or f"not {self.op}".replace("not not ", ""))
+
     def implies(self, other: Atom) -> bool:
-        """`== a` implies `!= b`."""
-        one_value = (self.name, self.op, other.op) == (other.name, "==", "!=")
-        return self == other or (one_value and self.value != other.value)
-
-    def excludes(self, other: Atom) -> bool:
-        """`== a` excludes `== b` and `!= a`."""
-        return self.implies(other.negated()) or other.implies(self.negated())
-
-    def negated(self) -> Atom:
-        """The opposite comparison (of `~=`, one that is written nowhere)."""
-        return self._replace(op=OPPOSITE.get(self.op, f"not {self.op}"))
+        """Tell whether this decides the other: itself, or `== a` the `!= b`."""
+        unequal = (self.name, self.op, other.op) == (other.name, "==", "!=")
+        return self == other or (unequal and self.value != other.value)
 
 
-Terms = frozenset  # of frozensets of Atom; NEVER and ALWAYS are its two ends
-NEVER: frozenset[frozenset[Atom]] = frozenset()
-ALWAYS: frozenset[frozenset[Atom]] = frozenset([frozenset()])
+Terms = frozenset[frozenset[Atom]]
+NEVER: Terms = frozenset()
+ALWAYS: Terms = frozenset([frozenset()])
 
 
-def simplify(terms: Iterable[frozenset[Atom]]) -> frozenset[frozenset[Atom]]:
-    """The prime implicants: equal markers come out equal, however a lock writes them."""
+def simplify(terms: Iterable[frozenset[Atom]]) -> Terms:
+    """Find the prime implicants: the same condition comes out the same, however it is written."""
+
+    def covers(wide: frozenset[Atom], narrow: frozenset[Atom]) -> bool:
+        return all(any(a.implies(b) for a in narrow) for b in wide)
+
     found: set[frozenset[Atom]] = set()
     queue = list(terms)
     while queue:
-        term = queue.pop()
-        if any(a.excludes(b) for a in term for b in term):
-            continue
-        term = frozenset(b for b in term if not any(a != b and a.implies(b) for a in term))
-        if any(covers(known, term) for known in found):
+        full = queue.pop()
+        term = frozenset(b for b in full if not any(a != b and a.implies(b) for a in full))
+        contradiction = any(a.implies(b.opposite()) for a in full for b in full)
+        if contradiction or any(covers(known, term) for known in found):
             continue
         found = {known for known in found if not covers(term, known)}
         for known in found:
-            for atom in term:
-                if atom.negated() in known:
-                    queue.append((term - {atom}) | (known - {atom.negated()}))
+            for a, b in ((a, b) for a in term for b in known if b.opposite().implies(a)):
+                queue.append((term - {a}) | (known - {b}))
         found.add(term)
     return frozenset(found)
 
 
-def covers(wide: frozenset[Atom], narrow: frozenset[Atom]) -> bool:
-    """Whether the wide term holds wherever the narrow one does."""
-    return all(any(a.implies(b) for a in narrow) for b in wide)
+def conjunction(left: Terms, right: Terms) -> Terms:
+    """Join two conditions by `and`."""
+    return simplify(a | b for a in left for b in right)
 
 
-def parse_marker(
-    text: str, environment: Mapping[str, str], extras: Iterable[str]
-) -> frozenset[frozenset[Atom]]:
-    """What is left of a PEP 508 marker in this environment; ValueError if it is none."""
-    tokens: list[str] = []
-    position, text = 0, text.strip()
-    if text in ("", "*"):
-        return ALWAYS
-    while position < len(text):
-        match = TOKEN.match(text, position)
+def tokenize(marker: str) -> list[str]:
+    """Split a marker, last token first, behind a `)` that closes it; ValueError if it is none."""
+    tokens, position = ["("], 0
+    while position < len(marker):
+        match = TOKEN.match(marker, position)
         if not match:
-            raise ValueError(f"not a marker: {text}")
-        tokens.append(match[1])
+            raise ValueError(f"not a marker: {marker}")
+        tokens.append(" ".join(match[1].split()) if match[1].startswith("not") else match[1])
         position = match.end()
-    tokens.reverse()
-    active = {canonical(extra) for extra in extras}
+    return [")", *reversed(tokens)]
 
-    def either() -> frozenset[frozenset[Atom]]:
-        terms = both()
-        while tokens and tokens[-1] == "or":
-            tokens.pop()
-            terms = simplify(terms | both())
-        return terms
 
-    def both() -> frozenset[frozenset[Atom]]:
-        terms = single()
-        while tokens and tokens[-1] == "and":
-            tokens.pop()
-            right = single()
-            terms = simplify(a | b for a in terms for b in right)
-        return terms
+def evaluate(marker: str, environment: Mapping[str, str], extras: set[str]) -> Terms:
+    """Decide a PEP 508 marker as far as the environment can; ValueError if it is none."""
 
-    def single() -> frozenset[frozenset[Atom]]:
-        first = tokens.pop()
-        if first == "(":
-            inner = either()
-            if tokens.pop() != ")":
-                raise ValueError(f"not a marker: {text}")
-            return inner
-        op, second = " ".join(tokens.pop().split()), tokens.pop()
-        mirrored = first[0] in "'\""
-        name, value = (second, first[1:-1]) if mirrored else (first, second[1:-1])
-        return decide(name, op, value, mirrored, environment, active)
+    def operand() -> Terms:
+        left = tokens.pop()
+        if left != "(":
+            op, right = tokens.pop(), tokens.pop()
+            mirrored = left[0] in "\"'"
+            name, value = (right, left) if mirrored else (left, right)
+            return decide(Atom(name, op, value[1:-1], mirrored), environment, extras)
+        alternatives, current = NEVER, operand()
+        while (word := tokens.pop()) != ")":
+            if word == "and":
+                current = conjunction(current, operand())
+            elif word == "or":
+                alternatives, current = alternatives | current, operand()
+            else:
+                raise IndexError
+        return simplify(alternatives | current)
 
+    if marker in ("", "*"):
+        return ALWAYS
+    tokens = tokenize(marker)
     try:
-        result = either()
+        result = operand()
     except IndexError:
-        raise ValueError(f"not a marker: {text}") from None
+        tokens = [marker]
     if tokens:
-        raise ValueError(f"not a marker: {text}")
+        raise ValueError(f"not a marker: {marker}")
     return result
 
 
-def decide(
-    name: str,
-    op: str,
-    value: str,
-    mirrored: bool,
-    environment: Mapping[str, str],
-    extras: set[str],
-) -> frozenset[frozenset[Atom]]:
-    """One comparison, as poetry-core makes it (its `in` takes a list, not a substring)."""
+def decide(atom: Atom, environment: Mapping[str, str], extras: set[str]) -> Terms:
+    """Decide one comparison as poetry-core does: a list after `in`, no order of mere strings."""
+    name, op, value, mirrored = atom
     name = name.replace(".", "_")
     name = "platform_python_implementation" if name == "python_implementation" else name
-    op = "==" if op == "===" else op
-    if mirrored and op not in ("in", "not in"):
-        mirrored, op = False, MIRRORED.get(op, op)
-    versions = name in ("python_version", "python_full_version")
-    if (not mirrored or versions) and op in ("in", "not in") and name != "platform_release":
-        words = [word for word in re.split(r"[ ,|]+", value) if word]
-        if versions:
-            words = [word if word.count(".") > 1 else f"{word}.*" for word in words]
-        parts = [decide(name, "==", word, False, environment, extras) for word in words]
-        terms = simplify(term for part in parts for term in part)
-        return terms if op == "in" else negation(terms)
+    version = name in ("python_version", "python_full_version")
+    inside = op in ("in", "not in")
+    if inside and name != "platform_release" and (version or name == "extra" or not mirrored):
+        result = NEVER if op == "in" else ALWAYS
+        for word in re.findall(r"[^ ,|]+", value):
+            short = version and word.count(".") < 2  # noqa: PLR2004  # "3.9" means any patch
+            each = Atom(name, "==" if op == "in" else "!=", f"{word}.*" if short else word)
+            terms = decide(each, environment, extras)
+            result = simplify(result | terms) if op == "in" else conjunction(result, terms)
+        return result
+    if not inside:
+        op, mirrored = MIRRORED.get(op, op) if mirrored or op == "===" else op, False
+    if not version and name != "platform_release" and op not in OPPOSITE:
+        return NEVER
     if name == "extra":
-        return ALWAYS if (canonical(value) in extras) == (op == "==") else NEVER
-    if versions:
-        return decide_version(name, op, value, environment)
-    if name != "platform_release" and op not in ("==", "!=", "in", "not in"):
-        return NEVER  # Poetry knows no order of other strings
-    if name not in environment:
+        holds = (canonical(value) in extras) == (op == "==")
+    elif name in environment:
+        here = environment[name]
+        equal = value in here if mirrored else value == here
+        holds = compare(here, op, value) if version else equal == (op in ("==", "in"))
+    elif version:  # the patch is not known: only what all patches agree on
+        minor = environment["python_version"]
+        own = [value] if compare(value, "==", f"{minor}.*") else []
+        answers = {compare(p, op, value) for p in (f"{minor}.0", *own, f"{minor}.999")}
+        if len(answers) > 1:
+            return frozenset([frozenset([Atom(name, op, value)])])
+        holds = answers.pop()
+    else:
         return frozenset([frozenset([Atom(name, op, value, mirrored)])])
-    here = environment[name]
-    holds = value in here if mirrored else value == here
-    return ALWAYS if holds == (op in ("==", "in")) else NEVER
+    return ALWAYS if holds else NEVER
 
 
-def negation(terms: frozenset[frozenset[Atom]]) -> frozenset[frozenset[Atom]]:
-    """Not any of the terms."""
-    result = ALWAYS
-    for term in terms:
-        result = simplify(left | {atom.negated()} for left in result for atom in term)
-    return result
-
-
-def decide_version(
-    name: str, op: str, value: str, environment: Mapping[str, str]
-) -> frozenset[frozenset[Atom]]:
-    """A comparison with the Python version; where its patch is unknown, only what all agree on."""
-    if name in environment:
-        return ALWAYS if compare(environment[name], op, value) else NEVER
-    minor = environment["python_version"]
-    patches = [f"{minor}.0", f"{minor}.999"]
-    if release(value)[0][:2] == release(minor)[0]:
-        patches.append(value.replace(".*", ""))
-    answers = {compare(patch, op, value) for patch in patches}
-    if len(answers) > 1:
-        return frozenset([frozenset([Atom(name, op, value)])])
-    return ALWAYS if answers.pop() else NEVER
-
-
-def release(text: str) -> tuple[tuple[int, ...], tuple[str, int]]:
-    """A version as PEP 440 orders it, as far as a Python has it."""
+def version_key(text: str) -> tuple[list[int], str, int]:
+    """Order versions as PEP 440 does, as far as Pythons need it."""
     match = VERSION.match(text)
     if not match:
         raise ValueError(f"not a version in a marker: {text}")
     parts = [int(part) for part in match[1].split(".")]
-    while len(parts) > 1 and parts[-1] == 0:
-        parts.pop()
-    letter = (match[2] or "z").lower().replace("rc", "c")
-    return tuple(parts), (letter, int(match[3] or 0))
+    return parts + [0] * (6 - len(parts)), (match[2] or "z").lower()[0], int(match[3] or 0)
 
 
 def compare(here: str, op: str, value: str) -> bool:
-    """Compare two versions."""
-    left, right = release(here), release(value)
-    if value.endswith(".*") and op in ("==", "!="):
-        width = value.count(".")
-        parts = [int(part) for part in VERSION.match(here)[1].split(".")]  # type: ignore[index]
-        wanted = [int(part) for part in value[:-2].lstrip("v").split(".")]
-        return (([*parts, 0, 0, 0][:width]) == wanted) == (op == "==")
+    """Compare two versions; `.*` and `~=` as PEP 440 says."""
+    left, right, width = version_key(here), version_key(value), value.count(".")
     if op == "~=":
-        parts = [int(part) for part in VERSION.match(value)[1].split(".")]  # type: ignore[index]
-        prefix = ".".join(map(str, parts[:-1] or parts))
+        prefix = value.rpartition(".")[0] or value
         return left >= right and compare(here, "==", f"{prefix}.*")
-    results = {"==": left == right, "!=": left != right, "<": left < right, ">": left > right}
-    results.update({"<=": left <= right, ">=": left >= right})
-    if op not in results:
-        raise ValueError(f"not an operator of a version: {op}")
-    return results[op]
+    equal = left[0][:width] == right[0][:width] if value.endswith(".*") else left == right
+    outcomes = {"==": equal, "!=": not equal, "<": left < right, "<=": left <= right}
+    outcomes.update({">": left > right, ">=": left >= right})
+    if op not in outcomes:
+        raise ValueError(f"not a comparison of versions: {op}")
+    return outcomes[op]
 
 
-# Files.
+# --- Files ---------------------------------------------------------------------------------------
 def fits(filename: str, target: Target) -> bool:
-    """Whether a wheel can be installed here, on some architecture (PEP 425, 600 and 656)."""
+    """Tell whether a wheel can be installed, on some architecture (PEP 425, 600, 656)."""
     parts = filename[: -len(".whl")].split("-")
     if not filename.endswith(".whl") or len(parts) not in (5, 6):
         return False
-    pythons, abis, platforms = (part.split(".") for part in parts[-3:])
+    pythons, abis, systems = (part.split(".") for part in parts[-3:])
     return any(
-        fits_python(python, abi, target) and fits_platform(system, abi, target)
+        fits_python(python, abi, target)
+        and ((abi, system) == ("none", "any") or fits_system(system, target))
         for python in pythons
         for abi in abis
-        for system in platforms
+        for system in systems
     )
 
 
 def fits_python(python: str, abi: str, target: Target) -> bool:
-    """Whether code for this Python and ABI runs on the target's."""
+    """Tell whether code for a Python and an ABI runs on the target's Python."""
     major, minor = target.python
-    own = f"{target.abi[:2]}{major}{minor}"
-    if not target.abi.startswith("cp") and abi != "none":
-        return python == own  # PyPy and others: Poetry knows the ABI
+    own = target.abi.rstrip("t")
+    older = re.fullmatch(rf"(py|cp){major}(\d*)", python)
+    since = int(older[2] or 0) if older else minor + 1
     if abi == "none":
-        older = re.fullmatch(rf"py{major}(\d*)", python)
-        return python == own or bool(older and int(older[1] or 0) <= minor)
-    if abi == "abi3" and not target.abi.endswith("t"):
-        stable = re.fullmatch(rf"cp{major}(\d+)", python)
-        return bool(stable and 2 <= int(stable[1]) <= minor)
-    return (python, abi) == (own, target.abi)
+        return python == own or (python.startswith("py") and since <= minor)
+    if abi == "abi3":
+        return target.abi == own and python.startswith("cp") and 2 <= since <= minor  # noqa: PLR2004  # abi3 began with 3.2
+    return python == own and (abi == target.abi or not own.startswith("cp"))
 
 
-def fits_platform(system: str, abi: str, target: Target) -> bool:
-    """Whether it is for any platform, or for Linux with the target's C library."""
-    if system == "any":
-        return abi == "none"
-    if system.startswith("linux_"):
-        return True
-    match = re.match(r"(manylinux1|manylinux20\d\d|(many|musl)linux_(\d+)_(\d+))_", system)
-    if not match or target.libc not in (None, "musl" if match[2] == "musl" else "glibc"):
-        return False
-    needed = LEGACY_GLIBC.get(match[1]) or (int(match[3]), int(match[4]))
-    return target.libc_version is None or needed <= target.libc_version
+def fits_system(system: str, target: Target) -> bool:
+    """Tell whether it is Linux with the target's C library, on whatever architecture."""
+    match = re.match(r"(many|musl)?linux(1|20\d\d|_(\d+)_(\d+))?_", system)
+    if not match or not match[1]:
+        return bool(match)
+    needed = MANYLINUX.get(match[2]) or (int(match[3]), int(match[4]))
+    known = target.libc_version
+    libc = "glibc" if match[1] == "many" else "musl"
+    return target.libc in (None, libc) and (known is None or needed <= known)
 
 
 def usable_files(
-    files: Iterable[Mapping[str, str]], target: Target, *, build: bool = False
+    files: Iterable[Mapping[str, str]], target: Target, *, wheels: bool = True, sdists: bool = True
 ) -> list[dict[str, str]]:
-    """The files that an installation here may take; all, if none fits, so that Poetry says so.
+    """Keep the files that an installation may take; all if none fits, so that Poetry says why.
 
-    A source distribution counts only where no pure wheel can be had, or where `build` asks for it.
+    A source distribution is never taken where a pure wheel can be.
     """
     known = {(file["file"], file["hash"]) for file in files}
-    wheels = {file for file in known if fits(file[0], target)}
-    pure = any(name.endswith("-any.whl") for name, _ in wheels)
-    sdists = {file for file in known if file[0].endswith(SDIST)} if build or not pure else set()
-    return [{"file": name, "hash": digest} for name, digest in sorted(wheels | sdists or known)]
+    kept = {file for file in known if wheels and fits(file[0], target)}
+    if sdists and not any(name.endswith("-any.whl") for name, _ in kept):
+        kept |= {file for file in known if file[0].endswith(SDIST)}
+    return [{"file": name, "hash": digest} for name, digest in sorted(kept or known)]
 
 
 def needs_build(package: Mapping[str, Any], target: Target) -> bool:
-    """Whether no wheel of a locked package fits."""
+    """Tell whether a locked package has no wheel that fits."""
     return not any(fits(file["file"], target) for file in package.get("files", ()))
 
 
-# The manifest.
+# --- The manifest --------------------------------------------------------------------------------
 def canonical(name: str) -> str:
-    """A package's, group's or extra's normalised name (PEP 503)."""
+    """Normalise the name of a package, group or extra (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -373,102 +315,91 @@ def select(
     groups: Iterable[str],
     extras: Iterable[str],
     environment: Mapping[str, str],
-) -> list[tuple[dict[str, Any], str]]:
-    """The locked packages that belong to the installation, each with its residual marker.
+) -> list[tuple[Mapping[str, Any], str]]:
+    """Choose the locked packages to install, each with the marker that only a machine can decide.
 
-    Raises ValueError for a lock that predates version 2.1.
+    Raises ValueError for a lock older than version 2.1.
     """
-    version = str(lock.get("metadata", {}).get("lock-version", "0"))
-    if release(version) < release("2.1"):
+    if not compare(str(lock.get("metadata", {}).get("lock-version", "0")), ">=", "2.1"):
         raise ValueError("poetry.lock is older than version 2.1 of its format: run `poetry lock`")
-    wanted, active, chosen = {canonical(group) for group in groups}, list(extras), []
+    wanted, active = {canonical(group) for group in groups}, {canonical(e) for e in extras}
+    chosen = []
     for package in lock.get("package", []):
-        terms = NEVER
+        terms, markers = NEVER, package.get("markers", "*")
         for group in package["groups"]:
             if canonical(group) in wanted:
-                marker = package.get("markers", "*")
-                text = marker if isinstance(marker, str) else marker.get(group, "*")
-                terms = simplify(terms | parse_marker(text, environment, active))
+                marker = markers if isinstance(markers, str) else markers.get(group, "*")
+                terms = simplify(terms | evaluate(marker, environment, active))
         if terms:
-            texts = [" and ".join(sorted(map(str, term))) for term in terms]
+            texts = (" and ".join(sorted(map(str, term))) for term in terms)
             chosen.append((package, " or ".join(sorted(texts))))
     return chosen
 
 
 def sources(pyproject: Mapping[str, Any], used: set[str]) -> list[dict[str, str]]:
-    """The package sources that the installation may ask, in the project's order."""
+    """List the package sources that the installation may ask, in the project's order."""
     result = []
     for source in pyproject.get("tool", {}).get("poetry", {}).get("source", []):
-        priority = str(source.get("priority", "primary")).lower()
+        name, priority = source["name"], str(source.get("priority", "primary")).lower()
         priority = "primary" if priority == "default" else priority
-        if source["name"].lower() == "pypi":
-            result.append({"name": "PyPI", "priority": priority})
-        elif priority == "primary" or source["name"].lower() in used:
-            result.append({"name": source["name"], "url": source["url"], "priority": priority})
+        if priority == "primary" or name.lower() in used:
+            url = {} if name.lower() == "pypi" else {"url": source["url"]}
+            result.append({"name": "PyPI" if not url else name, **url, "priority": priority})
     return result
 
 
-def manifest(  # noqa: PLR0913  # its inputs are six
+def manifest(
     pyproject: Mapping[str, Any],
     lock: Mapping[str, Any],
-    groups: Iterable[str],
-    extras: Iterable[str],
-    no_binary: Iterable[str],
+    options: argparse.Namespace,
     target: Target,
 ) -> dict[str, Any]:
-    """What is to be installed, and from where."""
-    built = {canonical(name) for name in no_binary}
+    """Gather what is to be installed, and from where."""
+    binary, source = set(options.no_binary), set(options.only_binary)
     packages: list[dict[str, Any]] = []
-    for package, marker in select(lock, groups, extras, target.environment):
+    for package, marker in select(lock, options.group, options.extra, target.environment):
         name = canonical(package["name"])
-        build = name in built or ":all:" in built
-        entry = {
-            "name": name,
-            "version": package["version"],
-            "files": usable_files(package.get("files", ()), target, build=build),
-        }
-        optional = {
-            "marker": marker,
-            "source": package.get("source"),
-            "develop": package.get("develop"),
-        }
-        packages.append({**entry, **{key: value for key, value in optional.items() if value}})
+        # A name counts more than `:all:` of the other list, as in Poetry's chooser.
+        wheels = name not in binary and (":all:" not in binary or name in source)
+        sdists = name not in source and (":all:" not in source or name in binary)
+        files = usable_files(package.get("files", ()), target, wheels=wheels, sdists=sdists)
+        entry = {"name": name, "version": package["version"], "files": files, "marker": marker}
+        entry.update(source=package.get("source"), develop=package.get("develop"))
+        packages.append({key: value for key, value in entry.items() if value or key == "files"})
     packages.sort(key=lambda entry: json.dumps(entry, sort_keys=True))
-    used = {str(p["source"].get("reference", "")).lower() for p in packages if "source" in p}
+    used = {str(p.get("source", {}).get("reference", "PyPI")).lower() for p in packages}
     return {"packages": packages, "sources": sources(pyproject, used)}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; Python before 3.11 borrows pip's parser."""
     if sys.version_info >= (3, 11):
-        import tomllib as toml
+        import tomllib as toml  # noqa: PLC0415  # not in 3.9 and 3.10
     else:
-        from pip._vendor import tomli as toml
+        from pip._vendor import tomli as toml  # noqa: PLC0415  # gone from the pip of later Pythons
     with path.open("rb") as file:
         return toml.load(file)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for option in ("--group", "--extra", "--no-binary"):
+    parser = argparse.ArgumentParser()
+    for option in ("--group", "--extra", "--no-binary", "--only-binary"):
         parser.add_argument(option, action="append", default=[])
-    parser.add_argument("--project", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
+    for option in ("--project", "--output"):
+        parser.add_argument(option, type=Path, required=True)
     options = parser.parse_args(arguments)
-    pyproject = read_toml(options.project / "pyproject.toml")
-    lock = read_toml(options.project / "poetry.lock")
+    project, output = options.project, options.output
+    pyproject, lock = read_toml(project / "pyproject.toml"), read_toml(project / "poetry.lock")
     try:
-        found = manifest(
-            pyproject, lock, options.group, options.extra, options.no_binary, Target.here()
-        )
+        content = manifest(pyproject, lock, options, Target.here())
     except ValueError as error:
         print(f"manifest: {error}", file=sys.stderr)
         return 1
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    options.output.write_bytes(text.encode())
-    options.output.chmod(0o644)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    output.write_bytes(text.encode())
+    output.chmod(0o644)  # the mode is part of the key; the umask must not be
     return 0
 
 
