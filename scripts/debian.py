@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import ssl
 import sysconfig
@@ -11,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from processes import SYSTEM_PATH, EngineError, run, say
+from processes import SYSTEM_PATH, EngineError, run, say, unmount_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,7 +111,9 @@ def rootfs(state: Path, tag: str) -> Path:
         return tarball
     slim = rootfs(state, f"{version}-slim") if not variant else None
     say(f"making python:{tag} (about 40 s, once)")
-    work = Path(tempfile.mkdtemp(dir=state, prefix="rootfs-"))
+    # debootstrap cannot work in a folder with a space or the like in its path
+    plain = re.fullmatch(r"[\w./+-]+", str(state), re.ASCII)
+    work = Path(tempfile.mkdtemp(dir=state if plain else "/var/tmp", prefix="rootfs-"))  # noqa: S108
     try:
         if slim is None:
             _debootstrap(state / "root", SUITES[version], work)
@@ -124,7 +127,14 @@ def rootfs(state: Path, tag: str) -> Path:
         run(["tar", "--numeric-owner", "-C", work, "-I", "gzip -1", "-cf", partial, "."])
         return partial.rename(tarball)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        _remove(work)
+
+
+def remove_leftovers(state: Path) -> None:
+    """Remove what runs that were killed have left half made."""
+    for pattern in ("rootfs-*", "unpack-*", "rootfs/*.partial"):
+        for path in state.glob(pattern):
+            _remove(path)
 
 
 def image_environment() -> dict[str, str]:
@@ -140,6 +150,14 @@ def image_environment() -> dict[str, str]:
     index = run([pip, "config", "get", "global.index-url"], check=False).strip() if pip else ""
     index = os.environ.get("PIP_INDEX_URL") or index
     return {**env, "PIP_INDEX_URL": index} if index else env
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        unmount_below(path)  # debootstrap mounts /proc for a while: never delete into that
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _debootstrap(root: Path, suite: str, target: Path) -> None:

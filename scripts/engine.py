@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING
 import debian
 import dockerd
 import network
-from processes import SYSTEM_PATH, EngineError, say
-from registry import ADDRESS, Registry
+from processes import SYSTEM_PATH, EngineError, say, unmount_below
+from registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ class Engine:
         digest = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:8]
         self.run_dir = Path("/run") / f"poetry-docker-cache-{digest}" / name
         tag = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]
-        self.network = network.Network(f"pdc-{tag}", self.folder / "network.json")
+        self.network = network.Network(tag, self.folder / "network.json")
         self.daemons = dockerd.Daemons(self.folder, self.run_dir, f"pdc-{tag}")
         self.started = False
         """Whether this object started the engine, or found it running."""
@@ -83,6 +83,7 @@ class Engine:
             raise EngineError("an engine needs root")
         with _lock(engine.state):
             debian.install_missing()
+            debian.remove_leftovers(engine.state)
             debian.unpack_engine(engine.state)
             registry = Registry(engine.state)
             try:
@@ -107,7 +108,7 @@ class Engine:
             "DOCKER_HOST": f"unix://{self.run_dir}/docker.sock",
             "DOCKER_CONFIG": str(self.folder / "docker-config"),
             "PATH": os.pathsep.join([tools, *(part for part in path if part != tools)]),
-            "ENGINE_REGISTRY": ADDRESS,
+            "ENGINE_REGISTRY": Registry(self.state).address,
         }
 
     @property
@@ -155,12 +156,13 @@ class Engine:
             with contextlib.suppress(FileExistsError):
                 (tools / binary).symlink_to(self.state / "root/usr/bin" / binary)
         self.network.up()
+        registry = Registry(self.state).address
         self.daemons.start(
             self.state / "root",
             {
                 "features": {"containerd-snapshotter": store != "classic"},
-                "registry-mirrors": [f"http://{ADDRESS}"],
-                "insecure-registries": [ADDRESS],
+                "registry-mirrors": [f"http://{registry}"],
+                "insecure-registries": [registry],
                 **self.network.dockerd_config(),
             },
         )
@@ -239,6 +241,7 @@ def _obey(options: argparse.Namespace) -> None:
         for name in _engines(engine.state) if every else [engine.name]:
             Engine(name, options.state).down()
         if options.purge:
+            unmount_below(engine.state)
             shutil.rmtree(engine.state, ignore_errors=True)
         return
     if options.command == "up":

@@ -13,14 +13,15 @@ from pathlib import Path
 
 from processes import SYSTEM_PATH, EngineError, run
 
+PREFIX = "pdc-"
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 class Network:
     """The bridge of one engine, recorded in a file for its removal."""
 
-    def __init__(self, bridge: str, record: Path) -> None:
-        self.bridge = bridge
+    def __init__(self, tag: str, record: Path) -> None:
+        self.bridge = PREFIX + tag
         self.record = record
 
     def up(self) -> None:
@@ -67,9 +68,12 @@ class Network:
 
 def restore_forwarding(saved: Path) -> None:
     """Set the kernel's forwarding as it was before the first engine."""
-    if saved.exists():
+    if not saved.exists():
+        return
+    # another state directory's engines still need it
+    if not any(Path("/sys/class/net").glob(f"{PREFIX}*")):
         FORWARDING.write_text(saved.read_text(encoding="ascii"), encoding="ascii")
-        saved.unlink()
+    saved.unlink()
 
 
 _ENV = {**os.environ, "PATH": SYSTEM_PATH}

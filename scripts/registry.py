@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import http.client
 import json
 import shutil
+import socket
 from typing import TYPE_CHECKING
 
 import debian
@@ -14,85 +16,89 @@ from processes import SYSTEM_PATH, Daemon, EngineError, run, say
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOST, PORT = "127.0.0.1", 5000
-ADDRESS = f"{HOST}:{PORT}"
+HOST = "127.0.0.1"
+USUAL_PORT = 5000
 
 
 class Registry:
-    """One registry per machine, started with the first engine and ended with the last."""
+    """One registry for all engines, started with the first and ended with the last."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
         self.folder = state / "registry"
+        self.config = self.folder / "config.yml"
         self.daemon = Daemon(self.folder / "registry.json")
 
+    @property
+    def address(self) -> str:
+        """Host and port, as long as it is up."""
+        if not self.config.exists():
+            raise EngineError("the registry is not running")
+        return str(json.loads(self.config.read_text(encoding="utf-8"))["http"]["addr"])
+
     def up(self) -> None:
-        """Start it, or use the one that already answers on its port."""
-        if _answers():
-            if self.daemon.pid is None:
-                say(f"using a registry that was already on {ADDRESS}")
+        """Start it, unless it runs."""
+        if self.daemon.pid is not None and self._answers():
             return
+        self.daemon.stop()
         self.folder.mkdir(parents=True, exist_ok=True)
-        config = {
-            "version": 0.1,
-            "log": {"level": "warn", "accesslog": {"disabled": True}},
-            "storage": {
-                "filesystem": {"rootdirectory": str(self.folder / "data")},
-                "delete": {"enabled": True},
-            },
-            "http": {"addr": ADDRESS},
-        }
-        path = self.folder / "config.yml"
-        path.write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+        if not self.config.exists():  # else engines know its port, and images are in its folder
+            config = {
+                "version": 0.1,
+                "log": {"level": "warn", "accesslog": {"disabled": True}},
+                "storage": {
+                    "filesystem": {"rootdirectory": str(self.folder / "data")},
+                    "delete": {"enabled": True},
+                },
+                "http": {"addr": f"{HOST}:{_free_port()}"},
+            }
+            self.config.write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
         binary = self.state / "root/usr/bin/docker-registry"
-        self.daemon.start([binary, "serve", path], {"PATH": SYSTEM_PATH})
-        self.daemon.wait(_answers)
+        self.daemon.start([binary, "serve", self.config], {"PATH": SYSTEM_PATH})
+        self.daemon.wait(self._answers)
 
     def provide(self, tag: str) -> None:
         """Have python:TAG in the registry."""
-        name = f"library/python:{tag}"
-        if _get(f"/v2/library/python/manifests/{tag}") == http.HTTPStatus.OK:
+        if self._get(f"/v2/library/python/manifests/{tag}") == http.HTTPStatus.OK:
             return
         tarball = debian.rootfs(self.state, tag)
         say(f"pushing python:{tag}")
-        crane, reference = self.state / "root/usr/bin/crane", f"{ADDRESS}/{name}"
+        crane = str(self.state / "root/usr/bin/crane")
+        image = f"{self.address}/library/python:{tag}"
         # Straight into the registry, so that every engine starts empty and has to pull.
-        staging = f"{ADDRESS}/library/python-staging:{tag}"
+        staging = f"{self.address}/library/python-staging:{tag}"
         run([crane, "append", "--oci-empty-base", "-f", tarball, "-t", staging])
-        settings: list[str] = []
+        mutate = [crane, "mutate", staging, "-t", image, "--cmd", "python3"]
+        mutate += ["--set-platform", f"linux/{debian.architecture()}"]
         for key, value in debian.image_environment().items():
-            settings += ["--env", f"{key}={value}"]
-        platform = f"linux/{debian.architecture()}"
-        mutate: list[str | Path] = [
-            crane,
-            "mutate",
-            staging,
-            "--set-platform",
-            platform,
-            "--cmd",
-            "python3",
-        ]
-        run([*mutate, *settings, "-t", reference])
+            mutate += ["--env", f"{key}={value}"]
+        run(mutate)
 
     def down(self) -> None:
         """Stop it and forget what was pushed."""
         self.daemon.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _answers(self) -> bool:
+        return self._get("/v2/") == http.HTTPStatus.OK
 
-def _get(path: str) -> int:
-    connection = http.client.HTTPConnection(HOST, PORT, timeout=10)
-    accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
-    try:
-        connection.request("GET", path, headers={"Accept": accept})
-        return connection.getresponse().status
-    except ConnectionRefusedError:
-        return 0
-    except (OSError, http.client.HTTPException) as error:
-        raise EngineError(f"what listens on {ADDRESS} is no registry: {error}") from error
-    finally:
-        connection.close()
+    def _get(self, path: str) -> int:
+        connection = http.client.HTTPConnection(self.address, timeout=10)
+        accept = "application/vnd.oci.image.manifest.v1+json"
+        try:
+            connection.request("GET", path, headers={"Accept": accept})
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return 0
+        finally:
+            connection.close()
 
 
-def _answers() -> bool:
-    return _get("/v2/") == http.HTTPStatus.OK
+def _free_port() -> int:
+    """Choose the usual port, or any other when something listens there."""
+    for port in (USUAL_PORT, 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise EngineError(f"no port is free on {HOST}")
