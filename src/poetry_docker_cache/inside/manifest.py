@@ -237,7 +237,10 @@ def compare(here: str, op: str, value: str) -> bool:
     if op == "~=":
         prefix = value.rpartition(".")[0] or value
         return left >= right and compare(here, "==", f"{prefix}.*")
-    equal = left[0][:width] == right[0][:width] if value.endswith(".*") else left == right
+    equal = left == right
+    if value.endswith(".*"):  # a range of releases: to Poetry, 3.14.0rc1 is a 3.13.*
+        *parents, last = right[0][:width]
+        equal = right <= left < (parents + [last + 1] + [0] * (6 - width), "z", 0)
     outcomes = {"==": equal, "!=": not equal, "<": left < right, "<=": left <= right}
     outcomes.update({">": left > right, ">=": left >= right})
     if op not in outcomes:
