@@ -1,0 +1,123 @@
+"""poetry.lock, read without Poetry: what wrote it, whether it is fresh, and what it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import InvalidVersion, Version
+
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# 2.1 is the first format that says which groups a package belongs to, and under which markers.
+OLDEST_FORMAT = Version("2.1")
+NEWEST_FORMAT = Version("3")
+
+_GROUPS_HASHED_SINCE = Version("2.3")
+
+_PROJECT_KEYS = ("requires-python", "dependencies", "optional-dependencies")
+_LEGACY_KEYS = ("dependencies", "source", "extras", "dev-dependencies")
+_POETRY_KEYS = (*_LEGACY_KEYS, "group")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """A lock file that fits its pyproject.toml."""
+
+    data: Mapping[str, Any]
+    generator: Version | None
+    """The Poetry that wrote it, as far as the header names one."""
+
+    @property
+    def packages(self) -> list[dict[str, Any]]:
+        """The `[[package]]` tables, as they are."""
+        packages: list[dict[str, Any]] = self.data.get("package", [])
+        return packages
+
+
+def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any]) -> Lock:
+    """The lock, if it is of a known format and fresh.
+
+    `header` is the file's first line. Raises DockerCacheError.
+    """
+    metadata = data.get("metadata", {})
+    generator = _generator(header)
+    writer = f" It was written by Poetry {generator}." if generator else ""
+    try:
+        written = Version(str(metadata["lock-version"]))
+        content_hash = metadata["content-hash"]
+    except (KeyError, TypeError, InvalidVersion):
+        raise DockerCacheError(
+            "poetry.lock has no usable [metadata]: it is damaged, or far too old.",
+            fix="Run `poetry lock`.",
+        ) from None
+    if written >= NEWEST_FORMAT:
+        raise DockerCacheError(
+            f"poetry.lock has the format {written}, newer than this release knows.{writer}",
+            fix=(
+                "Update the plugin (`poetry self update poetry-docker-cache`), or write the lock"
+                " with a Poetry that it knows: `poetry lock`."
+            ),
+        )
+    if written < OLDEST_FORMAT:
+        raise DockerCacheError(
+            f"poetry.lock has the format {written}; {OLDEST_FORMAT} is needed.{writer} The older"
+            " format does not say which groups a package belongs to, so nothing could be left out"
+            " of the image.",
+            fix="Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions.",
+        )
+    if content_hash not in _content_hashes(pyproject, generator):
+        raise DockerCacheError(
+            "pyproject.toml changed significantly since poetry.lock was written: the image would"
+            f" not hold what pyproject.toml asks for.{writer}",
+            fix="Run `poetry lock`.",
+        )
+    return Lock(data=data, generator=generator)
+
+
+def _generator(header: str) -> Version | None:
+    # The header is free text that anyone can edit: only a version leaves this function.
+    match = re.search(r"\bPoetry (\d+(?:\.\d+)*\S*)", header)
+    if not match:
+        return None
+    try:
+        return Version(match.group(1))
+    except InvalidVersion:
+        return None
+
+
+def _content_hashes(pyproject: Mapping[str, Any], generator: Version | None) -> set[str]:
+    """The hashes of what Poetry resolves from that a fresh lock may carry.
+
+    The rule is `Locker._get_content_hash`. Since Poetry 2.3 it covers `[dependency-groups]`; a lock
+    from before that is fresh without them, whichever Poetry runs now.
+    """
+    hashes = {_content_hash(pyproject, pyproject.get("dependency-groups", {}))}
+    if generator is None or generator < _GROUPS_HASHED_SINCE:
+        hashes.add(_content_hash(pyproject, {}))
+    return hashes
+
+
+def _content_hash(pyproject: Mapping[str, Any], groups: Mapping[str, Any]) -> str:
+    table = pyproject.get("project", {})
+    project = {key: table[key] for key in _PROJECT_KEYS if table.get(key) is not None}
+    table = pyproject.get("tool", {}).get("poetry", {})
+    legacy_only = not project and not groups
+    poetry = {
+        key: table.get(key)
+        for key in _POETRY_KEYS
+        if table.get(key) is not None or (legacy_only and key in _LEGACY_KEYS)
+    }
+    content: dict[str, Any] = {}
+    if project:
+        content["project"] = project
+    if groups:
+        content["dependency-groups"] = groups
+    content = {**content, "tool": {"poetry": poetry}} if content else poetry
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,97 @@
+"""The image as data: every decision that the Dockerfile shows, made before it is written.
+
+Pure: it imports no Poetry, reads no file and holds no credential.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from poetry_docker_cache.settings import Healthcheck
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """The package source that stands in for PyPI: where Poetry and build backends come from."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependencies:
+    """The stages that put the locked packages into /venv."""
+
+    image: str
+    poetry: str
+    index: Index | None
+    groups: tuple[str, ...]
+    extras: tuple[str, ...]
+    no_binary: tuple[str, ...]
+    environment: Mapping[str, str]
+    """Poetry's own settings that change what is installed, as its environment variables."""
+    build_config_settings: str | None
+    """JSON, as Poetry keeps them: package name to settings."""
+    packages: tuple[str, ...]
+    """Debian packages for the stages that install."""
+    instructions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """The stages that build the project's own wheel and install it."""
+
+    image: str
+    name: str
+    requires: tuple[str, ...]
+    paths: tuple[str, ...]
+    """What the wheel is made of, beside pyproject.toml: POSIX, relative to the project."""
+    index: Index | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What is copied to the working directory."""
+
+    paths: tuple[str, ...]
+    """Empty: everything that the ignore file lets through."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The final image."""
+
+    image: str
+    python: str
+    packages: tuple[str, ...]
+    instructions: tuple[str, ...]
+    environment: Mapping[str, str]
+    labels: Mapping[str, str]
+    workdir: str
+    user: str
+    home: str
+    ports: tuple[str, ...]
+    healthcheck: Healthcheck | Literal[False] | None
+    """False turns off the base's own, None leaves it."""
+    stop_signal: str | None
+    entrypoint: tuple[str, ...] | None
+    command: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePlan:
+    """One image, wholly decided; `notes` tell a person why."""
+
+    syntax: str | None
+    dependencies: Dependencies
+    application: Application | None
+    files: Files | None
+    runtime: Runtime
+    ignore: tuple[str, ...]
+    """Lines that the project adds to the ignore file."""
+    dockerignore: str | None
+    notes: tuple[str, ...]

@@ -1,0 +1,222 @@
+"""Reads an ordinary Poetry project: metadata, groups, sources, lock, and what its root is."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.lock import Lock, check_lock
+from poetry_docker_cache.python import pinned_python
+from poetry_docker_cache.root import SourceTreeRoot, WheelRoot, read_root, runtime_files
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # Poetry brings it there
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from poetry.poetry import Poetry
+
+_PRIMARY = "primary"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A package source of pyproject.toml; a PyPI that is named there has no URL."""
+
+    name: str
+    url: str
+    priority: str
+
+    @property
+    def is_pypi(self) -> bool:
+        """Whether this only gives Poetry's built-in source another priority."""
+        return self.name.lower() == "pypi"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What the OCI labels are made of; absent values are None or empty."""
+
+    name: str | None
+    version: str | None
+    description: str
+    licenses: str
+    authors: tuple[str, ...]
+    homepage: str | None
+    repository: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstallerConfig:
+    """Poetry's own settings that change what is installed."""
+
+    no_binary: tuple[str, ...]
+    only_binary: tuple[str, ...]
+    build_config_settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A Poetry project as far as an image of it depends on it. Holds no credential."""
+
+    metadata: Metadata
+    requires_python: str
+    pinned_python: str | None
+    groups: frozenset[str]
+    extras: frozenset[str]
+    scripts: tuple[str, ...]
+    sources: tuple[Source, ...]
+    lock: Lock
+    installer: InstallerConfig
+    root: WheelRoot | SourceTreeRoot
+    files: tuple[str, ...] | None
+    """What a running app needs beside its package; None is the whole source tree."""
+    dockerignore: str | None
+
+    @property
+    def index(self) -> Source | None:
+        """The source that replaces PyPI, if one does: Poetry's rule in `Factory.create_pool`."""
+        if any(source.is_pypi for source in self.sources):
+            return None
+        return next((source for source in self.sources if source.priority == _PRIMARY), None)
+
+
+def project_folder(poetry: Poetry) -> Path:
+    """The folder of pyproject.toml, absolute: under `-C` Poetry's own path may be relative."""
+    return poetry.file.path.resolve().parent
+
+
+def read_project(poetry: Poetry) -> Project:
+    """Everything that the plan is made from.
+
+    Raises DockerCacheError for a lock that is missing, stale or unreadable.
+    """
+    folder = project_folder(poetry)
+    package = poetry.package
+    root = read_root(poetry)
+    return Project(
+        metadata=_metadata(poetry),
+        requires_python=package.python_versions,
+        pinned_python=_pinned_python(folder),
+        groups=frozenset(map(str, package.dependency_group_names(include_optional=True))),
+        extras=frozenset(map(str, package.extras)),
+        scripts=_scripts(poetry),
+        sources=_sources(poetry),
+        lock=_lock(poetry, folder),
+        installer=_installer(poetry),
+        root=root,
+        files=runtime_files(folder, root),
+        dockerignore=_text(folder / ".dockerignore"),
+    )
+
+
+def settings_table(poetry: Poetry) -> Mapping[str, Any]:
+    """`[tool.poetry-docker-cache]`, unchecked."""
+    table: Mapping[str, Any] = poetry.pyproject.data.get("tool", {}).get("poetry-docker-cache", {})
+    return table
+
+
+def _metadata(poetry: Poetry) -> Metadata:
+    data = poetry.pyproject.data
+    project, legacy = data.get("project", {}), data.get("tool", {}).get("poetry", {})
+    package = poetry.package
+    # Without package mode Poetry makes up a name and a version: only what is written counts.
+    named = bool(project.get("name") or legacy.get("name"))
+    versioned = bool(project.get("version") or legacy.get("version"))
+    license_ = getattr(package, "license_expression", None) or (
+        package.license.id if package.license else ""
+    )
+    return Metadata(
+        name=package.pretty_name if named else None,
+        version=str(package.version) if versioned else None,
+        description=package.description or "",
+        licenses=str(license_),
+        authors=tuple(map(str, package.authors)),
+        homepage=package.homepage,
+        repository=package.repository_url,
+    )
+
+
+def _scripts(poetry: Poetry) -> tuple[str, ...]:
+    """The console scripts, by name. Those of type `file` are not commands of the package."""
+    data = poetry.pyproject.data
+    scripts = {**data.get("tool", {}).get("poetry", {}).get("scripts", {})}
+    scripts.update(data.get("project", {}).get("scripts", {}))
+    return tuple(
+        sorted(
+            str(name)
+            for name, target in scripts.items()
+            if not (isinstance(target, dict) and target.get("type") == "file")
+        )
+    )
+
+
+def _sources(poetry: Poetry) -> tuple[Source, ...]:
+    return tuple(
+        Source(
+            name=str(source["name"]),
+            url=str(source.get("url", "")),
+            priority=str(source.get("priority", _PRIMARY)).lower(),
+        )
+        for source in poetry.local_config.get("source", [])
+    )
+
+
+def _installer(poetry: Poetry) -> InstallerConfig:
+    def names(key: str) -> tuple[str, ...]:
+        value = poetry.config.get(key) or ()
+        return tuple(sorted(value.split(",") if isinstance(value, str) else map(str, value)))
+
+    settings = poetry.config.get("installer.build-config-settings") or {}
+    return InstallerConfig(
+        no_binary=names("installer.no-binary"),
+        only_binary=names("installer.only-binary"),
+        build_config_settings={
+            str(name): {str(key): _plain(value) for key, value in sorted(settings[name].items())}
+            for name in sorted(settings)
+        },
+    )
+
+
+def _plain(value: object) -> str | list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else str(value)
+
+
+def _lock(poetry: Poetry, folder: Path) -> Lock:
+    path = folder / "poetry.lock"
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except FileNotFoundError:
+        raise DockerCacheError(
+            "There is no poetry.lock: without it nobody knows what the image is to hold.",
+            fix="Run `poetry lock`, and commit the file.",
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DockerCacheError(
+            f"poetry.lock cannot be read: {error}.",
+            fix="Restore it from version control, or run `poetry lock --regenerate`.",
+        ) from error
+    return check_lock(text.partition("\n")[0], data, poetry.pyproject.data)
+
+
+def _pinned_python(folder: Path) -> str | None:
+    text = _text(folder / ".python-version")
+    return None if text is None else pinned_python(text)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DockerCacheError(
+            f"{path.name} cannot be read: {error}.", fix="Mend the file, or remove it."
+        ) from error

@@ -1,0 +1,168 @@
+"""Which Python, and which Poetry, the image gets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import Version
+from poetry.core.constraints.version import Version as PoetryVersion
+from poetry.core.constraints.version import VersionRange, parse_constraint
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest import Target, needs_build
+from poetry_docker_cache.inside.manifest import select as select_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry.core.constraints.version import VersionConstraint
+
+    from poetry_docker_cache.lock import Lock
+    from poetry_docker_cache.selection import Selection
+
+PYTHONS = ("3.14", "3.13", "3.12", "3.11", "3.10", "3.9")
+"""The minors that this release knows to exist as images, newest first."""
+
+NEWEST_POETRY = Version("2.5.1")
+_OLDEST_POETRY = Version("2.1")
+# Poetry 2.3 dropped Python 3.9.
+_LAST_POETRY_FOR_39 = Version("2.2.1")
+_MORE_PATCHES_THAN_EVER = 999
+
+
+@dataclass(frozen=True, kw_only=True)
+class Python:
+    """The image's Python: the tag ("3.12" or "3.12.4") and why it is this one."""
+
+    tag: str
+    reason: str
+
+    @property
+    def minor(self) -> tuple[int, int]:
+        """(3, 12) of "3.12" and of "3.12.4"."""
+        major, minor = self.tag.split(".")[:2]
+        return int(major), int(minor)
+
+    @property
+    def short(self) -> str:
+        """The tag's "3.12"."""
+        return "{}.{}".format(*self.minor)
+
+
+def locked_packages(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
+    """The `[[package]]` tables that an image with this Python ("3.12") may hold."""
+    target = Target.linux(python=python)
+    chosen = select_packages(lock.data, selection.groups, selection.extras, target.environment)
+    return [dict(package) for package, _ in chosen]
+
+
+def choose_python(
+    constraint: str, *, setting: str | None, pinned: str | None, lock: Lock, selection: Selection
+) -> Python:
+    """The setting, else `.python-version`, else the newest minor that all wheels fit.
+
+    `constraint` is the project's, `pinned` what `.python-version` says. Raises DockerCacheError
+    when the constraint forbids each of them.
+    """
+    allowed = parse_constraint(constraint)
+    if setting is not None:
+        if not _allows(allowed, setting):
+            raise DockerCacheError(
+                f'`python = "{setting}"` in [tool.poetry-docker-cache] is outside of what the'
+                f' project allows: requires-python is "{constraint}".',
+                fix="Choose a Python within the constraint, or widen it and run `poetry lock`.",
+            )
+        return Python(tag=setting, reason="set by `python`")
+    if pinned is not None and _allows(allowed, pinned):
+        return Python(tag=pinned, reason="named by .python-version")
+    tags = [tag for minor in PYTHONS if (tag := _tag(allowed, minor))]
+    if not tags:
+        raise DockerCacheError(
+            f'No Python image fits requires-python = "{constraint}": this release knows the minors'
+            f" {', '.join(reversed(PYTHONS))}.",
+            fix='Set `python = "X.Y"` and `base-image` in [tool.poetry-docker-cache] for another.',
+        )
+    return _best(tags, lock, selection)
+
+
+def _best(tags: Sequence[str], lock: Lock, selection: Selection) -> Python:
+    """The newest tag for which the fewest packages that have wheels lack a fitting one."""
+    misfits = {tag: _without_fitting_wheel(lock, selection, tag) for tag in tags}
+    best = min(tags, key=lambda tag: len(misfits[tag]))
+    reason = "the newest that the project allows"
+    if best != tags[0]:
+        reason += f" and that has wheels of all locked packages ({tags[0]} has none of "
+        reason += _listing(misfits[tags[0]]) + ")"
+    elif misfits[best]:
+        reason += (
+            f", though {_listing(misfits[best])} must be built from source on each allowed one"
+        )
+    return Python(tag=best, reason=reason)
+
+
+def _listing(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _without_fitting_wheel(lock: Lock, selection: Selection, tag: str) -> list[str]:
+    python = ".".join(tag.split(".")[:2])
+    target = Target.linux(python=python)
+    return [
+        package["name"]
+        for package in locked_packages(lock, selection, python)
+        if any(file["file"].endswith(".whl") for file in package["files"])
+        and needs_build(package, target)
+    ]
+
+
+def _allows(allowed: VersionConstraint, tag: str) -> bool:
+    if tag.count(".") == 1:
+        return allowed.allows_any(parse_constraint(f"~{tag}"))
+    return allowed.allows(PoetryVersion.parse(tag))
+
+
+def _tag(allowed: VersionConstraint, minor: str) -> str | None:
+    """The image tag for a minor: itself, or the one patch that a narrow constraint leaves."""
+    within = allowed.intersect(parse_constraint(f"~{minor}"))
+    if within.is_empty():
+        return None
+    # The tag "3.12" is the newest patch, whatever number that has by now.
+    if within.allows(PoetryVersion.parse(f"{minor}.{_MORE_PATCHES_THAN_EVER}")):
+        return minor
+    if isinstance(within, PoetryVersion):
+        return within.text
+    if isinstance(within, VersionRange) and within.max is not None:
+        patch = (within.max.patch or 0) - (0 if within.include_max else 1)
+        tag = f"{minor}.{patch}"
+        return tag if patch >= 0 and within.allows(PoetryVersion.parse(tag)) else None
+    return None
+
+
+def pinned_python(text: str) -> str | None:
+    """What `.python-version` names: its first real line, if that is X.Y or X.Y.Z of CPython."""
+    lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
+    first = next((line for line in lines if line), "")
+    return first if re.fullmatch(r"3\.\d+(\.\d+)?", first) else None
+
+
+def choose_poetry(generator: Version | None, *, setting: str | None, python: Python) -> str:
+    """The setting, else the lock's own writer if it is a final release that runs there.
+
+    Raises DockerCacheError when the setting names a Poetry that does not run on that Python.
+    """
+    old_python = python.minor < (3, 10)
+    if setting is not None:
+        if old_python and Version(setting) > _LAST_POETRY_FOR_39:
+            raise DockerCacheError(
+                f'`poetry-version = "{setting}"` in [tool.poetry-docker-cache] does not run on'
+                f" Python {python.tag}: Poetry 2.3 and newer need Python 3.10.",
+                fix=f'Set `poetry-version = "{_LAST_POETRY_FOR_39}"`, or a newer `python`.',
+            )
+        return setting
+    newest = _LAST_POETRY_FOR_39 if old_python else NEWEST_POETRY
+    if generator is None or generator < _OLDEST_POETRY or str(generator) != generator.base_version:
+        return str(newest)
+    return str(newest if old_python and generator > newest else generator)

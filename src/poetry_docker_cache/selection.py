@@ -1,0 +1,104 @@
+"""Which dependency groups and extras the image gets, by the rules of `poetry install`."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MAIN_GROUP = "main"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionOptions:
+    """The options GROUPS of the command line, as typed."""
+
+    with_groups: Sequence[str] = ()
+    without_groups: Sequence[str] = ()
+    only_groups: Sequence[str] = ()
+    all_groups: bool = False
+    extras: Sequence[str] = ()
+    all_extras: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Canonical names, sorted."""
+
+    groups: tuple[str, ...]
+    extras: tuple[str, ...]
+
+
+def select(
+    options: SelectionOptions,
+    *,
+    default_groups: Sequence[str],
+    default_extras: Sequence[str],
+    groups: Iterable[str],
+    extras: Iterable[str],
+) -> Selection:
+    """The selection; `groups` and `extras` are what the project has.
+
+    Raises DockerCacheError for a name that does not exist and for options that exclude each other.
+    """
+    _refuse_conflicts(options)
+    # Poetry knows the main group even where nothing depends on anything.
+    known_groups = {*map(str, map(canonicalize_name, groups)), MAIN_GROUP}
+    known_extras = set(map(str, map(canonicalize_name, extras)))
+    only = _known("group", _split(options.only_groups, ","), known_groups, "--only")
+    start = _known("group", default_groups, known_groups, "`groups`")
+    added = _known("group", _split(options.with_groups, ","), known_groups, "--with")
+    removed = _known("group", _split(options.without_groups, ","), known_groups, "--without")
+    wanted_extras = _known("extra", default_extras, known_extras, "`extras`")
+    wanted_extras |= _known("extra", _split(options.extras, None), known_extras, "--extras")
+    return Selection(
+        groups=tuple(sorted(only or ((start | added) - removed)))
+        if not options.all_groups
+        else tuple(sorted(known_groups)),
+        extras=tuple(sorted(known_extras if options.all_extras else wanted_extras)),
+    )
+
+
+def _refuse_conflicts(options: SelectionOptions) -> None:
+    if options.extras and options.all_extras:
+        raise DockerCacheError(
+            "--extras and --all-extras exclude each other.", fix="Leave one of them out."
+        )
+    some = options.with_groups or options.without_groups or options.only_groups
+    if options.all_groups and some:
+        raise DockerCacheError(
+            "--all-groups cannot be combined with --with, --without or --only.",
+            fix="Leave --all-groups out, or the others.",
+        )
+    if options.only_groups and (options.with_groups or options.without_groups):
+        raise DockerCacheError(
+            "--only cannot be combined with --with or --without.",
+            fix="Name all the groups after --only, or leave it out.",
+        )
+
+
+def _split(values: Sequence[str], separator: str | None) -> list[str]:
+    return [name.strip() for value in values for name in value.split(separator) if name.strip()]
+
+
+def _known(kind: str, names: Sequence[str], known: set[str], where: str) -> set[str]:
+    chosen = set()
+    for name in names:
+        canonical = canonicalize_name(name)
+        if canonical not in known:
+            near = difflib.get_close_matches(canonical, known, 1)
+            hint = f"Did you mean {near[0]}? " if near else ""
+            has = ", ".join(sorted(known)) or "none"
+            raise DockerCacheError(
+                f"The {kind} {name!r} (in {where}) does not exist in this project.",
+                fix=f"{hint}The project's {kind}s: {has}.",
+            )
+        chosen.add(str(canonical))
+    return chosen

@@ -1,0 +1,123 @@
+"""The files that `export` leaves in a project: their banner, whose they are, writing them."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_BANNER = """\
+# Written by `poetry docker export`: change pyproject.toml instead, and run it again.
+# The rest of this file has the digest sha256:{digest}.
+"""
+_DIGEST = re.compile(
+    r"^# The rest of this file has the digest sha256:([0-9a-f]{64})\.$", re.MULTILINE
+)
+
+
+def with_banner(body: str, *, syntax: str | None = None) -> str:
+    """The file's text: `# syntax=` first (BuildKit reads it nowhere else), then whose it is."""
+    first = f"# syntax={syntax}\n" if syntax else ""
+    return f"{first}{_BANNER.format(digest=_digest(first + body))}{body}"
+
+
+def is_ours(text: str) -> bool:
+    """Whether `export` wrote it and nobody has edited it since (line endings may differ)."""
+    text = text.replace("\r\n", "\n")
+    match = _DIGEST.search(text)
+    if not match:
+        return False
+    banner = _BANNER.format(digest=match.group(1))
+    return banner in text and _digest(text.replace(banner, "", 1)) == match.group(1)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def difference(files: Mapping[Path, str]) -> str:
+    """A unified diff from what is on disk to what would be written; empty when they agree."""
+    lines: list[str] = []
+    for path, text in files.items():
+        found = _read(path) or ""
+        lines += difflib.unified_diff(
+            found.replace("\r\n", "\n").splitlines(keepends=True),
+            text.splitlines(keepends=True),
+            fromfile=str(path),
+            tofile=f"{path} (as `poetry docker export` writes it)",
+        )
+    return "".join(lines)
+
+
+def write(files: Mapping[Path, str], *, force: bool) -> None:
+    """Write all of the files, or none.
+
+    Raises DockerCacheError when one belongs to somebody else, or cannot be written.
+    """
+    for path in files:
+        found = _read(path)
+        if found is not None and not force and not is_ours(found):
+            raise DockerCacheError(
+                f"{path} exists, and `poetry docker export` did not write it as it is now: it was"
+                " written or edited by hand. Nothing was changed.",
+                fix=(
+                    "Pass `--force` to replace it, `-o PATH` to write elsewhere, or build with it:"
+                    f" `poetry docker build --file {path}`."
+                ),
+            )
+    with contextlib.ExitStack() as stack:
+        staged = [(stack.enter_context(_staged(path, text)), path) for path, text in files.items()]
+        for temporary, path in staged:
+            temporary.replace(path.resolve())
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DockerCacheError(
+            f"{path} cannot be read: {error.strerror}.", fix="Give `-o` the path of a file."
+        ) from error
+
+
+@contextlib.contextmanager
+def _staged(path: Path, text: str) -> Iterator[Path]:
+    """A complete temporary file beside `path`; removed, unless it was moved."""
+    folder = path.resolve().parent
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
+    except OSError as error:
+        raise DockerCacheError(
+            f"{path} cannot be written: {error.strerror} ({folder}).",
+            fix="Make the folder, or its permissions, fit; or give `-o` another path.",
+        ) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        temporary.chmod(_mode(path))
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """The mode that the file has, or that any new file gets from the umask."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask

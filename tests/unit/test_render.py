@@ -1,0 +1,65 @@
+"""How values are written into a Dockerfile."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poetry_docker_cache.render import copy_arguments, exec_form, healthcheck, quoted, script
+from poetry_docker_cache.settings import Healthcheck
+
+ONE_LINE = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n\r\0"))
+
+
+def unquoted(word: str) -> str:
+    """What BuildKit makes of a double-quoted word without variables."""
+    result, characters = "", iter(word[1:-1])
+    for character in characters:
+        assert character not in '"$'
+        result += next(characters) if character == "\\" else character
+    return result
+
+
+@given(ONE_LINE)
+def test_a_quoted_value_arrives(value: str) -> None:
+    """Quotes, dollars and backslashes are escaped, and nothing else is touched."""
+    assert unquoted(quoted(value)) == value
+
+
+@given(st.lists(ONE_LINE))
+def test_exec_form_is_one_line_of_json(words: list[str]) -> None:
+    """BuildKit reads it as JSON."""
+    assert json.loads(exec_form(words)) == words
+    assert "\n" not in exec_form(["a\nb"])
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments"),
+    [
+        ("src/shop", "src/shop ./src/shop"),
+        ("a b", '["a b", "./a b"]'),
+        ("price$", r'["price\\$", "./price\\$"]'),
+        ("[x]*", '["[[]x][*]", "./[x]*"]'),
+    ],
+)
+def test_a_copied_path_is_literal(path: str, arguments: str) -> None:
+    """COPY would take globs for patterns and a dollar for a variable."""
+    assert copy_arguments(path, f"./{path}") == arguments
+
+
+def test_healthcheck() -> None:
+    """Options in Docker's order, then the command."""
+    check = Healthcheck(command=("curl", "x"), interval="30s", retries=3)
+    assert healthcheck(check) == '--interval=30s --retries=3 CMD ["curl", "x"]'
+    assert healthcheck(False) == "NONE"
+
+
+@pytest.mark.parametrize("name", ["manifest.py", "poetry_install.py", "pip_install.py", "check.py"])
+def test_no_script_ends_its_own_heredoc(name: str) -> None:
+    """They are embedded between two lines of EOF."""
+    lines = script(name).splitlines()
+    assert "EOF" not in lines
+    assert script(name).endswith("\n")

@@ -1,0 +1,75 @@
+"""The files that `export` leaves: whose they are, and that they are written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.vendor import difference, is_ours, with_banner, write
+
+BODY = "FROM python:3.13-slim\nCMD [\"x\"]\n"
+
+
+def test_the_syntax_line_stays_first() -> None:
+    """BuildKit reads `# syntax=` only there."""
+    assert with_banner(BODY, syntax="docker/dockerfile:1").startswith("# syntax=docker/dockerfile:1\n")
+    assert with_banner(BODY).startswith("# Written by")
+
+
+@pytest.mark.parametrize("syntax", [None, "docker/dockerfile:1"])
+def test_ours_until_edited(syntax: str | None) -> None:
+    """An edit anywhere, the first line included, makes a file its editor's; line endings do not."""
+    text = with_banner(BODY, syntax=syntax)
+    assert is_ours(text)
+    assert is_ours(text.replace("\n", "\r\n"))
+    assert not is_ours(text.replace("slim", "full"))
+    assert not is_ours("# check=skip=all\n" + text)
+    assert not is_ours(text + "\n")
+    assert not is_ours(BODY)
+
+
+def test_a_foreign_file_keeps_both_as_they_are(tmp_path: Path) -> None:
+    """Both are looked at before either is written."""
+    ours, foreign = tmp_path / "Dockerfile", tmp_path / "Dockerfile.dockerignore"
+    ours.write_text(with_banner("old\n"))
+    foreign.write_text("mine\n")
+    new = {ours: with_banner("new\n"), foreign: with_banner("new\n")}
+    with pytest.raises(DockerCacheError) as raised:
+        write(new, force=False)
+    assert "--force" in raised.value.fix
+    assert ours.read_text() == with_banner("old\n")
+    assert foreign.read_text() == "mine\n"
+    write(new, force=True)
+    assert foreign.read_text() == with_banner("new\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [ours.name, foreign.name]
+
+
+def test_an_unwritable_place_leaves_nothing(tmp_path: Path) -> None:
+    """The first file is not written when the second cannot be."""
+    first, second = tmp_path / "Dockerfile", tmp_path / "missing" / "x"
+    with pytest.raises(DockerCacheError, match="cannot be written"):
+        write({first: "a", second: "b"}, force=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_modes(tmp_path: Path) -> None:
+    """A new file has the umask's mode, a replaced one keeps its own; a symlink stays one."""
+    real, link = tmp_path / "real", tmp_path / "Dockerfile"
+    real.write_text(with_banner("old\n"))
+    real.chmod(0o640)
+    link.symlink_to(real)
+    write({link: "new"}, force=False)
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert real.stat().st_mode & 0o777 == 0o640
+
+
+def test_difference(tmp_path: Path) -> None:
+    """A missing or different file shows as a diff; other line endings do not."""
+    path = tmp_path / "Dockerfile"
+    assert "+a" in difference({path: "a\n"})
+    path.write_bytes(b"a\r\n")
+    assert difference({path: "a\n"}) == ""
+    assert "-a\n+b\n" in difference({path: "b\n"})
