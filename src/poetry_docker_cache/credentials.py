@@ -1,0 +1,283 @@
+"""What Poetry would show to a package source, gathered into one secret file for the build.
+
+The file is an auth.toml that every supported Poetry reads, plus a table per source of our own,
+`[poetry-docker-cache.sources.NAME]`, with exact values and certificates for the scripts that run
+inside the build. Only Poetry's own code decides which credentials belong to a source.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from poetry.config import config_source
+from poetry.repositories.http_repository import HTTPRepository
+from poetry.repositories.pypi_repository import PyPiRepository
+from poetry.utils.authenticator import RepositoryCertificateConfig
+from poetry.utils.password_manager import PasswordManager, PoetryKeyringError
+from requests.utils import get_netrc_auth
+
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
+
+    from poetry.config.config import Config
+    from poetry.poetry import Poetry
+
+MAX_SIZE = 500 * 1024
+"""The largest secret that BuildKit takes, in bytes (its MaxSecretSize)."""
+
+_HEADER = "# Credentials for one build, written by poetry-docker-cache. Never commit this file.\n"
+# Poetry interpolates `{setting}` inside every value that it reads. A lone closing brace is safe;
+# an opening one is written as the name of a setting whose value is a brace.
+_BRACE = "{poetry-docker-cache.brace}"
+# Poetry 2.4 learned to look up names with dots; before, every dot went one table deeper.
+_DOTS_ARE_TABLES = not hasattr(config_source, "split_key")
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[\t\r\n\x20-\x26\x28-\x7e]+?-----END \1-----")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthSecret:
+    """The content of the `auth` secret, and the sources that it holds no credentials for."""
+
+    text: str = field(repr=False)
+    without: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    name: str
+    public: bool
+    login: tuple[str, str] | None = field(repr=False)
+    ca: str = field(repr=False)
+    client_cert: str = field(repr=False)
+    verify: bool
+
+
+def collect(poetry: Poetry, names: Collection[str]) -> AuthSecret:
+    """Give the secret for these sources; a name that is no HTTP source of the project is ignored.
+
+    Raises DockerCacheError for credentials that stand in a URL, are half there, cannot be read or
+    cannot be carried, for an unusable certificate file, and for a secret that BuildKit refuses.
+    """
+    wanted = {name.lower() for name in names}  # as Poetry's pool compares them
+    repositories = sorted(
+        (
+            repository
+            for repository in poetry.pool.all_repositories
+            if isinstance(repository, HTTPRepository) and repository.name.lower() in wanted
+        ),
+        key=lambda repository: repository.name,
+    )
+    refuse_credentials_in_urls({repository.name: repository.url for repository in repositories})
+    sources = [_read(repository, poetry.config) for repository in repositories]
+    text = _compose(sources)
+    if len(text.encode()) > MAX_SIZE:
+        raise _too_large(len(text.encode()), sources)
+    without = (s.name for s in sources if not (s.login or s.client_cert or s.public))
+    return AuthSecret(text=text, without=tuple(without))
+
+
+def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:
+    """Raise DockerCacheError for the first source whose URL holds a user name, password or token.
+
+    Poetry would use them, and copy the URL into poetry.lock and into every export.
+    """
+    for name, url in sorted(urls.items()):
+        # By hand, since urlsplit fails on some passwords, with a message that shows them.
+        scheme, netloc, path = re.findall(r"(?s)\A((?:[\w+.-]*:)?//|)([^/?#]*)([^?#]*)", url)[0]
+        userinfo, at, host = ("", "", netloc)
+        if found := re.fullmatch(r"(?s)(.*)(@|%40)(.*)", netloc):
+            userinfo, at, host = found.groups()
+        port = host.rpartition("]")[2].partition(":")[2]
+        if port and not port.isdecimal():  # https://user:pass/word@host
+            scheme, host, path = "https://", "HOST", "/PATH"
+        elif not (at and userinfo.strip(":")):
+            continue
+        raise DockerCacheError(
+            f"The URL of the source {name!r} holds credentials. Poetry copies it into poetry.lock"
+            " and into exports, where everyone can read them.",
+            fix="Take them out of pyproject.toml, which then reads\n\n"
+            f"    [[tool.poetry.source]]\n    name = {json.dumps(name, ensure_ascii=False)}\n"
+            f"    url = {json.dumps(scheme + host + path, ensure_ascii=False)}\n\n"
+            f"and type\n\n{_how_to_configure(name)}\n    poetry lock\n\n"
+            "What was committed or published once is known: replace the password as well.",
+        )
+
+
+def _read(repository: HTTPRepository, config: Config) -> _Source:
+    name = repository.name
+    # What is configured for PyPI itself is there to publish with; nothing on it needs a login.
+    public = isinstance(repository, PyPiRepository)
+    login = None if public else _login(repository, config)
+    default = RepositoryCertificateConfig()
+    certificates = repository.session.get_certs_for_repository(name)
+    if certificates == default:  # none under its name: Poetry takes those of the same host
+        certificates = repository.certificates
+    return _Source(
+        name=name,
+        public=public,
+        login=login and _carriable(name, *login),
+        ca=_pem(certificates.cert, f"certificates.{name}.cert", "CERTIFICATE"),
+        client_cert=_pem(certificates.client_cert, f"certificates.{name}.client-cert", ""),
+        verify=certificates.verify,
+    )
+
+
+def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None:
+    name = repository.name
+    failure = ""
+    username = password = None
+    try:
+        username, password = _ask_poetry(repository, config)
+    except PoetryKeyringError as error:
+        failure = str(error)
+    except Exception as error:  # noqa: BLE001  # keyring backends raise what they like
+        failure = type(error).__name__
+    if failure:  # raised out here: no exception that may hold a secret is chained to it
+        raise DockerCacheError(
+            f"The credentials of the source {name!r} cannot be read: {failure}",
+            fix="Unlock the keyring, or do without it:\n\n"
+            f"    poetry config keyring.enabled false\n{_how_to_configure(name)}",
+        )
+    if username is None and password is None:
+        return get_netrc_auth(repository.url)
+    if password is None:
+        raise DockerCacheError(
+            f"The source {name!r} has a user name but no password, so the build could not install"
+            " from it. Perhaps the password is in a keyring that is locked or disabled.",
+            fix=f"Type\n\n{_how_to_configure(name)}",
+        )
+    return str(username or ""), str(password)
+
+
+def _ask_poetry(repository: HTTPRepository, config: Config) -> tuple[str | None, str | None]:
+    # By name first: by URL, Poetry before 2.5 may take another source of the same host.
+    own = repository.session.get_http_auth(repository.name)
+    if own is None or (own.username is None and own.password is None):
+        repository.session.reset_credentials_cache()  # its key is the URL: one answer for all names
+        other = repository.session.get_credentials_for_url(repository.url)
+        return (None, None) if other.password is None else (other.username, other.password)
+    if own.password is not None or own.username is None:
+        return own.username, own.password
+    # Poetry sends an empty password when one was configured (a token as the user name), and also
+    # when none was found; its answer is the same for both, so look at what is stored.
+    keys = ["http-basic", repository.name, "password"]
+    stored = config.get(".".join(keys) if _DOTS_ARE_TABLES else keys)
+    manager = PasswordManager(config)
+    if stored is None and manager.use_keyring:
+        stored = manager.keyring.get_password(repository.name, own.username)
+    return own.username, "" if stored == "" else None
+
+
+def _carriable(name: str, username: str, password: str) -> tuple[str, str]:
+    for what, value in (("user name", username), ("password", password)):
+        wrong = ""
+        if re.search(r"[\n\r\0]", value):
+            wrong = "a line break or a NUL character"
+        elif re.search(r"[\ud800-\udfff]", value):  # how Python shows stray bytes
+            wrong = "bytes that are no UTF-8"
+        if wrong:
+            raise DockerCacheError(
+                f"The {what} of the source {name!r} holds {wrong}, which no index can receive and"
+                " the build cannot carry. Often a line break was copied along with it.",
+                fix=f"Store it again:\n\n{_how_to_configure(name)}",
+            )
+    return username, password
+
+
+def _how_to_configure(name: str) -> str:
+    variable = name.upper().replace("-", "_")
+    if _DOTS_ARE_TABLES:
+        variable = variable.replace(".", "_")
+    lines = [f"    poetry config {shlex.quote(f'http-basic.{name}')} USERNAME"]
+    lines[0] += "    (asks for the password)"
+    if re.fullmatch(r"[A-Z0-9_]+", variable):  # else no shell can set it
+        prefix = f"POETRY_HTTP_BASIC_{variable}"
+        lines.append(f"    (or set {prefix}_USERNAME and {prefix}_PASSWORD)")
+    return "\n".join(lines)
+
+
+def _pem(path: Path | None, setting: str, kind: str) -> str:
+    """Give the PEM blocks of a file: comments, which may hold any bytes, stay behind."""
+    if path is None:
+        return ""
+    content = b""
+    try:
+        content = path.read_bytes()
+        problem = "it holds no certificate in PEM format"
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", "") or "not a path"
+    found = (block for block in _PEM.finditer(content) if block[1].decode().endswith(kind))
+    blocks = [block[0].decode("ascii").replace("\r", "") for block in found]
+    if not blocks:
+        raise DockerCacheError(
+            f"The file of the setting {setting} cannot be used: {path}: {problem}",
+            fix=f"Name a file with PEM blocks:\n\n    poetry config {shlex.quote(setting)} PATH\n\n"
+            "Poetry takes the path as it stands: a relative one counts from where poetry runs,"
+            " and a ~ is not expanded.",
+        )
+    return "\n".join(blocks) + "\n"
+
+
+def _compose(sources: Iterable[_Source]) -> str:
+    basic: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
+    for source in sources:
+        table: dict[str, Any] = {}
+        if source.login:
+            table["username"], table["password"] = source.login
+            _add_login(basic, source.name, table)
+        if source.ca:
+            table["ca"] = _block(source.ca)
+        if source.client_cert:
+            table["client-cert"] = _block(source.client_cert)
+        if not source.verify:
+            table["verify"] = False
+        if table:
+            tables[source.name] = table
+    document: dict[str, Any] = {}
+    if basic:
+        document["http-basic"] = basic
+    if tables:
+        document["poetry-docker-cache"] = {"brace": "{", "sources": tables}
+    return _HEADER + tomlkit.dumps(document)
+
+
+def _add_login(basic: dict[str, Any], name: str, login: Mapping[str, str]) -> None:
+    escaped = {key: value.replace("{", _BRACE) for key, value in login.items()}
+    if "." in name:
+        basic[name] = dict(escaped)  # where Poetry looks from 2.4 on
+    table: Any = basic
+    for part in name.split("."):  # where it looked before
+        table = table.setdefault(part, {}) if isinstance(table, dict) else None
+    if not isinstance(table, dict) or not table.keys().isdisjoint(escaped):
+        raise DockerCacheError(
+            f"The name of the source {name!r} cannot be told from a setting of another source:"
+            " Poetry before 2.4 reads each dot as one level of its settings.",
+            fix="Rename it in [[tool.poetry.source]] of pyproject.toml, then type `poetry lock`.",
+        )
+    table.update(escaped)
+
+
+def _block(text: str) -> tomlkit.items.String:
+    # Literal, as tomlkit's escaping takes quadratic time.
+    return tomlkit.string(text, literal=True, multiline=True)
+
+
+def _too_large(size: int, sources: Iterable[_Source]) -> DockerCacheError:
+    parts = [(len(s.ca), f"certificates.{s.name}.cert") for s in sources]
+    parts += [(len(s.client_cert), f"certificates.{s.name}.client-cert") for s in sources]
+    listed = ", ".join(f"{setting} ({n // 1024} KiB)" for n, setting in sorted(parts)[::-1] if n)
+    return DockerCacheError(
+        f"The credentials and certificates make a secret of {size // 1024} KiB, and BuildKit"
+        f" takes 500 KiB at most. It holds {listed or 'no certificate'}.",
+        fix="Give a source only the certificate that its own server needs, not the system's"
+        " whole bundle:\n\n    poetry config certificates.NAME.cert PATH",
+    )

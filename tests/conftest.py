@@ -1,0 +1,44 @@
+"""Every test starts with a Poetry that nobody has configured."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+from poetry.config import config
+from poetry.utils.password_manager import PoetryKeyring
+
+with warnings.catch_warnings():  # an error is what our code warns of, not what Poetry imports
+    warnings.simplefilter("ignore")
+    importlib.import_module("poetry.factory")
+    importlib.import_module("poetry.console.application")
+
+
+@pytest.fixture(autouse=True)
+def _isolated_poetry(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Take away this user's settings, credentials and home folder."""
+    root = tmp_path_factory.mktemp("home")
+    for name in os.environ:
+        if name.startswith("POETRY_"):
+            monkeypatch.delenv(name)
+    for name in ("NETRC", "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV"):
+        monkeypatch.delenv(name, raising=False)
+    if "DOCKER_CONFIG" not in os.environ:  # contexts and plugins of the engine stay usable
+        monkeypatch.setenv("DOCKER_CONFIG", str(Path.home() / ".docker"))
+    monkeypatch.setenv("HOME", str(root))
+    folders = {name: root / "poetry" / name for name in ("CONFIG", "CACHE", "DATA")}
+    for name, folder in folders.items():
+        folder.mkdir(parents=True)
+        monkeypatch.setenv(f"POETRY_{name}_DIR", str(folder))
+    monkeypatch.setenv("POETRY_KEYRING_ENABLED", "false")
+    # Poetry read these when it was imported.
+    monkeypatch.setattr("poetry.locations.CONFIG_DIR", folders["CONFIG"])
+    monkeypatch.setattr("poetry.config.config.CONFIG_DIR", folders["CONFIG"])
+    monkeypatch.setattr("poetry.utils.authenticator._authenticator", None)
+    PoetryKeyring.is_available.cache_clear()
+    config.Config.create(reload=True)
