@@ -1,0 +1,141 @@
+"""How BuildKit reads the lines of an ignore file.
+
+The rules are those of github.com/moby/patternmatcher and its ignorefile package.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SPECIAL = re.compile(r"([\\*?\[\]^])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of an ignore file; without a pattern it is a comment or blank."""
+
+    text: str
+    pattern: str = ""
+    negated: bool = False
+
+
+def literal(path: str) -> str:
+    r"""Write a path so that it matches itself only.
+
+    >>> literal("notes [1].md")
+    'notes \\[1\\].md'
+    """
+    text = _SPECIAL.sub(r"\\\1", path)
+    text = _CONTROL.sub("?", text)  # a line cannot hold a newline
+    if text.startswith(" "):  # at either end it would be trimmed
+        text = f"[ ]{text[1:]}"
+    return f"{text[:-1]}[ ]" if text.endswith(" ") else text
+
+
+def at_start(text: str) -> str:
+    """Keep a first `#` from making a comment, a first `!` from making a re-inclusion."""
+    return f"\\{text}" if text.startswith(("#", "!")) else text
+
+
+def parse(text: str) -> Line:
+    """Read a line as BuildKit does."""
+    text = text.rstrip()
+    pattern = "" if text.startswith("#") else text.strip()
+    negated = pattern.startswith("!")
+    pattern = pattern.removeprefix("!").strip()
+    if pattern:
+        pattern = posixpath.normpath(re.sub("^/+", "/", pattern)).removeprefix("/")
+    return Line(text=text, pattern=pattern, negated=negated)
+
+
+def may_be_folder(path: str) -> bool:
+    """Guess by its name whether a path is a folder; the text of an ignore file is all we have."""
+    name = posixpath.basename(path)
+    return "." not in name[1:] and not name.isupper()
+
+
+def reaches_into(pattern: str, folder: str) -> bool:
+    """Tell whether a pattern can match something below a folder without matching the folder."""
+    parts = pattern.split("/")
+    for index, name in enumerate(folder.split("/")):
+        if index >= len(parts) or "**" in parts[index]:
+            return index < len(parts) and not hides(pattern, folder)
+        if not matches(parts[index], name):
+            return False
+    return not hides(pattern, folder)
+
+
+def covers(pattern: str, path: str) -> bool:
+    """Tell whether a pattern matches a path or one of the folders that it is in."""
+    parts = path.split("/")
+    return any(matches(pattern, "/".join(parts[:end])) for end in range(1, len(parts) + 1))
+
+
+def hides(pattern: str, path: str) -> bool:
+    """Tell whether a pattern takes a path away: itself, or what makes a package of a folder."""
+    return covers(pattern, path) or any(matches(pattern, it) for it in probes_inside(path))
+
+
+def probes_inside(path: str) -> tuple[str, ...]:
+    """Give what to try to see whether a folder's content is hidden as a whole."""
+    names = ("__init__.py", "\N{REPLACEMENT CHARACTER}") if may_be_folder(path) else ()
+    return tuple(f"{path}/{name}" for name in names)
+
+
+def hiding_line(lines: Sequence[Line], path: str) -> int:
+    """Give the index of the last line that hides a path, -1 if it is not hidden.
+
+    The walk is BuildKit's, which asks only lines that can change the verdict, and remembers for
+    a folder's content which of them matched the folder: not all that would have.
+    """
+    parts = path.split("/")
+    matched = [False] * len(lines)
+    last = -1
+    for end in range(1, len(parts) + 1):
+        prefix = "/".join(parts[:end])
+        last = -1
+        for index, line in enumerate(lines):
+            asked = bool(line.pattern) and line.negated == (last >= 0)
+            matched[index] = matched[index] or (asked and matches(line.pattern, prefix))
+            if matched[index]:
+                last = -1 if line.negated else index
+    return last
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Tell whether a cleaned pattern matches exactly this path, by moby's rules."""
+    if re.fullmatch(r"\*\*[^*?\[\]\\]*", pattern):  # moby compares the end only: `**x` is `*x`
+        end = pattern[2:]
+        return path.endswith(end) or path == end.removeprefix("/")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # sets that look nested
+            return re.fullmatch(_regex(pattern), path, re.ASCII) is not None
+    except re.error:
+        return False  # BuildKit refuses the whole file and says why
+
+
+def _regex(pattern: str) -> str:
+    tokens = re.finditer(r"(?s)\*\*/?|\\.|.", pattern)
+    parts: list[str] = []
+    for token in tokens:
+        text = token.group()
+        if text.startswith("**"):
+            parts.append(".*" if token.end() == len(pattern) else "(.*/)?")
+        elif text == "*":
+            parts.append("[^/]*")
+        elif text == "?":
+            parts.append("[^/]")
+        elif len(text) > 1 or text in "[]^-":
+            parts.append(text)
+        else:
+            parts.append(re.escape(text))
+    return "".join(parts)

@@ -1,0 +1,155 @@
+"""What a real BuildKit lets through an ignore file: as the reference in dockerignore.py says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from dockerignore import passing
+
+from poetry_docker_cache.ignore import render_ignore
+
+pytestmark = pytest.mark.engine
+
+FILES = [
+    " lead",
+    "#hash",
+    "!bang",
+    ".dockerignore",
+    ".env",
+    ".env.example",
+    ".envs/prod",
+    ".git/HEAD",
+    "Dockerfile",
+    "README.md",
+    "[odd].md",
+    "a*b/c.txt",
+    "a^b$.txt",
+    "axb/c.txt",
+    "back\\slash",
+    "docs/index.md",
+    "docs/sub/README.md",
+    "env/__init__.py",
+    "notes/a/b/c.md",
+    "poetry.lock",
+    "pyproject.toml",
+    "src/app/.env",
+    "src/app/__init__.py",
+    "src/app/__pycache__/a.pyc",
+    "src/app/cacert.pem",
+    "src/app/local_settings.py",
+    "src/app/server.key",
+    "src/app/tests/t.py",
+    "src/other/__init__.py",
+    "trail ",
+    "ünï.txt",
+]
+
+IGNORE_FILES = {
+    "nothing": "",
+    "all": "*",
+    "all-deep": "**",
+    "comments": "\ufeff# c\n #hash\n\\#hash\n#hash\n",
+    "crlf": "docs\r\n!docs/index.md\r\n\r\n",
+    "slashes": "/docs/\n//src//app/\n./notes/\n",
+    "dots": "docs/../src\n!src/app/..\n",
+    "allow-list": "*\n!src\n!README.md\n",
+    "allow-list-deep": "**/*\n!src/app/**\n!docs/**/README.md\n",
+    "order": "!README.md\n*.md\n**/*.md\n!docs\n",
+    "folder-not-hidden-before": "**/*.pem\n!src/app\n",
+    "folder-content": "src/app/**\n!src/app\n",
+    "folder-content-opened": "src/app/**\n!src/app/**\n",
+    "hidden-twice": "src\n!src/app/tests/t.py\nsrc\n",
+    "prefix": "src/ap**\n",
+    "suffix": "**x.md\n**DME.md\n**/b\n",
+    "middle": "notes/**/c.md\ndocs/**\n",
+    "one-character": "?nv\nd?cs\nsrc/?\n",
+    "sets": "[a-d]ocs\n[^e]nv\n\\[odd\\].md\n",
+    "escapes": "a\\*b\nback\\\\slash\n\\!bang\na\\^b$.txt\n",
+    "double-bang": "*\n!!bang\n!  README.md\n![ ]lead\n!trail[ ]\n",
+    "accents": "ü*\n",
+}
+
+KEEP = (
+    " lead",
+    "!bang",
+    "#hash",
+    "[odd].md",
+    "a*b",
+    "a^b$.txt",
+    "back\\slash",
+    "trail ",
+    "ünï.txt",
+)
+RENDERED = {
+    "plain": (None, ()),
+    "own": ("docs\n*.md\n!.env.example\n**/local_settings.py\n", ("!src/app/server.key",)),
+    "allow": ("*\n!src\nsrc/app/tests\n", ("src",)),
+    "content": ("src/app/**\n**/tests\n", ()),
+}
+
+
+@pytest.fixture(scope="module")
+def engine() -> SimpleNamespace:
+    """Give the environment of an engine that is already up (until conftest.py has one)."""
+    script = Path(__file__).parents[2] / "scripts" / "engine.py"
+    shown = subprocess.run(
+        [sys.executable, script, "env"], capture_output=True, text=True, check=False
+    )
+    if shown.returncode:
+        pytest.skip("no engine is up")
+    env = dict(re.findall(r"^export (\w+)=(.*)$", shown.stdout, re.MULTILINE))
+    return SimpleNamespace(env=os.environ | env)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """Give a folder with all the files, and one that may not be opened."""
+    folder = tmp_path / "context"
+    for name in FILES:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, encoding="utf-8")
+    return folder
+
+
+def seen(engine: SimpleNamespace, context: Path, ignore_file: str) -> set[str]:
+    """Build an image of the whole context and list what is in it."""
+    work = context.parent
+    (work / "Dockerfile").write_text("FROM scratch\nCOPY . /\n", encoding="utf-8")
+    (work / "Dockerfile.dockerignore").write_bytes(ignore_file.encode())
+    out = work / "out"
+    command = ["docker", "buildx", "build", "--quiet", "--file", work / "Dockerfile"]
+    command += ["--output", f"type=local,dest={out}", context]
+    done = subprocess.run(command, env=engine.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", IGNORE_FILES)
+def test_buildkit_reads_as_the_reference(engine: SimpleNamespace, context: Path, name: str) -> None:
+    """Odd lines, one oddity at a time."""
+    text = IGNORE_FILES[name]
+    assert seen(engine, context, text) == passing(text, FILES)
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_rendered_file_lets_through_what_the_reference_says(
+    engine: SimpleNamespace, context: Path, name: str
+) -> None:
+    """The file that the plugin writes, with names as odd as file systems allow."""
+    project_ignore, extra = RENDERED[name]
+    keep = ("pyproject.toml", "poetry.lock", "README.md", "src/app", *KEEP)
+    text = render_ignore(
+        keep=keep, project_ignore=project_ignore, extra=extra, dockerfile="Dockerfile"
+    )
+    found = seen(engine, context, text)
+    assert found == passing(text, FILES)
+    assert {*keep} - {"src/app", "a*b"} <= found
+    assert {"src/app/__init__.py", "a*b/c.txt"} <= found
+    assert not found & {".env", ".envs/prod", ".git/HEAD", "src/app/.env", "Dockerfile"}
