@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -120,20 +121,20 @@ class Daemon:
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-15:])
 
-    def stop(self, seconds: float = 30) -> None:
-        """End it: politely first, for good after that."""
-        pid = self.pid
-        if pid is not None:
-            _kill(pid, signal.SIGTERM)
-            try:
+    def stop(self, seconds: float = 10) -> None:
+        """End it: ask, when it gets some seconds for that, then kill."""
+        if (pid := self.pid) is not None and seconds:
+            kill(pid, signal.SIGTERM)
+            with contextlib.suppress(EngineError):
                 wait_until(lambda: self.pid is None, seconds, self.record.stem)
-            except EngineError:
-                _kill(pid, signal.SIGKILL)
-                wait_until(lambda: self.pid is None, 10, self.record.stem)
+        if (pid := self.pid) is not None:
+            kill(pid)
+            wait_until(lambda: self.pid is None, 10, self.record.stem)
         self.record.unlink(missing_ok=True)
 
 
-def _kill(pid: int, number: int) -> None:
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a process that may already be gone."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
 
@@ -155,16 +156,16 @@ def end_shims(run_dir: Path) -> None:
         exe = Path(f"/proc/{pid}/exe")
         with contextlib.suppress(OSError):
             if exe.readlink().name.startswith("containerd-shim"):
-                _kill(pid, signal.SIGKILL)
+                kill(pid)
 
 
 def unmount_below(folder: Path) -> None:
     """Unmount whatever is mounted below a folder, the deepest first."""
     targets = []
-    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+    for line in Path("/proc/self/mounts").read_bytes().splitlines():
         # the kernel writes space, tab, newline and backslash as octal escapes
-        name = line.split(" ")[1].encode("latin-1", "replace").decode("unicode_escape")
-        target = Path(os.fsdecode(name.encode("latin-1", "replace")))
+        name = re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), line.split(b" ")[1])
+        target = Path(os.fsdecode(name))
         if target.is_relative_to(folder):
             targets.append(target)
     for target in sorted(targets, key=lambda path: len(path.parts), reverse=True):
