@@ -1,0 +1,285 @@
+"""Each key of `[tool.poetry-docker-cache]`: what it gives, and how a mistake is told."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+import tomlkit
+
+from poetry_docker_cache.settings import Healthcheck, Instructions, Settings, SettingsError
+from poetry_docker_cache.settings_errors import shown
+from poetry_docker_cache.settings_keys import KEYS, Key
+
+LATER = {"cache", "template"}
+PIN = 'python = "3.12"\n'
+
+GOOD: list[tuple[str, str, object]] = [
+    ('image = "app"', "image", "app"),
+    ('image = "localhost/app"', "image", "localhost/app"),
+    ('image = "Registry.example.com:5000/team__a/app-b.c"', "image", None),
+    ('image = "[::1]:5000/app"', "image", None),
+    ('python = "3.9"', "python", "3.9"),
+    ('python = "3.12.13"', "python", "3.12.13"),
+    ('base-image = "mirror:5000/python{python}:{python}-slim"', "base_image", None),
+    (f'{PIN}base-image = "team/base@sha256:{"a" * 64}"', "base_image", None),
+    (f'{PIN}base-image = "b:1@sha256:{"a" * 64}"', "base_image", None),
+    ('build-image = "team/build:1"', "build_image", "team/build:1"),
+    ('poetry-version = "2.1"', "poetry_version", "2.1"),
+    ('poetry-version = "2.10.0"', "poetry_version", "2.10.0"),
+    ('groups = ["dev,tests", "My_Group", "my.group"]', "groups", ("dev,tests", "my-group")),
+    ("groups = []", "groups", ()),
+    ('extras = ["A_b", "a-b"]', "extras", ("a-b",)),
+    (
+        'build-packages = ["g++", "libpq-dev:arm64=1:15.3-0+deb12u1~x", "gcc=12.*", "g++"]',
+        "build_packages",
+        ("g++", "libpq-dev:arm64=1:15.3-0+deb12u1~x", "gcc=12.*"),
+    ),
+    ('runtime-packages = ["libpq5"]', "runtime_packages", ("libpq5",)),
+    ("layers = 1", "layers", 1),
+    ('layers = "auto"', "layers", "auto"),
+    ('files = ["./a b/", "a b", "é.ini", "."]', "files", ("a b", "é.ini", ".")),
+    ("files = []", "files", ()),
+    ('workdir = "/srv/app/"', "workdir", "/srv/app"),
+    ("user = 1000", "user", "1000:1000"),
+    ('user = "1000"', "user", "1000:1000"),
+    ('user = "1000:0"', "user", "1000:0"),
+    ('entrypoint = ["tini", "--", ""]', "entrypoint", ("tini", "--", "")),
+    ("command = []", "command", ()),
+    ('command = ["sh", "-c", "a\\nb"]', "command", ("sh", "-c", "a\nb")),
+    ("env = { B = '$x\"\\', _a1 = '' }", "env", (("B", '$x"\\'), ("_a1", ""))),
+    ('env = { USER = "me", HOME = "/tmp" }', "env", (("HOME", "/tmp"), ("USER", "me"))),
+    ('labels = { "com.example" = "é\\t#" }', "labels", (("com.example", "é\t#"),)),
+    ('ports = [8000, "8000/tcp", "53/UDP", "1/sctp"]', "ports", ("8000", "53/udp", "1/sctp")),
+    ("healthcheck = false", "healthcheck", False),
+    ('healthcheck = ["x", "y"]', "healthcheck", Healthcheck(command=("x", "y"))),
+    (
+        (
+            "healthcheck = { command = ['x'], interval = '1m30s', timeout = '1.5s', "
+            "start-period = '1ms', retries = 3 }"
+        ),
+        "healthcheck",
+        Healthcheck(
+            command=("x",), interval="1m30s", timeout="1.5s", start_period="1ms", retries=3
+        ),
+    ),
+    ('stop-signal = "term"', "stop_signal", "SIGTERM"),
+    ('stop-signal = "SIGRTMIN+3"', "stop_signal", "SIGRTMIN+3"),
+    ("stop-signal = 15", "stop_signal", "15"),
+    ("compile = false", "compile", False),
+    ("syntax = false", "syntax", False),
+    ('syntax = "auto"', "syntax", "auto"),
+    ('syntax = "mirror/dockerfile:1"', "syntax", "mirror/dockerfile:1"),
+    ('ignore = ["*.csv", "!keep.csv", "# why", ""]', "ignore", ("*.csv", "!keep.csv", "# why", "")),
+    (
+        "instructions = { build = ['RUN a <<EOF \\', '&& b', 'FROM', '', 'EOF', 'ENV A=1\\\\'] }",
+        "instructions",
+        Instructions(build=("RUN a <<EOF \\", "&& b", "FROM", "", "EOF", "ENV A=1\\\\")),
+    ),
+    (
+        "instructions = { runtime = ['RUN cat <<-\"A\" <<B', '\tA', 'B', '# x', 'RUN a <<<b'] }",
+        "instructions",
+        Instructions(runtime=('RUN cat <<-"A" <<B', "\tA", "B", "# x", "RUN a <<<b")),
+    ),
+]
+
+# What is written; the key that the error names; words that explain it.
+BAD = [
+    ('image = ""', "image", "not the name of a repository"),
+    ('image = "app:1.0"', "image", "the tag is not part of it"),
+    (f'image = "app@sha256:{"a" * 64}"', "image", "the tag is not part of it"),
+    ('image = "Team/App"', "image", "lower case only"),
+    ('image = "https://example.com/app"', "image", "no scheme"),
+    ('image = "a//b"', "image", "not the name of a repository"),
+    (f'image = "{"a" * 256}"', "image", "not the name of a repository"),
+    (f'image = "{"a" * 64}"', "image", "not the name of a repository"),
+    ("image = true", "image", "that is a boolean, not a string"),
+    ("image = 2020-01-01", "image", "that is a date or time, not a string"),
+    ("python = 3.12", "python", "3.10 would become 3.1"),
+    ("python = 3", "python", "without quotes it is a number"),
+    ('python = "3"', "python", "not one version of Python"),
+    ('python = ">=3.12"', "python", "not one version of Python"),
+    ('python = "3.12\\n"', "python", "a line break"),
+    ('python = "3.12rc1"', "python", "not one version of Python"),
+    ('python = "3.٣٢"', "python", "not one version of Python"),
+    ('python = "3.8.20"', "python", "3.9 or newer"),
+    ('base-image = "a b"', "base-image", "could not read that"),
+    ('base-image = ""', "base-image", "could not read that"),
+    ('base-image = "{version}:{python}"', "base-image", "`{python}` is all that is filled in"),
+    ('base-image = "team/base:1"', "python", "`base-image` is team/base:1"),
+    ('build-image = "a:b:c:{python}"', "build-image", "could not read that"),
+    ("poetry-version = 2.1", "poetry-version", "2.10 would become 2.1"),
+    ('poetry-version = "2.0.1"', "poetry-version", "before 2.1"),
+    ('poetry-version = "1.8.5"', "poetry-version", "before 2.1"),
+    ('poetry-version = "^2.1"', "poetry-version", "one final release"),
+    ('poetry-version = "2.2.0rc1"', "poetry-version", "one final release"),
+    ('groups = "main"', "groups", 'Write groups = ["main"].'),
+    ('groups = ["main", " "]', "groups[1]", "cannot be empty"),
+    ('groups = ["a\\nb"]', "groups[0]", "a line break"),
+    ("extras = { a = 1 }", "extras", "that is a table, not a list"),
+    ('build-packages = ["git curl"]', "build-packages[0]", "an item of its own"),
+    ('build-packages = ["Git"]', "build-packages[0]", "no Debian package has that name"),
+    ('runtime-packages = ["curl-"]', "runtime-packages[0]", "no Debian package has that name"),
+    ('runtime-packages = ["curl;id"]', "runtime-packages[0]", "no Debian package has that name"),
+    ("layers = 4", "layers", "not in this release"),
+    ("layers = true", "layers", "neither a count"),
+    ("layers = 0", "layers", "neither a count"),
+    ('layers = "4"', "layers", "a number has no quotes"),
+    ('files = ["a", "b/../c"]', "files[1]", "there is no `..`"),
+    ('files = ["/etc/passwd"]', "files[0]", "only what is inside the project"),
+    ('files = ["!a"]', "files[0]", "belongs into `ignore`"),
+    ('files = ["*.ini"]', "files[0]", "a folder's name takes all"),
+    ("files = ['a\\b']", "files[0]", "separated by /"),
+    ('files = ["$HOME"]', "files[0]", "the start of a variable"),
+    ('files = [""]', "files[0]", "a path is not empty"),
+    ('files = ["a\\nb"]', "files[0]", "a line break"),
+    ('workdir = "/"', "workdir", "not the plain absolute path"),
+    ('workdir = "app"', "workdir", "not the plain absolute path"),
+    ('workdir = "/app/../etc"', "workdir", "not the plain absolute path"),
+    ('workdir = "/venv/x"', "workdir", "the installed packages are there"),
+    ('workdir = "/home/app"', "workdir", "could replace the code"),
+    ("user = 0", "user", "0 is root"),
+    ('user = "00:5"', "user", "0 is root"),
+    ('user = "app"', "user", "/etc/passwd"),
+    ("user = -1", "user", "that is a number, not a string"),
+    ("user = 2147483648", "user", "largest id"),
+    ('command = "gunicorn app"', "command", 'Write command = ["gunicorn", "app"].'),
+    ("command = 'a && b'", "command", 'Write command = ["sh", "-c", "a && b"].'),
+    ("command = 'a \"b'", "command", 'Write command = ["sh", "-c",'),
+    ('entrypoint = [""]', "entrypoint[0]", "the program to run"),
+    ('command = ["a", 1]', "command[1]", "put it in quotes"),
+    ('command = ["a\\u0000"]', "command[0]", "no container can be given"),
+    ("env = { DEBUG = true }", "env.DEBUG", "put it in quotes"),
+    ("env = { N = 1 }", "env.N", "put it in quotes"),
+    ('env = { A = "a\\nb" }', "env.A", "no way to write a line break"),
+    ('env = { "A-B" = "x" }', "env.A-B", "letters, digits and underscores"),
+    ('env = { PATH = "/x" }', "env.PATH", "`ENV PATH=…` in `instructions.runtime`"),
+    ('env = { VIRTUAL_ENV = "/x" }', "env.VIRTUAL_ENV", "the image sets it"),
+    ('env = ["A=1"]', "env", "that is a list, not a table"),
+    ('labels.org.example = "x"', "labels.org", 'Write "org.…"'),
+    ('labels = { "a b" = "x" }', 'labels."a b"', "the name is empty or has"),
+    ('labels = { a = "x\\ny" }', "labels.a", "no way to write a line break"),
+    ("ports = [0]", "ports[0]", "not a port"),
+    ("ports = [65536]", "ports[0]", "not a port"),
+    ('ports = [80, "80:8080"]', "ports[1]", "`docker run -p`"),
+    ("ports = 80", "ports", "that is a number, not a list"),
+    ("ports = [true]", "ports[0]", "that is a boolean"),
+    ("healthcheck = true", "healthcheck", "what to run"),
+    ("healthcheck = []", "healthcheck", "`healthcheck = false` means no check"),
+    ('healthcheck = ["CMD", "x"]', "healthcheck", "belong to Compose"),
+    ('healthcheck = "curl localhost"', "healthcheck", '["curl", "localhost"]'),
+    ("healthcheck = {}", "healthcheck", "`command` is missing"),
+    ("healthcheck = { comand = ['x'] }", "healthcheck.comand", "`healthcheck.command`?"),
+    (
+        "healthcheck = { command = ['x'], start_period = '1s' }",
+        "healthcheck.start_period",
+        "`healthcheck.start-period`?",
+    ),
+    ("healthcheck.command = []", "healthcheck.command", "nothing to run"),
+    *(
+        (f"healthcheck = {{ command = ['x'], {text} }}", f"healthcheck.{key}", words)
+        for text, key, words in [
+            ("interval = 30", "interval", "the unit is missing"),
+            ("interval = '30'", "interval", "a number with a unit"),
+            ("timeout = '0s'", "timeout", "nothing below 1ms"),
+            ("start-period = '999999999h'", "start-period", "above 292 years"),
+            ("retries = 0", "retries", "a number, 1 or more"),
+            ("retries = '3'", "retries", "a number, 1 or more"),
+        ]
+    ),
+    ('stop-signal = "SIGTREM"', "stop-signal", "no such signal"),
+    ("stop-signal = 65", "stop-signal", "no such signal"),
+    ("compile = true", "compile", "not in this release"),
+    ('compile = "no"', "compile", "that is a string, not a boolean"),
+    ("syntax = true", "syntax", '"auto" is the default'),
+    ('syntax = "a b"', "syntax", "could not read that"),
+    ('cache = "a/b:cache"', "cache", "--cache-from"),
+    ("cache = 1", "cache", "that is a number, not a string"),
+    ('template = "a.j2"', "template", "poetry docker build --file"),
+    ('ignore = ["a\\nb"]', "ignore[0]", "a line break"),
+    ("instructions.runtime = ['']", "instructions.runtime[0]", "the line is empty"),
+    ("instructions.runtime = [' from x']", "instructions.runtime[0]", "start another stage"),
+    ("instructions.build = ['RUN a \\']", "instructions.build[0]", "the continuation"),
+    ("instructions.build = ['RUN <<E', 'E ']", "instructions.build[1]", "here-document E"),
+    ("instructions.biuld = []", "instructions.biuld", "`instructions.build`?"),
+    ("base_image = 1", "base_image", "Did you mean `base-image`?"),
+    ("pyhton = 1", "pyhton", "Did you mean `python`?"),
+    ("'a b' = 1", '"a b"', "The settings are: `image`"),
+]
+
+
+@pytest.mark.parametrize(("text", "field", "expected"), GOOD)
+def test_a_good_value_is_read(text: str, field: str, expected: object) -> None:
+    """A value that Docker and Poetry users may write arrives; None stands for as it was written."""
+    table = tomlkit.parse(text)
+    if expected is None:
+        expected = table[field.replace("_", "-")]
+    assert getattr(Settings.parse(table), field) == expected
+
+
+@pytest.mark.parametrize(("text", "path", "words"), BAD)
+def test_a_bad_value_is_told(text: str, path: str, words: str) -> None:
+    """An error names the key in full and says why, and what to write instead."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.parse(tomlkit.parse(text))
+    message = str(caught.value)
+    assert f"`{path}`" in message or f"`{path} = " in message
+    assert words in message
+    assert caught.value.fix
+    assert "\n" not in caught.value.problem
+
+
+@pytest.mark.parametrize("table", [5, "x", [{}], None])
+def test_what_is_no_table_is_refused(table: object) -> None:
+    """The settings as a whole have a type, too."""
+    with pytest.raises(SettingsError, match="not a table"):
+        Settings.parse(table)
+
+
+def test_no_settings_are_the_defaults() -> None:
+    """An empty table asks for nothing."""
+    assert Settings.parse({}) == Settings()
+
+
+def test_the_keys_are_the_fields() -> None:
+    """The table of keys and the dataclass name the same settings in the same order."""
+    assert [key.field for key in KEYS] == [field.name for field in fields(Settings)]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: str(key.name))
+def test_examples_are_right(key: Key) -> None:
+    """What an error tells users to write would be accepted, once the release has it."""
+    table = tomlkit.parse(key.example)
+    assert list(table) == [key.name]
+    if key.name in LATER:
+        with pytest.raises(SettingsError, match="not in this release"):
+            Settings.parse(table)
+    else:
+        Settings.parse(table)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: str(key.name))
+def test_defaults_are_told_as_they_are(key: Key) -> None:
+    """A default that the table of keys gives as TOML is what no setting gives."""
+    default = getattr(Settings(), key.field)
+    if default in (None, (), Instructions()) and key.default != "`[]`":
+        return
+    table = tomlkit.parse(f"{key.name} = {key.default.strip('`')}")
+    assert getattr(Settings.parse(table), key.field) == default
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("x" * 50, '"' + "x" * 39 + '…"'),
+        ("\u202ea\x00\n", '"\\u202ea\\u0000\\n"'),
+        ([1, [2], "a", 4], '[1, […], "a", …]'),
+        ({"a b": {}, "c": {"d": 1}}, '{ "a b" = {}, c = { … } }'),
+        (10**200, "a very large number"),
+        (float("nan"), "nan"),
+        ((), "[]"),
+    ],
+)
+def test_values_are_shown_short_and_printable(value: object, expected: str) -> None:
+    """An error shows a value as TOML, on one line, without what a terminal would act on."""
+    assert shown(value) == expected
