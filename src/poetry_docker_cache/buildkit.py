@@ -1,0 +1,196 @@
+"""The command line that runs BuildKit. Pure: it neither asks nor starts anything."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from poetry_docker_cache.engineinfo import EngineInfo
+
+SECRET_ID = "auth"  # noqa: S105  # the name under which the Dockerfile mounts it
+PROGRESS_MODES = ("auto", "plain", "tty", "quiet", "rawjson")
+_QUIET_PROGRESS = (0, 13)
+"""The buildx that learnt `--progress=quiet`; before, `--quiet` did the same."""
+_MULTI_PLATFORM_LOAD = (0, 10)
+"""The buildx that learnt to load several platforms into the containerd image store."""
+
+# Of the user's own arguments, those that say where the result goes, or that there is none.
+_OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load", "--call", "--check", "--print")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """What the user wants of `docker buildx build`; sequences in the order given."""
+
+    context: str
+    tags: Sequence[str] = ()
+    push: bool = False
+    load: bool = False
+    platforms: Sequence[str] = ()
+    """As given: an element may hold several, separated by commas."""
+    target: str | None = None
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[str] = ()
+    builder: str | None = None
+    no_cache: bool = False
+    pull: bool = False
+    progress: str | None = None
+    arguments: Sequence[str] = ()
+    """What stands behind `--`: it reaches buildx unchanged."""
+
+    def __post_init__(self) -> None:
+        """Raise DockerCacheError for what buildx would misread without a word."""
+        for name, values in {
+            "--tag": self.tags,
+            "--platform": self.platforms,
+            "--cache-from": self.cache_from,
+            "--cache-to": self.cache_to,
+            "--target": _given(self.target),
+            "--builder": _given(self.builder),
+        }.items():
+            if not all(value.strip() for value in values):
+                raise DockerCacheError(
+                    f"{name} is empty: there is nothing to build it with.",
+                    fix=f"Give {name} a value, or leave it out. A variable in a script may be "
+                    "unset.",
+                )
+        if self.progress is not None and self.progress not in PROGRESS_MODES:
+            raise DockerCacheError(
+                f"--progress {self.progress!r} is not a form of output that BuildKit has.",
+                fix=f"Use one of {', '.join(PROGRESS_MODES)}.",
+            )
+
+
+def build_command(
+    request: BuildRequest, *, dockerfile: str, secret: str | None, engine: EngineInfo
+) -> list[str]:
+    """Give the command line: our options, then the user's arguments, then the context."""
+    command = ["docker", "buildx", "build", "--file", dockerfile]
+    if secret is not None:
+        command += ["--secret", _csv(f"id={SECRET_ID}", f"src={secret}")]
+    command += _each("--builder", _given(request.builder))
+    command += _each("--tag", request.tags)
+    command += _each("--platform", request.platforms)
+    command += _each("--target", _given(request.target))
+    command += _each("--cache-from", request.cache_from)
+    command += _each("--cache-to", request.cache_to)
+    load = request.load or _loads(request, engine)
+    flags = {"--push": request.push, "--load": load}
+    flags |= {"--no-cache": request.no_cache, "--pull": request.pull}
+    command += [flag for flag, wanted in flags.items() if wanted]
+    if request.progress == "quiet" and engine.buildx < _QUIET_PROGRESS:
+        command.append("--quiet")
+    elif request.progress is not None:
+        command += ["--progress", request.progress]
+    return [*command, *request.arguments, request.context]
+
+
+def result_note(request: BuildRequest, engine: EngineInfo) -> str | None:
+    """Say where the image stays when it is neither pushed nor loaded, although nobody said so."""
+    if request.push or request.load or _chooses_output(request) or _loads(request, engine):
+        return None
+    why = (
+        "no Docker engine answers that could take it"
+        if engine.store is None
+        else "the engine's classic image store takes one platform only"
+    )
+    return f"The image stays in the builder's cache: {why}. Use --push to publish it."
+
+
+def shell_quoted(argv: Iterable[str]) -> str:
+    """Spell a command line as a shell reads it."""
+    return shlex.join(argv)
+
+
+def default_tag(name: str | None, version: str | None, *, image: str | None = None) -> str:
+    """Name the image after the `image` setting, or else the project, and its version.
+
+    Raises DockerCacheError where there is no name, or where Docker takes none like it.
+    """
+    tag = re.sub(r"[+!]", "-", version) if version else "latest"
+    if not _TAG.fullmatch(tag):
+        raise DockerCacheError(
+            f"The version {version!r} cannot be an image's tag: those have at most 128 letters, "
+            "digits, '_', '.' and '-', and begin with none of the last two.",
+            fix="Name the image and its tag with -t.",
+        )
+    last = (image or "").rpartition("/")[2]
+    if ":" in last or "@" in last:
+        raise DockerCacheError(
+            f"image = {image!r} has a tag or digest already; the tag is the project's version.",
+            fix="Leave it out of `image`, or name image and tag with -t.",
+        )
+    return f"{image or _repository(name)}:{tag}"
+
+
+def _repository(name: str | None) -> str:
+    """Make a repository name of a project's name."""
+    ask_for = "Set `image` in [tool.poetry-docker-cache], or name the image with -t."
+    if not name:
+        raise DockerCacheError("The project has no name, so neither has the image.", fix=ask_for)
+    repository = canonicalize_name(name)
+    if not _REPOSITORY.fullmatch(repository):
+        raise DockerCacheError(
+            f"The project's name {name!r} cannot be the name of an image.", fix=ask_for
+        )
+    return repository
+
+
+def _loads(request: BuildRequest, engine: EngineInfo) -> bool:
+    """Whether to load the image without having been asked to.
+
+    As buildx decides what `--load` can do: several platforms need the engine's containerd store,
+    whichever builder made them.
+    """
+    if request.push or _chooses_output(request) or engine.store is None:
+        return False
+    several = len(_platforms(request)) > 1
+    return not several or (engine.store == "containerd" and engine.buildx >= _MULTI_PLATFORM_LOAD)
+
+
+def _chooses_output(request: BuildRequest) -> bool:
+    """Whether the user's own arguments say what becomes of the result."""
+    return any(
+        argument.partition("=")[0] in _OUTPUT_OPTIONS or re.match(r"-o[^-]", argument)
+        for argument in request.arguments
+    )
+
+
+def _platforms(request: BuildRequest) -> set[str]:
+    """List the platforms as buildx does: each option may name several, with commas."""
+    given = [*request.platforms]
+    for option, value in itertools.pairwise([*request.arguments, ""]):
+        if option == "--platform":
+            given.append(value)
+        elif option.startswith("--platform="):
+            given.append(option.partition("=")[2])
+    return {part.strip() for value in given for part in value.split(",") if part.strip()}
+
+
+def _csv(*fields: str) -> str:
+    """Write one record as Go's encoding/csv reads it: quotes only where they are needed."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
+def _each(option: str, values: Iterable[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
+def _given(value: str | None) -> tuple[str, ...]:
+    return () if value is None else (value,)

@@ -1,0 +1,217 @@
+"""Finds the container engine and runs BuildKit: the only module that starts processes."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache import enginefaults
+from poetry_docker_cache.engineinfo import (
+    Answer,
+    EngineInfo,
+    judge,
+    parse_builder,
+    parse_info,
+)
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.signals import ENDING, exit_status, handled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Ask = Callable[[Sequence[Sequence[str]]], list[Answer]]
+
+__all__ = ["Answer", "EngineInfo", "ask", "find", "probe", "run"]
+
+_ANSWER_SECONDS = 60
+_FORWARD_SECONDS = 0.5
+_KILL_SECONDS = 10.0
+_ENOUGH = 0
+
+
+def find() -> str:
+    """Give the path of the `docker` client. Raises DockerCacheError where there is none."""
+    docker = shutil.which("docker")
+    if docker is None:
+        raise DockerCacheError(
+            "There is no `docker` on the PATH: the image cannot be built.",
+            fix="Install Docker Engine or Docker Desktop (client and buildx are enough for a "
+            "remote engine).\n`poetry docker export` works without.",
+        )
+    return docker
+
+
+def ask(commands: Sequence[Sequence[str]]) -> list[Answer]:
+    """Run commands side by side and give what they print; none of them may read the terminal."""
+    running: list[subprocess.Popen[str]] = []
+    try:
+        running.extend(
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+            for command in commands
+        )
+        answers = []
+        for process in running:
+            out, err = process.communicate(timeout=_ANSWER_SECONDS)
+            answers.append(Answer(status=process.returncode, out=out, err=err))
+    except subprocess.TimeoutExpired as error:
+        raise enginefaults.unreachable(f"no answer within {_ANSWER_SECONDS} seconds") from error
+    except OSError as error:
+        raise DockerCacheError(
+            f"{commands[0][0]} cannot be run: {error.strerror}. The image cannot be built.",
+            fix="Reinstall Docker's client, then check with: docker version",
+        ) from error
+    else:
+        return answers
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+def probe(builder: str | None = None, *, docker: str | None = None, ask: Ask = ask) -> EngineInfo:
+    """Ask for the builder (the chosen one, if not named) and its engine, in two calls at once.
+
+    Raises DockerCacheError where nothing can be built, with what to do about it.
+    """
+    client = docker or find()
+    name = [builder] if builder else []
+    question = ["info", "--format", "{{json .}}"]
+    info, inspect = ask([[client, *question], [client, "buildx", "inspect", *name]])
+    found = parse_builder(inspect.out)
+    endpoint = found.nodes[0].endpoint if found.driver == "docker" and found.nodes else ""
+    context = (parse_info(info).get("ClientInfo") or {}).get("Context", "")
+    if endpoint and context and endpoint != context:
+        # A builder named after another context: that context's engine builds and keeps the image.
+        (info,) = ask([[client, "--context", endpoint, *question]])
+    wanted = builder or os.environ.get("BUILDX_BUILDER", "")
+    return judge(docker=client, info=info, inspect=inspect, wanted=wanted)
+
+
+def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
+    """Run a command on this terminal and give its exit status; signals end it, not us.
+
+    A command that a signal was meant to end has never succeeded: the status is then 128 + n.
+    Raises DockerCacheError where the command cannot be started.
+    """
+    signals = _Signals()
+    with handled(signals.receive):
+        if signals.received:
+            return exit_status(signals.received)
+        try:
+            process = subprocess.Popen(argv, env=env)
+        except OSError as error:
+            raise DockerCacheError(
+                f"{argv[0]} cannot be run: {error.strerror}.",
+                fix="Check with: docker buildx version",
+            ) from error
+        with signals.forwarded(process):
+            status = process.wait()
+    if status < 0:
+        return exit_status(-status)
+    return status or (exit_status(signals.received) if signals.received else 0)
+
+
+class _Signals:
+    """Signals that came for us, on their way to a process.
+
+    A handler may do next to nothing, since it may interrupt itself. So it only queues the signal,
+    and a thread does the rest.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._queue: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put() may be interrupted
+
+    def receive(self, number: int) -> None:
+        """Handle a signal."""
+        self.received = self.received or number
+        self._queue.put(number)
+
+    @contextlib.contextmanager
+    def forwarded(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Forward to a process what came and what comes, until the block is left."""
+        thread = threading.Thread(target=self._forward, args=[process], daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._queue.put(_ENOUGH)
+            thread.join()
+
+    def _forward(self, process: subprocess.Popen[bytes]) -> None:
+        """Hand signals on, and see to it that the process ends.
+
+        A Ctrl-C in a terminal reaches the process without us, a `kill -INT` does not: so it is
+        forwarded only if the process has not ended soon. buildx gives up tidily on the first two
+        signals, and at once on the third (the user's second Ctrl-C).
+        """
+        if hasattr(signal, "pthread_sigmask"):  # the main thread is to be woken by them
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        due: list[tuple[float, int]] = []
+        while True:
+            try:
+                wait = max(0.0, due[0][0] - time.monotonic()) if due else None
+                number = self._queue.get(timeout=wait)
+            except queue.Empty:
+                _send(process, heapq.heappop(due)[1])
+                continue
+            if number == _ENOUGH:
+                return
+            now = time.monotonic()
+            delay = _FORWARD_SECONDS if number == signal.SIGINT else 0.0
+            heapq.heappush(due, (now + delay, number))
+            heapq.heappush(due, (now + _KILL_SECONDS, getattr(signal, "SIGKILL", number)))
+
+
+def _send(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to a process and to all that it started.
+
+    docker does not hand SIGTERM on to buildx when its output is a terminal (28.5): it swallows it,
+    and the build goes on to its end.
+    """
+    below = _descendants(process.pid)
+    process.send_signal(number)
+    for pid in below:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            os.kill(pid, number)
+
+
+def _descendants(pid: int) -> list[int]:
+    """List the processes that a process started, and those that they started."""
+    parents = _parents()
+    found = [pid]
+    for one in found:
+        found.extend(child for child, parent in parents.items() if parent == one)
+    return found[1:]
+
+
+def _parents() -> dict[int, int]:
+    """Map each process to its parent; empty where the system does not tell."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):  # it has ended meanwhile
+            # pid (name) state parent: the name may hold anything, brackets too
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    if not parents and os.name == "posix":  # macOS
+        with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+            listing = subprocess.check_output(["ps", "-axo", "pid=,ppid="], text=True, timeout=5)
+            parents = {int(own): int(up) for own, up in map(str.split, listing.splitlines())}
+    return parents

@@ -1,0 +1,253 @@
+"""The private folder that a build's files live in, and files that only their owner can read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shlex
+import shutil
+import stat
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.signals import exit_status, handled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+if sys.platform != "win32":
+    import fcntl
+
+PREFIX = "poetry-docker-cache-"
+_PRIVATE = 0o600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A folder that only this user can enter."""
+
+    path: Path
+
+    def write(self, name: str, text: str, mode: int = _PRIVATE) -> Path:
+        """Create a file, private from the start, and give its path. Folders in `name` are made.
+
+        A secret belongs in another folder than the Dockerfile: a frontend may ask for any file
+        beside the Dockerfile.
+        """
+        path = self.path / name
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _create(path, text, mode)
+        except OSError as error:
+            raise DockerCacheError(
+                f"{path} cannot be written: {error.strerror}. Nothing was built.",
+                fix="Set TMPDIR to a folder with room for a few kilobytes.",
+            ) from error
+        return path
+
+
+@contextlib.contextmanager
+def workspace(
+    *, context: Path, docker: str = "", bases: Sequence[Path] | None = None
+) -> Iterator[Workspace]:
+    """Give a private folder outside the build context, and remove it however the block ends.
+
+    SIGINT, SIGTERM and SIGHUP end the block with SystemExit(128 + n). What an earlier build left
+    behind because it was killed is removed first. `docker` is the client that will read the folder.
+    Raises DockerCacheError where no such folder can be had.
+    """
+    ending = _Ending()
+    with handled(ending.receive):
+        folder: _Folder | None = None
+        try:
+            try:
+                choice = _bases(docker) if bases is None else bases
+                for base in choice:
+                    _sweep(base)
+                folder = _Folder(_usable(choice, context))
+                folder.make()
+                yield Workspace(path=folder.path)
+            finally:
+                ending.deferred = True
+        finally:
+            if folder is not None:
+                folder.remove()
+    if ending.received:  # while the folder was being removed
+        raise SystemExit(exit_status(ending.received))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its creation on; replace one that is there.
+
+    A symlink is followed, and what it points to is replaced. Raises DockerCacheError where the
+    file cannot be written.
+    """
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise DockerCacheError(
+                f"{path} is not a regular file: a secret cannot be written there.",
+                fix="Name a file.",
+            )
+        if not target.parent.is_dir():
+            raise DockerCacheError(
+                f"{path} cannot be written: the folder {target.parent} does not exist.",
+                fix=f"Create it (mkdir -p {shlex.quote(str(target.parent))}) or name another file.",
+            )
+        draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            _create(draft, text, _PRIVATE)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, before Python 3.13
+        raise DockerCacheError(
+            f"{path} cannot be written: {getattr(error, 'strerror', error)}.",
+            fix="Name a file that you may write.",
+        ) from error
+
+
+def inside(path: Path, context: Path) -> bool:
+    """Say whether a path lies in a folder, whatever symlinks or letter case it is spelt with."""
+    resolved, folder = path.resolve(), context.resolve()
+    if resolved.is_relative_to(folder):
+        return True
+    for parent in (resolved, *resolved.parents):
+        with contextlib.suppress(OSError):  # what does not exist yet is nowhere
+            if parent.samefile(folder):
+                return True
+    return False
+
+
+class _Ending:
+    """What a signal does: it ends the block, unless the folder is just being removed."""
+
+    def __init__(self) -> None:
+        self.deferred = False
+        self.received = 0
+
+    def receive(self, number: int) -> None:
+        self.received = self.received or number
+        if not self.deferred:
+            raise SystemExit(exit_status(number))
+
+
+class _Folder:
+    """A folder whose lock says that its build is alive.
+
+    The name is chosen before the folder exists, so that a signal at any moment finds it removable.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.path = base / f"{PREFIX}{secrets.token_hex(8)}"
+        self._lock: int | None = None
+
+    def make(self) -> None:
+        """Create and lock it, again if another build took the unlocked one for a left-over."""
+        while True:
+            try:
+                self.path.mkdir(mode=0o700)
+            except OSError as error:
+                raise DockerCacheError(
+                    f"{self.path} cannot be created: {error.strerror}. The build's temporary files "
+                    "have nowhere to go.",
+                    fix="Set TMPDIR to another folder.",
+                ) from error
+            try:
+                self._lock = _lock(self.path)
+            except BlockingIOError:
+                self.path = self.path.with_name(f"{PREFIX}{secrets.token_hex(8)}")
+                continue
+            except FileNotFoundError:
+                continue
+            except OSError:  # no locks here (some network file systems): nobody sweeps it either
+                self._lock = None
+            return
+
+    def remove(self) -> None:
+        """Remove it; say so where that fails, for it may hold a password."""
+        try:
+            shutil.rmtree(self.path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise DockerCacheError(
+                f"{self.path} could not be removed: {error.strerror}. It may hold credentials.",
+                fix=f"Remove it by hand: rm -r {shlex.quote(str(self.path))}",
+            ) from error
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder for as long as the descriptor is open; the kernel lets go when we die.
+
+    Raises BlockingIOError where another process holds it, FileNotFoundError where the folder is
+    gone by the time that it is ours.
+    """
+    if sys.platform == "win32":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    with contextlib.ExitStack() as otherwise:
+        otherwise.callback(os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), folder.lstat()):
+            otherwise.pop_all()
+            return descriptor
+    raise FileNotFoundError(folder)
+
+
+def _sweep(base: Path) -> None:
+    """Remove what killed builds of this user left behind. Never stops a build."""
+    if sys.platform == "win32":
+        return
+    with contextlib.suppress(OSError):
+        for folder in base.glob(f"{PREFIX}*"):
+            with contextlib.suppress(OSError):
+                status = folder.lstat()
+                if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+                    continue
+                lock = _lock(folder)
+                try:
+                    shutil.rmtree(folder)
+                finally:
+                    if lock is not None:
+                        os.close(lock)
+
+
+def _bases(docker: str) -> list[Path]:
+    """List the folders that may hold ours, the best first: memory rather than disk."""
+    names = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  # ours in it is private
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
+    with contextlib.suppress(OSError, AttributeError):  # AttributeError: Windows has no user ids
+        if runtime.stat().st_uid == os.geteuid():  # `sudo -E` keeps another user's
+            names.insert(0, str(runtime))
+    if "/snap/" in docker:  # a snap's client sees neither /tmp nor /run/user, but its own folder
+        names.insert(0, str(Path.home() / "snap" / "docker" / "common"))
+    return [Path(name) for name in dict.fromkeys(names) if Path(name).is_absolute()]
+
+
+def _usable(bases: Sequence[Path], context: Path) -> Path:
+    """Choose the first folder that is writable and outside the build context."""
+    for base in bases:
+        if base.is_dir() and os.access(base, os.W_OK | os.X_OK) and not inside(base, context):
+            return base.resolve()
+    raise DockerCacheError(
+        "There is no folder for the build's temporary files (the secret among them): none of "
+        f"{', '.join(map(str, bases))} is writable and outside the build context {context}.",
+        fix="Set TMPDIR to a writable folder outside the project.",
+    )
+
+
+def _create(path: Path, text: str, mode: int) -> None:
+    """Create a file with its mode; an existing one, or a symlink, is an error."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags, mode), "wb") as file:  # noqa: PTH123  # a descriptor
+        file.write(text.encode())

@@ -1,0 +1,239 @@
+"""The private folder, and files that only their owner reads."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.workspace import PREFIX, inside, workspace, write_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def mode(path: Path) -> int:
+    """Give a path's permissions."""
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """Give a folder for temporary files."""
+    (tmp_path / "base").mkdir()
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """Give a build context."""
+    (tmp_path / "context").mkdir()
+    return tmp_path / "context"
+
+
+def test_folder_and_files_are_private(base: Path, context: Path) -> None:
+    """Nobody else can enter the folder, nor read what is in it, whatever the umask."""
+    old = os.umask(0)
+    try:
+        with workspace(context=context, bases=[base]) as folder:
+            file = folder.write("secret/auth.toml", "pässword\n")
+            readable = folder.write("build/Dockerfile", "FROM x\n", mode=0o644)
+            assert folder.path.parent == base
+            assert [mode(folder.path), mode(file.parent)] == [0o700, 0o700]
+            assert [mode(file), mode(readable)] == [0o600, 0o644]
+            assert file.read_bytes() == "pässword\n".encode()
+    finally:
+        os.umask(old)
+    assert list(base.iterdir()) == []
+
+
+def test_removed_after_an_exception(base: Path, context: Path) -> None:
+    """The exception comes through, the folder does not stay."""
+
+    def fail() -> None:
+        with workspace(context=context, bases=[base]) as folder:
+            folder.write("auth", "x")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(base.iterdir()) == []
+
+
+def test_write_never_overwrites(base: Path, context: Path) -> None:
+    """A file or symlink that is there already is an error, and its target is untouched."""
+    target = base.parent / "target"
+    target.write_text("mine")
+    with workspace(context=context, bases=[base]) as folder:
+        (folder.path / "auth").symlink_to(target)
+        with pytest.raises(DockerCacheError, match="cannot be written"):
+            folder.write("auth", "secret")
+    assert target.read_text() == "mine"
+
+
+def test_left_over_of_a_killed_build_is_removed(base: Path, context: Path) -> None:
+    """A folder that nobody holds is swept, one that is held is not, nor what is not ours."""
+    dead, live, link = (base / f"{PREFIX}{name}" for name in ("dead", "live", "link"))
+    for folder in (dead, live):
+        (folder / "secret").mkdir(parents=True)
+        (folder / "secret/auth").write_text("x")
+    link.symlink_to(context)
+    (base / "somebody-elses").mkdir()
+    holder = os.open(live, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    try:
+        with workspace(context=context, bases=[base]):
+            assert not dead.exists()
+            assert (live / "secret/auth").exists()
+    finally:
+        os.close(holder)
+    assert sorted(path.name for path in base.iterdir()) == [link.name, live.name, "somebody-elses"]
+    assert context.is_dir()
+
+
+def test_foreign_left_over_stays(
+    base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only this user's folders are swept."""
+    foreign = base / f"{PREFIX}foreign"
+    foreign.mkdir()
+    own = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+    with workspace(context=context, bases=[base]):
+        assert foreign.exists()
+
+
+def test_concurrent_builds_leave_each_other_alone(base: Path, context: Path) -> None:
+    """A second build sweeps only after the first is gone."""
+    with workspace(context=context, bases=[base]) as first:
+        first.write("auth", "x")
+        with workspace(context=context, bases=[base]) as second:
+            assert first.path != second.path
+            assert (first.path / "auth").exists()
+        assert (first.path / "auth").exists()
+    assert list(base.iterdir()) == []
+
+
+def test_folder_swept_before_it_was_locked(
+    base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build whose new folder another one takes for a left-over makes another."""
+    original = os.open
+    robbed: list[Path] = []
+
+    def rob_once(path: Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if not robbed:
+            robbed.append(path)
+            path.rmdir()
+        return original(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", rob_once)
+    with workspace(context=context, bases=[base]) as folder:
+        assert robbed
+        assert folder.write("auth", "x").exists()
+    assert list(base.iterdir()) == []
+
+
+def test_folder_is_outside_the_context(base: Path, context: Path) -> None:
+    """A folder for temporary files inside the context is passed over, through symlinks too."""
+    (context / "tmp").mkdir()
+    link = base.parent / "link"
+    link.symlink_to(context / "tmp")
+    with workspace(context=context, bases=[context / "tmp", link, base]) as folder:
+        assert folder.path.parent == base
+
+
+def test_no_folder_to_be_had(context: Path) -> None:
+    """Where no place is left, the error asks for TMPDIR."""
+    with (
+        pytest.raises(DockerCacheError, match="writable and outside") as caught,
+        workspace(context=context, bases=[context, context / "missing"]),
+    ):
+        pass
+    assert "TMPDIR" in caught.value.fix
+
+
+def test_runtime_folder_is_preferred(
+    base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's own runtime folder is in memory, so it comes first."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+    with workspace(context=context) as folder:
+        assert folder.path.parent == base
+
+
+def test_runtime_folder_of_another_user_is_not(
+    base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `sudo -E` the variable names a folder in which another user may rename ours."""
+    os.chown(base, 12345, -1) if os.geteuid() == 0 else pytest.skip("needs root")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+    with workspace(context=context) as folder:
+        assert folder.path.parent != base
+
+
+def test_snap_reads_its_own_folder(
+    tmp_path: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker from a snap sees neither /tmp nor the runtime folder."""
+    common = tmp_path / "home/snap/docker/common"
+    common.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with workspace(context=context, docker="/snap/bin/docker") as folder:
+        assert folder.path.parent == common
+
+
+def test_private_file_replaces_an_open_one(tmp_path: Path) -> None:
+    """A file that everybody could read is replaced, not rewritten in place."""
+    path = tmp_path / "auth.toml"
+    path.write_text("old")
+    path.chmod(0o666)
+    with path.open() as reader:
+        write_private(path, "secret")
+        assert reader.read() == "old"
+    assert (path.read_text(), mode(path)) == ("secret", 0o600)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["auth.toml"]
+
+
+def test_private_file_through_a_symlink(tmp_path: Path) -> None:
+    """The link stays, its target is replaced, or created where it did not exist."""
+    link, target = tmp_path / "link", tmp_path / "target"
+    link.symlink_to(target)
+    write_private(link, "one")
+    write_private(link, "two")
+    assert link.is_symlink()
+    assert (target.read_text(), mode(target)) == ("two", 0o600)
+
+
+@pytest.mark.parametrize("name", ["missing/auth", "folder", "pipe", "loop", "file/auth"])
+def test_private_file_that_cannot_be(tmp_path: Path, name: str) -> None:
+    """No parent, a folder, a pipe, a loop of links, a file as parent: each is one clear error."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(DockerCacheError) as caught:
+        write_private(tmp_path / name, "secret")
+    assert caught.value.fix
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_inside(tmp_path: Path, context: Path) -> None:
+    """Symlinks and dots are seen through; a sibling of a similar name is outside."""
+    (context / "deep").mkdir()
+    (tmp_path / "context-2").mkdir()
+    (tmp_path / "way-in").symlink_to(context / "deep")
+    (tmp_path / "alias").symlink_to(context)
+    assert inside(context, context)
+    assert inside(context / "new/auth.toml", context)
+    assert inside(tmp_path / "way-in/auth.toml", context)
+    assert inside(context / "auth.toml", tmp_path / "alias")
+    assert not inside(context / "../auth.toml", context)
+    assert not inside(tmp_path / "context-2/auth.toml", context)
+    (context / "way-out").symlink_to(tmp_path)
+    assert not inside(context / "way-out/auth.toml", context)
