@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import posixpath
 from fnmatch import fnmatchcase
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.ignore_rules import (
@@ -46,31 +47,32 @@ _UNLIKELY = (
     "**/compose*.y*ml",
 )
 
-# Folders and files of these names never enter, unless one is asked for by that name.
+# Folders and files of these names never enter, unless one is asked for by that name. The `**` at a
+# folder's end is for its content: BuildKit forgets what hides a folder when another line hid it
+# before, and asks again for each file in it that a line like `!*/*` has opened in between.
 _FOLDERS = (
-    ".git",
-    ".hg",
-    ".svn",
-    ".github",
-    ".venv",
-    "__pycache__",
-    ".cache",
-    ".*_cache",
-    ".tox",
-    ".nox",
-    ".hypothesis",
-    ".ipynb_checkpoints",
-    "node_modules",
-    ".idea",
-    ".vscode",
-    ".ssh",
-    ".aws",
+    ".git**",
+    ".hg**",
+    ".svn**",
+    ".venv**",
+    "__pycache__**",
+    ".cache**",
+    ".*_cache**",
+    ".tox**",
+    ".nox**",
+    ".hypothesis**",
+    ".ipynb_checkpoints**",
+    "node_modules**",
+    ".idea**",
+    ".vscode**",
+    ".ssh**",
+    ".aws**",
 )
 _FILES = (
     "*.py[cod]",
     ".coverage*",
     ".DS_Store",
-    ".env*",
+    ".env**",
     "poetry.toml",
     "auth.toml",
     ".netrc",
@@ -168,7 +170,7 @@ def _with_kept(sections: dict[str, list[Line]], kept: Sequence[str]) -> dict[str
     index = 0
     for title, lines in sections.items():
         for line in lines:
-            result[title] += [line.text, *_opening(flat[:index], behind.get(index, []))]
+            result[title] += [line.text, *_opening(flat[:index], behind.get(index, []), kept)]
             index += 1
     return result
 
@@ -188,17 +190,19 @@ def _hidden_by(lines: Sequence[Line], path: str) -> int | None:
         behind = last - (len(opening) if at else 0)
 
 
-def _opening(before: Sequence[Line], paths: Sequence[str]) -> Iterator[str]:
+def _opening(before: Sequence[Line], paths: Sequence[str], kept: Sequence[str]) -> Iterator[str]:
     """Open these paths, and close again what lines before had closed inside of them."""
     yield from _open(paths)
-    again = [
-        line.text
+    folders = [path for path in paths if may_be_folder(path)]
+    inside = [
+        line
         for line in before
-        if line.pattern
-        and not line.negated
-        and any(may_be_folder(path) and reaches_into(line.pattern, path) for path in paths)
+        if line.pattern and any(reaches_into(line.pattern, path) for path in folders)
     ]
-    yield from dict.fromkeys(again)
+    again = list(dropwhile(lambda line: line.negated, inside))
+    hidden = [path for path in kept if any(hides(line.pattern, path) for line in again)]
+    yield from (line.text for line in again)
+    yield from _open(hidden)
 
 
 def _open(paths: Iterable[str]) -> Iterator[str]:

@@ -72,6 +72,8 @@ IGNORE_FILES = {
     "sets": "[a-d]ocs\n[^e]nv\n\\[odd\\].md\n",
     "escapes": "a\\*b\nback\\\\slash\n\\!bang\na\\^b$.txt\n",
     "double-bang": "*\n!!bang\n!  README.md\n![ ]lead\n!trail[ ]\n",
+    "content-forgotten": "*\n!*/*\n**/.envs\n",
+    "content-too": "*\n!*/*\n**/.env**\n**/.git**\n",
     "accents": "ü*\n",
 }
 
@@ -90,6 +92,7 @@ RENDERED = {
     "plain": (None, ()),
     "own": ("docs\n*.md\n!.env.example\n**/local_settings.py\n", ("!src/app/server.key",)),
     "allow": ("*\n!src\nsrc/app/tests\n", ("src",)),
+    "open": ("*\n!*/*\n!**/*.p*\n", ()),
     "content": ("src/app/**\n**/tests\n", ()),
 }
 
@@ -153,3 +156,4 @@ def test_rendered_file_lets_through_what_the_reference_says(
     assert {*keep} - {"src/app", "a*b"} <= found
     assert {"src/app/__init__.py", "a*b/c.txt"} <= found
     assert not found & {".env", ".envs/prod", ".git/HEAD", "src/app/.env", "Dockerfile"}
+    assert "src/app/__pycache__/a.pyc" not in found

@@ -6,7 +6,7 @@ import string
 
 import pytest
 from dockerignore import passing
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poetry_docker_cache.ignore import render_ignore
@@ -59,6 +59,9 @@ def render(project_ignore: str | None = None, *more: str, extra: tuple[str, ...]
         "**/*.py\n!src/app\n",
         "s?c\n[p]*\n",
         "./src/../src/app\n",
+        "**/*.md\n*\n",
+        "*/*\n*/*\n!*\n",
+        "*\n**/*.py\n",
     ],
 )
 def test_needed_passes_and_secret_does_not(project_ignore: str | None) -> None:
@@ -84,6 +87,7 @@ LINES = st.lists(
 )
 
 
+@settings(max_examples=300, deadline=None)
 @given(LINES)
 def test_no_lines_hide_what_is_named(lines: list[str]) -> None:
     """Random ignore files: names stay visible, the package importable, secrets out."""
@@ -97,6 +101,13 @@ def test_lines_on_the_inside_of_a_package_hold() -> None:
     inside = "src/app/tests\n**/local_settings.py\n"
     for text in (inside, f"*\n!src\n{inside}", f"{inside}*\n", f"src\n{inside}", f"{inside}src/**"):
         assert passing(render(text), files) == {"src/app/a.py"}, text
+
+
+def test_lines_closed_again_may_have_exceptions() -> None:
+    """What the project opens again inside a package is open after the package was."""
+    text = render("src/app/tests\n!src/app/tests/data\n*\n")
+    files = ["src/app/tests/t.py", "src/app/tests/data/d.py"]
+    assert passing(text, files) == {"src/app/tests/data/d.py"}
 
 
 def test_lines_of_the_project_stay_as_they_are() -> None:
