@@ -200,6 +200,11 @@ BAD = [
     ("instructions.runtime = ['']", "instructions.runtime[0]", "the line is empty"),
     ("instructions.runtime = [' from x']", "instructions.runtime[0]", "start another stage"),
     ("instructions.build = ['RUN a \\']", "instructions.build[0]", "the continuation"),
+    (
+        "instructions.build = ['RUN a <<EOF \\', 'EOF', 'RUN b']",
+        "instructions.build[2]",
+        "here-document EOF",
+    ),
     ("instructions.build = ['RUN <<E', 'E ']", "instructions.build[1]", "here-document E"),
     ("instructions.biuld = []", "instructions.biuld", "`instructions.build`?"),
     ("base_image = 1", "base_image", "Did you mean `base-image`?"),
@@ -283,3 +288,12 @@ def test_defaults_are_told_as_they_are(key: Key) -> None:
 def test_values_are_shown_short_and_printable(value: object, expected: str) -> None:
     """An error shows a value as TOML, on one line, without what a terminal would act on."""
     assert shown(value) == expected
+
+
+@pytest.mark.parametrize("name", ["command", "env"])
+def test_half_a_surrogate_pair_is_refused(name: str) -> None:
+    """A value that no file can hold is refused, in an error that can be printed."""
+    value: object = {"A": "\ud800"} if name == "env" else ["\ud800"]
+    with pytest.raises(SettingsError, match="no container can be given") as caught:
+        Settings.parse({name: value})
+    str(caught.value).encode()

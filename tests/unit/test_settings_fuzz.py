@@ -109,12 +109,14 @@ def outcome(table: Mapping[str, object]) -> Settings | SettingsError:
 
 
 def is_plain(value: object) -> bool:
-    """Say whether this is frozen data of exactly Python's own types."""
+    """Say whether this is frozen data of exactly Python's own types, which a file can hold."""
     if is_dataclass(value) and not isinstance(value, type):
         return all(is_plain(getattr(value, field.name)) for field in fields(value))
     if type(value) is tuple:
         return all(is_plain(item) for item in value)
-    return value is None or type(value) in {str, int, bool}
+    if type(value) is str:
+        return value.encode(errors="replace").decode() == value  # no lone surrogate
+    return value is None or type(value) in {int, bool}
 
 
 def check(table: dict[str, object]) -> None:
