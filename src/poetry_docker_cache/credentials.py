@@ -255,9 +255,10 @@ def _add_login(basic: dict[str, Any], name: str, login: Mapping[str, str]) -> No
     if "." in name:
         basic[name] = dict(escaped)  # where Poetry looks from 2.4 on
     table: Any = basic
-    for part in name.split("."):  # where it looked before
+    # Where it looked before. Names come sorted: `a` has its entries before `a.username` claims one.
+    for part in name.split("."):
         table = table.setdefault(part, {}) if isinstance(table, dict) else None
-    if not isinstance(table, dict) or not table.keys().isdisjoint(escaped):
+    if not isinstance(table, dict):
         raise DockerCacheError(
             f"The name of the source {name!r} cannot be told from a setting of another source:"
             " Poetry before 2.4 reads each dot as one level of its settings.",
