@@ -26,6 +26,7 @@ RECIPE = 2  # goes up with every change of what is done to a root file system
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}
 SLIM = "ca-certificates,python3,python3-venv,python3-pip"
 FULL = ("gcc", "git", "libc6-dev", "libffi-dev", "libpq-dev", "make", "pkgconf", "python3-dev")
+ROOM_IN_MEMORY = 4 << 30
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 UNUSED = ("var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/log", "usr/share/doc")
@@ -114,6 +115,9 @@ def rootfs(state: Path, tag: str) -> Path:
     # debootstrap cannot work in a folder with a space or the like in its path
     plain = re.fullmatch(r"[\w./+-]+", str(state), re.ASCII)
     work = Path(tempfile.mkdtemp(dir=state if plain else "/var/tmp", prefix="rootfs-"))  # noqa: S108
+    if os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > ROOM_IN_MEMORY:
+        # dpkg waits for the disk after every package; in memory that costs nothing
+        run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", work], check=False)
     try:
         if slim is None:
             _debootstrap(state / "root", SUITES[version], work)

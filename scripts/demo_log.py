@@ -1,0 +1,46 @@
+"""What BuildKit's own log tells about the dependencies, and the table that the demo makes of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+COLUMNS = "{:<46} {:>12}   {:<16} {:>7}"
+# "#12 [dependencies 3/3] RUN …", with the platform before the stage where there are several.
+_STEP = re.compile(r"^#(\d+) \[(?:\S+ )?dependencies\S* +\d+/\d+\] RUN ", re.MULTILINE)
+_INSTALLED = r"^#{} [\d.]+ +[-•] (?:Installing|Updating|Downgrading) (\S+) \("
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What one build did."""
+
+    edit: str
+    installed: int
+    cached: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        """One line of the table."""
+        layer = "CACHED" if self.cached else "built"
+        return COLUMNS.format(self.edit, self.installed, layer, f"{self.seconds:.1f}")
+
+
+def header() -> str:
+    """The table's first two lines."""
+    titles = COLUMNS.format("edit", "dependencies", "dependency layer", "seconds")
+    return f"{titles}\n{COLUMNS.format('', 'installed', '', '')}".replace(" \n", "\n").rstrip()
+
+
+def read(log: str, *, edit: str, seconds: float) -> Row:
+    """Count what a log in BuildKit's plain form shows; ValueError where it shows no such step."""
+    steps = set(_STEP.findall(log))
+    if not steps:
+        raise ValueError("BuildKit's log shows no step that installs the dependencies")
+    installed = {
+        name
+        for step in steps
+        for name in re.findall(_INSTALLED.format(step), log, re.MULTILINE)
+    }
+    cached = {step for step in steps if re.search(rf"^#{step} CACHED$", log, re.MULTILINE)}
+    return Row(edit=edit, installed=len(installed), cached=cached == steps, seconds=seconds)
