@@ -1,0 +1,286 @@
+"""What the scripts in the build install, against `poetry install`, with each supported Poetry.
+
+The index is a real pypiserver behind a password; its packages are made here, so nothing but the
+installation of the Poetries themselves needs a network.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import inspect
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from index import PrivateIndex
+from poetry_versions import POETRY_VERSIONS, poetry_python
+
+from poetry_docker_cache import inside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCRIPTS = Path(str(inside.__file__)).parent
+PASSWORD = "p@ss:w/\"{x}%41'\\ $&#?ö"
+PYPROJECT = """
+[project]
+name = "app"
+version = "1.0"
+requires-python = ">=3.9"
+dependencies = [
+    "alpha", "beta",
+    "gone; sys_platform == 'win32'",
+    "split (==1.0); platform_machine == 'x86_64' or platform_machine == 'aarch64'",
+    "split (==2.0); platform_machine != 'x86_64' and platform_machine != 'aarch64'",
+]
+[project.optional-dependencies]
+fancy = ["delta"]
+unwanted = ["epsilon"]
+[dependency-groups]
+dev = ["zeta"]
+[[tool.poetry.source]]
+name = "{source}"
+url = "{url}"
+priority = "primary"
+"""
+
+
+def wheel(folder: Path, name: str, version: str) -> str:
+    """Write a wheel that holds one module and one script; give its name."""
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": f"VERSION = {version!r}\ndef main(): print(VERSION)\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\n{name}-run = {name}:main\n",
+        f"{info}/RECORD": "",
+    }
+    for path, text in list(files.items())[:-1]:
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        files[f"{info}/RECORD"] += f"{path},sha256={digest.rstrip('=')},{len(text)}\n"
+    files[f"{info}/RECORD"] += f"{info}/RECORD,,\n"
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return f"{name}-{version}-py3-none-any.whl"
+
+
+BACKEND = f"""
+from __future__ import annotations
+import base64, hashlib, zipfile
+from pathlib import Path
+
+{inspect.getsource(wheel)}
+
+def build_wheel(folder, *_): return wheel(Path(folder), "NAME", "VERSION")
+"""
+
+
+def sdist(folder: Path, name: str, version: str) -> None:
+    """Write a source distribution that builds itself, so that no build backend is fetched."""
+    system = 'requires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    files = {
+        "pyproject.toml": f"[build-system]\n{system}",
+        "backend.py": BACKEND.replace('"NAME", "VERSION"', f'"{name}", "{version}"'),
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+    }
+    with tarfile.open(folder / f"{name}-{version}.tar.gz", "w:gz") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{path}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the packages; give the index's URL."""
+    folder = tmp_path_factory.mktemp("index")
+    packages = folder / "packages"
+    packages.mkdir()
+    for name in ("alpha", "delta", "epsilon", "zeta", "gone"):
+        wheel(packages, name, "1.0")
+    wheel(packages, "split", "1.0")
+    wheel(packages, "split", "2.0")
+    sdist(packages, "beta", "1.0")
+    with PrivateIndex(packages, {"user": PASSWORD}) as running:
+        yield running.url
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """One Poetry with a project that it has locked."""
+
+    python: Path
+    source: str
+    folder: Path
+
+    @property
+    def project(self) -> Path:
+        """Give the project's root."""
+        return self.folder / "project"
+
+    @property
+    def secret(self) -> Path:
+        """Give the right secret."""
+        return self.folder / "config" / "auth.toml"
+
+    def write_secret(self, folder: str, password: str) -> Path:
+        """Write the auth secret as the plugin does, a dotted name twice."""
+        path = self.folder / folder / "auth.toml"
+        path.parent.mkdir()
+        # TOML escapes a quote and a backslash; Poetry would look up what stands in braces.
+        written = password.replace("\\", "\\\\").replace('"', '\\"')
+        written = written.replace("{", f"{{http-basic.{self.source}.brace}}")
+        basic = f'username = "user"\npassword = "{written}"\nbrace = "{{"\n'
+        names = {self.source, f'"{self.source}"'} if "." in self.source else {self.source}
+        tables = [f"[http-basic.{name}]\n{basic}" for name in sorted(names)]
+        tables += [f'[poetry-docker-cache.sources."{self.source}"]\nusername = "user"\n']
+        path.write_text("".join(tables), encoding="utf-8")
+        return path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Give an environment in which nothing of this machine's Poetry counts."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("POETRY_", "VIRTUAL_"))}
+        return {**kept, "POETRY_CACHE_DIR": str(self.folder / "cache"), **more}
+
+    def poetry(self, *arguments: str, **environment: str) -> str:
+        """Run Poetry in the project, with the secret."""
+        run = subprocess.run(
+            [self.python, "-m", "poetry", *arguments, "-n", "--no-ansi"],
+            cwd=self.project,
+            env=self.environment(
+                POETRY_CONFIG_DIR=str(self.secret.parent),
+                POETRY_KEYRING_ENABLED="false",
+                **environment,
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
+
+    def manifest(self, *arguments: str) -> Path:
+        """Run the first script."""
+        output = self.folder / "manifest" / "dependencies.json"
+        subprocess.run(
+            [
+                *(sys.executable, str(SCRIPTS / "manifest.py"), *arguments),
+                *("--project", str(self.project), "--output", str(output)),
+            ],
+            check=True,
+        )
+        return output
+
+    def install(self, manifest: Path, target: Path, secret: Path) -> tuple[int, str]:
+        """Run the second script, with a temporary folder that must be empty afterwards."""
+        scratch = self.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        command: list[str | Path] = [self.python, SCRIPTS / "poetry_install.py"]
+        run = subprocess.run(
+            [
+                *command,
+                "--manifest",
+                manifest,
+                "--venv",
+                target,
+                "--secret",
+                secret,
+                "--private",
+                scratch,
+            ],
+            env=self.environment(TMPDIR=str(scratch)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert list(scratch.iterdir()) == []
+        return run.returncode, run.stdout
+
+
+@pytest.fixture(scope="module", params=POETRY_VERSIONS)
+def workshop(
+    request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.TempPathFactory
+) -> Workshop:
+    """Lock the project with each Poetry."""
+    version = request.param
+    found = Workshop(
+        python=poetry_python(version),
+        # Before Poetry 2.4, a name with a dot gets no credentials for files, with or without us.
+        source="my.private-repo" if version >= "2.4" else "my-private-repo",
+        folder=tmp_path_factory.mktemp("workshop"),
+    )
+    found.project.mkdir()
+    text = PYPROJECT.format(source=found.source, url=index)
+    (found.project / "pyproject.toml").write_text(text, encoding="utf-8")
+    found.write_secret("config", PASSWORD)
+    found.poetry("lock")
+    return found
+
+
+def installed(target: Path) -> dict[str, bytes]:
+    """Read all that an installation put into a virtual environment."""
+    skipped = {"pyvenv.cfg", "direct_url.json", "RECORD"}
+    files = (path for path in sorted(target.rglob("*")) if path.is_file())
+    return {
+        str(path.relative_to(target)): path.read_bytes().replace(bytes(target), b"VENV")
+        for path in files
+        if not path.is_symlink() and path.name not in skipped
+    }
+
+
+def test_installs_what_poetry_installs(workshop: Workshop) -> None:
+    """Every file is the same as after `poetry install` of the lock that this Poetry wrote."""
+    target, real = (workshop.folder / name / "venv" for name in ("ours", "real"))
+    manifest = workshop.manifest("--group", "main", "--extra", "fancy")
+    status, output = workshop.install(manifest, target, workshop.secret)
+    assert status == 0, output
+    venv.create(real, symlinks=True)
+    workshop.poetry(
+        *("install", "--only", "main", "-E", "fancy", "--no-root"),
+        VIRTUAL_ENV=str(real),
+        POETRY_VIRTUALENVS_CREATE="false",
+    )
+    assert installed(target) == installed(real)
+    names = {path.name for path in target.rglob("*.dist-info")}
+    expected = {"alpha-1.0", "beta-1.0", "delta-1.0", "split-1.0"}
+    assert names == {f"{name}.dist-info" for name in expected}
+    assert all(f"Installing {name.replace('-', ' (')})" in output for name in expected)
+
+
+def test_a_refused_credential_names_its_source(workshop: Workshop) -> None:
+    """A wrong password, or none, ends in a text that says what to type."""
+    manifest = workshop.manifest("--group", "main")
+    wrong = workshop.write_secret("wrong", "hunter-canary")
+    status, output = workshop.install(manifest, workshop.folder / "venv-wrong", wrong)
+    assert status != 0
+    assert repr(workshop.source) in output.splitlines()[-3]
+    assert "does not accept the credentials" in output
+    assert f"poetry config http-basic.{workshop.source} USER PASSWORD" in output
+    assert "hunter-canary" not in output
+
+    status, output = workshop.install(
+        manifest, workshop.folder / "venv-none", workshop.folder / "no" / "auth.toml"
+    )
+    assert status != 0
+    assert "there are no credentials" in output
+
+
+def test_nothing_to_install(workshop: Workshop) -> None:
+    """An empty manifest gives an empty environment."""
+    status, output = workshop.install(
+        workshop.manifest("--group", "docs"), workshop.folder / "venv-empty", workshop.secret
+    )
+    assert (status, output) == (0, "")
+    assert (workshop.folder / "venv-empty" / "bin" / "python").exists()
+    assert list((workshop.folder / "venv-empty").rglob("*.dist-info")) == []
