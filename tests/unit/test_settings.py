@@ -8,8 +8,8 @@ import pytest
 import tomlkit
 
 from poetry_docker_cache.settings import Healthcheck, Instructions, Settings, SettingsError
-from poetry_docker_cache.settings_errors import shown
-from poetry_docker_cache.settings_keys import KEYS, Key
+from poetry_docker_cache.settings.errors import shown
+from poetry_docker_cache.settings.keys import KEYS, Key
 
 LATER = {"cache", "template"}
 PIN = 'python = "3.12"\n'

@@ -12,9 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from poetry_docker_cache.settings import Settings, SettingsError
-from poetry_docker_cache.settings_docker import dockerfile_lines
-from poetry_docker_cache.settings_errors import Spot, key_text
-from poetry_docker_cache.settings_keys import KEYS
+from poetry_docker_cache.settings.docker import dockerfile_lines
+from poetry_docker_cache.settings.errors import Spot, key_text
+from poetry_docker_cache.settings.keys import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

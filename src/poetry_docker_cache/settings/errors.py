@@ -1,0 +1,114 @@
+"""How a mistake in `[tool.poetry-docker-cache]` is told: the key, the value, what it takes."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from poetry_docker_cache.errors import DockerCacheError
+
+TABLE = "[tool.poetry-docker-cache]"
+_SHOWN_CHARACTERS = 40
+_SHOWN_ITEMS = 3
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class SettingsError(DockerCacheError):
+    """A key of `[tool.poetry-docker-cache]` is unknown, or holds what it cannot hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """Where in the table a value stands, and what belongs there: enough to word an error."""
+
+    path: str
+    takes: str
+    example: str
+
+    def item(self, index: int) -> Spot:
+        """Give the spot of one item of the list that stands here, counted from 0."""
+        return replace(self, path=f"{self.path}[{index}]")
+
+    def entry(self, name: str, *, takes: str = "") -> Spot:
+        """Give the spot of one entry of the table that stands here."""
+        return replace(self, path=f"{self.path}.{key_text(name)}", takes=takes or self.takes)
+
+    def refuse(self, value: object, why: str, *, fix: str = "") -> SettingsError:
+        """Give the error for a value that cannot stand here."""
+        return SettingsError(
+            f"`{self.path}` in {TABLE} cannot be {shown(value)}: {why}. It takes {self.takes}.",
+            fix=f"{fix} For example: {self.example}".lstrip(),
+        )
+
+    def not_yet(self, value: object, *, without: str) -> SettingsError:
+        """Give the error for a value that a later release will take."""
+        return SettingsError(
+            f"`{self.path} = {shown(value)}` in {TABLE} is not in this release: it comes with a "
+            f"later one. {without}",
+            fix=f"Remove `{self.path}` from {TABLE}.",
+        )
+
+
+def unknown_key(name: str, known: Collection[str], *, inside: str = "") -> SettingsError:
+    """Give the error for a key that does not exist, with the nearest one that does."""
+    prefix = f"{inside}." if inside else ""
+    spelled = name.lower().replace("_", "-")
+    near = [spelled] if spelled in known else difflib.get_close_matches(spelled, known, n=1)
+    listed = ", ".join(f"`{prefix}{key}`" for key in known)
+    return SettingsError(
+        f"`{prefix}{key_text(name)}` in {TABLE} is not a setting, so it would have no effect.",
+        fix=f"Did you mean `{prefix}{near[0]}`?" if near else f"The settings are: {listed}.",
+    )
+
+
+def key_text(name: str) -> str:
+    """Give a key as TOML wants it, in quotes where it needs them."""
+    return name if _BARE_KEY.fullmatch(name) else shown(name)
+
+
+def kind(value: object) -> str:
+    """Name the TOML type of a value as one would say it."""
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, Mapping):
+        return "a table"
+    return "a list" if isinstance(value, list | tuple) else "a date or time"
+
+
+def shown(value: object, *, depth: int = 1) -> str:
+    """Give a value as TOML would write it: on one line, printable and short."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        # Python refuses to print a number of more than some thousand digits.
+        return str(int(value)) if value.bit_length() < 128 else "a very large number"  # noqa: PLR2004  # any bound will do
+    if isinstance(value, str):
+        return _shown_text(value)
+    if isinstance(value, Mapping):
+        pairs = [(name, value[name]) for name in list(value)[:_SHOWN_ITEMS]]
+        entries = [f"{key_text(str(k))} = {shown(v, depth=depth - 1)}" for k, v in pairs]
+        return _shown_items(entries, len(value), depth, "{ }") if value else "{}"
+    if isinstance(value, list | tuple):
+        entries = [shown(item, depth=depth - 1) for item in value[:_SHOWN_ITEMS]] if depth else []
+        return _shown_items(entries, len(value), depth, "[]") if value else "[]"
+    return _shown_text(str(value))[1:-1]
+
+
+def _shown_items(entries: list[str], count: int, depth: int, brackets: str) -> str:
+    left, right = brackets[:-1], brackets[1:]
+    if not depth:
+        return f"{left}…{right}"
+    return left + ", ".join([*entries, *(["…"] if count > len(entries) else [])]) + right
+
+
+def _shown_text(text: str) -> str:
+    short = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+    quoted = json.dumps(short, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in quoted)

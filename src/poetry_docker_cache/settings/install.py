@@ -1,0 +1,92 @@
+"""The settings that Python, Poetry and Debian decide: what is installed; see `settings.values`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+from packaging.utils import canonicalize_name
+
+from poetry_docker_cache.settings.errors import kind
+from poetry_docker_cache.settings.values import line
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.settings.errors import Spot
+
+_PYTHON = re.compile(r"3\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?")
+_OLDEST_PYTHON_MINOR = 9
+_POETRY = re.compile(r"([1-9][0-9]?)\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?")
+# Debian policy, 5.6.1 and 5.6.12. A name with a hyphen at its end tells apt to remove the package.
+_DEBIAN_PACKAGE = re.compile(
+    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
+    r"(:[a-z0-9][a-z0-9-]*)?"
+    r"(=([0-9]+:)?[0-9][A-Za-z0-9.+~-]*\*?)?"
+)
+
+
+def name(spot: Spot, value: object) -> str:
+    """Read the name of a group or extra, normalised as Poetry does; `dev,tests` is one name."""
+    content = line(spot, value)
+    if not content.strip():
+        raise spot.refuse(value, "a name cannot be empty")
+    return canonicalize_name(content)
+
+
+def python_version(spot: Spot, value: object) -> str:
+    """Read a Python version as image tags have it."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise spot.refuse(value, "without quotes it is a number, and 3.10 would become 3.1")
+    content = line(spot, value)
+    match = _PYTHON.fullmatch(content)
+    if not match:
+        raise spot.refuse(value, "that is not one version of Python")
+    if int(match[1]) < _OLDEST_PYTHON_MINOR:
+        raise spot.refuse(value, "no Poetry that can install into the image runs on it")
+    return content
+
+
+def poetry_version(spot: Spot, value: object) -> str:
+    """Read the version of a final release of Poetry."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise spot.refuse(value, "without quotes it is a number, and 2.10 would become 2.1")
+    content = line(spot, value)
+    match = _POETRY.fullmatch(content)
+    if not match:
+        raise spot.refuse(value, "that is not the version of one final release")
+    if (int(match[1]), int(match[2])) < (2, 1):
+        raise spot.refuse(value, "Poetry before 2.1 does not write what is installed into the lock")
+    return content
+
+
+def debian_package(spot: Spot, value: object) -> str:
+    """Read a package's name as `apt-get install` takes it."""
+    content = line(spot, value)
+    if not _DEBIAN_PACKAGE.fullmatch(content):
+        several = len(content.split()) > 1
+        why = "each package is an item of its own" if several else "no Debian package has that name"
+        raise spot.refuse(value, why)
+    return content
+
+
+def layers(spot: Spot, value: object) -> int | Literal["auto"]:
+    """Read the number of dependency layers: 1 or "auto" in this release."""
+    if isinstance(value, str) and value == "auto":
+        return "auto"
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        quoted = isinstance(value, str) and value.isdecimal()
+        why = "a number has no quotes" if quoted else 'that is neither a count nor "auto"'
+        raise spot.refuse(value, why)
+    if value > 1:
+        raise spot.not_yet(value, without="Until then all dependencies are in one layer.")
+    return int(value)
+
+
+def compile_(spot: Spot, value: object) -> bool:
+    """Read whether to byte-compile: `false` in this release."""
+    if not isinstance(value, bool):
+        raise spot.refuse(value, f"that is {kind(value)}, not a boolean")
+    if value:
+        raise spot.not_yet(
+            value, without="Until then Python compiles each module when it is imported."
+        )
+    return False

@@ -1,0 +1,254 @@
+"""The keys of `[tool.poetry-docker-cache]`: what parsing, error texts and the README stand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.settings import docker, install, references, values
+from poetry_docker_cache.settings.errors import Spot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One setting. The texts are Markdown; `example` is a line of TOML that would be accepted."""
+
+    name: str
+    takes: str
+    default: str
+    meaning: str
+    example: str
+    read: Callable[[Spot, object], object]
+
+    @property
+    def field(self) -> str:
+        """The name of the dataclass field that holds it."""
+        return self.name.replace("-", "_")
+
+    @property
+    def spot(self) -> Spot:
+        """Where its value stands."""
+        return Spot(path=self.name, takes=self.takes, example=self.example)
+
+
+_NAMES = values.set_of(install.name)
+_PACKAGES = values.set_of(install.debian_package)
+
+KEYS = (
+    Key(
+        name="image",
+        takes="the name of a repository in lower case, without a tag",
+        default="the project's name",
+        meaning="repository name of the image",
+        example='image = "registry.example.com/team/app"',
+        read=references.repository,
+    ),
+    Key(
+        name="python",
+        takes='`"X.Y"` or `"X.Y.Z"` in quotes, 3.9 or newer',
+        default="`.python-version`, else the newest that the project allows and that has wheels "
+        "of all locked packages",
+        meaning="the image's Python",
+        example='python = "3.12"',
+        read=install.python_version,
+    ),
+    Key(
+        name="base-image",
+        takes="the name of an image with a tag or digest, in which `{python}` is filled in; "
+        "without `{python}`, `python` is required",
+        default='`"python:{python}-slim"`',
+        meaning="base of the final stage",
+        example='base-image = "python:{python}-slim-bookworm"',
+        read=references.base_image,
+    ),
+    Key(
+        name="build-image",
+        takes="the name of an image with a tag or digest, in which `{python}` is filled in",
+        default="`python:{python}`, the full image of the same suite",
+        meaning="base of the stage that installs what must be built from source; used only when "
+        "something needs it",
+        example='build-image = "python:{python}-bookworm"',
+        read=references.base_image,
+    ),
+    Key(
+        name="poetry-version",
+        takes="the version of a final release in quotes, 2.1 or newer",
+        default="the one that wrote the lock, if it can install into the image",
+        meaning="Poetry in the image",
+        example='poetry-version = "2.1.4"',
+        read=install.poetry_version,
+    ),
+    Key(
+        name="groups",
+        takes="a list of names",
+        default='`["main"]`',
+        meaning="dependency groups to install; `--with` and `--without` start from them, "
+        "`--only` replaces them",
+        example='groups = ["main", "server"]',
+        read=_NAMES,
+    ),
+    Key(
+        name="extras",
+        takes="a list of names",
+        default="`[]`",
+        meaning="extras to install; `-E` adds to them",
+        example='extras = ["postgres"]',
+        read=_NAMES,
+    ),
+    Key(
+        name="build-packages",
+        takes="a list of Debian packages, each with `:arch` or `=version` if need be",
+        default="`[]`",
+        meaning="Debian packages for the stages that install",
+        example='build-packages = ["libpq-dev"]',
+        read=_PACKAGES,
+    ),
+    Key(
+        name="runtime-packages",
+        takes="a list of Debian packages, each with `:arch` or `=version` if need be",
+        default="`[]`",
+        meaning="Debian packages for the final image",
+        example='runtime-packages = ["libpq5"]',
+        read=_PACKAGES,
+    ),
+    Key(
+        name="layers",
+        takes='`"auto"` or a number, 1 or more, without quotes (this release: 1)',
+        default='`"auto"`',
+        meaning="into how many layers the dependencies are split; `auto` is 1 in this release",
+        example="layers = 1",
+        read=install.layers,
+    ),
+    Key(
+        name="files",
+        takes="a list of paths inside the project, relative to its root; `.` is all of it",
+        default="what a running app needs beside its package",
+        meaning="files and folders copied to the working directory; `[]` copies none",
+        example='files = ["alembic.ini", "migrations"]',
+        read=values.set_of(values.project_path),
+    ),
+    Key(
+        name="workdir",
+        takes="an absolute path below `/`, of letters, digits and `._@+-`",
+        default='`"/app"`',
+        meaning="working directory",
+        example='workdir = "/srv/app"',
+        read=values.workdir,
+    ),
+    Key(
+        name="user",
+        takes='a number, `"uid"` or `"uid:gid"`, not root',
+        default='`"10001:10001"`',
+        meaning="who the image runs as; a lone uid is its gid too",
+        example='user = "1000:1000"',
+        read=docker.user,
+    ),
+    Key(
+        name="entrypoint",
+        takes="a list: the program and its arguments",
+        default="none",
+        meaning="ENTRYPOINT in exec form; `[]` clears the base's",
+        example='entrypoint = ["tini", "--"]',
+        read=values.argv,
+    ),
+    Key(
+        name="command",
+        takes="a list: the program and its arguments",
+        default="the project's only script, else `python -m PACKAGE`; none with `entrypoint`",
+        meaning="CMD in exec form; `[]` clears the base's",
+        example='command = ["gunicorn", "shop.wsgi"]',
+        read=values.argv,
+    ),
+    Key(
+        name="env",
+        takes="a table of strings",
+        default="`HOME` is a folder that the user owns, `USER` is `app`",
+        meaning="environment variables, taken literally",
+        example='env = { LOG_LEVEL = "info" }',
+        read=values.env,
+    ),
+    Key(
+        name="labels",
+        takes="a table of strings, with dotted names in quotes",
+        default="OCI labels from the project's metadata",
+        meaning="labels of the image, taken literally",
+        example='labels = { "com.example.team" = "shop" }',
+        read=values.labels,
+    ),
+    Key(
+        name="ports",
+        takes='a list of numbers from 1 to 65535 or strings such as `"8000/udp"`',
+        default="none",
+        meaning="ports that EXPOSE names",
+        example='ports = [8000, "8125/udp"]',
+        read=values.set_of(docker.port),
+    ),
+    Key(
+        name="healthcheck",
+        takes="a list (the program and its arguments), a table of `command`, `interval`, "
+        "`timeout`, `start-period` and `retries`, or `false`",
+        default="none",
+        meaning="HEALTHCHECK in exec form; `false` turns off the base's",
+        example='healthcheck = { command = ["python", "-m", "shop.health"], interval = "30s" }',
+        read=docker.healthcheck,
+    ),
+    Key(
+        name="stop-signal",
+        takes="a signal's name or number",
+        default="none",
+        meaning="what `docker stop` sends",
+        example='stop-signal = "SIGINT"',
+        read=docker.stop_signal,
+    ),
+    Key(
+        name="compile",
+        takes="`false` (a later release: `true`)",
+        default="`false`",
+        meaning="byte-compile what is installed, reproducibly",
+        example="compile = false",
+        read=install.compile_,
+    ),
+    Key(
+        name="syntax",
+        takes='`"auto"`, `false` or the name of a frontend image',
+        default='`"auto"`',
+        meaning="the `# syntax` line: `auto` writes it where the engine may need it",
+        example='syntax = "docker/dockerfile:1"',
+        read=references.syntax,
+    ),
+    Key(
+        name="cache",
+        takes="the name of an image in a registry (a later release)",
+        default="none",
+        meaning="registry cache, as `--cache`",
+        example='cache = "registry.example.com/team/app:cache"',
+        read=references.cache,
+    ),
+    Key(
+        name="ignore",
+        takes="a list of lines",
+        default="`[]`",
+        meaning="lines added to the ignore file",
+        example='ignore = ["data/", "*.csv"]',
+        read=values.list_of(values.line),
+    ),
+    Key(
+        name="instructions",
+        takes="a table of `build` and `runtime`, each a list of Dockerfile lines",
+        default="none",
+        meaning="lines added to the stages that install and to the final one",
+        example='instructions = { runtime = ["RUN ldconfig"] }',
+        read=docker.instructions,
+    ),
+    Key(
+        name="template",
+        takes="the path of a Jinja template (a later release)",
+        default="none",
+        meaning="a template that extends the built-in one",
+        example='template = "docker/Dockerfile.j2"',
+        read=values.template,
+    ),
+)
