@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cleo.helpers import argument, option
 
-from poetry_docker_cache.buildkit import BuildRequest, build_command, default_tag, shell_quoted
+from poetry_docker_cache.buildkit import (
+    BuildRequest,
+    build_command,
+    default_tag,
+    result_note,
+    shell_quoted,
+)
 from poetry_docker_cache.commands.base import DockerCommand, Prepared
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.engine import probe, run
@@ -69,6 +75,8 @@ has for the package sources. What stands behind <info>--</> goes to docker build
         prepared = self.prepare(notes=not vendored)
         request = self._request(prepared)
         engine = probe(request.builder)
+        if note := result_note(request, engine):
+            self.note(note)
         if self.option("dry-run"):
             command = build_command(
                 request,
@@ -109,15 +117,15 @@ has for the package sources. What stands behind <info>--</> goes to docker build
             )
 
     def _request(self, prepared: Prepared) -> BuildRequest:
-        tags = tuple(self._many("tag"))
+        image = prepared.settings.image
         return BuildRequest(
-            tags=tags or (default_tag(prepared.settings.image or prepared.name, prepared.version),),
+            tags=self._many("tag") or [default_tag(prepared.name, prepared.version, image=image)],
             push=self.option("push"),
             load=self.option("load"),
-            platforms=tuple(self._many("platform")),
+            platforms=self._many("platform"),
             target=self.option("target"),
-            cache_from=tuple(self._many("cache-from")),
-            cache_to=tuple(self._many("cache-to")),
+            cache_from=self._many("cache-from"),
+            cache_to=self._many("cache-to"),
             builder=self.option("builder"),
             no_cache=bool(self.option("no-cache")),
             pull=self.option("pull"),
