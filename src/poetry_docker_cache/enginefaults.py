@@ -15,11 +15,17 @@ INSTALL_BUILDX = (
 def unreachable(message: str) -> DockerCacheError:
     """Say that no engine answers, in the client's own words, and what to do about it."""
     words = shortened(message)
-    if "permission denied" in words.lower() and "ssh" not in words.lower():
+    if "permission denied" in words.lower() and "ssh" not in message.lower():
         return DockerCacheError(
             f"This user may not talk to the Docker engine, so nothing can be built: {words}",
             fix='Join its group (sudo usermod -aG docker "$USER", then log in again) or use '
             "rootless Docker.",
+        )
+    if "context not found" in words:
+        return DockerCacheError(
+            f"The Docker context does not exist, so nothing can be built: {words}",
+            fix="`docker context ls` lists them; `docker context use NAME` or DOCKER_CONTEXT "
+            "chooses one.",
         )
     return DockerCacheError(
         f"The Docker engine cannot be reached, so nothing can be built: {words}",
@@ -32,6 +38,8 @@ def shortened(message: str, limit: int = 300) -> str:
     """Give the first line of a client's message, without its `ERROR:`."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     first = re.sub(r"^(error|warning): *", "", lines[0], flags=re.IGNORECASE) if lines else ""
+    first = first.rpartition("stderr=")[2]  # what ssh said, at the end of how it was called
+    first = re.sub(r": open \S+\.json: .*", "", first)  # where a context's file would have been
     first = first or "docker says nothing about it"
     return first if len(first) <= limit else first[: limit - 1] + "…"
 

@@ -1,0 +1,453 @@
+"""Real processes and real signals: the folder goes, the exit status and the terminal stay."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import select
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poetry_docker_cache.engine import ask, probe, run
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.workspace import workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+PATIENCE = 20.0
+
+# What a build does, in a process of its own: a folder, a secret in it, a command.
+DRIVER = """\
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from poetry_docker_cache import engine, workspace as spaces
+{before}
+with spaces.workspace(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
+    folder.write("secret/auth.toml", "canary")
+    {inside}
+sys.exit(status)
+"""
+RUN = "status = engine.run(['sh', '-c', sys.argv[2]])"
+
+
+def until(happens: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not happens():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Build:
+    """A build in a process of its own, and what it leaves behind."""
+
+    def __init__(self, base: Path, *, inside: str = RUN, before: str = "", child: str = "") -> None:
+        self.base = base
+        self.marks = base.parent / "marks"
+        self.marks.mkdir(exist_ok=True)
+        source = DRIVER.format(inside=inside, before=textwrap.dedent(before))
+        self.argv = [sys.executable, "-c", source, str(base), child]
+        self.env = {**os.environ, "MARKS": str(self.marks)}
+
+    def start(self) -> None:
+        """Start it without a terminal, in a process group of its own as a shell would."""
+        self.process = subprocess.Popen(
+            self.argv, env=self.env, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def pid_of(self, mark: str) -> int:
+        """Wait for a child's mark, which holds its process id."""
+        path = self.marks / mark
+        until(lambda: path.exists() and path.read_text().strip())
+        return int(path.read_text())
+
+    def left(self) -> list[str]:
+        """List what is left of the folder."""
+        return [path.name for path in self.base.iterdir()]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """Give a folder for temporary files."""
+    (tmp_path / "base").mkdir()
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[Build], Build]]:
+    """Start builds, and end them after the test whatever became of it."""
+    builds: list[Build] = []
+
+    def start(build: Build) -> Build:
+        build.start()
+        builds.append(build)
+        return build
+
+    yield start
+    for build in builds:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(build.process.pid, signal.SIGKILL)
+        build.process.wait()
+
+
+# A buildx that stops tidily, as the real one does.
+TIDY = 'trap "exit 130" INT TERM; echo $$ > $MARKS/child; while :; do sleep 0.05; done'
+# A docker that swallows signals and waits for its plugin, as the real one does on a terminal.
+SWALLOWS = "trap : INT TERM; sh -c 'echo $$ > $MARKS/child; exec sleep 60'; exit 0"
+
+
+@pytest.mark.parametrize(
+    ("child", "number", "status"),
+    [
+        (TIDY, INT, 130),
+        (TIDY, TERM, 130),
+        (TIDY, HUP, 129),
+        ("echo $$ > $MARKS/child; exec sleep 60", TERM, 143),
+        (SWALLOWS, INT, 130),
+        (SWALLOWS, TERM, 143),
+        (SWALLOWS, HUP, 129),
+    ],
+)
+def test_signal_while_buildkit_runs(
+    base: Path, started: Callable[[Build], Build], child: str, number: int, status: int
+) -> None:
+    """A signal to us alone ends the command and what it started, and the folder is gone."""
+    build = started(Build(base, child=child))
+    pid = build.pid_of("child")
+    assert build.left()
+    build.process.send_signal(number)
+    assert build.process.wait(PATIENCE) == status
+    until(lambda: not alive(pid))
+    assert build.left() == []
+
+
+@pytest.mark.parametrize("number", [INT, TERM, HUP])
+def test_signal_between_the_steps(
+    base: Path, started: Callable[[Build], Build], number: int
+) -> None:
+    """Before and after BuildKit runs, a signal ends us and the folder is gone."""
+    inside = "Path(sys.argv[1], 'ready').touch(); import time; time.sleep(60)"
+    build = started(Build(base, inside=inside))
+    until((base / "ready").exists)
+    build.process.send_signal(number)
+    assert build.process.wait(PATIENCE) == 128 + number
+    assert build.left() == ["ready"]
+
+
+@pytest.mark.parametrize("number", [INT, TERM, HUP])
+def test_signal_while_the_folder_is_removed(
+    base: Path, started: Callable[[Build], Build], number: int
+) -> None:
+    """It waits until the folder is gone, and is not lost."""
+    before = """
+        import shutil, time
+        remove = shutil.rmtree
+        def slow(path):
+            Path(sys.argv[1], "ready").touch()
+            time.sleep(0.5)
+            remove(path)
+        shutil.rmtree = slow
+    """
+    build = started(Build(base, before=before, inside="status = 0"))
+    until((base / "ready").exists)
+    build.process.send_signal(number)
+    assert build.process.wait(PATIENCE) == 128 + number
+    assert build.left() == ["ready"]
+
+
+def test_killed_build_is_cleaned_up_by_the_next(
+    base: Path, started: Callable[[Build], Build]
+) -> None:
+    """After SIGKILL the secret stays until the next build, and a live build's folder is kept."""
+    dead, live = (Build(base, child=TIDY.replace("child", name)) for name in ("dead", "live"))
+    started(dead)
+    child = dead.pid_of("dead")
+    (killed,) = dead.left()
+    started(live)
+    live.pid_of("live")
+    (other,) = set(live.left()) - {killed}
+    dead.process.kill()
+    dead.process.wait()
+    os.kill(child, signal.SIGKILL)
+    assert sorted(dead.left()) == sorted([killed, other])
+    with workspace(context=Path("/nowhere"), bases=[base]) as folder:
+        assert sorted(dead.left()) == sorted([other, folder.path.name])
+    live.process.send_signal(TERM)
+    assert live.process.wait(PATIENCE) == 130
+    assert live.left() == []
+
+
+def test_many_builds_at_once(base: Path) -> None:
+    """Builds that start and end at the same time never take each other's folder."""
+    script = textwrap.dedent("""\
+        import sys
+        from pathlib import Path
+        from poetry_docker_cache.workspace import workspace
+        for _ in range(100):
+            with workspace(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
+                auth = folder.write("auth", "x")
+                assert auth.read_text() == "x"
+    """)
+    argv = [sys.executable, "-c", script, str(base)]
+    builds = [subprocess.Popen(argv) for _ in range(4)]
+    assert [build.wait(60) for build in builds] == [0] * 4
+    assert list(base.iterdir()) == []
+
+
+def test_command_that_will_not_end(base: Path, started: Callable[[Build], Build]) -> None:
+    """A command that ignores every signal is killed after a while."""
+    build = started(
+        Build(
+            base,
+            before="engine._KILL_SECONDS = 0.3",
+            child='trap "" INT TERM HUP; echo $$ > $MARKS/child; while :; do sleep 0.05; done',
+        )
+    )
+    pid = build.pid_of("child")
+    build.process.send_signal(TERM)
+    assert build.process.wait(PATIENCE) == 137
+    until(lambda: not alive(pid))
+    assert build.left() == []
+
+
+def test_nohup_is_respected(base: Path, started: Callable[[Build], Build]) -> None:
+    """A signal that was ignored when we started stays ignored, by the command too."""
+    build = Build(base, child="echo $$ > $MARKS/child; sleep 1; exit 7")
+    build.argv = ["nohup", *build.argv]
+    started(build)
+    pid = build.pid_of("child")
+    build.process.send_signal(HUP)
+    time.sleep(0.2)
+    assert alive(pid)
+    assert build.process.wait(PATIENCE) == 7
+
+
+class Terminal:
+    """A build on a pseudo-terminal of its own."""
+
+    def __init__(self, build: Build) -> None:
+        self.output = b""
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execve(build.argv[0], build.argv, build.env)
+
+    def read(self) -> None:
+        """Take what was printed, so that nobody waits for room."""
+        with contextlib.suppress(OSError):  # the last process at the other end is gone
+            while select.select([self.master], [], [], 0)[0]:
+                self.output += os.read(self.master, 65536)
+
+    def status(self) -> int:
+        """Wait for the end and give the exit status."""
+        found: list[int] = []
+
+        def ended() -> bool:
+            self.read()
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                found.append(os.waitstatus_to_exitcode(status))
+            return bool(pid)
+
+        until(ended)
+        os.close(self.master)
+        return found[0]
+
+
+def test_terminal_is_kept(base: Path) -> None:
+    """The command sees the terminal itself, on all three descriptors."""
+    build = Build(base, child="test -t 0 && test -t 1 && test -t 2 && exit 42")
+    assert Terminal(build).status() == 42
+
+
+def test_ctrl_c_in_a_terminal(base: Path) -> None:
+    """Ctrl-C reaches the command once, from the terminal; its own exit status comes back."""
+    child = (
+        'trap "echo x >> $MARKS/hits; exit 130" INT; echo $$ > $MARKS/child;'
+        " while :; do sleep 0.05; done"
+    )
+    build = Build(base, child=child)
+    terminal = Terminal(build)
+    pid = build.pid_of("child")
+    os.write(terminal.master, b"\x03")
+    assert terminal.status() == 130
+    assert not alive(pid)
+    assert (build.marks / "hits").read_text() == "x\n"
+    assert build.left() == []
+
+
+def test_second_ctrl_c_reaches_the_command(base: Path) -> None:
+    """A command that gives up only on the second one gets the second one."""
+    child = (
+        'n=0; trap "n=\\$((n+1)); echo \\$n > $MARKS/hits" INT; echo $$ > $MARKS/child;'
+        " while test $n -lt 2; do sleep 0.05; done; exit 9"
+    )
+    build = Build(base, before="engine._FORWARD_SECONDS = 60", child=child)
+    terminal = Terminal(build)
+    build.pid_of("child")
+    os.write(terminal.master, b"\x03")
+    until((build.marks / "hits").exists)
+    os.write(terminal.master, b"\x03")
+    assert terminal.status() == 9
+    assert build.left() == []
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("exit 0", 0), ("exit 1", 1), ("exit 130", 130), ("kill -KILL $$", 137)],
+)
+def test_exit_status(script: str, status: int) -> None:
+    """The command's status is passed on; death by a signal is told as shells do."""
+    assert run(["sh", "-c", script]) == status
+
+
+def test_environment() -> None:
+    """A given environment replaces ours."""
+    env = {"PATH": os.environ["PATH"], "ANSWER": "5"}
+    assert run(["sh", "-c", "exit $ANSWER"], env=env) == 5
+
+
+def test_command_that_is_not_there() -> None:
+    """A client that vanished is an error for people."""
+    with pytest.raises(DockerCacheError, match="cannot be run"):
+        run(["/nonexistent/docker"])
+    with pytest.raises(DockerCacheError, match="cannot be run"):
+        ask([["/nonexistent/docker"]])
+
+
+def test_handlers_are_put_back(base: Path) -> None:
+    """After a build the signals mean what they meant before."""
+    before = [signal.getsignal(number) for number in (INT, TERM, HUP)]
+    with workspace(context=Path("/nowhere"), bases=[base]):
+        within = [signal.getsignal(number) for number in (INT, TERM, HUP)]
+        run(["true"])
+        assert [signal.getsignal(number) for number in (INT, TERM, HUP)] == within
+        assert within != before
+    assert [signal.getsignal(number) for number in (INT, TERM, HUP)] == before
+
+
+def fake_docker(folder: Path, script: str) -> None:
+    """Put a `docker` into a folder."""
+    path = folder / "docker"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_probe_asks_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both questions are on their way at once, and neither can read the terminal."""
+    fake_docker(
+        tmp_path,
+        """
+        cat  # would wait for ever on a terminal
+        mine=$1; case $mine in info) other=buildx;; *) other=info;; esac
+        touch "$MARKS/$mine"
+        until test -e "$MARKS/$other"; do sleep 0.02; done
+        case $mine in
+        info) echo '{"ServerVersion": "28.5.2", "DriverStatus": [], "ClientInfo":
+            {"Context": "default", "Plugins": [{"Name": "buildx", "Version": "v0.29.1"}]}}';;
+        *) printf 'Name: %s\\nDriver: docker\\n\\nNodes:\\nName: a\\nEndpoint: default\\n' "$3";;
+        esac""",
+    )
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("MARKS", str(tmp_path))
+    found = probe("mine")
+    assert (found.builder, found.store, found.engine) == ("mine", "classic", (28, 5, 2))
+    assert found.docker == str(tmp_path / "docker")
+
+
+def test_probe_of_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer for a minute is an error, and nothing stays behind."""
+    fake_docker(tmp_path, 'echo $$ >> "$MARKS/pids"; exec sleep 60')
+    monkeypatch.setenv("MARKS", str(tmp_path))
+    monkeypatch.setattr("poetry_docker_cache.engine._ANSWER_SECONDS", 0.3)
+    with pytest.raises(DockerCacheError, match="no answer"):
+        probe(docker=str(tmp_path / "docker"))
+    pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
+    assert pids
+    assert not any(alive(pid) for pid in pids)
+
+
+@pytest.fixture(scope="module")
+def engine() -> SimpleNamespace:
+    """Give the environment of an engine that is already up (until conftest.py has one)."""
+    script = Path(__file__).parents[2] / "scripts" / "engine.py"
+    shown = subprocess.run(
+        [sys.executable, script, "env"], capture_output=True, text=True, check=False
+    )
+    if shown.returncode:
+        pytest.skip("no engine is up")
+    env = dict(re.findall(r"^export (\w+)=(.*)$", shown.stdout, re.MULTILINE))
+    return SimpleNamespace(env=os.environ | env)
+
+
+@pytest.mark.engine
+def test_probe_of_a_real_engine(engine: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine that the project brings up is read right, and a builder it lacks is an error."""
+    for name, value in engine.env.items():
+        monkeypatch.setenv(name, value)
+    found = probe()
+    assert (found.driver, found.store) == ("docker", "containerd")
+    assert found.engine is not None
+    assert found.engine >= (28, 5)
+    assert found.frontend_is_enough
+    with pytest.raises(DockerCacheError, match="no builder 'nobody'"):
+        probe("nobody")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("number", [INT, TERM, HUP])
+def test_signal_on_a_terminal_ends_a_real_build(
+    base: Path, engine: SimpleNamespace, number: int
+) -> None:
+    """Docker 28.5 swallows a SIGTERM on a terminal; the build has to end all the same."""
+    context = base.parent / "context"
+    context.mkdir()
+    text = f"FROM python:3.13-slim\nRUN echo {time.time()} && echo started && sleep 120\n"
+    inside = (
+        f"folder.write('build/Dockerfile', {text!r});"
+        " status = engine.run(['docker', 'buildx', 'build', '--progress', 'plain', '--file',"
+        " str(folder.path / 'build/Dockerfile'), '--secret',"
+        f" f'id=auth,src={{folder.path}}/secret/auth.toml', {str(context)!r}])"
+    )
+    build = Build(base, inside=inside)
+    build.env |= engine.env
+    terminal = Terminal(build)
+
+    def running() -> bool:
+        terminal.read()
+        return b"started\r\n" in terminal.output
+
+    until(running)
+    (name,) = build.left()
+    os.kill(terminal.pid, number)
+    assert terminal.status() == (129 if number == HUP else 130), terminal.output
+    assert build.left() == []
+    until(lambda: name.encode() not in b"".join(commands()))
+
+
+def commands() -> Iterator[bytes]:
+    """List the command lines of all processes."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_bytes()
