@@ -129,6 +129,8 @@ def rootfs(state: Path, tag: str) -> Path:
         work.chmod(0o755)
         partial = tarball.with_suffix(".partial")
         run(["tar", "--numeric-owner", "-C", work, "-I", "gzip -1", "-cf", partial, "."])
+        for outdated in folder.glob(f"{tag}-????????.tar.gz"):
+            outdated.unlink()
         return partial.rename(tarball)
     finally:
         _remove(work)

@@ -38,9 +38,7 @@ def read(log: str, *, edit: str, seconds: float) -> Row:
     if not steps:
         raise ValueError("BuildKit's log shows no step that installs the dependencies")
     installed = {
-        name
-        for step in steps
-        for name in re.findall(_INSTALLED.format(step), log, re.MULTILINE)
+        name for step in steps for name in re.findall(_INSTALLED.format(step), log, re.MULTILINE)
     }
     cached = {step for step in steps if re.search(rf"^#{step} CACHED$", log, re.MULTILINE)}
     return Row(edit=edit, installed=len(installed), cached=cached == steps, seconds=seconds)

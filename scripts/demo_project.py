@@ -70,7 +70,9 @@ class Project:
         self.folder = folder / "web-api"
         self._library = folder / "acme-greetings"
         for copy in (self.folder, self._library):
-            shutil.copytree(EXAMPLES / copy.name, copy, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                EXAMPLES / copy.name, copy, ignore=shutil.ignore_patterns("__pycache__")
+            )
         # Nothing of the user's Poetry counts, and nothing of it is touched.
         private = {f"POETRY_{name}_DIR": str(folder / name) for name in ("CONFIG", "CACHE", "DATA")}
         self._env = {
@@ -169,14 +171,15 @@ class Project:
 
 
 def _mirror() -> str | None:
-    """Give pip's index, where Poetry's own PyPI does not work: a proxy may serve no JSON to it."""
+    """Give pip's index, where Poetry's own PyPI does not work: a proxy may serve pip only."""
     command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if configured := os.environ.get("PIP_INDEX_URL") or done.stdout.strip():
         return configured
     pypi = PyPiRepository()
     with contextlib.suppress(requests.RequestException):
-        if requests.get(urllib.parse.urljoin(pypi.url, "/pypi/pip/json"), timeout=30).ok:
+        asked = urllib.parse.urljoin(pypi.url, "/pypi/pip/24.0/json")  # as Poetry asks for each
+        if requests.get(asked, timeout=30).ok:
             return None
     return pypi.url
 

@@ -83,7 +83,10 @@ class PrivateIndex:
         return [(method, path, int(status)) for method, path, status, *_ in words]
 
     def downloads(self) -> list[str]:
-        """Return the names of the files that were handed out so far, repetitions included."""
+        """Return the names of the files that were handed out so far, repetitions included.
+
+        Poetry's look into a wheel's metadata, a range request with status 206, is none.
+        """
         return [
             urllib.parse.unquote(path.rpartition("/")[2])
             for method, path, status in self.requests()

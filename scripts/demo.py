@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Shows what an edit costs: builds examples/web-api, runs it, edits it, and builds it again.
+
+    make demo
+
+Takes the Docker engine of this machine, or brings up a private one (Debian, as root). With neither
+it still writes the Dockerfile. Nothing stays but that, BuildKit's log and downloads for next time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import demo_log
+from demo_project import LOG, OUTPUT, ROOT, TAG, DemoError, Project, run
+from engine import Engine, usable_engine
+from processes import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+WITHOUT_ENGINE = """\
+No image was built: {why}
+Install Docker with buildx and start it, or run this as root on Debian, then `make demo` again.
+"""
+
+
+@contextlib.contextmanager
+def container(env: Mapping[str, str]) -> Iterator[str]:
+    """Run the image; give the container's id."""
+    command = ["docker", "run", "--detach", "--publish", "127.0.0.1::8000", TAG]
+    identity = run(command, env).split()[-1]
+    try:
+        yield identity
+    finally:
+        run(["docker", "rm", "--force", "--volumes", identity], env)
+
+
+def get(url: str) -> dict[str, Any]:
+    """Ask the API; it may need a moment to start. DemoError when it never answers."""
+    for _ in range(100):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own URL
+            return dict(json.load(answer))
+        time.sleep(0.2)
+    raise DemoError(f"{url} does not answer")
+
+
+def call(env: Mapping[str, str], *, thoroughly: bool) -> None:
+    """Show that the image works: what it answers, who it runs as, what it leaves out."""
+    with container(env) as identity:
+        port = run(["docker", "port", identity, "8000/tcp"], env).split()[0].rpartition(":")[2]
+        url = f"http://127.0.0.1:{port}"
+        try:
+            if thoroughly:
+                print(f"  GET /?name=Ada  {get(f'{url}/?name=Ada')['message']}")
+            print(f"  GET /health     {json.dumps(get(f'{url}/health'))}")
+        except DemoError as error:
+            raise DemoError(f"{error}:\n{run(['docker', 'logs', identity], env)}") from error
+        if thoroughly:
+            user = run(["docker", "exec", identity, "python", "-c", PROBE], env).strip()
+            print(f"  inside          {user}, health check: {health(env, identity)}")
+
+
+PROBE = """\
+import os, importlib.util as u
+absent = [name for name in ("pip", "poetry", "pytest") if not u.find_spec(name)]
+print(f"user {os.getuid()}; no {', no '.join(absent)}")
+"""
+
+
+def health(env: Mapping[str, str], identity: str) -> str:
+    """Wait for the health check's first word."""
+    for _ in range(60):
+        status = run(
+            ["docker", "inspect", "--format", "{{.State.Health.Status}}", identity], env
+        ).strip()
+        if status != "starting":
+            break
+        time.sleep(0.5)
+    return status
+
+
+def sizes(env: Mapping[str, str]) -> str:
+    """Tell the image's size, and how much of it the base image is."""
+    shown = run(["docker", "history", "--human=false", "--format", "{{.Size}}", TAG], env)
+    layers = [int(size) for size in shown.split()]
+    inspect = ["docker", "image", "inspect", "--format", "{{len .RootFS.Layers}}"]
+    del inspect
+    return f"{sum(layers) / 1e6:.0f} MB"
+
+
+def show(project: Project, env: Mapping[str, str]) -> None:
+    """Build, call, edit and build again; the table is printed as it grows."""
+    print("\n$ poetry docker build\n")
+    first = project.build("first build")
+    print(f"  image           {sizes(env)}, of them installed")
+    call(env, thoroughly=True)
+    print(f"\n{demo_log.header()}\n{first}", flush=True)
+    for title, edit in {
+        "version bumped": project.bump_version,
+        "a linter's setting": project.change_linter,
+        "index password rotated": project.rotate_password,
+        "a development dependency, locked again": project.add_dev_dependency,
+        "a source file": project.edit_source,
+        "acme-greetings 1.0.0 -> 1.1.0, locked again": project.bump_dependency,
+    }.items():
+        edit()
+        print(project.build(title), flush=True)
+    print("\nThe last image has all of that:")
+    call(env, thoroughly=False)
+
+
+@contextlib.contextmanager
+def environment(*, export_only: bool) -> Iterator[Mapping[str, str] | str]:
+    """Give the environment of an engine, or the reason why there is none."""
+    if export_only:
+        yield "that was asked for"
+    elif usable_engine():
+        print("engine    this machine's own")
+        yield os.environ
+    elif os.geteuid() != 0:
+        yield "no Docker engine with buildx answers, and only root can bring up a private one."
+    else:
+        print("engine    a private one; the first time takes a minute or two", flush=True)
+        try:
+            engine = Engine.up("demo")
+        except (EngineError, OSError) as error:
+            yield f"no Docker engine answers, and a private one does not start: {error}"
+            return
+        with engine:
+            yield {**os.environ, **engine.env}
+
+
+def demo(*, export_only: bool) -> None:
+    """Do it all, and leave nothing behind."""
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    LOG.unlink(missing_ok=True)
+    with (
+        environment(export_only=export_only) as env,
+        tempfile.TemporaryDirectory(prefix="poetry-docker-cache-demo-") as folder,
+        Project(Path(folder), os.environ if isinstance(env, str) else env) as project,
+    ):
+        locked = project.lock()
+        print("project   examples/web-api, copied; its index wants an odd password")
+        print(f"lock      {locked} packages, one of them from that index")
+        print(f"export    {project.export().relative_to(ROOT)}", flush=True)
+        if isinstance(env, str):
+            print(WITHOUT_ENGINE.format(why=env), end="")
+            return
+        try:
+            show(project, env)
+        finally:
+            with contextlib.suppress(DemoError):  # it may not have been built
+                run(["docker", "image", "rm", "--force", TAG], env)
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--export-only", action="store_true", help="as on a machine without Docker")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # with all clean-up
+    try:
+        demo(export_only=options.export_only)
+    except DemoError as error:
+        print(f"\ndemo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
