@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -29,11 +28,11 @@ from typing import TYPE_CHECKING
 import debian
 import dockerd
 import network
-from processes import SYSTEM_PATH, EngineError, say, unmount_below
+from processes import SYSTEM_PATH, EngineError, lock, say, unmount_below
 from registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -81,7 +80,7 @@ class Engine:
         engine = cls(name, state)
         if os.geteuid() != 0:
             raise EngineError("an engine needs root")
-        with _lock(engine.state):
+        with lock(engine.state):
             debian.install_missing()
             debian.remove_leftovers(engine.state)
             debian.unpack_engine(engine.state)
@@ -124,7 +123,7 @@ class Engine:
 
     def down(self) -> None:
         """Stop the engine and remove its data; the last one takes the registry along."""
-        with _lock(self.state):
+        with lock(self.state):
             self._down()
 
     def __enter__(self) -> Self:
@@ -190,15 +189,6 @@ class Engine:
 def _engines(state: Path) -> list[str]:
     folder = state / "engines"
     return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-
-
-@contextlib.contextmanager
-def _lock(state: Path) -> Iterator[None]:
-    """One `up` or `down` at a time: test workers ask for the same engine at once."""
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def usable_engine() -> bool:
