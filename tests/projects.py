@@ -1,4 +1,4 @@
-"""Makes Poetry projects for tests: a pyproject.toml, and a lock that is fresh by Poetry's own hash."""
+"""Makes Poetry projects for tests: a pyproject.toml, and a lock that Poetry takes for fresh."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ def sdist(name: str, version: str = "1.0") -> str:
     return f"{name}-{version}.tar.gz"
 
 
-def package(name: str, version: str = "1.0", **keys: Any) -> dict[str, Any]:
+def package(  # the keys of a TOML table
+    name: str,
+    version: str = "1.0",
+    **keys: Any,  # noqa: ANN401
+) -> dict[str, Any]:
     """A `[[package]]` table: a pure wheel in the main group, unless told otherwise."""
     files = keys.pop("files", [wheel(name, version)])
     return {
@@ -63,9 +67,7 @@ def lock_text(
     return f"{header} changed by hand.\n\n{tomlkit.dumps(data)}"
 
 
-def make_project(
-    folder: Path, pyproject: str, packages: list[dict[str, Any]], **lock: Any
-) -> Path:
+def make_project(folder: Path, pyproject: str, packages: list[dict[str, Any]], **lock: str) -> Path:
     """Write both files into the folder, and give it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")

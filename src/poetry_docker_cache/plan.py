@@ -93,5 +93,8 @@ class ImagePlan:
     runtime: Runtime
     ignore: tuple[str, ...]
     """Lines that the project adds to the ignore file."""
+    git_ignored: tuple[str, ...]
+    """Lines for what git ignores inside the folders of the wheel."""
     dockerignore: str | None
+    """The project's own `.dockerignore`."""
     notes: tuple[str, ...]

@@ -83,6 +83,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         files=_files(project, settings, notes),
         runtime=_runtime(project, settings, base, python, notes),
         ignore=settings.ignore,
+        git_ignored=project.root.git_ignored if isinstance(project.root, WheelRoot) else (),
         dockerignore=project.dockerignore,
         notes=tuple(notes),
     )

@@ -27,13 +27,17 @@ def render_dockerfile(plan: ImagePlan) -> str:
     return _environment().get_template(TEMPLATE).render(plan=plan)
 
 
-def render_ignore_file(plan: ImagePlan, dockerfile: str | None) -> str:
-    """The ignore file, without banner, of a Dockerfile at this path in the context (or outside)."""
+def render_ignore_file(plan: ImagePlan, dockerfile: str) -> str:
+    """The ignore file, without banner, of a Dockerfile at this path in the context."""
     keep = ["pyproject.toml", "poetry.lock"]
     keep += plan.application.paths if plan.application else ()
     keep += plan.files.paths if plan.files else ()
     return render_ignore(
-        keep=keep, project_ignore=plan.dockerignore, extra=plan.ignore, dockerfile=dockerfile
+        keep=keep,
+        project_ignore=plan.dockerignore,
+        extra=plan.ignore,
+        dockerfile=dockerfile,
+        git_ignored=plan.git_ignored,
     )
 
 

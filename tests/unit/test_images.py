@@ -23,7 +23,7 @@ def full(base: str, build: str | None = None, python: str = "3.12") -> str:
     [
         ("python:{python}-slim", "python:3.12"),
         ("python:{python}-slim-bookworm", "python:3.12-bookworm"),
-        ("registry.example:5000/mirror/python:{python}-slim", "registry.example:5000/mirror/python:3.12"),
+        ("registry.example:5000/m/python:{python}-slim", "registry.example:5000/m/python:3.12"),
         ("python:{python}-alpine3.20", "python:3.12-alpine3.20"),
         ("company/base:1", "company/base:1"),
         ("python:3.12-slim@sha256:" + "a" * 64, "python:3.12-slim@sha256:" + "a" * 64),
@@ -50,4 +50,4 @@ def test_a_build_image_that_cannot_fit(base: str, build: str, what: str) -> None
 
 def test_a_build_image_that_fits() -> None:
     """It is taken as it is, the Python filled in."""
-    assert full("python:{python}-slim", "company/python-build:{python}") == "company/python-build:3.12"
+    assert full("python:{python}-slim", "company/build:{python}") == "company/build:3.12"

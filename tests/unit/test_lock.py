@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from projects import lock_text, package
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock, check_lock
 
-try:
+if sys.version_info >= (3, 11):
     import tomllib
-except ModuleNotFoundError:
+else:
     import tomli as tomllib
 
 PROJECT: dict[str, Any] = {"project": {"name": "a", "version": "1", "dependencies": ["b"]}}

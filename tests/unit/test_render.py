@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from poetry_docker_cache.render import copy_arguments, exec_form, healthcheck, quoted, script
 from poetry_docker_cache.settings import Healthcheck
 
-ONE_LINE = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n\r\0"))
+ONE_LINE = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"))
 
 
 def unquoted(word: str) -> str:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.vendor import difference, is_ours, with_banner, write
 
-BODY = "FROM python:3.13-slim\nCMD [\"x\"]\n"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BODY = 'FROM python:3.13-slim\nCMD ["x"]\n'
+SYNTAX = "docker/dockerfile:1"
 
 
 def test_the_syntax_line_stays_first() -> None:
     """BuildKit reads `# syntax=` only there."""
-    assert with_banner(BODY, syntax="docker/dockerfile:1").startswith("# syntax=docker/dockerfile:1\n")
+    assert with_banner(BODY, syntax=SYNTAX).startswith(f"# syntax={SYNTAX}\n")
     assert with_banner(BODY).startswith("# Written by")
 
 
-@pytest.mark.parametrize("syntax", [None, "docker/dockerfile:1"])
+@pytest.mark.parametrize("syntax", [None, SYNTAX])
 def test_ours_until_edited(syntax: str | None) -> None:
     """An edit anywhere, the first line included, makes a file its editor's; line endings do not."""
     text = with_banner(BODY, syntax=syntax)

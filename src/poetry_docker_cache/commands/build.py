@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cleo.helpers import argument, option
@@ -24,6 +23,8 @@ from poetry_docker_cache.vendor import with_banner
 from poetry_docker_cache.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
 
@@ -154,5 +155,7 @@ def _write_files(folder: Workspace, prepared: Prepared, engine: EngineInfo) -> P
     if prepared.settings.syntax == "auto" and engine.frontend_is_enough:
         plan = replace(plan, syntax=None)
     dockerfile = with_banner(render_dockerfile(plan), syntax=plan.syntax)
-    folder.write("build/Dockerfile.dockerignore", with_banner(render_ignore_file(plan, None)))
+    folder.write(
+        "build/Dockerfile.dockerignore", with_banner(render_ignore_file(plan, "Dockerfile"))
+    )
     return folder.write("build/Dockerfile", dockerfile)

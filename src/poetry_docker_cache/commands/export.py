@@ -170,7 +170,8 @@ def _short(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _below(path: Path, folder: Path) -> str | None:
-    """The path as the ignore file names it, if it lies in the context at all."""
-    absolute = path.absolute()
-    return absolute.relative_to(folder).as_posix() if absolute.is_relative_to(folder) else None
+def _below(path: Path, folder: Path) -> str:
+    """The path as the ignore file names it; that of any Dockerfile, if it is not in the context."""
+    resolved = path.resolve()
+    inside = resolved.is_relative_to(folder)
+    return resolved.relative_to(folder).as_posix() if inside else "Dockerfile"
