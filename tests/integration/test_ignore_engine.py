@@ -127,8 +127,8 @@ def seen(engine: SimpleNamespace, context: Path, ignore_file: str) -> set[str]:
     (work / "Dockerfile").write_text("FROM scratch\nCOPY . /\n", encoding="utf-8")
     (work / "Dockerfile.dockerignore").write_bytes(ignore_file.encode())
     out = work / "out"
-    command = ["docker", "buildx", "build", "--quiet", "--file", work / "Dockerfile"]
-    command += ["--output", f"type=local,dest={out}", context]
+    command = ["docker", "buildx", "build", "--quiet", "--file", str(work / "Dockerfile")]
+    command += ["--output", f"type=local,dest={out}", str(context)]
     done = subprocess.run(command, env=engine.env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}

@@ -1,0 +1,176 @@
+"""What a wheel is made of when another backend than poetry-core builds it.
+
+No backend says it without being run, so this goes by what pyproject.toml names and by the
+conventions that all of them share. Too much is harmless here, too little is not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_COMPILING = ("maturin", "scikit_build_core", "skbuild", "mesonpy", "setuptools_rust")
+_COMPILING_REQUIREMENTS = (
+    r"cython|cffi|pybind11|nanobind|setuptools[-_]rust|mypyc|numpy|scikit-build"
+)
+_RUST = ("Cargo.toml", "Cargo.lock", "build.rs", "src", "crates", "rust-toolchain.toml", ".cargo")
+_FILES = {
+    "setuptools": ("setup.py", "setup.cfg", "MANIFEST.in", "versioneer.py", "VERSION", *_RUST[:3]),
+    "hatchling": ("hatch.toml", "hatch_build.py"),
+    "pdm": ("pdm_build.py",),
+    "maturin": (*_RUST, "python"),
+    "scikit_build_core": ("CMakeLists.txt", "cmake", "src", "include"),
+    "mesonpy": ("meson.build", "meson.options", "meson_options.txt", "subprojects", "src"),
+}
+_LICENSES = ("COPYING*", "LICEN[SC]E*", "AUTHORS*", "NOTICE*")
+# Packages by their form, but seldom a part of what is installed.
+_NOT_INSTALLED = {"tests", "test", "testing", "docs", "doc", "examples", "benchmarks", "scripts"}
+# Settings that name a file or a folder, or several.
+_NAMING = (
+    "setuptools.packages.find.where",
+    "setuptools.package-dir",
+    "setuptools.license-files",
+    "setuptools.dynamic.version.file",
+    "setuptools.dynamic.readme.file",
+    "setuptools.dynamic.dependencies.file",
+    "setuptools_scm.write_to",
+    "hatch.version.path",
+    "hatch.metadata.hooks.custom.path",
+    "hatch.build.hooks.custom.path",
+    "hatch.build.targets.wheel.hooks.custom.path",
+    "hatch.build.targets.wheel.packages",
+    "hatch.build.targets.wheel.include",
+    "hatch.build.targets.wheel.only-include",
+    "hatch.build.targets.wheel.force-include",
+    "hatch.build.packages",
+    "hatch.build.include",
+    "hatch.build.force-include",
+    "pdm.version.path",
+    "pdm.build.includes",
+    "pdm.build.package-dir",
+    "pdm.build.custom-hook",
+    "maturin.python-source",
+    "maturin.manifest-path",
+    "maturin.include",
+    "scikit-build.wheel.packages",
+    "uv.build-backend.module-root",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A project folder, its pyproject.toml, the backend's name and the expected import name."""
+
+    folder: Path
+    data: Mapping[str, Any]
+    backend: str
+    module: str
+
+    def packages(self) -> list[str]:
+        """Name the folders and modules with the code: declared ones, else found by convention."""
+        named = [name for name in self._named() if (self.folder / name).is_dir()]
+        source = [it for it in ("src",) if any(self._packages_in(self.folder / it))]
+        return sorted({*named, *source, *self.importable()})
+
+    def importable(self) -> list[str]:
+        """Name the packages and modules themselves."""
+        places = {"src": self.folder / "src", "": self.folder}
+        tool = self.data.get("tool", {})
+        for name in _strings(_at(tool, "setuptools.packages.find.where")):
+            places[name.strip("./")] = self.folder / name
+        found = [
+            f"{place}/{name}".lstrip("/")
+            for place, folder in places.items()
+            for name in self._packages_in(folder)
+        ]
+        modules = _strings(_at(tool, "setuptools.py-modules"))
+        declared = _strings(_at(tool, "hatch.build.targets.wheel.packages"))
+        declared += [name.split(".")[0] for name in _strings(_at(tool, "setuptools.packages"))]
+        found += [name for name in declared if (self.folder / name).is_dir()]
+        found += [f"{it}.py" for it in modules if (self.folder / f"{it}.py").is_file()]
+        return sorted(set(found))
+
+    def files(self) -> list[str]:
+        """Name what is read beside the code: build scripts, licences, files of the version."""
+        names = [*self._named()]
+        for backend, files in _FILES.items():
+            if self.backend.startswith(backend):
+                names += files
+        if self.backend.startswith("mesonpy"):
+            names += [it.parent.name for it in self.folder.glob("*/meson.build")]
+        licenses = _strings(self.data.get("project", {}).get("license-files"))
+        names += licenses or _LICENSES
+        return [name for pattern in names if pattern.strip("/") for name in self._existing(pattern)]
+
+    def native(self) -> bool:
+        """Tell whether the backend is one for compiled code, which needs no Python beside it."""
+        return self.backend.startswith(_COMPILING)
+
+    def needs_compiler(self, requires: Sequence[str]) -> bool:
+        """Tell whether building runs a compiler, as far as that shows."""
+        if self.native():
+            return True
+        if any(re.match(_COMPILING_REQUIREMENTS, it, re.IGNORECASE) for it in requires):
+            return True
+        if _at(self.data.get("tool", {}), "setuptools.ext-modules"):
+            return True
+        script = self.folder / "setup.py"
+        text = script.read_text(encoding="utf-8", errors="replace") if script.is_file() else ""
+        return re.search(r"ext_modules|cffi_modules|rust_extensions|Extension\(", text) is not None
+
+    def artifacts(self) -> list[str]:
+        """Give the globs by which hatchling takes what git ignores."""
+        tool = self.data.get("tool", {})
+        tables = ("hatch.build", "hatch.build.targets.wheel")
+        keys = ("artifacts", "force-include")
+        found = [
+            name for it in tables for key in keys for name in _strings(_at(tool, f"{it}.{key}"))
+        ]
+        return [name.strip("/") for name in found if not name.startswith("!")]
+
+    def _named(self) -> list[str]:
+        tool = self.data.get("tool", {})
+        names = [name for key in _NAMING for name in _strings(_at(tool, key))]
+        fragments = _at(tool, "hatch.metadata.hooks.fancy-pypi-readme.fragments") or ()
+        names += [str(it["path"]) for it in fragments if "path" in it]
+        return [name for name in names if name.strip("./")]
+
+    def _existing(self, pattern: str) -> Iterator[str]:
+        """Give a path, or what a glob finds: its plain part where it has one."""
+        path = pattern.strip("/")
+        plain = re.split(r"[*?\[]", path, maxsplit=1)[0]
+        if plain == path:
+            yield path
+        elif "/" in plain:
+            yield plain.rpartition("/")[0]
+        else:
+            yield from sorted(it.name for it in self.folder.glob(path.split("/")[0]))
+
+    def _packages_in(self, folder: Path) -> Iterator[str]:
+        if (folder / f"{self.module}.py").is_file():
+            yield f"{self.module}.py"
+        children = sorted(folder.iterdir()) if folder.is_dir() else []
+        for child in children:
+            known = child.name == self.module or (child / "__init__.py").is_file()
+            if child.is_dir() and known and child.name not in _NOT_INSTALLED - {self.module}:
+                yield child.name
+
+
+def _at(table: Any, dotted: str) -> Any:  # noqa: ANN401  # TOML is any shape
+    for key in dotted.split("."):
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
+
+
+def _strings(value: Any) -> list[str]:  # noqa: ANN401
+    """Read a string, a list of strings, or a table's keys or values that are paths."""
+    if isinstance(value, str):
+        return [str(value)]
+    if isinstance(value, dict):
+        return [str(it) for pair in value.items() for it in pair if isinstance(it, str) and it]
+    return [str(it) for it in value if isinstance(it, str)] if isinstance(value, list) else []

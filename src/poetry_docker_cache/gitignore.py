@@ -1,0 +1,103 @@
+"""What git ignores inside the folders that a wheel is made of.
+
+Poetry and hatchling leave it out of a wheel, but in the build there is no git to ask. So the lines
+of `.gitignore` become lines of the ignore file, each bound to one of these folders: outside of them
+the project's own `.dockerignore` decides alone.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import subprocess
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.ignore import is_kept_out
+from poetry_docker_cache.ignore_rules import literal, matches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+
+def git_ignored(
+    folder: Path, inside: Sequence[str], *, included: Sequence[str], ask_git: bool
+) -> tuple[str, ...]:
+    """Give lines for the ignore file.
+
+    `included` are globs that a wheel takes all the same. `ask_git` where what git tracks is taken
+    too, whatever its name: Poetry asks git itself, hatchling reads `.gitignore` only.
+    """
+    lines: dict[str, None] = {}
+    for text, below in _git_ignore_files(folder):
+        lines.update(dict.fromkeys(translate(text, inside, below=below)))
+    if not any(not line.startswith("!") for line in lines):
+        return ()
+    wanted = [*(_tracked(folder, inside) if ask_git else ()), *included]
+    for pattern in wanted:
+        if any(pattern.startswith(f"{name}/") for name in inside):
+            lines.pop(f"!{pattern}", None)
+            lines[f"!{pattern}"] = None
+    return tuple(lines)
+
+
+def translate(text: str, inside: Iterable[str], *, below: str = "") -> Iterator[str]:
+    """Translate one file's lines; `below` is the way from its folder to the project's."""
+    folders = tuple(inside)
+    for raw in text.removeprefix("\ufeff").splitlines():
+        line = raw if raw.endswith("\\ ") else raw.rstrip()
+        if not line or line.startswith("#"):
+            continue
+        sign = "!" if line.startswith("!") else ""
+        pattern = line.removeprefix("!").replace("[!", "[^")
+        only_folders = pattern.endswith("/")
+        pattern = pattern.rstrip("/")
+        if pattern.startswith(("\\#", "\\!")):
+            pattern = pattern[1:]
+        if sign and only_folders and set(pattern) <= set("*/"):
+            continue  # `!*/` lets git look into folders; here that would open all their files
+        if not pattern.strip("/") or (not sign and is_kept_out(pattern)):
+            continue
+        for folder in folders:
+            rest = _inside(pattern, posixpath.join(below, folder))
+            if rest:
+                yield f"{sign}{literal(folder)}/{rest}"
+
+
+def _inside(pattern: str, folder: str) -> str:
+    """Give what of a pattern applies below a folder, empty if nothing does."""
+    if "/" not in pattern:
+        return f"**/{pattern}"
+    parts = pattern.removeprefix("/").split("/")
+    for name in folder.split("/"):
+        if not parts or "**" in parts[0]:
+            break
+        if not matches(parts[0], name):
+            return ""
+        parts = parts[1:]
+    # A line that matches the folder itself says nothing: what the wheel is made of is there.
+    return "/".join(parts)
+
+
+def _git_ignore_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Give the text of `.gitignore` here and above, up to the repository's root."""
+    repository = next((it for it in (folder, *folder.parents) if (it / ".git").exists()), folder)
+    for place in reversed((folder, *folder.parents)):
+        if place == repository or repository in place.parents:
+            below = folder.relative_to(place).as_posix()
+            path = place / ".gitignore"
+            if path.is_file():
+                text = path.read_text(encoding="utf-8", errors="replace")
+                yield text, "" if below == "." else below
+
+
+def _tracked(folder: Path, inside: Sequence[str]) -> list[str]:
+    """List the files that a line of `.gitignore` matches but that are in the repository."""
+    if not inside or not any((it / ".git").exists() for it in (folder, *folder.parents)):
+        return []
+    command = ["git", "ls-files", "-z", "--cached", "--ignored", "--exclude-standard", "--"]
+    try:
+        done = subprocess.run([*command, *inside], cwd=folder, capture_output=True, check=False)
+    except OSError:
+        return []  # no git, no way to know
+    names = done.stdout.decode(errors="surrogateescape").split("\0") if not done.returncode else []
+    return sorted(literal(name) for name in names if name)

@@ -1,0 +1,87 @@
+"""Paths inside a project: POSIX, from its root, none of them leaving it."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.ignore import is_kept_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class OutsideError(Exception):
+    """A path leaves the project."""
+
+
+def static_part(pattern: str) -> str:
+    """Give the part of a glob that is a plain path."""
+    parts = posixpath.normpath(pattern).split("/")
+    plain = [index for index, part in enumerate(parts) if set(part) & set("*?[")]
+    return "/".join(parts[: plain[0]] if plain else parts) or "."
+
+
+def relative(root: Path, path: Path) -> str:
+    """Write a path as seen from a folder."""
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def is_here(folder: Path, path: str) -> bool:
+    """Tell whether a path is inside the project, links followed."""
+    name = posixpath.normpath(path)
+    inside = not name.startswith(("..", "/"))
+    return inside and (folder / name).resolve().is_relative_to(folder.resolve())
+
+
+def copied(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """Take the paths that are there; refuse what no build context of this folder can hold."""
+    names = {str(posixpath.normpath(path)) for path in paths} - {
+        ".",
+        "pyproject.toml",
+        "poetry.lock",
+    }
+    for name in sorted(names):
+        if not is_here(folder, name):
+            raise OutsideError(f"`{name}` is outside of the project")
+    found = {name for name in names if (folder / name).exists()}
+    for name in sorted(found):
+        found.update(_link_targets(folder, name))
+    return outermost(found - {"."})
+
+
+def _link_targets(folder: Path, name: str) -> Iterator[str]:
+    """A copied link needs what it points to."""
+    top = folder / name
+    places = [top]
+    for here, folders, files in os.walk(top):
+        folders[:] = sorted(it for it in folders if not is_kept_out(it))
+        places += [Path(here, it) for it in (*folders, *sorted(files))]
+    for place in places:
+        if place.is_symlink():
+            link = relative(folder, place)
+            if not is_here(folder, link):
+                raise OutsideError(f"`{link}` is a link that leaves the project")
+            if place.exists():
+                yield relative(folder.resolve(), place.resolve())
+
+
+def outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """Sort, without what is inside of another."""
+    kept: list[str] = []
+    for path in sorted(set(paths), key=lambda it: it.split("/")):
+        if not is_inside(path, kept[-1:]):
+            kept.append(path)
+    return tuple(sorted(kept))
+
+
+def is_inside(path: str, others: Iterable[str]) -> bool:
+    """Tell whether a path is one of these or below one."""
+    return any(path == other or path.startswith(f"{other}/") for other in others)
+
+
+def folders(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """Give those that are folders."""
+    return tuple(path for path in paths if (folder / path).is_dir())

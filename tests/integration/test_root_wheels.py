@@ -1,0 +1,167 @@
+"""What is taken by name gives the same wheel as the whole project, by every backend."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from dockerignore import passing
+from poetry.factory import Factory
+from poetry_versions import POETRY_VERSIONS, poetry_python
+
+from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.root import WheelRoot, read_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POETRY_PROJECT = """
+[tool.poetry]
+name = "my-app"
+version = "1"
+description = ""
+authors = []
+readme = ["README.md", "CHANGES.md"]
+packages = [{ include = "my_app", from = "src" }, { include = "data/**/*", to = "my_app" }]
+include = [
+    { path = "src/my_app/gen/*.py", format = ["sdist", "wheel"] },
+    { path = "notes.txt", format = "wheel" },
+    "sdist.txt",
+]
+exclude = ["src/my_app/left_out.py"]
+[tool.poetry.scripts]
+run = { reference = "bin/run.sh", type = "file" }
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+"""
+HATCH_PROJECT = """
+[project]
+name = "my-app"
+dynamic = ["version"]
+readme = "README.md"
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[tool.poetry]
+version = "0"
+[tool.hatch.version]
+path = "src/my_app/__init__.py"
+[tool.hatch.build.targets.wheel.force-include]
+"data/x.json" = "my_app/x.json"
+"""
+SETUPTOOLS_PROJECT = """
+[project]
+name = "my-app"
+dynamic = ["version", "readme"]
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[tool.poetry]
+version = "0"
+[tool.setuptools.dynamic]
+version = { file = "VERSION" }
+readme = { file = ["README.md", "CHANGES.md"] }
+"""
+FILES = {
+    ".gitignore": "*.log\n/src/my_app/local.py\ngen/\n/data/cache\n",
+    "CHANGES.md": "",
+    "LICENSE": "",
+    "README.md": "",
+    "VERSION": "1.2",
+    "bin/run.sh": "",
+    "data/__init__.py": "",
+    "data/cache/x": "ignored by git",
+    "data/x.json": "",
+    "docs/x": "",
+    "notes.txt": "",
+    "sdist.txt": "",
+    "src/my_app/__init__.py": '__version__ = "1"',
+    "src/my_app/a/b.html": "",
+    "src/my_app/gen/x.py": "ignored by git, included by Poetry",
+    "src/my_app/left_out.py": "excluded by Poetry",
+    "src/my_app/local.py": "ignored by git",
+    "src/my_app/run.log": "ignored by git",
+    "src/my_app/tracked.log": "ignored by git, but tracked",
+    "src/other/__init__.py": "",
+    "tests/t.py": "",
+}
+BUILD = "import sys, importlib as i; print(i.import_module(sys.argv[1]).build_wheel(sys.argv[2]))"
+
+
+def make(folder: Path, toml: str) -> None:
+    """Write a project into a git repository."""
+    for name, text in {**FILES, "pyproject.toml": toml}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    for command in (["init", "--quiet"], ["add", "."], ["add", "-f", "src/my_app/tracked.log"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def contents(python: Path | str, folder: Path, backend: str) -> dict[str, str]:
+    """Build a wheel and give its files, RECORD and the backend's own aside."""
+    out = folder / "out"
+    out.mkdir()
+    command = [str(python), "-c", BUILD, backend, str(out)]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    (wheel,) = out.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = (name for name in archive.namelist() if not name.endswith("RECORD"))
+        return {name: archive.read(name).decode() for name in names}
+
+
+def by_name(project: Path, root: WheelRoot, target: Path) -> None:
+    """Copy what the build's stage gets to see: the named paths, through the ignore file."""
+    keep = ("pyproject.toml", *root.paths)
+    ignore = render_ignore(
+        keep=keep,
+        project_ignore=None,
+        extra=(),
+        dockerfile="Dockerfile",
+        git_ignored=root.git_ignored,
+    )
+    files = [it.relative_to(project).as_posix() for it in project.rglob("*") if it.is_file()]
+    for name in passing(ignore, files):
+        if any(name == it or name.startswith(f"{it}/") for it in keep):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(project / name, target / name)
+
+
+def compare(tmp_path: Path, python: Path | str, toml: str) -> dict[str, str]:
+    """Build both ways, the whole project from a fresh checkout's state."""
+    project, target = tmp_path / "project", tmp_path / "target"
+    make(project, toml)
+    root = read_root(Factory().create_poetry(project))
+    assert isinstance(root, WheelRoot), root
+    by_name(project, root, target)
+    found = contents(python, target, root.backend)
+    assert found == contents(python, project, root.backend)
+    return found
+
+
+@pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
+def test_poetry_core_builds_the_same_wheel(tmp_path: Path, version: str) -> None:
+    """Without git in the build, nothing that git ignores gets in, and nothing else is lost."""
+    found = compare(tmp_path, poetry_python(version), POETRY_PROJECT)
+    assert "my_app/tracked.log" in found
+    assert "my_app/gen/x.py" in found or "src/my_app/gen/x.py" in found
+    assert "my_app-1.data/scripts/run.sh" in found
+    assert not [name for name in found if name.endswith(("local.py", "run.log", "left_out.py"))]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "toml"),
+    [("hatchling", HATCH_PROJECT), ("setuptools>=70", SETUPTOOLS_PROJECT)],
+)
+def test_other_backends_build_the_same_wheel(tmp_path: Path, requirement: str, toml: str) -> None:
+    """By convention and by what pyproject.toml names."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    python = venv / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "--quiet", requirement]
+    subprocess.run(install, check=True)
+    assert "my_app/__init__.py" in compare(tmp_path, python, toml)
