@@ -125,8 +125,8 @@ def refusal(output: str, manifest: dict[str, Any], secret: dict[str, Any]) -> st
 
 def install(folder: Path, target: Path, secret: Path) -> tuple[int, str]:
     """Run Poetry and pass its output on as it comes; give its status and what it said."""
-    environment = {"POETRY_CACHE_DIR": str(folder / "cache"), **os.environ}
-    environment.update(
+    environment = dict(
+        os.environ,
         POETRY_CONFIG_DIR=str(secret.parent if secret.is_file() else folder / "config"),
         POETRY_DATA_DIR=str(folder / "data"),
         POETRY_VIRTUALENVS_CREATE="false",
@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--venv", type=Path, required=True)
     parser.add_argument("--secret", type=Path, default=Path("/etc/pypoetry/auth.toml"))
-    parser.add_argument("--private", help="a folder in memory for certificates")
+    parser.add_argument("--private", type=Path, default=Path("/run/private"))
     parser.add_argument("--build-config-settings", type=json.loads, default={})
     options = parser.parse_args(arguments)
     from poetry.packages.locker import Locker  # noqa: PLC0415  # only Poetry's Python has it
@@ -169,9 +169,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not manifest["packages"]:
         return 0
     pyproject = project(manifest)
+    memory = options.private if options.private.is_dir() else None
     with (
         tempfile.TemporaryDirectory() as place,
-        tempfile.TemporaryDirectory(dir=options.private) as private,
+        tempfile.TemporaryDirectory(dir=memory) as private,
     ):
         folder = Path(place)
         content_hash = Locker(folder / "poetry.lock", pyproject)._content_hash  # noqa: SLF001  # no public way
