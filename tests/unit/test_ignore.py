@@ -61,6 +61,7 @@ def render(project_ignore: str | None = None, *more: str, extra: tuple[str, ...]
         "./src/../src/app\n",
         "**/*.md\n*\n",
         "*/*\n*/*\n!*\n",
+        "*\n!*/*\n",
         "*\n**/*.py\n",
     ],
 )
