@@ -58,6 +58,7 @@ def _environment() -> Environment:
         shell=shlex.quote,
     )
     environment.globals["script"] = script
+    environment.globals["scripts_of"] = scripts_of
     environment.globals["manifest_command"] = manifest_command
     return environment
 
@@ -73,6 +74,13 @@ def script(name: str) -> str:
     """The text of a script that runs inside the build, for a heredoc."""
     text = (resources.files("poetry_docker_cache") / "inside" / name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")
+
+
+def scripts_of(plan: ImagePlan) -> list[str]:
+    """The names of the scripts that this image's build runs, in order."""
+    indexes = [plan.dependencies.index, plan.application and plan.application.index]
+    pip = ["pip_install.py"] if any(indexes) else []
+    return ["manifest.py", *pip, "poetry_install.py", "check.py"]
 
 
 def manifest_command(dependencies: Dependencies) -> list[str]:
