@@ -1,0 +1,193 @@
+"""The private index of the Acme company, and projects that take their packages from it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import tomlkit
+from clean_poetry import POETRY
+from index import PrivateIndex
+from wheels import make_sdist, make_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Any
+
+    from clean_poetry import Poetry
+    from typing_extensions import Self
+
+USER = "ci@acme"
+PASSWORD = "p\"ä's\\w`o%41{x}$HOME ${y}:@#é/?&<="
+IMAGE_PYTHON = "3.13"
+
+
+class AcmeIndex:
+    """The running index: Acme's packages, and Poetry for images whose source replaces PyPI."""
+
+    def __init__(self, packages: Path) -> None:
+        self.packages = packages
+        machine = platform.machine()
+        make_wheel(packages, "acme-util")
+        for version in ("1.0", "1.1"):
+            make_wheel(packages, "acme-lib", version, requires=["acme-util>=1.0"])
+        make_wheel(packages, "acme-native", tag=f"py3-none-manylinux_2_17_{machine}")
+        make_wheel(packages, "acme-extra")
+        for name in ("acme-lint", "acme-docs"):
+            make_wheel(packages, name, scripts={name: f"{name.replace('-', '_')}:main"})
+        make_sdist(packages, "acme-old", requires=["acme-util"])
+        _download_poetry(packages)
+        self._server = PrivateIndex(packages, {USER: PASSWORD})
+        self.password = PASSWORD
+
+    @property
+    def url(self) -> str:
+        """The URL without credentials."""
+        return self._server.url
+
+    def set_password(self, password: str) -> None:
+        """Change the password; the old one is refused from now on."""
+        self._server.set_password(USER, password)
+        self.password = password
+
+    def downloads(self) -> list[str]:
+        """Give the names of the files that were handed out so far."""
+        return self._server.downloads()
+
+    def __enter__(self) -> Self:
+        """Give the index itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self._server.stop()
+
+
+def _download_poetry(folder: Path) -> None:
+    """Have what an image needs to get Poetry, and to build with poetry-core."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
+    pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
+    done = subprocess.run([*pip, f"poetry=={POETRY}"], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+class Project:
+    """A Poetry project of Acme's on disk, locked by Poetry."""
+
+    def __init__(self, folder: Path, poetry: Poetry) -> None:
+        self.folder = folder
+        self.poetry = poetry
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Write a file; text may be indented."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = text if isinstance(text, bytes) else textwrap.dedent(text).encode()
+        path.write_bytes(content)
+        return path
+
+    def read(self, name: str) -> str:
+        """Read a file."""
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Edit a file; what is replaced must be there once."""
+        text = self.read(name)
+        assert text.count(old) == 1, (name, old)
+        self.write(name, text.replace(old, new))
+
+    def configure(self, **settings: object) -> None:
+        """Add settings of the plugin to pyproject.toml, by names with underscores."""
+        document = tomlkit.parse(self.read("pyproject.toml"))
+        table: Any = document["tool"]
+        own = table.setdefault("poetry-docker-cache", {})
+        own.update({name.replace("_", "-"): value for name, value in settings.items()})
+        self.write("pyproject.toml", tomlkit.dumps(document).encode())
+
+    def lock(self) -> None:
+        """Run `poetry lock`."""
+        self.poetry.run(self.folder, "lock")
+
+    def log_in(self, password: str, source: str = "acme") -> None:
+        """Configure the user's password as users do."""
+        self.poetry.run(self.folder, "config", f"http-basic.{source}", USER, password)
+
+
+# One of everything that an ordinary project has.
+SHOP = """\
+[project]
+name = "acme-shop"
+version = "1.2.3"
+description = "Sells \\"things\\" for $5 \\\\ each"
+readme = "README.md"
+requires-python = ">=3.11,<4"
+license = "MIT"
+authors = [{{ name = "Ada Löwe", email = "ada@acme.example" }}]
+dependencies = ["acme-lib (>=1.0,<2)", "acme-native"]
+
+[project.urls]
+Homepage = "https://acme.example/shop"
+
+[project.scripts]
+acme-shop = "acme_shop:main"
+
+[project.optional-dependencies]
+more = ["acme-extra"]
+
+[dependency-groups]
+dev = ["acme-lint"]
+
+[tool.poetry]
+packages = [{{ include = "acme_shop", from = "src" }}]
+
+[tool.poetry.group.docs]
+optional = true
+
+[tool.poetry.group.docs.dependencies]
+acme-docs = "*"
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{url}"
+
+[tool.acme-lint]
+strict = true
+
+[tool.poetry-docker-cache]
+python = "{python}"
+
+[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+"""
+
+SHOP_CODE = """\
+import acme_lib
+import acme_native
+
+
+def main() -> None:
+    print("shop", acme_lib.VERSION, acme_native.VERSION)
+"""
+
+
+def make_shop(folder: Path, poetry: Poetry, index: AcmeIndex, *, pyproject: str = SHOP) -> Project:
+    """Write a project, log in to the index and lock."""
+    project = Project(folder, poetry)
+    text = pyproject.format(url=index.url, python=IMAGE_PYTHON)
+    project.write("pyproject.toml", text.encode())
+    project.write("README.md", "# Shop\n")
+    project.write("src/acme_shop/__init__.py", SHOP_CODE.encode())
+    project.write("tests/test_shop.py", "def test_nothing(): ...\n")
+    project.log_in(index.password)
+    project.lock()
+    return project

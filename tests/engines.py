@@ -1,0 +1,76 @@
+"""The container engines of the tests: what runs docker on them, and how they come and go."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+from engine import Engine, usable_engine
+from processes import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+IMAGES = ("3.13-slim", "3.13")
+"""The base images that the engine's registry has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DockerEngine:
+    """An engine that answers."""
+
+    env: dict[str, str] = field(repr=False)
+    """The whole environment of a process that is to use it."""
+    registry: str | None
+    """Host and port of a registry that takes pushes without a password."""
+
+    def docker(
+        self, *arguments: str, check: bool = True, text: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run docker; `text` is its input. A failure shows what docker said, unless unchecked."""
+        done = subprocess.run(
+            ["docker", *arguments],
+            env=self.env,
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"docker {arguments}: {done.stdout}{done.stderr}"
+        return done
+
+    def run(self, image: str, *command: str, options: tuple[str, ...] = ()) -> str:
+        """Run a container to its end and give what it printed on stdout."""
+        return self.docker("run", "--rm", *options, image, *command).stdout
+
+
+@contextlib.contextmanager
+def docker_engine(name: str) -> Iterator[DockerEngine]:
+    """Give an engine of this name; end it if it was started here.
+
+    An engine that the environment names is used as it is: DOCKER_HOST says that somebody chose it.
+    Without root a private engine cannot be; then the machine's own serves, if it has one.
+    """
+    chosen = "DOCKER_HOST" in os.environ and name == "test"
+    if (chosen or os.geteuid() != 0) and name == "test" and usable_engine():
+        yield DockerEngine(env={**os.environ}, registry=os.environ.get("ENGINE_REGISTRY"))
+        return
+    try:
+        engine = Engine.up(name=name, images=IMAGES)
+    except (EngineError, OSError) as error:
+        unavailable(f"no container engine: {error}")
+    with engine:
+        env = {**os.environ, **engine.env}
+        yield DockerEngine(env=env, registry=engine.env["ENGINE_REGISTRY"])
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip; fail where an engine is promised, so that CI cannot pass by skipping."""
+    if os.environ.get("REQUIRE_ENGINE") == "1" or os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

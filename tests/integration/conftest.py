@@ -1,0 +1,84 @@
+"""Real engines, a real index with a password, and the plugin in a Poetry of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import clean_poetry as clean
+import pytest
+from acme import AcmeIndex, Project, make_shop
+from engines import DockerEngine, docker_engine, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerEngine]:
+    """Give an engine with the base images 3.13-slim and 3.13; it may hold what others built.
+
+    Use `engine.env` as the environment of what runs docker, or `engine.docker(...)`.
+    """
+    with docker_engine("test") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def second_engine(engine: DockerEngine) -> Iterator[DockerEngine]:
+    """Give another engine, which is empty: a fresh machine of CI with the same registry."""
+    if engine.registry is None:
+        unavailable("the engine has no registry that another one could share")
+    with docker_engine("test-ci") as found:
+        found.docker("system", "prune", "--all", "--force", "--volumes")
+        yield found
+
+
+@pytest.fixture(scope="session")
+def registry(engine: DockerEngine) -> str:
+    """Give host and port of a registry that takes pushes."""
+    if engine.registry is None:
+        unavailable("the engine has no registry")
+    return engine.registry
+
+
+@pytest.fixture(scope="session")
+def plugin_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel of this repository."""
+    return clean.build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def clean_poetry(plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel beside Poetry in an environment of their own; give its `poetry`."""
+    return clean.install(tmp_path_factory.mktemp("poetry") / "venv", plugin_wheel)
+
+
+@pytest.fixture(scope="session")
+def poetry_home(
+    clean_poetry: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[DockerEngine], clean.Poetry]:
+    """Give a function that makes a Poetry with nothing configured, whose docker is an engine's."""
+
+    def make(engine: DockerEngine) -> clean.Poetry:
+        return clean.Poetry.isolated(clean_poetry, tmp_path_factory.mktemp("home"), engine.env)
+
+    return make
+
+
+@pytest.fixture
+def shop(
+    engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], clean.Poetry],
+    index: AcmeIndex,
+    tmp_path: Path,
+) -> Project:
+    """Give an ordinary project, locked, whose user is logged in to the index."""
+    return make_shop(tmp_path / "shop", poetry_home(engine), index)
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AcmeIndex]:
+    """Serve the packages of acme.py, Poetry and poetry-core among them, to one user only."""
+    with AcmeIndex(tmp_path_factory.mktemp("packages")) as served:
+        yield served
