@@ -48,6 +48,8 @@ class Application:
     image: str
     name: str
     requires: tuple[str, ...]
+    backend: str
+    backend_path: tuple[str, ...]
     paths: tuple[str, ...]
     """What the wheel is made of, beside pyproject.toml: POSIX, relative to the project."""
     index: Index | None

@@ -164,6 +164,8 @@ def _application(
         image=builder if root.needs_compiler else base,
         name=project.metadata.name or "",
         requires=root.requires,
+        backend=root.backend,
+        backend_path=root.backend_path,
         paths=root.paths,
         index=index,
     )

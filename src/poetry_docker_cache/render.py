@@ -16,7 +16,7 @@ from poetry_docker_cache.ignore import render_ignore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poetry_docker_cache.plan import Dependencies, ImagePlan
+    from poetry_docker_cache.plan import Application, Dependencies, ImagePlan
     from poetry_docker_cache.settings import Healthcheck
 
 TEMPLATE = "Dockerfile.j2"
@@ -57,9 +57,12 @@ def _environment() -> Environment:
         quoted=quoted,
         shell=shlex.quote,
     )
-    environment.globals["script"] = script
-    environment.globals["scripts_of"] = scripts_of
-    environment.globals["manifest_command"] = manifest_command
+    environment.globals.update(
+        build_command=build_command,
+        manifest_command=manifest_command,
+        script=script,
+        scripts_of=scripts_of,
+    )
     return environment
 
 
@@ -80,7 +83,8 @@ def scripts_of(plan: ImagePlan) -> list[str]:
     """The names of the scripts that this image's build runs, in order."""
     indexes = [plan.dependencies.index, plan.application and plan.application.index]
     pip = ["pip_install.py"] if any(indexes) else []
-    return ["manifest.py", *pip, "poetry_install.py", "check.py"]
+    wheel = ["build_wheel.py"] if plan.application else []
+    return ["manifest.py", *pip, "poetry_install.py", *wheel, "check.py"]
 
 
 def manifest_command(dependencies: Dependencies) -> list[str]:
@@ -97,6 +101,13 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
     arguments = [f"{option}={name}" for option, name in options]
     places = ["--project", "/project", "--output", "/manifest/dependencies.json"]
     return ["python", "/manifest.py", *arguments, *places]
+
+
+def build_command(application: Application) -> list[str]:
+    """The call of inside/build_wheel.py."""
+    paths = [f"--backend-path={path}" for path in application.backend_path]
+    backend = ["--backend", application.backend, *paths, "--wheel-dir", "/wheels"]
+    return ["/opt/build/bin/python", "/build_wheel.py", *backend]
 
 
 def exec_form(words: Sequence[str]) -> str:

@@ -58,6 +58,8 @@ class WheelRoot:
     needs_compiler: bool
     module: str | None
     """`python -m` runs this."""
+    backend_path: tuple[str, ...] = ()
+    """Folders of an in-tree backend."""
     git_ignored: tuple[str, ...] = ()
     """Lines for the ignore file: what git ignores within the paths is not part of the wheel."""
 
@@ -130,6 +132,7 @@ def _read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, A
         paths=checked,
         requires=_requires(build_system, "poetry-core"),
         backend=str(build_system.get("build-backend", POETRY_CORE)),
+        backend_path=tuple(map(str, build_system.get("backend-path", ()))),
         needs_compiler=package.build_script is not None,
         module=_main_module(folder, _modules(module.includes, base), module_name(package.name)),
         git_ignored=git_ignored(folder, folders(folder, checked), included=named, ask_git=True),
@@ -156,6 +159,7 @@ def _read_other(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -
         paths=paths,
         requires=requires,
         backend=backend,
+        backend_path=tuple(map(str, build_system.get("backend-path", ()))),
         needs_compiler=project.needs_compiler(requires),
         module=_main_module(folder, modules, name),
         git_ignored=git_ignored(folder, inside, included=project.artifacts(), ask_git=False),

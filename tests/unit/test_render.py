@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from poetry_docker_cache.render import copy_arguments, exec_form, healthcheck, quoted, script
 from poetry_docker_cache.settings import Healthcheck
 
+SCRIPTS = ["manifest.py", "pip_install.py", "poetry_install.py", "build_wheel.py", "check.py"]
 ONE_LINE = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"))
 
 
@@ -57,7 +58,7 @@ def test_healthcheck() -> None:
     assert healthcheck(False) == "NONE"
 
 
-@pytest.mark.parametrize("name", ["manifest.py", "poetry_install.py", "pip_install.py", "check.py"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_no_script_ends_its_own_heredoc(name: str) -> None:
     """They are embedded between two lines of EOF."""
     lines = script(name).splitlines()

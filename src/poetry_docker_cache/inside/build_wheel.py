@@ -1,0 +1,37 @@
+"""Build the wheel of the project in the current folder, by its backend's hooks (PEP 517).
+
+Runs with the interpreter that has the backend; nothing is installed and nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import sys
+from pathlib import Path
+
+
+def build(backend: str, backend_path: list[str], folder: Path) -> str:
+    """Give the file name of the wheel that the backend, `module` or `module:object`, builds."""
+    sys.path[:0] = [str(Path(path).resolve()) for path in backend_path]
+    module, _, attributes = backend.partition(":")
+    names = attributes.split(".") if attributes else []
+    hooks = functools.reduce(getattr, names, importlib.import_module(module))
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(hooks.build_wheel(str(folder)))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backend", required=True)
+    parser.add_argument("--backend-path", action="append", default=[])
+    parser.add_argument("--wheel-dir", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    print("Built", build(options.backend, options.backend_path, options.wheel_dir), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
