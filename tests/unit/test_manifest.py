@@ -59,7 +59,7 @@ LOCK: dict[str, Any] = {
         package("fancy", optional=True, markers='extra == "nice"'),
         package("arm", markers='platform_machine == "aarch64" and python_version >= "3.9"'),
         package("windows", markers='sys_platform == "win32"'),
-        package("linter", groups=["dev"]),
+        package("linter", groups=["Dev_Tools"]),
         package(
             "shared",
             groups=["main", "dev"],
@@ -195,7 +195,7 @@ def test_what_the_command_line_chooses(tmp_path: Path) -> None:
     plain = packages()
     assert set(plain) == {"pure", "native-code", "arm", "shared"}
     assert set(packages("--extra", "Nice")) - set(plain) == {"fancy"}
-    assert set(packages("--group", "DEV")) - set(plain) == {"linter"}
+    assert set(packages("--group", "DEV.Tools")) - set(plain) == {"linter"}
     assert plain["shared"]["marker"] == 'platform_machine == "x86_64"'
     assert "marker" not in packages("--group", "dev")["shared"]
 
@@ -225,6 +225,14 @@ def test_form_of_the_files(tmp_path: Path) -> None:
     assert plain == json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
     assert [source["name"] for source in content["sources"]] == ["mirror", "private"]
     assert content["sources"][0]["priority"] == "primary"
+
+
+def test_packages_without_a_source_come_from_pypi(tmp_path: Path) -> None:
+    """A PyPI that is only supplemental is used by them, and stays."""
+    pyproject = deepcopy(PYPROJECT)
+    pyproject["tool"]["poetry"]["source"] += [{"name": "pypi", "priority": "supplemental"}]
+    found = json.loads(written(tmp_path, pyproject, LOCK))["sources"]
+    assert {"name": "PyPI", "priority": "supplemental"} in found
 
 
 @pytest.mark.parametrize(
@@ -304,6 +312,7 @@ ATOMS = st.one_of(
         ["python_version", "python_full_version"], ["in", "not in"], ["3.9, 3.11", "3.11.7 3.12"]
     ),
     st.sampled_from(sorted(STRINGS)).flatmap(string_comparison),
+    st.sampled_from(['"3.11" in python_version', '"3.1" not in python_version']),
     comparison(["extra"], ["==", "!="], ["a", "B_c", "d.e"]),
     comparison(["platform_release"], ORDER[:-1], ["5.10", "6.1.0"]),
 )
@@ -400,6 +409,40 @@ def test_an_unknown_patch_decides_what_all_patches_agree_on(marker: str) -> None
 def test_what_is_left_of_a_marker(marker: str, left: str) -> None:
     """Only the machine's part stays, in one form."""
     assert text(evaluate(marker, Target.linux("3.12").environment, {"a"})) == left
+
+
+@pytest.mark.parametrize(
+    ("marker", "holds"),
+    [
+        ('python_full_version < "3.14"', True),
+        ('python_full_version >= "3.14.0a6"', True),
+        ('python_full_version >= "3.14.0rc2"', False),
+        ('python_full_version >= "3.14"', False),
+        ('python_full_version == "3.14.*"', False),
+        ('python_full_version == "3.13.*"', True),
+        ('python_full_version in "3.13"', True),
+        ('python_version >= "3.14"', True),
+    ],
+)
+def test_a_python_before_its_release(marker: str, holds: bool) -> None:
+    """Poetry orders release candidates so, surprises included."""
+    environment = {"python_full_version": "3.14.0rc1", "python_version": "3.14"}
+    assert parse_marker(marker).validate(environment) == holds
+    assert evaluate(marker, environment, set()) == (manifest.ALWAYS if holds else manifest.NEVER)
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        'platform_machine == "a" and platform_machine == "b"',
+        'platform_machine == "a" and platform_machine not in "b a"',
+        'extra == "b" or "b" in extra',
+        'platform_machine < "b"',
+    ],
+)
+def test_a_marker_that_no_machine_satisfies(marker: str) -> None:
+    """It is decided, however it says so; of strings, Poetry knows no order."""
+    assert evaluate(marker, Target.linux("3.12").environment, {"a"}) == manifest.NEVER
 
 
 @pytest.mark.parametrize(
