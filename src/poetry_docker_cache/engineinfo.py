@@ -117,7 +117,7 @@ def parse_builder(text: str) -> Builder:
 def _fields(text: str) -> dict[str, str]:
     """Read `Name:  value` lines that stand at the margin."""
     found = re.findall(r"^([A-Za-z][^:\n]*):[ \t]*(.*)$", text, flags=re.MULTILINE)
-    return {key.lower(): value.strip() for key, value in reversed(found)}
+    return {key.lower(): value.strip() for key, value in found}
 
 
 def parse_info(answer: Answer) -> dict[str, Any]:

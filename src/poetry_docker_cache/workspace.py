@@ -7,7 +7,6 @@ import os
 import secrets
 import shlex
 import shutil
-import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -211,10 +210,9 @@ def _sweep(base: Path) -> None:
     with contextlib.suppress(OSError):
         for folder in base.glob(f"{PREFIX}*"):
             with contextlib.suppress(OSError):
-                status = folder.lstat()
-                if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+                if folder.lstat().st_uid != os.geteuid():
                     continue
-                lock = _lock(folder)
+                lock = _lock(folder)  # an error for what is no folder, such as a symlink
                 try:
                     shutil.rmtree(folder)
                 finally:

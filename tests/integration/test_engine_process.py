@@ -284,10 +284,10 @@ def test_terminal_is_kept(base: Path) -> None:
 def test_ctrl_c_in_a_terminal(base: Path) -> None:
     """Ctrl-C reaches the command once, from the terminal; its own exit status comes back."""
     child = (
-        'trap "echo x >> $MARKS/hits; exit 130" INT; echo $$ > $MARKS/child;'
-        " while :; do sleep 0.05; done"
+        'trap "echo x >> $MARKS/hits; over=yes" INT; echo $$ > $MARKS/child;'
+        ' while test -z "$over"; do sleep 0.05; done; sleep 0.3; exit 130'
     )
-    build = Build(base, child=child)
+    build = Build(base, before="engine._FORWARD_SECONDS = 10", child=child)
     terminal = Terminal(build)
     pid = build.pid_of("child")
     os.write(terminal.master, b"\x03")
@@ -347,6 +347,20 @@ def test_handlers_are_put_back(base: Path) -> None:
     assert [signal.getsignal(number) for number in (INT, TERM, HUP)] == before
 
 
+@contextlib.contextmanager
+def typing_terminal() -> Iterator[None]:
+    """Have a standard input on which somebody may still type something."""
+    reader, writer = os.pipe()
+    saved = os.dup(0)
+    os.dup2(reader, 0)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 0)
+        for descriptor in (reader, writer, saved):
+            os.close(descriptor)
+
+
 def fake_docker(folder: Path, script: str) -> None:
     """Put a `docker` into a folder."""
     path = folder / "docker"
@@ -371,18 +385,22 @@ def test_probe_asks_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("MARKS", str(tmp_path))
-    found = probe("mine")
+    monkeypatch.setattr("poetry_docker_cache.engine._ANSWER_SECONDS", 10)
+    with typing_terminal():
+        found = probe("mine")
     assert (found.builder, found.store, found.engine) == ("mine", "classic", (28, 5, 2))
     assert found.docker == str(tmp_path / "docker")
 
 
 def test_probe_of_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer for a minute is an error, and nothing stays behind."""
-    fake_docker(tmp_path, 'echo $$ >> "$MARKS/pids"; exec sleep 60')
+    fake_docker(tmp_path, 'echo $$ >> "$MARKS/pids"; exec sleep 30')
+    begin = time.monotonic()
     monkeypatch.setenv("MARKS", str(tmp_path))
     monkeypatch.setattr("poetry_docker_cache.engine._ANSWER_SECONDS", 0.3)
     with pytest.raises(DockerCacheError, match="no answer"):
         probe(docker=str(tmp_path / "docker"))
+    assert time.monotonic() - begin < 15
     pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
     assert pids
     assert not any(alive(pid) for pid in pids)

@@ -139,6 +139,7 @@ def test_two_calls() -> None:
     [
         ((info("20.10.24+dfsg1", status=CLASSIC), OLD), (20, 10, 24), "classic", (1, 2), False),
         ((info("23.0.6", status=CLASSIC), inspect("v0.10.6")), (23, 0, 6), "classic", (1, 4), True),
+        ((info("23.0"), inspect("v0.10.6")), (23, 0), "containerd", (1, 4), True),
         ((info(status=CLASSIC), DEBIAN), (28, 5, 2), "classic", (1, 19), True),
         ((info(), DEBIAN), (28, 5, 2), "containerd", (1, 19), True),
         ((info("29.1.0"), inspect("v0.26.0")), (29, 1, 0), "containerd", (1, 20), True),
@@ -178,6 +179,11 @@ def test_engines(
             inspect("v0.25.1", driver="remote").out
             + "\nName: second\nEndpoint: tcp://b\nStatus: running\nBuildKit version: v0.9.0\n",
             (1, 3),
+        ),
+        (
+            inspect("v0.25.1", driver="remote").out
+            + "\nName: second\nEndpoint: tcp://b\nStatus: inactive\n",
+            None,
         ),
     ],
 )
@@ -234,11 +240,12 @@ def test_ssh_that_fails() -> None:
     error = (
         'error during connect: Head "http://docker.example.com/_ping": command [ssh -T -- nohost'
         " docker system dial-stdio] has exited with exit status 255, make sure the URL is valid:"
-        " stderr=ssh: Could not resolve hostname nohost: Permission denied\n"
+        " stderr=me@nohost: Permission denied (publickey).\n"
     )
     inspected = Answer(status=0, out=f"Name: default\nDriver: \nError:  {error}\n", err="")
-    problem = refused(NO_ENGINE, inspected).problem
-    assert problem.endswith("built: ssh: Could not resolve hostname nohost: Permission denied")
+    refusal = refused(NO_ENGINE, inspected)
+    assert refusal.problem.endswith("built: me@nohost: Permission denied (publickey).")
+    assert "usermod" not in refusal.fix
 
 
 def test_permission_denied() -> None:

@@ -138,6 +138,28 @@ def test_folder_swept_before_it_was_locked(
     assert list(base.iterdir()) == []
 
 
+def test_folder_swept_while_it_was_locked(
+    base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock on a folder that is gone by then protects nothing, so another is made."""
+    original = fcntl.flock
+    robbed: list[int] = []
+
+    def rob_once(descriptor: int, operation: int) -> None:
+        if not robbed:
+            robbed.append(descriptor)
+            next(base.iterdir()).rmdir()
+        original(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", rob_once)
+    with workspace(context=context, bases=[base]) as folder:
+        assert robbed
+        assert folder.write("auth", "x").exists()
+        assert mode(folder.path) == 0o700
+        with workspace(context=context, bases=[base]):
+            assert folder.path.exists()
+
+
 def test_folder_is_outside_the_context(base: Path, context: Path) -> None:
     """A folder for temporary files inside the context is passed over, through symlinks too."""
     (context / "tmp").mkdir()
