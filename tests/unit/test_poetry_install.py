@@ -1,0 +1,147 @@
+"""What Poetry is given, and what its output is understood to mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from poetry.config.config import Config
+from poetry.packages.locker import Locker
+from poetry.utils._compat import tomllib
+from poetry.utils.authenticator import RepositoryCertificateConfig
+
+from poetry_docker_cache.inside import poetry_install
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MANIFEST: dict[str, Any] = {
+    "packages": [
+        {
+            "name": "a",
+            "version": "1.0",
+            "files": [{"file": "a-1.0.tar.gz", "hash": "sha256:0"}],
+            "marker": 'platform_machine == "x86_64"',
+        },
+        {"name": "a", "version": "2.0", "files": [], "marker": 'platform_machine != "x86_64"'},
+        {
+            "name": "b",
+            "version": "1!1.0+local",
+            "files": [],
+            "source": {"type": "legacy", "url": "https://b.example/simple", "reference": "b"},
+        },
+    ],
+    "sources": [
+        {
+            "name": "a.b-c",
+            "url": "https://host.example/repository/one/simple/",
+            "priority": "primary",
+        },
+        {
+            "name": "two",
+            "url": "https://host.example/repository/two/simple/",
+            "priority": "primary",
+        },
+        {"name": "PyPI", "priority": "supplemental"},
+    ],
+}
+
+VALUES = st.recursive(
+    st.text() | st.booleans() | st.integers(-(2**60), 2**60),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(), part, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_toml_round_trip(tables: dict[str, Any]) -> None:
+    """What is written as TOML is read as the same."""
+    assert tomllib.loads(poetry_install.document(tables)) == tables
+
+
+def test_poetry_reads_the_lock(tmp_path: Path) -> None:
+    """Poetry's own Locker finds it fresh, and in it each package with its marker and source."""
+    pyproject = poetry_install.project(MANIFEST)
+    content_hash = Locker(tmp_path / "poetry.lock", pyproject)._content_hash
+    text = poetry_install.document(poetry_install.lock(MANIFEST, content_hash))
+    (tmp_path / "poetry.lock").write_text(text)
+    locker = Locker(tmp_path / "poetry.lock", pyproject)
+    assert locker.is_fresh()
+    found = {
+        f"{package.name} {package.pretty_version}": (package, info)
+        for package, info in locker.locked_packages().items()
+    }
+    assert set(found) == {"a 1.0", "a 2.0", "b 1!1.0+local"}
+    package, info = found["a 1.0"]
+    assert package.files == MANIFEST["packages"][0]["files"]
+    assert {str(marker) for marker in info.markers.values()} == {'platform_machine == "x86_64"'}
+    assert info.groups == {"main"}
+    assert found["b 1!1.0+local"][0].source_reference == "b"
+
+
+def test_certificates_are_found_by_poetry(tmp_path: Path) -> None:
+    """Poetry takes a source's certificates from where they were unpacked, a dotted name's too."""
+    secret = {
+        "poetry-docker-cache": {
+            "sources": {
+                "a.b-c": {"username": "u", "password": "p", "ca": "CA PEM"},
+                "two": {"client-cert": "CLIENT PEM"},
+                "three": {"username": "u"},
+            }
+        }
+    }
+    config = Config()
+    config.merge({"certificates": poetry_install.certificates(secret, tmp_path)})
+    first = RepositoryCertificateConfig.create("a.b-c", config)
+    assert first.cert is not None
+    assert first.cert.read_text() == "CA PEM"
+    assert first.cert.stat().st_mode & 0o777 == 0o600
+    second = RepositoryCertificateConfig.create("two", config)
+    assert second.cert is None
+    assert second.client_cert is not None
+    assert second.client_cert.read_text() == "CLIENT PEM"
+    assert len(list(tmp_path.iterdir())) == 2
+    nested = config.raw()["certificates"]["a"]["b-c"]
+    assert nested == {"cert": str(first.cert)}
+
+
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        (
+            "Source (two): Authorization error accessing https://host.example/repository/two/a/",
+            "two",
+        ),
+        (
+            "401 Client Error: Unauthorized for url: https://host.example/repository/one/a.whl#x=0",
+            "a.b-c",
+        ),
+        (
+            "403 Client Error: Forbidden by policy for url: https://host.example/repository/two/x",
+            "two",
+        ),
+    ],
+)
+def test_a_refusal_names_the_source(line: str, source: str) -> None:
+    """The nearest source of the same server is meant, with or without credentials in the secret."""
+    said = poetry_install.refusal(f"before\n  | {line}\nafter", MANIFEST, {})
+    assert repr(source) in said
+    assert "there are no credentials" in said
+    assert f"poetry config http-basic.{source} USER PASSWORD" in said
+    tables = {"sources": {source: {"username": "u", "password": "canary"}}}
+    said = poetry_install.refusal(line, MANIFEST, {"poetry-docker-cache": tables})
+    assert "does not accept" in said
+    assert "canary" not in said
+    basic = {"http-basic": {source: {"username": "u", "password": "canary"}}}
+    assert "does not accept" in poetry_install.refusal(line, MANIFEST, basic)
+
+
+def test_other_failures_are_no_refusal() -> None:
+    """Nothing is said of credentials where none was refused; a foreign server is named as such."""
+    for line in ("404 Client Error: Not Found for url: https://host.example/x", "Version 401"):
+        assert poetry_install.refusal(line, MANIFEST, {}) == ""
+    foreign = "403 Client Error: Forbidden for url: https://other.example/a.whl"
+    assert "other.example" in poetry_install.refusal(foreign, MANIFEST, {})
+    assert "no source of this project" in poetry_install.refusal(foreign, MANIFEST, {})
