@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Shows what an edit costs: builds examples/web-api, runs it, edits it, and builds it again.
 
     make demo
@@ -67,6 +66,7 @@ def call(env: Mapping[str, str], *, thoroughly: bool) -> None:
         except DemoError as error:
             raise DemoError(f"{error}:\n{run(['docker', 'logs', identity], env)}") from error
         if thoroughly:
+            print(f"  image           {size(env, identity)}")
             user = run(["docker", "exec", identity, "python", "-c", PROBE], env).strip()
             print(f"  inside          {user}, health check: {health(env, identity)}")
 
@@ -90,20 +90,18 @@ def health(env: Mapping[str, str], identity: str) -> str:
     return status
 
 
-def sizes(env: Mapping[str, str]) -> str:
-    """Tell the image's size, and how much of it the base image is."""
-    shown = run(["docker", "history", "--human=false", "--format", "{{.Size}}", TAG], env)
-    layers = [int(size) for size in shown.split()]
-    inspect = ["docker", "image", "inspect", "--format", "{{len .RootFS.Layers}}"]
-    del inspect
-    return f"{sum(layers) / 1e6:.0f} MB"
+def size(env: Mapping[str, str], identity: str) -> str:
+    """Tell how large the image is, unpacked, and how much of that the installation is."""
+    history = ["docker", "history", "--human=false", "--format", "{{.Size}}", TAG]
+    whole = sum(map(int, run(history, env).split()))
+    venv = int(run(["docker", "exec", identity, "du", "-sb", "/venv"], env).split()[0])
+    return f"{whole / 1e6:.0f} MB, {venv / 1e6:.0f} of them in /venv"
 
 
 def show(project: Project, env: Mapping[str, str]) -> None:
     """Build, call, edit and build again; the table is printed as it grows."""
     print("\n$ poetry docker build\n")
     first = project.build("first build")
-    print(f"  image           {sizes(env)}, of them installed")
     call(env, thoroughly=True)
     print(f"\n{demo_log.header()}\n{first}", flush=True)
     for title, edit in {
@@ -124,7 +122,7 @@ def show(project: Project, env: Mapping[str, str]) -> None:
 def environment(*, export_only: bool) -> Iterator[Mapping[str, str] | str]:
     """Give the environment of an engine, or the reason why there is none."""
     if export_only:
-        yield "that was asked for"
+        yield "--export-only was given."
     elif usable_engine():
         print("engine    this machine's own")
         yield os.environ
@@ -147,7 +145,7 @@ def demo(*, export_only: bool) -> None:
     LOG.unlink(missing_ok=True)
     with (
         environment(export_only=export_only) as env,
-        tempfile.TemporaryDirectory(prefix="poetry-docker-cache-demo-") as folder,
+        tempfile.TemporaryDirectory(prefix="demo-") as folder,
         Project(Path(folder), os.environ if isinstance(env, str) else env) as project,
     ):
         locked = project.lock()

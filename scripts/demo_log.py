@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-COLUMNS = "{:<46} {:>12}   {:<16} {:>7}"
+COLUMNS = "{:<44} {:>12}   {:<16}  {:>7}"
 # "#12 [dependencies 3/3] RUN …", with the platform before the stage where there are several.
 _STEP = re.compile(r"^#(\d+) \[(?:\S+ )?dependencies\S* +\d+/\d+\] RUN ", re.MULTILINE)
 _INSTALLED = r"^#{} [\d.]+ +[-•] (?:Installing|Updating|Downgrading) (\S+) \("

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,8 +31,8 @@ OUTPUT = ROOT / ".cache" / "demo"
 LOG = OUTPUT / "build.log"
 TAG = "poetry-docker-cache-demo"
 USER = "demo"
-PASSWORD = 'c0rrect "horse" \\ $tap/le%41#?&é'
-NEW_PASSWORD = "r0tated 'pässword' @:;$(x)`<"
+# The old password and the new one, both with what likes to be lost on its way.
+PASSWORDS = ('c0rrect "horse" \\ $tap/le%41#?&é', "r0tated 'pässword' @:;$(x)`<")
 
 
 class DemoError(Exception):
@@ -59,7 +60,7 @@ def run(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT)
             process.communicate()
             raise
     if process.returncode:
-        raise DemoError(f"{words[0]} {words[1]} … failed:\n{output.strip()}")
+        raise DemoError(f"{shlex.join(words)}\nfailed ({process.returncode}):\n{output.strip()}")
     return output
 
 
@@ -86,7 +87,7 @@ class Project:
         packages.mkdir()
         self._packages = packages
         self._publish()
-        self._index = PrivateIndex(packages, {USER: PASSWORD})
+        self._index = PrivateIndex(packages, {USER: PASSWORDS[0]})
 
     def __enter__(self) -> Self:
         """Give the project itself."""
@@ -104,7 +105,7 @@ class Project:
     def lock(self) -> int:
         """Add what depends on this machine, lock, and count the packages."""
         self.poetry("source", "add", "--priority=explicit", "acme", self._index.url)
-        self.poetry("config", "http-basic.acme", USER, PASSWORD)
+        self.poetry("config", "http-basic.acme", USER, PASSWORDS[0])
         if mirror := _mirror():
             url = urllib.parse.urlsplit(mirror)
             plain = url._replace(netloc=url.netloc.rpartition("@")[2]).geturl()
@@ -149,8 +150,8 @@ class Project:
 
     def rotate_password(self) -> None:
         """A new password, in the index and in Poetry's configuration: the old one is refused."""
-        self._index.set_password(USER, NEW_PASSWORD)
-        self.poetry("config", "http-basic.acme", USER, NEW_PASSWORD)
+        self._index.set_password(USER, PASSWORDS[1])
+        self.poetry("config", "http-basic.acme", USER, PASSWORDS[1])
 
     def add_dev_dependency(self) -> None:
         """Something for developers, and a new lock."""

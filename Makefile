@@ -1,0 +1,49 @@
+# The one-word commands. Each sets up what it needs: `make test` works on a fresh clone.
+
+PYTHON ?= python3
+VENV = .venv/bin/python
+# Newer than pyproject.toml: what that asks for is installed.
+READY = .venv/.ready
+
+help:  ## print this list
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make .venv with the plugin, Poetry and the tools
+
+demo: $(READY)  ## build an example, edit it, and show what each edit costs (about 3 minutes)
+	@$(VENV) scripts/demo.py
+
+test: $(READY)  ## run every test, on a private container engine where there is no other
+	@$(VENV) -m pytest
+
+test-unit: $(READY)  ## run the tests that need neither engine nor network
+	@$(VENV) -m pytest tests/unit
+
+lint: $(READY)  ## check format, style and types
+	@$(VENV) -m ruff format --check
+	@$(VENV) -m ruff check
+	@$(VENV) -m mypy
+
+golden: $(READY)  ## write the expected Dockerfiles of tests/golden anew
+	@$(VENV) -m pytest tests/golden --regenerate
+
+clean:  ## stop private engines; remove .venv and caches (not the engine's downloads)
+	@$(PYTHON) scripts/engine.py down --all
+	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Debian has the module venv in a package of its own. A .venv that does not work (its Python is gone,
+# or it was never finished) is made anew. Dependency groups need pip 25.1.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	|| { test "$$(id -u)" = 0 && apt-get -qq update \
+	     && apt-get -qq install --yes python3-venv >/dev/null; } 2>/dev/null \
+	|| { echo "$(PYTHON) with venv is missing: apt install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	|| { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/it setup" >&2; exit 1; }
+	@$(VENV) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	@$(VENV) -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+.PHONY: help setup demo test test-unit lint golden clean

@@ -1,0 +1,1 @@
+"""A web API that greets people."""

@@ -1,0 +1,79 @@
+"""`make demo` does what it says, and what it says is what the project is for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from engine import default_state, usable_engine
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = default_state().parents[1]  # before a test's home is a temporary folder
+ROW = re.compile(r"^(\S.*?) +(\d+)   (CACHED|built) +([\d.]+)$", re.MULTILINE)
+
+
+def demo(*arguments: str, folder: Path) -> str:
+    """Run the demo as make does, with a folder for its temporary files; give what it prints."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "demo.py", *arguments],
+        env={**os.environ, "XDG_CACHE_HOME": str(CACHE), "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(folder.iterdir()) == []
+    assert len(done.stdout.splitlines()) <= 40
+    return done.stdout
+
+
+@pytest.mark.engine
+def test_only_the_dependencies_own_edit_installs_them_again(tmp_path: Path) -> None:
+    """The table's facts, from BuildKit's own log of a real run."""
+    if os.geteuid() and not usable_engine() and "REQUIRE_ENGINE" not in os.environ:
+        pytest.skip("no engine, and only root can bring one up")
+    shown = demo(folder=tmp_path)
+    rows = {edit: (int(installed), layer) for edit, installed, layer, _ in ROW.findall(shown)}
+    first, *edits, bump = rows
+    assert len(edits) == 5
+    assert rows[first][0] > 15
+    assert rows[first][1] == "built"
+    assert [rows[edit] for edit in edits] == [(0, "CACHED")] * 5
+    assert "acme-greetings" in bump
+    assert rows[bump][0] > 0
+    assert rows[bump][1] == "built"
+    # The images are what was edited, not what was built before.
+    answers = re.findall(r"^ +GET /health +(\{.*\})$", shown, re.MULTILINE)
+    assert answers == [
+        '{"status": "ok", "version": "1.0.0", "acme-greetings": "1.0.0"}',
+        '{"status": "very well", "version": "1.0.1", "acme-greetings": "1.1.0"}',
+    ]
+    assert "user 10001; no pip, no poetry, no pytest, health check: healthy" in shown
+
+
+def test_without_an_engine_the_dockerfile_is_written(tmp_path: Path) -> None:
+    """Then the demo says where it is, and what is missing."""
+    shown = demo("--export-only", folder=tmp_path)
+    path = re.search(r"^export +(\S+)$", shown, re.MULTILINE)
+    assert path
+    assert (ROOT / path[1]).read_text(encoding="utf-8").count("\nFROM ") > 3
+    assert "Install Docker" in shown
+
+
+def test_the_examples_own_tests_pass(tmp_path: Path) -> None:
+    """With the library that it depends on, as its developers would run them."""
+    python = str(tmp_path / "venv" / "bin" / "python")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--upgrade"]
+    subprocess.run([*pip, "pip>=25.1"], check=True)  # the first that knows groups
+    api, library = (ROOT / "examples" / name for name in ("web-api", "acme-greetings"))
+    packages = [str(api), str(library), "--group", f"{api / 'pyproject.toml'}:dev"]
+    subprocess.run([*pip, *packages], check=True)
+    tests = [python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", str(api)]
+    done = subprocess.run(tests, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
