@@ -38,7 +38,7 @@ def pipx(tmp_path_factory: pytest.TempPathFactory, plugin_wheel: Path) -> dict[s
     """Install Poetry by pipx, as its documentation says; the plugin can be had by its name."""
     folder = tmp_path_factory.mktemp("pipx")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "pipx"]
+    pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "pipx"]
     subprocess.run(pip, check=True)
     env = {
         "PIPX_HOME": str(folder / "home"),
