@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import sys
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomlkit
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from packaging import tags
 from packaging.markers import Marker
-from packaging.utils import parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 from poetry.core.version.markers import parse_marker
+from poetry.packages.locker import Locker
+from poetry.puzzle.transaction import Transaction
 
 from poetry_docker_cache.inside import manifest
 from poetry_docker_cache.inside.manifest import Target, evaluate, fits, needs_build, usable_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
 TAG = f"cp{Target.here().python[0]}{Target.here().python[1]}"
 
@@ -455,6 +459,60 @@ def test_no_marker(marker: str) -> None:
         evaluate(marker, Target.linux("3.12").environment, set())
 
 
+# --- Packages ------------------------------------------------------------------------------------
+GROUPS = ["main", "dev", "Docs_x", "dev,tests"]
+
+
+@st.composite
+def locked_packages(draw: st.DrawFn) -> dict[str, Any]:
+    """Make a lock, with one marker for all groups of a package or one for each."""
+    packages = []
+    for name in ("a", "b", "c"):
+        groups = draw(st.lists(st.sampled_from(GROUPS), min_size=1, unique=True))
+        more = {"groups": groups, "optional": draw(st.booleans())}
+        one = markers(ATOMS).map(lambda text: str(parse_marker(text)))
+        one = one.filter(lambda text: text not in ("", "<empty>"))
+        each = st.dictionaries(st.sampled_from(groups), one)
+        more |= draw(st.fixed_dictionaries({}, optional={"markers": one | each}))
+        packages.append(package(name, **more))
+    return {**LOCK, "package": packages}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    locked_packages(),
+    st.sets(st.sampled_from(GROUPS), min_size=1),
+    EXTRAS,
+    ENVIRONMENTS,
+    MACHINES,
+)
+def test_packages_against_poetry(  # noqa: PLR0913, PLR0917  # one for each thing that decides
+    tmp_path_factory: pytest.TempPathFactory,
+    lock: dict[str, Any],
+    groups: set[str],
+    extras: set[str],
+    environment: dict[str, str],
+    machine: dict[str, str],
+) -> None:
+    """Those are chosen that Poetry's transaction would install, on any machine."""
+    path = tmp_path_factory.getbasetemp() / "poetry.lock"
+    path.write_text(tomlkit.dumps(lock), encoding="utf-8")
+    names = {canonicalize_name(group) for group in groups}
+    transaction = Transaction(
+        [], Locker(path, {}).locked_packages(), [], None, {**environment, **machine}, names
+    )
+    operations = transaction.calculate_operations(
+        with_uninstalls=False, extras={canonicalize_name(extra) for extra in extras}
+    )
+    expected = {str(operation.package.name) for operation in operations if not operation.skipped}
+    found = {
+        package["name"]
+        for package, marker in manifest.select(lock, groups, extras, environment)
+        if parse_marker(marker).validate({**environment, **machine})
+    }
+    assert found == expected
+
+
 # --- Files ---------------------------------------------------------------------------------------
 ARCHITECTURES = ("x86_64", "aarch64")
 PYTHONS = [
@@ -557,3 +615,23 @@ def test_usable_files() -> None:
     assert not needs_build({"files": files(native, source)}, target)
     assert needs_build({"files": files(windows, source)}, target)
     assert needs_build({"name": "from git"}, target)
+
+
+# --- The scripts as such -------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["manifest", "poetry_install", "pip_install", "check"])
+def test_scripts_stand_alone(name: str) -> None:
+    """Each fits into a heredoc, and runs with any Python from 3.9 on and what that brings."""
+    text = Path(str(manifest.__file__)).with_name(f"{name}.py").read_text(encoding="utf-8")
+    assert text.endswith("\n")
+    assert "EOF" not in text.splitlines()
+    tree = ast.parse(text, feature_version=(3, 9))
+    imported = {
+        (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+    foreign = {name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names}
+    if name == "poetry_install":
+        assert foreign == {"poetry.packages.locker", "poetry.utils._compat"}
+    else:
+        assert foreign <= {"pip._vendor"}
