@@ -127,7 +127,7 @@ def copy_arguments(path: str, destination: str) -> str:
     """The arguments of COPY for one literal path: its globs are no globs, its `$` no variable."""
     # Docker's reference of COPY: a character class is the way to name a special character.
     source = re.sub(r"[*?\[]", r"[\g<0>]", path)
-    words = [re.sub(r"[\\$]", r"\\\g<0>", word) for word in (source, destination)]
+    words = [re.sub(r"[\\$'\"]", r"\\\g<0>", word) for word in (source, destination)]
     if any(re.search(r"[\s\"'\[\\#<]", word) for word in words):
         return exec_form(words)
     return " ".join(words)
