@@ -6,10 +6,11 @@ import contextlib
 import os
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
-from engine import Engine, usable_engine
+from engine import Engine, default_state, usable_engine
 from processes import EngineError
 
 if TYPE_CHECKING:
@@ -50,23 +51,34 @@ class DockerEngine:
 
 
 @contextlib.contextmanager
-def docker_engine(name: str) -> Iterator[DockerEngine]:
-    """Give an engine of this name; end it if it was started here.
+def docker_engine(name: str, *, own: bool = False) -> Iterator[DockerEngine]:
+    """Give an engine that lives as long as the block.
 
-    An engine that the environment names is used as it is: DOCKER_HOST says that somebody chose it.
-    Without root a private engine cannot be; then the machine's own serves, if it has one.
+    Unless it has to be one of our own, the engine that DOCKER_HOST names is used as it is: somebody
+    chose it. Without root a private engine cannot be; then the machine's own serves, if there is
+    one.
     """
-    chosen = "DOCKER_HOST" in os.environ and name == "test"
-    if (chosen or os.geteuid() != 0) and name == "test" and usable_engine():
+    if not own and ("DOCKER_HOST" in os.environ or os.geteuid() != 0) and usable_engine():
         yield DockerEngine(env={**os.environ}, registry=os.environ.get("ENGINE_REGISTRY"))
         return
+    # Of this process: another test run on the machine must not lose its engine when we end.
+    _end_orphans()
     try:
-        engine = Engine.up(name=name, images=IMAGES)
+        engine = Engine.up(name=f"{name}-{os.getpid()}", images=IMAGES)
     except (EngineError, OSError) as error:
         unavailable(f"no container engine: {error}")
     with engine:
         env = {**os.environ, **engine.env}
         yield DockerEngine(env=env, registry=engine.env["ENGINE_REGISTRY"])
+
+
+def _end_orphans() -> None:
+    """End the engines of test runs that were killed."""
+    for folder in (default_state() / "engines").glob("test*-*"):
+        name, _, pid = folder.name.rpartition("-")
+        if pid.isdecimal() and name.startswith("test") and not Path(f"/proc/{pid}").exists():
+            with contextlib.suppress(EngineError):
+                Engine(folder.name).down()
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -29,8 +29,7 @@ def second_engine(engine: DockerEngine) -> Iterator[DockerEngine]:
     """Give another engine, which is empty: a fresh machine of CI with the same registry."""
     if engine.registry is None:
         unavailable("the engine has no registry that another one could share")
-    with docker_engine("test-ci") as found:
-        found.docker("system", "prune", "--all", "--force", "--volumes")
+    with docker_engine("test-ci", own=True) as found:
         yield found
 
 
