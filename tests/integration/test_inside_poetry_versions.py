@@ -10,6 +10,7 @@ import base64
 import hashlib
 import inspect
 import io
+import json
 import os
 import subprocess
 import sys
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(str(inside.__file__)).parent
 PASSWORD = "p@ss:w/\"{x}%41'\\ $&#?ö"
+SETTINGS = {"colour": "light blue", "--opt": ["a", "b c"]}
+
 PYPROJECT = """
 [project]
 name = "app"
@@ -54,11 +57,11 @@ priority = "primary"
 """
 
 
-def wheel(folder: Path, name: str, version: str) -> str:
+def wheel(folder: Path, name: str, version: str, settings: object = None) -> str:
     """Write a wheel that holds one module and one script; give its name."""
     info = f"{name}-{version}.dist-info"
     files = {
-        f"{name}.py": f"VERSION = {version!r}\ndef main(): print(VERSION)\n",
+        f"{name}.py": f"def main(): print({version!r})\nSETTINGS = {settings!r}\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": f"[console_scripts]\n{name}-run = {name}:main\n",
@@ -81,7 +84,8 @@ from pathlib import Path
 
 {inspect.getsource(wheel)}
 
-def build_wheel(folder, *_): return wheel(Path(folder), "NAME", "VERSION")
+def build_wheel(folder, settings=None, _=None):
+    return wheel(Path(folder), "NAME", "VERSION", settings)
 """
 
 
@@ -185,19 +189,11 @@ class Workshop:
         """Run the second script, with a temporary folder that must be empty afterwards."""
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
-        command: list[str | Path] = [self.python, SCRIPTS / "poetry_install.py"]
+        options = {"manifest": manifest, "venv": target, "secret": secret, "private": scratch}
+        command = [str(self.python), str(SCRIPTS / "poetry_install.py")]
+        command += [f"--{name}={path}" for name, path in options.items()]
         run = subprocess.run(
-            [
-                *command,
-                "--manifest",
-                manifest,
-                "--venv",
-                target,
-                "--secret",
-                secret,
-                "--private",
-                scratch,
-            ],
+            [*command, "--build-config-settings", json.dumps({"beta": SETTINGS})],
             env=self.environment(TMPDIR=str(scratch)),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -223,6 +219,8 @@ def workshop(
     found.project.mkdir()
     text = PYPROJECT.format(source=found.source, url=index)
     (found.project / "pyproject.toml").write_text(text, encoding="utf-8")
+    beta = "\n".join(f"{key} = {json.dumps(value)}" for key, value in SETTINGS.items())
+    (found.project / "poetry.toml").write_text(f"[installer.build-config-settings.beta]\n{beta}")
     found.write_secret("config", PASSWORD)
     found.poetry("lock")
     return found
@@ -251,7 +249,9 @@ def test_installs_what_poetry_installs(workshop: Workshop) -> None:
         VIRTUAL_ENV=str(real),
         POETRY_VIRTUALENVS_CREATE="false",
     )
-    assert installed(target) == installed(real)
+    found = installed(target)
+    assert found == installed(real)
+    assert any(repr(SETTINGS["colour"]).encode() in content for content in found.values())
     names = {path.name for path in target.rglob("*.dist-info")}
     expected = {"alpha-1.0", "beta-1.0", "delta-1.0", "split-1.0"}
     assert names == {f"{name}.dist-info" for name in expected}
