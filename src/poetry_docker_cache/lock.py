@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest import Target, evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
 # 2.1 is the first format that says which groups a package belongs to, and under which markers.
 OLDEST_FORMAT = Version("2.1")
@@ -51,7 +53,7 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
     writer = f" It was written by Poetry {generator}." if generator else ""
     try:
         written = Version(str(metadata["lock-version"]))
-        content_hash = metadata["content-hash"]
+        content_hash = str(metadata["content-hash"])
     except (KeyError, TypeError, InvalidVersion):
         raise DockerCacheError(
             "poetry.lock has no usable [metadata]: it is damaged, or far too old.",
@@ -78,7 +80,50 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
             f" not hold what pyproject.toml asks for.{writer}",
             fix="Run `poetry lock`.",
         )
+    _check_packages(data.get("package", []))
     return Lock(data=data, generator=generator)
+
+
+def _check_packages(packages: object) -> None:
+    """Raise DockerCacheError where a `[[package]]` lacks what everything after this reads."""
+    damaged = [] if isinstance(packages, list) else ["what stands for its packages"]
+    for number, package in enumerate(packages if isinstance(packages, list) else [], start=1):
+        if not _is_whole(package):
+            name = package.get("name") if isinstance(package, Mapping) else None
+            damaged.append(f"the entry of {name}" if name else f"its package number {number}")
+    if damaged:
+        raise DockerCacheError(
+            f"poetry.lock is damaged: {damaged[0]} is not what Poetry writes, so nobody knows what"
+            " the image is to hold.",
+            fix="Restore it from version control, or run `poetry lock --regenerate`.",
+        )
+
+
+def _is_whole(package: object) -> bool:
+    if not isinstance(package, Mapping):
+        return False
+    files, groups, markers = (package.get(key) for key in ("files", "groups", "markers"))
+    texts = [package.get("name"), package.get("version")]
+    texts += groups if isinstance(groups, list) else [None]
+    for file in files if isinstance(files, list) else [{}]:
+        texts += [file.get("file"), file.get("hash")] if isinstance(file, Mapping) else [None]
+    texts += markers.values() if isinstance(markers, Mapping) else [markers or ""]
+    source = package.get("source", {})
+    return (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(source, Mapping)
+        and _are_markers(markers.values() if isinstance(markers, Mapping) else [markers or ""])
+    )
+
+
+def _are_markers(markers: Iterable[str]) -> bool:
+    environment = Target.linux(python="3.12").environment
+    try:
+        for marker in markers:
+            evaluate(marker, environment, set())
+    except (KeyError, ValueError):
+        return False
+    return True
 
 
 def _generator(header: str) -> Version | None:

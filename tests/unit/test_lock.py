@@ -80,3 +80,46 @@ def test_nothing_but_a_version_leaves_the_header(header: str) -> None:
     text = lock_text(PROJECT, [])
     lock = check_lock(header, tomllib.loads(text), PROJECT)
     assert lock.generator in {None, Version("1")}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"name": 3},
+        {"version": None},
+        {"groups": "main"},
+        {"groups": [1]},
+        {"files": None},
+        {"files": 3},
+        {"files": [{"file": "b-1-py3-none-any.whl"}]},
+        {"files": ["b-1-py3-none-any.whl"]},
+        {"markers": "(("},
+        {"markers": {"main": 3}},
+        {"markers": ["a"]},
+        {"source": "acme"},
+    ],
+)
+def test_a_damaged_package_is_named(damage: dict[str, Any]) -> None:
+    """A lock that a merge or an editor broke is an error of its own, not a KeyError later on."""
+    broken = {key: value for key, value in {**package("b"), **damage}.items() if value is not None}
+    text = lock_text(PROJECT, [package("a"), broken])
+    with pytest.raises(DockerCacheError, match="is damaged: ") as raised:
+        check(text, PROJECT)
+    assert str(broken["name"]) in raised.value.problem
+    assert "version control" in raised.value.fix
+
+
+@pytest.mark.parametrize("packages", [3, "a", {"a": "b"}, [3]])
+def test_packages_that_are_no_tables(packages: Any) -> None:  # noqa: ANN401  # TOML of any shape
+    """The same for what stands in place of the packages."""
+    data = {**tomllib.loads(lock_text(PROJECT, [])), "package": packages}
+    with pytest.raises(DockerCacheError, match="is damaged: "):
+        check_lock("", data, PROJECT)
+
+
+@pytest.mark.parametrize("content_hash", [3, [], {}])
+def test_a_content_hash_of_any_type(content_hash: Any) -> None:  # noqa: ANN401  # TOML of any shape
+    """It is a hash of something else, then."""
+    data = {"metadata": {"lock-version": "2.1", "content-hash": content_hash}}
+    with pytest.raises(DockerCacheError, match="changed significantly"):
+        check_lock("", data, PROJECT)
