@@ -85,7 +85,7 @@ def _refuse_conflicts(options: SelectionOptions) -> None:
 
 
 def _split(values: Sequence[str], separator: str | None) -> list[str]:
-    return [name.strip() for value in values for name in value.split(separator) if name.strip()]
+    return [name.strip() for value in values for name in value.split(separator)]
 
 
 def _known(kind: str, names: Sequence[str], known: set[str], where: str) -> set[str]:

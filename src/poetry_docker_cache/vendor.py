@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import difflib
 import hashlib
+import io
 import os
 import re
+import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,20 +49,34 @@ def _digest(text: str) -> str:
 
 def difference(files: Mapping[Path, str]) -> str:
     """A unified diff from what is on disk to what would be written; empty when they agree."""
-    lines: list[str] = []
+    diff: list[str] = []
     for path, text in files.items():
         found = _read(path) or ""
-        lines += difflib.unified_diff(
-            found.replace("\r\n", "\n").splitlines(keepends=True),
-            text.splitlines(keepends=True),
+        diff += difflib.unified_diff(
+            _lines(found.replace("\r\n", "\n")),
+            _lines(text),
             fromfile=str(path),
             tofile=f"{path} (as `poetry docker export` writes it)",
         )
-    return "".join(lines)
+    # As `diff` tells that the file on disk ends within a line, where both lines would run together.
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in diff
+    )
+
+
+def _lines(text: str) -> list[str]:
+    return io.StringIO(text, newline="\n").readlines()  # splitlines() ends them elsewhere too
 
 
 def write(files: Mapping[Path, str], *, force: bool) -> None:
-    """Write all of the files, or none.
+    """Write all of the files, or none. Raises as `writing` does."""
+    with writing(files, force=force):
+        pass
+
+
+@contextlib.contextmanager
+def writing(files: Mapping[Path, str], *, force: bool) -> Iterator[None]:
+    """Write all of the files when the block ends; none when it, or any of them, fails.
 
     Raises DockerCacheError when one belongs to somebody else, or cannot be written.
     """
@@ -72,17 +88,25 @@ def write(files: Mapping[Path, str], *, force: bool) -> None:
                 " written or edited by hand. Nothing was changed.",
                 fix=(
                     "Pass `--force` to replace it, `-o PATH` to write elsewhere, or build with it:"
-                    f" `poetry docker build --file {path}`."
+                    f" `poetry docker build --file {shlex.quote(str(path))}`."
                 ),
             )
     with contextlib.ExitStack() as stack:
         staged = [(stack.enter_context(_staged(path, text)), path) for path, text in files.items()]
+        yield
         for temporary, path in staged:
-            temporary.replace(path.resolve())
+            with _told(path):
+                temporary.replace(path.resolve())
 
 
 def _read(path: Path) -> str | None:
     try:
+        # A device, which reading could block on, and which root could replace.
+        if path.exists() and not path.is_file():
+            raise DockerCacheError(
+                f"{path} is not a regular file: it cannot be read and replaced.",
+                fix="Give `-o` the path of a file; `-o -` prints the Dockerfile.",
+            )
         return path.read_bytes().decode("utf-8", errors="replace")
     except FileNotFoundError:
         return None
@@ -93,24 +117,29 @@ def _read(path: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _staged(path: Path, text: str) -> Iterator[Path]:
-    """A complete temporary file beside `path`; removed, unless it was moved."""
-    folder = path.resolve().parent
+def _told(path: Path) -> Iterator[None]:
+    """Turn a failure to write into an error that says what to do."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=folder)
+        yield
     except OSError as error:
         raise DockerCacheError(
-            f"{path} cannot be written: {error.strerror} ({folder}).",
+            f"{path} cannot be written: {error.strerror} ({path.resolve().parent}).",
             fix="Make the folder, or its permissions, fit; or give `-o` another path.",
         ) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        temporary.chmod(_mode(path))
+
+
+@contextlib.contextmanager
+def _staged(path: Path, text: str) -> Iterator[Path]:
+    """A complete temporary file beside `path`; removed, unless it was moved."""
+    with contextlib.ExitStack() as stack:
+        with _told(path):
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.resolve().parent)
+            temporary = Path(name)
+            stack.callback(temporary.unlink, missing_ok=True)
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            temporary.chmod(_mode(path))
         yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _mode(path: Path) -> int:

@@ -48,6 +48,7 @@ def test_extras_are_added_and_normalised() -> None:
     ("options", "problem", "fix"),
     [
         (SelectionOptions(with_groups=["serve"]), "'serve' (in --with)", "Did you mean server?"),
+        (SelectionOptions(only_groups=[""]), "group '' (in --only)", "groups: dev, dev,tests"),
         (SelectionOptions(extras=["x"]), "The extra 'x'", "extras: cuda-12, postgres."),
         (SelectionOptions(extras=["postgres"], all_extras=True), "exclude", "Leave one"),
         (SelectionOptions(all_groups=True, only_groups=["dev"]), "--all-groups", "Leave"),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.vendor import difference, is_ours, with_banner, write
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from poetry_docker_cache.vendor import difference, is_ours, with_banner, write, writing
 
 BODY = 'FROM python:3.13-slim\nCMD ["x"]\n'
 SYNTAX = "docker/dockerfile:1"
@@ -77,3 +75,33 @@ def test_difference(tmp_path: Path) -> None:
     path.write_bytes(b"a\r\n")
     assert difference({path: "a\n"}) == ""
     assert "-a\n+b\n" in difference({path: "b\n"})
+
+
+def test_difference_at_the_end_of_a_file(tmp_path: Path) -> None:
+    """As `diff` shows a last line without its end; no other character ends a line."""
+    path = tmp_path / "Dockerfile"
+    path.write_text("a\x0cb")
+    assert difference({path: "a\x0cb\n"}).endswith(
+        "-a\x0cb\n\\ No newline at end of file\n+a\x0cb\n"
+    )
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_what_is_no_regular_file_stays(tmp_path: Path, force: bool) -> None:
+    """Root could replace /dev/null, and reading a pipe never ends."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path, Path(os.devnull)):
+        with pytest.raises(DockerCacheError, match="not a regular file"):
+            write({path: "a"}, force=force)
+    assert pipe.is_fifo()
+
+
+def test_a_failure_in_between_leaves_the_files_as_they_were(tmp_path: Path) -> None:
+    """What is written along with them, the auth secret, comes before they are replaced."""
+    path = tmp_path / "Dockerfile"
+    path.write_text(with_banner("old\n"))
+    with pytest.raises(DockerCacheError, match="no"), writing({path: "new"}, force=False):
+        raise DockerCacheError("no")
+    assert path.read_text() == with_banner("old\n")
+    assert list(tmp_path.iterdir()) == [path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -72,7 +73,7 @@ has for the package sources. What stands behind <info>--</> goes to docker build
     def work(self) -> int:
         """Probe the engine, write the temporary files, run BuildKit."""
         self._refuse_what_comes_later()
-        vendored = self.option("file")
+        vendored = self._vendored()
         prepared = self.prepare(notes=not vendored)
         request = self._request(prepared)
         engine = probe(request.builder)
@@ -101,6 +102,18 @@ has for the package sources. What stands behind <info>--</> goes to docker build
                 f" some: poetry config http-basic.{secret.without[0]} USERNAME"
             )
         return status
+
+    def _vendored(self) -> str | None:
+        """What `--file` names: told here if it is not there, rather than by BuildKit."""
+        path: str | None = self.option("file")
+        if path is not None and not os.path.exists(path):  # noqa: PTH110  # Path's raises for some
+            raise DockerCacheError(
+                f"--file names no Dockerfile: {path} does not exist."
+                if path
+                else "--file is empty.",
+                fix="`poetry docker export` writes one; without --file none is needed.",
+            )
+        return path
 
     def _refuse_what_comes_later(self) -> None:
         if words := self.argument("images"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from cleo.formatters.formatter import Formatter
 from cleo.helpers import option
 from cleo.io.outputs.output import Type, Verbosity
 
@@ -13,10 +15,12 @@ from poetry_docker_cache.commands.base import DockerCommand, Prepared
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
-from poetry_docker_cache.vendor import difference, with_banner, write
+from poetry_docker_cache.vendor import difference, with_banner, writing
 from poetry_docker_cache.workspace import inside, write_private
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cleo.io.inputs.option import Option
 
 
@@ -24,7 +28,8 @@ if TYPE_CHECKING:
 class ExportOptions:
     """The command line, read."""
 
-    output: str
+    output: str | None
+    """None is the file at the project's root, wherever the command was called."""
     check: bool
     force: bool
     ignore_file: bool
@@ -45,9 +50,8 @@ class ExportCommand(DockerCommand):
         option(
             "output",
             "o",
-            "The Dockerfile to write; `-` prints it.",
+            "The Dockerfile to write, instead of the one at the project's root; `-` prints it.",
             flag=False,
-            default="Dockerfile",
         ),
         option("check", None, "Write nothing; exit 1, with a diff, if the files are out of date."),
         option("force", None, "Replace files that were written or edited by hand."),
@@ -67,26 +71,22 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
         """Write, print or check the files."""
         options = self._options()
         prepared = self.prepare()
-        if options.auth_file and inside(Path(options.auth_file), prepared.folder):
-            raise DockerCacheError(
-                f"{options.auth_file} lies inside the build context {prepared.folder}: the secret"
-                " could be copied into an image. Nothing was written.",
-                fix="Give --auth-file a path outside of the project.",
-            )
+        if options.auth_file:
+            _refuse_inside(Path(options.auth_file), prepared.folder)
         if not options.ignore_file:
             self._need_no_ignore_file(prepared)
         # Asked before anything is written: a missing password leaves nothing half-done.
         secret = collect(prepared.poetry, prepared.sources) if options.auth_file else None
+        if options.check:
+            return self._check(_files(prepared, options))
+        files = {} if options.to_stdout else _files(prepared, options)
+        with writing(files, force=options.force):
+            if options.auth_file and secret:
+                _write_secret(Path(options.auth_file), secret.text, files)
         if options.to_stdout:
             self._print(_dockerfile(prepared))
-        elif options.check:
-            return self._check(_files(prepared, options))
         else:
-            files = _files(prepared, options)
-            write(files, force=options.force)
-            self.line(f"Wrote {' and '.join(map(str, files))}.")
-        if options.auth_file and secret:
-            write_private(Path(options.auth_file), secret.text)
+            self.line(Formatter.escape(f"Wrote {' and '.join(map(str, files))}."))
         return 0
 
     def _options(self) -> ExportOptions:
@@ -94,6 +94,11 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
             raise DockerCacheError(
                 "`poetry docker export` takes no arguments after `--`.",
                 fix="`poetry docker build` passes them on to `docker buildx build`.",
+            )
+        if self.option("auth-file") == "":
+            raise DockerCacheError(
+                "--auth-file is empty: the auth secret has nowhere to go.",
+                fix="Give it a path, or leave it out. A variable in a script may be unset.",
             )
         options = ExportOptions(
             output=self.option("output"),
@@ -150,12 +155,13 @@ def _dockerfile(prepared: Prepared) -> str:
 
 def _files(prepared: Prepared, options: ExportOptions) -> dict[Path, str]:
     """The files by path, relative to where the command was called if they lie below."""
-    path = (
-        Path(options.output) if options.output != "Dockerfile" else prepared.folder / "Dockerfile"
-    )
-    path = _short(path)
-    if path.name in ("", ".", "..") or path.is_dir():
-        raise DockerCacheError(f"{path} is a folder.", fix="Give `-o` the path of a file.")
+    given = options.output
+    if given is not None and (given.endswith(("/", os.sep)) or os.path.isdir(given or ".")):  # noqa: PTH112  # is_dir() raises for some paths
+        raise DockerCacheError(
+            f"{given} is a folder." if given else "`-o` is empty.",
+            fix="Give `-o` the path of a file, or leave it out.",
+        )
+    path = _short(prepared.folder / "Dockerfile" if given is None else Path(given))
     files = {path: _dockerfile(prepared)}
     if options.ignore_file:
         ignore = path.with_name(f"{path.name}.dockerignore")
@@ -172,6 +178,36 @@ def _short(path: Path) -> Path:
 
 def _below(path: Path, folder: Path) -> str:
     """The path as the ignore file names it; that of any Dockerfile, if it is not in the context."""
-    resolved = path.resolve()
+    resolved = _real(path)
     inside = resolved.is_relative_to(folder)
     return resolved.relative_to(folder).as_posix() if inside else "Dockerfile"
+
+
+def _real(path: Path | str) -> Path:
+    """The path without symlinks; `resolve()` raises where they make a loop (Python < 3.13)."""
+    return Path(os.path.realpath(path))
+
+
+def _refuse_inside(path: Path, folder: Path) -> None:
+    """Raise DockerCacheError for a secret's path in the build context."""
+    try:
+        refused = inside(path, folder)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks
+        raise DockerCacheError(
+            f"{path} cannot be written: {error}.", fix="Name a file that you may write."
+        ) from error
+    if refused:
+        raise DockerCacheError(
+            f"{path} lies inside the build context {folder}: the secret could be copied into an"
+            " image. Nothing was written.",
+            fix="Give --auth-file a path outside of the project.",
+        )
+
+
+def _write_secret(path: Path, text: str, files: Collection[Path]) -> None:
+    if _real(path) in set(map(_real, files)):
+        raise DockerCacheError(
+            f"{path} would be the Dockerfile and the auth secret in one.",
+            fix="Give --auth-file another path than `-o`.",
+        )
+    write_private(path, text)
