@@ -10,9 +10,10 @@ from cleo.formatters.formatter import Formatter
 from cleo.helpers import option
 from cleo.io.inputs.argv_input import ArgvInput
 from cleo.io.io import IO
-from cleo.io.outputs.output import Type
+from cleo.io.outputs.output import Type, Verbosity
 from poetry.console.commands.group_command import GroupCommand
 
+from poetry_docker_cache.commands.unreadable import unreadable
 from poetry_docker_cache.credentials import refuse_credentials_in_urls
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.planner import make_plan, used_sources
@@ -109,8 +110,8 @@ class DockerCommand(GroupCommand):
         self.line_error(f"<comment>-</comment> {Formatter.escape(text)}")
 
     def raw_line(self, text: str) -> None:
-        """One line on stdout, as it is."""
-        self.io.output.write_line(text, type=Type.RAW)
+        """One line on stdout, as it is and at any verbosity: it is what was asked for."""
+        self.io.output.write_line(text, verbosity=Verbosity.QUIET, type=Type.RAW)
 
     def _report(self, error: DockerCacheError) -> None:
         if self.io.is_verbose():
@@ -126,10 +127,7 @@ class DockerCommand(GroupCommand):
         try:
             return self.poetry
         except Exception as error:
-            raise DockerCacheError(
-                f"The project cannot be read: {error}",
-                fix="Run `poetry check` in the project's folder.",
-            ) from error
+            raise unreadable(error, application.project_directory) from error
         finally:
             application._io = self.io  # noqa: SLF001
 

@@ -1,0 +1,418 @@
+"""Every error of the contract: what it says, how it ends, and that nothing was touched."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command_line import ERROR, Client, poetry, snapshot
+from projects import make_project, package, sdist
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+BACKEND = '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n'
+PYPROJECT = f"""\
+[project]
+name = "shop"
+version = "1.2.3"
+requires-python = ">=3.10"
+dependencies = ["rich>=1"]
+[project.optional-dependencies]
+pg = ["psy>=1"]
+[tool.poetry.group.dev.dependencies]
+pytest = "*"
+{BACKEND}"""
+ACME = '[[tool.poetry.source]]\nname = "acme"\nurl = "{}"\npriority = "explicit"\n'
+FROM_ACME = {"type": "legacy", "url": "https://acme.test/simple", "reference": "acme"}
+PACKAGES = [
+    package("rich"),
+    package("psy", optional=True, markers='extra == "pg"'),
+    package("pytest", groups=["dev"]),
+]
+EXPORT, BUILD = ("docker", "export"), ("docker", "build")
+
+
+def make(folder: Path, more: str = "", **rich: Any) -> Path:  # noqa: ANN401  # lock keys
+    """Write the shop, with more in its pyproject.toml, and another entry of rich in its lock."""
+    make_project(folder, PYPROJECT + more, [package("rich", **rich), *PACKAGES[1:]])
+    (folder / "shop").mkdir()
+    (folder / "shop" / "__init__.py").touch()
+    return folder
+
+
+def settings(text: str) -> str:
+    """Give the table of settings."""
+    return f"[tool.poetry-docker-cache]\n{text}\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A mistake: how it is made, and what is said about it."""
+
+    says: str
+    fix: str
+    command: tuple[str, ...] = EXPORT
+    more: str = ""
+    rich: dict[str, Any] = field(default_factory=dict)
+    arrange: Callable[[Path], object] = lambda _: None
+    env: dict[str, str] = field(default_factory=dict)
+
+
+def _edit(name: str, old: str, new: str) -> Callable[[Path], object]:
+    def edit(folder: Path) -> None:
+        path = folder / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return edit
+
+
+def _write(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def _folder_instead(folder: Path) -> None:
+    (folder / "poetry.lock").unlink()
+    (folder / "poetry.lock").mkdir()
+
+
+def _huge(folder: Path) -> None:
+    body = "A" * 60 * 1024 * 10
+    pem = f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+    (folder.parent / "huge.pem").write_text(pem)
+
+
+def _link(name: str, target: str) -> Callable[[Path], object]:
+    return lambda folder: (folder.parent / name).symlink_to(folder / target)
+
+
+def _source_tree(folder: Path) -> None:
+    text = PYPROJECT.replace(BACKEND, "[tool.poetry]\npackage-mode = false\n")
+    make_project(folder, text, PACKAGES)
+
+
+HALF = {"POETRY_HTTP_BASIC_ACME_USERNAME": "me"}
+HUGE = {"POETRY_CERTIFICATES_ACME_CERT": "../huge.pem"}
+SECRET = ACME.format("https://acme.test/simple")
+AUTH = (*EXPORT, "--auth-file", "../auth.toml")
+
+LOCK = {
+    "no lock": Case(
+        says="There is no poetry.lock",
+        fix="Run `poetry lock`",
+        arrange=lambda folder: (folder / "poetry.lock").unlink(),
+    ),
+    "stale lock": Case(
+        says="pyproject.toml changed significantly since poetry.lock was written",
+        fix="Run `poetry lock`.",
+        arrange=_edit("pyproject.toml", "rich>=1", "rich>=2"),
+    ),
+    "old lock": Case(
+        says="poetry.lock has the format 2.0; 2.1 is needed. It was written by Poetry 2.5.1.",
+        fix="Run `poetry lock` with Poetry 2.1 or newer",
+        arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "2.0"'),
+    ),
+    "newer lock": Case(
+        says="poetry.lock has the format 3.0, newer than this release knows. It was written by",
+        fix="poetry self update poetry-docker-cache",
+        arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "3.0"'),
+    ),
+    "conflicted lock": Case(
+        says="poetry.lock cannot be read",
+        fix="Restore it from version control",
+        arrange=_edit("poetry.lock", "[[package]]", "<<<<<<< HEAD\n[[package]]"),
+    ),
+    "broken lock": Case(
+        says="poetry.lock is damaged: the entry of rich",
+        fix="Restore it from version control",
+        rich={"groups": "main"},
+    ),
+    "lock is a folder": Case(
+        says="poetry.lock cannot be read",
+        fix="Restore it from version control",
+        arrange=_folder_instead,
+    ),
+}
+PROJECT = {
+    "no pyproject": Case(
+        says="could not find a pyproject.toml file",
+        fix="name that with `-C FOLDER`",
+        arrange=lambda folder: (folder / "pyproject.toml").unlink(),
+    ),
+    "TOML syntax": Case(
+        says="The project cannot be read: Invalid TOML file",
+        fix="Mend ",
+        arrange=_write("pyproject.toml", b"[project\n"),
+    ),
+    "not UTF-8": Case(
+        says="can't decode byte 0xff",
+        fix="Mend ",
+        arrange=_write("pyproject.toml", b"\xff\xfe[project]\n"),
+    ),
+    "no table": Case(
+        says="'project' in pyproject.toml must be a table",
+        fix="Mend ",
+        arrange=_write("pyproject.toml", b"project = 3\n"),
+    ),
+    "name is a number": Case(
+        says="project.name must be string",
+        fix="Mend ",
+        arrange=_edit("pyproject.toml", 'name = "shop"', "name = 3"),
+    ),
+    "dependencies are a string": Case(
+        says="project.dependencies must be array",
+        fix="Mend ",
+        arrange=_edit("pyproject.toml", '["rich>=1"]', '"rich"'),
+    ),
+    "a bad requirement": Case(
+        says='invalid version constraint ">>>"',
+        fix="Mend ",
+        arrange=_edit("pyproject.toml", "rich>=1", "rich >>>"),
+    ),
+    "another Poetry is required": Case(
+        says="This project requires Poetry >9",
+        fix="Mend ",
+        more='[tool.poetry]\nrequires-poetry = ">9"\n',
+    ),
+    "git": Case(
+        says="rich is a git dependency (https://git.test/rich), which this release cannot install",
+        fix="Take it from a package index, or leave its group out",
+        rich={"source": {"type": "git", "url": "https://git.test/rich", "reference": "main"}},
+    ),
+    "path": Case(
+        says="rich is a path dependency (../rich)",
+        fix="`--without`",
+        rich={"source": {"type": "directory", "url": "../rich"}},
+    ),
+    "file": Case(
+        says="rich is a file dependency (rich.whl)",
+        fix="`--without`",
+        rich={"source": {"type": "file", "url": "rich.whl"}},
+    ),
+    "url": Case(
+        says="rich is a URL dependency",
+        fix="`--without`",
+        rich={"source": {"type": "url", "url": "https://acme.test/rich.whl"}},
+    ),
+    "a source that is gone": Case(
+        says="takes rich from the source 'acme', which pyproject.toml does not have",
+        fix="Add it as a [[tool.poetry.source]]",
+        rich={"source": FROM_ACME},
+    ),
+    "credentials in a URL": Case(
+        says="The URL of the source 'acme' holds credentials",
+        fix="poetry config http-basic.acme USERNAME",
+        more=ACME.format("https://me:hunter2@acme.test/simple"),
+    ),
+    "foreign ignore file only": Case(
+        says="Dockerfile.dockerignore exists, and `poetry docker export` did not write it",
+        fix="Pass `--force`",
+        arrange=_write("Dockerfile.dockerignore", b"*\n"),
+    ),
+    "foreign Dockerfile": Case(
+        says="Dockerfile exists, and `poetry docker export` did not write it",
+        fix="Pass `--force` to replace it, `-o PATH` to write elsewhere, or build with it",
+        arrange=_write("Dockerfile", b"FROM scratch\n"),
+    ),
+    "the ignore file is a folder": Case(
+        says="Dockerfile.dockerignore is not a regular file",
+        fix="Give `-o` the path of a file",
+        command=(*EXPORT, "--force"),
+        arrange=lambda folder: (folder / "Dockerfile.dockerignore").mkdir(),
+    ),
+    "no half credentials": Case(
+        says="The source 'acme' has a user name but no password",
+        fix="POETRY_HTTP_BASIC_ACME_PASSWORD",
+        command=AUTH,
+        more=SECRET,
+        rich={"source": FROM_ACME},
+        env=HALF,
+    ),
+    "no half credentials in a build": Case(
+        says="The source 'acme' has a user name but no password",
+        fix="POETRY_HTTP_BASIC_ACME_PASSWORD",
+        command=BUILD,
+        more=SECRET,
+        rich={"source": FROM_ACME},
+        env=HALF,
+    ),
+    "a secret too large": Case(
+        says="make a secret of 600 KiB, and BuildKit takes 500 KiB at most",
+        fix="poetry config certificates.NAME.cert PATH",
+        command=AUTH,
+        more=SECRET,
+        rich={"source": FROM_ACME},
+        arrange=_huge,
+        env=HUGE,
+    ),
+    "nothing to filter a whole tree": Case(
+        says="everything that the ignore file lets through, and here there is no ignore file",
+        fix='`files = ["…"]` in [tool.poetry-docker-cache]',
+        command=(*EXPORT, "-o", "-"),
+        arrange=_source_tree,
+    ),
+    "nothing to filter a whole tree, in a file": Case(
+        says="everything that the ignore file lets through, and here there is no ignore file",
+        fix='`files = ["…"]` in [tool.poetry-docker-cache]',
+        command=(*EXPORT, "--no-dockerignore"),
+        arrange=_source_tree,
+    ),
+}
+SETTINGS = {
+    text: Case(says=says, fix=fix, more=settings(text))
+    for text, says, fix in (
+        ('pyton = "3.12"', "`pyton` in [tool.poetry-docker-cache] is not a setting", "`python`?"),
+        ("python = 3.12", "`python` in [tool.poetry-docker-cache] cannot be 3.12", "For example"),
+        ('python = "3.9"', 'requires-python is ">=3.10"', "Choose a Python within the constraint"),
+        ("layers = 8", "`layers = 8` in [tool.poetry-docker-cache] is not in this", "Remove"),
+        ("compile = true", "`compile = true` in", "Remove `compile`"),
+        ('template = "a.j2"', "`template = ", "Remove `template`"),
+        ('cache = "host/x:cache"', "`cache = ", "Remove `cache`"),
+        ('files = "a"', "`files` in", 'files = ["a"]'),
+        ('env = { A = "x\\ny" }', "`env.A` in", "For example: env"),
+        ('env = { "A B" = "" }', '`env."A B"` in', "For example: env"),
+        ('labels = { A = "x\\ny" }', "`labels.A` in", "For example: labels"),
+        ('user = "root"', "`user` in", "For example: user"),
+        ("ports = [70000]", "`ports[0]` in", "For example: ports"),
+        ('groups = ["nope"]', "The group 'nope' (in `groups`) does not exist", "dev, main"),
+        ('extras = ["nope"]', "The extra 'nope' (in `extras`) does not exist", "extras: pg"),
+        ('base-image = "debian:12"', "`python` in [tool.poetry-docker-cache] is missing", "3.12"),
+        ('poetry-version = "1.8"', "`poetry-version` in", "For example"),
+        ('instructions = { runtime = ["FROM x"] }', "`instructions.runtime[0]` in", "example"),
+    )
+}
+OPTIONS = {
+    " ".join(command): Case(says=says, fix=fix, command=command, arrange=arrange)
+    for command, says, fix, arrange in (
+        ((*EXPORT, "--with", "nope"), "The group 'nope' (in --with)", "dev, main", None),
+        ((*EXPORT, "--without", "nope"), "The group 'nope' (in --without)", "dev, main", None),
+        ((*EXPORT, "--only", "maim"), "The group 'maim' (in --only)", "Did you mean main?", None),
+        ((*EXPORT, "--only", ""), "The group '' (in --only)", "dev, main", None),
+        ((*EXPORT, "-E", "nope"), "The extra 'nope' (in --extras)", "extras: pg", None),
+        ((*BUILD, "--with", "nope"), "The group 'nope' (in --with)", "dev, main", None),
+        ((*EXPORT, "-E", "pg", "--all-extras"), "--extras and --all-extras", "Leave one", None),
+        ((*EXPORT, "--all-groups", "--with", "dev"), "--all-groups cannot be", "Leave", None),
+        ((*EXPORT, "--only", "dev", "--with", "dev"), "--only cannot be", "after --only", None),
+        ((*EXPORT, "--check", "-o", "-"), "--check writes nothing", "Leave one", None),
+        ((*EXPORT, "--check", "--auth-file", "../a"), "--check writes nothing", "Leave", None),
+        ((*EXPORT, "--auth-file", "a"), "a lies inside the build context", "outside", None),
+        ((*EXPORT, "--auth-file", "shop/../a"), "inside the build context", "outside", None),
+        (
+            (*EXPORT, "--auth-file", "../shortcut/a"),
+            "../shortcut/a lies inside the build context",
+            "outside",
+            _link("shortcut", "shop"),
+        ),
+        ((*EXPORT, "--auth-file", "../away/a"), "away does not exist", "mkdir -p", None),
+        ((*EXPORT, "--auth-file", "../"), "is not a regular file", "Name a file", None),
+        ((*EXPORT, "--auth-file", ""), "--auth-file is empty", "unset", None),
+        ((*EXPORT, "-o", "../D", "--auth-file", "../D"), "in one", "another path", None),
+        ((*EXPORT, "-o", ""), "`-o` is empty", "leave it out", None),
+        ((*EXPORT, "-o", "docker/Dockerfile"), "docker/Dockerfile cannot be written", "-o", None),
+        ((*EXPORT, "-o", "pyproject.toml/D"), "pyproject.toml/D cannot be read: Not", "-o", None),
+        ((*EXPORT, "-o", "shop"), "shop is a folder", "the path of a file", None),
+        ((*EXPORT, "-o", "new/"), "new/ is a folder", "the path of a file", None),
+        ((*EXPORT, "-o", "x" * 300), "cannot be read: File name too long", "-o", None),
+        ((*EXPORT, "--force", "-o", os.devnull), "is not a regular file", "`-o -` prints", None),
+        ((*EXPORT, "--force", "-o", "shop/__init__.py/D"), "Not a directory", "-o", None),
+        ((*EXPORT, "--", "x"), "takes no arguments after `--`", "`poetry docker build`", None),
+        ((*BUILD, "web"), "'web': images cannot be named in this release", "behind `--`", None),
+        ((*BUILD, "--cache", "h/x"), "--cache is not in this release", "--cache-from type=", None),
+        ((*BUILD, "--file", "nope"), "--file names no Dockerfile: nope", "export", None),
+        ((*BUILD, "--file", ""), "--file is empty", "export", None),
+        ((*BUILD, "--progress", "loud"), "--progress 'loud' is not", "auto, plain, tty", None),
+        ((*BUILD, "-t", ""), "--tag is empty", "may be unset", None),
+    )
+    for arrange in [arrange or (lambda _: None)]
+}
+CASES = LOCK | PROJECT | SETTINGS | OPTIONS
+
+
+@pytest.mark.parametrize("verbose", [(), ("-v",)], ids=["", "v"])
+@pytest.mark.parametrize("case", CASES.values(), ids=[name[:60] for name in CASES])
+def test_an_error_is_one_text_and_nothing_else(
+    case: Case,
+    verbose: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Status 1; what is wrong and what to type; a traceback with -v only; no file touched."""
+    client = Client.create(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(client.folder), prepend=os.pathsep)
+    project = make(tmp_path / "work" / "shop", case.more, **case.rich)
+    case.arrange(project)
+    for name, value in case.env.items():
+        monkeypatch.setenv(name, value)
+    before = snapshot(tmp_path)
+    outcome = poetry(project, *verbose, *case.command, colours=True)
+    assert snapshot(tmp_path) == before
+    assert outcome.status == 1
+    assert outcome.out == ""
+    assert outcome.err.count(ERROR) == 1
+    wrong, fix = outcome.err.split(ERROR)[1].split("\x1b[39;22m")
+    assert case.says in wrong
+    assert case.fix in fix
+    assert ("Traceback" in outcome.err) == bool(verbose)
+    assert "hunter2" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("answers", "says", "fix"),
+    [
+        (None, "There is no `docker` on the PATH", "`poetry docker export` works without"),
+        (
+            {"server": ""},
+            "engine cannot be reached, so nothing can be built: Cannot",
+            "DOCKER_HOST",
+        ),
+        ({"buildx": False}, "docker has no buildx, which runs BuildKit", "docker-buildx"),
+    ],
+    ids=["no docker", "not running", "no buildx"],
+)
+def test_no_engine(
+    answers: dict[str, Any] | None,
+    says: str,
+    fix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A build says what is missing; an export does not need it."""
+    client = Client.create(tmp_path / "bin")
+    if answers is None:
+        (client.folder / "docker").unlink()
+    else:
+        client.answer(**answers)
+    monkeypatch.setenv("PATH", f"{client.folder}:/usr/bin:/bin" if answers else str(client.folder))
+    project = make(tmp_path / "shop")
+    before = snapshot(tmp_path)
+    for command in (BUILD, (*BUILD, "--dry-run")):
+        outcome = poetry(project, *command, colours=True)
+        assert snapshot(tmp_path) == before
+        assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
+        assert says in outcome.err
+        assert fix in outcome.err
+    assert poetry(project, *EXPORT).status == 0
+
+
+@pytest.mark.parametrize("constraint", ["<3.9", ">=3.99", ">=3.12.5,<3.12.5"])
+def test_a_python_that_no_image_has(constraint: str, tmp_path: Path) -> None:
+    """It names the constraint and the Pythons that are known."""
+    text = PYPROJECT.replace(">=3.10", constraint)
+    project = make_project(tmp_path, text, PACKAGES)
+    outcome = poetry(project, *EXPORT, colours=True)
+    assert (outcome.status, outcome.err.count(ERROR)) == (1, 1)
+    assert f'No Python image fits requires-python = "{constraint}"' in outcome.err
+    assert 'Set `python = "X.Y"`' in outcome.err
+
+
+def test_a_lock_by_poetry_for_a_package_with_no_wheel_is_no_error(tmp_path: Path) -> None:
+    """What must be built from source is a note."""
+    project = make(tmp_path / "shop", files=[sdist("rich")])
+    outcome = poetry(project, *EXPORT)
+    assert outcome.status == 0
+    assert "rich must be built from source" in outcome.err
