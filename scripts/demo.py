@@ -173,6 +173,8 @@ def main() -> int:
     except DemoError as error:
         print(f"\ndemo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0
 
 

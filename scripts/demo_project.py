@@ -121,7 +121,7 @@ class Project:
         self.poetry("docker", "export")
         OUTPUT.mkdir(parents=True, exist_ok=True)
         for name in ("Dockerfile", "Dockerfile.dockerignore"):
-            (self.folder / name).replace(OUTPUT / name)
+            shutil.move(self.folder / name, OUTPUT / name)
         return OUTPUT / "Dockerfile"
 
     def build(self, edit: str) -> Row:
