@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from poetry.config.config import PackageFilterPolicy
+
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock, check_lock
 from poetry_docker_cache.python import pinned_python
@@ -136,7 +138,8 @@ def _metadata(poetry: Poetry) -> Metadata:
         name=package.pretty_name if named else None,
         version=str(package.version) if versioned else None,
         description=package.description or "",
-        licenses=str(license_),
+        # `license = { file = … }` is the whole text here: nothing that a label could name.
+        licenses="" if "\n" in str(license_).strip() else str(license_),
         authors=tuple(map(str, package.authors)),
         homepage=package.homepage,
         repository=package.repository_url,
@@ -170,8 +173,7 @@ def _sources(poetry: Poetry) -> tuple[Source, ...]:
 
 def _installer(poetry: Poetry) -> InstallerConfig:
     def names(key: str) -> tuple[str, ...]:
-        value = poetry.config.get(key) or ()
-        return tuple(sorted(value.split(",") if isinstance(value, str) else map(str, value)))
+        return tuple(sorted(map(str, PackageFilterPolicy(poetry.config.get(key)).packages)))
 
     settings = poetry.config.get("installer.build-config-settings") or {}
     return InstallerConfig(
