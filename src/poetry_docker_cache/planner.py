@@ -128,11 +128,15 @@ def _from_source(
     project: Project, packages: Sequence[Mapping[str, Any]], python: Python
 ) -> list[str]:
     target = Target.linux(python=python.short)
+    # As in Poetry's chooser, a name counts more than the `:all:` of the other list.
     no_binary = set(project.installer.no_binary)
+    by_name = set(project.installer.only_binary)
     return [
         package["name"]
         for package in packages
-        if needs_build(package, target) or no_binary & {package["name"], ":all:"}
+        if needs_build(package, target)
+        or package["name"] in no_binary
+        or (":all:" in no_binary and package["name"] not in by_name)
     ]
 
 
@@ -245,6 +249,8 @@ def _command(project: Project, settings: Settings, notes: list[str]) -> tuple[st
             return project.scripts
         if project.root.module:
             return ("python", "-m", project.root.module)
-    scripts = f" (the project's scripts: {', '.join(project.scripts)})" if project.scripts else ""
+    scripts = ""
+    if project.scripts and isinstance(project.root, WheelRoot):  # elsewhere nothing installs them
+        scripts = f" (the project's scripts: {', '.join(project.scripts)})"
     notes.append(f"The image starts what its base starts; `command` names another{scripts}.")
     return None
