@@ -1,0 +1,46 @@
+"""BuildKit's own linter on the golden Dockerfiles."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from golden.export_cases import CASES, NAMES
+from golden.shorten import expand
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+
+def dockerfile(name: str) -> str:
+    """Give a golden Dockerfile without what a private engine cannot pull.
+
+    That is the frontend of the `# syntax` line, and base images other than its own.
+    """
+    text = expand((CASES / name / "expected" / "Dockerfile").read_text(encoding="utf-8"))
+    text = re.sub(r"\A# syntax=.*\n", "", text)
+    return re.sub(r"^FROM \S*python:\S+ AS ", "FROM python:3.13-slim AS ", text, flags=re.MULTILINE)
+
+
+def check(engine: DockerEngine, text: str, context: Path) -> str:
+    """Run `docker buildx build --check`; give its warnings, or why it could not read the text."""
+    done = engine.docker(
+        "buildx", "build", "--check", "--quiet", "-f", "-", str(context), text=text, check=False
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_buildkit_has_no_warning(engine: DockerEngine, name: str, tmp_path: Path) -> None:
+    """`--check` exits 1 on any warning."""
+    assert check(engine, dockerfile(name), tmp_path) == ""
+
+
+def test_buildkit_reads_to_the_end(engine: DockerEngine, tmp_path: Path) -> None:
+    """It would warn: of the last line of a Dockerfile that was made worse."""
+    assert "JSONArgsRecommended" in check(engine, f"{dockerfile('groups')}CMD worse\n", tmp_path)

@@ -1,0 +1,381 @@
+"""The decisions about the image, and the notes that tell of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packaging.version import Version
+from projects import package, sdist, wheel
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.lock import Lock
+from poetry_docker_cache.plan import Files, Index
+from poetry_docker_cache.planner import make_plan, used_sources
+from poetry_docker_cache.project import InstallerConfig, Metadata, Project, Source
+from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.selection import Selection
+from poetry_docker_cache.settings import Settings
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.plan import ImagePlan
+
+MAIN = Selection(groups=("main",), extras=())
+TREE = SourceTreeRoot(reason="package-mode = false")
+CORE = "poetry.core.masonry.api"
+METADATA = Metadata(
+    name="shop",
+    version="1.0",
+    description="",
+    licenses="",
+    authors=(),
+    homepage=None,
+    repository=None,
+)
+INSTALLER = InstallerConfig(no_binary=(), only_binary=(), build_config_settings={})
+MIRROR = Source(name="mirror", url="https://pypi.example.org/simple/", priority="primary")
+TEAM = Source(name="Team", url="https://team.example.org/simple/", priority="supplemental")
+PYPI = Source(name="PyPI", url="", priority="primary")
+NATIVE = wheel("numpy", tag="cp312-cp312-manylinux_2_17_x86_64")
+
+
+def wheel_root(**keys: Any) -> WheelRoot:  # noqa: ANN401  # fields of many types
+    """A package that poetry-core builds."""
+    defaults: dict[str, Any] = {
+        "paths": ("shop",),
+        "requires": ("poetry-core",),
+        "backend": CORE,
+        "needs_compiler": False,
+        "module": None,
+    }
+    return WheelRoot(**{**defaults, **keys})
+
+
+def project(*packages: dict[str, Any], **keys: Any) -> Project:  # noqa: ANN401  # as above
+    """A project with these locked packages."""
+    defaults: dict[str, Any] = {
+        "metadata": METADATA,
+        "requires_python": ">=3.12,<3.14",
+        "pinned_python": None,
+        "groups": frozenset({"main"}),
+        "extras": frozenset(),
+        "scripts": ("shop",),
+        "sources": (),
+        "lock": lock(*packages),
+        "installer": INSTALLER,
+        "root": wheel_root(),
+        "files": (),
+        "dockerignore": None,
+    }
+    return Project(**{**defaults, **keys})
+
+
+def lock(*packages: dict[str, Any]) -> Lock:
+    """A lock by Poetry 2.4.0."""
+    data = {"package": list(packages), "metadata": {"lock-version": "2.1"}}
+    return Lock(data=data, generator=Version("2.4.0"))
+
+
+def plan(project: Project, **settings: Any) -> ImagePlan:  # noqa: ANN401  # as above
+    """The image of the main group."""
+    return make_plan(project, Settings(**settings), MAIN)
+
+
+def taken_from(source: Source) -> dict[str, Any]:
+    """What the lock says of a package of this source."""
+    return {"source": {"type": "legacy", "url": source.url, "reference": source.name}}
+
+
+def test_an_ordinary_project() -> None:
+    """Slim base throughout, the lock's Poetry, no note but the one on the Python."""
+    made = plan(project(package("click")))
+    assert made.application is not None
+    images = {made.dependencies.image, made.application.image, made.runtime.image}
+    assert images == {"python:3.13-slim"}
+    assert made.dependencies.poetry == "2.4.0"
+    assert made.runtime.python == "3.13"
+    assert made.runtime.command == ("shop",)
+    assert made.files is None
+    assert made.notes == ("Python 3.13: the newest that the project allows.",)
+
+
+@pytest.mark.parametrize(
+    ("files", "no_binary", "only_binary", "built"),
+    [
+        ([wheel("numpy")], (), (), False),
+        ([wheel("numpy")], ("numpy",), (), True),
+        ([wheel("numpy")], (":all:",), (), True),
+        ([wheel("numpy")], (":all:",), ("numpy",), False),
+        ([wheel("numpy")], (":all:", "numpy"), ("numpy",), True),
+        ([wheel("numpy")], ("scipy",), (), False),
+        ([NATIVE, sdist("numpy")], (), (), False),
+        ([sdist("numpy")], (), (), True),
+        ([wheel("numpy", tag="cp312-cp312-win_amd64")], (), (), True),
+        ([wheel("numpy", tag="cp311-cp311-manylinux_2_17_x86_64")], (), (), True),
+    ],
+)
+def test_what_must_be_built_gets_the_full_image(
+    files: list[str], no_binary: tuple[str, ...], only_binary: tuple[str, ...], *, built: bool
+) -> None:
+    """A package without a fitting wheel, or one whose wheels the user refuses; and a note."""
+    installer = replace(INSTALLER, no_binary=no_binary, only_binary=only_binary)
+    made = plan(
+        project(package("numpy", files=files), installer=installer, requires_python="~3.12")
+    )
+    assert made.dependencies.image == ("python:3.12" if built else "python:3.12-slim")
+    assert made.runtime.image == "python:3.12-slim"
+    note = "numpy must be built from source: the dependencies are installed on python:3.12."
+    assert (note in made.notes) == built
+
+
+def test_only_what_is_selected_counts() -> None:
+    """A package of another group is neither built nor refused."""
+    dev = package("uwsgi", files=[sdist("uwsgi")], groups=["dev"])
+    git = package("tool", groups=["dev"], source={"type": "git", "url": "https://git.example.org"})
+    made = plan(project(dev, git))
+    assert made.dependencies.image == "python:3.13-slim"
+
+
+def test_a_long_list_is_cut() -> None:
+    """A note names five packages at most."""
+    many = [package(f"p{number}", files=[sdist(f"p{number}")]) for number in range(7)]
+    note = "p0, p1, p2, p3, p4 and 2 more must be built from source"
+    assert any(it.startswith(note) for it in plan(project(*many)).notes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("directory", "a path dependency"),
+        ("file", "a file dependency"),
+        ("git", "a git dependency"),
+        ("url", "a URL dependency"),
+    ],
+)
+def test_dependencies_for_later(kind: str, words: str) -> None:
+    """What this release cannot install is an error that names the package and its source."""
+    with pytest.raises(DockerCacheError, match=f"^acme is {words} \\(../acme\\)") as raised:
+        plan(project(package("acme", source={"type": kind, "url": "../acme"})))
+    assert "--without" in (raised.value.fix or "")
+
+
+def test_a_source_that_is_not_declared() -> None:
+    """The lock's sources must be those of pyproject.toml, whose credentials and URL count."""
+    with pytest.raises(DockerCacheError, match="takes acme from the source 'Team'"):
+        plan(project(package("acme", **taken_from(TEAM)), sources=(MIRROR,)))
+
+
+def test_a_source_is_known_by_its_name_in_any_case() -> None:
+    """Poetry compares them so."""
+    made = plan(
+        project(package("acme", **taken_from(replace(TEAM, name="TEAM"))), sources=(PYPI, TEAM))
+    )
+    assert made.dependencies.index is None
+
+
+@pytest.mark.parametrize(
+    ("sources", "index"),
+    [
+        ((), None),
+        ((TEAM,), None),
+        ((replace(TEAM, priority="explicit"),), None),
+        ((MIRROR,), MIRROR),
+        ((TEAM, MIRROR), MIRROR),
+        ((MIRROR, PYPI), None),
+        ((MIRROR, replace(PYPI, name="pypi", priority="supplemental")), None),
+        ((replace(MIRROR, name="first"), MIRROR), replace(MIRROR, name="first")),
+    ],
+)
+def test_the_index_that_replaces_pypi(sources: tuple[Source, ...], index: Source | None) -> None:
+    """Poetry and the build backend come from where the project's own packages come from."""
+    made = plan(project(sources=sources))
+    expected = Index(name=index.name, url=index.url) if index else None
+    assert made.dependencies.index == expected
+    assert made.application is not None
+    assert made.application.index == expected
+
+
+def test_used_sources() -> None:
+    """The secret is asked for what the build contacts: packages' sources, and the index."""
+    other = replace(TEAM, name="other")
+    unused = package("tool", groups=["dev"], **taken_from(other))
+    shop = project(package("acme", **taken_from(TEAM)), unused, sources=(other, TEAM, MIRROR))
+    assert used_sources(shop, MAIN, "3.13") == ("Team", "mirror")
+    assert used_sources(replace(shop, sources=(PYPI, TEAM)), MAIN, "3.13") == ("Team",)
+
+
+@pytest.mark.parametrize(
+    ("root", "found", "setting", "expected", "noted"),
+    [
+        (wheel_root(), (), None, None, None),
+        (wheel_root(), ("alembic.ini",), None, ("alembic.ini",), "/app holds alembic.ini, found"),
+        (wheel_root(), None, None, (), "/app holds everything that the ignore file lets through"),
+        (wheel_root(), None, ("a",), ("a",), None),
+        (wheel_root(), ("alembic.ini",), (), None, None),
+        (wheel_root(), (), (".",), (), None),
+        (TREE, None, None, (), "No wheel of the project is installed (package-mode = false)"),
+        (TREE, None, (".",), (), None),
+    ],
+)
+def test_files(
+    root: WheelRoot | SourceTreeRoot,
+    found: tuple[str, ...] | None,
+    setting: tuple[str, ...] | None,
+    expected: tuple[str, ...] | None,
+    noted: str | None,
+) -> None:
+    """The setting, else what the project's shape asks for, which is told."""
+    made = plan(project(root=root, files=found), files=setting, command=("x",))
+    assert made.files == (None if expected is None else Files(paths=expected))
+    if noted:
+        assert any(note.startswith(noted) for note in made.notes)
+    else:
+        assert not any("/app holds" in note for note in made.notes)
+
+
+def test_the_working_directory_is_named_in_notes() -> None:
+    """Notes speak of the image as it is."""
+    made = plan(project(root=TREE, files=None), workdir="/srv")
+    assert any("source tree in /srv." in note for note in made.notes)
+    assert any(note.startswith("/srv holds everything") for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "module", "root", "command"),
+    [
+        (("shop",), None, None, ("shop",)),
+        (("shop",), "shop", None, ("shop",)),
+        ((), "shop", None, ("python", "-m", "shop")),
+        (("a", "b"), "shop", None, ("python", "-m", "shop")),
+        (("a", "b"), None, None, None),
+        ((), None, None, None),
+        (("shop",), None, TREE, None),
+    ],
+)
+def test_command(
+    scripts: tuple[str, ...],
+    module: str | None,
+    root: SourceTreeRoot | None,
+    command: tuple[str, ...] | None,
+) -> None:
+    """The only script, else the module that runs, else the base's, with a note."""
+    made = plan(project(scripts=scripts, root=root or wheel_root(module=module)))
+    assert made.runtime.command == command
+    noted = [note for note in made.notes if note.startswith("The image starts what its base")]
+    assert bool(noted) == (command is None)
+    if noted:  # a script that no wheel brings along is none that could be started
+        assert all((script in noted[0]) == (root is None) for script in scripts)
+
+
+def test_command_and_entrypoint_of_the_settings() -> None:
+    """An entrypoint of the user's gets no arguments that nobody asked for, and no note."""
+    made = plan(project(), entrypoint=("tini", "--"))
+    assert (made.runtime.entrypoint, made.runtime.command) == (("tini", "--"), None)
+    assert len(made.notes) == 1
+    made = plan(project(), entrypoint=("tini", "--"), command=("shop",))
+    assert made.runtime.command == ("shop",)
+    assert plan(project(), command=()).runtime.command == ()
+
+
+def test_labels() -> None:
+    """From the metadata where it says something, on one line; the user's own win."""
+    metadata = Metadata(
+        name="shop",
+        version=None,
+        description="Sells\r\n  books \n",
+        licenses="MIT",
+        authors=("Ada <ada@example.org>", "Grace"),
+        homepage="https://shop.example.org",
+        repository="https://git.example.org/shop",
+    )
+    made = plan(project(metadata=metadata), labels=(("org.opencontainers.image.url", "x"),))
+    assert dict(made.runtime.labels) == {
+        "org.opencontainers.image.title": "shop",
+        "org.opencontainers.image.description": "Sells books",
+        "org.opencontainers.image.licenses": "MIT",
+        "org.opencontainers.image.authors": "Ada <ada@example.org>, Grace",
+        "org.opencontainers.image.url": "x",
+        "org.opencontainers.image.source": "https://git.example.org/shop",
+    }
+
+
+def test_environment() -> None:
+    """A home and a user's name, unless the settings say others."""
+    made = plan(project(), env=(("HOME", "/srv"), ("X", "1")))
+    assert dict(made.runtime.environment) == {"HOME": "/srv", "USER": "app", "X": "1"}
+    assert dict(plan(project()).runtime.environment) == {"HOME": "/home/app", "USER": "app"}
+
+
+def test_poetry_s_own_settings() -> None:
+    """Those that change what is installed reach the installer, and no others."""
+    installer = InstallerConfig(
+        no_binary=("lxml", "xmlsec"),
+        only_binary=("numpy",),
+        build_config_settings={"b": {"y": "1", "x": ["2"]}, "a": {}},
+    )
+    made = plan(project(installer=installer)).dependencies
+    assert made.no_binary == ("lxml", "xmlsec")
+    assert made.environment == {
+        "POETRY_INSTALLER_NO_BINARY": "lxml,xmlsec",
+        "POETRY_INSTALLER_ONLY_BINARY": "numpy",
+    }
+    assert made.build_config_settings == '{"a": {}, "b": {"x": ["2"], "y": "1"}}'
+    plain = plan(project()).dependencies
+    assert (plain.environment, plain.build_config_settings) == ({}, None)
+
+
+def test_application() -> None:
+    """A wheel is built with its own backend; a compiler is there if it needs one."""
+    root = wheel_root(requires=("setuptools",), needs_compiler=True, git_ignored=("shop/x",))
+    made = plan(project(root=root))
+    assert made.application is not None
+    assert made.application.image == "python:3.13"
+    assert made.application.requires == ("setuptools",)
+    assert made.application.paths == ("shop",)
+    assert made.dependencies.image == "python:3.13-slim"
+    assert made.git_ignored == ("shop/x",)
+    assert plan(project(root=TREE)).application is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [("auto", "docker/dockerfile:1"), (False, None), ("example.org/f:2", "example.org/f:2")],
+)
+def test_syntax(setting: str | bool, line: str | None) -> None:
+    """The first line of an exported file."""
+    assert plan(project(), syntax=setting).syntax == line
+
+
+def test_settings_that_are_passed_on() -> None:
+    """They are the user's words."""
+    made = plan(
+        project(dockerignore="x\n"),
+        ignore=("*.csv",),
+        build_packages=("g++",),
+        runtime_packages=("curl",),
+        workdir="/srv",
+        user="1:2",
+        ports=("80",),
+        stop_signal="SIGINT",
+        healthcheck=False,
+    )
+    assert (made.ignore, made.dockerignore) == (("*.csv",), "x\n")
+    assert (made.dependencies.packages, made.runtime.packages) == (("g++",), ("curl",))
+    runtime = made.runtime
+    assert (runtime.workdir, runtime.user, runtime.ports) == ("/srv", "1:2", ("80",))
+    assert (runtime.stop_signal, runtime.healthcheck) == ("SIGINT", False)
+
+
+def test_base_image_with_a_digest_and_its_own_build_image() -> None:
+    """The final stage stands on exactly what was named; what is built, on what fits it."""
+    base = f"example.org/python:3.13-slim@sha256:{'0' * 64}"
+    made = plan(
+        project(package("uwsgi", files=[sdist("uwsgi")])),
+        python="3.13",
+        base_image=base,
+        build_image="example.org/python:{python}",
+    )
+    assert made.runtime.image == base
+    assert made.dependencies.image == "example.org/python:3.13"
+    assert made.notes[0] == "Python 3.13: set by `python`."
