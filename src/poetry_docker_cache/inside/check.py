@@ -29,7 +29,7 @@ MISSING = re.compile(  # the words of glibc, of musl, and of a glibc that is too
 # Where the Debian package is not called like the library and its version.
 DEBIAN = {"libxml2.so.2": "libxml2", "libxslt.so.1": "libxslt1.1", "libodbc.so.2": "libodbc2"}
 DEBIAN.update({"libglib-2.0.so.0": "libglib2.0-0", "libgobject-2.0.so.0": "libglib2.0-0"})
-DEBIAN.update({"libgthread-2.0.so.0": "libglib2.0-0", "libldap-2.5.so.0": "libldap-2.5-0"})
+DEBIAN.update({"libgthread-2.0.so.0": "libglib2.0-0"})
 
 
 def loader() -> str | None:
