@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from cleo.helpers import argument, option
 
-from poetry_docker_cache.buildkit import (
-    BuildRequest,
-    build_command,
-    default_tag,
-    result_note,
-    shell_quoted,
-)
-from poetry_docker_cache.commands.base import DockerCommand, Prepared
-from poetry_docker_cache.credentials import collect
-from poetry_docker_cache.engine import probe, run
+from poetry_docker_cache.commands.base import DockerCommand
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.render import render_dockerfile, render_ignore_file
-from poetry_docker_cache.vendor import with_banner
-from poetry_docker_cache.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
-
-    from poetry_docker_cache.engine import EngineInfo
-
-# What `--dry-run` shows in place of the temporary files.
-_DOCKERFILE, _AUTH = "<dockerfile>", "<auth>"
 
 
 def _repeatable(name: str, shortcut: str | None, description: str) -> Option:
@@ -72,38 +52,12 @@ has for the package sources. What stands behind <info>--</> goes to docker build
 
     def work(self) -> int:
         """Probe the engine, write the temporary files, run BuildKit."""
-        self._refuse_what_comes_later()
-        vendored = self._vendored()
-        prepared = self.prepare(notes=not vendored)
-        request = self._request(prepared)
-        engine = probe(request.builder)
-        if note := result_note(request, engine):
-            self.note(note)
-        if self.option("dry-run"):
-            command = build_command(
-                request,
-                dockerfile=vendored or _DOCKERFILE,
-                secret=_AUTH,
-                engine=engine,
-            )
-            self.raw_line(shell_quoted(command))
-            return 0
-        secret = collect(prepared.poetry, prepared.sources)
-        with workspace(context=prepared.folder, docker=engine.docker) as folder:
-            dockerfile = vendored or _write_files(folder, prepared, engine)
-            auth = folder.write("secret/auth.toml", secret.text)
-            command = build_command(
-                request, dockerfile=str(dockerfile), secret=str(auth), engine=engine
-            )
-            status = run(command)
-        if status == 1 and secret.without:
-            self.note(
-                f"No credentials were found for {', '.join(secret.without)}. If the source asks for"
-                f" some: poetry config http-basic.{secret.without[0]} USERNAME"
-            )
-        return status
+        from poetry_docker_cache.commands.building import build  # noqa: PLC0415  # see base
 
-    def _vendored(self) -> str | None:
+        self._refuse_what_comes_later()
+        return build(self)
+
+    def vendored(self) -> str | None:
         """What `--file` names: told here if it is not there, rather than by BuildKit."""
         path: str | None = self.option("file")
         if path is not None and not os.path.exists(path):  # noqa: PTH110  # Path's raises for some
@@ -130,29 +84,7 @@ has for the package sources. What stands behind <info>--</> goes to docker build
                 ),
             )
 
-    def _request(self, prepared: Prepared) -> BuildRequest:
-        image = prepared.settings.image
-        return BuildRequest(
-            tags=self._many("tag") or [default_tag(prepared.name, prepared.version, image=image)],
-            push=self.option("push"),
-            load=self.option("load"),
-            platforms=self._many("platform"),
-            target=self.option("target"),
-            cache_from=self._many("cache-from"),
-            cache_to=self._many("cache-to"),
-            builder=self.option("builder"),
-            no_cache=bool(self.option("no-cache")),
-            pull=self.option("pull"),
-            progress=self._progress(),
-            arguments=self.after_dashes,
-            context=str(prepared.folder),
-        )
-
-    def _many(self, name: str) -> list[str]:
-        value: Any = self.option(name)
-        return list(value or [])
-
-    def _progress(self) -> str | None:
+    def progress(self) -> str | None:
         """BuildKit's form of progress; Poetry's own options choose one unless it is given."""
         given: str | None = self.option("progress")
         if given is None and self.io.output.is_quiet():
@@ -160,15 +92,3 @@ has for the package sources. What stands behind <info>--</> goes to docker build
         if given is None and self.option("no-ansi"):
             return "plain"
         return given
-
-
-def _write_files(folder: Workspace, prepared: Prepared, engine: EngineInfo) -> Path:
-    """The Dockerfile and its ignore file, in a folder without the secret."""
-    plan = prepared.plan
-    if prepared.settings.syntax == "auto" and engine.frontend_is_enough:
-        plan = replace(plan, syntax=None)
-    dockerfile = with_banner(render_dockerfile(plan), syntax=plan.syntax)
-    folder.write(
-        "build/Dockerfile.dockerignore", with_banner(render_ignore_file(plan, "Dockerfile"))
-    )
-    return folder.write("build/Dockerfile", dockerfile)

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from cleo.formatters.formatter import Formatter
 from cleo.helpers import option
-from cleo.io.outputs.output import Type, Verbosity
 
-from poetry_docker_cache.commands.base import DockerCommand, Prepared
-from poetry_docker_cache.credentials import collect
+from poetry_docker_cache.commands.base import DockerCommand
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.render import render_dockerfile, render_ignore_file
-from poetry_docker_cache.vendor import difference, with_banner, writing
-from poetry_docker_cache.workspace import inside, write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from cleo.io.inputs.option import Option
 
 
@@ -69,25 +59,9 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
 
     def work(self) -> int:
         """Write, print or check the files."""
-        options = self._options()
-        prepared = self.prepare()
-        if options.auth_file:
-            _refuse_inside(Path(options.auth_file), prepared.folder)
-        if not options.ignore_file:
-            self._need_no_ignore_file(prepared)
-        # Asked before anything is written: a missing password leaves nothing half-done.
-        secret = collect(prepared.poetry, prepared.sources) if options.auth_file else None
-        if options.check:
-            return self._check(_files(prepared, options))
-        files = {} if options.to_stdout else _files(prepared, options)
-        with writing(files, force=options.force):
-            if options.auth_file and secret:
-                _write_secret(Path(options.auth_file), secret.text, files)
-        if options.to_stdout:
-            self._print(_dockerfile(prepared))
-        else:
-            self.line(Formatter.escape(f"Wrote {' and '.join(map(str, files))}."))
-        return 0
+        from poetry_docker_cache.commands.exporting import export  # noqa: PLC0415  # see base
+
+        return export(self, self._options())
 
     def _options(self) -> ExportOptions:
         if self.after_dashes:
@@ -114,100 +88,3 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
                 fix="Leave one of them out.",
             )
         return options
-
-    def _need_no_ignore_file(self, prepared: Prepared) -> None:
-        """Refuse to copy a whole tree that nothing filters; else say that nothing filters."""
-        if prepared.plan.files and not prepared.plan.files.paths:
-            raise DockerCacheError(
-                "The image takes everything that the ignore file lets through, and here there is"
-                " no ignore file: `.git`, `.env` and the like would be copied.",
-                fix='Name what the image needs: `files = ["…"]` in [tool.poetry-docker-cache].',
-            )
-        self.note(
-            "Docker reads no Dockerfile.dockerignore here, only the .dockerignore of the context:"
-            " what that lets through is sent to the builder."
-        )
-
-    def _print(self, text: str) -> None:
-        """The text, byte for byte, at any verbosity."""
-        binary = getattr(getattr(self.io.output, "stream", None), "buffer", None)
-        if binary is None:
-            self.io.output.write(text, verbosity=Verbosity.QUIET, type=Type.RAW)
-        else:
-            binary.write(text.encode())
-            binary.flush()
-
-    def _check(self, files: dict[Path, str]) -> int:
-        found = difference(files)
-        if not found:
-            self.line("Up to date.")
-            return 0
-        self.io.output.write(found, type=Type.RAW)
-        raise DockerCacheError(
-            "The files on disk are not what `poetry docker export` would write.",
-            fix="Run `poetry docker export`.",
-        )
-
-
-def _dockerfile(prepared: Prepared) -> str:
-    return with_banner(render_dockerfile(prepared.plan), syntax=prepared.plan.syntax)
-
-
-def _files(prepared: Prepared, options: ExportOptions) -> dict[Path, str]:
-    """The files by path, relative to where the command was called if they lie below."""
-    given = options.output
-    if given is not None and (given.endswith(("/", os.sep)) or os.path.isdir(given or ".")):  # noqa: PTH112  # is_dir() raises for some paths
-        raise DockerCacheError(
-            f"{given} is a folder." if given else "`-o` is empty.",
-            fix="Give `-o` the path of a file, or leave it out.",
-        )
-    path = _short(prepared.folder / "Dockerfile" if given is None else Path(given))
-    files = {path: _dockerfile(prepared)}
-    if options.ignore_file:
-        ignore = path.with_name(f"{path.name}.dockerignore")
-        files[ignore] = with_banner(
-            render_ignore_file(prepared.plan, _below(path, prepared.folder))
-        )
-    return files
-
-
-def _short(path: Path) -> Path:
-    path = path.absolute()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _below(path: Path, folder: Path) -> str:
-    """The path as the ignore file names it; that of any Dockerfile, if it is not in the context."""
-    resolved = _real(path)
-    inside = resolved.is_relative_to(folder)
-    return resolved.relative_to(folder).as_posix() if inside else "Dockerfile"
-
-
-def _real(path: Path | str) -> Path:
-    """The path without symlinks; `resolve()` raises where they make a loop (Python < 3.13)."""
-    return Path(os.path.realpath(path))
-
-
-def _refuse_inside(path: Path, folder: Path) -> None:
-    """Raise DockerCacheError for a secret's path in the build context."""
-    try:
-        refused = inside(path, folder)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks
-        raise DockerCacheError(
-            f"{path} cannot be written: {error}.", fix="Name a file that you may write."
-        ) from error
-    if refused:
-        raise DockerCacheError(
-            f"{path} lies inside the build context {folder}: the secret could be copied into an"
-            " image. Nothing was written.",
-            fix="Give --auth-file a path outside of the project.",
-        )
-
-
-def _write_secret(path: Path, text: str, files: Collection[Path]) -> None:
-    if _real(path) in set(map(_real, files)):
-        raise DockerCacheError(
-            f"{path} would be the Dockerfile and the auth secret in one.",
-            fix="Give --auth-file another path than `-o`.",
-        )
-    write_private(path, text)

@@ -1,0 +1,87 @@
+"""What both commands begin with: reading the project, deciding on its image, saying why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cleo.io.io import IO
+
+from poetry_docker_cache.commands.unreadable import unreadable
+from poetry_docker_cache.credentials import refuse_credentials_in_urls
+from poetry_docker_cache.planner import make_plan, used_sources
+from poetry_docker_cache.project import project_folder, read_project, settings_table
+from poetry_docker_cache.selection import SelectionOptions, select
+from poetry_docker_cache.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from poetry.poetry import Poetry
+
+    from poetry_docker_cache.commands.base import DockerCommand
+    from poetry_docker_cache.plan import ImagePlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A project that was read and planned."""
+
+    poetry: Poetry
+    folder: Path
+    settings: Settings
+    plan: ImagePlan
+    name: str | None
+    version: str | None
+    sources: tuple[str, ...]
+    """The names of the sources that a build contacts."""
+
+
+def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
+    """Read the project, decide on its image, and say on stderr what was decided and why."""
+    poetry = _load(command)
+    settings = Settings.parse(settings_table(poetry))
+    project = read_project(poetry)
+    refuse_credentials_in_urls({source.name: source.url for source in project.sources})
+    selection = select(
+        _selection_options(command),
+        default_groups=settings.groups,
+        default_extras=settings.extras,
+        groups=project.groups,
+        extras=project.extras,
+    )
+    plan = make_plan(project, settings, selection)
+    for note in plan.notes if notes else ():
+        command.note(note)
+    return Prepared(
+        poetry=poetry,
+        folder=project_folder(poetry),
+        settings=settings,
+        plan=plan,
+        name=project.metadata.name,
+        version=project.metadata.version,
+        sources=used_sources(project, selection, plan.runtime.python),
+    )
+
+
+def _load(command: DockerCommand) -> Poetry:
+    """The project; with `-vvv` Poetry tells of its loading on stdout, which is ours."""
+    application = command.get_application()
+    application._io = IO(command.io.input, command.io.error_output, command.io.error_output)  # noqa: SLF001
+    try:
+        return command.poetry
+    except Exception as error:
+        raise unreadable(error, application.project_directory) from error
+    finally:
+        application._io = command.io  # noqa: SLF001
+
+
+def _selection_options(command: DockerCommand) -> SelectionOptions:
+    return SelectionOptions(
+        with_groups=command.many("with"),
+        without_groups=command.many("without"),
+        only_groups=command.many("only"),
+        all_groups=bool(command.option("all-groups")),
+        extras=command.many("extras"),
+        all_extras=bool(command.option("all-extras")),
+    )
