@@ -205,6 +205,12 @@ def test_used_sources() -> None:
     assert used_sources(replace(shop, sources=(PYPI, TEAM)), MAIN, "3.13") == ("Team",)
 
 
+def test_pypi_needs_no_credentials() -> None:
+    """A package that names PyPI as its source adds nothing to the secret."""
+    named = project(package("acme", **taken_from(PYPI)), sources=(PYPI, TEAM))
+    assert used_sources(named, MAIN, "3.13") == ()
+
+
 @pytest.mark.parametrize(
     ("root", "found", "setting", "expected", "noted"),
     [
