@@ -74,6 +74,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             groups=selection.groups,
             extras=selection.extras,
             no_binary=project.installer.no_binary,
+            only_binary=project.installer.only_binary,
             environment=_installer_environment(project.installer),
             build_config_settings=_json(project.installer.build_config_settings),
             packages=settings.build_packages,
@@ -95,8 +96,9 @@ def _refuse_sources(project: Project, packages: Sequence[Mapping[str, Any]]) -> 
         source = package.get("source", {})
         kind = source.get("type", "legacy")
         if kind in _NOT_YET:
+            url = re.sub(r"//[^/@]*@", "//", str(source.get("url")))  # a password may be in it
             raise DockerCacheError(
-                f"{package['name']} is {_NOT_YET[kind]} ({source.get('url')}), which this release"
+                f"{package['name']} is {_NOT_YET[kind]} ({url}), which this release"
                 " cannot install into an image.",
                 fix=(
                     "Take it from a package index, or leave its group out of the image"
