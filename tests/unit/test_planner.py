@@ -160,6 +160,14 @@ def test_dependencies_for_later(kind: str, words: str) -> None:
     assert "--without" in (raised.value.fix or "")
 
 
+@pytest.mark.parametrize("user", ["ada:s3cret@", "s3cret@", ":s3cret@"])
+def test_an_error_shows_no_password(user: str) -> None:
+    """The URL of a git dependency may hold one, and the log of CI is public."""
+    source = {"type": "git", "url": f"https://{user}git.example.org/a@b.git"}
+    with pytest.raises(DockerCacheError, match=r"\(https://git\.example\.org/a@b\.git\)"):
+        plan(project(package("acme", source=source)))
+
+
 def test_a_source_that_is_not_declared() -> None:
     """The lock's sources must be those of pyproject.toml, whose credentials and URL count."""
     with pytest.raises(DockerCacheError, match="takes acme from the source 'Team'"):
