@@ -10,7 +10,7 @@ help:  ## print this list
 
 setup: $(READY)  ## make .venv with the plugin, Poetry and the tools
 
-demo: $(READY)  ## build an example, edit it, and show what each edit costs (about 3 minutes)
+demo: $(READY)  ## build an example, edit it, and show what each edit costs (a few minutes the first time)
 	@$(VENV) scripts/demo.py
 
 test: $(READY)  ## run every test, on a private container engine where there is no other

@@ -131,7 +131,7 @@ def environment(*, export_only: bool) -> Iterator[Mapping[str, str] | str]:
     else:
         print("engine    a private one; the first time takes a minute or two", flush=True)
         try:
-            engine = Engine.up("demo")
+            engine = Engine.up(f"demo-{os.getpid()}")  # not one that another demo stops
         except (EngineError, OSError) as error:
             yield f"no Docker engine answers, and a private one does not start: {error}"
             return
@@ -167,7 +167,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--export-only", action="store_true", help="as on a machine without Docker")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # with all clean-up
+    for number in (signal.SIGTERM, signal.SIGHUP):  # with all clean-up
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         demo(export_only=options.export_only)
     except DemoError as error:

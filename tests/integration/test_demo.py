@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from engine import default_state, usable_engine
+from engines import unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = default_state().parents[1]  # before a test's home is a temporary folder
@@ -34,8 +35,8 @@ def demo(*arguments: str, folder: Path) -> str:
 @pytest.mark.engine
 def test_only_the_dependencies_own_edit_installs_them_again(tmp_path: Path) -> None:
     """The table's facts, from BuildKit's own log of a real run."""
-    if os.geteuid() and not usable_engine() and "REQUIRE_ENGINE" not in os.environ:
-        pytest.skip("no engine, and only root can bring one up")
+    if os.geteuid() and not usable_engine():
+        unavailable("no container engine, and only root can bring one up")
     shown = demo(folder=tmp_path)
     rows = {edit: (int(installed), layer) for edit, installed, layer, _ in ROW.findall(shown)}
     first, *edits, bump = rows
