@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cleo.formatters.formatter import Formatter
 from cleo.helpers import option
 from cleo.io.inputs.argv_input import ArgvInput
+from cleo.io.io import IO
 from cleo.io.outputs.output import Type, Verbosity
 from poetry.console.commands.group_command import GroupCommand
 
@@ -18,7 +20,6 @@ from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
     from cleo.io.inputs.option import Option
-    from cleo.io.io import IO
 
 
 class DockerCommand(GroupCommand):
@@ -36,6 +37,7 @@ class DockerCommand(GroupCommand):
 
     def run(self, io: IO) -> int:
         """Take from the command line what cleo cannot: `-` as a value, and all after `--`."""
+        _log_to_stderr(io)
         if isinstance(io.input, ArgvInput):
             tokens = list(io.input._tokens)  # noqa: SLF001  # cleo gives no other way
             if "--" in tokens:
@@ -75,6 +77,15 @@ class DockerCommand(GroupCommand):
         """What an option was given that may be repeated."""
         value: Any = self.option(name)
         return list(value or [])
+
+
+def _log_to_stderr(io: IO) -> None:
+    """Keep Poetry's log (with `-vvv`, of each file it reads) from what is asked for on stdout."""
+    from poetry.console.logging.io_handler import IOHandler  # noqa: PLC0415  # when one runs
+
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, IOHandler):
+            handler._io = IO(io.input, io.error_output, io.error_output)  # noqa: SLF001  # no other way
 
 
 def _dash_as_value(tokens: list[str]) -> list[str]:
