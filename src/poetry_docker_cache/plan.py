@@ -32,6 +32,7 @@ class Dependencies:
     groups: tuple[str, ...]
     extras: tuple[str, ...]
     no_binary: tuple[str, ...]
+    only_binary: tuple[str, ...]
     environment: Mapping[str, str]
     """Poetry's own settings that change what is installed, as its environment variables."""
     build_config_settings: str | None

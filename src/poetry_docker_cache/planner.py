@@ -74,6 +74,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             groups=selection.groups,
             extras=selection.extras,
             no_binary=project.installer.no_binary,
+            only_binary=project.installer.only_binary,
             environment=_installer_environment(project.installer),
             build_config_settings=_json(project.installer.build_config_settings),
             packages=settings.build_packages,

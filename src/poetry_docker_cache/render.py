@@ -95,6 +95,7 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
             ("--group", dependencies.groups),
             ("--extra", dependencies.extras),
             ("--no-binary", dependencies.no_binary),
+            ("--only-binary", dependencies.only_binary),
         )
         for name in names
     ]

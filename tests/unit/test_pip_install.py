@@ -43,6 +43,8 @@ def test_certificates(tmp_path: Path) -> None:
         assert path.read_text() == text
         assert path.stat().st_mode & 0o777 == 0o600
     assert pip_install.settings(URL, {}, tmp_path) == {"PIP_INDEX_URL": URL}
+    trusted = pip_install.settings(URL, {"verify": False}, tmp_path)
+    assert trusted["PIP_TRUSTED_HOST"] == "host.example:8443"
 
 
 def test_the_secret_of_one_source(tmp_path: Path) -> None:

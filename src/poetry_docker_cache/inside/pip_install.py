@@ -41,6 +41,10 @@ def settings(url: str, known: dict[str, Any], folder: Path) -> dict[str, str]:
             path.touch(mode=0o600)
             path.write_text(known[key], encoding="utf-8")
             result[variable] = str(path)
+    if "PIP_CERT" in result:  # which requests puts last, where the image sets this
+        result["REQUESTS_CA_BUNDLE"] = result["PIP_CERT"]
+    if not known.get("verify", True):
+        result["PIP_TRUSTED_HOST"] = urlsplit(url).netloc
     return result
 
 

@@ -82,7 +82,7 @@ def certificates(secret: dict[str, Any], folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = {}
     own = secret.get("poetry-docker-cache", {}).get("sources", {})
     for number, (name, source) in enumerate(sorted(own.items())):
-        files = {}
+        files: dict[str, Any] = {} if source.get("verify", True) else {"cert": False}
         for key, setting in (("ca", "cert"), ("client-cert", "client-cert")):
             if key in source:
                 path = folder / f"{number}-{key}.pem"

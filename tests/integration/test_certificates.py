@@ -1,0 +1,138 @@
+"""A source with a private CA and client certificates: from Poetry's settings to the build."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import ssl
+import subprocess
+import sys
+import threading
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+from poetry.config.config import Config
+from poetry.factory import Factory
+from poetry_versions import POETRY_VERSIONS, poetry_python
+from wheels import make_wheel
+
+from poetry_docker_cache import inside
+from poetry_docker_cache.credentials import collect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SCRIPTS = Path(str(inside.__file__)).parent
+PYPROJECT = """
+[project]
+name = "app"
+version = "1.0"
+requires-python = ">=3.9"
+dependencies = ["acme-tls"]
+[[tool.poetry.source]]
+name = "acme"
+url = "{url}"
+"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A folder's listing is a simple index (PEP 503)."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@dataclass(frozen=True)
+class TlsIndex:
+    """Where it is, and what its user needs."""
+
+    url: str
+    ca: Path
+    client: Path
+
+
+@pytest.fixture(params=["client certificate", "unverified"])
+def tls_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TlsIndex]:
+    """Serve one wheel over TLS, by a certificate that only a private CA vouches for."""
+    authority = trustme.CA()
+    ca, client = tmp_path / "ca.pem", tmp_path / "client.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    authority.issue_cert("ci@acme.example").private_key_and_cert_chain_pem.write_to_path(
+        str(client)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    if request.param == "client certificate":
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    folder = tmp_path / "served" / "simple" / "acme-tls"
+    folder.mkdir(parents=True)
+    make_wheel(folder, "acme-tls")
+    handler = functools.partial(Quiet, directory=str(tmp_path / "served"))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield TlsIndex(f"https://127.0.0.1:{server.server_port}/simple/", ca, client)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
+def test_certificates_reach_both_installers(
+    tls_index: TlsIndex,
+    version: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Poetry and pip in the build verify, and identify themselves, as Poetry does here."""
+    unverified = "unverified" in request.node.name
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "pyproject.toml").write_text(PYPROJECT.format(url=tls_index.url))
+    verified = {"cert": tls_index.ca, "client-cert": tls_index.client}
+    settings: Mapping[str, object] = {"cert": "false"} if unverified else verified
+    for key, value in settings.items():
+        run(sys.executable, "-m", "poetry", "config", f"certificates.acme.{key}", value, at=project)
+    run(sys.executable, "-m", "poetry", "lock", at=project)
+    secret = tmp_path / "secret" / "auth.toml"
+    secret.parent.mkdir()
+    Config.create(reload=True)  # what `poetry config` has written
+    secret.write_text(collect(Factory().create_poetry(project), ["acme"]).text)
+
+    poetry = poetry_python(version)
+    manifest = tmp_path / "dependencies.json"
+    options = ["--group", "main", "--project", project, "--output", manifest]
+    run(sys.executable, SCRIPTS / "manifest.py", *options, at=tmp_path)
+    install = [poetry, SCRIPTS / "poetry_install.py", "--manifest", manifest]
+    run(*install, "--venv", tmp_path / "venv", "--secret", secret, at=tmp_path)
+    assert list((tmp_path / "venv").rglob("acme_tls-1.0.dist-info"))
+
+    venv.create(tmp_path / "pip", symlinks=True)
+    install = [sys.executable, SCRIPTS / "pip_install.py", "--python", tmp_path / "pip/bin/python"]
+    install += ["--source", "acme", tls_index.url, "acme-tls"]
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    assert fails(*install, "--secret", tmp_path / "none", at=tmp_path)
+    run(*install, "--secret", secret, at=tmp_path)
+    assert list((tmp_path / "pip").rglob("acme_tls-1.0.dist-info"))
+
+
+def run(*command: object, at: Path) -> None:
+    """Run a program; what it said explains a failure."""
+    done = subprocess.run(
+        list(map(str, command)), cwd=at, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def fails(*command: object, at: Path) -> bool:
+    """Whether a program fails on the certificate: the index would not be open to everybody."""
+    done = subprocess.run(
+        list(map(str, command)), cwd=at, capture_output=True, text=True, check=False
+    )
+    said = (done.stdout + done.stderr).lower()
+    return done.returncode != 0 and ("certificate" in said or "ssl" in said)
