@@ -174,6 +174,11 @@ PROJECT = {
         fix="Mend ",
         arrange=_edit("pyproject.toml", "rich>=1", "rich >>>"),
     ),
+    "TOML syntax of Poetry's settings": Case(
+        says="poetry.toml: Unexpected character",
+        fix="Mend that file.",
+        arrange=_write("poetry.toml", b"[x\n"),
+    ),
     "another Poetry is required": Case(
         says="This project requires Poetry >9",
         fix="Mend ",

@@ -35,7 +35,8 @@ def unreadable(error: Exception, folder: Path) -> DockerCacheError:
     except RuntimeError:
         fix = "Run it in the project's folder, or name that with `-C FOLDER`."
     else:
-        fix = f"Mend {path}; `poetry check` may tell more."
+        own = str(path) in problem or ".toml" not in problem  # else it is one of Poetry's settings
+        fix = f"Mend {path}; `poetry check` may tell more." if own else "Mend that file."
         # Poetry checks the types after it has used some values: `'int' has no attribute 'lower'`.
         if isinstance(error, AttributeError | LookupError | TypeError):
             problem = _wrong_type(path) or problem
