@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import platform
+import random
+import string
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tomlkit
@@ -14,7 +17,6 @@ from index import PrivateIndex
 from wheels import make_sdist, make_wheel
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
     from typing import Any
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 USER = "ci@acme"
-PASSWORD = "p\"ä's\\w`o%41{x}$HOME ${y}:@#é/?&<="
+CANARY = "".join(random.choices(string.ascii_letters, k=14))
+PASSWORD = f"p\"ä's\\w`o%41{{x}}$HOME {CANARY} ${{y}}:@#é/?&<="
+"""One that is easily spelt wrong; the canary in it is another one in each test run."""
 IMAGE_PYTHON = "3.13"
 
 
@@ -118,8 +122,10 @@ class Project:
         self.poetry.run(self.folder, "lock")
 
     def log_in(self, password: str, source: str = "acme") -> None:
-        """Configure the user's password as users do."""
-        self.poetry.run(self.folder, "config", f"http-basic.{source}", USER, password)
+        """Keep the user's password where `poetry config` does, and on no command line."""
+        path = Path(self.poetry.env["POETRY_CONFIG_DIR"]) / "auth.toml"
+        login = {"username": USER, "password": password}
+        path.write_text(tomlkit.dumps({"http-basic": {source: login}}), encoding="utf-8")
 
 
 # One of everything that an ordinary project has.

@@ -20,7 +20,7 @@ _OF_THE_USER = ("NETRC", "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV", "XDG_RUNTIME_D
 def build_wheel(folder: Path) -> Path:
     """Build the wheel of this repository; it must hold the templates."""
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    subprocess.run([*pip, "--wheel-dir", folder, ROOT], check=True)
+    _quietly([*pip, "--wheel-dir", str(folder), str(ROOT)])
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         assert "poetry_docker_cache/templates/Dockerfile.j2" in archive.namelist()
@@ -31,7 +31,7 @@ def install(folder: Path, wheel: Path) -> Path:
     """Make an environment with Poetry and the wheel; give the path of its `poetry`."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile"]
-    subprocess.run([*pip, f"poetry=={POETRY}", wheel], check=True)
+    _quietly([*pip, f"poetry=={POETRY}", str(wheel)])
     return folder / "bin" / "poetry"
 
 
@@ -93,3 +93,9 @@ class Poetry:
             encoding="utf-8",
             start_new_session=True,
         )
+
+
+def _quietly(command: list[str]) -> None:
+    """Run pip; what it says shows only when it fails."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,114 @@
+"""Runs `poetry docker build` and reads what BuildKit did, from its machine-readable progress."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from acme import Project
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+NETWORK = ("--", "--network=host")
+"""The index listens on this machine's loopback: builds see it on the host's network only."""
+
+_PROBE = Path(__file__).with_name("probe.py")
+# "[dependencies 2/2] RUN …", with the platform before the stage where there are several.
+_STEP = re.compile(r"\[(?:\S+ )?([a-z-]+) +\d+/\d+\] (.*)", re.DOTALL)
+_INSTALLED = re.compile(r"^ +[-•] (?:Installing|Updating|Downgrading) (\S+) \(", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What one build did."""
+
+    ran: frozenset[str]
+    """The stages of which at least one step was executed, the base image's own aside."""
+    cached: frozenset[str]
+    """The stages of which every step came from the cache."""
+    installed: tuple[str, ...]
+    """The packages that Poetry said to install, in the stage of the dependencies."""
+    messages: str
+    """All that the steps printed."""
+
+
+def read_progress(text: str) -> Steps:
+    """Read the output of `--progress=rawjson`; lines that are not BuildKit's are passed over."""
+    names: dict[str, str] = {}
+    cached: set[str] = set()
+    started: set[str] = set()
+    output: dict[str, bytes] = defaultdict(bytes)
+    for line in text.splitlines():
+        if not line.startswith("{"):
+            continue
+        status = json.loads(line)
+        for vertex in status.get("vertexes") or ():
+            names[vertex["digest"]] = vertex["name"]
+            if vertex.get("cached"):
+                cached.add(vertex["digest"])
+            if vertex.get("started"):
+                started.add(vertex["digest"])
+        for log in status.get("logs") or ():
+            output[log["vertex"]] += base64.b64decode(log["data"])
+    steps = {digest: match for digest, name in names.items() if (match := _STEP.match(name))}
+    steps = {digest: match for digest, match in steps.items() if not match[2].startswith("FROM ")}
+    ran = {match[1] for digest, match in steps.items() if digest in started - cached}
+    known = {match[1] for match in steps.values()}
+    of_dependencies = _text(output[d] for d, match in steps.items() if match[1] == "dependencies")
+    return Steps(
+        ran=frozenset(ran),
+        cached=frozenset(known - ran),
+        installed=tuple(sorted(_INSTALLED.findall(of_dependencies))),
+        messages=_text(output.values()),
+    )
+
+
+def look(engine: DockerEngine, image: str) -> dict[str, Any]:
+    """Tell what an image holds, as its own user sees it."""
+    code = base64.b64encode(_PROBE.read_bytes()).decode()
+    command = f"import base64; exec(base64.b64decode('{code}'))"
+    return dict(json.loads(engine.run(image, "python", "-c", command)))
+
+
+def names(found: Mapping[str, Any]) -> list[str]:
+    """List the distributions in an image."""
+    return [name for name, _ in found["distributions"]]
+
+
+def _text(parts: Iterable[bytes]) -> str:
+    return b"".join(parts).decode(errors="replace")
+
+
+def build(project: Project, *options: str, poetry: Poetry | None = None) -> Steps:
+    """Build, successfully, and leave no temporary file; `--` and what follows may end `options`."""
+    poetry = poetry or project.poetry
+    before, behind = _split(options)
+    command = ["docker", "build", "--progress=rawjson", *before, *NETWORK, *behind]
+    done = poetry.run(project.folder, *command)
+    assert not list(poetry.temporary.iterdir()), "the build left temporary files"
+    return read_progress(done.stderr)
+
+
+def failed_build(project: Project, *options: str) -> str:
+    """Build, in vain, with status 1; give all that was said. No temporary file may be left."""
+    before, behind = _split(options)
+    command = ["docker", "build", "--progress=plain", *before, *NETWORK, *behind]
+    done = project.poetry.run(project.folder, *command, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert not list(project.poetry.temporary.iterdir()), "the build left temporary files"
+    return done.stdout + done.stderr
+
+
+def _split(options: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if "--" not in options:
+        return options, ()
+    dashes = options.index("--")
+    return options[:dashes], options[dashes + 1 :]

@@ -1,0 +1,166 @@
+"""Edits of Acme's shop, each with what it costs: which stages run and what is installed again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from poetry_versions import poetry_python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from acme import Project
+
+PACKAGES = ("acme-lib", "acme-native", "acme-util")
+"""What the shop installs."""
+INSTALLING = frozenset({"poetry", "dependencies", "check", "build-backend"})
+"""The stages that cost: none of them may run unless what they install has changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """A change to a project, and what it costs."""
+
+    change: Callable[[Project], None]
+    runs: frozenset[str] = frozenset()
+    """Of the stages that install something, those that run."""
+    installs: tuple[str, ...] = ()
+
+
+def release(project: Project) -> None:
+    """Release."""
+    project.poetry.run(project.folder, "version", "minor")
+
+
+def description(project: Project) -> None:
+    """Say it in other words."""
+    project.replace("pyproject.toml", "Sells", "Lends")
+
+
+def readme(project: Project) -> None:
+    """Write more."""
+    project.write("README.md", "# Shop\n\nWith more words.\n")
+
+
+def script(project: Project) -> None:
+    """Add a command."""
+    project.replace(
+        "pyproject.toml",
+        'acme-shop = "acme_shop:main"',
+        'acme-shop = "acme_shop:main"\nacme-till = "acme_shop:main"',
+    )
+
+
+def linter(project: Project) -> None:
+    """Change a setting of another tool."""
+    project.replace("pyproject.toml", "strict = true", "strict = false")
+
+
+def dev_group(project: Project) -> None:
+    """Add a package for developers, and lock."""
+    project.replace("pyproject.toml", '"acme-lint"', '"acme-lint", "acme-extra"')
+    project.lock()
+
+
+def optional_group(project: Project) -> None:
+    """Add a package to a group that is not installed, and lock."""
+    project.replace("pyproject.toml", 'acme-docs = "*"', 'acme-docs = "*"\nacme-old = "*"')
+    project.lock()
+
+
+def other_extra(project: Project) -> None:
+    """Add a package to an extra that is not installed, and lock."""
+    project.replace("pyproject.toml", '["acme-extra"]', '["acme-extra", "acme-old"]')
+    project.lock()
+
+
+def source(project: Project) -> None:
+    """Edit the code."""
+    project.replace("src/acme_shop/__init__.py", '"shop"', '"store"')
+
+
+def other_files(project: Project) -> None:
+    """Edit what is no part of the image."""
+    project.write("tests/test_shop.py", "def test_something(): ...\n")
+
+
+def wider(project: Project) -> None:
+    """Allow more versions, which changes none, and lock."""
+    project.replace("pyproject.toml", "acme-lib (>=1.0,<2)", "acme-lib (>=0.5,<3)")
+    project.lock()
+
+
+def labels(project: Project) -> None:
+    """Change what only the image's configuration holds."""
+    project.configure(env={"LEVEL": "debug"}, labels={"team": "shop"}, command=["acme-shop", "-v"])
+
+
+def touched(project: Project) -> None:
+    """Check out anew, under another umask."""
+    for path in [project.folder, *project.folder.rglob("*")]:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+def another_poetry(project: Project) -> None:
+    """Lock with another Poetry, as a colleague may."""
+    env = {**project.poetry.env, "POETRY_CACHE_DIR": str(project.poetry.home / "other-cache")}
+    (project.folder / "poetry.lock").unlink()  # else one that is fresh is left as it is
+    command = [str(poetry_python("2.4.3")), "-m", "poetry", "lock", "--no-interaction"]
+    subprocess.run(command, cwd=project.folder, env=env, check=True, capture_output=True)
+    assert "Poetry 2.4.3" in project.read("poetry.lock").partition("\n")[0]
+
+
+def one_version(project: Project) -> None:
+    """Take another version of one dependency."""
+    project.replace("pyproject.toml", "acme-lib (>=1.0,<2)", "acme-lib (>=1.0,<1.1)")
+    project.lock()
+
+
+def one_less(project: Project) -> None:
+    """Drop a dependency."""
+    project.replace("pyproject.toml", ', "acme-native"', "")
+    project.write("src/acme_shop/__init__.py", "def main() -> None: ...\n")
+    project.lock()
+
+
+def build_packages(project: Project) -> None:
+    """Change the stage that installs."""
+    project.configure(instructions={"build": ["ENV ANYTHING=1"]})
+
+
+def backend(project: Project) -> None:
+    """Ask for another build backend, which no dependency needs."""
+    project.replace("pyproject.toml", "poetry-core>=2.0", "poetry-core>=2.1")
+
+
+DEPENDENCIES = frozenset({"dependencies", "check"})
+EDITS = {
+    "nothing": Edit(change=lambda _: None),
+    "version": Edit(change=release),
+    "description": Edit(change=description),
+    "README": Edit(change=readme),
+    "script": Edit(change=script),
+    "linter setting": Edit(change=linter),
+    "dev group": Edit(change=dev_group),
+    "optional group": Edit(change=optional_group),
+    "extra that is not chosen": Edit(change=other_extra),
+    "source": Edit(change=source),
+    "tests": Edit(change=other_files),
+    "wider constraint": Edit(change=wider),
+    "labels, environment and command": Edit(change=labels),
+    "another checkout and umask": Edit(change=touched),
+    "lock by another Poetry": Edit(change=another_poetry),
+    "one dependency's version": Edit(change=one_version, runs=DEPENDENCIES, installs=PACKAGES),
+    "one dependency less": Edit(
+        change=one_less, runs=DEPENDENCIES, installs=("acme-lib", "acme-util")
+    ),
+    # What it makes is the same as before, so that the check need not run again.
+    "stage that installs": Edit(
+        change=build_packages, runs=frozenset({"dependencies"}), installs=PACKAGES
+    ),
+    "build backend": Edit(change=backend, runs=frozenset({"build-backend"})),
+}

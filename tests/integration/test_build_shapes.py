@@ -1,0 +1,179 @@
+"""Projects of other shapes: no package, no dependency, no wheel, other sources and libraries."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from acme import AcmeIndex, Project, make_shop
+from builds import build, failed_build, look, names
+from wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+APPLICATION = """\
+[project]
+name = "acme-app"
+version = "2.0"
+requires-python = ">=3.11,<4"
+dependencies = [{dependencies}]
+
+[tool.poetry]
+package-mode = false
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{{url}}"
+
+[tool.poetry-docker-cache]
+python = "{{python}}"
+"""
+
+
+def application(folder: Path, poetry: Poetry, index: AcmeIndex, *dependencies: str) -> Project:
+    """Give a locked project that is no package."""
+    project = Project(folder, poetry)
+    text = APPLICATION.format(dependencies=", ".join(f'"{it}"' for it in dependencies))
+    project.write("pyproject.toml", text.format(url=index.url, python="3.13").encode())
+    project.log_in(index.password)
+    project.lock()
+    return project
+
+
+@pytest.fixture(scope="module")
+def poetry(poetry_home: Callable[[DockerEngine], Poetry], engine: DockerEngine) -> Poetry:
+    """Give a Poetry for the projects below."""
+    return poetry_home(engine)
+
+
+def test_source_tree(
+    engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
+) -> None:
+    """A project that is no package runs from its files; what the ignore file hides is not there."""
+    project = application(tmp_path, poetry, index, "acme-lib")
+    project.write("manage.py", "import acme_lib, site_settings\nprint(site_settings.NAME)\n")
+    project.write("site_settings.py", "NAME = 'tree'\n")
+    project.write(".env", "PASSWORD=1\n")
+    project.write(".git/config", "[remote]\n")
+    project.configure(command=["python", "manage.py"])
+    build(project)
+    assert engine.run("acme-app:2.0") == "tree\n"
+    found = look(engine, "acme-app:2.0")
+    assert names(found) == ["acme-lib", "acme-util"]
+    assert {"manage.py", "site_settings.py"} <= set(found["files"])
+    assert not [name for name in found["files"] if name.startswith((".env", ".git", "Dockerfile"))]
+    assert found["writable"] == []
+
+
+def test_no_dependencies(
+    engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
+) -> None:
+    """A project that needs nothing builds (`poetry install --only main` fails there)."""
+    project = application(tmp_path, poetry, index)
+    project.write("main.py", "print('alone')\n")
+    project.configure(command=["python", "main.py"], image="acme/alone")
+    steps = build(project)
+    assert engine.run("acme/alone:2.0") == "alone\n"
+    assert steps.installed == ()
+    assert look(engine, "acme/alone:2.0")["distributions"] == []
+
+
+def test_source_distribution(
+    engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
+) -> None:
+    """What has no wheel is built on the build image, and a note says so; the base stays slim."""
+    project = application(tmp_path, poetry, index, "acme-old")
+    project.write("main.py", "import acme_old\nprint('old', acme_old.VERSION)\n")
+    project.configure(command=["python", "main.py"], image="acme/old")
+    dry = poetry.run(tmp_path, "docker", "build", "--dry-run")
+    assert "acme-old must be built from source" in dry.stderr
+    assert "python:3.13." in dry.stderr
+    steps = build(project)
+    assert steps.installed == ("acme-old", "acme-util")
+    assert engine.run("acme/old:2.0") == "old 1.0\n"
+    found = look(engine, "acme/old:2.0")
+    assert names(found) == ["acme-old", "acme-util"]
+    assert found["compilers"] == []
+
+
+EXPLICIT = """\
+[project]
+name = "acme-explicit-shop"
+version = "1"
+requires-python = ">=3.11,<4"
+dependencies = ["acme-explicit"]
+
+[tool.poetry]
+packages = [{{ include = "acme_shop", from = "src" }}]
+
+[tool.poetry.dependencies]
+acme-explicit = {{ source = "acme" }}
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{url}"
+priority = "explicit"
+"""
+
+
+def test_source_that_does_not_replace_pypi(
+    engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
+) -> None:
+    """Beside PyPI, a source serves its own packages; Poetry comes from where pip looks."""
+    make_wheel(index.packages, "acme-explicit")
+    project = make_shop(tmp_path, poetry, index, pyproject=EXPLICIT)
+    project.write("src/acme_shop/__init__.py", "")
+    project.write("src/acme_shop/__main__.py", "import acme_explicit\nprint('explicit')\n")
+    project.configure(python="3.13")
+    before = index.downloads()
+    build(project, "--tag=shop:explicit")
+    assert engine.run("shop:explicit") == "explicit\n"
+    assert index.downloads()[len(before) :] == ["acme_explicit-1.0-py3-none-any.whl"]
+
+
+EXTENSION = """\
+set -e
+cd /tmp
+echo 'void PQfinish(void) {}' > pq.c
+gcc -shared -Wl,-soname,libpq.so.5 -o libpq.so.5 pq.c
+echo 'void PQfinish(void); void f(void) { PQfinish(); }' > ext.c
+gcc -shared -fPIC -o ext.so ext.c ./libpq.so.5
+base64 ext.so
+"""
+
+
+def test_missing_shared_library(
+    engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
+) -> None:
+    """The build fails with the line to add; with that line, apt brings the library."""
+    library = base64.b64decode(engine.run("python:3.13", "sh", "-c", EXTENSION))
+    make_wheel(
+        index.packages,
+        "acme-pq",
+        tag="py3-none-linux_" + os.uname().machine,
+        files={"acme_pq/__init__.py": "", "acme_pq/_pq.cpython-313-x86_64-linux-gnu.so": library},
+    )
+    project = application(tmp_path, poetry, index, "acme-pq")
+    project.write("main.py", "import ctypes\nctypes.CDLL('libpq.so.5')\nprint('loaded')\n")
+    project.configure(command=["python", "main.py"], image="acme/pq")
+    log = failed_build(project)
+    assert "acme_pq needs libpq.so.5" in log
+    assert 'runtime-packages = ["libpq5"]' in log
+
+    project.configure(runtime_packages=["libpq5"], build_packages=["libpq-dev"])
+    steps = build(project)
+    assert "dependencies" in steps.ran
+    assert engine.run("acme/pq:2.0") == "loaded\n"
+    found = look(engine, "acme/pq:2.0")
+    assert found["apt"] == []
+    headers = engine.run("acme/pq:2.0", "sh", "-c", "ls /usr/include/postgresql 2>&1 || true")
+    assert "No such file" in headers

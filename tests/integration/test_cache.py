@@ -1,0 +1,201 @@
+"""What rebuilds what, as a specification: an edit, and the stages that run because of it.
+
+Each edit is made to a copy of a project that was built before: on the same engine, and on an empty
+one that has nothing but a registry cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from acme import CANARY, PASSWORD, AcmeIndex, Project, make_shop
+from builds import build
+from edits import EDITS, INSTALLING, PACKAGES, another_poetry, release
+from wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A project that was built, and where its cache went."""
+
+    project: Project
+    cache: str
+    registry: str
+
+
+@pytest.fixture(scope="module")
+def built(
+    engine: DockerEngine,
+    registry: str,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Built:
+    """Build a project cold, with every stage running, and export the cache to the registry."""
+    project = make_shop(tmp_path_factory.mktemp("cache") / "shop", poetry_home(engine), index)
+    project.configure(poetry_version="2.5.1")
+    cache = f"{registry}/shop-{os.urandom(4).hex()}:cache"
+    steps = build(
+        project,
+        "--no-cache",
+        f"--tag={registry}/shop:1",
+        f"--cache-to=type=registry,ref={cache},mode=max",
+    )
+    assert steps.ran >= {*INSTALLING, "manifest", "application"}
+    assert steps.installed == PACKAGES
+    return Built(project=project, cache=cache, registry=registry)
+
+
+@pytest.fixture
+def copy(built: Built, tmp_path: Path) -> Project:
+    """Give a copy of the project, for one edit."""
+    folder = tmp_path / "shop"
+    shutil.copytree(built.project.folder, folder)
+    return Project(folder, built.project.poetry)
+
+
+@pytest.fixture(scope="module")
+def ci_poetry(
+    second_engine: DockerEngine, built: Built, poetry_home: Callable[[DockerEngine], Poetry]
+) -> Poetry:
+    """Give a Poetry whose docker is that of another machine."""
+    poetry = poetry_home(second_engine)
+    Project(built.project.folder, poetry).log_in(PASSWORD)
+    return poetry
+
+
+@pytest.fixture
+def ci(second_engine: DockerEngine, ci_poetry: Poetry) -> Poetry:
+    """Give a Poetry on a machine whose engine is empty."""
+    second_engine.docker("buildx", "prune", "--all", "--force")
+    assert second_engine.docker("buildx", "du").stdout.split()[-1] == "0B"
+    return ci_poetry
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_edit_on_the_same_engine(copy: Project, name: str) -> None:
+    """Only what an edit changes is installed again."""
+    edit = EDITS[name]
+    edit.change(copy)
+    steps = build(copy)
+    assert steps.ran & INSTALLING == edit.runs
+    assert steps.installed == edit.installs
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_edit_on_an_empty_engine(copy: Project, built: Built, ci: Poetry, name: str) -> None:
+    """A registry cache is as good as the engine's own, up to the last stage that installs."""
+    edit = EDITS[name]
+    edit.change(copy)
+    imported = f"--cache-from=type=registry,ref={built.cache}"
+    steps = build(copy, imported, "--target=check", "--", "--output=type=cacheonly", poetry=ci)
+    assert "manifest" in steps.ran | steps.cached
+    assert steps.ran & INSTALLING == edit.runs - {"build-backend"}
+    assert steps.installed == edit.installs
+
+
+def test_empty_engine_without_the_cache(copy: Project, ci: Poetry) -> None:
+    """The empty engine is empty: without the registry cache everything runs."""
+    steps = build(copy, "--target=check", poetry=ci)
+    assert steps.ran >= INSTALLING - {"build-backend"}
+    assert steps.installed == PACKAGES
+
+
+@pytest.fixture
+def new_password(index: AcmeIndex) -> Iterator[str]:
+    """Rotate the index's password."""
+    password = f"n3w {CANARY}"
+    index.set_password(password)
+    yield password
+    index.set_password(PASSWORD)
+
+
+def test_rotated_password(copy: Project, index: AcmeIndex, new_password: str) -> None:
+    """New credentials install nothing again; what is installed next uses them."""
+    copy.log_in(new_password)
+    try:
+        steps = build(copy)
+        assert not steps.ran & INSTALLING
+        make_wheel(index.packages, "acme-new")
+        copy.replace("pyproject.toml", '"acme-native"', '"acme-native", "acme-new"')
+        copy.lock()
+        assert build(copy).installed == ("acme-lib", "acme-native", "acme-new", "acme-util")
+    finally:
+        copy.log_in(PASSWORD)
+
+
+def test_vendored_dockerfile_and_another_poetry(copy: Project) -> None:
+    """A vendored Dockerfile names its Poetry: a colleague's newer lock changes nothing."""
+    copy.configure(poetry_version="2.5.1")
+    copy.poetry.run(copy.folder, "docker", "export")
+    another_poetry(copy)
+    steps = build(copy, "--file=Dockerfile")
+    assert not steps.ran & INSTALLING
+    assert steps.installed == ()
+
+
+def layers(image: str) -> dict[str, list[str]]:
+    """Give the digests of an image's layers in the registry, by the instruction that made them."""
+    manifest, config = describe(image)
+    made = [
+        entry.get("created_by", "") for entry in config["history"] if not entry.get("empty_layer")
+    ]
+    assert len(made) == len(manifest["layers"])
+    result: dict[str, list[str]] = {}
+    for instruction, layer in zip(made, manifest["layers"], strict=True):
+        result.setdefault(instruction.partition(" #")[0], []).append(layer["digest"])
+    return result
+
+
+def describe(image: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the manifest and the configuration of an image in the registry."""
+    host, _, rest = image.partition("/")
+    name, _, tag = rest.rpartition(":")
+    found = fetch(f"http://{host}/v2/{name}/manifests/{tag}")
+    if "manifests" in found:
+        digest = next(
+            entry["digest"] for entry in found["manifests"] if entry["platform"]["os"] == "linux"
+        )
+        found = fetch(f"http://{host}/v2/{name}/manifests/{digest}")
+    return found, fetch(f"http://{host}/v2/{name}/blobs/{found['config']['digest']}")
+
+
+def fetch(url: str) -> dict[str, Any]:
+    """Give a JSON document of the registry."""
+    kinds = ("oci.image.index.v1", "oci.image.manifest.v1")
+    accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
+    request = urllib.request.Request(url, headers={"Accept": accept})
+    with urllib.request.urlopen(request) as answer:
+        return dict(json.load(answer))
+
+
+def test_push_after_a_version_bump(copy: Project, built: Built, ci: Poetry) -> None:
+    """Pushed from the same or another machine, the dependencies are the layer that is there."""
+    first, second, third = (f"{built.registry}/shop-pushed:{n}" for n in (1, 2, 3))
+    build(copy, "--push", f"--tag={first}")
+    release(copy)
+    build(copy, "--push", f"--tag={second}")
+    imported = f"--cache-from=type=registry,ref={built.cache}"
+    steps = build(copy, "--push", f"--tag={third}", imported, poetry=ci)
+    assert not steps.ran & INSTALLING
+    before, after, elsewhere = layers(first), layers(second), layers(third)
+    dependencies, application = before["COPY /venv /venv"][0], before["COPY /out/venv /venv"]
+    assert after["COPY /venv /venv"][0] == elsewhere["COPY /venv /venv"][0] == dependencies
+    assert after["COPY /out/venv /venv"] != application
+    unchanged = {digest for digests in before.values() for digest in digests} - {*application}
+    assert unchanged <= {digest for digests in after.values() for digest in digests}
