@@ -51,6 +51,10 @@ class Application:
     requires: tuple[str, ...]
     backend: str
     backend_path: tuple[str, ...]
+    environment: Mapping[str, str]
+    """What the backend is told by environment variables."""
+    packages: tuple[str, ...]
+    """Debian packages that building it needs."""
     paths: tuple[str, ...]
     """What the wheel is made of, beside pyproject.toml: POSIX, relative to the project."""
     index: Index | None

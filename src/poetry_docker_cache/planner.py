@@ -6,19 +6,20 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.images import build_image, final_image
 from poetry_docker_cache.inside.manifest import Target, needs_build
 from poetry_docker_cache.plan import (
     Application,
     Dependencies,
-    Files,
     ImagePlan,
     Index,
-    Runtime,
 )
 from poetry_docker_cache.python import Python, choose_poetry, choose_python, locked_packages
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.runtime import checked_paths, plan_files, plan_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
     from poetry_docker_cache.selection import Selection
     from poetry_docker_cache.settings import Settings
 
-HOME = "/home/app"
-_DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
 _SYNTAX = "docker/dockerfile:1"
+_VERSION_FROM_GIT = {
+    "poetry-dynamic-versioning": "POETRY_DYNAMIC_VERSIONING_BYPASS",
+    "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
+    "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
+}
 _NOT_YET = {
     "directory": "a path dependency",
     "file": "a file dependency",
@@ -80,9 +84,11 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             packages=settings.build_packages,
             instructions=settings.instructions.build,
         ),
-        application=_application(project, (base, builder), index),
-        files=_files(project, settings, notes),
-        runtime=_runtime(project, settings, base, python, notes),
+        application=_application(
+            project, settings, base=base, builder=builder, index=index, notes=notes
+        ),
+        files=plan_files(project, settings, notes),
+        runtime=plan_runtime(project, settings, base, python, notes),
         ignore=settings.ignore,
         git_ignored=project.root.git_ignored if isinstance(project.root, WheelRoot) else (),
         dockerignore=project.dockerignore,
@@ -95,6 +101,11 @@ def _refuse_sources(project: Project, packages: Sequence[Mapping[str, Any]]) -> 
     for package in packages:
         source = package.get("source", {})
         kind = source.get("type", "legacy")
+        if kind != "legacy" and kind not in _NOT_YET:
+            raise DockerCacheError(
+                f"poetry.lock takes {package['name']} from a source of the unknown type {kind!r}.",
+                fix="Run `poetry lock`; update the plugin if a newer Poetry wrote the lock.",
+            )
         if kind in _NOT_YET:
             url = re.sub(r"//[^/@]*@", "//", str(source.get("url")))  # a password may be in it
             raise DockerCacheError(
@@ -159,100 +170,45 @@ def _json(settings: Mapping[str, Any]) -> str | None:
     return json.dumps(settings, sort_keys=True) if settings else None
 
 
-def _application(
-    project: Project, images: tuple[str, str], index: Index | None
+def _application(  # noqa: PLR0913  # what it is decided from
+    project: Project,
+    settings: Settings,
+    *,
+    base: str,
+    builder: str,
+    index: Index | None,
+    notes: list[str],
 ) -> Application | None:
     root = project.root
     if isinstance(root, SourceTreeRoot):
         return None
-    base, builder = images
+    if root.needs_compiler:
+        notes.append(f"The project has code to compile: its wheel is built on {builder}.")
     return Application(
         image=builder if root.needs_compiler else base,
         name=project.metadata.name or "",
         requires=root.requires,
         backend=root.backend,
         backend_path=root.backend_path,
-        paths=root.paths,
+        environment=_version_instead_of_git(project, root, notes),
+        packages=settings.build_packages if root.needs_compiler else (),
+        paths=checked_paths(root.paths),
         index=index,
     )
 
 
-def _files(project: Project, settings: Settings, notes: list[str]) -> Files | None:
-    if settings.files == (".",):
-        return Files(paths=())
-    if settings.files is not None:
-        return Files(paths=settings.files) if settings.files else None
-    if isinstance(project.root, SourceTreeRoot):
-        notes.append(
-            f"No wheel of the project is installed ({project.root.reason}): it runs from its source"
-            f" tree in {settings.workdir}."
-        )
-    if project.files is None:
-        notes.append(
-            f"{settings.workdir} holds everything that the ignore file lets through; `files` names"
-            " less."
-        )
-        return Files(paths=())
-    if not project.files:
-        return None
+def _version_instead_of_git(project: Project, root: WheelRoot, notes: list[str]) -> dict[str, str]:
+    """What tells a backend the version that it would ask git for: there is no `.git` in a build."""
+    names = {
+        str(canonicalize_name(re.split(r"[^\w.-]", requirement, maxsplit=1)[0]))
+        for requirement in root.requires
+    }
+    variables = {variable for name, variable in _VERSION_FROM_GIT.items() if name in names}
+    if not variables:
+        return {}
+    version = project.metadata.version or "0.0.0"
     notes.append(
-        f"{settings.workdir} holds {_listing(project.files)}, found beside the package; `files`"
-        " names others."
+        "The project takes its version from git, which a build does not see: the package in the"
+        f" image says {version}."
     )
-    return Files(paths=project.files)
-
-
-def _runtime(
-    project: Project, settings: Settings, base: str, python: Python, notes: list[str]
-) -> Runtime:
-    return Runtime(
-        image=base,
-        python=python.short,
-        packages=settings.runtime_packages,
-        instructions=settings.instructions.runtime,
-        environment={**_DEFAULT_ENVIRONMENT, **dict(settings.env)},
-        labels={**_labels(project), **dict(settings.labels)},
-        workdir=settings.workdir,
-        user=settings.user,
-        home=HOME,
-        ports=settings.ports,
-        healthcheck=settings.healthcheck,
-        stop_signal=settings.stop_signal,
-        entrypoint=settings.entrypoint,
-        command=_command(project, settings, notes),
-    )
-
-
-def _labels(project: Project) -> dict[str, str]:
-    """The labels of the OCI image specification that the metadata has values for."""
-    metadata = project.metadata
-    values = {
-        "title": metadata.name,
-        "version": metadata.version,
-        "description": metadata.description,
-        "licenses": metadata.licenses,
-        "authors": ", ".join(metadata.authors),
-        "url": metadata.homepage,
-        "source": metadata.repository,
-    }
-    # A Dockerfile cannot say a newline here (BuildKit's parser has no escape for it).
-    return {
-        f"org.opencontainers.image.{key}": re.sub(r"\s*[\r\n]+\s*", " ", value).strip()
-        for key, value in values.items()
-        if value
-    }
-
-
-def _command(project: Project, settings: Settings, notes: list[str]) -> tuple[str, ...] | None:
-    if settings.command is not None or settings.entrypoint is not None:
-        return settings.command
-    if isinstance(project.root, WheelRoot):
-        if len(project.scripts) == 1:
-            return project.scripts
-        if project.root.module:
-            return ("python", "-m", project.root.module)
-    scripts = ""
-    if project.scripts and isinstance(project.root, WheelRoot):  # elsewhere nothing installs them
-        scripts = f" (the project's scripts: {', '.join(project.scripts)})"
-    notes.append(f"The image starts what its base starts; `command` names another{scripts}.")
-    return None
+    return dict.fromkeys(sorted(variables), version)

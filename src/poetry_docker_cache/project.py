@@ -10,6 +10,7 @@ from poetry.config.config import PackageFilterPolicy
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock, check_lock
+from poetry_docker_cache.metadata import Metadata, read_metadata
 from poetry_docker_cache.python import pinned_python
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot, read_root, runtime_files
 
@@ -19,7 +20,7 @@ else:  # Poetry brings it there
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from poetry.poetry import Poetry
@@ -39,19 +40,6 @@ class Source:
     def is_pypi(self) -> bool:
         """Whether this only gives Poetry's built-in source another priority."""
         return self.name.lower() == "pypi"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metadata:
-    """What the OCI labels are made of; absent values are None or empty."""
-
-    name: str | None
-    version: str | None
-    description: str
-    licenses: str
-    authors: tuple[str, ...]
-    homepage: str | None
-    repository: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +91,7 @@ def read_project(poetry: Poetry) -> Project:
     package = poetry.package
     root = read_root(poetry)
     return Project(
-        metadata=_metadata(poetry),
+        metadata=read_metadata(poetry),
         requires_python=package.python_versions,
         pinned_python=_pinned_python(folder),
         groups=frozenset(map(str, package.dependency_group_names(include_optional=True))),
@@ -124,26 +112,14 @@ def settings_table(poetry: Poetry) -> Mapping[str, Any]:
     return table
 
 
-def _metadata(poetry: Poetry) -> Metadata:
-    data = poetry.pyproject.data
-    project, legacy = data.get("project", {}), data.get("tool", {}).get("poetry", {})
-    package = poetry.package
-    # Without package mode Poetry makes up a name and a version: only what is written counts.
-    named = bool(project.get("name") or legacy.get("name"))
-    versioned = bool(project.get("version") or legacy.get("version"))
-    license_ = getattr(package, "license_expression", None) or (
-        package.license.id if package.license else ""
-    )
-    return Metadata(
-        name=package.pretty_name if named else None,
-        version=str(package.version) if versioned else None,
-        description=package.description or "",
-        # `license = { file = … }` is the whole text here: nothing that a label could name.
-        licenses="" if "\n" in str(license_).strip() else str(license_),
-        authors=tuple(map(str, package.authors)),
-        homepage=package.homepage,
-        repository=package.repository_url,
-    )
+def check_files(folder: Path, names: Sequence[str] | None) -> None:
+    """Raise DockerCacheError for a file of the setting `files` that is not there."""
+    for name in names or ():
+        if not (folder / name).exists():
+            raise DockerCacheError(
+                f"`files` in [tool.poetry-docker-cache] names {name!r}, which does not exist.",
+                fix="Correct the name, or take it out of the list.",
+            )
 
 
 def _scripts(poetry: Poetry) -> tuple[str, ...]:
@@ -173,9 +149,14 @@ def _sources(poetry: Poetry) -> tuple[Source, ...]:
 
 def _installer(poetry: Poetry) -> InstallerConfig:
     def names(key: str) -> tuple[str, ...]:
-        return tuple(sorted(map(str, PackageFilterPolicy(poetry.config.get(key)).packages)))
+        value = poetry.config.get(key)
+        if not isinstance(value, str | list | None):
+            raise _unusable(key, "a list of package names")
+        return tuple(sorted(map(str, PackageFilterPolicy(value).packages)))
 
     settings = poetry.config.get("installer.build-config-settings") or {}
+    if not isinstance(settings, dict) or not all(isinstance(it, dict) for it in settings.values()):
+        raise _unusable("installer.build-config-settings", "a table for each package")
     return InstallerConfig(
         no_binary=names("installer.no-binary"),
         only_binary=names("installer.only-binary"),
@@ -183,6 +164,13 @@ def _installer(poetry: Poetry) -> InstallerConfig:
             str(name): {str(key): _plain(value) for key, value in sorted(settings[name].items())}
             for name in sorted(settings)
         },
+    )
+
+
+def _unusable(key: str, takes: str) -> DockerCacheError:
+    return DockerCacheError(
+        f"Poetry's setting {key} is not {takes}: what would be installed is not clear.",
+        fix=f"Correct it in poetry.toml or config.toml: `poetry config --list` shows {key}.",
     )
 
 

@@ -91,14 +91,13 @@ def _best(tags: Sequence[str], lock: Lock, selection: Selection) -> Python:
     """The newest tag for which the fewest packages that have wheels lack a fitting one."""
     misfits = {tag: _without_fitting_wheel(lock, selection, tag) for tag in tags}
     best = min(tags, key=lambda tag: len(misfits[tag]))
-    reason = "the newest that the project allows"
+    only = "only one" if len(tags) == 1 else "newest"
+    reason = f"the {only} that the project allows"
     if best != tags[0]:
         reason += f" and that has wheels of all locked packages ({tags[0]} has none of "
         reason += _listing(misfits[tags[0]]) + ")"
     elif misfits[best]:
-        reason += (
-            f", though {_listing(misfits[best])} must be built from source on each allowed one"
-        )
+        reason += ", though it lacks wheels of some locked packages, as each older one does"
     return Python(tag=best, reason=reason)
 
 

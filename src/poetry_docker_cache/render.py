@@ -76,7 +76,8 @@ def _template_folder() -> Path:
 def script(name: str) -> str:
     """The text of a script that runs inside the build, for a heredoc."""
     text = (resources.files("poetry_docker_cache") / "inside" / name).read_text(encoding="utf-8")
-    return text.replace("\r\n", "\n")
+    # What our linters are told is of no use to who reads the Dockerfile.
+    return re.sub(r"  # (noqa|type:).*", "", text.replace("\r\n", "\n"))
 
 
 def scripts_of(plan: ImagePlan) -> list[str]:

@@ -19,6 +19,7 @@ from poetry.core.masonry.utils.package_include import PackageInclude
 from poetry.core.utils.helpers import module_name
 
 from poetry_docker_cache import conventions
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.gitignore import git_ignored
 from poetry_docker_cache.ignore import is_kept_out
 from poetry_docker_cache.paths import (
@@ -76,12 +77,20 @@ class _NoWheelError(Exception):
 
 
 def read_root(poetry: Poetry) -> WheelRoot | SourceTreeRoot:
-    """Tell what the project's root is. A root that cannot be built is no error."""
+    """Tell what the project's root is. A root that cannot be built is no error.
+
+    Raises DockerCacheError for a `build-system` that is no table.
+    """
     folder = poetry.file.path.resolve().parent
     if not poetry.is_package_mode:
         return SourceTreeRoot(reason="package-mode = false")
+    build_system = poetry.pyproject.data.get("build-system", {})
+    if not isinstance(build_system, dict):
+        raise DockerCacheError(
+            "`build-system` in pyproject.toml is not a table: nothing can build the project.",
+            fix="See `poetry check`, or leave it out: poetry-core is the default.",
+        )
     try:
-        build_system = poetry.pyproject.data.get("build-system", {})
         if build_system.get("build-backend", POETRY_CORE) in _POETRY_BACKENDS:
             return _read_poetry_core(poetry, folder, build_system)
         return _read_other(poetry, folder, build_system)

@@ -36,15 +36,18 @@ class Selection:
     extras: tuple[str, ...]
 
 
-def select(
+def select(  # noqa: PLR0913  # the settings' part, and the project's
     options: SelectionOptions,
     *,
     default_groups: Sequence[str],
     default_extras: Sequence[str],
     groups: Iterable[str],
     extras: Iterable[str],
+    unread_groups: Iterable[str] = (),
 ) -> Selection:
     """The selection; `groups` and `extras` are what the project has.
+
+    `unread_groups` are what it has too, but this Poetry does not know.
 
     Raises DockerCacheError for a name that does not exist and for options that exclude each other.
     """
@@ -52,6 +55,9 @@ def select(
     # Poetry knows the main group even where nothing depends on anything.
     known_groups = {*map(str, map(canonicalize_name, groups)), MAIN_GROUP}
     known_extras = set(map(str, map(canonicalize_name, extras)))
+    unread = set(map(str, map(canonicalize_name, unread_groups))) - known_groups
+    named = _split([*options.only_groups, *options.with_groups], ",")
+    _refuse_unread([*named, *default_groups], unread)
     only = _known("group", _split(options.only_groups, ","), known_groups, "--only")
     start = _known("group", default_groups, known_groups, "`groups`")
     added = _known("group", _split(options.with_groups, ","), known_groups, "--with")
@@ -82,6 +88,15 @@ def _refuse_conflicts(options: SelectionOptions) -> None:
             "--only cannot be combined with --with or --without.",
             fix="Name all the groups after --only, or leave it out.",
         )
+
+
+def _refuse_unread(names: Sequence[str], unread: set[str]) -> None:
+    for name in names:
+        if canonicalize_name(name) in unread:
+            raise DockerCacheError(
+                f"The group {name!r} is in [dependency-groups], which this Poetry does not read.",
+                fix="Use Poetry 2.2 or newer, or define it as [tool.poetry.group.NAME].",
+            )
 
 
 def _split(values: Sequence[str], separator: str | None) -> list[str]:

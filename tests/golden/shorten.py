@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
 
-import poetry_docker_cache
+from poetry_docker_cache.render import script
 
-INSIDE = Path(poetry_docker_cache.__file__).parent / "inside"
 _SCRIPT = re.compile(r'(COPY <<"EOF" /(\w+\.py)\n)(.*?)(?=^EOF$)', re.DOTALL | re.MULTILINE)
 _DIGEST = re.compile(r"(?<=digest sha256:)[0-9a-f]{64}(?=\.\n)")
 _BANNER = re.compile(r"^# Written by .*\n# The rest of .*\n", re.MULTILINE)
@@ -25,6 +23,6 @@ def shorten(dockerfile: str) -> str:
 
 def expand(shortened: str) -> str:
     """Give the Dockerfile that was shortened; the digest is that of all but the banner."""
-    text = _SCRIPT.sub(lambda it: it[1] + (INSIDE / it[2]).read_text(encoding="utf-8"), shortened)
+    text = _SCRIPT.sub(lambda it: it[1] + script(it[2]), shortened)
     rest = _BANNER.sub("", text, count=1)
     return _DIGEST.sub(hashlib.sha256(rest.encode()).hexdigest(), text, count=1)

@@ -11,9 +11,10 @@ from projects import package, sdist, wheel
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock
+from poetry_docker_cache.metadata import Metadata
 from poetry_docker_cache.plan import Files, Index
 from poetry_docker_cache.planner import make_plan, used_sources
-from poetry_docker_cache.project import InstallerConfig, Metadata, Project, Source
+from poetry_docker_cache.project import InstallerConfig, Project, Source
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.selection import Selection
 from poetry_docker_cache.settings import Settings
@@ -251,8 +252,55 @@ def test_files(
 def test_the_working_directory_is_named_in_notes() -> None:
     """Notes speak of the image as it is."""
     made = plan(project(root=TREE, files=None), workdir="/srv")
-    assert any("source tree in /srv." in note for note in made.notes)
+    assert any("it runs from what is copied to /srv." in note for note in made.notes)
     assert any(note.startswith("/srv holds everything") for note in made.notes)
+
+
+def test_a_guessed_file_that_the_project_hides_is_not_taken() -> None:
+    """An allow-list that leaves `migrations` out means it; the setting would win."""
+    hidden = project(files=("alembic.ini", "migrations"), dockerignore="*\n!alembic.ini\n")
+    assert plan(hidden).files == Files(paths=("alembic.ini",))
+    assert plan(hidden, files=("migrations",)).files == Files(paths=("migrations",))
+
+
+@pytest.mark.parametrize("path", ["a*b", "what?", "back\\slash", "--from=x", "tab\tbed"])
+def test_what_a_dockerfile_cannot_name_is_refused(path: str) -> None:
+    """COPY would copy nothing, or something else."""
+    with pytest.raises(DockerCacheError, match="a Dockerfile cannot name it"):
+        plan(project(root=wheel_root(paths=(path,))))
+    with pytest.raises(DockerCacheError, match="a Dockerfile cannot name it"):
+        plan(project(files=(path,)))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "variable"),
+    [
+        ("poetry-dynamic-versioning>=1.8,<2.0", "POETRY_DYNAMIC_VERSIONING_BYPASS"),
+        ("setuptools_scm[toml] >= 8", "SETUPTOOLS_SCM_PRETEND_VERSION"),
+        ("hatch-vcs", "SETUPTOOLS_SCM_PRETEND_VERSION"),
+    ],
+)
+def test_a_version_from_git_is_told_to_the_backend(requirement: str, variable: str) -> None:
+    """In the build there is no git to ask."""
+    made = plan(project(root=wheel_root(requires=("poetry-core", requirement))))
+    assert made.application is not None
+    assert made.application.environment == {variable: "1.0"}
+    assert any("takes its version from git" in note for note in made.notes)
+    nameless = replace(METADATA, version=None)
+    made = plan(project(root=wheel_root(requires=(requirement,)), metadata=nameless))
+    assert made.application is not None
+    assert made.application.environment == {variable: "0.0.0"}
+
+
+def test_an_extension_is_built_with_the_packages_that_it_needs() -> None:
+    """Compilers and headers go where the wheel is built, and nowhere else for it."""
+    made = plan(project(root=wheel_root(needs_compiler=True)), build_packages=("libpq-dev",))
+    assert made.application is not None
+    assert (made.application.image, made.application.packages) == ("python:3.13", ("libpq-dev",))
+    assert any("its wheel is built on python:3.13" in note for note in made.notes)
+    made = plan(project(), build_packages=("libpq-dev",))
+    assert made.application is not None
+    assert made.application.packages == ()
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,14 @@ def test_extras_are_added_and_normalised() -> None:
     assert chosen(SelectionOptions(all_extras=True)).extras == ("cuda-12", "postgres")
 
 
+def test_a_group_that_poetry_does_not_read_is_named_as_such() -> None:
+    """Poetry 2.1 knows nothing of `[dependency-groups]`; the file shows that it is there."""
+    keys = {"default_groups": (), "default_extras": (), "groups": (), "extras": ()}
+    with pytest.raises(DockerCacheError, match="this Poetry does not read"):
+        select(SelectionOptions(with_groups=["main,Server"]), **keys, unread_groups=["server"])
+    assert select(SelectionOptions(), **keys, unread_groups=["server"]).groups == ()
+
+
 @pytest.mark.parametrize(
     ("options", "problem", "fix"),
     [

@@ -54,7 +54,7 @@ def _need_no_ignore_file(command: DockerCommand, prepared: Prepared) -> None:
             fix='Name what the image needs: `files = ["…"]` in [tool.poetry-docker-cache].',
         )
     command.note(
-        "Docker reads no Dockerfile.dockerignore here, only the .dockerignore of the context:"
+        "No Dockerfile.dockerignore goes along: Docker reads the .dockerignore of the context, and"
         " what that lets through is sent to the builder."
     )
 

@@ -10,7 +10,7 @@ from cleo.io.io import IO
 from poetry_docker_cache.commands.unreadable import unreadable
 from poetry_docker_cache.credentials import refuse_credentials_in_urls
 from poetry_docker_cache.planner import make_plan, used_sources
-from poetry_docker_cache.project import project_folder, read_project, settings_table
+from poetry_docker_cache.project import check_files, project_folder, read_project, settings_table
 from poetry_docker_cache.selection import SelectionOptions, select
 from poetry_docker_cache.settings import Settings
 
@@ -42,6 +42,7 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
     poetry = _load(command)
     settings = Settings.parse(settings_table(poetry))
     project = read_project(poetry)
+    check_files(project_folder(poetry), settings.files)
     refuse_credentials_in_urls({source.name: source.url for source in project.sources})
     selection = select(
         _selection_options(command),
@@ -49,6 +50,7 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         default_extras=settings.extras,
         groups=project.groups,
         extras=project.extras,
+        unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
     )
     plan = make_plan(project, settings, selection)
     for note in plan.notes if notes else ():

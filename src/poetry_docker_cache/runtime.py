@@ -1,0 +1,127 @@
+"""What the final image holds beside the installed packages, and how it runs. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.ignore_rules import hiding_line, parse
+from poetry_docker_cache.plan import Files, Runtime
+from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry_docker_cache.project import Project
+    from poetry_docker_cache.python import Python
+    from poetry_docker_cache.settings import Settings
+
+HOME = "/home/app"
+_DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
+
+
+def plan_files(project: Project, settings: Settings, notes: list[str]) -> Files | None:
+    """What is copied to the working directory, beside the package or instead of it.
+
+    Raises DockerCacheError for a name that a Dockerfile cannot say.
+    """
+    workdir = settings.workdir
+    if isinstance(project.root, SourceTreeRoot):
+        notes.append(
+            f"No wheel of the project is installed ({project.root.reason}): it runs from what is"
+            f" copied to {workdir}."
+        )
+    if settings.files == (".",) or (settings.files is None and project.files is None):
+        if settings.files is None:
+            notes.append(
+                f"{workdir} holds everything that the ignore file lets through; set `files` for"
+                " less."
+            )
+        return Files(paths=())
+    if settings.files is not None:
+        return Files(paths=checked_paths(settings.files)) if settings.files else None
+    found = [path for path in project.files or () if not _is_hidden(path, project.dockerignore)]
+    if not found:
+        return None
+    notes.append(
+        f"{workdir} holds {', '.join(found)}, found beside the package; set `files` for others."
+    )
+    return Files(paths=checked_paths(found))
+
+
+def checked_paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """The paths, if COPY can name each: BuildKit has no way to quote some characters.
+
+    Raises DockerCacheError.
+    """
+    for path in paths:
+        if re.search(r"[*?\\\x00-\x1f]|^-", path):
+            raise DockerCacheError(
+                f"{path!r} cannot be copied into an image: a Dockerfile cannot name it.",
+                fix="Rename it, or name the folder that it is in.",
+            )
+    return tuple(paths)
+
+
+def _is_hidden(path: str, dockerignore: str | None) -> bool:
+    """Whether the project itself keeps a path out: what was only guessed is not forced in."""
+    lines = [parse(line) for line in (dockerignore or "").removeprefix("\ufeff").split("\n")]
+    return hiding_line(lines, path) >= 0
+
+
+def plan_runtime(
+    project: Project, settings: Settings, base: str, python: Python, notes: list[str]
+) -> Runtime:
+    """The final image."""
+    return Runtime(
+        image=base,
+        python=python.short,
+        packages=settings.runtime_packages,
+        instructions=settings.instructions.runtime,
+        environment={**_DEFAULT_ENVIRONMENT, **dict(settings.env)},
+        labels={**_labels(project), **dict(settings.labels)},
+        workdir=settings.workdir,
+        user=settings.user,
+        home=HOME,
+        ports=settings.ports,
+        healthcheck=settings.healthcheck,
+        stop_signal=settings.stop_signal,
+        entrypoint=settings.entrypoint,
+        command=_command(project, settings, notes),
+    )
+
+
+def _labels(project: Project) -> dict[str, str]:
+    """The labels of the OCI image specification that the metadata has values for."""
+    metadata = project.metadata
+    values = {
+        "title": metadata.name,
+        "version": metadata.version,
+        "description": metadata.description,
+        "licenses": metadata.licenses,
+        "authors": ", ".join(metadata.authors),
+        "url": metadata.homepage,
+        "source": metadata.repository,
+    }
+    # A Dockerfile cannot say a newline here (BuildKit's parser has no escape for it).
+    return {
+        f"org.opencontainers.image.{key}": re.sub(r"\s*[\r\n]+\s*", " ", value).strip()
+        for key, value in values.items()
+        if value
+    }
+
+
+def _command(project: Project, settings: Settings, notes: list[str]) -> tuple[str, ...] | None:
+    if settings.command is not None or settings.entrypoint is not None:
+        return settings.command
+    if isinstance(project.root, WheelRoot):
+        if len(project.scripts) == 1:
+            return project.scripts
+        if project.root.module:
+            return ("python", "-m", project.root.module)
+    scripts = ""
+    if project.scripts and isinstance(project.root, WheelRoot):  # elsewhere nothing installs them
+        scripts = f", such as one of the project's scripts ({', '.join(project.scripts)})"
+    notes.append(f"The image starts what its base starts: set `command` for another{scripts}.")
+    return None
