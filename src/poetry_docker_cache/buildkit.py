@@ -17,7 +17,7 @@ from poetry_docker_cache.errors import DockerCacheError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from poetry_docker_cache.engineinfo import EngineInfo
+    from poetry_docker_cache.engine.info import EngineInfo
 
 SECRET_ID = "auth"  # noqa: S105  # the name under which the Dockerfile mounts it
 PROGRESS_MODES = ("auto", "plain", "tty", "quiet", "rawjson")

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.ignore_rules import hiding_line, parse
+from poetry_docker_cache.ignore.rules import hiding_line, parse
 from poetry_docker_cache.plan import Files, Runtime
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 

@@ -155,7 +155,7 @@ def test_without_the_ignore_file(shop: Path) -> None:
     """One file, and a word on stderr about what Docker reads instead."""
     outcome = done(shop, *EXPORT, "--no-dockerignore")
     assert outcome.out == "Wrote Dockerfile.\n"
-    assert "only the .dockerignore of the context" in outcome.err
+    assert "Docker reads the .dockerignore of the context" in outcome.err
     assert not (shop / FILES[1]).exists()
     assert done(shop, *EXPORT, "--no-dockerignore", "--check").out == "Up to date.\n"
 

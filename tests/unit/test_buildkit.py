@@ -18,7 +18,7 @@ from poetry_docker_cache.buildkit import (
     result_note,
     shell_quoted,
 )
-from poetry_docker_cache.engineinfo import EngineInfo
+from poetry_docker_cache.engine.info import EngineInfo
 from poetry_docker_cache.errors import DockerCacheError
 
 CONTAINERD = EngineInfo(

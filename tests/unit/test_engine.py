@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from poetry_docker_cache.engine import Answer, EngineInfo, find, probe
-from poetry_docker_cache.engineinfo import parse_version
+from poetry_docker_cache.engine.info import parse_version
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:

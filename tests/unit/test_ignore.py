@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poetry_docker_cache.ignore import render_ignore
-from poetry_docker_cache.ignore_rules import literal, matches
+from poetry_docker_cache.ignore.rules import literal, matches
 
 KEEP = ("pyproject.toml", "poetry.lock", "README.md", "src/app")
 NEEDED = {"pyproject.toml", "poetry.lock", "README.md", "src/app/__init__.py", "src/app/web/a.html"}

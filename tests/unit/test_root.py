@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from poetry.factory import Factory
 
-from poetry_docker_cache.gitignore import translate
+from poetry_docker_cache.ignore.git import translate
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot, read_root, runtime_files
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.ignore_rules import (
+from poetry_docker_cache.ignore.rules import (
     Line,
     at_start,
     hides,

@@ -18,11 +18,11 @@ from poetry.core.masonry.utils.module import ModuleOrPackageNotFoundError
 from poetry.core.masonry.utils.package_include import PackageInclude
 from poetry.core.utils.helpers import module_name
 
-from poetry_docker_cache import conventions
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.gitignore import git_ignored
 from poetry_docker_cache.ignore import is_kept_out
-from poetry_docker_cache.paths import (
+from poetry_docker_cache.ignore.git import git_ignored
+from poetry_docker_cache.root import conventions
+from poetry_docker_cache.root.paths import (
     copied,
     folders,
     is_here,

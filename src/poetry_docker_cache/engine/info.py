@@ -7,8 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from poetry_docker_cache import enginefaults
-
 if TYPE_CHECKING:
     from poetry_docker_cache.errors import DockerCacheError
 
@@ -136,13 +134,13 @@ def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineI
     """
     facts = parse_info(info)
     if "host" in facts or "podman" in (info.err + inspect.err).lower():
-        raise enginefaults.podman()
+        raise faults.podman()
     buildx = _buildx(facts)
     if inspect.status:
         raise _no_builder(facts, buildx, info, inspect, wanted)
     builder = parse_builder(inspect.out)
     if buildx < _OLDEST_BUILDX:
-        raise enginefaults.old_buildx(_dotted(buildx), _dotted(_OLDEST_BUILDX))
+        raise faults.old_buildx(_dotted(buildx), _dotted(_OLDEST_BUILDX))
     engine = parse_version(str(facts.get("ServerVersion") or ""))
     _check_reachable(builder, facts, info)
     if builder.driver == "docker" and engine is not None:
@@ -209,16 +207,16 @@ def _check_reachable(builder: Builder, facts: dict[str, Any], info: Answer) -> N
     errors = [builder.error, *(node.error for node in builder.nodes)]
     failed = builder.error or (builder.nodes and all(node.error for node in builder.nodes))
     if failed:
-        raise enginefaults.unreachable(next(filter(None, errors)))
+        raise faults.unreachable(next(filter(None, errors)))
     if builder.driver in ("", "docker") and not facts.get("ServerVersion"):
-        raise enginefaults.unreachable(info.err or "; ".join(facts.get("ServerErrors") or []))
+        raise faults.unreachable(info.err or "; ".join(facts.get("ServerErrors") or []))
 
 
 def _check_engine(engine: Version) -> None:
     if engine[0] < _FIRST_DOCKER:
-        raise enginefaults.podman()
+        raise faults.podman()
     if engine < _OLDEST_ENGINE:
-        raise enginefaults.old_engine(_dotted(engine), _dotted(_OLDEST_ENGINE))
+        raise faults.old_engine(_dotted(engine), _dotted(_OLDEST_ENGINE))
 
 
 def _no_builder(
@@ -226,14 +224,14 @@ def _no_builder(
 ) -> DockerCacheError:
     """Say why `docker buildx inspect` failed."""
     if not facts:  # the client could not even start: a context that does not exist, say
-        return enginefaults.unreachable(info.err or inspect.err)
+        return faults.unreachable(info.err or inspect.err)
     if not buildx:
         plugins = (facts.get("ClientInfo") or {}).get("Plugins") or []
         broken = (str(item.get("Err", "")) for item in plugins if item.get("Name") == "buildx")
-        return enginefaults.no_buildx(next(broken, ""))
+        return faults.no_buildx(next(broken, ""))
     if wanted and "no builder" in inspect.err:
-        return enginefaults.no_builder(wanted)
-    return enginefaults.unreachable(inspect.err)
+        return faults.no_builder(wanted)
+    return faults.unreachable(inspect.err)
 
 
 def _dotted(version: Version) -> str:

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache import enginefaults
-from poetry_docker_cache.engineinfo import (
+from poetry_docker_cache.engine import faults
+from poetry_docker_cache.engine.info import (
     Answer,
     EngineInfo,
     judge,
@@ -71,7 +71,7 @@ def ask(commands: Sequence[Sequence[str]]) -> list[Answer]:
             out, err = process.communicate(timeout=_ANSWER_SECONDS)
             answers.append(Answer(status=process.returncode, out=out, err=err))
     except subprocess.TimeoutExpired as error:
-        raise enginefaults.unreachable(f"no answer within {_ANSWER_SECONDS} seconds") from error
+        raise faults.unreachable(f"no answer within {_ANSWER_SECONDS} seconds") from error
     except OSError as error:
         raise DockerCacheError(
             f"{commands[0][0]} cannot be run: {error.strerror}. The image cannot be built.",

@@ -12,7 +12,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.ignore import is_kept_out
-from poetry_docker_cache.ignore_rules import literal, matches
+from poetry_docker_cache.ignore.rules import literal, matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
