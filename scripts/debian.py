@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 ENGINE_PACKAGES = ("docker.io", "docker-buildx", "docker-cli", "crane")
 HOST_PACKAGES = ("containerd", "runc", "docker-registry", "debootstrap")
 # These have libraries of their own, so they are installed, if they are missing.
-INSTALLED = {"iptables": "iptables", "ip": "iproute2", "gpgv": "gpgv", "xz": "xz-utils"}
+INSTALLED = {
+    "gpgv": "gpgv",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "wget": "wget",  # what debootstrap downloads with
+    "xz": "xz-utils",
+}
 RECIPE = 2  # goes up with every change of what is done to a root file system
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}
 SLIM = "ca-certificates,python3,python3-venv,python3-pip"

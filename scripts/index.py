@@ -54,7 +54,11 @@ class PrivateIndex:
         if users:
             command += ["--passwords", str(self._passwords)]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for who reads the terminal; this ends with stdin
         )
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:

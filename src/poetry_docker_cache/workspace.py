@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shlex
 import shutil
+import stat
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -23,7 +25,9 @@ if sys.platform != "win32":
     import fcntl
 
 PREFIX = "poetry-docker-cache-"
+_OURS = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 _PRIVATE = 0o600
+_PRIVATE_FOLDER = 0o700
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,7 @@ class Workspace:
         """
         path = self.path / name
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
             _create(path, text, mode)
         except OSError as error:
             raise DockerCacheError(
@@ -150,7 +154,7 @@ class _Folder:
         """Create and lock it, again if another build took the unlocked one for a left-over."""
         while True:
             try:
-                self.path.mkdir(mode=0o700)
+                self.path.mkdir(mode=_PRIVATE_FOLDER)
             except OSError as error:
                 raise DockerCacheError(
                     f"{self.path} cannot be created: {error.strerror}. The build's temporary files "
@@ -210,7 +214,7 @@ def _sweep(base: Path) -> None:
     with contextlib.suppress(OSError):
         for folder in base.glob(f"{PREFIX}*"):
             with contextlib.suppress(OSError):
-                if folder.lstat().st_uid != os.geteuid():
+                if not _is_ours(folder):
                     continue
                 lock = _lock(folder)  # an error for what is no folder, such as a symlink
                 try:
@@ -218,6 +222,13 @@ def _sweep(base: Path) -> None:
                 finally:
                     if lock is not None:
                         os.close(lock)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a build of this user's made it. A clone of this project's has a name much like it."""
+    status = folder.lstat()
+    mine = status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == _PRIVATE_FOLDER
+    return mine and bool(_OURS.fullmatch(folder.name))
 
 
 def _bases(docker: str) -> list[Path]:

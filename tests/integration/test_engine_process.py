@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
-import re
 import select
 import signal
 import stat
@@ -14,7 +13,6 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +23,8 @@ from poetry_docker_cache.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from engines import DockerEngine
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 PATIENCE = 20.0
@@ -406,21 +406,8 @@ def test_probe_of_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.Monke
     assert not any(alive(pid) for pid in pids)
 
 
-@pytest.fixture(scope="module")
-def engine() -> SimpleNamespace:
-    """Give the environment of an engine that is already up (until conftest.py has one)."""
-    script = Path(__file__).parents[2] / "scripts" / "engine.py"
-    shown = subprocess.run(
-        [sys.executable, script, "env"], capture_output=True, text=True, check=False
-    )
-    if shown.returncode:
-        pytest.skip("no engine is up")
-    env = dict(re.findall(r"^export (\w+)=(.*)$", shown.stdout, re.MULTILINE))
-    return SimpleNamespace(env=os.environ | env)
-
-
 @pytest.mark.engine
-def test_probe_of_a_real_engine(engine: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probe_of_a_real_engine(engine: DockerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine that the project brings up is read right, and a builder it lacks is an error."""
     for name, value in engine.env.items():
         monkeypatch.setenv(name, value)
@@ -436,7 +423,7 @@ def test_probe_of_a_real_engine(engine: SimpleNamespace, monkeypatch: pytest.Mon
 @pytest.mark.engine
 @pytest.mark.parametrize("number", [INT, TERM, HUP])
 def test_signal_on_a_terminal_ends_a_real_build(
-    base: Path, engine: SimpleNamespace, number: int
+    base: Path, engine: DockerEngine, number: int
 ) -> None:
     """Docker 28.5 swallows a SIGTERM on a terminal; the build has to end all the same."""
     context = base.parent / "context"

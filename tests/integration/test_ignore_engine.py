@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
-import sys
-from pathlib import Path
-from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 from dockerignore import passing
 
 from poetry_docker_cache.ignore import render_ignore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engines import DockerEngine
 
 pytestmark = pytest.mark.engine
 
@@ -97,19 +98,6 @@ RENDERED = {
 }
 
 
-@pytest.fixture(scope="module")
-def engine() -> SimpleNamespace:
-    """Give the environment of an engine that is already up (until conftest.py has one)."""
-    script = Path(__file__).parents[2] / "scripts" / "engine.py"
-    shown = subprocess.run(
-        [sys.executable, script, "env"], capture_output=True, text=True, check=False
-    )
-    if shown.returncode:
-        pytest.skip("no engine is up")
-    env = dict(re.findall(r"^export (\w+)=(.*)$", shown.stdout, re.MULTILINE))
-    return SimpleNamespace(env=os.environ | env)
-
-
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
     """Give a folder with all the files, and one that may not be opened."""
@@ -121,7 +109,7 @@ def context(tmp_path: Path) -> Path:
     return folder
 
 
-def seen(engine: SimpleNamespace, context: Path, ignore_file: str) -> set[str]:
+def seen(engine: DockerEngine, context: Path, ignore_file: str) -> set[str]:
     """Build an image of the whole context and list what is in it."""
     work = context.parent
     (work / "Dockerfile").write_text("FROM scratch\nCOPY . /\n", encoding="utf-8")
@@ -135,7 +123,7 @@ def seen(engine: SimpleNamespace, context: Path, ignore_file: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", IGNORE_FILES)
-def test_buildkit_reads_as_the_reference(engine: SimpleNamespace, context: Path, name: str) -> None:
+def test_buildkit_reads_as_the_reference(engine: DockerEngine, context: Path, name: str) -> None:
     """Odd lines, one oddity at a time."""
     text = IGNORE_FILES[name]
     assert seen(engine, context, text) == passing(text, FILES)
@@ -143,7 +131,7 @@ def test_buildkit_reads_as_the_reference(engine: SimpleNamespace, context: Path,
 
 @pytest.mark.parametrize("name", RENDERED)
 def test_rendered_file_lets_through_what_the_reference_says(
-    engine: SimpleNamespace, context: Path, name: str
+    engine: DockerEngine, context: Path, name: str
 ) -> None:
     """The file that the plugin writes, with names as odd as file systems allow."""
     project_ignore, extra = RENDERED[name]

@@ -77,12 +77,13 @@ def test_write_never_overwrites(base: Path, context: Path) -> None:
 
 def test_left_over_of_a_killed_build_is_removed(base: Path, context: Path) -> None:
     """A folder that nobody holds is swept, one that is held is not, nor what is not ours."""
-    dead, live, link = (base / f"{PREFIX}{name}" for name in ("dead", "live", "link"))
-    for folder in (dead, live):
-        (folder / "secret").mkdir(parents=True)
+    dead, live, link, public = (base / f"{PREFIX}{digit * 16}" for digit in "0123")
+    clone = base / f"{PREFIX}fork"
+    for folder in (dead, live, public, clone):
+        folder.mkdir(mode=0o755 if folder == public else 0o700)
+        (folder / "secret").mkdir()
         (folder / "secret/auth").write_text("x")
     link.symlink_to(context)
-    (base / "somebody-elses").mkdir()
     holder = os.open(live, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
     try:
@@ -91,7 +92,8 @@ def test_left_over_of_a_killed_build_is_removed(base: Path, context: Path) -> No
             assert (live / "secret/auth").exists()
     finally:
         os.close(holder)
-    assert sorted(path.name for path in base.iterdir()) == [link.name, live.name, "somebody-elses"]
+    left = {path.name for path in base.iterdir()}
+    assert left == {link.name, live.name, public.name, clone.name}
     assert context.is_dir()
 
 
@@ -99,8 +101,8 @@ def test_foreign_left_over_stays(
     base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only this user's folders are swept."""
-    foreign = base / f"{PREFIX}foreign"
-    foreign.mkdir()
+    foreign = base / f"{PREFIX}{'0' * 16}"
+    foreign.mkdir(mode=0o700)
     own = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: own + 1)
     with workspace(context=context, bases=[base]):

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from poetry_docker_cache.engine import faults
+
 if TYPE_CHECKING:
     from poetry_docker_cache.errors import DockerCacheError
 
