@@ -421,3 +421,15 @@ def test_a_lock_by_poetry_for_a_package_with_no_wheel_is_no_error(tmp_path: Path
     outcome = poetry(project, *EXPORT)
     assert outcome.status == 0
     assert "rich must be built from source" in outcome.err
+
+
+def test_an_error_of_ours_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw is called a bug; the traceback comes with `-v` only."""
+    project = make(tmp_path / "shop")
+    monkeypatch.setattr("poetry_docker_cache.project.runtime_files", lambda *_: 1 / 0)
+    outcome = poetry(project, *EXPORT, colours=True)
+    assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
+    assert "a bug of poetry-docker-cache, not yours: ZeroDivisionError" in outcome.err
+    assert "report it" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert "Traceback" in poetry(project, *EXPORT, "-v").err

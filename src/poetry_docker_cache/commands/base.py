@@ -9,12 +9,14 @@ import logging
 import traceback
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from cleo.exceptions import CleoError
 from cleo.formatters.formatter import Formatter
 from cleo.helpers import option
 from cleo.io.inputs.argv_input import ArgvInput
 from cleo.io.io import IO
 from cleo.io.outputs.output import Type, Verbosity
 from poetry.console.commands.group_command import GroupCommand
+from poetry.console.exceptions import PoetryRuntimeError
 
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -52,7 +54,11 @@ class DockerCommand(GroupCommand):
             return self.work()
         except DockerCacheError as error:
             self._report(error)
-            return 1
+        except (CleoError, PoetryRuntimeError):  # Poetry's own, which it shows itself
+            raise
+        except Exception as error:  # noqa: BLE001  # the last place to say whose fault it is
+            self._report(_bug(error))
+        return 1
 
     def work(self) -> int:
         """What the command does; its exit status. Raises DockerCacheError."""
@@ -77,6 +83,13 @@ class DockerCommand(GroupCommand):
         """What an option was given that may be repeated."""
         value: Any = self.option(name)
         return list(value or [])
+
+
+def _bug(error: Exception) -> DockerCacheError:
+    return DockerCacheError(
+        f"This is a bug of poetry-docker-cache, not yours: {type(error).__name__}: {error}",
+        fix="Please report it with what the same command prints with `-v` (it shows no secret).",
+    )
 
 
 def _log_to_stderr(io: IO) -> None:
