@@ -33,14 +33,16 @@ def main() -> None:
     """Print it as JSON."""
     venv, home, folder = Path("/venv"), Path(os.environ["HOME"]), Path.cwd()
     every = [path for path in [venv, *venv.rglob("*")] if not path.is_symlink()]
-    places = {"/", "/etc", "/usr", str(folder), *(str(path.parent) for path in every)}
+    folders = {path for path in every if path.is_dir()} | {path.parent for path in every}
+    files = [str(path) for path in every if path.is_file() and os.access(path, os.W_OK)]
+    places = {"/", "/etc", "/usr", str(folder), *map(str, folders)}
     found = {
         "user": [os.getuid(), os.getgid()],
         "prefix": sys.prefix,
         "folder": str(folder),
         "home": [str(home), home.stat().st_uid, _listing(home), can_write(str(home))],
         "environment": dict(os.environ),
-        "writable": sorted(place for place in places if can_write(place)),
+        "writable": sorted([*files, *(place for place in places if can_write(place))]),
         "owners": sorted({path.stat().st_uid for path in every}),
         "distributions": sorted(
             [found.metadata["Name"], found.version]
