@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 SHARED_TEMPORARY = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
-SECOND_TO_NONE = 120.0
-"""How long a build may take to reach a step, in seconds: far more than it needs."""
+PATIENCE = 120.0
+"""How long an interrupted build may take to end, in seconds: far more than it needs."""
 
 # Everything that a careless Dockerfile does with a password.
 CARELESS = """\
@@ -313,7 +313,7 @@ def test_interrupted_build_leaks_nothing(
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        out, err = process.communicate(timeout=SECOND_TO_NONE)
+        out, err = process.communicate(timeout=PATIENCE)
     assert modes == [0o600], "".join(lines) + err
     assert process.returncode == status
     search = Search(CANARY)
