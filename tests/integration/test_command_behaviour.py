@@ -131,7 +131,7 @@ def test_printed_byte_for_byte(shop: Path, verbosity: str) -> None:
     printed = in_process_of_its_own(shop, *EXPORT, "-o", "-", *filter(None, [verbosity]))
     assert printed.returncode == 0
     assert printed.stdout == (shop.parent / "Dockerfile").read_bytes()
-    said = b"Docker reads no Dockerfile.dockerignore here" in printed.stderr
+    said = b"No Dockerfile.dockerignore goes along" in printed.stderr
     assert said == (verbosity != "-q")
     assert snapshot(shop) == before
 
