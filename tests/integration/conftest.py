@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import clean_poetry as clean
 import pytest
-from acme import AcmeIndex, Project, make_shop
+from acme import AcmeIndex
 from engines import DockerEngine, docker_engine, unavailable
 
 if TYPE_CHECKING:
@@ -63,17 +63,6 @@ def poetry_home(
         return clean.Poetry.isolated(clean_poetry, tmp_path_factory.mktemp("home"), engine.env)
 
     return make
-
-
-@pytest.fixture
-def shop(
-    engine: DockerEngine,
-    poetry_home: Callable[[DockerEngine], clean.Poetry],
-    index: AcmeIndex,
-    tmp_path: Path,
-) -> Project:
-    """Give an ordinary project, locked, whose user is logged in to the index."""
-    return make_shop(tmp_path / "shop", poetry_home(engine), index)
 
 
 @pytest.fixture(scope="session")
