@@ -276,6 +276,22 @@ def test_a_refused_credential_names_its_source(workshop: Workshop) -> None:
     assert "there are no credentials" in output
 
 
+def test_another_file_than_the_locked_one_is_refused(workshop: Workshop) -> None:
+    """Hashes are checked: an index that serves other bytes under the same name installs nothing."""
+    manifest = json.loads(workshop.manifest("--group", "main").read_text(encoding="utf-8"))
+    (alpha,) = (package for package in manifest["packages"] if package["name"] == "alpha")
+    for file in alpha["files"]:
+        file["hash"] = f"sha256:{'0' * 64}"
+    manifest["packages"] = [alpha]
+    forged = workshop.folder / "forged.json"
+    forged.write_text(json.dumps(manifest), encoding="utf-8")
+    target = workshop.folder / "venv-forged"
+    status, output = workshop.install(forged, target, workshop.secret)
+    assert status != 0
+    assert "alpha (1.0) did not match any known checksums" in " ".join(output.split())
+    assert list(target.rglob("*.dist-info")) == []
+
+
 def test_nothing_to_install(workshop: Workshop) -> None:
     """An empty manifest gives an empty environment."""
     status, output = workshop.install(

@@ -1,0 +1,213 @@
+"""Promises of the commands that are kept where one part hands its answer to the next."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from command_line import ERROR, Client, poetry, snapshot
+from projects import make_project, package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PYPROJECT = """\
+[project]
+name = "shop"
+version = "1.2.3"
+requires-python = ">=3.12,<3.13"
+dependencies = ["rich>=1"]
+[[tool.poetry.source]]
+name = "acme"
+url = "https://acme.test/simple"
+priority = "explicit"
+[[tool.poetry.source]]
+name = "other"
+url = "https://other.test/simple"
+priority = "explicit"
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+[tool.poetry-docker-cache]
+"""
+FROM_ACME = {"type": "legacy", "url": "https://acme.test/simple", "reference": "acme"}
+EXPORT, BUILD = ("docker", "export"), ("docker", "build")
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Give a docker that only answers, first on the PATH."""
+    found = Client.create(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
+    return found
+
+
+def make(folder: Path, settings: str = "", pyproject: str = PYPROJECT) -> Path:
+    """Write a project, with settings of the plugin."""
+    make_project(folder, pyproject + settings, [package("rich", source=FROM_ACME)])
+    (folder / "shop").mkdir()
+    (folder / "shop" / "__init__.py").touch()
+    return folder
+
+
+def build(folder: Path, client: Client, *options: str) -> list[str]:
+    """Build, successfully; give the words that BuildKit got."""
+    outcome = poetry(folder, *BUILD, *options)
+    assert outcome.status == 0, outcome
+    return client.argv
+
+
+def given(argv: list[str], option: str) -> list[str]:
+    """Give the values of an option in a command line."""
+    return [value for name, value in itertools.pairwise(argv) if name == option]
+
+
+def test_every_option_reaches_buildkit(tmp_path: Path, client: Client) -> None:
+    """Those that take a value, as often as they are given and in their order; flags; no other."""
+    values = {
+        "--tag": ["a:1", "b:2"],
+        "--platform": ["linux/amd64", "linux/arm64"],
+        "--target": ["check"],
+        "--cache-from": ["type=local,src=/x", "b"],
+        "--cache-to": ["type=inline", "type=local,dest=/x"],
+        "--builder": ["far-away"],
+        "--progress": ["plain"],
+    }
+    shop = make(tmp_path / "shop")
+    plain = build(shop, client)
+    words = [word for name, many in values.items() for value in many for word in (name, value)]
+    argv = build(shop, client, *words, "--push", "--pull", "--no-cache")
+    for name, many in values.items():
+        assert given(argv, name) == many
+        assert name == "--tag" or name not in plain
+    for flag in ("--push", "--pull", "--no-cache"):
+        assert flag in argv
+        assert flag not in plain
+    assert "--load" in build(shop, client, "--load", "--platform=linux/amd64,linux/arm64")
+
+
+def test_the_builder_that_is_named_is_the_one_that_is_asked(tmp_path: Path, client: Client) -> None:
+    """What it can do decides on the Dockerfile, not what the usual one can."""
+    real = client.folder / "docker"
+    real.rename(client.folder / "answer")
+    log, answer = client.folder / "asked", client.folder / "answer"
+    real.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\nexec "{answer}" "$@"\n')
+    real.chmod(0o755)
+    build(make(tmp_path / "shop"), client, "--builder=far-away")
+    assert "buildx inspect far-away" in client.kept("asked").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "tags"),
+    [
+        ("", [], ["shop:1.2.3"]),
+        ('image = "host:5000/team/x"', [], ["host:5000/team/x:1.2.3"]),
+        ('image = "team/x"', ["-t", "mine"], ["mine"]),
+    ],
+)
+def test_tags(
+    settings: str, options: list[str], tags: list[str], tmp_path: Path, client: Client
+) -> None:
+    """The project's name or `image`, with the version; `-t` stands in place of that."""
+    argv = build(make(tmp_path / "shop", settings), client, *options)
+    assert given(argv, "--tag") == tags
+
+
+def test_a_project_without_a_name(tmp_path: Path, client: Client) -> None:
+    """It needs `-t`, or `image`; without a version the tag is `latest`."""
+    text = PYPROJECT.replace('name = "shop"\nversion = "1.2.3"\n', "").replace(
+        '[project]\nrequires-python = ">=3.12,<3.13"\ndependencies = ["rich>=1"]\n',
+        '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "~3.12"\n'
+        'rich = ">=1"\n',
+    )
+    shop = make(tmp_path / "shop", pyproject=text)
+    assert given(build(shop, client, "-t", "mine"), "--tag") == ["mine"]
+    refused = poetry(shop, *BUILD, colours=True)
+    assert (refused.status, refused.err.count(ERROR)) == (1, 1)
+    assert "The project has no name" in refused.err
+    assert "-t" in refused.err
+    (shop / "pyproject.toml").write_text((shop / "pyproject.toml").read_text() + 'image = "x"\n')
+    assert given(build(shop, client), "--tag") == ["x:latest"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "engine", "line"),
+    [
+        ('"auto"', "28.5.1", None),
+        ('"auto"', "20.10.24", "# syntax=docker/dockerfile:1"),
+        ("false", "20.10.24", None),
+        ('"docker/dockerfile:1.7"', "28.5.1", "# syntax=docker/dockerfile:1.7"),
+    ],
+)
+def test_syntax_line_of_a_build(
+    setting: str, engine: str, line: str | None, tmp_path: Path, client: Client
+) -> None:
+    """By itself it is there only where the engine's own frontend is too old."""
+    client.answer(server=engine)
+    build(make(tmp_path / "shop", f"syntax = {setting}"), client)
+    first = client.kept("Dockerfile").partition("\n")[0]
+    assert first == line if line else first.startswith("# Written by")
+
+
+def test_an_engine_that_is_too_old(tmp_path: Path, client: Client) -> None:
+    """An error as any other, before anything is built."""
+    client.answer(server="18.03.1")
+    shop = make(tmp_path / "shop")
+    before = snapshot(shop)
+    outcome = poetry(shop, *BUILD, colours=True)
+    assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
+    assert "Docker Engine 18.3.1 is too old" in outcome.err
+    assert snapshot(shop) == before
+    assert not (client.folder / "argv").exists()
+
+
+def test_a_failed_build_tells_of_sources_without_credentials(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where some are missing, and only when it failed."""
+    shop = make(tmp_path / "shop")
+    note = "No credentials were found for acme."
+    assert note not in poetry(shop, *BUILD).err
+    client.answer(status=1)
+    failed = poetry(shop, *BUILD)
+    assert note in failed.err
+    assert "poetry config http-basic.acme" in failed.err
+    monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", "me")
+    monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", "c4nary")
+    assert note not in poetry(shop, *BUILD).err
+
+
+def test_an_image_that_cannot_be_loaded_is_told_of(tmp_path: Path, client: Client) -> None:
+    """The classic image store takes one platform; BuildKit would keep silent."""
+    several = ("--platform=linux/amd64,linux/arm64",)
+    outcome = poetry(make(tmp_path / "shop"), *BUILD, *several)
+    assert outcome.status == 0
+    assert "--load" not in client.argv
+    assert "The image stays in the builder's cache" in outcome.err
+
+
+def test_the_secret_holds_the_sources_of_the_lock_only(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the image takes nothing from is nobody's business, in an export and in a build."""
+    for name in ("ACME", "OTHER"):
+        monkeypatch.setenv(f"POETRY_HTTP_BASIC_{name}_USERNAME", "me")
+        monkeypatch.setenv(f"POETRY_HTTP_BASIC_{name}_PASSWORD", f"c4nary-{name}")
+    shop = make(tmp_path / "shop")
+    build(shop, client)
+    assert poetry(shop, *EXPORT, "-o", "-", "--auth-file", "../auth.toml").status == 0
+    for secret in (client.kept("secret"), (tmp_path / "auth.toml").read_text()):
+        assert "c4nary-ACME" in secret
+        assert "c4nary-OTHER" not in secret
+
+
+def test_files_that_do_not_exist(tmp_path: Path) -> None:
+    """Told before anything is written, not by a COPY that fails."""
+    shop = make(tmp_path / "shop", 'files = ["alembic.ini"]')
+    before = snapshot(shop)
+    outcome = poetry(shop, *EXPORT, colours=True)
+    assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
+    assert "names 'alembic.ini', which does not exist" in outcome.err
+    assert snapshot(shop) == before
