@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-OPPOSITE = {"==": "!=", "!=": "==", "in": "not in", "not in": "in"}
+STRING_OPERATORS = ("==", "!=", "in", "not in")
 MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "===": "=="}
 MANYLINUX = {"1": (2, 5), "2010": (2, 12), "2014": (2, 17)}
 SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar.Z", ".tgz", ".tar")
@@ -53,7 +53,7 @@ class Target:
 
     @classmethod
     def here(cls) -> Target:
-        """Describe the interpreter that runs this, without what differs between machines."""
+        """Describe the interpreter that runs this, without what an update of the kernel changes."""
         full, own = platform.python_version().rstrip("+"), sys.implementation
         level = own.version.releaselevel
         suffix = "" if level == "final" else f"{level[0]}{own.version.serial}"
@@ -61,6 +61,7 @@ class Target:
             "os_name": os.name,
             "sys_platform": sys.platform,
             "platform_system": platform.system(),
+            "platform_machine": platform.machine(),
             "platform_python_implementation": platform.python_implementation(),
             "implementation_name": own.name,
             "implementation_version": ".".join(map(str, own.version[:3])) + suffix,
@@ -84,9 +85,9 @@ def libc_here() -> tuple[str | None, tuple[int, int] | None]:
     return (name, (int(found[1]), int(found[2]))) if found else (None, None)
 
 
-# --- Markers: each becomes "this and this, or that", of what only the machine can decide ---------
-class Atom(NamedTuple):
-    """One undecided comparison: `name op "value"`, or `"value" op name` when mirrored."""
+# --- Markers: each is decided here, but for what depends on the kernel that installs -------------
+class Comparison(NamedTuple):
+    """A part of a marker: `name op "value"`, or `"value" op name` when mirrored."""
 
     name: str
     op: str
@@ -99,46 +100,15 @@ class Atom(NamedTuple):
         sides = (quoted, self.op, self.name) if self.mirrored else (self.name, self.op, quoted)
         return " ".join(sides)
 
-    def opposite(self) -> Atom:
-        """Negate; an order's opposite is a mark that no lock can contain."""
-        return self._replace(op=OPPOSITE.get(self.op) or f"not {self.op}".replace("not not ", ""))
 
-    def implies(self, other: Atom) -> bool:
-        """Tell whether this decides the other: itself, or `== a` the `!= b`."""
-        unequal = (self.name, self.op, other.op) == (other.name, "==", "!=")
-        return self == other or (unequal and self.value != other.value)
-
-
-Terms = frozenset[frozenset[Atom]]
-NEVER: Terms = frozenset()
-ALWAYS: Terms = frozenset([frozenset()])
-
-
-def simplify(terms: Iterable[frozenset[Atom]]) -> Terms:
-    """Find the prime implicants: the same condition comes out the same, however it is written."""
-
-    def covers(wide: frozenset[Atom], narrow: frozenset[Atom]) -> bool:
-        return all(any(a.implies(b) for a in narrow) for b in wide)
-
-    found: set[frozenset[Atom]] = set()
-    queue = list(terms)
-    while queue:
-        full = queue.pop()
-        term = frozenset(b for b in full if not any(a != b and a.implies(b) for a in full))
-        contradiction = any(a.implies(b.opposite()) for a in full for b in full)
-        if contradiction or any(covers(known, term) for known in found):
-            continue
-        found = {known for known in found if not covers(term, known)}
-        for known in found:
-            for a, b in ((a, b) for a in term for b in known if b.opposite().implies(a)):
-                queue.append((term - {a}) | (known - {b}))
-        found.add(term)
-    return frozenset(found)
-
-
-def conjunction(left: Terms, right: Terms) -> Terms:
-    """Join two conditions by `and`."""
-    return simplify(a | b for a in left for b in right)
+def combine(word: str, conditions: Iterable[bool | str]) -> bool | str:
+    """Join by `and` or `or` what is decided, or the text of what is left to decide."""
+    decisive, found = word == "or", set(conditions)
+    if decisive in found:
+        return decisive
+    texts = sorted(condition for condition in found if isinstance(condition, str))
+    joined = f" {word} ".join(texts) or not decisive
+    return f"({joined})" if word == "or" and len(texts) > 1 else joined
 
 
 def tokenize(marker: str) -> list[str]:
@@ -153,28 +123,34 @@ def tokenize(marker: str) -> list[str]:
     return [")", *reversed(tokens)]
 
 
-def evaluate(marker: str, environment: Mapping[str, str], extras: set[str]) -> Terms:
-    """Decide a PEP 508 marker as far as the environment can; ValueError if it is none."""
+def evaluate(marker: str, environment: Mapping[str, str], extras: set[str]) -> bool | str:
+    """Decide a PEP 508 marker; give what is left where the environment does not say enough.
 
-    def operand() -> Terms:
+    Raises ValueError if it is none.
+    """
+
+    def operand() -> bool | str:
         left = tokens.pop()
-        if left != "(":
-            op, right = tokens.pop(), tokens.pop()
-            mirrored = left[0] in "\"'"
-            name, value = (right, left) if mirrored else (left, right)
-            return decide(Atom(name, op, value[1:-1], mirrored), environment, extras)
-        alternatives, current = NEVER, operand()
+        if left == "(":
+            return alternatives()
+        op, right = tokens.pop(), tokens.pop()
+        mirrored = left[0] in "\"'"
+        name, value = (right, left) if mirrored else (left, right)
+        return decide(Comparison(name, op, value[1:-1], mirrored), environment, extras)
+
+    def alternatives() -> bool | str:
+        found, conditions = [], [operand()]
         while (word := tokens.pop()) != ")":
-            if word == "and":
-                current = conjunction(current, operand())
-            elif word == "or":
-                alternatives, current = alternatives | current, operand()
-            else:
+            if word == "or":
+                found.append(combine("and", conditions))
+                conditions = []
+            elif word != "and":
                 raise IndexError
-        return simplify(alternatives | current)
+            conditions.append(operand())
+        return combine("or", [*found, combine("and", conditions)])
 
     if marker in ("", "*"):
-        return ALWAYS
+        return True
     tokens = tokenize(marker)
     try:
         result = operand()
@@ -185,41 +161,42 @@ def evaluate(marker: str, environment: Mapping[str, str], extras: set[str]) -> T
     return result
 
 
-def decide(atom: Atom, environment: Mapping[str, str], extras: set[str]) -> Terms:
+def decide(comparison: Comparison, environment: Mapping[str, str], extras: set[str]) -> bool | str:
     """Decide one comparison as poetry-core does: a list after `in`, no order of mere strings."""
-    name, op, value, mirrored = atom
+    name, op, value, mirrored = comparison
     name = name.replace(".", "_")
     name = "platform_python_implementation" if name == "python_implementation" else name
     version = name in ("python_version", "python_full_version")
     inside = op in ("in", "not in")
     if inside and name != "platform_release" and (version or name == "extra" or not mirrored):
-        result = NEVER if op == "in" else ALWAYS
-        for word in re.findall(r"[^ ,|]+", value):
-            short = version and word.count(".") < 2  # noqa: PLR2004  # "3.9" means any patch
-            each = Atom(name, "==" if op == "in" else "!=", f"{word}.*" if short else word)
-            terms = decide(each, environment, extras)
-            result = simplify(result | terms) if op == "in" else conjunction(result, terms)
-        return result
+        word, each = ("or", "==") if op == "in" else ("and", "!=")
+        values = re.findall(r"[^ ,|]+", value)
+        if version:  # "3.9" means any patch
+            values = [v if v.count(".") > 1 else f"{v}.*" for v in values]
+        return combine(
+            word, (decide(Comparison(name, each, v), environment, extras) for v in values)
+        )
     if not inside:
         op, mirrored = MIRRORED.get(op, op) if mirrored or op == "===" else op, False
-    if not version and name != "platform_release" and op not in OPPOSITE:
-        return NEVER
+    if not version and name != "platform_release" and op not in STRING_OPERATORS:
+        return False
+    if version:
+        return decide_version(name, op, value, environment)
     if name == "extra":
-        holds = (canonical(value) in extras) == (op == "==")
-    elif name in environment:
-        here = environment[name]
-        equal = value in here if mirrored else value == here
-        holds = compare(here, op, value) if version else equal == (op in ("==", "in"))
-    elif version:  # the patch is not known: only what all patches agree on
-        minor = environment["python_version"]
-        own = [value] if compare(value, "==", f"{minor}.*") else []
-        answers = {compare(p, op, value) for p in (f"{minor}.0", *own, f"{minor}.999")}
-        if len(answers) > 1:
-            return frozenset([frozenset([Atom(name, op, value)])])
-        holds = answers.pop()
-    else:
-        return frozenset([frozenset([Atom(name, op, value, mirrored)])])
-    return ALWAYS if holds else NEVER
+        return (canonical(value) in extras) == (op == "==")
+    if name not in environment:
+        return str(Comparison(name, op, value, mirrored))
+    here = environment[name]
+    return (value in here if mirrored else value == here) == (op in ("==", "in"))
+
+
+def decide_version(name: str, op: str, value: str, environment: Mapping[str, str]) -> bool | str:
+    """Decide a comparison with the Python's version, of which the patch may not be known."""
+    minor = environment["python_version"]
+    own = [value] if compare(value, "==", f"{minor}.*") else []
+    possible = [environment[name]] if name in environment else [f"{minor}.0", *own, f"{minor}.999"]
+    answers = {compare(version, op, value) for version in possible}
+    return answers.pop() if len(answers) == 1 else str(Comparison(name, op, value))
 
 
 def version_key(text: str) -> tuple[list[int], str, int]:
@@ -319,7 +296,7 @@ def select(
     extras: Iterable[str],
     environment: Mapping[str, str],
 ) -> list[tuple[Mapping[str, Any], str]]:
-    """Choose the locked packages to install, each with the marker that only a machine can decide.
+    """Choose the locked packages to install, each with what its marker leaves undecided, or "".
 
     Raises ValueError for a lock older than version 2.1.
     """
@@ -328,14 +305,18 @@ def select(
     wanted, active = {canonical(group) for group in groups}, {canonical(e) for e in extras}
     chosen = []
     for package in lock.get("package", []):
-        terms, markers = NEVER, package.get("markers", "*")
-        for group in package["groups"]:
-            if canonical(group) in wanted:
-                marker = markers if isinstance(markers, str) else markers.get(group, "*")
-                terms = simplify(terms | evaluate(marker, environment, active))
-        if terms:
-            texts = (" and ".join(sorted(map(str, term))) for term in terms)
-            chosen.append((package, " or ".join(sorted(texts))))
+        markers = package.get("markers", "*")
+        each = dict.fromkeys(package["groups"], markers) if isinstance(markers, str) else markers
+        left = combine(
+            "or",
+            (
+                evaluate(each.get(group, "*"), environment, active)
+                for group in package["groups"]
+                if canonical(group) in wanted
+            ),
+        )
+        if left:
+            chosen.append((package, "" if left is True else str(left)))
     return chosen
 
 
