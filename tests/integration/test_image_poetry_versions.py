@@ -1,0 +1,80 @@
+"""An image from the lock of each supported Poetry, installed inside the build by that Poetry."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from acme import AcmeIndex, make_shop
+from builds import build, look, names
+from poetry_versions import POETRY_VERSIONS, poetry_python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+# Poetry itself comes from where pip looks: Acme's index has the newest only.
+PYPROJECT = """\
+[project]
+name = "acme-shop"
+version = "1"
+requires-python = ">=3.11,<4"
+dependencies = ["acme-lib", "acme-native", "acme-util"]
+
+[project.scripts]
+acme-shop = "acme_shop:main"
+
+[project.optional-dependencies]
+more = ["acme-extra"]
+
+[tool.poetry]
+packages = [{{ include = "acme_shop", from = "src" }}]
+
+[tool.poetry.dependencies]
+acme-lib = {{ source = "acme" }}
+acme-native = {{ source = "acme" }}
+acme-util = {{ source = "acme" }}
+acme-extra = {{ source = "acme" }}
+
+[tool.poetry.group.dev.dependencies]
+acme-lint = {{ version = "*", source = "acme" }}
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{url}"
+priority = "explicit"
+
+[tool.poetry-docker-cache]
+python = "{python}"
+extras = ["more"]
+"""
+
+
+@pytest.mark.parametrize("version", POETRY_VERSIONS)
+def test_an_image_from_the_lock_of_each_poetry(
+    version: str,
+    engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    tmp_path: Path,
+) -> None:
+    """It holds the locked main dependencies and the extra, and runs."""
+    project = make_shop(tmp_path / "shop", poetry_home(engine), index, pyproject=PYPROJECT)
+    (project.folder / "poetry.lock").unlink()
+    command = [poetry_python(version), "-m", "poetry", "lock", "--no-interaction"]
+    cache = {"POETRY_CACHE_DIR": str(tmp_path / "cache")}
+    env = {**project.poetry.env, **cache}
+    subprocess.run(command, cwd=project.folder, env=env, check=True, capture_output=True)
+    shown = project.poetry.run(project.folder, "docker", "export", "-o", "-").stdout
+    assert f"poetry=={version}\n" in shown
+    image = f"shop:poetry-{version}"
+    build(project, f"--tag={image}")
+    assert engine.run(image) == "shop 1.1 1.0\n"
+    held = ["acme-extra", "acme-lib", "acme-native", "acme-shop", "acme-util"]
+    assert names(look(engine, image)) == held
