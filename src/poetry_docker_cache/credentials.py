@@ -1,8 +1,6 @@
-"""What Poetry would show to a package source, gathered into one secret file for the build.
+"""What Poetry would show to a package source, gathered for the build.
 
-The file is an auth.toml that every supported Poetry reads, plus a table per source of our own,
-`[poetry-docker-cache.sources.NAME]`, with exact values and certificates for the scripts that run
-inside the build. Only Poetry's own code decides which credentials belong to a source.
+Only Poetry's own code decides which credentials belong to a source.
 """
 
 from __future__ import annotations
@@ -11,9 +9,8 @@ import json
 import re
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import tomlkit
 from poetry.config import config_source
 from poetry.repositories.http_repository import HTTPRepository
 from poetry.repositories.pypi_repository import PyPiRepository
@@ -21,22 +18,16 @@ from poetry.utils.authenticator import RepositoryCertificateConfig
 from poetry.utils.password_manager import PasswordManager, PoetryKeyringError
 from requests.utils import get_netrc_auth
 
+from poetry_docker_cache.auth_file import SourceAuth, auth_file
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from poetry.config.config import Config
     from poetry.poetry import Poetry
 
-MAX_SIZE = 500 * 1024
-"""The largest secret that BuildKit takes, in bytes (its MaxSecretSize)."""
-
-_HEADER = "# Credentials for one build, written by poetry-docker-cache. Never commit this file.\n"
-# Poetry interpolates `{setting}` inside every value that it reads. A lone closing brace is safe;
-# an opening one is written as the name of a setting whose value is a brace.
-_BRACE = "{poetry-docker-cache.brace}"
 # Poetry 2.4 learned to look up names with dots; before, every dot went one table deeper.
 _DOTS_ARE_TABLES = not hasattr(config_source, "split_key")
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[\t\r\n\x20-\x26\x28-\x7e]+?-----END \1-----")
@@ -48,16 +39,6 @@ class AuthSecret:
 
     text: str = field(repr=False)
     without: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Source:
-    name: str
-    public: bool
-    login: tuple[str, str] | None = field(repr=False)
-    ca: str = field(repr=False)
-    client_cert: str = field(repr=False)
-    verify: bool
 
 
 def collect(poetry: Poetry, names: Collection[str]) -> AuthSecret:
@@ -77,11 +58,12 @@ def collect(poetry: Poetry, names: Collection[str]) -> AuthSecret:
     )
     refuse_credentials_in_urls({repository.name: repository.url for repository in repositories})
     sources = [_read(repository, poetry.config) for repository in repositories]
-    text = _compose(sources)
-    if len(text.encode()) > MAX_SIZE:
-        raise _too_large(len(text.encode()), sources)
-    without = (s.name for s in sources if not (s.login or s.client_cert or s.public))
-    return AuthSecret(text=text, without=tuple(without))
+    without = (
+        source.name
+        for source, repository in zip(sources, repositories, strict=True)
+        if not (source.login or source.client_cert or _is_public(repository))
+    )
+    return AuthSecret(text=auth_file(sources), without=tuple(without))
 
 
 def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:
@@ -111,18 +93,20 @@ def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:
         )
 
 
-def _read(repository: HTTPRepository, config: Config) -> _Source:
-    name = repository.name
+def _is_public(repository: HTTPRepository) -> bool:
     # What is configured for PyPI itself is there to publish with; nothing on it needs a login.
-    public = isinstance(repository, PyPiRepository)
-    login = None if public else _login(repository, config)
+    return isinstance(repository, PyPiRepository)
+
+
+def _read(repository: HTTPRepository, config: Config) -> SourceAuth:
+    name = repository.name
+    login = None if _is_public(repository) else _login(repository, config)
     default = RepositoryCertificateConfig()
     certificates = repository.session.get_certs_for_repository(name)
     if certificates == default:  # none under its name: Poetry takes those of the same host
         certificates = repository.certificates
-    return _Source(
+    return SourceAuth(
         name=name,
-        public=public,
         login=login and _carriable(name, *login),
         ca=_pem(certificates.cert, f"certificates.{name}.cert", "CERTIFICATE"),
         client_cert=_pem(certificates.client_cert, f"certificates.{name}.client-cert", ""),
@@ -224,61 +208,3 @@ def _pem(path: Path | None, setting: str, kind: str) -> str:
             " and a ~ is not expanded.",
         )
     return "\n".join(blocks) + "\n"
-
-
-def _compose(sources: Iterable[_Source]) -> str:
-    basic: dict[str, Any] = {}
-    tables: dict[str, Any] = {}
-    for source in sources:
-        table: dict[str, Any] = {}
-        if source.login:
-            table["username"], table["password"] = source.login
-            _add_login(basic, source.name, table)
-        if source.ca:
-            table["ca"] = _block(source.ca)
-        if source.client_cert:
-            table["client-cert"] = _block(source.client_cert)
-        if not source.verify:
-            table["verify"] = False
-        if table:
-            tables[source.name] = table
-    document: dict[str, Any] = {}
-    if basic:
-        document["http-basic"] = basic
-    if tables:
-        document["poetry-docker-cache"] = {"brace": "{", "sources": tables}
-    return _HEADER + tomlkit.dumps(document)
-
-
-def _add_login(basic: dict[str, Any], name: str, login: Mapping[str, str]) -> None:
-    escaped = {key: value.replace("{", _BRACE) for key, value in login.items()}
-    if "." in name:
-        basic[name] = dict(escaped)  # where Poetry looks from 2.4 on
-    table: Any = basic
-    # Where it looked before. Names come sorted: `a` has its entries before `a.username` claims one.
-    for part in name.split("."):
-        table = table.setdefault(part, {}) if isinstance(table, dict) else None
-    if not isinstance(table, dict):
-        raise DockerCacheError(
-            f"The name of the source {name!r} cannot be told from a setting of another source:"
-            " Poetry before 2.4 reads each dot as one level of its settings.",
-            fix="Rename it in [[tool.poetry.source]] of pyproject.toml, then type `poetry lock`.",
-        )
-    table.update(escaped)
-
-
-def _block(text: str) -> tomlkit.items.String:
-    # Literal, as tomlkit's escaping takes quadratic time.
-    return tomlkit.string(text, literal=True, multiline=True)
-
-
-def _too_large(size: int, sources: Iterable[_Source]) -> DockerCacheError:
-    parts = [(len(s.ca), f"certificates.{s.name}.cert") for s in sources]
-    parts += [(len(s.client_cert), f"certificates.{s.name}.client-cert") for s in sources]
-    listed = ", ".join(f"{setting} ({n // 1024} KiB)" for n, setting in sorted(parts)[::-1] if n)
-    return DockerCacheError(
-        f"The credentials and certificates make a secret of {size // 1024} KiB, and BuildKit"
-        f" takes 500 KiB at most. It holds {listed or 'no certificate'}.",
-        fix="Give a source only the certificate that its own server needs, not the system's"
-        " whole bundle:\n\n    poetry config certificates.NAME.cert PATH",
-    )

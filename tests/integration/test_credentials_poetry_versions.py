@@ -13,6 +13,7 @@ import pytest
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
 from poetry_docker_cache import credentials
+from poetry_docker_cache.auth_file import SourceAuth, auth_file
 
 SOURCE = Path(credentials.__file__).parents[1]
 
@@ -70,13 +71,8 @@ def nasty_passwords() -> dict[str, tuple[str, str]]:
 def test_reads_the_same_credentials_back(version: str, tmp_path: Path) -> None:
     """Names with dots, spaces and quotes, passwords with everything: the very same text."""
     logins = nasty_passwords()
-    sources = [
-        credentials._Source(
-            name=name, public=False, login=login, ca="", client_cert="", verify=True
-        )
-        for name, login in logins.items()
-    ]
-    text = credentials._compose(sources)
+    sources = [SourceAuth(name=name, login=login) for name, login in logins.items()]
+    text = auth_file(sources)
     Path(os.environ["POETRY_CONFIG_DIR"], "auth.toml").write_text(text, encoding="utf-8")
     found = run(version, READ, list(logins), tmp_path)
     assert {name: tuple(login) for name, login in found.items()} == logins
@@ -114,16 +110,14 @@ def test_collects_the_same_from_every_poetry(
     answer = run(version, COLLECT, ["corp", "corp.two", "net", "public"], tmp_path)
     assert answer["without"] == ["public"]
     expected = [
-        credentials._Source(
-            name=name, public=False, login=login, ca=ca, client_cert="", verify=True
-        )
+        SourceAuth(name=name, login=login, ca=ca)
         for name, login, ca in (
             ("corp", ("u1", ""), ""),
             ("corp.two", ("u2", "p2{"), ""),
             ("net", ("nu", "np"), (tmp_path / "ca.pem").read_text()),
         )
     ]
-    assert answer["text"] == credentials._compose(expected)
+    assert answer["text"] == auth_file(expected)
 
 
 @pytest.mark.parametrize("version", POETRY_VERSIONS)

@@ -22,6 +22,7 @@ from poetry.factory import Factory
 from poetry.utils.password_manager import PasswordManager
 
 from poetry_docker_cache import credentials
+from poetry_docker_cache.auth_file import MAX_SIZE, SourceAuth, auth_file
 from poetry_docker_cache.credentials import AuthSecret, collect, refuse_credentials_in_urls
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -370,13 +371,8 @@ def test_any_names_beside_each_other(logins: dict[str, tuple[str, str]]) -> None
 
 def compose(logins: dict[str, tuple[str, str]]) -> AuthSecret:
     """Write logins as `collect` does."""
-    sources = [
-        credentials._Source(
-            name=name, public=False, login=login, ca="", client_cert="", verify=True
-        )
-        for name, login in sorted(logins.items())
-    ]
-    return AuthSecret(text=credentials._compose(sources), without=())
+    sources = [SourceAuth(name=name, login=login) for name, login in sorted(logins.items())]
+    return AuthSecret(text=auth_file(sources), without=())
 
 
 def test_dotted_name_is_written_in_both_forms() -> None:
@@ -481,7 +477,7 @@ def test_too_large_for_buildkit(
     (config_dir / "auth.toml").write_text(f'[certificates.corp]\ncert="{bundle.as_posix()}"\n')
     bundle.write_text(CERTIFICATE * 7000)
     fitting = gather({"corp": "https://a.test/simple"})
-    assert 400 * 1024 < len(fitting.text) < credentials.MAX_SIZE
+    assert 400 * 1024 < len(fitting.text) < MAX_SIZE
     bundle.write_text(CERTIFICATE * 8000)
     with pytest.raises(DockerCacheError, match=r"certificates\.corp\.cert \(\d+ KiB\)"):
         gather({"corp": "https://a.test/simple"})
@@ -562,9 +558,7 @@ def test_no_secret_in_repr_or_log(
     assert CANARY in secret.text
     said = capsys.readouterr()
     assert CANARY not in repr(secret) + caplog.text + said.out + said.err
-    source = credentials._Source(
-        name="a", public=False, login=("u", CANARY), ca=CANARY, client_cert=CANARY, verify=True
-    )
+    source = SourceAuth(name="a", login=("u", CANARY), ca=CANARY, client_cert=CANARY)
     assert CANARY not in repr(source)
 
 
