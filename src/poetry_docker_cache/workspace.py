@@ -1,4 +1,4 @@
-"""The private folder that a build's files live in, and files that only their owner can read."""
+"""The private folder that a build's files live in, gone when the build has ended."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.private import PRIVATE, create, inside
 from poetry_docker_cache.signals import exit_status, handled
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if sys.platform != "win32":
 
 PREFIX = "poetry-docker-cache-"
 _OURS = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
-_PRIVATE = 0o600
 _PRIVATE_FOLDER = 0o700
 
 
@@ -36,7 +36,7 @@ class Workspace:
 
     path: Path
 
-    def write(self, name: str, text: str, mode: int = _PRIVATE) -> Path:
+    def write(self, name: str, text: str, mode: int = PRIVATE) -> Path:
         """Create a file, private from the start, and give its path. Folders in `name` are made.
 
         A secret belongs in another folder than the Dockerfile: a frontend may ask for any file
@@ -45,7 +45,7 @@ class Workspace:
         path = self.path / name
         try:
             path.parent.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-            _create(path, text, mode)
+            create(path, text, mode)
         except OSError as error:
             raise DockerCacheError(
                 f"{path} cannot be written: {error.strerror}. Nothing was built.",
@@ -82,49 +82,6 @@ def workspace(
                 folder.remove()
     if ending.received:  # while the folder was being removed
         raise SystemExit(exit_status(ending.received))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its creation on; replace one that is there.
-
-    A symlink is followed, and what it points to is replaced. Raises DockerCacheError where the
-    file cannot be written.
-    """
-    try:
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            raise DockerCacheError(
-                f"{path} is not a regular file: a secret cannot be written there.",
-                fix="Name a file.",
-            )
-        if not target.parent.is_dir():
-            raise DockerCacheError(
-                f"{path} cannot be written: the folder {target.parent} does not exist.",
-                fix=f"Create it (mkdir -p {shlex.quote(str(target.parent))}) or name another file.",
-            )
-        draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            _create(draft, text, _PRIVATE)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, before Python 3.13
-        raise DockerCacheError(
-            f"{path} cannot be written: {getattr(error, 'strerror', error)}.",
-            fix="Name a file that you may write.",
-        ) from error
-
-
-def inside(path: Path, context: Path) -> bool:
-    """Say whether a path lies in a folder, whatever symlinks or letter case it is spelt with."""
-    resolved, folder = path.resolve(), context.resolve()
-    if resolved.is_relative_to(folder):
-        return True
-    for parent in (resolved, *resolved.parents):
-        with contextlib.suppress(OSError):  # what does not exist yet is nowhere
-            if parent.samefile(folder):
-                return True
-    return False
 
 
 class _Ending:
@@ -253,10 +210,3 @@ def _usable(bases: Sequence[Path], context: Path) -> Path:
         f"{', '.join(map(str, bases))} is writable and outside the build context {context}.",
         fix="Set TMPDIR to a writable folder outside the project.",
     )
-
-
-def _create(path: Path, text: str, mode: int) -> None:
-    """Create a file with its mode; an existing one, or a symlink, is an error."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags, mode), "wb") as file:  # noqa: PTH123  # a descriptor
-        file.write(text.encode())

@@ -12,9 +12,9 @@ from cleo.io.outputs.output import Type, Verbosity
 from poetry_docker_cache.commands.preparing import Prepared, prepare
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.private import inside, write_private
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
 from poetry_docker_cache.vendor import difference, with_banner, writing
-from poetry_docker_cache.workspace import inside, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Collection

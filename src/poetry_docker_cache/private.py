@@ -1,0 +1,66 @@
+"""Files that only their owner can read, and whether a build would get to see them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shlex
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRIVATE = 0o600
+
+
+def create(path: Path, text: str, mode: int = PRIVATE) -> None:
+    """Create a file with its mode; an existing one, or a symlink, is an error."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags, mode), "wb") as file:  # noqa: PTH123  # a descriptor
+        file.write(text.encode())
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its creation on; replace one that is there.
+
+    A symlink is followed, and what it points to is replaced. Raises DockerCacheError where the
+    file cannot be written.
+    """
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise DockerCacheError(
+                f"{path} is not a regular file: a secret cannot be written there.",
+                fix="Name a file.",
+            )
+        if not target.parent.is_dir():
+            raise DockerCacheError(
+                f"{path} cannot be written: the folder {target.parent} does not exist.",
+                fix=f"Create it (mkdir -p {shlex.quote(str(target.parent))}) or name another file.",
+            )
+        draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            create(draft, text)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, before Python 3.13
+        raise DockerCacheError(
+            f"{path} cannot be written: {getattr(error, 'strerror', error)}.",
+            fix="Name a file that you may write.",
+        ) from error
+
+
+def inside(path: Path, context: Path) -> bool:
+    """Say whether a path lies in a folder, whatever symlinks or letter case it is spelt with."""
+    resolved, folder = path.resolve(), context.resolve()
+    if resolved.is_relative_to(folder):
+        return True
+    for parent in (resolved, *resolved.parents):
+        with contextlib.suppress(OSError):  # what does not exist yet is nowhere
+            if parent.samefile(folder):
+                return True
+    return False
