@@ -33,7 +33,6 @@ from registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from typing_extensions import Self
 
@@ -130,12 +129,7 @@ class Engine:
         """Give the engine itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the engine, unless it was running before."""
         if self.started:
             self.down()

@@ -28,7 +28,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import ModuleType, TracebackType
+    from types import ModuleType
 
     from typing_extensions import Self
 
@@ -67,11 +67,6 @@ class PrivateIndex:
         self.port = int(line)
         self.url = f"http://127.0.0.1:{self.port}/simple/"
 
-    def authenticated_url(self, user: str) -> str:
-        """Return the URL with a user's name and password in it."""
-        name, password = (urllib.parse.quote(word, safe="") for word in (user, self._users[user]))
-        return self.url.replace("://", f"://{name}:{password}@")
-
     def set_password(self, user: str, password: str) -> None:
         """Change (or add) a user's password; it counts from the next request on."""
         before = self._passwords.stat().st_mtime_ns
@@ -107,12 +102,7 @@ class PrivateIndex:
         """Give the index itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the index."""
         self.stop()
 

@@ -17,7 +17,6 @@ from index import PrivateIndex
 from wheels import make_sdist, make_wheel
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any
 
     from clean_poetry import Poetry
@@ -66,12 +65,7 @@ class AcmeIndex:
         """Give the index itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop it."""
         self._server.stop()
 

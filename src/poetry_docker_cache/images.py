@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from poetry_docker_cache.python import Python
     from poetry_docker_cache.settings import Settings
 
-DEFAULT_BASE = "python:{python}-slim"
-
 _OFFICIAL = re.compile(
     r"(?P<repository>(?:.*/)?python):(?P<python>\d+\.\d+(?:\.\d+)?)(?P<slim>-slim)?(?P<suite>-.+)?"
 )
