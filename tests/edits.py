@@ -132,6 +132,16 @@ def build_packages(project: Project) -> None:
     project.configure(instructions={"build": ["ENV ANYTHING=1"]})
 
 
+def base_image(project: Project) -> None:
+    """Stand on another image."""
+    project.configure(base_image="python:{python}")
+
+
+def debian_package(project: Project) -> None:
+    """Ask for a Debian package in the final image."""
+    project.configure(runtime_packages=["libpq5"])
+
+
 def backend(project: Project) -> None:
     """Ask for another build backend, which no dependency needs."""
     project.replace("pyproject.toml", "poetry-core>=2.0", "poetry-core>=2.1")
@@ -162,5 +172,8 @@ EDITS = {
     "stage that installs": Edit(
         change=build_packages, runs=frozenset({"dependencies"}), installs=PACKAGES
     ),
+    "base image": Edit(change=base_image, runs=INSTALLING, installs=PACKAGES),
+    # The check stands on the final image's base, the dependencies do not.
+    "Debian package": Edit(change=debian_package, runs=frozenset({"check"})),
     "build backend": Edit(change=backend, runs=frozenset({"build-backend"})),
 }

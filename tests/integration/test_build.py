@@ -142,6 +142,36 @@ def test_other_groups_and_extras(engine: DockerEngine, copy: Project) -> None:
     assert found == ["acme-docs", "acme-extra", "acme-lib", "acme-native", "acme-shop", "acme-util"]
 
 
+def test_settings_of_the_image_arrive(engine: DockerEngine, copy: Project) -> None:
+    """Who it runs as and where, its files, ports, health check and signal."""
+    copy.configure(
+        user="1234:5678",
+        workdir="/srv/shop",
+        files=["README.md"],
+        entrypoint=["acme-shop"],
+        ports=[8000, "9/udp"],
+        healthcheck={"command": ["acme-shop"], "interval": "30s", "retries": 2},
+        stop_signal="SIGINT",
+    )
+    build(copy, "--tag=shop:settings")
+    assert engine.run("shop:settings") == "shop 1.1 1.0\n"
+    (image,) = json.loads(engine.docker("image", "inspect", "shop:settings").stdout)
+    config = image["Config"]
+    assert (config["User"], config["WorkingDir"]) == ("1234:5678", "/srv/shop")
+    assert (config["Entrypoint"], config.get("Cmd")) == (["acme-shop"], None)
+    assert sorted(config["ExposedPorts"]) == ["8000/tcp", "9/udp"]
+    assert config["StopSignal"] == "SIGINT"
+    check = {"Test": ["CMD", "acme-shop"], "Interval": 30_000_000_000, "Retries": 2}
+    assert config["Healthcheck"] == check
+    copy.configure(entrypoint=[])
+    build(copy, "--tag=shop:probed")
+    found = look(engine, "shop:probed")
+    assert found["user"] == [1234, 5678]
+    assert found["home"] == ["/home/app", 1234, [], True]
+    assert (found["folder"], found["files"]) == ("/srv/shop", ["README.md"])
+    assert found["writable"] == []
+
+
 def test_vendored_dockerfile(engine: DockerEngine, copy: Project, tmp_path: Path) -> None:
     """`docker build .` and `build --file` make the same image; the check knows every edit."""
     poetry, folder = copy.poetry, copy.folder

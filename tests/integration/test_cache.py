@@ -139,6 +139,21 @@ def test_rotated_password(copy: Project, index: AcmeIndex, new_password: str) ->
         copy.log_in(PASSWORD)
 
 
+def test_rotated_password_on_an_empty_engine(
+    copy: Project, built: Built, ci: Poetry, new_password: str
+) -> None:
+    """A token that lives as long as one CI job misses no cache."""
+    imported = f"--cache-from=type=registry,ref={built.cache}"
+    other_machine = Project(copy.folder, ci)
+    other_machine.log_in(new_password)
+    try:
+        steps = build(copy, imported, "--target=check", "--", "--output=type=cacheonly", poetry=ci)
+    finally:
+        other_machine.log_in(PASSWORD)
+    assert not steps.ran & INSTALLING
+    assert steps.installed == ()
+
+
 def test_vendored_dockerfile_and_another_poetry(copy: Project) -> None:
     """A vendored Dockerfile names its Poetry: a colleague's newer lock changes nothing."""
     copy.replace("pyproject.toml", 'poetry-version = "2.5.1"\n', "")

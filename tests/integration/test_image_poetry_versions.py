@@ -67,7 +67,7 @@ def test_an_image_from_the_lock_of_each_poetry(
     """It holds the locked main dependencies and the extra, and runs."""
     project = make_shop(tmp_path / "shop", poetry_home(engine), index, pyproject=PYPROJECT)
     (project.folder / "poetry.lock").unlink()
-    command = [poetry_python(version), "-m", "poetry", "lock", "--no-interaction"]
+    command = [str(poetry_python(version)), "-m", "poetry", "lock", "--no-interaction"]
     cache = {"POETRY_CACHE_DIR": str(tmp_path / "cache")}
     env = {**project.poetry.env, **cache}
     subprocess.run(command, cwd=project.folder, env=env, check=True, capture_output=True)
