@@ -1,0 +1,45 @@
+"""What pyproject.toml says of the wheel, whichever backend builds it."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.root.kinds import NoWheelError
+from poetry_docker_cache.root.paths import is_here, relative, static_part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from poetry.poetry import Poetry
+
+
+def requires_of(build_system: Mapping[str, Any], default: str) -> tuple[str, ...]:
+    """List what the backend needs; `default` is it where nothing is said."""
+    return tuple(str(it) for it in build_system.get("requires", [default]))
+
+
+def check_declared(poetry: Poetry, folder: Path) -> None:
+    """Raise NoWheelError for what is usually wrong, in shorter words than the builder's."""
+    for readme in readmes(poetry):
+        if not is_here(folder, readme):
+            raise NoWheelError(f"the README `{readme}` is outside of the project")
+        if not (folder / readme).is_file():
+            raise NoWheelError(f"the README `{readme}` does not exist")
+    for item in poetry.package.packages:
+        place = posixpath.join(item.get("from") or ".", item["include"])
+        if "wheel" in item.get("format", "wheel") and not is_here(folder, static_part(place)):
+            raise NoWheelError(f"packages from outside the project (`{place}`)")
+
+
+def readmes(poetry: Poetry) -> list[str]:
+    """Name the readme files."""
+    root = poetry.package.root_dir
+    return [relative(root, readme) for readme in poetry.package.readmes] if root else []
+
+
+def declared_license(poetry: Poetry) -> list[str]:
+    """Name the file of `license = { file = … }`."""
+    value = poetry.pyproject.data.get("project", {}).get("license")
+    return [str(value["file"])] if isinstance(value, dict) and "file" in value else []

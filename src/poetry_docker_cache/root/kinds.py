@@ -1,0 +1,34 @@
+"""The two kinds of root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelRoot:
+    """A root that is a package."""
+
+    paths: tuple[str, ...]
+    """What the wheel is made of, beside pyproject.toml: sorted, no path inside another."""
+    requires: tuple[str, ...]
+    backend: str
+    """The hooks to call, where pyproject.toml names none Poetry's own."""
+    needs_compiler: bool
+    module: str | None
+    """`python -m` runs this."""
+    backend_path: tuple[str, ...] = ()
+    """Folders of an in-tree backend."""
+    git_ignored: tuple[str, ...] = ()
+    """Lines for the ignore file: what git ignores within the paths is not part of the wheel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceTreeRoot:
+    """A root that no wheel can be built from."""
+
+    reason: str
+
+
+class NoWheelError(Exception):
+    """Why there is no wheel."""

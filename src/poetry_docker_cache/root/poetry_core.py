@@ -1,0 +1,98 @@
+"""What a wheel is made of when poetry-core builds it.
+
+Its own builder says that, from 2.0 on in the same words.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from poetry.core.masonry.builders.sdist import SdistBuilder
+from poetry.core.masonry.builders.wheel import WheelBuilder
+from poetry.core.masonry.utils.module import ModuleOrPackageNotFoundError
+from poetry.core.masonry.utils.package_include import PackageInclude
+from poetry.core.utils.helpers import module_name
+
+from poetry_docker_cache.ignore import is_kept_out
+from poetry_docker_cache.ignore.git import git_ignored
+from poetry_docker_cache.root.declared import check_declared, declared_license, readmes, requires_of
+from poetry_docker_cache.root.kinds import NoWheelError, WheelRoot
+from poetry_docker_cache.root.paths import copied, folders, relative, static_part
+from poetry_docker_cache.root.running import main_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from poetry.core.masonry.builders.builder import Builder
+    from poetry.core.masonry.utils.include import Include
+    from poetry.poetry import Poetry
+
+POETRY_CORE = "poetry.core.masonry.api"
+BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backend")
+
+
+def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
+    """Ask the builder. Raises NoWheelError, and whatever the builder does."""
+    package = poetry.package
+    check_declared(poetry, folder)
+    builder = WheelBuilder(poetry)
+    try:
+        module = builder._module  # noqa: SLF001  # what poetry-core itself walks
+    except ModuleOrPackageNotFoundError as error:
+        name = module_name(package.name)
+        raise NoWheelError(f"no module or package of the name `{name}`") from error
+    paths = [*readmes(poetry), *declared_license(poetry)]
+    builders: list[Builder] = [builder]
+    if script := package.build_script:
+        if not (folder / script).is_file():
+            raise NoWheelError(f"the build script `{script}` does not exist")
+        paths += [script, *(["setup.py"] if package.build_should_generate_setup() else [])]
+        builders.append(SdistBuilder(poetry))  # sources of extensions are often in the sdist only
+    for each in builders:
+        for include in each._module.includes:  # noqa: SLF001
+            paths += _include_paths(include, Path(each._path))  # noqa: SLF001
+    base = Path(builder._path)  # noqa: SLF001
+    paths += [relative(base, path) for path in builder._get_legal_files()]  # noqa: SLF001
+    paths += [relative(base, path) for path in builder.convert_script_files()]
+    paths += build_system.get("backend-path", [])
+    checked = copied(folder, paths)
+    named = [_pattern(include) for include in module.explicit_includes]
+    return WheelRoot(
+        paths=checked,
+        requires=requires_of(build_system, "poetry-core"),
+        backend=str(build_system.get("build-backend", POETRY_CORE)),
+        backend_path=tuple(map(str, build_system.get("backend-path", ()))),
+        needs_compiler=package.build_script is not None,
+        module=main_module(folder, _modules(module.includes, base), module_name(package.name)),
+        git_ignored=git_ignored(folder, folders(folder, checked), included=named, ask_git=True),
+    )
+
+
+def _include_paths(include: Include, root: Path) -> Iterator[str]:
+    """Name what to copy for one entry: the folder before a wildcard, not the files of today."""
+    pattern = _pattern(include, root)
+    static = static_part(pattern)
+    if static != ".":
+        yield static
+        return
+    for element in include.elements:  # a wildcard at the very start: what it finds at the top
+        name = relative(root, element).split("/")[0]
+        if not is_kept_out(name):
+            yield name
+
+
+def _pattern(include: Include, root: Path | None = None) -> str:
+    base = relative(root, include.base) if root else "."
+    return posixpath.normpath(posixpath.join(base, include._include))  # noqa: SLF001
+
+
+def _modules(includes: Iterable[Include], root: Path) -> Iterator[tuple[str, str]]:
+    """Give each package's import name and place."""
+    for include in includes:
+        if isinstance(include, PackageInclude):
+            inner = static_part(posixpath.normpath(include._include))  # noqa: SLF001
+            name = posixpath.normpath(posixpath.join(include.target or ".", inner))
+            place = posixpath.normpath(posixpath.join(relative(root, include.base), inner))
+            yield name.removesuffix(".py").replace("/", "."), place

@@ -1,0 +1,56 @@
+"""How a project runs: the module to call, and the files that it reads beside its package."""
+
+from __future__ import annotations
+
+import configparser
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.root.paths import is_here, is_inside, outermost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+# What a running application reads from its working directory.
+_BESIDE_FILES = ("alembic.ini", "app.py", "asgi.py", "gunicorn.conf.py", "main.py", "wsgi.py")
+_BESIDE_FOLDERS = ("migrations", "static", "templates")
+
+
+def main_module(folder: Path, modules: Iterable[tuple[str, str]], own: str) -> str | None:
+    """Name what `python -m` runs, of packages by name and place: the own one, or the only one."""
+    found = {name for name, place in modules if _runs(folder / place)} - {"."}
+    return own if own in found else found.pop() if len(found) == 1 else None
+
+
+def _runs(path: Path) -> bool:
+    if path.suffix == ".py" and path.is_file():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        return re.search(r"^if __name__ == ['\"]__main__['\"]", text, re.MULTILINE) is not None
+    return (path / "__main__.py").is_file()
+
+
+def runtime_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str, ...] | None:
+    """Name what a running app needs beside its package; None is the whole source tree."""
+    if isinstance(root, SourceTreeRoot) or (folder / "manage.py").is_file():
+        return None
+    found = [name for name in _BESIDE_FILES if (folder / name).is_file()]
+    found += [name for name in _BESIDE_FOLDERS if (folder / name).is_dir()]
+    found = [name for name in found if not is_inside(name, root.paths)]
+    if "alembic.ini" in found and (scripts := _alembic_scripts(folder)):
+        found.append(scripts)
+    return outermost(name for name in found if is_here(folder, name))
+
+
+def _alembic_scripts(folder: Path) -> str | None:
+    """Find the folder of alembic's migrations, where it is one of the project's."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read(folder / "alembic.ini", encoding="utf-8")
+        value = parser.get("alembic", "script_location")
+    except (configparser.Error, UnicodeDecodeError):
+        return None
+    name = posixpath.normpath(value.strip().replace("%(here)s/", ""))
+    return name if name != "." and is_here(folder, name) and (folder / name).is_dir() else None
