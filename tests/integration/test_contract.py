@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,7 @@ requires = ["poetry-core"]
 build-backend = "poetry.core.masonry.api"
 [tool.poetry-docker-cache]
 """
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@acme.test")
 FROM_ACME = {"type": "legacy", "url": "https://acme.test/simple", "reference": "acme"}
 EXPORT, BUILD = ("docker", "export"), ("docker", "build")
 
@@ -211,3 +213,31 @@ def test_files_that_do_not_exist(tmp_path: Path) -> None:
     assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
     assert "names 'alembic.ini', which does not exist" in outcome.err
     assert snapshot(shop) == before
+
+
+def test_what_git_ignores_on_this_machine_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another developer's own excludes change no byte of an export."""
+    shop = make(tmp_path / "shop")
+    (shop / ".gitignore").write_text("*.tmp\n")
+    for name in ("kept.tmp", "data.log"):
+        (shop / "shop" / name).touch()
+    subprocess.run([*GIT, "init", "-q"], cwd=shop, check=True)
+    subprocess.run([*GIT, "add", "--all", "--force"], cwd=shop, check=True)
+    assert poetry(shop, *EXPORT).status == 0
+    assert "\n!shop/kept.tmp\n" in (shop / "Dockerfile.dockerignore").read_text()
+    (tmp_path / "excludes").write_text("*.log\n")
+    (shop / ".git" / "info" / "exclude").write_text("*.log\n")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.excludesFile")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(tmp_path / "excludes"))
+    assert poetry(shop, *EXPORT, "--check").out == "Up to date.\n"
+
+
+def test_an_export_asks_for_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a login is none of its business, unless the secret is to be written too."""
+    monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", "me")
+    shop = make(tmp_path / "shop")
+    assert poetry(shop, *EXPORT).status == 0
+    assert poetry(shop, *EXPORT, "--auth-file", "../auth.toml").status == 1

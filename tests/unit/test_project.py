@@ -253,8 +253,10 @@ def test_installer_settings_of_the_environment(
 ) -> None:
     """They win over the file."""
     monkeypatch.setenv("POETRY_INSTALLER_NO_BINARY", "Jinja2,lxml")
+    monkeypatch.setenv("POETRY_INSTALLER_BUILD_CONFIG_SETTINGS_LXML", '{"a": "x"}')
     project = read(tmp_path, MINIMAL, **{"poetry.toml": '[installer]\nno-binary = ["x"]\n'})
     assert project.installer.no_binary == ("jinja2", "lxml")
+    assert project.installer.build_config_settings == {"lxml": {"a": "x"}}
 
 
 def test_the_lock(tmp_path: Path) -> None:

@@ -94,7 +94,9 @@ def _tracked(folder: Path, inside: Sequence[str]) -> list[str]:
     """List the files that a line of `.gitignore` matches but that are in the repository."""
     if not inside or not any((it / ".git").exists() for it in (folder, *folder.parents)):
         return []
-    command = ["git", "ls-files", "-z", "--cached", "--ignored", "--exclude-standard", "--"]
+    # Not `--exclude-standard`: what this machine's git ignores besides is no part of the project.
+    own = "--exclude-per-directory=.gitignore"
+    command = ["git", "ls-files", "-z", "--cached", "--ignored", own, "--"]
     try:
         done = subprocess.run([*command, *inside], cwd=folder, capture_output=True, check=False)
     except OSError:
