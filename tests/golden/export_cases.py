@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-from cleo.testers.application_tester import ApplicationTester
+from command_line import poetry
 from poetry.config.config import Config
-from poetry.console.application import Application
 
 CASES = Path(__file__).parent / "cases"
 NAMES = tuple(sorted(path.name for path in CASES.iterdir()))
@@ -19,19 +17,10 @@ NOTES = "notes.txt"
 def export(folder: Path) -> dict[str, bytes]:
     """Call the command in a project's folder; give what it wrote and what it said, by file name."""
     Config.create(reload=True)  # Poetry reads one poetry.toml per process
-    application = Application()
-    application.auto_exits(False)
-    tester = ApplicationTester(application)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        tester.execute("docker export")
-    finally:
-        os.chdir(before)
-    said = tester.io.fetch_error()
-    if tester.status_code != 0:
-        raise AssertionError(f"exit {tester.status_code}: {said}")
-    return {**{name: (folder / name).read_bytes() for name in WRITTEN}, NOTES: said.encode()}
+    outcome = poetry(folder, "docker", "export")
+    assert outcome.status == 0, outcome.err
+    written = {name: (folder / name).read_bytes() for name in WRITTEN}
+    return {**written, NOTES: outcome.err.encode()}
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def test_rendering_depends_on_nothing_else(tmp_path: Path) -> None:
         path.chmod(0o700 if path.is_dir() or path.suffix == ".py" else 0o600)
         os.utime(path, (1, 1))
     environment = {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
         "PYTHONHASHSEED": "4711",
         "TZ": "Pacific/Kiritimati",
         "LANG": "tr_TR.UTF-8",
