@@ -6,8 +6,6 @@ installation of the Poetries themselves needs a network.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import inspect
 import io
 import json
@@ -16,14 +14,15 @@ import subprocess
 import sys
 import tarfile
 import venv
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import wheels
 from index import PrivateIndex
 from poetry_versions import POETRY_VERSIONS, poetry_python
+from wheels import make_wheel
 
 from poetry_docker_cache import inside
 
@@ -59,32 +58,16 @@ priority = "primary"
 
 def wheel(folder: Path, name: str, version: str, settings: object = None) -> str:
     """Write a wheel that holds one module and one script; give its name."""
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": f"def main(): print({version!r})\nSETTINGS = {settings!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": f"[console_scripts]\n{name}-run = {name}:main\n",
-        f"{info}/RECORD": "",
-    }
-    for path, text in list(files.items())[:-1]:
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        files[f"{info}/RECORD"] += f"{path},sha256={digest.rstrip('=')},{len(text)}\n"
-    files[f"{info}/RECORD"] += f"{info}/RECORD,,\n"
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
-    return f"{name}-{version}-py3-none-any.whl"
+    code = f"def main(): print({version!r})\nSETTINGS = {settings!r}\n"
+    scripts = {f"{name}-run": f"{name}:main"}
+    return make_wheel(folder, name, version, files={f"{name}.py": code}, scripts=scripts).name
 
 
-BACKEND = f"""
-from __future__ import annotations
-import base64, hashlib, zipfile
-from pathlib import Path
-
+BACKEND = f"""{inspect.getsource(wheels)}
 {inspect.getsource(wheel)}
 
 def build_wheel(folder, settings=None, _=None):
+    from pathlib import Path
     return wheel(Path(folder), "NAME", "VERSION", settings)
 """
 
