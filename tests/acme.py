@@ -57,6 +57,10 @@ class AcmeIndex:
         self._server.set_password(USER, password)
         self.password = password
 
+    def add_user(self, user: str, password: str) -> None:
+        """Let somebody else in, too."""
+        self._server.set_password(user, password)
+
     def downloads(self) -> list[str]:
         """Give the names of the files that were handed out so far."""
         return self._server.downloads()

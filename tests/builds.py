@@ -38,6 +38,8 @@ class Steps:
     """The packages that Poetry said to install, in the stage of the dependencies."""
     messages: str
     """All that the steps printed."""
+    sent: int
+    """How many bytes of the project were sent to the builder."""
 
 
 def read_progress(text: str) -> Steps:
@@ -46,6 +48,7 @@ def read_progress(text: str) -> Steps:
     cached: set[str] = set()
     started: set[str] = set()
     output: dict[str, bytes] = defaultdict(bytes)
+    sent = 0
     for line in text.splitlines():
         if not line.startswith("{"):
             continue
@@ -56,6 +59,9 @@ def read_progress(text: str) -> Steps:
                 cached.add(vertex["digest"])
             if vertex.get("started"):
                 started.add(vertex["digest"])
+        for part in status.get("statuses") or ():
+            if part["id"].startswith("transferring context"):
+                sent = max(sent, part.get("current", 0))
         for log in status.get("logs") or ():
             output[log["vertex"]] += base64.b64decode(log["data"])
     steps = {digest: match for digest, name in names.items() if (match := _STEP.match(name))}
@@ -68,6 +74,7 @@ def read_progress(text: str) -> Steps:
         cached=frozenset(known - ran),
         installed=tuple(sorted(_INSTALLED.findall(of_dependencies))),
         messages=_text(output.values()),
+        sent=sent,
     )
 
 

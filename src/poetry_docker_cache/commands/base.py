@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import traceback
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +20,7 @@ from poetry.console.commands.group_command import GroupCommand
 from poetry.console.exceptions import PoetryRuntimeError
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.signals import exit_status
 
 if TYPE_CHECKING:
     from cleo.io.inputs.option import Option
@@ -54,6 +56,8 @@ class DockerCommand(GroupCommand):
             return self.work()
         except DockerCacheError as error:
             self._report(error)
+        except KeyboardInterrupt:
+            return exit_status(signal.SIGINT)
         except (CleoError, PoetryRuntimeError):  # Poetry's own, which it shows itself
             raise
         except Exception as error:  # noqa: BLE001  # the last place to say whose fault it is

@@ -51,13 +51,7 @@ def build(command: BuildCommand) -> int:
         dockerfile = vendored or _write_files(folder, prepared, engine)
         auth = folder.write("secret/auth.toml", secret.text)
         argv = build_command(request, dockerfile=str(dockerfile), secret=str(auth), engine=engine)
-        status = run(argv)
-    if status == 1 and secret.without:
-        command.note(
-            f"No credentials were found for {', '.join(secret.without)}. If the source asks for"
-            f" some: poetry config http-basic.{secret.without[0]} USERNAME"
-        )
-    return status
+        return run(argv)
 
 
 def _request(command: BuildCommand, prepared: Prepared) -> BuildRequest:

@@ -48,6 +48,20 @@ def settings(url: str, known: dict[str, Any], folder: Path) -> dict[str, str]:
     return result
 
 
+def run(command: list[str], environment: dict[str, str]) -> int:
+    """Pass on what pip says as it comes, without the user names that it leaves in URLs.
+
+    pip hides passwords only; where a token is the user name, that would be the secret.
+    """
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        for line in process.stdout or ():
+            sys.stdout.buffer.write(re.sub(rb"(?<=://)[^/\s@]+@", b"", line))
+            sys.stdout.buffer.flush()
+    return process.returncode
+
+
 def refusal(source: str, url: str, *, known: bool) -> str:
     """Explain that the source refused the credentials, or their absence."""
     variable = "POETRY_HTTP_BASIC_" + re.sub(r"[-.]", "_", source).upper()
@@ -65,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--python", required=True)
     parser.add_argument("--source", nargs=2, metavar=("NAME", "URL"))
     parser.add_argument("--secret", type=Path, default=Path("/run/secrets/auth.toml"))
-    parser.add_argument("--private", type=Path, default=Path("/run/private"))
+    parser.add_argument("--private", type=Path, default=Path("/dev/shm"))  # noqa: S108  # in memory
     parser.add_argument("requirements", nargs="+", metavar="REQUIREMENT")
     options = parser.parse_args(arguments)
     name, url = options.source or ("", "")
@@ -79,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore", "PIP_LOG": str(log)}
         if name:
             environment.update(settings(url, known, folder))
-        status = subprocess.run(command, env=environment, check=False).returncode
+        status = run(command, environment)
         told = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     if status and name and REFUSED.search(told):
         print(refusal(name, url, known="username" in known), flush=True)

@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--venv", type=Path, required=True)
     parser.add_argument("--secret", type=Path, default=Path("/etc/pypoetry/auth.toml"))
-    parser.add_argument("--private", type=Path, default=Path("/run/private"))
+    parser.add_argument("--private", type=Path, default=Path("/dev/shm"))  # noqa: S108  # in memory
     parser.add_argument("--build-config-settings", type=json.loads, default={})
     options = parser.parse_args(arguments)
     from poetry.packages.locker import Locker  # noqa: PLC0415  # only Poetry's Python has it
