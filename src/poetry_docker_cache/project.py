@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from poetry.config.config import PackageFilterPolicy
 
+from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock, check_lock
 from poetry_docker_cache.metadata import Metadata, read_metadata
 from poetry_docker_cache.python import pinned_python
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot, read_root, runtime_files
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # Poetry brings it there
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
-import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +21,12 @@ from poetry.utils.password_manager import PasswordManager
 
 from poetry_docker_cache import credentials
 from poetry_docker_cache.auth_file import MAX_SIZE, SourceAuth, auth_file
+from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.credentials import AuthSecret, collect, refuse_credentials_in_urls
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-# Strict readers of TOML 1.0; Poetry brings the second one where the first does not exist.
-tomllib: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 CANARY = "s3cr3t-canary"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBnzCCAUmg\n-----END CERTIFICATE-----\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,9 @@ from packaging.version import Version
 from poetry.packages.locker import Locker
 from projects import lock_text, package
 
+from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock, check_lock
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PROJECT: dict[str, Any] = {"project": {"name": "a", "version": "1", "dependencies": ["b"]}}
 GROUPS: dict[str, Any] = {**PROJECT, "dependency-groups": {"dev": ["c"]}}

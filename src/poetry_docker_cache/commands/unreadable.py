@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from poetry.core.factory import Factory
 from poetry.core.json import validate_object
 
+from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.errors import DockerCacheError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # Poetry brings it there
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from pathlib import Path
