@@ -68,12 +68,6 @@ def _lines(text: str) -> list[str]:
     return io.StringIO(text, newline="\n").readlines()  # splitlines() ends them elsewhere too
 
 
-def write(files: Mapping[Path, str], *, force: bool) -> None:
-    """Write all of the files, or none. Raises as `writing` does."""
-    with writing(files, force=force):
-        pass
-
-
 @contextlib.contextmanager
 def writing(files: Mapping[Path, str], *, force: bool) -> Iterator[None]:
     """Write all of the files when the block ends; none when it, or any of them, fails.

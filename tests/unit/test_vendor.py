@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.vendor import difference, is_ours, with_banner, write, writing
+from poetry_docker_cache.vendor import difference, is_ours, with_banner, writing
 
 BODY = 'FROM python:3.13-slim\nCMD ["x"]\n'
 SYNTAX = "docker/dockerfile:1"
+
+
+def write(files: dict[Path, str], *, force: bool) -> None:
+    """Write files, with nothing else that could fail."""
+    with writing(files, force=force):
+        pass
 
 
 def test_the_syntax_line_stays_first() -> None:
