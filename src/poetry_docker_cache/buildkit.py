@@ -7,7 +7,7 @@ import io
 import itertools
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from poetry_docker_cache.engine.info import EngineInfo
 
@@ -43,6 +43,7 @@ class BuildRequest:
     platforms: Sequence[str] = ()
     """As given: an element may hold several, separated by commas."""
     target: str | None = None
+    build_arguments: Mapping[str, str] = field(default_factory=dict)
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
     builder: str | None = None
@@ -86,6 +87,8 @@ def build_command(
     command += _each("--tag", request.tags)
     command += _each("--platform", request.platforms)
     command += _each("--target", _given(request.target))
+    arguments = [f"{name}={value}" for name, value in sorted(request.build_arguments.items())]
+    command += _each("--build-arg", arguments)
     command += _each("--cache-from", request.cache_from)
     command += _each("--cache-to", request.cache_to)
     load = request.load or _loads(request, engine)

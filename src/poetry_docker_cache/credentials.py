@@ -35,10 +35,9 @@ _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[\t\r\n\x20-\x26\x28-\x7e]+?---
 
 @dataclass(frozen=True, kw_only=True)
 class AuthSecret:
-    """The content of the `auth` secret, and the sources that it holds no credentials for."""
+    """The content of the `auth` secret."""
 
     text: str = field(repr=False)
-    without: tuple[str, ...]
 
 
 def collect(poetry: Poetry, names: Collection[str]) -> AuthSecret:
@@ -58,12 +57,7 @@ def collect(poetry: Poetry, names: Collection[str]) -> AuthSecret:
     )
     refuse_credentials_in_urls({repository.name: repository.url for repository in repositories})
     sources = [_read(repository, poetry.config) for repository in repositories]
-    without = (
-        source.name
-        for source, repository in zip(sources, repositories, strict=True)
-        if not (source.login or source.client_cert or _is_public(repository))
-    )
-    return AuthSecret(text=auth_file(sources), without=tuple(without))
+    return AuthSecret(text=auth_file(sources))
 
 
 def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:

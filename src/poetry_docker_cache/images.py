@@ -17,8 +17,18 @@ _OFFICIAL = re.compile(
 
 
 def final_image(settings: Settings, python: Python) -> str:
-    """The base of the final image."""
-    return settings.base_image.replace("{python}", python.tag)
+    """The base of the final image.
+
+    Raises DockerCacheError where its name has another Python than the image is to have.
+    """
+    image = settings.base_image.replace("{python}", python.tag)
+    if _python(image) not in {None, python.short}:
+        raise DockerCacheError(
+            f"`base-image` {image} has Python {_python(image)}, but the packages would be installed"
+            f" for {python.short} ({python.reason}).",
+            fix="Write `{python}` in place of the version in `base-image`, or set `python` to it.",
+        )
+    return image
 
 
 def build_image(settings: Settings, python: Python, base: str) -> str:
@@ -33,7 +43,7 @@ def build_image(settings: Settings, python: Python, base: str) -> str:
             return base
         return f"{match['repository']}:{match['python']}{match['suite'] or ''}"
     image = settings.build_image.replace("{python}", python.tag)
-    for what, of in (("Python", _python), ("C library", _libc)):
+    for what, of in (("Python", _python), ("C library", libc)):
         ours, theirs = of(base), of(image)
         if ours and theirs and ours != theirs:
             raise DockerCacheError(
@@ -49,8 +59,18 @@ def _python(image: str) -> str | None:
     return ".".join(match["python"].split(".")[:2]) if match else None
 
 
-def _libc(image: str) -> str | None:
-    match = _OFFICIAL.fullmatch(image.partition("@")[0])
+def libc(image: str) -> str | None:
+    """The C library of an image, glibc or musl, as far as its name tells."""
     if "alpine" in image:
         return "musl"
-    return "glibc" if match else None
+    return "glibc" if _OFFICIAL.fullmatch(_with_python(image).partition("@")[0]) else None
+
+
+def is_debian(image: str) -> bool:
+    """Whether the image is known to have Debian's packages."""
+    return libc(image) == "glibc"
+
+
+def _with_python(image: str) -> str:
+    """The name with some Python filled in."""
+    return image.replace("{python}", "3.12")

@@ -51,8 +51,8 @@ class Application:
     requires: tuple[str, ...]
     backend: str
     backend_path: tuple[str, ...]
-    environment: Mapping[str, str]
-    """What the backend is told by environment variables."""
+    version_variables: tuple[str, ...]
+    """Environment variables by which the backend is told the version, instead of asking git."""
     packages: tuple[str, ...]
     """Debian packages that building it needs."""
     paths: tuple[str, ...]
@@ -96,6 +96,8 @@ class ImagePlan:
     syntax: str | None
     dependencies: Dependencies
     application: Application | None
+    version: str | None
+    """The default of the build argument VERSION, where the version comes from git."""
     files: Files | None
     runtime: Runtime
     ignore: tuple[str, ...]

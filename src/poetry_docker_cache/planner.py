@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.images import build_image, final_image
+from poetry_docker_cache.debian import usual_packages
+from poetry_docker_cache.images import build_image, final_image, libc
 from poetry_docker_cache.inside.manifest import Target, needs_build
 from poetry_docker_cache.plan import (
     Application,
@@ -17,9 +18,10 @@ from poetry_docker_cache.plan import (
     ImagePlan,
     Index,
 )
-from poetry_docker_cache.python import Python, choose_poetry, choose_python, locked_packages
+from poetry_docker_cache.python import choose_poetry, choose_python, listing, locked_packages
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.runtime import checked_paths, plan_files, plan_runtime
+from poetry_docker_cache.sources import refuse_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,12 +36,21 @@ _VERSION_FROM_GIT = {
     "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
     "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
 }
-_NOT_YET = {
-    "directory": "a path dependency",
-    "file": "a file dependency",
-    "git": "a git dependency",
-    "url": "a URL dependency",
-}
+# Groups that nobody expects in an image: no note tells that they are left out.
+_DEVELOPMENT = frozenset(
+    {
+        "ci",
+        "dev",
+        "dev-dependencies",
+        "docs",
+        "lint",
+        "linting",
+        "test",
+        "testing",
+        "tests",
+        "typing",
+    }
+)
 
 
 def make_plan(project: Project, settings: Settings, selection: Selection) -> ImagePlan:
@@ -54,19 +65,33 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         pinned=project.pinned_python,
         lock=project.lock,
         selection=selection,
+        libc=libc(settings.base_image),
     )
-    notes.append(f"Python {python.tag}: {python.reason}.")
+    if settings.python is None:
+        notes.append(f"Python {python.tag}: {python.reason}.")
+    if left := project.default_groups - set(selection.groups) - _DEVELOPMENT:
+        notes.append(f"Left out: {', '.join(sorted(left))} (`--with` takes a group along).")
     packages = locked_packages(project.lock, selection, python.short)
-    _refuse_sources(project, packages)
+    refuse_sources(project.sources, packages)
     base = final_image(settings, python)
     index = Index(name=project.index.name, url=project.index.url) if project.index else None
-    from_source = _from_source(project, packages, python)
+    target = Target.linux(python=python.short, libc=libc(base))
+    from_source = _from_source(project, packages, target)
     builder = build_image(settings, python, base)
     if from_source:
         notes.append(
-            f"{_listing(from_source)} must be built from source: the dependencies are installed on"
+            f"{listing(from_source)} must be built from source: the dependencies are installed on"
             f" {builder}."
         )
+    build_packages, runtime_packages = usual_packages(from_source, base)
+    if runtime_packages:
+        notes.append(f"Added for what is built from source: {', '.join(runtime_packages)}.")
+    application = _application(
+        project, settings, base=base, builder=builder, index=index, notes=notes
+    )
+    version = _version_argument(project, application, notes)
+    if version:  # the label says what the argument says
+        project = replace(project, metadata=replace(project.metadata, version=None))
     return ImagePlan(
         syntax=_SYNTAX if settings.syntax == "auto" else settings.syntax or None,
         dependencies=Dependencies(
@@ -81,14 +106,20 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             only_binary=project.installer.only_binary,
             environment=_installer_environment(project.installer),
             build_config_settings=_json(project.installer.build_config_settings),
-            packages=settings.build_packages,
+            packages=merged(settings.build_packages, build_packages),
             instructions=settings.instructions.build,
         ),
-        application=_application(
-            project, settings, base=base, builder=builder, index=index, notes=notes
-        ),
+        application=application,
+        version=version,
         files=plan_files(project, settings, notes),
-        runtime=plan_runtime(project, settings, base, python, notes),
+        runtime=plan_runtime(
+            project,
+            settings,
+            base=base,
+            python=python,
+            packages=merged(settings.runtime_packages, runtime_packages),
+            notes=notes,
+        ),
         ignore=settings.ignore,
         git_ignored=project.root.git_ignored if isinstance(project.root, WheelRoot) else (),
         dockerignore=project.dockerignore,
@@ -96,66 +127,25 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     )
 
 
-def _refuse_sources(project: Project, packages: Sequence[Mapping[str, Any]]) -> None:
-    known = {source.name.lower() for source in project.sources}
-    for package in packages:
-        source = package.get("source", {})
-        kind = source.get("type", "legacy")
-        if kind != "legacy" and kind not in _NOT_YET:
-            raise DockerCacheError(
-                f"poetry.lock takes {package['name']} from a source of the unknown type {kind!r}.",
-                fix="Run `poetry lock`; update the plugin if a newer Poetry wrote the lock.",
-            )
-        if kind in _NOT_YET:
-            url = re.sub(r"//[^/@]*@", "//", str(source.get("url")))  # a password may be in it
-            raise DockerCacheError(
-                f"{package['name']} is {_NOT_YET[kind]} ({url}), which this release"
-                " cannot install into an image.",
-                fix=(
-                    "Take it from a package index, or leave its group out of the image"
-                    " (`--without`, or `groups` in [tool.poetry-docker-cache])."
-                ),
-            )
-        if source and str(source.get("reference", "")).lower() not in known:
-            raise DockerCacheError(
-                f"poetry.lock takes {package['name']} from the source"
-                f" {source.get('reference')!r}, which pyproject.toml does not have.",
-                fix="Add it as a [[tool.poetry.source]], or run `poetry lock`.",
-            )
-
-
-def used_sources(project: Project, selection: Selection, python: str) -> tuple[str, ...]:
-    """The names of the sources that a build contacts: those of the packages, and the index."""
-    packages = locked_packages(project.lock, selection, python)
-    used = {str(p["source"]["reference"]).lower() for p in packages if p.get("source")}
-    if project.index:
-        used.add(project.index.name.lower())
-    return tuple(
-        source.name
-        for source in project.sources
-        if source.name.lower() in used and not source.is_pypi
-    )
+def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
+    """The Debian packages that were named, then the usual ones that were not."""
+    known = {re.split("[:=]", package)[0] for package in named}
+    return (*named, *(package for package in usual if package not in known))
 
 
 def _from_source(
-    project: Project, packages: Sequence[Mapping[str, Any]], python: Python
+    project: Project, packages: Sequence[Mapping[str, Any]], target: Target
 ) -> list[str]:
-    target = Target.linux(python=python.short)
     # As in Poetry's chooser, a name counts more than the `:all:` of the other list.
     no_binary = set(project.installer.no_binary)
     by_name = set(project.installer.only_binary)
     return [
-        package["name"]
+        canonicalize_name(package["name"])
         for package in packages
         if needs_build(package, target)
         or package["name"] in no_binary
         or (":all:" in no_binary and package["name"] not in by_name)
     ]
-
-
-def _listing(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _installer_environment(config: InstallerConfig) -> dict[str, str]:
@@ -190,25 +180,31 @@ def _application(  # noqa: PLR0913  # what it is decided from
         requires=root.requires,
         backend=root.backend,
         backend_path=root.backend_path,
-        environment=_version_instead_of_git(project, root, notes),
+        version_variables=_version_variables(root),
         packages=settings.build_packages if root.needs_compiler else (),
         paths=checked_paths(root.paths),
         index=index,
     )
 
 
-def _version_instead_of_git(project: Project, root: WheelRoot, notes: list[str]) -> dict[str, str]:
+def _version_argument(
+    project: Project, application: Application | None, notes: list[str]
+) -> str | None:
+    """The default of `ARG VERSION`, in an image whose project takes its version from git."""
+    if application is None or not application.version_variables:
+        return None
+    version = project.metadata.version or "0.0.0"
+    notes.append(
+        "The project takes its version from git, which a build does not see: the image says"
+        f" {version}, unless `-- --build-arg VERSION=…` tells it."
+    )
+    return version
+
+
+def _version_variables(root: WheelRoot) -> tuple[str, ...]:
     """What tells a backend the version that it would ask git for: there is no `.git` in a build."""
     names = {
         str(canonicalize_name(re.split(r"[^\w.-]", requirement, maxsplit=1)[0]))
         for requirement in root.requires
     }
-    variables = {variable for name, variable in _VERSION_FROM_GIT.items() if name in names}
-    if not variables:
-        return {}
-    version = project.metadata.version or "0.0.0"
-    notes.append(
-        "The project takes its version from git, which a build does not see: the package in the"
-        f" image says {version}."
-    )
-    return dict.fromkeys(sorted(variables), version)
+    return tuple(sorted({_VERSION_FROM_GIT[name] for name in names & _VERSION_FROM_GIT.keys()}))

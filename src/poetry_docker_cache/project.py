@@ -5,36 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from poetry.config.config import PackageFilterPolicy
+from poetry.config.config import Config, PackageFilterPolicy
+from poetry.toml.file import TOMLFile
 
 from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock, check_lock
 from poetry_docker_cache.metadata import Metadata, read_metadata
 from poetry_docker_cache.python import pinned_python
-from poetry_docker_cache.root import SourceTreeRoot, WheelRoot, read_root, runtime_files
+from poetry_docker_cache.root import (
+    SourceTreeRoot,
+    WheelRoot,
+    read_root,
+    runtime_files,
+    start_commands,
+)
+from poetry_docker_cache.sources import PRIMARY, Source, read_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from poetry.poetry import Poetry
-
-_PRIMARY = "primary"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A package source of pyproject.toml; a PyPI that is named there has no URL."""
-
-    name: str
-    url: str
-    priority: str
-
-    @property
-    def is_pypi(self) -> bool:
-        """Whether this only gives Poetry's built-in source another priority."""
-        return self.name.lower() == "pypi"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +55,17 @@ class Project:
     files: tuple[str, ...] | None
     """What a running app needs beside its package; None is the whole source tree."""
     dockerignore: str | None
+    start_commands: tuple[tuple[str, ...], ...] = ()
+    """What may start the application, the likeliest first."""
+    default_groups: frozenset[str] = frozenset()
+    """The groups that `poetry install` takes when it is told nothing."""
 
     @property
     def index(self) -> Source | None:
         """The source that replaces PyPI, if one does: Poetry's rule in `Factory.create_pool`."""
         if any(source.is_pypi for source in self.sources):
             return None
-        return next((source for source in self.sources if source.priority == _PRIMARY), None)
+        return next((source for source in self.sources if source.priority == PRIMARY), None)
 
 
 def project_folder(poetry: Poetry) -> Path:
@@ -92,12 +88,14 @@ def read_project(poetry: Poetry) -> Project:
         groups=frozenset(map(str, package.dependency_group_names(include_optional=True))),
         extras=frozenset(map(str, package.extras)),
         scripts=_scripts(poetry),
-        sources=_sources(poetry),
+        sources=read_sources(poetry),
         lock=_lock(poetry, folder),
         installer=_installer(poetry),
         root=root,
         files=runtime_files(folder, root),
         dockerignore=_text(folder / ".dockerignore"),
+        start_commands=start_commands(folder),
+        default_groups=frozenset(map(str, package.dependency_group_names())),
     )
 
 
@@ -131,25 +129,21 @@ def _scripts(poetry: Poetry) -> tuple[str, ...]:
     )
 
 
-def _sources(poetry: Poetry) -> tuple[Source, ...]:
-    return tuple(
-        Source(
-            name=str(source["name"]),
-            url=str(source.get("url", "")),
-            priority=str(source.get("priority", _PRIMARY)).lower(),
-        )
-        for source in poetry.local_config.get("source", [])
-    )
-
-
 def _installer(poetry: Poetry) -> InstallerConfig:
+    # The project's poetry.toml and the environment, not this user's own settings: an image is to be
+    # the same whoever builds it.
+    config = Config()
+    local = poetry.file.path.parent / "poetry.toml"
+    if local.is_file():
+        config.merge(TOMLFile(local).read().unwrap())
+
     def names(key: str) -> tuple[str, ...]:
-        value = poetry.config.get(key)
+        value = config.get(key)
         if not isinstance(value, str | list | None):
             raise _unusable(key, "a list of package names")
         return tuple(sorted(map(str, PackageFilterPolicy(value).packages)))
 
-    settings = poetry.config.get("installer.build-config-settings") or {}
+    settings = config.get("installer.build-config-settings") or {}
     if not isinstance(settings, dict) or not all(isinstance(it, dict) for it in settings.values()):
         raise _unusable("installer.build-config-settings", "a table for each package")
     return InstallerConfig(

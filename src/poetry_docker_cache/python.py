@@ -58,8 +58,14 @@ def locked_packages(lock: Lock, selection: Selection, python: str) -> list[dict[
     return [dict(package) for package, _ in chosen]
 
 
-def choose_python(
-    constraint: str, *, setting: str | None, pinned: str | None, lock: Lock, selection: Selection
+def choose_python(  # noqa: PLR0913  # what it is chosen from
+    constraint: str,
+    *,
+    setting: str | None,
+    pinned: str | None,
+    lock: Lock,
+    selection: Selection,
+    libc: str | None,
 ) -> Python:
     """The setting, else `.python-version`, else the newest minor that all wheels fit.
 
@@ -84,31 +90,34 @@ def choose_python(
             f" {', '.join(reversed(PYTHONS))}.",
             fix='Set `python = "X.Y"` and `base-image` in [tool.poetry-docker-cache] for another.',
         )
-    return _best(tags, lock, selection)
+    return _best(tags, lock, selection, libc)
 
 
-def _best(tags: Sequence[str], lock: Lock, selection: Selection) -> Python:
+def _best(tags: Sequence[str], lock: Lock, selection: Selection, libc: str | None) -> Python:
     """The newest tag for which the fewest packages that have wheels lack a fitting one."""
-    misfits = {tag: _without_fitting_wheel(lock, selection, tag) for tag in tags}
+    misfits = {tag: _without_fitting_wheel(lock, selection, tag, libc) for tag in tags}
     best = min(tags, key=lambda tag: len(misfits[tag]))
     only = "only one" if len(tags) == 1 else "newest"
     reason = f"the {only} that the project allows"
     if best != tags[0]:
         reason += f" and that has wheels of all locked packages ({tags[0]} has none of "
-        reason += _listing(misfits[tags[0]]) + ")"
+        reason += listing(misfits[tags[0]]) + ")"
     elif misfits[best]:
         reason += ", though it lacks wheels of some locked packages, as each older one does"
     return Python(tag=best, reason=reason)
 
 
-def _listing(names: Sequence[str], most: int = 3) -> str:
+def listing(names: Sequence[str], most: int = 5) -> str:
+    """Names for a note, of which the last ones are only counted."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
-def _without_fitting_wheel(lock: Lock, selection: Selection, tag: str) -> list[str]:
+def _without_fitting_wheel(
+    lock: Lock, selection: Selection, tag: str, libc: str | None
+) -> list[str]:
     python = ".".join(tag.split(".")[:2])
-    target = Target.linux(python=python)
+    target = Target.linux(python=python, libc=libc)
     return [
         package["name"]
         for package in locked_packages(lock, selection, python)

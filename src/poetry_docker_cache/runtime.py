@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def plan_files(project: Project, settings: Settings, notes: list[str]) -> Files 
     if isinstance(project.root, SourceTreeRoot):
         notes.append(
             f"No wheel of the project is installed ({project.root.reason}): it runs from what is"
-            f" copied to {workdir}."
+            f" copied to {workdir}{_lost_scripts(project)}."
         )
     if settings.files == (".",) or (settings.files is None and project.files is None):
         if settings.files is None:
@@ -48,6 +49,11 @@ def plan_files(project: Project, settings: Settings, notes: list[str]) -> Files 
         f"{workdir} holds {', '.join(found)}, found beside the package; set `files` for others."
     )
     return Files(paths=checked_paths(found))
+
+
+def _lost_scripts(project: Project) -> str:
+    names = ", ".join(project.scripts)
+    return f", where its scripts ({names}) are no commands" if names else ""
 
 
 def checked_paths(paths: Sequence[str]) -> tuple[str, ...]:
@@ -70,16 +76,22 @@ def _is_hidden(path: str, dockerignore: str | None) -> bool:
     return hiding_line(lines, path) >= 0
 
 
-def plan_runtime(
-    project: Project, settings: Settings, base: str, python: Python, notes: list[str]
+def plan_runtime(  # noqa: PLR0913  # what it is decided from
+    project: Project,
+    settings: Settings,
+    *,
+    base: str,
+    python: Python,
+    packages: tuple[str, ...],
+    notes: list[str],
 ) -> Runtime:
     """The final image."""
     return Runtime(
         image=base,
         python=python.short,
-        packages=settings.runtime_packages,
+        packages=packages,
         instructions=settings.instructions.runtime,
-        environment={**_DEFAULT_ENVIRONMENT, **dict(settings.env)},
+        environment={**_environment(project, settings), **dict(settings.env)},
         labels={**_labels(project), **dict(settings.labels)},
         workdir=settings.workdir,
         user=settings.user,
@@ -90,6 +102,14 @@ def plan_runtime(
         entrypoint=settings.entrypoint,
         command=_command(project, settings, notes),
     )
+
+
+def _environment(project: Project, settings: Settings) -> dict[str, str]:
+    root = project.root
+    if isinstance(root, SourceTreeRoot) and root.import_folder:
+        path = f"{settings.workdir}/{root.import_folder}"
+        return {**_DEFAULT_ENVIRONMENT, "PYTHONPATH": path}
+    return _DEFAULT_ENVIRONMENT
 
 
 def _labels(project: Project) -> dict[str, str]:
@@ -120,8 +140,14 @@ def _command(project: Project, settings: Settings, notes: list[str]) -> tuple[st
             return project.scripts
         if project.root.module:
             return ("python", "-m", project.root.module)
-    scripts = ""
-    if project.scripts and isinstance(project.root, WheelRoot):  # elsewhere nothing installs them
-        scripts = f", such as one of the project's scripts ({', '.join(project.scripts)})"
-    notes.append(f"The image starts what its base starts: set `command` for another{scripts}.")
+    notes.append(f"The image starts what its base starts: set `command`{_example(project)}.")
     return None
+
+
+def _example(project: Project) -> str:
+    """A line to paste, of what was found."""
+    commands: list[tuple[str, ...]] = []
+    if isinstance(project.root, WheelRoot):  # elsewhere nothing installs the scripts
+        commands += [(name,) for name in project.scripts]
+    commands += project.start_commands
+    return f", for example `command = {json.dumps(commands[0])}`" if commands else ""

@@ -43,6 +43,12 @@ def is_ours(text: str) -> bool:
     return banner in text and _digest(text.replace(banner, "", 1)) == match.group(1)
 
 
+def is_foreign(path: Path) -> bool:
+    """Whether there is a file that `export` did not write, or that somebody has edited since."""
+    found = _read(path)
+    return found is not None and not is_ours(found)
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -75,8 +81,7 @@ def writing(files: Mapping[Path, str], *, force: bool) -> Iterator[None]:
     Raises DockerCacheError when one belongs to somebody else, or cannot be written.
     """
     for path in files:
-        found = _read(path)
-        if found is not None and not force and not is_ours(found):
+        if is_foreign(path) and not force:  # in this order: a device is refused either way
             raise DockerCacheError(
                 f"{path} exists, and `poetry docker export` did not write it as it is now: it was"
                 " written or edited by hand. Nothing was changed.",

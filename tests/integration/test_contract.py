@@ -165,22 +165,6 @@ def test_an_engine_that_is_too_old(tmp_path: Path, client: Client) -> None:
     assert not (client.folder / "argv").exists()
 
 
-def test_a_failed_build_tells_of_sources_without_credentials(
-    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only where some are missing, and only when it failed."""
-    shop = make(tmp_path / "shop")
-    note = "No credentials were found for acme."
-    assert note not in poetry(shop, *BUILD).err
-    client.answer(status=1)
-    failed = poetry(shop, *BUILD)
-    assert note in failed.err
-    assert "poetry config http-basic.acme" in failed.err
-    monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", "me")
-    monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", "c4nary")
-    assert note not in poetry(shop, *BUILD).err
-
-
 def test_an_image_that_cannot_be_loaded_is_told_of(tmp_path: Path, client: Client) -> None:
     """The classic image store takes one platform; BuildKit would keep silent."""
     several = ("--platform=linux/amd64,linux/arm64",)

@@ -35,7 +35,7 @@ from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.errors import DockerCacheError
 try:
     secret = collect(Factory().create_poetry(Path.cwd()), json.load(sys.stdin))
-    print(json.dumps({"text": secret.text, "without": secret.without}))
+    print(json.dumps({"text": secret.text}))
 except DockerCacheError as error:
     print(json.dumps({"problem": error.problem, "fix": error.fix}))
 """
@@ -108,7 +108,6 @@ def test_collects_the_same_from_every_poetry(
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_USERNAME", "u1")
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_PASSWORD", "")
     answer = run(version, COLLECT, ["corp", "corp.two", "net", "public"], tmp_path)
-    assert answer["without"] == ["public"]
     expected = [
         SourceAuth(name=name, login=login, ca=ca)
         for name, login, ca in (

@@ -14,6 +14,7 @@ from poetry.factory import Factory
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
 from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.ignore.git import let_through
 from poetry_docker_cache.root import WheelRoot, read_root
 
 if TYPE_CHECKING:
@@ -165,3 +166,18 @@ def test_other_backends_build_the_same_wheel(tmp_path: Path, requirement: str, t
     install = [str(python), "-m", "pip", "install", "--quiet", requirement]
     subprocess.run(install, check=True)
     assert "my_app/__init__.py" in compare(tmp_path, python, toml)
+
+
+def test_what_git_ignores_and_the_image_takes_is_named(tmp_path: Path) -> None:
+    """But for what the ignore file keeps out, and what the image does not take anyway."""
+    files = {".gitignore": "secrets/\n*.sql\nstatic/dist\n.env\n", "app.py": ""}
+    files |= {"secrets/key": "", "a/dump.sql": "", "static/dist/x.css": "", ".env": "", "a/b": ""}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert let_through(tmp_path, "**/.env**\n", ()) == ()
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    found = let_through(tmp_path, "**/.env**\n", ())
+    assert sorted(found) == ["a/dump.sql", "secrets", "static"]
+    (tmp_path / "static/logo.svg").touch()
+    assert let_through(tmp_path, "**/.env**\n", ("static",)) == ("static/dist",)

@@ -51,3 +51,10 @@ def test_a_build_image_that_cannot_fit(base: str, build: str, what: str) -> None
 def test_a_build_image_that_fits() -> None:
     """It is taken as it is, the Python filled in."""
     assert full("python:{python}-slim", "company/build:{python}") == "company/build:3.12"
+
+
+def test_a_base_that_has_another_python_by_its_name() -> None:
+    """Packages for one Python do not run on another."""
+    with pytest.raises(DockerCacheError, match=r"has Python 3\.11, but the packages"):
+        full("python:3.11-slim")
+    assert full("company/python-3.11:1") == "company/python-3.11:1"

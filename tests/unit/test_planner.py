@@ -13,11 +13,12 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock
 from poetry_docker_cache.metadata import Metadata
 from poetry_docker_cache.plan import Files, Index
-from poetry_docker_cache.planner import make_plan, used_sources
-from poetry_docker_cache.project import InstallerConfig, Project, Source
+from poetry_docker_cache.planner import make_plan
+from poetry_docker_cache.project import InstallerConfig, Project
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.selection import Selection
 from poetry_docker_cache.settings import Settings
+from poetry_docker_cache.sources import Source, used_sources
 
 if TYPE_CHECKING:
     from poetry_docker_cache.plan import ImagePlan
@@ -208,16 +209,14 @@ def test_the_index_that_replaces_pypi(sources: tuple[Source, ...], index: Source
 def test_used_sources() -> None:
     """The secret is asked for what the build contacts: packages' sources, and the index."""
     other = replace(TEAM, name="other")
-    unused = package("tool", groups=["dev"], **taken_from(other))
-    shop = project(package("acme", **taken_from(TEAM)), unused, sources=(other, TEAM, MIRROR))
-    assert used_sources(shop, MAIN, "3.13") == ("Team", "mirror")
-    assert used_sources(replace(shop, sources=(PYPI, TEAM)), MAIN, "3.13") == ("Team",)
+    packages = [package("acme", **taken_from(TEAM)), package("click")]
+    assert used_sources((other, TEAM, MIRROR), packages, MIRROR) == ("Team", "mirror")
+    assert used_sources((PYPI, TEAM), packages, None) == ("Team",)
 
 
 def test_pypi_needs_no_credentials() -> None:
     """A package that names PyPI as its source adds nothing to the secret."""
-    named = project(package("acme", **taken_from(PYPI)), sources=(PYPI, TEAM))
-    assert used_sources(named, MAIN, "3.13") == ()
+    assert used_sources((PYPI, TEAM), [package("acme", **taken_from(PYPI))], None) == ()
 
 
 @pytest.mark.parametrize(
@@ -252,7 +251,10 @@ def test_files(
 def test_the_working_directory_is_named_in_notes() -> None:
     """Notes speak of the image as it is."""
     made = plan(project(root=TREE, files=None), workdir="/srv")
-    assert any("it runs from what is copied to /srv." in note for note in made.notes)
+    assert any(
+        "it runs from what is copied to /srv, where its scripts (shop)" in note
+        for note in made.notes
+    )
     assert any(note.startswith("/srv holds everything") for note in made.notes)
 
 
@@ -284,12 +286,15 @@ def test_a_version_from_git_is_told_to_the_backend(requirement: str, variable: s
     """In the build there is no git to ask."""
     made = plan(project(root=wheel_root(requires=("poetry-core", requirement))))
     assert made.application is not None
-    assert made.application.environment == {variable: "1.0"}
-    assert any("takes its version from git" in note for note in made.notes)
+    assert made.application.version_variables == (variable,)
+    assert made.version == "1.0"
+    assert "org.opencontainers.image.version" not in made.runtime.labels
+    assert any("-- --build-arg VERSION=" in note for note in made.notes)
     nameless = replace(METADATA, version=None)
     made = plan(project(root=wheel_root(requires=(requirement,)), metadata=nameless))
-    assert made.application is not None
-    assert made.application.environment == {variable: "0.0.0"}
+    assert made.version == "0.0.0"
+    assert plan(project()).version is None
+    assert plan(project()).runtime.labels["org.opencontainers.image.version"] == "1.0"
 
 
 def test_an_extension_is_built_with_the_packages_that_it_needs() -> None:
@@ -301,6 +306,54 @@ def test_an_extension_is_built_with_the_packages_that_it_needs() -> None:
     made = plan(project(), build_packages=("libpq-dev",))
     assert made.application is not None
     assert made.application.packages == ()
+
+
+def test_the_usual_libraries_of_what_is_built_from_source() -> None:
+    """psycopg2 needs libpq5 where it runs; a wheel brings its own; a named version stands."""
+    built = project(package("psycopg2", files=[sdist("psycopg2")]))
+    made = plan(built)
+    assert made.runtime.packages == ("libpq5",)
+    assert made.dependencies.packages == ()
+    assert any(note == "Added for what is built from source: libpq5." for note in made.notes)
+    assert plan(built, runtime_packages=("libpq5=17.*",)).runtime.packages == ("libpq5=17.*",)
+    assert plan(project(package("psycopg2"))).runtime.packages == ()
+
+
+def test_a_source_tree_is_imported_from_where_poetry_would() -> None:
+    """A src layout that no wheel can be built from has its folder on the path."""
+    tree = replace(TREE, reason="the README `R` does not exist", import_folder="src")
+    made = plan(project(root=tree, files=None))
+    assert made.runtime.environment["PYTHONPATH"] == "/app/src"
+    assert any("where its scripts (shop) are no commands." in note for note in made.notes)
+    own = plan(project(root=tree, files=None), env=(("PYTHONPATH", "/x"),))
+    assert own.runtime.environment["PYTHONPATH"] == "/x"
+    assert "PYTHONPATH" not in plan(project()).runtime.environment
+
+
+def test_a_group_that_poetry_would_install_is_not_left_out_in_silence() -> None:
+    """But for those that nobody expects in an image."""
+    groups = frozenset({"main", "dev", "server"})
+    notes = plan(project(default_groups=groups)).notes
+    assert "Left out: server (`--with` takes a group along)." in notes
+    made = make_plan(
+        project(default_groups=groups), Settings(), Selection(groups=("main", "server"), extras=())
+    )
+    assert not any("Left out" in note for note in made.notes)
+
+
+def test_the_note_on_the_command_has_a_line_to_paste() -> None:
+    """What was found is proposed, a script of the project's first."""
+    starts = (("gunicorn", "site.wsgi"), ("python", "app.py"))
+    made = plan(project(scripts=("a", "b"), start_commands=starts))
+    assert any('set `command`, for example `command = ["a"]`' in note for note in made.notes)
+    made = plan(project(scripts=(), start_commands=starts))
+    assert any('`command = ["gunicorn", "site.wsgi"]`' in note for note in made.notes)
+
+
+def test_wheels_of_another_c_library_do_not_fit() -> None:
+    """On Alpine, a package with wheels for glibc only must be built."""
+    made = plan(project(package("numpy", files=[NATIVE])), base_image="python:{python}-alpine")
+    assert any("numpy must be built from source" in note for note in made.notes)
 
 
 @pytest.mark.parametrize(
@@ -326,8 +379,8 @@ def test_command(
     assert made.runtime.command == command
     noted = [note for note in made.notes if note.startswith("The image starts what its base")]
     assert bool(noted) == (command is None)
-    if noted:  # a script that no wheel brings along is none that could be started
-        assert all((script in noted[0]) == (root is None) for script in scripts)
+    if noted and scripts:  # a script that no wheel brings along is none that could be started
+        assert (f'["{scripts[0]}"]' in noted[0]) == (root is None)
 
 
 def test_command_and_entrypoint_of_the_settings() -> None:
@@ -440,4 +493,4 @@ def test_base_image_with_a_digest_and_its_own_build_image() -> None:
     )
     assert made.runtime.image == base
     assert made.dependencies.image == "example.org/python:3.13"
-    assert made.notes[0] == "Python 3.13: set by `python`."
+    assert not any("Python 3.13" in note for note in made.notes), "the user knows"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,12 +13,11 @@ from poetry.factory import Factory
 from projects import make_project, package
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project import Source, project_folder, read_project, settings_table
+from poetry_docker_cache.project import project_folder, read_project, settings_table
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.sources import Source
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from poetry.poetry import Poetry
 
     from poetry_docker_cache.project import Project
@@ -257,6 +258,18 @@ def test_installer_settings_of_the_environment(
     project = read(tmp_path, MINIMAL, **{"poetry.toml": '[installer]\nno-binary = ["x"]\n'})
     assert project.installer.no_binary == ("jinja2", "lxml")
     assert project.installer.build_config_settings == {"lxml": {"a": "x"}}
+
+
+def test_installer_settings_of_the_user_do_not_count(
+    tmp_path: Path,
+) -> None:
+    """An image is to be the same whoever builds it."""
+    config = Path(os.environ["POETRY_CONFIG_DIR"]) / "config.toml"
+    config.write_text('[installer]\nno-binary = ["lxml"]\n', encoding="utf-8")
+    Config.create(reload=True)
+    project = make_project(tmp_path, MINIMAL, [])
+    assert load(project).config.get("installer.no-binary") == ["lxml"]
+    assert read(tmp_path, MINIMAL).installer.no_binary == ()
 
 
 def test_the_lock(tmp_path: Path) -> None:

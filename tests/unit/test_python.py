@@ -30,6 +30,7 @@ def choose(
         pinned=pinned,
         lock=Lock(data=data, generator=None),
         selection=MAIN,
+        libc=None,
     )
 
 

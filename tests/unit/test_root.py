@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 from poetry.factory import Factory
 
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.git import translate
-from poetry_docker_cache.root import SourceTreeRoot, WheelRoot, read_root, runtime_files
+from poetry_docker_cache.root import (
+    SourceTreeRoot,
+    WheelRoot,
+    read_root,
+    runtime_files,
+    start_commands,
+)
+from poetry_docker_cache.root.running import import_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -223,7 +231,8 @@ def test_links_bring_their_targets_or_leave_the_project(tmp_path: Path) -> None:
     (folder / "my_app/static").symlink_to("../assets")
     assert paths(read(folder, PROJECT)) == ("assets", "my_app")
     (folder / "my_app/data").symlink_to(tmp_path / "secret")
-    assert reason(read(folder, PROJECT)) == "`my_app/data` is a link that leaves the project"
+    with pytest.raises(DockerCacheError, match="my_app/data is a link that leaves the project"):
+        read(folder, PROJECT)
 
 
 @pytest.mark.parametrize(
@@ -457,3 +466,13 @@ def test_git_ignored_lines_from_above_the_project() -> None:
         "src/app/x",
         "src/app/**/logs",
     ]
+
+
+def test_what_may_start_an_application(tmp_path: Path) -> None:
+    """A WSGI module by a server, a file by Python; the import folder of a src layout."""
+    write(tmp_path, "mysite/wsgi.py", "app.py")
+    expected = (("gunicorn", "mysite.wsgi", "--bind", "0.0.0.0:8000"), ("python", "app.py"))
+    assert start_commands(tmp_path) == expected
+    assert import_folder(tmp_path) is None
+    write(tmp_path, "src/pkg/a.py")
+    assert import_folder(tmp_path) == "src"

@@ -56,8 +56,10 @@ def build(command: BuildCommand) -> int:
 
 def _request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
     image = prepared.settings.image
+    version = prepared.git_version or prepared.version
     return BuildRequest(
-        tags=command.many("tag") or [default_tag(prepared.name, prepared.version, image=image)],
+        tags=command.many("tag") or [default_tag(prepared.name, version, image=image)],
+        build_arguments={"VERSION": prepared.git_version} if prepared.git_version else {},
         push=command.option("push"),
         load=command.option("load"),
         platforms=command.many("platform"),

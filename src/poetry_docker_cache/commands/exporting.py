@@ -14,7 +14,7 @@ from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.private import inside, write_private
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
-from poetry_docker_cache.vendor import difference, with_banner, writing
+from poetry_docker_cache.vendor import difference, is_foreign, with_banner, writing
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -77,7 +77,12 @@ def _check(command: DockerCommand, files: dict[Path, str]) -> int:
     command.io.output.write(found, type=Type.RAW)
     raise DockerCacheError(
         "The files on disk are not what `poetry docker export` would write.",
-        fix="Run `poetry docker export`.",
+        fix=(
+            "Run `poetry docker export --force`: one was written or edited by hand, and would be"
+            " replaced."
+            if any(is_foreign(path) for path in files)
+            else "Run `poetry docker export`."
+        ),
     )
 
 

@@ -9,10 +9,19 @@ from cleo.io.io import IO
 
 from poetry_docker_cache.commands.unreadable import unreadable
 from poetry_docker_cache.credentials import refuse_credentials_in_urls
-from poetry_docker_cache.planner import make_plan, used_sources
-from poetry_docker_cache.project import check_files, project_folder, read_project, settings_table
+from poetry_docker_cache.ignore.git import let_through
+from poetry_docker_cache.planner import make_plan
+from poetry_docker_cache.project import (
+    check_files,
+    project_folder,
+    read_project,
+    settings_table,
+)
+from poetry_docker_cache.python import listing, locked_packages
+from poetry_docker_cache.render import render_ignore_file
 from poetry_docker_cache.selection import SelectionOptions, select
 from poetry_docker_cache.settings import Settings
+from poetry_docker_cache.sources import read_sources, used_sources
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,15 +44,18 @@ class Prepared:
     version: str | None
     sources: tuple[str, ...]
     """The names of the sources that a build contacts."""
+    git_version: str | None
+    """What a plugin of Poetry's, such as poetry-dynamic-versioning, has read from git."""
 
 
 def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
     """Read the project, decide on its image, and say on stderr what was decided and why."""
     poetry = _load(command)
     settings = Settings.parse(settings_table(poetry))
+    # Before the lock is looked at: `poetry lock` would copy them into it.
+    refuse_credentials_in_urls({source.name: source.url for source in read_sources(poetry)})
     project = read_project(poetry)
     check_files(project_folder(poetry), settings.files)
-    refuse_credentials_in_urls({source.name: source.url for source in project.sources})
     selection = select(
         _selection_options(command),
         default_groups=settings.groups,
@@ -53,7 +65,7 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
     )
     plan = make_plan(project, settings, selection)
-    for note in plan.notes if notes else ():
+    for note in (*plan.notes, *_git_note(project_folder(poetry), plan)) if notes else ():
         command.note(note)
     return Prepared(
         poetry=poetry,
@@ -62,8 +74,27 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         plan=plan,
         name=project.metadata.name,
         version=project.metadata.version,
-        sources=used_sources(project, selection, plan.runtime.python),
+        sources=used_sources(
+            project.sources,
+            locked_packages(project.lock, selection, plan.runtime.python),
+            project.index,
+        ),
+        git_version=_git_version(poetry, plan),
     )
+
+
+def _git_note(folder: Path, plan: ImagePlan) -> list[str]:
+    if plan.files is None:
+        return []
+    found = let_through(folder, render_ignore_file(plan, "Dockerfile"), plan.files.paths)
+    return [f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."] * bool(
+        found
+    )
+
+
+def _git_version(poetry: Poetry, plan: ImagePlan) -> str | None:
+    version = str(poetry.package.version)
+    return version if plan.version is not None and version != plan.version else None
 
 
 def _load(command: DockerCommand) -> Poetry:

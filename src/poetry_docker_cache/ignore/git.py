@@ -12,7 +12,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.ignore import is_kept_out
-from poetry_docker_cache.ignore.rules import literal, matches
+from poetry_docker_cache.ignore.rules import hiding_line, literal, matches, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -78,6 +78,22 @@ def _inside(pattern: str, folder: str) -> str:
     return "/".join(parts)
 
 
+def let_through(folder: Path, ignore_file: str, within: Sequence[str]) -> tuple[str, ...]:
+    """List what git ignores and yet is in the folders or files `within`, if the image takes it.
+
+    `ignore_file` is the text that decides. Built assets belong into an image, local secrets do not:
+    only a person can tell them apart.
+    """
+    if not any((it / ".git").exists() for it in (folder, *folder.parents)):
+        return ()
+    lines = [parse(line) for line in ignore_file.split("\n")]
+    others = ("--others", "--ignored", "--directory", "--exclude-per-directory=.gitignore")
+    names = [name.rstrip("/") for name in _git_files(folder, *others, "--", *within)]
+    taken = [name for name in names if hiding_line(lines, name) < 0]
+    # Git names a folder of nothing else as well as the ignored ones in it.
+    return tuple(it for it in taken if not any(it.startswith(f"{other}/") for other in taken))
+
+
 def _git_ignore_files(folder: Path) -> Iterator[tuple[str, str]]:
     """Give the text of `.gitignore` here and above, up to the repository's root."""
     repository = next((it for it in (folder, *folder.parents) if (it / ".git").exists()), folder)
@@ -96,10 +112,15 @@ def _tracked(folder: Path, inside: Sequence[str]) -> list[str]:
         return []
     # Not `--exclude-standard`: what this machine's git ignores besides is no part of the project.
     own = "--exclude-per-directory=.gitignore"
-    command = ["git", "ls-files", "-z", "--cached", "--ignored", own, "--"]
+    return sorted(map(literal, _git_files(folder, "--cached", "--ignored", own, "--", *inside)))
+
+
+def _git_files(folder: Path, *options: str) -> list[str]:
+    """Ask git for names; without git there is no way to know."""
+    command = ["git", "ls-files", "-z", *options]
     try:
-        done = subprocess.run([*command, *inside], cwd=folder, capture_output=True, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     except OSError:
-        return []  # no git, no way to know
+        return []
     names = done.stdout.decode(errors="surrogateescape").split("\0") if not done.returncode else []
-    return sorted(literal(name) for name in names if name)
+    return [name for name in names if name]

@@ -8,20 +8,20 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.root.kinds import NoWheelError, SourceTreeRoot, WheelRoot
 from poetry_docker_cache.root.other_backends import read_other
 from poetry_docker_cache.root.poetry_core import BACKENDS, POETRY_CORE, read_poetry_core
-from poetry_docker_cache.root.running import runtime_files
+from poetry_docker_cache.root.running import import_folder, runtime_files, start_commands
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from poetry.poetry import Poetry
 
-__all__ = ["SourceTreeRoot", "WheelRoot", "read_root", "runtime_files"]
+__all__ = ["SourceTreeRoot", "WheelRoot", "read_root", "runtime_files", "start_commands"]
 
 
 def read_root(poetry: Poetry) -> WheelRoot | SourceTreeRoot:
     """Tell what the project's root is. A root that cannot be built is no error.
 
-    Raises DockerCacheError for a `build-system` that is no table.
+    Raises DockerCacheError for a `build-system` that is no table, and for a link that leaves it.
     """
     folder = poetry.file.path.resolve().parent
     if not poetry.is_package_mode:
@@ -36,10 +36,13 @@ def read_root(poetry: Poetry) -> WheelRoot | SourceTreeRoot:
         if build_system.get("build-backend", POETRY_CORE) in BACKENDS:
             return read_poetry_core(poetry, folder, build_system)
         return read_other(poetry, folder, build_system)
+    except DockerCacheError:
+        raise
     except NoWheelError as error:
-        return SourceTreeRoot(reason=str(error))
+        reason = str(error)
     except Exception as error:  # noqa: BLE001  # whatever stops the builder here stops it there
-        return SourceTreeRoot(reason=_portable(str(error) or type(error).__name__, poetry, folder))
+        reason = _portable(str(error) or type(error).__name__, poetry, folder)
+    return SourceTreeRoot(reason=reason, import_folder=import_folder(folder))
 
 
 def _portable(text: str, poetry: Poetry, folder: Path) -> str:

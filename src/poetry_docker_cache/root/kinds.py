@@ -28,6 +28,8 @@ class SourceTreeRoot:
     """A root that no wheel can be built from."""
 
     reason: str
+    import_folder: str | None = None
+    """Where its packages lie, if not at the top: `poetry install` has it on the path."""
 
 
 class NoWheelError(Exception):

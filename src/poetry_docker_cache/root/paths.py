@@ -7,6 +7,7 @@ import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore import is_kept_out
 
 if TYPE_CHECKING:
@@ -63,7 +64,11 @@ def _link_targets(folder: Path, name: str) -> Iterator[str]:
         if place.is_symlink():
             link = relative(folder, place)
             if not is_here(folder, link):
-                raise OutsideError(f"`{link}` is a link that leaves the project")
+                raise DockerCacheError(
+                    f"{link} is a link that leaves the project: a build does not see what it"
+                    " points to, so the package would lack it.",
+                    fix="Copy what it points to into the project, or take the link away.",
+                )
             if place.exists():
                 yield relative(folder.resolve(), place.resolve())
 

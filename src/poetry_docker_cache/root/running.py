@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What a running application reads from its working directory.
 _BESIDE_FILES = ("alembic.ini", "app.py", "asgi.py", "gunicorn.conf.py", "main.py", "wsgi.py")
+_STARTED = ("main.py", "app.py", "run.py", "server.py", "bot.py")
 _BESIDE_FOLDERS = ("migrations", "static", "templates")
 
 
@@ -42,6 +43,22 @@ def runtime_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str, 
     if "alembic.ini" in found and (scripts := _alembic_scripts(folder)):
         found.append(scripts)
     return outermost(name for name in found if is_here(folder, name))
+
+
+def import_folder(folder: Path) -> str | None:
+    """Name the folder that a src layout keeps its packages in."""
+    is_layout = (folder / "src").is_dir() and not (folder / "src" / "__init__.py").exists()
+    return "src" if is_layout else None
+
+
+def start_commands(folder: Path) -> tuple[tuple[str, ...], ...]:
+    """Guess what may start an application, the likeliest first; a person is to choose."""
+    found: list[tuple[str, ...]] = []
+    for path in sorted([*folder.glob("*/wsgi.py"), *folder.glob("wsgi.py")]):
+        module = ".".join(path.relative_to(folder).with_suffix("").parts)
+        found.append(("gunicorn", module, "--bind", "0.0.0.0:8000"))
+    found += [("python", name) for name in _STARTED if (folder / name).is_file()]
+    return tuple(found)
 
 
 def _alembic_scripts(folder: Path) -> str | None:

@@ -1,0 +1,89 @@
+"""The package sources of a project, and which of them an image needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from poetry.poetry import Poetry
+
+PRIMARY = "primary"
+_NOT_YET = {
+    "directory": "a path dependency",
+    "file": "a file dependency",
+    "git": "a git dependency",
+    "url": "a URL dependency",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A package source of pyproject.toml; a PyPI that is named there has no URL."""
+
+    name: str
+    url: str
+    priority: str
+
+    @property
+    def is_pypi(self) -> bool:
+        """Whether this only gives Poetry's built-in source another priority."""
+        return self.name.lower() == "pypi"
+
+
+def read_sources(poetry: Poetry) -> tuple[Source, ...]:
+    """The package sources, in pyproject.toml's order."""
+    return tuple(
+        Source(
+            name=str(source["name"]),
+            url=str(source.get("url", "")),
+            priority=str(source.get("priority", PRIMARY)).lower(),
+        )
+        for source in poetry.local_config.get("source", [])
+    )
+
+
+def refuse_sources(sources: Iterable[Source], packages: Iterable[Mapping[str, Any]]) -> None:
+    """Raise DockerCacheError for a locked package that comes from where no build can take it."""
+    known = {source.name.lower() for source in sources}
+    for package in packages:
+        source = package.get("source", {})
+        kind = source.get("type", "legacy")
+        if kind != "legacy" and kind not in _NOT_YET:
+            raise DockerCacheError(
+                f"poetry.lock takes {package['name']} from a source of the unknown type {kind!r}.",
+                fix="Run `poetry lock`; update the plugin if a newer Poetry wrote the lock.",
+            )
+        if kind in _NOT_YET:
+            url = re.sub(r"//[^/@]*@", "//", str(source.get("url")))  # a password may be in it
+            raise DockerCacheError(
+                f"{package['name']} is {_NOT_YET[kind]} ({url}), which this release"
+                " cannot install into an image.",
+                fix=(
+                    "Take it from a package index, or leave its group out of the image"
+                    " (`--without`, or `groups` in [tool.poetry-docker-cache])."
+                ),
+            )
+        if source and str(source.get("reference", "")).lower() not in known:
+            raise DockerCacheError(
+                f"poetry.lock takes {package['name']} from the source"
+                f" {source.get('reference')!r}, which pyproject.toml does not have.",
+                fix="Add it as a [[tool.poetry.source]], or run `poetry lock`.",
+            )
+
+
+def used_sources(
+    sources: Iterable[Source], packages: Iterable[Mapping[str, Any]], index: Source | None
+) -> tuple[str, ...]:
+    """The names of the sources that a build contacts: those of the packages, and the index."""
+    used = {str(p["source"]["reference"]).lower() for p in packages if p.get("source")}
+    if index:
+        used.add(index.name.lower())
+    return tuple(
+        source.name for source in sources if source.name.lower() in used and not source.is_pypi
+    )

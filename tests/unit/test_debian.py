@@ -1,0 +1,28 @@
+"""The Debian packages of what is usually built from source."""
+
+from __future__ import annotations
+
+import pytest
+
+from poetry_docker_cache.debian import usual_packages
+
+LDAP = ("libldap-dev", "libsasl2-dev")
+
+
+@pytest.mark.parametrize(
+    ("built", "image", "packages"),
+    [
+        (["psycopg2", "flask"], "python:3.13-slim", ((), ("libpq5",))),
+        (["python-ldap"], "python:3.13-slim", (LDAP, ("libldap2", "libsasl2-2"))),
+        (["python-ldap"], "python:3.13-slim-bookworm", (LDAP, ("libldap-2.5-0", "libsasl2-2"))),
+        (["psycopg2", "mysqlclient"], "x/python:3.12", ((), ("libmariadb3", "libpq5"))),
+        (["psycopg2"], "python:3.13-alpine", ((), ())),
+        (["psycopg2"], "company/base:1", ((), ())),
+        ([], "python:3.13-slim", ((), ())),
+    ],
+)
+def test_usual_packages(
+    built: list[str], image: str, packages: tuple[tuple[str, ...], tuple[str, ...]]
+) -> None:
+    """By the Python package's name, in the names of the image's Debian."""
+    assert usual_packages(built, image) == packages
