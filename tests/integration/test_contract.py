@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_line import ERROR, Client, poetry, snapshot
+from poetry.factory import Factory
 from projects import make_project, package
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from poetry.poetry import Poetry
 
 PYPROJECT = """\
 [project]
@@ -225,3 +228,62 @@ def test_an_export_asks_for_no_password(tmp_path: Path, monkeypatch: pytest.Monk
     shop = make(tmp_path / "shop")
     assert poetry(shop, *EXPORT).status == 0
     assert poetry(shop, *EXPORT, "--auth-file", "../auth.toml").status == 1
+
+
+def test_credentials_in_a_url_are_refused_before_the_lock_is_looked_at(tmp_path: Path) -> None:
+    """The lock is stale then, and `poetry lock` would copy the password into it."""
+    shop = make(tmp_path / "shop")
+    pyproject = shop / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(text.replace("//acme.test", "//u:c4nary@acme.test"), encoding="utf-8")
+    outcome = poetry(shop, *EXPORT)
+    assert outcome.status == 1
+    assert "The URL of the source 'acme' holds credentials" in outcome.err
+    assert "c4nary" not in outcome.err
+
+
+def test_check_says_that_an_edited_file_would_need_force(tmp_path: Path) -> None:
+    """Without `--force`, what it says to type would only be refused."""
+    shop = make(tmp_path / "shop")
+    poetry(shop, *EXPORT)
+    with (shop / "Dockerfile").open("a", encoding="utf-8") as file:
+        file.write("# mine\n")
+    outcome = poetry(shop, *EXPORT, "--check")
+    assert outcome.status == 1
+    assert "`poetry docker export --force`" in outcome.err
+
+
+def test_an_interrupt_before_the_build_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The status is the shell's for SIGINT, as it is once BuildKit runs."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    shop = make(tmp_path / "shop")
+    monkeypatch.setattr("poetry_docker_cache.commands.preparing.read_project", interrupted)
+    assert poetry(shop, *BUILD).status == 130
+
+
+def test_what_a_plugin_of_poetry_read_from_git_reaches_the_build(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """poetry-dynamic-versioning puts the version into Poetry's package, not into the file."""
+    backend = 'requires = ["poetry-core", "poetry-dynamic-versioning"]'
+    text = PYPROJECT.replace('requires = ["poetry-core"]', backend)
+    shop = make(tmp_path / "shop", pyproject=text)
+    assert given(build(shop, client), "--build-arg") == []
+    create = Factory.create_poetry
+
+    def dynamic(*arguments: Any, **keys: Any) -> Poetry:  # noqa: ANN401  # as it is called
+        found = create(*arguments, **keys)
+        found.package.version = "4.5.6"
+        return found
+
+    monkeypatch.setattr(Factory, "create_poetry", dynamic)
+    argv = build(shop, client)
+    assert given(argv, "--build-arg") == ["VERSION=4.5.6"]
+    assert given(argv, "--tag") == ["shop:4.5.6"]
+    poetry(shop, *EXPORT)
+    assert 'ARG VERSION="1.2.3"' in (shop / "Dockerfile").read_text(encoding="utf-8")

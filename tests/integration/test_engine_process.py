@@ -143,7 +143,7 @@ def test_signal_while_buildkit_runs(
     assert build.left() == []
 
 
-@pytest.mark.parametrize("number", [INT, TERM, HUP])
+@pytest.mark.parametrize("number", [INT, TERM, HUP, signal.SIGQUIT])
 def test_signal_between_the_steps(
     base: Path, started: Callable[[Build], Build], number: int
 ) -> None:
