@@ -31,7 +31,8 @@ def write_private(path: Path, text: str) -> None:
     """
     try:
         target = path.resolve()
-        if target.exists() and not target.is_file():
+        # Since Python 3.13, resolve() stops at a loop of symlinks instead of raising.
+        if target.is_symlink() or (target.exists() and not target.is_file()):
             raise DockerCacheError(
                 f"{path} is not a regular file: a secret cannot be written there.",
                 fix="Name a file.",

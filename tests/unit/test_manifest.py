@@ -639,4 +639,4 @@ def test_scripts_stand_alone(name: str) -> None:
     if name == "poetry_install":
         assert foreign == {"poetry.packages.locker", "poetry.utils._compat"}
     else:
-        assert foreign <= {"pip._vendor"}
+        assert foreign <= {"pip._vendor", "tomllib"}  # which Python 3.10 does not list
