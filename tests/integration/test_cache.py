@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from acme import CANARY, PASSWORD, AcmeIndex, Project, make_shop
+from acme import CANARY, PASSWORD, SHOP, AcmeIndex, Project, make_shop
 from builds import build
 from edits import EDITS, INSTALLING, PACKAGES, another_poetry, release
 from wheels import make_wheel
@@ -47,8 +47,12 @@ def built(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
     """Build a project cold, with every stage running, and export the cache to the registry."""
-    project = make_shop(tmp_path_factory.mktemp("cache") / "shop", poetry_home(engine), index)
-    project.configure(poetry_version="2.5.1")
+    # By another name of the index, and with a variable: nothing fits that other modules have built.
+    pyproject = SHOP.replace("{url}", index.url.replace("127.0.0.1", "localhost"))
+    folder = tmp_path_factory.mktemp("cache") / "shop"
+    project = make_shop(folder, poetry_home(engine), index, pyproject=pyproject)
+    own = {"runtime": ["ENV BUILT_BY=test_cache"]}
+    project.configure(poetry_version="2.5.1", instructions=own)
     cache = f"{registry}/shop-{os.urandom(4).hex()}:cache"
     steps = build(
         project,

@@ -20,7 +20,6 @@ from poetry.console.commands.group_command import GroupCommand
 from poetry.console.exceptions import PoetryRuntimeError
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.signals import exit_status
 
 if TYPE_CHECKING:
     from cleo.io.inputs.option import Option
@@ -57,7 +56,7 @@ class DockerCommand(GroupCommand):
         except DockerCacheError as error:
             self._report(error)
         except KeyboardInterrupt:
-            return exit_status(signal.SIGINT)
+            return 128 + signal.SIGINT  # as shells report it, and as once BuildKit runs
         except (CleoError, PoetryRuntimeError):  # Poetry's own, which it shows itself
             raise
         except Exception as error:  # noqa: BLE001  # the last place to say whose fault it is
