@@ -129,7 +129,7 @@ def one_less(project: Project) -> None:
 
 def build_packages(project: Project) -> None:
     """Change the stage that installs."""
-    project.configure(instructions={"build": ["ENV ANYTHING=1"]})
+    project.replace("pyproject.toml", "build = []", 'build = ["ENV ANYTHING=1"]')
 
 
 def base_image(project: Project) -> None:

@@ -51,7 +51,7 @@ def built(
     pyproject = SHOP.replace("{url}", index.url.replace("127.0.0.1", "localhost"))
     folder = tmp_path_factory.mktemp("cache") / "shop"
     project = make_shop(folder, poetry_home(engine), index, pyproject=pyproject)
-    own = {"runtime": ["ENV BUILT_BY=test_cache"]}
+    own = {"build": [], "runtime": ["ENV BUILT_BY=test_cache"]}
     project.configure(poetry_version="2.5.1", instructions=own)
     cache = f"{registry}/shop-{os.urandom(4).hex()}:cache"
     steps = build(
