@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poetry_docker_cache import inside
 from poetry_docker_cache.render import copy_arguments, exec_form, healthcheck, quoted, script
 from poetry_docker_cache.settings import Healthcheck
 
@@ -64,3 +67,12 @@ def test_no_script_ends_its_own_heredoc(name: str) -> None:
     lines = script(name).splitlines()
     assert "EOF" not in lines
     assert script(name).endswith("\n")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_embedded_script_lacks_nothing_but_remarks_to_linters(name: str) -> None:
+    """What the Dockerfile runs is what is tested here."""
+    original = Path(str(inside.__file__)).with_name(name).read_text(encoding="utf-8")
+    assert "# noqa" not in script(name)
+    assert "# type:" not in script(name)
+    assert ast.dump(ast.parse(script(name))) == ast.dump(ast.parse(original))
