@@ -28,7 +28,7 @@ INSTALLED = {
     "wget": "wget",  # what debootstrap downloads with
     "xz": "xz-utils",
 }
-RECIPE = 3  # goes up with every change of what is done to a root file system
+RECIPE = 4  # goes up with every change of what is done to a root file system
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}
 SLIM = "ca-certificates,python3,python3-venv,python3-pip"
 FULL = ("gcc", "git", "libc6-dev", "libffi-dev", "libpq-dev", "make", "pkgconf", "python3-dev")
@@ -215,6 +215,8 @@ def _trim(root: Path, folders: Iterable[str]) -> None:
     for name in folders:
         for entry in (root / name).iterdir() if (root / name).is_dir() else ():
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    for compiled in [*root.glob("usr/**/__pycache__")]:  # official images ship no .pyc file
+        shutil.rmtree(compiled)
     (root / "var/cache/apt/archives/partial").mkdir(parents=True, exist_ok=True)
     (root / "var/lib/apt/lists/partial").mkdir(parents=True, exist_ok=True)
     for name in ("etc/resolv.conf", "etc/hostname"):  # this machine's
