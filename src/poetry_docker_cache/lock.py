@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import InvalidVersion, Version
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest import Target, evaluate
+from poetry_docker_cache.inside.manifest.markers import evaluate
+from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

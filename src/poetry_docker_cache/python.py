@@ -11,8 +11,9 @@ from poetry.core.constraints.version import Version as PoetryVersion
 from poetry.core.constraints.version import VersionRange, parse_constraint
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest import Target, needs_build
-from poetry_docker_cache.inside.manifest import select as select_packages
+from poetry_docker_cache.inside.manifest.packages import select as select_packages
+from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.inside.manifest.wheels import needs_build
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

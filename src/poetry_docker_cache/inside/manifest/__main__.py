@@ -1,0 +1,75 @@
+"""The command line: read a project's files, write a manifest for each layer."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from .packages import Wanted, manifests
+from .target import Target
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file; Python before 3.11 borrows pip's parser."""
+    if sys.version_info >= (3, 11):
+        import tomllib as toml  # noqa: PLC0415  # not in 3.9 and 3.10
+    else:
+        from pip._vendor import tomli as toml  # noqa: PLC0415  # gone from the pip of later Pythons
+    try:
+        with path.open("rb") as file:
+            return toml.load(file)
+    except ValueError as error:
+        raise ValueError(f"{path.name} cannot be read: {error}") from error
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write a manifest, the same bytes for the same content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    path.write_bytes(text.encode())
+    path.chmod(0o644)  # the mode is part of the key; the umask must not be
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="manifest")
+    for option in ("--group", "--extra", "--no-binary", "--only-binary"):
+        parser.add_argument(option, action="append", default=[])
+    for option in ("--project", "--output"):
+        parser.add_argument(option, type=Path, required=True)
+    parser.add_argument("--libc", choices=("glibc", "musl"))
+    parser.add_argument("--layers", required=True, type=lambda text: text.split(","))
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    options = parse(arguments)
+    wanted = Wanted(
+        groups=options.group,
+        extras=options.extra,
+        no_binary=options.no_binary,
+        only_binary=options.only_binary,
+        libc=options.libc,
+        layers=options.layers,
+    )
+    try:
+        pyproject = read_toml(options.project / "pyproject.toml")
+        lock = read_toml(options.project / "poetry.lock")
+        content = manifests(pyproject, lock, wanted, Target.here())
+    except KeyError as error:
+        print(f"manifest: an entry lacks {error}: run `poetry lock`", file=sys.stderr)
+        return 1
+    except (OSError, ValueError) as error:
+        print(f"manifest: {error}", file=sys.stderr)
+        return 1
+    for layer, manifest in content.items():
+        write(options.output / f"{layer}.json", manifest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

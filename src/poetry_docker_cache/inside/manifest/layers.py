@@ -1,0 +1,71 @@
+"""Which layer of the image a package belongs to.
+
+The plugin and the build ask here alike, and must agree: only the lock's file names, the minor
+version of Python, the C library's name and Poetry's settings count, never the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+from .names import canonical
+from .wheels import allowed, fits
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from .target import Target
+
+    Kind = Literal["pure", "native", "source"]
+
+SOURCE = "source"
+"""The layer of what is built: everything of that kind is in this one."""
+
+LINUX = re.compile(r"-[^-]*linux[^-]*\.whl")
+SHARED = re.compile(r"dependencies|(pure|native)-\d+")
+
+
+def kind(
+    package: Mapping[str, Any],
+    target: Target,
+    *,
+    no_binary: Collection[str] = (),
+    only_binary: Collection[str] = (),
+) -> Kind:
+    """Tell how a locked package is installed: from source, or from a wheel with native code or not.
+
+    `target` is one of `Target.linux` with a minor version; the two lists are Poetry's settings
+    `installer.no-binary` and `installer.only-binary`. A package with any wheel for Linux counts as
+    native for every Python, so that another Python does not move it.
+    """
+    names = [file["file"] for file in package.get("files", ())]
+    wheels, _ = allowed(package["name"], no_binary, only_binary)
+    if not wheels or not any(fits(name, target) for name in names):
+        return "source"
+    return "native" if any(map(LINUX.search, names)) else "pure"
+
+
+def assign(name: str, kind: Kind, layers: Sequence[str]) -> str:
+    """Choose among the layers that exist the one for a package of this kind.
+
+    A layer of its own comes first. Otherwise each layer bids for the name by a hash and the highest
+    wins: no package moves when another one comes or goes, nor when a layer goes that held none; a
+    new layer takes packages, but moves none between the others. Raises ValueError if no layer fits.
+    """
+    name = canonical(name)
+    if kind == "source":
+        candidates = [layer for layer in layers if layer == SOURCE]
+    elif f"own-{name}" in layers:
+        return f"own-{name}"
+    else:
+        shared = [layer for layer in layers if SHARED.fullmatch(layer)]
+        candidates = [layer for layer in shared if layer.startswith(kind)] or shared
+    if not candidates:
+        what = f"{name}, which is built from source" if kind == "source" else name
+        raise ValueError(
+            f"the Dockerfile has no layer for {what}: it was written for another poetry.lock or"
+            " other settings. Run `poetry docker export`, then build again."
+        )
+    return max(candidates, key=lambda layer: hashlib.sha256(f"{layer}:{name}".encode()).digest())

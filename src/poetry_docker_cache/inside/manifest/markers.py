@@ -1,0 +1,155 @@
+"""Markers, decided as poetry-core's markers.py does, but for what only the kernel tells."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from .names import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+STRING_OPERATORS = ("==", "!=", "in", "not in")
+MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "===": "=="}
+TOKEN = re.compile(r"""\s*([()]|"[^"]*"|'[^']*'|not\s+in\b|[\w.]+|[<>=!~]+)\s*""")
+VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(?:[-_.]?(a|b|c|rc)[a-z]*[-_.]?(\d*))?", re.IGNORECASE)
+
+
+class Comparison(NamedTuple):
+    """A part of a marker: `name op "value"`, or `"value" op name` when mirrored."""
+
+    name: str
+    op: str
+    value: str
+    mirrored: bool = False
+
+    def __str__(self) -> str:
+        """Write it as PEP 508 does."""
+        quoted = f"'{self.value}'" if '"' in self.value else f'"{self.value}"'
+        sides = (quoted, self.op, self.name) if self.mirrored else (self.name, self.op, quoted)
+        return " ".join(sides)
+
+
+def combine(word: str, conditions: Iterable[bool | str]) -> bool | str:
+    """Join by `and` or `or` what is decided, or the text of what is left to decide."""
+    decisive, found = word == "or", set(conditions)
+    if decisive in found:
+        return decisive
+    texts = sorted(condition for condition in found if isinstance(condition, str))
+    joined = f" {word} ".join(texts) or not decisive
+    return f"({joined})" if word == "or" and len(texts) > 1 else joined
+
+
+def tokenize(marker: str) -> list[str]:
+    """Split a marker, last token first, behind a `)` that closes it; ValueError if it is none."""
+    tokens, position = ["("], 0
+    while position < len(marker):
+        match = TOKEN.match(marker, position)
+        if not match:
+            raise ValueError(f"not a marker: {marker}")
+        tokens.append(" ".join(match[1].split()) if match[1].startswith("not") else match[1])
+        position = match.end()
+    return [")", *reversed(tokens)]
+
+
+def evaluate(marker: str, environment: Mapping[str, str], extras: set[str]) -> bool | str:
+    """Decide a PEP 508 marker; give what is left where the environment does not say enough.
+
+    Raises ValueError if it is none.
+    """
+
+    def operand() -> bool | str:
+        left = tokens.pop()
+        if left == "(":
+            return alternatives()
+        op, right = tokens.pop(), tokens.pop()
+        mirrored = left[0] in "\"'"
+        name, value = (right, left) if mirrored else (left, right)
+        return decide(Comparison(name, op, value[1:-1], mirrored), environment, extras)
+
+    def alternatives() -> bool | str:
+        found, conditions = [], [operand()]
+        while (word := tokens.pop()) != ")":
+            if word == "or":
+                found.append(combine("and", conditions))
+                conditions = []
+            elif word != "and":
+                raise IndexError
+            conditions.append(operand())
+        return combine("or", [*found, combine("and", conditions)])
+
+    if marker in ("", "*"):
+        return True
+    tokens = tokenize(marker)
+    try:
+        result = operand()
+    except IndexError:
+        tokens = [marker]
+    if tokens:
+        raise ValueError(f"not a marker: {marker}")
+    return result
+
+
+def decide(comparison: Comparison, environment: Mapping[str, str], extras: set[str]) -> bool | str:
+    """Decide one comparison as poetry-core does: a list after `in`, no order of mere strings."""
+    name, op, value, mirrored = comparison
+    name = name.replace(".", "_")
+    name = "platform_python_implementation" if name == "python_implementation" else name
+    version = name in ("python_version", "python_full_version")
+    inside = op in ("in", "not in")
+    if inside and name != "platform_release" and (version or name == "extra" or not mirrored):
+        word, each = ("or", "==") if op == "in" else ("and", "!=")
+        values = re.findall(r"[^ ,|]+", value)
+        if version:  # "3.9" means any patch
+            values = [v if v.count(".") > 1 else f"{v}.*" for v in values]
+        return combine(
+            word, (decide(Comparison(name, each, v), environment, extras) for v in values)
+        )
+    if not inside:
+        op, mirrored = MIRRORED.get(op, op) if mirrored or op == "===" else op, False
+    if not version and name != "platform_release" and op not in STRING_OPERATORS:
+        return False
+    if version:
+        return decide_version(name, op, value, environment)
+    if name == "extra":
+        return (canonical(value) in extras) == (op == "==")
+    if name not in environment:
+        return str(Comparison(name, op, value, mirrored))
+    here = environment[name]
+    return (value in here if mirrored else value == here) == (op in ("==", "in"))
+
+
+def decide_version(name: str, op: str, value: str, environment: Mapping[str, str]) -> bool | str:
+    """Decide a comparison with the Python's version, of which the patch may not be known."""
+    minor = environment["python_version"]
+    own = [value] if compare(value, "==", f"{minor}.*") else []
+    possible = [environment[name]] if name in environment else [f"{minor}.0", *own, f"{minor}.999"]
+    answers = {compare(version, op, value) for version in possible}
+    return answers.pop() if len(answers) == 1 else str(Comparison(name, op, value))
+
+
+def version_key(text: str) -> tuple[list[int], str, int]:
+    """Order versions as PEP 440 does, as far as Pythons need it."""
+    match = VERSION.match(text)
+    if not match:
+        raise ValueError(f"not a version in a marker: {text}")
+    parts = [int(part) for part in match[1].split(".")]
+    return parts + [0] * (6 - len(parts)), (match[2] or "z").lower()[0], int(match[3] or 0)
+
+
+def compare(here: str, op: str, value: str) -> bool:
+    """Compare two versions; `.*` and `~=` as PEP 440 says."""
+    left, right, width = version_key(here), version_key(value), value.count(".")
+    if op == "~=":
+        prefix = value.rpartition(".")[0] or value
+        return left >= right and compare(here, "==", f"{prefix}.*")
+    equal = left == right
+    if value.endswith(".*"):  # a range of releases: to Poetry, 3.14.0rc1 is a 3.13.*
+        *parents, last = right[0][:width]
+        equal = right <= left < (parents + [last + 1] + [0] * (6 - width), "z", 0)
+    outcomes = {"==": equal, "!=": not equal, "<": left < right, "<=": left <= right}
+    outcomes.update({">": left > right, ">=": left >= right})
+    if op not in outcomes:
+        raise ValueError(f"not a comparison of versions: {op}")
+    return outcomes[op]

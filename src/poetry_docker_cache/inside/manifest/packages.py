@@ -1,0 +1,140 @@
+"""The manifests: those packages of poetry.lock that `poetry install` would install, by layer.
+
+What does not change an installation does not change one byte. The rules are Poetry's own:
+installer.py, transaction.py, chooser.py.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .layers import SOURCE, assign, kind
+from .markers import combine, compare, evaluate
+from .names import canonical
+from .target import Target
+from .wheels import allowed, fitting_wheels, usable_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for; `libc` is what the plugin knew when it made the layers."""
+
+    groups: Sequence[str]
+    extras: Sequence[str]
+    no_binary: Sequence[str]
+    only_binary: Sequence[str]
+    libc: str | None
+    layers: Sequence[str]
+
+
+def select(
+    lock: Mapping[str, Any],
+    groups: Iterable[str],
+    extras: Iterable[str],
+    environment: Mapping[str, str],
+) -> list[tuple[Mapping[str, Any], str]]:
+    """Choose the locked packages to install, each with what its marker leaves undecided, or "".
+
+    Raises ValueError for a lock older than version 2.1.
+    """
+    if not compare(str(lock.get("metadata", {}).get("lock-version", "0")), ">=", "2.1"):
+        raise ValueError("poetry.lock is older than version 2.1 of its format: run `poetry lock`")
+    wanted, active = {canonical(group) for group in groups}, {canonical(e) for e in extras}
+    chosen = []
+    for package in lock.get("package", []):
+        markers = package.get("markers", "*")
+        each = dict.fromkeys(package["groups"], markers) if isinstance(markers, str) else markers
+        left = combine(
+            "or",
+            (
+                evaluate(each.get(group, "*"), environment, active)
+                for group in package["groups"]
+                if canonical(group) in wanted
+            ),
+        )
+        if left:
+            chosen.append((package, "" if left is True else str(left)))
+    return chosen
+
+
+def sources(pyproject: Mapping[str, Any], used: set[str]) -> list[dict[str, str]]:
+    """List the package sources that Poetry may ask, in the project's order."""
+    result = []
+    for source in pyproject.get("tool", {}).get("poetry", {}).get("source", []):
+        name, priority = source["name"], str(source.get("priority", "primary")).lower()
+        priority = "primary" if priority == "default" else priority
+        if priority == "primary" or name.lower() in used:
+            url = {} if name.lower() == "pypi" else {"url": source["url"]}
+            result.append({"name": "PyPI" if not url else name, **url, "priority": priority})
+    return result
+
+
+def layer_sources(
+    pyproject: Mapping[str, Any], layer: str, packages: Iterable[Mapping[str, Any]]
+) -> list[dict[str, str]]:
+    """List the package sources that a layer needs.
+
+    Where each package names its source, no other one matters, nor their order and priority. Which
+    one a package without a source comes from, Poetry tells by all of them; and so with whatever a
+    build requires.
+    """
+    origins = [package.get("source", {}) for package in packages]
+    if layer == SOURCE or not all(origins):
+        return sources(pyproject, {origin.get("reference", "PyPI").lower() for origin in origins})
+    used = {origin["reference"].lower() for origin in origins if "reference" in origin}
+    named = [source for source in sources(pyproject, used) if source["name"].lower() in used]
+    named = [{key: source[key] for key in ("name", "url") if key in source} for source in named]
+    return sorted(named, key=lambda source: source["name"])
+
+
+def locked_files(
+    package: Mapping[str, Any], layer: str, wanted: Wanted, target: Target
+) -> list[dict[str, str]]:
+    """List the files of a package that its layer may install.
+
+    A layer of wheels builds nothing. Raises ValueError if no wheel fits the image that runs this.
+    """
+    locked = package.get("files", ())
+    if layer == SOURCE:
+        wheels, sdists = allowed(package["name"], wanted.no_binary, wanted.only_binary)
+        return usable_files(locked, target, wheels=wheels, sdists=sdists)
+    fitting = fitting_wheels(locked, target)
+    if not fitting:
+        name = canonical(package["name"])
+        raise ValueError(
+            f"{name} {package['version']} has no wheel for this image, which has {target}."
+            " Set another `base-image` in [tool.poetry-docker-cache], or have it built from"
+            f" source: `poetry config --local installer.no-binary {name}`."
+        )
+    return fitting
+
+
+def manifests(
+    pyproject: Mapping[str, Any], lock: Mapping[str, Any], wanted: Wanted, target: Target
+) -> dict[str, dict[str, Any]]:
+    """Gather for each layer what is to be installed, and from where; `target` is the Python here.
+
+    Raises ValueError where a package has no layer, or no file that its layer can install.
+    """
+    planned = Target.linux("{}.{}".format(*target.python), libc=wanted.libc)
+    content: dict[str, list[dict[str, Any]]] = {layer: [] for layer in wanted.layers}
+    for package, marker in select(lock, wanted.groups, wanted.extras, target.environment):
+        name = canonical(package["name"])
+        policy = {"no_binary": wanted.no_binary, "only_binary": wanted.only_binary}
+        layer = assign(name, kind(package, planned, **policy), wanted.layers)
+        files = locked_files(package, layer, wanted, target)
+        entry = {"name": name, "version": package["version"], "files": files, "marker": marker}
+        entry.update(source=package.get("source"), develop=package.get("develop"))
+        content[layer].append({k: v for k, v in entry.items() if v or k == "files"})
+    return {
+        layer: {
+            "packages": sorted(packages, key=lambda entry: json.dumps(entry, sort_keys=True)),
+            "sources": layer_sources(pyproject, layer, packages),
+        }
+        for layer, packages in content.items()
+    }

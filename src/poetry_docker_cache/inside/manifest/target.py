@@ -1,0 +1,76 @@
+"""The Python that packages are chosen for: one that is known by name, or the one here."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Target:
+    """The Python that the packages are for; an unknown libc (None) takes every Linux wheel."""
+
+    python: tuple[int, int]
+    abi: str
+    libc: str | None
+    libc_version: tuple[int, int] | None
+    environment: Mapping[str, str]
+
+    @classmethod
+    def linux(cls, python: str, *, libc: str | None = None) -> Target:
+        """Describe a CPython in a Linux image: "3.12" or, if the patch is known, "3.12.4"."""
+        major, minor, *patch = python.split(".")
+        patched = ("python_full_version", "implementation_version") if patch else ()
+        environment = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"}
+        environment["implementation_name"] = "cpython"
+        environment["platform_python_implementation"] = "CPython"
+        environment.update(dict.fromkeys(patched, python), python_version=f"{major}.{minor}")
+        return cls((int(major), int(minor)), f"cp{major}{minor}", libc, None, environment)
+
+    @classmethod
+    def here(cls) -> Target:
+        """Describe the interpreter that runs this, without what an update of the kernel changes."""
+        full, own = platform.python_version().rstrip("+"), sys.implementation
+        level = own.version.releaselevel
+        suffix = "" if level == "final" else f"{level[0]}{own.version.serial}"
+        environment = {
+            "os_name": os.name,
+            "sys_platform": sys.platform,
+            "platform_system": platform.system(),
+            "platform_machine": platform.machine(),
+            "platform_python_implementation": platform.python_implementation(),
+            "implementation_name": own.name,
+            "implementation_version": ".".join(map(str, own.version[:3])) + suffix,
+            "python_version": ".".join(full.split(".")[:2]),
+            "python_full_version": full,
+        }
+        short = {"cpython": "cp", "pypy": "pp"}.get(own.name, own.name)
+        threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+        major, minor = sys.version_info[:2]
+        return cls((major, minor), f"{short}{major}{minor}{threads}", *libc_here(), environment)
+
+    def __str__(self) -> str:
+        """Say what of it decides which wheels fit: "glibc 2.36, Python 3.12"."""
+        libc = " ".join(filter(None, [self.libc, ".".join(map(str, self.libc_version or ()))]))
+        return ", ".join(filter(None, [libc, "Python {}.{}".format(*self.python)]))
+
+
+def libc_here() -> tuple[str | None, tuple[int, int] | None]:
+    """Name the C library and its version; musl's is told by its loader, on stderr."""
+    loaders = sorted(Path("/lib").glob("ld-musl-*.so.1"))
+    if loaders and platform.libc_ver()[0] != "glibc":
+        run = subprocess.run([str(loaders[0])], capture_output=True, text=True, check=False)
+        name, found = "musl", re.search(r"Version (\d+)\.(\d+)", run.stderr)
+    else:
+        name, found = "glibc", re.match(r"(\d+)\.(\d+)", platform.libc_ver()[1])
+    return (name, (int(found[1]), int(found[2]))) if found else (None, None)

@@ -1,0 +1,93 @@
+"""Which of a package's files can be installed, told by their names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from .names import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from .target import Target
+
+MANYLINUX = {"1": (2, 5), "2010": (2, 12), "2014": (2, 17)}
+SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar.Z", ".tgz", ".tar")
+
+
+def fits(filename: str, target: Target) -> bool:
+    """Tell whether a wheel can be installed, on some architecture (PEP 425, 600, 656)."""
+    parts = filename[: -len(".whl")].split("-")
+    if not filename.endswith(".whl") or len(parts) not in (5, 6):
+        return False
+    pythons, abis, systems = (part.split(".") for part in parts[-3:])
+    return any(
+        fits_python(python, abi, target)
+        and ((abi, system) == ("none", "any") or fits_system(system, target))
+        for python in pythons
+        for abi in abis
+        for system in systems
+    )
+
+
+def fits_python(python: str, abi: str, target: Target) -> bool:
+    """Tell whether code for a Python and an ABI runs on the target's Python."""
+    major, minor = target.python
+    own = target.abi.rstrip("t")
+    older = re.fullmatch(rf"(py|cp){major}(\d*)", python)
+    since = int(older[2] or 0) if older else minor + 1
+    if abi == "none":
+        return python == own or (python.startswith("py") and since <= minor)
+    if abi == "abi3":
+        return target.abi == own and python.startswith("cp") and 2 <= since <= minor  # noqa: PLR2004  # abi3 began with 3.2
+    return python == own and (abi == target.abi or not own.startswith("cp"))
+
+
+def fits_system(system: str, target: Target) -> bool:
+    """Tell whether it is Linux with the target's C library, on whatever architecture."""
+    match = re.match(r"(many|musl)?linux(1|20\d\d|_(\d+)_(\d+))?_", system)
+    if not match or not match[1]:
+        return bool(match)
+    needed = MANYLINUX.get(match[2]) or (int(match[3]), int(match[4]))
+    known = target.libc_version
+    libc = "glibc" if match[1] == "many" else "musl"
+    return target.libc in (None, libc) and (known is None or needed <= known)
+
+
+def allowed(
+    name: str, no_binary: Collection[str], only_binary: Collection[str]
+) -> tuple[bool, bool]:
+    """Tell whether Poetry's settings allow wheels, and source distributions, of a package.
+
+    A name counts more than the `:all:` of the other list, as in Poetry's chooser.
+    """
+    name = canonical(name)
+    wheels = name not in no_binary and (":all:" not in no_binary or name in only_binary)
+    sdists = name not in only_binary and (":all:" not in only_binary or name in no_binary)
+    return wheels, sdists
+
+
+def fitting_wheels(files: Iterable[Mapping[str, str]], target: Target) -> list[dict[str, str]]:
+    """Keep the wheels that fit: none, where a source distribution would have to be built."""
+    kept = {(file["file"], file["hash"]) for file in files if fits(file["file"], target)}
+    return [{"file": name, "hash": digest} for name, digest in sorted(kept)]
+
+
+def usable_files(
+    files: Iterable[Mapping[str, str]], target: Target, *, wheels: bool = True, sdists: bool = True
+) -> list[dict[str, str]]:
+    """Keep the files that an installation may take; all if none fits, so that Poetry says why.
+
+    A source distribution is never taken where a pure wheel can be.
+    """
+    known = {(file["file"], file["hash"]) for file in files}
+    kept = {file for file in known if wheels and fits(file[0], target)}
+    if sdists and not any(name.endswith("-any.whl") for name, _ in kept):
+        kept |= {file for file in known if file[0].endswith(SDIST)}
+    return [{"file": name, "hash": digest} for name, digest in sorted(kept or known)]
+
+
+def needs_build(package: Mapping[str, Any], target: Target) -> bool:
+    """Tell whether a locked package has no wheel that fits."""
+    return not any(fits(file["file"], target) for file in package.get("files", ()))
