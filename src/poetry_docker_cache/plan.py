@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from poetry_docker_cache.settings import Healthcheck
+    from poetry_docker_cache.settings import Healthcheck, Installer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,22 +23,42 @@ class Index:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A part of the dependencies: a stage that installs it, and a layer of the final image."""
+
+    name: str
+    """Of the stage, and of its manifest."""
+    installer: Installer
+    from_source: bool
+    may_have_libraries: bool
+    """Whether a package in it may need shared libraries of the system."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dependencies:
     """The stages that put the locked packages into /venv."""
 
-    image: str
-    poetry: str
+    layers: tuple[Layer, ...]
+    compile: bool
+    """Also the project and the standard library."""
+    libc: str | None
+    """Of the final image, as far as it is known: what decides which packages have no wheel."""
     index: Index | None
     groups: tuple[str, ...]
     extras: tuple[str, ...]
     no_binary: tuple[str, ...]
     only_binary: tuple[str, ...]
+    poetry: str | None
+    """The versions of the installers that the stages bring along; None where no layer needs it."""
+    uv: str | None
     environment: Mapping[str, str]
     """Poetry's own settings that change what is installed, as its environment variables."""
     build_config_settings: str | None
     """JSON, as Poetry keeps them: package name to settings."""
+    build_image: str
+    """Where what has no wheel is built."""
     packages: tuple[str, ...]
-    """Debian packages for the stages that install."""
+    """Debian packages to build it with."""
     instructions: tuple[str, ...]
 
 

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.debian import usual_packages
-from poetry_docker_cache.images import build_image, final_image, libc
-from poetry_docker_cache.inside.manifest import Target, needs_build
-from poetry_docker_cache.plan import (
-    Application,
-    Dependencies,
-    ImagePlan,
-    Index,
+from poetry_docker_cache.dependencies import (
+    merged,
+    package_layers,
+    plan_dependencies,
+    refuse_unknown_packages,
 )
-from poetry_docker_cache.python import choose_poetry, choose_python, listing, locked_packages
+from poetry_docker_cache.images import build_image, final_image, libc
+from poetry_docker_cache.inside.manifest.layers import SOURCE
+from poetry_docker_cache.plan import Application, ImagePlan, Index
+from poetry_docker_cache.python import choose_python, listing, locked_packages
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.runtime import checked_paths, plan_files, plan_runtime
 from poetry_docker_cache.sources import refuse_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from poetry_docker_cache.project import InstallerConfig, Project
+    from poetry_docker_cache.project import Project
     from poetry_docker_cache.selection import Selection
     from poetry_docker_cache.settings import Settings
 
@@ -73,15 +71,15 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         notes.append(f"Left out: {', '.join(sorted(left))} (`--with` takes a group along).")
     packages = locked_packages(project.lock, selection, python.short)
     refuse_sources(project.sources, packages)
+    refuse_unknown_packages(settings.own_layers, project.lock)
     base = final_image(settings, python)
     index = Index(name=project.index.name, url=project.index.url) if project.index else None
-    target = Target.linux(python=python.short, libc=libc(base))
-    from_source = _from_source(project, packages, target)
     builder = build_image(settings, python, base)
+    layers = package_layers(project, settings, selection, python)
+    from_source = layers.get(SOURCE, ())
     if from_source:
         notes.append(
-            f"{listing(from_source)} must be built from source: the dependencies are installed on"
-            f" {builder}."
+            f"{listing(from_source)} must be built from source, on {builder}, in a layer apart."
         )
     build_packages, runtime_packages = usual_packages(from_source, base)
     if runtime_packages:
@@ -89,25 +87,21 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     application = _application(
         project, settings, base=base, builder=builder, index=index, notes=notes
     )
+    if settings.build_packages and not (SOURCE in layers or (application and application.packages)):
+        notes.append("`build-packages` is not used: nothing is built from source.")
     version = _version_argument(project, application, notes)
     if version:  # the label says what the argument says
         project = replace(project, metadata=replace(project.metadata, version=None))
     return ImagePlan(
         syntax=_SYNTAX if settings.syntax == "auto" else settings.syntax or None,
-        dependencies=Dependencies(
-            image=builder if from_source else base,
-            poetry=choose_poetry(
-                project.lock.generator, setting=settings.poetry_version, python=python
-            ),
-            index=index,
-            groups=selection.groups,
-            extras=selection.extras,
-            no_binary=project.installer.no_binary,
-            only_binary=project.installer.only_binary,
-            environment=_installer_environment(project.installer),
-            build_config_settings=_json(project.installer.build_config_settings),
+        dependencies=plan_dependencies(
+            project,
+            settings,
+            selection,
+            python=python,
+            layers=tuple(layers),
+            build_image=builder,
             packages=merged(settings.build_packages, build_packages),
-            instructions=settings.instructions.build,
         ),
         application=application,
         version=version,
@@ -125,39 +119,6 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         dockerignore=project.dockerignore,
         notes=tuple(notes),
     )
-
-
-def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
-    """The Debian packages that were named, then the usual ones that were not."""
-    known = {re.split("[:=]", package)[0] for package in named}
-    return (*named, *(package for package in usual if package not in known))
-
-
-def _from_source(
-    project: Project, packages: Sequence[Mapping[str, Any]], target: Target
-) -> list[str]:
-    # As in Poetry's chooser, a name counts more than the `:all:` of the other list.
-    no_binary = set(project.installer.no_binary)
-    by_name = set(project.installer.only_binary)
-    return [
-        canonicalize_name(package["name"])
-        for package in packages
-        if needs_build(package, target)
-        or package["name"] in no_binary
-        or (":all:" in no_binary and package["name"] not in by_name)
-    ]
-
-
-def _installer_environment(config: InstallerConfig) -> dict[str, str]:
-    names = {
-        "POETRY_INSTALLER_NO_BINARY": config.no_binary,
-        "POETRY_INSTALLER_ONLY_BINARY": config.only_binary,
-    }
-    return {variable: ",".join(packages) for variable, packages in names.items() if packages}
-
-
-def _json(settings: Mapping[str, Any]) -> str | None:
-    return json.dumps(settings, sort_keys=True) if settings else None
 
 
 def _application(  # noqa: PLR0913  # what it is decided from

@@ -16,10 +16,12 @@ from poetry_docker_cache.ignore import render_ignore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poetry_docker_cache.plan import Application, Dependencies, ImagePlan
+    from poetry_docker_cache.plan import Application, Dependencies, ImagePlan, Index, Layer
     from poetry_docker_cache.settings import Healthcheck
 
 TEMPLATE = "Dockerfile.j2"
+
+_CACHE_FOLDERS = {"pip": "pip", "uv": "uv", "poetry": "pypoetry"}
 
 
 def render_dockerfile(plan: ImagePlan) -> str:
@@ -59,9 +61,12 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         build_command=build_command,
+        cache_folder=_CACHE_FOLDERS.__getitem__,
+        install_command=install_command,
         manifest_command=manifest_command,
-        script=script,
         scripts_of=scripts_of,
+        text_of=text_of,
+        tool_command=tool_command,
     )
     return environment
 
@@ -73,23 +78,38 @@ def _template_folder() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "templates"
 
 
-def script(name: str) -> str:
+def text_of(name: str) -> str:
     """The text of a script that runs inside the build, for a heredoc."""
-    text = (resources.files("poetry_docker_cache") / "inside" / name).read_text(encoding="utf-8")
+    text = _inside().joinpath(name).read_text(encoding="utf-8")
     # What our linters are told is of no use to who reads the Dockerfile.
     return re.sub(r"  # (noqa|type:).*", "", text.replace("\r\n", "\n"))
 
 
+def _inside() -> Path:
+    return Path(str(resources.files("poetry_docker_cache"))) / "inside"
+
+
 def scripts_of(plan: ImagePlan) -> list[str]:
-    """The names of the scripts that this image's build runs, in order."""
-    indexes = [plan.dependencies.index, plan.application and plan.application.index]
-    pip = ["pip_install.py"] if any(indexes) else []
-    wheel = ["build_wheel.py"] if plan.application else []
-    return ["manifest.py", *pip, "poetry_install.py", *wheel, "check.py"]
+    """The files of the scripts that this image's build runs, relative to `inside/`, in order."""
+    used = ["manifest"]
+    if plan.dependencies.layers or plan.application:
+        used.append("install")
+    if plan.application:
+        used.append("build_wheel.py")
+    if plan.dependencies.compile:
+        used.append("compile.py")
+    return [name for script in (*used, "check.py") for name in _files(script)]
+
+
+def _files(script: str) -> list[str]:
+    folder = _inside() / script
+    if not folder.is_dir():
+        return [script]
+    return [f"{script}/{path.name}" for path in sorted(folder.glob("*.py"))]
 
 
 def manifest_command(dependencies: Dependencies) -> list[str]:
-    """The call of inside/manifest.py."""
+    """The call of inside/manifest."""
     options = [
         (option, name)
         for option, names in (
@@ -97,19 +117,45 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
             ("--extra", dependencies.extras),
             ("--no-binary", dependencies.no_binary),
             ("--only-binary", dependencies.only_binary),
+            ("--libc", [dependencies.libc] if dependencies.libc else []),
+            ("--layers", [",".join(layer.name for layer in dependencies.layers)]),
         )
         for name in names
     ]
     arguments = [f"{option}={name}" for option, name in options]
-    places = ["--project", "/project", "--output", "/manifest/dependencies.json"]
-    return ["python", "/manifest.py", *arguments, *places]
+    return [
+        "python",
+        "-m",
+        "manifest",
+        *arguments,
+        "--project",
+        "/project",
+        "--output",
+        "/manifest",
+    ]
 
 
-def build_command(application: Application) -> list[str]:
-    """The call of inside/build_wheel.py."""
+def tool_command(venv: str, index: Index | None, requirements: Sequence[str]) -> list[str]:
+    """The call of inside/install/tool.py: a program that the build needs, in a place of its own."""
+    source = ["--source", index.name, index.url] if index else []
+    return ["python", "-m", "install.tool", "--venv", venv, *source, *requirements]
+
+
+def install_command(layer: Layer, dependencies: Dependencies) -> str:
+    """The call of inside/install, for a shell."""
+    python = "/opt/poetry/bin/python" if layer.installer == "poetry" else "python"
+    words = [python, "-m", "install", "--installer", layer.installer]
+    words += ["--from-source"] * layer.from_source + ["--compile"] * dependencies.compile
+    if layer.installer == "poetry" and dependencies.build_config_settings:
+        words += ["--build-config-settings", dependencies.build_config_settings]
+    return shlex.join(words)
+
+
+def build_command(application: Application) -> str:
+    """The call of inside/build_wheel.py, for a shell."""
     paths = [f"--backend-path={path}" for path in application.backend_path]
     backend = ["--backend", application.backend, *paths, "--wheel-dir", "/wheels"]
-    return ["/opt/build/bin/python", "/build_wheel.py", *backend]
+    return shlex.join(["/opt/build/bin/python", "/scripts/build_wheel.py", *backend])
 
 
 def exec_form(words: Sequence[str]) -> str:

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from poetry_docker_cache.settings.docker import Healthcheck, Instructions
 from poetry_docker_cache.settings.errors import TABLE, SettingsError, kind, unknown_key
+from poetry_docker_cache.settings.install import NEWEST_UV, Installer
 from poetry_docker_cache.settings.keys import KEYS
 
-__all__ = ["Healthcheck", "Instructions", "Settings", "SettingsError"]
+__all__ = ["Healthcheck", "Installer", "Instructions", "Settings", "SettingsError"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +26,14 @@ class Settings:
     base_image: str = "python:{python}-slim"
     build_image: str | None = None
     poetry_version: str | None = None
+    installer: Installer = "pip"
+    uv_version: str = NEWEST_UV
     groups: tuple[str, ...] = ("main",)
     extras: tuple[str, ...] = ()
     build_packages: tuple[str, ...] = ()
     runtime_packages: tuple[str, ...] = ()
     layers: int | Literal["auto"] = "auto"
+    own_layers: tuple[str, ...] = ()
     files: tuple[str, ...] | None = None
     workdir: str = "/app"
     user: str = "10001:10001"

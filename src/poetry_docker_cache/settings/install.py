@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.settings.errors import kind
-from poetry_docker_cache.settings.values import line
+from poetry_docker_cache.settings.values import line, list_of, text
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.errors import Spot
 
+Installer = Literal["pip", "uv", "poetry"]
+INSTALLERS: tuple[Installer, ...] = get_args(Installer)
+NEWEST_UV = "0.13.9"
+MOST_LAYERS = 48
+
 _PYTHON = re.compile(r"3\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?")
 _OLDEST_PYTHON_MINOR = 9
 _POETRY = re.compile(r"([1-9][0-9]?)\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?")
+_UV = re.compile(r"(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)")
 # Debian policy, 5.6.1 and 5.6.12. A name with a hyphen at its end tells apt to remove the package.
 _DEBIAN_PACKAGE = re.compile(
     r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
@@ -69,24 +75,46 @@ def debian_package(spot: Spot, value: object) -> str:
 
 
 def layers(spot: Spot, value: object) -> int | Literal["auto"]:
-    """Read the number of dependency layers: 1 or "auto" in this release."""
+    """Read the number of dependency layers, or "auto"."""
     if isinstance(value, str) and value == "auto":
         return "auto"
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         quoted = isinstance(value, str) and value.isdecimal()
         why = "a number has no quotes" if quoted else 'that is neither a count nor "auto"'
         raise spot.refuse(value, why)
-    if value > 1:
-        raise spot.not_yet(value, without="Until then all dependencies are in one layer.")
+    if value > MOST_LAYERS:
+        raise spot.refuse(value, "an image can hold 127 layers in all, its base's among them")
     return int(value)
 
 
-def compile_(spot: Spot, value: object) -> bool:
-    """Read whether to byte-compile: `false` in this release."""
+def own_layers(spot: Spot, value: object) -> tuple[str, ...]:
+    """Read the names of the packages that get a layer each, sorted."""
+    names = tuple(sorted(set(list_of(name)(spot, value))))
+    if len(names) > MOST_LAYERS:
+        raise spot.refuse(len(names), "an image can hold 127 layers in all, its base's among them")
+    return names
+
+
+def installer(spot: Spot, value: object) -> Installer:
+    """Read which program installs the wheels."""
+    for known in INSTALLERS:
+        if text(spot, value) == known:
+            return known
+    raise spot.refuse(value, "that is none of the three")
+
+
+def uv_version(spot: Spot, value: object) -> str:
+    """Read the version of a release of uv."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise spot.refuse(value, "without quotes it is a number, and 0.10 would become 0.1")
+    content = line(spot, value)
+    if not _UV.fullmatch(content):
+        raise spot.refuse(value, "that is not the version of one release")
+    return content
+
+
+def boolean(spot: Spot, value: object) -> bool:
+    """Read a switch."""
     if not isinstance(value, bool):
         raise spot.refuse(value, f"that is {kind(value)}, not a boolean")
-    if value:
-        raise spot.not_yet(
-            value, without="Until then Python compiles each module when it is imported."
-        )
-    return False
+    return value

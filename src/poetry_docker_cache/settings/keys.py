@@ -77,9 +77,26 @@ KEYS = (
         name="poetry-version",
         takes="the version of a final release in quotes, 2.1 or newer",
         default="the one that wrote the lock, if it can install into the image",
-        meaning="Poetry in the image",
+        meaning="Poetry in the build; it installs what is built from source, and all with "
+        '`installer = "poetry"`',
         example='poetry-version = "2.1.4"',
         read=install.poetry_version,
+    ),
+    Key(
+        name="installer",
+        takes='`"pip"`, `"uv"` or `"poetry"`',
+        default='`"pip"`',
+        meaning="what installs the wheels: all three install the same",
+        example='installer = "uv"',
+        read=install.installer,
+    ),
+    Key(
+        name="uv-version",
+        takes="the version of a release in quotes",
+        default="the newest that this release of the plugin knows",
+        meaning='uv in the build, with `installer = "uv"`',
+        example='uv-version = "0.9.2"',
+        read=install.uv_version,
     ),
     Key(
         name="groups",
@@ -102,7 +119,7 @@ KEYS = (
         name="build-packages",
         takes="a list of Debian packages, each with `:arch` or `=version` if need be",
         default="`[]`",
-        meaning="Debian packages for the stages that install",
+        meaning="Debian packages for the stages that build from source",
         example='build-packages = ["libpq-dev"]',
         read=_PACKAGES,
     ),
@@ -116,11 +133,20 @@ KEYS = (
     ),
     Key(
         name="layers",
-        takes='`"auto"` or a number, 1 or more, without quotes (this release: 1)',
+        takes='`"auto"` or a number from 1 to 48, without quotes',
         default='`"auto"`',
-        meaning="into how many layers the dependencies are split; `auto` is 1 in this release",
-        example="layers = 1",
+        meaning="into how many layers the dependencies are split",
+        example="layers = 8",
         read=install.layers,
+    ),
+    Key(
+        name="own-layers",
+        takes="a list of names of packages",
+        default="`[]`",
+        meaning="packages that get a layer each, beside those of `layers`: the heaviest, as "
+        "`poetry docker layers` proposes",
+        example='own-layers = ["numpy", "pandas"]',
+        read=install.own_layers,
     ),
     Key(
         name="files",
@@ -205,11 +231,12 @@ KEYS = (
     ),
     Key(
         name="compile",
-        takes="`false` (a later release: `true`)",
+        takes="`true` or `false`",
         default="`false`",
-        meaning="byte-compile what is installed, reproducibly",
-        example="compile = false",
-        read=install.compile_,
+        meaning="byte-compile dependencies, project and standard library, reproducibly: a larger "
+        "image that starts faster",
+        example="compile = true",
+        read=install.boolean,
     ),
     Key(
         name="syntax",

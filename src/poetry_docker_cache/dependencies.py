@@ -1,0 +1,127 @@
+"""How the dependencies get into the image: in which layers, by which installer. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.images import libc
+from poetry_docker_cache.inside.manifest.layers import SOURCE, kind
+from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.layers import split
+from poetry_docker_cache.plan import Dependencies, Index, Layer
+from poetry_docker_cache.python import choose_poetry, locked_packages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from poetry_docker_cache.lock import Lock
+    from poetry_docker_cache.project import InstallerConfig, Project
+    from poetry_docker_cache.python import Python
+    from poetry_docker_cache.selection import Selection
+    from poetry_docker_cache.settings import Settings
+
+
+def package_layers(
+    project: Project, settings: Settings, selection: Selection, python: Python
+) -> dict[str, tuple[str, ...]]:
+    """The layers of the dependencies in their order, each with the names of its packages."""
+    target = Target.linux(python=python.short, libc=libc(settings.base_image))
+    installer = project.installer
+    return split(
+        (
+            (
+                str(canonicalize_name(package["name"])),
+                kind(
+                    package,
+                    target,
+                    no_binary=installer.no_binary,
+                    only_binary=installer.only_binary,
+                ),
+            )
+            for package in locked_packages(project.lock, selection, python.short)
+        ),
+        layers=settings.layers,
+        own=settings.own_layers,
+    )
+
+
+def refuse_unknown_packages(names: Sequence[str], lock: Lock) -> None:
+    """Raise DockerCacheError for a package of `own-layers` that the lock does not have."""
+    known = {str(canonicalize_name(package["name"])) for package in lock.packages}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            raise DockerCacheError(
+                f"`own-layers` in [tool.poetry-docker-cache] names {name!r}, which poetry.lock does"
+                " not have.",
+                fix=f"Write {near[0]!r}." if near else "Take it out of the list.",
+            )
+
+
+def plan_dependencies(  # noqa: PLR0913  # what it is decided from
+    project: Project,
+    settings: Settings,
+    selection: Selection,
+    *,
+    python: Python,
+    layers: Sequence[str],
+    build_image: str,
+    packages: tuple[str, ...],
+) -> Dependencies:
+    """How the layers are installed.
+
+    `layers` are their names, `packages` the Debian packages to build with. Raises DockerCacheError
+    for a Poetry that does not run on the image's Python.
+    """
+    made = tuple(
+        Layer(
+            name=name,
+            installer="poetry" if name == SOURCE else settings.installer,
+            from_source=name == SOURCE,
+            may_have_libraries=not name.startswith("pure-"),
+        )
+        for name in layers
+    )
+    installers = {layer.installer for layer in made}
+    poetry = choose_poetry(project.lock.generator, setting=settings.poetry_version, python=python)
+    return Dependencies(
+        layers=made,
+        compile=settings.compile,
+        libc=libc(settings.base_image),
+        index=Index(name=project.index.name, url=project.index.url) if project.index else None,
+        groups=selection.groups,
+        extras=selection.extras,
+        no_binary=project.installer.no_binary,
+        only_binary=project.installer.only_binary,
+        poetry=poetry if "poetry" in installers else None,
+        uv=settings.uv_version if "uv" in installers else None,
+        environment=_installer_environment(project.installer),
+        build_config_settings=_json(project.installer.build_config_settings),
+        build_image=build_image,
+        packages=packages if SOURCE in layers else (),
+        instructions=settings.instructions.build,
+    )
+
+
+def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
+    """The Debian packages that were named, then the usual ones that were not."""
+    known = {re.split("[:=]", package)[0] for package in named}
+    return (*named, *(package for package in usual if package not in known))
+
+
+def _installer_environment(config: InstallerConfig) -> dict[str, str]:
+    names = {
+        "POETRY_INSTALLER_NO_BINARY": config.no_binary,
+        "POETRY_INSTALLER_ONLY_BINARY": config.only_binary,
+    }
+    return {variable: ",".join(packages) for variable, packages in names.items() if packages}
+
+
+def _json(settings: Mapping[str, Any]) -> str | None:
+    return json.dumps(settings, sort_keys=True) if settings else None
