@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import re
 
-from poetry_docker_cache.render import script
+from poetry_docker_cache.render import text_of
 
-_SCRIPT = re.compile(r'(COPY <<"EOF" /(\w+\.py)\n)(.*?)(?=^EOF$)', re.DOTALL | re.MULTILINE)
+_SCRIPT = re.compile(r'(COPY <<"EOF" /([\w/]+\.py)\n)(.*?)(?=^EOF$)', re.DOTALL | re.MULTILINE)
 _DIGEST = re.compile(r"(?<=digest sha256:)[0-9a-f]{64}(?=\.\n)")
 _BANNER = re.compile(r"^# Written by .*\n# The rest of .*\n", re.MULTILINE)
 
@@ -23,6 +23,6 @@ def shorten(dockerfile: str) -> str:
 
 def expand(shortened: str) -> str:
     """Give the Dockerfile that was shortened; the digest is that of all but the banner."""
-    text = _SCRIPT.sub(lambda it: it[1] + script(it[2]), shortened)
+    text = _SCRIPT.sub(lambda it: it[1] + text_of(it[2]), shortened)
     rest = _BANNER.sub("", text, count=1)
     return _DIGEST.sub(hashlib.sha256(rest.encode()).hexdigest(), text, count=1)

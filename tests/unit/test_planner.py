@@ -93,9 +93,11 @@ def test_an_ordinary_project() -> None:
     """Slim base throughout, the lock's Poetry, no note but the one on the Python."""
     made = plan(project(package("click")))
     assert made.application is not None
-    images = {made.dependencies.image, made.application.image, made.runtime.image}
-    assert images == {"python:3.13-slim"}
-    assert made.dependencies.poetry == "2.4.0"
+    assert made.application.image == made.runtime.image == "python:3.13-slim"
+    assert [layer.name for layer in made.dependencies.layers] == ["dependencies"]
+    assert {layer.installer for layer in made.dependencies.layers} == {"pip"}
+    assert made.dependencies.poetry is None, "nothing needs it"
+    assert made.dependencies.uv is None
     assert made.runtime.python == "3.13"
     assert made.runtime.command == ("shop",)
     assert made.files is None
@@ -117,7 +119,7 @@ def test_an_ordinary_project() -> None:
         ([wheel("numpy", tag="cp311-cp311-manylinux_2_17_x86_64")], (), (), True),
     ],
 )
-def test_what_must_be_built_gets_the_full_image(
+def test_what_must_be_built_gets_a_layer_on_the_full_image(
     files: list[str], no_binary: tuple[str, ...], only_binary: tuple[str, ...], *, built: bool
 ) -> None:
     """A package without a fitting wheel, or one whose wheels the user refuses; and a note."""
@@ -125,9 +127,14 @@ def test_what_must_be_built_gets_the_full_image(
     made = plan(
         project(package("numpy", files=files), installer=installer, requires_python="~3.12")
     )
-    assert made.dependencies.image == ("python:3.12" if built else "python:3.12-slim")
+    (layer,) = made.dependencies.layers
+    assert (layer.name, layer.installer, layer.from_source) == (
+        ("source", "poetry", True) if built else ("dependencies", "pip", False)
+    )
+    assert made.dependencies.poetry == ("2.4.0" if built else None)
+    assert made.dependencies.build_image == "python:3.12"
     assert made.runtime.image == "python:3.12-slim"
-    note = "numpy must be built from source: the dependencies are installed on python:3.12."
+    note = "numpy must be built from source, on python:3.12, in a layer apart."
     assert (note in made.notes) == built
 
 
@@ -136,7 +143,7 @@ def test_only_what_is_selected_counts() -> None:
     dev = package("uwsgi", files=[sdist("uwsgi")], groups=["dev"])
     git = package("tool", groups=["dev"], source={"type": "git", "url": "https://git.example.org"})
     made = plan(project(dev, git))
-    assert made.dependencies.image == "python:3.13-slim"
+    assert made.dependencies.layers == ()
 
 
 def test_a_long_list_is_cut() -> None:
@@ -448,7 +455,7 @@ def test_application() -> None:
     assert made.application.image == "python:3.13"
     assert made.application.requires == ("setuptools",)
     assert made.application.paths == ("shop",)
-    assert made.dependencies.image == "python:3.13-slim"
+    assert made.dependencies.layers == ()
     assert made.git_ignored == ("shop/x",)
     assert plan(project(root=TREE)).application is None
 
@@ -465,7 +472,7 @@ def test_syntax(setting: str | bool, line: str | None) -> None:
 def test_settings_that_are_passed_on() -> None:
     """They are the user's words."""
     made = plan(
-        project(dockerignore="x\n"),
+        project(package("uwsgi", files=[sdist("uwsgi")]), dockerignore="x\n"),
         ignore=("*.csv",),
         build_packages=("g++",),
         runtime_packages=("curl",),
@@ -476,7 +483,7 @@ def test_settings_that_are_passed_on() -> None:
         healthcheck=False,
     )
     assert (made.ignore, made.dockerignore) == (("*.csv",), "x\n")
-    assert (made.dependencies.packages, made.runtime.packages) == (("g++",), ("curl",))
+    assert (made.dependencies.packages, made.runtime.packages) == (("g++",), ("curl", "libxml2"))
     runtime = made.runtime
     assert (runtime.workdir, runtime.user, runtime.ports) == ("/srv", "1:2", ("80",))
     assert (runtime.stop_signal, runtime.healthcheck) == ("SIGINT", False)
@@ -492,5 +499,5 @@ def test_base_image_with_a_digest_and_its_own_build_image() -> None:
         build_image="example.org/python:{python}",
     )
     assert made.runtime.image == base
-    assert made.dependencies.image == "example.org/python:3.13"
+    assert made.dependencies.build_image == "example.org/python:3.13"
     assert not any("Python 3.13" in note for note in made.notes), "the user knows"

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_docker_cache import inside
-from poetry_docker_cache.render import copy_arguments, exec_form, healthcheck, quoted, script
+from poetry_docker_cache.render import copy_arguments, exec_form, healthcheck, quoted, text_of
 from poetry_docker_cache.settings import Healthcheck
 
-SCRIPTS = ["manifest.py", "pip_install.py", "poetry_install.py", "build_wheel.py", "check.py"]
+INSIDE = Path(str(inside.__file__)).parent
+SCRIPTS = sorted(path.relative_to(INSIDE).as_posix() for path in INSIDE.rglob("*.py"))
 ONE_LINE = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"))
 
 
@@ -64,15 +65,15 @@ def test_healthcheck() -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_no_script_ends_its_own_heredoc(name: str) -> None:
     """They are embedded between two lines of EOF."""
-    lines = script(name).splitlines()
+    lines = text_of(name).splitlines()
     assert "EOF" not in lines
-    assert script(name).endswith("\n")
+    assert text_of(name).endswith("\n")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_an_embedded_script_lacks_nothing_but_remarks_to_linters(name: str) -> None:
     """What the Dockerfile runs is what is tested here."""
-    original = Path(str(inside.__file__)).with_name(name).read_text(encoding="utf-8")
-    assert "# noqa" not in script(name)
-    assert "# type:" not in script(name)
-    assert ast.dump(ast.parse(script(name))) == ast.dump(ast.parse(original))
+    original = (INSIDE / name).read_text(encoding="utf-8")
+    assert "# noqa" not in text_of(name)
+    assert "# type:" not in text_of(name)
+    assert ast.dump(ast.parse(text_of(name))) == ast.dump(ast.parse(original))

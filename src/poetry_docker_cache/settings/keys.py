@@ -93,7 +93,7 @@ KEYS = (
     Key(
         name="uv-version",
         takes="the version of a release in quotes",
-        default="the newest that this release of the plugin knows",
+        default=f'`"{install.NEWEST_UV}"`',
         meaning='uv in the build, with `installer = "uv"`',
         example='uv-version = "0.9.2"',
         read=install.uv_version,
