@@ -6,9 +6,12 @@ import re
 from dataclasses import dataclass
 
 COLUMNS = "{:<44} {:>12}   {:<16}  {:>7}"
-# "#12 [dependencies 3/3] RUN …", with the platform before the stage where there are several.
-_STEP = re.compile(r"^#(\d+) \[(?:\S+ )?dependencies\S* +\d+/\d+\] RUN ", re.MULTILINE)
-_INSTALLED = r"^#{} [\d.]+ +[-•] (?:Installing|Updating|Downgrading) (\S+) \("
+# "#12 [pure-1 1/1] RUN …", with the platform before the stage where there are several.
+_STEP = re.compile(
+    r"^#(\d+) \[(?:\S+ )?(dependencies|source|pure-\d+|native-\d+|own-\S+) +\d+/\d+\] RUN ",
+    re.MULTILINE,
+)
+_INSTALLED = r"^#{} [\d.]+ +[-•] (?:Installed|Installing) (\S+) \("
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,28 +20,35 @@ class Row:
 
     edit: str
     installed: int
-    cached: bool
+    layers: int
+    built: int
     seconds: float
 
     def __str__(self) -> str:
         """One line of the table."""
-        layer = "CACHED" if self.cached else "built"
-        return COLUMNS.format(self.edit, self.installed, layer, f"{self.seconds:.1f}")
+        layers = f"{self.built} of {self.layers}" if self.built else "CACHED"
+        return COLUMNS.format(self.edit, self.installed, layers, f"{self.seconds:.1f}")
 
 
 def header() -> str:
     """The table's first two lines."""
-    titles = COLUMNS.format("edit", "dependencies", "dependency layer", "seconds")
-    return f"{titles}\n{COLUMNS.format('', 'installed', '', '')}".replace(" \n", "\n").rstrip()
+    titles = COLUMNS.format("edit", "dependencies", "layers of them", "seconds")
+    return f"{titles}\n{COLUMNS.format('', 'installed', 'built', '')}".replace(" \n", "\n").rstrip()
 
 
 def read(log: str, *, edit: str, seconds: float) -> Row:
     """Count what a log in BuildKit's plain form shows; ValueError where it shows no such step."""
-    steps = set(_STEP.findall(log))
+    steps = dict(_STEP.findall(log))
     if not steps:
         raise ValueError("BuildKit's log shows no step that installs the dependencies")
     installed = {
         name for step in steps for name in re.findall(_INSTALLED.format(step), log, re.MULTILINE)
     }
     cached = {step for step in steps if re.search(rf"^#{step} CACHED$", log, re.MULTILINE)}
-    return Row(edit=edit, installed=len(installed), cached=cached == steps, seconds=seconds)
+    return Row(
+        edit=edit,
+        installed=len(installed),
+        layers=len(set(steps.values())),
+        built=len({layer for step, layer in steps.items() if step not in cached}),
+        seconds=seconds,
+    )

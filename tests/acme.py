@@ -38,8 +38,10 @@ class AcmeIndex:
         make_wheel(packages, "acme-util")
         for version in ("1.0", "1.1"):
             make_wheel(packages, "acme-lib", version, requires=["acme-util>=1.0"])
-        make_wheel(packages, "acme-native", tag=f"py3-none-manylinux_2_17_{machine}")
-        make_wheel(packages, "acme-extra")
+        for version in ("0.9", "1.0"):
+            make_wheel(packages, "acme-native", version, tag=f"py3-none-manylinux_2_17_{machine}")
+        for name in ("acme-extra", "acme-new"):
+            make_wheel(packages, name)
         for name in ("acme-lint", "acme-docs"):
             make_wheel(packages, name, scripts={name: f"{name.replace('-', '_')}:main"})
         make_sdist(packages, "acme-old", requires=["acme-util"])

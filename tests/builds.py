@@ -22,8 +22,9 @@ NETWORK = ("--", "--network=host")
 
 _PROBE = Path(__file__).with_name("probe.py")
 # "[dependencies 2/2] RUN …", with the platform before the stage where there are several.
-_STEP = re.compile(r"\[(?:\S+ )?([a-z-]+) +\d+/\d+\] (.*)", re.DOTALL)
-_INSTALLED = re.compile(r"^ +[-•] (?:Installing|Updating|Downgrading) (\S+) \(", re.MULTILINE)
+_STEP = re.compile(r"\[(?:\S+ )?([a-z0-9-]+) +\d+/\d+\] (.*)", re.DOTALL)
+_LAYER = re.compile(r"dependencies|source|(pure|native)-\d+|own-.*")
+_INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing|Updating) (\S+) \(", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Steps:
     cached: frozenset[str]
     """The stages of which every step came from the cache."""
     installed: tuple[str, ...]
-    """The packages that Poetry said to install, in the stage of the dependencies."""
+    """The packages that were named as installed, in the stages of the dependencies."""
     messages: str
     """All that the steps printed."""
     sent: int
@@ -68,7 +69,7 @@ def read_progress(text: str) -> Steps:
     steps = {digest: match for digest, match in steps.items() if not match[2].startswith("FROM ")}
     ran = {match[1] for digest, match in steps.items() if digest in started - cached}
     known = {match[1] for match in steps.values()}
-    of_dependencies = _text(output[d] for d, match in steps.items() if match[1] == "dependencies")
+    of_dependencies = _text(output[d] for d, match in steps.items() if _LAYER.fullmatch(match[1]))
     return Steps(
         ran=frozenset(ran),
         cached=frozenset(known - ran),

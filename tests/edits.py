@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 PACKAGES = ("acme-lib", "acme-native", "acme-util")
 """What the shop installs."""
-INSTALLING = frozenset({"poetry", "dependencies", "check", "build-backend"})
+LAYERS = frozenset({"pure-1", "pure-2", "native-1"})
+"""With `layers = 4`: acme-lib, acme-util and acme-native, each in one."""
+INSTALLING = LAYERS | {"venv", "check", "build-backend"}
 """The stages that cost: none of them may run unless what they install has changed."""
 
 
@@ -127,8 +130,34 @@ def one_less(project: Project) -> None:
     project.lock()
 
 
-def build_packages(project: Project) -> None:
-    """Change the stage that installs."""
+def native_version(project: Project) -> None:
+    """Take another version of a dependency with compiled code."""
+    project.replace("pyproject.toml", '"acme-native"', '"acme-native (<1.0)"')
+    project.lock()
+
+
+def one_more(project: Project) -> None:
+    """Add a dependency."""
+    project.replace("pyproject.toml", '"acme-native"', '"acme-native", "acme-new"')
+    project.lock()
+
+
+def other_source(project: Project) -> None:
+    """Add a source that no package comes from."""
+    url = re.search(r'url = "(\S+)"', project.read("pyproject.toml"))
+    assert url
+    other = f'[[tool.poetry.source]]\nname = "other"\nurl = "{url[1]}"\npriority = "explicit"\n\n'
+    project.replace("pyproject.toml", "[tool.acme-lint]", f"{other}[tool.acme-lint]")
+    project.lock()
+
+
+def compiled(project: Project) -> None:
+    """Compile what is installed."""
+    project.configure(compile=True)
+
+
+def build_instructions(project: Project) -> None:
+    """Change the stages that install."""
     project.replace("pyproject.toml", "build = []", 'build = ["ENV ANYTHING=1"]')
 
 
@@ -147,7 +176,6 @@ def backend(project: Project) -> None:
     project.replace("pyproject.toml", "poetry-core>=2.0", "poetry-core>=2.1")
 
 
-DEPENDENCIES = frozenset({"dependencies", "check"})
 EDITS = {
     "nothing": Edit(change=lambda _: None),
     "version": Edit(change=release),
@@ -164,14 +192,23 @@ EDITS = {
     "labels, environment and command": Edit(change=labels),
     "another checkout and umask": Edit(change=touched),
     "lock by another Poetry": Edit(change=another_poetry),
-    "one dependency's version": Edit(change=one_version, runs=DEPENDENCIES, installs=PACKAGES),
-    "one dependency less": Edit(
-        change=one_less, runs=DEPENDENCIES, installs=("acme-lib", "acme-util")
+    "one pure dependency's version": Edit(
+        change=one_version, runs=frozenset({"pure-1"}), installs=("acme-lib",)
     ),
+    # It may need shared libraries, and its file says that it still needs none: no check.
+    "one native dependency's version": Edit(
+        change=native_version, runs=frozenset({"native-1"}), installs=("acme-native",)
+    ),
+    "one dependency more": Edit(
+        change=one_more, runs=frozenset({"pure-2"}), installs=("acme-new", "acme-util")
+    ),
+    "one dependency less": Edit(change=one_less, runs=frozenset({"check"})),
+    "a source that is not used": Edit(change=other_source),
     # What it makes is the same as before, so that the check need not run again.
-    "stage that installs": Edit(
-        change=build_packages, runs=frozenset({"dependencies"}), installs=PACKAGES
+    "stages that install": Edit(
+        change=build_instructions, runs=LAYERS | {"venv"}, installs=PACKAGES
     ),
+    "byte-compiling": Edit(change=compiled, runs=LAYERS | {"check"}, installs=PACKAGES),
     "base image": Edit(change=base_image, runs=INSTALLING, installs=PACKAGES),
     # The check stands on the final image's base, the dependencies do not.
     "Debian package": Edit(change=debian_package, runs=frozenset({"check"})),

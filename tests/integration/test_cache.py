@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from acme import CANARY, PASSWORD, SHOP, AcmeIndex, Project, make_shop
 from builds import build
-from edits import EDITS, INSTALLING, PACKAGES, another_poetry, release
-from wheels import make_wheel
+from edits import EDITS, INSTALLING, PACKAGES, another_poetry, one_more, one_version, release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +51,7 @@ def built(
     folder = tmp_path_factory.mktemp("cache") / "shop"
     project = make_shop(folder, poetry_home(engine), index, pyproject=pyproject)
     own = {"build": [], "runtime": ["ENV BUILT_BY=test_cache"]}
-    project.configure(poetry_version="2.5.1", instructions=own)
+    project.configure(layers=4, instructions=own)
     cache = f"{registry}/shop-{os.urandom(4).hex()}:cache"
     steps = build(
         project,
@@ -129,16 +128,14 @@ def new_password(index: AcmeIndex) -> Iterator[str]:
     index.set_password(PASSWORD)
 
 
-def test_rotated_password(copy: Project, index: AcmeIndex, new_password: str) -> None:
+def test_rotated_password(copy: Project, new_password: str) -> None:
     """New credentials install nothing again; what is installed next uses them."""
     copy.log_in(new_password)
     try:
         steps = build(copy)
         assert not steps.ran & INSTALLING
-        make_wheel(index.packages, "acme-new")
-        copy.replace("pyproject.toml", '"acme-native"', '"acme-native", "acme-new"')
-        copy.lock()
-        assert build(copy).installed == ("acme-lib", "acme-native", "acme-new", "acme-util")
+        one_more(copy)
+        assert build(copy).installed == ("acme-new", "acme-util")
     finally:
         copy.log_in(PASSWORD)
 
@@ -159,8 +156,7 @@ def test_rotated_password_on_an_empty_engine(
 
 
 def test_vendored_dockerfile_and_another_poetry(copy: Project) -> None:
-    """A vendored Dockerfile names its Poetry: a colleague's newer lock changes nothing."""
-    copy.replace("pyproject.toml", 'poetry-version = "2.5.1"\n', "")
+    """A colleague's lock, written by another Poetry, fits a vendored Dockerfile."""
     copy.configure(syntax=False)  # the frontend of Docker Hub may be out of reach
     copy.poetry.run(copy.folder, "docker", "export")
     another_poetry(copy)
@@ -169,17 +165,9 @@ def test_vendored_dockerfile_and_another_poetry(copy: Project) -> None:
     assert steps.installed == ()
 
 
-def layers(image: str) -> dict[str, list[str]]:
-    """Give the digests of an image's layers in the registry, by the instruction that made them."""
-    manifest, config = describe(image)
-    made = [
-        entry.get("created_by", "") for entry in config["history"] if not entry.get("empty_layer")
-    ]
-    assert len(made) == len(manifest["layers"])
-    result: dict[str, list[str]] = {}
-    for instruction, layer in zip(made, manifest["layers"], strict=True):
-        result.setdefault(instruction.partition(" #")[0], []).append(layer["digest"])
-    return result
+def layers(image: str) -> list[str]:
+    """Give the digests of an image's layers in the registry, from the base to the project's."""
+    return [layer["digest"] for layer in describe(image)[0]["layers"]]
 
 
 def describe(image: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -204,18 +192,22 @@ def fetch(url: str) -> dict[str, Any]:
         return dict(json.load(answer))
 
 
-def test_push_after_a_version_bump(copy: Project, built: Built, ci: Poetry) -> None:
-    """Pushed from the same or another machine, the dependencies are the layer that is there."""
-    first, second, third = (f"{built.registry}/shop-pushed:{n}" for n in (1, 2, 3))
+def test_push_after_an_edit(copy: Project, built: Built, ci: Poetry) -> None:
+    """A new version is a new layer of the project, from wherever; a bump is that of its own."""
+    first, second, third, fourth = (f"{built.registry}/shop-pushed:{n}" for n in (1, 2, 3, 4))
     build(copy, "--push", f"--tag={first}")
     release(copy)
     build(copy, "--push", f"--tag={second}")
     imported = f"--cache-from=type=registry,ref={built.cache}"
     steps = build(copy, "--push", f"--tag={third}", imported, poetry=ci)
     assert not steps.ran & INSTALLING
-    before, after, elsewhere = layers(first), layers(second), layers(third)
-    dependencies, application = before["COPY /venv /venv"][0], before["COPY /out/venv /venv"]
-    assert after["COPY /venv /venv"][0] == elsewhere["COPY /venv /venv"][0] == dependencies
-    assert after["COPY /out/venv /venv"] != application
-    unchanged = {digest for digests in before.values() for digest in digests} - {*application}
-    assert unchanged <= {digest for digests in after.values() for digest in digests}
+    one_version(copy)
+    steps = build(copy, "--push", f"--tag={fourth}", imported, poetry=ci)
+    assert steps.ran & INSTALLING == {"pure-1"}
+    *before, project = layers(first)
+    *after, released = layers(second)
+    assert after == before
+    assert released != project
+    assert layers(third)[:-1] == before
+    bumped = [old == new for old, new in zip(before, layers(fourth)[:-1], strict=True)]
+    assert bumped == [True] * (len(before) - 3) + [False, True, True]

@@ -243,8 +243,8 @@ def test_successful_build_leaks_nothing(
     assert search.found == set()
     assert {*WHERE, "log", "processes", "disk", "history", "cache mounts"} <= set(search.looked_at)
     everything = b"\n".join(processes.seen)
-    assert b"/poetry_install.py" in everything, "processes inside of containers were not seen"
-    assert b"/pip_install.py" in everything
+    assert b"install.tool" in everything, "processes inside of containers were not seen"
+    assert b"--from-source" in everything
     assert "Installing acme-old (1.0)" in done.stderr
     dry = project.poetry.run(project.folder, "docker", "build", "--dry-run", "-vvv")
     exported = project.poetry.run(project.folder, "docker", "export", "-o", "-", "-vvv")
