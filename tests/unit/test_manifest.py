@@ -1,33 +1,30 @@
-"""The manifest: what changes it and what does not, and Poetry's rules in a few lines of our own."""
+"""The manifests: what changes them and what does not, and which packages and files they hold."""
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import platform
-import re
-import sys
 from copy import deepcopy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomlkit
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from packaging import tags
-from packaging.markers import Marker
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from marker_texts import ATOMS, ENVIRONMENTS, EXTRAS, MACHINES, markers
+from packaging.utils import canonicalize_name
 from poetry.core.version.markers import parse_marker
 from poetry.packages.locker import Locker
 from poetry.puzzle.transaction import Transaction
 
-from poetry_docker_cache.inside import manifest
-from poetry_docker_cache.inside.manifest import Target, evaluate, fits, needs_build, usable_files
+from poetry_docker_cache.inside.manifest.__main__ import main
+from poetry_docker_cache.inside.manifest.packages import Wanted, manifests, select, sources
+from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+    from pathlib import Path
 
 MACHINE = platform.machine()
 TAG = f"cp{Target.here().python[0]}{Target.here().python[1]}"
@@ -62,7 +59,9 @@ PYPROJECT: dict[str, Any] = {
 LOCK: dict[str, Any] = {
     "package": [
         package("pure"),
-        package("Native.Code", files=files(f"Native.Code-1.0-{TAG}-{TAG}-manylinux1_x86_64.whl")),
+        package(
+            "Native.Code", files=files(f"Native.Code-1.0-{TAG}-{TAG}-manylinux1_{MACHINE}.whl")
+        ),
         package("fancy", optional=True, markers='extra == "nice"'),
         package("here", markers=f'platform_machine == "{MACHINE}" and python_version >= "3.9"'),
         package("elsewhere", markers='platform_machine == "pdp11"'),
@@ -85,16 +84,18 @@ def written(
     lock: dict[str, Any],
     *arguments: str,
     spoil: Callable[[str], str] = str,
-) -> bytes:
-    """Run the script on a project with these files."""
+) -> dict[str, bytes]:
+    """Run the command line on a project with these files; give each layer's manifest."""
     folder.mkdir(exist_ok=True)
     (folder / "pyproject.toml").write_bytes(spoil(tomlkit.dumps(pyproject)).encode())
     (folder / "poetry.lock").write_bytes(spoil(tomlkit.dumps(lock)).encode())
-    output = folder / "out" / "dependencies.json"
-    options = ["--project", str(folder), "--output", str(output)]
-    assert manifest.main(["--group", "main", *arguments, *options]) == 0
-    assert output.stat().st_mode & 0o777 == 0o644
-    return output.read_bytes()
+    output = folder / "out" / "manifest"
+    options = ["--layers=dependencies,source", "--project", str(folder), "--output", str(output)]
+    assert main(["--group", "main", *arguments, *options]) == 0
+    paths = sorted(output.iterdir())
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o644}
+    assert [path.name for path in paths] == ["dependencies.json", "source.json"]
+    return {path.stem: path.read_bytes() for path in paths}
 
 
 def entry(lock: dict[str, Any], name: str) -> dict[str, Any]:
@@ -167,7 +168,7 @@ CHANGE: dict[str, Any] = {
     "a marker that excludes": lambda _, k: entry(k, "pure").update(markers='os_name == "nt"'),
     "a marker gone": lambda _, k: entry(k, "elsewhere").pop("markers"),
     "a fitting file": lambda _, k: entry(k, "Native.Code")["files"].extend(
-        files(f"Native.Code-1.0-{TAG}-{TAG}-manylinux1_aarch64.whl")
+        files(f"Native.Code-1.0-{TAG}-{TAG}-manylinux1_s390x.whl")
     ),
     "a package's source": lambda _, k: entry(k, "pure").update(
         source={"type": "legacy", "url": "https://unused.example", "reference": "unused"}
@@ -205,8 +206,11 @@ def test_what_the_command_line_chooses(tmp_path: Path) -> None:
     """Groups and extras choose packages under any spelling; binary policies choose files."""
 
     def packages(*arguments: str) -> dict[str, Any]:
-        found = json.loads(written(tmp_path, PYPROJECT, LOCK, *arguments))["packages"]
-        return {package["name"]: package for package in found}
+        found = written(tmp_path, PYPROJECT, LOCK, *arguments).values()
+        every = [package for text in found for package in json.loads(text)["packages"]]
+        names = [package["name"] for package in every]
+        assert len(names) == len(set(names))
+        return dict(zip(names, every, strict=True))
 
     plain = packages()
     assert set(plain) == {"pure", "native-code", "here", "shared"}
@@ -238,8 +242,9 @@ def test_form_of_the_files(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert plain == crlf == other == strict
-    content = json.loads(plain)
-    assert plain == json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
+    content = json.loads(plain["dependencies"])
+    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+    assert plain["dependencies"] == text.encode()
     assert [source["name"] for source in content["sources"]] == ["mirror", "private"]
     assert content["sources"][0]["priority"] == "primary"
 
@@ -248,7 +253,7 @@ def test_packages_without_a_source_come_from_pypi(tmp_path: Path) -> None:
     """A PyPI that is only supplemental is used by them, and stays."""
     pyproject = deepcopy(PYPROJECT)
     pyproject["tool"]["poetry"]["source"] += [{"name": "pypi", "priority": "supplemental"}]
-    found = json.loads(written(tmp_path, pyproject, LOCK))["sources"]
+    found = json.loads(written(tmp_path, pyproject, LOCK)["dependencies"])["sources"]
     assert {"name": "PyPI", "priority": "supplemental"} in found
 
 
@@ -269,199 +274,213 @@ def test_pypi_named_as_a_source(
 ) -> None:
     """PyPI keeps its priority, where a package may come from it."""
     pyproject = {"tool": {"poetry": {"source": [source]}}}
-    assert manifest.sources(pyproject, {"pypi"} if unsourced else set()) == expected
+    assert sources(pyproject, {"pypi"} if unsourced else set()) == expected
 
 
-def test_an_old_lock_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The message says what to type."""
-    (tmp_path / "pyproject.toml").touch()
-    (tmp_path / "poetry.lock").write_text('[metadata]\nlock-version = "2.0"\n')
-    status = manifest.main(["--project", str(tmp_path), "--output", str(tmp_path / "x")])
-    assert status == 1
-    assert "poetry lock" in capsys.readouterr().err
-    assert not (tmp_path / "x").exists()
+# --- Layers --------------------------------------------------------------------------------------
+LAYERS = ("pure-1", "pure-2", "native-1", "own-solo", "source")
+GLIBC = Target((3, 12), "cp312", "glibc", (2, 36), Target.linux("3.12").environment, "x86_64")
+NATIVE = "-1.0-cp312-cp312-manylinux_2_28_x86_64.whl"
 
 
-# --- Markers -------------------------------------------------------------------------------------
-STRINGS = {
-    "sys_platform": ["linux", "win32", "darwin", "linux2"],
-    "os_name": ["posix", "nt"],
-    "platform_system": ["Linux", "Windows"],
-    "platform_python_implementation": ["CPython", "PyPy"],
-    "implementation_name": ["cpython", "pypy"],
-    "implementation_version": ["3.11.7", "3.8"],
-    "platform_machine": ["x86_64", "aarch64", "AMD64", "arm64"],
-    "platform_version": ["SMP", "PREEMPT"],
+def layered(
+    packages: list[dict[str, Any]],
+    *,
+    pyproject: dict[str, Any] | None = None,
+    target: Target = GLIBC,
+    **more: Any,  # noqa: ANN401  # fields of Wanted
+) -> dict[str, dict[str, Any]]:
+    """Make the manifests of these packages, for a Python of our choice."""
+    wanted = Wanted(
+        **{
+            "groups": ["main"],
+            "extras": [],
+            "no_binary": [],
+            "only_binary": [],
+            "libc": "glibc",
+            "layers": LAYERS,
+            **more,
+        }
+    )
+    return manifests(pyproject or {}, {**LOCK, "package": packages}, wanted, target)
+
+
+def names(content: dict[str, Any]) -> list[str]:
+    """List the packages of a manifest."""
+    return [package["name"] for package in content["packages"]]
+
+
+MIRRORED: dict[str, Any] = {"type": "legacy", "url": "https://m.example", "reference": "Mirror"}
+EVERY_KIND = [
+    *(package(f"pure{number}", source=MIRRORED) for number in range(6)),
+    package("native", files=files(f"native{NATIVE}", "native-1.0.tar.gz"), source=MIRRORED),
+    package("Solo", files=files(f"solo{NATIVE}"), source={**MIRRORED, "reference": "private"}),
+    package("sdist", files=files("sdist-1.0.tar.gz"), source=MIRRORED),
+    package("linter", groups=["dev"]),
+]
+
+
+def test_each_package_is_in_one_layer() -> None:
+    """Each layer that was asked for has a manifest; wheels stay apart from what is built."""
+    content = layered(EVERY_KIND)
+    assert tuple(content) == LAYERS
+    assert sorted(name for layer in content.values() for name in names(layer)) == sorted(
+        package["name"].lower() for package in EVERY_KIND[:-1]
+    )
+    assert names(content["pure-1"])
+    assert names(content["pure-2"])
+    assert names(content["native-1"]) == ["native"]
+    assert names(content["own-solo"]) == ["solo"]
+    assert names(content["source"]) == ["sdist"]
+    assert content["native-1"]["packages"][0]["files"] == files(f"native{NATIVE}")
+    assert content["source"]["packages"][0]["files"] == files("sdist-1.0.tar.gz")
+    assert layered([])["pure-1"] == {"packages": [], "sources": []}
+
+
+def test_what_may_not_come_as_a_wheel_is_built() -> None:
+    """Poetry's settings move a package to the layer of what is built."""
+    content = layered(EVERY_KIND, no_binary=["native", "solo"])
+    assert names(content["source"]) == ["native", "sdist", "solo"]
+    assert content["source"]["packages"][0]["files"] == files("native-1.0.tar.gz")
+    assert names(content["own-solo"]) == []
+
+
+RELOCKED: dict[str, Any] = {
+    "a dev package bumped": lambda _, k: k[-1].update(version="2.0"),
+    "a dev package added": lambda _, k: k.append(package("another", groups=["dev"])),
+    "a package that dev needs too": lambda _, k: k[0].update(groups=["main", "dev"]),
+    "a source added": lambda s, _: s.append({"name": "new", "url": "https://new.example"}),
+    "a source added before the others": lambda s, _: s.insert(0, {"name": "PyPI"}),
+    "a source's priority": lambda s, _: s[0].update(priority="supplemental"),
+    "another source's priority": lambda s, _: s[1].update(priority="primary"),
+    "the sources' order": lambda s, _: s.reverse(),
+    "an unused source's address": lambda s, _: s[2].update(url="https://elsewhere.example"),
+    "an unused source gone": lambda s, _: s.pop(),
 }
-MINORS = ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
-PATCHES = ["3.9.0", "3.11.0", "3.11.2", "3.11.7", "3.12.4", "3.14.0", "3.14.0rc1", "3.11.0a6"]
-ORDER = ["==", "!=", "<", "<=", ">", ">=", "~="]
 
 
-def comparison(
-    names: Iterable[str], operators: Iterable[str], values: Iterable[str]
-) -> st.SearchStrategy[str]:
-    """Make comparisons."""
-    parts = [st.sampled_from(sorted(part)) for part in (names, operators, values)]
-    return st.tuples(*parts).map(lambda t: f'{t[0]} {t[1]} "{t[2]}"')
+@pytest.mark.parametrize("edit", RELOCKED)
+def test_an_edit_that_is_no_layers_business(edit: str) -> None:
+    """Where all packages name their source, a layer of wheels stays as it was."""
+    packages, declared = deepcopy(EVERY_KIND), deepcopy(SOURCES)
+    RELOCKED[edit](declared, packages)
+    assert (packages, declared) != (EVERY_KIND, SOURCES)
+    before = layered(EVERY_KIND, pyproject={"tool": {"poetry": {"source": SOURCES}}})
+    after = layered(packages, pyproject={"tool": {"poetry": {"source": declared}}})
+    del before["source"], after["source"]
+    assert after == before
 
 
-def string_comparison(name: str) -> st.SearchStrategy[str]:
-    """Make comparisons of one string in all the ways that PEP 508 and Poetry allow."""
-    lists = st.lists(st.sampled_from(STRINGS[name]), min_size=1, max_size=3).map(" ".join)
-    inside = st.tuples(st.sampled_from(["in", "not in"]), lists, st.sampled_from(STRINGS[name]))
-    return st.one_of(
-        comparison([name], ["==", "!="], STRINGS[name]),
-        inside.map(lambda t: f'{name} {t[0]} "{t[1]}"'),
-        inside.map(lambda t: f'"{t[2][:3]}" {t[0]} {name}'),
+SOURCES = [
+    {"name": "mirror", "url": "https://m.example"},
+    {"name": "private", "url": "https://p.example", "priority": "explicit"},
+    {"name": "unused", "url": "https://u.example", "priority": "supplemental"},
+]
+
+
+def test_the_sources_of_a_layer() -> None:
+    """Those that its packages name; all that Poetry would ask, if one of them names none."""
+    pyproject = {"tool": {"poetry": {"source": SOURCES}}}
+    mirror = {"name": "mirror", "url": "https://m.example"}
+    content = layered(EVERY_KIND, pyproject=pyproject)
+    assert content["pure-1"]["sources"] == content["native-1"]["sources"] == [mirror]
+    assert content["own-solo"]["sources"] == [{"name": "private", "url": "https://p.example"}]
+    assert content["source"]["sources"] == [{**mirror, "priority": "primary"}]
+
+    def of_one_layer(*packages: dict[str, Any]) -> list[dict[str, str]]:
+        found = layered([*packages], pyproject=pyproject, layers=["dependencies"])
+        sources: list[dict[str, str]] = found["dependencies"]["sources"]
+        return sources
+
+    both = of_one_layer(EVERY_KIND[7], EVERY_KIND[0])
+    assert [source["name"] for source in both] == ["mirror", "private"]
+    address = {"type": "url", "url": "https://w.example/w-1.0-py3-none-any.whl"}
+    assert of_one_layer(package("w", source=address)) == []
+    assert of_one_layer(package("plain")) == [{**mirror, "priority": "primary"}]
+
+
+@pytest.mark.parametrize("bump", range(8))
+def test_a_bump_changes_one_layer(bump: int) -> None:
+    """The others stay as they were."""
+    packages = deepcopy(EVERY_KIND)
+    packages[bump]["version"] = "1.0.1"
+    before, after = layered(EVERY_KIND), layered(packages)
+    assert [layer for layer in LAYERS if before[layer] != after[layer]] == [
+        layer for layer in LAYERS if packages[bump]["name"].lower() in names(before[layer])
+    ]
+
+
+def test_a_package_more_changes_one_layer() -> None:
+    """No other package moves."""
+    for name in ("one", "two", "three", "four", "five"):
+        before, after = layered(EVERY_KIND), layered([package(name), *EVERY_KIND])
+        (changed,) = (layer for layer in LAYERS if before[layer] != after[layer])
+        assert set(names(after[changed])) - set(names(before[changed])) == {name}
+
+
+def test_the_layer_is_the_one_that_the_plugin_chose() -> None:
+    """Only the C library that the plugin knew of counts for the layer, whatever the image has."""
+    musl = package("a", files=files("a-1.0-cp312-cp312-musllinux_1_1_x86_64.whl", "a-1.0.tar.gz"))
+    assert names(layered([musl])["source"]) == ["a"]
+    with pytest.raises(ValueError, match="has no wheel for this image"):
+        layered([musl], libc=None)
+    alpine = Target((3, 12), "cp312", "musl", (1, 2), GLIBC.environment)
+    for libc in ("musl", None):
+        assert names(layered([musl], target=alpine, libc=libc)["native-1"]) == ["a"]
+    assert layered([musl], target=alpine)["source"]["packages"][0]["files"] == musl["files"]
+
+
+@pytest.mark.parametrize(
+    "wheel",
+    [
+        "a_b-1.0-cp312-cp312-manylinux_2_40_x86_64.whl",
+        "a_b-1.0-cp312-cp312-manylinux_2_28_aarch64.whl",
+    ],
+)
+def test_no_wheel_for_this_image(wheel: str) -> None:
+    """The message says what the image has, and what to type."""
+    locked = package("A_b", files=files(wheel, "a_b-1.0.tar.gz"))
+    with pytest.raises(ValueError, match="a-b") as caught:
+        layered([locked])
+    assert str(caught.value) == (
+        "a-b 1.0 has no wheel for this image, which has glibc 2.36, Python 3.12, x86_64."
+        " Set another `base-image` in [tool.poetry-docker-cache], or have it built from source:"
+        " `poetry config --local installer.no-binary a-b`."
     )
 
 
-PLAIN = st.one_of(
-    comparison(["python_version"], ORDER, MINORS),
-    comparison(["python_full_version"], ORDER, PATCHES),
-    *(comparison([name], ["==", "!="], STRINGS[name]) for name in STRINGS),
-)
-ATOMS = st.one_of(
-    PLAIN,
-    comparison(["python_version"], ["==", "!="], [f"{minor}.*" for minor in MINORS]),
-    comparison(
-        ["python_version", "python_full_version"], ["in", "not in"], ["3.9, 3.11", "3.11.7 3.12"]
-    ),
-    st.sampled_from(sorted(STRINGS)).flatmap(string_comparison),
-    st.sampled_from(['"3.11" in python_version', '"3.1" not in python_version']),
-    comparison(["extra"], ["==", "!="], ["a", "B_c", "d.e"]),
-    comparison(["platform_release"], ORDER[:-1], ["5.10", "6.1.0"]),
-)
-
-
-def markers(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Make whole markers, with and without parentheses."""
-    shapes = st.sampled_from(["{} and {}", "{} or {}", "({}) and {}", "{} and ({})", "({}) or {}"])
-    return st.recursive(atoms, lambda part: st.builds(str.format, shapes, part, part), max_leaves=6)
-
-
-ENVIRONMENTS = st.sampled_from(["3.9.18", "3.11.7", "3.12.4", "3.13.0", "3.14.0rc1"]).map(
-    lambda full: {
-        **Target.linux("3.12").environment,
-        "implementation_version": full,
-        "python_full_version": full,
-        "python_version": ".".join(full.split(".")[:2]),
-    }
-)
-MACHINES = st.fixed_dictionaries(
-    {
-        "platform_machine": st.sampled_from(["x86_64", "aarch64", "armv7l"]),
-        "platform_release": st.sampled_from(["5.10", "6.8.0"]),
-        "platform_version": st.just("1 SMP"),
-    }
-)
-EXTRAS = st.sets(st.sampled_from(["a", "b-c", "d-e"]))
-
-
-def holds(left: bool | str, environment: dict[str, str]) -> bool:
-    """Decide what is left of a marker, as Poetry will."""
-    return parse_marker(left).validate(environment) if isinstance(left, str) else left
-
-
-@settings(max_examples=300, deadline=None)
-@given(markers(ATOMS), ENVIRONMENTS, EXTRAS, MACHINES)
-def test_markers_against_poetry(
-    marker: str, environment: dict[str, str], extras: set[str], machine: dict[str, str]
-) -> None:
-    """What is left of a marker that Poetry wrote decides, on any machine, as the whole would."""
-    locked = parse_marker(marker)
-    assume(not locked.is_empty())
-    whole = {**environment, **machine}
-    expected = locked.validate({**whole, "extra": extras})
-    assert holds(evaluate(str(locked), environment, extras), whole) == expected
-    # In a build the machine is known too: only what hangs on the kernel is left.
-    known = {**environment, "platform_machine": machine["platform_machine"]}
-    left = evaluate(str(locked), known, extras)
-    assert holds(left, whole) == expected
-    names = set(re.findall(r"[a-z]+_[a-z_]+", str(left)))
-    assert names <= {"platform_release", "platform_version"}
-    assert bool(names) == isinstance(left, str)
-
-
-@settings(max_examples=150, deadline=None)
-@given(markers(PLAIN), ENVIRONMENTS, MACHINES)
-def test_markers_against_packaging(
-    marker: str, environment: dict[str, str], machine: dict[str, str]
-) -> None:
-    """Where Poetry does as PEP 508 says, so does the manifest."""
-    assume("rc" not in environment["python_full_version"])  # packaging has other rules for those
-    found = evaluate(marker, {**environment, **machine}, set())
-    assert found is Marker(marker).evaluate({**environment, **machine})
-
-
-@settings(max_examples=150, deadline=None)
-@given(markers(comparison(["python_version", "python_full_version"], ORDER, MINORS + PATCHES[:6])))
-def test_an_unknown_patch_decides_what_all_patches_agree_on(marker: str) -> None:
-    """The plugin knows only the minor version: it must not drop what some patch would need."""
-    left = evaluate(marker, Target.linux("3.11").environment, set())
-    for patch in ("3.11.0", "3.11.2", "3.11.7", "3.11.15"):
-        environment = Target.linux(patch).environment
-        again = evaluate(left, environment, set()) if isinstance(left, str) else left
-        assert evaluate(marker, environment, set()) is again
+# --- Errors --------------------------------------------------------------------------------------
+OLD = '[metadata]\nlock-version = "2.0"\n'
+NEW = '[metadata]\nlock-version = "2.1"\n[[package]]\nname = "a"\nversion = "1"\n'
+MAIN = 'groups = ["main"]\n'
 
 
 @pytest.mark.parametrize(
-    ("marker", "left"),
+    ("lock", "problem"),
     [
-        ("", True),
-        ("*", True),
-        (
-            'platform_machine in "b, a" and os_name == "posix"',
-            '(platform_machine == "a" or platform_machine == "b")',
-        ),
-        (
-            'platform_release != "2" and (os_name == "nt" or platform_release != "1")',
-            'platform_release != "1" and platform_release != "2"',
-        ),
-        ('os_name == "posix" or platform_release != "1"', True),
-        ('os_name == "nt" and platform_release != "1"', False),
-        ('"posix" == os.name and "3" < python_version', True),
-        ("'tegra' in platform_release", '"tegra" in platform_release'),
-        ("platform.version == '\"'", "platform_version == '\"'"),
-        ('extra === "A" and python_implementation == "CPython"', True),
-        ('extra == "b" or "b" in extra', False),
-        ('platform_machine < "b"', False),  # of strings, Poetry knows no order
+        (OLD, "poetry.lock is older than version 2.1 of its format: run `poetry lock`"),
+        (None, "poetry.lock"),
+        ("a = ", "poetry.lock cannot be read: "),
+        (NEW, "'groups'"),
+        (f'{NEW}{MAIN}markers = "os_name"\n', "not a marker: os_name"),
+        (f"{NEW}{MAIN}", "no layer for a, which is built from source"),
     ],
 )
-def test_what_is_left_of_a_marker(marker: str, left: bool | str) -> None:
-    """Only what nobody knows yet stays."""
-    assert evaluate(marker, Target.linux("3.12").environment, {"a"}) == left
-
-
-@pytest.mark.parametrize(
-    ("marker", "expected"),
-    [
-        ('python_full_version < "3.14"', True),
-        ('python_full_version >= "3.14.0a6"', True),
-        ('python_full_version >= "3.14.0rc2"', False),
-        ('python_full_version >= "3.14"', False),
-        ('python_full_version == "3.14.*"', False),
-        ('python_full_version == "3.13.*"', True),
-        ('python_full_version in "3.13"', True),
-        ('python_version >= "3.14"', True),
-    ],
-)
-def test_a_python_before_its_release(marker: str, expected: bool) -> None:
-    """Poetry orders release candidates so, surprises included."""
-    environment = {"python_full_version": "3.14.0rc1", "python_version": "3.14"}
-    assert parse_marker(marker).validate(environment) is expected
-    assert evaluate(marker, environment, set()) is expected
-
-
-@pytest.mark.parametrize(
-    "marker",
-    ["python_version", 'os_name == "a" and', '(os_name == "a"', 'os_name == "a")', "os_name == €"],
-)
-def test_no_marker(marker: str) -> None:
-    """What is no marker is an error, not a decision."""
-    with pytest.raises(ValueError, match="not a marker"):
-        evaluate(marker, Target.linux("3.12").environment, set())
+def test_errors(
+    lock: str | None, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is one line on stderr, and nothing is written."""
+    (tmp_path / "pyproject.toml").touch()
+    if lock is not None:
+        (tmp_path / "poetry.lock").write_text(lock)
+    options = ["--project", str(tmp_path), "--output", str(tmp_path / "x"), "--group=main"]
+    assert main([*options, "--layers=pure-1"]) == 1
+    output, error = capsys.readouterr()
+    assert output == ""
+    assert error.startswith("manifest: ")
+    assert problem in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "x").exists()
 
 
 # --- Packages ------------------------------------------------------------------------------------
@@ -512,131 +531,7 @@ def test_packages_against_poetry(  # noqa: PLR0913, PLR0917  # one for each thin
     expected = {str(operation.package.name) for operation in operations if not operation.skipped}
     found = {
         package["name"]
-        for package, marker in manifest.select(lock, groups, extras, environment)
+        for package, marker in select(lock, groups, extras, environment)
         if parse_marker(marker).validate({**environment, **machine})
     }
     assert found == expected
-
-
-# --- Files ---------------------------------------------------------------------------------------
-ARCHITECTURES = ("x86_64", "aarch64")
-PYTHONS = [
-    "py3",
-    "py2.py3",
-    "py2",
-    "py39",
-    "py312",
-    "cp31",
-    "cp32",
-    "cp39",
-    "cp310",
-    "cp312",
-    "pp310",
-]
-ABIS = ["none", "abi3", "cp310", "cp312", "cp313", "cp313t", "pypy310_pp73", "abi3.none"]
-LIBCS = ["linux", "manylinux1", "manylinux2014", "manylinux_2_28", "manylinux_2_99"]
-LIBCS += ["musllinux_1_1", "musllinux_1_9", "manylinux_2_17_x86_64.manylinux2014"]
-SYSTEMS = ["any", "win_amd64", "macosx_11_0_arm64"]
-SYSTEMS += [f"{libc}_{architecture}" for libc in LIBCS for architecture in ARCHITECTURES]
-
-
-def supported(python: tuple[int, int], abi: str, libc: str) -> set[tags.Tag]:
-    """List packaging's tags for a Linux of ours, on every architecture."""
-    platforms = []
-    for machine in ARCHITECTURES:
-        if libc == "glibc":
-            platforms += [f"manylinux_2_{minor}_{machine}" for minor in range(36, 4, -1)]
-            platforms += [f"manylinux{year}_{machine}" for year in ("2014", "2010", "1")]
-        else:
-            platforms += [f"musllinux_1_{minor}_{machine}" for minor in range(2, -1, -1)]
-        platforms.append(f"linux_{machine}")
-    interpreter = f"cp{python[0]}{python[1]}"
-    return {
-        *tags.cpython_tags(python, [abi], platforms),
-        *tags.compatible_tags(python, interpreter, platforms),
-    }
-
-
-VERSIONS = st.sampled_from([(3, 9), (3, 10), (3, 12), (3, 13)])
-WHEELS = st.builds("a_b-1.0-{}-{}-{}.whl".format, *map(st.sampled_from, (PYTHONS, ABIS, SYSTEMS)))
-
-
-@settings(max_examples=500, deadline=None)
-@given(WHEELS, VERSIONS, st.sampled_from(["glibc", "musl"]), st.booleans())
-def test_wheels_against_packaging(
-    wheel: str, version: tuple[int, int], libc: str, threads: bool
-) -> None:
-    """A wheel fits when packaging would install it on one of the architectures."""
-    name = f"cp{version[0]}{version[1]}" + ("t" if threads and version >= (3, 13) else "")
-    known = (2, 36) if libc == "glibc" else (1, 2)
-    target = Target(version, name, libc, known, {})
-    expected = parse_wheel_filename(wheel)[3] & supported(version, name, libc)
-    assert fits(wheel, target) == bool(expected)
-
-
-def test_wheels_of_this_interpreter() -> None:
-    """Every tag that packaging lists for this Python fits."""
-    here = Target.here()
-    assert all(fits(f"a-1-1-{tag}.whl", here) for tag in tags.sys_tags())
-
-
-def test_a_host_that_does_not_know_the_libc() -> None:
-    """Any Linux wheel may do."""
-    target = Target.linux("3.12")
-    assert fits("a-1-cp312-cp312-musllinux_1_2_x86_64.whl", target)
-    assert fits("a-1-cp38-abi3-manylinux_2_99_s390x.whl", target)
-    assert not fits("a-1-cp312-cp312-win_amd64.whl", target)
-    assert not fits("a-1.tar.gz", target)
-    assert not fits("nonsense.whl", target)
-    glibc = Target.linux("3.12.1", libc="glibc")
-    assert not fits("a-1-cp312-cp312-musllinux_1_2_x86_64.whl", glibc)
-    assert glibc.environment["python_full_version"] == "3.12.1"
-
-
-def test_pypy_takes_its_own_wheels() -> None:
-    """Its ABI is its own affair."""
-    target = Target((3, 10), "pp310", "glibc", (2, 36), {})
-    assert fits("a-1-pp310-pypy310_pp73-manylinux2014_x86_64.whl", target)
-    assert fits("a-1-py3-none-any.whl", target)
-    assert not fits("a-1-cp310-cp310-manylinux2014_x86_64.whl", target)
-
-
-def test_usable_files() -> None:
-    """A source distribution counts only where no pure wheel does; if nothing fits, all stay."""
-    target = Target.linux("3.12")
-    pure, old, native = (
-        f"a-1-{tag}.whl" for tag in ("py3-none-any", "cp39-cp39-any", "cp312-cp312-linux_x86_64")
-    )
-    windows, source, egg = "a-1-cp312-cp312-win_amd64.whl", "a-1.tar.gz", "a-1.egg"
-
-    def kept(*names: str) -> list[str]:
-        return [file["file"] for file in usable_files(files(*names), target)]
-
-    assert kept(windows, pure, source, egg) == [pure]
-    assert kept(source, native, windows, old) == [native, source]
-    assert kept(egg, source) == [source]
-    assert kept(windows, egg) == [windows, egg]
-    assert kept() == []
-    assert not needs_build({"files": files(native, source)}, target)
-    assert needs_build({"files": files(windows, source)}, target)
-    assert needs_build({"name": "from git"}, target)
-
-
-# --- The scripts as such -------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["manifest", "poetry_install", "pip_install", "check"])
-def test_scripts_stand_alone(name: str) -> None:
-    """Each fits into a heredoc, and runs with any Python from 3.9 on and what that brings."""
-    text = Path(str(manifest.__file__)).with_name(f"{name}.py").read_text(encoding="utf-8")
-    assert text.endswith("\n")
-    assert "EOF" not in text.splitlines()
-    tree = ast.parse(text, feature_version=(3, 9))
-    imported = {
-        (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-    }
-    foreign = {name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names}
-    if name == "poetry_install":
-        assert foreign == {"poetry.packages.locker", "poetry.utils._compat"}
-    else:
-        assert foreign <= {"pip._vendor", "tomllib"}  # which Python 3.10 does not list

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """The Python that the packages are for; an unknown libc (None) takes every Linux wheel."""
+    """The Python that the packages are for; an unknown libc (None) takes every Linux wheel.
+
+    So does an unknown machine: only an image that runs knows its own.
+    """
 
     python: tuple[int, int]
     abi: str
     libc: str | None
     libc_version: tuple[int, int] | None
     environment: Mapping[str, str]
+    machine: str | None = None
 
     @classmethod
     def linux(cls, python: str, *, libc: str | None = None) -> Target:
@@ -57,12 +61,17 @@ class Target:
         short = {"cpython": "cp", "pypy": "pp"}.get(own.name, own.name)
         threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
         major, minor = sys.version_info[:2]
-        return cls((major, minor), f"{short}{major}{minor}{threads}", *libc_here(), environment)
+        # A kernel of 64 bits names itself, also to an image of 32 bits.
+        machine = platform.machine() if sys.maxsize > 2**32 else None
+        abi = f"{short}{major}{minor}{threads}"
+        return cls((major, minor), abi, *libc_here(), environment, machine)
 
     def __str__(self) -> str:
-        """Say what of it decides which wheels fit: "glibc 2.36, Python 3.12"."""
-        libc = " ".join(filter(None, [self.libc, ".".join(map(str, self.libc_version or ()))]))
-        return ", ".join(filter(None, [libc, "Python {}.{}".format(*self.python)]))
+        """Say what decides which wheels fit: "glibc 2.36, Python 3.12, x86_64"."""
+        libc = self.libc
+        if libc and self.libc_version:
+            libc = "{} {}.{}".format(libc, *self.libc_version)
+        return ", ".join(filter(None, [libc, "Python {}.{}".format(*self.python), self.machine]))
 
 
 def libc_here() -> tuple[str | None, tuple[int, int] | None]:

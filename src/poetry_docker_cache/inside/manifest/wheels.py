@@ -55,6 +55,13 @@ def fits_system(system: str, target: Target) -> bool:
     return target.libc in (None, libc) and (known is None or needed <= known)
 
 
+def fits_machine(filename: str, target: Target) -> bool:
+    """Tell whether a wheel that fits is for the target's architecture, if that is known."""
+    systems = filename[: -len(".whl")].rpartition("-")[2].split(".")
+    machine = target.machine
+    return machine is None or any(it == "any" or it.endswith(f"_{machine}") for it in systems)
+
+
 def allowed(
     name: str, no_binary: Collection[str], only_binary: Collection[str]
 ) -> tuple[bool, bool]:
@@ -69,8 +76,10 @@ def allowed(
 
 
 def fitting_wheels(files: Iterable[Mapping[str, str]], target: Target) -> list[dict[str, str]]:
-    """Keep the wheels that fit: none, where a source distribution would have to be built."""
+    """Keep the wheels that fit, of all architectures; none, if there is none for the target's."""
     kept = {(file["file"], file["hash"]) for file in files if fits(file["file"], target)}
+    if not any(fits_machine(name, target) for name, _ in kept):
+        return []
     return [{"file": name, "hash": digest} for name, digest in sorted(kept)]
 
 

@@ -1,0 +1,35 @@
+"""What runs inside the build, as such."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from poetry_docker_cache import inside
+
+FOLDER = Path(str(inside.__file__)).parent
+SCRIPTS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_stand_alone(name: str) -> None:
+    """Each fits into a heredoc, and runs with any Python from 3.9 on and what that brings."""
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    assert text.endswith("\n")
+    assert "EOF" not in text.splitlines()
+    nodes = list(ast.walk(ast.parse(text, feature_version=(3, 9))))
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    # A package asks itself only, a script that stands alone nobody.
+    assert {node.level for node in froms} <= ({0, 1} if "/" in name else {0})
+    imported = {node.module or "" for node in froms if not node.level}
+    imported |= {it.name for node in nodes if isinstance(node, ast.Import) for it in node.names}
+    foreign = {it for it in imported if it.partition(".")[0] not in sys.stdlib_module_names}
+    known = {"pip._vendor", "tomllib"}  # which Python 3.10 does not list
+    if name.startswith("install/"):
+        known.add("tomli")  # beside Poetry there is no pip
+    if "poetry" in name:
+        known |= {"poetry.packages.locker", "poetry.utils._compat"}
+    assert foreign <= known

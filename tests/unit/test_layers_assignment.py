@@ -1,0 +1,172 @@
+"""Which layer a package belongs to: the same everywhere, and for as long as possible."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from projects import package, sdist, wheel
+
+from poetry_docker_cache.inside.manifest.layers import assign, kind
+from poetry_docker_cache.inside.manifest.target import Target
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.inside.manifest.layers import Kind
+
+POSSIBLE = [f"{kind}-{number}" for kind in ("pure", "native") for number in range(1, 9)]
+NAMES = st.sampled_from([f"{name}-{number}" for name in ("a", "b", "zope") for number in range(20)])
+OWN = NAMES.map("own-{}".format)
+LAYERS = st.lists(
+    st.sampled_from([*POSSIBLE, "dependencies", "source"]) | OWN, unique=True, max_size=12
+)
+KINDS: st.SearchStrategy[Kind] = st.sampled_from(["pure", "native", "source"])
+PACKAGES = st.dictionaries(NAMES, KINDS, max_size=30)
+
+
+def assigned(packages: dict[str, Kind], layers: list[str]) -> dict[str, str]:
+    """Assign all packages; those that have no layer are left out of the example."""
+    shared = [layer for layer in layers if layer != "source" and not layer.startswith("own-")]
+    kinds = set(packages.values())
+    assume("source" in layers or "source" not in kinds)
+    assume(shared or kinds <= {"source"})
+    return {name: assign(name, kind, layers) for name, kind in packages.items()}
+
+
+@given(PACKAGES, LAYERS, st.randoms(use_true_random=False))
+def test_order_does_not_count(packages: dict[str, Kind], layers: list[str], random: object) -> None:
+    """The same layers give the same assignment, however they are listed."""
+    shuffled = list(layers)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis's Random
+    assert assigned(packages, layers) == assigned(packages, shuffled)
+
+
+@given(PACKAGES, LAYERS)
+def test_kinds_stay_apart(packages: dict[str, Kind], layers: list[str]) -> None:
+    """What is built is in its layer; a wheel is in its own, one of its kind, or a shared one."""
+    for name, layer in assigned(packages, layers).items():
+        found = packages[name]
+        assert layer in layers
+        assert (layer == "source") == (found == "source")
+        if found != "source" and f"own-{name}" in layers:
+            assert layer == f"own-{name}"
+        elif found != "source":
+            assert not layer.startswith("own-")
+            of_kind = [it for it in layers if it.startswith(found)]
+            assert layer.startswith(found) == bool(of_kind)
+
+
+@given(PACKAGES, LAYERS)
+def test_dropping_empty_layers_moves_nothing(packages: dict[str, Kind], layers: list[str]) -> None:
+    """All at once, or each alone."""
+    before = assigned(packages, layers)
+    used = [layer for layer in layers if layer in before.values()]
+    assert assigned(packages, used) == before
+    for gone in set(layers) - set(used):
+        assert assigned(packages, [layer for layer in layers if layer != gone]) == before
+
+
+@given(PACKAGES, LAYERS, st.sampled_from(POSSIBLE) | OWN)
+def test_a_new_layer_only_takes(packages: dict[str, Kind], layers: list[str], new: str) -> None:
+    """No package moves between the layers that were there."""
+    assume(new not in layers)
+    before = assigned(packages, layers)
+    after = assigned(packages, [*layers, new])
+    assert {after[name] for name in packages if after[name] != before[name]} <= {new}
+
+
+def test_packages_spread() -> None:
+    """No layer gets much more than its share, and each gets some."""
+    layers = POSSIBLE[:8]
+    counts = Counter(assign(f"package-{number}", "pure", layers) for number in range(800))
+    assert set(counts) == set(layers)
+    assert max(counts.values()) < 130
+    assert min(counts.values()) > 70
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "layer"),
+    [
+        ("flask", "pure", "pure-8"),
+        ("numpy", "native", "native-4"),
+        ("Zope.Interface", "native", "native-6"),
+        ("zope-interface", "native", "native-6"),
+        ("uwsgi", "source", "source"),
+    ],
+)
+def test_a_vendored_dockerfile_stays_true(name: str, kind: Kind, layer: str) -> None:
+    """Another release of the plugin assigns as this one does: else every layer is rebuilt."""
+    assert assign(name, kind, [*POSSIBLE, "source"]) == layer
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers", "what"),
+    [
+        ("pure", ["source", "own-other"], "a-b: "),
+        ("native", [], "a-b: "),
+        ("source", ["dependencies", "own-a-b"], "a-b, which is built from source: "),
+    ],
+)
+def test_no_layer(kind: Kind, layers: list[str], what: str) -> None:
+    """The message says what is missing and what to type."""
+    with pytest.raises(ValueError, match="Dockerfile") as caught:
+        assign("A.B", kind, layers)
+    assert str(caught.value) == (
+        f"the Dockerfile has no layer for {what}it was written for another poetry.lock or other"
+        " settings. Run `poetry docker export`, then build again."
+    )
+
+
+LINUX = wheel("a", tag="cp312-cp312-manylinux_2_28_x86_64")
+MUSL = wheel("a", tag="cp312-abi3-musllinux_1_1_aarch64")
+OLD = wheel("a", tag="cp39-cp39-linux_x86_64")
+WINDOWS = wheel("a", tag="cp312-cp312-win_amd64")
+MAC = wheel("a", tag="cp312-cp312-macosx_11_0_arm64")
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([wheel("a")], "pure"),
+        ([wheel("a"), sdist("a"), WINDOWS, MAC], "pure"),
+        ([wheel("linux_info")], "pure"),
+        ([wheel("a"), LINUX], "native"),
+        ([wheel("a"), OLD], "native"),
+        ([LINUX, sdist("a")], "native"),
+        ([MUSL], "source"),
+        ([OLD, sdist("a")], "source"),
+        ([sdist("a")], "source"),
+        ([], "source"),
+    ],
+)
+def test_kinds(files: list[str], expected: Kind) -> None:
+    """The lock's file names tell; another Python's wheels too, of what a package is made."""
+    target = Target.linux("3.12", libc="glibc")
+    assert kind(package("a", files=files), target) == expected
+
+
+def test_kinds_where_the_libc_is_unknown() -> None:
+    """Any wheel for Linux may do."""
+    assert kind(package("a", files=[MUSL]), Target.linux("3.12")) == "native"
+
+
+@pytest.mark.parametrize(
+    ("no_binary", "only_binary", "expected"),
+    [
+        ([], [], "native"),
+        (["a-b"], [], "source"),
+        ([":all:"], [], "source"),
+        ([":all:"], ["a-b"], "native"),
+        (["a-b"], [":all:"], "source"),
+        (["other"], ["other"], "native"),
+    ],
+)
+def test_kinds_and_poetrys_settings(
+    no_binary: list[str], only_binary: list[str], expected: Kind
+) -> None:
+    """Wheels that are forbidden do not count."""
+    locked = package("A_b", files=[LINUX])
+    target = Target.linux("3.12", libc="glibc")
+    assert kind(locked, target, no_binary=no_binary, only_binary=only_binary) == expected

@@ -1,0 +1,184 @@
+"""Which files fit an image: packaging's rules, told by names alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packaging import tags
+from packaging.utils import parse_wheel_filename
+
+from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.inside.manifest.wheels import (
+    allowed,
+    fits,
+    fitting_wheels,
+    needs_build,
+    usable_files,
+)
+
+
+def files(*names: str) -> list[dict[str, str]]:
+    """Make the entries of a lock."""
+    return [{"file": name, "hash": "sha256:0"} for name in names]
+
+
+ARCHITECTURES = ("x86_64", "aarch64")
+PYTHONS = [
+    "py3",
+    "py2.py3",
+    "py2",
+    "py39",
+    "py312",
+    "cp31",
+    "cp32",
+    "cp39",
+    "cp310",
+    "cp312",
+    "pp310",
+]
+ABIS = ["none", "abi3", "cp310", "cp312", "cp313", "cp313t", "pypy310_pp73", "abi3.none"]
+LIBCS = ["linux", "manylinux1", "manylinux2014", "manylinux_2_28", "manylinux_2_99"]
+LIBCS += ["musllinux_1_1", "musllinux_1_9", "manylinux_2_17_x86_64.manylinux2014"]
+SYSTEMS = ["any", "win_amd64", "macosx_11_0_arm64"]
+SYSTEMS += [f"{libc}_{architecture}" for libc in LIBCS for architecture in ARCHITECTURES]
+
+
+def supported(python: tuple[int, int], abi: str, libc: str) -> set[tags.Tag]:
+    """List packaging's tags for a Linux of ours, on every architecture."""
+    platforms = []
+    for machine in ARCHITECTURES:
+        if libc == "glibc":
+            platforms += [f"manylinux_2_{minor}_{machine}" for minor in range(36, 4, -1)]
+            platforms += [f"manylinux{year}_{machine}" for year in ("2014", "2010", "1")]
+        else:
+            platforms += [f"musllinux_1_{minor}_{machine}" for minor in range(2, -1, -1)]
+        platforms.append(f"linux_{machine}")
+    interpreter = f"cp{python[0]}{python[1]}"
+    return {
+        *tags.cpython_tags(python, [abi], platforms),
+        *tags.compatible_tags(python, interpreter, platforms),
+    }
+
+
+VERSIONS = st.sampled_from([(3, 9), (3, 10), (3, 12), (3, 13)])
+WHEELS = st.builds("a_b-1.0-{}-{}-{}.whl".format, *map(st.sampled_from, (PYTHONS, ABIS, SYSTEMS)))
+
+
+@settings(max_examples=500, deadline=None)
+@given(WHEELS, VERSIONS, st.sampled_from(["glibc", "musl"]), st.booleans())
+def test_wheels_against_packaging(
+    wheel: str, version: tuple[int, int], libc: str, threads: bool
+) -> None:
+    """A wheel fits when packaging would install it on one of the architectures."""
+    name = f"cp{version[0]}{version[1]}" + ("t" if threads and version >= (3, 13) else "")
+    known = (2, 36) if libc == "glibc" else (1, 2)
+    target = Target(version, name, libc, known, {})
+    expected = parse_wheel_filename(wheel)[3] & supported(version, name, libc)
+    assert fits(wheel, target) == bool(expected)
+
+
+def test_wheels_of_this_interpreter() -> None:
+    """Every tag that packaging lists for this Python fits, and its architecture too."""
+    here = Target.here()
+    wheels = [f"a-1-1-{tag}.whl" for tag in tags.sys_tags()]
+    assert [file["file"] for file in fitting_wheels(files(*wheels), here)] == sorted(set(wheels))
+    assert all(fitting_wheels(files(wheel), here) for wheel in wheels)
+
+
+def test_a_host_that_does_not_know_the_libc() -> None:
+    """Any Linux wheel may do."""
+    target = Target.linux("3.12")
+    assert fits("a-1-cp312-cp312-musllinux_1_2_x86_64.whl", target)
+    assert fits("a-1-cp38-abi3-manylinux_2_99_s390x.whl", target)
+    assert not fits("a-1-cp312-cp312-win_amd64.whl", target)
+    assert not fits("a-1.tar.gz", target)
+    assert not fits("nonsense.whl", target)
+    glibc = Target.linux("3.12.1", libc="glibc")
+    assert not fits("a-1-cp312-cp312-musllinux_1_2_x86_64.whl", glibc)
+    assert glibc.environment["python_full_version"] == "3.12.1"
+
+
+def test_pypy_takes_its_own_wheels() -> None:
+    """Its ABI is its own affair."""
+    target = Target((3, 10), "pp310", "glibc", (2, 36), {})
+    assert fits("a-1-pp310-pypy310_pp73-manylinux2014_x86_64.whl", target)
+    assert fits("a-1-py3-none-any.whl", target)
+    assert not fits("a-1-cp310-cp310-manylinux2014_x86_64.whl", target)
+
+
+def test_usable_files() -> None:
+    """A source distribution counts only where no pure wheel does; if nothing fits, all stay."""
+    target = Target.linux("3.12")
+    pure, old, native = (
+        f"a-1-{tag}.whl" for tag in ("py3-none-any", "cp39-cp39-any", "cp312-cp312-linux_x86_64")
+    )
+    windows, source, egg = "a-1-cp312-cp312-win_amd64.whl", "a-1.tar.gz", "a-1.egg"
+
+    def kept(*names: str) -> list[str]:
+        return [file["file"] for file in usable_files(files(*names), target)]
+
+    assert kept(windows, pure, source, egg) == [pure]
+    assert kept(source, native, windows, old) == [native, source]
+    assert kept(egg, source) == [source]
+    assert kept(windows, egg) == [windows, egg]
+    assert kept() == []
+    assert not needs_build({"files": files(native, source)}, target)
+    assert needs_build({"files": files(windows, source)}, target)
+    assert needs_build({"name": "from git"}, target)
+
+
+def test_fitting_wheels() -> None:
+    """All that fit stay, of any architecture, if one of them is for the machine's own."""
+    pure, arm, intel = (
+        f"a-1-{tag}.whl"
+        for tag in (
+            "py3-none-any",
+            "cp312-abi3-linux_aarch64",
+            "cp312-abi3-linux_x86_64.linux_i686",
+        )
+    )
+    newer, musl = (f"a-1-cp312-cp312-{s}_x86_64.whl" for s in ("manylinux_2_40", "musllinux_1_1"))
+
+    def kept(*names: str, machine: str | None = "x86_64") -> list[str]:
+        target = Target((3, 12), "cp312", "glibc", (2, 36), {}, machine)
+        return [file["file"] for file in fitting_wheels(files(*names), target)]
+
+    assert kept(pure, intel, arm, newer, musl, "a-1.tar.gz") == [arm, intel, pure]
+    assert kept(arm, pure) == [arm, pure]
+    assert kept(arm, "a-1.tar.gz") == []
+    assert kept(arm, machine="aarch64") == kept(arm, machine=None) == [arm]
+    assert kept(intel, machine="i686") == [intel]
+    assert kept(newer, musl) == kept() == []
+
+
+@pytest.mark.parametrize(
+    ("no_binary", "only_binary", "expected"),
+    [
+        ([], [], (True, True)),
+        (["other"], ["other"], (True, True)),
+        (["a-b"], [], (False, True)),
+        ([], ["a-b"], (True, False)),
+        ([":all:"], [], (False, True)),
+        ([], [":all:"], (True, False)),
+        ([":all:"], ["a-b"], (True, False)),
+        (["a-b"], [":all:"], (False, True)),
+        ([":all:"], [":all:"], (False, False)),
+        (["a-b"], ["a-b"], (False, False)),
+        ([":none:"], [":none:"], (True, True)),
+    ],
+)
+def test_what_poetrys_settings_allow(
+    no_binary: list[str], only_binary: list[str], expected: tuple[bool, bool]
+) -> None:
+    """Wheels and source distributions, for a name under any spelling."""
+    assert allowed("A_b", no_binary, only_binary) == expected
+
+
+def test_an_image_in_words() -> None:
+    """What decides about wheels, as far as it is known."""
+    assert str(Target((3, 12), "cp312", "glibc", (2, 36), {}, "x86_64")) == (
+        "glibc 2.36, Python 3.12, x86_64"
+    )
+    assert str(Target.linux("3.9", libc="musl")) == "musl, Python 3.9"
+    assert str(Target.linux("3.9")) == "Python 3.9"
