@@ -1,0 +1,69 @@
+"""After an installation: the same files, bytes and times wherever and whenever it ran."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EPOCH = 315532800
+"""1980, the earliest time that a ZIP archive can hold."""
+
+
+def site_packages(venv: Path) -> list[Path]:
+    """Find the folders of installed packages."""
+    return sorted(venv.glob("lib/python*/site-packages"))
+
+
+def tidy(venv: Path) -> None:
+    """Remove what an installer may leave that is of no use, or that another one does not leave."""
+    (venv / ".lock").unlink(missing_ok=True)  # uv's
+    for place in site_packages(venv):
+        for cache in sorted(place.rglob("__pycache__")):
+            shutil.rmtree(cache)
+        # Whoever asks for packages by a list has requested each of them: it tells nothing.
+        for requested in place.glob("*.dist-info/REQUESTED"):
+            requested.unlink()
+            record = requested.with_name("RECORD")
+            name = f"{requested.parent.name}/REQUESTED,"
+            lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if not line.startswith(name)]
+            record.write_text("".join(kept), encoding="utf-8")
+
+
+def installed(venv: Path) -> list[tuple[str, str]]:
+    """List what is installed: names and versions."""
+    stems = [path.stem for place in site_packages(venv) for path in place.glob("*.dist-info")]
+    pairs = (stem.partition("-") for stem in stems)
+    return sorted((re.sub(r"[-_.]+", "-", name).lower(), version) for name, _, version in pairs)
+
+
+def compile_all(venv: Path) -> None:
+    """Compile all modules, without times in the compiled files (PEP 552).
+
+    What does not compile is passed over: some packages ship templates, or code for another Python.
+    """
+    command = [str(venv / "bin" / "python"), "-m", "compileall", "-qq"]
+    command += ["--invalidation-mode", "unchecked-hash", *map(str, site_packages(venv))]
+    # The order of a set's elements is part of a compiled file.
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    subprocess.run(command, env=environment, check=False)
+
+
+def settle(venv: Path, seed: bytes) -> None:
+    """Give everything one time, which follows from what is installed.
+
+    So the layer is the same wherever it is made; and as another version of a package brings other
+    times, a web server that tells static files apart by their time sees that they changed.
+    """
+    time = EPOCH + int(hashlib.sha256(seed).hexdigest()[:8], 16) % 10**9
+    for folder, folders, files in os.walk(venv, topdown=False):
+        for name in (*files, *folders):
+            os.utime(os.path.join(folder, name), (time, time), follow_symlinks=False)  # noqa: PTH118  # many
+    os.utime(venv, (time, time))

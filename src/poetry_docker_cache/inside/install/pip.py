@@ -1,0 +1,46 @@
+"""Install with the image's own pip."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .process import Outcome, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+QUIET = ("--no-compile", "--no-input", "--disable-pip-version-check")
+LOCKED = ("--no-deps", "--require-hashes", "--only-binary=:all:", "--ignore-requires-python")
+
+
+def command(python: Path) -> list[str]:
+    """Give the command that runs the image's pip for another environment.
+
+    It is the one that `pip --python` runs itself. Without going through that, a pip starts sooner,
+    by the time that its interpreter takes to load all of pip just to start another one.
+    """
+    spec = importlib.util.find_spec("pip")
+    runner = Path(spec.origin).with_name("__pip-runner__.py") if spec and spec.origin else None
+    if runner and runner.is_file():
+        return [str(python), str(runner)]
+    return [sys.executable, "-m", "pip", "--python", str(python)]
+
+
+def run_pip(
+    python: Path, arguments: list[str], environment: Mapping[str, str], log: Path
+) -> Outcome:
+    """Run `pip install`; what it writes to its log counts as said."""
+    variables = {**environment, "PIP_ROOT_USER_ACTION": "ignore", "PIP_LOG": str(log)}
+    status, output = run([*command(python), "install", *QUIET, *arguments], variables)
+    # A refusal with status 403 stands there only.
+    told = log.read_text(encoding="utf-8", errors="replace") if status and log.exists() else ""
+    return Outcome(status, output + told)
+
+
+def install(python: Path, requirements: Path, environment: Mapping[str, str]) -> Outcome:
+    """Install a file of requirements, all from the one index that the environment names."""
+    arguments = [*LOCKED, f"--requirement={requirements}"]
+    return run_pip(python, arguments, environment, requirements.with_name("pip.log"))

@@ -1,0 +1,155 @@
+"""Install a manifest with Poetry itself, run by the interpreter that has it.
+
+The manifest becomes a project in a temporary folder, whose lock holds just these packages;
+`poetry install` checks hashes and markers as always.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from . import secret
+from .process import Outcome, run
+from .reasons import reason
+from .requirements import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = ("-m", "poetry", "install", "--no-interaction", "--no-ansi", "--no-plugins", "--no-root")
+REFUSED = re.compile(
+    r"(?:Authorization error accessing|\b40[13] Client Error\b.*? for url:)\s+(https?://[^\s<>'\"]+)"
+)
+
+
+def toml(value: object) -> str:
+    """Write a value in TOML, tables inline."""
+    if isinstance(value, dict):
+        items = (f"{toml(key)} = {toml(item)}" for key, item in value.items())
+        return "{" + ", ".join(items) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    # A JSON string is a TOML string, except for DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def document(tables: dict[str, Any]) -> str:
+    """Write a TOML document."""
+    return "".join(f"{toml(key)} = {toml(value)}\n" for key, value in tables.items())
+
+
+def project(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Make the pyproject.toml: no package, only where packages come from."""
+    # One dependency makes the main group exist; which one does not matter to a locked project.
+    dependencies = {package["name"]: "*" for package in manifest["packages"]}
+    poetry = {
+        "package-mode": False,
+        "dependencies": {"python": "*", **dependencies},
+        # Where no priority matters, each source serves those packages that name it.
+        "source": [{"priority": "explicit", **source} for source in manifest["sources"]],
+    }
+    return {"tool": {"poetry": poetry}}
+
+
+def lock(manifest: dict[str, Any], content_hash: str) -> dict[str, Any]:
+    """Make the poetry.lock: every package belongs to the main group."""
+    fixed = {"description": "", "optional": False, "python-versions": "*", "groups": ["main"]}
+    packages = []
+    for entry in manifest["packages"]:
+        package = {**entry, **fixed}
+        marker = package.pop("marker", "")
+        packages.append({**package, "markers": marker} if marker else package)
+    metadata = {"lock-version": "2.1", "python-versions": "*", "content-hash": content_hash}
+    return {"package": packages, "metadata": metadata}
+
+
+def certificates(auth: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Unpack the sources' certificates into files; give the configuration that names them.
+
+    A name with dots is written twice: Poetry 2.4 quotes such names, its elders split them.
+    """
+    result: dict[str, Any] = {}
+    for number, (name, known) in enumerate(sorted(secret.sources(auth).items())):
+        files: dict[str, Any] = {} if known.get("verify", True) else {"cert": False}
+        unpacked = secret.certificates(known, folder, f"{number}-")
+        for key, setting in (("ca", "cert"), ("client-cert", "client-cert")):
+            if key in unpacked:
+                files[setting] = str(unpacked[key])
+        for keys in ([name], name.split(".")) if files else ():
+            table = result
+            for key in keys:
+                table = table.setdefault(key, {})
+            table.update(files)
+    return result
+
+
+def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
+    """Explain a failure; whose it was, the URL in a refusal tells."""
+    found = REFUSED.search(output)
+    if not found:
+        return reason(output, Source(), known=False)
+    url = urlsplit(found[1])
+    source, best = None, 0
+    for candidate in manifest["sources"]:
+        own = urlsplit(candidate.get("url", ""))
+        if (own.scheme, own.netloc) == (url.scheme, url.netloc):
+            shared = len(os.path.commonpath([own.path or "/", url.path or "/"]))
+            source, best = (candidate, shared) if shared > best else (source, best)
+    if source is None:
+        return f"The server {url.netloc} refused access; it is no source of this project."
+    name = source["name"]
+    known = "username" in secret.of_source(auth, name) or name in auth.get("http-basic", {})
+    return reason(output, Source(name, source["url"]), known=known)
+
+
+def run_poetry(folder: Path, venv: Path, auth_file: Path) -> Outcome:
+    """Run `poetry install` in a project's folder."""
+    environment = dict(
+        os.environ,
+        POETRY_CONFIG_DIR=str(auth_file.parent if auth_file.is_file() else folder / "config"),
+        POETRY_DATA_DIR=str(folder / "data"),
+        POETRY_VIRTUALENVS_CREATE="false",
+        POETRY_KEYRING_ENABLED="false",
+        POETRY_INSTALLER_RE_RESOLVE="false",
+        VIRTUAL_ENV=str(venv),
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    return run([sys.executable, *COMMAND], environment, folder)
+
+
+def install(  # noqa: PLR0913  # what the command line names
+    manifest: dict[str, Any],
+    auth: dict[str, Any],
+    private: Path,
+    *,
+    folder: Path,
+    venv: Path,
+    auth_file: Path,
+    build_config_settings: dict[str, Any],
+) -> tuple[int, str]:
+    """Install all packages; give the status, and why it failed.
+
+    The project stands in a folder on disk, where Poetry also builds; what is secret, in the other.
+    """
+    from poetry.packages.locker import Locker  # noqa: PLC0415  # only Poetry's Python has it
+
+    pyproject = project(manifest)
+    content_hash = Locker(folder / "poetry.lock", pyproject)._content_hash  # noqa: SLF001  # no public way
+    settings = {
+        "certificates": certificates(auth, private),
+        "installer": {"build-config-settings": build_config_settings},
+    }
+    files = {
+        "pyproject.toml": pyproject,
+        "poetry.toml": settings,
+        "poetry.lock": lock(manifest, content_hash),
+    }
+    for name, content in files.items():
+        (folder / name).write_text(document(content), encoding="utf-8")
+    status, output = run_poetry(folder, venv, auth_file)
+    return status, explain(output, manifest, auth) if status else ""

@@ -1,0 +1,24 @@
+"""What to say when a package source refuses access."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+REFUSED = re.compile(
+    r"\b401 Error, Credentials not correct\b"  # pip
+    r"|\b40[13] Client Error\b"  # pip, Poetry
+    r"|\b(?:401 Unauthorized|403 Forbidden)\b"  # uv
+    r"|\bAuthorization error accessing\b"  # Poetry
+)
+
+
+def refusal(source: str, url: str, *, known: bool) -> str:
+    """Explain that the source refused the credentials, or their absence."""
+    variable = "POETRY_HTTP_BASIC_" + re.sub(r"[-.]", "_", source).upper()
+    reason = "it does not accept the credentials" if known else "there are no credentials"
+    return (
+        f"The package source {source!r} ({urlsplit(url).netloc}) refused access: {reason} that"
+        f" this build was given for it.\nType `poetry config http-basic.{source} USER PASSWORD` or"
+        f" set {variable}_USERNAME and {variable}_PASSWORD,\nthen `poetry docker build` again."
+    )

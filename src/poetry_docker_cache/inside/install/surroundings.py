@@ -1,0 +1,127 @@
+"""The environment of pip and uv: one index, and of the image's own settings only the transport.
+
+An image may set anything for its pip. What would add a second place to take packages from, or
+change what is installed, does not count here; how the network is reached does.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from . import secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .requirements import Source
+
+INDEX = "PIP_INDEX_URL"
+TRANSPORT = (
+    "PIP_CACHE_DIR",
+    "PIP_CERT",
+    "PIP_CLIENT_CERT",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_PROXY",
+    "PIP_RETRIES",
+    "PIP_TIMEOUT",
+    "PIP_TRUSTED_HOST",
+    "UV_CACHE_DIR",
+    "UV_HTTP_RETRIES",
+    "UV_HTTP_TIMEOUT",
+    "UV_INSECURE_HOST",
+    "UV_NATIVE_TLS",
+    "UV_SYSTEM_CERTS",
+)
+# What uv calls it, where the image says nothing of uv.
+UV_NAMES = {
+    "UV_HTTP_TIMEOUT": ("PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"),
+    "UV_HTTP_RETRIES": ("PIP_RETRIES",),
+    "UV_INSECURE_HOST": ("PIP_TRUSTED_HOST",),
+    "SSL_CERT_FILE": ("PIP_CERT", "REQUESTS_CA_BUNDLE"),
+    "SSL_CLIENT_CERT": ("PIP_CLIENT_CERT",),
+    "ALL_PROXY": ("PIP_PROXY",),
+}
+
+
+def has_pip_configuration(environment: Mapping[str, str]) -> bool:
+    """Tell whether there is a file that pip reads its settings from."""
+    home = Path(environment.get("HOME", "/root"))
+    places = [environment.get("PIP_CONFIG_FILE", os.devnull), "/etc/pip.conf"]
+    folders = environment.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+    places += [f"{folder}/pip/pip.conf" for folder in folders.split(":")]
+    places.append(f"{environment.get('XDG_CONFIG_HOME') or home / '.config'}/pip/pip.conf")
+    places += [str(home / ".pip" / "pip.conf"), f"{sys.prefix}/pip.conf"]
+    return any(Path(place).is_file() for place in places)
+
+
+def configured(listing: str) -> dict[str, str]:
+    """Read `pip config list`: settings for all commands, then those of `install`, as variables."""
+    result = {}
+    for section in ("global.", "install."):
+        for line in listing.splitlines():
+            if line.startswith(section):
+                key, _, value = line[len(section) :].partition("=")
+                name = f"PIP_{key.upper().replace('-', '_')}"
+                result[name] = " ".join(str(ast.literal_eval(value)).split())
+    return result
+
+
+def image_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Ask the image's pip for the settings of its files; most images have none."""
+    if not has_pip_configuration(environment):
+        return {}
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return configured(done.stdout)
+
+
+def cleaned(environment: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+    """Keep of the image's settings for pip and uv the transport and what it takes for PyPI."""
+    kept = (*TRANSPORT, INDEX)
+    own = {name: value for name, value in environment.items() if name in kept and value}
+    others = {k: v for k, v in environment.items() if not k.startswith(("PIP_", "UV_", "PYTHON"))}
+    result = {**{name: files[name] for name in kept if name in files}, **own, **others}
+    result.update(PIP_CONFIG_FILE=os.devnull, PYTHONDONTWRITEBYTECODE="1", VIRTUAL_ENV="")
+    return result
+
+
+def for_source(
+    base: Mapping[str, str], source: Source, known: dict[str, Any], folder: Path
+) -> dict[str, str]:
+    """Name the source to pip, with its credentials; certificates become files in the folder."""
+    if not source.name or not source.url:
+        return dict(base)
+    scheme, _, rest = source.url.partition("://")
+    words = [quote(known[key], safe="") for key in ("username", "password") if key in known]
+    result = {**base, INDEX: f"{scheme}://{':'.join(words)}@{rest}" if words else source.url}
+    files = secret.certificates(known, folder)
+    if "ca" in files:
+        # requests puts its own variable last, where the image sets it; uv reads a third one.
+        for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+            result[name] = str(files["ca"])
+        result.pop("SSL_CERT_DIR", None)
+    if "client-cert" in files:
+        result["PIP_CLIENT_CERT"] = result["SSL_CLIENT_CERT"] = str(files["client-cert"])
+    if not known.get("verify", True):
+        result["PIP_TRUSTED_HOST"] = result["UV_INSECURE_HOST"] = urlsplit(source.url).netloc
+    return result
+
+
+def for_uv(environment: Mapping[str, str]) -> dict[str, str]:
+    """Translate what pip would be told into uv's words."""
+    result = {name: value for name, value in environment.items() if not name.startswith("PIP_")}
+    for name, theirs in UV_NAMES.items():
+        said = [environment[other] for other in theirs if environment.get(other)]
+        if said and name not in environment:
+            result[name] = said[0]
+    if environment.get(INDEX):
+        result["UV_DEFAULT_INDEX"] = environment[INDEX]
+    result.update(UV_LINK_MODE="copy", UV_NO_PROGRESS="1", UV_PYTHON_DOWNLOADS="never")
+    result.setdefault("UV_CACHE_DIR", "/root/.cache/uv")
+    return result

@@ -1,0 +1,50 @@
+"""Put a program that the build needs into an environment of its own: Poetry, uv, a build backend.
+
+It comes from the project's own package source, if one is named, with the credentials of the secret.
+They reach pip by its environment only: neither its command line nor its output shows them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+from . import secret, surroundings
+from .pip import run_pip
+from .reasons import reason
+from .requirements import Source
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="install.tool")
+    parser.add_argument("--venv", type=Path, required=True)
+    parser.add_argument("--source", nargs=2, metavar=("NAME", "URL"), default=("", ""))
+    parser.add_argument("--secret", type=Path, default=Path("/run/secrets/auth.toml"))
+    parser.add_argument("--private", type=Path, default=Path("/dev/shm"))  # noqa: S108  # in memory
+    parser.add_argument("requirements", nargs="+", metavar="REQUIREMENT")
+    options = parser.parse_args(arguments)
+    source = Source(*options.source)
+    known = secret.of_source(secret.read(options.secret), source.name) if source.name else {}
+    venv.create(options.venv, symlinks=True)
+    environment = dict(os.environ)
+    if source.name:  # else it comes from wherever the image's pip takes things from
+        files = surroundings.image_settings(os.environ)
+        environment = surroundings.cleaned(os.environ, files)
+    memory = options.private if options.private.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory) as private:
+        folder = Path(private)
+        environment = surroundings.for_source(environment, source, known, folder)
+        python, log = options.venv / "bin" / "python", folder / "pip.log"
+        status, output = run_pip(python, options.requirements, environment, log)
+    if status and (why := reason(output, source, known="username" in known)):
+        print(f"\n{why}", flush=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
