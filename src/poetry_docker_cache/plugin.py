@@ -1,4 +1,4 @@
-"""The plugin: it names the two commands, and imports them when one of them runs."""
+"""The plugin: it names the commands, and imports them when one of them runs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,17 @@ def _export() -> Command:
     return ExportCommand()
 
 
+def _layers() -> Command:
+    from poetry_docker_cache.commands.layers import LayersCommand  # noqa: PLC0415  # as above
+
+    return LayersCommand()
+
+
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build` and `poetry docker export`."""
+    """Registers `poetry docker build`, `poetry docker export` and `poetry docker layers`."""
 
     def activate(self, application: Application) -> None:
         """Register the commands by factory: nothing of theirs is imported until one runs."""
         application.command_loader.register_factory("docker build", _build)
         application.command_loader.register_factory("docker export", _export)
+        application.command_loader.register_factory("docker layers", _layers)

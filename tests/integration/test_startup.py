@@ -65,7 +65,14 @@ def modules(python: Path, command: Sequence[str], path: Path | None = None) -> s
     [
         (["--version"], []),
         (["config", "--list"], []),
-        (["list"], ["commands", "commands.base", "commands.build", "commands.export", "errors"]),
+        (
+            ["list"],
+            [
+                *(f"commands.{it}" for it in ("base", "build", "export", "layers")),
+                "commands",
+                "errors",
+            ],
+        ),
     ],
     ids=" ".join,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cleo.io.io import IO
 
@@ -24,6 +24,7 @@ from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.sources import read_sources, used_sources
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from poetry.poetry import Poetry
@@ -42,6 +43,8 @@ class Prepared:
     plan: ImagePlan
     name: str | None
     version: str | None
+    packages: tuple[Mapping[str, Any], ...]
+    """The `[[package]]` tables of what the image may hold."""
     sources: tuple[str, ...]
     """The names of the sources that a build contacts."""
     git_version: str | None
@@ -65,6 +68,7 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
     )
     plan = make_plan(project, settings, selection)
+    packages = locked_packages(project.lock, selection, plan.runtime.python)
     for note in (*plan.notes, *_git_note(project_folder(poetry), plan)) if notes else ():
         command.note(note)
     return Prepared(
@@ -74,11 +78,8 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         plan=plan,
         name=project.metadata.name,
         version=project.metadata.version,
-        sources=used_sources(
-            project.sources,
-            locked_packages(project.lock, selection, plan.runtime.python),
-            project.index,
-        ),
+        packages=tuple(packages),
+        sources=used_sources(project.sources, packages, project.index),
         git_version=_git_version(poetry, plan),
     )
 

@@ -1,0 +1,54 @@
+"""`poetry docker layers`: the packages by size, their layers, and a better split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cleo.helpers import option
+
+from poetry_docker_cache.commands.base import DockerCommand
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from cleo.io.inputs.option import Option
+
+
+class LayersCommand(DockerCommand):
+    """Shows what one changed package costs, and how it could cost less."""
+
+    name = "docker layers"
+    description = "Shows the image's packages by size and layer, and proposes a better split."
+    options: ClassVar[list[Option]] = [
+        option(
+            "from",
+            None,
+            "Take the sizes from here only: environment, image or index.",
+            flag=False,
+        ),
+        option(
+            "image", None, "Take the sizes from this image, which was built before.", flag=False
+        ),
+        option("write", None, "Write the better setting into pyproject.toml."),
+        option("json", None, "Print JSON."),
+        *DockerCommand.options,
+    ]
+    help = """\
+Shows the packages of the image by size, the layer that each falls into, and what one random
+changed package costs, in packages and in bytes: under the present settings, and under better ones
+if there are any. <info>--write</> puts those into <info>[tool.poetry-docker-cache]</> as
+<info>layers</> and <info>own-layers</>.
+
+The sizes come from the project's environment; what that does not have in its locked version, from
+a built image; the rest from the package index, which tells sizes of downloads only.
+"""
+
+    def work(self) -> int:
+        """Find the sizes, show them, perhaps write."""
+        from poetry_docker_cache.commands.layering import layers  # noqa: PLC0415  # see base
+
+        if self.after_dashes:
+            raise DockerCacheError(
+                "`poetry docker layers` takes no arguments after `--`.",
+                fix="`poetry docker build` passes them on to `docker buildx build`.",
+            )
+        return layers(self)

@@ -1,0 +1,101 @@
+"""What one changed package costs under a split into layers, and which split is better. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from poetry_docker_cache.layers import split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from poetry_docker_cache.sizes import SizedPackage
+
+MOST_LAYERS = 24
+"""No proposal has more: each is a stage that starts the installer, and lines in the Dockerfile."""
+
+LAYER_PRICE = 0.01
+"""What a layer more must save: a hundredth of a reinstallation of everything, in packages and
+bytes together. A cold build starts the installer once for each layer, and there are many more
+bumps than cold builds."""
+
+SMALL_GAIN = 0.015
+"""What is better by less is not worth another Dockerfile."""
+
+_SHARED = (1, 4, 6, 8, 10, 12, 16)
+_MOST_OWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """The settings `layers` and `own-layers`."""
+
+    layers: int | Literal["auto"]
+    own: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What comes of a setting: the layers, and the mean cost of a bump over all packages."""
+
+    setting: Setting
+    layers: Mapping[str, tuple[str, ...]] = field(hash=False)
+    packages: float
+    """So many packages are installed anew,"""
+    size: float
+    """and so many bytes."""
+    packages_share: float
+    size_share: float
+
+    @property
+    def cost(self) -> float:
+        """What makes one setting better than another."""
+        return self.packages_share + self.size_share + LAYER_PRICE * len(self.layers)
+
+    def layer_of(self, package: str) -> str:
+        """The layer that a package falls into."""
+        return next(name for name, packages in self.layers.items() if package in packages)
+
+
+def outcome(packages: Sequence[SizedPackage], setting: Setting) -> Outcome:
+    """What comes of this setting for these packages."""
+    kinds = ((package.name, package.kind) for package in packages)
+    layers = split(kinds, layers=setting.layers, own=setting.own)
+    sizes = {package.name: package.size for package in packages}
+    total = sum(sizes.values())
+    # A layer is hit as often as it has packages, and then costs all of them.
+    count = sum(len(names) ** 2 for names in layers.values()) / max(1, len(packages))
+    size = sum(len(names) * sum(sizes[name] for name in names) for names in layers.values()) / max(
+        1, len(packages)
+    )
+    return Outcome(
+        setting=setting,
+        layers=layers,
+        packages=count,
+        size=size,
+        packages_share=count / max(1, len(packages)),
+        size_share=size / max(1, total),
+    )
+
+
+def propose(packages: Sequence[SizedPackage], now: Outcome) -> Outcome | None:
+    """The best setting that was found; None if the present one is as good, or nearly.
+
+    The heaviest packages get layers of their own, as many as pay for them.
+    """
+    found = (outcome(packages, setting) for setting in _settings(packages))
+    best = min(
+        (it for it in found if len(it.layers) <= MOST_LAYERS),
+        key=lambda it: (round(it.cost, 9), len(it.layers), len(it.setting.own)),
+    )
+    return best if now.cost - best.cost >= SMALL_GAIN else None
+
+
+def _settings(packages: Sequence[SizedPackage]) -> Iterator[Setting]:
+    wheels = [package for package in packages if package.kind != "source"]
+    heaviest = sorted(wheels, key=lambda package: (-package.size, package.name))
+    for own in range(min(_MOST_OWN, len(heaviest)) + 1):
+        names = tuple(sorted(package.name for package in heaviest[:own]))
+        for layers in _SHARED:
+            yield Setting(layers=layers, own=names)

@@ -1,0 +1,133 @@
+"""Changes settings in pyproject.toml, and nothing else of it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Array
+
+from poetry_docker_cache.compat import tomllib
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.private import create
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    Values = Mapping[str, int | Sequence[str]]
+
+_TABLE = "poetry-docker-cache"
+_LINE = 88
+
+
+def write_settings(path: Path, values: Values) -> bool:
+    """Write settings into the file, whole or not at all; whether that changed it.
+
+    Raises DockerCacheError where it cannot be read, written, or changed without doing harm.
+    """
+    try:
+        before = path.read_bytes().decode()
+        after = with_settings(before, values)
+        if after == before:
+            return False
+        target = path.resolve()  # a symlink stays one
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        mode = target.stat().st_mode & 0o777
+        try:
+            create(draft, after, mode)
+            draft.chmod(mode)  # whatever the umask takes away
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DockerCacheError(
+            f"{path.name} cannot be changed: {getattr(error, 'strerror', None) or error}.",
+            fix=f"Make it writable, or write this there yourself:\n\n{as_toml(values)}",
+        ) from error
+    return True
+
+
+def with_settings(text: str, values: Values) -> str:
+    """The text of a pyproject.toml with these settings of ours; all else stays as it is.
+
+    Raises DockerCacheError where that fails, as for a file that tomlkit does not keep.
+    """
+    crlf = text.count("\r\n") == text.count("\n") > 0
+    plain = text.replace("\r\n", "\n") if crlf else text
+    after = ""
+    try:
+        after = _changed(plain, values)
+        kept = tomllib.loads(after) == _expected(plain, values)
+    except (TOMLKitError, tomllib.TOMLDecodeError, AttributeError, TypeError):
+        kept = False
+    if not kept:
+        raise DockerCacheError(
+            "pyproject.toml is written in a way that cannot be changed without doing harm.",
+            fix=f"Write this there yourself:\n\n{as_toml(values)}",
+        )
+    return after.replace("\n", "\r\n") if crlf else after
+
+
+def as_toml(values: Values) -> str:
+    """The settings as a table of pyproject.toml."""
+    return f"[tool.{_TABLE}]\n{lines(values)}"
+
+
+def lines(values: Values) -> str:
+    """The settings, a line each; a long list has a line for each item."""
+    document = tomlkit.document()
+    for name, value in values.items():
+        document.add(name, value if isinstance(value, int) else _array(value))
+    return tomlkit.dumps(document)
+
+
+def _changed(text: str, values: Values) -> str:
+    document = tomlkit.parse(text)
+    table: Any = document.get("tool", {}).get(_TABLE)
+    if table is None:  # as text: tomlkit may put a table between others, or lose its blank line
+        end = "" if text.endswith("\n") else "\n"
+        return f"{text}{end}\n{as_toml(values)}"
+    for name, value in values.items():
+        present = table.get(name)
+        if isinstance(value, int):
+            if present != value:
+                table[name] = value
+        elif isinstance(present, Array):
+            _exchange(present, value)
+        else:
+            table[name] = _array(value)
+    return tomlkit.dumps(document)
+
+
+def _exchange(array: Array, names: Sequence[str]) -> None:
+    """Take out and add what differs: the comments between the others stay."""
+    for name in [str(it) for it in array if it not in names]:
+        array.remove(name)
+    for name in names:
+        if name not in array:
+            array.append(name)
+
+
+def _array(names: Sequence[str]) -> Array:
+    array = tomlkit.array()
+    array.extend(names)
+    if len(array.as_string()) > _LINE:
+        array.multiline(multiline=True)
+    return array
+
+
+def _expected(text: str, values: Values) -> dict[str, Any]:
+    data: dict[str, Any] = tomllib.loads(text)
+    table = data.setdefault("tool", {}).setdefault(_TABLE, {})
+    for name, value in values.items():
+        table[name] = value if isinstance(value, int) else _in_order(table.get(name, []), value)
+    return data
+
+
+def _in_order(present: list[str], names: Sequence[str]) -> list[str]:
+    """The names as `_exchange` leaves them."""
+    kept = [name for name in present if name in names]
+    return [*kept, *(name for name in names if name not in kept)]
