@@ -1,81 +1,93 @@
 """Check that the dependencies run on the final image, and make the user's home folder.
 
-Fails the build where otherwise the container would: a virtual environment of another Python, or
-an extension module whose shared libraries are not in the image.
+Fails the build where otherwise the container would: a layer that was installed with another Python,
+or modules whose shared libraries are not in the image. What they need, each layer has written down.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import os
+import ctypes
+import json
 import re
-import struct
-import subprocess
+import shutil
 import sys
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Of GPU drivers: the machine that runs the container brings them.
-DRIVERS = re.compile(r"lib(cuda|nvidia-|nvcuvid|amdhip|hsa-|ze_loader)")
-MISSING = re.compile(  # the words of glibc, of musl, and of a glibc that is too old
-    r"^\s*(\S+) => not found|shared library (\S+):|version `(GLIBC\w*_[\d.]+)' not found",
-    re.MULTILINE,
-)
+# The words of glibc, and those of musl.
+ABSENT = re.compile(r"(\S+): cannot open shared object|Error loading shared library (\S+):")
 # Where the Debian package is not called like the library and its version.
 DEBIAN = {"libxml2.so.2": "libxml2", "libxslt.so.1": "libxslt1.1", "libodbc.so.2": "libodbc2"}
 DEBIAN.update({"libglib-2.0.so.0": "libglib2.0-0", "libgobject-2.0.so.0": "libglib2.0-0"})
 DEBIAN.update({"libgthread-2.0.so.0": "libglib2.0-0"})
+RTLD_DI_LINKMAP = 2
 
 
-def loader() -> str | None:
-    """Find the dynamic loader that this interpreter asks for, in its ELF header."""
-    data = Path(sys.executable).resolve().read_bytes()
-    if data[:5] != b"\x7fELF\x02" or data[5] != 1:
-        return None
-    start, size, count = struct.unpack_from("<Q14xHH", data, 32)
-    for header in range(start, start + size * count, size):
-        kind, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", data, header)
-        if kind == 3:  # noqa: PLR2004  # PT_INTERP
-            return data[offset : offset + length].rstrip(b"\0").decode()
-    return None
+class Missing(NamedTuple):
+    """A library that is not in the image."""
+
+    by: str
+    """The distribution, or the library, that needs it."""
+    library: str
+    package: str
 
 
-def missing_libraries(root: Path) -> Iterator[tuple[Path, str]]:
-    """Ask the loader what it cannot find for each extension module; no code of it runs.
+class Outdated(NamedTuple):
+    """A library in the image that is older than the one that a distribution was linked with."""
 
-    A library that lies anywhere in the environment is not missing: packages load such ones first.
-    """
-    program = loader()
-    environment = {**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}
-    listing = ["--list"] if "ld-musl" in str(program) else []
-    libraries = {path.name for path in root.rglob("*.so*")}
-    suffixes = tuple(suffix for suffix in EXTENSION_SUFFIXES if suffix != ".so")
-    for path in sorted(root.rglob("*.so")) if program else ():
-        if path.name.startswith("lib") and not path.name.endswith(suffixes):
-            continue  # not a module, but what one may load, such as a backend for one brand of GPU
-        # As ldd does: glibc's `--list` would stop at the first library that is missing.
-        command = [str(program), *listing, str(path)]
-        run = subprocess.run(command, env=environment, capture_output=True, check=False)
-        text = (run.stdout + run.stderr).decode(errors="replace")
-        names = {"".join(match) for match in MISSING.findall(text)}
-        for name in sorted(names - libraries):
-            if not DRIVERS.match(name):
-                yield path, name
+    by: str
+    library: str
+    version: str
 
 
-def owners(root: Path) -> dict[Path, str]:
-    """Map the files of the environment to the distributions that brought them."""
-    result = {}
-    for record in root.rglob("*.dist-info/RECORD"):
-        with record.open(newline="", encoding="utf-8") as file:
-            for row in csv.reader(file):
-                result[record.parents[1] / row[0]] = record.parent.name.partition("-")[0]
-    return result
+class Link(ctypes.Structure):
+    """The beginning of what the loader knows of a library: `link_map` of <link.h>."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("name", ctypes.c_char_p))
+
+
+def file_of(library: ctypes.CDLL) -> Path:
+    """Tell where the loader found a library."""
+    link = ctypes.POINTER(Link)()
+    handle = ctypes.c_void_p(library._handle)  # noqa: SLF001  # ctypes has no other name for it
+    ctypes.CDLL(None).dlinfo(handle, RTLD_DI_LINKMAP, ctypes.byref(link))
+    return Path((link.contents.name or b"").decode() if link else "")
+
+
+def faults(name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
+    """Load a library as the modules will, and look for the versions that they ask for."""
+    places = (Path(folder, name) for folder in need.get("paths", ()))
+    place = next((str(path) for path in places if path.exists()), name)
+    try:
+        library = ctypes.CDLL(place)
+    except OSError as error:
+        found = ABSENT.search(str(error))
+        absent = (found[1] or found[2]) if found else None
+        if absent == name:
+            package = need.get("package") or debian_package(name)
+            yield from (Missing(by, name, package) for by in need["by"])
+        elif absent:  # any other error tells of a library that is there
+            yield Missing(name, absent, debian_package(absent))
+        return
+    versions = need.get("versions", ())
+    path = file_of(library)
+    names = path.read_bytes() if versions and path.is_file() else None
+    for version in versions:
+        if (
+            names and f"{version}\0".encode() not in names
+        ):  # so stand there the versions that it defines
+            yield from (Outdated(by, name, version) for by in need["by"])
+
+
+def inspect(layers: list[dict[str, Any]]) -> list[Missing | Outdated]:
+    """Compare what the layers need with what this image and the other layers have."""
+    provided = {name for layer in layers for name in layer["provides"]}
+    needs = [item for layer in layers for item in layer["needs"].items()]
+    return sorted({it for name, need in needs if name not in provided for it in faults(name, need)})
 
 
 def debian_package(library: str) -> str:
@@ -85,16 +97,24 @@ def debian_package(library: str) -> str:
     return DEBIAN.get(library, f"{name}{joint}{version}").lower().replace("_", "-")
 
 
-def explanation(wanted: set[tuple[str, str]]) -> str:
+def explanation(found: list[Missing | Outdated]) -> str:
     """Say what is missing, and what to write into pyproject.toml."""
-    lines = [f"{owner} needs {name}, which is not in the image." for owner, name in sorted(wanted)]
-    packages = sorted({debian_package(name) for _, name in wanted if ".so" in name})
-    if packages:
-        names = ", ".join(f'"{name}"' for name in packages)
+    missing = [it for it in found if isinstance(it, Missing)]
+    outdated = [it for it in found if isinstance(it, Outdated)]
+    lines = [f"{it.by} needs {it.library}, which is not in the image." for it in missing]
+    if missing and shutil.which("apt-get"):
+        names = ", ".join(f'"{name}"' for name in sorted({it.package for it in missing}))
         lines.append("Add the Debian packages to [tool.poetry-docker-cache], most likely:")
         lines.append(f"runtime-packages = [{names}]")
-    if any(name.startswith("GLIBC") for _, name in wanted):
-        lines.append("The C library is older than the one that the packages were built with:")
+    elif missing:
+        lines.append(
+            "Install what holds it by a line of `instructions.runtime`, or in `base-image`."
+        )
+    lines += [
+        f"{it.by} needs {it.version} of {it.library}; the image's is older." for it in outdated
+    ]
+    if outdated:
+        lines.append("What is built from source is linked with the libraries of `build-image`:")
         lines.append("`build-image` and `base-image` must be of the same Debian release.")
     return "\n".join(lines)
 
@@ -104,6 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--python")
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--libraries", type=Path, default=Path("/libraries"))
     options = parser.parse_args(arguments)
     here = ".".join(map(str, sys.version_info[:2]))
     if options.python and options.python.split(".")[:2] != here.split("."):
@@ -112,11 +133,15 @@ def main(arguments: list[str] | None = None) -> int:
         )
         print("Set `python` in [tool.poetry-docker-cache] to the Python of the `base-image`.")
         return 1
-    root = Path(sys.prefix)
-    owner = owners(root)
-    wanted = {(owner.get(path, path.name), name) for path, name in missing_libraries(root)}
-    if wanted:
-        print(explanation(wanted))
+    files = sorted(options.libraries.glob("*.json"))
+    layers = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+    for name, layer in layers.items():
+        if layer["python"] != here:
+            print(f"This image has Python {here}, but `{name}` was built with {layer['python']}.")
+            print("`build-image` and `base-image` must have the same Python.")
+            return 1
+    if found := inspect(list(layers.values())):
+        print(explanation(found))
         return 1
     if options.home:
         options.home.mkdir(parents=True, exist_ok=True)

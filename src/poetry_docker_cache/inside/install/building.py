@@ -1,0 +1,129 @@
+"""Why a package could not be built from source, in words that say what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What Poetry says around the output of a build that failed, and what pip says behind it.
+FAILURE = re.compile(
+    r"^PEP517 build of a dependency failed$(?P<output>.*?)"
+    r"issues with (?P<name>\S+) \((?P<version>[^)]+)\)$"
+    r"|^ *ERROR: Failed building wheel for (?P<by_pip>\S+)$",
+    re.DOTALL | re.MULTILINE,
+)
+# How compilers, shells, Python and build tools say what they do not find.
+WORDINGS = (
+    r"fatal error: '?([\w./+-]+\.h\w*)'?(?:: No such file| file not found)",
+    r"sh: (?:\d+: |line \d+: )?([\w.+-]+): (?:command )?not found",
+    r"\[Errno 2\] No such file or directory: '([\w+-]+)'",
+    r"[Cc]ommand '([\w.+-]+)' failed: No such file or directory",
+    r"unable to execute '([\w.+-]+)'",
+    r"Command '(?:pkg-config --exists )?([\w.+-]+)[^']*' returned non-zero exit status",
+    r"([\w.+-]+) executable not found",
+    r"error: ([\w.+-]+) is not installed or not in path",
+    r"Unable to invoke ([\w.+-]+)",
+    r"make sure the ([\w.+-]+)(?: and ([\w.+-]+))? development packages are installed",
+    r"Dependency \"?([\w.+-]+?)\"? not found",
+    r"No package '([\w.+-]+)' found",
+    r"Package '?([\w.+-]+?)'?,? (?:required by '[^']*', )?(?:was )?not found",
+    r"cannot find (-l[\w.+-]+)",
+    r"need a (C compiler)",
+    r"Unknown (compiler)\(s\)",
+    r"(CMAKE_\w+_COMPILER) (?:not set|could be found)",
+    r"(CMake) must be installed",
+    r"(Rust) (?:compiler|not found)",
+    r"(Cargo), the Rust package manager, is not installed",
+)
+MISSING = re.compile("|".join(WORDINGS))
+COMPILER = re.compile(r"(\w+-)*(cc|gcc|c\+\+|g\+\+|clang|make)|C compiler|compiler|CMAKE_\w+")
+RUST = ("Rust", "Cargo", "rustc", "cargo")
+# The Debian packages of the best known of these; for many of them, the full `python` image has it.
+PACKAGES = {
+    "CMake": "cmake",
+    "Python.h": "python3-dev",
+    "cairo": "libcairo2-dev",
+    "cmake": "cmake",
+    "curl-config": "libcurl4-openssl-dev",
+    "ffi.h": "libffi-dev",
+    "gdal-config": "libgdal-dev",
+    "geos-config": "libgeos-dev",
+    "geos_c.h": "libgeos-dev",
+    "gfortran": "gfortran",
+    "git": "git",
+    "graphviz/cgraph.h": "libgraphviz-dev",
+    "gssapi/gssapi.h": "libkrb5-dev",
+    "hdf5.h": "libhdf5-dev",
+    "krb5-config": "libkrb5-dev",
+    "lber.h": "libldap-dev",
+    "ldap.h": "libldap-dev",
+    "libxml2": "libxml2-dev",
+    "libxslt": "libxslt1-dev",
+    "mariadb": "libmariadb-dev",
+    "mysql.h": "default-libmysqlclient-dev",
+    "mysql_config": "default-libmysqlclient-dev",
+    "mysqlclient": "default-libmysqlclient-dev",
+    "openssl/ssl.h": "libssl-dev",
+    "pg_config": "libpq-dev",
+    "pkg-config": "pkg-config",
+    "portaudio.h": "portaudio19-dev",
+    "libpq-fe.h": "libpq-dev",
+    "sasl/sasl.h": "libsasl2-dev",
+    "snappy-c.h": "libsnappy-dev",
+    "sql.h": "unixodbc-dev",
+    "swig": "swig",
+    "sybdb.h": "freetds-dev",
+    "xmlsec1": "libxmlsec1-dev",
+    "zlib.h": "zlib1g-dev",
+    **dict.fromkeys(RUST, "cargo"),
+}
+
+
+def explain(output: str) -> str:
+    """Explain each failed build in an installer's output; "" if there is none."""
+    return "\n".join(_explanation(*failure) for failure in _failures(output))
+
+
+def _failures(output: str) -> Iterator[tuple[str, str]]:
+    """Give the package, and what was said while it was built."""
+    for found in FAILURE.finditer(output):
+        if found["by_pip"]:
+            yield found["by_pip"], output[: found.start()]
+        else:
+            yield f"{found['name']} ({found['version']})", found["output"]
+
+
+def _explanation(package: str, output: str) -> str:
+    missing = {name: None for names in MISSING.findall(output) for name in names if name}
+    known = {name: found for name in missing if (found := _debian_package(name))}
+    headers = [name for name in missing if ".h" in name and name not in known]
+    if not known and not headers:
+        return (
+            f"{package} could not be built from source: see what its build said above.\n"
+            "If that lacks a program, header or library, name the Debian package of it in"
+            " `build-packages`."
+        )
+    names = ", ".join([*known, *headers])
+    lines = [f"{package} could not be built from source: this image has no {names}."]
+    if known:
+        packages = ", ".join(f'"{name}"' for name in sorted(set(known.values())))
+        lines += [
+            "Add to [tool.poetry-docker-cache], or choose a `build-image` that has it:",
+            f"build-packages = [{packages}]",
+        ]
+    lines += [
+        f"`apt-file search /{name}`, on a Debian machine, tells the package for `build-packages`."
+        for name in headers
+    ]
+    if "cargo" in known.values():
+        lines.append(
+            "Should Debian's Rust be too old for it, a `build-image` with a newer one helps."
+        )
+    return "\n".join(lines)
+
+
+def _debian_package(name: str) -> str | None:
+    return "build-essential" if COMPILER.fullmatch(name) else PACKAGES.get(name)

@@ -1,0 +1,115 @@
+"""What an ELF file asks of the dynamic loader; nothing of it runs."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# The names of the ELF specification and of glibc's elf.h.
+_PT_LOAD, _PT_DYNAMIC = 1, 2
+_DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 15, 29
+_DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
+_ORDERS = {1: "<", 2: ">"}
+
+
+class Elf(NamedTuple):
+    """What the header and the dynamic section say."""
+
+    machine: int
+    """The number of the processor's architecture."""
+    needed: tuple[str, ...]
+    versions: tuple[tuple[str, str], ...]
+    """Pairs of a library and a version that it must define."""
+    paths: tuple[str, ...]
+    """Folders where the loader looks first; `$ORIGIN` is the file's own."""
+
+
+def read(path: Path) -> Elf | None:
+    """Read a 64-bit ELF file; a file of another kind, or a damaged one, has nothing to tell."""
+    try:
+        with path.open("rb") as file:
+            if file.read(5) != b"\x7fELF\x02":
+                return None
+            # Libraries may have gigabytes, of which these are a few pages.
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return _Reader(data).elf()
+    except (OSError, ValueError, OverflowError, struct.error):
+        return None
+
+
+class _Reader:
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data = data
+        if data[5] not in _ORDERS:
+            raise ValueError("neither byte order")
+        self.order = _ORDERS[data[5]]
+
+    def elf(self) -> Elf:
+        (machine,) = self._numbers("H", 18)
+        self.segments = list(self._segments())
+        entries = list(self._dynamic())
+        table = dict(entries)
+        strings = self._place(table[_DT_STRTAB]) if _DT_STRTAB in table else 0
+        found = {
+            tag: tuple(self._text(strings + value) for key, value in entries if key == tag)
+            for tag in (_DT_NEEDED, _DT_RPATH, _DT_RUNPATH)
+        }
+        folders = ":".join(found[_DT_RUNPATH] or found[_DT_RPATH]).split(":")
+        versions = self._versions(table, strings) if _DT_VERNEED in table else ()
+        return Elf(
+            machine=machine,
+            needed=found[_DT_NEEDED],
+            versions=tuple(versions),
+            paths=tuple(folder for folder in folders if folder),
+        )
+
+    def _segments(self) -> Iterator[tuple[int, int, int, int]]:
+        """Kind, offset, address and size of each segment."""
+        (start,) = self._numbers("Q", 32)
+        size, count = self._numbers("HH", 54)
+        for header in range(start, start + size * count, size or 1):
+            kind, _, offset, address, _, length = self._numbers("IIQQQQ", header)
+            yield kind, offset, address, length
+
+    def _dynamic(self) -> Iterator[tuple[int, int]]:
+        """Tag and value of each entry of the dynamic section."""
+        for kind, start, _, length in self.segments:
+            for offset in range(start, start + length, 16) if kind == _PT_DYNAMIC else ():
+                tag, value = self._numbers("QQ", offset)
+                if tag == _DT_NULL:
+                    return
+                yield tag, value
+
+    def _versions(self, table: dict[int, int], strings: int) -> Iterator[tuple[str, str]]:
+        library = self._place(table[_DT_VERNEED])
+        for _ in range(table.get(_DT_VERNEEDNUM, 0)):
+            _, count, name, first, behind = self._numbers("HHIII", library)
+            version = library + first
+            for _ in range(count):
+                _, _, _, text, behind_this = self._numbers("IHHII", version)
+                yield self._text(strings + name), self._text(strings + text)
+                version += behind_this
+            if not behind:
+                return
+            library += behind
+
+    def _place(self, address: int) -> int:
+        """Where in the file is what will be at an address in memory."""
+        for kind, offset, start, length in self.segments:
+            if kind == _PT_LOAD and start <= address < start + length:
+                return address - start + offset
+        raise ValueError("an address outside of the file")
+
+    def _numbers(self, form: str, offset: int) -> tuple[int, ...]:
+        return struct.unpack_from(self.order + form, self.data, offset)
+
+    def _text(self, offset: int) -> str:
+        end = self.data.find(b"\0", offset)
+        if end < 0:
+            raise ValueError("a text without an end")
+        return self.data[offset:end].decode()
