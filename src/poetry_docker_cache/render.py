@@ -80,7 +80,7 @@ def _template_folder() -> Path:
 
 def text_of(name: str) -> str:
     """The text of a script that runs inside the build, for a heredoc."""
-    text = _inside().joinpath(name).read_text(encoding="utf-8")
+    text = _inside().joinpath(name.lstrip("/")).read_text(encoding="utf-8")
     # What our linters are told is of no use to who reads the Dockerfile.
     return re.sub(r"  # (noqa|type:).*", "", text.replace("\r\n", "\n"))
 
@@ -89,23 +89,19 @@ def _inside() -> Path:
     return Path(str(resources.files("poetry_docker_cache"))) / "inside"
 
 
-def scripts_of(plan: ImagePlan) -> list[str]:
-    """The files of the scripts that this image's build runs, relative to `inside/`, in order."""
-    used = ["manifest"]
-    if plan.dependencies.layers or plan.application:
-        used.append("install")
-    if plan.application:
-        used.append("build_wheel.py")
-    if plan.dependencies.compile:
-        used.append("compile.py")
-    return [name for script in (*used, "check.py") for name in _files(script)]
+def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
+    """The files of the scripts that this image's build runs: folder, "/" or "/install/", to names.
 
-
-def _files(script: str) -> list[str]:
-    folder = _inside() / script
-    if not folder.is_dir():
-        return [script]
-    return [f"{script}/{path.name}" for path in sorted(folder.glob("*.py"))]
+    They are those of `inside/`.
+    """
+    single = ["build_wheel.py"] if plan.application else []
+    single += ["compile.py"] if plan.dependencies.compile else []
+    installs = bool(plan.dependencies.layers or plan.application)
+    packages = ["manifest", "install"] if installs else ["manifest"]
+    modules = {
+        f"/{name}/": sorted(p.name for p in (_inside() / name).glob("*.py")) for name in packages
+    }
+    return {**modules, "/": [*single, "check.py"]}
 
 
 def manifest_command(dependencies: Dependencies) -> list[str]:
