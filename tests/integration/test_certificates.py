@@ -105,9 +105,10 @@ def test_certificates_reach_both_installers(
     secret.write_text(collect(Factory().create_poetry(project), ["acme"]).text)
 
     poetry = poetry_python(version)
-    manifest = tmp_path / "dependencies.json"
-    options = ["--group", "main", "--project", project, "--output", manifest]
-    run(sys.executable, SCRIPTS / "manifest.py", *options, at=tmp_path)
+    manifest = tmp_path / "manifest" / "dependencies.json"
+    options: list[object] = ["--group", "main", "--layers", "dependencies"]
+    options += ["--project", project, "--output", manifest.parent]
+    run(sys.executable, "-m", "manifest", *options, at=SCRIPTS)
     install = [poetry, SCRIPTS / "poetry_install.py", "--manifest", manifest]
     run(*install, "--venv", tmp_path / "venv", "--secret", secret, at=tmp_path)
     assert list((tmp_path / "venv").rglob("acme_tls-1.0.dist-info"))

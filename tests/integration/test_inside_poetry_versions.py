@@ -156,17 +156,18 @@ class Workshop:
         assert run.returncode == 0, run.stdout + run.stderr
         return run.stdout
 
-    def manifest(self, *arguments: str) -> Path:
-        """Run the first script."""
-        output = self.folder / "manifest" / "dependencies.json"
+    def manifest(self, *arguments: str, layer: str = "dependencies") -> Path:
+        """Make the manifests of wheels and of what is built; give one of them."""
+        output = self.folder / "manifest"
         subprocess.run(
             [
-                *(sys.executable, str(SCRIPTS / "manifest.py"), *arguments),
+                *(sys.executable, "-m", "manifest", *arguments, "--layers=dependencies,source"),
                 *("--project", str(self.project), "--output", str(output)),
             ],
+            cwd=SCRIPTS,
             check=True,
         )
-        return output
+        return output / f"{layer}.json"
 
     def install(self, manifest: Path, target: Path, secret: Path) -> tuple[int, str]:
         """Run the second script, with a temporary folder that must be empty afterwards."""
@@ -223,9 +224,12 @@ def installed(target: Path) -> dict[str, bytes]:
 def test_installs_what_poetry_installs(workshop: Workshop) -> None:
     """Every file is the same as after `poetry install` of the lock that this Poetry wrote."""
     target, real = (workshop.folder / name / "venv" for name in ("ours", "real"))
-    manifest = workshop.manifest("--group", "main", "--extra", "fancy")
-    status, output = workshop.install(manifest, target, workshop.secret)
-    assert status == 0, output
+    output = ""
+    for layer in ("dependencies", "source"):
+        manifest = workshop.manifest("--group", "main", "--extra", "fancy", layer=layer)
+        status, said = workshop.install(manifest, target, workshop.secret)
+        assert status == 0, said
+        output += said
     venv.create(real, symlinks=True)
     workshop.poetry(
         *("install", "--only", "main", "-E", "fancy", "--no-root"),
