@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.sizes import ORIGINS
@@ -17,8 +18,9 @@ _BAR = 24
 _SHORTEST_BAR = 6
 _LONGEST_NAME = 28
 _FROM = {"environment": "the environment", "image": "the image", "index": "the index"}
-_SETTING = 18
-_ASCII = str.maketrans({"█": "#", "≈": "~", "…": "."})
+_SETTING = 24
+_EIGHTHS: tuple[str, ...] = ("", *"▏▎▍▌▋▊▉")
+_ASCII = str.maketrans(dict.fromkeys("█▉▊▋▌", "#") | dict.fromkeys("▍▎▏…", ".") | {"≈": "~"})
 
 
 def table(
@@ -91,13 +93,18 @@ def _packages(
         f" {'':{name}}  {'':>{size}}  {'':{bar}}  {'now':{layer}}  {'better' if better else ''}"
     )
     yield titles.rstrip()
-    heaviest = packages[0].size or 1
     for package, shown, bytes_, own, then in zip(
         packages, names, sizes, layers, others, strict=True
     ):
-        filled = "█" * max(1, round(bar * package.size / heaviest)) if package.origin else ""
-        line = f" {shown:{name}}  {bytes_:>{size}}  {filled:{bar}}  {own:{layer}}  {then}"
-        yield line.rstrip()
+        drawn = _bar(bar * package.size / (packages[0].size or 1)) if package.origin else ""
+        moved = then if then != own else ""
+        yield f" {shown:{name}}  {bytes_:>{size}}  {drawn:{bar}}  {own:{layer}}  {moved}".rstrip()
+
+
+def _bar(length: float) -> str:
+    """A bar of so many characters, never wholly empty."""
+    whole, eighths = divmod(max(1, round(length * 8)), 8)
+    return "█" * whole + _EIGHTHS[eighths]
 
 
 def _heading(packages: Sequence[SizedPackage], unit: Unit) -> str:
@@ -123,7 +130,8 @@ def _bumps(count: int, now: Outcome, better: Outcome | None) -> Iterator[str]:
 def _bump(title: str, count: int, outcome: Outcome) -> str:
     packages = f"{outcome.packages:.1f} of {count} {_percent(outcome.packages_share)}"
     size = f"{megabytes(outcome.size)} {_percent(outcome.size_share)}"
-    setting = f"layers = {outcome.setting.layers}" if title == "now" else ""
+    own = f" + {len(outcome.setting.own)} own" if outcome.setting.own else ""
+    setting = f"layers = {json.dumps(outcome.setting.layers)}{own}"
     columns = _columns(packages, size, str(len(outcome.layers)))
     return f" {title:8}{setting:{_SETTING}}{columns}"
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from poetry.poetry import Poetry
+    from poetry.utils.env import Env
 
     from poetry_docker_cache.sizes import LockedPackage, Sizes
 
@@ -26,20 +27,25 @@ def environment_sizes(poetry: Poetry, packages: Sequence[LockedPackage]) -> Size
     Raises DockerCacheError where there is no environment, or it cannot be read.
     """
     try:
-        folders = _folders(poetry)
-        found = installed(folders)
+        found = [locked_sizes(packages, installed(_folders(env))) for env in _environments(poetry)]
     except Exception as error:
         raise DockerCacheError(
             f"The project's environment cannot be read ({type(error).__name__}).", fix=_FIX
         ) from error
-    if not folders:
+    if not found:
         raise DockerCacheError("The project has no environment.", fix=_FIX)
-    return locked_sizes(packages, found)
+    return max(found, key=len)
 
 
-def _folders(poetry: Poetry) -> list[str]:
-    env = EnvManager(poetry).get()
-    # Without an environment Poetry names the Python that it runs on itself.
-    if not env.is_venv() and poetry.config.get("virtualenvs.create"):
-        return []
+def _environments(poetry: Poetry) -> list[Env]:
+    """The one that Poetry would use; all that there are where it would choose one first."""
+    manager = EnvManager(poetry)
+    env = manager.get()
+    # Where there is none for Poetry's own Python, this is the Python that Poetry runs on.
+    if env.is_venv() or not poetry.config.get("virtualenvs.create"):
+        return [env]
+    return [*manager.list()]
+
+
+def _folders(env: Env) -> list[str]:
     return list(dict.fromkeys((str(env.purelib), str(env.platlib))))

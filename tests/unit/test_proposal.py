@@ -1,0 +1,140 @@
+"""The search for a better split: what it promises for any packages, and reaches for real ones."""
+
+from __future__ import annotations
+
+import random
+import string
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from size_tables import DATA, DJANGO, WEB_API, sized
+
+from poetry_docker_cache.proposal import (
+    MOST_LAYERS,
+    SMALL_GAIN,
+    Setting,
+    outcome,
+    propose,
+)
+from poetry_docker_cache.sizes import SizedPackage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+AUTO = Setting(layers="auto")
+
+
+def packages() -> st.SearchStrategy[list[SizedPackage]]:
+    """Any packages, heaviest first, as `settle` gives them."""
+    package = st.builds(
+        SizedPackage,
+        name=st.text(string.ascii_lowercase, min_size=1, max_size=4),
+        version=st.just("1.0"),
+        kind=st.sampled_from(["pure", "native", "source"]),
+        size=st.integers(0, 10**9),
+        origin=st.just("index"),
+    )
+    listed = st.lists(package, min_size=1, max_size=40, unique_by=lambda it: it.name)
+    return listed.map(lambda them: sorted(them, key=lambda it: (-it.size, it.name)))
+
+
+def present() -> st.SearchStrategy[Setting]:
+    """Any setting, also one that no proposal would make."""
+    layers = st.one_of(st.just("auto"), st.integers(1, 48))
+    names = st.lists(st.text("abc", min_size=1, max_size=2), max_size=6, unique=True)
+    return st.builds(Setting, layers=layers, own=names.map(tuple))
+
+
+@settings(max_examples=60, deadline=None)
+@given(packages(), present())
+def test_a_proposal_is_better_and_bounded(packages: list[SizedPackage], setting: Setting) -> None:
+    """By its own measure it is never worse; each package is in one layer; it repeats itself."""
+    now = outcome(packages, setting)
+    better = propose(packages, now)
+    shuffled = list(packages)
+    random.Random(1).shuffle(shuffled)
+    assert propose(shuffled, outcome(shuffled, setting)) == better
+    for found in (now, better or now):
+        placed = [name for names in found.layers.values() for name in names]
+        assert sorted(placed) == sorted(package.name for package in packages)
+        assert all(found.layers.values())
+    if better is None:
+        return
+    assert now.cost - better.cost >= SMALL_GAIN
+    assert len(better.layers) <= MOST_LAYERS
+    assert propose(packages, better) is None  # written, it is the end of the matter
+    by_name = {package.name: package for package in packages}
+    assert all(by_name[name].kind != "source" for name in better.setting.own)
+    lightest = min((by_name[name].size for name in better.setting.own), default=0)
+    others = [it for it in packages if it.kind != "source" and it.name not in better.setting.own]
+    assert not better.setting.own or all(it.size <= lightest for it in others)
+
+
+@settings(max_examples=60, deadline=None)
+@given(packages(), present())
+def test_the_mean_is_that_over_all_single_bumps(
+    packages: list[SizedPackage], setting: Setting
+) -> None:
+    """Counted one by one: the packages, and the bytes, of the layer of each."""
+    found = outcome(packages, setting)
+    sizes = {package.name: package.size for package in packages}
+    layers = [found.layers[found.layer_of(package.name)] for package in packages]
+    count = sum(map(len, layers)) / len(packages)
+    size = sum(sizes[name] for layer in layers for name in layer) / len(packages)
+    assert found.packages == pytest.approx(count)
+    assert found.size == pytest.approx(size)
+    assert found.packages_share == pytest.approx(count / len(packages))
+    assert found.size_share == pytest.approx(size / max(1, sum(sizes.values())))
+
+
+@pytest.mark.parametrize(
+    ("table", "count"), [(WEB_API, 30), (DATA, 77), (DJANGO, 42)], ids=["api", "data", "django"]
+)
+@pytest.mark.parametrize("setting", [AUTO, Setting(layers=1)], ids=["auto", "one"])
+def test_real_projects(table: dict[str, str], count: int, setting: Setting) -> None:
+    """One random bump costs at most 15 % of the packages and 10 % of the bytes."""
+    packages = sized(table)
+    assert len(packages) == count
+    better = propose(packages, outcome(packages, setting))
+    assert better is not None
+    assert better.packages_share <= 0.15
+    assert better.size_share <= 0.10
+    assert len(better.layers) <= 20
+
+
+def test_the_names_do_not_decide() -> None:
+    """A web API whose packages have other names, so that they fall otherwise, gets there too."""
+    words = random.Random(7)
+    for _ in range(20):
+        packages = _renamed(sized(WEB_API), words)
+        now = outcome(packages, AUTO)
+        found = propose(packages, now) or now
+        assert found.packages_share <= 0.15
+        assert found.size_share <= 0.10
+
+
+def _renamed(packages: Sequence[SizedPackage], words: random.Random) -> list[SizedPackage]:
+    return [
+        replace(it, name="".join(words.choices(string.ascii_lowercase, k=8))) for it in packages
+    ]
+
+
+def test_a_small_gain_changes_nothing() -> None:
+    """Somewhat other sizes, as those of the next release, leave a written proposal as it is."""
+    packages = sized(WEB_API)
+    better = propose(packages, outcome(packages, AUTO))
+    assert better is not None
+    grown = [
+        replace(package, size=package.size * (100 + number % 5) // 100)
+        for number, package in enumerate(packages)
+    ]
+    assert propose(grown, outcome(grown, better.setting)) is None
+
+
+def test_one_package_is_not_split() -> None:
+    """There is nothing to gain, and no division by zero without a single byte."""
+    alone = [replace(sized(WEB_API)[0], size=0)]
+    assert propose(alone, outcome(alone, AUTO)) is None
