@@ -43,14 +43,14 @@ def test_the_whole_table() -> None:
         "\n".join(lines)
         == """\
  4 packages, ≈ 9.1 MB installed (sizes from the environment and the index)
-                                                                   now
- numpy                           8.0 MB  ████████████████████████  dependencies
- markupsafe                    ≈ 1.0 MB  ███                       dependencies
- jinja2                               ?                            dependencies
- a-name-that-is-longer-than-…    4.0 kB  ▏                         dependencies
+                                                                  now
+ numpy                           8.0 MB  ███████████████████████  dependencies
+ markupsafe                    ≈ 1.0 MB  ██▉                      dependencies
+ jinja2                               ?                           dependencies
+ a-name-that-is-longer-than-…    4.0 kB  ▏                        dependencies
 
  one random bump costs                       packages              size  layers
- now     layers = 1                  4.0 of 4 (100 %)   9.1 MB (100 %)       1"""
+ now     layers = 1                  4.0 of 4 (100 %)    9.1 MB (100 %)       1"""
     )
 
 
