@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from .requirements import Source
 
 UNREACHABLE = re.compile(
-    r"connection broken by|Max retries exceeded|All attempts to connect to|ConnectionError"
-    r"|error sending request for url|Could not fetch URL|tcp connect error|dns error"
+    r"Could not fetch URL \S+ (?:connection error|There was a problem)|Max retries exceeded"  # pip
+    r"|error sending request for url"  # uv
+    r"|All attempts to connect to"  # Poetry
 )
 OTHER_HASH = re.compile(
     r"DO NOT MATCH THE HASHES"  # pip
@@ -28,21 +29,26 @@ MISSING = re.compile(
 )
 
 
-def reason(output: str, source: Source, *, known: bool) -> str:
-    """Explain the failure of a call to one source, "" if its own words must do."""
+def reason(output: str, source: Source, *, known: bool, locked: bool = True) -> str:
+    """Explain the failure of a call to one source, "" if its own words must do.
+
+    `known` says whether there were credentials; `locked`, that poetry.lock asked for the package.
+    """
     name = f"The package source {source.name!r}" if source.name else "The package index"
     if source.name and REFUSED.search(output):
         return refusal(source.name, source.url, known=known)
-    if UNREACHABLE.search(output):
-        return f"{name} cannot be reached from the build."
     if OTHER_HASH.search(output):
         return (
             f"{name} serves another file than the one that poetry.lock names: see the hashes above."
             "\nUnless somebody replaced it on purpose, do not install it."
-            " `poetry cache clear --all .` and `poetry lock` take the new one."
+            " `poetry lock --no-cache` takes the new one."
         )
+    if UNREACHABLE.search(output):
+        return f"{name} cannot be reached from the build."
     if found := MISSING.search(output):
         package = next(filter(None, found.groups()), "")
+        if not locked:
+            return f"{name} has no {package} that this Python can install, and the build needs it."
         return (
             f"{name} has no file of {package} that poetry.lock allows and this Python can install:"
             "\nit may have been deleted there. `poetry update` locks a version that is there."

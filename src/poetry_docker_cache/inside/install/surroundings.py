@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .requirements import Source
 
 INDEX = "PIP_INDEX_URL"
+FOR_ALL = "/etc/pip.conf"
 TRANSPORT = (
     "PIP_CACHE_DIR",
     "PIP_CERT",
@@ -51,8 +52,11 @@ UV_NAMES = {
 
 def has_pip_configuration(environment: Mapping[str, str]) -> bool:
     """Tell whether there is a file that pip reads its settings from."""
+    named = environment.get("PIP_CONFIG_FILE", "")
+    if named == os.devnull:  # pip then reads none at all
+        return False
     home = Path(environment.get("HOME", "/root"))
-    places = [environment.get("PIP_CONFIG_FILE", os.devnull), "/etc/pip.conf"]
+    places = [*([named] if named else []), FOR_ALL]
     folders = environment.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     places += [f"{folder}/pip/pip.conf" for folder in folders.split(":")]
     places.append(f"{environment.get('XDG_CONFIG_HOME') or home / '.config'}/pip/pip.conf")
@@ -85,10 +89,10 @@ def cleaned(environment: Mapping[str, str], files: Mapping[str, str]) -> dict[st
     """Keep of the image's settings for pip and uv the transport and what it takes for PyPI."""
     kept = (*TRANSPORT, INDEX)
     own = {name: value for name, value in environment.items() if name in kept and value}
-    others = {k: v for k, v in environment.items() if not k.startswith(("PIP_", "UV_", "PYTHON"))}
+    ours = ("PIP_", "UV_", "PYTHONPATH")
+    others = {name: value for name, value in environment.items() if not name.startswith(ours)}
     result = {**{name: files[name] for name in kept if name in files}, **own, **others}
-    result.update(PIP_CONFIG_FILE=os.devnull, PYTHONDONTWRITEBYTECODE="1", VIRTUAL_ENV="")
-    return result
+    return {**result, "PIP_CONFIG_FILE": os.devnull, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def for_source(

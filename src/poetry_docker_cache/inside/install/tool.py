@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         environment = surroundings.for_source(environment, source, known, folder)
         python, log = options.venv / "bin" / "python", folder / "pip.log"
         status, output = run_pip(python, options.requirements, environment, log)
-    if status and (why := reason(output, source, known="username" in known)):
+    if status and (why := reason(output, source, known="username" in known, locked=False)):
         print(f"\n{why}", flush=True)
     return status
 

@@ -12,7 +12,7 @@ from poetry.packages.locker import Locker
 from poetry.utils._compat import tomllib
 from poetry.utils.authenticator import RepositoryCertificateConfig
 
-from poetry_docker_cache.inside import poetry_install
+from poetry_docker_cache.inside.install import poetry as poetry_install
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +81,15 @@ def test_poetry_reads_the_lock(tmp_path: Path) -> None:
     assert found["b 1!1.0+local"][0].source_reference == "b"
 
 
+def test_sources_without_a_priority_are_explicit() -> None:
+    """Each serves the packages that name it, and no other source is asked in its place."""
+    manifest = {"packages": [], "sources": [{"name": "b", "url": "u"}, {"name": "PyPI"}]}
+    written = poetry_install.project(manifest)["tool"]["poetry"]["source"]
+    assert [source["priority"] for source in written] == ["explicit", "explicit"]
+    kept = poetry_install.project(MANIFEST)["tool"]["poetry"]["source"]
+    assert [source["priority"] for source in kept] == ["primary", "primary", "supplemental"]
+
+
 def test_certificates_are_found_by_poetry(tmp_path: Path) -> None:
     """Poetry takes a source's certificates from where they were unpacked, a dotted name's too."""
     secret = {
@@ -126,22 +135,22 @@ def test_certificates_are_found_by_poetry(tmp_path: Path) -> None:
 )
 def test_a_refusal_names_the_source(line: str, source: str) -> None:
     """The nearest source of the same server is meant, with or without credentials in the secret."""
-    said = poetry_install.refusal(f"before\n  | {line}\nafter", MANIFEST, {})
+    said = poetry_install.explain(f"before\n  | {line}\nafter", MANIFEST, {})
     assert repr(source) in said
     assert "there are no credentials" in said
     assert f"poetry config http-basic.{source} USER PASSWORD" in said
     tables = {"sources": {source: {"username": "u", "password": "canary"}}}
-    said = poetry_install.refusal(line, MANIFEST, {"poetry-docker-cache": tables})
+    said = poetry_install.explain(line, MANIFEST, {"poetry-docker-cache": tables})
     assert "does not accept" in said
     assert "canary" not in said
     basic = {"http-basic": {source: {"username": "u", "password": "canary"}}}
-    assert "does not accept" in poetry_install.refusal(line, MANIFEST, basic)
+    assert "does not accept" in poetry_install.explain(line, MANIFEST, basic)
 
 
 def test_other_failures_are_no_refusal() -> None:
     """Nothing is said of credentials where none was refused; a foreign server is named as such."""
     for line in ("404 Client Error: Not Found for url: https://host.example/x", "Version 401"):
-        assert poetry_install.refusal(line, MANIFEST, {}) == ""
+        assert poetry_install.explain(line, MANIFEST, {}) == ""
     foreign = "403 Client Error: Forbidden for url: https://other.example/a.whl"
-    assert "other.example" in poetry_install.refusal(foreign, MANIFEST, {})
-    assert "no source of this project" in poetry_install.refusal(foreign, MANIFEST, {})
+    assert "other.example" in poetry_install.explain(foreign, MANIFEST, {})
+    assert "no source of this project" in poetry_install.explain(foreign, MANIFEST, {})

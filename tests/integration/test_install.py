@@ -1,0 +1,427 @@
+"""What each installer makes of a manifest, with real indexes: the same, from nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+from index import PrivateIndex
+from wheels import make_wheel
+
+from poetry_docker_cache import inside
+from poetry_docker_cache.settings.install import NEWEST_UV
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+SCRIPTS = Path(str(inside.__file__)).parent
+SOURCE = "my.private-repo"
+PASSWORD = "p@ss:w/\"{x}%41'\\ $&#?ö"
+INSTALLERS = pytest.mark.parametrize("installer", ["pip", "uv", "poetry"])
+PIP_AND_UV = pytest.mark.parametrize("installer", ["pip", "uv"])
+
+
+@dataclass(frozen=True)
+class Indexes:
+    """A private index, and a public one that has other files of the same names."""
+
+    private: PrivateIndex
+    public: PrivateIndex
+    wheels: Mapping[str, Path]
+
+    def package(self, name: str, source: str = SOURCE, **more: object) -> dict[str, Any]:
+        """Write a manifest's entry."""
+        wheel = self.wheels[name]
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        entry = {"name": name, "version": wheel.name.split("-")[1]}
+        url = {SOURCE: self.private.url, "public": self.public.url}.get(source)
+        origin = {"source": {"type": "legacy", "url": url, "reference": source}} if url else {}
+        files = [{"file": wheel.name, "hash": f"sha256:{digest}"}]
+        return {**entry, "files": files, **origin, **more}
+
+    def manifest(self, *packages: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a manifest, with the sources that its packages name."""
+        urls = {SOURCE: self.private.url, "public": self.public.url}
+        used = {package["source"]["reference"] for package in packages if "source" in package}
+        sources = [{"name": name, "url": urls[name]} for name in sorted(used)]
+        return {"packages": packages, "sources": sources}
+
+
+@pytest.fixture(scope="module")
+def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
+    """Serve some packages with a password, and others without."""
+    folder = tmp_path_factory.mktemp("indexes")
+    private, public = folder / "private", folder / "public"
+    private.mkdir()
+    public.mkdir()
+    code = {"al_pha/__init__.py": "def main(): print('alpha', {3, 1, 2} == {1, 2, 3})\n"}
+    code["al_pha/template.py"] = "print 'of {{ another }} Python'\n"
+    code["al_pha/sub/__init__.py"] = "NAMES = {'a', 'b', 'c'}\n"
+    made = [
+        make_wheel(private, "al-pha", "1.0+cpu", files=code, scripts={"al-pha": "al_pha:main"}),
+        make_wheel(private, "beta", "1!2.0b1", requires=["not-there"]),
+        make_wheel(private, "gone"),
+        make_wheel(public, "gamma", "2021.05.30"),
+    ]
+    make_wheel(public, "al-pha", "1.0+cpu", files={"al_pha.py": "raise SystemExit('stolen')\n"})
+    wheels = {path.name.split("-")[0].replace("_", "-"): path for path in made}
+    with (
+        PrivateIndex(private, {"user": PASSWORD}) as closed,
+        PrivateIndex(public, {}) as opened,
+    ):
+        yield Indexes(closed, opened, wheels)
+
+
+@pytest.fixture(scope="module")
+def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install uv as the image's build does, from what this machine's pip takes for PyPI."""
+    place = tmp_path_factory.mktemp("uv") / "opt" / "uv"
+    command = [sys.executable, "-m", "install.tool", "--venv", str(place), f"uv=={NEWEST_UV}"]
+    run = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return place / "bin" / "uv"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A place to install in, always at the same path, as in an image."""
+
+    folder: Path
+    uv: Path
+
+    @property
+    def venv(self) -> Path:
+        """Give the virtual environment."""
+        return self.folder / "venv"
+
+    @property
+    def libraries(self) -> Path:
+        """Give what the check reads."""
+        return self.folder / "libraries.json"
+
+    def secret(self, password: str | None) -> Path:
+        """Write the auth secret as the plugin does; none without a password."""
+        path = self.folder / "secret" / "auth.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        if password is not None:
+            written = password.replace("\\", "\\\\").replace('"', '\\"')
+            plain = f'username = "user"\npassword = "{written}"\n'
+            # Poetry would look up what stands in braces.
+            poetrys = plain.replace("{", "{poetry-docker-cache.brace}")
+            tables = [f'[http-basic."{SOURCE}"]\n{poetrys}[poetry-docker-cache]\nbrace = "{{"\n']
+            tables.append(f'[poetry-docker-cache.sources."{SOURCE}"]\n{plain}')
+            path.write_text("".join(tables), encoding="utf-8")
+        return path
+
+    def install(
+        self,
+        installer: str,
+        manifest: object,
+        *more: str,
+        password: str | None = PASSWORD,
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[int, str]:
+        """Make an empty environment and run the script; nothing private is left afterwards."""
+        venv.create(self.venv, symlinks=True)
+        (self.folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        private = self.folder / "private"
+        private.mkdir(exist_ok=True)
+        places = {
+            "manifest": self.folder / "manifest.json",
+            "venv": self.venv,
+            "secret": self.secret(password),
+            "libraries": self.libraries,
+            "private": private,
+            "uv": self.uv,
+        }
+        command = [sys.executable, "-m", "install", "--installer", installer, *more]
+        command += [f"--{name}={path}" for name, path in places.items()]
+        caches = {f"{tool}_CACHE_DIR": str(self.folder / tool) for tool in ("PIP", "UV", "POETRY")}
+        own = {k: v for k, v in os.environ.items() if not k.startswith(("POETRY_", "VIRTUAL_"))}
+        run = subprocess.run(
+            command,
+            cwd=SCRIPTS,
+            # Nothing that this machine's pip is told counts.
+            env={**own, **caches, "PIP_CONFIG_FILE": os.devnull, **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert list(private.iterdir()) == []
+        assert not shows(run.stdout, PASSWORD if password is None else password)
+        return run.returncode, run.stdout
+
+    def names(self) -> set[str]:
+        """Give what is installed."""
+        return {path.name.removesuffix(".dist-info") for path in self.venv.rglob("*.dist-info")}
+
+    def python(self, code: str) -> str:
+        """Run code in the environment."""
+        return subprocess.check_output([self.venv / "bin" / "python", "-c", code], text=True)
+
+    def snapshot(self) -> dict[str, tuple[object, ...]]:
+        """Describe everything that a layer would hold."""
+        found: dict[str, tuple[object, ...]] = {}
+        for path in (self.venv, *self.venv.rglob("*")):
+            info = path.lstat()
+            content: object = None
+            if path.is_symlink():
+                content = path.readlink()
+            elif path.is_file():
+                content = path.read_bytes()
+            name = str(path.relative_to(self.venv))
+            found[name] = (stat.filemode(info.st_mode), info.st_mtime_ns, content)
+        return found
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, uv: Path) -> Workshop:
+    """Give a clean place."""
+    return Workshop(tmp_path, uv)
+
+
+def shows(text: str, password: str) -> bool:
+    """Look for a password in every form that the tools know."""
+    basic = base64.b64encode(f"user:{password}".encode()).decode()
+    return any(form in text for form in (password, quote(password, safe=""), basic))
+
+
+@INSTALLERS
+def test_the_same_from_each(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """Every installer puts the same distributions in place, which work, and leaves no more."""
+    sources = {"al-pha": SOURCE, "beta": SOURCE, "gamma": "public"}
+    packages = [indexes.package(name, source) for name, source in sources.items()]
+    packages.append(indexes.package("gone", marker='platform_machine == "none"'))
+    kept = {"marker": 'platform_machine != "none"'}
+    manifest = indexes.manifest({**packages[0], **kept}, *packages[1:])
+    status, output = workshop.install(installer, manifest)
+    assert status == 0, output
+    assert workshop.names() == {"al_pha-1.0+cpu", "beta-1!2.0b1", "gamma-2021.05.30"}
+    verb = "Installing" if installer == "poetry" else "Installed"
+    for line in ("al-pha (1.0+cpu)", "beta (1!2.0b1)", "gamma (2021."):
+        assert f"  - {verb} {line}" in output
+    assert workshop.python("import beta, gamma; print(beta.VERSION)") == "1!2.0b1\n"
+    script = workshop.venv / "bin" / "al-pha"
+    assert script.read_text().startswith(f"#!{workshop.venv}/bin/python")
+    assert subprocess.check_output([script], text=True) == "alpha True\n"
+
+    (place,) = workshop.venv.glob("lib/python*/site-packages")
+    files = {str(path.relative_to(place)) for path in place.rglob("*") if not path.is_dir()}
+    info = {"INSTALLER", "METADATA", "RECORD", "WHEEL"}
+    expected = {"al_pha/__init__.py", "al_pha/sub/__init__.py", "al_pha/template.py"}
+    expected |= {"beta/__init__.py", "gamma/__init__.py"}
+    expected |= {f"{name}.dist-info/{file}" for name in workshop.names() for file in info}
+    assert files == {*expected, "al_pha-1.0+cpu.dist-info/entry_points.txt"}
+    recorded = "".join(path.read_text() for path in place.glob("*.dist-info/RECORD"))
+    assert all(f"{file}," in recorded for file in files)
+    assert "REQUESTED" not in recorded
+    assert json.loads(workshop.libraries.read_text())["needs"] == {}
+
+
+@INSTALLERS
+def test_no_other_source(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """An index with the same name and version is not asked, even if the image sets it for all."""
+    before = len(indexes.public.requests())
+    url = indexes.public.url
+    names = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_INDEX", "UV_FIND_LINKS", "PIP_INDEX_URL")
+    status, output = workshop.install(
+        installer,
+        indexes.manifest(indexes.package("al-pha")),
+        environment={**dict.fromkeys(names, url), "UV_INDEX_STRATEGY": "unsafe-best-match"},
+    )
+    assert status == 0, output
+    assert "main" in workshop.python("import al_pha; print(dir(al_pha))")
+    assert len(indexes.public.requests()) == before
+
+
+@INSTALLERS
+def test_two_sources(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """Each gives what the lock says, and nothing of what the other one gives."""
+    before = indexes.public.downloads()
+    packages = [indexes.package("al-pha"), indexes.package("gamma", "public")]
+    status, output = workshop.install(installer, indexes.manifest(*packages))
+    assert status == 0, output
+    asked = indexes.public.downloads()[len(before) :]
+    assert {name.split("-")[0] for name in asked} == {"gamma"}
+
+
+@INSTALLERS
+def test_another_file_is_refused(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """A file whose hash is not in the lock is not installed, and the reason is told."""
+    package = indexes.package("al-pha", files=[{"file": "x.whl", "hash": f"sha256:{'0' * 64}"}])
+    package["files"][0]["file"] = indexes.wheels["al-pha"].name
+    status, output = workshop.install(installer, indexes.manifest(package))
+    assert status != 0
+    assert "serves another file than the one that poetry.lock names" in output
+    assert workshop.names() == set()
+    assert not workshop.libraries.exists()
+
+
+@INSTALLERS
+def test_a_version_that_is_gone(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """What the source does not have any more is named."""
+    package = indexes.package("al-pha", version="9.0")
+    status, output = workshop.install(installer, indexes.manifest(package))
+    assert status != 0
+    end = output[output.rindex(" has no file of ") :]
+    assert "al-pha" in end
+    assert "9.0" in end
+
+
+@INSTALLERS
+@pytest.mark.parametrize(
+    ("password", "reason"), [("hunter-canary", "does not accept"), (None, "no credentials")]
+)
+def test_refused(
+    indexes: Indexes, workshop: Workshop, installer: str, password: str | None, reason: str
+) -> None:
+    """The end of the log says which source refused, why, and what to type."""
+    manifest = indexes.manifest(indexes.package("al-pha"))
+    status, output = workshop.install(installer, manifest, password=password)
+    assert status != 0
+    end = output[output.index("\nThe package source") :]
+    assert repr(SOURCE) in end
+    assert reason in end
+    assert f"poetry config http-basic.{SOURCE} USER PASSWORD" in end
+
+
+@INSTALLERS
+def test_no_command_line_shows_the_password(
+    indexes: Indexes, workshop: Workshop, installer: str
+) -> None:
+    """Whoever lists the processes during an installation learns nothing."""
+    seen: set[str] = set()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):  # it has just ended
+                    seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        status, output = workshop.install(
+            installer, indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
+        )
+    finally:
+        ended.set()
+        watcher.join()
+    assert status == 0, output
+    tool = {"pip": "pip-runner__.py install", "uv": "uv pip install", "poetry": "poetry install"}
+    assert any(tool[installer] in line for line in seen)
+    assert not [line for line in seen if shows(line, PASSWORD)]
+
+
+@INSTALLERS
+@pytest.mark.parametrize("more", [[], ["--compile"]])
+def test_twice_the_same(
+    indexes: Indexes, workshop: Workshop, installer: str, more: Sequence[str]
+) -> None:
+    """Two installations of a manifest are the same in every name, mode, byte and time."""
+    manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
+    snapshots = []
+    for seed in ("1", "2"):
+        environment = {"PYTHONHASHSEED": seed}
+        status, output = workshop.install(installer, manifest, *more, environment=environment)
+        assert status == 0, output
+        snapshots.append(workshop.snapshot())
+        workshop.venv.rename(workshop.folder / f"before-{seed}")
+    assert snapshots[0] == snapshots[1]
+    compiled = {Path(name).name.split(".")[0] for name in snapshots[0] if name.endswith(".pyc")}
+    assert compiled == ({"__init__"} if more else set())
+    assert len({time for _, time, _ in snapshots[0].values()}) == 1
+
+
+def test_compiled_files_hold_no_time(indexes: Indexes, workshop: Workshop) -> None:
+    """A compiled file is used without a look at its source (PEP 552)."""
+    manifest = indexes.manifest(indexes.package("beta"))
+    assert workshop.install("pip", manifest, "--compile")[0] == 0
+    (path,) = workshop.venv.rglob("*.pyc")
+    assert path.read_bytes()[4:8] == b"\x01\0\0\0"
+
+
+@INSTALLERS
+def test_nothing_to_install(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """An empty manifest calls nothing and gives an empty environment."""
+    gone = Workshop(workshop.folder, Path("/nowhere/uv"))
+    asked = len(indexes.private.requests())
+    assert gone.install(installer, indexes.manifest()) == (0, "")
+    assert gone.names() == set()
+    assert len(indexes.private.requests()) == asked
+    assert json.loads(gone.libraries.read_text())["needs"] == {}
+    assert len({time for _, time, _ in gone.snapshot().values()}) == 1
+
+
+@PIP_AND_UV
+def test_what_comes_from_no_index(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """A package from git is refused with the reason."""
+    package = indexes.package("al-pha")
+    package["source"] = {"type": "git", "url": "https://git.example/a", "reference": "main"}
+    manifest = {"packages": [package], "sources": []}
+    status, output = workshop.install(installer, manifest)
+    assert status == 1
+    assert output == ("\nal-pha comes from no package index (git): only Poetry can install it.\n")
+
+
+@PIP_AND_UV
+def test_the_mirror_of_the_image(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """What its pip takes for PyPI serves the packages that name no source, and alone does."""
+    host = indexes.private.url.partition("://")[2]
+    conf = workshop.folder / "pip.conf"
+    conf.write_text(
+        f"[global]\nindex-url = http://user:{quote(PASSWORD, safe='')}@{host}\n"
+        f"extra-index-url = {indexes.public.url}\nfind-links = {indexes.public.url}\n"
+    )
+    asked = len(indexes.public.requests())
+    manifest = {"packages": [indexes.package("al-pha", "")], "sources": []}
+    status, output = workshop.install(
+        installer, manifest, environment={"PIP_CONFIG_FILE": str(conf)}
+    )
+    assert status == 0, output
+    assert workshop.names() == {"al_pha-1.0+cpu"}
+    assert len(indexes.public.requests()) == asked
+
+
+def test_tools_come_from_the_source(indexes: Indexes, workshop: Workshop) -> None:
+    """A tool's environment is new, has no pip, and its source is the only one that is asked."""
+    asked = len(indexes.public.requests())
+    place = workshop.folder / "opt" / "tool"
+    command = [sys.executable, "-m", "install.tool", "--venv", str(place)]
+    command += ["--source", SOURCE, indexes.private.url, "al-pha==1.0+cpu"]
+
+    def run(password: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, f"--secret={workshop.secret(password)}"],
+            cwd=SCRIPTS,
+            env={**os.environ, "PIP_EXTRA_INDEX_URL": indexes.public.url, "PIP_RETRIES": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    refused = run("hunter-canary")
+    assert refused.returncode != 0
+    assert "does not accept the credentials" in refused.stdout
+    done = run(PASSWORD)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not any(shows(it.stdout + it.stderr, PASSWORD) for it in (done, refused))
+    assert {path.name for path in place.rglob("*.dist-info")} == {"al_pha-1.0+cpu.dist-info"}
+    assert not list(place.rglob("*.pyc"))
+    assert len(indexes.public.requests()) == asked

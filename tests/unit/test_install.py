@@ -1,0 +1,323 @@
+"""What pip and uv are told, what their failures are understood to mean, what is left of them."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poetry_docker_cache.inside.install import finish, secret, surroundings
+from poetry_docker_cache.inside.install.process import without_users
+from poetry_docker_cache.inside.install.reasons import reason
+from poetry_docker_cache.inside.install.refusal import refusal
+from poetry_docker_cache.inside.install.requirements import Source, by_source, requirement
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+URL = "https://host.example:8443/simple/"
+SOURCE = Source("my.repo-x", URL)
+WORDS = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), min_size=1)
+
+
+# --- The environment ------------------------------------------------------------------------------
+@given(WORDS, WORDS)
+def test_credentials_in_the_url(
+    tmp_path_factory: pytest.TempPathFactory, user: str, word: str
+) -> None:
+    """Every user name and password arrives as it is, and the address is the same as before."""
+    known = {"username": user, "password": word}
+    found = surroundings.for_source({}, SOURCE, known, tmp_path_factory.getbasetemp())
+    parts = urlsplit(found["PIP_INDEX_URL"])
+    assert (unquote(parts.username or ""), unquote(parts.password or "")) == (user, word)
+    assert (parts.hostname, parts.port, parts.path) == ("host.example", 8443, "/simple/")
+    sent = requests.Request("GET", found["PIP_INDEX_URL"]).prepare().headers["Authorization"]
+    assert base64.b64decode(sent.split()[1]).decode("latin1") == f"{user}:{word}"
+    assert surroundings.for_uv(found)["UV_DEFAULT_INDEX"] == found["PIP_INDEX_URL"]
+
+
+def test_certificates(tmp_path: Path) -> None:
+    """They become files for this user only, for pip and for uv; a public source needs none."""
+    image = {"SSL_CERT_DIR": "/etc/ssl/certs", "SSL_CERT_FILE": "/image.pem"}
+    known = {"ca": "CA", "client-cert": "CLIENT"}
+    found = surroundings.for_source(image, SOURCE, known, tmp_path)
+    assert found["PIP_INDEX_URL"] == URL
+    uv = surroundings.for_uv(found)
+    for variables, text in (
+        ((found["PIP_CERT"], found["REQUESTS_CA_BUNDLE"], uv["SSL_CERT_FILE"]), "CA"),
+        ((found["PIP_CLIENT_CERT"], uv["SSL_CLIENT_CERT"]), "CLIENT"),
+    ):
+        (path,) = {tmp_path / variable for variable in variables}
+        assert path.read_text() == text
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert "SSL_CERT_DIR" not in uv
+    assert surroundings.for_source(image, SOURCE, {}, tmp_path) == {**image, "PIP_INDEX_URL": URL}
+    trusted = surroundings.for_source({}, SOURCE, {"verify": False}, tmp_path)
+    assert trusted["PIP_TRUSTED_HOST"] == trusted["UV_INSECURE_HOST"] == "host.example:8443"
+
+
+IMAGE = {
+    "PATH": "/bin",
+    "HTTPS_PROXY": "http://proxy",
+    "PYTHONPATH": "/elsewhere",
+    "PIP_INDEX_URL": "https://mirror.example/simple",
+    "PIP_CERT": "/ca.pem",
+    "PIP_DEFAULT_TIMEOUT": "120",
+    "PIP_RETRIES": "9",
+    "PIP_PROXY": "http://pips.proxy",
+    "PIP_TRUSTED_HOST": "mirror.example",
+    "PIP_EXTRA_INDEX_URL": "https://extra.example",
+    "PIP_FIND_LINKS": "/wheels",
+    "PIP_NO_INDEX": "1",
+    "PIP_CONSTRAINT": "/constraints.txt",
+    "PIP_TARGET": "/else",
+    "PIP_PRE": "1",
+    "PIP_CONFIG_FILE": "/pip.conf",
+    "UV_INDEX": "https://extra.example",
+    "UV_EXTRA_INDEX_URL": "https://extra.example",
+    "UV_FIND_LINKS": "/wheels",
+    "UV_EXCLUDE_NEWER": "2020-01-01",
+    "UV_COMPILE_BYTECODE": "1",
+    "UV_OVERRIDE": "/overrides.txt",
+}
+
+
+def test_only_the_transport_of_the_image_counts() -> None:
+    """Nothing that the image sets adds a source or changes what is installed, for pip or uv."""
+    pip = surroundings.cleaned(IMAGE, {})
+    assert {name for name in pip if name.startswith("PIP_")} == {
+        *("PIP_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_PROXY"),
+        *("PIP_TRUSTED_HOST", "PIP_CONFIG_FILE"),
+    }
+    assert pip["PIP_CONFIG_FILE"] == os.devnull
+    assert pip["PATH"] == "/bin"
+    assert "PYTHONPATH" not in pip
+    uv = surroundings.for_uv(pip)
+    assert {k: v for k, v in uv.items() if k not in ("PATH", "HTTPS_PROXY")} == {
+        "ALL_PROXY": "http://pips.proxy",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SSL_CERT_FILE": "/ca.pem",
+        "UV_CACHE_DIR": "/root/.cache/uv",
+        "UV_DEFAULT_INDEX": "https://mirror.example/simple",
+        "UV_HTTP_RETRIES": "9",
+        "UV_HTTP_TIMEOUT": "120",
+        "UV_INSECURE_HOST": "mirror.example",
+        "UV_LINK_MODE": "copy",
+        "UV_NO_PROGRESS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    own = surroundings.for_uv(surroundings.cleaned({**IMAGE, "UV_HTTP_TIMEOUT": "7"}, {}))
+    assert own["UV_HTTP_TIMEOUT"] == "7"
+
+
+def test_settings_of_pip_files() -> None:
+    """A file's settings count as the same variables would: those of `install` before the others."""
+    listing = (
+        ":env:.timeout='9'\n"
+        "install.index-url='https://install.example/simple'\n"
+        "global.index-url='https://global.example/simple'\n"
+        "global.trusted-host='one.example\\ntwo.example'\n"
+        "global.extra-index-url='https://extra.example'\n"
+        "download.index-url='https://download.example'\n"
+    )
+    files = surroundings.configured(listing)
+    assert files["PIP_INDEX_URL"] == "https://install.example/simple"
+    found = surroundings.cleaned({"PIP_CERT": "/ca.pem"}, files)
+    assert found["PIP_TRUSTED_HOST"] == "one.example two.example"
+    assert "PIP_EXTRA_INDEX_URL" not in found
+    assert surroundings.cleaned(IMAGE, files)["PIP_INDEX_URL"] == IMAGE["PIP_INDEX_URL"]
+
+
+def test_pip_is_asked_only_where_it_has_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image without a pip.conf costs no start of pip; each place of one is seen."""
+    monkeypatch.setattr(surroundings, "FOR_ALL", str(tmp_path / "all.conf"))
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "prefix"))
+    empty = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
+    assert not surroundings.has_pip_configuration(empty)
+    for place, variables in (
+        ("named.conf", {"PIP_CONFIG_FILE": str(tmp_path / "named.conf")}),
+        ("all.conf", {}),
+        ("prefix/pip.conf", {}),
+        ("xdg/pip/pip.conf", {}),
+        (".config/pip/pip.conf", {}),
+        (".pip/pip.conf", {}),
+    ):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        assert surroundings.has_pip_configuration({**empty, **variables}), place
+        assert not surroundings.has_pip_configuration({**empty, "PIP_CONFIG_FILE": os.devnull})
+        path.unlink()
+
+
+# --- The secret -----------------------------------------------------------------------------------
+def test_the_secret_of_one_source(tmp_path: Path) -> None:
+    """Only the named source's table is read; no secret is no error."""
+    path = tmp_path / "auth.toml"
+    assert secret.read(path) == {}
+    path.write_text(
+        '[http-basic.a.b]\nusername = "x"\n'
+        '[poetry-docker-cache.sources."a.B"]\nusername = "u"\npassword = "{p}"\n'
+    )
+    found = secret.read(path)
+    assert secret.of_source(found, "a.b") == {"username": "u", "password": "{p}"}
+    assert secret.of_source(found, "other") == {}
+
+
+def test_no_user_name_is_shown() -> None:
+    """A token as the user name is as secret as a password."""
+    line = b"Looking in indexes: https://tok%40en:****@host/simple, http://token@h:1/x\n"
+    assert without_users(line) == b"Looking in indexes: https://host/simple, http://h:1/x\n"
+
+
+# --- The requirements -----------------------------------------------------------------------------
+def package(name: str, reference: str = "", kind: str = "legacy", **more: str) -> dict[str, Any]:
+    """Make a manifest's entry."""
+    origin = {"type": kind, "url": f"https://{reference}.example/simple", "reference": reference}
+    source = {"source": origin} if reference else {}
+    files = [{"file": "x.whl", "hash": "sha256:12"}, {"file": "y.whl", "hash": "sha256:34"}]
+    return {"name": name, "version": "1!1.0+cpu", "files": files, **source, **more}
+
+
+def test_requirements() -> None:
+    """A line demands one version, by one of the locked files, where the marker says so."""
+    marker = 'platform_machine == "x86_64"'
+    assert requirement(package("a")) == "a==1!1.0+cpu --hash=sha256:12 --hash=sha256:34\n"
+    line = f"a==1!1.0+cpu ; {marker} --hash=sha256:12 --hash=sha256:34\n"
+    assert requirement(package("a", marker=marker)) == line
+
+
+def test_each_package_has_one_source() -> None:
+    """It is the one that the lock names, at the project's URL for it; else PyPI."""
+    a, b, c = package("a", "One"), package("b", "two"), package("c")
+    sources = [{"name": "one", "url": URL}]
+    found = by_source({"packages": [a, b, c], "sources": sources})
+    two = Source("two", "https://two.example/simple")
+    assert found == [(Source(), [c]), (Source("one", URL), [a]), (two, [b])]
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ([{"name": "one", "url": URL, "priority": "primary"}], Source("one", URL)),
+        ([{"name": "one", "url": URL, "priority": "supplemental"}], Source()),
+        (
+            [
+                {"name": "one", "url": URL, "priority": "primary"},
+                {"name": "PyPI", "priority": "supplemental"},
+            ],
+            Source(),
+        ),
+    ],
+)
+def test_a_package_without_a_source(sources: list[dict[str, str]], expected: Source) -> None:
+    """It is from PyPI, or from the source that replaces it, as for Poetry's chooser."""
+    ((found, _),) = by_source({"packages": [package("a")], "sources": sources})
+    assert found == expected
+
+
+def test_what_comes_from_no_index() -> None:
+    """A package of git is refused, by name."""
+    manifest = {"packages": [package("a", "main", kind="git")], "sources": []}
+    with pytest.raises(ValueError, match=r"^a comes from no package index \(git\)"):
+        by_source(manifest)
+
+
+# --- Failures -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("known", [True, False])
+def test_refusal(known: bool) -> None:
+    """It says which source, and what to type."""
+    said = refusal("my.repo-x", URL, known=known)
+    assert "'my.repo-x' (host.example:8443)" in said
+    assert ("does not accept" in said) == known
+    assert ("no credentials" in said) != known
+    assert "poetry config http-basic.my.repo-x USER PASSWORD" in said
+    assert "POETRY_HTTP_BASIC_MY_REPO_X_PASSWORD" in said
+
+
+FETCH = "Could not fetch URL https://h/alpha/"
+NO_MATCH = "ERROR: No matching distribution found for alpha==1.0"
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("401 Error, Credentials not correct for https://h/", "refused access"),
+        ("403 Client Error: Forbidden for url: https://h/", "refused access"),
+        ("hint: An index (https://h/) returned a 403 Forbidden error.", "refused access"),
+        ("due to a lack of valid authentication credentials (401 Unauthorized)", "refused access"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE R", "another file"),
+        ("  cause: Hash mismatch for `alpha==1.0`", "another file"),
+        (NO_MATCH, "no file of alpha==1.0 that"),
+        (f"{FETCH}: 404 Client Error: Not Found\n{NO_MATCH}", "no file of alpha==1.0 that"),
+        ("  cause: Because there is no version of alpha==9.0 and you", "no file of alpha==9.0"),
+        ("Because alpha was not found in the package registry", "no file of alpha that"),
+        ("  | Unable to find installation candidates for alpha (1.0)", "no file of alpha (1.0)"),
+        (f"{FETCH}: connection error: HTTPConnectionPool\n{NO_MATCH}", "cannot be reached"),
+        ("  cause: error sending request for url (https://h/)", "cannot be reached"),
+    ],
+)
+def test_reasons(output: str, said: str) -> None:
+    """Each tool's words for a failure are understood, the source is named."""
+    found = reason(f"before\n{output}\nafter", SOURCE, known=True)
+    assert said in found
+    assert "'my.repo-x'" in found
+
+
+def test_a_tool_is_in_no_lock() -> None:
+    """Where Poetry itself is missing, nothing is said of poetry.lock."""
+    output = "ERROR: No matching distribution found for poetry==9\n"
+    assert "poetry.lock" not in reason(output, SOURCE, known=True, locked=False)
+    assert "has no poetry==9" in reason(output, SOURCE, known=True, locked=False)
+
+
+# --- What is left ---------------------------------------------------------------------------------
+@pytest.fixture
+def installed_venv(tmp_path: Path) -> Path:
+    """Make what an installation leaves."""
+    place = tmp_path / "lib" / "python3.13" / "site-packages"
+    info = place / "be_ta.x-1.0+cpu.dist-info"
+    info.mkdir(parents=True)
+    (place / "be_ta" / "__pycache__").mkdir(parents=True)
+    (place / "be_ta" / "__pycache__" / "a.pyc").touch()
+    (place / "be_ta" / "a.py").touch()
+    (info / "REQUESTED").touch()
+    (info / "RECORD").write_text(f"be_ta/a.py,,0\n{info.name}/REQUESTED,,0\n{info.name}/RECORD,,\n")
+    (tmp_path / ".lock").touch()
+    (tmp_path / "lib64").symlink_to("lib")
+    (tmp_path / "broken").symlink_to("nowhere")
+    return tmp_path
+
+
+def test_tidy(installed_venv: Path) -> None:
+    """No trace of who installed when is left, and the record says so."""
+    finish.tidy(installed_venv)
+    names = {path.name for path in installed_venv.rglob("*")}
+    assert not names & {".lock", "REQUESTED", "__pycache__", "a.pyc"}
+    (record,) = installed_venv.rglob("lib/*/*/*/RECORD")
+    assert record.read_text() == "be_ta/a.py,,0\nbe_ta.x-1.0+cpu.dist-info/RECORD,,\n"
+    assert finish.installed(installed_venv) == [("be-ta-x", "1.0+cpu")]
+
+
+def times(folder: Path) -> set[int]:
+    """Give the times of everything in a folder, and of itself."""
+    return {path.lstat().st_mtime_ns for path in (folder, *folder.rglob("*"))}
+
+
+def test_settle(installed_venv: Path) -> None:
+    """Everything has one time, links too: the same for the same content, another for another."""
+    finish.settle(installed_venv, b"one")
+    (one,) = times(installed_venv)
+    finish.settle(installed_venv, b"two")
+    assert times(installed_venv) != {one}
+    finish.settle(installed_venv, b"one")
+    assert times(installed_venv) == {one}
+    assert 315532800 <= one / 10**9 < 315532800 + 10**9
