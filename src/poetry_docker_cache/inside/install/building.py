@@ -15,34 +15,37 @@ FAILURE = re.compile(
     r"|^ *ERROR: Failed building wheel for (?P<by_pip>\S+)$",
     re.DOTALL | re.MULTILINE,
 )
-# How compilers, shells, Python and build tools say what they do not find.
+# How compilers, shells, Python and build tools say what they do not find; NAME is what it is.
 WORDINGS = (
     r"fatal error: '?([\w./+-]+\.h\w*)'?(?:: No such file| file not found)",
-    r"sh: (?:\d+: |line \d+: )?([\w.+-]+): (?:command )?not found",
-    r"\[Errno 2\] No such file or directory: '([\w+-]+)'",
-    r"[Cc]ommand '([\w.+-]+)' failed: No such file or directory",
-    r"unable to execute '([\w.+-]+)'",
-    r"Command '(?:pkg-config --exists )?([\w.+-]+)[^']*' returned non-zero exit status",
-    r"([\w.+-]+) executable not found",
-    r"error: ([\w.+-]+) is not installed or not in path",
-    r"Unable to invoke ([\w.+-]+)",
-    r"make sure the ([\w.+-]+)(?: and ([\w.+-]+))? development packages are installed",
-    r"Dependency \"?([\w.+-]+?)\"? not found",
-    r"No package '([\w.+-]+)' found",
-    r"Package '?([\w.+-]+?)'?,? (?:required by '[^']*', )?(?:was )?not found",
-    r"cannot find (-l[\w.+-]+)",
+    r"sh: (?:\d+: |line \d+: )?NAME: (?:command )?not found",
+    r"\[Errno 2\] No such file or directory: '([\w+-]+)'",  # with a dot it is rather a file
+    r"[Cc]ommand 'NAME' failed: No such file or directory",
+    r"unable to execute 'NAME'",
+    r"Command 'pkg-config --exists NAME' returned non-zero exit status",
+    r"Command 'NAME[^']*' returned non-zero exit status 127",
+    r"NAME executable not found",
+    r"error: NAME is not installed or not in path",
+    r"Unable to invoke NAME",
+    r"make sure the NAME(?: and NAME)? development packages are installed",
+    r"library files could not be found for NAME,",
+    r"Dependency \"?NAME\"? not found",
+    r"No package 'NAME' found",
+    r"Package '?NAME'?,? (?:required by '[^']*', )?(?:was )?not found",
+    r"cannot find -l?NAME",
     r"need a (C compiler)",
     r"Unknown (compiler)\(s\)",
     r"(CMAKE_\w+_COMPILER) (?:not set|could be found)",
-    r"(CMake) must be installed",
+    r"NAME must be installed to build",
     r"(Rust) (?:compiler|not found)",
     r"(Cargo), the Rust package manager, is not installed",
 )
-MISSING = re.compile("|".join(WORDINGS))
-COMPILER = re.compile(r"(\w+-)*(cc|gcc|c\+\+|g\+\+|clang|make)|C compiler|compiler|CMAKE_\w+")
+MISSING = re.compile("|".join(WORDINGS).replace("NAME", r"([\w.+-]*[\w+])"))
+COMPILER = re.compile(r"(\w+-)*(cc|gcc|c\+\+|g\+\+|clang|make)|compiler|CMAKE_\w+")
 RUST = ("Rust", "Cargo", "rustc", "cargo")
 # The Debian packages of the best known of these; for many of them, the full `python` image has it.
 PACKAGES = {
+    "C compiler": "build-essential",
     "CMake": "cmake",
     "Python.h": "python3-dev",
     "cairo": "libcairo2-dev",
@@ -57,12 +60,12 @@ PACKAGES = {
     "graphviz/cgraph.h": "libgraphviz-dev",
     "gssapi/gssapi.h": "libkrb5-dev",
     "hdf5.h": "libhdf5-dev",
+    "jpeg": "libjpeg-dev",
     "krb5-config": "libkrb5-dev",
     "lber.h": "libldap-dev",
     "ldap.h": "libldap-dev",
     "libxml2": "libxml2-dev",
     "libxslt": "libxslt1-dev",
-    "mariadb": "libmariadb-dev",
     "mysql.h": "default-libmysqlclient-dev",
     "mysql_config": "default-libmysqlclient-dev",
     "mysqlclient": "default-libmysqlclient-dev",
@@ -77,6 +80,7 @@ PACKAGES = {
     "swig": "swig",
     "sybdb.h": "freetds-dev",
     "xmlsec1": "libxmlsec1-dev",
+    "zlib": "zlib1g-dev",
     "zlib.h": "zlib1g-dev",
     **dict.fromkeys(RUST, "cargo"),
 }
@@ -97,8 +101,8 @@ def _failures(output: str) -> Iterator[tuple[str, str]]:
 
 
 def _explanation(package: str, output: str) -> str:
-    missing = {name: None for names in MISSING.findall(output) for name in names if name}
-    known = {name: found for name in missing if (found := _debian_package(name))}
+    missing = dict.fromkeys(_named(name) for names in MISSING.findall(output) for name in names)
+    known = {name: PACKAGES[name] for name in missing if name in PACKAGES}
     headers = [name for name in missing if ".h" in name and name not in known]
     if not known and not headers:
         return (
@@ -125,5 +129,5 @@ def _explanation(package: str, output: str) -> str:
     return "\n".join(lines)
 
 
-def _debian_package(name: str) -> str | None:
-    return "build-essential" if COMPILER.fullmatch(name) else PACKAGES.get(name)
+def _named(name: str) -> str:
+    return "C compiler" if COMPILER.fullmatch(name) else name

@@ -1,0 +1,192 @@
+"""Failed builds, in the words that Poetry 2.1 to 2.5 and the packages' own builds really use."""
+
+from __future__ import annotations
+
+import pytest
+
+from poetry_docker_cache.inside.install.building import explain
+
+POETRY = """\
+  - Installing {package}
+
+PEP517 build of a dependency failed
+
+Backend subprocess exited when trying to invoke get_requires_for_build_wheel
+
+    | Command '['/tmp/tmp_bh832_y/.venv/bin/python', '/opt/poetry/_in_process.py', 'build_wheel', \
+'/tmp/tmp_mpyeis4']' returned non-zero exit status 1.
+    |{output}
+
+Note: This error originates from the build backend, and is likely not a problem with poetry but \
+one of the following issues with {package}
+
+  - not supporting PEP 517 builds
+  - not specifying PEP 517 build requirements correctly
+  - the build requirements are incompatible with your operating system or Python version
+  - the build requirements are missing system dependencies (eg: compilers, libraries, headers).
+
+You can verify this by running pip wheel --no-cache-dir --use-pep517 "psycopg2 (==2.9.13)".
+"""
+
+
+def failed(output: str, package: str = "some-package (1.2)") -> str:
+    """Write what Poetry prints when a build says this."""
+    return POETRY.format(package=package, output=output.replace("\n", "\n    | "))
+
+
+@pytest.mark.parametrize(
+    ("output", "names", "packages"),
+    [
+        # psycopg2
+        ("Error: pg_config executable not found.", "pg_config", ["libpq-dev"]),
+        # python-ldap
+        (
+            (
+                "Modules/common.h:15:10: fatal error: lber.h: No such file or directory\n"
+                "   15 | #include <lber.h>\n"
+                "error: Command '['x86_64-linux-gnu-gcc', '-c', 'Modules/LDAPObject.c']' returned"
+                " non-zero exit status 1."
+            ),
+            "lber.h",
+            ["libldap-dev"],
+        ),
+        ("x.c:1:10: fatal error: 'sql.h' file not found", "sql.h", ["unixodbc-dev"]),
+        # mysqlclient without pkg-config, and with it
+        (
+            (
+                "/bin/sh: 1: pkg-config: not found\nTrying pkg-config --exists mysqlclient\n"
+                "Command 'pkg-config --exists mysqlclient' returned non-zero exit status 127.\n"
+                "Command 'pkg-config --exists mariadb' returned non-zero exit status 127."
+            ),
+            "pkg-config, mysqlclient",
+            ["default-libmysqlclient-dev", "pkg-config"],
+        ),
+        (
+            "Command 'pkg-config --exists mysqlclient' returned non-zero exit status 1.",
+            "mysqlclient",
+            ["default-libmysqlclient-dev"],
+        ),
+        # gssapi
+        (
+            (
+                "/bin/sh: 1: krb5-config: not found\nsubprocess.CalledProcessError: Command"
+                " 'krb5-config --libs gssapi' returned non-zero exit status 127."
+            ),
+            "krb5-config",
+            ["libkrb5-dev"],
+        ),
+        ("bash: line 1: cmake: command not found", "cmake", ["cmake"]),
+        # xmlsec
+        ("error: Unable to invoke pkg-config.", "pkg-config", ["pkg-config"]),
+        ("error: xmlsec1 is not installed or not in path.", "xmlsec1", ["libxmlsec1-dev"]),
+        # pycurl
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: 'curl-config'",
+            "curl-config",
+            ["libcurl4-openssl-dev"],
+        ),
+        # lxml, pillow
+        (
+            "Error: Please make sure the libxml2 and libxslt development packages are installed.",
+            "libxml2, libxslt",
+            ["libxml2-dev", "libxslt1-dev"],
+        ),
+        (
+            (
+                "The headers or library files could not be found for jpeg,\na required dependency"
+                " when compiling Pillow from source."
+            ),
+            "jpeg",
+            ["libjpeg-dev"],
+        ),
+        # pycairo, which uses meson
+        (
+            '../cairo/meson.build:31:12: ERROR: Dependency "cairo" not found (tried pkg-config)',
+            "cairo",
+            ["libcairo2-dev"],
+        ),
+        # setuptools new and old, meson, cmake, uwsgi
+        *(
+            (words, "C compiler", ["build-essential"])
+            for words in (
+                "error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-g++'",
+                "error: command 'gcc' failed: No such file or directory",
+                "unable to execute 'x86_64-linux-gnu-gcc': No such file or directory",
+                "../meson.build:1:0: ERROR: Unknown compiler(s): [['cc'], ['gcc'], ['clang']]",
+                (
+                    "CMake Error: CMAKE_C_COMPILER not set, after EnableLanguage\n"
+                    "CMake Error: CMAKE_CXX_COMPILER not set, after EnableLanguage"
+                ),
+                'Exception("you need a C compiler to build uWSGI")',
+            )
+        ),
+    ],
+)
+def test_what_is_missing(output: str, names: str, packages: list[str]) -> None:
+    """The text names the package and what is missing, and has the line to add."""
+    lines = explain(failed(output)).splitlines()
+    assert lines[0] == (
+        f"some-package (1.2) could not be built from source: this image has no {names}."
+    )
+    listed = ", ".join(f'"{package}"' for package in packages)
+    assert lines[2:] == [f"build-packages = [{listed}]"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["Rust not found, installing into a temporary directory", "error: can't find Rust compiler"],
+)
+def test_rust(words: str) -> None:
+    """Debian's Rust is a way, though it may be too old."""
+    said = explain(failed(words))
+    assert 'build-packages = ["cargo"]' in said
+    assert "`build-image` with a newer one" in said
+
+
+def test_an_unknown_header() -> None:
+    """A header that the table lacks comes with the command that finds its package."""
+    said = explain(failed("src/a.c:1:10: fatal error: odd/thing.h: No such file or directory"))
+    assert "this image has no odd/thing.h." in said
+    assert "apt-file search /odd/thing.h" in said
+    assert "build-packages = " not in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "a.c:3:1: error: expected ';' before 'return'",
+        "FileNotFoundError: [Errno 2] No such file or directory: 'README.md'",
+        "subprocess.CalledProcessError: Command 'make -j2' returned non-zero exit status 2.",
+    ],
+)
+def test_an_unknown_reason(words: str) -> None:
+    """What nobody can tell from the output is not guessed."""
+    said = explain(failed(words))
+    assert said.startswith("some-package (1.2) could not be built from source: see")
+    assert "`build-packages`" in said
+
+
+def test_several_failures() -> None:
+    """Each package has its own reason."""
+    output = failed("Error: pg_config executable not found.", "psycopg2 (2.9.13)")
+    output += failed("a.c:1:10: fatal error: lber.h: No such file", "python-ldap (3.4.8)")
+    said = explain(output)
+    assert "psycopg2 (2.9.13) could not be built from source: this image has no pg_config." in said
+    assert "python-ldap (3.4.8) could not be built from source: this image has no lber.h." in said
+
+
+def test_pip() -> None:
+    """A build by pip is told like one by Poetry."""
+    said = explain(
+        "      error: command 'gcc' failed: No such file or directory\n"
+        "      [end of output]\n"
+        "  note: This error originates from a subprocess, and is likely not a problem with pip.\n"
+        "  ERROR: Failed building wheel for cffi\n"
+        "ERROR: Failed to build installable wheels for some pyproject.toml based projects (cffi)\n"
+    )
+    assert said.startswith("cffi could not be built from source: this image has no C compiler.")
+
+
+def test_no_build_failed() -> None:
+    """Other failures have other explanations, whatever words they hold."""
+    assert explain("  - Installing flask (3.1)\nsh: 1: git: not found\n") == ""
