@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 1, 5, 15, 29
 _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
-_ORDERS = {1: "<", 2: ">"}
+_ORDERS = {b"\x01": "<", b"\x02": ">"}
 
 
 class Elf(NamedTuple):
@@ -45,9 +45,9 @@ def read(path: Path) -> Elf | None:
 class _Reader:
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
-        if data[5] not in _ORDERS:
+        if data[5:6] not in _ORDERS:
             raise ValueError("neither byte order")
-        self.order = _ORDERS[data[5]]
+        self.order = _ORDERS[data[5:6]]
 
     def elf(self) -> Elf:
         (machine,) = self._numbers("H", 18)

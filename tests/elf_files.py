@@ -1,0 +1,64 @@
+"""Makes ELF files that hold nothing but what the dynamic loader reads, for any machine."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_ADDRESS = 0x400000
+"""Where the file would be in memory: not at its own offsets."""
+
+
+def own_machine() -> int:
+    """Give the number of this machine's architecture."""
+    (number,) = struct.unpack_from("=H", Path(sys.executable).resolve().read_bytes(), 18)
+    return int(number)
+
+
+def make_elf(  # noqa: PLR0913  # what a file may say
+    path: Path,
+    *,
+    needed: Sequence[str] = (),
+    versions: Mapping[str, Sequence[str]] | None = None,
+    paths: str = "",
+    order: str = "<",
+    machine: int | None = None,
+) -> Path:
+    """Write a 64-bit file with these libraries, the versions of some, and a RUNPATH."""
+    strings = b"\0"
+
+    def text(value: str) -> int:
+        nonlocal strings
+        strings += value.encode() + b"\0"
+        return len(strings) - len(value.encode()) - 1
+
+    entries = [(1, text(name)) for name in needed]
+    entries += [(29, text(paths))] if paths else []
+    records = b""
+    wanted = list((versions or {}).items())
+    for number, (library, names) in enumerate(wanted):
+        behind = 16 + 16 * len(names) if number + 1 < len(wanted) else 0
+        records += struct.pack(order + "HHIII", 1, len(names), text(library), 16, behind)
+        for place, name in enumerate(names):
+            more = 16 if place + 1 < len(names) else 0
+            records += struct.pack(order + "IHHII", 0, 0, 0, text(name), more)
+    start = 64 + 2 * 56
+    entries += [(5, _ADDRESS + start + len(records))]
+    entries += [(0x6FFFFFFE, _ADDRESS + start), (0x6FFFFFFF, len(wanted))] if wanted else []
+    dynamic = b"".join(struct.pack(order + "QQ", *entry) for entry in [*entries, (0, 0)])
+    at = start + len(records) + len(strings)
+    size = at + len(dynamic)
+    ident = b"\x7fELF\x02" + (b"\x01" if order == "<" else b"\x02") + b"\x01" + bytes(9)
+    machine = own_machine() if machine is None else machine
+    header = struct.pack(order + "HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    whole = struct.pack(order + "IIQQQQQQ", 1, 4, 0, _ADDRESS, _ADDRESS, size, size, 4096)
+    where = (at, _ADDRESS + at, _ADDRESS + at, len(dynamic), len(dynamic), 8)
+    segment = struct.pack(order + "IIQQQQQQ", 2, 4, *where)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(ident + header + whole + segment + records + strings + dynamic)
+    return path

@@ -1,0 +1,97 @@
+"""What is read from ELF files: made ones, real ones, and damaged ones."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from elf_files import make_elf, own_machine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poetry_docker_cache.inside.install import elf
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_everything(tmp_path: Path, order: str) -> None:
+    """Libraries, their versions and the folders to look in, on machines of either byte order."""
+    path = make_elf(
+        tmp_path / "x.so",
+        needed=["libpq.so.5", "libc.so.6"],
+        versions={"libc.so.6": ["GLIBC_2.34", "GLIBC_2.38"], "libssl.so.3": ["OPENSSL_3.0.0"]},
+        paths="$ORIGIN/x.libs:/opt/lib",
+        order=order,
+        machine=22,
+    )
+    assert elf.read(path) == elf.Elf(
+        machine=22,
+        needed=("libpq.so.5", "libc.so.6"),
+        versions=(
+            ("libc.so.6", "GLIBC_2.34"),
+            ("libc.so.6", "GLIBC_2.38"),
+            ("libssl.so.3", "OPENSSL_3.0.0"),
+        ),
+        paths=("$ORIGIN/x.libs", "/opt/lib"),
+    )
+
+
+def test_nothing_needed(tmp_path: Path) -> None:
+    """A file that needs nothing is still one."""
+    assert elf.read(make_elf(tmp_path / "x.so")) == elf.Elf(own_machine(), (), (), ())
+
+
+def test_a_real_module() -> None:
+    """Python's own module for TLS needs OpenSSL and the C library, in versions of their own."""
+    (path,) = Path(sysconfig.get_path("stdlib")).glob("lib-dynload/_ssl.*.so")
+    found = elf.read(path)
+    assert found is not None
+    assert found.machine == own_machine()
+    assert any(name.startswith("libssl.so.") for name in found.needed)
+    versions = {library.partition(".")[0]: version for library, version in found.versions}
+    assert versions["libc"].startswith("GLIBC_2.")
+    assert versions["libssl"].startswith("OPENSSL_")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x01\x01" + bytes(60), b"\x7fELF\x02"]
+)
+def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
+    """A script, an empty file or one for a 32-bit machine has nothing to tell."""
+    path = tmp_path / "x.so"
+    path.write_bytes(content)
+    assert elf.read(path) is None
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """Neither has a folder, nor what is not there."""
+    assert elf.read(tmp_path) is None
+    assert elf.read(tmp_path / "x.so") is None
+
+
+@given(
+    cut=st.integers(min_value=6, max_value=600),
+    damage=st.lists(st.tuples(st.integers(16, 599), st.integers(0, 255)), max_size=20),
+)
+def test_damage(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, damage: list[tuple[int, int]]
+) -> None:
+    """Whatever bytes are wrong or lacking, it ends, and raises nothing."""
+    versions = {"libc.so.6": ["GLIBC_2.34"], "libm.so.6": ["GLIBC_2.29"]}
+    path = tmp_path_factory.getbasetemp() / "damaged.so"
+    make_elf(path, needed=["libc.so.6", "libm.so.6"], versions=versions, paths="/opt/lib")
+    data = bytearray(path.read_bytes())
+    for place, value in damage:
+        if place < len(data):
+            data[place] = value
+    path.write_bytes(data[:cut])
+    found = elf.read(path)
+    assert found is None or isinstance(found, elf.Elf)
+
+
+def test_the_interpreter() -> None:
+    """The program that runs this is one, too."""
+    found = elf.read(Path(sys.executable).resolve())
+    assert found is not None
+    assert found.needed
