@@ -25,6 +25,10 @@ SMALL_GAIN = 0.015
 
 _SHARED = (1, 4, 6, 8, 10, 12, 16)
 _MOST_OWN = 12
+# Of the packages. A small project would be split to the last one, although its installation takes
+# no longer than a few starts of the installer do.
+_SHARED_PART = 2
+_OWN_PART = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +99,8 @@ def propose(packages: Sequence[SizedPackage], now: Outcome) -> Outcome | None:
 def _settings(packages: Sequence[SizedPackage]) -> Iterator[Setting]:
     wheels = [package for package in packages if package.kind != "source"]
     heaviest = sorted(wheels, key=lambda package: (-package.size, package.name))
-    for own in range(min(_MOST_OWN, len(heaviest)) + 1):
+    for own in range(min(_MOST_OWN, len(heaviest) // _OWN_PART) + 1):
         names = tuple(sorted(package.name for package in heaviest[:own]))
         for layers in _SHARED:
-            yield Setting(layers=layers, own=names)
+            if layers == 1 or layers <= len(heaviest) // _SHARED_PART:
+                yield Setting(layers=layers, own=names)

@@ -134,6 +134,14 @@ def test_a_small_gain_changes_nothing() -> None:
     assert propose(grown, outcome(grown, better.setting)) is None
 
 
+@pytest.mark.parametrize(("count", "most"), [(3, 1), (5, 2), (10, 6), (20, 13)])
+def test_a_small_project_is_not_split_to_the_last_package(count: int, most: int) -> None:
+    """Its whole installation takes no longer than a few more starts of the installer."""
+    packages = sorted(sized(DATA), key=lambda it: -it.size)[:: 77 // count][:count]
+    now = outcome(packages, AUTO)
+    assert len((propose(packages, now) or now).layers) <= most
+
+
 def test_one_package_is_not_split() -> None:
     """There is nothing to gain, and no division by zero without a single byte."""
     alone = [replace(sized(WEB_API)[0], size=0)]

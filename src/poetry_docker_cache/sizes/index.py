@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.sizes import LockedPackage, Sizes
 
-_AT_ONCE = 8
+_AT_ONCE = 4
 _JSON = "application/vnd.pypi.simple.v1+json"
 _PAGE = {"Accept": f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"}
 _FILE = {"Accept-Encoding": "identity"}  # else the length is that of a compressed transfer
@@ -42,7 +42,7 @@ def index_sizes(poetry: Poetry, packages: Sequence[LockedPackage]) -> Sizes:
     """
     repositories = {package.name: _repository(poetry, package.source) for package in packages}
     for repository in dict.fromkeys(repositories.values()):
-        if repository is not None:  # a keyring is asked once, and not by eight threads
+        if repository is not None:  # a keyring is asked once, and not by each thread
             _credentials(repository)
 
     def ask(package: LockedPackage) -> int | None:
