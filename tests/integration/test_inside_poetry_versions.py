@@ -170,14 +170,18 @@ class Workshop:
         return output / f"{layer}.json"
 
     def install(self, manifest: Path, target: Path, secret: Path) -> tuple[int, str]:
-        """Run the second script, with a temporary folder that must be empty afterwards."""
+        """Install a layer, with a temporary folder that must be empty afterwards."""
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
+        if not target.exists():
+            venv.create(target, symlinks=True)
         options = {"manifest": manifest, "venv": target, "secret": secret, "private": scratch}
-        command = [str(self.python), str(SCRIPTS / "poetry_install.py")]
+        options["libraries"] = self.folder / "libraries.json"
+        command = [str(self.python), "-m", "install", "--installer", "poetry", "--from-source"]
         command += [f"--{name}={path}" for name, path in options.items()]
         run = subprocess.run(
             [*command, "--build-config-settings", json.dumps({"beta": SETTINGS})],
+            cwd=SCRIPTS,
             env=self.environment(TMPDIR=str(scratch)),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

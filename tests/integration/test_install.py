@@ -22,7 +22,6 @@ from index import PrivateIndex
 from wheels import make_wheel
 
 from poetry_docker_cache import inside
-from poetry_docker_cache.settings.install import NEWEST_UV
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -83,16 +82,6 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
         PrivateIndex(public, {}) as opened,
     ):
         yield Indexes(closed, opened, wheels)
-
-
-@pytest.fixture(scope="module")
-def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install uv as the image's build does, from what this machine's pip takes for PyPI."""
-    place = tmp_path_factory.mktemp("uv") / "opt" / "uv"
-    command = [sys.executable, "-m", "install.tool", "--venv", str(place), f"uv=={NEWEST_UV}"]
-    run = subprocess.run(command, cwd=SCRIPTS, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return place / "bin" / "uv"
 
 
 @dataclass(frozen=True)
@@ -231,6 +220,24 @@ def test_the_same_from_each(indexes: Indexes, workshop: Workshop, installer: str
     assert all(f"{file}," in recorded for file in files)
     assert "REQUESTED" not in recorded
     assert json.loads(workshop.libraries.read_text())["needs"] == {}
+
+
+def test_every_byte_is_the_same(indexes: Indexes, workshop: Workshop) -> None:
+    """Only who installed a package, and the text of its scripts, tell the installers apart."""
+    manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
+    snapshots = []
+    for installer in ("pip", "uv", "poetry"):
+        status, output = workshop.install(installer, manifest)
+        assert status == 0, output
+        found = workshop.snapshot()
+        for name, (mode, time, _) in found.items():
+            if name.endswith(("/INSTALLER", "/RECORD", "bin/al-pha")):
+                found[name] = (mode, time)
+        snapshots.append(found)
+        workshop.venv.rename(workshop.folder / f"of-{installer}")
+    pip, uv, poetry = snapshots
+    assert pip == uv
+    assert pip == poetry
 
 
 @INSTALLERS
