@@ -1,44 +1,182 @@
-"""What the check says and makes; that it finds what is missing, an integration test shows."""
+"""What the check of the final image finds with this machine's loader, says and makes."""
 
 from __future__ import annotations
 
+import ctypes
+import json
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from poetry_docker_cache.inside import check
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from poetry_docker_cache.inside.install import elf
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-@pytest.fixture(autouse=True)
-def _no_loader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask no loader: that starts processes."""
-    monkeypatch.setattr(check, "loader", lambda: None)
+class Image:
+    """The folders of a stage that checks, with the files of its layers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home" / "app"
+        self.libraries = folder / "libraries"
+
+    def layer(
+        self,
+        name: str,
+        *,
+        needs: dict[str, Any] | None = None,
+        provides: tuple[str, ...] = (),
+        python: str = HERE,
+    ) -> None:
+        """Write the file of a layer."""
+        self.libraries.mkdir(exist_ok=True)
+        content = {"needs": needs or {}, "provides": provides, "python": python}
+        (self.libraries / f"{name}.json").write_text(json.dumps(content))
+
+    def check(self, *options: str) -> int:
+        """Run the check."""
+        places = ["--home", str(self.home), "--libraries", str(self.libraries)]
+        return check.main([*places, *options])
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
+    """Give one of Debian's."""
+    monkeypatch.setattr(check.shutil, "which", lambda name: f"/usr/bin/{name}")
+    return Image(tmp_path)
 
 
 @pytest.mark.parametrize("python", [HERE, f"{HERE}.99"])
-def test_the_right_python(python: str, tmp_path: Path) -> None:
-    """The home folder is made, empty; making it again is no error."""
-    home = tmp_path / "home" / "app"
-    assert check.main(["--python", python, "--home", str(home)]) == 0
-    assert check.main(["--python", python, "--home", str(home)]) == 0
-    assert list(home.iterdir()) == []
+def test_the_right_python(python: str, image: Image) -> None:
+    """The home folder is made, empty; making it again is no error, nor are no layers."""
+    assert image.check("--python", python) == 0
+    assert image.check("--python", python) == 0
+    assert list(image.home.iterdir()) == []
 
 
-def test_another_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_python(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     """The error names both versions and the setting, and nothing is made."""
-    home = tmp_path / "app"
-    assert check.main(["--python", "3.2", "--home", str(home)]) == 1
+    assert image.check("--python", "3.2") == 1
     said = capsys.readouterr().out
     assert f"Python {HERE}" in said
     assert "3.2." in said
     assert "`base-image`" in said
-    assert not home.exists()
+    assert not image.home.exists()
+
+
+def test_a_layer_of_another_python(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    """What another Python built is an error that names the layer and both images."""
+    image.layer("pure-1")
+    image.layer("source", python="3.2")
+    assert image.check("--python", HERE) == 1
+    said = capsys.readouterr().out
+    assert f"This image has Python {HERE}, but `source` was built with 3.2." in said
+    assert "`build-image` and `base-image`" in said
+    assert not image.home.exists()
+
+
+def test_missing_libraries(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is named with who needs it, and the setting is ready to be copied."""
+    image.layer("native-1", needs={"libfoo.so.1": {"by": ["b", "a"]}, "libm.so.6": {"by": ["a"]}})
+    image.layer("source", needs={"libbar.so.2": {"by": ["psycopg2"], "package": "libbar2t64"}})
+    assert image.check() == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "a needs libfoo.so.1, which is not in the image.",
+        "b needs libfoo.so.1, which is not in the image.",
+        "psycopg2 needs libbar.so.2, which is not in the image.",
+        "Add the Debian packages to [tool.poetry-docker-cache], most likely:",
+        'runtime-packages = ["libbar2t64", "libfoo1"]',
+    ]
+    assert not image.home.exists()
+
+
+def test_no_debian(
+    image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an image without apt, no Debian package helps."""
+    monkeypatch.setattr(check.shutil, "which", lambda _: None)
+    image.layer("source", needs={"libfoo.so.1": {"by": ["a"]}})
+    assert image.check() == 1
+    said = capsys.readouterr().out
+    assert "a needs libfoo.so.1" in said
+    assert "`instructions.runtime`" in said
+    assert "runtime-packages" not in said
+
+
+def test_libraries_of_other_layers(image: Image) -> None:
+    """What one layer brings, all others may need."""
+    image.layer("native-1", needs={"libtorch.so": {"by": ["torchvision"]}})
+    image.layer("own-torch", provides=("libtorch.so",))
+    assert image.check() == 0
+    (image.libraries / "own-torch.json").unlink()
+    assert image.check() == 1
+
+
+def test_versions(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    """The versions that this machine's C library has are no error; one that it lacks is."""
+    own = elf.read(Path(sys.executable).resolve())
+    assert own is not None
+    versions = [version for library, version in own.versions if library == "libc.so.6"]
+    assert versions
+    image.layer("source", needs={"libc.so.6": {"by": ["a"], "versions": versions}})
+    assert image.check() == 0
+    versions += ["GLIBC_2.999"]
+    image.layer("source", needs={"libc.so.6": {"by": ["a"], "versions": versions}})
+    assert image.check() == 1
+    said = capsys.readouterr().out
+    assert said.startswith("a needs GLIBC_2.999 of libc.so.6; the image's is older.\n")
+    assert "`build-image` and `base-image` must be of the same Debian release." in said
+    assert "runtime-packages" not in said
+
+
+def test_folders_of_their_own(image: Image, tmp_path: Path) -> None:
+    """A library is looked for where the modules look first."""
+    image.layer("source", needs={"libown.so.1": {"by": ["a"], "paths": [str(tmp_path)]}})
+    assert image.check() == 1
+    (tmp_path / "libown.so.1").symlink_to(check.file_of(ctypes.CDLL("libm.so.6")))
+    assert image.check() == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"),
+    [
+        (
+            "libldap.so.2: cannot open shared object file: No such file or directory",
+            ["libpq.so.5 needs libldap.so.2, which is not in the image."],
+        ),
+        (
+            (
+                "Error loading shared library libldap.so.2: No such file or directory"
+                " (needed by /usr/lib/libpq.so.5)"
+            ),
+            ["libpq.so.5 needs libldap.so.2, which is not in the image."],
+        ),
+        (
+            "Error loading shared library libpq.so.5: No such file or directory",
+            ["psycopg2 needs libpq.so.5, which is not in the image."],
+        ),
+        ("/lib/libpq.so.5: cannot allocate memory in static TLS block", []),
+    ],
+)
+def test_the_loaders_words(
+    image: Image,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: str,
+    lines: list[str],
+) -> None:
+    """By the words of glibc and of musl: what a library lacks in turn, and no other error."""
+
+    def fail(_: str) -> None:
+        raise OSError(error)
+
+    monkeypatch.setattr(check.ctypes, "CDLL", fail)
+    image.layer("source", needs={"libpq.so.5": {"by": ["psycopg2"]}})
+    assert image.check() == (1 if lines else 0)
+    assert capsys.readouterr().out.splitlines()[:1] == lines
 
 
 @pytest.mark.parametrize(
@@ -57,26 +195,3 @@ def test_another_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_debian_packages(library: str, package: str) -> None:
     """Debian names packages after the library and its version, but for a few."""
     assert check.debian_package(library) == package
-
-
-def test_explanation() -> None:
-    """Each library is named with who needs it, and the setting is ready to be copied."""
-    said = check.explanation({("psycopg2", "libpq.so.5"), ("a", "libfoo.so.1")})
-    assert said.splitlines()[:2] == [
-        "a needs libfoo.so.1, which is not in the image.",
-        "psycopg2 needs libpq.so.5, which is not in the image.",
-    ]
-    assert said.endswith('runtime-packages = ["libfoo1", "libpq5"]')
-    said = check.explanation({("a", "GLIBC_2.99")})
-    assert "runtime-packages" not in said
-    assert "`build-image` and `base-image`" in said
-
-
-def test_owners(tmp_path: Path) -> None:
-    """RECORD tells which distribution brought a file, whatever its name holds."""
-    info = tmp_path / "lib" / "some_package-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "RECORD").write_text('"some/a,b.so",sha256=x,1\nsome/c.so,,\n')
-    found = check.owners(tmp_path)
-    assert found[tmp_path / "lib" / "some" / "a,b.so"] == "some_package"
-    assert found[tmp_path / "lib" / "some" / "c.so"] == "some_package"

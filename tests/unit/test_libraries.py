@@ -1,0 +1,180 @@
+"""What a layer writes down of its shared libraries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from elf_files import make_elf
+
+from poetry_docker_cache.inside.install import libraries
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+MODULE = libraries.MODULES[0]
+"""Such as `.cpython-313-x86_64-linux-gnu.so`."""
+
+
+class Layer:
+    """A virtual environment that a test fills."""
+
+    def __init__(self, folder: Path) -> None:
+        self.venv = folder / "venv"
+        self.site = self.venv / "lib" / f"python{HERE}" / "site-packages"
+        self.target = folder / "libraries.json"
+        (self.venv / "bin").mkdir(parents=True)
+        self.site.mkdir(parents=True)
+
+    def add(self, distribution: str, *files: str) -> None:
+        """Record the files of a distribution, by their paths from site-packages."""
+        info = self.site / f"{distribution}-1.0.dist-info"
+        info.mkdir()
+        (info / "RECORD").write_text("".join(f'"{file}",sha256=x,1\n' for file in files) + "\n")
+
+    def write(self, *, from_source: bool = False) -> dict[str, Any]:
+        """Write the layer's file and read it."""
+        libraries.write(self.venv, self.target, from_source=from_source)
+        return dict(json.loads(self.target.read_bytes()))
+
+    def needs(self) -> dict[str, Any]:
+        """Give what a layer of wheels needs."""
+        return dict(self.write()["needs"])
+
+
+@pytest.fixture
+def layer(tmp_path: Path) -> Layer:
+    """Give an empty one."""
+    return Layer(tmp_path)
+
+
+@pytest.fixture
+def dpkg(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Have a dpkg that knows libpq and, by odd lines, others; give what it was asked."""
+    asked = []
+    answer = (
+        "diversion by somebody from: /usr/lib/x/libdiverted.so.1\n"
+        "libpq5-cross: /usr/other/lib/libpq.so.5\n"
+        f"libpq5:amd64: /usr/lib/{libraries.sysconfig.get_config_var('MULTIARCH')}/libpq.so.5\n"
+        "liba:amd64, liba:i386: /lib/liba.so.1\n"
+    )
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 1, stdout=answer, stderr="")
+
+    monkeypatch.setattr(libraries.shutil, "which", lambda _: "/usr/bin/dpkg-query")
+    monkeypatch.setattr(libraries.subprocess, "run", run)
+    return asked
+
+
+def test_an_empty_layer(layer: Layer) -> None:
+    """Its file has the same form, the same bytes, and a mode that does not hang on the umask."""
+    assert layer.write() == {"needs": {}, "provides": [], "python": HERE}
+    assert (
+        layer.target.read_bytes()
+        == f'{{\n "needs": {{}},\n "provides": [],\n "python": "{HERE}"\n}}\n'.encode()
+    )
+    assert layer.target.stat().st_mode & 0o777 == 0o644
+
+
+def test_wheels(layer: Layer) -> None:
+    """What this image has is no need of wheels; the rest stands there with who asks for it."""
+    make_elf(layer.site / f"a/_a{MODULE}", needed=["libc.so.6", "libxxl.so.5", "libcuda.so.1"])
+    make_elf(layer.site / "b.so", needed=["libm.so.6", "libxxl.so.5"])
+    layer.add("Some_Package", f"a/_a{MODULE}", "a/__init__.py")
+    layer.add("other", "b.so")
+    assert layer.needs() == {"libxxl.so.5": {"by": ["other", "some-package"]}}
+
+
+def test_libraries_in_the_layer(layer: Layer) -> None:
+    """They are followed to what they need in turn, and those that nothing loads are not."""
+    make_elf(layer.site / f"x/x{MODULE}", needed=["libfirst-0a1b2c3d.so.1"])
+    make_elf(layer.site / "x.libs/libfirst-0a1b2c3d.so.1", needed=["libsecond.so.2"])
+    make_elf(layer.site / "x/lib/libsecond.so.2", needed=["libfirst-0a1b2c3d.so.1", "libgl.so.9"])
+    make_elf(layer.site / "x/lib/libbackend.so", needed=["librocm.so.9"])
+    layer.add("x", f"x/x{MODULE}", "x.libs/libfirst-0a1b2c3d.so.1", "x/lib/libsecond.so.2")
+    found = layer.write()
+    assert found["needs"] == {"libgl.so.9": {"by": ["x"]}}
+    assert found["provides"] == ["libbackend.so", "libsecond.so.2"]
+
+
+def test_programs(layer: Layer) -> None:
+    """A program in bin/ counts like a module; links to the interpreter and scripts do not."""
+    make_elf(layer.venv / "bin" / "uwsgi", needed=["libxxl.so.5"])
+    (layer.venv / "bin" / "python").symlink_to(
+        make_elf(layer.venv.parent / "python", needed=["libyyl.so.5"])
+    )
+    (layer.venv / "bin" / "flask").write_text("#!/venv/bin/python\n")
+    layer.add("uwsgi", "../../../bin/uwsgi")
+    assert layer.needs() == {"libxxl.so.5": {"by": ["uwsgi"]}}
+
+
+def test_what_is_not_for_this_machine(layer: Layer) -> None:
+    """Files for another processor or C library, and damaged ones, are only carried along."""
+    make_elf(layer.site / "a.so", needed=["libxxl.so.5"], machine=22)
+    make_elf(layer.site / "b.so", needed=["libc.musl-x86_64.so.1"])
+    (layer.site / "c.so").write_bytes(b"\x7fELF\x02\x01 damaged")
+    assert layer.needs() == {}
+
+
+def test_modules_of_other_layers(layer: Layer) -> None:
+    """A module that is linked with a package's module asks nothing of the image."""
+    make_elf(layer.site / "a.so", needed=[f"other{MODULE}"])
+    assert layer.needs() == {}
+
+
+def test_no_owner(layer: Layer) -> None:
+    """Where no RECORD names a file, its own name must do."""
+    make_elf(layer.site / "a.so", needed=["libxxl.so.5"])
+    assert layer.needs() == {"libxxl.so.5": {"by": ["a.so"]}}
+
+
+def test_from_source(layer: Layer, dpkg: list[list[str]]) -> None:
+    """All that is needed stands there, with the versions and the Debian package."""
+    make_elf(
+        layer.site / f"psycopg2/_psycopg{MODULE}",
+        needed=["libpq.so.5", "liba.so.1", "libdiverted.so.1", "libc.so.6"],
+        versions={"libc.so.6": ["GLIBC_2.38", "GLIBC_2.14"], "libown.so.1": ["OWN_1"]},
+    )
+    layer.add("psycopg2", f"psycopg2/_psycopg{MODULE}")
+    by = ["psycopg2"]
+    assert layer.write(from_source=True)["needs"] == {
+        "liba.so.1": {"by": by, "package": "liba"},
+        "libc.so.6": {"by": by, "versions": ["GLIBC_2.14", "GLIBC_2.38"]},
+        "libdiverted.so.1": {"by": by},
+        "libpq.so.5": {"by": by, "package": "libpq5"},
+    }
+    names = ("liba.so.1", "libc.so.6", "libdiverted.so.1", "libpq.so.5")
+    assert dpkg == [["dpkg-query", "--search", *(f"*/{name}" for name in names)]]
+
+
+def test_no_dpkg(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no Debian there is nobody to ask."""
+    monkeypatch.setattr(libraries.shutil, "which", lambda _: None)
+    make_elf(layer.site / "a.so", needed=["libxxl.so.5"])
+    assert layer.write(from_source=True)["needs"] == {"libxxl.so.5": {"by": ["a.so"]}}
+
+
+@pytest.mark.usefixtures("dpkg")
+def test_folders_of_their_own(layer: Layer, tmp_path: Path) -> None:
+    """A library where the module itself says is there for wheels; the check looks there, too."""
+    own = tmp_path / "opt" / "libxxl.so.5"
+    make_elf(own)
+    paths = f"/build/of/somebody:{own.parent}:$ORIGIN/../x.libs"
+    make_elf(layer.site / "a.so", needed=["libxxl.so.5"], paths=paths)
+    assert layer.needs() == {}
+    found = layer.write(from_source=True)["needs"]
+    assert found == {"libxxl.so.5": {"by": ["a.so"], "paths": [str(own.parent)]}}
+
+
+def test_the_origin(layer: Layer) -> None:
+    """`$ORIGIN` is the folder of the module."""
+    make_elf(layer.venv.parent / "beside" / "libxxl.so.5")
+    up = "/.." * 4
+    make_elf(layer.site / "a.so", needed=["libxxl.so.5"], paths=f"${{ORIGIN}}{up}/beside")
+    assert layer.needs() == {}
