@@ -45,7 +45,7 @@ class Image:
 @pytest.fixture
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     """Give one of Debian's."""
-    monkeypatch.setattr(check.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     return Image(tmp_path)
 
 
@@ -97,7 +97,7 @@ def test_no_debian(
     image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On an image without apt, no Debian package helps."""
-    monkeypatch.setattr(check.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     image.layer("source", needs={"libfoo.so.1": {"by": ["a"]}})
     assert image.check() == 1
     said = capsys.readouterr().out
@@ -173,7 +173,7 @@ def test_the_loaders_words(
     def fail(_: str) -> None:
         raise OSError(error)
 
-    monkeypatch.setattr(check.ctypes, "CDLL", fail)
+    monkeypatch.setattr("ctypes.CDLL", fail)
     image.layer("source", needs={"libpq.so.5": {"by": ["psycopg2"]}})
     assert image.check() == (1 if lines else 0)
     assert capsys.readouterr().out.splitlines()[:1] == lines

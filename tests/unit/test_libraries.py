@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,7 +60,7 @@ def dpkg(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     answer = (
         "diversion by somebody from: /usr/lib/x/libdiverted.so.1\n"
         "libpq5-cross: /usr/other/lib/libpq.so.5\n"
-        f"libpq5:amd64: /usr/lib/{libraries.sysconfig.get_config_var('MULTIARCH')}/libpq.so.5\n"
+        f"libpq5:amd64: /usr/lib/{sysconfig.get_config_var('MULTIARCH')}/libpq.so.5\n"
         "liba:amd64, liba:i386: /lib/liba.so.1\n"
     )
 
@@ -67,18 +68,16 @@ def dpkg(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         asked.append(command)
         return subprocess.CompletedProcess(command, 1, stdout=answer, stderr="")
 
-    monkeypatch.setattr(libraries.shutil, "which", lambda _: "/usr/bin/dpkg-query")
-    monkeypatch.setattr(libraries.subprocess, "run", run)
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/dpkg-query")
+    monkeypatch.setattr("subprocess.run", run)
     return asked
 
 
 def test_an_empty_layer(layer: Layer) -> None:
     """Its file has the same form, the same bytes, and a mode that does not hang on the umask."""
     assert layer.write() == {"needs": {}, "provides": [], "python": HERE}
-    assert (
-        layer.target.read_bytes()
-        == f'{{\n "needs": {{}},\n "provides": [],\n "python": "{HERE}"\n}}\n'.encode()
-    )
+    text = f'{{\n "needs": {{}},\n "provides": [],\n "python": "{HERE}"\n}}\n'
+    assert layer.target.read_text() == text
     assert layer.target.stat().st_mode & 0o777 == 0o644
 
 
@@ -155,7 +154,7 @@ def test_from_source(layer: Layer, dpkg: list[list[str]]) -> None:
 
 def test_no_dpkg(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no Debian there is nobody to ask."""
-    monkeypatch.setattr(libraries.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     make_elf(layer.site / "a.so", needed=["libxxl.so.5"])
     assert layer.write(from_source=True)["needs"] == {"libxxl.so.5": {"by": ["a.so"]}}
 
