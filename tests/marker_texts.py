@@ -63,10 +63,12 @@ ATOMS = st.one_of(
 )
 
 
-def markers(atoms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+def markers(atoms: st.SearchStrategy[str], leaves: int = 6) -> st.SearchStrategy[str]:
     """Make whole markers, with and without parentheses."""
     shapes = st.sampled_from(["{} and {}", "{} or {}", "({}) and {}", "{} and ({})", "({}) or {}"])
-    return st.recursive(atoms, lambda part: st.builds(str.format, shapes, part, part), max_leaves=6)
+    return st.recursive(
+        atoms, lambda part: st.builds(str.format, shapes, part, part), max_leaves=leaves
+    )
 
 
 ENVIRONMENTS = st.sampled_from(["3.9.18", "3.11.7", "3.12.4", "3.13.0", "3.14.0rc1"]).map(
