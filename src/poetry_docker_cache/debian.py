@@ -25,6 +25,7 @@ class _Needs:
 
 _TABLE = {
     "gssapi": _Needs(runtime=("libgssapi-krb5-2",)),
+    "lxml": _Needs(runtime=("libxml2", "libxslt1.1")),
     "mysqlclient": _Needs(runtime=("libmariadb3",)),
     "psycopg-c": _Needs(runtime=("libpq5",)),
     "psycopg2": _Needs(runtime=("libpq5",)),
@@ -35,9 +36,10 @@ _TABLE = {
     "uwsgi": _Needs(runtime=("libxml2",)),
     "xmlsec": _Needs(runtime=("libxmlsec1t64-openssl",), build=("libxmlsec1-dev",)),
 }
-# What packages were called before Debian 13.
-_OLDER_NAMES = {"libldap2": "libldap-2.5-0", "libxmlsec1t64-openssl": "libxmlsec1-openssl"}
-_OLDER_SUITES = ("bookworm", "bullseye")
+# What they were called before Debian 13.
+_BOOKWORM = {"libldap2": "libldap-2.5-0", "libxmlsec1t64-openssl": "libxmlsec1-openssl"}
+_BULLSEYE = {**_BOOKWORM, "libldap2": "libldap-2.4-2", "libodbc2": "libodbc1"}
+_OLDER_NAMES = {"bookworm": _BOOKWORM, "bullseye": _BULLSEYE}
 
 
 def usual_packages(built: Iterable[str], image: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -46,7 +48,7 @@ def usual_packages(built: Iterable[str], image: str) -> tuple[tuple[str, ...], t
     `built` are the normalised names of what is built from source, `image` the final image's base.
     """
     needs = [_TABLE[name] for name in built if name in _TABLE] if is_debian(image) else []
-    older = _OLDER_NAMES if any(suite in image for suite in _OLDER_SUITES) else {}
+    older = next((names for suite, names in _OLDER_NAMES.items() if suite in image), {})
     build = {package for need in needs for package in need.build}
     runtime = {older.get(package, package) for need in needs for package in need.runtime}
     return tuple(sorted(build)), tuple(sorted(runtime))

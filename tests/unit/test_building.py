@@ -107,7 +107,7 @@ def failed(output: str, package: str = "some-package (1.2)") -> str:
         ),
         # setuptools new and old, meson, cmake, uwsgi
         *(
-            (words, "C compiler", ["build-essential"])
+            (words, "a C compiler", ["build-essential"])
             for words in (
                 "error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-g++'",
                 "error: command 'gcc' failed: No such file or directory",
@@ -126,7 +126,7 @@ def test_what_is_missing(output: str, names: str, packages: list[str]) -> None:
     """The text names the package and what is missing, and has the line to add."""
     lines = explain(failed(output)).splitlines()
     assert lines[0] == (
-        f"some-package (1.2) could not be built from source: this image has no {names}."
+        f"some-package (1.2) could not be built from source: its build did not find {names}."
     )
     listed = ", ".join(f'"{package}"' for package in packages)
     assert lines[2:] == [f"build-packages = [{listed}]"]
@@ -146,8 +146,24 @@ def test_rust(words: str) -> None:
 def test_an_unknown_header() -> None:
     """A header that the table lacks comes with the command that finds its package."""
     said = explain(failed("src/a.c:1:10: fatal error: odd/thing.h: No such file or directory"))
-    assert "this image has no odd/thing.h." in said
+    assert "its build did not find odd/thing.h." in said
     assert "apt-file search /odd/thing.h" in said
+    assert "build-packages = " not in said
+
+
+def test_a_known_and_an_unknown_header() -> None:
+    """Each has its own line."""
+    said = explain(failed("fatal error: sql.h: No such file\nfatal error: odd.hpp: No such file"))
+    assert "its build did not find sql.h, odd.hpp." in said
+    assert 'build-packages = ["unixodbc-dev"]' in said
+    assert "apt-file search /odd.hpp" in said
+
+
+def test_an_unknown_library() -> None:
+    """What is missing is named even if nobody knows its package."""
+    said = explain(failed('ERROR: Dependency "odd-thing" not found (tried pkg-config)'))
+    assert "its build did not find odd-thing." in said
+    assert "`build-packages`" in said
     assert "build-packages = " not in said
 
 
@@ -171,8 +187,13 @@ def test_several_failures() -> None:
     output = failed("Error: pg_config executable not found.", "psycopg2 (2.9.13)")
     output += failed("a.c:1:10: fatal error: lber.h: No such file", "python-ldap (3.4.8)")
     said = explain(output)
-    assert "psycopg2 (2.9.13) could not be built from source: this image has no pg_config." in said
-    assert "python-ldap (3.4.8) could not be built from source: this image has no lber.h." in said
+    assert (
+        "psycopg2 (2.9.13) could not be built from source: its build did not find pg_config."
+        in said
+    )
+    assert (
+        "python-ldap (3.4.8) could not be built from source: its build did not find lber.h." in said
+    )
 
 
 def test_pip() -> None:
@@ -184,7 +205,9 @@ def test_pip() -> None:
         "  ERROR: Failed building wheel for cffi\n"
         "ERROR: Failed to build installable wheels for some pyproject.toml based projects (cffi)\n"
     )
-    assert said.startswith("cffi could not be built from source: this image has no C compiler.")
+    assert said.startswith(
+        "cffi could not be built from source: its build did not find a C compiler."
+    )
 
 
 def test_no_build_failed() -> None:

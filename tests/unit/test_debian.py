@@ -7,6 +7,7 @@ import pytest
 from poetry_docker_cache.debian import usual_packages
 
 LDAP = ("libldap-dev", "libsasl2-dev")
+XMLSEC = ("libxmlsec1-dev",)
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,12 @@ LDAP = ("libldap-dev", "libsasl2-dev")
         (["psycopg2", "flask"], "python:3.13-slim", ((), ("libpq5",))),
         (["python-ldap"], "python:3.13-slim", (LDAP, ("libldap2", "libsasl2-2"))),
         (["python-ldap"], "python:3.13-slim-bookworm", (LDAP, ("libldap-2.5-0", "libsasl2-2"))),
+        (["python-ldap"], "python:3.9-slim-bullseye", (LDAP, ("libldap-2.4-2", "libsasl2-2"))),
+        (["xmlsec"], "python:3.13-slim", (XMLSEC, ("libxmlsec1t64-openssl",))),
+        (["xmlsec"], "python:3.13-slim-bookworm", (XMLSEC, ("libxmlsec1-openssl",))),
+        (["pyodbc"], "python:3.9-slim-bullseye", (("unixodbc-dev",), ("libodbc1",))),
+        (["gssapi", "uwsgi"], "python:3.13-slim", ((), ("libgssapi-krb5-2", "libxml2"))),
+        (["lxml", "psycopg-c"], "python:3.13-slim", ((), ("libpq5", "libxml2", "libxslt1.1"))),
         (["psycopg2", "mysqlclient"], "x/python:3.12", ((), ("libmariadb3", "libpq5"))),
         (["psycopg2"], "python:3.13-alpine", ((), ())),
         (["psycopg2"], "company/base:1", ((), ())),

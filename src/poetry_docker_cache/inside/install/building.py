@@ -32,8 +32,9 @@ WORDINGS = (
     r"Dependency \"?NAME\"? not found",
     r"No package 'NAME' found",
     r"Package '?NAME'?,? (?:required by '[^']*', )?(?:was )?not found",
+    r"NAME: cannot open shared object file",
     r"cannot find -l?NAME",
-    r"need a (C compiler)",
+    r"need (a C compiler)",
     r"Unknown (compiler)\(s\)",
     r"(CMAKE_\w+_COMPILER) (?:not set|could be found)",
     r"NAME must be installed to build",
@@ -41,11 +42,12 @@ WORDINGS = (
     r"(Cargo), the Rust package manager, is not installed",
 )
 MISSING = re.compile("|".join(WORDINGS).replace("NAME", r"([\w.+-]*[\w+])"))
-COMPILER = re.compile(r"(\w+-)*(cc|gcc|c\+\+|g\+\+|clang|make)|compiler|CMAKE_\w+")
+COMPILER = re.compile(r"(\w+-)*(cc|gcc|c\+\+|g\+\+|make)|compiler|CMAKE_\w+")
+HEADER = re.compile(r"\.h\w*$")
 RUST = ("Rust", "Cargo", "rustc", "cargo")
 # The Debian packages of the best known of these; for many of them, the full `python` image has it.
 PACKAGES = {
-    "C compiler": "build-essential",
+    "a C compiler": "build-essential",
     "CMake": "cmake",
     "Python.h": "python3-dev",
     "cairo": "libcairo2-dev",
@@ -53,6 +55,7 @@ PACKAGES = {
     "curl-config": "libcurl4-openssl-dev",
     "ffi.h": "libffi-dev",
     "gdal-config": "libgdal-dev",
+    "geos": "libgeos-dev",
     "geos-config": "libgeos-dev",
     "geos_c.h": "libgeos-dev",
     "gfortran": "gfortran",
@@ -73,6 +76,7 @@ PACKAGES = {
     "pg_config": "libpq-dev",
     "pkg-config": "pkg-config",
     "portaudio.h": "portaudio19-dev",
+    "libhdf5.so": "libhdf5-dev",
     "libpq-fe.h": "libpq-dev",
     "sasl/sasl.h": "libsasl2-dev",
     "snappy-c.h": "libsnappy-dev",
@@ -101,33 +105,32 @@ def _failures(output: str) -> Iterator[tuple[str, str]]:
 
 
 def _explanation(package: str, output: str) -> str:
-    missing = dict.fromkeys(_named(name) for names in MISSING.findall(output) for name in names)
-    known = {name: PACKAGES[name] for name in missing if name in PACKAGES}
-    headers = [name for name in missing if ".h" in name and name not in known]
-    if not known and not headers:
-        return (
-            f"{package} could not be built from source: see what its build said above.\n"
-            "If that lacks a program, header or library, name the Debian package of it in"
-            " `build-packages`."
-        )
-    names = ", ".join([*known, *headers])
-    lines = [f"{package} could not be built from source: this image has no {names}."]
+    groups = (name for names in MISSING.findall(output) for name in names if name)
+    missing = list(dict.fromkeys(map(_named, groups)))
+    # Where one of several would do, as with compilers, the known ones are those to take.
+    telling = [name for name in missing if name in PACKAGES or HEADER.search(name)] or missing
+    reason = f"its build did not find {', '.join(telling)}" if telling else "see what it said above"
+    lines = [f"{package} could not be built from source: {reason}."]
+    known = sorted({PACKAGES[name] for name in telling if name in PACKAGES})
     if known:
-        packages = ", ".join(f'"{name}"' for name in sorted(set(known.values())))
+        packages = ", ".join(f'"{name}"' for name in known)
         lines += [
             "Add to [tool.poetry-docker-cache], or choose a `build-image` that has it:",
             f"build-packages = [{packages}]",
         ]
-    lines += [
-        f"`apt-file search /{name}`, on a Debian machine, tells the package for `build-packages`."
-        for name in headers
-    ]
-    if "cargo" in known.values():
+    else:
         lines.append(
-            "Should Debian's Rust be too old for it, a `build-image` with a newer one helps."
+            "Is a program, header or library lacking: name its Debian package in `build-packages`."
         )
+    lines += [
+        f"`apt-file search /{name}` on a Debian machine tells which package that is."
+        for name in telling
+        if name not in PACKAGES and HEADER.search(name)
+    ]
+    if "cargo" in known:
+        lines.append("Is Debian's Rust too old for it, a `build-image` with a newer one will do.")
     return "\n".join(lines)
 
 
 def _named(name: str) -> str:
-    return "C compiler" if COMPILER.fullmatch(name) else name
+    return "a C compiler" if COMPILER.fullmatch(name) else name
