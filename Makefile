@@ -13,6 +13,9 @@ setup: $(READY)  ## make .venv with the plugin, Poetry and the tools
 demo: $(READY)  ## build an example, edit it, and show what each edit costs (a few minutes the first time)
 	@$(VENV) scripts/demo.py
 
+bench: $(READY)  ## compare with Dockerfiles by hand, and write docs/bench.* (an hour or more; Debian, as root)
+	@$(VENV) scripts/bench.py --output docs/bench --command "make bench"
+
 test: $(READY)  ## run every test, on a private container engine where there is no other
 	@$(VENV) -m pytest
 
@@ -46,4 +49,4 @@ $(READY): pyproject.toml
 	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
 
-.PHONY: help setup demo test test-unit lint golden clean
+.PHONY: help setup demo bench test test-unit lint golden clean

@@ -1,0 +1,205 @@
+"""Compares the plugin with Dockerfiles written by hand: what each edit of a project costs.
+
+    make bench                                            # everything: an hour or more
+    python scripts/bench.py --sizes 30 --variants pip,article --scenarios cold,version --repeat 3
+    python scripts/bench.py --render docs/bench.json      # the tables and the chart only
+
+Brings up engines, a registry and an index of its own: Debian, as root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import shlex
+import signal
+import statistics
+import sys
+import tempfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import bench_report
+from bench_project import EXAMPLES, ROOT, PackageSet
+from bench_results import Results, Start
+from bench_round import Round, machines
+from bench_scenarios import SCENARIOS
+from bench_variants import VARIANTS, Plugin
+from processes import EngineError, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bench_scenarios import Scenario
+    from bench_variants import Variant
+
+SIZES = ("30", "77", "150")
+OUTPUT = ROOT / ".cache" / "bench"
+# The first import is not counted: it brings the files into memory.
+_START = """\
+import subprocess, sys, time
+for number in range(6):
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import {}"], check=True)
+    if number:
+        print(time.perf_counter() - started)
+"""
+
+
+class Bench:
+    """A run: rounds at each size, as often as asked."""
+
+    def __init__(self, results: Results, output: Path) -> None:
+        self.results = results
+        self._output = output
+        self._logs = OUTPUT / "logs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+
+    def round(
+        self, packages: PackageSet, variants: Sequence[Variant], scenarios: Sequence[Scenario]
+    ) -> None:
+        """Measure each scenario with the variants in turn; a variant that fails drops out."""
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-") as folder,
+            machines(variants, Path(folder)) as on,
+        ):
+            current = Round(packages, on, self._logs)
+            current.lock(scenarios, variants)
+            left = list(variants)
+            if not any(scenario.cold for scenario in scenarios):
+                left = self._each(left, current.build_first)
+            exported = False
+            for scenario in scenarios:
+                if scenario.fresh and not exported:
+                    left = self._each(left, current.export_cache)
+                    exported = True
+                left = self._each(left, partial(self._measure, current, scenario))
+                left = left[1:] + left[:1]  # nobody always comes first
+            self._each(left, lambda variant: self.results.images.append(current.image(variant)))
+            self._starts(current, left)
+            self.results.write(self._output.with_suffix(".json"))
+
+    def _each(self, variants: Sequence[Variant], work: Callable[[Variant], None]) -> list[Variant]:
+        """Do it with each variant; give those with which it went well."""
+        left = []
+        for variant in variants:
+            try:
+                work(variant)
+            except EngineError as error:  # noqa: PERF203  # a build takes longer than that
+                say(str(error))
+                self.results.failures.append(str(error).partition("\n")[0])
+            else:
+                left.append(variant)
+        return left
+
+    def _measure(self, current: Round, scenario: Scenario, variant: Variant) -> None:
+        row = current.measure(scenario, variant)
+        self.results.measurements.append(row)
+        self.results.write(self._output.with_suffix(".json"))
+        say(
+            f"{row.size:4} {row.scenario:14} {row.variant:14} {row.installed:4} installed"
+            f" {row.blobs:4} blobs {row.pushed / 1e6:8.2f} MB pushed {row.pulled / 1e6:8.2f} pulled"
+            f" {row.seconds:7.1f} s"
+        )
+
+    def _starts(self, current: Round, variants: Sequence[Variant]) -> None:
+        """Time the imports in the plugin's image, with and without byte-compiling."""
+        packages = current.packages
+        plugin = next((variant for variant in variants if isinstance(variant, Plugin)), None)
+        if plugin is None:
+            return
+        code = _START.format(", ".join(packages.imports))
+
+        def measure(variant: Variant) -> None:
+            seconds = map(float, current.python(variant, code, engine_of=plugin).split())
+            self.results.starts.append(
+                Start(
+                    size=packages.name,
+                    compiled=variant is not plugin,
+                    seconds=round(statistics.median(seconds), 3),
+                )
+            )
+
+        self._each([plugin, replace(plugin, compiled=True)], measure)
+
+
+def _machine() -> dict[str, str]:
+    """Tell how large this machine is; not what it is called."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory / 2**30:.0f} GiB",
+        "architecture": platform.machine(),
+    }
+
+
+def _choose(text: str | None, known: Iterable[str], what: str) -> list[str]:
+    """Read a list with commas; all that is known, in its order, without one."""
+    names = list(known)
+    if text is None:
+        return names
+    chosen = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in chosen if name not in names]:
+        raise EngineError(f"no such {what}: {', '.join(unknown)}; there are {', '.join(names)}")
+    return [name for name in names if name in chosen]
+
+
+def _sizes(text: str | None) -> list[PackageSet]:
+    found = sorted(EXAMPLES.glob("*.toml"))
+    names = _choose(text or ",".join(SIZES), (path.stem for path in found), "size")
+    return sorted((PackageSet.read(name) for name in names), key=lambda it: len(it.packages))
+
+
+def bench(options: argparse.Namespace) -> Results:
+    """Do what the options say, and write down the results as they come."""
+    sizes = _sizes(options.sizes)
+    variants = [VARIANTS[name] for name in _choose(options.variants, VARIANTS, "variant")]
+    scenarios = [SCENARIOS[name] for name in _choose(options.scenarios, SCENARIOS, "scenario")]
+    results = Results(
+        command=options.command,
+        date=dt.datetime.now(tz=dt.timezone.utc).date().isoformat(),
+        machine=_machine(),
+        titles={packages.name: packages.title for packages in sizes},
+    )
+    for number in (signal.SIGTERM, signal.SIGHUP):  # with all clean-up
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    run = Bench(results, options.output)
+    for _ in range(options.repeat):
+        for packages in sizes:
+            run.round(packages, variants, scenarios)
+    return results
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sizes", help=f"of {EXAMPLES.name}/*.toml; default: {','.join(SIZES)}")
+    parser.add_argument("--variants", help=f"of {','.join(VARIANTS)}; default: all")
+    parser.add_argument("--scenarios", help=f"of {','.join(SCENARIOS)}; default: all")
+    parser.add_argument("--repeat", type=int, default=1, help="rounds; readers see medians")
+    parser.add_argument("--output", type=Path, default=OUTPUT / "bench", help="without a suffix")
+    parser.add_argument("--command", default="", help="what the tables say was run")
+    parser.add_argument("--render", type=Path, help="results of an earlier run; nothing is built")
+    options = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options.command = options.command or shlex.join(["scripts/bench.py", *words])
+    try:
+        if options.render:
+            results, output = Results.read(options.render), options.render
+        else:
+            results, output = bench(options), options.output
+        bench_report.write(results, output)
+    except (EngineError, OSError) as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 1 if results.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

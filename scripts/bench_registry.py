@@ -1,0 +1,103 @@
+"""A registry of the benchmark's own, whose log tells what was pushed and pulled."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import bench_log
+from processes import SYSTEM_PATH, Daemon, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine import Engine
+    from typing_extensions import Self
+
+HOST = "127.0.0.1"
+_KINDS = ("oci.image.index.v1", "oci.image.manifest.v1")
+_ACCEPT = ", ".join(f"application/vnd.{kind}+json" for kind in _KINDS)
+
+
+class CountingRegistry:
+    """docker-registry in a folder that holds nothing else, for as long as the block lasts."""
+
+    def __init__(self, folder: Path, state: Path) -> None:
+        self._data = folder / "data"
+        self._binary = state / "root/usr/bin/docker-registry"
+        self._config = folder / "config.yml"
+        self._daemon = Daemon(folder / "registry.json")
+        self.address = f"{HOST}:{_free_port()}"
+        self._read = 0
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        config = {
+            "version": 0.1,
+            "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
+            "storage": {"filesystem": {"rootdirectory": str(self._data)}},
+            "http": {"addr": self.address},
+        }
+        self._config.write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+        self._daemon.start([self._binary, "serve", self._config], {"PATH": SYSTEM_PATH})
+        self._daemon.wait(self._answers)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._daemon.stop()
+
+    def provide(self, image: str, engine: Engine) -> str:
+        """Have an image of the engine's registry in this one, too; give its name here."""
+        ours = f"{self.address}/library/{image}"
+        theirs = f"{engine.env['ENGINE_REGISTRY']}/library/{image}"
+        crane = engine.state / "root/usr/bin/crane"
+        run([crane, "copy", "--insecure", theirs, ours])
+        return ours
+
+    def traffic(self) -> bench_log.Traffic:
+        """Tell what moved since the last time that this was asked."""
+        time.sleep(0.2)  # a line is written when its answer is on its way
+        with self._daemon.log.open("rb") as log:
+            log.seek(self._read)
+            lines = log.read()
+            self._read = log.tell()
+        return bench_log.traffic(lines.decode(errors="replace").splitlines(), self._size)
+
+    def image_size(self, repository: str, tag: str) -> int:
+        """Give the compressed size of an image's layers."""
+        found = self._manifest(repository, tag)
+        if "manifests" in found:
+            digest = next(
+                entry["digest"]
+                for entry in found["manifests"]
+                if entry["platform"]["os"] == "linux"
+            )
+            found = self._manifest(repository, digest)
+        return sum(layer["size"] for layer in found["layers"])
+
+    def _manifest(self, repository: str, reference: str) -> dict[str, Any]:
+        url = f"http://{self.address}/v2/{repository}/manifests/{reference}"
+        request = urllib.request.Request(url, headers={"Accept": _ACCEPT})
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            return dict(json.load(answer))
+
+    def _size(self, digest: str) -> int:
+        algorithm, _, value = digest.partition(":")
+        blobs = self._data / "docker/registry/v2/blobs"
+        return (blobs / algorithm / value[:2] / value / "data").stat().st_size
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self.address}/v2/"):
+            return True
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

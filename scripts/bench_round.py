@@ -1,0 +1,210 @@
+"""One round: every scenario and variant at one size, on engines that nobody has used before."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import bench_log
+from bench_registry import CountingRegistry
+from bench_results import Image, Measurement
+from bench_variants import Build, Variant
+from bench_workshop import PASSWORDS, Workshop
+from engine import Engine
+from processes import EngineError, run, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from bench_project import PackageSet
+    from bench_scenarios import Scenario
+
+IMAGE = "python:3.13-slim"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """What a round is run on: engines that nobody has used before, a registry, an index.
+
+    Each variant has an engine of its own, so that none finds what another one has cached; there
+    is one more, which is emptied for every build on a fresh machine.
+    """
+
+    engines: Mapping[str, Engine]
+    fresh: Engine
+    registry: CountingRegistry
+    workshop: Workshop
+    base: str
+    """The base image's name in the registry."""
+
+
+@contextlib.contextmanager
+def machines(variants: Sequence[Variant], folder: Path) -> Iterator[Machines]:
+    """Bring everything up; it ends with the block."""
+    with contextlib.ExitStack() as stack:
+        tag = IMAGE.partition(":")[2]
+        engines = [
+            stack.enter_context(Engine.up(f"bench-{os.getpid()}-{number}", images=[tag]))
+            for number in range(len(variants) + 1)
+        ]
+        fresh = engines.pop()
+        (folder / "registry").mkdir()
+        registry = stack.enter_context(CountingRegistry(folder / "registry", fresh.state))
+        base = registry.provide(IMAGE, fresh)
+        for engine in engines:
+            _docker(engine, "pull", base)
+        workshop = stack.enter_context(Workshop(folder, fresh, base))
+        names = [variant.name for variant in variants]
+        yield Machines(
+            engines=dict(zip(names, engines, strict=True)),
+            fresh=fresh,
+            registry=registry,
+            workshop=workshop,
+            base=base,
+        )
+
+
+class Round:
+    """The builds of one size."""
+
+    def __init__(self, packages: PackageSet, on: Machines, logs: Path) -> None:
+        self.packages = packages
+        self._machines = on
+        self._registry = on.registry
+        self._workshop = on.workshop
+        self._logs = logs
+
+    def lock(self, scenarios: Sequence[Scenario], variants: Sequence[Variant]) -> None:
+        """Write and lock what the scenarios build."""
+        for kind in sorted({variant.kind for variant in variants}):
+            for edit in dict.fromkeys(["none", *(scenario.edit for scenario in scenarios)]):
+                say(f"{self.packages.name} packages: locking for {kind}, edit: {edit}")
+                self._workshop.lock(self.packages, edit, kind)
+        self._workshop.stop_locking()
+
+    def measure(self, scenario: Scenario, variant: Variant) -> Measurement:
+        """Build and push what the scenario says; give what that cost."""
+        engine, repository, cache = self._engine(variant), variant.name, None
+        if scenario.fresh:
+            engine, repository = self._machines.fresh, _fresh(variant)
+            cache = self._reference(repository, "cache")
+        build = self._build(variant, scenario.edit, self._reference(repository, scenario.name))
+        if scenario.fresh or scenario.cold:
+            self._empty(engine, keep_base=scenario.cold)
+        if scenario.new_password:
+            self._workshop.set_password(PASSWORDS[1])
+        os.sync()  # what earlier builds have written is not this one's business
+        self._registry.traffic()
+        try:
+            log, seconds = self._run(variant, replace(build, cache_from=cache), engine)
+        finally:
+            if scenario.new_password:
+                self._workshop.set_password(PASSWORDS[0])
+        traffic = self._registry.traffic()
+        return Measurement(
+            size=self.packages.name,
+            variant=variant.name,
+            scenario=scenario.name,
+            installed=len(bench_log.installed(log)),
+            blobs=traffic.blobs,
+            pushed=traffic.pushed,
+            pulled=traffic.pulled,
+            seconds=round(seconds, 2),
+        )
+
+    def build_first(self, variant: Variant) -> None:
+        """Have the first build behind us, where it is not measured."""
+        build = self._build(variant, "none", self._reference(variant.name, "cold"))
+        self._run(variant, build, self._engine(variant))
+
+    def export_cache(self, variant: Variant) -> None:
+        """Have the image as first built, and its cache, in a repository for the fresh machine.
+
+        A repository of its own: what other builds have pushed must not be there already.
+        """
+        build = self._build(variant, "none", self._reference(_fresh(variant), "first"))
+        cache = self._reference(_fresh(variant), "cache")
+        self._run(variant, replace(build, cache_to=cache), self._engine(variant))
+
+    def image(self, variant: Variant) -> Image:
+        """Tell how large a variant's image is."""
+        size = self._registry.image_size(f"bench/{variant.name}", "cold")
+        return Image(size=self.packages.name, variant=variant.name, bytes=size)
+
+    def python(self, variant: Variant, code: str, *, engine_of: Variant) -> str:
+        """Run Python code in a variant's image and give its output."""
+        engine = self._engine(engine_of)
+        build = self._build(variant, "none", self._reference(variant.name, "start"))
+        self._run(variant, build, engine)
+        return _docker(engine, "run", "--rm", "--network=none", build.tag, "python", "-c", code)
+
+    def _engine(self, variant: Variant) -> Engine:
+        return self._machines.engines[variant.name]
+
+    def _build(self, variant: Variant, edit: str, tag: str) -> Build:
+        return Build(
+            folder=self._workshop.copy(self.packages, edit, variant),
+            tag=tag,
+            base=self._machines.base,
+            secrets=self._workshop.secrets,
+        )
+
+    def _run(self, variant: Variant, build: Build, engine: Engine) -> tuple[str, float]:
+        command = variant.command(build)
+        env = {**self._workshop.environment, **engine.env}
+        started = time.monotonic()
+        status, log = _logged(command, build.folder, env)
+        seconds = time.monotonic() - started
+        name = f"{self.packages.name}-{build.tag.rpartition('/')[2].replace(':', '-')}"
+        (self._logs / f"{name}.log").write_text(f"$ {shlex.join(command)}\n{log}", encoding="utf-8")
+        if status:
+            tail = "\n".join(log.strip().splitlines()[-15:])
+            raise EngineError(f"{name} failed:\n{tail}")
+        return log, seconds
+
+    def _reference(self, repository: str, tag: str) -> str:
+        return f"{self._registry.address}/bench/{repository}:{tag}"
+
+    def _empty(self, engine: Engine, *, keep_base: bool) -> None:
+        """Remove images and build caches."""
+        names = _docker(engine, "image", "ls", "--format={{.Repository}}:{{.Tag}}").split()
+        unwanted = [name for name in names if not (keep_base and name == self._machines.base)]
+        if unwanted:
+            _docker(engine, "image", "rm", "--force", *unwanted)
+        _docker(engine, "buildx", "prune", "--all", "--force")
+
+
+def _fresh(variant: Variant) -> str:
+    return f"{variant.name}-fresh"
+
+
+def _docker(engine: Engine, *arguments: str) -> str:
+    return run(["docker", *arguments], env={**os.environ, **engine.env})
+
+
+def _logged(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command; give its status and all that it said."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:  # an interrupted build has to take its secret off the disk
+            process.terminate()
+            process.communicate()
+            raise
+    return process.returncode, output

@@ -1,0 +1,154 @@
+"""Where the project's states are written and locked, with the private index that they need."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import uuid
+from typing import TYPE_CHECKING
+
+import bench_project
+import tomlkit
+from bench_variants import POETRY, UV
+from index import PrivateIndex
+from poetry.repositories.pypi_repository import PyPiRepository
+from processes import EngineError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bench_project import PackageSet, State
+    from bench_variants import Variant
+    from engine import Engine
+    from typing_extensions import Self
+
+USER = "bench"
+PASSWORDS = ("f1rst-password", "s3cond-password")
+_LOCK = {"poetry": ("poetry", "lock", "--no-interaction"), "uv": ("uv", "lock")}
+_LOCK_FILE = {"poetry": "poetry.lock", "uv": "uv.lock"}
+
+
+def public_index() -> str:
+    """Give the index that pip asks, as a URL without credentials."""
+    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    configured = os.environ.get("PIP_INDEX_URL") or run(command, check=False).strip()
+    url = configured or PyPiRepository().url
+    if "@" in url:
+        raise EngineError("pip's index wants a password: the benchmark has no place for one")
+    return url.rstrip("/") + "/"
+
+
+class Workshop:
+    """Writes a project of some size in any state, locked; gives each build a copy of its own."""
+
+    def __init__(self, folder: Path, engine: Engine, base: str) -> None:
+        self._folder = folder
+        self._env = {**os.environ, **engine.env}
+        self._base = base
+        self.secrets = folder / "secrets"
+        self._states = folder / "states"
+        for path in (self.secrets, self._states, folder / "packages", folder / "poetry"):
+            path.mkdir()
+        self._locker = f"locker-{uuid.uuid4().hex[:8]}"
+        self._index = PrivateIndex(folder / "packages", {USER: PASSWORDS[0]})
+        self._sources = bench_project.Sources(index=public_index(), private=self._index.url)
+        self.environment = self._user_environment()
+
+    def __enter__(self) -> Self:
+        """Publish the private package, and have a Poetry and a uv that lock.
+
+        They run in a container of the images' own Python: this machine's may be another one.
+        """
+        self.set_password(PASSWORDS[0])
+        library = self._folder / "library"
+        shutil.copytree(bench_project.ROOT / "examples/acme-greetings", library)
+        self._poetry("build", "--format=wheel", f"--output={self._folder / 'packages'}", at=library)
+        mount = f"{self._states}:/states"
+        docker = ["docker", "run", "--detach", "--network=host", f"--name={self._locker}"]
+        run([*docker, f"--volume={mount}", self._base, "sleep", "infinity"], env=self._env)
+        self._in_container("python", "-m", "venv", "/opt/lock")
+        pip = ("/opt/lock/bin/pip", "install", "--quiet")
+        self._in_container(*pip, f"poetry=={POETRY}", f"uv=={UV}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the index."""
+        self._index.stop()
+        self.stop_locking()
+
+    def stop_locking(self) -> None:
+        """Remove the container: what is locked later is an error."""
+        run(["docker", "rm", "--force", self._locker], env=self._env, check=False)
+
+    def set_password(self, password: str) -> None:
+        """Change the index's password, and the user's secrets with it."""
+        self._index.set_password(USER, password)
+        login = tomlkit.dumps({"http-basic": {"acme": {"username": USER, "password": password}}})
+        secrets = {"auth.toml": login, "username": USER, "password": password}
+        for name, text in secrets.items():
+            (self.secrets / name).write_text(text, encoding="utf-8")
+        shutil.copy(self.secrets / "auth.toml", self._folder / "poetry")
+
+    def lock(self, packages: PackageSet, name: str, kind: str) -> None:
+        """Write and lock the state that an edit leads to; `none` is the one that it starts from."""
+        folder = self._state(packages, name, kind)
+        if folder.exists():
+            return
+        first = bench_project.State(packages=packages.packages)
+        state = bench_project.EDITS[name](first, packages)
+        bench_project.write(folder, state, kind, self._sources)
+        before = self._state(packages, "none", kind) / _LOCK_FILE[kind]
+        if before.exists():  # an edit keeps what it does not change, as its user's would
+            shutil.copy(before, folder)
+        command, *arguments = _LOCK[kind]
+        inside = ["--workdir", f"/states/{folder.name}"]
+        self._in_container(f"/opt/lock/bin/{command}", *arguments, options=inside)
+        _check(folder / _LOCK_FILE[kind], state)
+
+    def copy(self, packages: PackageSet, name: str, variant: Variant) -> Path:
+        """Give a copy of a locked state, ready for a variant's builds."""
+        folder = self._folder / "builds" / f"{packages.name}-{name}-{variant.name}"
+        if not folder.exists():
+            shutil.copytree(self._state(packages, name, variant.kind), folder)
+            variant.prepare(folder, self._base)
+        return folder
+
+    def _state(self, packages: PackageSet, name: str, kind: str) -> Path:
+        return self._states / f"{packages.name}-{name}-{kind}"
+
+    def _user_environment(self) -> Mapping[str, str]:
+        """Give the environment of whoever builds: nothing of this machine's Poetry counts."""
+        kept = {name: text for name, text in os.environ.items() if not name.startswith("POETRY_")}
+        kept.pop("VIRTUAL_ENV", None)
+        own = {f"POETRY_{name}_DIR": str(self._folder / "poetry") for name in ("CONFIG", "CACHE")}
+        return {
+            **kept,
+            **own,
+            "POETRY_DATA_DIR": str(self._folder / "poetry"),
+            "POETRY_KEYRING_ENABLED": "false",
+            "POETRY_VIRTUALENVS_CREATE": "false",
+        }
+
+    def _poetry(self, *arguments: str, at: Path) -> None:
+        command = [sys.executable, "-m", "poetry", "--no-interaction", *arguments]
+        run(command, env=self.environment, cwd=at)
+
+    def _in_container(self, *command: str, options: list[str] | None = None) -> None:
+        login = {"USERNAME": USER, "PASSWORD": PASSWORDS[0]}
+        secrets = {f"POETRY_HTTP_BASIC_ACME_{name}": text for name, text in login.items()}
+        secrets |= {f"UV_INDEX_ACME_{name}": text for name, text in login.items()}
+        secrets |= {"POETRY_VIRTUALENVS_CREATE": "false", "POETRY_KEYRING_ENABLED": "false"}
+        passed = [f"--env={name}" for name in secrets]
+        docker = ["docker", "exec", *passed, *(options or ()), self._locker, *command]
+        run(docker, env={**self._env, **secrets})
+
+
+def _check(lock: Path, state: State) -> None:
+    """Raise EngineError unless a lock, of Poetry or uv, has the very versions of the state."""
+    data = tomlkit.parse(lock.read_text(encoding="utf-8")).unwrap()
+    locked = {package["name"]: package["version"] for package in data["package"]}
+    wanted = {**state.packages, **state.dev}
+    if wrong := {name for name, version in wanted.items() if locked.get(name) != version}:
+        raise EngineError(f"{lock.name} has other versions of {', '.join(sorted(wrong))}")

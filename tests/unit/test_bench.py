@@ -1,0 +1,254 @@
+"""The benchmark's reading of logs, its project's states, its tables and its chart."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+import bench
+import bench_chart
+import bench_log
+import bench_project
+import bench_tables
+import pytest
+import tomlkit
+from bench_results import Bump, Image, Measurement, Results, Start
+from bench_scenarios import SCENARIOS
+from bench_variants import VARIANTS, Build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLUGIN = """\
+#41 [manifest 4/4] RUN ["python", "-m", "manifest"]
+#41 CACHED
+#42 [pure-1 1/1] RUN ["python", "-m", "install"]
+#42 1.234   - Installed typing_extensions (4.16.0)
+#42 1.301   - Installed anyio (4.16.0)
+#43 0.512   - Installed orjson (3.13.0)
+#44 3.141 Successfully installed poetry-2.5.1 build-1.6.1
+"""
+POETRY = """\
+#11 2.001 Installing dependencies from lock file
+#11 2.404 Package operations: 2 installs, 0 updates, 0 removals
+#11 2.405
+#11 2.406   - Installing idna (3.20)
+#11 2.407   - Installing acme-greetings (1.0.0)
+#11 9.999 Installing the current project: bench-app (1.0.0)
+"""
+UV = """\
+#12 0.712 Prepared 2 packages in 301ms
+#12 0.801 Installed 2 packages in 12ms
+#12 0.802  + acme-greetings==1.0.0
+#12 0.802  + typing-extensions==4.16.0
+#14 0.503  + bench-app==1.0.0 (from file:///app)
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "names"),
+    [
+        (PLUGIN, {"typing-extensions", "anyio", "orjson"}),
+        (POETRY, {"idna", "acme-greetings"}),
+        (UV, {"acme-greetings", "typing-extensions"}),
+        (UV.replace("\n", "\r\n"), {"acme-greetings", "typing-extensions"}),
+        ("#11 CACHED\n", set()),
+    ],
+)
+def test_installed_packages(log: str, names: set[str]) -> None:
+    """Each installer's own words count, the project and the tools do not."""
+    assert bench_log.installed(log) == names
+
+
+def entry(method: str, uri: str, status: int, written: int = 0) -> str:
+    """Make a line of the registry's log."""
+    asked = {"http.request.method": method, "http.request.uri": uri}
+    answered = {"http.response.status": status, "http.response.written": written}
+    return json.dumps({**asked, **answered})
+
+
+def test_traffic() -> None:
+    """Uploads count once each, by the blob's size, and so do fetched blobs; nothing else."""
+    large, small, other = ("sha256:" + digit * 64 for digit in "abc")
+    upload = "/v2/bench/pip/blobs/uploads/5f?_state=x%3D&digest="
+    lines = [
+        "starting",
+        entry("HEAD", f"/v2/bench/pip/blobs/{large}", 404, 157),
+        entry("POST", "/v2/bench/pip/blobs/uploads/", 202),
+        entry("PATCH", "/v2/bench/pip/blobs/uploads/5f?_state=x%3D", 202),
+        entry("PUT", upload + large.replace(":", "%3A"), 201),
+        entry("PUT", upload + large.replace(":", "%3A"), 201),
+        entry("PUT", upload + small.replace(":", "%3A"), 201),
+        entry("PUT", upload + other.replace(":", "%3A"), 400),
+        entry("POST", f"/v2/bench/pip/blobs/uploads/?mount={other}&from=library/python", 201),
+        entry("PUT", "/v2/bench/pip/manifests/cold", 201),
+        entry("GET", f"/v2/library/python/blobs/{other}", 200, 46_000_000),
+        entry("GET", f"/v2/bench/pip/blobs/{small}", 206, 5),
+        entry("GET", "/v2/bench/pip/manifests/cache", 200, 999),
+        entry("HEAD", f"/v2/bench/pip/blobs/{small}", 200, 12),
+    ]
+    found = bench_log.traffic(lines, {large: 1_000_000, small: 12}.__getitem__)
+    assert found == bench_log.Traffic(blobs=2, pushed=1_000_012, pulled=46_000_005)
+
+
+@pytest.mark.parametrize("name", bench.SIZES)
+def test_package_sets(name: str) -> None:
+    """A set has as many packages as its name says, and changes what it can change."""
+    packages = bench_project.PackageSet.read(name)
+    assert len(packages.packages) == int(name)
+    for kind in ("pure", "native"):
+        package, _, version = packages.changes[kind].partition("==")
+        assert packages.packages[package] != version
+    assert packages.changes["added"].partition("==")[0] not in packages.packages
+
+
+SOURCES = bench_project.Sources(index="https://mirror.example/simple/", private="http://acme/")
+
+
+@pytest.mark.parametrize("kind", ["poetry", "uv"])
+@pytest.mark.parametrize("edit", bench_project.EDITS)
+def test_an_edit_changes_one_thing(tmp_path: Path, edit: str, kind: str) -> None:
+    """Every edit but that of the source is a line or two of pyproject.toml, and nothing else."""
+    packages = bench_project.PackageSet.read("30")
+    first = bench_project.State(packages=packages.packages)
+    edited = bench_project.EDITS[edit](first, packages)
+    bench_project.write(tmp_path / "before", first, kind, SOURCES)
+    bench_project.write(tmp_path / "after", edited, kind, SOURCES)
+    changed: dict[str, set[str]] = {}
+    for before in (path for path in (tmp_path / "before").rglob("*") if path.is_file()):
+        after = tmp_path / "after" / before.relative_to(tmp_path / "before")
+        new = set(after.read_text().splitlines()) - set(before.read_text().splitlines())
+        if new:
+            changed[before.name] = new
+    if edit == "none":
+        assert changed == {}
+    else:
+        (name,) = changed
+        assert name == ("__init__.py" if edit == "source" else "pyproject.toml")
+        assert len(changed[name]) == 1
+    tomlkit.parse((tmp_path / "after/pyproject.toml").read_text())
+
+
+def test_scenarios_name_edits() -> None:
+    """What a scenario builds is a state that there is."""
+    assert {scenario.edit for scenario in SCENARIOS.values()} == set(bench_project.EDITS)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_commands(tmp_path: Path, name: str) -> None:
+    """All variants push, to the same name, with the same caches, on the same network."""
+    build = Build(
+        folder=tmp_path,
+        tag="127.0.0.1:1/bench/x:cold",
+        base="127.0.0.1:1/library/python:3.13-slim",
+        secrets=tmp_path / "secrets",
+        cache_from="127.0.0.1:1/bench/x:cache",
+    )
+    command = VARIANTS[name].command(build)
+    shared = ("--push", "--tag=127.0.0.1:1/bench/x:cold", "--network=host")
+    cache = "--cache-from=type=registry,ref=127.0.0.1:1/bench/x:cache"
+    assert {*shared, cache} <= set(command)
+    assert not any("--cache-to" in word for word in command)
+
+
+def test_the_plugins_settings(tmp_path: Path) -> None:
+    """The base's name is the registry's, with the Python left for the plugin to fill in."""
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    VARIANTS["uv"].prepare(tmp_path, "127.0.0.1:1/library/python:3.13-slim")
+    data = tomlkit.parse((tmp_path / "pyproject.toml").read_text()).unwrap()
+    assert data["tool"]["poetry-docker-cache"] == {
+        "base-image": "127.0.0.1:1/library/python:{python}-slim",
+        "installer": "uv",
+    }
+
+
+def measured(variant: str, scenario: str, seconds: float, **numbers: int) -> Measurement:
+    """Make a measurement at 30 packages."""
+    counts = {"installed": 0, "blobs": 2, "pushed": 1500, "pulled": 0, **numbers}
+    return Measurement(size="30", variant=variant, scenario=scenario, seconds=seconds, **counts)
+
+
+@pytest.fixture
+def results() -> Results:
+    """Give the results of two variants; one was not measured after a version bump."""
+    return Results(
+        command="make bench",
+        date="2026-01-31",
+        machine={"cores": "2", "memory": "24 GiB", "architecture": "x86_64"},
+        titles={"30": "a web API <small>"},
+        measurements=[
+            measured("pip", "cold", 9.0, installed=30, blobs=8, pushed=12_345_678),
+            measured("pip", "cold", 11.0, installed=30, blobs=8, pushed=12_345_678),
+            measured("pip", "cold", 10.0, installed=30, blobs=8, pushed=12_345_678),
+            measured("article", "cold", 20.0, installed=30, blobs=6, pushed=23_456_789),
+            measured("article", "version", 8.0, installed=30),
+        ],
+        images=[Image(size="30", variant="pip", bytes=61_234_567)],
+        starts=[
+            Start(size="30", compiled=False, seconds=2.5),
+            Start(size="30", compiled=True, seconds=1.25),
+        ],
+        bumps=[Bump(size="30", split="as proposed", packages=0.14, bytes=0.05)],
+    )
+
+
+def test_results_are_read_as_written(tmp_path: Path, results: Results) -> None:
+    """What is kept is all that readers see."""
+    results.write(tmp_path / "bench.json")
+    assert Results.read(tmp_path / "bench.json") == results
+
+
+def test_median_and_ratio(results: Results) -> None:
+    """Repetitions become one number; what was not measured is none."""
+    assert results.median("30", "pip", "cold", lambda row: row.seconds) == 10
+    assert results.ratio("30", "pip", "cold") == 0.5
+    assert results.median("30", "pip", "version", lambda row: row.seconds) is None
+    assert results.ratio("30", "pip", "version") is None
+
+
+def test_markdown(results: Results) -> None:
+    """Each row has all columns; the title of an edit stands once."""
+    text = bench_tables.markdown(results)
+    assert "`make bench` on 2026-01-31, 2 cores, 24 GiB of memory" in text
+    assert "| first build | plugin, pip | 30 | 8 | 12.35 | 0.00 | 10.0 | 0.50 |\n" in text
+    assert "|  | the article's Dockerfile | 30 | 6 | 23.46 | 0.00 | 20.0 | 1.00 |\n" in text
+    assert "| version bumped | plugin, pip | n/a | n/a | n/a | n/a | n/a | n/a |\n" in text
+    assert "| 30 | plugin, pip | 61.2 |\n" in text
+    assert "| 30 | as proposed | 14% | 5% |\n" in text
+    assert "| 30 | true | 1.25 |\n" in text
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in tables} <= {4, 5, 9}
+
+
+def test_chart(results: Results) -> None:
+    """Bars are as long as they took, in proportion, and stay inside."""
+    root = ET.fromstring(bench_chart.svg(results, "30"))
+    bars: dict[str, list[float]] = {}
+    for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
+        if float(rect.get("x", 0)) == bench_chart.LEFT:
+            bars.setdefault(rect.get("class", ""), []).append(float(rect.get("width", 0)))
+    (ours,), (cold, version) = bars["pip"], bars["article"]
+    assert bench_chart.LEFT + cold < bench_chart.WIDTH
+    assert cold / ours == pytest.approx(2, 0.01)
+    assert cold / version == pytest.approx(2.5, 0.01)
+    text = "".join(root.itertext())
+    assert "n/a" in text
+    assert "2 cores" in text
+    assert "prefers-color-scheme: dark" in text
+    assert "uv's documented" not in text
+
+
+def test_render_needs_no_build(tmp_path: Path, results: Results) -> None:
+    """The tables and the chart come from the data alone."""
+    results.write(tmp_path / "bench.json")
+    assert bench.main(["--render", str(tmp_path / "bench.json")]) == 0
+    assert (tmp_path / "bench.md").read_text() == bench_tables.markdown(results)
+    assert (tmp_path / "bench.svg").read_text() == bench_chart.svg(results, "30")
+
+
+@pytest.mark.parametrize("option", ["--sizes=31", "--variants=npm", "--scenarios=warm"])
+def test_unknown_words(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What there is not is named, with what there is."""
+    assert bench.main([option]) == 1
+    assert option.partition("=")[2] in capsys.readouterr().err
