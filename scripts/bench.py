@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import os
 import platform
 import shlex
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import bench_report
 from bench_project import EXAMPLES, ROOT, PackageSet
-from bench_results import Results, Start
+from bench_results import Bump, Results, Start
 from bench_round import Round, machines
 from bench_scenarios import SCENARIOS
 from bench_variants import VARIANTS, Plugin
@@ -79,9 +80,18 @@ class Bench:
                     exported = True
                 left = self._each(left, partial(self._measure, current, scenario))
                 left = left[1:] + left[:1]  # nobody always comes first
-            self._each(left, lambda variant: self.results.images.append(current.image(variant)))
-            self._starts(current, left)
+            if not any(image.size == packages.name for image in self.results.images):
+                self._once(current, left)
             self.results.write(self._output.with_suffix(".json"))
+
+    def _once(self, current: Round, variants: Sequence[Variant]) -> None:
+        """Take what repetitions do not change: sizes, starts, and what is computed."""
+        self._each(variants, lambda variant: self.results.images.append(current.image(variant)))
+        plugins = [it for it in VARIANTS.values() if it in variants and isinstance(it, Plugin)]
+        for plugin in plugins[:1]:
+            both = [plugin, replace(plugin, compiled=True)]
+            self._each(both, partial(self._start, current, plugin))
+            self._each([plugin], partial(self._bumps, current))
 
     def _each(self, variants: Sequence[Variant], work: Callable[[Variant], None]) -> list[Variant]:
         """Do it with each variant; give those with which it went well."""
@@ -106,25 +116,31 @@ class Bench:
             f" {row.seconds:7.1f} s"
         )
 
-    def _starts(self, current: Round, variants: Sequence[Variant]) -> None:
-        """Time the imports in the plugin's image, with and without byte-compiling."""
-        packages = current.packages
-        plugin = next((variant for variant in variants if isinstance(variant, Plugin)), None)
-        if plugin is None:
-            return
-        code = _START.format(", ".join(packages.imports))
+    def _start(self, current: Round, plugin: Variant, variant: Variant) -> None:
+        """Time the imports in the plugin's image, byte-compiled or as it is by default."""
+        code = _START.format(", ".join(current.packages.imports))
+        seconds = map(float, current.python(variant, code, engine_of=plugin).split())
+        self.results.starts.append(
+            Start(
+                size=current.packages.name,
+                compiled=variant is not plugin,
+                seconds=round(statistics.median(seconds), 3),
+            )
+        )
 
-        def measure(variant: Variant) -> None:
-            seconds = map(float, current.python(variant, code, engine_of=plugin).split())
-            self.results.starts.append(
-                Start(
-                    size=packages.name,
-                    compiled=variant is not plugin,
-                    seconds=round(statistics.median(seconds), 3),
+    def _bumps(self, current: Round, plugin: Variant) -> None:
+        """Let the plugin compute the mean over all bumps, as layers are and as it proposes them."""
+        data = json.loads(current.layers(plugin))
+        for outcome in filter(None, (data["now"], data["better"])):
+            self.results.bumps.append(
+                Bump(
+                    size=current.packages.name,
+                    layers=str(outcome["layers"]),
+                    own=len(outcome["own-layers"]),
+                    packages=outcome["bump"]["packages-share"],
+                    bytes=outcome["bump"]["bytes-share"],
                 )
             )
-
-        self._each([plugin, replace(plugin, compiled=True)], measure)
 
 
 def _machine() -> dict[str, str]:

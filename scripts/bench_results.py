@@ -52,7 +52,8 @@ class Bump:
     """What a new version of one package costs on average: shares of packages and of bytes."""
 
     size: str
-    split: str
+    layers: str
+    own: int
     packages: float
     bytes: float
 

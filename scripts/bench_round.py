@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -143,6 +144,14 @@ class Round:
         build = self._build(variant, "none", self._reference(variant.name, "start"))
         self._run(variant, build, engine)
         return _docker(engine, "run", "--rm", "--network=none", build.tag, "python", "-c", code)
+
+    def layers(self, variant: Variant) -> str:
+        """Ask the plugin, in JSON, what a bump costs, by the sizes in the image as first built."""
+        build = self._build(variant, "none", self._reference(variant.name, "cold"))
+        env = {**self._workshop.environment, **self._engine(variant).env}
+        poetry = [sys.executable, "-m", "poetry", "--no-interaction", "--no-ansi"]
+        image = ["--from=image", f"--image={build.tag}"]
+        return run([*poetry, "docker", "layers", "--json", *image], env=env, cwd=build.folder)
 
     def _engine(self, variant: Variant) -> Engine:
         return self._machines.engines[variant.name]

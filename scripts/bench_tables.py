@@ -49,9 +49,9 @@ def markdown(results: Results) -> str:
     )
     parts += _table(
         "Mean over all single bumps",
-        ("packages", "layers", "packages reinstalled", "bytes"),
+        ("packages", "`layers`", "`own-layers`", "packages reinstalled", "of the bytes"),
         (
-            (bump.size, bump.split, f"{bump.packages:.0%}", f"{bump.bytes:.0%}")
+            (bump.size, bump.layers, str(bump.own), f"{bump.packages:.0%}", f"{bump.bytes:.0%}")
             for bump in results.bumps
         ),
     )

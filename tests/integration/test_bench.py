@@ -60,3 +60,4 @@ def test_two_variants_and_two_scenarios(tmp_path: Path) -> None:
     assert all(image.bytes > 10_000_000 for image in results.images)
     fast, slow = sorted(results.starts, key=lambda start: not start.compiled)
     assert (fast.compiled, slow.compiled) == (True, False)
+    assert [(bump.layers, bump.packages, bump.bytes) for bump in results.bumps] == [("auto", 1, 1)]

@@ -189,7 +189,7 @@ def results() -> Results:
             Start(size="30", compiled=False, seconds=2.5),
             Start(size="30", compiled=True, seconds=1.25),
         ],
-        bumps=[Bump(size="30", split="as proposed", packages=0.14, bytes=0.05)],
+        bumps=[Bump(size="30", layers="auto", own=0, packages=0.14, bytes=0.05)],
     )
 
 
@@ -215,10 +215,10 @@ def test_markdown(results: Results) -> None:
     assert "|  | the article's Dockerfile | 30 | 6 | 23.46 | 0.00 | 20.0 | 1.00 |\n" in text
     assert "| version bumped | plugin, pip | n/a | n/a | n/a | n/a | n/a | n/a |\n" in text
     assert "| 30 | plugin, pip | 61.2 |\n" in text
-    assert "| 30 | as proposed | 14% | 5% |\n" in text
+    assert "| 30 | auto | 0 | 14% | 5% |\n" in text
     assert "| 30 | true | 1.25 |\n" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in tables} <= {4, 5, 9}
+    assert {line.count("|") for line in tables} <= {4, 6, 9}
 
 
 def test_chart(results: Results) -> None:
