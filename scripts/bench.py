@@ -3,6 +3,7 @@
     make bench                                            # everything: an hour or more
     python scripts/bench.py --sizes 30 --variants pip,article --scenarios cold,version --repeat 3
     python scripts/bench.py --render docs/bench.json      # the tables and the chart only
+                            --readme README.md            # … and the short table there, too
 
 Brings up engines, a registry and an index of its own: Debian, as root.
 """
@@ -200,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=OUTPUT / "bench", help="without a suffix")
     parser.add_argument("--command", default="", help="what the tables say was run")
     parser.add_argument("--render", type=Path, help="results of an earlier run; nothing is built")
+    parser.add_argument("--readme", type=Path, help="a file with marks for the short table")
     options = parser.parse_args(arguments)
     words = sys.argv[1:] if arguments is None else arguments
     options.command = options.command or shlex.join(["scripts/bench.py", *words])
@@ -209,7 +211,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             results, output = bench(options), options.output
         bench_report.write(results, output)
-    except (EngineError, OSError) as error:
+        if options.readme:
+            text = options.readme.read_text(encoding="utf-8")
+            options.readme.write_text(bench_report.with_summary(text, results), encoding="utf-8")
+    except (EngineError, OSError, ValueError) as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import bench_tables
 from bench_scenarios import SCENARIOS
+from bench_tables import SHOWN
 from bench_variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
     from bench_results import Results
 
-SHOWN = ("pip", "article", "uv-documented")
-"""The variants of the chart: the plugin as it is by default, and the rivals."""
-WIDTH, LEFT, RIGHT = 920, 230, 60
-BAR, GAP, TOP, BOTTOM = 13, 14, 92, 44
+WIDTH, LEFT, RIGHT = 920, 240, 60
+BAR, GAP, TOP, BOTTOM = 13, 14, 100, 44
 _STYLE = """\
     .page { fill: #ffffff } .text { fill: #1f2933 } .soft { fill: #52606d }
     .grid { stroke: #d9e2ec }

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from bench_results import Results
 
 
+START = "<!-- bench: written by `make bench` -->\n"
+END = "<!-- end of bench -->\n"
+
+
 def write(results: Results, output: Path) -> list[Path]:
     """Write the Markdown and the chart of the smallest size; the output's suffix does not count."""
     smallest = next(iter(results.titles))
@@ -23,3 +27,13 @@ def write(results: Results, output: Path) -> list[Path]:
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     return list(texts)
+
+
+def with_summary(text: str, results: Results) -> str:
+    """Put the short table between its marks in a README; ValueError where they are not."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise ValueError(f"nothing says where to write the benchmark: {START}{END}")
+    summary = bench_tables.summary(results, next(iter(results.titles)))
+    return f"{before}{START}\n{summary}\n{END}{after}"

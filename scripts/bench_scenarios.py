@@ -34,8 +34,6 @@ SCENARIOS = {
         Scenario(name="native", title="one native dependency bumped", edit="native"),
         Scenario(name="added", title="one dependency added", edit="added"),
         Scenario(name="fresh-version", title="fresh machine: version", edit="version", fresh=True),
-        Scenario(
-            name="fresh-pure", title="fresh machine: pure one bumped", edit="pure", fresh=True
-        ),
+        Scenario(name="fresh-pure", title="fresh machine: pure one", edit="pure", fresh=True),
     )
 }

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from bench_results import Results
 
+SHOWN = ("pip", "article", "uv-documented")
+"""The variants of the summary and the chart: the plugin as it is by default, and the rivals."""
 NOTES = f"""\
 How this is measured:
 
@@ -68,6 +70,20 @@ def markdown(results: Results) -> str:
     return "\n".join(parts)
 
 
+def summary(results: Results, size: str) -> str:
+    """Write one short table, as the README has it: all that most readers want to know."""
+    shown = [name for name in SHOWN if name in variants(results, size)]
+    rows = []
+    for scenario in scenarios(results, size):
+        cells = (_cell(results, size, variant, scenario) for variant in shown)
+        rows.append((SCENARIOS[scenario].title, *cells))
+    return (
+        f"Packages installed / MB pushed / seconds, for {results.titles[size]} of {size} packages"
+        f" (`{results.command}` on {results.date}, {machine(results)}):\n\n"
+        + _rows(("you edit", *(VARIANTS[name].title for name in shown)), rows)
+    )
+
+
 def machine(results: Results) -> str:
     """Say how large the machine was."""
     it = results.machine
@@ -102,6 +118,11 @@ def _builds(results: Results, size: str) -> str:
             )
             title = ""
     return _rows((*header, "seconds", "to the article's"), rows)
+
+
+def _cell(results: Results, size: str, variant: str, scenario: str) -> str:
+    installed, _, pushed, _, seconds, _ = _numbers(results, size, variant, scenario)
+    return "n/a" if seconds == "n/a" else f"{installed} / {pushed} / {seconds}"
 
 
 def _numbers(results: Results, size: str, variant: str, scenario: str) -> Iterable[str]:

@@ -10,6 +10,7 @@ import bench
 import bench_chart
 import bench_log
 import bench_project
+import bench_report
 import bench_tables
 import pytest
 import tomlkit
@@ -219,6 +220,30 @@ def test_markdown(results: Results) -> None:
     assert "| 30 | true | 1.25 |\n" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in tables} <= {4, 6, 9}
+
+
+def test_summary(results: Results) -> None:
+    """One line for each edit, one cell for each variant."""
+    text = bench_tables.summary(results, "30")
+    assert "| you edit | plugin, pip | the article's Dockerfile |\n" in text
+    assert "| first build | 30 / 12.35 / 10.0 | 30 / 23.46 / 20.0 |\n" in text
+    assert "| version bumped | n/a | 30 / 0.00 / 8.0 |\n" in text
+
+
+def test_summary_in_a_readme(tmp_path: Path, results: Results) -> None:
+    """It stands between its marks, whatever was there; without them nothing is written."""
+    results.write(tmp_path / "bench.json")
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Top\n{bench_report.START}old\n{bench_report.END}# Rest\n")
+    render = ["--render", str(tmp_path / "bench.json"), "--readme", str(readme)]
+    for _ in range(2):
+        assert bench.main(render) == 0
+        summary = bench_tables.summary(results, "30")
+        between = f"{bench_report.START}\n{summary}\n{bench_report.END}"
+        assert readme.read_text() == f"# Top\n{between}# Rest\n"
+    readme.write_text("# Top\n")
+    assert bench.main(render) == 1
+    assert readme.read_text() == "# Top\n"
 
 
 def test_chart(results: Results) -> None:
