@@ -102,7 +102,7 @@ def test_real_projects(table: dict[str, str], count: int, setting: Setting) -> N
     assert better is not None
     assert better.packages_share <= 0.15
     assert better.size_share <= 0.10
-    assert len(better.layers) <= 20
+    assert len(better.layers) <= MOST_LAYERS
 
 
 def test_the_names_do_not_decide() -> None:
