@@ -7,11 +7,20 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extension:
+    """A module in C, and what the linker is told."""
+
+    code: str
+    links: Sequence[str] = ()
 
 
 def make_wheel(  # noqa: PLR0913  # what a wheel may have
@@ -51,21 +60,34 @@ def make_wheel(  # noqa: PLR0913  # what a wheel may have
 
 
 def make_sdist(
-    folder: Path, name: str, version: str = "1.0", *, requires: Sequence[str] = ()
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    requires: Sequence[str] = (),
+    extension: Extension | None = None,
 ) -> Path:
-    """Write a source distribution with one module, which poetry-core builds."""
+    """Write a source distribution with one module, which poetry-core or a C compiler builds."""
     module = name.replace("-", "_")
     stem = f"{module}-{version}"
     dependencies = ", ".join(f'"{requirement}"' for requirement in requires)
-    pyproject = (
+    project = (
         f'[project]\nname = "{name}"\nversion = "{version}"\ndependencies = [{dependencies}]\n\n'
-        '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n'
     )
-    content = {
-        "PKG-INFO": _metadata(name, version, requires),
-        "pyproject.toml": pyproject,
-        f"src/{module}/__init__.py": f'VERSION = "{version}"\n',
-    }
+    content = {"PKG-INFO": _metadata(name, version, requires)}
+    if extension:
+        made = f'Extension("{module}", ["{module}.c"], extra_link_args={list(extension.links)})'
+        content |= {
+            "pyproject.toml": f'{project}[build-system]\nrequires = ["setuptools"]\n',
+            "setup.py": f"from setuptools import Extension, setup\nsetup(ext_modules=[{made}])\n",
+            f"{module}.c": extension.code,
+        }
+    else:
+        backend = 'requires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n'
+        content |= {
+            "pyproject.toml": f"{project}[build-system]\n{backend}",
+            f"src/{module}/__init__.py": f'VERSION = "{version}"\n',
+        }
     path = folder / f"{stem}.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
         for member, text in content.items():

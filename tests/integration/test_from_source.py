@@ -1,0 +1,160 @@
+"""What has no wheel is built from source, on the full image: real packages and some of Acme's."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from acme import AcmeIndex, Project
+from builds import build, failed_build, look, names
+from pip._internal.models.index import PyPI
+from wheels import Extension, make_sdist
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+# The real packages come from where pip finds them; Acme's from its private index.
+PYPROJECT = """\
+[tool.poetry]
+package-mode = false
+
+[tool.poetry.dependencies]
+python = ">=3.11,<4"
+psycopg2 = "2.9.10"
+iniconfig = "2.0.0"
+markupsafe = "3.0.2"
+acme-old = {{ version = "*", source = "acme" }}
+acme-util = {{ version = "*", source = "acme" }}
+
+[tool.poetry.group.wheels.dependencies]
+iniconfig = "*"
+markupsafe = "*"
+
+[tool.poetry.group.linked.dependencies]
+acme-linked = {{ version = "*", source = "acme" }}
+
+[tool.poetry.group.header.dependencies]
+acme-header = {{ version = "*", source = "acme" }}
+
+[[tool.poetry.source]]
+name = "main"
+url = "{url}"
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{private}"
+priority = "explicit"
+
+[tool.poetry-docker-cache]
+image = "acme-source"
+python = "3.13"
+layers = 2
+files = []
+"""
+
+LINKED = """\
+#include <Python.h>
+
+char *curl_version(void);
+
+static PyObject *version(PyObject *self, PyObject *none) {
+    return PyUnicode_FromString(curl_version());
+}
+
+static PyMethodDef methods[] = {{"version", version, METH_NOARGS, ""}, {NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "acme_linked", "", -1, methods};
+
+PyMODINIT_FUNC PyInit_acme_linked(void) {
+    return PyModule_Create(&module);
+}
+"""
+# A library that the full image has, without its headers, and that Debian does not name as usual.
+LIBRARY = "libcurl-gnutls.so.4"
+PACKAGE = "libcurl3t64-gnutls"
+
+
+@pytest.fixture(scope="module")
+def project(
+    engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Project:
+    """Give a locked project: packages from source and wheels, each also in a group of its own."""
+    linked = Extension(code=LINKED, links=[f"-l:{LIBRARY}"])
+    make_sdist(index.packages, "acme-linked", extension=linked)
+    header = Extension(code="#include <sql.h>\n")
+    make_sdist(index.packages, "acme-header", extension=header)
+    project = Project(tmp_path_factory.mktemp("from-source"), poetry_home(engine))
+    text = PYPROJECT.format(url=f"{PyPI.simple_url}/", private=index.url)
+    project.write("pyproject.toml", text.encode())
+    project.log_in(index.password)
+    project.lock()
+    return project
+
+
+@pytest.fixture(scope="module")
+def built(project: Project) -> Project:
+    """Give it with its main group built."""
+    build(project, "--tag=acme-source:1")
+    return project
+
+
+def test_what_is_built_runs(engine: DockerEngine, built: Project) -> None:
+    """psycopg2, compiled here, finds the libpq that nobody asked for by name."""
+    code = "import psycopg2, acme_old; print(psycopg2.__version__, psycopg2.__libpq_version__)"
+    version, *_, libpq = engine.run("acme-source:1", "python", "-c", code).split()
+    assert version == "2.9.10"
+    assert int(libpq) >= 150000
+    found = look(engine, "acme-source:1")
+    assert names(found) == ["acme-old", "acme-util", "iniconfig", "markupsafe", "psycopg2"]
+    assert found["compilers"] == []
+    done = built.poetry.run(built.folder, "docker", "export", "-o", "-")
+    assert "acme-old, psycopg2 must be built from source, on python:3.13" in done.stderr
+    assert "Added for what is built from source: libpq5." in done.stderr
+    assert "\nFROM python:3.13 AS source\n" in done.stdout
+    assert done.stdout.count("FROM python:3.13 ") == 1
+
+
+def test_another_version(engine: DockerEngine, built: Project) -> None:
+    """It costs the layer of what is built, and leaves the wheels and the check alone."""
+    built.replace("pyproject.toml", 'psycopg2 = "2.9.10"', 'psycopg2 = "2.9.11"')
+    built.lock()
+    steps = build(built, "--tag=acme-source:2")
+    assert steps.ran == {"manifest", "source"}
+    assert {"pure-1", "native-1", "base", "check"} <= steps.cached
+    assert steps.installed == ("acme-old", "psycopg2")
+    code = "import psycopg2; print(psycopg2.__version__)"
+    assert engine.run("acme-source:2", "python", "-c", code).startswith("2.9.11")
+
+
+def test_wheels_only(project: Project) -> None:
+    """A project that has nothing to build never looks at the full image."""
+    command = ["docker", "build", "--progress=plain", "--tag=acme-source:wheels", "--only=wheels"]
+    said = project.poetry.run(project.folder, *command).stderr
+    assert "library/python:3.13-slim" in said
+    assert not re.search(r"python:3\.13(?!-slim)", said)
+
+
+def test_a_missing_library(engine: DockerEngine, project: Project) -> None:
+    """The error has the name from the build image and the line to add; with it, the module runs."""
+    said = failed_build(project, "--only=linked")
+    assert f"acme-linked needs {LIBRARY}, which is not in the image." in said
+    assert f'runtime-packages = ["{PACKAGE}"]' in said
+    project.configure(runtime_packages=[PACKAGE])
+    build(project, "--only=linked", "--tag=acme-source:linked")
+    code = "import acme_linked; print(acme_linked.version())"
+    assert "GnuTLS" in engine.run("acme-source:linked", "python", "-c", code)
+
+
+def test_a_missing_header(project: Project) -> None:
+    """The error names the package, the header and the line to add."""
+    said = failed_build(project, "--only=header")
+    assert "acme-header (1.0) could not be built from source: its build did not find sql.h." in said
+    assert 'build-packages = ["unixodbc-dev"]' in said
