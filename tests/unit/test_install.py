@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
+from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,7 +14,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_docker_cache.inside.install import finish, secret, surroundings
+from poetry_docker_cache.inside.install import finish, pip, secret, surroundings
 from poetry_docker_cache.inside.install.process import without_users
 from poetry_docker_cache.inside.install.reasons import reason
 from poetry_docker_cache.inside.install.refusal import refusal
@@ -90,15 +92,15 @@ IMAGE = {
 
 def test_only_the_transport_of_the_image_counts() -> None:
     """Nothing that the image sets adds a source or changes what is installed, for pip or uv."""
-    pip = surroundings.cleaned(IMAGE, {})
-    assert {name for name in pip if name.startswith("PIP_")} == {
+    kept = surroundings.cleaned(IMAGE, {})
+    assert {name for name in kept if name.startswith("PIP_")} == {
         *("PIP_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_PROXY"),
         *("PIP_TRUSTED_HOST", "PIP_CONFIG_FILE"),
     }
-    assert pip["PIP_CONFIG_FILE"] == os.devnull
-    assert pip["PATH"] == "/bin"
-    assert "PYTHONPATH" not in pip
-    uv = surroundings.for_uv(pip)
+    assert kept["PIP_CONFIG_FILE"] == os.devnull
+    assert kept["PATH"] == "/bin"
+    assert "PYTHONPATH" not in kept
+    uv = surroundings.for_uv(kept)
     assert {k: v for k, v in uv.items() if k not in ("PATH", "HTTPS_PROXY")} == {
         "ALL_PROXY": "http://pips.proxy",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -156,6 +158,20 @@ def test_pip_is_asked_only_where_it_has_files(
         assert surroundings.has_pip_configuration({**empty, **variables}), place
         assert not surroundings.has_pip_configuration({**empty, "PIP_CONFIG_FILE": os.devnull})
         path.unlink()
+
+
+def test_which_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `pip --python` itself runs is run at once; a pip without it goes the long way."""
+    origin = tmp_path / "pip" / "__init__.py"
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: ModuleSpec(name, None, origin=str(origin))
+    )
+    python = tmp_path / "bin" / "python"
+    assert pip.command(python) == [sys.executable, "-m", "pip", "--python", str(python)]
+    runner = origin.with_name("__pip-runner__.py")
+    runner.parent.mkdir()
+    runner.touch()
+    assert pip.command(python) == [str(python), str(runner)]
 
 
 # --- The secret -----------------------------------------------------------------------------------
