@@ -29,7 +29,7 @@ python = ">=3.11,<4"
 psycopg2 = "2.9.10"
 iniconfig = "2.0.0"
 markupsafe = "3.0.2"
-acme-old = {{ version = "*", source = "acme" }}
+acme-built = {{ version = "1.0", source = "acme" }}
 acme-util = {{ version = "*", source = "acme" }}
 
 [tool.poetry.group.wheels.dependencies]
@@ -87,6 +87,8 @@ def project(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
     """Give a locked project: packages from source and wheels, each also in a group of its own."""
+    for version in ("1.0", "1.1"):
+        make_sdist(index.packages, "acme-built", version, requires=["acme-util"])
     linked = Extension(code=LINKED, links=[f"-l:{LIBRARY}"])
     make_sdist(index.packages, "acme-linked", extension=linked)
     header = Extension(code="#include <sql.h>\n")
@@ -108,15 +110,15 @@ def built(project: Project) -> Project:
 
 def test_what_is_built_runs(engine: DockerEngine, built: Project) -> None:
     """psycopg2, compiled here, finds the libpq that nobody asked for by name."""
-    code = "import psycopg2, acme_old; print(psycopg2.__version__, psycopg2.__libpq_version__)"
+    code = "import psycopg2, acme_built; print(psycopg2.__version__, psycopg2.__libpq_version__)"
     version, *_, libpq = engine.run("acme-source:1", "python", "-c", code).split()
     assert version == "2.9.10"
     assert int(libpq) >= 150000
     found = look(engine, "acme-source:1")
-    assert names(found) == ["acme-old", "acme-util", "iniconfig", "markupsafe", "psycopg2"]
+    assert {*names(found)} == {"MarkupSafe", "acme-built", "acme-util", "iniconfig", "psycopg2"}
     assert found["compilers"] == []
     done = built.poetry.run(built.folder, "docker", "export", "-o", "-")
-    assert "acme-old, psycopg2 must be built from source, on python:3.13" in done.stderr
+    assert "acme-built, psycopg2 must be built from source, on python:3.13" in done.stderr
     assert "Added for what is built from source: libpq5." in done.stderr
     assert "\nFROM python:3.13 AS source\n" in done.stdout
     assert done.stdout.count("FROM python:3.13 ") == 1
@@ -124,14 +126,14 @@ def test_what_is_built_runs(engine: DockerEngine, built: Project) -> None:
 
 def test_another_version(engine: DockerEngine, built: Project) -> None:
     """It costs the layer of what is built, and leaves the wheels and the check alone."""
-    built.replace("pyproject.toml", 'psycopg2 = "2.9.10"', 'psycopg2 = "2.9.11"')
+    built.replace("pyproject.toml", 'version = "1.0", source', 'version = "1.1", source')
     built.lock()
     steps = build(built, "--tag=acme-source:2")
-    assert steps.ran == {"manifest", "source"}
+    assert steps.ran == {"manifest", "source", "final"}
     assert {"pure-1", "native-1", "base", "check"} <= steps.cached
-    assert steps.installed == ("acme-old", "psycopg2")
-    code = "import psycopg2; print(psycopg2.__version__)"
-    assert engine.run("acme-source:2", "python", "-c", code).startswith("2.9.11")
+    assert steps.installed == ("acme-built", "psycopg2")
+    code = "import psycopg2, acme_built; print(acme_built.VERSION)"
+    assert engine.run("acme-source:2", "python", "-c", code) == "1.1\n"
 
 
 def test_wheels_only(project: Project) -> None:

@@ -180,6 +180,7 @@ def test_an_unknown_reason(words: str) -> None:
     said = explain(failed(words))
     assert said.startswith("some-package (1.2) could not be built from source: see")
     assert "`build-packages`" in said
+    assert "too old for the image's Python" in said
 
 
 def test_several_failures() -> None:

@@ -119,9 +119,10 @@ def _explanation(package: str, output: str) -> str:
             f"build-packages = [{packages}]",
         ]
     else:
-        lines.append(
-            "Is a program, header or library lacking: name its Debian package in `build-packages`."
-        )
+        lines += [
+            "Is a program, header or library lacking: name its Debian package in `build-packages`.",
+            "Does its code not compile: this version may be too old for the image's Python.",
+        ]
     lines += [
         f"`apt-file search /{name}` on a Debian machine tells which package that is."
         for name in telling
