@@ -9,6 +9,7 @@ import venv
 from pathlib import Path
 
 from poetry_docker_cache import inside
+from poetry_docker_cache.inside.install import libraries
 
 SCRIPTS = Path(str(inside.__file__)).parent
 
@@ -28,9 +29,12 @@ def extension(target: Path, name: str) -> Path:
 
 
 def check(target: Path, home: Path) -> tuple[int, str]:
-    """Run the check in an environment."""
+    """Write down what an environment needs, and run the check as the image does, by itself."""
+    needs = home.parent / "libraries"
+    needs.mkdir(exist_ok=True)
+    libraries.write(target, needs / "native-1.json", from_source=False)
     run = subprocess.run(
-        [target / "bin" / "python", SCRIPTS / "check.py", "--home", home],
+        [target / "bin" / "python", SCRIPTS / "check.py", "--home", home, "--libraries", needs],
         capture_output=True,
         text=True,
         check=False,
@@ -48,7 +52,7 @@ def test_a_missing_library(tmp_path: Path) -> None:
     place = extension(target, "libxxl.so.")
     status, output = check(target, home)
     assert status == 1
-    assert "speaks_tls needs libxxl.so." in output
+    assert "speaks-tls needs libxxl.so." in output
     assert 'runtime-packages = ["libxxl' in output
     assert not home.exists()
     library = next(word for word in output.split() if word.startswith("libxxl")).rstrip(",")
