@@ -14,8 +14,7 @@ from pathlib import Path
 NAMES = ("pip", "setuptools", "poetry", "poetry.core", "acme_lint", "acme_docs")
 LEFTOVERS = (
     *("/manifest", "/project", "/wheels", "/out", "/opt/poetry", "/opt/build", "/scripts"),
-    *("/run/secrets", "/run/private", "/etc/pypoetry", "/pip_install.py", "/check.py"),
-    *("/manifest.py", "/poetry_install.py", "/build_wheel.py"),
+    *("/run/secrets", "/opt/uv", "/manifest.json", "/libraries.json", "/libraries", "/install"),
 )
 
 

@@ -185,7 +185,7 @@ def test_vendored_dockerfile(engine: DockerEngine, copy: Project, tmp_path: Path
     assert engine.run("shop:vendored") == "shop 1.1 1.0\n"
 
     steps = build(copy, "--file=Dockerfile", "--tag=shop:file")
-    assert not steps.ran & {"poetry", "dependencies", "check", "application"}
+    assert not steps.ran & {"venv", "dependencies", "check", "application"}
     layers = [
         engine.docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).stdout
         for image in ("shop:vendored", "shop:file", TAG)
@@ -273,7 +273,7 @@ def test_failing_step_fails_the_build(copy: Project) -> None:
 
 @pytest.mark.parametrize(
     ("options", "stage"),
-    [(("--no-cache",), "(poetry|build-backend)"), (("--with=docs",), "dependencies")],
+    [(("--no-cache",), "(dependencies|build-backend)"), (("--with=docs",), "dependencies")],
     ids=["pip", "Poetry"],
 )
 def test_refused_password(copy: Project, options: tuple[str, ...], stage: str) -> None:

@@ -144,6 +144,7 @@ def test_commands(tmp_path: Path, name: str) -> None:
         tag="127.0.0.1:1/bench/x:cold",
         base="127.0.0.1:1/library/python:3.13-slim",
         secrets=tmp_path / "secrets",
+        poetry=tmp_path / "poetry",
         cache_from="127.0.0.1:1/bench/x:cache",
     )
     command = VARIANTS[name].command(build)

@@ -47,7 +47,8 @@ def check(table: Mapping[str, object]) -> None:
         assert render_ignore_file(plan, "Dockerfile")
         # The last stage is ours, whole, and nothing that stands in the settings has ended it.
         last = text[text.rindex("\nFROM base AS final\n") :]
-        for word in ("ENV VIRTUAL_ENV=/venv", "COPY --link --from=dependencies /venv /venv"):
+        (layer,) = plan.dependencies.layers
+        for word in ("ENV VIRTUAL_ENV=/venv", f"COPY --link --from={layer.name} /venv /venv"):
             assert last.splitlines().count(word) == 1
         assert re.findall(r"^USER (.*)$", last, re.MULTILINE) == [plan.runtime.user]
         assert all(OURS.match(line) for line in last.split("\n") if line)

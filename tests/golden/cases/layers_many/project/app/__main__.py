@@ -1,1 +1,1 @@
-print('app')
+"""Starts the application."""
