@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from poetry_docker_cache.inside.manifest.layers import SOURCE, assign
+from poetry_docker_cache.inside.manifest.layers import SINGLE, SOURCE, assign
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 AUTO = ((5, 1), (15, 4), (50, 10))
 MOST = 16
 """How many layers "auto" makes of more packages than these bounds name."""
-
-SINGLE = "dependencies"
-"""The only layer of wheels, where they are not split."""
 
 
 def split(

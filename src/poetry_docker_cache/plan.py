@@ -73,6 +73,8 @@ class Application:
     backend_path: tuple[str, ...]
     version_variables: tuple[str, ...]
     """Environment variables by which the backend is told the version, instead of asking git."""
+    compiles: bool
+    """Whether it has code to compile, which may need shared libraries of the system."""
     packages: tuple[str, ...]
     """Debian packages that building it needs."""
     paths: tuple[str, ...]

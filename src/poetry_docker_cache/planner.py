@@ -142,6 +142,7 @@ def _application(  # noqa: PLR0913  # what it is decided from
         backend=root.backend,
         backend_path=root.backend_path,
         version_variables=_version_variables(root),
+        compiles=root.needs_compiler,
         packages=settings.build_packages if root.needs_compiler else (),
         paths=checked_paths(root.paths),
         index=index,

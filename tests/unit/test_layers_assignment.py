@@ -32,6 +32,7 @@ def assigned(packages: dict[str, Kind], layers: list[str]) -> dict[str, str]:
     kinds = set(packages.values())
     assume("source" in layers or "source" not in kinds)
     assume(shared or kinds <= {"source"})
+    assume(any(not it.startswith("pure") for it in shared) or "native" not in kinds)
     return {name: assign(name, kind, layers) for name, kind in packages.items()}
 
 

@@ -25,11 +25,11 @@ UNUSED = re.compile(
 
 def compile_folder(folder: str, *, without: re.Pattern[str] | None = None) -> None:
     """Compile what is in a folder; no time tells when, so that the layer is the same elsewhere."""
-    times = {path: os.stat(path) for path, *_ in os.walk(folder)}
+    times = {Path(path): Path(path).stat() for path, *_ in os.walk(folder)}
     mode = PycInvalidationMode.UNCHECKED_HASH
     compileall.compile_dir(folder, quiet=2, rx=without, invalidation_mode=mode)
     for path, time in times.items():
-        cache = Path(path, "__pycache__")
+        cache = path / "__pycache__"
         if cache.is_dir():
             for file in (*cache.iterdir(), cache):
                 os.utime(file, (EPOCH, EPOCH))

@@ -43,6 +43,12 @@ def reason(output: str, source: Source, *, known: bool, locked: bool = True) -> 
             "\nUnless somebody replaced it on purpose, do not install it."
             " `poetry lock --no-cache` takes the new one."
         )
+    # A failed build comes first: what it prints may look like anything.
+    return explain_build(output) or _unavailable(output, name, locked=locked)
+
+
+def _unavailable(output: str, name: str, *, locked: bool) -> str:
+    """Explain what could not be had; "" if it was something else."""
     if UNREACHABLE.search(output):
         return f"{name} cannot be reached from the build."
     if found := MISSING.search(output):
@@ -53,4 +59,4 @@ def reason(output: str, source: Source, *, known: bool, locked: bool = True) -> 
             f"{name} has no file of {package} that poetry.lock allows and this Python can install:"
             "\nit may have been deleted there. `poetry update` locks a version that is there."
         )
-    return explain_build(output)
+    return ""

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 SOURCE = "source"
 """The layer of what is built: everything of that kind is in this one."""
 
+SINGLE = "dependencies"
+"""The only layer of wheels, where they are not split."""
+
 LINUX = re.compile(r"-[^-]*linux[^-]*\.whl")
-SHARED = re.compile(r"dependencies|(pure|native)-\d+")
+SHARED = re.compile(rf"{SINGLE}|(pure|native)-\d+")
 
 
 def kind(
@@ -61,9 +64,12 @@ def assign(name: str, kind: Kind, layers: Sequence[str]) -> str:
         return f"own-{name}"
     else:
         shared = [layer for layer in layers if SHARED.fullmatch(layer)]
-        candidates = [layer for layer in shared if layer.startswith(kind)] or shared
+        candidates = [layer for layer in shared if layer.startswith(kind)]
+        # Native code stays out of layers of pure packages, where nobody looks for its libraries.
+        candidates = candidates or [it for it in shared if kind == "pure" or it == SINGLE]
     if not candidates:
-        what = f"{name}, which is built from source" if kind == "source" else name
+        why = {"source": ", which is built from source", "native": ", which has compiled code"}
+        what = name + why.get(kind, "")
         raise ValueError(
             f"the Dockerfile has no layer for {what}: it was written for another poetry.lock or"
             " other settings. Run `poetry docker export`, then build again."
