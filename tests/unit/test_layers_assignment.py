@@ -106,7 +106,7 @@ def test_a_vendored_dockerfile_stays_true(name: str, kind: Kind, layer: str) -> 
     ("kind", "layers", "what"),
     [
         ("pure", ["source", "own-other"], "a-b: "),
-        ("native", [], "a-b: "),
+        ("native", ["pure-1"], "a-b, which has compiled code: "),
         ("source", ["dependencies", "own-a-b"], "a-b, which is built from source: "),
     ],
 )
