@@ -16,6 +16,8 @@ from clean_poetry import POETRY
 from index import PrivateIndex
 from wheels import make_sdist, make_wheel
 
+from poetry_docker_cache.settings.install import NEWEST_UV
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -30,7 +32,7 @@ IMAGE_PYTHON = "3.13"
 
 
 class AcmeIndex:
-    """The running index: Acme's packages, and Poetry for images whose source replaces PyPI."""
+    """The running index: Acme's packages, and installers for images whose source replaces PyPI."""
 
     def __init__(self, packages: Path) -> None:
         self.packages = packages
@@ -45,7 +47,7 @@ class AcmeIndex:
         for name in ("acme-lint", "acme-docs"):
             make_wheel(packages, name, scripts={name: f"{name.replace('-', '_')}:main"})
         make_sdist(packages, "acme-old", requires=["acme-util"])
-        _download_poetry(packages)
+        _download_installers(packages)
         self._server = PrivateIndex(packages, {USER: PASSWORD})
         self.password = PASSWORD
 
@@ -76,11 +78,13 @@ class AcmeIndex:
         self._server.stop()
 
 
-def _download_poetry(folder: Path) -> None:
-    """Have what an image needs to get Poetry, and to build with poetry-core."""
+def _download_installers(folder: Path) -> None:
+    """Have what an image needs to get Poetry and uv, and to build with poetry-core."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
     pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
-    done = subprocess.run([*pip, f"poetry=={POETRY}"], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [*pip, f"poetry=={POETRY}", f"uv=={NEWEST_UV}"], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from acme import PASSWORD, AcmeIndex, Project, make_shop
 from builds import build, failed_build, look, names
-from clean_poetry import POETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,11 +127,26 @@ def test_labels_and_variables_arrive_exactly(built: Built) -> None:
     assert (environment["HOME"], environment["USER"]) == ("/home/app", "app")
 
 
-def test_poetry_comes_from_the_source_that_replaces_pypi(built: Built, index: AcmeIndex) -> None:
-    """With the password of the project, in the version that wrote the lock; so does the backend."""
+def test_all_comes_from_the_source_that_replaces_pypi(built: Built, index: AcmeIndex) -> None:
+    """With the password of the project: the dependencies, and the build backend."""
     assert "Successfully installed" in built.steps.messages
-    assert f"poetry-{POETRY}-py3-none-any.whl" in index.downloads()
+    assert any(name.startswith("poetry_core-") for name in index.downloads())
     assert built.steps.installed == ("acme-lib", "acme-native", "acme-util")
+
+
+@pytest.mark.parametrize("installer", ["uv", "poetry"])
+def test_other_installers_give_the_same(
+    engine: DockerEngine, built: Built, copy: Project, index: AcmeIndex, installer: str
+) -> None:
+    """Each comes from the project's own source, installs the same, and stays behind."""
+    copy.configure(installer=installer)
+    steps = build(copy, "--tag=shop:installer")
+    assert steps.installed == built.steps.installed
+    assert any(name.startswith(f"{installer}-") for name in index.downloads())
+    found = look(engine, "shop:installer")
+    for what in ("distributions", "commands", "importable", "leftovers", "direct_url", "bytecode"):
+        assert found[what] == built.found[what], what
+    assert engine.run("shop:installer") == engine.run(TAG)
 
 
 def test_other_groups_and_extras(engine: DockerEngine, copy: Project) -> None:

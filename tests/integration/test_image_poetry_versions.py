@@ -52,6 +52,7 @@ priority = "explicit"
 
 [tool.poetry-docker-cache]
 python = "{python}"
+installer = "poetry"
 extras = ["more"]
 """
 
@@ -72,7 +73,7 @@ def test_an_image_from_the_lock_of_each_poetry(
     env = {**project.poetry.env, **cache}
     subprocess.run(command, cwd=project.folder, env=env, check=True, capture_output=True)
     shown = project.poetry.run(project.folder, "docker", "export", "-o", "-").stdout
-    assert f"poetry=={version}\n" in shown
+    assert f'"poetry=={version}"' in shown
     image = f"shop:poetry-{version}"
     build(project, f"--tag={image}")
     assert engine.run(image) == "shop 1.1 1.0\n"
