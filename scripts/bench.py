@@ -31,6 +31,7 @@ from bench_results import Bump, Results, Start
 from bench_round import Round, machines
 from bench_scenarios import SCENARIOS
 from bench_variants import VARIANTS, Plugin
+from bench_workshop import poetry_with_plugin
 from processes import EngineError, say
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ for number in range(6):
 class Bench:
     """A run: rounds at each size, as often as asked."""
 
-    def __init__(self, results: Results, output: Path) -> None:
+    def __init__(self, results: Results, output: Path, poetry: Path) -> None:
         self.results = results
+        self._poetry = poetry
         self._output = output
         self._logs = OUTPUT / "logs"
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -67,20 +69,21 @@ class Bench:
         """Measure each scenario with the variants in turn; a variant that fails drops out."""
         with (
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
-            machines(variants, Path(folder)) as on,
+            machines(variants, Path(folder), self._poetry) as on,
         ):
             current = Round(packages, on, self._logs)
             current.lock(scenarios, variants)
-            left = list(variants)
-            if not any(scenario.cold for scenario in scenarios):
+            left, edits = list(variants), list(scenarios)
+            if edits and edits[0].cold:
+                left = self._each(left, partial(self._measure, current, edits.pop(0)))
+            else:
                 left = self._each(left, current.build_first)
-            exported = False
-            for scenario in scenarios:
-                if scenario.fresh and not exported:
-                    left = self._each(left, current.export_cache)
-                    exported = True
-                left = self._each(left, partial(self._measure, current, scenario))
+            if any(scenario.fresh for scenario in edits):
+                # Before any edit: BuildKit exports what it has learnt from later builds, too.
+                left = self._each(left, current.export_cache)
+            for scenario in edits:
                 left = left[1:] + left[:1]  # nobody always comes first
+                left = self._each(left, partial(self._measure, current, scenario))
             if not any(image.size == packages.name for image in self.results.images):
                 self._once(current, left)
             self.results.write(self._output.with_suffix(".json"))
@@ -184,10 +187,11 @@ def bench(options: argparse.Namespace) -> Results:
     )
     for number in (signal.SIGTERM, signal.SIGHUP):  # with all clean-up
         signal.signal(number, lambda number, _: sys.exit(128 + number))
-    run = Bench(results, options.output)
-    for _ in range(options.repeat):
-        for packages in sizes:
-            run.round(packages, variants, scenarios)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        run = Bench(results, options.output, poetry_with_plugin(Path(folder) / "venv"))
+        for _ in range(options.repeat):
+            for packages in sizes:
+                run.round(packages, variants, scenarios)
     return results
 
 

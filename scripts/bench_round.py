@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import subprocess
-import sys
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -46,7 +45,7 @@ class Machines:
 
 
 @contextlib.contextmanager
-def machines(variants: Sequence[Variant], folder: Path) -> Iterator[Machines]:
+def machines(variants: Sequence[Variant], folder: Path, poetry: Path) -> Iterator[Machines]:
     """Bring everything up; it ends with the block."""
     with contextlib.ExitStack() as stack:
         tag = IMAGE.partition(":")[2]
@@ -60,7 +59,7 @@ def machines(variants: Sequence[Variant], folder: Path) -> Iterator[Machines]:
         base = registry.provide(IMAGE, fresh)
         for engine in engines:
             _docker(engine, "pull", base)
-        workshop = stack.enter_context(Workshop(folder, fresh, base))
+        workshop = stack.enter_context(Workshop(folder, fresh, base, poetry))
         names = [variant.name for variant in variants]
         yield Machines(
             engines=dict(zip(names, engines, strict=True)),
@@ -149,9 +148,9 @@ class Round:
         """Ask the plugin, in JSON, what a bump costs, by the sizes in the image as first built."""
         build = self._build(variant, "none", self._reference(variant.name, "cold"))
         env = {**self._workshop.environment, **self._engine(variant).env}
-        poetry = [sys.executable, "-m", "poetry", "--no-interaction", "--no-ansi"]
+        command = [str(build.poetry), "docker", "layers", "--json", "--no-interaction", "--no-ansi"]
         image = ["--from=image", f"--image={build.tag}"]
-        return run([*poetry, "docker", "layers", "--json", *image], env=env, cwd=build.folder)
+        return run([*command, *image], env=env, cwd=build.folder)
 
     def _engine(self, variant: Variant) -> Engine:
         return self._machines.engines[variant.name]
@@ -162,6 +161,7 @@ class Round:
             tag=tag,
             base=self._machines.base,
             secrets=self._workshop.secrets,
+            poetry=self._workshop.poetry,
         )
 
     def _run(self, variant: Variant, build: Build, engine: Engine) -> tuple[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +26,8 @@ class Build:
     base: str
     secrets: Path
     """A folder with auth.toml for Poetry, and user name and password for uv."""
+    poetry: Path
+    """The user's Poetry, with the plugin."""
     cache_from: str | None = None
     cache_to: str | None = None
 
@@ -95,8 +96,8 @@ class Plugin:
 
     def command(self, build: Build) -> list[str]:
         """Give the command that a user would type."""
-        poetry = [sys.executable, "-m", "poetry", "--no-interaction", "--no-ansi"]
-        return [*poetry, "docker", "build", *build.options, "--", _NETWORK]
+        plain = ("--no-interaction", "--no-ansi")
+        return [str(build.poetry), "docker", "build", *plain, *build.options, "--", _NETWORK]
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,20 @@ def public_index() -> str:
     return url.rstrip("/") + "/"
 
 
+def poetry_with_plugin(folder: Path) -> Path:
+    """Install Poetry and this plugin as a user would; edits of ours no longer count."""
+    run([sys.executable, "-m", "venv", folder])
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    run([*pip, f"poetry=={POETRY}", str(bench_project.ROOT)])
+    return folder / "bin" / "poetry"
+
+
 class Workshop:
     """Writes a project of some size in any state, locked; gives each build a copy of its own."""
 
-    def __init__(self, folder: Path, engine: Engine, base: str) -> None:
+    def __init__(self, folder: Path, engine: Engine, base: str, poetry: Path) -> None:
         self._folder = folder
+        self.poetry = poetry
         self._env = {**os.environ, **engine.env}
         self._base = base
         self.secrets = folder / "secrets"
@@ -64,7 +73,13 @@ class Workshop:
         self.set_password(PASSWORDS[0])
         library = self._folder / "library"
         shutil.copytree(bench_project.ROOT / "examples/acme-greetings", library)
-        self._poetry("build", "--format=wheel", f"--output={self._folder / 'packages'}", at=library)
+        build = [
+            str(self.poetry),
+            "build",
+            "--format=wheel",
+            f"--output={self._folder / 'packages'}",
+        ]
+        run(build, env=self.environment, cwd=library)
         mount = f"{self._states}:/states"
         docker = ["docker", "run", "--detach", "--network=host", f"--name={self._locker}"]
         run([*docker, f"--volume={mount}", self._base, "sleep", "infinity"], env=self._env)
@@ -130,10 +145,6 @@ class Workshop:
             "POETRY_KEYRING_ENABLED": "false",
             "POETRY_VIRTUALENVS_CREATE": "false",
         }
-
-    def _poetry(self, *arguments: str, at: Path) -> None:
-        command = [sys.executable, "-m", "poetry", "--no-interaction", *arguments]
-        run(command, env=self.environment, cwd=at)
 
     def _in_container(self, *command: str, options: list[str] | None = None) -> None:
         login = {"USERNAME": USER, "PASSWORD": PASSWORDS[0]}
