@@ -131,10 +131,10 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
     ]
 
 
-def tool_command(venv: str, index: Index | None, requirements: Sequence[str]) -> list[str]:
+def tool_command(venv: str, index: Index | None, arguments: Sequence[str]) -> list[str]:
     """The call of inside/install/tool.py: a program that the build needs, in a place of its own."""
     source = ["--source", index.name, index.url] if index else []
-    return ["python", "-m", "install.tool", "--venv", venv, *source, *requirements]
+    return ["python", "-m", "install.tool", "--venv", venv, *source, *arguments]
 
 
 def install_command(layer: Layer, dependencies: Dependencies) -> str:

@@ -96,7 +96,7 @@ def test_source_distribution(
     project.configure(command=["python", "main.py"], image="acme/old")
     dry = poetry.run(tmp_path, "docker", "build", "--dry-run")
     assert "acme-old must be built from source" in dry.stderr
-    assert "python:3.13." in dry.stderr
+    assert "on python:3.13, in a layer apart" in dry.stderr
     steps = build(project)
     assert steps.installed == ("acme-old", "acme-util")
     assert engine.run("acme/old:2.0") == "old 1.0\n"
@@ -166,7 +166,7 @@ def test_missing_shared_library(
     project.write("main.py", "import ctypes\nctypes.CDLL('libpq.so.5')\nprint('loaded')\n")
     project.configure(command=["python", "main.py"], image="acme/pq")
     log = failed_build(project)
-    assert "acme_pq needs libpq.so.5" in log
+    assert "acme-pq needs libpq.so.5" in log
     assert 'runtime-packages = ["libpq5"]' in log
 
     project.configure(runtime_packages=["libpq5"], build_packages=["libpq-dev"])

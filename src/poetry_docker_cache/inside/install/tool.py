@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--source", nargs=2, metavar=("NAME", "URL"), default=("", ""))
     parser.add_argument("--secret", type=Path, default=Path("/run/secrets/auth.toml"))
     parser.add_argument("--private", type=Path, default=Path("/dev/shm"))  # noqa: S108  # in memory
+    parser.add_argument("--compile", action="store_true", help="for a program that often starts")
     parser.add_argument("requirements", nargs="+", metavar="REQUIREMENT")
     options = parser.parse_args(arguments)
     source = Source(*options.source)
@@ -40,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(private)
         environment = surroundings.for_source(environment, source, known, folder)
         python, log = options.venv / "bin" / "python", folder / "pip.log"
-        status, output = run_pip(python, options.requirements, environment, log)
+        arguments = [*options.requirements, *["--compile"] * options.compile]
+        status, output = run_pip(python, arguments, environment, log)
     if status and (why := reason(output, source, known="username" in known, locked=False)):
         print(f"\n{why}", flush=True)
     return status
