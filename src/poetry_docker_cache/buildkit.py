@@ -91,9 +91,8 @@ def build_command(
     command += _each("--build-arg", arguments)
     command += _each("--cache-from", request.cache_from)
     command += _each("--cache-to", request.cache_to)
-    load = request.load or _loads(request, engine)
-    flags = {"--push": request.push, "--load": load}
-    flags |= {"--no-cache": request.no_cache, "--pull": request.pull}
+    command += _results(request, engine)
+    flags = {"--no-cache": request.no_cache, "--pull": request.pull}
     command += [flag for flag, wanted in flags.items() if wanted]
     if request.progress == "quiet" and engine.buildx < _QUIET_PROGRESS:
         command.append("--quiet")
@@ -151,6 +150,19 @@ def _repository(name: str | None) -> str:
             f"The project's name {name!r} cannot be the name of an image.", fix=ask_for
         )
     return repository
+
+
+def _results(request: BuildRequest, engine: EngineInfo) -> list[str]:
+    """What becomes of the image.
+
+    The containerd store keeps a pushed image, too: for that a fresh machine would pull every layer
+    that the cache names and nothing needs (BuildKit's `store`, in its reference of image outputs).
+    """
+    load = request.load or _loads(request, engine)
+    keeps = engine.driver == "docker" and engine.store == "containerd"
+    if request.push and keeps and not load and not _chooses_output(request):
+        return ["--output", "type=image,push=true,store=false"]
+    return ["--push"] * request.push + ["--load"] * load
 
 
 def _loads(request: BuildRequest, engine: EngineInfo) -> bool:

@@ -68,7 +68,7 @@ def test_everything_has_its_place() -> None:
     ) == (
         f"{PREFIX} --builder big --tag a:1 --tag b:2 --platform linux/amd64,linux/arm64"
         " --platform linux/386 --target runtime --cache-from type=registry,ref=r/c"
-        " --cache-to type=registry,ref=r/c,mode=max --push --no-cache --pull --progress plain"
+        " --cache-to type=registry,ref=r/c,mode=max --output type=image,push=true,store=false --no-cache --pull --progress plain"
         " --network=host --label 'a=b c' -- /src"
     )
 
@@ -143,8 +143,12 @@ def test_load_is_passed_on_where_it_cannot_work() -> None:
 
 
 def test_push_is_not_loaded() -> None:
-    """--push alone leaves nothing in the engine."""
-    assert command(push=True) == f"{PREFIX} --push /src"
+    """--push alone leaves nothing in the engine, which would pull for that what nothing needs."""
+    assert command(push=True) == f"{PREFIX} --output type=image,push=true,store=false /src"
+    for engine in (CLASSIC, CONTAINER_ON_CLASSIC, NO_ENGINE):
+        assert command(engine, push=True) == f"{PREFIX} --push /src"
+    own = ["--output=out"]
+    assert command(push=True, arguments=own) == f"{PREFIX} --push --output=out /src"
 
 
 def test_quiet_before_buildx_knew_the_mode() -> None:
