@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bench_project import PackageSet
     from bench_scenarios import Scenario
 
-IMAGE = "python:3.13-slim"
+SLIM, FULL = "python:3.13-slim", "python:3.13"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,24 +41,26 @@ class Machines:
     registry: CountingRegistry
     workshop: Workshop
     base: str
-    """The base image's name in the registry."""
+    full: str
+    """The base images' names in the registry."""
 
 
 @contextlib.contextmanager
 def machines(variants: Sequence[Variant], folder: Path, poetry: Path) -> Iterator[Machines]:
     """Bring everything up; it ends with the block."""
     with contextlib.ExitStack() as stack:
-        tag = IMAGE.partition(":")[2]
+        tags = [image.partition(":")[2] for image in (SLIM, FULL)]
         engines = [
-            stack.enter_context(Engine.up(f"bench-{os.getpid()}-{number}", images=[tag]))
+            stack.enter_context(Engine.up(f"bench-{os.getpid()}-{number}", images=tags))
             for number in range(len(variants) + 1)
         ]
         fresh = engines.pop()
         (folder / "registry").mkdir()
         registry = stack.enter_context(CountingRegistry(folder / "registry", fresh.state))
-        base = registry.provide(IMAGE, fresh)
+        base, full = (registry.provide(image, fresh) for image in (SLIM, FULL))
         for engine in engines:
             _docker(engine, "pull", base)
+            _docker(engine, "pull", full)
         workshop = stack.enter_context(Workshop(folder, fresh, base, poetry))
         names = [variant.name for variant in variants]
         yield Machines(
@@ -67,6 +69,7 @@ def machines(variants: Sequence[Variant], folder: Path, poetry: Path) -> Iterato
             registry=registry,
             workshop=workshop,
             base=base,
+            full=full,
         )
 
 
@@ -160,6 +163,7 @@ class Round:
             folder=self._workshop.copy(self.packages, edit, variant),
             tag=tag,
             base=self._machines.base,
+            full=self._machines.full,
             secrets=self._workshop.secrets,
             poetry=self._workshop.poetry,
         )
@@ -183,7 +187,8 @@ class Round:
     def _empty(self, engine: Engine, *, keep_base: bool) -> None:
         """Remove images and build caches."""
         names = _docker(engine, "image", "ls", "--format={{.Repository}}:{{.Tag}}").split()
-        unwanted = [name for name in names if not (keep_base and name == self._machines.base)]
+        bases = (self._machines.base, self._machines.full)
+        unwanted = [name for name in names if not (keep_base and name in bases)]
         if unwanted:
             _docker(engine, "image", "rm", "--force", *unwanted)
         _docker(engine, "buildx", "prune", "--all", "--force")

@@ -24,6 +24,8 @@ class Build:
     folder: Path
     tag: str
     base: str
+    full: str
+    """The image that the article builds on."""
     secrets: Path
     """A folder with auth.toml for Poetry, and user name and password for uv."""
     poetry: Path
@@ -117,7 +119,7 @@ class Rival:
 
     def command(self, build: Build) -> list[str]:
         """Give the command that a user would type."""
-        arguments = {"BASE": build.base, **dict([self.version])}
+        arguments = {"BASE": build.base, "BUILD": build.full, **dict([self.version])}
         command = ["docker", "buildx", "build", *build.options, _NETWORK]
         command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         command += [f"--secret=id={_id(name)},src={build.secrets / name}" for name in self.secrets]

@@ -1,10 +1,9 @@
 # "Fast Docker builds with caching (not only) for Python" (2021) at its best: specification first,
 # two stages, main dependencies only, a secret mount, a cache mount, a numeric user.
 ARG BASE=python:3.13-slim
+ARG BUILD=python:3.13
 
-# The article builds on the full image. All packages have wheels, so that slim will do, and a fresh
-# machine has less to pull.
-FROM ${BASE} AS build
+FROM ${BUILD} AS build
 ARG POETRY
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv /opt/poetry && /opt/poetry/bin/pip install poetry==${POETRY}
