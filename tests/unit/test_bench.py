@@ -143,6 +143,7 @@ def test_commands(tmp_path: Path, name: str) -> None:
         folder=tmp_path,
         tag="127.0.0.1:1/bench/x:cold",
         base="127.0.0.1:1/library/python:3.13-slim",
+        full="127.0.0.1:1/library/python:3.13",
         secrets=tmp_path / "secrets",
         poetry=tmp_path / "poetry",
         cache_from="127.0.0.1:1/bench/x:cache",

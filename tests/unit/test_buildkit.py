@@ -68,7 +68,8 @@ def test_everything_has_its_place() -> None:
     ) == (
         f"{PREFIX} --builder big --tag a:1 --tag b:2 --platform linux/amd64,linux/arm64"
         " --platform linux/386 --target runtime --cache-from type=registry,ref=r/c"
-        " --cache-to type=registry,ref=r/c,mode=max --output type=image,push=true,store=false --no-cache --pull --progress plain"
+        " --cache-to type=registry,ref=r/c,mode=max --output type=image,push=true,store=false"
+        " --no-cache --pull --progress plain"
         " --network=host --label 'a=b c' -- /src"
     )
 
