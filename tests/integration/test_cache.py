@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from acme import CANARY, PASSWORD, SHOP, AcmeIndex, Project, make_shop
 from builds import build
-from edits import EDITS, INSTALLING, PACKAGES, another_poetry, one_more, one_version, release
+from edits import (
+    EDITS,
+    INSTALLING,
+    LAYERS,
+    PACKAGES,
+    another_poetry,
+    one_more,
+    one_version,
+    release,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -211,3 +220,17 @@ def test_push_after_an_edit(copy: Project, built: Built, ci: Poetry) -> None:
     assert layers(third)[:-1] == before
     bumped = [old == new for old, new in zip(before, layers(fourth)[:-1], strict=True)]
     assert bumped == [True] * (len(before) - 3) + [False, True, True]
+
+
+def test_rebuilt_elsewhere(copy: Project, built: Built, ci: Poetry) -> None:
+    """Without any cache, another machine makes the very same layers, compiled files included."""
+    copy.configure(compile=True)
+    here, there = (f"{built.registry}/shop-rebuilt-{place}:1" for place in ("here", "there"))
+    build(copy, "--push", f"--tag={here}")
+    steps = build(copy, "--push", f"--tag={there}", poetry=ci)
+    assert steps.installed == PACKAGES
+    ours, theirs = layers(here), layers(there)
+    standard_library, dependencies = slice(1, 2), slice(-4, -1)
+    assert theirs[standard_library] == ours[standard_library]
+    assert theirs[dependencies] == ours[dependencies]
+    assert len(set(theirs[dependencies])) == len(LAYERS)

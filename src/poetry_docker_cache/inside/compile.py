@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folders", nargs="*")
     options = parser.parse_args(arguments)
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of a set is part of the file
-        os.environ["PYTHONHASHSEED"] = "0"
+        os.environ.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
         os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # this very program
     for folder in options.folders:
         compile_folder(folder)
