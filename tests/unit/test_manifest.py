@@ -226,8 +226,9 @@ def test_what_the_command_line_chooses(tmp_path: Path) -> None:
     wheel, source = "pure-1.0-py3-none-any.whl", "pure-1.0.tar.gz"
     assert names(plain) == [wheel]
     assert names(packages("--no-binary", "pure")) == [source]
-    assert names(packages("--no-binary", ":all:")) == [source]
-    assert names(packages("--no-binary", ":all:", "--only-binary", "pure")) == [wheel]
+    all_but_one = ("--no-binary", ":all:", "--only-binary", "native-code")  # which has a wheel only
+    assert names(packages(*all_but_one)) == [source]
+    assert names(packages(*all_but_one, "--only-binary", "pure")) == [wheel]
     assert names(packages("--no-binary", "pure", "--only-binary", ":all:")) == [source]
 
 
@@ -314,7 +315,11 @@ MIRRORED: dict[str, Any] = {"type": "legacy", "url": "https://m.example", "refer
 EVERY_KIND = [
     *(package(f"pure{number}", source=MIRRORED) for number in range(6)),
     package("native", files=files(f"native{NATIVE}", "native-1.0.tar.gz"), source=MIRRORED),
-    package("Solo", files=files(f"solo{NATIVE}"), source={**MIRRORED, "reference": "private"}),
+    package(
+        "Solo",
+        files=files(f"solo{NATIVE}", "solo-1.0.tar.gz"),
+        source={**MIRRORED, "reference": "private"},
+    ),
     package("sdist", files=files("sdist-1.0.tar.gz"), source=MIRRORED),
     package("linter", groups=["dev"]),
 ]
@@ -447,6 +452,30 @@ def test_no_wheel_for_this_image(wheel: str) -> None:
         " Set another `base-image` in [tool.poetry-docker-cache], or have it built from source:"
         " `poetry config --local installer.no-binary a-b`."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("a-1.0-py3-none-win_amd64.whl", {}, "a 1.0 has neither a source distribution nor a wheel"),
+        (
+            "a-1.0-cp312-cp312-manylinux_2_28_aarch64.whl",
+            {},
+            "a 1.0 has neither a source distribution nor a wheel for this image, which has glibc",
+        ),
+        ("a-1.0-py3-none-any.whl", {"no_binary": [":all:"]}, "`installer.no-binary` rules out"),
+        ("a-1.0.tar.gz", {"only_binary": ["a"]}, "`installer.only-binary` rules out"),
+        (
+            "a-1.0-py3-none-win_amd64.whl",
+            {"no_binary": ["a"]},
+            "a 1.0 has neither a source distribution nor a wheel",
+        ),
+    ],
+)
+def test_no_file_for_this_image(name: str, settings: dict[str, Any], message: str) -> None:
+    """No installer is asked for what the lock does not have, nor for what Poetry must not take."""
+    with pytest.raises(ValueError, match=message):
+        layered([package("a", files=files(name))], **settings)
 
 
 # --- Errors --------------------------------------------------------------------------------------

@@ -97,21 +97,41 @@ def locked_files(
 ) -> list[dict[str, str]]:
     """List the files of a package that its layer may install.
 
-    A layer of wheels builds nothing. Raises ValueError if no wheel fits the image that runs this.
+    A layer of wheels builds nothing. Raises ValueError if no file is for the image that runs this.
     """
     locked = package.get("files", ())
+    wheels, sdists = allowed(package["name"], wanted.no_binary, wanted.only_binary)
     if layer == SOURCE:
-        wheels, sdists = allowed(package["name"], wanted.no_binary, wanted.only_binary)
-        return usable_files(locked, target, wheels=wheels, sdists=sdists)
-    fitting = fitting_wheels(locked, target)
-    if not fitting:
-        name = canonical(package["name"])
-        raise ValueError(
-            f"{name} {package['version']} has no wheel for this image, which has {target}."
+        found = usable_files(locked, target, wheels=wheels, sdists=sdists)
+    else:
+        found = fitting_wheels(locked, target)
+    if not found:
+        raise ValueError(_why_none(package, target, wheels=wheels, sdists=sdists))
+    return found
+
+
+def _why_none(package: Mapping[str, Any], target: Target, *, wheels: bool, sdists: bool) -> str:
+    """Explain that no file of a package can be installed here, and what would help."""
+    name, locked = canonical(package["name"]), package.get("files", ())
+    this, image = f"{name} {package['version']}", f"this image, which has {target}"
+    if usable_files(locked, target, wheels=False, sdists=sdists):
+        return (
+            f"{this} has no wheel for {image}."
             " Set another `base-image` in [tool.poetry-docker-cache], or have it built from"
             f" source: `poetry config --local installer.no-binary {name}`."
         )
-    return fitting
+    if fitting_wheels(locked, target) or usable_files(locked, target, wheels=False):
+        setting, other = ("only", "no") if wheels else ("no", "only")
+        return (
+            f"Poetry's setting `installer.{setting}-binary` rules out every file of {this} that"
+            " poetry.lock has for this image. Take it out of there; where that says `:all:`:"
+            f" `poetry config --local installer.{other}-binary {name}`."
+        )
+    return (
+        f"{this} has neither a source distribution nor a wheel for {image}. Set another"
+        " `base-image` or `python` in [tool.poetry-docker-cache], or, if it is for other systems"
+        " only, give it a marker in pyproject.toml."
+    )
 
 
 def manifests(

@@ -86,7 +86,7 @@ def fitting_wheels(files: Iterable[Mapping[str, str]], target: Target) -> list[d
 def usable_files(
     files: Iterable[Mapping[str, str]], target: Target, *, wheels: bool = True, sdists: bool = True
 ) -> list[dict[str, str]]:
-    """Keep the files that an installation may take; all if none fits, so that Poetry says why.
+    """Keep the files that an installation may take.
 
     A source distribution is never taken where a pure wheel can be.
     """
@@ -94,7 +94,7 @@ def usable_files(
     kept = {file for file in known if wheels and fits(file[0], target)}
     if sdists and not any(name.endswith("-any.whl") for name, _ in kept):
         kept |= {file for file in known if file[0].endswith(SDIST)}
-    return [{"file": name, "hash": digest} for name, digest in sorted(kept or known)]
+    return [{"file": name, "hash": digest} for name, digest in sorted(kept)]
 
 
 def needs_build(package: Mapping[str, Any], target: Target) -> bool:
