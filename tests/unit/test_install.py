@@ -302,7 +302,7 @@ def installed_venv(tmp_path: Path) -> Path:
     place = tmp_path / "lib" / "python3.13" / "site-packages"
     info = place / "be_ta.x-1.0+cpu.dist-info"
     info.mkdir(parents=True)
-    (place / "be_ta" / "__pycache__").mkdir(parents=True)
+    (place / "be_ta" / "__pycache__" / "old" / "__pycache__").mkdir(parents=True)
     (place / "be_ta" / "__pycache__" / "a.pyc").touch()
     (place / "be_ta" / "a.py").touch()
     (info / "REQUESTED").touch()

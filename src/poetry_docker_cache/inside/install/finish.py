@@ -25,7 +25,7 @@ def tidy(venv: Path) -> None:
     """Remove what an installer may leave that is of no use, or that another one does not leave."""
     (venv / ".lock").unlink(missing_ok=True)  # uv's
     for place in site_packages(venv):
-        for cache in sorted(place.rglob("__pycache__")):
+        for cache in sorted(place.rglob("__pycache__"), reverse=True):  # one inside another first
             shutil.rmtree(cache)
         # Whoever asks for packages by a list has requested each of them: it tells nothing.
         for requested in place.glob("*.dist-info/REQUESTED"):
