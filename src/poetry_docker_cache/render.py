@@ -94,8 +94,7 @@ def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
 
     They are those of `inside/`.
     """
-    single = ["build_wheel.py"] if plan.application else []
-    single += ["compile.py"] if plan.dependencies.compile else []
+    single = ["compile.py"] if plan.dependencies.compile else []
     installs = bool(plan.dependencies.layers or plan.application)
     packages = ["manifest", "install"] if installs else ["manifest"]
     modules = {
@@ -147,11 +146,13 @@ def install_command(layer: Layer, dependencies: Dependencies) -> str:
     return shlex.join(words)
 
 
-def build_command(application: Application) -> str:
-    """The call of inside/build_wheel.py, for a shell."""
+def build_command(application: Application, dependencies: Dependencies) -> list[str]:
+    """The call of inside/install/project.py."""
     paths = [f"--backend-path={path}" for path in application.backend_path]
-    backend = ["--backend", application.backend, *paths, "--wheel-dir", "/wheels"]
-    return shlex.join(["/opt/build/bin/python", "/scripts/build_wheel.py", *backend])
+    options = ["--compile"] * dependencies.compile
+    options += ["--libraries", "/libraries.json"] * application.compiles
+    backend = ["--backend", application.backend, *paths]
+    return ["python", "-m", "install.project", *backend, *options, "/project"]
 
 
 def exec_form(words: Sequence[str]) -> str:

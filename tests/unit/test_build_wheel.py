@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from poetry_docker_cache.inside.build_wheel import build, main
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from poetry_docker_cache.inside.install import build_wheel
+from poetry_docker_cache.inside.install.build_wheel import build, main
 
 BACKEND = """
 from pathlib import Path
@@ -52,3 +50,12 @@ def test_an_unknown_backend_fails(tmp_path: Path) -> None:
     """A backend that is not installed is an error of the build."""
     with pytest.raises(ModuleNotFoundError, match="no_such_backend"):
         build("no_such_backend", [], tmp_path)
+
+
+def test_what_lies_beside_the_script_is_no_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend finds Poetry under Poetry's name, not the module that installs with it."""
+    monkeypatch.syspath_prepend(str(Path(build_wheel.__file__).parent))
+    with pytest.raises(ModuleNotFoundError, match="refusal"):
+        build("refusal", [], tmp_path)

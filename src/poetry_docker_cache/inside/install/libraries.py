@@ -6,7 +6,6 @@ of the packages runs: what their modules need is read from the files.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import ctypes
 import json
@@ -66,16 +65,6 @@ def write(venv: Path, target: Path, *, from_source: bool) -> None:
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     target.write_bytes(text.encode())
     target.chmod(0o644)  # the mode is part of the key; the umask must not be
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line, for the project's own wheel."""
-    parser = argparse.ArgumentParser(prog="install.libraries")
-    parser.add_argument("--venv", type=Path, default=Path("/venv"))
-    parser.add_argument("--output", type=Path, default=Path("/libraries.json"))
-    options = parser.parse_args(arguments)
-    write(options.venv, options.output, from_source=True)
-    return 0
 
 
 def _entry(need: Need, package: str | None, owners: dict[Path, str]) -> dict[str, Any]:
@@ -184,7 +173,3 @@ def _owners(venv: Path) -> dict[Path, str]:
                     if row:
                         result[Path(os.path.normpath(site / row[0]))] = name
     return result
-
-
-if __name__ == "__main__":
-    sys.exit(main())

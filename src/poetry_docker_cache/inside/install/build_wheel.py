@@ -14,7 +14,9 @@ from pathlib import Path
 
 def build(backend: str, backend_path: list[str], folder: Path) -> str:
     """Give the file name of the wheel that the backend, `module` or `module:object`, builds."""
-    sys.path[:0] = [str(Path(path).resolve()) for path in backend_path]
+    # Beside this file lie modules named like packages, `poetry` among them.
+    others = [path for path in sys.path if path != str(Path(__file__).parent)]
+    sys.path[:] = [*(str(Path(path).resolve()) for path in backend_path), *others]
     module, _, attributes = backend.partition(":")
     names = attributes.split(".") if attributes else []
     hooks = functools.reduce(getattr, names, importlib.import_module(module))

@@ -1,0 +1,63 @@
+"""The command line for the project itself: its wheel is built and lies over the dependencies."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from . import finish, libraries, pip, surroundings
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line; the defaults are the places in the build."""
+    parser = argparse.ArgumentParser(prog="install.project")
+    parser.add_argument("--backend", required=True)
+    parser.add_argument("--backend-path", action="append", default=[])
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--libraries", type=Path, help="where to write what it needs and brings")
+    parser.add_argument("--builder", type=Path, default=Path("/opt/build/bin/python"))
+    parser.add_argument("--venv", type=Path, default=Path("/venv"))
+    parser.add_argument("project", type=Path)
+    return parser.parse_args(arguments)
+
+
+def build(options: argparse.Namespace, wheels: str) -> int:
+    """Build with the interpreter that has the backend."""
+    script = Path(__file__).with_name("build_wheel.py")
+    command = [str(options.builder), str(script), f"--backend={options.backend}"]
+    command += [f"--backend-path={path}" for path in options.backend_path]
+    command += [f"--wheel-dir={wheels}"]
+    return subprocess.run(command, cwd=options.project, check=False).returncode
+
+
+def install(wheel: Path, venv: Path) -> int:
+    """Install by name: of a wheel that is named by its path, pip would write down the path."""
+    command = [*pip.command(venv / "bin" / "python"), "install", *pip.QUIET, "--no-deps", "--pre"]
+    command += ["--no-index", f"--find-links={wheel.parent}", wheel.name.partition("-")[0]]
+    return subprocess.run(command, env=surroundings.cleaned(os.environ, {}), check=False).returncode
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    options = parse(arguments)
+    with tempfile.TemporaryDirectory() as wheels:
+        if status := build(options, wheels):
+            return status
+        (wheel,) = Path(wheels).glob("*.whl")
+        if status := install(wheel, options.venv):
+            return status
+        seed = wheel.read_bytes()
+    if options.compile:
+        finish.compile_all(options.venv)
+    if options.libraries:
+        libraries.write(options.venv, options.libraries, from_source=True)
+    finish.settle(options.venv, seed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
