@@ -211,6 +211,13 @@ def test_requirements() -> None:
     assert requirement(package("a", marker=marker)) == line
 
 
+@pytest.mark.parametrize("name", ["platform_release", "platform_version"])
+def test_a_marker_about_the_kernel(name: str) -> None:
+    """Is refused: a kernel's name is seldom a version, and pip and Poetry read it differently."""
+    with pytest.raises(ValueError, match='a is wanted by .*\\n.*installer = "poetry"'):
+        requirement(package("a", marker=f'{name} >= "5"'))
+
+
 def test_each_package_has_one_source() -> None:
     """It is the one that the lock names, at the project's URL for it; else PyPI."""
     a, b, c = package("a", "One"), package("b", "two"), package("c")

@@ -501,3 +501,22 @@ def test_base_image_with_a_digest_and_its_own_build_image() -> None:
     assert made.runtime.image == base
     assert made.dependencies.build_image == "example.org/python:3.13"
     assert not any("Python 3.13" in note for note in made.notes), "the user knows"
+
+
+def test_own_layers() -> None:
+    """A layer for each that is installed as a wheel; a note on the others; a typo is an error."""
+    shop = project(
+        package("click"),
+        package("numpy"),
+        package("uwsgi", files=[sdist("uwsgi")]),
+        package("ruff", groups=["dev"]),
+    )
+    made = plan(shop, own_layers=("numpy", "ruff", "uwsgi"))
+    names = [layer.name for layer in made.dependencies.layers]
+    assert names == ["dependencies", "own-numpy", "source"]
+    assert (
+        "No layer of its own: ruff, uwsgi (not in this image, or built from source)." in made.notes
+    )
+    with pytest.raises(DockerCacheError, match="'nunpy', which poetry.lock does not") as caught:
+        plan(shop, own_layers=("nunpy",))
+    assert "'numpy'" in str(caught.value.fix)
