@@ -214,7 +214,7 @@ def test_requirements() -> None:
 @pytest.mark.parametrize("name", ["platform_release", "platform_version"])
 def test_a_marker_about_the_kernel(name: str) -> None:
     """Is refused: a kernel's name is seldom a version, and pip and Poetry read it differently."""
-    with pytest.raises(ValueError, match='a is wanted by .*\\n.*installer = "poetry"'):
+    with pytest.raises(ValueError, match=r'a is wanted by .*\n.*installer = "poetry"'):
         requirement(package("a", marker=f'{name} >= "5"'))
 
 

@@ -517,6 +517,6 @@ def test_own_layers() -> None:
     assert (
         "No layer of its own: ruff, uwsgi (not in this image, or built from source)." in made.notes
     )
-    with pytest.raises(DockerCacheError, match="'nunpy', which poetry.lock does not") as caught:
+    with pytest.raises(DockerCacheError, match=r"'nunpy', which poetry\.lock does not") as caught:
         plan(shop, own_layers=("nunpy",))
     assert "'numpy'" in str(caught.value.fix)
