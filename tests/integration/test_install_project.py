@@ -1,0 +1,128 @@
+"""The step that builds the project's own wheel and installs it, with a real pip."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from poetry_docker_cache import inside
+
+SCRIPTS = Path(str(inside.__file__)).parent
+TESTS = Path(__file__).parents[1]
+BACKEND = """
+import sys
+from pathlib import Path
+
+sys.path.append({tests!r})
+from wheels import make_wheel
+
+def build_wheel(folder):
+    if Path("broken").exists():
+        print("no such header", flush=True)
+        raise SystemExit(7)
+    files = {{"al_pha/__init__.py": "def main(): print({{1, 2, 3}} == {{3, 2, 1}})"}}
+    scripts = {{"al-pha": "al_pha:main"}}
+    return make_wheel(Path(folder), "al-pha", "1.0.dev1+x", files=files, scripts=scripts).name
+"""
+# Each of these would spoil it.
+IMAGE = {"PIP_TARGET": "/else", "PIP_NO_BINARY": ":all:", "PIP_CONSTRAINT": "/none.txt"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A project, an empty environment, and what the step does with them."""
+
+    folder: Path
+
+    @property
+    def site(self) -> Path:
+        """Where packages are."""
+        (found,) = (self.folder / "venv").glob("lib/python*/site-packages")
+        return found
+
+    def run(self, *options: str) -> tuple[int, str]:
+        """Run it as the build does."""
+        command = [sys.executable, "-m", "install.project", "--backend=our_backend", *options]
+        command += ["--backend-path=backend", "--builder", sys.executable]
+        command += ["--venv", str(self.folder / "venv"), str(self.folder / "project")]
+        environment = {**os.environ, **IMAGE, "PIP_CONFIG_FILE": str(self.folder / "pip.conf")}
+        run = subprocess.run(
+            command,
+            cwd=SCRIPTS,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return run.returncode, run.stdout
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> Step:
+    """Write a project with a backend of its own."""
+    backend = tmp_path / "project" / "backend" / "our_backend.py"
+    backend.parent.mkdir(parents=True)
+    backend.write_text(BACKEND.format(tests=str(TESTS)))
+    (tmp_path / "pip.conf").write_text("[install]\nrequire-hashes = true\n")
+    venv.create(tmp_path / "venv", symlinks=True)
+    return Step(tmp_path)
+
+
+def files(folder: Path) -> dict[str, tuple[float, bytes]]:
+    """Read all that is in a folder, with the times."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(it.relative_to(folder)): (it.stat().st_mtime, it.read_bytes()) for it in found}
+
+
+def test_installs_what_it_built(step: Step) -> None:
+    """Whatever the image tells its pip; the log names the wheel, the image not its path."""
+    status, output = step.run()
+    assert status == 0, output
+    assert "Built al_pha-1.0.dev1+x-py3-none-any.whl\n" in output
+    assert "Successfully installed al_pha-1.0.dev1+x\n" in output
+    script = step.folder / "venv" / "bin" / "al-pha"
+    assert subprocess.run([script], capture_output=True, check=True).stdout == b"True\n"
+    info = step.site / "al_pha-1.0.dev1+x.dist-info"
+    assert (info / "RECORD").exists()
+    assert not (info / "direct_url.json").exists()
+
+
+def test_compiles_and_writes_down_the_libraries_if_asked(step: Step, tmp_path: Path) -> None:
+    """And the same wheel gives the same files, with the same times, another day."""
+    target = tmp_path / "libraries.json"
+    options = ["--compile", "--libraries", str(target)]
+    assert step.run(*options)[0] == 0
+    assert json.loads(target.read_text())["needs"] == {}
+    first = files(step.site)
+    compiled = [name for name in first if name.startswith("al_pha/__pycache__/")]
+    assert len(compiled) == 1
+    venv.create(step.folder / "venv", symlinks=True, clear=True)
+    assert step.run(*options)[0] == 0
+    assert files(step.site) == first
+
+
+def test_a_backend_that_fails_has_the_last_word(step: Step) -> None:
+    """Its status is the step's, its output is shown, and nothing is installed."""
+    (step.folder / "project" / "broken").touch()
+    status, output = step.run()
+    assert (status, output) == (7, "no such header\n")
+    assert list(step.site.iterdir()) == []
+
+
+def test_a_wheel_that_does_not_fit_fails(step: Step) -> None:
+    """The status is pip's then."""
+    backend = step.folder / "project" / "backend" / "our_backend.py"
+    text = backend.read_text()
+    backend.write_text(text.replace("scripts=scripts", 'tag="cp39-cp39-win32"'))
+    status, output = step.run()
+    assert status == 1
+    assert "Built al_pha-1.0.dev1+x-cp39-cp39-win32.whl\n" in output
+    assert "al_pha" in output.partition("ERROR: ")[2]
