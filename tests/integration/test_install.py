@@ -124,7 +124,7 @@ class Workshop:
         password: str | None = PASSWORD,
         environment: Mapping[str, str] | None = None,
     ) -> tuple[int, str]:
-        """Make an empty environment and run the script; nothing private is left afterwards."""
+        """Make an empty environment and run the script; caches and output hold nothing private."""
         venv.create(self.venv, symlinks=True)
         (self.folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         private = self.folder / "private"
@@ -152,7 +152,10 @@ class Workshop:
             check=False,
         )
         assert list(private.iterdir()) == []
-        assert not shows(run.stdout, PASSWORD if password is None else password)
+        secret = PASSWORD if password is None else password
+        assert not shows(run.stdout, secret)
+        for path in filter(Path.is_file, (f for c in caches.values() for f in Path(c).rglob("*"))):
+            assert not shows(path.read_bytes().decode(errors="replace"), secret), path
         return run.returncode, run.stdout
 
     def names(self) -> set[str]:

@@ -81,6 +81,13 @@ def test_poetry_reads_the_lock(tmp_path: Path) -> None:
     assert found["b 1!1.0+local"][0].source_reference == "b"
 
 
+def test_poetry_is_told_what_a_build_must_keep_to() -> None:
+    """The project's constraints for builds stand where Poetry reads them."""
+    constraints = {"a": {"setuptools": "<75"}}
+    written = poetry_install.project({**MANIFEST, "build-constraints": constraints})
+    assert written["tool"]["poetry"]["build-constraints"] == constraints
+
+
 def test_sources_without_a_priority_are_explicit() -> None:
     """Each serves the packages that name it, and no other source is asked in its place."""
     manifest = {"packages": [], "sources": [{"name": "b", "url": "u"}, {"name": "PyPI"}]}

@@ -404,6 +404,20 @@ def test_the_sources_of_a_layer() -> None:
     assert of_one_layer(package("plain")) == [{**mirror, "priority": "primary"}]
 
 
+def test_what_a_build_must_keep_to() -> None:
+    """The project's constraints for a build reach the layer that builds, and no other one."""
+    solo, built = EVERY_KIND[7]["name"], "Built.Here"
+    packages = [*EVERY_KIND, package(built, files=files("built_here-1.0.tar.gz"))]
+    demanded = {"built-here": {"setuptools": "<75"}}
+
+    def found(constraints: dict[str, Any]) -> dict[str, Any]:
+        return layered(packages, pyproject={"tool": {"poetry": {"build-constraints": constraints}}})
+
+    content = found({built: {"setuptools": "<75"}, solo: {"setuptools": "<70"}})
+    assert content["source"].pop("build-constraints") == demanded
+    assert content == layered(packages) == found({})
+
+
 @pytest.mark.parametrize("bump", range(8))
 def test_a_bump_changes_one_layer(bump: int) -> None:
     """The others stay as they were."""

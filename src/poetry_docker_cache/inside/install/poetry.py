@@ -52,6 +52,8 @@ def project(manifest: dict[str, Any]) -> dict[str, Any]:
         "dependencies": {"python": "*", **dependencies},
         # Where no priority matters, each source serves those packages that name it.
         "source": [{"priority": "explicit", **source} for source in manifest["sources"]],
+        # What may build a package: read by Poetry 2.3 and newer, unknown to older ones.
+        "build-constraints": manifest.get("build-constraints", {}),
     }
     return {"tool": {"poetry": poetry}}
 

@@ -92,6 +92,15 @@ def layer_sources(
     return sorted(named, key=lambda source: source["name"])
 
 
+def build_constraints(
+    pyproject: Mapping[str, Any], packages: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """List what the project demands of the builds of these packages, by their names."""
+    demanded = pyproject.get("tool", {}).get("poetry", {}).get("build-constraints", {})
+    names = {package["name"] for package in packages}
+    return {canonical(name): it for name, it in demanded.items() if canonical(name) in names}
+
+
 def locked_files(
     package: Mapping[str, Any], layer: str, wanted: Wanted, target: Target
 ) -> list[dict[str, str]]:
@@ -151,10 +160,13 @@ def manifests(
         entry = {"name": name, "version": package["version"], "files": files, "marker": marker}
         entry.update(source=package.get("source"), develop=package.get("develop"))
         content[layer].append({k: v for k, v in entry.items() if v or k == "files"})
-    return {
+    result: dict[str, dict[str, Any]] = {
         layer: {
             "packages": sorted(packages, key=lambda entry: json.dumps(entry, sort_keys=True)),
             "sources": layer_sources(pyproject, layer, packages),
         }
         for layer, packages in content.items()
     }
+    if constraints := build_constraints(pyproject, content.get(SOURCE, ())):
+        result[SOURCE]["build-constraints"] = constraints
+    return result
