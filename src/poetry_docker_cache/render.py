@@ -141,7 +141,7 @@ def install_command(layer: Layer, dependencies: Dependencies) -> str:
     python = "/opt/poetry/bin/python" if layer.installer == "poetry" else "python"
     words = [python, "-m", "install", "--installer", layer.installer]
     words += ["--from-source"] * layer.from_source + ["--compile"] * dependencies.compile
-    if layer.installer == "poetry" and dependencies.build_config_settings:
+    if layer.from_source and dependencies.build_config_settings:
         words += ["--build-config-settings", dependencies.build_config_settings]
     return shlex.join(words)
 

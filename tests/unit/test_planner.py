@@ -15,6 +15,7 @@ from poetry_docker_cache.metadata import Metadata
 from poetry_docker_cache.plan import Files, Index
 from poetry_docker_cache.planner import make_plan
 from poetry_docker_cache.project import InstallerConfig, Project
+from poetry_docker_cache.render import render_dockerfile
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.selection import Selection
 from poetry_docker_cache.settings import Settings
@@ -445,6 +446,22 @@ def test_poetry_s_own_settings() -> None:
     assert made.build_config_settings == '{"a": {}, "b": {"x": ["2"], "y": "1"}}'
     plain = plan(project()).dependencies
     assert (plain.environment, plain.build_config_settings) == ({}, None)
+
+
+def test_settings_of_builds_are_no_business_of_wheels() -> None:
+    """Poetry's own reach the stage that builds; the stages of wheels stay as they were."""
+    packages = package("click"), package("lxml", files=[sdist("lxml")])
+
+    def stages(**settings: Any) -> dict[str, str]:  # noqa: ANN401  # fields of InstallerConfig
+        project_ = project(*packages, installer=replace(INSTALLER, **settings))
+        text = render_dockerfile(plan(project_, installer="poetry"))
+        return {stage.split()[2]: stage for stage in text.split("\nFROM ")[1:]}
+
+    before = stages()
+    after = stages(no_binary=("lxml",), build_config_settings={"lxml": {"a": "b"}})
+    assert {name for name in before if before[name] != after[name]} == {"manifest", "source"}
+    assert "POETRY_INSTALLER_NO_BINARY=lxml" in after["source"]
+    assert "--build-config-settings" in after["source"]
 
 
 def test_application() -> None:
