@@ -206,7 +206,7 @@ EDITS = {
     "a source that is not used": Edit(change=other_source),
     # What it makes is the same as before, so that the check need not run again.
     "stages that install": Edit(
-        change=build_instructions, runs=LAYERS | {"venv"}, installs=PACKAGES
+        change=build_instructions, runs=INSTALLING - {"check"}, installs=PACKAGES
     ),
     "byte-compiling": Edit(change=compiled, runs=LAYERS | {"check"}, installs=PACKAGES),
     "base image": Edit(change=base_image, runs=INSTALLING, installs=PACKAGES),

@@ -67,7 +67,6 @@ class Application:
     """The stages that build the project's own wheel and install it."""
 
     image: str
-    name: str
     requires: tuple[str, ...]
     backend: str
     backend_path: tuple[str, ...]

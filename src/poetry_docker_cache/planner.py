@@ -141,7 +141,6 @@ def _application(  # noqa: PLR0913  # what it is decided from
         notes.append(f"The project has code to compile: its wheel is built on {builder}.")
     return Application(
         image=builder if root.needs_compiler else base,
-        name=project.metadata.name or "",
         requires=root.requires,
         backend=root.backend,
         backend_path=root.backend_path,
