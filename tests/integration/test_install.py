@@ -75,6 +75,7 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
         make_wheel(private, "gone"),
         make_wheel(public, "gamma", "2021.05.30"),
     ]
+    make_wheel(private, "beta", "1!2.0b1+cpu")  # which `==` would take before the other one
     make_wheel(public, "al-pha", "1.0+cpu", files={"al_pha.py": "raise SystemExit('stolen')\n"})
     wheels = {path.name.split("-")[0].replace("_", "-"): path for path in made}
     with (

@@ -211,6 +211,24 @@ def test_requirements() -> None:
     assert requirement(package("a", marker=marker)) == line
 
 
+@pytest.mark.parametrize(
+    ("version", "of_file", "line"),
+    [
+        ("1.0", "1.0", "===1.0"),
+        ("1!2.0rc1.post3.dev4", "1!2.0rc1.post3.dev4", "===1!2.0rc1.post3.dev4"),
+        ("1.0", "1.0.0", "==1.0"),
+        ("2021.05.30", "2021.05.30", "==2021.05.30"),
+        ("1.0+cpu", "1.0+cpu", "==1.0+cpu"),
+    ],
+)
+def test_a_version_with_a_twin(version: str, of_file: str, line: str) -> None:
+    """No `1.0+cpu` is taken for a 1.0, wherever the version's text is sure to be the index's."""
+    entry = package("a", version=version)
+    for file in entry["files"]:
+        file["file"] = f"a-{of_file}-py3-none-any.whl"
+    assert requirement(entry).split()[0] == f"a{line}"
+
+
 @pytest.mark.parametrize("name", ["platform_release", "platform_version"])
 def test_a_marker_about_the_kernel(name: str) -> None:
     """Is refused: a kernel's name is seldom a version, and pip and Poetry read it differently."""

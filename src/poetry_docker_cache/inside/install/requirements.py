@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
+
+# A version without a local part, written as PEP 440 writes it.
+PUBLIC = re.compile(
+    r"([1-9]\d*!)?(0|[1-9]\d*)(\.(0|[1-9]\d*))*"
+    r"((a|b|rc)(0|[1-9]\d*))?(\.post(0|[1-9]\d*))?(\.dev(0|[1-9]\d*))?"
+)
 
 
 class Source(NamedTuple):
@@ -54,4 +61,15 @@ def requirement(package: dict[str, Any]) -> str:
             " [tool.poetry-docker-cache], or take the marker out of pyproject.toml."
         )
     hashes = "".join(f" --hash={file['hash']}" for file in package["files"])
-    return f"{package['name']}=={package['version']}{marker}{hashes}\n"
+    return f"{package['name']}{pinned(package)}{marker}{hashes}\n"
+
+
+def pinned(package: dict[str, Any]) -> str:
+    """Demand a package's version.
+
+    `==1.0` takes a `1.0+cpu` too, and before the 1.0; `===` compares texts, so it does not, but
+    needs the version as the files have it.
+    """
+    version = package["version"]
+    named = {file["file"].split("-")[1:2] == [version] for file in package["files"]}
+    return f"==={version}" if PUBLIC.fullmatch(version) and named == {True} else f"=={version}"
