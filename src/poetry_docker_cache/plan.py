@@ -72,6 +72,8 @@ class Application:
     backend_path: tuple[str, ...]
     version_variables: tuple[str, ...]
     """Environment variables by which the backend is told the version, instead of asking git."""
+    offline: bool
+    """Whether the backend is known to fetch nothing while it builds."""
     compiles: bool
     """Whether it has code to compile, which may need shared libraries of the system."""
     packages: tuple[str, ...]

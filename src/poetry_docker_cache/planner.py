@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings import Settings
 
 _SYNTAX = "docker/dockerfile:1"
+_POETRY_CORE = "poetry.core.masonry.api"
 _VERSION_FROM_GIT = {
     "poetry-dynamic-versioning": "POETRY_DYNAMIC_VERSIONING_BYPASS",
     "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
@@ -145,6 +146,7 @@ def _application(  # noqa: PLR0913  # what it is decided from
         backend=root.backend,
         backend_path=root.backend_path,
         version_variables=_version_variables(root),
+        offline=root.backend == _POETRY_CORE and not root.needs_compiler,
         compiles=root.needs_compiler,
         packages=settings.build_packages if root.needs_compiler else (),
         paths=checked_paths(root.paths),

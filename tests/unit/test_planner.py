@@ -95,6 +95,7 @@ def test_an_ordinary_project() -> None:
     made = plan(project(package("click")))
     assert made.application is not None
     assert made.application.image == made.runtime.image == "python:3.13-slim"
+    assert made.application.offline
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies"]
     assert {layer.installer for layer in made.dependencies.layers} == {"pip"}
     assert made.dependencies.poetry is None, "nothing needs it"
@@ -471,6 +472,7 @@ def test_application() -> None:
     assert made.application is not None
     assert made.application.image == "python:3.13"
     assert made.application.requires == ("setuptools",)
+    assert not made.application.offline, "who knows what a build script fetches"
     assert made.application.paths == ("shop",)
     assert made.dependencies.layers == ()
     assert made.git_ignored == ("shop/x",)

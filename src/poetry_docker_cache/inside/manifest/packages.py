@@ -115,11 +115,13 @@ def locked_files(
     else:
         found = fitting_wheels(locked, target)
     if not found:
-        raise ValueError(_why_none(package, target, wheels=wheels, sdists=sdists))
+        raise ValueError(_why_none(package, target, wanted, wheels=wheels, sdists=sdists))
     return found
 
 
-def _why_none(package: Mapping[str, Any], target: Target, *, wheels: bool, sdists: bool) -> str:
+def _why_none(
+    package: Mapping[str, Any], target: Target, wanted: Wanted, *, wheels: bool, sdists: bool
+) -> str:
     """Explain that no file of a package can be installed here, and what would help."""
     name, locked = canonical(package["name"]), package.get("files", ())
     this, image = f"{name} {package['version']}", f"this image, which has {target}"
@@ -127,20 +129,26 @@ def _why_none(package: Mapping[str, Any], target: Target, *, wheels: bool, sdist
         return (
             f"{this} has no wheel for {image}."
             " Set another `base-image` in [tool.poetry-docker-cache], or have it built from"
-            f" source: `poetry config --local installer.no-binary {name}`."
+            f" source: `poetry config --local installer.no-binary {_with(name, wanted.no_binary)}`."
         )
     if fitting_wheels(locked, target) or usable_files(locked, target, wheels=False):
         setting, other = ("only", "no") if wheels else ("no", "only")
+        others = wanted.no_binary if wheels else wanted.only_binary
         return (
             f"Poetry's setting `installer.{setting}-binary` rules out every file of {this} that"
             " poetry.lock has for this image. Take it out of there; where that says `:all:`:"
-            f" `poetry config --local installer.{other}-binary {name}`."
+            f" `poetry config --local installer.{other}-binary {_with(name, others)}`."
         )
     return (
         f"{this} has neither a source distribution nor a wheel for {image}. Set another"
         " `base-image` or `python` in [tool.poetry-docker-cache], or, if it is for other systems"
         " only, give it a marker in pyproject.toml."
     )
+
+
+def _with(name: str, names: Iterable[str]) -> str:
+    """Add a name to a setting that `poetry config` would replace."""
+    return ",".join(sorted({name, *names}))
 
 
 def manifests(
