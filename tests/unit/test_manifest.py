@@ -466,6 +466,8 @@ def test_no_wheel_for_this_image(wheel: str) -> None:
         " Set another `base-image` in [tool.poetry-docker-cache], or have it built from source:"
         " `poetry config --local installer.no-binary a-b`."
     )
+    with pytest.raises(ValueError, match=r"installer\.no-binary a-b,lxml`\.$"):
+        layered([locked], no_binary=["lxml"])  # which the command would replace
 
 
 @pytest.mark.parametrize(
