@@ -14,7 +14,7 @@ demo: $(READY)  ## build an example, edit it, and show what each edit costs (a f
 	@$(VENV) scripts/demo.py
 
 bench: $(READY)  ## compare with Dockerfiles by hand, and write docs/bench.* (an hour or more; Debian, as root)
-	@$(VENV) scripts/bench.py --output docs/bench --command "make bench"
+	@$(VENV) scripts/bench.py --output docs/bench --readme README.md --command "make bench"
 
 test: $(READY)  ## run every test, on a private container engine where there is no other
 	@$(VENV) -m pytest
