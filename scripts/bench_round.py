@@ -152,6 +152,7 @@ class Round:
         build = self._build(variant, "none", self._reference(variant.name, "cold"))
         env = {**self._workshop.environment, **self._engine(variant).env}
         command = [str(build.poetry), "docker", "layers", "--json", "--no-interaction", "--no-ansi"]
+        _docker(self._engine(variant), "pull", build.tag)  # a push has kept none
         image = ["--from=image", f"--image={build.tag}"]
         return run([*command, *image], env=env, cwd=build.folder)
 

@@ -26,6 +26,7 @@ from edits import (
     one_version,
     release,
 )
+from wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,14 +138,16 @@ def new_password(index: AcmeIndex) -> Iterator[str]:
     index.set_password(PASSWORD)
 
 
-def test_rotated_password(copy: Project, new_password: str) -> None:
+def test_rotated_password(copy: Project, index: AcmeIndex, new_password: str) -> None:
     """New credentials install nothing again; what is installed next uses them."""
     copy.log_in(new_password)
     try:
         steps = build(copy)
         assert not steps.ran & INSTALLING
-        one_more(copy)
-        assert build(copy).installed == ("acme-new", "acme-util")
+        make_wheel(index.packages, "acme-unseen")
+        copy.replace("pyproject.toml", '"acme-native"', '"acme-native", "acme-unseen"')
+        copy.lock()
+        assert "acme-unseen" in build(copy).installed
     finally:
         copy.log_in(PASSWORD)
 

@@ -93,6 +93,7 @@ def test_what_is_installed_is_measured(tmp_path: Path) -> None:
     _distribution(tmp_path, "Some.Name", record)
     _distribution(tmp_path, "broken", None)
     (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.py").write_text("1234567")  # files that are gone may be left out
     (tmp_path / "a" / "y.py").write_text("12345")
     assert installed.installed([str(tmp_path)]) == {"some-name": ("1.0", 45)}
     assert installed.installed([]) == {}
