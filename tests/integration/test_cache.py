@@ -22,7 +22,6 @@ from edits import (
     LAYERS,
     PACKAGES,
     another_poetry,
-    one_more,
     one_version,
     release,
 )
