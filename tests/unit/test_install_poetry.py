@@ -86,6 +86,8 @@ def test_poetry_is_told_what_a_build_must_keep_to() -> None:
     constraints = {"a": {"setuptools": "<75"}}
     written = poetry_install.project({**MANIFEST, "build-constraints": constraints})
     assert written["tool"]["poetry"]["build-constraints"] == constraints
+    # Poetry before 2.3 knows no such table, not even an empty one.
+    assert "build-constraints" not in poetry_install.project(MANIFEST)["tool"]["poetry"]
 
 
 def test_sources_without_a_priority_are_explicit() -> None:

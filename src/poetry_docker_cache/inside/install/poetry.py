@@ -47,14 +47,14 @@ def project(manifest: dict[str, Any]) -> dict[str, Any]:
     """Make the pyproject.toml: no package, only where packages come from."""
     # One dependency makes the main group exist; which one does not matter to a locked project.
     dependencies = {package["name"]: "*" for package in manifest["packages"]}
-    poetry = {
+    poetry: dict[str, Any] = {
         "package-mode": False,
         "dependencies": {"python": "*", **dependencies},
         # Where no priority matters, each source serves those packages that name it.
         "source": [{"priority": "explicit", **source} for source in manifest["sources"]],
-        # What may build a package: read by Poetry 2.3 and newer, unknown to older ones.
-        "build-constraints": manifest.get("build-constraints", {}),
     }
+    if "build-constraints" in manifest:  # Poetry before 2.3 refuses a project with this table
+        poetry["build-constraints"] = manifest["build-constraints"]
     return {"tool": {"poetry": poetry}}
 
 
