@@ -14,13 +14,14 @@ from poetry_docker_cache.images import libc
 from poetry_docker_cache.inside.manifest.layers import SOURCE, kind
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.layers import split
-from poetry_docker_cache.plan import Dependencies, Index, Layer
+from poetry_docker_cache.plan import Dependencies, Layer
 from poetry_docker_cache.python import choose_poetry, locked_packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.lock import Lock
+    from poetry_docker_cache.plan import Index
     from poetry_docker_cache.project import InstallerConfig, Project
     from poetry_docker_cache.python import Python
     from poetry_docker_cache.selection import Selection
@@ -70,6 +71,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     selection: Selection,
     *,
     python: Python,
+    index: Index | None,
     layers: Sequence[str],
     build_image: str,
     packages: tuple[str, ...],
@@ -94,7 +96,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         layers=made,
         compile=settings.compile,
         libc=libc(settings.base_image),
-        index=Index(name=project.index.name, url=project.index.url) if project.index else None,
+        index=index,
         groups=selection.groups,
         extras=selection.extras,
         no_binary=project.installer.no_binary,

@@ -82,9 +82,9 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         notes.append(
             f"{listing(from_source)} must be built from source, on {builder}, in a layer apart."
         )
-    if shared := [name for name in settings.own_layers if f"own-{name}" not in layers]:
+    if without := [name for name in settings.own_layers if f"own-{name}" not in layers]:
         notes.append(
-            f"No layer of its own: {listing(shared)} (not in this image, or built from source)."
+            f"No layer of its own: {listing(without)} (not in this image, or built from source)."
         )
     build_packages, runtime_packages = usual_packages(from_source, base)
     if runtime_packages:
@@ -104,6 +104,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             settings,
             selection,
             python=python,
+            index=index,
             layers=tuple(layers),
             build_image=builder,
             packages=merged(settings.build_packages, build_packages),
