@@ -18,7 +18,7 @@ from poetry_docker_cache.plan import Dependencies, Layer
 from poetry_docker_cache.python import choose_poetry, locked_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from poetry_docker_cache.lock import Lock
     from poetry_docker_cache.plan import Index
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from poetry_docker_cache.python import Python
     from poetry_docker_cache.selection import Selection
     from poetry_docker_cache.settings import Settings
+
+_STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
+"""Those of pip's `--require-hashes`."""
 
 
 def package_layers(
@@ -62,6 +65,26 @@ def refuse_unknown_packages(names: Sequence[str], lock: Lock) -> None:
                 f"`own-layers` in [tool.poetry-docker-cache] names {name!r}, which poetry.lock does"
                 " not have.",
                 fix=f"Write {near[0]!r}." if near else "Take it out of the list.",
+            )
+
+
+def refuse_weak_hashes(
+    packages: Iterable[Mapping[str, Any]], settings: Settings, layers: Mapping[str, Sequence[str]]
+) -> None:
+    """Raise DockerCacheError for a wheel whose hash pip and uv would not take for a proof.
+
+    Poetry writes sha256 since 1.0; what else stands in a lock was carried over from an old one.
+    """
+    from_source = layers.get(SOURCE, ())
+    for package in packages if settings.installer != "poetry" else ():
+        name = str(canonicalize_name(package["name"]))
+        kinds = {str(file["hash"]).partition(":")[0] for file in package.get("files", ())}
+        if name not in from_source and (weak := sorted(kinds - _STRONG_HASHES)):
+            raise DockerCacheError(
+                f"poetry.lock knows {name} by its {weak[0]}, which {settings.installer} takes for"
+                " no proof that a file is the right one.",
+                fix="Run `poetry lock --regenerate`, or let Poetry install:"
+                ' `installer = "poetry"` in [tool.poetry-docker-cache].',
             )
 
 

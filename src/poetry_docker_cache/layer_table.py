@@ -130,7 +130,8 @@ def _bumps(count: int, now: Outcome, better: Outcome | None) -> Iterator[str]:
 def _bump(title: str, count: int, outcome: Outcome) -> str:
     packages = f"{outcome.packages:.1f} of {count} {_percent(outcome.packages_share)}"
     size = f"{megabytes(outcome.size)} {_percent(outcome.size_share)}"
-    own = f" + {len(outcome.setting.own)} own" if outcome.setting.own else ""
+    alone = sum(layer.startswith("own-") for layer in outcome.layers)
+    own = f" + {alone} own" if alone else ""
     setting = f"layers = {json.dumps(outcome.setting.layers)}{own}"
     columns = _columns(packages, size, str(len(outcome.layers)))
     return f" {title:8}{setting:{_SETTING}}{columns}"

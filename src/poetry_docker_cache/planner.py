@@ -14,6 +14,7 @@ from poetry_docker_cache.dependencies import (
     package_layers,
     plan_dependencies,
     refuse_unknown_packages,
+    refuse_weak_hashes,
 )
 from poetry_docker_cache.images import build_image, final_image, libc
 from poetry_docker_cache.inside.manifest.layers import SOURCE
@@ -77,6 +78,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     index = Index(name=project.index.name, url=project.index.url) if project.index else None
     builder = build_image(settings, python, base)
     layers = package_layers(project, settings, selection, python)
+    refuse_weak_hashes(packages, settings, layers)
     from_source = layers.get(SOURCE, ())
     if from_source:
         notes.append(

@@ -69,6 +69,14 @@ def test_a_better_setting_stands_beside() -> None:
     assert json.loads(" ".join(end[2:]).partition("=")[2]) == list(better.setting.own)
 
 
+def test_only_layers_that_exist_are_counted() -> None:
+    """A setting may name what this image does not hold."""
+    packages = sized(WEB_API)
+    now = outcome(packages, Setting(layers="auto", own=("numpy", "ruff")))
+    lines = table(packages, "download", now, None)
+    assert any('layers = "auto" + 1 own' in line for line in lines)
+
+
 @pytest.mark.parametrize("packages", [sized(WEB_API), sized(DATA), sized(DJANGO), small()])
 def test_it_fits_a_terminal(packages: list[SizedPackage]) -> None:
     """80 columns, no trailing blanks; and without bars where there is only ASCII."""

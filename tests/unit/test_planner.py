@@ -522,6 +522,20 @@ def test_base_image_with_a_digest_and_its_own_build_image() -> None:
     assert not any("Python 3.13" in note for note in made.notes), "the user knows"
 
 
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+@pytest.mark.parametrize("algorithm", ["md5", "sha1"])
+def test_weak_hashes_are_for_poetry_only(installer: str, algorithm: str) -> None:
+    """They would end in a usage error of pip; what Poetry builds from source is its own affair."""
+    file = {"file": wheel("click"), "hash": f"{algorithm}:{'0' * 32}"}
+    old = {**package("click"), "files": [file]}
+    with pytest.raises(DockerCacheError, match=f"knows click by its {algorithm}") as caught:
+        plan(project(old), installer=installer)
+    assert "poetry lock --regenerate" in str(caught.value.fix)
+    plan(project(old), installer="poetry")
+    built = {**package("click"), "files": [{**file, "file": sdist("click")}]}
+    plan(project(built), installer=installer)
+
+
 def test_own_layers() -> None:
     """A layer for each that is installed as a wheel; a note on the others; a typo is an error."""
     shop = project(
