@@ -29,6 +29,8 @@ EXAMPLES = ROOT / "examples"
 OUTPUT = ROOT / ".cache" / "demo"
 """What stays: the Dockerfile and BuildKit's log."""
 LOG = OUTPUT / "build.log"
+_SHOWN_LINES = 40
+"""Of a build that failed."""
 TAG = "poetry-docker-cache-demo"
 USER = "demo"
 # The old password and the new one, both with what likes to be lost on its way.
@@ -133,7 +135,8 @@ class Project:
             log = self.poetry(*command, "--", "--network=host")
         except DemoError as error:
             _keep(edit, str(error))
-            raise DemoError(f"{edit}: the build failed, see {LOG}") from error
+            end = "\n".join(str(error).splitlines()[-_SHOWN_LINES:])
+            raise DemoError(f"{end}\n{edit}: the build failed, see {LOG}") from error
         _keep(edit, log)
         try:
             return demo_log.read(log, edit=edit, seconds=time.monotonic() - started)
