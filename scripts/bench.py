@@ -75,6 +75,7 @@ class Bench:
             current.lock(scenarios, variants)
             left, edits = list(variants), list(scenarios)
             if edits and edits[0].cold:
+                self._each(left[:1], current.warm_up)
                 left = self._each(left, partial(self._measure, current, edits.pop(0)))
             else:
                 left = self._each(left, current.build_first)

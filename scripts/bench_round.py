@@ -121,6 +121,11 @@ class Round:
             seconds=round(seconds, 2),
         )
 
+    def warm_up(self, variant: Variant) -> None:
+        """Build once for nothing: a proxy of the index keeps what everyone downloads after that."""
+        build = self._build(variant, "none", self._reference("warm-up", "cold"))
+        self._run(variant, build, self._engine(variant))
+
     def build_first(self, variant: Variant) -> None:
         """Have the first build behind us, where it is not measured."""
         build = self._build(variant, "none", self._reference(variant.name, "cold"))
