@@ -1,8 +1,8 @@
-"""Debian packages of well-known Python packages that are built from source.
+"""Debian packages that well-known Python packages need.
 
-A wheel brings its libraries along; what is built here is linked with the libraries of the build
-image, which the final image needs too. This saves the usual cases a first, failing build; for the
-others the build's own check names what is missing.
+Most wheels bring their libraries along; what is built here is linked with the libraries of the
+build image, which the final image needs too. This saves the usual cases a first, failing build, or
+a failing container; for other modules the build's own check names what is missing.
 """
 
 from __future__ import annotations
@@ -36,18 +36,37 @@ _TABLE = {
     "uwsgi": _Needs(runtime=("libxml2",)),
     "xmlsec": _Needs(runtime=("libxmlsec1t64-openssl",), build=("libxmlsec1-dev",)),
 }
-# What they were called before Debian 13.
+_OPENCV = _Needs(runtime=("libgl1", "libglib2.0-0", "libxcb1"))
+# Of these a wheel needs them, too. Most load them when they run, which no check sees.
+_WHEELS = {
+    "cairosvg": _Needs(runtime=("libcairo2",)),
+    "lightgbm": _Needs(runtime=("libgomp1",)),
+    "opencv-contrib-python": _OPENCV,
+    "opencv-python": _OPENCV,
+    "pyodbc": _Needs(runtime=("libodbc2",)),
+    "python-magic": _Needs(runtime=("libmagic1",)),
+    "pyzbar": _Needs(runtime=("libzbar0",)),
+    "weasyprint": _Needs(runtime=("libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0")),
+}
+# What they were called before Debian 13, which knows the others' old names.
 _BOOKWORM = {"libldap2": "libldap-2.5-0", "libxmlsec1t64-openssl": "libxmlsec1-openssl"}
 _BULLSEYE = {**_BOOKWORM, "libldap2": "libldap-2.4-2", "libodbc2": "libodbc1"}
 _OLDER_NAMES = {"bookworm": _BOOKWORM, "bullseye": _BULLSEYE}
 
 
-def usual_packages(built: Iterable[str], image: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def usual_packages(
+    built: Iterable[str], wheels: Iterable[str], image: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The packages to build these with, and those to run them with; none where it is not Debian.
 
-    `built` are the normalised names of what is built from source, `image` the final image's base.
+    `built` are the normalised names of what is built from source, `wheels` those of the others,
+    `image` is the final image's base.
     """
-    needs = [_TABLE[name] for name in built if name in _TABLE] if is_debian(image) else []
+    if not is_debian(image):
+        return (), ()
+    either = {**_WHEELS, **_TABLE}
+    needs = [either[name] for name in built if name in either]
+    needs += [_WHEELS[name] for name in wheels if name in _WHEELS]
     older = next((names for suite, names in _OLDER_NAMES.items() if suite in image), {})
     build = {package for need in needs for package in need.build}
     runtime = {older.get(package, package) for need in needs for package in need.runtime}

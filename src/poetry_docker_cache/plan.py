@@ -98,6 +98,8 @@ class Runtime:
     image: str
     python: str
     packages: tuple[str, ...]
+    optional_libraries: tuple[str, ...]
+    """Shared libraries that may be missing, although something asks for them."""
     instructions: tuple[str, ...]
     environment: Mapping[str, str]
     labels: Mapping[str, str]

@@ -88,9 +88,12 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         notes.append(
             f"No layer of its own: {listing(without)} (not in this image, or built from source)."
         )
-    build_packages, runtime_packages = usual_packages(from_source, base)
+    wheels = {name for layer, names in layers.items() if layer != SOURCE for name in names}
+    build_packages, runtime_packages = usual_packages(from_source, wheels, base)
     if runtime_packages:
-        notes.append(f"Added for what is built from source: {', '.join(runtime_packages)}.")
+        notes.append(
+            f"Debian packages added, which the dependencies need: {', '.join(runtime_packages)}."
+        )
     application = _application(
         project, settings, base=base, builder=builder, index=index, notes=notes
     )

@@ -16,7 +16,7 @@ from poetry_docker_cache.ignore import render_ignore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poetry_docker_cache.plan import Application, Dependencies, ImagePlan, Index, Layer
+    from poetry_docker_cache.plan import Application, Dependencies, ImagePlan, Index, Layer, Runtime
     from poetry_docker_cache.settings import Healthcheck
 
 TEMPLATE = "Dockerfile.j2"
@@ -61,6 +61,7 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         build_command=build_command,
+        check_command=check_command,
         cache_folder=_CACHE_FOLDERS.__getitem__,
         install_command=install_command,
         manifest_command=manifest_command,
@@ -153,6 +154,13 @@ def build_command(application: Application, dependencies: Dependencies) -> list[
     options += ["--libraries", "/libraries.json"] * application.compiles
     backend = ["--backend", application.backend, *paths]
     return ["python", "-m", "install.project", *backend, *options, "/project"]
+
+
+def check_command(runtime: Runtime) -> list[str]:
+    """The call of inside/check.py."""
+    command = ["/venv/bin/python", "/scripts/check.py", "--python", runtime.python]
+    command += [f"--optional={name}" for name in runtime.optional_libraries]
+    return [*command, "--home", runtime.home]
 
 
 def exec_form(words: Sequence[str]) -> str:

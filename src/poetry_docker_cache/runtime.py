@@ -90,6 +90,7 @@ def plan_runtime(  # noqa: PLR0913  # what it is decided from
         image=base,
         python=python.short,
         packages=packages,
+        optional_libraries=settings.optional_libraries,
         instructions=settings.instructions.runtime,
         environment={**_environment(project, settings), **dict(settings.env)},
         labels={**_labels(project), **dict(settings.labels)},

@@ -89,8 +89,18 @@ def test_missing_libraries(image: Image, capsys: pytest.CaptureFixture[str]) -> 
         "psycopg2 needs libbar.so.2, which is not in the image.",
         "Add the Debian packages to [tool.poetry-docker-cache], most likely:",
         'runtime-packages = ["libbar2t64", "libfoo1"]',
+        "Or, of those that belong to a part that is never used, say so:",
+        'optional-libraries = ["libbar.so.2", "libfoo.so.1"]',
     ]
     assert not image.home.exists()
+
+
+def test_optional_libraries(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the project says it does without may be missing, and nothing else."""
+    image.layer("native-1", needs={"libfoo.so.1": {"by": ["a"]}, "libbar.so.1": {"by": ["a"]}})
+    assert image.check("--optional=libfoo.so.1") == 1
+    assert "libfoo" not in capsys.readouterr().out
+    assert image.check("--optional=libfoo.so.1", "--optional=libbar.so.1") == 0
 
 
 def test_no_debian(
@@ -190,6 +200,7 @@ def test_the_loaders_words(
         ("libgdal.so.32", "libgdal32"),
         ("libgobject-2.0.so.0", "libglib2.0-0"),
         ("libxml2.so.2", "libxml2"),
+        ("libgomp.so.1.0.0", "libgomp1"),
     ],
 )
 def test_debian_packages(library: str, package: str) -> None:

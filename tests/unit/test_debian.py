@@ -1,4 +1,4 @@
-"""The Debian packages of what is usually built from source."""
+"""The Debian packages that well-known Python packages need."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from poetry_docker_cache.debian import usual_packages
 
+OPENCV = ("libgl1", "libglib2.0-0", "libgomp1", "libxcb1")
 LDAP = ("libldap-dev", "libsasl2-dev")
 XMLSEC = ("libxmlsec1-dev",)
 
@@ -32,4 +33,19 @@ def test_usual_packages(
     built: list[str], image: str, packages: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> None:
     """By the Python package's name, in the names of the image's Debian."""
-    assert usual_packages(built, image) == packages
+    assert usual_packages(built, ["psycopg2", "numpy"], image) == packages
+
+
+@pytest.mark.parametrize(
+    ("names", "image", "packages"),
+    [
+        (["lightgbm", "numpy"], "python:3.13-slim", ("libgomp1",)),
+        (["opencv-python", "lightgbm"], "python:3.13-slim-bookworm", OPENCV),
+        (["pyodbc"], "python:3.9-slim-bullseye", ("libodbc1",)),
+        (["lightgbm"], "python:3.13-alpine", ()),
+    ],
+)
+def test_packages_of_wheels(names: list[str], image: str, packages: tuple[str, ...]) -> None:
+    """What a wheel leaves to the system is added; built from source, it needs it no less."""
+    assert usual_packages([], names, image) == ((), packages)
+    assert usual_packages(names, [], image)[1] == packages

@@ -102,6 +102,13 @@ def test_libraries_in_the_layer(layer: Layer) -> None:
     assert found["provides"] == ["libbackend.so", "libsecond.so.2"]
 
 
+def test_modules_that_are_tried_only(layer: Layer) -> None:
+    """Numba's optional thread pools ask for nothing; its other modules do."""
+    for name in ("omppool", "tbbpool", "workqueue"):
+        make_elf(layer.site / f"numba/np/ufunc/{name}{MODULE}", needed=[f"lib{name}.so.1"])
+    assert set(layer.needs()) == {"libworkqueue.so.1"}
+
+
 def test_programs(layer: Layer) -> None:
     """A program in bin/ counts like a module; links to the interpreter and scripts do not."""
     make_elf(layer.venv / "bin" / "uwsgi", needed=["libxxl.so.5"])

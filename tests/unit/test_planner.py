@@ -323,7 +323,9 @@ def test_the_usual_libraries_of_what_is_built_from_source() -> None:
     made = plan(built)
     assert made.runtime.packages == ("libpq5",)
     assert made.dependencies.packages == ()
-    assert any(note == "Added for what is built from source: libpq5." for note in made.notes)
+    assert any(
+        note == "Debian packages added, which the dependencies need: libpq5." for note in made.notes
+    )
     assert plan(built, runtime_packages=("libpq5=17.*",)).runtime.packages == ("libpq5=17.*",)
     assert plan(project(package("psycopg2"))).runtime.packages == ()
 

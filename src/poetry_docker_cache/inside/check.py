@@ -24,6 +24,7 @@ ABSENT = re.compile(r"(\S+): cannot open shared object|Error loading shared libr
 DEBIAN = {"libxml2.so.2": "libxml2", "libxslt.so.1": "libxslt1.1", "libodbc.so.2": "libodbc2"}
 DEBIAN.update({"libglib-2.0.so.0": "libglib2.0-0", "libgobject-2.0.so.0": "libglib2.0-0"})
 DEBIAN.update({"libgthread-2.0.so.0": "libglib2.0-0"})
+DEBIAN.update({"libgomp.so.1.0.0": "libgomp1"})
 RTLD_DI_LINKMAP = 2
 
 
@@ -83,9 +84,9 @@ def faults(name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
             yield from (Outdated(by, name, version) for by in need["by"])
 
 
-def inspect(layers: list[dict[str, Any]]) -> list[Missing | Outdated]:
+def inspect(layers: list[dict[str, Any]], optional: list[str]) -> list[Missing | Outdated]:
     """Compare what the layers need with what this image and the other layers have."""
-    provided = {name for layer in layers for name in layer["provides"]}
+    provided = {name for layer in layers for name in layer["provides"]} | {*optional}
     needs = [item for layer in layers for item in layer["needs"].items()]
     return sorted({it for name, need in needs if name not in provided for it in faults(name, need)})
 
@@ -106,6 +107,9 @@ def explanation(found: list[Missing | Outdated]) -> str:
         names = ", ".join(f'"{name}"' for name in sorted({it.package for it in missing}))
         lines.append("Add the Debian packages to [tool.poetry-docker-cache], most likely:")
         lines.append(f"runtime-packages = [{names}]")
+        libraries = ", ".join(f'"{name}"' for name in sorted({it.library for it in missing}))
+        lines.append("Or, of those that belong to a part that is never used, say so:")
+        lines.append(f"optional-libraries = [{libraries}]")
     elif missing:
         lines.append(
             "Install what holds it by a line of `instructions.runtime`, or in `base-image`."
@@ -124,6 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--python")
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--optional", action="append", default=[])
     parser.add_argument("--libraries", type=Path, default=Path("/libraries"))
     options = parser.parse_args(arguments)
     here = ".".join(map(str, sys.version_info[:2]))
@@ -140,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"This image has Python {here}, but `{name}` was built with {layer['python']}.")
             print("`build-image` and `base-image` must have the same Python.")
             return 1
-    if found := inspect(list(layers.values())):
+    if found := inspect(list(layers.values()), options.optional):
         print(explanation(found))
         return 1
     if options.home:

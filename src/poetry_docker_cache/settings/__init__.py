@@ -32,6 +32,7 @@ class Settings:
     extras: tuple[str, ...] = ()
     build_packages: tuple[str, ...] = ()
     runtime_packages: tuple[str, ...] = ()
+    optional_libraries: tuple[str, ...] = ()
     layers: int | Literal["auto"] = "auto"
     own_layers: tuple[str, ...] = ()
     files: tuple[str, ...] | None = None

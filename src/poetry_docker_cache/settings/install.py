@@ -29,6 +29,8 @@ _DEBIAN_PACKAGE = re.compile(
     r"(=([0-9]+:)?[0-9][A-Za-z0-9.+~-]*\*?)?"
 )
 
+_LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\.so[A-Za-z0-9_.+-]*")
+
 
 def name(spot: Spot, value: object) -> str:
     """Read the name of a group or extra, normalised as Poetry does; `dev,tests` is one name."""
@@ -71,6 +73,14 @@ def debian_package(spot: Spot, value: object) -> str:
         several = len(content.split()) > 1
         why = "each package is an item of its own" if several else "no Debian package has that name"
         raise spot.refuse(value, why)
+    return content
+
+
+def shared_library(spot: Spot, value: object) -> str:
+    """Read the name of a shared library as a program asks for it."""
+    content = line(spot, value)
+    if not _LIBRARY.fullmatch(content):
+        raise spot.refuse(value, "that is not the file name of a shared library")
     return content
 
 

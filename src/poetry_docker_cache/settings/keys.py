@@ -132,6 +132,15 @@ KEYS = (
         read=_PACKAGES,
     ),
     Key(
+        name="optional-libraries",
+        takes='a list of names such as `"libtbb.so.12"`',
+        default="`[]`",
+        meaning="shared libraries that the image may lack although a module asks for them: it is "
+        "never imported",
+        example='optional-libraries = ["libtbb.so.12"]',
+        read=values.set_of(install.shared_library),
+    ),
+    Key(
         name="layers",
         takes='`"auto"` or a number from 1 to 48, without quotes',
         default='`"auto"`',

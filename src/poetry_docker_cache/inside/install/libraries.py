@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Of GPU drivers, which the machine that runs the container brings; and musl's own name, which only
 # files for another system ask for where the C library is another one.
 NEVER = re.compile(r"lib(cuda|nvidia-|nvcuvid|amdhip|hsa-|ze_loader)|libc\.musl-")
+# Modules that their package tries to import and does without: numba has a thread pool of its own.
+OPTIONAL = re.compile(r"/numba/np/ufunc/(omp|tbb)pool\.")
 SHARED = re.compile(r"\.so(\.[\w.]+)?$")
 MODULES = tuple(suffix for suffix in EXTENSION_SUFFIXES if suffix != ".so")
 # What auditwheel gives to the libraries that it puts into a wheel, for this wheel alone.
@@ -98,7 +100,8 @@ def _needs(venv: Path, files: list[Path]) -> dict[str, Need]:
     for path in files:
         here[path.name].append(path)
     programs = (path for path in (venv / "bin").glob("*") if not path.is_symlink())
-    waiting = sorted({*programs, *(path for path in files if not _is_library(path.name))})
+    modules = (path for path in files if not _is_library(path.name))
+    waiting = sorted({*programs, *(it for it in modules if not OPTIONAL.search(it.as_posix()))})
     seen = set(waiting)
     needs: dict[str, Need] = defaultdict(Need)
     for path in waiting:
