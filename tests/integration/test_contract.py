@@ -142,7 +142,7 @@ def test_a_project_without_a_name(tmp_path: Path, client: Client) -> None:
     [
         ('"auto"', "28.5.1", None),
         ('"auto"', "20.10.24", "# syntax=docker/dockerfile:1"),
-        ("false", "20.10.24", None),
+        ("false", "28.5.1", None),
         ('"docker/dockerfile:1.7"', "28.5.1", "# syntax=docker/dockerfile:1.7"),
     ],
 )
@@ -154,6 +154,26 @@ def test_syntax_line_of_a_build(
     build(make(tmp_path / "shop", f"syntax = {setting}"), client)
     first = client.kept("Dockerfile").partition("\n")[0]
     assert first == line if line else first.startswith("# Written by")
+
+
+def test_a_frontend_that_is_too_old(tmp_path: Path, client: Client) -> None:
+    """With Docker 20.10 it is said which one is fetched, or that `syntax = false` cannot work."""
+    client.answer(server="20.10.24")
+    told = poetry(make(tmp_path / "auto"), *BUILD)
+    assert told.status == 0
+    own = "Docker Engine 20.10.24 reads Dockerfiles of syntax 1.2 only"
+    assert f"{own}: the build fetches a newer frontend, docker/dockerfile:1." in told.err
+    (client.folder / "argv").unlink()
+    shop = make(tmp_path / "false", "syntax = false")
+    for how in ((), ("--dry-run",)):
+        refused = poetry(shop, *BUILD, *how, colours=True)
+        assert (refused.status, refused.out, refused.err.count(ERROR)) == (1, "", 1)
+        assert f"{own}. The image's Dockerfile needs 1.4" in refused.err
+        assert 'Leave `syntax` at "auto"' in refused.err
+        assert not (client.folder / "argv").exists()
+    (shop / "Dockerfile").write_text("FROM scratch\n")
+    vendored = poetry(shop, *BUILD, "--file=Dockerfile")
+    assert (vendored.status, "syntax" in vendored.err) == (0, False)
 
 
 def test_an_engine_that_is_too_old(tmp_path: Path, client: Client) -> None:

@@ -15,6 +15,7 @@ from poetry_docker_cache.buildkit import (
 from poetry_docker_cache.commands.preparing import Prepared, prepare
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.engine import probe, run
+from poetry_docker_cache.engine.frontends import frontend_note
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
 from poetry_docker_cache.vendor import with_banner
 from poetry_docker_cache.workspace import Workspace, workspace
@@ -35,6 +36,8 @@ def build(command: BuildCommand) -> int:
     prepared = prepare(command, notes=not vendored)
     request = _request(command, prepared)
     engine = probe(request.builder)
+    if not vendored and (note := frontend_note(engine, prepared.plan.syntax)):
+        command.note(note)
     if note := result_note(request, engine):
         command.note(note)
     if command.option("dry-run"):

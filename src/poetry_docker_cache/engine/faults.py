@@ -71,6 +71,16 @@ def old_engine(version: str, oldest: str) -> DockerCacheError:
     )
 
 
+def old_frontend(own: str, needed: str) -> DockerCacheError:
+    """Say that nothing reads the Dockerfile: the builder's frontend is old, no other is wanted."""
+    return DockerCacheError(
+        f"{own}. The image's Dockerfile needs {needed} (heredocs, COPY --link), and "
+        "`syntax = false` keeps the build from fetching a newer frontend.",
+        fix='Leave `syntax` at "auto", which fetches docker/dockerfile:1, or name your registry\'s '
+        "copy of it by `syntax`; or build on Docker Engine 23.0 or newer.",
+    )
+
+
 def no_buildx(broken: str) -> DockerCacheError:
     """Say that the plugin is missing, or in the client's words why it does not start."""
     return DockerCacheError(
