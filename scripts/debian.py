@@ -1,4 +1,4 @@
-"""Debian's packages as the source of an engine and of stand-ins for the official Python images."""
+"""Stand-ins for the official Python images, made of Debian's packages."""
 
 from __future__ import annotations
 
@@ -12,96 +12,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from debs import KEYRING, mirror
 from processes import SYSTEM_PATH, EngineError, run, say, unmount_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Debian 12's engine is too old for most of what the plugin uses. sid's binaries need only libc.
-ENGINE_PACKAGES = ("docker.io", "docker-buildx", "docker-cli", "crane")
-HOST_PACKAGES = ("containerd", "runc", "docker-registry", "debootstrap")
-# These have libraries of their own, so they are installed, if they are missing.
-INSTALLED = {
-    "gpgv": "gpgv",
-    "ip": "iproute2",
-    "iptables": "iptables",
-    "wget": "wget",  # what debootstrap downloads with
-    "xz": "xz-utils",
-}
 RECIPE = 4  # goes up with every change of what is done to a root file system
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}
 SLIM = "ca-certificates,python3,python3-venv,python3-pip"
 FULL = ("gcc", "git", "libc6-dev", "libffi-dev", "libpq-dev", "make", "pkgconf", "python3-dev")
 ROOM_IN_MEMORY = 4 << 30
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 UNUSED = ("var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/log", "usr/share/doc")
 UNUSED_SLIM = (*UNUSED, "usr/share/man", "usr/share/locale", "usr/share/info")
-
-
-def mirror() -> str:
-    """Ask this machine's apt for its Debian mirror."""
-    wanted = ("Created-By: Packages", "Component: main")
-    for attempt in range(2):
-        listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)", *wanted])
-        for line in listed.splitlines():
-            uri, _, label = line.partition(" ")
-            if label == "Debian":
-                return uri.rstrip("/")
-        if attempt == 0:  # labels are known once the lists are there
-            run(["apt-get", "update", "-q"])
-    raise EngineError("apt knows no Debian mirror: this script wants a Debian machine")
-
-
-def install_missing() -> None:
-    """Install the few programs that are not simply unpacked."""
-    missing = [pkg for exe, pkg in INSTALLED.items() if not shutil.which(exe, path=SYSTEM_PATH)]
-    if not KEYRING.exists():
-        missing.append("debian-archive-keyring")
-    if not missing:
-        return
-    say(f"apt-get install {' '.join(missing)}")
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "-qy", "--no-install-recommends", *missing]
-    try:
-        run(command, env=env)
-    except EngineError:
-        run(["apt-get", "update", "-q"])
-        run(command, env=env)
-
-
-def unpack_engine(state: Path) -> Path:
-    """Download and unpack the engine's packages once; return the folder they are unpacked in.
-
-    apt itself fetches sid's list and packages, with folders of its own in the state directory, so
-    signature and checksums are verified and the machine's own apt never hears of sid.
-    """
-    root = state / "root"
-    if root.is_dir():
-        return root
-    debs, private = state / "debs", state / "apt"
-    for folder in (debs, private / "lists/partial", private / "cache/archives/partial"):
-        folder.mkdir(parents=True, exist_ok=True)
-    sources = private / "sources.list"
-    sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} sid main\n", encoding="utf-8")
-    plain = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
-    sid = [*plain, "-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
-    sid += ["-o", f"Dir::State={private}", "-o", "Dir::State::status=/dev/null"]
-    sid += ["-o", f"Dir::Cache={private / 'cache'}"]
-    say(f"downloading {', '.join((*ENGINE_PACKAGES, *HOST_PACKAGES))}")
-    run([*sid, "update"])
-    run([*sid, "download", *ENGINE_PACKAGES], cwd=debs)
-    try:
-        run([*plain, "download", *HOST_PACKAGES], cwd=debs)
-    except EngineError:
-        run([*plain, "update"])
-        run([*plain, "download", *HOST_PACKAGES], cwd=debs)
-    unpacked = Path(tempfile.mkdtemp(dir=state, prefix="unpack-"))
-    for deb in sorted(debs.glob("*.deb")):
-        run(["dpkg", "-x", deb, unpacked])
-    unpacked.chmod(0o755)
-    shutil.rmtree(private)
-    return unpacked.rename(root)
 
 
 def rootfs(state: Path, tag: str) -> Path:

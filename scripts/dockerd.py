@@ -42,6 +42,8 @@ class Daemons:
         (plugins / "docker-buildx").symlink_to(buildx)
         path = f"{root}/usr/sbin:{root}/usr/bin:{root}/usr/libexec/docker:{SYSTEM_PATH}"
         env = {"PATH": path, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
+        if libraries := [*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")]:
+            env["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, libraries))
 
         grpc = self.run_dir / "containerd.sock"
         toml = self.folder / "containerd.toml"

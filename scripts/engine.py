@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A private container engine for tests and the demo, on a Debian machine that has none.
 
-    python scripts/engine.py up [--name NAME] [--store containerd|classic] [--images 3.13-slim,3.13]
+    python scripts/engine.py up [--name NAME] [--store containerd|classic | --old] [--images 3.13]
     eval "$(python scripts/engine.py env)"
     python scripts/engine.py down --all
 
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import debian
+import debs
 import dockerd
 import network
 from processes import SYSTEM_PATH, EngineError, lock, say, unmount_below
@@ -72,21 +73,25 @@ class Engine:
         name: str = "main",
         *,
         store: str | None = None,
+        old: bool = False,
         images: Sequence[str] = IMAGES,
         state: Path | None = None,
     ) -> Engine:
-        """Have an engine running with these images in its registry; start what is missing."""
+        """Have an engine running with these images in its registry; start what is missing.
+
+        An old one is Docker 20.10, which has the classic store only.
+        """
         engine = cls(name, state)
         if os.geteuid() != 0:
             raise EngineError("an engine needs root")
         with lock(engine.state):
-            debian.install_missing()
+            debs.install_missing()
             debian.remove_leftovers(engine.state)
-            debian.unpack_engine(engine.state)
+            debs.unpack_engine(engine.state)
             registry = Registry(engine.state)
             try:
                 registry.up()
-                engine._ensure(store)
+                engine._ensure("classic" if old else store, old=old)
                 for image in images:
                     registry.provide(image)
             except BaseException:
@@ -100,7 +105,8 @@ class Engine:
     @property
     def env(self) -> dict[str, str]:
         """The variables to set over the environment, for docker and buildx to use this engine."""
-        tools = str(self.state / "bin")
+        own = self.folder / "bin"
+        tools = str(own if own.is_dir() else self.state / "bin")
         path = os.environ.get("PATH", SYSTEM_PATH).split(os.pathsep)
         return {
             "DOCKER_HOST": f"unix://{self.run_dir}/docker.sock",
@@ -134,7 +140,7 @@ class Engine:
         if self.started:
             self.down()
 
-    def _ensure(self, store: str | None) -> None:
+    def _ensure(self, store: str | None, *, old: bool) -> None:
         if self.running:
             if store not in (None, self.store):
                 raise EngineError(f"{self.name} runs with the {self.store} store: `down` it first")
@@ -143,15 +149,16 @@ class Engine:
         self.started = True
         say(f"starting {self.name}")
         self.folder.mkdir(parents=True)
-        tools = self.state / "bin"
+        root = (debs.unpack_old_engine if old else debs.unpack_engine)(self.state)
+        tools = self.folder / "bin" if old else self.state / "bin"
         tools.mkdir(exist_ok=True)
         for binary in ("docker", "crane"):
             with contextlib.suppress(FileExistsError):
-                (tools / binary).symlink_to(self.state / "root/usr/bin" / binary)
+                (tools / binary).symlink_to(root / "usr/bin" / binary)
         self.network.up()
         registry = Registry(self.state).address
         self.daemons.start(
-            self.state / "root",
+            root,
             {
                 "features": {"containerd-snapshotter": store != "classic"},
                 "registry-mirrors": [f"http://{registry}"],
@@ -206,6 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument("--name", default="main")
         command.add_argument("--state", type=Path, help=f"default: {default_state()}")
     up.add_argument("--store", choices=STORES)
+    up.add_argument("--old", action="store_true", help="Docker 20.10, with the classic store")
     up.add_argument("--images", default=",".join(IMAGES), help="tags of python, comma-separated")
     up.add_argument("--prefer-existing", action="store_true", help="nothing if Docker works here")
     down.add_argument("--all", action="store_true", help="every engine")
@@ -233,7 +241,8 @@ def _obey(options: argparse.Namespace) -> None:
             say("using the Docker engine of this machine")
             return
         images = [image for image in options.images.split(",") if image]
-        engine = Engine.up(options.name, store=options.store, images=images, state=options.state)
+        kind = {"store": options.store, "old": options.old}
+        engine = Engine.up(options.name, **kind, images=images, state=options.state)
     elif not engine.running:
         raise EngineError(f"{engine.name} is not running")
     for key, value in engine.env.items():

@@ -51,20 +51,23 @@ class DockerEngine:
 
 
 @contextlib.contextmanager
-def docker_engine(name: str, *, own: bool = False) -> Iterator[DockerEngine]:
+def docker_engine(
+    name: str, *, own: bool = False, store: str | None = None, old: bool = False
+) -> Iterator[DockerEngine]:
     """Give an engine that lives as long as the block.
 
-    Unless it has to be one of our own, the engine that DOCKER_HOST names is used as it is: somebody
-    chose it. Without root a private engine cannot be; then the machine's own serves, if there is
-    one.
+    Unless it has to be one of our own (always, if it is of a certain kind), the engine that
+    DOCKER_HOST names is used as it is: somebody chose it. Without root a private engine cannot be;
+    then the machine's own serves, if there is one.
     """
+    own = own or old or store is not None
     if not own and ("DOCKER_HOST" in os.environ or os.geteuid() != 0) and usable_engine():
         yield DockerEngine(env={**os.environ}, registry=os.environ.get("ENGINE_REGISTRY"))
         return
     # Of this process: another test run on the machine must not lose its engine when we end.
     _end_orphans()
     try:
-        engine = Engine.up(name=f"{name}-{os.getpid()}", images=IMAGES)
+        engine = Engine.up(f"{name}-{os.getpid()}", store=store, old=old, images=IMAGES)
     except (EngineError, OSError) as error:
         unavailable(f"no container engine: {error}")
     with engine:

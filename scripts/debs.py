@@ -1,0 +1,125 @@
+"""The engines' programs, taken from Debian's packages; nearly all are unpacked, not installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from processes import SYSTEM_PATH, EngineError, run, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Debian 12's engine is too old for most of what the plugin uses. sid's binaries need only libc.
+ENGINE_PACKAGES = ("docker.io", "docker-buildx", "docker-cli", "crane")
+HOST_PACKAGES = ("containerd", "runc", "docker-registry", "debootstrap")
+# Its docker.io is the oldest engine that the plugin knows, 20.10, and holds its client, too.
+OLD_SUITE = "bookworm"
+OLD_PACKAGES = ("docker.io", "libdevmapper1.02.1")
+# These have libraries of their own, so they are installed, if they are missing.
+INSTALLED = {
+    "gpgv": "gpgv",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "wget": "wget",  # what debootstrap downloads with
+    "xz": "xz-utils",
+}
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+def mirror() -> str:
+    """Ask this machine's apt for its Debian mirror."""
+    wanted = ("Created-By: Packages", "Component: main")
+    for attempt in range(2):
+        listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)", *wanted])
+        for line in listed.splitlines():
+            uri, _, label = line.partition(" ")
+            if label == "Debian":
+                return uri.rstrip("/")
+        if attempt == 0:  # labels are known once the lists are there
+            run(["apt-get", "update", "-q"])
+    raise EngineError("apt knows no Debian mirror: this script wants a Debian machine")
+
+
+def install_missing() -> None:
+    """Install the few programs that are not simply unpacked."""
+    missing = [pkg for exe, pkg in INSTALLED.items() if not shutil.which(exe, path=SYSTEM_PATH)]
+    if not KEYRING.exists():
+        missing.append("debian-archive-keyring")
+    if not missing:
+        return
+    say(f"apt-get install {' '.join(missing)}")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "-qy", "--no-install-recommends", *missing]
+    try:
+        run(command, env=env)
+    except EngineError:
+        run(["apt-get", "update", "-q"])
+        run(command, env=env)
+
+
+def unpack_engine(state: Path) -> Path:
+    """Download and unpack the engine's packages once; return the folder they are unpacked in."""
+    root = state / "root"
+    if not root.is_dir():
+        debs = state / "debs"
+        _download_from(state, "sid", ENGINE_PACKAGES, debs)
+        say(f"downloading {', '.join(HOST_PACKAGES)}")
+        plain = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
+        try:
+            run([*plain, "download", *HOST_PACKAGES], cwd=debs)
+        except EngineError:
+            run([*plain, "update"])
+            run([*plain, "download", *HOST_PACKAGES], cwd=debs)
+        _unpack(state, debs).rename(root)
+    return root
+
+
+def unpack_old_engine(state: Path) -> Path:
+    """Download and unpack Docker 20.10 once; what it lacks is that of the other engine."""
+    root = state / "root-old"
+    if not root.is_dir():
+        debs = state / "debs-old"
+        _download_from(state, OLD_SUITE, OLD_PACKAGES, debs)
+        unpacked = _unpack(state, debs)
+        new = unpack_engine(state)
+        for program in new.glob("usr/*bin/*"):
+            if not (place := unpacked / program.relative_to(new)).exists():
+                place.symlink_to(program)
+        buildx = "usr/libexec/docker/cli-plugins/docker-buildx"
+        (unpacked / buildx).parent.mkdir(parents=True, exist_ok=True)
+        (unpacked / buildx).symlink_to(new / buildx)
+        unpacked.rename(root)
+    return root
+
+
+def _download_from(state: Path, suite: str, packages: Sequence[str], debs: Path) -> None:
+    """Download a suite's packages.
+
+    apt itself fetches the list and the packages, with folders of its own in the state directory, so
+    signature and checksums are verified and the machine's own apt never hears of the suite.
+    """
+    private = state / "apt"
+    for folder in (debs, private / "lists/partial", private / "cache/archives/partial"):
+        folder.mkdir(parents=True, exist_ok=True)
+    sources = private / "sources.list"
+    sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n", encoding="utf-8")
+    apt = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
+    apt += ["-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
+    apt += ["-o", f"Dir::State={private}", "-o", "Dir::State::status=/dev/null"]
+    apt += ["-o", f"Dir::Cache={private / 'cache'}"]
+    say(f"downloading {', '.join(packages)} of {suite}")
+    run([*apt, "update"])
+    run([*apt, "download", *packages], cwd=debs)
+    shutil.rmtree(private)
+
+
+def _unpack(state: Path, debs: Path) -> Path:
+    unpacked = Path(tempfile.mkdtemp(dir=state, prefix="unpack-"))
+    for deb in sorted(debs.glob("*.deb")):
+        run(["dpkg", "-x", deb, unpacked])
+    unpacked.chmod(0o755)
+    return unpacked

@@ -1,0 +1,78 @@
+"""Registries of a test's own, beside the one that the engines share."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from engine import default_state
+from engines import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BINARY = default_state() / "root/usr/bin/docker-registry"
+"""Found before a test's home is a temporary folder."""
+
+
+@contextlib.contextmanager
+def own_registry(folder: Path, *, read_only: bool = False) -> Iterator[str]:
+    """Run a registry whose data is in a folder; give its host and port."""
+    if not BINARY.exists():
+        unavailable("only a private engine brings a registry along that a test can start")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    config = {
+        "version": 0.1,
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {
+            "filesystem": {"rootdirectory": str(folder / "data")},
+            "maintenance": {"readonly": {"enabled": read_only}},
+        },
+        "http": {"addr": address},
+    }
+    file = folder / f"{'read-only' if read_only else 'registry'}.yml"
+    file.write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+    with file.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen([BINARY, "serve", file], stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 20
+        while not _answers(address):
+            assert process.poll() is None, file.with_suffix(".log").read_text()
+            assert time.monotonic() < end, "the registry does not answer"
+            time.sleep(0.05)
+        yield address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def has_tag(reference: str) -> bool:
+    """Tell whether a registry has what a reference with a tag names."""
+    host, _, rest = reference.partition("/")
+    name, _, tag = rest.rpartition(":")
+    kinds = ("oci.image.index.v1", "oci.image.manifest.v1")
+    accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
+    return _get(host, f"/v2/{name}/manifests/{tag}", accept) == http.HTTPStatus.OK
+
+
+def _answers(address: str) -> bool:
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return _get(address, "/v2/") == http.HTTPStatus.OK
+    return False
+
+
+def _get(host: str, path: str, accept: str = "*/*") -> int:
+    connection = http.client.HTTPConnection(host, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Accept": accept})
+        return connection.getresponse().status
+    finally:
+        connection.close()
