@@ -1,0 +1,136 @@
+"""What `poetry docker build` says when BuildKit has finished, for people and for machines. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.layer_table import megabytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+KEY = "poetry-docker-cache"
+"""Ours, among those that buildx writes into its metadata file."""
+
+_NAMED = 3
+"""So many rebuilt layers are shown with their packages; of more, the names are enough."""
+_WIDTH = 60
+_MINUTE = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """A locked package."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A layer of dependencies, and whether this build had to install it."""
+
+    name: str
+    cached: bool
+    packages: tuple[Package, ...] | None
+    """None where nobody knows: a cached layer of a Dockerfile that may not be ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a build did. None is what the engine did not tell."""
+
+    seconds: float
+    tags: tuple[str, ...]
+    layers: tuple[Layer, ...] | None = None
+    digest: str | None = None
+    size: int | None = None
+    """Bytes of the compressed layers, as a registry keeps them and a machine pulls them."""
+    pushed: int | None = None
+    """Bytes that went to registries; what they had already did not."""
+
+
+def lines(summary: Summary) -> list[tuple[str, str]]:
+    """The lines to show, each as its title and the rest; at most six."""
+    found = [*_dependencies(summary.layers)] if summary.layers else []
+    took = _duration(summary.seconds)
+    if summary.digest is None:
+        return [*found, ("Time", took)]
+    facts = [
+        *([f"{megabytes(summary.size)} compressed"] if summary.size is not None else []),
+        *([_pushed(summary.pushed)] if summary.pushed is not None else []),
+        f"in {took}",
+    ]
+    first, *others = summary.tags or ("without a name",)
+    more = f" and {len(others)} more" if others else ""
+    found.append(("Image", f"{first}{more}: {', '.join(facts)}"))
+    return [*found, ("Digest", summary.digest)]
+
+
+def as_data(summary: Summary) -> dict[str, Any]:
+    """What stands under our key in the metadata file; the README documents the keys."""
+    layers = summary.layers
+    return {
+        "layers": None if layers is None else [_layer_data(layer) for layer in layers],
+        "seconds": round(summary.seconds, 3),
+        "tags": list(summary.tags),
+        "digest": summary.digest,
+        "size": summary.size,
+        "pushed": summary.pushed,
+    }
+
+
+def _layer_data(layer: Layer) -> dict[str, Any]:
+    packages = layer.packages
+    return {
+        "name": layer.name,
+        "cached": layer.cached,
+        "packages": (
+            None
+            if packages is None
+            else [{"name": it.name, "version": it.version} for it in packages]
+        ),
+    }
+
+
+def _dependencies(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
+    rebuilt = [layer for layer in layers if not layer.cached]
+    total = f"{len(layers)} layer{'s' * (len(layers) != 1)}"
+    if not rebuilt:
+        yield "Dependencies", f"{total}, all cached: nothing was installed"
+        return
+    installed = sum(len(layer.packages or ()) for layer in rebuilt)
+    count = f"{installed} package{'s' * (installed != 1)} installed"
+    yield (
+        "Dependencies",
+        f"{total}, {len(layers) - len(rebuilt)} cached, {len(rebuilt)} rebuilt: {count}",
+    )
+    if len(rebuilt) > _NAMED:
+        if len(rebuilt) < len(layers):
+            yield "  rebuilt", _shortened([layer.name for layer in rebuilt])
+        return
+    for layer in rebuilt:
+        packages = [f"{package.name} {package.version}" for package in layer.packages or ()]
+        yield f"  {layer.name}", _shortened(packages) or "rebuilt"
+
+
+def _shortened(words: Sequence[str]) -> str:
+    """As many of the words as a line holds, and how many more there are."""
+    shown = 0
+    while shown < len(words) and len(", ".join(words[: shown + 1])) <= _WIDTH:
+        shown += 1
+    shown = max(1, shown)
+    more = len(words) - shown
+    return ", ".join(words[:shown]) + (f" and {more} more" if more > 0 else "")
+
+
+def _pushed(size: int) -> str:
+    return f"{megabytes(size)} pushed" if size else "nothing to push"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {rest} s"

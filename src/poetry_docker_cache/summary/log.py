@@ -1,0 +1,100 @@
+"""Reads BuildKit's record of a build: which layers of dependencies ran, and what they installed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from poetry_docker_cache.summary import Layer, Package
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+# "[pure-1 1/1] RUN …", with the platform before the stage where there are several.
+_STEP = re.compile(
+    r"\[(?:\S+ )?(dependencies|source|pure-\d+|native-\d+|own-\S+) +\d+/\d+\] RUN ", re.DOTALL
+)
+# The plugin's own words ("Installed") and Poetry's; the version may have a commit behind it.
+_INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing) (\S+) \(([^\s)]+)", re.MULTILINE)
+
+
+def read_layers(
+    text: str, known: Mapping[str, Sequence[Package]] | None = None
+) -> tuple[Layer, ...]:
+    """The layers of dependencies that a record in BuildKit's `rawjson` tells of.
+
+    `known` are the layers as they were planned, each with what it may hold. What a rebuilt layer
+    really installed, the record tells itself.
+    """
+    known = known or {}
+    steps: dict[str, str] = {}
+    started: set[str] = set()
+    cached: set[str] = set()
+    output: dict[str, bytes] = defaultdict(bytes)
+    for status in _statuses(text):
+        for vertex in _objects(status, "vertexes"):
+            digest = str(vertex.get("digest"))
+            if match := _STEP.match(str(vertex.get("name"))):
+                steps[digest] = match[1]
+            if vertex.get("started"):
+                started.add(digest)
+            if vertex.get("cached"):
+                cached.add(digest)
+        for part in _objects(status, "logs"):
+            output[str(part.get("vertex"))] += _decoded(part.get("data"))
+    installed: dict[str, set[Package]] = {}
+    for step, name in steps.items():
+        if step in started - cached:
+            installed.setdefault(name, set()).update(_installed(output[step]))
+    names = {*steps.values()}
+    return tuple(
+        Layer(
+            name=name,
+            cached=name not in installed,
+            packages=_sorted(installed.get(name, known.get(name))),
+        )
+        for name in [*(it for it in known if it in names), *sorted(names - {*known})]
+    )
+
+
+def _statuses(text: str) -> Iterator[dict[str, Any]]:
+    """The lines that are BuildKit's; what the client says besides is passed over."""
+    for line in text.splitlines():
+        if line.startswith("{"):
+            try:
+                status = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(status, dict):
+                yield status
+
+
+def _objects(status: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    found = status.get(key)
+    yield from (it for it in found if isinstance(it, dict)) if isinstance(found, list) else ()
+
+
+def _decoded(data: object) -> bytes:
+    try:
+        return base64.b64decode(str(data))
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _installed(output: bytes) -> set[Package]:
+    return {
+        Package(name=str(canonicalize_name(name)), version=version)
+        for name, version in _INSTALLED.findall(output.decode(errors="replace"))
+    }
+
+
+def _sorted(packages: Sequence[Package] | set[Package] | None) -> tuple[Package, ...] | None:
+    if packages is None:
+        return None
+    return tuple(sorted(packages, key=lambda package: (package.name, package.version)))

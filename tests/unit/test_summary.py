@@ -1,0 +1,247 @@
+"""The summary of a build, from records in the shape that BuildKit 0.25 gives them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poetry_docker_cache.summary import Layer, Package, Summary, as_data, lines
+from poetry_docker_cache.summary.image import compressed_size
+from poetry_docker_cache.summary.log import read_layers
+
+CLICK, FLASK = (
+    Package(name="click", version="8.1.7"),
+    Package(name="flask", version="3.1.0"),
+)
+STARTED = {"started": "2026-11-25T00:00:00.1Z", "completed": "2026-11-25T00:00:01Z"}
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+
+
+def step(name: str, **more: object) -> dict[str, Any]:
+    """A vertex as it is first named."""
+    return {"digest": f"sha256:{name}", "name": name, **more}
+
+
+def ran(name: str, *output: str) -> list[dict[str, Any]]:
+    """What is said of a step that ran: it comes, starts, prints and ends."""
+    logs = [
+        {"vertex": f"sha256:{name}", "stream": 1, "data": base64.b64encode(text.encode()).decode()}
+        for text in output
+    ]
+    return [
+        {"vertexes": [step(name)]},
+        {"vertexes": [step(name, started=STARTED["started"])]},
+        {"logs": logs},
+        {"vertexes": [step(name, **STARTED)]},
+    ]
+
+
+def cached(name: str) -> list[dict[str, Any]]:
+    """What is said of a step that came from the cache: it starts, too, before that is known."""
+    return [{"vertexes": [step(name)]}, {"vertexes": [step(name, **STARTED, cached=True)]}]
+
+
+def record(*statuses: list[dict[str, Any]]) -> str:
+    """A whole record, with a word of the client's before it."""
+    found = [json.dumps(status) for part in statuses for status in part]
+    return "\n".join(["WARNING: no config file", *found, ""])
+
+
+def test_a_cached_and_a_rebuilt_layer() -> None:
+    """What ran is rebuilt, and tells its packages; output may be torn anywhere."""
+    text = record(
+        cached("[venv 3/3] RUN python -m venv --without-pip /venv"),
+        cached("[native-1 1/1] RUN --mount=type=bind install"),
+        ran(
+            "[pure-1 1/1] RUN --mount=type=bind install",
+            "Looking in indexes\n  - Installed Fl",
+            "ask (3.1.0)\n  - Installed click (8.1.7)\n",
+        ),
+        ran("[final 2/9] COPY --link --from=pure-1 /venv /venv"),
+    )
+    known = {"pure-1": [], "native-1": [FLASK]}
+    assert read_layers(text, known) == (
+        Layer(name="pure-1", cached=False, packages=(CLICK, FLASK)),
+        Layer(name="native-1", cached=True, packages=(FLASK,)),
+    )
+
+
+def test_names_as_poetry_says_them() -> None:
+    """Poetry installs a layer with other words, and a commit behind a version."""
+    text = record(
+        ran(
+            "[source 4/4] RUN install",
+            "  - Installing click (8.1.7 1a2b3c4)\n",
+            " - Removing x (1)\n",
+        )
+    )
+    (layer,) = read_layers(text)
+    assert layer == Layer(name="source", cached=False, packages=(CLICK,))
+
+
+def test_a_dockerfile_that_may_not_be_ours() -> None:
+    """Of a cached layer nobody knows the packages."""
+    assert read_layers(record(cached("[own-numpy 1/1] RUN install"))) == (
+        Layer(name="own-numpy", cached=True, packages=None),
+    )
+
+
+def test_several_platforms() -> None:
+    """A layer that one platform had to install is rebuilt."""
+    text = record(
+        cached("[linux/amd64 pure-1 1/1] RUN install"),
+        ran("[linux/amd64->linux/arm64 pure-1 1/1] RUN install"),
+        cached("[linux/arm64 pure-2 1/1] RUN install"),
+    )
+    assert {layer.name: layer.cached for layer in read_layers(text)} == {
+        "pure-1": False,
+        "pure-2": True,
+    }
+
+
+def test_a_layer_that_was_not_needed() -> None:
+    """With `--target` some are in no record; what was found but not run is cached."""
+    text = record([{"vertexes": [step("[pure-1 1/1] RUN install")]}])
+    assert read_layers(text, {"pure-1": [CLICK], "pure-2": [FLASK]}) == (
+        Layer(name="pure-1", cached=True, packages=(CLICK,)),
+    )
+
+
+def test_steps_that_install_nothing() -> None:
+    """The base of a layer and its COPYs do not count, nor stages of other names."""
+    text = record(
+        ran("[source 1/5] FROM docker.io/library/python:3.13"),
+        cached("[source 5/5] RUN install"),
+        ran("[dependencies-of-mine 2/2] RUN make"),
+        ran("[internal] load build definition from Dockerfile"),
+    )
+    assert [(layer.name, layer.cached) for layer in read_layers(text)] == [("source", True)]
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["vertexes", "logs", "digest", "name", "started", "vertex", "data"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.lists(ODD | st.dictionaries(st.sampled_from(["vertexes", "logs", "layers"]), ODD)))
+def test_records_that_nobody_foresaw(values: list[Any]) -> None:
+    """Whatever another BuildKit says, it is no error."""
+    text = "\n".join(map(json.dumps, values))
+    read_layers(text)
+    read_layers(text[:-1])
+    compressed_size(text)
+
+
+def test_size() -> None:
+    """Layers and configuration; what is no manifest has none."""
+    sizes = [{"size": 29_000_000}, {"size": 4_000_000}, {"digest": DIGEST}]
+    assert compressed_size(json.dumps({"config": {"size": 6_000}, "layers": sizes})) == 33_006_000
+    for nothing in ("", "ERROR: no matching attachment", "[]", '{"manifests": []}'):
+        assert compressed_size(nothing) is None
+
+
+def layers(cached: int, *rebuilt: int) -> tuple[Layer, ...]:
+    """So many cached layers, then rebuilt ones with so many packages each."""
+    many = tuple(Package(name=f"package-{number}", version="1.0") for number in range(40))
+    return (
+        *(Layer(name=f"pure-{n}", cached=True, packages=(CLICK,)) for n in range(1, cached + 1)),
+        *(
+            Layer(name=f"native-{n}", cached=False, packages=many[:count])
+            for n, count in enumerate(rebuilt, start=1)
+        ),
+    )
+
+
+def shown(**facts: Any) -> list[str]:  # noqa: ANN401  # any of Summary's
+    """The lines as they look."""
+    usual: dict[str, Any] = {"seconds": 6.24, "tags": ("shop:1",), "digest": DIGEST}
+    summary = Summary(**usual | facts)
+    return [f"{title:14}{text}" for title, text in lines(summary)]
+
+
+def test_one_rebuilt_layer() -> None:
+    """It is named, with its packages as far as a line goes."""
+    assert shown(layers=layers(9, 7), size=53_100_000, pushed=4_100_000) == [
+        "Dependencies  10 layers, 9 cached, 1 rebuilt: 7 packages installed",
+        "  native-1    package-0 1.0, package-1 1.0, package-2 1.0, package-3 1.0 and 3 more",
+        "Image         shop:1: 53.1 MB compressed, 4.1 MB pushed, in 6.2 s",
+        f"Digest        {DIGEST}",
+    ]
+
+
+def test_nothing_rebuilt() -> None:
+    """Which is what the project is for; other tags are counted."""
+    assert shown(layers=layers(1), tags=("shop:1", "shop:2", "shop:3"), pushed=0) == [
+        "Dependencies  1 layer, all cached: nothing was installed",
+        "Image         shop:1 and 2 more: nothing to push, in 6.2 s",
+        f"Digest        {DIGEST}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "more"),
+    [
+        (
+            layers(2, 1, 1, 1),
+            [f"  native-{number}    package-0 1.0" for number in (1, 2, 3)],
+        ),
+        (layers(2, 1, 1, 1, 1), ["  rebuilt     native-1, native-2, native-3, native-4"]),
+        (layers(0, 1, 1, 1, 1), []),
+        (layers(0, 0), ["  native-1    rebuilt"]),
+    ],
+)
+def test_many_rebuilt(found: tuple[Layer, ...], more: list[str]) -> None:
+    """Six lines at most: the more layers, the less is said of each; of all of them, nothing."""
+    _, *rest, _, _ = shown(layers=found)
+    assert rest == more
+
+
+def test_little_is_known() -> None:
+    """An old buildx, or an engine without a history: what we know ourselves."""
+    assert shown(digest=None, seconds=3725) == ["Time          62 min 5 s"]
+    assert shown(tags=()) == [
+        "Image         without a name: in 6.2 s",
+        f"Digest        {DIGEST}",
+    ]
+
+
+def test_data() -> None:
+    """Everything, for machines; what is not known is null."""
+    summary = Summary(
+        seconds=6.23456,
+        tags=("shop:1",),
+        layers=(
+            Layer(name="pure-1", cached=False, packages=(CLICK,)),
+            Layer(name="own-x", cached=True, packages=None),
+        ),
+    )
+    assert as_data(summary) == {
+        "layers": [
+            {
+                "name": "pure-1",
+                "cached": False,
+                "packages": [{"name": "click", "version": "8.1.7"}],
+            },
+            {"name": "own-x", "cached": True, "packages": None},
+        ],
+        "seconds": 6.235,
+        "tags": ["shop:1"],
+        "digest": None,
+        "size": None,
+        "pushed": None,
+    }
+    assert as_data(Summary(seconds=1, tags=()))["layers"] is None
