@@ -50,8 +50,12 @@ def find() -> str:
     return docker
 
 
-def ask(commands: Sequence[Sequence[str]]) -> list[Answer]:
-    """Run commands side by side and give what they print; none of them may read the terminal."""
+def ask(commands: Sequence[Sequence[str]], *, seconds: float | None = None) -> list[Answer]:
+    """Run commands side by side and give what they print; none of them may read the terminal.
+
+    Raises DockerCacheError where one cannot be run, or takes longer than so many seconds (a minute).
+    """
+    limit = _ANSWER_SECONDS if seconds is None else seconds
     running: list[subprocess.Popen[str]] = []
     try:
         running.extend(
@@ -68,10 +72,10 @@ def ask(commands: Sequence[Sequence[str]]) -> list[Answer]:
         )
         answers = []
         for process in running:
-            out, err = process.communicate(timeout=_ANSWER_SECONDS)
+            out, err = process.communicate(timeout=limit)
             answers.append(Answer(status=process.returncode, out=out, err=err))
     except subprocess.TimeoutExpired as error:
-        raise faults.unreachable(f"no answer within {_ANSWER_SECONDS} seconds") from error
+        raise faults.unreachable(f"no answer within {limit:g} seconds") from error
     except OSError as error:
         raise DockerCacheError(
             f"{commands[0][0]} cannot be run: {error.strerror}. The image cannot be built.",
