@@ -53,7 +53,7 @@ def find() -> str:
 def ask(commands: Sequence[Sequence[str]], *, seconds: float | None = None) -> list[Answer]:
     """Run commands side by side and give what they print; none of them may read the terminal.
 
-    Raises DockerCacheError where one cannot be run, or takes longer than so many seconds (a minute).
+    Raises DockerCacheError where one cannot be run, or takes longer than `seconds` (a minute).
     """
     limit = _ANSWER_SECONDS if seconds is None else seconds
     running: list[subprocess.Popen[str]] = []
