@@ -75,10 +75,12 @@ case "$1 $2" in
         case "$1=$2" in
         --file=*) cat "$2" > "$here/Dockerfile"; cat "$2.dockerignore" > "$here/ignore" ;;
         --secret=*) cat "${{2#*src=}}" > "$here/secret"; echo "$2" > "$here/secret-path" ;;
+        --metadata-file=*) cat "$here/metadata" > "$2" ;;
         esac
         shift
     done 2> /dev/null
     exit "$(cat "$here/status")" ;;
+"buildx --builder") cat "$here/$5" ;;
 *) echo "unknown: $*" >&2; exit 125 ;;
 esac
 """
@@ -86,7 +88,10 @@ esac
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """A `docker` that answers as Docker 28 with buildx 0.29, and keeps what a build got."""
+    """A `docker` that answers as Docker 28 with buildx 0.29, and keeps what a build got.
+
+    A build leaves the metadata of `remember` behind; the history knows what it was given there.
+    """
 
     folder: Path
 
@@ -121,6 +126,12 @@ class Client:
         inspect += f"Error:    {error}\n" if error else "Status:   running\n"
         (self.folder / "inspect.txt").write_text(inspect if buildx else "")
         (self.folder / "status").write_text(str(status))
+
+    def remember(self, metadata: dict[str, object], **history: str) -> None:
+        """Say what a build's metadata is from now on, and what `buildx history` COMMAND prints."""
+        (self.folder / "metadata").write_text(json.dumps(metadata))
+        for command, text in history.items():
+            (self.folder / command).write_text(text)
 
     @property
     def argv(self) -> list[str]:
