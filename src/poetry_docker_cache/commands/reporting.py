@@ -1,0 +1,197 @@
+"""What `poetry docker build` tells when the image is there: a summary, and a file for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cleo.formatters.formatter import Formatter
+
+from poetry_docker_cache.commands.layering import locked_packages
+from poetry_docker_cache.engine import run
+from poetry_docker_cache.engine.history import recall
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.layers import assign
+from poetry_docker_cache.private import create
+from poetry_docker_cache.summary import KEY, Package, Summary, as_data, lines
+from poetry_docker_cache.summary.image import compressed_size
+from poetry_docker_cache.summary.log import read_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry_docker_cache.buildkit import BuildRequest
+    from poetry_docker_cache.commands.build import BuildCommand
+    from poetry_docker_cache.commands.preparing import Prepared
+
+_OPTION = "--metadata-file"
+_NO_IMAGE = ("--call", "--check", "--print")
+"""Options of buildx that make it tell something instead of building."""
+_SILENT = ("quiet", "rawjson")
+"""Forms of progress whose reader wants no words of ours: nobody, and a program."""
+_TITLE = 14
+_ANYBODYS = 0o666
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What is to be told of a build, decided before it starts."""
+
+    command: BuildCommand
+    prepared: Prepared
+    request: BuildRequest
+    file: Path | None
+    """Where the user wants to have it for machines."""
+    theirs: str | None
+    """Where buildx writes its own metadata anyway, by an argument behind `--`."""
+    shown: bool
+
+    @classmethod
+    def of(cls, command: BuildCommand, prepared: Prepared, request: BuildRequest) -> Report:
+        """Decide; raises DockerCacheError for a file that could not be written afterwards."""
+        path: str | None = command.option("metadata-file")
+        if path is not None:
+            _refuse_unwritable(path)
+        given = [*request.arguments]
+        builds = not any(word.partition("=")[0] in _NO_IMAGE for word in given)
+        progress = _value(given, "--progress") or request.progress
+        silent = (
+            command.io.output.is_quiet()
+            or progress in _SILENT
+            or not {"--quiet", "-q"}.isdisjoint(given)
+        )
+        return cls(
+            command=command,
+            prepared=prepared,
+            request=request,
+            file=None if path is None else Path(path),
+            theirs=_value(given, _OPTION),
+            shown=builds and not silent,
+        )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is to be told anything."""
+        return self.shown or self.file is not None
+
+    def asking(self, path: str) -> BuildRequest:
+        """The request, such that buildx leaves its metadata at a path for us to read."""
+        if not self.wanted or self.theirs is not None:
+            return self.request
+        return replace(self.request, arguments=(_OPTION, path, *self.request.arguments))
+
+    def run(self, argv: Sequence[str], *, docker: str, path: Path) -> int:
+        """Run BuildKit and give its status; tell, if it succeeded.
+
+        Raises DockerCacheError where the user's file cannot be written after all.
+        """
+        started = time.monotonic()
+        status = run(argv)
+        seconds = time.monotonic() - started
+        if status == 0 and self.wanted:
+            metadata = _read(path if self.theirs is None else Path(self.theirs))
+            summary = self._summary(metadata, docker, seconds)
+            if self.shown:
+                self._show(summary)
+            if self.file is not None:
+                _write(self.file, {**metadata, KEY: as_data(summary)})
+        return status
+
+    def _summary(self, metadata: dict[str, Any], docker: str, seconds: float) -> Summary:
+        record = recall(docker, str(metadata.get("buildx.build.ref", "")))
+        digest = metadata.get("containerimage.digest")
+        return Summary(
+            seconds=seconds,
+            tags=tuple(self.request.tags),
+            layers=read_layers(record.log, self._planned()) if record.log else None,
+            digest=digest if isinstance(digest, str) else None,
+            size=compressed_size(record.manifest),
+        )
+
+    def _planned(self) -> dict[str, tuple[Package, ...]]:
+        """The layers of our own Dockerfile; another one may have others."""
+        if self.command.option("file") is not None:
+            return {}
+        names = [layer.name for layer in self.prepared.plan.dependencies.layers]
+        found: dict[str, list[Package]] = {name: [] for name in names}
+        for package in locked_packages(self.prepared):
+            with suppress(ValueError):
+                layer = assign(package.name, package.kind, names)
+                found[layer].append(Package(name=package.name, version=package.version))
+        return {name: tuple(packages) for name, packages in found.items()}
+
+    def _show(self, summary: Summary) -> None:
+        for title, text in lines(summary):
+            self.command.line_error(f"<info>{title:{_TITLE}}</info>{Formatter.escape(text)}")
+
+
+def _value(arguments: Sequence[str], option: str) -> str | None:
+    """The last value of an option among buildx's arguments, as buildx takes it."""
+    found = None
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word == option:
+            found = following
+        elif word.startswith(f"{option}="):
+            found = word.partition("=")[2]
+    return found
+
+
+def _refuse_unwritable(path: str) -> None:
+    folder = os.path.dirname(path) or "."  # noqa: PTH120  # Path() makes `.` of an empty path
+    if not path or os.path.isdir(path):  # noqa: PTH112  # is_dir() raises for some paths
+        raise DockerCacheError(
+            f"{_OPTION} {path} is a folder." if path else f"{_OPTION} is empty.",
+            fix=f"Give {_OPTION} the path of a file.",
+        )
+    if not os.path.isdir(folder):  # noqa: PTH112  # as above
+        raise DockerCacheError(
+            f"{path} could not be written after the build: the folder {folder} does not exist.",
+            fix=f"Create it (mkdir -p {shlex.quote(folder)}) or name another file.",
+        )
+    # A new file takes the old one's place; what is no file (/dev/stdout) is written into.
+    if not os.access(folder if _replaceable(Path(path)) else path, os.W_OK):
+        raise DockerCacheError(
+            f"{path} could not be written after the build: this user may not write there.",
+            fix="Name a file in a folder that you may write to.",
+        )
+
+
+def _replaceable(path: Path) -> bool:
+    return path.is_file() or not path.exists()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What buildx left; nothing, if it left none."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    """Write the file as a whole or not at all."""
+    text = json.dumps(data, indent=2) + "\n"
+    try:
+        if not _replaceable(path):
+            path.write_text(text, encoding="utf-8")
+            return
+        target = path.resolve()
+        draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            create(draft, text, _ANYBODYS)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise DockerCacheError(
+            f"{path} cannot be written: {error.strerror}. The image was built.",
+            fix=f"Make room, or name another file with {_OPTION}.",
+        ) from error
