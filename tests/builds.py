@@ -41,6 +41,10 @@ class Steps:
     """All that the steps printed."""
     sent: int
     """How many bytes of the project were sent to the builder."""
+    said: str
+    """What was printed besides, by the plugin and by buildx."""
+    errors: tuple[str, ...]
+    """What went wrong in steps, whether it mattered or not."""
 
 
 def read_progress(text: str) -> Steps:
@@ -49,13 +53,18 @@ def read_progress(text: str) -> Steps:
     cached: set[str] = set()
     started: set[str] = set()
     output: dict[str, bytes] = defaultdict(bytes)
+    errors: dict[str, str] = {}
+    said: list[str] = []
     sent = 0
     for line in text.splitlines():
         if not line.startswith("{"):
+            said.append(line)
             continue
         status = json.loads(line)
         for vertex in status.get("vertexes") or ():
             names[vertex["digest"]] = vertex["name"]
+            if vertex.get("error"):
+                errors[vertex["digest"]] = vertex["error"]
             if vertex.get("cached"):
                 cached.add(vertex["digest"])
             if vertex.get("started"):
@@ -76,6 +85,8 @@ def read_progress(text: str) -> Steps:
         installed=tuple(sorted(_INSTALLED.findall(of_dependencies))),
         messages=_text(output.values()),
         sent=sent,
+        said="\n".join(said),
+        errors=tuple(errors.values()),
     )
 
 

@@ -54,25 +54,12 @@ def own_registry(folder: Path, *, read_only: bool = False) -> Iterator[str]:
         process.wait()
 
 
-def has_tag(reference: str) -> bool:
-    """Tell whether a registry has what a reference with a tag names."""
-    host, _, rest = reference.partition("/")
-    name, _, tag = rest.rpartition(":")
-    kinds = ("oci.image.index.v1", "oci.image.manifest.v1")
-    accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
-    return _get(host, f"/v2/{name}/manifests/{tag}", accept) == http.HTTPStatus.OK
-
-
 def _answers(address: str) -> bool:
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        return _get(address, "/v2/") == http.HTTPStatus.OK
-    return False
-
-
-def _get(host: str, path: str, accept: str = "*/*") -> int:
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(address, timeout=10)
     try:
-        connection.request("GET", path, headers={"Accept": accept})
-        return connection.getresponse().status
+        connection.request("GET", "/v2/")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
     finally:
         connection.close()

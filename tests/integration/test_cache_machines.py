@@ -1,0 +1,286 @@
+"""Caches between machines, on real engines: each has data of its own, and all share a registry.
+
+What a machine that has nothing takes from the cache of another one, and that no trouble with a
+cache ever costs the image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from acme import SHOP, Project, make_shop
+from edits import INSTALLING, LAYERS, PACKAGES, one_version, release
+from forwarding import Gate
+from machines import Machines, digest
+from registries import own_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from acme import AcmeIndex
+    from builds import Steps
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+    from machines import Pair
+
+pytestmark = pytest.mark.engine
+
+NOTHING = ("--", "--output=type=cacheonly")
+"""For a build whose image nobody needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """A project in three states, each in a folder of its own."""
+
+    initial: Project
+    released: Project
+    """Its version went up."""
+    bumped: Project
+    """One dependency's version is another, and the project's too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What the first machine of a pair has built, with a cache that was not there."""
+
+    pair: Pair
+    shop: Shop
+    repository: str
+    cache: str
+    steps: Steps
+
+
+@pytest.fixture(scope="module")
+def machines(
+    engine: DockerEngine,
+    second_engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Machines:
+    """Give a maker of pairs of machines."""
+    return Machines((engine, second_engine), poetry_home, tmp_path_factory.mktemp("machines"))
+
+
+@pytest.fixture(scope="module")
+def original(
+    engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Shop:
+    """Write and lock the project in all its states."""
+    folder = tmp_path_factory.mktemp("states")
+    initial = make_shop(folder / "initial", poetry_home(engine), index, pyproject=SHOP)
+    # BuildKits reached as remote ones do not know their frontend here, and no other can be fetched.
+    initial.configure(layers=4, syntax=False)
+    released, bumped = (_copied(initial, folder / name) for name in ("released", "bumped"))
+    for project in (released, bumped):
+        release(project)
+    one_version(bumped)
+    return Shop(initial=initial, released=released, bumped=bumped)
+
+
+def _copied(project: Project, folder: Path) -> Project:
+    shutil.copytree(project.folder, folder)
+    return Project(folder, project.poetry)
+
+
+def _of_its_own(shop: Shop, folder: Path) -> Shop:
+    """Copy it, with a variable by which nothing fits that was built before."""
+    mark = f"ENV MACHINES={os.urandom(4).hex()}"
+    states = []
+    for project in (shop.initial, shop.released, shop.bumped):
+        copy = _copied(project, folder / project.folder.name)
+        copy.configure(instructions={"build": [mark], "runtime": [mark]})
+        states.append(copy)
+    initial, released, bumped = states
+    return Shop(initial=initial, released=released, bumped=bumped)
+
+
+@pytest.fixture(scope="module")
+def first_build(
+    machines: Machines, original: Shop, registry: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Built]]:
+    """Give a function that builds, once, on the first of two machines of a kind."""
+    builds: dict[str, Built] = {}
+    with contextlib.ExitStack() as stack:
+
+        def build(kind: str) -> Built:
+            if kind not in builds:
+                pair = stack.enter_context(machines.pair(kind))
+                folder = tmp_path_factory.mktemp(kind)
+                builds[kind] = _build_first(pair, original, registry, folder)
+            return builds[kind]
+
+        yield build
+
+
+@pytest.fixture(scope="module", params=["containerd", "remote", "classic"])
+def built(request: pytest.FixtureRequest, first_build: Callable[[str], Built]) -> Built:
+    """Build on machines of every kind, with a cache that is not there yet."""
+    return first_build(request.param)
+
+
+@pytest.fixture(scope="module")
+def warm(first_build: Callable[[str], Built]) -> Built:
+    """Build with the containerd image store."""
+    return first_build("containerd")
+
+
+def _build_first(pair: Pair, original: Shop, registry: str, folder: Path) -> Built:
+    shop = _of_its_own(original, folder)
+    repository = f"{registry}/shop-{os.urandom(4).hex()}"
+    cache = f"{repository}:cache"
+    assert digest(cache) is None
+    options = ("--push", f"--tag={repository}:1", f"--cache={cache}")
+    steps = pair.first.build(shop.initial, *options)
+    return Built(pair=pair, shop=shop, repository=repository, cache=cache, steps=steps)
+
+
+def test_first_build(built: Built) -> None:
+    """A cache that is missing is a first build, which makes it."""
+    assert built.steps.ran >= INSTALLING
+    assert built.steps.installed == PACKAGES
+    assert digest(f"{built.repository}:1")
+    assert digest(built.cache)
+
+
+def test_release_on_another_machine(built: Built) -> None:
+    """Another machine builds the next version, and installs nothing."""
+    options = ("--push", f"--tag={built.repository}:2", f"--cache={built.cache}")
+    steps = built.pair.second.empty().build(built.shop.released, *options)
+    assert not steps.ran & INSTALLING
+    assert steps.installed == ()
+    assert digest(f"{built.repository}:2")
+
+
+def test_bump_on_another_machine(built: Built) -> None:
+    """A machine of its own takes all but one bucket from the cache, which two others wrote."""
+    options = ("--push", f"--tag={built.repository}:3", f"--cache={built.cache}")
+    steps = built.pair.second.empty().build(built.shop.bumped, *options)
+    assert steps.installed == ("acme-lib",)
+    # A cache that an image carries has no more than its layers: to install one bucket again takes
+    # the stages before it, too.
+    assert steps.ran & LAYERS == {"pure-1"}
+    if built.pair.kind != "classic":
+        assert steps.ran & INSTALLING == {"pure-1"}
+
+
+def test_pull_request(warm: Built) -> None:
+    """A build that may only read takes main's cache where its branch has none, and writes none."""
+    branch, before = f"{warm.repository}:branch", digest(warm.cache)
+    imports = f"--cache-from={branch},{warm.cache}"
+    steps = warm.pair.second.empty().build(warm.shop.released, "--tag=shop:pull", imports)
+    assert steps.installed == ()
+    assert warm.pair.second.has("shop:pull")
+    assert digest(branch) is None
+    assert digest(warm.cache) == before
+
+
+def test_branch(warm: Built) -> None:
+    """A branch's first build takes main's cache, and leaves one of its own."""
+    branch, before = f"{warm.repository}:branch", digest(warm.cache)
+    options = (f"--cache={branch}", f"--cache-from={warm.cache}")
+    steps = warm.pair.second.empty().build(warm.shop.released, "--tag=shop:branch", *options)
+    assert steps.installed == ()
+    assert digest(warm.cache) == before
+    steps = warm.pair.second.empty().build(warm.shop.released, f"--cache-from={branch}", *NOTHING)
+    assert steps.installed == ()
+
+
+@pytest.mark.parametrize("where", ["registry", "folder"])
+def test_two_machines_write_at_once(warm: Built, where: str, tmp_path: Path) -> None:
+    """Both succeed, and whichever cache is left is a good one."""
+    cache = f"{warm.repository}:both" if where == "registry" else str(tmp_path / "both")
+    options = ("--tag=shop:both", f"--cache={cache}")
+    first, second = warm.pair.first, warm.pair.second
+    with ThreadPoolExecutor() as pool:
+        one = pool.submit(first.build, warm.shop.initial, *options)
+        other = pool.submit(second.build, warm.shop.released, *options)
+    for steps in (one.result(), other.result()):
+        assert not [error for error in steps.errors if "not found" not in error]
+    steps = second.empty().build(warm.shop.released, f"--cache-from={cache}", *NOTHING)
+    assert steps.installed == ()
+    assert not steps.ran & INSTALLING
+
+
+@pytest.mark.parametrize("kind", ["containerd", "classic"])
+def test_folder(first_build: Callable[[str], Built], kind: str, tmp_path: Path) -> None:
+    """A folder that CI carries over is a cache, too, and is no part of what is built."""
+    built = first_build(kind)
+    here, there = (_copied(built.shop.initial, tmp_path / name) for name in ("here", "there"))
+    before = built.pair.first.build(here, "--tag=shop:folder", "--cache=./.buildcache")
+    assert before.installed == ()
+    (here.folder / ".buildcache").rename(there.folder / ".buildcache")
+    release(there)
+    options = ("--tag=shop:folder", "--cache=./.buildcache")
+    steps = built.pair.second.empty().build(there, *options)
+    assert steps.installed == ()
+    assert not steps.ran & INSTALLING
+    assert steps.sent < 100_000
+    assert built.pair.second.has("shop:folder")
+
+
+@pytest.mark.parametrize("kind", ["containerd", "classic"])
+def test_registry_that_is_not_there(first_build: Callable[[str], Built], kind: str) -> None:
+    """It costs a warning, neither the image nor the success of the build."""
+    built = first_build(kind)
+    first, cache = built.pair.first, "127.0.0.1:1/shop:cache"
+    steps = first.build(built.shop.initial, "--tag=shop:away", f"--cache={cache}")
+    assert first.has("shop:away")
+    assert cache in steps.said
+
+
+def test_registry_that_dies(warm: Built, tmp_path: Path) -> None:
+    """It is gone in the midst of the export: a warning, again."""
+    first = warm.pair.first
+    with own_registry(tmp_path) as address, contextlib.closing(Gate(address, uploads=2)) as gate:
+        cache = f"{gate.address}/shop:cache"
+        steps = first.build(warm.shop.initial, "--tag=shop:died", f"--cache={cache}")
+        assert gate.shut
+        assert digest(f"{address}/shop:cache") is None
+    assert first.has("shop:died")
+    assert cache in steps.said
+
+
+def test_registry_that_only_reads(warm: Built, tmp_path: Path) -> None:
+    """What it has is used; that nothing new is kept there is told."""
+    second = warm.pair.second
+    with own_registry(tmp_path) as address:
+        steps = warm.pair.first.build(warm.shop.initial, f"--cache={address}/shop:cache", *NOTHING)
+        assert not [error for error in steps.errors if "not found" not in error]
+    with own_registry(tmp_path, read_only=True) as address:
+        cache = f"{address}/shop:cache"
+        before = digest(cache)
+        steps = second.empty().build(warm.shop.released, "--tag=shop:fixed", f"--cache={cache}")
+        assert before is not None
+        assert (digest(cache), steps.installed) == (before, ())
+    assert second.has("shop:fixed")
+    assert cache in steps.said
+
+
+@pytest.mark.parametrize("harm", ["a layer", "the index"])
+def test_corrupt_folder(warm: Built, tmp_path: Path, harm: str) -> None:
+    """It is as good as none, which is told, and the build mends it."""
+    folder = tmp_path / "cache"
+    steps = warm.pair.first.build(warm.shop.initial, f"--cache={folder}", *NOTHING)
+    victim = folder / "index.json"
+    if harm == "a layer":
+        blobs = (folder / "blobs" / "sha256").iterdir()
+        victim = max(blobs, key=lambda blob: blob.stat().st_size)
+    os.truncate(victim, victim.stat().st_size // 2)
+    second = warm.pair.second.empty()
+    steps = second.build(warm.shop.released, "--tag=shop:harm", f"--cache={folder}")
+    assert second.has("shop:harm")
+    assert steps.installed == PACKAGES
+    assert f"The cache folder {folder} is not read" in steps.said
+    steps = second.empty().build(warm.shop.released, f"--cache={folder}", *NOTHING)
+    assert steps.installed == ()
