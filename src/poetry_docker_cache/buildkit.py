@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import re
 import shlex
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from poetry_docker_cache import go_csv
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -63,17 +62,21 @@ class BuildRequest:
             "--target": _given(self.target),
             "--builder": _given(self.builder),
         }.items():
-            if not all(value.strip() for value in values):
-                raise DockerCacheError(
-                    f"{name} is empty: there is nothing to build it with.",
-                    fix=f"Give {name} a value, or leave it out. A variable in a script may be "
-                    "unset.",
-                )
+            refuse_empty(name, values)
         if self.progress is not None and self.progress not in PROGRESS_MODES:
             raise DockerCacheError(
                 f"--progress {self.progress!r} is not a form of output that BuildKit has.",
                 fix=f"Use one of {', '.join(PROGRESS_MODES)}.",
             )
+
+
+def refuse_empty(option: str, values: Iterable[str]) -> None:
+    """Raise DockerCacheError where an option was given nothing."""
+    if not all(value.strip() for value in values):
+        raise DockerCacheError(
+            f"{option} is empty: there is nothing to build it with.",
+            fix=f"Give {option} a value, or leave it out. A variable in a script may be unset.",
+        )
 
 
 def build_command(
@@ -82,7 +85,7 @@ def build_command(
     """Give the command line: our options, then the user's arguments, then the context."""
     command = ["docker", "buildx", "build", "--file", dockerfile]
     if secret is not None:
-        command += ["--secret", _csv(f"id={SECRET_ID}", f"src={secret}")]
+        command += ["--secret", go_csv.record(f"id={SECRET_ID}", f"src={secret}")]
     command += _each("--builder", _given(request.builder))
     command += _each("--tag", request.tags)
     command += _each("--platform", request.platforms)
@@ -194,13 +197,6 @@ def _platforms(request: BuildRequest) -> set[str]:
         elif option.startswith("--platform="):
             given.append(option.partition("=")[2])
     return {part.strip() for value in given for part in value.split(",") if part.strip()}
-
-
-def _csv(*fields: str) -> str:
-    """Write one record as Go's encoding/csv reads it: quotes only where they are needed."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
 
 
 def _each(option: str, values: Iterable[str]) -> list[str]:

@@ -29,8 +29,11 @@ def render_dockerfile(plan: ImagePlan) -> str:
     return _environment().get_template(TEMPLATE).render(plan=plan)
 
 
-def render_ignore_file(plan: ImagePlan, dockerfile: str) -> str:
-    """The ignore file, without banner, of a Dockerfile at this path in the context."""
+def render_ignore_file(plan: ImagePlan, dockerfile: str, hidden: Sequence[str] = ()) -> str:
+    """The ignore file, without banner, of a Dockerfile at this path in the context.
+
+    `hidden` are folders in the context that no build may see, whatever else is said.
+    """
     keep = ["pyproject.toml", "poetry.lock"]
     keep += plan.application.paths if plan.application else ()
     keep += plan.files.paths if plan.files else ()
@@ -40,6 +43,7 @@ def render_ignore_file(plan: ImagePlan, dockerfile: str) -> str:
         extra=plan.ignore,
         dockerfile=dockerfile,
         git_ignored=plan.git_ignored,
+        hidden=hidden,
     )
 
 

@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.locks import lock
 from poetry_docker_cache.private import PRIVATE, create, inside
 from poetry_docker_cache.signals import exit_status, handled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-if sys.platform != "win32":
-    import fcntl
 
 PREFIX = "poetry-docker-cache-"
 _OURS = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
@@ -119,7 +117,7 @@ class _Folder:
                     fix="Set TMPDIR to another folder.",
                 ) from error
             try:
-                self._lock = _lock(self.path)
+                self._lock = lock(self.path)
             except BlockingIOError:
                 self.path = self.path.with_name(f"{PREFIX}{secrets.token_hex(8)}")
                 continue
@@ -146,24 +144,6 @@ class _Folder:
                 self._lock = None
 
 
-def _lock(folder: Path) -> int | None:
-    """Lock a folder for as long as the descriptor is open; the kernel lets go when we die.
-
-    Raises BlockingIOError where another process holds it, FileNotFoundError where the folder is
-    gone by the time that it is ours.
-    """
-    if sys.platform == "win32":
-        return None
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    with contextlib.ExitStack() as otherwise:
-        otherwise.callback(os.close, descriptor)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), folder.lstat()):
-            otherwise.pop_all()
-            return descriptor
-    raise FileNotFoundError(folder)
-
-
 def _sweep(base: Path) -> None:
     """Remove what killed builds of this user left behind. Never stops a build."""
     if sys.platform == "win32":
@@ -173,12 +153,12 @@ def _sweep(base: Path) -> None:
             with contextlib.suppress(OSError):
                 if not _is_ours(folder):
                     continue
-                lock = _lock(folder)  # an error for what is no folder, such as a symlink
+                held = lock(folder)  # an error for what is no folder, such as a symlink
                 try:
                     shutil.rmtree(folder)
                 finally:
-                    if lock is not None:
-                        os.close(lock)
+                    if held is not None:
+                        os.close(held)
 
 
 def _is_ours(folder: Path) -> bool:

@@ -34,9 +34,14 @@ class BuildCommand(DockerCommand):
         _repeatable("platform", None, "Platform of the image, such as linux/arm64."),
         option("target", None, "Build up to this stage.", flag=False),
         option("file", "f", "Build with this Dockerfile, as it is.", flag=False),
-        option("cache", None, "Not in this release: use --cache-from and --cache-to.", flag=False),
-        _repeatable("cache-from", None, "Where to import build cache from."),
-        _repeatable("cache-to", None, "Where to export build cache to."),
+        option(
+            "cache",
+            None,
+            "Where to keep build cache: an image's name, a folder (./…), or type=… with options.",
+            flag=False,
+        ),
+        _repeatable("cache-from", None, "Where else to read build cache; alone, none is written."),
+        _repeatable("cache-to", None, "Where else to write build cache."),
         option("builder", None, "The buildx builder to use.", flag=False),
         option("pull", None, "Pull newer versions of the base images."),
         option("progress", None, "Form of BuildKit's output: auto, plain, tty, quiet.", flag=False),
@@ -48,6 +53,14 @@ Builds the image that <info>poetry docker export</> describes, with the credenti
 has for the package sources. What stands behind <info>--</> goes to docker buildx build as it is:
 
     <info>poetry docker build -t shop:dev -- --network=host</>
+
+A machine that starts empty is warm with a cache: it is read if it exists, and written afterwards.
+
+    <info>poetry docker build --push -t host/team/shop:1 --cache host/team/shop:cache</>
+
+A pull request may read and not write: <info>--cache-from</> alone writes none, not even that of
+the setting <info>cache</>, which otherwise is written with <info>--push</>. Several are tried in
+turn, <info>--cache</> first.
 """
 
     def work(self) -> int:
@@ -74,14 +87,6 @@ has for the package sources. What stands behind <info>--</> goes to docker build
             raise DockerCacheError(
                 f"{' '.join(words)!r}: images cannot be named in this release.",
                 fix="Arguments for `docker buildx build` go behind `--`.",
-            )
-        if self.option("cache") is not None:
-            raise DockerCacheError(
-                "--cache is not in this release.",
-                fix=(
-                    "Name the cache to BuildKit: `--cache-from type=registry,ref=REF"
-                    " --cache-to type=registry,ref=REF,mode=max`."
-                ),
             )
 
     def progress(self) -> str | None:

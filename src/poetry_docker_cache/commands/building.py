@@ -12,6 +12,13 @@ from poetry_docker_cache.buildkit import (
     result_note,
     shell_quoted,
 )
+from poetry_docker_cache.caches.running import (
+    commands_after,
+    commands_before,
+    opened_caches,
+    spelled,
+)
+from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_called
 from poetry_docker_cache.commands.preparing import Prepared, prepare
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.engine import probe, run
@@ -21,8 +28,11 @@ from poetry_docker_cache.vendor import with_banner
 from poetry_docker_cache.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from poetry_docker_cache.caches.plan import CachePlan
+    from poetry_docker_cache.caches.running import Docker
     from poetry_docker_cache.commands.build import BuildCommand
     from poetry_docker_cache.engine import EngineInfo
 
@@ -36,25 +46,44 @@ def build(command: BuildCommand) -> int:
     prepared = prepare(command, notes=not vendored)
     request = _request(command, prepared)
     engine = probe(request.builder)
-    if not vendored and (note := frontend_note(engine, prepared.plan.syntax)):
-        command.note(note)
-    if note := result_note(request, engine):
+    caches = decide_caches(command, prepared, request, engine)
+    docker = how_docker_is_called(command, engine)
+    frontend = None if vendored else frontend_note(engine, prepared.plan.syntax)
+    for note in filter(None, (frontend, *caches.notes, result_note(request, engine))):
         command.note(note)
     if command.option("dry-run"):
-        argv = build_command(
-            request,
-            dockerfile=vendored or _DOCKERFILE,
-            secret=_AUTH,
-            engine=engine,
-        )
-        command.raw_line(shell_quoted(argv))
+        for argv in _commands(request, caches, docker, vendored=vendored, engine=engine):
+            command.raw_line(shell_quoted(argv))
         return 0
     secret = collect(prepared.poetry, prepared.sources)
-    with workspace(context=prepared.folder, docker=engine.docker) as folder:
-        dockerfile = vendored or _write_files(folder, prepared, engine)
+    with (
+        workspace(context=prepared.folder, docker=engine.docker) as folder,
+        opened_caches(caches, docker, command.note) as opened,
+    ):
+        dockerfile = vendored or _write_files(folder, prepared, engine, caches.hidden)
         auth = folder.write("secret/auth.toml", secret.text)
+        request = replace(request, cache_from=opened.cache_from, cache_to=opened.cache_to)
         argv = build_command(request, dockerfile=str(dockerfile), secret=str(auth), engine=engine)
-        return run(argv)
+        status = run(argv)
+        opened.after(status)
+        return status
+
+
+def _commands(
+    request: BuildRequest,
+    caches: CachePlan,
+    docker: Docker,
+    *,
+    vendored: str | None,
+    engine: EngineInfo,
+) -> Iterator[list[str]]:
+    """All that would be run, with names in place of the temporary files."""
+    yield from commands_before(caches, docker.command)
+    cache_from, cache_to = spelled(caches)
+    request = replace(request, cache_from=cache_from, cache_to=cache_to)
+    dockerfile = vendored or _DOCKERFILE
+    yield build_command(request, dockerfile=dockerfile, secret=_AUTH, engine=engine)
+    yield from commands_after(caches, docker.command)
 
 
 def _request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
@@ -67,8 +96,6 @@ def _request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
         load=command.option("load"),
         platforms=command.many("platform"),
         target=command.option("target"),
-        cache_from=command.many("cache-from"),
-        cache_to=command.many("cache-to"),
         builder=command.option("builder"),
         no_cache=bool(command.option("no-cache")),
         pull=command.option("pull"),
@@ -78,13 +105,14 @@ def _request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
     )
 
 
-def _write_files(folder: Workspace, prepared: Prepared, engine: EngineInfo) -> Path:
+def _write_files(
+    folder: Workspace, prepared: Prepared, engine: EngineInfo, hidden: Sequence[str]
+) -> Path:
     """The Dockerfile and its ignore file, in a folder without the secret."""
     plan = prepared.plan
     if prepared.settings.syntax == "auto" and engine.frontend_is_enough:
         plan = replace(plan, syntax=None)
     dockerfile = with_banner(render_dockerfile(plan), syntax=plan.syntax)
-    folder.write(
-        "build/Dockerfile.dockerignore", with_banner(render_ignore_file(plan, "Dockerfile"))
-    )
+    ignore = render_ignore_file(plan, "Dockerfile", hidden)
+    folder.write("build/Dockerfile.dockerignore", with_banner(ignore))
     return folder.write("build/Dockerfile", dockerfile)

@@ -109,8 +109,12 @@ def probe(builder: str | None = None, *, docker: str | None = None, ask: Ask = a
     return judge(docker=client, info=info, inspect=inspect, wanted=wanted)
 
 
-def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
+def run(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, output: int | None = None
+) -> int:
     """Run a command on this terminal and give its exit status; signals end it, not us.
+
+    `output` is the descriptor that takes its stdout, in place of ours.
 
     A command that a signal was meant to end has never succeeded: the status is then 128 + n.
     Raises DockerCacheError where the command cannot be started.
@@ -120,7 +124,7 @@ def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
         if signals.received:
             return exit_status(signals.received)
         try:
-            process = subprocess.Popen(argv, env=env)
+            process = subprocess.Popen(argv, env=env, stdout=output)
         except OSError as error:
             raise DockerCacheError(
                 f"{argv[0]} cannot be run: {error.strerror}.",

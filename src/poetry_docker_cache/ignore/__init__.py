@@ -114,20 +114,22 @@ _FILES = (
 _NEVER = (*_FOLDERS, *_FILES)
 
 
-def render_ignore(
+def render_ignore(  # noqa: PLR0913  # what it is decided from
     *,
     keep: Sequence[str],
     project_ignore: str | None,
     extra: Sequence[str],
     dockerfile: str,
     git_ignored: Sequence[str] = (),
+    hidden: Sequence[str] = (),
 ) -> str:
     """Give the content of `Dockerfile.dockerignore`.
 
     `keep` are the files and folders that the build takes by name: no line can hide them, but
     lines on what is inside of them hold. `project_ignore` is the text of the project's own
-    `.dockerignore`, `extra` the setting `ignore`, `git_ignored` is `WheelRoot.git_ignored`, and
-    `dockerfile` the Dockerfile's path from the project's root.
+    `.dockerignore`, `extra` the setting `ignore`, `git_ignored` is `WheelRoot.git_ignored`,
+    `hidden` are folders that never enter, and `dockerfile` is the Dockerfile's path from the
+    project's root.
     """
     kept = sorted({posixpath.normpath(path) for path in keep} - {"."})
     own = [parse(line) for line in (project_ignore or "").removeprefix("\ufeff").split("\n")]
@@ -156,11 +158,19 @@ def render_ignore(
         *(f"**/{name}" for name in _FILES),
         *(f"!{name}" for name in named if is_kept_out(name, _FILES)),
         "",
+        *(["# The build cache", *_closed(hidden), ""] if hidden else []),
         *(at_start(literal(f"{dockerfile}{end}")) for end in ("", ".dockerignore")),
         ".dockerignore",
         "",
     ]
     return "\n".join(lines)
+
+
+def _closed(folders: Iterable[str]) -> Iterator[str]:
+    """Hide folders, and by a second line what another one opens in them (see `_FOLDERS`)."""
+    for folder in folders:
+        yield at_start(literal(folder))
+        yield at_start(f"{literal(folder)}/**")
 
 
 def is_kept_out(path: str, names: Sequence[str] = _NEVER) -> bool:

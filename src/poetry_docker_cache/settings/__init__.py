@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from poetry_docker_cache.caches.spec import Cache
 from poetry_docker_cache.settings.docker import Healthcheck, Instructions
 from poetry_docker_cache.settings.errors import TABLE, SettingsError, kind, unknown_key
 from poetry_docker_cache.settings.install import NEWEST_UV, Installer
@@ -47,7 +48,7 @@ class Settings:
     stop_signal: str | None = None
     compile: bool = False
     syntax: str | Literal[False] = "auto"
-    cache: str | None = None
+    cache: Cache | None = None
     ignore: tuple[str, ...] = ()
     instructions: Instructions = field(default_factory=Instructions)
     template: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.settings import docker, install, references, values
+from poetry_docker_cache.settings import caches, docker, install, references, values
 from poetry_docker_cache.settings.errors import Spot
 
 if TYPE_CHECKING:
@@ -257,11 +257,12 @@ KEYS = (
     ),
     Key(
         name="cache",
-        takes="the name of an image in a registry (a later release)",
+        takes="the name of an image in a registry, a folder (`./…`, relative to the project), "
+        "`type=…` with options, or a table of `type` and options",
         default="none",
-        meaning="registry cache, as `--cache`",
+        meaning="build cache, as `--cache`; always read, written with `--push` or `--cache` only",
         example='cache = "registry.example.com/team/app:cache"',
-        read=references.cache,
+        read=caches.cache,
     ),
     Key(
         name="ignore",

@@ -2,52 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache.image_names import is_reference, is_repository
 from poetry_docker_cache.settings.values import line
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.errors import Spot
-
-# The grammar of image references: github.com/distribution/reference.
-_HOST_PART = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_HOST = re.compile(
-    rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[0-9a-f:]+\])(?::[0-9]{{1,5}})?", re.IGNORECASE
-)
-_PATH_PART = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
-_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
-_LONGEST_NAME = 255
-
-
-def is_repository(text: str) -> bool:
-    """Say whether this is the name of an image without tag and digest."""
-    host, slash, path = text.partition("/")
-    if slash and (host == "localhost" or "." in host or ":" in host):
-        host_is_good = _HOST.fullmatch(host) is not None
-    else:
-        host_is_good, path = True, text
-    parts = path.split("/")
-    return (
-        len(text) <= _LONGEST_NAME
-        and host_is_good
-        and all(_PATH_PART.fullmatch(part) for part in parts)
-        and not _IMAGE_ID.fullmatch(text)
-    )
-
-
-def is_reference(text: str) -> bool:
-    """Say whether this is the name of an image, a tag and a digest allowed."""
-    tagged, at, digest = text.partition("@")
-    folder, slash, last = tagged.rpartition("/")
-    base, colon, tag = last.partition(":")
-    return (
-        is_repository(folder + slash + base)
-        and (not colon or _TAG.fullmatch(tag) is not None)
-        and (not at or _DIGEST.fullmatch(digest) is not None)
-    )
 
 
 def repository(spot: Spot, value: object) -> str:
@@ -91,11 +52,3 @@ def syntax(spot: Spot, value: object) -> str | Literal[False]:
     if value is True:
         raise spot.refuse(value, 'that does not say which frontend; "auto" is the default')
     return reference(spot, value)
-
-
-def cache(spot: Spot, value: object) -> NoReturn:
-    """Read the cache's reference: not in this release."""
-    raise spot.not_yet(
-        reference(spot, value),
-        without="Until then `poetry docker build` passes --cache-from and --cache-to through.",
-    )

@@ -1,0 +1,34 @@
+"""Keeps a cache's folder, where it lies in the project, out of the build's context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.ignore.rules import hiding_line, literal, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def hidden_paths(folders: Iterable[Path], context: Path) -> tuple[str, ...]:
+    """Give the folders that lie in the context, relative to it, as an ignore file names them."""
+    real = [folder.resolve() for folder in folders]
+    inside = [it.relative_to(context) for it in real if it != context and context in it.parents]
+    return tuple(sorted({path.as_posix() for path in inside}))
+
+
+def refuse_visible(hidden: Iterable[str], dockerfile: Path, context: Path) -> None:
+    """Raise DockerCacheError where a vendored Dockerfile's ignore file lets a cache through."""
+    own = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
+    ignore = own if own.is_file() else context / ".dockerignore"
+    text = ignore.read_text(encoding="utf-8", errors="replace") if ignore.is_file() else ""
+    lines = [parse(line) for line in text.removeprefix("\ufeff").split("\n")]
+    for path in hidden:
+        if hiding_line(lines, f"{path}/index.json") < 0:
+            raise DockerCacheError(
+                f"The cache folder {path} lies in the project, and {ignore.name} does not hide it: "
+                "the cache would be sent to each build, and could be copied into the image.",
+                fix=f"Add the line /{literal(path)} to {ignore.name}, or name a folder elsewhere.",
+            )

@@ -1,0 +1,198 @@
+"""A folder with BuildKit's local cache: read only if it is whole, replaced as one.
+
+BuildKit adds to such a folder and removes nothing, reads blobs from it until the build's end, and
+leaves half of an export behind when it is stopped. So a build gets a private copy of the folder,
+inside of it: hard links, which cost no room and stay when another build replaces what they link.
+BuildKit reads and writes that copy. After a success its blobs are moved to the folder, its index
+replaces the folder's (one rename: whoever looks sees a whole cache, old or new), and what the
+new index does not name is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.caches.oci import INDEX, LAYOUT, Damaged, blob, survey
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.locks import lock, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+IMAGE = "image.tar"
+"""The image in a file that the classic image store reads and writes (`caches.images`)."""
+_PREFIX = ".poetry-docker-cache-"
+_OURS = re.compile(r"\.poetry-docker-cache-[0-9a-f]{16}")
+_OF_A_CACHE = re.compile(
+    rf"{_OURS.pattern}|index\.json(\.lock)?|oci-layout|blobs|ingest|image\.tar|CACHEDIR\.TAG|\.git.*|\.image\.tar\..*"
+)
+
+
+@dataclass
+class OpenFolder:
+    """A cache folder for the time of one build."""
+
+    path: Path
+    source: Path | None = None
+    """What BuildKit reads; None: nothing that is worth reading."""
+    target: Path | None = None
+    """What BuildKit writes."""
+    notes: list[str] = field(default_factory=list)
+
+    def publish(self) -> str | None:
+        """Put what was written in place of what was there; a note where nothing was."""
+        if self.target is None:
+            return None
+        try:
+            with waiting(self.path):
+                _replace(self.target, self.path)
+        except Damaged as damaged:
+            return f"The cache folder {self.path} stays as it was: {damaged}."
+        except OSError as error:
+            return f"The cache folder {self.path} was not written: {error.strerror}."
+        return None
+
+
+def refuse_foreign(folder: Path, context: Path) -> None:
+    """Raise DockerCacheError for a folder that holds other things than a cache."""
+    if folder == context or folder in context.parents:
+        raise DockerCacheError(
+            f"The cache folder {folder} holds the project: it would be taken for a cache.",
+            fix="Name a folder of its own, such as ./.buildcache.",
+        )
+    if folder.exists() and not folder.is_dir():
+        raise DockerCacheError(
+            f"The cache folder {folder} is a file.", fix="Name a folder, or remove the file."
+        )
+    foreign = sorted(name for name in _names(folder) if not _OF_A_CACHE.fullmatch(name))
+    if foreign:
+        raise DockerCacheError(
+            f"The cache folder {folder} holds something else ({foreign[0]}): what is no cache is "
+            "not touched.",
+            fix="Name a folder of its own, such as ./.buildcache.",
+        )
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, reads: bool, writes: bool) -> Iterator[OpenFolder]:
+    """Give a folder's private copy, and remove it however the block ends."""
+    found = OpenFolder(path)
+    _sweep(path)
+    with contextlib.ExitStack() as stack:
+        if writes or path.exists():
+            private = _make_private(path, stack, found, needed=writes)
+            if writes:
+                found.target = private
+            if reads:
+                found.source = _snapshot(path, private, found.notes)
+        yield found
+
+
+def _make_private(
+    path: Path, stack: contextlib.ExitStack, found: OpenFolder, *, needed: bool
+) -> Path | None:
+    """Make a folder inside, which other builds know to be alive by its lock."""
+    private = path / f"{_PREFIX}{secrets.token_hex(8)}"
+    try:
+        new = not path.exists()
+        path.mkdir(parents=True, exist_ok=True)
+        if new:
+            stack.callback(_remove_empty, path)
+        stack.callback(shutil.rmtree, private, ignore_errors=True)
+        with waiting(path):  # nobody sweeps it before it is locked
+            private.mkdir(mode=0o700)
+            with contextlib.suppress(OSError):
+                descriptor = lock(private)
+                if descriptor is not None:
+                    stack.callback(os.close, descriptor)
+    except OSError as error:
+        if needed:
+            found.notes.append(
+                f"The cache folder {path} cannot be written: {error.strerror}. Nothing is kept "
+                "there."
+            )
+        return None
+    return private
+
+
+def _snapshot(path: Path, private: Path | None, notes: list[str]) -> Path | None:
+    """Link a whole cache into the private folder; the folder itself where there are no links."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # not ours to lock: read as it is
+            stack.enter_context(waiting(path))
+        if not any(name in (INDEX, "blobs") for name in _names(path)):
+            return None
+        try:
+            names = survey(path)
+        except Damaged as damaged:
+            notes.append(f"The cache folder {path} is not read: {damaged}. This is a first build.")
+            return None
+        if private is None:
+            return path
+        try:
+            blob(private, "").mkdir(parents=True)
+            for name in names:
+                os.link(blob(path, name), blob(private, name))
+            for name in (LAYOUT, INDEX):
+                if (path / name).exists():
+                    shutil.copyfile(path / name, private / name)
+        except OSError:  # no hard links on this file system, or none of somebody else's files
+            for leftover in private.iterdir():
+                _remove(leftover)
+            return path
+        return private
+
+
+def _replace(private: Path, path: Path) -> None:
+    """Move a whole cache into place. At every moment the folder's index leads to what is there."""
+    if not (private / INDEX).exists():
+        raise Damaged("BuildKit has written no cache")
+    names = survey(private, bytes_too=False)
+    blob(path, "").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        blob(private, name).replace(blob(path, name))
+    for name in (LAYOUT, INDEX):
+        if (private / name).exists():
+            (private / name).replace(path / name)
+    for name in _names(blob(path, "")):
+        if name not in names:
+            _remove(blob(path, name))
+    _remove(path / "ingest")
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed builds have left in a folder."""
+    with contextlib.suppress(OSError), waiting(path):
+        for name in filter(_OURS.fullmatch, _names(path)):
+            with contextlib.suppress(OSError):
+                descriptor = lock(path / name)  # an error where it is alive
+                if descriptor is not None:
+                    shutil.rmtree(path / name)
+                    os.close(descriptor)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return []
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _remove_empty(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.rmdir()

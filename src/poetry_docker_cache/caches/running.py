@@ -1,0 +1,128 @@
+"""A plan's caches for the time of one build: opened before it, written after it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.caches import images
+from poetry_docker_cache.caches.folders import IMAGE, OpenFolder, opened
+from poetry_docker_cache.caches.plan import local_words
+from poetry_docker_cache.caches.spec import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from poetry_docker_cache.caches.plan import CachePlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Docker:
+    """How docker is called besides the build."""
+
+    command: Sequence[str]
+    """`docker`, and what chooses the engine."""
+    run: images.Run
+    ask: images.Ask
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCaches:
+    """What BuildKit is told to read and write, and what follows."""
+
+    cache_from: Sequence[str]
+    cache_to: Sequence[str]
+    plan: CachePlan
+    docker: Docker
+    note: Callable[[str], None]
+    folders: Mapping[Folder, OpenFolder] = field(default_factory=dict)
+
+    def after(self, status: int) -> None:
+        """Write what a successful build leaves; its failure costs a note, never the status."""
+        if status:
+            return
+        found = [self.folders[it].publish() for it in self.plan.exports if isinstance(it, Folder)]
+        command, image, run = self.docker.command, self.plan.image, self.docker.run
+        found += [images.push(command, image, it, run=run) for it in self.plan.pushed]
+        found += [images.save(command, image, Path(it.path), run=run) for it in self.plan.saved]
+        for text in filter(None, found):
+            self.note(text)
+
+
+@contextlib.contextmanager
+def opened_caches(
+    plan: CachePlan, docker: Docker, note: Callable[[str], None]
+) -> Iterator[OpenCaches]:
+    """Give the caches of one build; what is private of them is gone when the block ends."""
+    with contextlib.ExitStack() as stack:
+        folders: dict[Folder, OpenFolder] = {}
+        for folder in plan.folders:
+            reads, writes = folder in plan.imports, folder in plan.exports
+            if reads or writes:
+                opening = opened(Path(folder.path), reads=reads, writes=writes)
+                folders[folder] = stack.enter_context(opening)
+        notes = [text for found in folders.values() for text in found.notes]
+        cache_from = [words for it in plan.imports if (words := _import(it, folders)) is not None]
+        for folder in plan.loaded:
+            loading = images.loaded(docker.command, Path(folder.path), ask=docker.ask, notes=notes)
+            if name := stack.enter_context(loading):
+                cache_from.append(name)
+        for text in notes:
+            note(text)
+        yield OpenCaches(
+            cache_from=cache_from,
+            cache_to=[w for it in plan.exports if (w := _export(it, folders)) is not None],
+            plan=plan,
+            docker=docker,
+            note=note,
+            folders=folders,
+        )
+
+
+def spelled(plan: CachePlan) -> tuple[list[str], list[str]]:
+    """Give the words for --cache-from and --cache-to with the folders' own names."""
+    imports = [
+        local_words(it.path, writing=False) if isinstance(it, Folder) else it for it in plan.imports
+    ]
+    exports = [
+        local_words(it.path, writing=True) if isinstance(it, Folder) else it for it in plan.exports
+    ]
+    return imports, exports
+
+
+def commands_before(plan: CachePlan, docker: Sequence[str]) -> list[list[str]]:
+    """Give the commands that run before the build."""
+    return [
+        images.load_command(docker, Path(it.path))
+        for it in plan.loaded
+        if (Path(it.path) / IMAGE).exists()
+    ]
+
+
+def commands_after(plan: CachePlan, docker: Sequence[str]) -> list[list[str]]:
+    """Give the commands that follow a successful build."""
+    commands = [
+        command
+        for reference in plan.pushed
+        for command in images.push_commands(docker, plan.image, reference)
+    ]
+    for folder in plan.saved:
+        file = Path(folder.path) / IMAGE
+        commands += images.save_commands(docker, plan.image, file, images.SOME_NAME)
+    return commands
+
+
+def _import(it: str | Folder, folders: Mapping[Folder, OpenFolder]) -> str | None:
+    if not isinstance(it, Folder):
+        return it
+    source = folders[it].source
+    return None if source is None else local_words(str(source), writing=False)
+
+
+def _export(it: str | Folder, folders: Mapping[Folder, OpenFolder]) -> str | None:
+    if not isinstance(it, Folder):
+        return it
+    target = folders[it].target
+    return None if target is None else local_words(str(target), writing=True)

@@ -1,0 +1,91 @@
+"""Which caches a build was asked for, on the command line and by the setting."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache import engine as engines
+from poetry_docker_cache.buildkit import refuse_empty
+from poetry_docker_cache.caches.context import hidden_paths, refuse_visible
+from poetry_docker_cache.caches.folders import refuse_foreign
+from poetry_docker_cache.caches.plan import CachePlan, CacheRequest, plan_caches
+from poetry_docker_cache.caches.running import Docker
+from poetry_docker_cache.caches.spec import BadCache, placed
+from poetry_docker_cache.caches.spec import parse_list as parse
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry_docker_cache.buildkit import BuildRequest
+    from poetry_docker_cache.caches.spec import Cache, Use
+    from poetry_docker_cache.commands.build import BuildCommand
+    from poetry_docker_cache.commands.preparing import Prepared
+    from poetry_docker_cache.engine import EngineInfo
+
+_LOAD_SECONDS = 3600
+
+
+def decide_caches(
+    command: BuildCommand, prepared: Prepared, request: BuildRequest, engine: EngineInfo
+) -> CachePlan:
+    """Decide on the caches of a build; raises DockerCacheError for what cannot be."""
+    plan = plan_caches(_asked(command, prepared), engine, tags=request.tags, environment=os.environ)
+    context = prepared.folder.resolve()
+    for folder in plan.folders:
+        refuse_foreign(Path(folder.path).resolve(), context)
+    plan = replace(plan, hidden=hidden_paths(plan.paths, context))
+    if dockerfile := command.vendored():
+        refuse_visible(plan.hidden, Path(dockerfile), context)
+    return plan
+
+
+def how_docker_is_called(command: BuildCommand, engine: EngineInfo) -> Docker:
+    """Say how docker is called for the same engine, apart from the build."""
+    named = command.option("builder") is not None and engine.driver == "docker"
+    return Docker(
+        # A builder of this driver has the name of its context.
+        command=["docker", "--context", engine.builder] if named else ["docker"],
+        run=lambda argv: engines.run(argv, output=sys.stderr.fileno()),
+        ask=_asked_of_docker,
+    )
+
+
+def _asked_of_docker(argv: Sequence[str]) -> str:
+    (answer,) = engines.ask([argv], seconds=_LOAD_SECONDS)
+    return answer.out if answer.status == 0 else ""
+
+
+def _asked(command: BuildCommand, prepared: Prepared) -> CacheRequest:
+    given: str | None = command.option("cache")
+    refuse_empty("--cache", [] if given is None else [given])
+    both = [] if given is None else _parsed("--cache", given, "both")
+    setting = prepared.settings.cache
+    return CacheRequest(
+        cache=both[0] if both else None,
+        cache_from=_each(command, "cache-from", "from"),
+        cache_to=_each(command, "cache-to", "to"),
+        setting=None if setting is None else placed(setting, prepared.folder),
+        push=bool(command.option("push")),
+    )
+
+
+def _each(command: BuildCommand, option: str, use: Use) -> tuple[Cache, ...]:
+    given = command.many(option)
+    refuse_empty(f"--{option}", given)
+    return tuple(cache for text in given for cache in _parsed(f"--{option}", text, use))
+
+
+def _parsed(option: str, text: str, use: Use) -> list[Cache]:
+    try:
+        return [placed(cache, Path.cwd()) for cache in parse(text, use)]
+    except BadCache as error:
+        shown = f" {text}" if error.quotable else ""
+        raise DockerCacheError(
+            f"{option}{shown} cannot be used: {error.why}.",
+            fix=error.fix or "It takes an image's name, a folder (./…), or type=… with options.",
+        ) from None

@@ -1,0 +1,79 @@
+"""The names of images: what is one, and which two mean the same. Pure."""
+
+from __future__ import annotations
+
+import re
+
+# The grammar of image references: github.com/distribution/reference.
+_HOST_PART = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_HOST = re.compile(
+    rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[0-9a-f:]+\])(?::[0-9]{{1,5}})?", re.IGNORECASE
+)
+_PATH_PART = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NAME = 255
+_DOCKER_HUB = "docker.io"
+
+
+def is_repository(text: str) -> bool:
+    """Say whether this is the name of an image without tag and digest."""
+    host, path = _host_and_path(text)
+    return (
+        len(text) <= _LONGEST_NAME
+        and (not host or _HOST.fullmatch(host) is not None)
+        and all(_PATH_PART.fullmatch(part) for part in path.split("/"))
+        and not _IMAGE_ID.fullmatch(text)
+    )
+
+
+def is_reference(text: str) -> bool:
+    """Say whether this is the name of an image, a tag and a digest allowed."""
+    repository, tag, digest = _parts(text)
+    return (
+        is_repository(repository)
+        and (tag is None or _TAG.fullmatch(tag) is not None)
+        and (digest is None or _DIGEST.fullmatch(digest) is not None)
+    )
+
+
+def has_digest(text: str) -> bool:
+    """Say whether a reference names one image for ever: nothing can be pushed under it."""
+    return "@" in text
+
+
+def names_registry(text: str) -> bool:
+    """Say whether a reference begins with a registry's host: Docker Hub's may be left out."""
+    return bool(_host_and_path(text)[0])
+
+
+def normalised(reference: str) -> str:
+    """Write a reference in full, as Docker understands it: two that mean the same are equal.
+
+    >>> normalised("shop")
+    'docker.io/library/shop:latest'
+    """
+    repository, tag, digest = _parts(reference)
+    host, path = _host_and_path(repository)
+    if host in ("", f"index.{_DOCKER_HUB}"):
+        host = _DOCKER_HUB
+    if host == _DOCKER_HUB and "/" not in path:
+        path = f"library/{path}"
+    end = f"@{digest}" if digest is not None else f":{tag or 'latest'}"
+    return f"{host.lower()}/{path}{end}"
+
+
+def _parts(text: str) -> tuple[str, str | None, str | None]:
+    """Split into repository, tag and digest; what is not there is None."""
+    tagged, at, digest = text.partition("@")
+    folder, slash, last = tagged.rpartition("/")
+    base, colon, tag = last.partition(":")
+    return folder + slash + base, tag if colon else None, digest if at else None
+
+
+def _host_and_path(repository: str) -> tuple[str, str]:
+    host, slash, path = repository.partition("/")
+    if slash and (host == "localhost" or "." in host or ":" in host):
+        return host, path
+    return "", repository
