@@ -6,6 +6,7 @@ Only Poetry's own code decides which credentials belong to a source.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from requests.utils import get_netrc_auth
 
 from poetry_docker_cache.auth_file import SourceAuth, auth_file
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.sources import login_variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -113,7 +115,7 @@ def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None
     failure = ""
     username = password = None
     try:
-        username, password = _ask_poetry(repository, config)
+        username, password = _of_a_shell(name) or _ask_poetry(repository, config)
     except PoetryKeyringError as error:
         failure = str(error)
     except Exception as error:  # noqa: BLE001  # keyring backends raise what they like
@@ -124,7 +126,7 @@ def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None
             fix="Unlock the keyring, or do without it:\n\n"
             f"    poetry config keyring.enabled false\n{_how_to_configure(name)}",
         )
-    if username is None and password is None:
+    if not username and not password:  # a secret that a CI does not have is an empty variable
         return get_netrc_auth(repository.url)
     if password is None:
         raise DockerCacheError(
@@ -133,6 +135,14 @@ def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None
             fix=f"Type\n\n{_how_to_configure(name)}",
         )
     return str(username or ""), str(password)
+
+
+def _of_a_shell(name: str) -> tuple[str | None, str | None] | None:
+    """The variables that stand for Poetry's own, where no shell could set those."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        return None
+    username, password = map(os.environ.get, login_variables(name))
+    return None if username is None and password is None else (username, password)
 
 
 def _ask_poetry(repository: HTTPRepository, config: Config) -> tuple[str | None, str | None]:
@@ -171,15 +181,12 @@ def _carriable(name: str, username: str, password: str) -> tuple[str, str]:
 
 
 def _how_to_configure(name: str) -> str:
-    variable = name.upper().replace("-", "_")
-    if _DOTS_ARE_TABLES:
-        variable = variable.replace(".", "_")
-    lines = [f"    poetry config {shlex.quote(f'http-basic.{name}')} USERNAME"]
-    lines[0] += "    (asks for the password)"
-    if re.fullmatch(r"[A-Z0-9_]+", variable):  # else no shell can set it
-        prefix = f"POETRY_HTTP_BASIC_{variable}"
-        lines.append(f"    (or set {prefix}_USERNAME and {prefix}_PASSWORD)")
-    return "\n".join(lines)
+    username, password = login_variables(name)
+    return (
+        f"    poetry config {shlex.quote(f'http-basic.{name}')} USERNAME"
+        "    (asks for the password)\n"
+        f"    (or set {username} and {password})"
+    )
 
 
 def _pem(path: Path | None, setting: str, kind: str) -> str:

@@ -48,6 +48,16 @@ def read_sources(poetry: Poetry) -> tuple[Source, ...]:
     )
 
 
+def login_variables(name: str) -> tuple[str, str]:
+    """The environment variables of a source's user name and password.
+
+    They are Poetry's own; where its own could be set by no shell and no CI (Poetry keeps spaces,
+    and dots since 2.4), `_` stands for what cannot be in a name, as Poetry had it for dots.
+    """
+    prefix = "POETRY_HTTP_BASIC_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    return f"{prefix}_USERNAME", f"{prefix}_PASSWORD"
+
+
 def refuse_sources(sources: Iterable[Source], packages: Iterable[Mapping[str, Any]]) -> None:
     """Raise DockerCacheError for a locked package that comes from where no build can take it."""
     known = {source.name.lower() for source in sources}

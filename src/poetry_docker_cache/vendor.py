@@ -18,29 +18,33 @@ from poetry_docker_cache.errors import DockerCacheError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+EXPORT = "poetry docker export"
 _BANNER = """\
-# Written by `poetry docker export`: change pyproject.toml instead, and run it again.
+# Written by `{command}`: change pyproject.toml instead, and run it again.
 # The rest of this file has the digest sha256:{digest}.
 """
-_DIGEST = re.compile(
-    r"^# The rest of this file has the digest sha256:([0-9a-f]{64})\.$", re.MULTILINE
+_FOUND = re.compile(
+    "^"
+    + _BANNER.replace(".", r"\.").format(
+        command=rf"{EXPORT}(?: --ci [a-z]+)?", digest="(?P<digest>[0-9a-f]{64})"
+    ),
+    re.MULTILINE,
 )
 
 
-def with_banner(body: str, *, syntax: str | None = None) -> str:
-    """The file's text: `# syntax=` first (BuildKit reads it nowhere else), then whose it is."""
-    first = f"# syntax={syntax}\n" if syntax else ""
-    return f"{first}{_BANNER.format(digest=_digest(first + body))}{body}"
+def with_banner(
+    body: str, *, syntax: str | None = None, shebang: str = "", command: str = EXPORT
+) -> str:
+    """The file's text: the line that is read nowhere but first, then whose it is."""
+    first = f"# syntax={syntax}\n" if syntax else shebang
+    return f"{first}{_BANNER.format(command=command, digest=_digest(first + body))}{body}"
 
 
 def is_ours(text: str) -> bool:
     """Whether `export` wrote it and nobody has edited it since (line endings may differ)."""
     text = text.replace("\r\n", "\n")
-    match = _DIGEST.search(text)
-    if not match:
-        return False
-    banner = _BANNER.format(digest=match.group(1))
-    return banner in text and _digest(text.replace(banner, "", 1)) == match.group(1)
+    match = _FOUND.search(text)
+    return match is not None and _digest(text.replace(match[0], "", 1)) == match["digest"]
 
 
 def is_foreign(path: Path) -> bool:
@@ -75,10 +79,13 @@ def _lines(text: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def writing(files: Mapping[Path, str], *, force: bool) -> Iterator[None]:
+def writing(
+    files: Mapping[Path, str], *, force: bool, mode: int | None = None, dockerfile: bool = True
+) -> Iterator[None]:
     """Write all of the files when the block ends; none when it, or any of them, fails.
 
-    Raises DockerCacheError when one belongs to somebody else, or cannot be written.
+    A file keeps its mode unless one is given. Raises DockerCacheError when one belongs to somebody
+    else, or cannot be written.
     """
     for path in files:
         if is_foreign(path) and not force:  # in this order: a device is refused either way
@@ -88,10 +95,14 @@ def writing(files: Mapping[Path, str], *, force: bool) -> Iterator[None]:
                 fix=(
                     "Pass `--force` to replace it, `-o PATH` to write elsewhere, or build with it:"
                     f" `poetry docker build --file {shlex.quote(str(path))}`."
+                    if dockerfile
+                    else "Pass `--force` to replace it, or `-o PATH` to write elsewhere."
                 ),
             )
     with contextlib.ExitStack() as stack:
-        staged = [(stack.enter_context(_staged(path, text)), path) for path, text in files.items()]
+        staged = [
+            (stack.enter_context(_staged(path, text, mode)), path) for path, text in files.items()
+        ]
         yield
         for temporary, path in staged:
             with _told(path):
@@ -104,7 +115,7 @@ def _read(path: Path) -> str | None:
         if path.exists() and not path.is_file():
             raise DockerCacheError(
                 f"{path} is not a regular file: it cannot be read and replaced.",
-                fix="Give `-o` the path of a file; `-o -` prints the Dockerfile.",
+                fix="Give `-o` the path of a file; `-o -` prints what would be written.",
             )
         return path.read_bytes().decode("utf-8", errors="replace")
     except FileNotFoundError:
@@ -128,7 +139,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _staged(path: Path, text: str) -> Iterator[Path]:
+def _staged(path: Path, text: str, mode: int | None) -> Iterator[Path]:
     """A complete temporary file beside `path`; removed, unless it was moved."""
     with contextlib.ExitStack() as stack:
         with _told(path):
@@ -137,7 +148,7 @@ def _staged(path: Path, text: str) -> Iterator[Path]:
             stack.callback(temporary.unlink, missing_ok=True)
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
-            temporary.chmod(_mode(path))
+            temporary.chmod(_mode(path) if mode is None else mode)
         yield temporary
 
 

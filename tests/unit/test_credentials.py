@@ -24,6 +24,7 @@ from poetry_docker_cache.auth_file import MAX_SIZE, SourceAuth, auth_file
 from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.credentials import AuthSecret, collect, refuse_credentials_in_urls
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.sources import login_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -289,15 +290,42 @@ def test_user_name_without_password(
     assert CANARY not in str(raised.value)
 
 
-def test_no_shell_can_set_some_variables(
+def test_the_fix_for_a_name_with_a_space(
     gather: Callable[..., AuthSecret], config_dir: Path
 ) -> None:
-    """For a name with a space the fix is quoted and offers no environment variable."""
+    """It is quoted, and the variables are ones that a shell can set."""
     (config_dir / "auth.toml").write_text('[http-basic."my corp"]\nusername="u"\n')
     with pytest.raises(DockerCacheError) as raised:
         gather({"my corp": "https://a.test/simple"})
     assert "poetry config 'http-basic.my corp' USERNAME" in raised.value.fix
-    assert "POETRY_HTTP_BASIC" not in raised.value.fix
+    assert "set POETRY_HTTP_BASIC_MY_CORP_USERNAME and" in raised.value.fix
+
+
+@pytest.mark.parametrize("name", ["my.corp", "my corp", "my-corp", "My_Corp", "my+corp"])
+def test_variables_that_any_shell_can_set(
+    gather: Callable[..., AuthSecret],
+    monkeypatch: pytest.MonkeyPatch,
+    config_dir: Path,
+    name: str,
+) -> None:
+    """Poetry keeps dots and spaces in its variables' names; `_` stands for them here, and wins."""
+    (config_dir / "auth.toml").write_text(
+        f'[http-basic."{name}"]\nusername="old"\npassword="old"\n'
+    )
+    monkeypatch.setenv("POETRY_HTTP_BASIC_MY_CORP_USERNAME", "me")
+    monkeypatch.setenv("POETRY_HTTP_BASIC_MY_CORP_PASSWORD", CANARY)
+    secret = gather({name: "https://a.test/simple"})
+    assert ours(secret)[name] == {"username": "me", "password": CANARY}
+
+
+@pytest.mark.parametrize("name", ["corp", "my.corp"])
+def test_a_secret_that_the_ci_does_not_have(
+    gather: Callable[..., AuthSecret], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It is an empty variable there: the source is read without a login."""
+    for variable in login_variables(name):
+        monkeypatch.setenv(variable, "")
+    assert name not in ours(gather({name: "https://a.test/simple"}))
 
 
 @pytest.mark.parametrize(

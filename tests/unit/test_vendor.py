@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.vendor import difference, is_ours, with_banner, writing
+from poetry_docker_cache.vendor import EXPORT, difference, is_ours, with_banner, writing
 
 BODY = 'FROM python:3.13-slim\nCMD ["x"]\n'
 SYNTAX = "docker/dockerfile:1"
@@ -36,6 +36,28 @@ def test_ours_until_edited(syntax: str | None) -> None:
     assert not is_ours("# check=skip=all\n" + text)
     assert not is_ours(text + "\n")
     assert not is_ours(BODY)
+
+
+@pytest.mark.parametrize("command", [f"{EXPORT} --ci gitlab", EXPORT])
+def test_the_banner_names_the_command(command: str) -> None:
+    """Whatever `export` wrote is its own; a banner that names something else is not."""
+    text = with_banner(BODY, shebang="#!/bin/sh\n", command=command)
+    assert text.startswith(f"#!/bin/sh\n# Written by `{command}`: ")
+    assert is_ours(text)
+    assert not is_ours(text.replace(f"`{command}`", "`make`"))
+    assert not is_ours(text.replace("#!/bin/sh", "#!/bin/bash"))
+
+
+def test_the_mode_that_is_asked_for(tmp_path: Path) -> None:
+    """A script can be started, also where it could not before; any other file keeps its mode."""
+    path = tmp_path / "x"
+    path.touch(mode=0o640)
+    with writing({path: "new\n"}, force=True):
+        pass
+    assert path.stat().st_mode & 0o777 == 0o640
+    with writing({path: "new\n"}, force=True, mode=0o755):
+        pass
+    assert path.stat().st_mode & 0o777 == 0o755
 
 
 def test_a_foreign_file_keeps_both_as_they_are(tmp_path: Path) -> None:
