@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
+from poetry_docker_cache import platforms
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.images import libc
-from poetry_docker_cache.inside.manifest.layers import SOURCE, kind
+from poetry_docker_cache.inside.manifest.layers import SOURCE, kind, machines_without_wheel
 from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.inside.manifest.wheels import fits
 from poetry_docker_cache.layers import split
 from poetry_docker_cache.plan import Dependencies, Layer
-from poetry_docker_cache.python import choose_poetry, locked_packages
+from poetry_docker_cache.python import choose_poetry, listing, locked_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +37,7 @@ def package_layers(
     project: Project, settings: Settings, selection: Selection, python: Python
 ) -> dict[str, tuple[str, ...]]:
     """The layers of the dependencies in their order, each with the names of its packages."""
-    target = Target.linux(python=python.short, libc=libc(settings.base_image))
+    target = planned_target(settings, python)
     installer = project.installer
     return split(
         (
@@ -53,6 +55,12 @@ def package_layers(
         layers=settings.layers,
         own=settings.own_layers,
     )
+
+
+def planned_target(settings: Settings, python: Python) -> Target:
+    """What the packages are chosen for, as far as it is known before the build."""
+    machines = platforms.machines(settings.platforms)
+    return Target.linux(python=python.short, libc=libc(settings.base_image), machines=machines)
 
 
 def refuse_unknown_packages(names: Sequence[str], lock: Lock) -> None:
@@ -88,6 +96,28 @@ def refuse_weak_hashes(
             )
 
 
+def source_notes(
+    packages: Iterable[Mapping[str, Any]], from_source: Sequence[str], target: Target, builder: str
+) -> list[str]:
+    """What is told of the packages that must be built, on all platforms or on some."""
+    partly: dict[str, list[str]] = {}
+    for package in packages:
+        name = str(canonicalize_name(package["name"]))
+        names = [file["file"] for file in package.get("files", ())]
+        fitting = [file for file in names if fits(file, target)]
+        if name in from_source and fitting:
+            for machine in machines_without_wheel(package, fitting, target):
+                partly.setdefault(platforms.platform_of(machine), []).append(name)
+    some = {name for names in partly.values() for name in names}
+    wholly = [name for name in from_source if name not in some]
+    on = f"on {builder}, in a layer apart."
+    notes = [f"{listing(wholly)} must be built from source, {on}"] if wholly else []
+    return notes + [
+        f"{listing(names)} has no wheel for {platform}: built from source there, {on}"
+        for platform, names in sorted(partly.items())
+    ]
+
+
 def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     project: Project,
     settings: Settings,
@@ -119,6 +149,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         layers=made,
         compile=settings.compile,
         libc=libc(settings.base_image),
+        machines=platforms.machines(settings.platforms),
         index=index,
         groups=selection.groups,
         extras=selection.extras,

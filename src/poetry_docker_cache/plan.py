@@ -43,6 +43,8 @@ class Dependencies:
     """Also the project and the standard library."""
     libc: str | None
     """Of the final image, as far as it is known: what decides which packages have no wheel."""
+    machines: tuple[str, ...]
+    """Those that the project names, as wheels do; with the libc they decide that."""
     index: Index | None
     groups: tuple[str, ...]
     extras: tuple[str, ...]

@@ -13,8 +13,10 @@ from poetry_docker_cache.dependencies import (
     merged,
     package_layers,
     plan_dependencies,
+    planned_target,
     refuse_unknown_packages,
     refuse_weak_hashes,
+    source_notes,
 )
 from poetry_docker_cache.images import build_image, final_image, libc
 from poetry_docker_cache.inside.manifest.layers import SOURCE
@@ -80,10 +82,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     layers = package_layers(project, settings, selection, python)
     refuse_weak_hashes(packages, settings, layers)
     from_source = layers.get(SOURCE, ())
-    if from_source:
-        notes.append(
-            f"{listing(from_source)} must be built from source, on {builder}, in a layer apart."
-        )
+    notes += source_notes(packages, from_source, planned_target(settings, python), builder)
     if without := [name for name in settings.own_layers if f"own-{name}" not in layers]:
         notes.append(
             f"No layer of its own: {listing(without)} (not in this image, or built from source)."

@@ -53,10 +53,13 @@ class Python:
 
 
 def locked_packages(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    """The `[[package]]` tables that an image with this Python ("3.12") may hold."""
+    """The `[[package]]` tables that an image with this Python ("3.12") may hold.
+
+    To each is added, as `marker`, what its markers leave to what the image runs on, or "".
+    """
     target = Target.linux(python=python)
     chosen = select_packages(lock.data, selection.groups, selection.extras, target.environment)
-    return [dict(package) for package, _ in chosen]
+    return [{**package, "marker": marker} for package, marker in chosen]
 
 
 def choose_python(  # noqa: PLR0913  # what it is chosen from

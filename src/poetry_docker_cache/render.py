@@ -118,6 +118,7 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
             ("--no-binary", dependencies.no_binary),
             ("--only-binary", dependencies.only_binary),
             ("--libc", [dependencies.libc] if dependencies.libc else []),
+            ("--machines", [",".join(dependencies.machines)] if dependencies.machines else []),
             ("--layers", [",".join(layer.name for layer in dependencies.layers)]),
         )
         for name in names

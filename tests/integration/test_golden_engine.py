@@ -24,7 +24,8 @@ def dockerfile(name: str) -> str:
     """
     text = expand((CASES / name / "expected" / "Dockerfile").read_text(encoding="utf-8"))
     text = re.sub(r"\A# syntax=.*\n", "", text)
-    return re.sub(r"^FROM \S*python:\S+ AS ", "FROM python:3.13-slim AS ", text, flags=re.MULTILINE)
+    image = r"^(FROM (?:--platform=\S+ )?)\S*python:\S+ AS "
+    return re.sub(image, r"\1python:3.13-slim AS ", text, flags=re.MULTILINE)
 
 
 def check(engine: DockerEngine, text: str, context: Path) -> str:

@@ -148,6 +148,30 @@ def test_kinds(files: list[str], expected: Kind) -> None:
     assert kind(package("a", files=files), target) == expected
 
 
+ARM = wheel("a", tag="cp312-cp312-manylinux_2_28_aarch64")
+
+
+@pytest.mark.parametrize(
+    ("files", "marker", "expected"),
+    [
+        ([LINUX, ARM, sdist("a")], "", "native"),
+        ([LINUX, sdist("a")], "", "source"),
+        ([ARM, sdist("a")], "", "source"),
+        ([LINUX], "", "native"),
+        ([LINUX, sdist("a")], 'platform_machine == "x86_64"', "native"),
+        ([LINUX, sdist("a")], 'platform_machine != "ppc64le"', "source"),
+        ([LINUX, sdist("a")], '"tegra" in platform_release', "source"),
+        ([wheel("a"), LINUX, sdist("a")], "", "native"),
+    ],
+)
+def test_kinds_where_the_platforms_are_known(files: list[str], marker: str, expected: Kind) -> None:
+    """What one of them wants and must build is with what is built, if it can be."""
+    target = Target.linux("3.12", libc="glibc", machines=["aarch64", "x86_64"])
+    assert kind({**package("a", files=files), "marker": marker}, target) == expected
+    only = {"only_binary": ["a"]}
+    assert kind({**package("a", files=files), "marker": marker}, target, **only) == "native"
+
+
 def test_kinds_where_the_libc_is_unknown() -> None:
     """Any wheel for Linux may do."""
     assert kind(package("a", files=[MUSL]), Target.linux("3.12")) == "native"

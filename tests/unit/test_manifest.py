@@ -64,6 +64,7 @@ LOCK: dict[str, Any] = {
         ),
         package("fancy", optional=True, markers='extra == "nice"'),
         package("here", markers=f'platform_machine == "{MACHINE}" and python_version >= "3.9"'),
+        package("held", markers='python_version >= "3.9"'),
         package("elsewhere", markers='platform_machine == "pdp11"'),
         package("windows", markers='sys_platform == "win32"'),
         package("linter", groups=["Dev_Tools"]),
@@ -123,11 +124,11 @@ NO_CHANGE: dict[str, Any] = {
         markers='python_version >= "3.9" and sys_platform != "win32"'
     ),
     "a marker written otherwise": lambda _, k: entry(k, "here").update(
-        markers=f'python_full_version >= "3.9.0" and platform_machine in "{MACHINE}, other"'
+        markers=f'python_full_version >= "3.9.0" and platform_machine in "{MACHINE}"'
     ),
-    "a marker gone that held anyway": lambda _, k: entry(k, "here").pop("markers"),
+    "a marker gone that held anyway": lambda _, k: entry(k, "held").pop("markers"),
     "the decided part of a marker": lambda _, k: entry(k, "shared")["markers"].update(
-        main=f"platform_machine == '{MACHINE}' and \"tegra\" in platform_release"
+        main="sys_platform == 'linux' and \"tegra\" in platform_release"
     ),
     "files of other platforms": lambda _, k: entry(k, "Native.Code")["files"].extend(
         files(
@@ -144,7 +145,6 @@ NO_CHANGE: dict[str, Any] = {
     "a source distribution beside a pure wheel": lambda _, k: entry(k, "pure")["files"].pop(),
     "an extra that nobody chose": lambda _, k: entry(k, "fancy").update(version="3.0"),
     "a package for another system": lambda _, k: entry(k, "windows").update(version="3.0"),
-    "a package for another machine": lambda _, k: entry(k, "elsewhere").update(version="3.0"),
     "an unused supplemental source": lambda p, _: p["tool"]["poetry"]["source"].append(
         {"name": "more", "url": "https://more.example", "priority": "supplemental"}
     ),
@@ -162,6 +162,10 @@ CHANGE: dict[str, Any] = {
     "a marker that matters": lambda _, k: entry(k, "here").update(
         markers='platform_machine == "pdp11"'
     ),
+    "a marker that other machines decide otherwise": lambda _, k: entry(k, "here").update(
+        markers=f'platform_machine in "{MACHINE}, other"'
+    ),
+    "a package for another machine": lambda _, k: entry(k, "elsewhere").update(version="3.0"),
     "a marker that only the kernel decides": lambda _, k: entry(k, "here").update(
         markers='platform_release >= "5"'
     ),
@@ -213,11 +217,13 @@ def test_what_the_command_line_chooses(tmp_path: Path) -> None:
         return dict(zip(names, every, strict=True))
 
     plain = packages()
-    assert set(plain) == {"pure", "native-code", "here", "shared"}
+    assert set(plain) == {"pure", "native-code", "here", "held", "elsewhere", "shared"}
     assert set(packages("--extra", "Nice")) - set(plain) == {"fancy"}
     assert set(packages("--group", "DEV.Tools")) - set(plain) == {"linter"}
     assert plain["shared"]["marker"] == '"tegra" in platform_release'
-    assert "marker" not in plain["here"]
+    assert plain["here"]["marker"] == f'platform_machine == "{MACHINE}"'
+    assert plain["elsewhere"]["marker"] == 'platform_machine == "pdp11"'
+    assert "marker" not in plain["held"]
     assert "marker" not in packages("--group", "dev")["shared"]
 
     def names(found: dict[str, Any]) -> list[str]:
@@ -280,7 +286,7 @@ def test_pypi_named_as_a_source(
 
 # --- Layers --------------------------------------------------------------------------------------
 LAYERS = ("pure-1", "pure-2", "native-1", "own-solo", "source")
-GLIBC = Target((3, 12), "cp312", "glibc", (2, 36), Target.linux("3.12").environment, "x86_64")
+GLIBC = Target((3, 12), "cp312", "glibc", (2, 36), Target.linux("3.12").environment)
 NATIVE = "-1.0-cp312-cp312-manylinux_2_28_x86_64.whl"
 
 
@@ -449,20 +455,14 @@ def test_the_layer_is_the_one_that_the_plugin_chose() -> None:
     assert layered([musl], target=alpine)["source"]["packages"][0]["files"] == musl["files"]
 
 
-@pytest.mark.parametrize(
-    "wheel",
-    [
-        "a_b-1.0-cp312-cp312-manylinux_2_40_x86_64.whl",
-        "a_b-1.0-cp312-cp312-manylinux_2_28_aarch64.whl",
-    ],
-)
-def test_no_wheel_for_this_image(wheel: str) -> None:
+def test_no_wheel_for_this_image() -> None:
     """The message says what the image has, and what to type."""
+    wheel = "a_b-1.0-cp312-cp312-manylinux_2_40_x86_64.whl"
     locked = package("A_b", files=files(wheel, "a_b-1.0.tar.gz"))
     with pytest.raises(ValueError, match="a-b") as caught:
         layered([locked])
     assert str(caught.value) == (
-        "a-b 1.0 has no wheel for this image, which has glibc 2.36, Python 3.12, x86_64."
+        "a-b 1.0 has no wheel for this image, which has glibc 2.36, Python 3.12."
         " Set another `base-image` in [tool.poetry-docker-cache], or have it built from source:"
         " `poetry config --local installer.no-binary a-b`."
     )
@@ -475,7 +475,7 @@ def test_no_wheel_for_this_image(wheel: str) -> None:
     [
         ("a-1.0-py3-none-win_amd64.whl", {}, "a 1.0 has neither a source distribution nor a wheel"),
         (
-            "a-1.0-cp312-cp312-manylinux_2_28_aarch64.whl",
+            "a-1.0-cp312-cp312-manylinux_2_40_aarch64.whl",
             {},
             "a 1.0 has neither a source distribution nor a wheel for this image, which has glibc",
         ),
@@ -492,6 +492,72 @@ def test_no_file_for_this_image(name: str, settings: dict[str, Any], message: st
     """No installer is asked for what the lock does not have, nor for what Poetry must not take."""
     with pytest.raises(ValueError, match=message):
         layered([package("a", files=files(name))], **settings)
+
+
+# --- Platforms -----------------------------------------------------------------------------------
+INTEL = "a-1.0-cp312-cp312-manylinux_2_28_x86_64.whl"
+ARM = "a-1.0-cp312-cp312-manylinux_2_28_aarch64.whl"
+SOLE = 'platform_machine == "x86_64"'
+
+
+def test_the_machine_that_computes_a_manifest_is_in_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another architecture, or kernel, gives the same bytes: one platform may do it for all."""
+    here = written(tmp_path / "here", PYPROJECT, LOCK)
+    for machine, release in (("aarch64", "6.1.0-tegra"), ("i686", "4.4"), ("riscv64", "7.0")):
+        assert machine != MACHINE
+        monkeypatch.setattr(platform, "machine", lambda machine=machine: machine)
+        monkeypatch.setattr(platform, "release", lambda release=release: release)
+        assert written(tmp_path / machine, PYPROJECT, LOCK) == here
+
+
+def test_wheels_of_all_machines_are_listed() -> None:
+    """Each platform's installer finds its own among them."""
+    content = layered([package("a", files=files(INTEL, ARM, "a-1.0.tar.gz"))])
+    assert content["native-1"]["packages"][0]["files"] == files(ARM, INTEL)
+    assert layered([package("a", files=files(ARM))])["native-1"]["packages"][0]["files"]
+
+
+@pytest.mark.parametrize(
+    ("machines", "locked", "layer"),
+    [
+        ([], [INTEL, "a-1.0.tar.gz"], "native-1"),
+        (["x86_64"], [INTEL, "a-1.0.tar.gz"], "native-1"),
+        (["aarch64", "x86_64"], [INTEL, ARM, "a-1.0.tar.gz"], "native-1"),
+        (["aarch64", "x86_64"], [INTEL, "a-1.0.tar.gz"], "source"),
+        (["aarch64"], [INTEL, "a-1.0.tar.gz"], "source"),
+        (["aarch64", "x86_64"], [INTEL], "native-1"),  # nothing to build: told on that platform
+    ],
+)
+def test_what_some_platform_must_build(machines: list[str], locked: list[str], layer: str) -> None:
+    """It is with what is built on all; Poetry finds the wheel there, where there is one."""
+    content = layered([package("a", files=files(*locked))], machines=machines)
+    assert [name for name in LAYERS if names(content[name])] == [layer]
+    wanted = [it for it in locked if layer == "source" or it.endswith(".whl")]
+    assert content[layer]["packages"][0]["files"] == sorted(
+        files(*wanted), key=lambda file: file["file"]
+    )
+
+
+def test_what_a_platform_does_not_want_it_does_not_build() -> None:
+    """The marker counts; where the patch of Python decides, what the plugin saw of it."""
+    sole = package("a", files=files(INTEL, "a-1.0.tar.gz"), markers=SOLE)
+    assert names(layered([sole], machines=["aarch64", "x86_64"])["native-1"]) == ["a"]
+    late = {**sole, "markers": f'{SOLE} or python_full_version < "3.12.5"'}
+    for patch in ("3.12.4", "3.12.6"):
+        environment = {**GLIBC.environment, "python_full_version": patch}
+        target = Target((3, 12), "cp312", "glibc", (2, 36), environment)
+        content = layered([late], machines=["aarch64", "x86_64"], target=target)
+        assert names(content["source"]) == ["a"]
+
+
+def test_no_file_for_an_image_that_may_not_want_it() -> None:
+    """Whether it does, only its machine tells: the installation then fails, not the manifest."""
+    musl = package("a", files=files("a-1.0-cp312-cp312-musllinux_1_2_x86_64.whl"), markers=SOLE)
+    assert layered([musl])["source"]["packages"] == [
+        {"name": "a", "version": "1.0", "files": [], "marker": SOLE}
+    ]
 
 
 # --- Errors --------------------------------------------------------------------------------------

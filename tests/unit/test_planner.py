@@ -458,7 +458,8 @@ def test_settings_of_builds_are_no_business_of_wheels() -> None:
     def stages(**settings: Any) -> dict[str, str]:  # noqa: ANN401  # fields of InstallerConfig
         project_ = project(*packages, installer=replace(INSTALLER, **settings))
         text = render_dockerfile(plan(project_, installer="poetry"))
-        return {stage.split()[2]: stage for stage in text.split("\nFROM ")[1:]}
+        found = text.split("\nFROM ")[1:]
+        return {stage.partition(" AS ")[2].split()[0]: stage for stage in found}
 
     before = stages()
     after = stages(no_binary=("lxml",), build_config_settings={"lxml": {"a": "b"}})

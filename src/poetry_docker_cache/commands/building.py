@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache import platforms
 from poetry_docker_cache.buildkit import (
     BuildRequest,
     build_command,
@@ -94,7 +95,12 @@ def _request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
         build_arguments={"VERSION": prepared.git_version} if prepared.git_version else {},
         push=command.option("push"),
         load=command.option("load"),
-        platforms=command.many("platform"),
+        platforms=platforms.to_build(
+            command.many("platform"),
+            own=prepared.settings.platforms,
+            push=command.option("push"),
+            arguments=command.after_dashes,
+        ),
         target=command.option("target"),
         builder=command.option("builder"),
         no_cache=bool(command.option("no-cache")),

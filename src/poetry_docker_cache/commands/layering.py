@@ -59,7 +59,8 @@ def layers(command: LayersCommand) -> int:
 def locked_packages(prepared: Prepared) -> list[LockedPackage]:
     """The packages of the image as the lock has them, each with the files that may be installed."""
     how = prepared.plan.dependencies
-    target = Target.linux(python=prepared.plan.runtime.python, libc=how.libc)
+    python = prepared.plan.runtime.python
+    target = Target.linux(python=python, libc=how.libc, machines=how.machines)
     packages = []
     for package in prepared.packages:
         wheels, sdists = allowed(package["name"], how.no_binary, how.only_binary)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache.platforms import MACHINES
 from poetry_docker_cache.settings.values import argv, fields, line, list_of
 
 if TYPE_CHECKING:
@@ -15,6 +17,14 @@ _USER = re.compile(r"([0-9]{1,10})(?::([0-9]{1,10}))?")
 _LARGEST_ID = 2**31 - 1
 _PORT = re.compile(r"([1-9][0-9]{0,4})(?:/(tcp|udp|sctp))?")
 _LARGEST_PORT = 65535
+# What containerd's `platforms` package takes for the same.
+_PLATFORMS = {
+    "linux/arm": "linux/arm/v7",
+    "linux/arm64/v8": "linux/arm64",
+    "linux/aarch64": "linux/arm64",
+    "linux/x86_64": "linux/amd64",
+    "linux/i386": "linux/386",
+}
 
 # What moby's signal package knows on Linux.
 _SIGNAL_NAME = re.compile(
@@ -92,6 +102,18 @@ def port(spot: Spot, value: object) -> str:
         why = "the host's port is chosen by `docker run -p`" if published else "that is not a port"
         raise spot.refuse(value, why)
     return match[1] if match[2] in {None, "tcp"} else content
+
+
+def platform(spot: Spot, value: object) -> str:
+    """Read a platform as `docker build --platform` takes it, by the name that is usual for it."""
+    content = line(spot, value)
+    usual = _PLATFORMS.get(content, content)
+    if usual in MACHINES:
+        return usual
+    known = [name.partition("/")[2] for name in MACHINES]
+    near = difflib.get_close_matches(usual.partition("/")[2] or usual, known, n=1)
+    fix = f'Did you mean "linux/{near[0]}"?' if near else f"There are {', '.join(MACHINES)}."
+    raise spot.refuse(value, "that is no platform that Python packages are made for", fix=fix)
 
 
 def stop_signal(spot: Spot, value: object) -> str:

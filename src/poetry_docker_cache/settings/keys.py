@@ -74,6 +74,15 @@ KEYS = (
         read=references.base_image,
     ),
     Key(
+        name="platforms",
+        takes='a list of platforms such as `"linux/arm64"`',
+        default="none: the platform that builds, or what `--platform` says",
+        meaning="what the image is for: `build --push` builds them all, and what has no wheel for "
+        "one of them is built from source there",
+        example='platforms = ["linux/amd64", "linux/arm64"]',
+        read=values.set_of(docker.platform),
+    ),
+    Key(
         name="poetry-version",
         takes="the version of a final release in quotes, 2.1 or newer",
         default="the one that wrote the lock, if it can install into the image",

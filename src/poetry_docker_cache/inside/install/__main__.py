@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import finish, indexes, libraries, pip, poetry, secret, uv
+from . import architecture, finish, indexes, libraries, pip, poetry, secret, uv
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -67,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = json.loads(content)
     status, why = 0, ""
     try:
+        manifest = architecture.checked(manifest)
         if manifest["packages"]:
             status, why = install(options, manifest)
     except ValueError as error:

@@ -42,6 +42,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.add_argument(option, type=Path, required=True)
     parser.add_argument("--libc", choices=("glibc", "musl"))
     parser.add_argument("--layers", required=True, type=lambda text: text.split(","))
+    parser.add_argument("--machines", default=[], type=lambda text: text.split(","))
     return parser.parse_args(arguments)
 
 
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         only_binary=options.only_binary,
         libc=options.libc,
         layers=options.layers,
+        machines=options.machines,
     )
     try:
         pyproject = read_toml(options.project / "pyproject.toml")

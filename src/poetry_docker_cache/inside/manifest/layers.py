@@ -1,7 +1,8 @@
 """Which layer of the image a package belongs to.
 
 The plugin and the build ask here alike, and must agree: only the lock's file names, the minor
-version of Python, the C library's name and Poetry's settings count, never the machine.
+version of Python, the C library's name, the platforms that the project names and Poetry's settings
+count, never the machine that asks.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
+from .markers import evaluate
 from .names import canonical
-from .wheels import allowed, fits
+from .wheels import SDIST, allowed, fits, fits_machine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     Kind = Literal["pure", "native", "source"]
 
+MACHINE = "platform_machine"
 SOURCE = "source"
 """The layer of what is built: everything of that kind is in this one."""
 
@@ -41,13 +44,32 @@ def kind(
 
     `target` is one of `Target.linux` with a minor version; the two lists are Poetry's settings
     `installer.no-binary` and `installer.only-binary`. A package with any wheel for Linux counts as
-    native for every Python, so that another Python does not move it.
+    native for every Python, so that another Python does not move it. One that has to be built on
+    one of the target's machines is with those from source on all: there Poetry takes its wheel
+    where there is one.
     """
     names = [file["file"] for file in package.get("files", ())]
-    wheels, _ = allowed(package["name"], no_binary, only_binary)
-    if not wheels or not any(fits(name, target) for name in names):
+    wheels, sdists = allowed(package["name"], no_binary, only_binary)
+    fitting = [name for name in names if wheels and fits(name, target)]
+    if not fitting or (
+        sdists
+        and any(name.endswith(SDIST) for name in names)
+        and machines_without_wheel(package, fitting, target)
+    ):
         return "source"
     return "native" if any(map(LINUX.search, names)) else "pure"
+
+
+def machines_without_wheel(
+    package: Mapping[str, Any], fitting: Collection[str], target: Target
+) -> list[str]:
+    """List those of the target's machines where a package is wanted and none of these wheels fits.
+
+    Where it is wanted, its `marker` tells: what `select` leaves of that in the lock.
+    """
+    lacking = [it for it in target.machines if not any(fits_machine(name, it) for name in fitting)]
+    marker = package.get("marker", "")
+    return [it for it in lacking if evaluate(marker, {**target.environment, MACHINE: it}, set())]
 
 
 def assign(name: str, kind: Kind, layers: Sequence[str]) -> str:

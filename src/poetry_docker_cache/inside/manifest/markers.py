@@ -1,4 +1,4 @@
-"""Markers, decided as poetry-core's markers.py does, but for what only the kernel tells."""
+"""Markers, decided as poetry-core's markers.py does, but for what only the machine tells."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .layers import SOURCE, assign, kind
+from .layers import MACHINE, SOURCE, assign, kind
 from .markers import combine, compare, evaluate
 from .names import canonical
 from .target import Target
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the command line asks for; `libc` is what the plugin knew when it made the layers."""
+    """What the command line asks for.
+
+    `libc` and `machines` are what the plugin knew when it made the layers.
+    """
 
     groups: Sequence[str]
     extras: Sequence[str]
@@ -30,6 +33,7 @@ class Wanted:
     only_binary: Sequence[str]
     libc: str | None
     layers: Sequence[str]
+    machines: Sequence[str] = ()
 
 
 def select(
@@ -102,11 +106,12 @@ def build_constraints(
 
 
 def locked_files(
-    package: Mapping[str, Any], layer: str, wanted: Wanted, target: Target
+    package: Mapping[str, Any], layer: str, wanted: Wanted, target: Target, marker: str
 ) -> list[dict[str, str]]:
-    """List the files of a package that its layer may install.
+    """List the files of a package that its layer may install, whatever the architecture.
 
-    A layer of wheels builds nothing. Raises ValueError if no file is for the image that runs this.
+    A layer of wheels builds nothing. Raises ValueError if no file is for an image like this one;
+    but a package that only some machines want may be one that this image never does.
     """
     locked = package.get("files", ())
     wheels, sdists = allowed(package["name"], wanted.no_binary, wanted.only_binary)
@@ -114,7 +119,7 @@ def locked_files(
         found = usable_files(locked, target, wheels=wheels, sdists=sdists)
     else:
         found = fitting_wheels(locked, target)
-    if not found:
+    if not found and MACHINE not in marker:
         raise ValueError(_why_none(package, target, wanted, wheels=wheels, sdists=sdists))
     return found
 
@@ -158,13 +163,18 @@ def manifests(
 
     Raises ValueError where a package has no layer, or no file that its layer can install.
     """
-    planned = Target.linux("{}.{}".format(*target.python), libc=wanted.libc)
+    python = "{}.{}".format(*target.python)
+    planned = Target.linux(python, libc=wanted.libc, machines=wanted.machines)
+    # The plugin did not know the Python's patch, and so sees more left of a marker.
+    choice = (lock, wanted.groups, wanted.extras)
+    seen = {id(package): marker for package, marker in select(*choice, planned.environment)}
     content: dict[str, list[dict[str, Any]]] = {layer: [] for layer in wanted.layers}
-    for package, marker in select(lock, wanted.groups, wanted.extras, target.environment):
+    for package, marker in select(*choice, target.environment):
         name = canonical(package["name"])
         policy = {"no_binary": wanted.no_binary, "only_binary": wanted.only_binary}
-        layer = assign(name, kind(package, planned, **policy), wanted.layers)
-        files = locked_files(package, layer, wanted, target)
+        known = {**package, "marker": seen.get(id(package), marker)}
+        layer = assign(name, kind(known, planned, **policy), wanted.layers)
+        files = locked_files(package, layer, wanted, target, marker)
         entry = {"name": name, "version": package["version"], "files": files, "marker": marker}
         entry.update(source=package.get("source"), develop=package.get("develop"))
         content[layer].append({k: v for k, v in entry.items() if v or k == "files"})

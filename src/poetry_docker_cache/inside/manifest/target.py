@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
 class Target:
     """The Python that the packages are for; an unknown libc (None) takes every Linux wheel.
 
-    So does an unknown machine: only an image that runs knows its own.
+    The machine is no part of it: what is decided here holds on each of the image's platforms.
     """
 
     python: tuple[int, int]
@@ -28,10 +28,11 @@ class Target:
     libc: str | None
     libc_version: tuple[int, int] | None
     environment: Mapping[str, str]
-    machine: str | None = None
+    machines: tuple[str, ...] = ()
+    """Those that the image is said to be for, by their names in wheels; () is any."""
 
     @classmethod
-    def linux(cls, python: str, *, libc: str | None = None) -> Target:
+    def linux(cls, python: str, *, libc: str | None = None, machines: Iterable[str] = ()) -> Target:
         """Describe a CPython in a Linux image: "3.12" or, if the patch is known, "3.12.4"."""
         major, minor, *patch = python.split(".")
         patched = ("python_full_version", "implementation_version") if patch else ()
@@ -39,11 +40,12 @@ class Target:
         environment["implementation_name"] = "cpython"
         environment["platform_python_implementation"] = "CPython"
         environment.update(dict.fromkeys(patched, python), python_version=f"{major}.{minor}")
-        return cls((int(major), int(minor)), f"cp{major}{minor}", libc, None, environment)
+        abi, known = f"cp{major}{minor}", tuple(machines)
+        return cls((int(major), int(minor)), abi, libc, None, environment, known)
 
     @classmethod
     def here(cls) -> Target:
-        """Describe the interpreter that runs this, without what an update of the kernel changes."""
+        """Describe the interpreter that runs this, without its machine and the kernel's version."""
         full, own = platform.python_version().rstrip("+"), sys.implementation
         level = own.version.releaselevel
         suffix = "" if level == "final" else f"{level[0]}{own.version.serial}"
@@ -51,7 +53,6 @@ class Target:
             "os_name": os.name,
             "sys_platform": sys.platform,
             "platform_system": platform.system(),
-            "platform_machine": platform.machine(),
             "platform_python_implementation": platform.python_implementation(),
             "implementation_name": own.name,
             "implementation_version": ".".join(map(str, own.version[:3])) + suffix,
@@ -61,17 +62,15 @@ class Target:
         short = {"cpython": "cp", "pypy": "pp"}.get(own.name, own.name)
         threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
         major, minor = sys.version_info[:2]
-        # A kernel of 64 bits names itself, also to an image of 32 bits.
-        machine = platform.machine() if sys.maxsize > 2**32 else None
         abi = f"{short}{major}{minor}{threads}"
-        return cls((major, minor), abi, *libc_here(), environment, machine)
+        return cls((major, minor), abi, *libc_here(), environment)
 
     def __str__(self) -> str:
-        """Say what decides which wheels fit: "glibc 2.36, Python 3.12, x86_64"."""
+        """Say what decides which wheels fit: "glibc 2.36, Python 3.12"."""
         libc = self.libc
         if libc and self.libc_version:
             libc = "{} {}.{}".format(libc, *self.libc_version)
-        return ", ".join(filter(None, [libc, "Python {}.{}".format(*self.python), self.machine]))
+        return ", ".join(filter(None, [libc, "Python {}.{}".format(*self.python)]))
 
 
 def libc_here() -> tuple[str | None, tuple[int, int] | None]:

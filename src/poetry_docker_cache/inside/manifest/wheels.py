@@ -55,11 +55,10 @@ def fits_system(system: str, target: Target) -> bool:
     return target.libc in (None, libc) and (known is None or needed <= known)
 
 
-def fits_machine(filename: str, target: Target) -> bool:
-    """Tell whether a wheel that fits is for the target's architecture, if that is known."""
+def fits_machine(filename: str, machine: str) -> bool:
+    """Tell whether a wheel that fits is for this architecture, too."""
     systems = filename[: -len(".whl")].rpartition("-")[2].split(".")
-    machine = target.machine
-    return machine is None or any(it == "any" or it.endswith(f"_{machine}") for it in systems)
+    return any(it == "any" or it.endswith(f"_{machine}") for it in systems)
 
 
 def allowed(
@@ -76,10 +75,8 @@ def allowed(
 
 
 def fitting_wheels(files: Iterable[Mapping[str, str]], target: Target) -> list[dict[str, str]]:
-    """Keep the wheels that fit, of all architectures; none, if there is none for the target's."""
+    """Keep the wheels that fit, of all architectures."""
     kept = {(file["file"], file["hash"]) for file in files if fits(file["file"], target)}
-    if not any(fits_machine(name, target) for name, _ in kept):
-        return []
     return [{"file": name, "hash": digest} for name, digest in sorted(kept)]
 
 
