@@ -28,8 +28,9 @@ def make_elf(  # noqa: PLR0913  # what a file may say
     paths: str = "",
     order: str = "<",
     machine: int | None = None,
+    bits: int = 64,
 ) -> Path:
-    """Write a 64-bit file with these libraries, the versions of some, and a RUNPATH."""
+    """Write a file with these libraries, the versions of some, and a RUNPATH."""
     strings = b"\0"
 
     def text(value: str) -> int:
@@ -47,18 +48,33 @@ def make_elf(  # noqa: PLR0913  # what a file may say
         for place, name in enumerate(names):
             more = 16 if place + 1 < len(names) else 0
             records += struct.pack(order + "IHHII", 0, 0, 0, text(name), more)
-    start = 64 + 2 * 56
+    word, head, entry = ("Q", 64, 56) if bits == 64 else ("I", 52, 32)
+    start = head + 2 * entry
     entries += [(5, _ADDRESS + start + len(records))]
     entries += [(0x6FFFFFFE, _ADDRESS + start), (0x6FFFFFFF, len(wanted))] if wanted else []
-    dynamic = b"".join(struct.pack(order + "QQ", *entry) for entry in [*entries, (0, 0)])
+    dynamic = b"".join(struct.pack(order + 2 * word, *pair) for pair in [*entries, (0, 0)])
     at = start + len(records) + len(strings)
     size = at + len(dynamic)
-    ident = b"\x7fELF\x02" + (b"\x01" if order == "<" else b"\x02") + b"\x01" + bytes(9)
+    ident = (
+        b"\x7fELF"
+        + bytes([bits // 32])
+        + (b"\x01" if order == "<" else b"\x02")
+        + b"\x01"
+        + bytes(9)
+    )
     machine = own_machine() if machine is None else machine
-    header = struct.pack(order + "HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
-    whole = struct.pack(order + "IIQQQQQQ", 1, 4, 0, _ADDRESS, _ADDRESS, size, size, 4096)
-    where = (at, _ADDRESS + at, _ADDRESS + at, len(dynamic), len(dynamic), 8)
-    segment = struct.pack(order + "IIQQQQQQ", 2, 4, *where)
+    numbers = (3, machine, 1, 0, head, 0, 0, head, entry, 2, 0, 0, 0)
+    header = struct.pack(f"{order}HHI{3 * word}IHHHHHH", *numbers)
+
+    def segment(kind: int, offset: int, length: int, align: int) -> bytes:
+        address = _ADDRESS + offset
+        if word == "Q":
+            where = (kind, 4, offset, address, address, length, length, align)
+            return struct.pack(order + "IIQQQQQQ", *where)
+        where = (kind, offset, address, address, length, length, 4, align)
+        return struct.pack(order + "IIIIIIII", *where)
+
+    whole, part = segment(1, 0, size, 4096), segment(2, at, len(dynamic), 8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(ident + header + whole + segment + records + strings + dynamic)
+    path.write_bytes(ident + header + whole + part + records + strings + dynamic)
     return path

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from poetry_docker_cache.inside.install import elf
 
 
+@pytest.mark.parametrize("bits", [32, 64])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_everything(tmp_path: Path, order: str) -> None:
-    """Libraries, their versions and the folders to look in, on machines of either byte order."""
+def test_everything(tmp_path: Path, order: str, bits: int) -> None:
+    """Libraries, their versions and the folders to look in, on machines of either kind."""
     path = make_elf(
         tmp_path / "x.so",
         needed=["libpq.so.5", "libc.so.6"],
@@ -24,6 +25,7 @@ def test_everything(tmp_path: Path, order: str) -> None:
         paths="$ORIGIN/x.libs:/opt/lib",
         order=order,
         machine=22,
+        bits=bits,
     )
     assert elf.read(path) == elf.Elf(
         machine=22,
@@ -55,10 +57,10 @@ def test_a_real_module() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x01\x01" + bytes(60), b"\x7fELF\x02"]
+    "content", [b"", b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x03\x01" + bytes(60), b"\x7fELF\x02"]
 )
 def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
-    """A script, an empty file or one for a 32-bit machine has nothing to tell."""
+    """A script, an empty file or one for a machine of no known kind has nothing to tell."""
     path = tmp_path / "x.so"
     path.write_bytes(content)
     assert elf.read(path) is None
@@ -73,14 +75,16 @@ def test_no_file(tmp_path: Path) -> None:
 @given(
     cut=st.integers(min_value=6, max_value=600),
     damage=st.lists(st.tuples(st.integers(16, 599), st.integers(0, 255)), max_size=20),
+    bits=st.sampled_from([32, 64]),
 )
 def test_damage(
-    tmp_path_factory: pytest.TempPathFactory, cut: int, damage: list[tuple[int, int]]
+    tmp_path_factory: pytest.TempPathFactory, cut: int, damage: list[tuple[int, int]], bits: int
 ) -> None:
     """Whatever bytes are wrong or lacking, it ends, and raises nothing."""
     versions = {"libc.so.6": ["GLIBC_2.34"], "libm.so.6": ["GLIBC_2.29"]}
     path = tmp_path_factory.getbasetemp() / "damaged.so"
-    make_elf(path, needed=["libc.so.6", "libm.so.6"], versions=versions, paths="/opt/lib")
+    needed = ["libc.so.6", "libm.so.6"]
+    make_elf(path, needed=needed, versions=versions, paths="/opt/lib", bits=bits)
     data = bytearray(path.read_bytes())
     for place, value in damage:
         if place < len(data):

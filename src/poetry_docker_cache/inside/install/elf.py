@@ -17,6 +17,23 @@ _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 _ORDERS = {b"\x01": "<", b"\x02": ">"}
 
 
+class _Layout(NamedTuple):
+    """Where the specification puts what is read here: for 32 and 64 bits as `struct` writes it."""
+
+    start: tuple[str, int]
+    counts: int
+    segment: str
+    order: tuple[int, int, int, int]
+    """The places of kind, offset, address and size in a segment's entry."""
+    entry: str
+
+
+_LAYOUTS = {
+    b"\x01": _Layout(("I", 28), 42, "IIIII", (0, 1, 2, 4), "II"),
+    b"\x02": _Layout(("Q", 32), 54, "IIQQQQ", (0, 2, 3, 5), "QQ"),
+}
+
+
 class Elf(NamedTuple):
     """What the header and the dynamic section say."""
 
@@ -30,10 +47,10 @@ class Elf(NamedTuple):
 
 
 def read(path: Path) -> Elf | None:
-    """Read a 64-bit ELF file; a file of another kind, or a damaged one, has nothing to tell."""
+    """Read an ELF file; a file of another kind, or a damaged one, has nothing to tell."""
     try:
         with path.open("rb") as file:
-            if file.read(5) != b"\x7fELF\x02":
+            if file.read(4) != b"\x7fELF":
                 return None
             # Libraries may have gigabytes, of which these are a few pages.
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -45,8 +62,9 @@ def read(path: Path) -> Elf | None:
 class _Reader:
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
-        if data[5:6] not in _ORDERS:
-            raise ValueError("neither byte order")
+        if data[4:5] not in _LAYOUTS or data[5:6] not in _ORDERS:
+            raise ValueError("neither word length, or neither byte order")
+        self.layout = _LAYOUTS[data[4:5]]
         self.order = _ORDERS[data[5:6]]
 
     def elf(self) -> Elf:
@@ -70,17 +88,19 @@ class _Reader:
 
     def _segments(self) -> Iterator[tuple[int, int, int, int]]:
         """Kind, offset, address and size of each segment."""
-        (start,) = self._numbers("Q", 32)
-        size, count = self._numbers("HH", 54)
+        (start,) = self._numbers(*self.layout.start)
+        size, count = self._numbers("HH", self.layout.counts)
         for header in range(start, start + size * count, size or 1):
-            kind, _, offset, address, _, length = self._numbers("IIQQQQ", header)
+            numbers = self._numbers(self.layout.segment, header)
+            kind, offset, address, length = (numbers[place] for place in self.layout.order)
             yield kind, offset, address, length
 
     def _dynamic(self) -> Iterator[tuple[int, int]]:
         """Tag and value of each entry of the dynamic section."""
+        size = struct.calcsize(self.order + self.layout.entry)
         for kind, start, _, length in self.segments:
-            for offset in range(start, start + length, 16) if kind == _PT_DYNAMIC else ():
-                tag, value = self._numbers("QQ", offset)
+            for offset in range(start, start + length, size) if kind == _PT_DYNAMIC else ():
+                tag, value = self._numbers(self.layout.entry, offset)
                 if tag == _DT_NULL:
                     return
                 yield tag, value
