@@ -140,6 +140,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
             installer="poetry" if name == SOURCE else settings.installer,
             from_source=name == SOURCE,
             may_have_libraries=not name.startswith("pure-"),
+            keeps_wheels=_keeps_wheels(name, settings),
         )
         for name in layers
     )
@@ -162,7 +163,22 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         build_image=build_image,
         packages=packages if SOURCE in layers else (),
         instructions=settings.instructions.build,
+        reuses_image=settings.reuse_image is not None and bool(made),
     )
+
+
+def reuse_notes(settings: Settings, layers: Sequence[str]) -> list[str]:
+    """What is told of `download-cache` where it does nothing."""
+    if settings.download_cache is None or not layers:
+        return []
+    if not any(_keeps_wheels(name, settings) for name in layers):
+        return ["`download-cache` is not used: Poetry installs all packages, from its own cache."]
+    return ["What is built from source does not use `download-cache`."] * (SOURCE in layers)
+
+
+def _keeps_wheels(layer: str, settings: Settings) -> bool:
+    by_poetry = layer == SOURCE or settings.installer == "poetry"
+    return settings.download_cache is not None and not by_poetry
 
 
 def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ class Layer:
     from_source: bool
     may_have_libraries: bool
     """Whether a package in it may need shared libraries of the system."""
+    keeps_wheels: bool = False
+    """Whether it installs from wheels that the machine keeps, and leaves there what it fetches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,13 @@ class Dependencies:
     packages: tuple[str, ...]
     """Debian packages to build it with."""
     instructions: tuple[str, ...]
+    reuses_image: bool = False
+    """Whether unchanged packages come from an earlier image, where there is one."""
+
+    @property
+    def keeps_wheels(self) -> bool:
+        """Whether any layer does."""
+        return any(layer.keeps_wheels for layer in self.layers)
 
 
 @dataclass(frozen=True, kw_only=True)

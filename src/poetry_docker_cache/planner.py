@@ -16,6 +16,7 @@ from poetry_docker_cache.dependencies import (
     planned_target,
     refuse_unknown_packages,
     refuse_weak_hashes,
+    reuse_notes,
     source_notes,
 )
 from poetry_docker_cache.images import build_image, final_image, libc
@@ -24,6 +25,7 @@ from poetry_docker_cache.plan import Application, ImagePlan, Index
 from poetry_docker_cache.python import choose_python, listing, locked_packages
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.runtime import checked_paths, plan_files, plan_runtime
+from poetry_docker_cache.settings.reuse import within
 from poetry_docker_cache.sources import refuse_sources
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             f"No layer of its own: {listing(without)} (not in this image, or built from source)."
         )
     wheels = {name for layer, names in layers.items() if layer != SOURCE for name in names}
+    notes += reuse_notes(settings, tuple(layers))
     build_packages, runtime_packages = usual_packages(from_source, wheels, base)
     if runtime_packages:
         notes.append(
@@ -124,7 +127,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             packages=merged(settings.runtime_packages, runtime_packages),
             notes=notes,
         ),
-        ignore=settings.ignore,
+        ignore=(*settings.ignore, *_wheels_in_the_context(settings)),
         git_ignored=project.root.git_ignored if isinstance(project.root, WheelRoot) else (),
         dockerignore=project.dockerignore,
         notes=tuple(notes),
@@ -157,6 +160,12 @@ def _application(  # noqa: PLR0913  # what it is decided from
         paths=checked_paths(root.paths),
         index=index,
     )
+
+
+def _wheels_in_the_context(settings: Settings) -> list[str]:
+    """The line of the ignore file for the folder of wheels, if it is inside of the project."""
+    inside = within(settings.download_cache) if settings.download_cache else None
+    return [f"/{inside}"] if inside else []
 
 
 def _version_argument(

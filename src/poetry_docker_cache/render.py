@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -47,15 +48,20 @@ def render_ignore_file(plan: ImagePlan, dockerfile: str, hidden: Sequence[str] =
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def template_environment() -> Environment:
+    """What reads the templates; each kind of file brings filters of its own, which quote."""
+    return Environment(
         loader=FileSystemLoader(_template_folder()),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # a Dockerfile is not HTML; the filters below quote
+        autoescape=False,  # noqa: S701  # nothing that is written is HTML
     )
+
+
+def _environment() -> Environment:
+    environment = template_environment()
     environment.filters.update(
         copy=copy_arguments,
         exec_form=exec_form,
@@ -102,8 +108,15 @@ def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
     single = ["compile.py"] if plan.dependencies.compile else []
     installs = bool(plan.dependencies.layers or plan.application)
     packages = ["manifest", "install"] if installs else ["manifest"]
+    unused = {
+        "wheelhouse.py": not plan.dependencies.keeps_wheels,
+        "earlier.py": not plan.dependencies.reuses_image,
+    }
     modules = {
-        f"/{name}/": sorted(p.name for p in (_inside() / name).glob("*.py")) for name in packages
+        f"/{name}/": sorted(
+            p.name for p in (_inside() / name).glob("*.py") if not unused.get(p.name)
+        )
+        for name in packages
     }
     return {**modules, "/": [*single, "check.py"]}
 
@@ -149,7 +162,28 @@ def install_command(layer: Layer, dependencies: Dependencies) -> str:
     words += ["--from-source"] * layer.from_source + ["--compile"] * dependencies.compile
     if layer.from_source and dependencies.build_config_settings:
         words += ["--build-config-settings", dependencies.build_config_settings]
+    words += ["--wheels", "/wheels"] * layer.keeps_wheels
+    if dependencies.reuses_image:
+        words += ["--layer", layer.name, *_made_by(layer, dependencies)]
     return shlex.join(words)
+
+
+def _made_by(layer: Layer, dependencies: Dependencies) -> list[str]:
+    """Tell inside/install/earlier.py what the files follow from that it cannot see."""
+    if layer.installer == "pip":  # the image's own
+        return []
+    versions = {"uv": dependencies.uv, "poetry": dependencies.poetry}
+    words = [layer.installer, versions[layer.installer] or ""]
+    if layer.from_source:
+        how = [
+            dependencies.build_image,
+            dependencies.packages,
+            dependencies.instructions,
+            sorted(dependencies.environment.items()),
+            dependencies.build_config_settings,
+        ]
+        words.append(hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16])
+    return ["--made-by", " ".join(words)]
 
 
 def build_command(application: Application, dependencies: Dependencies) -> list[str]:

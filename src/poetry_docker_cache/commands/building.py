@@ -21,6 +21,7 @@ from poetry_docker_cache.caches.running import (
 )
 from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_called
 from poetry_docker_cache.commands.preparing import Prepared, prepare
+from poetry_docker_cache.commands.reusing import Reusing
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.engine import probe, run
 from poetry_docker_cache.engine.frontends import frontend_note
@@ -49,11 +50,14 @@ def build(command: BuildCommand) -> int:
     engine = probe(request.builder)
     caches = decide_caches(command, prepared, request, engine)
     docker = how_docker_is_called(command, engine)
+    how = prepared.plan.dependencies
+    reusing = Reusing.of(prepared.settings, how, request, command.note)
     frontend = None if vendored else frontend_note(engine, prepared.plan.syntax)
     for note in filter(None, (frontend, *caches.notes, result_note(request, engine))):
         command.note(note)
     if command.option("dry-run"):
-        for argv in _commands(request, caches, docker, vendored=vendored, engine=engine):
+        commands = _commands(request, caches, docker, vendored=vendored, engine=engine)
+        for argv in reusing.around(vendored or _DOCKERFILE, commands):
             command.raw_line(shell_quoted(argv))
         return 0
     secret = collect(prepared.poetry, prepared.sources)
@@ -61,11 +65,14 @@ def build(command: BuildCommand) -> int:
         workspace(context=prepared.folder, docker=engine.docker) as folder,
         opened_caches(caches, docker, command.note) as opened,
     ):
-        dockerfile = vendored or _write_files(folder, prepared, engine, caches.hidden)
+        hidden = (*caches.hidden, *reusing.hidden)
+        dockerfile = vendored or _write_files(folder, prepared, engine, hidden)
         auth = folder.write("secret/auth.toml", secret.text)
         request = replace(request, cache_from=opened.cache_from, cache_to=opened.cache_to)
         argv = build_command(request, dockerfile=str(dockerfile), secret=str(auth), engine=engine)
+        reusing.before(str(dockerfile))
         status = run(argv)
+        reusing.after(str(dockerfile), status)
         opened.after(status)
         return status
 

@@ -50,6 +50,8 @@ class Settings:
     compile: bool = False
     syntax: str | Literal[False] = "auto"
     cache: Cache | None = None
+    download_cache: str | None = None
+    reuse_image: str | None = None
     ignore: tuple[str, ...] = ()
     instructions: Instructions = field(default_factory=Instructions)
     template: str | None = None

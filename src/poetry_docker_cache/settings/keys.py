@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.settings import caches, docker, install, references, values
+from poetry_docker_cache.settings import caches, docker, install, references, reuse, values
 from poetry_docker_cache.settings.errors import Spot
 
 if TYPE_CHECKING:
@@ -272,6 +272,25 @@ KEYS = (
         meaning="build cache, as `--cache`; always read, written with `--push` or `--cache` only",
         example='cache = "registry.example.com/team/app:cache"',
         read=caches.cache,
+    ),
+    Key(
+        name="download-cache",
+        takes="the path of a folder: relative to the project, absolute, or below `~`",
+        default="none",
+        meaning="a folder of this machine where `build` keeps the wheels that the image is made "
+        "of, for layers that are installed again when BuildKit's own caches are gone; CI keeps it "
+        "from run to run",
+        example='download-cache = ".cache/wheels"',
+        read=reuse.download_cache,
+    ),
+    Key(
+        name="reuse-image",
+        takes="the name of an image with a tag or digest",
+        default="none",
+        meaning="an earlier image of the project: a layer that is installed again takes from it "
+        "the packages that have not changed; one that does not exist yet has none",
+        example='reuse-image = "registry.example.com/team/app:latest"',
+        read=references.reference,
     ),
     Key(
         name="ignore",

@@ -20,12 +20,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--from-source", action="store_true")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--build-config-settings", type=json.loads, default={})
+    parser.add_argument("--wheels", type=Path, help="a folder of wheels to install from, if it can")
+    parser.add_argument("--layer", help="its name, if it is to use what an earlier image has")
+    parser.add_argument("--made-by", default="", help="what else its files follow from")
     for option, place in (
         ("--manifest", "/manifest.json"),
         ("--venv", "/venv"),
         ("--secret", "/run/secrets/auth.toml"),
         ("--libraries", "/libraries.json"),
         ("--uv", "/opt/uv/bin/uv"),
+        ("--installed", "/installed"),
         ("--private", "/dev/shm"),  # noqa: S108  # in memory
     ):
         parser.add_argument(option, type=Path, default=Path(place))
@@ -57,7 +61,25 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
         call = functools.partial(pip.install, python)
         if options.installer == "uv":
             call = functools.partial(uv.install, options.uv, python)
-        return indexes.install(manifest, auth, Path(private), call)
+        if options.wheels:
+            from . import wheelhouse  # noqa: PLC0415  # a Dockerfile has it only with this setting
+
+            status, why = wheelhouse.install(
+                manifest, auth, Path(private), wheels=options.wheels, python=python, call=call
+            )
+        else:
+            status, why = indexes.install(manifest, auth, Path(private), call)
+        if not status:
+            report(options.venv, manifest)  # Poetry does so itself
+        return status, why
+
+
+def report(venv: Path, manifest: dict[str, Any]) -> None:
+    """Say which of the manifest's packages are in place."""
+    wanted = {package["name"] for package in manifest["packages"]}
+    for name, version in finish.installed(venv):
+        if name in wanted:
+            print(f"  - Installed {name} ({version})", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,7 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
     status, why = 0, ""
     try:
         manifest = architecture.checked(manifest)
-        if manifest["packages"]:
+        if options.layer:
+            from . import earlier  # noqa: PLC0415  # a Dockerfile has it only with this setting
+
+            status, why = earlier.install(options, manifest, install)
+        elif manifest["packages"]:
             status, why = install(options, manifest)
     except ValueError as error:
         status, why = 1, str(error)
@@ -76,9 +102,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{why}" if why else "", end="\n" if why else "", flush=True)
         return status
     finish.tidy(options.venv)
-    if options.installer != "poetry":  # which has named them itself
-        for name, version in finish.installed(options.venv):
-            print(f"  - Installed {name} ({version})", flush=True)
     if options.compile:
         finish.compile_all(options.venv)
     libraries.write(options.venv, options.libraries, from_source=options.from_source)

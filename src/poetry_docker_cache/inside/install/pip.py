@@ -12,7 +12,9 @@ from .process import Outcome, run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-QUIET = ("--no-compile", "--no-input", "--disable-pip-version-check")
+QUIET = ("--no-input", "--disable-pip-version-check")
+INSTALL = ("install", "--no-compile", *QUIET)
+DOWNLOAD = ("download", *QUIET)
 LOCKED = ("--no-deps", "--require-hashes", "--only-binary=:all:", "--ignore-requires-python")
 
 
@@ -32,15 +34,25 @@ def command(python: Path) -> list[str]:
 def run_pip(
     python: Path, arguments: list[str], environment: Mapping[str, str], log: Path
 ) -> Outcome:
-    """Run `pip install`; what it writes to its log counts as said."""
+    """Run a command of pip's; what it writes to its log counts as said."""
     variables = {**environment, "PIP_ROOT_USER_ACTION": "ignore", "PIP_LOG": str(log)}
-    status, output = run([*command(python), "install", *QUIET, *arguments], variables)
+    status, output = run([*command(python), *arguments], variables)
     # A refusal with status 403 stands there only.
     told = log.read_text(encoding="utf-8", errors="replace") if status and log.exists() else ""
     return Outcome(status, output + told)
 
 
-def install(python: Path, requirements: Path, environment: Mapping[str, str]) -> Outcome:
+def install(
+    python: Path, requirements: Path, environment: Mapping[str, str], *options: str
+) -> Outcome:
     """Install a file of requirements, all from the one index that the environment names."""
-    arguments = [*LOCKED, f"--requirement={requirements}"]
+    arguments = [*INSTALL, *LOCKED, *options, f"--requirement={requirements}"]
+    return run_pip(python, arguments, environment, requirements.with_name("pip.log"))
+
+
+def download(
+    python: Path, folder: Path, requirements: Path, environment: Mapping[str, str]
+) -> Outcome:
+    """Download what a file of requirements names into a folder, and install nothing."""
+    arguments = [*DOWNLOAD, *LOCKED, f"--dest={folder}", f"--requirement={requirements}"]
     return run_pip(python, arguments, environment, requirements.with_name("pip.log"))

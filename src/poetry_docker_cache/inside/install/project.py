@@ -36,7 +36,7 @@ def build(options: argparse.Namespace, wheels: str) -> int:
 
 def install(wheel: Path, venv: Path) -> int:
     """Install by name: of a wheel that is named by its path, pip would write down the path."""
-    command = [*pip.command(venv / "bin" / "python"), "install", *pip.QUIET, "--no-deps", "--pre"]
+    command = [*pip.command(venv / "bin" / "python"), *pip.INSTALL, "--no-deps", "--pre"]
     command += ["--no-index", f"--find-links={wheel.parent}", wheel.name.partition("-")[0]]
     return subprocess.run(command, env=surroundings.cleaned(os.environ, {}), check=False).returncode
 

@@ -14,7 +14,7 @@ import venv
 from pathlib import Path
 
 from . import secret, surroundings
-from .pip import run_pip
+from .pip import INSTALL, run_pip
 from .reasons import reason
 from .requirements import Source
 
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(private)
         environment = surroundings.for_source(environment, source, known, folder)
         python, log = options.venv / "bin" / "python", folder / "pip.log"
-        arguments = [*options.requirements, *["--compile"] * options.compile]
+        arguments = [*INSTALL, *options.requirements, *["--compile"] * options.compile]
         status, output = run_pip(python, arguments, environment, log)
     if status and (why := reason(output, source, known="username" in known, locked=False)):
         print(f"\n{why}", flush=True)

@@ -16,9 +16,13 @@ LOCKED = ("--no-deps", "--require-hashes", "--only-binary=:all:")
 
 
 def install(
-    program: Path, python: Path, requirements: Path, environment: Mapping[str, str]
+    program: Path,
+    python: Path,
+    requirements: Path,
+    environment: Mapping[str, str],
+    *options: str,
 ) -> Outcome:
     """Install a file of requirements, all from the one index that the environment names."""
     command = [str(program), "pip", "install", *QUIET, *LOCKED, f"--python={python}"]
-    command.append(f"--requirements={requirements}")
+    command += [*options, f"--requirements={requirements}"]
     return run(command, surroundings.for_uv(environment))

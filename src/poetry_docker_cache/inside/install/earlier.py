@@ -1,0 +1,184 @@
+"""Packages that an earlier image of the project has installed: taken over, where nothing differs.
+
+A layer leaves a table of its packages, each with a digest of all that decides its files. A package
+is taken from the earlier image if its digest is the same there and its files are those that its
+RECORD lists. They come by way of a cache mount, so that the earlier image is in no layer's key.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import sys
+import sysconfig
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    Install = Callable[[argparse.Namespace, dict[str, Any]], tuple[int, str]]
+
+TABLES = "share/poetry-docker-cache"
+"""Where in the environment the layers leave their tables."""
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def digests(manifest: dict[str, Any], made_by: str) -> dict[str, str]:
+    """Give for each package the digest of what its installed files follow from.
+
+    That is its manifest's entry; the kind of Python and of machine; and what installs it, since
+    that writes its scripts.
+    """
+    try:
+        pip = importlib.metadata.version("pip")
+    except importlib.metadata.PackageNotFoundError:
+        pip = ""
+    here = [str(sysconfig.get_config_var("SOABI")), pip, made_by]
+    constraints = manifest.get("build-constraints", {})
+    result = {}
+    for package in manifest["packages"]:
+        parts = [package, constraints.get(package["name"]), here]
+        text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+        result[package["name"]] = hashlib.sha256(text.encode()).hexdigest()
+    return result
+
+
+def records(root: Path) -> dict[str, Path]:
+    """Find the RECORD of each installed package."""
+    found = sorted(root.glob("lib/python*/site-packages/*.dist-info/RECORD"))
+    return {re.sub(r"[-_.]+", "-", it.parent.name.partition("-")[0]).lower(): it for it in found}
+
+
+def owned(root: Path, record: Path) -> dict[str, str]:
+    """List a package's files, relative to the root, with their hashes; its RECORD has none.
+
+    Raises ValueError for a file that is elsewhere, or has no hash.
+    """
+    result = {}
+    own = record.relative_to(root).as_posix()
+    with record.open(newline="", encoding="utf-8") as file:
+        for row in csv.reader(file):
+            path = os.path.normpath(os.path.join(os.path.dirname(own), "..", row[0]))  # noqa: PTH118, PTH120  # no file is asked
+            if "__pycache__" not in path.split("/"):
+                result[path] = row[1]
+    for path, digest in result.items():
+        if path.startswith(("/", "..")) or (path != own and not digest.startswith("sha256=")):
+            raise ValueError(f"{record.parent.name} lists {path}")
+    return result
+
+
+def intact(root: Path, files: dict[str, str]) -> bool:
+    """Tell whether each file is the one that a RECORD lists."""
+    for path, expected in files.items():
+        if expected:
+            try:
+                found = hashlib.sha256((root / path).read_bytes()).digest()
+            except OSError:
+                return False
+            if expected != "sha256=" + base64.urlsafe_b64encode(found).decode().rstrip("="):
+                return False
+    return True
+
+
+def copy(source: Path, target: Path, files: dict[str, str]) -> None:
+    """Copy files from one root to another, with their modes."""
+    for path in files:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / path, target / path)
+
+
+def reuse(store: Path, venv: Path, digest: str) -> dict[str, str] | None:
+    """Copy a package into the environment, and give its files; None if there is none to trust."""
+    kept = store / digest
+    try:
+        (record,) = records(kept).values()
+        files = owned(kept, record)
+        if not intact(kept, files):
+            return None
+        copy(kept, venv, files)
+    except (OSError, ValueError, IndexError):
+        return None
+    return files
+
+
+def contents(folder: Path) -> list[Path]:
+    """List all that is in a folder, what is in a folder before that."""
+    walk = os.walk(folder, topdown=False)
+    return [Path(place, name) for place, folders, files in walk for name in (*files, *folders)]
+
+
+def install(
+    options: argparse.Namespace, manifest: dict[str, Any], otherwise: Install
+) -> tuple[int, str]:
+    """Install a manifest: what can be taken over is, the rest by `otherwise`; leave the table."""
+    empty = set(contents(options.venv))
+    known = digests(manifest, options.made_by)
+    tried = {name: reuse(options.installed, options.venv, known[name]) for name in sorted(known)}
+    taken = {name: files for name, files in tried.items() if files is not None}
+    rest = [package for package in manifest["packages"] if package["name"] not in taken]
+    status, why = otherwise(options, {**manifest, "packages": rest}) if rest else (0, "")
+    if not status and not all(intact(options.venv, files) for files in taken.values()):
+        # Two packages have a file of the same name: which one stays must not depend on this.
+        for path in [path for path in contents(options.venv) if path not in empty]:
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        status, why = otherwise(options, manifest)
+        taken = {}
+    if status:
+        return status, why
+    for name in taken:
+        print(f"  - Reused {name}, from the earlier image", flush=True)
+    table = options.venv / TABLES / f"{options.layer}.json"
+    table.parent.mkdir(parents=True, exist_ok=True)
+    table.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return 0, ""
+
+
+def take(venv: Path, store: Path) -> int:
+    """Put an image's packages into the store, each in a folder named by its digest; count them."""
+    known: dict[str, str] = {}
+    for table in sorted((venv / TABLES).glob("*.json")):
+        known.update(json.loads(table.read_bytes()))
+    files, claims = {}, defaultdict(set)
+    for name, record in records(venv).items():
+        try:
+            files[name] = owned(venv, record)
+        except (ValueError, IndexError):
+            continue
+        for path, digest in files[name].items():
+            claims[path].add(digest)
+    count = 0
+    for name in sorted(files.keys() & known.keys()):
+        digest = known[name]
+        # Where two packages have a file of the same name, the image does not tell whose it is.
+        alone = all(len(claims[path]) == 1 for path in files[name])
+        if not alone or not DIGEST.fullmatch(digest) or (store / digest).exists():
+            continue
+        with tempfile.TemporaryDirectory(dir=store, prefix=".") as part:
+            copy(venv, Path(part, digest), files[name])
+            try:
+                Path(part, digest).rename(store / digest)
+            except OSError:  # another build was sooner
+                continue
+        count += 1
+    return count
+
+
+def main() -> int:
+    """Take the packages of the image at /image into /installed, before a build."""
+    print(f"{take(Path('/image/venv'), Path('/installed'))} packages taken over", flush=True)
+    Path("/out").mkdir()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

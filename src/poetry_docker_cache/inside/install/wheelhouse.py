@@ -1,0 +1,172 @@
+"""Wheels that are kept from one build to the next: what a layer installs from, if it can.
+
+Nothing is believed of a file but its bytes: one whose hash poetry.lock does not have is as good as
+absent. The folder is a cache mount, so that what it holds is in no layer's key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import indexes, pip, surroundings
+from .reasons import reason
+from .requirements import Source, requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .process import Outcome
+
+NAMED = "named.txt"
+"""Beside the wheels that are given back: the names of all that the project installs."""
+PLAIN = re.compile(r"[^/\\\n]+-[^/\\\n-]+-[^/\\\n-]+-[^/\\\n-]+\.whl")
+STRONG = ("sha256", "sha384", "sha512")
+
+
+def is_right(path: Path, digest: str) -> bool:
+    """Tell whether there is a file with this hash, `sha256:…`."""
+    kind, _, expected = digest.partition(":")
+    if kind not in STRONG or not path.is_file():
+        return False
+    found = hashlib.new(kind)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest() == expected
+
+
+def copy(path: Path, folder: Path) -> None:
+    """Put a file into a folder that others read meanwhile: none of them sees half of it."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as part:
+        shutil.copyfile(path, Path(part) / path.name)
+        (Path(part) / path.name).replace(folder / path.name)
+
+
+def best(package: dict[str, Any], tags: dict[str, int]) -> dict[str, str] | None:
+    """Choose the wheel that pip would, of those that the manifest names for all machines."""
+    fitting = []
+    for file in package["files"]:
+        if PLAIN.fullmatch(file["file"]):
+            *front, python, abi, system = file["file"][: -len(".whl")].split("-")
+            names = (
+                f"{p}-{a}-{s}"
+                for p in python.split(".")
+                for a in abi.split(".")
+                for s in system.split(".")
+            )
+            ranks = [tags[name] for name in names if name in tags]
+            build = re.match(r"(\d+)(.*)", front[2]) if len(front) > 2 else None  # noqa: PLR2004  # behind name and version
+            number = (int(build[1]), build[2]) if build else (-1, "")
+            if ranks:
+                fitting.append((-min(ranks), number, file["file"], file))
+    return max(fitting, key=lambda item: item[:3])[3] if fitting else None
+
+
+def wanted(packages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what is for other machines."""
+    from pip._vendor.packaging.markers import Marker  # noqa: PLC0415  # where pip installs
+
+    return [it for it in packages if "marker" not in it or Marker(it["marker"]).evaluate()]
+
+
+def install(  # noqa: PLR0913  # what the command line names
+    manifest: dict[str, Any],
+    auth: dict[str, Any],
+    private: Path,
+    *,
+    wheels: Path,
+    python: Path,
+    call: Callable[..., Outcome],
+) -> tuple[int, str]:
+    """Install from the folder what it has and the rest from the indexes, by way of the folder.
+
+    The installer sees copies of just these wheels, and checks their hashes once more.
+    """
+    from pip._vendor.packaging.tags import sys_tags  # noqa: PLC0415  # where pip installs
+
+    tags = {str(tag): rank for rank, tag in enumerate(sys_tags())}
+    packages, missing = wanted(manifest["packages"]), []
+    with tempfile.TemporaryDirectory() as folder:
+        house = Path(folder, "wheels")
+        house.mkdir()
+        for package in packages:
+            file = best(package, tags)
+            if file and (wheels / file["file"]).is_file():
+                shutil.copyfile(wheels / file["file"], house / file["file"])
+                if is_right(house / file["file"], file["hash"]):
+                    continue
+                (house / file["file"]).unlink()
+            missing.append(package)
+        held = set(house.iterdir())
+        fetch = functools.partial(pip.download, python, house)
+        status, why = indexes.install({**manifest, "packages": missing}, auth, private, fetch)
+        if status:
+            return status, why
+        for path in set(house.iterdir()) - held:
+            copy(path, wheels)
+        print(f"  {len(held)} of {len(packages)} from the download cache", flush=True)
+        requirements = Path(folder, "requirements.txt")
+        requirements.write_text("".join(map(requirement, packages)), encoding="utf-8")
+        environment = surroundings.cleaned(os.environ, {})
+        local = ("--no-index", f"--find-links={house}")
+        status, output = call(requirements, environment, *local) if packages else (0, "")
+        return status, reason(output, Source(), known=False) if status else ""
+
+
+def take(kept: Path, wheels: Path) -> None:
+    """Put the wheels of a folder of the machine's into that of the builds."""
+    for path in sorted(kept.glob("*.whl")):
+        if path.is_file() and not (wheels / path.name).exists():
+            copy(path, wheels)
+
+
+def give(manifests: Path, wheels: Path, kept: Path, target: Path) -> None:
+    """Write out the wheels that the manifests name and the machine has not, and all their names."""
+    target.mkdir()
+    contents = [json.loads(path.read_bytes()) for path in sorted(manifests.glob("*.json"))]
+    files = {
+        (file["file"], file["hash"])
+        for content in contents
+        for package in content["packages"]
+        for file in package["files"]
+        if PLAIN.fullmatch(file["file"])
+    }
+    for name, digest in sorted(files):
+        if not is_right(kept / name, digest) and is_right(wheels / name, digest):
+            shutil.copyfile(wheels / name, target / name)
+    names = "".join(f"{name}\n" for name in sorted({name for name, _ in files}))
+    (target / NAMED).write_text(names, encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: `take` before a build, `give` after it."""
+    parser = argparse.ArgumentParser(prog="install.wheelhouse")
+    parser.add_argument("action", choices=("take", "give"))
+    for option, place in (
+        ("--kept", "/kept"),
+        ("--wheels", "/wheels"),
+        ("--manifests", "/manifest"),
+        ("--output", "/out"),
+    ):
+        parser.add_argument(option, type=Path, default=Path(place))
+    options = parser.parse_args(arguments)
+    if options.action == "take":
+        take(options.kept, options.wheels)
+        options.output.mkdir()
+    else:
+        give(options.manifests, options.wheels, options.kept, options.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

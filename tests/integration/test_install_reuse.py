@@ -1,0 +1,214 @@
+"""What an installation takes from kept wheels and from an earlier image: it changes no byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from installing import SOURCE, Indexes, Workshop, serving
+from wheels import make_wheel
+
+from poetry_docker_cache.inside.install import earlier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+INSTALLERS = pytest.mark.parametrize("installer", ["pip", "uv", "poetry"])
+PIP_AND_UV = pytest.mark.parametrize("installer", ["pip", "uv"])
+
+
+@pytest.fixture(scope="module")
+def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
+    """Serve some packages with a password, and others without."""
+    with serving(tmp_path_factory.mktemp("indexes")) as served:
+        yield served
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, uv: Path) -> Workshop:
+    """Give a clean place."""
+    return Workshop(tmp_path, uv)
+
+
+def everything(indexes: Indexes) -> dict[str, Any]:
+    """A manifest of two sources, and a package for other machines only."""
+    packages = [indexes.package("al-pha"), indexes.package("beta")]
+    other = indexes.package("gone", marker='platform_machine == "none"')
+    return indexes.manifest(*packages, indexes.package("gamma", "public"), other)
+
+
+def forget(workshop: Workshop) -> None:
+    """Leave nothing that the installers keep by themselves."""
+    for tool in ("PIP", "UV", "POETRY"):
+        shutil.rmtree(workshop.folder / tool, ignore_errors=True)
+
+
+def asked(indexes: Indexes) -> int:
+    """Count what the indexes were asked."""
+    return len(indexes.private.requests()) + len(indexes.public.requests())
+
+
+@PIP_AND_UV
+def test_wheels_that_are_kept(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """Each wheel is downloaded once, then no index is asked; the result is that without them."""
+    manifest = everything(indexes)
+    wheels = workshop.folder / "wheels"
+    wheels.mkdir()
+    snapshots = []
+    for more, asks in (([], True), ([f"--wheels={wheels}"], True), ([f"--wheels={wheels}"], False)):
+        forget(workshop)
+        before = asked(indexes)
+        status, output = workshop.install(installer, manifest, *more)
+        assert status == 0, output
+        assert (asked(indexes) > before) == asks
+        for line in ("al-pha (1.0+cpu)", "beta (1!2.0b1)", "gamma (2021."):
+            assert f"  - Installed {line}" in output
+        snapshots.append(workshop.snapshot())
+        shutil.rmtree(workshop.venv)
+    assert "3 of 3 from the download cache" in output
+    assert snapshots[0] == snapshots[1]
+    assert snapshots[0] == snapshots[2]
+    names = {indexes.wheels[name].name for name in ("al-pha", "beta", "gamma")}
+    assert {path.name for path in wheels.iterdir()} == names
+
+
+@PIP_AND_UV
+def test_a_kept_wheel_that_was_tampered_with(
+    indexes: Indexes, workshop: Workshop, installer: str
+) -> None:
+    """It is not installed: the right one is downloaded, and takes its place."""
+    wheels = workshop.folder / "wheels"
+    wheels.mkdir()
+    right = indexes.wheels["al-pha"]
+    evil = make_wheel(wheels, "al-pha", "1.0+cpu", files={"evil.py": "raise SystemExit(1)\n"})
+    assert evil.name == right.name
+    shutil.copy(indexes.wheels["beta"], wheels)
+    before = indexes.private.downloads()
+    manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
+    status, output = workshop.install(installer, manifest, f"--wheels={wheels}")
+    assert status == 0, output
+    assert "1 of 2 from the download cache" in output
+    assert indexes.private.downloads()[len(before) :] == [right.name]
+    assert evil.read_bytes() == right.read_bytes()
+    assert not list(workshop.venv.rglob("evil.py"))
+
+
+@PIP_AND_UV
+def test_a_wheel_that_cannot_be_had(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """Why it fails is told as ever, and nothing bad is kept."""
+    wheels = workshop.folder / "wheels"
+    wheels.mkdir()
+    package = indexes.package("al-pha")
+    package["files"][0]["hash"] = f"sha256:{'0' * 64}"
+    status, output = workshop.install(installer, indexes.manifest(package), f"--wheels={wheels}")
+    assert status != 0
+    assert "serves another file than the one that poetry.lock names" in output
+    status, output = workshop.install(
+        installer,
+        indexes.manifest(indexes.package("al-pha")),
+        f"--wheels={wheels}",
+        password="hunter-canary",
+    )
+    assert status != 0
+    assert f"The package source {SOURCE!r}" in output
+    assert list(wheels.iterdir()) == []
+
+
+@INSTALLERS
+@pytest.mark.parametrize("more", [[], ["--compile"]])
+def test_an_earlier_image(
+    indexes: Indexes, workshop: Workshop, installer: str, more: list[str]
+) -> None:
+    """Only what changed is downloaded, and every byte is as if all had been."""
+    store = workshop.folder / "installed"
+    store.mkdir()
+    options = ["--layer=pure-1", f"--installed={store}", f"--made-by={installer}", *more]
+    old = indexes.manifest(indexes.package("al-pha"), indexes.package("gamma", "public"))
+    status, output = workshop.install(installer, old, *options)
+    assert status == 0, output
+    assert "Reused" not in output
+    image = workshop.folder / "image"
+    workshop.venv.rename(image)
+    assert json.loads((image / earlier.TABLES / "pure-1.json").read_text()).keys() == {
+        "al-pha",
+        "gamma",
+    }
+
+    new = everything(indexes)
+    status, output = workshop.install(installer, new, *options)
+    assert status == 0, output
+    wanted = workshop.snapshot()
+    shutil.rmtree(workshop.venv)
+
+    assert earlier.take(image, store) == 2
+    forget(workshop)
+    before = (indexes.private.downloads(), indexes.public.requests())
+    status, output = workshop.install(installer, new, *options)
+    assert status == 0, output
+    assert "Reused al-pha, from the earlier image" in output
+    assert "Reused gamma" in output
+    assert "Installed al-pha" not in output
+    assert workshop.snapshot() == wanted
+    downloads = indexes.private.downloads()[len(before[0]) :]
+    assert downloads == [indexes.wheels["beta"].name]
+    assert indexes.public.requests() == before[1]
+
+
+def test_an_earlier_image_that_is_not_right(indexes: Indexes, workshop: Workshop) -> None:
+    """A changed file, another Python or another installer: the package is installed as usual."""
+    store = workshop.folder / "installed"
+    store.mkdir()
+    manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
+    options = ["--layer=pure-1", f"--installed={store}"]
+    assert workshop.install("pip", manifest, *options)[0] == 0
+    wanted = workshop.snapshot()
+    image = workshop.folder / "image"
+    workshop.venv.rename(image)
+    (next(image.rglob("al_pha/__init__.py"))).write_text("raise SystemExit('tampered with')\n")
+    assert earlier.take(image, store) == 2
+    status, output = workshop.install("pip", manifest, *options)
+    assert status == 0, output
+    assert "Reused beta" in output
+    assert "Installed al-pha" in output
+    assert workshop.snapshot() == wanted
+    shutil.rmtree(workshop.venv)
+    status, output = workshop.install("pip", manifest, *options, "--made-by=other")
+    assert status == 0, output
+    assert "Reused" not in output
+
+
+def test_a_file_of_two_packages(indexes: Indexes, workshop: Workshop) -> None:
+    """A new package that brings a file of a reused one: then everything is installed as usual."""
+    folder = indexes.wheels["al-pha"].parent
+    files = {"shared.py": "OF = 'one'\n"}
+    made = [make_wheel(folder, "one", files=files)]
+    made.append(make_wheel(folder, "two", files={"shared.py": "OF = 'two'\n", "two.py": ""}))
+    packages = []
+    for wheel in made:
+        entry = {
+            "file": wheel.name,
+            "hash": f"sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}",
+        }
+        source = {"type": "legacy", "url": indexes.private.url, "reference": SOURCE}
+        packages.append(
+            {"name": wheel.name[:3], "version": "1.0", "files": [entry], "source": source}
+        )
+    store = workshop.folder / "installed"
+    store.mkdir()
+    options = ["--layer=pure-1", f"--installed={store}"]
+    assert workshop.install("pip", indexes.manifest(packages[0]), *options)[0] == 0
+    image = workshop.folder / "image"
+    workshop.venv.rename(image)
+    both = indexes.manifest(*packages)
+    assert workshop.install("pip", both, *options)[0] == 0
+    wanted = workshop.snapshot()
+    shutil.rmtree(workshop.venv)
+    assert earlier.take(image, store) == 1
+    status, output = workshop.install("pip", both, *options)
+    assert status == 0, output
+    assert "Reused" not in output
+    assert workshop.snapshot() == wanted

@@ -1,0 +1,160 @@
+"""Which packages of an earlier image count as those that a layer is to hold."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poetry_docker_cache.inside.install.earlier import (
+    TABLES,
+    digests,
+    intact,
+    owned,
+    records,
+    reuse,
+    take,
+)
+
+SITE = Path("lib", "python3.13", "site-packages")
+ENTRY: dict[str, Any] = {
+    "name": "a",
+    "version": "1.0",
+    "files": [{"file": "a-1.0-py3-none-any.whl", "hash": "sha256:00"}],
+    "source": {"type": "legacy", "url": "https://index.example/simple", "reference": "x"},
+}
+
+
+def digest_of(made_by: str = "", constraints: object = None, **changes: object) -> str:
+    """Give the digest of the entry, changed."""
+    manifest: dict[str, Any] = {"packages": [{**ENTRY, **changes}]}
+    if constraints is not None:
+        manifest["build-constraints"] = {"a": constraints, "b": ["z"]}
+    return digests(manifest, made_by)["a"]
+
+
+def test_what_decides_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version, hash, source, what builds and installs it, Python and machine: each counts."""
+    found = [
+        digest_of(),
+        digest_of(version="1.1"),
+        digest_of(files=[{"file": "a-1.0-py3-none-any.whl", "hash": "sha256:01"}]),
+        digest_of(source={**ENTRY["source"], "url": "https://other.example/simple"}),
+        digest_of(made_by="uv 0.9.2"),
+        digest_of(constraints=["setuptools<80"]),
+    ]
+    assert digest_of() == found[0]
+    monkeypatch.setattr("sysconfig.get_config_var", lambda _: "cpython-399-aarch64-linux-gnu")
+    found.append(digest_of())
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "9.9")
+    found.append(digest_of())
+    assert len(set(found)) == len(found)
+
+
+def put(venv: Path, name: str, files: dict[str, str], *, more: str = "") -> Path:
+    """Install a package by hand, with a RECORD; give that."""
+    info = SITE / f"{name}-1.0.dist-info"
+    (venv / info).mkdir(parents=True)
+    rows = []
+    for file, text in {**files, f"{info.name}/METADATA": name}.items():
+        path = venv / SITE / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        value = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        rows.append(f"{file},sha256={value.rstrip('=')},{len(text)}\n")
+    rows.append(f"{info.name}/RECORD,,\n{more}")
+    (venv / info / "RECORD").write_text("".join(rows))
+    return venv / info / "RECORD"
+
+
+def table(venv: Path, **packages: str) -> None:
+    """Leave a layer's table."""
+    (venv / TABLES).mkdir(parents=True, exist_ok=True)
+    (venv / TABLES / "pure-1.json").write_text(json.dumps(packages))
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, str]]:
+    """Give each file's mode and content."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mode, path.read_text())
+        for path in files
+    }
+
+
+def places(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Give an image's environment, the store and a new environment."""
+    for name in ("image", "store", "venv"):
+        (tmp_path / name).mkdir()
+    return tmp_path / "image", tmp_path / "store", tmp_path / "venv"
+
+
+def test_from_an_image_to_a_layer(tmp_path: Path) -> None:
+    """Every file arrives with its mode; what was compiled, and what nobody asked for, does not."""
+    image, store, venv = places(tmp_path)
+    put(
+        image, "A_b", {"a_b/__init__.py": "A", "../../../bin/a": "#!"}, more="a_b/__pycache__/x,,\n"
+    )
+    put(image, "other", {"other.py": "O"})
+    (image / "bin" / "a").chmod(0o755)
+    wanted = snapshot(image)
+    table(image, **{"a-b": "1" * 64, "gone": "2" * 64, "other": "../../else"})
+    (image / SITE / "a_b" / "__pycache__").mkdir()
+    (image / SITE / "a_b" / "__pycache__" / "x").touch()
+    assert take(image, store) == 1
+    assert take(image, store) == 0
+    assert [path.name for path in store.iterdir()] == ["1" * 64]
+    files = reuse(store, venv, "1" * 64)
+    assert files
+    found = snapshot(venv)
+    assert found == {name: it for name, it in wanted.items() if "other" not in name}
+    assert intact(venv, files)
+    assert reuse(store, venv, "2" * 64) is None
+
+
+@pytest.mark.parametrize("harm", ["other bytes", "gone", "no RECORD", "a RECORD of elsewhere"])
+def test_what_is_not_as_it_was_installed(tmp_path: Path, harm: str) -> None:
+    """A package of which one file differs is installed anew."""
+    image, store, venv = places(tmp_path)
+    put(image, "a", {"a.py": "A"})
+    table(image, a="1" * 64)
+    take(image, store)
+    kept = store / ("1" * 64) / SITE
+    if harm == "other bytes":
+        (kept / "a.py").write_text("B")
+    elif harm == "gone":
+        (kept / "a.py").unlink()
+    elif harm == "no RECORD":
+        (kept / "a-1.0.dist-info" / "RECORD").unlink()
+    else:
+        (kept / "a-1.0.dist-info" / "RECORD").write_text("../../../../x,sha256=0,1\n")
+    assert reuse(store, venv, "1" * 64) is None
+    assert snapshot(venv) == {}
+
+
+@pytest.mark.parametrize("row", ["/etc/passwd,sha256=0,1\n", "a.txt,,\n", "a.txt,md5=0,1\n"])
+def test_a_record_that_proves_nothing(tmp_path: Path, row: str) -> None:
+    """A file elsewhere, or without a hash, makes a package none that can be taken over."""
+    image, store, _ = places(tmp_path)
+    record = put(image, "a", {"a.py": "A"}, more=row)
+    with pytest.raises(ValueError, match="lists"):
+        owned(image, record)
+    table(image, a="1" * 64)
+    assert take(image, store) == 0
+    assert records(image) == {"a": record}
+
+
+def test_two_packages_with_one_file(tmp_path: Path) -> None:
+    """The image does not tell whose it is: both are installed anew, and nothing else is."""
+    image, store, _ = places(tmp_path)
+    for name, text in (("a", "A"), ("b", "B")):
+        put(image, name, {"shared.py": text})
+    put(image, "c", {"c.py": "C"})
+    put(image, "d", {"c.py": "C"})  # the same file
+    table(image, a="1" * 64, b="2" * 64, c="3" * 64, d="4" * 64)
+    assert take(image, store) == 2
+    assert {path.name for path in store.iterdir()} == {"3" * 64, "4" * 64}

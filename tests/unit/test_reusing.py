@@ -1,0 +1,162 @@
+"""The builds beside that of the image: what they are told, and what is said of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poetry_docker_cache.buildkit import BuildRequest
+from poetry_docker_cache.commands.reusing import Reusing, _why
+from poetry_docker_cache.dependencies import reuse_notes
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.settings import Settings
+from poetry_docker_cache.settings.reuse import within
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGE = "registry.example.com/shop:latest"
+
+
+class Dependencies:
+    """As far as it is looked at."""
+
+    keeps_wheels = True
+    reuses_image = True
+
+
+def reusing(request: BuildRequest, **table: object) -> Reusing:
+    """What a project with these settings does."""
+    settings = Settings.parse({name.replace("_", "-"): it for name, it in table.items()})
+    return Reusing.of(settings, Dependencies(), request, print)  # type: ignore[arg-type]
+
+
+def commands(request: BuildRequest, **table: object) -> list[list[str]]:
+    """What `--dry-run` shows."""
+    return [*reusing(request, **table).around("Dockerfile", [["the", "build"]])]
+
+
+def test_without_the_settings_there_is_one_build(tmp_path: Path) -> None:
+    """The command is the same as ever."""
+    assert commands(BuildRequest(context=str(tmp_path))) == [["the", "build"]]
+    with_pip = reusing(BuildRequest(context=str(tmp_path)))
+    assert (with_pip.folder, with_pip.image) == (None, None)
+
+
+def test_one_comes_before_and_one_after(tmp_path: Path) -> None:
+    """An empty folder has nothing to bring in; each stage runs whatever the cache says."""
+    request = BuildRequest(context=str(tmp_path), builder="far")
+    assert len(commands(request, download_cache="my wheels")) == 2
+    (tmp_path / "my wheels").mkdir()
+    (tmp_path / "my wheels" / "a-1-py3-none-any.whl").touch()
+    before, build, after = commands(request, download_cache="my wheels")
+    assert build == ["the", "build"]
+    for command, target, stage in (
+        (before, "import-wheels", "wheels-in"),
+        (after, "export-wheels", "wheels-out"),
+    ):
+        assert command[:7] == [
+            *("docker", "buildx", "build", "--file", "Dockerfile", "--builder", "far")
+        ]
+        assert command[command.index("--target") + 1] == target
+        assert command[command.index("--no-cache-filter") + 1] == stage
+        assert f"download-cache={tmp_path}/my wheels" in command
+        assert command[-1] == str(tmp_path)
+    assert "--secret" not in {*before, *after}
+
+
+def test_an_image_for_each_platform(tmp_path: Path) -> None:
+    """The packages of an image are for one machine; what the user tells of the builder counts."""
+    request = BuildRequest(
+        context=str(tmp_path),
+        platforms=["linux/amd64,linux/arm64"],
+        tags=["shop:1"],
+        push=True,
+        arguments=[
+            "--network",
+            "host",
+            "--metadata-file",
+            "x",
+            "--build-arg=A=1",
+            "-o",
+            "type=oci",
+        ],
+    )
+    before, build = commands(request, reuse_image=IMAGE)
+    assert build == ["the", "build"]
+    assert before[before.index("--platform") + 1] == "linux/amd64,linux/arm64"
+    assert f"reuse-image=docker-image://{IMAGE}" in before
+    assert before[-4:] == ["--network", "host", "--build-arg=A=1", str(tmp_path)]
+    assert not {"--tag", "--push", "--metadata-file", "-o"} & {*before}
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (f"ERROR: failed to build: failed to solve: {IMAGE}: not found", "it is not there"),
+        ('ERROR: failed to solve: target stage "x" could not be found', "without this setting"),
+        ("ERROR: failed to solve: no space left on device", "no space left on device"),
+    ],
+)
+def test_why(error: str, told: str) -> None:
+    """BuildKit's last word becomes part of a note."""
+    assert told in _why(error)
+    assert "failed to solve" not in _why(error)
+
+
+def test_a_folder_in_the_project(tmp_path: Path) -> None:
+    """However it is written, no build sees it; elsewhere it is nobody's concern."""
+    request = BuildRequest(context=str(tmp_path))
+    assert reusing(request, download_cache=f"{tmp_path}/wheels").hidden == ("wheels",)
+    for path in ("wheels", "../wheels", "/srv/wheels"):
+        assert reusing(request, download_cache=path).hidden == ()
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    """A file in its place is an error before the build."""
+    (tmp_path / "wheels").touch()
+    with pytest.raises(DockerCacheError, match="which is no folder: it is a file"):
+        reusing(BuildRequest(context=str(tmp_path)), download_cache="wheels")
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"),
+    [
+        ("wheels", "wheels"),
+        ("./a/../.cache/wheels", ".cache/wheels"),
+        ("../wheels", None),
+        ("~/wheels", None),
+        ("/srv/wheels", None),
+        (".", "."),
+    ],
+)
+def test_within(path: str, inside: str | None) -> None:
+    """Only a folder that is written as part of the project is one of every machine's context."""
+    assert within(path) == inside
+
+
+@pytest.mark.parametrize("path", ["", " a", "a*", "[a]", "!a", "#a", ".", "./", "a/..", "a\\b"])
+def test_a_path_that_no_folder_of_wheels_can_have(path: str) -> None:
+    """What the ignore file could not name is refused."""
+    with pytest.raises(DockerCacheError, match="`download-cache`"):
+        Settings.parse({"download-cache": path})
+
+
+@pytest.mark.parametrize(
+    ("installer", "layers", "told"),
+    [
+        ("pip", ["pure-1"], []),
+        ("pip", [], []),
+        ("uv", ["pure-1", "source"], ["What is built from source does not"]),
+        ("pip", ["source"], ["is not used: Poetry"]),
+        ("poetry", ["pure-1", "source"], ["is not used: Poetry"]),
+    ],
+)
+def test_notes(installer: str, layers: list[str], told: list[str]) -> None:
+    """Where wheels are kept for nothing, or not for all, that is said."""
+    settings = Settings.parse({"installer": installer, "download-cache": "wheels"})
+    notes = reuse_notes(settings, layers)
+    assert len(notes) == len(told)
+    assert all(text in note for text, note in zip(told, notes, strict=True))
+    assert reuse_notes(Settings(), layers) == []

@@ -1,0 +1,121 @@
+"""Wheels that are kept: which one is meant, whether it is the right one, how they come and go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from wheels import make_wheel
+
+from poetry_docker_cache.inside.install.wheelhouse import NAMED, best, is_right, main, wanted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAGS = {
+    "cp312-cp312-manylinux_2_28_x86_64": 0,
+    "cp312-cp312-manylinux_2_17_x86_64": 1,
+    "cp312-abi3-manylinux_2_17_x86_64": 2,
+    "py3-none-any": 3,
+}
+
+
+def package(*names: str) -> dict[str, Any]:
+    """Write a manifest's entry."""
+    return {"name": "a", "version": "1", "files": [{"file": name, "hash": ""} for name in names]}
+
+
+def digest(path: Path) -> str:
+    """Give a file's hash as poetry.lock has it."""
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["a-1-py3-none-any.whl", "a-1-cp312-abi3-manylinux_2_17_x86_64.whl"], 1),
+        (
+            [
+                "a-1-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+                "a-1-cp312-cp312-manylinux_2_28_x86_64.whl",
+                "a-1-cp312-cp312-manylinux_2_28_aarch64.whl",
+            ],
+            1,
+        ),
+        (["a-1-py2.py3-none-any.whl", "a-1-cp311-cp311-manylinux_2_28_x86_64.whl"], 0),
+        (["a-1-9-py3-none-any.whl", "a-1-10-py3-none-any.whl", "a-1-py3-none-any.whl"], 1),
+        (["a-1-cp312-cp312-musllinux_1_2_x86_64.whl", "a-1.tar.gz", "../a-1-py3-none-any.whl"], -1),
+    ],
+)
+def test_the_wheel_that_pip_would_take(names: list[str], chosen: int) -> None:
+    """The best tag, then the highest build number; nothing that is no wheel, or elsewhere."""
+    found = best(package(*names), TAGS)
+    assert (found or {}).get("file") == (names[chosen] if chosen >= 0 else None)
+
+
+def test_what_is_for_other_machines() -> None:
+    """Such a package is not looked for."""
+    here, there = package(), {**package(), "marker": 'sys_platform == "nowhere"'}
+    assert wanted([here, there, {**here, "marker": 'sys_platform != "nowhere"'}]) == [
+        here,
+        {**here, "marker": 'sys_platform != "nowhere"'},
+    ]
+
+
+def test_only_the_bytes_count(tmp_path: Path) -> None:
+    """A hash that proves nothing, or one of another file, is none."""
+    wheel = make_wheel(tmp_path, "a")
+    content = wheel.read_bytes()
+    assert is_right(wheel, digest(wheel))
+    assert is_right(wheel, f"sha512:{hashlib.sha512(content).hexdigest()}")
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    assert not is_right(wheel, f"md5:{md5}")
+    assert not is_right(wheel, f"sha256:{'0' * 64}")
+    assert not is_right(wheel, "")
+    assert not is_right(tmp_path, digest(wheel))
+    assert not is_right(tmp_path / "gone.whl", digest(wheel))
+
+
+def test_take(tmp_path: Path) -> None:
+    """A wheel that is there already stays: it may be the better one."""
+    kept, wheels = tmp_path / "kept", tmp_path / "wheels"
+    for folder in (kept, wheels):
+        folder.mkdir()
+    new, old = make_wheel(kept, "new"), make_wheel(kept, "old")
+    (kept / "other.txt").touch()
+    (wheels / old.name).write_bytes(b"there before")
+    options = [f"--kept={kept}", f"--wheels={wheels}", f"--output={tmp_path / 'out'}"]
+    assert main(["take", *options]) == 0
+    assert (wheels / new.name).read_bytes() == new.read_bytes()
+    assert (wheels / old.name).read_bytes() == b"there before"
+    assert {path.name for path in wheels.iterdir()} == {new.name, old.name}
+
+
+def test_give(tmp_path: Path) -> None:
+    """Out comes what the machine lacks, or has with other bytes, of what the manifests name."""
+    kept, wheels, manifests = (tmp_path / name for name in ("kept", "wheels", "manifests"))
+    for folder in (kept, wheels, manifests):
+        folder.mkdir()
+    made = {name: make_wheel(wheels, name) for name in ("new", "same", "bad", "worse", "unnamed")}
+    files = {
+        name: {"file": path.name, "hash": digest(path)}
+        for name, path in made.items()
+        if name != "unnamed"
+    }
+    (kept / made["same"].name).write_bytes(made["same"].read_bytes())
+    (kept / made["bad"].name).write_bytes(b"tampered with")
+    made["worse"].write_bytes(b"tampered with")
+    gone = {"file": "gone-1-py3-none-any.whl", "hash": f"sha256:{'0' * 64}"}
+    outside = {"file": "../x-1-py3-none-any.whl", "hash": ""}
+    for number, content in enumerate(([*files.values()], [gone, outside])):
+        manifest = {"packages": [{"name": "x", "files": content}]}
+        (manifests / f"{number}.json").write_text(json.dumps(manifest))
+    out = tmp_path / "out"
+    options = [f"--kept={kept}", f"--wheels={wheels}", f"--manifests={manifests}"]
+    assert main(["give", *options, f"--output={out}"]) == 0
+    assert {path.name for path in out.iterdir()} == {NAMED, made["new"].name, made["bad"].name}
+    assert (out / made["bad"].name).read_bytes() == made["bad"].read_bytes()
+    named = {it["file"] for it in (*files.values(), gone)}
+    assert (out / NAMED).read_text() == "".join(f"{name}\n" for name in sorted(named))
