@@ -169,6 +169,29 @@ def test_the_dockerfile_itself_is_hidden_whatever_its_name(name: str) -> None:
     assert passing(text, files) == {"a b/x"}
 
 
+@pytest.mark.parametrize(
+    "project_ignore",
+    [None, "!**\n", "*\n!*/*\n!**/index.json\n", "!cache/**\n!a b/#c/**\n!**/sha256/*\n"],
+)
+def test_a_build_cache_never_enters(project_ignore: str | None) -> None:
+    """Nothing that is said anywhere lets it through, not even what takes the whole project."""
+    text = render_ignore(
+        keep=["a b", "cache"],
+        project_ignore=project_ignore,
+        extra=["!cache", "!a b/#c"],
+        dockerfile="Dockerfile",
+        hidden=["cache", "a b/#c", "!d"],
+    )
+    inside = [".poetry-docker-cache-0/index.json", "blobs/sha256/0", "index.json", "x.py"]
+    files = [f"{folder}/{name}" for folder in ("cache", "a b/#c", "!d") for name in inside]
+    assert passing(text, [*files, "a b/x", "cache.py"]) == {"a b/x", "cache.py"} & passing(
+        render_ignore(
+            keep=["a b", "cache"], project_ignore=project_ignore, extra=(), dockerfile="Dockerfile"
+        ),
+        ["a b/x", "cache.py"],
+    )
+
+
 def test_re_inclusions_are_plain_names() -> None:
     """A wildcard in one would make BuildKit open every hidden folder, unreadable ones too."""
     lines = render("*\n").splitlines()

@@ -7,11 +7,12 @@ from dataclasses import fields
 import pytest
 import tomlkit
 
+from poetry_docker_cache.caches.spec import Folder, Store
 from poetry_docker_cache.settings import Healthcheck, Instructions, Settings, SettingsError
 from poetry_docker_cache.settings.errors import shown
 from poetry_docker_cache.settings.keys import KEYS, Key
 
-LATER = {"cache", "template"}
+LATER = {"template"}
 PIN = 'python = "3.12"\n'
 
 GOOD: list[tuple[str, str, object]] = [
@@ -53,6 +54,12 @@ GOOD: list[tuple[str, str, object]] = [
     ('command = ["sh", "-c", "a\\nb"]', "command", ("sh", "-c", "a\nb")),
     ("env = { B = '$x\"\\', _a1 = '' }", "env", (("B", '$x"\\'), ("_a1", ""))),
     ('env = { USER = "me", HOME = "/tmp" }', "env", (("HOME", "/tmp"), ("USER", "me"))),
+    ('cache = "./.buildcache"', "cache", Folder(path="./.buildcache")),
+    (
+        'cache = { type = "gha", scope = "main" }',
+        "cache",
+        Store(type="gha", options=(("scope", "main"),)),
+    ),
     ('labels = { "com.example" = "é\\t#" }', "labels", (("com.example", "é\t#"),)),
     ('ports = [8000, "8000/tcp", "53/UDP", "1/sctp"]', "ports", ("8000", "53/udp", "1/sctp")),
     ("healthcheck = false", "healthcheck", False),
@@ -200,8 +207,10 @@ BAD = [
     ('compile = "no"', "compile", "that is a string, not a boolean"),
     ("syntax = true", "syntax", '"auto" is the default'),
     ('syntax = "a b"', "syntax", "could not read that"),
-    ('cache = "a/b:cache"', "cache", "--cache-from"),
-    ("cache = 1", "cache", "that is a number, not a string"),
+    ("cache = 1", "cache", "that is a number, neither a string nor a table"),
+    ('cache = "buildcache"', "cache", "For a folder write ./buildcache"),
+    ('cache = "type=registry,ref=h.io/a,mdoe=max"', "cache", "Did you mean `mode`?"),
+    ('cache = { type = "gha", token = "c4nary" }', "cache", "ACTIONS_RUNTIME_TOKEN"),
     ('template = "a.j2"', "template", "poetry docker build --file"),
     ('ignore = ["a\\nb"]', "ignore[0]", "a line break"),
     ("instructions.runtime = ['']", "instructions.runtime[0]", "the line is empty"),

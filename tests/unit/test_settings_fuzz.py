@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAMES = [key.name for key in KEYS]
-LATER = {"cache", "template"}
+LATER = {"template"}
 
 # Lone surrogates too: TOML has none, but a caller's table might.
 ANY_TEXT = st.text(max_size=12) | st.text(st.characters(categories=["Cs", "Cc", "Zl", "L"]))
@@ -85,6 +85,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "stop-signal": st.integers(1, 64) | st.sampled_from(["TERM", "SIGRTMIN+1"]),
     "compile": st.booleans(),
     "syntax": st.sampled_from([False, "auto", "docker/dockerfile:1"]),
+    "cache": st.sampled_from(["h.io/a:c", "./c", "type=gha", {"type": "local", "src": "x"}]),
     "ignore": st.lists(st.text("a*!#/ ", max_size=5)),
     "instructions": st.fixed_dictionaries(
         {},

@@ -41,7 +41,7 @@ class Backend:
 
     options: Mapping[str, Option]
     secrets: Mapping[str, str]
-    """Options that would show a credential on the command line, and what to set instead."""
+    """Options that would show a credential on the command line, and what to do instead."""
 
 
 def _text(*, required: bool = False) -> Option:
@@ -84,14 +84,18 @@ _OCI_EXPORT = {
     "force-compression": _switch(),
 }
 _AWS = {
-    "access_key_id": "AWS_ACCESS_KEY_ID",
-    "secret_access_key": "AWS_SECRET_ACCESS_KEY",
-    "session_token": "AWS_SESSION_TOKEN",
+    "access_key_id": ", and set the environment variable AWS_ACCESS_KEY_ID",
+    "secret_access_key": ", and set the environment variable AWS_SECRET_ACCESS_KEY",
+    "session_token": ", and set the environment variable AWS_SESSION_TOKEN",
 }
 _AZURE = (
-    "AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, in the environment of the "
+    ", and set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET in the environment of the "
     "builder's BuildKit"
 )
+_GITHUB = {
+    "token": ", and set the environment variable ACTIONS_RUNTIME_TOKEN",
+    "ghtoken": ": it only spares requests to GitHub, and the cache works without",
+}
 
 BACKENDS: Mapping[str, Backend] = {
     "registry": Backend(
@@ -129,7 +133,7 @@ BACKENDS: Mapping[str, Backend] = {
             "repository": _text(),
             "version": Option(takes="`1` or `2`", fits=_of("1", "2")),
         },
-        secrets={"token": "ACTIONS_RUNTIME_TOKEN", "ghtoken": "ACTIONS_RUNTIME_TOKEN"},
+        secrets=_GITHUB,
     ),
     "s3": Backend(
         options={

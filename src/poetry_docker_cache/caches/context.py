@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.caches.spec import Folder
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import hiding_line, literal, parse
 
@@ -11,12 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from poetry_docker_cache.caches.spec import Cache
+
 
 def hidden_paths(folders: Iterable[Path], context: Path) -> tuple[str, ...]:
     """Give the folders that lie in the context, relative to it, as an ignore file names them."""
     real = [folder.resolve() for folder in folders]
     inside = [it.relative_to(context) for it in real if it != context and context in it.parents]
     return tuple(sorted({path.as_posix() for path in inside}))
+
+
+def written_inside(cache: Cache | None) -> tuple[str, ...]:
+    """Give what a setting names of the project by a relative path: the same on every machine."""
+    if cache is None:
+        return ()
+    given = [cache.path] if isinstance(cache, Folder) else [*map(cache.get, ("src", "dest"))]
+    paths = [posixpath.normpath(path) for path in given if path and path[0] not in "/~"]
+    return tuple(sorted({path for path in paths if path.split("/")[0] not in (".", "..")}))
 
 
 def refuse_visible(hidden: Iterable[str], dockerfile: Path, context: Path) -> None:

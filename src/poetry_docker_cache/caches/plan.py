@@ -108,7 +108,7 @@ def plan_caches(
         return replace(plan, local=_local_folders(stores))
     notes.append(_line(imports, exports, idle=request.setting))
     return CachePlan(
-        imports=tuple(_import(it) for it in imports),
+        imports=tuple(dict.fromkeys(_import(it) for it in imports)),
         exports=tuple(it if isinstance(it, Folder) else _export(it, engine) for it in exports),
         notes=tuple(notes),
         local=_local_folders(stores),
@@ -130,9 +130,9 @@ def local_words(path: str, *, writing: bool) -> str:
 def _import(cache: Cache) -> str | Folder:
     if isinstance(cache, Folder):
         return cache
-    if cache.options == (("ref", cache.reference),):
-        return cache.reference  # as BuildKit itself abbreviates it
-    return cache.words(writing=False)
+    words = cache.words(writing=False)
+    image = go_csv.record("type=registry", f"ref={cache.reference}")
+    return cache.reference if words == image else words  # as BuildKit itself abbreviates it
 
 
 def _export(store: Store, engine: EngineInfo) -> str:
@@ -141,7 +141,8 @@ def _export(store: Store, engine: EngineInfo) -> str:
     extra = dict(_EXPORT)
     if store.type == "registry":
         extra["oci-mediatypes"] = "true"
-        if engine.frontend is None or engine.frontend >= _IMAGE_MANIFEST:
+        knows = engine.frontend is None or engine.frontend >= _IMAGE_MANIFEST
+        if knows and store.get("oci-mediatypes") is None:  # an image manifest is an OCI one
             extra["image-manifest"] = "true"
     return store.words(writing=True, extra=extra)
 
@@ -165,6 +166,7 @@ def _classic(
     """Let the image carry the cache: of what is exported, that is all the classic store can do."""
     references = tuple(it.reference for it in exports if isinstance(it, Store) and it.reference)
     folders = tuple(it for it in exports if isinstance(it, Folder))
+    folders_read = tuple(it for it in imports if isinstance(it, Folder))
     if exports:
         where = [*references, *(it.written or it.path for it in folders)]
         carrier = f"the image at {', '.join(where)}" if where else "the image itself"
@@ -175,9 +177,9 @@ def _classic(
     else:
         notes.append(_line(imports, exports, idle=None))
     return CachePlan(
-        imports=tuple(_import(it) for it in imports if not isinstance(it, Folder)),
+        imports=tuple(dict.fromkeys(_import(it) for it in imports if it not in folders_read)),
         exports=("type=inline",) if exports else (),
-        loaded=tuple(it for it in imports if isinstance(it, Folder)),
+        loaded=folders_read,
         saved=folders,
         pushed=references,
         image=tags[0] if tags else "",
@@ -188,7 +190,8 @@ def _classic(
 def _line(imports: Sequence[Cache], exports: Sequence[Cache], *, idle: Cache | None) -> str:
     """Say in one line what is read and written."""
     written = [f"{it}{_stages(it)}" for it in exports]
-    only_read = [str(it) for it in imports if it not in exports]
+    places = {str(it) for it in exports}
+    only_read = list(dict.fromkeys(str(it) for it in imports if str(it) not in places))
     if not written:
         writes = "; --push or --cache writes it" if idle in imports else ""
         return f"Cache: {', '.join(only_read)}: only read{writes}."

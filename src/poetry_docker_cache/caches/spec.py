@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Union
@@ -20,7 +19,6 @@ Use = Literal["both", "from", "to"]
 """Whether a cache is read and written, only read, or only written."""
 
 _NOBODYS = "docker.io/library/"
-_SECRET_LIKE = re.compile(r"(?i)(token|secret|password|access_key|account_key)")
 
 
 class BadCache(Exception):  # noqa: N818  # not an error by itself: the caller knows where it stood
@@ -139,7 +137,7 @@ def _from_csv(text: str, use: Use) -> Store:
             raise BadCache(
                 f"`{name}` is not an option with a value" if name else "it has an empty option",
                 fix="Write it as type=…,option=value,….",
-                quotable=not _SECRET_LIKE.search(text),
+                quotable=False,
             )
         found[name.lower()] = value  # BuildKit lowers them, too
     return _checked(found, use)
@@ -168,13 +166,16 @@ def _plain(name: str, value: object) -> str:
 def _image(text: str, use: Use) -> Store:
     if "://" in text:
         raise BadCache(
-            "the name of an image has no scheme", fix="Leave out what stands before the host."
+            "the name of an image has no scheme",
+            fix="Leave out what stands before the host.",
+            quotable=_may_be_shown(text),
         )
     if not is_reference(text):
         lower = is_reference(text.lower())
         raise BadCache(
             "Docker takes lower case only" if lower else "that is not the name of an image",
             fix="A folder begins with ./ or /, and another backend with type=.",
+            quotable=_may_be_shown(text),
         )
     return _checked({"type": "registry", "ref": text}, use)
 
@@ -188,6 +189,10 @@ def _checked(found: Mapping[str, str], use: Use) -> Store:
             f"BuildKit has no cache of the type `{kind}`" if kind else "`type` is missing",
             fix=f"Did you mean type={near[0]}?" if near else f"The types are {listed}.",
             quotable=False,
+        )
+    if kind == "inline" and use == "from":
+        raise BadCache(
+            "an inline cache cannot be read by itself", fix="Name the image that carries it."
         )
     backend = BACKENDS[kind]
     options = {name: value for name, value in found.items() if name != "type"}
@@ -210,9 +215,7 @@ def _refuse_secrets(kind: str, backend: Backend, options: Mapping[str, str]) -> 
             raise BadCache(
                 f"`{name}` of type={kind} would show the credential to all who can list this "
                 "machine's processes",
-                fix=f"Leave it out, and set the environment variable {instead}."
-                if "," not in instead
-                else f"Leave it out, and set {instead}.",
+                fix=f"Leave it out{instead}.",
                 quotable=False,
             )
 
@@ -243,7 +246,12 @@ def _check(kind: str, backend: Backend, name: str, value: str, use: Use) -> None
         )
     if not option.fits(value):
         empty = "" if value else " and is empty: a variable may be unset"
-        raise BadCache(f"`{name}` takes {option.takes}{empty}", quotable="://" not in value)
+        raise BadCache(f"`{name}` takes {option.takes}{empty}", quotable=_may_be_shown(value))
+
+
+def _may_be_shown(value: str) -> bool:
+    """Whether a value has no place for a password: one stands before an @ or in a URL's query."""
+    return "?" not in value and "@" not in value.replace("@sha256:", "")
 
 
 def _one_place(options: Mapping[str, str]) -> dict[str, str]:
