@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cleo.formatters.formatter import Formatter
 from cleo.io.outputs.output import Type, Verbosity
 
+from poetry_docker_cache.caches.context import written_inside
 from poetry_docker_cache.commands.preparing import Prepared, prepare
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.errors import DockerCacheError
@@ -102,8 +103,9 @@ def _files(prepared: Prepared, options: ExportOptions) -> dict[Path, str]:
     files = {path: _dockerfile(prepared)}
     if options.ignore_file:
         ignore = path.with_name(f"{path.name}.dockerignore")
+        hidden = written_inside(prepared.settings.cache)
         files[ignore] = with_banner(
-            render_ignore_file(prepared.plan, _below(path, prepared.folder))
+            render_ignore_file(prepared.plan, _below(path, prepared.folder), hidden)
         )
     return files
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleo.io.io import IO
 
+from poetry_docker_cache.caches.context import written_inside
 from poetry_docker_cache.commands.unreadable import unreadable
 from poetry_docker_cache.credentials import refuse_credentials_in_urls
 from poetry_docker_cache.ignore.git import let_through
@@ -69,7 +70,7 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
     )
     plan = make_plan(project, settings, selection)
     packages = locked_packages(project.lock, selection, plan.runtime.python)
-    for note in (*plan.notes, *_git_note(project_folder(poetry), plan)) if notes else ():
+    for note in (*plan.notes, *_git_note(project_folder(poetry), plan, settings)) if notes else ():
         command.note(note)
     return Prepared(
         poetry=poetry,
@@ -84,10 +85,11 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
     )
 
 
-def _git_note(folder: Path, plan: ImagePlan) -> list[str]:
+def _git_note(folder: Path, plan: ImagePlan, settings: Settings) -> list[str]:
     if plan.files is None:
         return []
-    found = let_through(folder, render_ignore_file(plan, "Dockerfile"), plan.files.paths)
+    ignore = render_ignore_file(plan, "Dockerfile", written_inside(settings.cache))
+    found = let_through(folder, ignore, plan.files.paths)
     return [f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."] * bool(
         found
     )
