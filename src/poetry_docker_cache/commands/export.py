@@ -13,6 +13,8 @@ from poetry_docker_cache.errors import DockerCacheError
 if TYPE_CHECKING:
     from cleo.io.inputs.option import Option
 
+    from poetry_docker_cache.ci import CiKind
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
@@ -24,6 +26,7 @@ class ExportOptions:
     force: bool
     ignore_file: bool
     auth_file: str | None
+    ci: CiKind | None = None
 
     @property
     def to_stdout(self) -> bool:
@@ -40,13 +43,19 @@ class ExportCommand(DockerCommand):
         option(
             "output",
             "o",
-            "The Dockerfile to write, instead of the one at the project's root; `-` prints it.",
+            "The file to write, instead of the one at the project's root; `-` prints it.",
             flag=False,
         ),
         option("check", None, "Write nothing; exit 1, with a diff, if the files are out of date."),
         option("force", None, "Replace files that were written or edited by hand."),
         option("no-dockerignore", None, "Write no ignore file."),
         option("auth-file", None, "Also write the auth secret, to this path.", flag=False),
+        option(
+            "ci",
+            None,
+            "Write a pipeline that builds and pushes the image: github, gitlab or shell.",
+            flag=False,
+        ),
         *DockerCommand.options,
     ]
     help = """\
@@ -55,13 +64,19 @@ poetry.lock, at the project's root. Build with the vendored file by <info>docker
 
 Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes the secret that
 <info>docker build --secret id=auth,src=$HOME/auth.toml .</> takes.
+
+<info>--ci github</> writes .github/workflows/docker.yml, <info>--ci gitlab</> .gitlab-ci.yml,
+<info>--ci shell</> docker-build.sh: log in, cache, build, push. Nothing else is written, since
+<info>poetry docker build</> needs no Dockerfile.
 """
 
     def work(self) -> int:
         """Write, print or check the files."""
         from poetry_docker_cache.commands.exporting import export  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.exporting_ci import export_ci  # noqa: PLC0415  # see base
 
-        return export(self, self._options())
+        options = self._options()
+        return export(self, options) if options.ci is None else export_ci(self, options)
 
     def _options(self) -> ExportOptions:
         if self.after_dashes:
@@ -80,6 +95,7 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
             force=self.option("force"),
             ignore_file=not (self.option("no-dockerignore") or self.option("output") == "-"),
             auth_file=self.option("auth-file"),
+            ci=self._ci(),
         )
         if options.check and (options.to_stdout or options.auth_file):
             other = "-o -" if options.to_stdout else "--auth-file"
@@ -87,4 +103,23 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
                 f"--check writes nothing, so it cannot be combined with {other}.",
                 fix="Leave one of them out.",
             )
+        if options.ci and (options.auth_file or self.option("no-dockerignore")):
+            other = "--auth-file" if options.auth_file else "--no-dockerignore"
+            raise DockerCacheError(
+                f"--ci writes nothing but the pipeline, so it cannot be combined with {other}.",
+                fix="Leave one of them out.",
+            )
         return options
+
+    def _ci(self) -> CiKind | None:
+        """The kind of pipeline. Raises DockerCacheError for one that there is not."""
+        from poetry_docker_cache.ci import CI_KINDS  # noqa: PLC0415  # see base
+
+        given = self.option("ci")
+        kind = next((kind for kind in CI_KINDS if kind == given), None)
+        if given is not None and kind is None:
+            raise DockerCacheError(
+                f"--ci {given!r} is no kind of pipeline." if given else "--ci is empty.",
+                fix=f"Use one of {', '.join(CI_KINDS)}.",
+            )
+        return kind

@@ -15,7 +15,7 @@ from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.private import inside, write_private
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
-from poetry_docker_cache.vendor import difference, is_foreign, with_banner, writing
+from poetry_docker_cache.vendor import EXPORT, difference, is_foreign, with_banner, writing
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,13 +34,13 @@ def export(command: DockerCommand, options: ExportOptions) -> int:
     # Asked before anything is written: a missing password leaves nothing half-done.
     secret = collect(prepared.poetry, prepared.sources) if options.auth_file else None
     if options.check:
-        return _check(command, _files(prepared, options))
+        return check(command, _files(prepared, options), again=EXPORT)
     files = {} if options.to_stdout else _files(prepared, options)
     with writing(files, force=options.force):
         if options.auth_file and secret:
             _write_secret(Path(options.auth_file), secret.text, files)
     if options.to_stdout:
-        _print(command, _dockerfile(prepared))
+        print_exactly(command, _dockerfile(prepared))
     else:
         command.line(Formatter.escape(f"Wrote {' and '.join(map(str, files))}."))
     return 0
@@ -60,7 +60,7 @@ def _need_no_ignore_file(command: DockerCommand, prepared: Prepared) -> None:
     )
 
 
-def _print(command: DockerCommand, text: str) -> None:
+def print_exactly(command: DockerCommand, text: str) -> None:
     """The text, byte for byte, at any verbosity."""
     binary = getattr(getattr(command.io.output, "stream", None), "buffer", None)
     if binary is None:
@@ -70,19 +70,23 @@ def _print(command: DockerCommand, text: str) -> None:
         binary.flush()
 
 
-def _check(command: DockerCommand, files: dict[Path, str]) -> int:
+def check(command: DockerCommand, files: dict[Path, str], *, again: str) -> int:
+    """Say whether the files are those on disk; `again` is the command that writes them.
+
+    Raises DockerCacheError, after a diff on stdout, if they are not.
+    """
     found = difference(files)
     if not found:
         command.line("Up to date.")
         return 0
     command.io.output.write(found, type=Type.RAW)
     raise DockerCacheError(
-        "The files on disk are not what `poetry docker export` would write.",
+        f"{'The files on disk are' if len(files) > 1 else f'{next(iter(files))} is'} not what"
+        f" `{again}` would write.",
         fix=(
-            "Run `poetry docker export --force`: one was written or edited by hand, and would be"
-            " replaced."
+            f"Run `{again} --force`: one was written or edited by hand, and would be replaced."
             if any(is_foreign(path) for path in files)
-            else "Run `poetry docker export`."
+            else f"Run `{again}`."
         ),
     )
 
@@ -93,13 +97,7 @@ def _dockerfile(prepared: Prepared) -> str:
 
 def _files(prepared: Prepared, options: ExportOptions) -> dict[Path, str]:
     """The files by path, relative to where the command was called if they lie below."""
-    given = options.output
-    if given is not None and (given.endswith(("/", os.sep)) or os.path.isdir(given or ".")):  # noqa: PTH112  # is_dir() raises for some paths
-        raise DockerCacheError(
-            f"{given} is a folder." if given else "`-o` is empty.",
-            fix="Give `-o` the path of a file, or leave it out.",
-        )
-    path = _short(prepared.folder / "Dockerfile" if given is None else Path(given))
+    path = output_path(options.output, prepared.folder / "Dockerfile")
     files = {path: _dockerfile(prepared)}
     if options.ignore_file:
         ignore = path.with_name(f"{path.name}.dockerignore")
@@ -110,19 +108,28 @@ def _files(prepared: Prepared, options: ExportOptions) -> dict[Path, str]:
     return files
 
 
-def _short(path: Path) -> Path:
-    path = path.absolute()
+def output_path(given: str | None, usual: Path) -> Path:
+    """Where `-o` says, else the usual place; relative to where the command was called if below.
+
+    Raises DockerCacheError for what is no path of a file.
+    """
+    if given is not None and (given.endswith(("/", os.sep)) or os.path.isdir(given or ".")):  # noqa: PTH112  # is_dir() raises for some paths
+        raise DockerCacheError(
+            f"{given} is a folder." if given else "`-o` is empty.",
+            fix="Give `-o` the path of a file, or leave it out.",
+        )
+    path = (usual if given is None else Path(given)).absolute()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _below(path: Path, folder: Path) -> str:
     """The path as the ignore file names it; that of any Dockerfile, if it is not in the context."""
-    resolved = _real(path)
+    resolved = real_path(path)
     inside = resolved.is_relative_to(folder)
     return resolved.relative_to(folder).as_posix() if inside else "Dockerfile"
 
 
-def _real(path: Path | str) -> Path:
+def real_path(path: Path | str) -> Path:
     """The path without symlinks; `resolve()` raises where they make a loop (Python < 3.13)."""
     return Path(os.path.realpath(path))
 
@@ -144,7 +151,7 @@ def _refuse_inside(path: Path, folder: Path) -> None:
 
 
 def _write_secret(path: Path, text: str, files: Collection[Path]) -> None:
-    if _real(path) in set(map(_real, files)):
+    if real_path(path) in set(map(real_path, files)):
         raise DockerCacheError(
             f"{path} would be the Dockerfile and the auth secret in one.",
             fix="Give --auth-file another path than `-o`.",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from packaging.version import Version
     from poetry.poetry import Poetry
 
     from poetry_docker_cache.commands.base import DockerCommand
@@ -48,6 +49,8 @@ class Prepared:
     """The `[[package]]` tables of what the image may hold."""
     sources: tuple[str, ...]
     """The names of the sources that a build contacts."""
+    generator: Version | None
+    """The Poetry that wrote the lock."""
     git_version: str | None
     """What a plugin of Poetry's, such as poetry-dynamic-versioning, has read from git."""
 
@@ -81,6 +84,7 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         version=project.metadata.version,
         packages=tuple(packages),
         sources=used_sources(project.sources, packages, project.index),
+        generator=project.lock.generator,
         git_version=_git_version(poetry, plan),
     )
 

@@ -1,0 +1,105 @@
+"""The work of `poetry docker export --ci`."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cleo.formatters.formatter import Formatter
+
+from poetry_docker_cache.ci import (
+    CI_PATHS,
+    CI_PYTHON,
+    SHEBANG,
+    CiPlan,
+    render_ci,
+    selection_options,
+)
+from poetry_docker_cache.commands.exporting import check, output_path, print_exactly, real_path
+from poetry_docker_cache.commands.preparing import Prepared, prepare
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.python import Python, choose_poetry
+from poetry_docker_cache.vendor import EXPORT, with_banner, writing
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.ci import CiKind
+    from poetry_docker_cache.commands.base import DockerCommand
+    from poetry_docker_cache.commands.export import ExportOptions
+
+_SCRIPT_MODE = 0o755
+_GITHUB = Path(".github", "workflows")
+
+
+def export_ci(command: DockerCommand, options: ExportOptions) -> int:
+    """Write, print or check the pipeline; the exit status. Raises DockerCacheError."""
+    kind: CiKind = options.ci or "shell"
+    prepared = prepare(command, notes=False)
+    usual = prepared.folder / CI_PATHS[kind]
+    path = usual if options.to_stdout else output_path(options.output, usual)
+    plan = _plan(command, prepared, kind, path)
+    again = f"{EXPORT} --ci {kind}"
+    text = with_banner(render_ci(plan), shebang=SHEBANG if kind == "shell" else "", command=again)
+    if options.to_stdout:
+        print_exactly(command, text)
+        return 0
+    if options.check:
+        return check(command, {path: text}, again=again)
+    if options.output is None:
+        _make_folder(path.parent)
+    mode = _SCRIPT_MODE if kind == "shell" else None
+    with writing({path: text}, force=options.force, mode=mode, dockerfile=False):
+        pass
+    command.line(Formatter.escape(f"Wrote {path}."))
+    if plan.logins:
+        command.note("Its first lines name the secrets of package sources that have a login.")
+    return 0
+
+
+def _plan(command: DockerCommand, prepared: Prepared, kind: CiKind, path: Path) -> CiPlan:
+    return CiPlan(
+        kind=kind,
+        name=prepared.name,
+        image=prepared.settings.image,
+        sources=prepared.sources,
+        poetry=choose_poetry(
+            prepared.generator,
+            setting=None,
+            python=Python(tag=CI_PYTHON, reason=""),
+        ),
+        plugin=version("poetry-docker-cache"),
+        folder=_project_from(kind, real_path(path).parent, real_path(prepared.folder)),
+        selection=selection_options(
+            {
+                **{name: command.many(name) for name in ("with", "without", "only", "extras")},
+                **{name: bool(command.option(name)) for name in ("all-groups", "all-extras")},
+            }
+        ),
+        version_from_git=prepared.plan.version is not None,
+    )
+
+
+def _project_from(kind: CiKind, file: Path, project: Path) -> str:
+    """Where the project is, seen from where the pipeline starts.
+
+    A script starts where it lies. A CI starts in the checkout: that is where it looks for its file,
+    unless the file is to be included by another one.
+    """
+    start = file
+    if kind == "github":
+        start = file.parents[1] if file.parts[-2:] == _GITHUB.parts else project
+    if kind != "shell" and not project.is_relative_to(start):
+        return "."
+    return Path(os.path.relpath(project, start)).as_posix()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `.github/workflows`, which few projects have."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DockerCacheError(
+            f"The folder {folder} cannot be made: {error.strerror}.",
+            fix="Make it, or give `-o` another path.",
+        ) from error

@@ -1,0 +1,279 @@
+"""What the pipelines make of a branch or a tag: run in a shell, with a `poetry` that only notes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from ci_files import golden, scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+NOTE = """\
+#!/bin/sh
+case "$*" in *--help) exit 0 ;; esac
+printf '%s\\n' "$@" > "$NOTES/poetry"
+"""
+LOGIN = """\
+#!/bin/sh
+printf '%s\\n' "$@" > "$NOTES/docker"
+cat > "$NOTES/password"
+"""
+TEAM = "registry.example.com/team/image"
+COMMON = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": "/dev/null"}
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """Give a folder with the programs that note how they were called."""
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name, text in {"poetry": NOTE, "docker": LOGIN, "apk": "", "pipx": ""}.items():
+        program = folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(text or "#!/bin/sh\n")
+        program.chmod(0o755)
+    return folder
+
+
+def run(
+    notes: Path, command: Sequence[str | Path], env: dict[str, str], cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a shell with nothing of this machine's environment."""
+    path = f"{notes / 'bin'}:{COMMON['PATH']}"
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env={**COMMON, "NOTES": str(notes), "HOME": str(notes), **env, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def noted(notes: Path) -> list[str]:
+    """Give how poetry was called, without `docker build`."""
+    assert (notes / "poetry").exists(), "the build was not reached"
+    words = (notes / "poetry").read_text().splitlines()
+    assert words[:2] == ["docker", "build"]
+    return words[2:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Push:
+    """What is pushed, and what the image is called for it; `REPO` is the image."""
+
+    branch: str = ""
+    tag: str = ""
+    tags: list[str] = field(default_factory=list)
+    cache: str | None = None
+    reads: list[str] = field(default_factory=list)
+
+    def words(self, image: str) -> list[str]:
+        """The call, in the order of its options by name."""
+        return sorted(
+            [
+                "--push",
+                *(f"--tag={image}:{tag}" for tag in self.tags),
+                *(f"--cache={image}:{self.cache}" for _ in [self.cache] if self.cache),
+                *(f"--cache-from={image}:{cache}" for cache in self.reads),
+            ]
+        )
+
+
+MAIN = "buildcache-main"
+PUSHES = {
+    "default branch": Push(branch="main", tags=["main", "latest"], cache=MAIN),
+    "branch": Push(branch="dev", tags=["dev"], cache="buildcache-dev", reads=[MAIN]),
+    "slashes": Push(
+        branch="feature/log-in",
+        tags=["feature-log-in"],
+        cache="buildcache-feature-log-in",
+        reads=[MAIN],
+    ),
+    "what a shell or a tag cannot have": Push(
+        branch="-.$(id)'\"`ö #1", tags=["id-1"], cache="buildcache-id-1", reads=[MAIN]
+    ),
+    "nothing that a tag can have": Push(
+        branch="привет", tags=["branch"], cache="buildcache-branch", reads=[MAIN]
+    ),
+    "a long name": Push(
+        branch="x" * 200, tags=["x" * 100], cache=f"buildcache-{'x' * 100}", reads=[MAIN]
+    ),
+    "version": Push(tag="v1.2.3", tags=["1.2.3", "1.2"], reads=[MAIN]),
+    "pre-release": Push(tag="v2.0.0-rc.1", tags=["2.0.0-rc.1"], reads=[MAIN]),
+    "pre-release of Python": Push(tag="v2.0.0rc1", tags=["2.0.0rc1"], reads=[MAIN]),
+    "local version": Push(tag="v1.2.3+cpu", tags=["1.2.3-cpu"], reads=[MAIN]),
+    "short version": Push(tag="v7", tags=["7"], reads=[MAIN]),
+}
+
+
+def joined(words: list[str]) -> list[str]:
+    """Join each option with its value, sorted."""
+    assert "" not in words
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] in ("--tag", "--cache", "--cache-from"):
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("name", PUSHES)
+def test_a_push_to_github(name: str, notes: Path) -> None:
+    """The image is the repository's, in lower case."""
+    push = PUSHES[name]
+    env = {"BRANCH": push.branch, "GIT_TAG": push.tag, "DEFAULT_BRANCH": "main"}
+    step = scripts(golden("pep621_src", "github").read_text(), "github")[1]
+    bash = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step]
+    done = run(notes, bash, {**env, "GITHUB_REPOSITORY": "Acme/Price-API"}, notes)
+    assert done.returncode == 0, done.stderr
+    assert joined(noted(notes)) == push.words("ghcr.io/acme/price-api")
+
+
+@pytest.mark.parametrize("name", PUSHES)
+def test_a_push_to_gitlab(name: str, notes: Path) -> None:
+    """What is not so is not set; the password is on no command line."""
+    push = PUSHES[name]
+    env = {"CI_DEFAULT_BRANCH": "main", "CI_REGISTRY_IMAGE": TEAM}
+    env |= {"CI_COMMIT_BRANCH": push.branch} if push.branch else {"CI_COMMIT_TAG": push.tag}
+    env |= {"CI_REGISTRY": "registry.example.com", "CI_REGISTRY_USER": "ci"}
+    env |= {"CI_REGISTRY_PASSWORD": "s3cret $x"}
+    job = scripts(golden("pep621_src", "gitlab").read_text(), "gitlab")[0]
+    done = run(notes, ["sh", "-e", "-c", job], env, notes)
+    assert done.returncode == 0, done.stderr
+    assert joined(noted(notes)) == push.words(TEAM)
+    login = (notes / "docker").read_text().split()
+    assert login == ["login", "--username", "ci", "--password-stdin", "registry.example.com"]
+    assert (notes / "password").read_text() == "s3cret $x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "env"),
+    [
+        ("github", {"GITHUB_HEAD_REF": "a/b", "GITHUB_BASE_REF": "main"}),
+        (
+            "gitlab",
+            {
+                "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "a/b",
+                "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+            },
+        ),
+    ],
+)
+def test_a_pull_request_only_reads(kind: str, env: dict[str, str], notes: Path) -> None:
+    """Its own branch's cache comes first, then the one that it would be merged into."""
+    assert kind in ("github", "gitlab")
+    text = golden("every_setting", "github" if kind == "github" else "gitlab").read_text()
+    script = scripts(text, "github" if kind == "github" else "gitlab")[-1]
+    login = {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "x"}
+    done = run(notes, ["bash", "-e", "-c", script], {**env, **login}, notes)
+    assert done.returncode == 0, done.stderr
+    image = "registry.example.com/team/everything"
+    called = noted(notes)
+    assert called[0] == "--tag"
+    assert called[2:] == [
+        *("--cache-from", f"{image}:buildcache-a-b", "--cache-from", f"{image}:{MAIN}"),
+        *("--", "--output=type=cacheonly"),
+    ]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Give a git repository on its branch main, with the script."""
+    folder = tmp_path / "check out"
+    folder.mkdir()
+    put(folder, "pep621_src")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message=x")
+    return folder
+
+
+def put(folder: Path, name: str) -> None:
+    """Put a project's script into a folder."""
+    shutil.copy(golden(name, "shell"), folder)
+    (folder / "docker-build.sh").chmod(0o755)
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git as somebody."""
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True)
+
+
+def call(
+    notes: Path, checkout: Path, *arguments: str, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the script from elsewhere."""
+    script = checkout / "docker-build.sh"
+    return run(notes, [script, *arguments], {"IMAGE": TEAM, **env}, notes)
+
+
+@pytest.mark.parametrize("name", PUSHES)
+def test_the_script_with_variables(name: str, notes: Path, checkout: Path) -> None:
+    """They win over what git says; a registry's password is no argument."""
+    push = PUSHES[name]
+    env = {"BRANCH": push.branch, "GIT_TAG": push.tag, "DEFAULT_BRANCH": "main"}
+    done = call(notes, checkout, REGISTRY_USER="ci", REGISTRY_PASSWORD="s3cret", **env)
+    assert done.returncode == 0, done.stderr
+    assert joined([word for word in noted(notes) if word != "--"]) == push.words(TEAM)
+    login = (notes / "docker").read_text().split()
+    assert login == ["login", "--username", "ci", "--password-stdin", "registry.example.com"]
+    assert (notes / "password").read_text() == "s3cret"
+
+
+def test_the_script_asks_git(notes: Path, checkout: Path) -> None:
+    """The branch that is checked out; of a lone commit, its version; without either, an error."""
+    assert call(notes, checkout).returncode == 0
+    assert f"{TEAM}:latest" in noted(notes)
+    git(checkout, "switch", "--quiet", "--create", "feature/x")
+    assert call(notes, checkout, "--network=host", "a b").returncode == 0
+    assert noted(notes) == [
+        *("--push", "--cache", f"{TEAM}:buildcache-feature-x", "--cache-from", f"{TEAM}:{MAIN}"),
+        *("--tag", f"{TEAM}:feature-x", "--", "--network=host", "a b"),
+    ]
+    git(checkout, "tag", "v1.2.3")
+    git(checkout, "checkout", "--quiet", "--detach")
+    assert call(notes, checkout).returncode == 0
+    assert [word for word in noted(notes) if ":1.2" in word] == [f"{TEAM}:1.2", f"{TEAM}:1.2.3"]
+    assert not (notes / "docker").exists()
+    git(checkout, "commit", "--quiet", "--allow-empty", "--message=y")
+    done = call(notes, checkout)
+    assert done.returncode == 1
+    assert "set BRANCH or GIT_TAG" in done.stderr
+    done = call(notes, checkout, BRANCH="x", IMAGE="")
+    assert done.returncode != 0
+    assert "IMAGE: is to be the name of the image" in done.stderr
+
+
+def test_the_script_for_a_pull_request(notes: Path, checkout: Path) -> None:
+    """PUSH=no writes nothing: neither image nor cache."""
+    assert call(notes, checkout, BRANCH="a/b", PUSH="no").returncode == 0
+    assert noted(notes) == [
+        *("--cache-from", f"{TEAM}:buildcache-a-b", "--cache-from", f"{TEAM}:{MAIN}"),
+        *("--tag", f"{TEAM}:a-b", "--"),
+    ]
+
+
+def test_the_default_branch_of_the_remote(notes: Path, checkout: Path, tmp_path: Path) -> None:
+    """A clone knows it."""
+    git(checkout, "branch", "--move", "trunk")
+    git(checkout, "add", "docker-build.sh")
+    git(checkout, "commit", "--quiet", "--message=x")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(checkout), str(clone))
+    assert call(notes, clone).returncode == 0
+    assert f"{TEAM}:latest" in noted(notes)
+
+
+def test_a_version_from_git(notes: Path, checkout: Path) -> None:
+    """The build is told it; the script's own arguments follow."""
+    put(checkout, "git_version")
+    assert call(notes, checkout, "--network=host", GIT_TAG="v1.2.3").returncode == 0
+    assert noted(notes)[-4:] == ["--", "--build-arg", "VERSION=1.2.3", "--network=host"]

@@ -1,0 +1,96 @@
+"""The pipelines for some projects, byte for byte, and the word of schemas and linters on them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ci_files import golden, scripts
+from command_line import poetry
+from golden.export_cases import CASES
+from poetry.config.config import Config
+
+from poetry_docker_cache.ci import CI_KINDS, CI_PATHS, CiKind
+
+PROJECTS = {
+    "pep621_src": (),  # no source
+    "extras": ("--extras=cpu",),  # one source, and what is installed is chosen
+    "sources": (),  # several, one with a dotted name
+    "every_setting": (),  # a registry of the project's own
+    "git_version": (),
+}
+TOOLS = Path(sys.executable).parent
+SCHEMAS: dict[CiKind, list[str]] = {
+    "github": ["--builtin-schema", "vendor.github-workflows"],
+    "gitlab": ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"],
+}
+EACH = [(name, kind) for name in PROJECTS for kind in CI_KINDS]
+
+
+@pytest.mark.parametrize(("name", "kind"), EACH)
+def test_export_writes_what_is_expected(
+    name: str, kind: CiKind, tmp_path: Path, *, regenerate: bool
+) -> None:
+    """The pipeline is the one that was reviewed and committed, its digest included."""
+    Config.create(reload=True)  # Poetry reads one poetry.toml per process
+    folder = tmp_path / name
+    shutil.copytree(CASES / name / "project", folder)
+    outcome = poetry(folder, "docker", "export", "--ci", kind, *PROJECTS[name])
+    assert outcome.status == 0, outcome.err
+    written = (folder / CI_PATHS[kind]).read_bytes()
+    if kind == "shell":
+        assert (folder / CI_PATHS[kind]).stat().st_mode & 0o777 == 0o755
+    if regenerate:
+        golden(name, kind).parent.mkdir(parents=True, exist_ok=True)
+        golden(name, kind).write_bytes(written)
+    assert written.decode() == golden(name, kind).read_bytes().decode()
+
+
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_the_official_schemas_take_them(kind: CiKind, tmp_path: Path) -> None:
+    """Every golden file is valid; one with a word that the schema does not know is not."""
+    files = [str(golden(name, kind)) for name in PROJECTS]
+    command = [str(TOOLS / "check-jsonschema"), *SCHEMAS[kind]]
+    run = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    wrong = tmp_path / "wrong.yml"
+    text = Path(files[0]).read_text()
+    wrong.write_text(re.sub(r"^( +)(permissions|rules):", r"\1\2es:", text, flags=re.MULTILINE))
+    assert wrong.read_text() != text
+    run = subprocess.run([*command, str(wrong)], capture_output=True, text=True, check=False)
+    assert run.returncode == 1, run.stdout + run.stderr
+
+
+def shellcheck(files: list[Path], *, shell: str) -> subprocess.CompletedProcess[str]:
+    """Run shellcheck on scripts; they use variables that only the CI has."""
+    options = [f"--shell={shell}", "--exclude=SC2154", "--norc"]
+    command = [str(TOOLS / "shellcheck"), *options, *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_shellcheck_finds_nothing(kind: CiKind, tmp_path: Path) -> None:
+    """Neither in the script nor in what the pipelines run; it would find something."""
+    files = []
+    for name in PROJECTS:
+        for number, text in enumerate(scripts(golden(name, kind).read_text(), kind)):
+            files.append(tmp_path / f"{name}-{number}")
+            files[-1].write_text(text)
+    assert len(files) >= len(PROJECTS)
+    shell = "bash" if kind == "github" else "sh"
+    run = shellcheck(files, shell=shell)
+    assert run.returncode == 0, run.stdout
+    files[0].write_text(files[0].read_text() + "\nrm $IMAGE\n")
+    assert "SC2086" in shellcheck(files[:1], shell=shell).stdout
+
+
+@pytest.mark.parametrize(("name", "kind"), EACH)
+def test_no_address_of_an_index(name: str, kind: CiKind) -> None:
+    """Where packages come from is in pyproject.toml only; the pipeline has no URL at all."""
+    text = golden(name, kind).read_text()
+    assert "://" not in text.replace("tcp://docker:2376", "")
+    assert "pypi" not in text

@@ -1,0 +1,140 @@
+"""`poetry docker export --ci`: one file, which is treated as the Dockerfile is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from command_line import Outcome, poetry, snapshot
+from projects import make_project, package
+
+from poetry_docker_cache.ci import CI_KINDS, CI_PATHS
+from poetry_docker_cache.vendor import is_ours
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from poetry_docker_cache.ci import CiKind
+
+PYPROJECT = """\
+[project]
+name = "shop"
+version = "1"
+requires-python = ">=3.10"
+dependencies = ["rich"]
+
+[dependency-groups]
+server = ["uvicorn"]
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Give a project in a folder of a checkout."""
+    packages = [package("rich"), package("uvicorn", groups=["server"])]
+    return make_project(tmp_path / "checkout" / "shop", PYPROJECT, packages)
+
+
+def export(folder: Path, *arguments: str | Path, status: int = 0) -> Outcome:
+    """Run the command."""
+    outcome = poetry(folder, "docker", "export", *arguments)
+    assert outcome.status == status, outcome.err
+    return outcome
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_from_written_to_edited(shop: Path, kind: CiKind) -> None:
+    """Written, up to date, drifted, edited by hand: as for the Dockerfile, and nothing else."""
+    file, before = shop / CI_PATHS[kind], snapshot(shop)
+    assert export(shop, "--ci", kind, "--check", status=1).out.startswith(f"--- {CI_PATHS[kind]}\n")
+    assert snapshot(shop) == before
+    assert export(shop, "--ci", kind).out == f"Wrote {CI_PATHS[kind]}.\n"
+    assert {path for path in snapshot(shop) if path not in before} == {
+        str(path) for path in (file, *file.parents) if path.is_relative_to(shop) and path != shop
+    }
+    text = file.read_text()
+    assert is_ours(text)
+    assert export(shop, "--ci", kind, "-o", "-").out == text
+    assert export(shop, "--ci", kind, "--check").out == "Up to date.\n"
+
+    outcome = export(shop, "--ci", kind, "--with", "server", "--check", status=1)
+    assert "+" in outcome.out
+    assert f"{CI_PATHS[kind]} is not what `poetry docker export --ci {kind}`" in outcome.err
+    assert f"Run `poetry docker export --ci {kind}`." in outcome.err
+    export(shop, "--ci", kind, "--with", "server")
+    assert "poetry docker build --push --with=server" in file.read_text()
+
+    file.write_text(file.read_text() + "# mine\n")
+    outcome = export(shop, "--ci", kind, status=1)
+    assert "written or edited by hand. Nothing was changed." in outcome.err
+    assert "Pass `--force` to replace it, or `-o PATH` to write elsewhere." in outcome.err
+    assert file.read_text().endswith("# mine\n")
+    outcome = export(shop, "--ci", kind, "--check", status=1)
+    assert f"Run `poetry docker export --ci {kind} --force`" in outcome.err
+    export(shop, "--ci", kind, "--force")
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "fix"),
+    [
+        (("--ci", "jenkins"), "--ci 'jenkins' is no kind", "one of github, gitlab, shell"),
+        (("--ci", "GitHub"), "--ci 'GitHub' is no kind", "one of github, gitlab, shell"),
+        (("--ci=",), "--ci is empty", "one of github, gitlab, shell"),
+        (("--ci", "shell", "--auth-file", "x"), "combined with --auth-file", "Leave one"),
+        (("--ci", "shell", "--no-dockerignore"), "combined with --no-dockerignore", "Leave one"),
+        (("--ci", "shell", "--check", "-o", "-"), "combined with -o -", "Leave one"),
+        (("--ci", "shell", "-o", "."), ". is a folder", "the path of a file"),
+        (("--ci", "shell", "-o", "no/x.sh"), "No such file or directory", "Make the folder"),
+        (("--ci", "shell", "--with", "nope"), "The group 'nope' (in --with)", "server"),
+    ],
+)
+def test_errors(shop: Path, arguments: tuple[str, ...], says: str, fix: str) -> None:
+    """One message that says what to do, and nothing is written."""
+    before = snapshot(shop)
+    outcome = export(shop, *arguments, status=1)
+    assert says in outcome.err
+    assert fix in outcome.err
+    assert outcome.out == ""
+    assert snapshot(shop) == before
+
+
+def test_a_folder_that_cannot_be_made(shop: Path) -> None:
+    """A file stands where `.github` is to be."""
+    (shop / ".github").touch()
+    outcome = export(shop, "--ci", "github", status=1)
+    assert "cannot be made" in outcome.err
+    assert "give `-o` another path" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "says"),
+    [
+        ("github", ".github/workflows/shop.yml", 'working-directory: "shop"'),
+        ("gitlab", ".gitlab-ci.yml", '- "cd shop"'),
+        ("shell", "ci/shop.sh", 'cd -- "$(dirname -- "$0")"/../shop'),
+    ],
+)
+def test_a_project_below_the_checkout(shop: Path, kind: CiKind, path: str, says: str) -> None:
+    """A pipeline starts in the checkout, a script where it lies: both find the project."""
+    file = shop.parent / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    export(shop, "--ci", kind, "-o", f"../{path}")
+    assert says in file.read_text()
+    export(shop, "--ci", kind, "-o", f"../{path}", "--check")
+    export(shop, "--ci", kind)
+    assert says not in (shop / CI_PATHS[kind]).read_text()
+
+
+def test_a_file_to_include(shop: Path) -> None:
+    """GitLab starts in the checkout, wherever the file is that another one includes."""
+    (shop / "ci").mkdir()
+    export(shop, "--ci", "gitlab", "-o", "ci/docker.yml")
+    assert "cd " not in (shop / "ci" / "docker.yml").read_text()
+
+
+def test_from_another_folder(shop: Path, tmp_path: Path) -> None:
+    """The file is at the project's root, whatever the current folder."""
+    outcome = poetry(tmp_path, "-C", str(shop), "docker", "export", "--ci", "shell")
+    assert outcome.status == 0, outcome.err
+    assert (shop / "docker-build.sh").is_file()

@@ -1,0 +1,205 @@
+"""What a pipeline is told of a project: names that no YAML, shell or expression may misread."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ci_files import scripts
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from poetry_docker_cache.ci import (
+    CI_KINDS,
+    CiKind,
+    CiPlan,
+    render_ci,
+    selection_options,
+    yaml_string,
+)
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PLAN = CiPlan(
+    kind="github",
+    name="shop",
+    image=None,
+    sources=(),
+    poetry="2.5.1",
+    plugin="0.1.0",
+    folder=".",
+)
+ODD = [
+    "shop: #1",
+    "- 'shop\" & *x",
+    "${{ secrets.X }}",
+    "a\nb\ttab",
+    "ü\x85\u2028\U0001f600\\",
+    "!",
+]
+CHECKED_OUT = "github.ref_type == 'branch' && github.ref_name || ''"
+
+
+def load(text: str) -> Any:  # noqa: ANN401  # parsed YAML
+    """Parse a pipeline."""
+    return YAML(typ="safe").load(text)
+
+
+def image(plan: CiPlan) -> str:
+    """Give the line that says what the image is called."""
+    return "\n".join(re.findall(r"^ *(IMAGE=.*|: .*IMAGE:\?)", render_ci(plan), re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "github", "gitlab"),
+    [
+        (None, ".", "ghcr.io/${GITHUB_REPOSITORY,,}", "$CI_REGISTRY_IMAGE"),
+        ("api", ".", "ghcr.io/${GITHUB_REPOSITORY_OWNER,,}/api", "$CI_REGISTRY_IMAGE/api"),
+        ("team/api", ".", "team/api", "team/api"),
+        ("quay.io/team/api", ".", "quay.io/team/api", "quay.io/team/api"),
+        (None, "shop", "ghcr.io/${GITHUB_REPOSITORY,,}/shop", "$CI_REGISTRY_IMAGE/shop"),
+    ],
+)
+def test_the_name_of_the_image(name: str | None, folder: str, github: str, gitlab: str) -> None:
+    """The CI's own registry, unless `image` is more than a name; each project below has its own."""
+    for kind, expected in (("github", github), ("gitlab", gitlab)):
+        plan = replace(PLAN, kind=kind, image=name, folder=folder)  # type: ignore[arg-type]
+        assert image(plan) == f"IMAGE={expected}\nIMAGE={expected}", kind
+
+
+@pytest.mark.parametrize(
+    ("name", "registry", "own"),
+    [
+        (None, "ghcr.io", True),
+        ("ghcr.io/team/api", "ghcr.io", True),
+        ("quay.io/team/api", "quay.io", False),
+        ("localhost:5000/api", "localhost:5000", False),
+        ("team/api", None, False),
+    ],
+)
+def test_the_login_and_its_permissions(name: str | None, registry: str | None, own: bool) -> None:
+    """GitHub's token writes packages in the job that pushes, and only where it is of use."""
+    document = load(render_ci(replace(PLAN, image=name)))
+    assert document["permissions"] == {"contents": "read"}
+    for job, access in (("image", "write"), ("pull-request", "read")):
+        login = next(
+            step for step in document["jobs"][job]["steps"] if "login" in step.get("uses", "")
+        )
+        assert login["with"].get("registry") == registry
+        secret = "GITHUB_TOKEN" if own else "REGISTRY_PASSWORD"
+        assert login["with"]["password"] == f"${{{{ secrets.{secret} }}}}"
+        expected = {"contents": "read"} | ({"packages": access} if own else {})
+        assert document["jobs"][job]["permissions"] == expected
+
+
+def test_secrets_only_for_the_build() -> None:
+    """A step that installs from elsewhere sees none of them; each source's are its own."""
+    plan = replace(PLAN, sources=("acme", "my.repo", "my-repo"))
+    for job in load(render_ci(plan))["jobs"].values():
+        steps = [step for step in job["steps"] if "POETRY_" in str(step)]
+        assert steps == job["steps"][-1:]
+        env = {name: value for name, value in steps[0]["env"].items() if "POETRY" in name}
+        assert list(env) == [
+            f"POETRY_HTTP_BASIC_{name}_{what}"
+            for name in ("ACME", "MY_REPO")
+            for what in ("USERNAME", "PASSWORD")
+        ]
+        assert all(value == f"${{{{ secrets.{name} }}}}" for name, value in env.items())
+    assert 'package source "my.repo" and "my-repo"' in render_ci(plan)
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_names_change_nothing_else(kind: CiKind, odd: str) -> None:
+    """A project or source of any name: the same pipeline but for that name."""
+    plain = render_ci(replace(PLAN, kind=kind, sources=("acme",)))
+    text = render_ci(replace(PLAN, kind=kind, name=odd, sources=("acme",)))
+    assert [*scripts(text, kind)][1:] == [*scripts(plain, kind)][1:]
+    if kind == "github":
+        document = load(text)
+        shown = document["name"].replace("${{ '${{' }}", "${{")  # what the expression gives
+        assert shown == f"Docker image of {odd}"
+        assert {**document, "name": ""} == {**load(plain), "name": ""}
+    else:
+        assert text == plain
+    named = render_ci(replace(PLAN, kind=kind, sources=(odd,)))
+    variables = re.findall(r"POETRY_HTTP_BASIC_(\S+)_(?:USERNAME|PASSWORD)", named)
+    assert variables
+    assert all(re.fullmatch(r"\w+", name, re.ASCII) for name in variables)
+    lines = [line for line in named.splitlines() if "package source " in line]
+    assert [line for line in lines if not line.startswith("#")] == []
+    assert len(named.splitlines()) - len(plain.splitlines()) == 0
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_odd_folders_and_groups(kind: CiKind) -> None:
+    """Both reach the shell as they are."""
+    folder = "my $app's: #1 ${{ x }}"
+    plan = replace(PLAN, kind=kind, folder=folder, selection=("--with=dev,te sts",))
+    text = render_ci(plan)
+    calls = [
+        shlex.split(line, comments=True)
+        for script in scripts(text, kind)
+        for line in script.replace("\\\n", "").splitlines()
+        if "poetry docker build " in line and "--help" not in line
+    ]
+    assert len(calls) == 2
+    assert all("--with=dev,te sts" in call for call in calls)
+    if kind == "github":
+        given = load(text)["defaults"]["run"]["working-directory"]
+        assert given.replace("${{ '${{' }}", "${{") == folder
+    elif kind == "gitlab":
+        assert shlex.split(load(text)[".docker"]["before_script"][-1]) == ["cd", folder]
+    else:
+        line = next(line for line in text.splitlines() if line.startswith("cd "))
+        assert shlex.split(line.split(')"')[-1]) == [f"/{folder}"]
+
+
+def test_a_line_break_in_a_group() -> None:
+    """A block of YAML would change it."""
+    with pytest.raises(DockerCacheError, match="holds a line break"):
+        render_ci(replace(PLAN, selection=("--with=a\nb",)))
+
+
+def test_options_that_choose() -> None:
+    """Repeated as given; what was not given is left out."""
+    options: dict[str, Sequence[str] | bool] = {
+        "with": ["a", "b"],
+        "only": [],
+        "all-groups": False,
+        "all-extras": True,
+    }
+    assert selection_options(options) == ("--with=a", "--with=b", "--all-extras")
+
+
+@given(st.text())
+def test_yaml_reads_the_same_string(text: str) -> None:
+    """Also in one line, whatever is in it."""
+    written = yaml_string(text)
+    assert len(written.splitlines()) == 1
+    assert load(f"x: {written} # y")["x"] == text
+
+
+def test_actions_by_released_major_version() -> None:
+    """No digest that nobody checked, and no branch that moves."""
+    uses = re.findall(r"uses: (\S+)", render_ci(PLAN))
+    assert {name.split("@")[0] for name in uses} == {
+        "actions/checkout",
+        "actions/setup-python",
+        "docker/login-action",
+        "docker/setup-buildx-action",
+    }
+    assert all(re.fullmatch(r"v\d+", name.split("@")[1]) for name in uses)
+
+
+def test_nothing_of_an_event_is_pasted_into_a_script() -> None:
+    """A branch can have any name, also one that a shell would run."""
+    for script in scripts(render_ci(replace(PLAN, sources=("acme",))), "github"):
+        assert "${{" not in script
+    assert f"BRANCH: ${{{{ {CHECKED_OUT} }}}}" in render_ci(PLAN)
