@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,9 @@ def test_from_an_image_to_a_layer(tmp_path: Path) -> None:
     (image / SITE / "a_b" / "__pycache__").mkdir()
     (image / SITE / "a_b" / "__pycache__" / "x").touch()
     assert take(image, store) == 1
+    (store / "unused").mkdir()
+    for path in store.iterdir():
+        os.utime(path, (0, 0))
     assert take(image, store) == 0
     assert [path.name for path in store.iterdir()] == ["1" * 64]
     files = reuse(store, venv, "1" * 64)

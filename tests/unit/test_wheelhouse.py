@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -86,6 +87,10 @@ def test_take(tmp_path: Path) -> None:
     new, old = make_wheel(kept, "new"), make_wheel(kept, "old")
     (kept / "other.txt").touch()
     (wheels / old.name).write_bytes(b"there before")
+    (wheels / ".left").mkdir()
+    (wheels / "unused.whl").touch()
+    for path in wheels.iterdir():
+        os.utime(path, (0, 0))
     options = [f"--kept={kept}", f"--wheels={wheels}", f"--output={tmp_path / 'out'}"]
     assert main(["take", *options]) == 0
     assert (wheels / new.name).read_bytes() == new.read_bytes()

@@ -81,6 +81,7 @@ class Reusing:
                 if why := self._fails(self._import_wheels(dockerfile, output)):
                     self.note(f"The wheels in {self.folder} are not used: {why}")
         if self.image:
+            self.note(f"Looking for unchanged packages in the image {self.image}.")
             with tempfile.TemporaryDirectory() as output:
                 if why := self._fails(self._import_image(dockerfile, output)):
                     self.note(f"No package is taken from the earlier image {self.image}: {why}")

@@ -18,6 +18,7 @@ import shutil
 import sys
 import sysconfig
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 TABLES = "share/poetry-docker-cache"
 """Where in the environment the layers leave their tables."""
+UNUSED = 30 * 24 * 60 * 60
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -143,12 +145,13 @@ def install(
     return 0, ""
 
 
-def take(venv: Path, store: Path) -> int:
-    """Put an image's packages into the store, each in a folder named by its digest; count them."""
-    known: dict[str, str] = {}
-    for table in sorted((venv / TABLES).glob("*.json")):
-        known.update(json.loads(table.read_bytes()))
-    files, claims = {}, defaultdict(set)
+def separate(venv: Path) -> dict[str, dict[str, str]]:
+    """List the files of each package that can be told from those of all others.
+
+    Where two packages have another file of the same name, the image does not tell whose it is.
+    """
+    files: dict[str, dict[str, str]] = {}
+    claims = defaultdict(set)
     for name, record in records(venv).items():
         try:
             files[name] = owned(venv, record)
@@ -156,20 +159,34 @@ def take(venv: Path, store: Path) -> int:
             continue
         for path, digest in files[name].items():
             claims[path].add(digest)
+    return {name: it for name, it in files.items() if all(len(claims[path]) == 1 for path in it)}
+
+
+def take(venv: Path, store: Path) -> int:
+    """Put an image's packages into the store, each in a folder named by its digest; count them.
+
+    What no image has had for long is removed; other projects may use the same store.
+    """
+    known: dict[str, str] = {}
+    for table in sorted((venv / TABLES).glob("*.json")):
+        known.update(json.loads(table.read_bytes()))
     count = 0
-    for name in sorted(files.keys() & known.keys()):
-        digest = known[name]
-        # Where two packages have a file of the same name, the image does not tell whose it is.
-        alone = all(len(claims[path]) == 1 for path in files[name])
-        if not alone or not DIGEST.fullmatch(digest) or (store / digest).exists():
+    for name, files in sorted(separate(venv).items()):
+        digest = known.get(name, "")
+        if (store / digest).exists() or not DIGEST.fullmatch(digest):
             continue
         with tempfile.TemporaryDirectory(dir=store, prefix=".") as part:
-            copy(venv, Path(part, digest), files[name])
+            copy(venv, Path(part, digest), files)
             try:
                 Path(part, digest).rename(store / digest)
             except OSError:  # another build was sooner
                 continue
         count += 1
+    for kept in store.iterdir():
+        if kept.name in known.values():
+            os.utime(kept)
+        elif kept.stat().st_mtime < time.time() - UNUSED:
+            shutil.rmtree(kept)
     return count
 
 

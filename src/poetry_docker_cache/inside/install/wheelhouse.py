@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 NAMED = "named.txt"
 """Beside the wheels that are given back: the names of all that the project installs."""
 PLAIN = re.compile(r"[^/\\\n]+-[^/\\\n-]+-[^/\\\n-]+-[^/\\\n-]+\.whl")
+UNUSED = 30 * 24 * 60 * 60
 STRONG = ("sha256", "sha384", "sha512")
 
 
@@ -104,6 +106,7 @@ def install(  # noqa: PLR0913  # what the command line names
             if file and (wheels / file["file"]).is_file():
                 shutil.copyfile(wheels / file["file"], house / file["file"])
                 if is_right(house / file["file"], file["hash"]):
+                    os.utime(wheels / file["file"])
                     continue
                 (house / file["file"]).unlink()
             missing.append(package)
@@ -124,10 +127,18 @@ def install(  # noqa: PLR0913  # what the command line names
 
 
 def take(kept: Path, wheels: Path) -> None:
-    """Put the wheels of a folder of the machine's into that of the builds."""
+    """Put the wheels of a folder of the machine's into that of the builds.
+
+    What no build has used there for long is removed; other projects may use the same.
+    """
     for path in sorted(kept.glob("*.whl")):
-        if path.is_file() and not (wheels / path.name).exists():
+        if (wheels / path.name).exists():
+            os.utime(wheels / path.name)
+        elif path.is_file():
             copy(path, wheels)
+    for path in wheels.iterdir():
+        if path.stat().st_mtime < time.time() - UNUSED:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def give(manifests: Path, wheels: Path, kept: Path, target: Path) -> None:

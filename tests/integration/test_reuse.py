@@ -1,0 +1,162 @@
+"""What a machine that has no layers takes from kept wheels, and from an earlier image."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from acme import SHOP, make_shop
+from builds import NETWORK, read_progress
+from edits import LAYERS, PACKAGES, one_version
+from machines import Machine
+from wheels import make_wheel
+
+from poetry_docker_cache.kept_wheels import LIST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from acme import AcmeIndex, Project
+    from builds import Steps
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+IMAGE = "reuse:1"
+
+
+@pytest.fixture
+def machine(second_engine: DockerEngine, poetry_home: Callable[[DockerEngine], Poetry]) -> Machine:
+    """Give a machine that has nothing yet."""
+    return Machine(poetry=poetry_home(second_engine), engine=second_engine).empty()
+
+
+@pytest.fixture
+def shop(machine: Machine, index: AcmeIndex, tmp_path: Path) -> Project:
+    """Write a project that is installed as no other test's is."""
+    project = make_shop(tmp_path / "shop", machine.poetry, index, pyproject=SHOP)
+    mark = [f"ENV REUSE={os.urandom(4).hex()}"]
+    project.configure(layers=4, instructions={"build": mark, "runtime": mark})
+    return project
+
+
+def build(project: Project, *options: str) -> tuple[Steps, str]:
+    """Build; give also all that was said."""
+    command = ("docker", "build", "--progress=rawjson", f"--tag={IMAGE}", *options, *NETWORK)
+    done = project.poetry.run(project.folder, *command)
+    assert not list(project.poetry.temporary.iterdir())
+    return read_progress(done.stderr), done.stderr
+
+
+def fetched(index: AcmeIndex, before: list[str]) -> list[str]:
+    """Give the packages of the project that were downloaded since."""
+    files = index.downloads()[len(before) :]
+    return sorted(name.partition("-py3")[0] for name in files if name.startswith("acme_"))
+
+
+def layers(machine: Machine) -> list[str]:
+    """Give the digests of the image's layers."""
+    form = ("--format", "{{json .RootFS.Layers}}")
+    return list(json.loads(machine.engine.docker("image", "inspect", *form, IMAGE).stdout))
+
+
+def test_download_cache(machine: Machine, shop: Project, index: AcmeIndex) -> None:
+    """A machine without layers downloads what changed, and what somebody has tampered with."""
+    shop.configure(download_cache="kept/wheels")
+    kept = shop.folder / "kept" / "wheels"
+    before = index.downloads()
+    steps, said = build(shop)
+    assert steps.installed == PACKAGES
+    assert fetched(index, before) == ["acme_lib-1.1", "acme_native-1.0", "acme_util-1.0"]
+    names = {path.name for path in kept.glob("*.whl")}
+    assert {name.partition("-py3")[0] for name in names} == {
+        *("acme_lib-1.1", "acme_native-1.0", "acme_util-1.0")
+    }
+    assert (kept / LIST).read_text().split() == sorted(names)
+    assert "not kept" not in said
+
+    # No layer's key has the folder in it.
+    moved = kept.rename(shop.folder / "elsewhere")
+    steps, _ = build(shop)
+    assert not steps.ran & {*LAYERS, "check", "application"}
+    shutil.rmtree(kept, ignore_errors=True)
+    moved.rename(kept)
+
+    # Another machine, where only the folder is kept.
+    one_version(shop)
+    right = (kept / "acme_util-1.0-py3-none-any.whl").read_bytes()
+    evil = make_wheel(kept, "acme-util", files={"acme_util.py": "raise SystemExit(1)\n"})
+    assert evil.read_bytes() != right
+    machine.empty()
+    before = index.downloads()
+    steps, said = build(shop)
+    assert steps.installed == PACKAGES
+    assert fetched(index, before) == ["acme_lib-1.0", "acme_util-1.0"]
+    assert "not used" not in said
+    names = {path.name.partition("-py3")[0] for path in kept.glob("*.whl")}
+    assert names == {"acme_lib-1.0", "acme_native-1.0", "acme_util-1.0"}
+    assert evil.read_bytes() == right
+    assert machine.engine.run(IMAGE, "acme-shop") == "shop 1.0 1.0\n"
+    with_folder = layers(machine)
+
+    # The image is the same as without it, and holds nothing of the folder.
+    machine.empty()
+    for path in kept.iterdir():
+        path.unlink()
+    build(shop)
+    assert layers(machine) == with_folder
+
+
+def test_a_dockerfile_that_knows_nothing_of_it(machine: Machine, shop: Project) -> None:
+    """The image is built; what did not work is told, with what to type."""
+    shop.poetry.run(shop.folder, "docker", "export")
+    shop.configure(download_cache="kept/wheels", reuse_image="reuse:0")
+    (shop.folder / "kept" / "wheels").mkdir(parents=True)
+    make_wheel(shop.folder / "kept" / "wheels", "acme-new")
+    _, said = build(shop, "--file=Dockerfile")
+    wheels = shop.folder / "kept" / "wheels"
+    why = "the Dockerfile was written without this setting (`poetry docker export`)"
+    for what in (
+        f"The wheels in {wheels} are not used",
+        f"New wheels are not kept in {wheels}",
+        "No package is taken from the earlier image reuse:0",
+    ):
+        assert f"{what}: {why}" in said
+    assert machine.has(IMAGE)
+
+
+def test_reuse_image(machine: Machine, shop: Project, index: AcmeIndex, registry: str) -> None:
+    """A machine without layers downloads what changed; the image is the same as without."""
+    repository = f"{registry}/reuse-{os.urandom(4).hex()}"
+    shop.configure(reuse_image=f"{repository}:latest")
+    steps, said = build(shop, f"--tag={repository}:latest", "--push")
+    assert (
+        f"No package is taken from the earlier image {repository}:latest: it is not there" in said
+    )
+    assert steps.installed == PACKAGES
+
+    one_version(shop)
+    machine.empty()
+    before = index.downloads()
+    steps, said = build(shop)
+    assert "No package is taken" not in said
+    assert fetched(index, before) == ["acme_lib-1.0"]
+    assert steps.installed == ("acme-lib",)
+    for name in ("acme-native", "acme-util"):
+        assert f"Reused {name}, from the earlier image" in steps.messages
+    assert machine.engine.run(IMAGE, "acme-shop") == "shop 1.0 1.0\n"
+    with_image = layers(machine)
+
+    # The layers' keys do not have the image in them, and their bytes are those of an installation.
+    shop.configure(reuse_image=f"{repository}:other")
+    steps, _ = build(shop)
+    assert not steps.ran & {*LAYERS, "check", "application"}
+    machine.empty()
+    steps, _ = build(shop)
+    assert steps.installed == PACKAGES
+    assert layers(machine) == with_image
