@@ -1,0 +1,1 @@
+"""The layout of what the plugin writes; see `packages` in pyproject.toml."""
