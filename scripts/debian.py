@@ -28,8 +28,11 @@ UNUSED = ("var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/log", 
 UNUSED_SLIM = (*UNUSED, "usr/share/man", "usr/share/locale", "usr/share/info")
 
 
-def rootfs(state: Path, tag: str) -> Path:
-    """Return the cached root file system of python:TAG as a tarball; make it on first use."""
+def rootfs(state: Path, tag: str, other: str = "") -> Path:
+    """Return the cached root file system of python:TAG as a tarball; make it on first use.
+
+    `other` is Debian's name of an architecture that this machine runs as well as its own.
+    """
     version, _, variant = tag.partition("-")
     if version not in SUITES or variant not in ("", "slim"):
         raise EngineError(f"no stand-in for python:{tag}; known: X and X-slim, X of {[*SUITES]}")
@@ -37,11 +40,12 @@ def rootfs(state: Path, tag: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     # A new recipe, or new authorities, make a new image.
     key = hashlib.sha256(repr((RECIPE, SLIM, FULL)).encode() + _certificates()).hexdigest()[:8]
-    tarball = folder / f"{tag}-{key}.tar.gz"
+    stem = f"{tag}-{other}" if other else tag
+    tarball = folder / f"{stem}-{key}.tar.gz"
     if tarball.exists():
         return tarball
-    slim = rootfs(state, f"{version}-slim") if not variant else None
-    say(f"making python:{tag} (about 40 s, once)")
+    slim = rootfs(state, f"{version}-slim", other) if not variant else None
+    say(f"making python:{stem} (about 40 s, once)")
     # debootstrap cannot work in a folder with a space or the like in its path
     plain = re.fullmatch(r"[\w./+-]+", str(state), re.ASCII)
     work = Path(tempfile.mkdtemp(dir=state if plain else "/var/tmp", prefix="rootfs-"))  # noqa: S108
@@ -50,7 +54,7 @@ def rootfs(state: Path, tag: str) -> Path:
         run(["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", work], check=False)
     try:
         if slim is None:
-            _debootstrap(state / "root", SUITES[version], work)
+            _debootstrap(state / "root", SUITES[version], work, other)
             _like_the_official_image(work)
         else:
             run(["tar", "-xzf", slim, "-C", work])
@@ -59,7 +63,7 @@ def rootfs(state: Path, tag: str) -> Path:
         work.chmod(0o755)
         partial = tarball.with_suffix(".partial")
         run(["tar", "--numeric-owner", "-C", work, "-I", "gzip -1", "-cf", partial, "."])
-        for outdated in folder.glob(f"{tag}-????????.tar.gz"):
+        for outdated in folder.glob(f"{stem}-????????.tar.gz"):
             outdated.unlink()
         return partial.rename(tarball)
     finally:
@@ -99,12 +103,13 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _debootstrap(root: Path, suite: str, target: Path) -> None:
+def _debootstrap(root: Path, suite: str, target: Path, other: str) -> None:
     # the same code name serves for all later suites; an old debootstrap may not know it
     recipes = root / "usr/share/debootstrap"
     recipe = recipes / "scripts" / (suite if (recipes / "scripts" / suite).exists() else "sid")
     env = {**os.environ, "DEBOOTSTRAP_DIR": str(recipes), "PATH": SYSTEM_PATH}
     command: list[str | Path] = [root / "usr/sbin/debootstrap", "--variant=minbase"]
+    command += [f"--arch={other}"] if other else []
     command += [f"--include={SLIM}", f"--keyring={KEYRING}", suite, target, mirror(), recipe]
     run(command, env=env)
 

@@ -22,6 +22,7 @@ from poetry_docker_cache.dependencies import (
 from poetry_docker_cache.images import build_image, final_image, libc
 from poetry_docker_cache.inside.manifest.layers import SOURCE
 from poetry_docker_cache.plan import Application, ImagePlan, Index
+from poetry_docker_cache.platforms import machines
 from poetry_docker_cache.python import choose_python, listing, locked_packages
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.runtime import checked_paths, plan_files, plan_runtime
@@ -70,6 +71,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         lock=project.lock,
         selection=selection,
         libc=libc(settings.base_image),
+        machines=machines(settings.platforms),
     )
     if settings.python is None:
         notes.append(f"Python {python.tag}: {python.reason}.")

@@ -11,9 +11,10 @@ from poetry.core.constraints.version import Version as PoetryVersion
 from poetry.core.constraints.version import VersionRange, parse_constraint
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.layers import machines_without_wheel
 from poetry_docker_cache.inside.manifest.packages import select as select_packages
 from poetry_docker_cache.inside.manifest.target import Target
-from poetry_docker_cache.inside.manifest.wheels import needs_build
+from poetry_docker_cache.inside.manifest.wheels import fits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,11 +71,12 @@ def choose_python(  # noqa: PLR0913  # what it is chosen from
     lock: Lock,
     selection: Selection,
     libc: str | None,
+    machines: Sequence[str] = (),
 ) -> Python:
     """The setting, else `.python-version`, else the newest minor that all wheels fit.
 
-    `constraint` is the project's, `pinned` what `.python-version` says. Raises DockerCacheError
-    when the constraint forbids each of them.
+    `constraint` is the project's, `pinned` what `.python-version` says, `machines` those that must
+    have the wheels. Raises DockerCacheError when the constraint forbids each of them.
     """
     allowed = parse_constraint(constraint)
     if setting is not None:
@@ -94,12 +96,17 @@ def choose_python(  # noqa: PLR0913  # what it is chosen from
             f" {', '.join(reversed(PYTHONS))}.",
             fix='Set `python = "X.Y"` and `base-image` in [tool.poetry-docker-cache] for another.',
         )
-    return _best(tags, lock, selection, libc)
+    return _best(tags, lock, selection, (libc, machines))
 
 
-def _best(tags: Sequence[str], lock: Lock, selection: Selection, libc: str | None) -> Python:
+def _best(
+    tags: Sequence[str],
+    lock: Lock,
+    selection: Selection,
+    system: tuple[str | None, Sequence[str]],
+) -> Python:
     """The newest tag for which the fewest packages that have wheels lack a fitting one."""
-    misfits = {tag: _without_fitting_wheel(lock, selection, tag, libc) for tag in tags}
+    misfits = {tag: _without_fitting_wheel(lock, selection, tag, *system) for tag in tags}
     best = min(tags, key=lambda tag: len(misfits[tag]))
     only = "only one" if len(tags) == 1 else "newest"
     reason = f"the {only} that the project allows"
@@ -118,16 +125,17 @@ def listing(names: Sequence[str], most: int = 5) -> str:
 
 
 def _without_fitting_wheel(
-    lock: Lock, selection: Selection, tag: str, libc: str | None
+    lock: Lock, selection: Selection, tag: str, libc: str | None, machines: Sequence[str]
 ) -> list[str]:
     python = ".".join(tag.split(".")[:2])
-    target = Target.linux(python=python, libc=libc)
-    return [
-        package["name"]
-        for package in locked_packages(lock, selection, python)
-        if any(file["file"].endswith(".whl") for file in package["files"])
-        and needs_build(package, target)
-    ]
+    target = Target.linux(python=python, libc=libc, machines=machines)
+    found = []
+    for package in locked_packages(lock, selection, python):
+        wheels = [file["file"] for file in package["files"] if file["file"].endswith(".whl")]
+        fitting = [name for name in wheels if fits(name, target)]
+        if wheels and (not fitting or machines_without_wheel(package, fitting, target)):
+            found.append(package["name"])
+    return found
 
 
 def _allows(allowed: VersionConstraint, tag: str) -> bool:

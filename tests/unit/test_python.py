@@ -21,6 +21,7 @@ def choose(
     *packages: dict[str, Any],
     setting: str | None = None,
     pinned: str | None = None,
+    machines: tuple[str, ...] = (),
 ) -> Python:
     """Choose for a lock with these packages."""
     data = {"package": list(packages), "metadata": {"lock-version": "2.1"}}
@@ -31,6 +32,7 @@ def choose(
         lock=Lock(data=data, generator=None),
         selection=MAIN,
         libc=None,
+        machines=machines,
     )
 
 
@@ -66,6 +68,19 @@ def test_a_minor_without_wheels_is_passed_over() -> None:
     python = choose(">=3.10", native("numpy", 11, 12), native("old", 12, 13), package("pure"))
     assert python.tag == "3.12"
     assert "wheels of all locked packages (3.14 has none of numpy, old)" in python.reason
+
+
+def test_wheels_for_all_platforms() -> None:
+    """A minor counts for what each of the image's platforms finds, where it is wanted."""
+    late = native("late", 13, 14)
+    arm = wheel("late", tag="cp313-cp313-manylinux_2_17_aarch64")
+    late["files"] += package("late", files=[arm])["files"]
+    both = ("aarch64", "x86_64")
+    assert choose(">=3.10", late).tag == "3.14"
+    assert choose(">=3.10", late, machines=both).tag == "3.13"
+    assert choose(">=3.10", native("intel", 13, 14), machines=both).tag == "3.14"
+    sole = {**late, "markers": 'platform_machine == "x86_64"'}
+    assert choose(">=3.10", sole, machines=both).tag == "3.14"
 
 
 def test_what_has_no_wheels_anywhere_does_not_count() -> None:

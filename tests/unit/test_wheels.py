@@ -14,7 +14,6 @@ from poetry_docker_cache.inside.manifest.wheels import (
     fits,
     fits_machine,
     fitting_wheels,
-    needs_build,
     usable_files,
 )
 
@@ -124,9 +123,6 @@ def test_usable_files() -> None:
     assert kept(egg, source) == [source]
     assert kept(windows, egg) == []
     assert kept() == []
-    assert not needs_build({"files": files(native, source)}, target)
-    assert needs_build({"files": files(windows, source)}, target)
-    assert needs_build({"name": "from git"}, target)
 
 
 def test_fitting_wheels() -> None:

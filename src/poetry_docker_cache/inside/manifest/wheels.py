@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .names import canonical
 
@@ -92,8 +92,3 @@ def usable_files(
     if sdists and not any(name.endswith("-any.whl") for name, _ in kept):
         kept |= {file for file in known if file[0].endswith(SDIST)}
     return [{"file": name, "hash": digest} for name, digest in sorted(kept)]
-
-
-def needs_build(package: Mapping[str, Any], target: Target) -> bool:
-    """Tell whether a locked package has no wheel that fits."""
-    return not any(fits(file["file"], target) for file in package.get("files", ()))

@@ -1,0 +1,274 @@
+"""Several platforms in one go: linux/amd64 and linux/386, which one machine runs natively.
+
+linux/arm64 goes as far as nothing of it has to run: its manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from acme import Project, make_shop
+from builds import NETWORK, failed_build, read_progress
+from elf_files import make_elf
+from two_platforms import provide
+from wheels import make_sdist, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from acme import AcmeIndex
+    from builds import Steps
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+BOTH = ("linux/amd64", "linux/386")
+MARKED = """\
+dependencies = [
+    "acme-lib (>=1.0,<2)",
+    "acme-extra ; platform_machine == 'x86_64'",
+    "acme-new ; platform_machine != 'x86_64'",
+    "acme-words",
+]
+"""
+CODE = """\
+import importlib.metadata, json, platform, sysconfig
+
+import acme_words
+
+
+def main() -> None:
+    names = sorted(found.metadata["Name"] for found in importlib.metadata.distributions())
+    found = {"names": names, "machine": platform.machine(), "word": acme_words.BITS}
+    print(json.dumps({**found, "multiarch": sysconfig.get_config_var("MULTIARCH")}))
+"""
+
+
+def wheel_for(index: AcmeIndex, name: str, machine: str, **more: Any) -> Path:  # noqa: ANN401  # as make_wheel's
+    """Have a wheel of native code in the index."""
+    return make_wheel(index.packages, name, tag=f"py3-none-manylinux_2_17_{machine}", **more)
+
+
+@pytest.fixture(scope="module")
+def bases(registry: str) -> tuple[str, str]:
+    """Give the base image for both platforms, and one for linux/386 alone."""
+    return provide(registry)
+
+
+@pytest.fixture(scope="module")
+def poetry(poetry_home: Callable[[DockerEngine], Poetry], engine: DockerEngine) -> Poetry:
+    """Give a Poetry for the projects below."""
+    return poetry_home(engine)
+
+
+@pytest.fixture(scope="module")
+def shop(
+    poetry: Poetry,
+    index: AcmeIndex,
+    registry: str,
+    bases: tuple[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Project:
+    """Give a project whose packages differ by architecture."""
+    for machine, bits in (("x86_64", 64), ("i686", 32)):
+        wheel_for(index, "acme-words", machine, files={"acme_words.py": f"BITS = {bits}\n"})
+    project = make_shop(tmp_path_factory.mktemp("shop"), poetry, index)
+    project.replace(
+        "pyproject.toml", 'dependencies = ["acme-lib (>=1.0,<2)", "acme-native"]\n', MARKED
+    )
+    project.write("src/acme_shop/__init__.py", CODE.encode())
+    project.lock()
+    project.configure(
+        base_image=bases[0].replace("3.13", "{python}"),
+        platforms=[*BOTH],
+        image=f"{registry}/both/shop",
+        layers=2,
+    )
+    return project
+
+
+def run(project: Project, *options: str) -> tuple[Steps, list[str]]:
+    """Build and push; give what was done, and the names of the steps that ran."""
+    done = project.poetry.run(
+        project.folder, "docker", "build", "--progress=rawjson", "--push", *options, *NETWORK
+    )
+    return read_progress(done.stderr), executed(done.stderr)
+
+
+def executed(progress: str) -> list[str]:
+    """Give the name of each step that ran, one for each time that it did."""
+    names: dict[str, str] = {}
+    cached, started = set(), set()
+    for line in progress.splitlines():
+        for vertex in (json.loads(line).get("vertexes") or ()) if line.startswith("{") else ():
+            names[vertex["digest"]] = vertex["name"]
+            cached |= {vertex["digest"]} if vertex.get("cached") else set()
+            started |= {vertex["digest"]} if vertex.get("completed") else set()
+    return [names[digest] for digest in started - cached]
+
+
+def inside(engine: DockerEngine, image: str, platform: str) -> dict[str, Any]:
+    """Run the image of a platform; give what its program found."""
+    return dict(json.loads(engine.run(image, options=("--pull=always", "--platform", platform))))
+
+
+@pytest.fixture(scope="module")
+def built(shop: Project) -> tuple[Steps, list[str]]:
+    """Build for both platforms, for the first time."""
+    return run(shop)
+
+
+def test_both_platforms_run(
+    engine: DockerEngine, registry: str, built: tuple[Steps, list[str]]
+) -> None:
+    """One build makes both images, each with the packages and wheels of its own architecture."""
+    assert built
+    image = f"{registry}/both/shop:1.2.3"
+    index = json.loads(engine.docker("buildx", "imagetools", "inspect", "--raw", image).stdout)
+    platforms = [
+        f"{it['platform']['os']}/{it['platform']['architecture']}" for it in index["manifests"]
+    ]
+    assert {*BOTH} <= {*platforms}
+    common = ["acme-lib", "acme-shop", "acme-util", "acme-words"]
+    for platform, bits, multiarch in ((BOTH[0], 64, "x86_64"), (BOTH[1], 32, "i386")):
+        found = inside(engine, image, platform)
+        own = "acme-extra" if found["machine"] == "x86_64" else "acme-new"
+        assert found["names"] == sorted([*common, own])
+        assert found["word"] == bits
+        assert found["multiarch"] == f"{multiarch}-linux-gnu"
+
+
+def test_what_ran_once(built: tuple[Steps, list[str]]) -> None:
+    """The manifest is made once, for both; each platform installs for itself."""
+    _, steps = built
+    text = "\n".join(steps)
+    assert len(re.findall(r"python.*-m.*\bmanifest\b", text)) == 1, text
+    assert len(re.findall(r"RUN python -m venv", text)) == len(BOTH)
+    for layer in ("pure-1", "native-1"):
+        assert len(re.findall(rf"\b{layer} \d+/\d+\] RUN", text)) == len(BOTH)
+
+
+def test_a_version_bump_installs_nothing(
+    engine: DockerEngine, shop: Project, registry: str, built: tuple[Steps, list[str]]
+) -> None:
+    """The layers of both platforms are CACHED."""
+    assert built
+    shop.replace("pyproject.toml", 'version = "1.2.3"', 'version = "1.3.0"')
+    steps, ran = run(shop)
+    assert steps.installed == ()
+    assert not {"pure-1", "native-1", "venv"} & steps.ran
+    assert {"pure-1", "native-1"} <= steps.cached
+    assert len([name for name in ran if "manifest" in name and "RUN" in name]) == 1
+    assert inside(engine, f"{registry}/both/shop:1.3.0", BOTH[1])["word"] == 32
+
+
+def test_one_platform_makes_the_same_layers(shop: Project, built: tuple[Steps, list[str]]) -> None:
+    """Alone or with others, a platform hits the same cache, and does nothing twice."""
+    assert built
+    steps, ran = run(shop, "--platform", BOTH[0])
+    assert not {"pure-1", "native-1", "venv", "manifest"} & steps.ran
+    _, ran = run(shop, "--platform", BOTH[0], "--no-cache")
+    text = "\n".join(ran)
+    assert len(re.findall(r"RUN python -m venv", text)) == 1, text
+    assert len(re.findall(r"python.*-m.*\bmanifest\b", text)) == 1, text
+
+
+def test_a_local_image_is_for_this_machine(shop: Project) -> None:
+    """`platforms` counts for what is pushed; `--platform` for everything."""
+    dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run").stdout
+    assert "--platform" not in dry
+    dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run", "--push").stdout
+    assert "--platform linux/amd64 --platform linux/386" in dry
+    one = ("--platform", "linux/arm64")
+    dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run", "--push", *one).stdout
+    assert re.findall(r"--platform \S+", dry) == ["--platform linux/arm64"]
+
+
+def test_a_platform_that_nothing_here_runs(
+    engine: DockerEngine, shop: Project, tmp_path: Path
+) -> None:
+    """The manifests of linux/arm64 are made on the machine that builds, and are the same bytes."""
+    text = shop.poetry.run(shop.folder, "docker", "export", "-o", "-").stdout
+    text = (
+        re.sub(r"\A# syntax=.*\n", "", text) + "\nFROM scratch\nCOPY --from=manifest /manifest /\n"
+    )
+    platforms = (*BOTH, "linux/arm64", "linux/arm/v7", "linux/riscv64")
+    options = ("--platform", ",".join(platforms), "--progress=rawjson")
+    target = f"type=local,dest={tmp_path}"
+    done = engine.docker(
+        "buildx", "build", *options, "--output", target, "-f", "-", str(shop.folder), text=text
+    )
+    made = [name for name in executed(done.stderr) if re.search(r"python.*-m.*\bmanifest\b", name)]
+    assert len(made) <= 1
+    content = {
+        folder.name: {path.name: path.read_bytes() for path in folder.iterdir()}
+        for folder in tmp_path.iterdir()
+    }
+    assert sorted(content) == sorted(name.replace("/", "_") for name in platforms)
+    assert (
+        len({json.dumps(sorted((k, v.decode()) for k, v in it.items())) for it in content.values()})
+        == 1
+    )
+    packages = [
+        package
+        for manifest in content["linux_arm64"].values()
+        for package in json.loads(manifest)["packages"]
+    ]
+    assert {"acme-extra", "acme-new"} <= {package["name"] for package in packages}
+    (words,) = (package for package in packages if package["name"] == "acme-words")
+    assert len(words["files"]) == 2
+
+
+def test_no_wheel_for_one_of_them(
+    shop: Project, index: AcmeIndex, bases: tuple[str, str], tmp_path: Path
+) -> None:
+    """The installation on that platform says so, before it asks any index."""
+    wheel_for(index, "acme-intel", "x86_64")
+    project = make_shop(tmp_path, shop.poetry, index)
+    project.replace("pyproject.toml", '"acme-native"]', '"acme-intel"]')
+    project.lock()
+    project.configure(base_image=bases[0].replace("3.13", "{python}"))
+    said = failed_build(project, "--platform", BOTH[1])
+    assert "acme-intel 1.0 has no wheel for i686, only for x86_64." in said
+    assert 'platforms = ["linux/386", "linux/amd64"]' in said
+    make_sdist(index.packages, "acme-intel")
+    project.lock()
+    project.configure(platforms=["linux/amd64", "linux/386"])
+    dry = project.poetry.run(tmp_path, "docker", "build", "--dry-run")
+    assert "acme-intel has no wheel for linux/386: built from source there" in dry.stderr
+
+
+def test_libraries_of_32_bits(
+    shop: Project, index: AcmeIndex, bases: tuple[str, str], tmp_path: Path
+) -> None:
+    """The check of an image reads its modules, whatever the length of their words."""
+    library = make_elf(tmp_path / "x.so", needed=["libxxl.so.5"], machine=3, bits=32).read_bytes()
+    wheel_for(index, "acme-large", "i686", files={"acme_large.abi3.so": library})
+    project = make_shop(tmp_path / "shop", shop.poetry, index)
+    project.replace("pyproject.toml", '"acme-native"]', '"acme-large"]')
+    project.lock()
+    project.configure(base_image=bases[0].replace("3.13", "{python}"))
+    said = failed_build(project, "--platform", BOTH[1])
+    assert "acme-large needs libxxl.so.5, which is not in the image." in said
+
+
+def test_a_base_image_without_the_machine_that_builds(
+    engine: DockerEngine, shop: Project, index: AcmeIndex, bases: tuple[str, str], tmp_path: Path
+) -> None:
+    """The Dockerfile says beside the line that fails what to type; with that, it is built."""
+    project = make_shop(tmp_path, shop.poetry, index)
+    project.replace("pyproject.toml", '"acme-native"]', '"acme-words"]')
+    project.write("src/acme_shop/__init__.py", CODE.encode())
+    project.lock()
+    project.configure(base_image=bases[1].replace("3.13", "{python}"), image="alone/shop")
+    only = ("--platform", BOTH[1])
+    said = failed_build(project, *only)
+    assert "--build-arg BUILDPLATFORM=" in said
+    arguments = ("--", "--build-arg", f"BUILDPLATFORM={BOTH[1]}", *NETWORK[1:])
+    project.poetry.run(tmp_path, "docker", "build", *only, *arguments)
+    assert json.loads(engine.run("alone/shop:1.2.3", options=only))["word"] == 32
