@@ -81,6 +81,8 @@ case "$1 $2" in
     done 2> /dev/null
     exit "$(cat "$here/status")" ;;
 "buildx --builder") cat "$here/$5" ;;
+"tag "*|"push "*|"load "*|"image rm") echo "$*" >> "$here/besides" ;;
+"save --output") echo "$*" >> "$here/besides"; echo image > "$3" ;;
 *) echo "unknown: $*" >&2; exit 125 ;;
 esac
 """
@@ -106,13 +108,21 @@ class Client:
         client.answer()
         return client
 
-    def answer(self, *, server: str = "28.5.1", buildx: bool = True, status: int = 0) -> None:
+    def answer(
+        self,
+        *,
+        server: str = "28.5.1",
+        buildx: bool = True,
+        status: int = 0,
+        containerd: bool = False,
+    ) -> None:
         """Say what it answers from now on; without a server the engine does not run."""
+        store = [["driver-type", "io.containerd.snapshotter.v1"]] if containerd else []
         plugins = [{"Name": "buildx", "Version": "v0.29.1"}] if buildx else []
         client = {"Context": "default", "Plugins": plugins}
         info: dict[str, object] = {
             "ServerVersion": server,
-            "DriverStatus": [],
+            "DriverStatus": store,
             "ClientInfo": client,
         }
         error = ""

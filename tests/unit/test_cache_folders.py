@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,13 +71,16 @@ def _other_bytes(path: Path) -> None:
     path.write_bytes(b"x" * path.stat().st_size)
 
 
+def _folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "missing layer": lambda folder: blob_with(folder, "one").unlink(),
     "layer cut short": lambda folder: _cut_short(blob_with(folder, "two")),
     "layer of other bytes": lambda folder: _other_bytes(blob_with(folder, "two")),
-    "layer is a folder": lambda folder: (
-        blob_with(folder, "two").unlink() or next(iter(folder.iterdir())).touch()
-    ),
+    "layer is a folder": lambda folder: _folder_instead(blob_with(folder, "two")),
     "missing manifest": lambda folder: blob_with(folder, "mediaType").unlink(),
     "missing config": lambda folder: blob_with(folder, "config of").unlink(),
     "no index": lambda folder: (folder / "index.json").unlink(),
@@ -91,7 +95,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a digest that leads elsewhere": lambda folder: (folder / "index.json").write_text(
         json.dumps({"manifests": [{"digest": "sha256:../../../etc/passwd", "size": 1}]})
     ),
-    "no blobs": lambda folder: [path.unlink() for path in (folder / "blobs/sha256").iterdir()],
+    "no blobs": lambda folder: shutil.rmtree(folder / "blobs"),
 }
 
 

@@ -11,12 +11,14 @@ import pytest
 from poetry_docker_cache.caches.context import hidden_paths, refuse_visible, written_inside
 from poetry_docker_cache.caches.plan import CachePlan, CacheRequest, plan_caches
 from poetry_docker_cache.caches.running import commands_after, commands_before, spelled
-from poetry_docker_cache.caches.spec import Cache, Folder, Use, parse, placed
+from poetry_docker_cache.caches.spec import Cache, Folder, parse, placed
 from poetry_docker_cache.engine.info import EngineInfo
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from poetry_docker_cache.caches.options import Use
 
 CONTAINERD = EngineInfo(
     docker="/usr/bin/docker",
@@ -123,6 +125,18 @@ def test_stores_that_need_a_builder_of_their_own(
         with pytest.raises(DockerCacheError, match="the Docker engine itself") as caught:
             plan(request(cache), engine)
         assert "docker buildx create --name NAME --driver docker-container" in caught.value.fix
+
+
+def test_a_setting_that_this_engine_cannot_have_is_only_not_read() -> None:
+    """Who builds on a laptop need not have the builder that CI has; who pushes does."""
+    setting = "type=s3,region=r,bucket=b"
+    found = plan(request(setting=setting))
+    assert words(found) == ([], [])
+    (note,) = found.notes
+    assert "The setting `cache` is not read" in note
+    for asked in (request(setting=setting, push=True), request(setting, setting=setting)):
+        with pytest.raises(DockerCacheError):
+            plan(asked)
 
 
 def test_an_old_buildkit_writes_no_image_of_a_cache() -> None:

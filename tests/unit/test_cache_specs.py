@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from poetry_docker_cache import go_csv
 from poetry_docker_cache.caches.backends import BACKENDS
+from poetry_docker_cache.caches.options import BadCache, Use
 from poetry_docker_cache.caches.spec import (
-    BadCache,
     Cache,
     Folder,
     Store,
-    Use,
     is_folder,
     parse,
     parse_list,

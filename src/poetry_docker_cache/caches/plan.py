@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache import go_csv
+from poetry_docker_cache.caches.abilities import (
+    inactive_note,
+    is_classic,
+    is_inactive,
+    refuse_backend,
+    refuse_tag,
+)
 from poetry_docker_cache.caches.spec import Folder, Store
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.image_names import is_reference, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +26,6 @@ if TYPE_CHECKING:
 _EXPORT = {"mode": "max", "ignore-error": "true"}
 _IMAGE_MANIFEST = (1, 6)
 """The frontend of BuildKit 0.12, the first that can write a cache as an image: ECR wants that."""
-_DOCKER_HAS = ("registry", "local", "gha", "inline")
-_NEW_BUILDER = "docker buildx create --name NAME --driver docker-container"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +96,15 @@ def plan_caches(
 ) -> CachePlan:
     """Decide. Raises DockerCacheError for what the engine cannot do or what would do harm."""
     for cache in request.exports:
-        _refuse_tag(cache, tags)
+        refuse_tag(cache, tags)
     notes: list[str] = []
-    stores = [it for it in (*request.imports, *request.exports) if isinstance(it, Store)]
-    without = [it for it in dict.fromkeys(stores) if _is_inactive(it, environment)]
-    notes += [_inactive_note(it) for it in without]
-    imports = _readable([it for it in request.imports if it not in without], tags)
-    exports = [it for it in request.exports if it not in without]
-    for store in (it for it in stores if it not in without):
-        _refuse_backend(store, engine)
+    usable = _usable(request, engine, environment, notes)
+    imports = _readable([it for it in request.imports if it in usable], tags)
+    exports = [it for it in request.exports if it in usable]
+    stores = [it for it in usable if isinstance(it, Store)]
     if not imports and not exports:
         return CachePlan(notes=tuple(notes))
-    if _is_classic(engine):
+    if is_classic(engine):
         plan = _classic(imports, exports, tags=tags, notes=notes)
         return replace(plan, local=_local_folders(stores))
     notes.append(_line(imports, exports, idle=request.setting))
@@ -113,6 +114,28 @@ def plan_caches(
         notes=tuple(notes),
         local=_local_folders(stores),
     )
+
+
+def _usable(
+    request: CacheRequest, engine: EngineInfo, environment: Mapping[str, str], notes: list[str]
+) -> list[Cache]:
+    """Leave out what this machine cannot have; what was asked for and cannot be is an error."""
+    found: list[Cache] = []
+    for cache in dict.fromkeys((*request.imports, *request.exports)):
+        if isinstance(cache, Store) and is_inactive(cache, environment):
+            notes.append(inactive_note(cache))
+            continue
+        try:
+            if isinstance(cache, Store):
+                refuse_backend(cache, engine)
+        except DockerCacheError as error:
+            if cache != request.setting or cache in request.exports:
+                raise
+            # Who only builds need not have the builder that CI has.
+            notes.append(f"The setting `cache` is not read: {error.problem}")
+            continue
+        found.append(cache)
+    return found
 
 
 def _local_folders(stores: Iterable[Store]) -> tuple[str, ...]:
@@ -203,57 +226,3 @@ def _stages(cache: Cache) -> str:
     if isinstance(cache, Store) and (cache.type == "inline" or cache.get("mode") == "min"):
         return ", the final stage"
     return ", all stages (mode=max)"
-
-
-def _is_classic(engine: EngineInfo) -> bool:
-    return engine.driver == "docker" and engine.store == "classic"
-
-
-def _refuse_tag(cache: Cache, tags: Sequence[str]) -> None:
-    reference = cache.reference if isinstance(cache, Store) else ""
-    if not reference:
-        return
-    for tag in tags:
-        if is_reference(tag) and normalised(tag) == normalised(reference):
-            repository = normalised(reference).rpartition(":")[0]
-            raise DockerCacheError(
-                f"The cache {reference} is also the image's name {tag}: BuildKit would replace the "
-                "image by the cache.",
-                fix=f"Give the cache a name of its own, such as {repository}:cache.",
-            )
-
-
-def _refuse_backend(store: Store, engine: EngineInfo) -> None:
-    """Raise for a backend that the builder does not have: BuildKit tells only after the build."""
-    if engine.driver != "docker":
-        return
-    if store.type not in _DOCKER_HAS:
-        raise DockerCacheError(
-            f"The builder {engine.builder!r} is the Docker engine itself, which has no cache of "
-            f"the type {store.type}.",
-            fix=f"Build on one that has: {_NEW_BUILDER}, then --builder NAME.",
-        )
-    if _is_classic(engine) and store.type in ("local", "gha"):
-        raise DockerCacheError(
-            f"The engine's classic image store has no cache of the type {store.type}.",
-            fix="Name an image or a folder (`--cache ./folder`), turn on the engine's containerd "
-            f"image store, or build elsewhere: {_NEW_BUILDER}, then --builder NAME.",
-        )
-
-
-def _is_inactive(store: Store, environment: Mapping[str, str]) -> bool:
-    """Whether buildx would leave a cache of GitHub's out without a word."""
-    if store.type != "gha":
-        return False
-    variables = ("ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL")
-    has_url = any(store.get(name) for name in ("url", "url_v2")) or any(
-        environment.get(name) for name in variables
-    )
-    return not (has_url and environment.get("ACTIONS_RUNTIME_TOKEN"))
-
-
-def _inactive_note(store: Store) -> str:
-    return (
-        f"No {store} cache: ACTIONS_RUNTIME_TOKEN or ACTIONS_RESULTS_URL is not set. A job of "
-        "GitHub Actions gets them by crazy-max/ghaction-github-runtime."
-    )

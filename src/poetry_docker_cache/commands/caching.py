@@ -12,17 +12,19 @@ from poetry_docker_cache import engine as engines
 from poetry_docker_cache.buildkit import refuse_empty
 from poetry_docker_cache.caches.context import hidden_paths, refuse_visible
 from poetry_docker_cache.caches.folders import refuse_foreign
+from poetry_docker_cache.caches.options import BadCache
 from poetry_docker_cache.caches.plan import CachePlan, CacheRequest, plan_caches
 from poetry_docker_cache.caches.running import Docker
-from poetry_docker_cache.caches.spec import BadCache, placed
 from poetry_docker_cache.caches.spec import parse_list as parse
+from poetry_docker_cache.caches.spec import placed
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from poetry_docker_cache.buildkit import BuildRequest
-    from poetry_docker_cache.caches.spec import Cache, Use
+    from poetry_docker_cache.caches.options import Use
+    from poetry_docker_cache.caches.spec import Cache
     from poetry_docker_cache.commands.build import BuildCommand
     from poetry_docker_cache.commands.preparing import Prepared
     from poetry_docker_cache.engine import EngineInfo

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.caches.spec import BadCache, Cache, parse
+from poetry_docker_cache.caches.options import BadCache
+from poetry_docker_cache.caches.spec import Cache, parse
 from poetry_docker_cache.settings.errors import TABLE, SettingsError, kind
 
 if TYPE_CHECKING:
