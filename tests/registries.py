@@ -22,14 +22,19 @@ BINARY = default_state() / "root/usr/bin/docker-registry"
 
 
 @contextlib.contextmanager
-def own_registry(folder: Path, *, read_only: bool = False) -> Iterator[str]:
-    """Run a registry whose data is in a folder; give its host and port."""
+def own_registry(
+    folder: Path, *, read_only: bool = False, users: str | None = None
+) -> Iterator[str]:
+    """Run a registry whose data is in a folder; give its host and port.
+
+    `users` is the text of a htpasswd file with bcrypt hashes; without it nobody has to log in.
+    """
     if not BINARY.exists():
         unavailable("only a private engine brings a registry along that a test can start")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    config = {
+    config: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
         "storage": {
@@ -38,6 +43,10 @@ def own_registry(folder: Path, *, read_only: bool = False) -> Iterator[str]:
         },
         "http": {"addr": address},
     }
+    if users is not None:
+        passwords = folder / "htpasswd"
+        passwords.write_text(users, encoding="utf-8")
+        config["auth"] = {"htpasswd": {"realm": "test", "path": str(passwords)}}
     file = folder / f"{'read-only' if read_only else 'registry'}.yml"
     file.write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
     with file.with_suffix(".log").open("wb") as log:
@@ -58,7 +67,8 @@ def _answers(address: str) -> bool:
     connection = http.client.HTTPConnection(address, timeout=10)
     try:
         connection.request("GET", "/v2/")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        answer = connection.getresponse().status
+        return answer in (http.HTTPStatus.OK, http.HTTPStatus.UNAUTHORIZED)
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -31,6 +31,7 @@ CI_PYTHON = "3.13"
 """Runs Poetry there; which Python the image has is another question."""
 
 _GHCR = "ghcr.io"
+_CI_PLATFORM = "linux/amd64"
 # What YAML calls not printable, and its line breaks; JSON lets them stand.
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
@@ -54,6 +55,13 @@ class CiPlan:
     selection: tuple[str, ...] = ()
     """The options of `poetry docker build` that choose groups and extras."""
     version_from_git: bool = False
+    platforms: tuple[str, ...] = ()
+    """The setting; none is that of the CI's machine."""
+
+    @property
+    def emulates(self) -> bool:
+        """Whether a machine of the CI's cannot run what some platform's stages run."""
+        return not set(self.platforms) <= {_CI_PLATFORM}
 
     @property
     def repository(self) -> str | None:

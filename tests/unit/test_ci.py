@@ -198,6 +198,17 @@ def test_actions_by_released_major_version() -> None:
     assert all(re.fullmatch(r"v\d+", name.split("@")[1]) for name in uses)
 
 
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_another_platform_is_emulated(kind: CiKind) -> None:
+    """Before the builder is made, and only where some stage runs on another architecture."""
+    plan = replace(PLAN, kind=kind, platforms=("linux/amd64",))
+    assert render_ci(plan) == render_ci(replace(PLAN, kind=kind))
+    text = render_ci(replace(plan, platforms=("linux/amd64", "linux/arm64")))
+    before = "docker/setup-buildx-action" if kind == "github" else "docker login"
+    how = "docker/setup-qemu-action@v4" if kind == "github" else "tonistiigi/binfmt"
+    assert 0 < text.index(how) < text.index(before)
+
+
 def test_nothing_of_an_event_is_pasted_into_a_script() -> None:
     """A branch can have any name, also one that a shell would run."""
     for script in scripts(render_ci(replace(PLAN, sources=("acme",))), "github"):

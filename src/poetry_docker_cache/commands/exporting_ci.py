@@ -76,6 +76,7 @@ def _plan(command: DockerCommand, prepared: Prepared, kind: CiKind, path: Path) 
                 **{name: bool(command.option(name)) for name in ("all-groups", "all-extras")},
             }
         ),
+        platforms=prepared.settings.platforms,
         version_from_git=prepared.plan.version is not None,
     )
 
