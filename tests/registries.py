@@ -67,8 +67,7 @@ def _answers(address: str) -> bool:
     connection = http.client.HTTPConnection(address, timeout=10)
     try:
         connection.request("GET", "/v2/")
-        answer = connection.getresponse().status
-        return answer in (http.HTTPStatus.OK, http.HTTPStatus.UNAUTHORIZED)
+        return connection.getresponse().status in (http.HTTPStatus.OK, http.HTTPStatus.UNAUTHORIZED)
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -43,6 +43,7 @@ class Machine:
     """A machine of a CI: an engine, a home, and what its administrators have installed."""
 
     env: dict[str, str]
+    engine: DockerEngine
 
     @classmethod
     def new(cls, engine: DockerEngine, home: Path, *tools: Path) -> Machine:
@@ -65,7 +66,12 @@ class Machine:
             "POETRY_KEYRING_ENABLED": "false",
         }
         kept = {name: it for name, it in engine.env.items() if not name.startswith("POETRY_")}
-        return cls(env={**kept, **own})
+        return cls(env={**kept, **own}, engine=engine)
+
+    def empty(self) -> None:
+        """Make it one that has never built."""
+        self.engine.docker("buildx", "prune", "--all", "--force")
+        assert self.engine.docker("buildx", "du").stdout.split()[-1] == "0B"
 
     def run(self, script: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the script, whatever comes of it; no password may be in what it says."""
@@ -149,28 +155,38 @@ def tags(address: str) -> set[str]:
         return set(json.load(answer)["tags"])
 
 
-def test_two_machines(  # noqa: PLR0913  # fixtures
-    engine: DockerEngine,
-    second_engine: DockerEngine,
-    plugin_wheel: Path,
-    clean_poetry: Path,
-    shop: Project,
-    address: str,
-    secrets: dict[str, str],
-    tmp_path: Path,
+@pytest.fixture(scope="module")
+def first(
+    engine: DockerEngine, plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Machine:
+    """Give a machine without Poetry, that finds the plugin as if it were released."""
+    machine = Machine.new(engine, tmp_path_factory.mktemp("machine") / "home")
+    machine.env["PIP_FIND_LINKS"] = str(plugin_wheel.parent)
+    return machine
+
+
+@pytest.fixture(scope="module")
+def second(
+    second_engine: DockerEngine, clean_poetry: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Machine:
+    """Give another machine, which has Poetry and the plugin."""
+    home = tmp_path_factory.mktemp("machine") / "home"
+    return Machine.new(second_engine, home, clean_poetry.parent)
+
+
+def test_two_machines(
+    first: Machine, second: Machine, shop: Project, address: str, secrets: dict[str, str]
 ) -> None:
     """The first run finds no cache and makes one; the next, on an empty machine, installs nothing.
 
     A branch begins with main's cache, and a version reads it; a pull request's run writes nothing.
     """
     script = shop.folder / "docker-build.sh"
-    first = Machine.new(engine, tmp_path / "first")
-    steps = first.build(script, PIP_FIND_LINKS=str(plugin_wheel.parent), **secrets)
+    steps = first.build(script, **secrets)
     assert steps.installed == PACKAGES
     assert tags(address) == {"main", "latest", "buildcache-main"}
 
-    second_engine.docker("buildx", "prune", "--all", "--force")
-    second = Machine.new(second_engine, tmp_path / "second", clean_poetry.parent)
+    second.empty()
     git(shop, "switch", "--quiet", "--create", "feature/till")
     release(shop)
     commit(shop)
@@ -180,7 +196,7 @@ def test_two_machines(  # noqa: PLR0913  # fixtures
     branch = {"feature-till", "buildcache-feature-till"}
     assert tags(address) == {"main", "latest", "buildcache-main", *branch}
 
-    second_engine.docker("buildx", "prune", "--all", "--force")
+    second.empty()
     git(shop, "tag", "v1.3.0")
     git(shop, "checkout", "--quiet", "--detach")
     steps = second.build(script, DEFAULT_BRANCH="main", **secrets)
@@ -188,26 +204,17 @@ def test_two_machines(  # noqa: PLR0913  # fixtures
     after = tags(address)
     assert after == {"main", "latest", "buildcache-main", *branch, "1.3.0", "1.3"}
 
-    second_engine.docker("buildx", "prune", "--all", "--force")
+    second.empty()
     steps = second.build(script, PUSH="no", BRANCH="other", DEFAULT_BRANCH="main", **secrets)
     assert not steps.ran & INSTALLING
     assert tags(address) == after
-    assert second_engine.run(f"{secrets['IMAGE']}:other") == "shop 1.1 1.0\n"
+    assert second.engine.run(f"{secrets['IMAGE']}:other") == "shop 1.1 1.0\n"
 
 
-def test_a_wrong_password(
-    second_engine: DockerEngine,
-    clean_poetry: Path,
-    shop: Project,
-    address: str,
-    secrets: dict[str, str],
-    tmp_path: Path,
-) -> None:
+def test_a_wrong_password(second: Machine, shop: Project, secrets: dict[str, str]) -> None:
     """The registry's is told before anything is built."""
-    assert address
-    machine = Machine.new(second_engine, tmp_path / "machine", clean_poetry.parent)
-    script = shop.folder / "docker-build.sh"
-    done = machine.run(script, **{**secrets, "REGISTRY_PASSWORD": "wrong", "BRANCH": "main"})
+    wrong = {**secrets, "REGISTRY_PASSWORD": "wrong", "BRANCH": "main"}
+    done = second.run(shop.folder / "docker-build.sh", **wrong)
     assert done.returncode != 0
     assert "unauthorized" in done.stderr.lower()
     assert '"vertexes"' not in done.stderr
