@@ -181,6 +181,27 @@ def test_an_interrupted_build_keeps_the_old(cache: Path) -> None:
     assert not [path for path in cache.iterdir() if path.name.startswith(".")]
 
 
+def test_a_build_that_is_killed_while_it_publishes(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each step of it the folder holds a whole cache, the old one or the new."""
+    replace, steps = Path.replace, 0
+    seen = set()
+
+    def look_before_each_step(self: Path, target: Path) -> Path:
+        nonlocal steps
+        steps += 1
+        survey(cache)
+        seen.add(frozenset(layers_of(cache)))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", look_before_each_step)
+    build(cache, ["two", "three"])
+    assert steps > 3
+    assert layers_of(cache) == {"two", "three"}
+    assert seen == {frozenset({"one", "two"})}
+
+
 def test_a_failed_first_build_leaves_no_folder(tmp_path: Path) -> None:
     """A new folder without a cache is of no use."""
     with opened(tmp_path / "c", reads=True, writes=True):
@@ -194,7 +215,12 @@ def test_an_export_that_failed_keeps_the_old(cache: Path) -> None:
         assert found.publish() is None
     assert layers_of(cache) == {"one", "two"}
     with opened(cache, reads=False, writes=True) as found:
-        assert "stays as it was" in (found.publish() or "")
+        assert "stays as it was: BuildKit has written no cache" in (found.publish() or "")
+    with opened(cache, reads=False, writes=True) as found:
+        assert found.target
+        write_layout(found.target, ["three"])
+        _cut_short(blob_with(found.target, "three"))
+        assert "stays as it was: a blob is cut short" in (found.publish() or "")
     with opened(cache, reads=False, writes=True) as found:
         assert found.target
         write_layout(found.target, ["three"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.engine import EngineInfo
 
 _LOAD_SECONDS = 3600
+_STDERR = 2
 
 
 def decide_caches(
@@ -37,9 +37,9 @@ def decide_caches(
 ) -> CachePlan:
     """Decide on the caches of a build; raises DockerCacheError for what cannot be."""
     plan = plan_caches(_asked(command, prepared), engine, tags=request.tags, environment=os.environ)
-    context = prepared.folder.resolve()
+    context = _real(prepared.folder)
     for folder in plan.folders:
-        refuse_foreign(Path(folder.path).resolve(), context)
+        refuse_foreign(_real(folder.path), context)
     plan = replace(plan, hidden=hidden_paths(plan.paths, context))
     if dockerfile := command.vendored():
         refuse_visible(plan.hidden, Path(dockerfile), context)
@@ -52,9 +52,14 @@ def how_docker_is_called(command: BuildCommand, engine: EngineInfo) -> Docker:
     return Docker(
         # A builder of this driver has the name of its context.
         command=["docker", "--context", engine.builder] if named else ["docker"],
-        run=lambda argv: engines.run(argv, output=sys.stderr.fileno()),
+        run=lambda argv: engines.run(argv, output=_STDERR),
         ask=_asked_of_docker,
     )
+
+
+def _real(path: Path | str) -> Path:
+    """Give a path without symlinks; `resolve()` raises where they make a loop (Python < 3.13)."""
+    return Path(os.path.realpath(path))
 
 
 def _asked_of_docker(argv: Sequence[str]) -> str:
