@@ -250,7 +250,7 @@ def listening_docker(folder: Path, path: str, *, status: int = 0) -> dict[str, s
 
 
 def test_dry_run_prints_what_would_run(copy: Project, tmp_path: Path) -> None:
-    """Word for word, with placeholders for the two temporary files; and it builds nothing."""
+    """Word for word, with placeholders for the temporary files; and it builds nothing."""
     env = listening_docker(tmp_path, copy.poetry.env["PATH"])
     options = ["--tag=shop:dry", "--target=manifest", "--progress=plain", "--", "--network=host"]
     options += ["--build-arg", f"ODD={ODD}"]
@@ -265,7 +265,7 @@ def test_dry_run_prints_what_would_run(copy: Project, tmp_path: Path) -> None:
     assert printed[0] == "docker"
     assert len(printed) == len(ran) + 1
     differing = [(a, b) for a, b in zip(printed[1:], ran, strict=True) if a != b]
-    assert [a for a, _ in differing] == ["<dockerfile>", "id=auth,src=<auth>"]
+    assert [a for a, _ in differing] == ["<dockerfile>", "id=auth,src=<auth>", "<metadata>"]
     assert all(str(copy.poetry.temporary) in b for _, b in differing)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -405,7 +406,8 @@ def test_dry_run_prints_a_line_for_the_shell(shop: Path, client: Client, quiet: 
     assert line.count("\n") == 1
     words = shlex.split(line)
     assert words[0] == "docker"
-    dry = [word for word in words[1:] if "<dockerfile>" not in word and "<auth>" not in word]
+    temporary = re.compile("<(dockerfile|auth|metadata)>")
+    dry = [word for word in words[1:] if not temporary.search(word)]
     wet = [word for word in client.argv if "poetry-docker-cache-" not in word]
     assert dry == wet
     assert "<info>" in dry

@@ -84,6 +84,27 @@ def test_names_as_poetry_says_them() -> None:
     assert layer == Layer(name="source", cached=False, packages=(CLICK,))
 
 
+def test_a_reused_package() -> None:
+    """It has the version that was planned; its step says only that it was there."""
+    text = record(
+        ran(
+            "[pure-1 1/1] RUN install",
+            "  - Installed flask (3.1.0)\n  - Reused Click, from the earlier image\n",
+        )
+    )
+    click = Package(name="click", version="8.1.7", reused=True)
+    assert read_layers(text, {"pure-1": [FLASK, CLICK]}) == (
+        Layer(name="pure-1", cached=False, packages=(click, FLASK)),
+    )
+    (layer,) = read_layers(text)
+    assert layer.packages is not None
+    assert [package.version for package in layer.packages] == [None, "3.1.0"]
+    assert shown(layers=read_layers(text))[:2] == [
+        "Dependencies  1 layer, 0 cached, 1 rebuilt: 1 package installed, 1 reused",
+        "  pure-1      flask 3.1.0",
+    ]
+
+
 def test_a_dockerfile_that_may_not_be_ours() -> None:
     """Of a cached layer nobody knows the packages."""
     assert read_layers(record(cached("[own-numpy 1/1] RUN install"))) == (
@@ -201,7 +222,7 @@ def test_nothing_rebuilt() -> None:
         ),
         (layers(2, 1, 1, 1, 1), ["  rebuilt     native-1, native-2, native-3, native-4"]),
         (layers(0, 1, 1, 1, 1), []),
-        (layers(0, 0), ["  native-1    rebuilt"]),
+        (layers(0, 0), ["  native-1    nothing installed"]),
     ],
 )
 def test_many_rebuilt(found: tuple[Layer, ...], more: list[str]) -> None:
@@ -234,7 +255,7 @@ def test_data() -> None:
             {
                 "name": "pure-1",
                 "cached": False,
-                "packages": [{"name": "click", "version": "8.1.7"}],
+                "packages": [{"name": "click", "version": "8.1.7", "reused": False}],
             },
             {"name": "own-x", "cached": True, "packages": None},
         ],

@@ -45,6 +45,7 @@ class BuildCommand(DockerCommand):
         option("builder", None, "The buildx builder to use.", flag=False),
         option("pull", None, "Pull newer versions of the base images."),
         option("progress", None, "Form of BuildKit's output: auto, plain, tty, quiet.", flag=False),
+        option("metadata-file", None, "Write to this file what was built, as JSON.", flag=False),
         option("dry-run", None, "Print the command; build nothing."),
         *DockerCommand.options,
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from poetry_docker_cache.caches.running import (
 )
 from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_called
 from poetry_docker_cache.commands.preparing import Prepared, prepare
+from poetry_docker_cache.commands.reporting import Report
 from poetry_docker_cache.commands.reusing import Reusing
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.engine import probe, run
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.engine import EngineInfo
 
 # What `--dry-run` shows in place of the temporary files.
-_DOCKERFILE, _AUTH = "<dockerfile>", "<auth>"
+_DOCKERFILE, _AUTH, _METADATA = "<dockerfile>", "<auth>", "<metadata>"
 
 
 def build(command: BuildCommand) -> int:
@@ -47,6 +49,7 @@ def build(command: BuildCommand) -> int:
     vendored = command.vendored()
     prepared = prepare(command, notes=not vendored)
     request = _request(command, prepared)
+    report = Report.of(command, prepared, request)
     engine = probe(request.builder)
     caches = decide_caches(command, prepared, request, engine)
     docker = how_docker_is_called(command, engine)
@@ -56,7 +59,8 @@ def build(command: BuildCommand) -> int:
     for note in filter(None, (frontend, *caches.notes, result_note(request, engine))):
         command.note(note)
     if command.option("dry-run"):
-        commands = _commands(request, caches, docker, vendored=vendored, engine=engine)
+        asking = report.asking(request, _METADATA)
+        commands = _commands(asking, caches, docker, vendored=vendored, engine=engine)
         for argv in reusing.around(vendored or _DOCKERFILE, commands):
             command.raw_line(shell_quoted(argv))
         return 0
@@ -68,12 +72,21 @@ def build(command: BuildCommand) -> int:
         hidden = (*caches.hidden, *reusing.hidden)
         dockerfile = vendored or _write_files(folder, prepared, engine, hidden)
         auth = folder.write("secret/auth.toml", secret.text)
-        request = replace(request, cache_from=opened.cache_from, cache_to=opened.cache_to)
+        metadata = folder.path / "metadata.json"
+        request = replace(
+            report.asking(request, str(metadata)),
+            cache_from=opened.cache_from,
+            cache_to=opened.cache_to,
+        )
         argv = build_command(request, dockerfile=str(dockerfile), secret=str(auth), engine=engine)
         reusing.before(str(dockerfile))
+        started = time.monotonic()
         status = run(argv)
+        seconds = time.monotonic() - started
         reusing.after(str(dockerfile), status)
         opened.after(status)
+        if status == 0:
+            report.tell(engine.docker, metadata, seconds=seconds)
         return status
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
 import shlex
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from cleo.formatters.formatter import Formatter
 
 from poetry_docker_cache.commands.layering import locked_packages
-from poetry_docker_cache.engine import run
 from poetry_docker_cache.engine.history import recall
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import assign
@@ -36,7 +35,6 @@ _NO_IMAGE = ("--call", "--check", "--print")
 """Options of buildx that make it tell something instead of building."""
 _SILENT = ("quiet", "rawjson")
 """Forms of progress whose reader wants no words of ours: nobody, and a program."""
-_TITLE = 14
 _ANYBODYS = 0o666
 
 
@@ -46,7 +44,7 @@ class Report:
 
     command: BuildCommand
     prepared: Prepared
-    request: BuildRequest
+    tags: tuple[str, ...]
     file: Path | None
     """Where the user wants to have it for machines."""
     theirs: str | None
@@ -70,7 +68,7 @@ class Report:
         return cls(
             command=command,
             prepared=prepared,
-            request=request,
+            tags=tuple(request.tags),
             file=None if path is None else Path(path),
             theirs=_value(given, _OPTION),
             shown=builds and not silent,
@@ -81,35 +79,32 @@ class Report:
         """Whether anybody is to be told anything."""
         return self.shown or self.file is not None
 
-    def asking(self, path: str) -> BuildRequest:
+    def asking(self, request: BuildRequest, path: str) -> BuildRequest:
         """The request, such that buildx leaves its metadata at a path for us to read."""
         if not self.wanted or self.theirs is not None:
-            return self.request
-        return replace(self.request, arguments=(_OPTION, path, *self.request.arguments))
+            return request
+        return replace(request, arguments=(_OPTION, path, *request.arguments))
 
-    def run(self, argv: Sequence[str], *, docker: str, path: Path) -> int:
-        """Run BuildKit and give its status; tell, if it succeeded.
+    def tell(self, docker: str, path: Path, *, seconds: float) -> None:
+        """Tell of a build that succeeded, after so many seconds.
 
         Raises DockerCacheError where the user's file cannot be written after all.
         """
-        started = time.monotonic()
-        status = run(argv)
-        seconds = time.monotonic() - started
-        if status == 0 and self.wanted:
-            metadata = _read(path if self.theirs is None else Path(self.theirs))
-            summary = self._summary(metadata, docker, seconds)
-            if self.shown:
-                self._show(summary)
-            if self.file is not None:
-                _write(self.file, {**metadata, KEY: as_data(summary)})
-        return status
+        if not self.wanted:
+            return
+        metadata = _read(path if self.theirs is None else Path(self.theirs))
+        summary = self._summary(metadata, docker, seconds)
+        if self.shown and metadata:  # else buildx has told nothing, and there is nothing to add
+            self._show(summary)
+        if self.file is not None:
+            _write(self.file, {**metadata, KEY: as_data(summary)})
 
     def _summary(self, metadata: dict[str, Any], docker: str, seconds: float) -> Summary:
         record = recall(docker, str(metadata.get("buildx.build.ref", "")))
         digest = metadata.get("containerimage.digest")
         return Summary(
             seconds=seconds,
-            tags=tuple(self.request.tags),
+            tags=self.tags,
             layers=read_layers(record.log, self._planned()) if record.log else None,
             digest=digest if isinstance(digest, str) else None,
             size=compressed_size(record.manifest),
@@ -128,14 +123,16 @@ class Report:
         return {name: tuple(packages) for name, packages in found.items()}
 
     def _show(self, summary: Summary) -> None:
-        for title, text in lines(summary):
-            self.command.line_error(f"<info>{title:{_TITLE}}</info>{Formatter.escape(text)}")
+        told = lines(summary)
+        width = max(len(title) for title, _ in told) + 2
+        for title, text in told:
+            self.command.line_error(f"<info>{title:{width}}</info>{Formatter.escape(text)}")
 
 
 def _value(arguments: Sequence[str], option: str) -> str | None:
     """The last value of an option among buildx's arguments, as buildx takes it."""
     found = None
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in itertools.pairwise([*arguments, ""]):
         if word == option:
             found = following
         elif word.startswith(f"{option}="):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.layer_table import megabytes
@@ -24,7 +24,10 @@ class Package:
     """A locked package."""
 
     name: str
-    version: str
+    version: str | None
+    """None where nobody told."""
+    reused: bool = False
+    """Whether it was taken over from an earlier image, rather than installed (`reuse-image`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +89,7 @@ def _layer_data(layer: Layer) -> dict[str, Any]:
     return {
         "name": layer.name,
         "cached": layer.cached,
-        "packages": (
-            None
-            if packages is None
-            else [{"name": it.name, "version": it.version} for it in packages]
-        ),
+        "packages": None if packages is None else list(map(asdict, packages)),
     }
 
 
@@ -100,27 +99,32 @@ def _dependencies(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
     if not rebuilt:
         yield "Dependencies", f"{total}, all cached: nothing was installed"
         return
-    installed = sum(len(layer.packages or ()) for layer in rebuilt)
-    count = f"{installed} package{'s' * (installed != 1)} installed"
-    yield (
-        "Dependencies",
-        f"{total}, {len(layers) - len(rebuilt)} cached, {len(rebuilt)} rebuilt: {count}",
-    )
-    if len(rebuilt) > _NAMED:
-        if len(rebuilt) < len(layers):
-            yield "  rebuilt", _shortened([layer.name for layer in rebuilt])
-        return
-    for layer in rebuilt:
-        packages = [f"{package.name} {package.version}" for package in layer.packages or ()]
-        yield f"  {layer.name}", _shortened(packages) or "rebuilt"
+    cached = len(layers) - len(rebuilt)
+    yield "Dependencies", f"{total}, {cached} cached, {len(rebuilt)} rebuilt: {_counts(rebuilt)}"
+    if len(rebuilt) <= _NAMED:
+        for layer in rebuilt:
+            yield f"  {layer.name}", _shortened(_installed(layer)) or "nothing installed"
+    elif cached:
+        yield "  rebuilt", _shortened([layer.name for layer in rebuilt])
+
+
+def _counts(rebuilt: Sequence[Layer]) -> str:
+    installed = sum(len(_installed(layer)) for layer in rebuilt)
+    reused = sum(package.reused for layer in rebuilt for package in layer.packages or ())
+    text = f"{installed} package{'s' * (installed != 1)} installed"
+    return f"{text}, {reused} reused" if reused else text
+
+
+def _installed(layer: Layer) -> list[str]:
+    """The packages that were installed, with their versions."""
+    return [f"{it.name} {it.version}" for it in layer.packages or () if not it.reused]
 
 
 def _shortened(words: Sequence[str]) -> str:
     """As many of the words as a line holds, and how many more there are."""
-    shown = 0
+    shown = 1
     while shown < len(words) and len(", ".join(words[: shown + 1])) <= _WIDTH:
         shown += 1
-    shown = max(1, shown)
     more = len(words) - shown
     return ", ".join(words[:shown]) + (f" and {more} more" if more > 0 else "")
 

@@ -22,6 +22,7 @@ _STEP = re.compile(
 )
 # The plugin's own words ("Installed") and Poetry's; the version may have a commit behind it.
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing) (\S+) \(([^\s)]+)", re.MULTILINE)
+_REUSED = re.compile(r"^ +- Reused (\S+), from ", re.MULTILINE)
 
 
 def read_layers(
@@ -51,7 +52,8 @@ def read_layers(
     installed: dict[str, set[Package]] = {}
     for step, name in steps.items():
         if step in started - cached:
-            installed.setdefault(name, set()).update(_installed(output[step]))
+            found = _packages(output[step].decode(errors="replace"), known.get(name, ()))
+            installed.setdefault(name, set()).update(found)
     names = {*steps.values()}
     return tuple(
         Layer(
@@ -87,14 +89,17 @@ def _decoded(data: object) -> bytes:
         return b""
 
 
-def _installed(output: bytes) -> set[Package]:
-    return {
-        Package(name=str(canonicalize_name(name)), version=version)
-        for name, version in _INSTALLED.findall(output.decode(errors="replace"))
-    }
+def _packages(output: str, known: Sequence[Package]) -> Iterator[Package]:
+    """What a step says that it put in place."""
+    for name, version in _INSTALLED.findall(output):
+        yield Package(name=str(canonicalize_name(name)), version=version)
+    for name in map(canonicalize_name, _REUSED.findall(output)):
+        versions = [package.version for package in known if package.name == name]
+        version = versions[0] if len(versions) == 1 else None
+        yield Package(name=str(name), version=version, reused=True)
 
 
 def _sorted(packages: Sequence[Package] | set[Package] | None) -> tuple[Package, ...] | None:
     if packages is None:
         return None
-    return tuple(sorted(packages, key=lambda package: (package.name, package.version)))
+    return tuple(sorted(packages, key=lambda package: (package.name, package.version or "")))

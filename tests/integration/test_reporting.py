@@ -1,0 +1,272 @@
+"""What `poetry docker build` tells when it is done, with a client of Docker that only answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command_line import Client, poetry
+from projects import make_project, package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+METADATA: dict[str, object] = {
+    "buildx.build.ref": "default/default/abc123",
+    "containerimage.digest": DIGEST,
+}
+STARTED = "2026-11-25T00:00:00Z"
+LOG = "\n".join(
+    json.dumps(status)
+    for status in (
+        {"vertexes": [{"digest": "1", "name": "[dependencies 1/1] RUN x", "started": STARTED}]},
+        {"logs": [{"vertex": "1", "data": "ICAtIEluc3RhbGxlZCByaWNoICgxLjApCg=="}]},
+    )
+)
+MANIFEST = json.dumps({"layers": [{"size": 12_300_000}, {"size": 4_000_000}]})
+PYPROJECT = """\
+[project]
+name = "shop"
+version = "1.2.3"
+requires-python = ">=3.12,<3.13"
+dependencies = ["rich>=1"]
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+"""
+BUILD = ("docker", "build")
+SUMMARY = [
+    "Dependencies    1 layer, 0 cached, 1 rebuilt: 1 package installed",
+    "  dependencies  rich 1.0",
+    "Image           shop:1.2.3: 16.3 MB compressed, in TIME",
+    f"Digest          {DIGEST}",
+]
+SHORT = ["Image   shop:1.2.3: in TIME", f"Digest  {DIGEST}"]
+"""Of what is known without a history."""
+
+
+def told(err: str) -> list[str]:
+    """Give what was said that is no note, with TIME for the seconds."""
+    lines = [line for line in err.splitlines() if not line.startswith("- ")]
+    return [re.sub(r"(\d+ min )?[\d.]+ s$", "TIME", line) for line in lines]
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Give a docker first on the PATH that remembers a build."""
+    found = Client.create(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
+    found.remember(METADATA, logs=LOG, inspect=MANIFEST)
+    return found
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """Give a project with one dependency."""
+    folder = make_project(tmp_path / "shop", PYPROJECT, [package("rich")])
+    (folder / "shop").mkdir()
+    (folder / "shop" / "__init__.py").touch()
+    return folder
+
+
+@pytest.fixture
+def _client(client: Client) -> None:
+    """For tests that only need it to be there."""
+
+
+@pytest.mark.usefixtures("_client")
+def test_summary(shop: Path) -> None:
+    """On stderr, and without a word on stdout."""
+    outcome = poetry(shop, *BUILD)
+    assert outcome.status == 0
+    assert outcome.out == ""
+    assert told(outcome.err) == SUMMARY
+
+
+@pytest.mark.usefixtures("_client")
+def test_colours(shop: Path) -> None:
+    """The titles have one where the terminal can show it, and nobody said `--no-ansi`."""
+    coloured = poetry(shop, *BUILD, colours=True).err
+    assert re.search(r"\x1b\[[\d;]+mImage {11}\x1b\[[\d;]+mshop:1.2.3", coloured)
+    plain = poetry(shop, *BUILD, "--no-ansi", colours=True).err
+    assert "\x1b" not in plain
+    assert told(plain) == SUMMARY
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-q",),
+        ("--progress=quiet",),
+        ("--progress=rawjson",),
+        ("--", "--progress", "rawjson"),
+        ("--", "--quiet"),
+        ("--", "-q"),
+        ("--", "--check"),
+        ("--", "--call=outline"),
+        ("--", "--print=targets"),
+    ],
+    ids=" ".join,
+)
+def test_no_summary(shop: Path, client: Client, options: tuple[str, ...]) -> None:
+    """Where nobody reads it, a program does, or nothing is built; buildx is asked as ever."""
+    outcome = poetry(shop, *BUILD, *options)
+    assert outcome.status == 0
+    assert told(outcome.err) == []
+    assert not any("metadata" in word for word in client.argv)
+
+
+def test_a_failed_build(shop: Path, client: Client, tmp_path: Path) -> None:
+    """BuildKit has said it: no summary, no file, its own status."""
+    client.answer(status=37)
+    outcome = poetry(shop, *BUILD, "--metadata-file", tmp_path / "metadata.json")
+    assert outcome.status == 37
+    assert told(outcome.err) == []
+    assert not (tmp_path / "metadata.json").exists()
+
+
+def test_dry_run(shop: Path, client: Client, tmp_path: Path) -> None:
+    """It shows that metadata is asked for, and writes no file."""
+    file = tmp_path / "metadata.json"
+    outcome = poetry(shop, *BUILD, "--dry-run", "--metadata-file", file)
+    assert "--metadata-file '<metadata>'" in outcome.out
+    assert told(outcome.err) == []
+    assert not file.exists()
+    assert not (client.folder / "argv").exists()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ({"containerimage.digest": DIGEST}, SHORT),
+        ({}, []),
+        ({"containerimage.digest": 1, "buildx.build.ref": None}, ["Time  TIME"]),
+        (
+            METADATA | {"buildx.build.ref": "odd"},
+            SHORT,
+        ),
+    ],
+    ids=["no history", "nothing", "nonsense", "odd reference"],
+)
+def test_a_client_that_tells_less(
+    shop: Path, client: Client, metadata: dict[str, object], expected: list[str]
+) -> None:
+    """The summary is shorter; it is no error."""
+    client.remember(metadata)
+    outcome = poetry(shop, *BUILD)
+    assert outcome.status == 0
+    assert told(outcome.err) == expected
+
+
+def test_an_old_buildx(shop: Path, client: Client) -> None:
+    """Before 0.20 it had no `history`: time and digest are told."""
+    for command in ("logs", "inspect"):
+        (client.folder / command).unlink()
+    outcome = poetry(shop, *BUILD)
+    assert outcome.status == 0
+    assert told(outcome.err) == SHORT
+
+
+def test_a_history_that_hangs(shop: Path, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it long."""
+    (client.folder / "logs").unlink()
+    os.mkfifo(client.folder / "logs")
+    monkeypatch.setattr("poetry_docker_cache.engine.history._SECONDS", 0.2)
+    outcome = poetry(shop, *BUILD)
+    assert outcome.status == 0
+    assert told(outcome.err) == SHORT
+
+
+@pytest.mark.usefixtures("_client")
+@pytest.mark.parametrize("option", ["-n", "-q"])
+def test_file(shop: Path, option: str) -> None:
+    """Buildx's own keys and ours; an old file is replaced as a whole, and `-q` changes nothing."""
+    file = shop / "metadata.json"
+    file.write_text("old")
+    outcome = poetry(
+        shop, *BUILD, option, "--metadata-file", "metadata.json", "-t", "a:1", "-t", "b"
+    )
+    assert outcome.status == 0
+    assert (told(outcome.err) == []) == (option == "-q")
+    found = json.loads(file.read_text())
+    ours: dict[str, Any] = found.pop("poetry-docker-cache")
+    assert found == METADATA
+    assert 0 < ours.pop("seconds") < 60
+    assert ours == {
+        "layers": [
+            {
+                "name": "dependencies",
+                "cached": False,
+                "packages": [{"name": "rich", "version": "1.0", "reused": False}],
+            }
+        ],
+        "tags": ["a:1", "b"],
+        "digest": DIGEST,
+        "size": 16_300_000,
+        "pushed": None,
+    }
+    assert sorted(path.name for path in shop.iterdir()) == [
+        "metadata.json",
+        "poetry.lock",
+        "pyproject.toml",
+        "shop",
+    ]
+
+
+def test_file_of_buildx(shop: Path, client: Client, tmp_path: Path) -> None:
+    """An argument behind `--` stays the user's own: buildx writes there, and we read it, too."""
+    theirs, ours = tmp_path / "theirs.json", tmp_path / "ours.json"
+    outcome = poetry(
+        shop, *BUILD, "--metadata-file", ours, "--", f"--metadata-file={theirs}", "--network=host"
+    )
+    assert outcome.status == 0
+    assert client.argv[-3:-1] == [f"--metadata-file={theirs}", "--network=host"]
+    assert sum("metadata-file" in word for word in client.argv) == 1
+
+
+@pytest.mark.usefixtures("_client")
+def test_file_of_buildx_is_read(shop: Path, tmp_path: Path) -> None:
+    """In two words, too."""
+    theirs = tmp_path / "theirs.json"
+    outcome = poetry(shop, *BUILD, "--", "--metadata-file", theirs)
+    assert told(outcome.err) == SUMMARY
+    assert json.loads(theirs.read_text()) == METADATA
+
+
+@pytest.mark.usefixtures("_client")
+def test_a_symlink_stays_one(shop: Path, tmp_path: Path) -> None:
+    """The file that it leads to is replaced."""
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "metadata.json"
+    link.symlink_to("real/metadata.json")
+    assert poetry(shop, *BUILD, "--metadata-file", link).status == 0
+    assert link.is_symlink()
+    assert json.loads((tmp_path / "real/metadata.json").read_text())["poetry-docker-cache"]
+
+
+@pytest.mark.usefixtures("_client")
+def test_what_is_no_file(shop: Path) -> None:
+    """A device is written into, not replaced."""
+    assert poetry(shop, *BUILD, "--metadata-file", "/dev/null").status == 0
+    assert os.stat("/dev/null").st_rdev  # noqa: PTH116
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("", "is empty"),
+        (".", "is a folder"),
+        ("missing/metadata.json", "the folder missing does not exist"),
+        ("pyproject.toml/metadata.json", "does not exist"),
+    ],
+)
+def test_refused_before_the_build(shop: Path, client: Client, path: str, why: str) -> None:
+    """Not after many minutes."""
+    outcome = poetry(shop, *BUILD, "--metadata-file", path)
+    assert outcome.status == 1
+    assert why in outcome.err
+    assert not (client.folder / "argv").exists()
