@@ -1,0 +1,184 @@
+"""What `--cache` leaves behind on a real engine: folders, and what is in the registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+from acme import SHOP, Project, make_shop
+from edits import INSTALLING, PACKAGES, one_version, release
+from machines import Machine, Machines, digest
+
+from poetry_docker_cache.caches.oci import survey
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from acme import AcmeIndex
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+NOTHING = ("--", "--output=type=cacheonly")
+"""For a build whose image nobody needs."""
+
+
+@pytest.fixture(scope="module")
+def machines(
+    engine: DockerEngine,
+    second_engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Machine, Machine]:
+    """Give two machines with the containerd image store."""
+    maker = Machines((engine, second_engine), poetry_home, tmp_path_factory.mktemp("machines"))
+    return maker.machine(engine), maker.machine(second_engine)
+
+
+@pytest.fixture(scope="module")
+def original(
+    machines: tuple[Machine, Machine],
+    index: AcmeIndex,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Project:
+    """Write a project, with a variable by which nothing fits that other modules have built."""
+    folder = tmp_path_factory.mktemp("original") / "shop"
+    project = make_shop(folder, machines[0].poetry, index, pyproject=SHOP)
+    mark = f"ENV CACHE_ENGINE={os.urandom(4).hex()}"
+    project.configure(layers=4, instructions={"build": [mark], "runtime": [mark]})
+    return project
+
+
+@pytest.fixture
+def shop(original: Project, tmp_path: Path) -> Project:
+    """Give a copy of the project, to be edited."""
+    folder = tmp_path / "shop"
+    shutil.copytree(original.folder, folder)
+    return Project(folder, original.poetry)
+
+
+def blobs(folder: Path) -> dict[str, int]:
+    """Give the blobs of a folder, each with its inode."""
+    return {path.name: path.stat().st_ino for path in (folder / "blobs/sha256").iterdir()}
+
+
+def hidden(folder: Path) -> list[str]:
+    """List what is private in a folder."""
+    return [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_folder_holds_the_last_build_and_nothing_else(
+    shop: Project, machines: tuple[Machine, Machine], tmp_path: Path
+) -> None:
+    """It does not grow, and what has not changed is not written again."""
+    first, second = machines
+    folder = tmp_path / "kept"
+    first.build(shop, f"--cache={folder}", *NOTHING)
+    before = blobs(folder)
+    assert survey(folder) == before.keys()
+    one_version(shop)
+    steps = second.empty().build(shop, f"--cache={folder}", *NOTHING)
+    assert steps.installed == ("acme-lib",)
+    after = blobs(folder)
+    assert survey(folder) == after.keys()
+    assert before.keys() - after.keys()
+    kept = before.keys() & after.keys()
+    assert len(kept) > len(after) / 2
+    assert [before[name] for name in kept] == [after[name] for name in kept]
+    assert not hidden(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_build_that_is_stopped_keeps_the_folder(
+    number: signal.Signals, shop: Project, machines: tuple[Machine, Machine], tmp_path: Path
+) -> None:
+    """It is whole, and what a kill has left there is gone with the next build."""
+    first, _ = machines
+    folder = tmp_path / "kept"
+    first.build(shop, f"--cache={folder}", *NOTHING)
+    index = (folder / "index.json").read_bytes()
+    one_version(shop)
+    options = (f"--cache={folder}", "--no-cache", "--", "--network=host")
+    with first.poetry.start(shop.folder, "docker", "build", *options) as process:
+        _wait_for(lambda: bool(hidden(folder)), process)
+        time.sleep(1)
+        os.killpg(process.pid, number)
+        process.communicate()
+    assert process.returncode != 0
+    assert (folder / "index.json").read_bytes() == index
+    assert survey(folder) == blobs(folder).keys()
+    assert bool(hidden(folder)) == (number == signal.SIGKILL)
+    first.build(shop, f"--cache-from={folder}", *NOTHING)
+    assert not hidden(folder)
+    for left in first.poetry.temporary.iterdir():
+        shutil.rmtree(left)
+
+
+def _wait_for(seen: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not seen():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_setting(shop: Project, machines: tuple[Machine, Machine], registry: str) -> None:
+    """It is written with --push only, as every registry takes it, and read by every build."""
+    first, second = machines
+    repository = f"{registry}/shop-{os.urandom(4).hex()}"
+    cache = f"{repository}:cache"
+    shop.configure(cache=cache)
+    steps = first.build(shop, "--tag=shop:setting")
+    assert digest(cache) is None
+    assert "--push or --cache writes it" in steps.said
+    first.build(shop, "--push", f"--tag={repository}:1")
+    written = digest(cache)
+    assert written is not None
+    release(shop)
+    steps = second.empty().build(shop, "--tag=shop:setting")
+    assert steps.installed == ()
+    assert digest(cache) == written
+    host, _, name = repository.partition("/")
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    url = f"http://{host}/v2/{name}/manifests/cache"
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": kind})) as answer:
+        manifest = json.load(answer)
+    assert manifest["mediaType"] == kind
+
+
+def test_an_image_that_carries_its_cache(
+    shop: Project, machines: tuple[Machine, Machine], registry: str
+) -> None:
+    """`type=inline`: the image of before is enough for another version, and for one bump."""
+    first, second = machines
+    image = f"{registry}/shop-{os.urandom(4).hex()}:latest"
+    options = ("--push", f"--tag={image}", "--cache=type=inline")
+    first.build(shop, *options)
+    release(shop)
+    steps = second.empty().build(shop, *options)
+    assert steps.installed == ()
+    one_version(shop)
+    steps = second.empty().build(shop, *options)
+    assert steps.installed == ("acme-lib",)
+
+
+def test_backends_that_buildkit_runs_by_itself(
+    shop: Project, machines: tuple[Machine, Machine], tmp_path: Path
+) -> None:
+    """`type=local` is written and read as BuildKit does it."""
+    first, second = machines
+    folder = tmp_path / "kept"
+    options = (f"--cache=type=local,dest={folder},compression=zstd", *NOTHING)
+    steps = first.build(shop, *options)
+    assert not steps.ran & INSTALLING or steps.installed == PACKAGES
+    assert survey(folder)
+    assert second.empty().build(shop, *options).installed == ()
