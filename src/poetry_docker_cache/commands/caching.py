@@ -48,10 +48,11 @@ def decide_caches(
 
 def how_docker_is_called(command: BuildCommand, engine: EngineInfo) -> Docker:
     """Say how docker is called for the same engine, apart from the build."""
-    named = command.option("builder") is not None and engine.driver == "docker"
+    named = command.option("builder") or os.environ.get("BUILDX_BUILDER")
+    # A builder of this driver has the name of its context.
+    context = ["--context", engine.builder] if named and engine.driver == "docker" else []
     return Docker(
-        # A builder of this driver has the name of its context.
-        command=["docker", "--context", engine.builder] if named else ["docker"],
+        command=["docker", *context],
         run=lambda argv: engines.run(argv, output=_STDERR),
         ask=_asked_of_docker,
     )
