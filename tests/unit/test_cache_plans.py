@@ -10,7 +10,12 @@ import pytest
 
 from poetry_docker_cache.caches.context import hidden_paths, refuse_visible, written_inside
 from poetry_docker_cache.caches.plan import CachePlan, CacheRequest, plan_caches
-from poetry_docker_cache.caches.running import commands_after, commands_before, spelled
+from poetry_docker_cache.caches.running import (
+    commands_after,
+    commands_before,
+    has_layout,
+    spelled,
+)
 from poetry_docker_cache.caches.spec import Cache, Folder, parse, placed
 from poetry_docker_cache.engine.info import EngineInfo
 from poetry_docker_cache.errors import DockerCacheError
@@ -77,7 +82,7 @@ def plan(
 
 def words(plan: CachePlan) -> tuple[list[str], list[str]]:
     """Give what BuildKit is told."""
-    return spelled(plan)
+    return spelled(plan, reads=lambda _: True)
 
 
 @pytest.mark.parametrize(
@@ -267,7 +272,9 @@ def test_the_classic_store_only_reads() -> None:
 def test_the_classic_store_keeps_an_image_in_a_folder(tmp_path: Path) -> None:
     """What `docker save` writes is what `docker load` reads."""
     found = plan(request(f"{tmp_path}/c"), CLASSIC)
-    assert words(found) == ([], ["type=inline"])
+    assert spelled(found, reads=has_layout) == ([], ["type=inline"])
+    # One that another engine has written is read, too.
+    assert words(found) == ([f"type=local,src={tmp_path}/c"], ["type=inline"])
     assert not commands_before(found, ["docker"])
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "image.tar").touch()
@@ -287,6 +294,12 @@ def test_what_the_classic_store_cannot(cache: str) -> None:
         plan(request(cache), CLASSIC, environment=ACTIONS)
     assert "containerd" in caught.value.fix
     assert "docker-container" in caught.value.fix
+
+
+def test_the_classic_store_reads_what_it_cannot_write() -> None:
+    """A folder of BuildKit's own kind."""
+    found = plan(request(cache_from=["type=local,src=x"]), CLASSIC)
+    assert words(found) == (["type=local,src=/src/x"], [])
 
 
 def test_another_driver_beside_a_classic_store() -> None:

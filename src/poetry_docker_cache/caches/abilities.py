@@ -38,7 +38,7 @@ def refuse_tag(cache: Cache, tags: Sequence[str]) -> None:
             )
 
 
-def refuse_backend(store: Store, engine: EngineInfo) -> None:
+def refuse_backend(store: Store, engine: EngineInfo, *, writes: bool) -> None:
     """Raise for a backend that the builder does not have: BuildKit tells only after the build."""
     if engine.driver != "docker":
         return
@@ -48,7 +48,7 @@ def refuse_backend(store: Store, engine: EngineInfo) -> None:
             f"the type {store.type}.",
             fix=f"Build on one that has: {_NEW_BUILDER}, then --builder NAME.",
         )
-    if is_classic(engine) and store.type in ("local", "gha"):
+    if is_classic(engine) and (store.type == "gha" or (store.type == "local" and writes)):
         raise DockerCacheError(
             f"The engine's classic image store has no cache of the type {store.type}.",
             fix="Name an image or a folder (`--cache ./folder`), turn on the engine's containerd "

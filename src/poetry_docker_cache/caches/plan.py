@@ -127,7 +127,7 @@ def _usable(
             continue
         try:
             if isinstance(cache, Store):
-                refuse_backend(cache, engine)
+                refuse_backend(cache, engine, writes=cache in request.exports)
         except DockerCacheError as error:
             if cache != request.setting or cache in request.exports:
                 raise
@@ -189,7 +189,6 @@ def _classic(
     """Let the image carry the cache: of what is exported, that is all the classic store can do."""
     references = tuple(it.reference for it in exports if isinstance(it, Store) and it.reference)
     folders = tuple(it for it in exports if isinstance(it, Folder))
-    folders_read = tuple(it for it in imports if isinstance(it, Folder))
     if exports:
         where = [*references, *(it.written or it.path for it in folders)]
         carrier = f"the image at {', '.join(where)}" if where else "the image itself"
@@ -200,9 +199,9 @@ def _classic(
     else:
         notes.append(_line(imports, exports, idle=None))
     return CachePlan(
-        imports=tuple(dict.fromkeys(_import(it) for it in imports if it not in folders_read)),
+        imports=tuple(dict.fromkeys(_import(it) for it in imports)),
         exports=("type=inline",) if exports else (),
-        loaded=folders_read,
+        loaded=tuple(it for it in imports if isinstance(it, Folder)),
         saved=folders,
         pushed=references,
         image=tags[0] if tags else "",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.caches import images
 from poetry_docker_cache.caches.folders import IMAGE, OpenFolder, opened
+from poetry_docker_cache.caches.oci import INDEX
 from poetry_docker_cache.caches.plan import local_words
 from poetry_docker_cache.caches.spec import Folder
 
@@ -81,15 +82,25 @@ def opened_caches(
         )
 
 
-def spelled(plan: CachePlan) -> tuple[list[str], list[str]]:
-    """Give the words for --cache-from and --cache-to with the folders' own names."""
+def spelled(plan: CachePlan, *, reads: Callable[[Folder], bool]) -> tuple[list[str], list[str]]:
+    """Give the words for --cache-from and --cache-to with the folders' own names.
+
+    `reads` tells whether there is anything in a folder.
+    """
     imports = [
-        local_words(it.path, writing=False) if isinstance(it, Folder) else it for it in plan.imports
+        local_words(it.path, writing=False) if isinstance(it, Folder) else it
+        for it in plan.imports
+        if not isinstance(it, Folder) or reads(it)
     ]
     exports = [
         local_words(it.path, writing=True) if isinstance(it, Folder) else it for it in plan.exports
     ]
     return imports, exports
+
+
+def has_layout(folder: Folder) -> bool:
+    """Tell whether a folder has what BuildKit would read."""
+    return (Path(folder.path) / INDEX).exists()
 
 
 def commands_before(plan: CachePlan, docker: Sequence[str]) -> list[list[str]]:

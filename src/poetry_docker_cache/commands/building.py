@@ -17,6 +17,7 @@ from poetry_docker_cache.buildkit import (
 from poetry_docker_cache.caches.running import (
     commands_after,
     commands_before,
+    has_layout,
     opened_caches,
     spelled,
 )
@@ -100,7 +101,7 @@ def _commands(
 ) -> Iterator[list[str]]:
     """All that would be run, with names in place of the temporary files."""
     yield from commands_before(caches, docker.command)
-    cache_from, cache_to = spelled(caches)
+    cache_from, cache_to = spelled(caches, reads=has_layout)
     request = replace(request, cache_from=cache_from, cache_to=cache_to)
     dockerfile = vendored or _DOCKERFILE
     yield build_command(request, dockerfile=dockerfile, secret=_AUTH, engine=engine)
