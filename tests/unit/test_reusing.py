@@ -91,6 +91,12 @@ def test_an_image_for_each_platform(tmp_path: Path) -> None:
     assert not {"--tag", "--push", "--metadata-file", "-o"} & {*before}
 
 
+def test_where_nothing_is_built(tmp_path: Path) -> None:
+    """A question to buildx needs no wheels."""
+    request = BuildRequest(context=str(tmp_path), arguments=["--call=check"])
+    assert commands(request, download_cache="wheels", reuse_image=IMAGE) == [["the", "build"]]
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [

@@ -29,6 +29,8 @@ _HOUR = 60 * 60.0
 _OUTPUT = "<folder>"
 """What `--dry-run` shows in place of a temporary folder."""
 
+# Options of buildx that make it tell something instead of building.
+_NO_BUILD = ("--call", "--check", "--print")
 # Of the user's own arguments, those that decide where a stage runs and what its key is.
 _SHARED = ("--add-host", "--allow", "--build-arg", "--builder", "--network", "--platform")
 
@@ -55,12 +57,14 @@ class Reusing:
         note: Callable[[str], None],
     ) -> Reusing:
         """What the settings ask for. Raises DockerCacheError for a path that is no folder."""
-        keeps = settings.download_cache is not None and dependencies.keeps_wheels
+        given = {argument.partition("=")[0] for argument in request.arguments}
+        builds = given.isdisjoint(_NO_BUILD)
+        keeps = settings.download_cache is not None and dependencies.keeps_wheels and builds
         return cls(
             request=request,
             written=settings.download_cache or "",
             folder=_folder(request.context, settings.download_cache or "") if keeps else None,
-            image=settings.reuse_image if dependencies.reuses_image else None,
+            image=settings.reuse_image if dependencies.reuses_image and builds else None,
             note=note,
         )
 
