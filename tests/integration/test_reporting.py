@@ -217,6 +217,15 @@ def test_file(shop: Path, option: str) -> None:
     ]
 
 
+def test_file_in_the_project(shop: Path, client: Client) -> None:
+    """That of the last build does not get into the next image."""
+    (shop / "out").mkdir()
+    for path in (shop / "out" / "built.json", shop.parent / "built.json"):
+        assert poetry(shop, *BUILD, "--metadata-file", path).status == 0
+        lines = client.kept("ignore").splitlines()
+        assert ("/out/built.json" in lines) == (path.parent.parent == shop)
+
+
 def test_file_of_buildx(shop: Path, client: Client, tmp_path: Path) -> None:
     """An argument behind `--` stays the user's own: buildx writes there, and we read it, too."""
     theirs, ours = tmp_path / "theirs.json", tmp_path / "ours.json"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from poetry_docker_cache.summary import Layer, Package, Summary, as_data, lines
 from poetry_docker_cache.summary.image import compressed_size
 from poetry_docker_cache.summary.log import read_layers
+from poetry_docker_cache.summary.uploads import uploaded
 
 CLICK, FLASK = (
     Package(name="click", version="8.1.7"),
@@ -173,6 +174,44 @@ def test_size() -> None:
     assert compressed_size(json.dumps({"config": {"size": 6_000}, "layers": sizes})) == 33_006_000
     for nothing in ("", "ERROR: no matching attachment", "[]", '{"manifests": []}'):
         assert compressed_size(nothing) is None
+
+
+def span(method: str, url: str, size: int | None = None) -> str:
+    """A request as BuildKit's trace has it, by the names of two times of OpenTelemetry."""
+    new = size is not None and size % 2
+    facts = {
+        "http.request.method" if new else "http.method": method,
+        "url.full" if new else "http.url": url,
+        "http.request.body.size" if new else "http.request_content_length": size,
+    }
+    attributes = [
+        {"Key": key, "Value": {"Type": "INT64" if key[-1] in "eh" else "STRING", "Value": value}}
+        for key, value in facts.items()
+        if value is not None
+    ]
+    return json.dumps({"Name": f"HTTP {method}", "Attributes": attributes}, indent=2)
+
+
+def test_uploads() -> None:
+    """Each blob counts once, however many spans tell of it; manifests do not count."""
+    upload = "https://registry.test/v2/shop/blobs/uploads/1?_state=x&digest=sha256%3Aa"
+    other = upload.replace("uploads/1", "uploads/2").replace("3Aa", "3Ab")
+    manifest = "https://registry.test/v2/shop/manifests/sha256:c"
+    trace = [
+        json.dumps({"Name": "solve"}),
+        span("HEAD", "https://registry.test/v2/shop/blobs/sha256:a"),
+        span("POST", "https://registry.test/v2/shop/blobs/uploads/"),
+        span("PUT", upload, 4000),
+        span("PUT", upload, 4000),
+        span("PUT", other, 301),
+        span("PUT", "https://bucket.test/cache/blobs?digest=sha256:d", 9000),
+        span("PUT", manifest, 500),
+    ]
+    assert uploaded("\n".join(trace)) == 4301
+    assert uploaded("\n".join(trace[-1:])) == 0
+    assert uploaded("\n".join(trace[:3])) is None
+    for broken in ("", "[]", "{", "null\n{}", '{"Attributes": [1, {"Key": 1, "Value": 2}]}'):
+        assert uploaded(broken) is None
 
 
 def layers(cached: int, *rebuilt: int) -> tuple[Layer, ...]:

@@ -70,7 +70,7 @@ def build(command: BuildCommand) -> int:
         workspace(context=prepared.folder, docker=engine.docker) as folder,
         opened_caches(caches, docker, command.note) as opened,
     ):
-        hidden = (*caches.hidden, *reusing.hidden)
+        hidden = (*caches.hidden, *reusing.hidden, *report.hidden)
         dockerfile = vendored or _write_files(folder, prepared, engine, hidden)
         auth = folder.write("secret/auth.toml", secret.text)
         metadata = folder.path / "metadata.json"
@@ -87,7 +87,7 @@ def build(command: BuildCommand) -> int:
         reusing.after(str(dockerfile), status)
         opened.after(status)
         if status == 0:
-            report.tell(engine.docker, metadata, seconds=seconds)
+            report.tell(argv, engine.docker, metadata, seconds=seconds)
         return status
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import secrets
 import shlex
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleo.formatters.formatter import Formatter
 
+from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.commands.layering import locked_packages
 from poetry_docker_cache.engine.history import recall
 from poetry_docker_cache.errors import DockerCacheError
@@ -22,6 +24,7 @@ from poetry_docker_cache.private import create
 from poetry_docker_cache.summary import KEY, Package, Summary, as_data, lines
 from poetry_docker_cache.summary.image import compressed_size
 from poetry_docker_cache.summary.log import read_layers
+from poetry_docker_cache.summary.uploads import uploaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,12 +32,15 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildkit import BuildRequest
     from poetry_docker_cache.commands.build import BuildCommand
     from poetry_docker_cache.commands.preparing import Prepared
+    from poetry_docker_cache.engine.history import Record
 
 _OPTION = "--metadata-file"
 _NO_IMAGE = ("--call", "--check", "--print")
 """Options of buildx that make it tell something instead of building."""
 _SILENT = ("quiet", "rawjson")
 """Forms of progress whose reader wants no words of ours: nobody, and a program."""
+_RESULTS = ("--output", "-o", "--cache-to")
+_TO_REGISTRY = re.compile(r"\bpush=true\b|\btype=\"?registry\b")
 _ANYBODYS = 0o666
 
 
@@ -79,28 +85,34 @@ class Report:
         """Whether anybody is to be told anything."""
         return self.shown or self.file is not None
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The file that an earlier build has left in the project: no part of the next image."""
+        return hidden_paths([self.file] if self.file else [], self.prepared.folder.resolve())
+
     def asking(self, request: BuildRequest, path: str) -> BuildRequest:
         """The request, such that buildx leaves its metadata at a path for us to read."""
         if not self.wanted or self.theirs is not None:
             return request
         return replace(request, arguments=(_OPTION, path, *request.arguments))
 
-    def tell(self, docker: str, path: Path, *, seconds: float) -> None:
-        """Tell of a build that succeeded, after so many seconds.
+    def tell(self, argv: Sequence[str], docker: str, path: Path, *, seconds: float) -> None:
+        """Tell of the build that a command has done in so many seconds.
 
         Raises DockerCacheError where the user's file cannot be written after all.
         """
         if not self.wanted:
             return
         metadata = _read(path if self.theirs is None else Path(self.theirs))
-        summary = self._summary(metadata, docker, seconds)
+        reference = str(metadata.get("buildx.build.ref", ""))
+        bundle = path.with_name("record.dockerbuild") if _pushes(argv) else None
+        summary = self._summary(metadata, recall(docker, reference, bundle), seconds)
         if self.shown and metadata:  # else buildx has told nothing, and there is nothing to add
             self._show(summary)
         if self.file is not None:
             _write(self.file, {**metadata, KEY: as_data(summary)})
 
-    def _summary(self, metadata: dict[str, Any], docker: str, seconds: float) -> Summary:
-        record = recall(docker, str(metadata.get("buildx.build.ref", "")))
+    def _summary(self, metadata: dict[str, Any], record: Record, seconds: float) -> Summary:
         digest = metadata.get("containerimage.digest")
         return Summary(
             seconds=seconds,
@@ -108,6 +120,7 @@ class Report:
             layers=read_layers(record.log, self._planned()) if record.log else None,
             digest=digest if isinstance(digest, str) else None,
             size=compressed_size(record.manifest),
+            pushed=uploaded(record.trace),
         )
 
     def _planned(self) -> dict[str, tuple[Package, ...]]:
@@ -138,6 +151,16 @@ def _value(arguments: Sequence[str], option: str) -> str | None:
         elif word.startswith(f"{option}="):
             found = word.partition("=")[2]
     return found
+
+
+def _pushes(argv: Sequence[str]) -> bool:
+    """Whether BuildKit sends anything to a registry: the image, a cache."""
+    return any(
+        option == "--push"
+        or (option in _RESULTS and _TO_REGISTRY.search(value))
+        or (option.startswith(_RESULTS) and _TO_REGISTRY.search(option))
+        for option, value in itertools.pairwise([*argv, ""])
+    )
 
 
 def _refuse_unwritable(path: str) -> None:

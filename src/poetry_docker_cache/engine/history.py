@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import tarfile
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache import engine
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from poetry_docker_cache.engine import Answer, Ask
 
 _SECONDS = 5
 """The build is done: nobody waits long for what is only told about it."""
+_TRACE = "application/vnd.buildkit.otlp.json.v0"
 
 
 def _briefly(commands: Sequence[Sequence[str]]) -> list[Answer]:
@@ -30,12 +35,15 @@ class Record:
     """What the steps did, a JSON object a line (`--progress=rawjson`)."""
     manifest: str = ""
     """That of the image, as it is in a registry."""
+    trace: str = ""
+    """The spans of OpenTelemetry, JSON objects that follow each other."""
 
 
-def recall(docker: str, ref: str, *, ask: Ask = _briefly) -> Record:
+def recall(docker: str, ref: str, bundle: Path | None, *, ask: Ask = _briefly) -> Record:
     """Give what is remembered of a build, all asked at once; never raises.
 
-    `ref` is what buildx calls it in its metadata file: `BUILDER/NODE/ID`.
+    `ref` is what buildx calls it in its metadata file: `BUILDER/NODE/ID`. The trace is exported to
+    `bundle`, if that is given.
     """
     builder, _, rest = ref.partition("/")
     build = rest.rpartition("/")[2]
@@ -46,11 +54,35 @@ def recall(docker: str, ref: str, *, ask: Ask = _briefly) -> Record:
         [*history, "logs", "--progress=rawjson", build],
         [*history, "inspect", "attachment", "--type=manifest", build],
     ]
+    if bundle is not None:
+        # A trace is written some seconds after its build, or when it is asked to be final.
+        questions.append([*history, "export", "--finalize", "--output", str(bundle), build])
     with contextlib.suppress(DockerCacheError):
-        log, manifest = ask(questions)
+        log, manifest, *exported = ask(questions)
         return Record(
             # buildx shows progress of any form on stderr, that of the past too.
             log=log.out + log.err if log.status == 0 else "",
             manifest=manifest.out if manifest.status == 0 else "",
+            trace=_trace(bundle) if bundle and exported and exported[0].status == 0 else "",
         )
     return Record()
+
+
+def _trace(bundle: Path) -> str:
+    """Read the trace out of an exported record: an image, of which it is a layer."""
+    broken = (OSError, EOFError, tarfile.TarError, zlib.error, LookupError, TypeError, ValueError)
+    with contextlib.suppress(*broken), tarfile.open(bundle) as archive:
+        index = json.loads(_member(archive, "index.json"))
+        manifest = json.loads(_blob(archive, index["manifests"][0]))
+        found = [layer for layer in manifest["layers"] if layer["mediaType"] == _TRACE]
+        return _blob(archive, found[0]).decode(errors="replace")
+    return ""
+
+
+def _blob(archive: tarfile.TarFile, descriptor: dict[str, Any]) -> bytes:
+    return _member(archive, f"blobs/{descriptor['digest'].replace(':', '/')}")
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    return b"" if file is None else file.read()
