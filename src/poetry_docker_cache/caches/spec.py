@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from poetry_docker_cache import go_csv
 from poetry_docker_cache.caches.backends import BACKENDS
@@ -62,7 +62,7 @@ class Store:
         return f"{self.type} {named or self.get('src') or ''}".strip()
 
 
-Cache = Union[Folder, Store]  # noqa: UP007  # a dataclass's field type is evaluated in 3.10
+Cache = Folder | Store
 
 
 def placed(cache: Cache, base: Path) -> Cache:
