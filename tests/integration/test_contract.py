@@ -76,12 +76,11 @@ def test_every_option_reaches_buildkit(tmp_path: Path, client: Client) -> None:
         "--platform": ["linux/amd64", "linux/arm64"],
         "--target": ["check"],
         "--cache-from": ["type=local,src=/x", "b"],
-        "--cache-to": ["type=inline", "type=local,dest=/x,mode=min,ignore-error=false"],
+        "--cache-to": ["type=inline"],
         "--builder": ["far-away"],
         "--progress": ["plain"],
     }
     shop = make(tmp_path / "shop")
-    client.answer(containerd=True)
     plain = build(shop, client)
     words = [word for name, many in values.items() for value in many for word in (name, value)]
     argv = build(shop, client, *words, "--push", "--pull", "--no-cache")
