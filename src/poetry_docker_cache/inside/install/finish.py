@@ -28,10 +28,14 @@ def tidy(venv: Path) -> None:
         for cache in sorted(place.rglob("__pycache__"), reverse=True):  # one inside another first
             shutil.rmtree(cache)
         # Whoever asks for packages by a list has requested each of them: it tells nothing.
-        for requested in place.glob("*.dist-info/REQUESTED"):
-            requested.unlink()
-            record = requested.with_name("RECORD")
-            name = f"{requested.parent.name}/REQUESTED,"
+        # And uv writes down when a wheel of a folder was put there.
+        for needless in [
+            *place.glob("*.dist-info/REQUESTED"),
+            *place.glob("*.dist-info/uv_cache.json"),
+        ]:
+            needless.unlink()
+            record = needless.with_name("RECORD")
+            name = f"{needless.parent.name}/{needless.name},"
             lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if not line.startswith(name)]
             record.write_text("".join(kept), encoding="utf-8")
