@@ -191,6 +191,7 @@ def test_two_machines(
     release(shop)
     commit(shop)
     steps = second.build(script, DEFAULT_BRANCH="main", **secrets)
+    assert {"manifest", "application"} <= steps.ran
     assert not steps.ran & INSTALLING
     assert steps.installed == ()
     branch = {"feature-till", "buildcache-feature-till"}
@@ -200,12 +201,14 @@ def test_two_machines(
     git(shop, "tag", "v1.3.0")
     git(shop, "checkout", "--quiet", "--detach")
     steps = second.build(script, DEFAULT_BRANCH="main", **secrets)
+    assert steps.cached
     assert not steps.ran & INSTALLING
     after = tags(address)
     assert after == {"main", "latest", "buildcache-main", *branch, "1.3.0", "1.3"}
 
     second.empty()
     steps = second.build(script, PUSH="no", BRANCH="other", DEFAULT_BRANCH="main", **secrets)
+    assert steps.cached
     assert not steps.ran & INSTALLING
     assert tags(address) == after
     assert second.engine.run(f"{secrets['IMAGE']}:other") == "shop 1.1 1.0\n"
