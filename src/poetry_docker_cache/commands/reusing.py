@@ -7,6 +7,7 @@ no layer's key depends on them. None of these can fail the image: what they say 
 from __future__ import annotations
 
 import itertools
+import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings import Settings
 
 _HOUR = 60 * 60.0
-_OUTPUT = "<folder>"
-"""What `--dry-run` shows in place of a temporary folder."""
+_OUTPUT, _ANEW = "<folder>", "<random>"
+"""What `--dry-run` shows in place of what is made for one build."""
 
 # Options of buildx that make it tell something instead of building.
 _NO_BUILD = ("--call", "--check", "--print")
@@ -117,28 +118,30 @@ class Reusing:
 
     def _import_wheels(self, dockerfile: str, output: str) -> list[str]:
         wheels = f"download-cache={self.folder}"
-        return self._command(dockerfile, output, "import-wheels", "wheels-in", wheels)
+        return self._command(dockerfile, output, "import-wheels", wheels)
 
     def _import_image(self, dockerfile: str, output: str) -> list[str]:
         image = f"reuse-image=docker-image://{self.image}"
         platforms = [word for it in self.request.platforms for word in ("--platform", it)]
-        return self._command(dockerfile, output, "import-image", "image-in", image, *platforms)
+        return self._command(dockerfile, output, "import-image", image, *platforms)
 
     def _export_wheels(self, dockerfile: str, output: str) -> list[str]:
         wheels = f"download-cache={self.folder}"
-        return self._command(dockerfile, output, "export-wheels", "wheels-out", wheels)
+        return self._command(dockerfile, output, "export-wheels", wheels)
 
     def _command(
-        self, dockerfile: str, output: str, target: str, runs: str, context: str, *more: str
+        self, dockerfile: str, output: str, target: str, context: str, *more: str
     ) -> list[str]:
-        """The stage that `runs` does so always: a cache mount is not there when BuildKit says so.
+        """The stage always runs: its cache mount may have been emptied since the last time.
 
-        It may have been emptied since, or be on another machine.
+        `--no-cache-filter` would have it run, too, and empty the mount itself.
         """
+        anew = _ANEW if output == _OUTPUT else secrets.token_hex(8)
         builder = ["--builder", self.request.builder] if self.request.builder else []
         return [
             *("docker", "buildx", "build", "--file", dockerfile, *builder, *more),
-            *("--target", target, "--no-cache-filter", runs, "--build-context", context),
+            *("--target", target, "--build-arg", f"ANEW={anew}"),
+            *("--build-context", context),
             *("--output", f'type=local,"dest={output}"', "--progress", "plain"),
             *(*_shared(self.request.arguments), self.request.context),
         ]
