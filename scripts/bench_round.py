@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import subprocess
 import time
@@ -104,12 +105,15 @@ class Round:
             self._workshop.set_password(PASSWORDS[1])
         os.sync()  # what earlier builds have written is not this one's business
         self._registry.traffic()
+        before = self._cached(engine)
         try:
             log, seconds = self._run(variant, replace(build, cache_from=cache), engine)
         finally:
             if scenario.new_password:
                 self._workshop.set_password(PASSWORDS[0])
         traffic = self._registry.traffic()
+        if not (scenario.fresh or scenario.cold):
+            self._forget(engine, build.tag, self._cached(engine) - before)
         return Measurement(
             size=self.packages.name,
             variant=variant.name,
@@ -189,6 +193,20 @@ class Round:
 
     def _reference(self, repository: str, tag: str) -> str:
         return f"{self._registry.address}/bench/{repository}:{tag}"
+
+    def _cached(self, engine: Engine) -> set[str]:
+        """List what the build cache holds, by its identifiers."""
+        return set(re.findall(r"^([a-z0-9]{25})\b", _docker(engine, "buildx", "du"), re.MULTILINE))
+
+    def _forget(self, engine: Engine, tag: str, new: set[str]) -> None:
+        """Have an engine as it was before an edit: each starts from the project as first built.
+
+        And a hundred builds of gigabytes do not fit on every disk.
+        """
+        _docker(engine, "image", "rm", "--force", tag)
+        if new:
+            these = f"id=/^({'|'.join(sorted(new))})$/"  # a filter takes one value
+            _docker(engine, "buildx", "prune", "--all", "--force", "--filter", these)
 
     def _empty(self, engine: Engine, *, keep_base: bool) -> None:
         """Remove images and build caches."""
