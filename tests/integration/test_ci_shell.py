@@ -197,7 +197,6 @@ def test_two_machines(
     branch = {"feature-till", "buildcache-feature-till"}
     assert tags(address) == {"main", "latest", "buildcache-main", *branch}
 
-    second.empty()
     git(shop, "tag", "v1.3.0")
     git(shop, "checkout", "--quiet", "--detach")
     steps = second.build(script, DEFAULT_BRANCH="main", **secrets)
