@@ -1,4 +1,4 @@
-"""Base images for two platforms that this machine runs by itself: linux/amd64 and linux/386."""
+"""Base images for two platforms that one machine runs by itself: linux/amd64 and linux/386."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import debian
-from acme import IMAGE_PYTHON
 from engine import default_state
 from engines import unavailable
 from processes import EngineError, lock
@@ -18,35 +17,38 @@ if TYPE_CHECKING:
 STATE = default_state()
 """Found before a test's home is a temporary folder."""
 CRANE = STATE / "root/usr/bin/crane"
-TAG = f"{IMAGE_PYTHON}-slim"
+PYTHON = "3.11"
+"""Of Debian 12, the last that releases i386 as it does the others."""
+TAG = f"{PYTHON}-slim"
 
 
 def provide(registry: str) -> tuple[str, str]:
-    """Have an image for both platforms in the registry, and one for linux/386 alone; give both.
+    """Have an image for both platforms in the registry, and one for linux/arm64 alone; give both.
 
-    As official images are, each is an index. They are no `library/python`: that is the base image
-    of all other tests, and stays what it is.
+    As official images are, each is an index. Nothing can run in the second one.
     """
     if platform.machine() != "x86_64" or not CRANE.exists():
         unavailable("only a private engine on x86_64 has another platform that it runs natively")
     try:
         with lock(STATE):
-            tarball = debian.rootfs(STATE, TAG, "i386")
+            tarballs = {"amd64": debian.rootfs(STATE, TAG)}
+            tarballs["386"] = debian.rootfs(STATE, TAG, "i386")
     except (EngineError, OSError) as error:
-        unavailable(f"no root file system for linux/386: {error}")
-    native = f"{registry}/library/python:{TAG}"
-    other = _push(registry, tarball)
+        unavailable(f"no root file systems: {error}")
+    native, other = (_push(registry, *item) for item in tarballs.items())
+    foreign = _push(registry, "arm64", tarballs["386"])
     both, alone = f"{registry}/both/python:{TAG}", f"{registry}/alone/python:{TAG}"
     _crane("index", "append", "-m", native, "-m", other, "-t", both)
-    _crane("index", "append", "-m", other, "-t", alone)
+    _crane("index", "append", "-m", foreign, "-t", alone)
     return both, alone
 
 
-def _push(registry: str, tarball: Path) -> str:
-    staging, image = f"{registry}/both/staging:{TAG}", f"{registry}/both/i386:{TAG}"
+def _push(registry: str, architecture: str, tarball: Path) -> str:
+    image = f"{registry}/both/{architecture}:{TAG}"
+    staging = f"{image}-staging"
     _crane("append", "--oci-empty-base", "-f", str(tarball), "-t", staging)
     environment = [f"--env={key}={value}" for key, value in debian.image_environment().items()]
-    mutation = ["--cmd", "python3", "--set-platform", "linux/386", *environment]
+    mutation = ["--cmd", "python3", "--set-platform", f"linux/{architecture}", *environment]
     _crane("mutate", staging, "-t", image, *mutation)
     return image
 
