@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import SHOP, Project, make_shop
-from edits import INSTALLING, PACKAGES, one_version, release
+from edits import one_version, release
 from machines import Machine, Machines, digest
 
 from poetry_docker_cache.caches.oci import survey
@@ -97,9 +97,8 @@ def test_a_folder_holds_the_last_build_and_nothing_else(
     assert not hidden(folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_build_that_is_stopped_keeps_the_folder(
-    number: signal.Signals, shop: Project, machines: tuple[Machine, Machine], tmp_path: Path
+    shop: Project, machines: tuple[Machine, Machine], tmp_path: Path
 ) -> None:
     """It is whole, and what a kill has left there is gone with the next build."""
     first, _ = machines
@@ -108,19 +107,18 @@ def test_a_build_that_is_stopped_keeps_the_folder(
     index = (folder / "index.json").read_bytes()
     one_version(shop)
     options = (f"--cache={folder}", "--no-cache", "--", "--network=host")
-    with first.poetry.start(shop.folder, "docker", "build", *options) as process:
-        _wait_for(lambda: bool(hidden(folder)), process)
-        time.sleep(1)
-        os.killpg(process.pid, number)
-        process.communicate()
-    assert process.returncode != 0
-    assert (folder / "index.json").read_bytes() == index
-    assert survey(folder) == blobs(folder).keys()
-    assert bool(hidden(folder)) == (number == signal.SIGKILL)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with first.poetry.start(shop.folder, "docker", "build", *options) as process:
+            _wait_for(lambda: bool(hidden(folder)), process)
+            time.sleep(1)
+            os.killpg(process.pid, number)
+            process.communicate()
+        assert process.returncode != 0
+        assert (folder / "index.json").read_bytes() == index
+        assert survey(folder) == blobs(folder).keys()
+        assert bool(hidden(folder)) == (number == signal.SIGKILL)
     first.build(shop, f"--cache-from={folder}", *NOTHING)
     assert not hidden(folder)
-    for left in first.poetry.temporary.iterdir():
-        shutil.rmtree(left)
 
 
 def _wait_for(seen: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -158,7 +156,7 @@ def test_the_setting(shop: Project, machines: tuple[Machine, Machine], registry:
 def test_an_image_that_carries_its_cache(
     shop: Project, machines: tuple[Machine, Machine], registry: str
 ) -> None:
-    """`type=inline`: the image of before is enough for another version, and for one bump."""
+    """`type=inline`: the image of before is enough for another version."""
     first, second = machines
     image = f"{registry}/shop-{os.urandom(4).hex()}:latest"
     options = ("--push", f"--tag={image}", "--cache=type=inline")
@@ -166,19 +164,18 @@ def test_an_image_that_carries_its_cache(
     release(shop)
     steps = second.empty().build(shop, *options)
     assert steps.installed == ()
-    one_version(shop)
-    steps = second.empty().build(shop, *options)
-    assert steps.installed == ("acme-lib",)
 
 
 def test_backends_that_buildkit_runs_by_itself(
     shop: Project, machines: tuple[Machine, Machine], tmp_path: Path
 ) -> None:
-    """`type=local` is written and read as BuildKit does it."""
-    first, second = machines
+    """`type=local` is written and read as BuildKit does it, on which it builds up."""
+    first, _ = machines
     folder = tmp_path / "kept"
     options = (f"--cache=type=local,dest={folder},compression=zstd", *NOTHING)
-    steps = first.build(shop, *options)
-    assert not steps.ran & INSTALLING or steps.installed == PACKAGES
-    assert survey(folder)
-    assert second.empty().build(shop, *options).installed == ()
+    first.build(shop, *options)
+    before = survey(folder)
+    release(shop)
+    assert not first.build(shop, *options).errors
+    assert survey(folder) != before
+    assert before < blobs(folder).keys()
