@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.image_names import names_registry
+from poetry_docker_cache.image_names import is_repository, names_registry
 from poetry_docker_cache.render import template_environment
 from poetry_docker_cache.sources import login_variables
 
@@ -81,10 +81,19 @@ class CiPlan:
 
     @property
     def own_name(self) -> str | None:
-        """The image's name below that of the repository, which may have several projects."""
-        if self.image or self.folder == ".":
+        """The image's name below that of the repository, which may have several projects.
+
+        Raises DockerCacheError for a project's name that no image can have.
+        """
+        if self.image or self.folder == "." or not self.name:
             return self.image
-        return str(canonicalize_name(self.name)) if self.name else None
+        name = str(canonicalize_name(self.name))
+        if not is_repository(name) or "/" in name:
+            raise DockerCacheError(
+                f"The project's name {self.name!r} cannot be the name of an image.",
+                fix="Set `image` in [tool.poetry-docker-cache].",
+            )
+        return name
 
     @property
     def logins(self) -> Mapping[tuple[str, str], str]:
@@ -107,11 +116,14 @@ def selection_options(options: Mapping[str, Sequence[str] | bool]) -> tuple[str,
 
 
 def render_ci(plan: CiPlan) -> str:
-    """The pipeline, without banner and `#!` line."""
+    """The pipeline, without banner and `#!` line.
+
+    Raises DockerCacheError for a name that it could not pass on as it is.
+    """
+    for text in (plan.folder, *plan.selection):
+        _refuse_unspeakable(text, plan.kind)
     environment = template_environment()
-    environment.filters.update(
-        no_expression=no_expression, yaml=yaml_string, words=words, shell=shlex.quote
-    )
+    environment.filters.update(yaml=yaml_string, words=words, shell=shlex.quote)
     return environment.get_template(f"ci/{plan.kind}.j2").render(plan=plan, python=CI_PYTHON)
 
 
@@ -122,20 +134,16 @@ def yaml_string(text: str) -> str:
     )
 
 
-def no_expression(text: str) -> str:
-    """A text that GitHub takes as it is: `${{` would begin an expression there."""
-    return text.replace("${{", "${{ '${{' }}")
-
-
 def words(arguments: Sequence[str]) -> str:
-    """Words of a shell's command line, each after a space.
-
-    Raises DockerCacheError for a line break: what is indented in a block of YAML would change it.
-    """
-    for word in arguments:
-        if re.search(r"[\n\r]", word):
-            raise DockerCacheError(
-                f"{word!r} holds a line break, which no pipeline can pass on.",
-                fix="Give it another name in pyproject.toml.",
-            )
+    """Words of a shell's command line, each after a space."""
     return "".join(f" {shlex.quote(word)}" for word in arguments)
+
+
+def _refuse_unspeakable(text: str, kind: CiKind) -> None:
+    if re.search(r"[\n\r]", text):
+        why = "a line break, which a block of YAML would change"
+    elif kind == "github" and "${{" in text:
+        why = "`${{`, with which an expression of GitHub begins"
+    else:
+        return
+    raise DockerCacheError(f"{text!r} holds {why}.", fix="Give it another name.")

@@ -73,6 +73,16 @@ def test_the_name_of_the_image(name: str | None, folder: str, github: str, gitla
         assert image(plan) == f"IMAGE={expected}\nIMAGE={expected}", kind
 
 
+@pytest.mark.parametrize("name", [*ODD, "a/b", "a:b"])
+def test_a_name_that_no_image_can_have(name: str) -> None:
+    """It would be part of a script; `image` is the way out, and nobody asks at the root."""
+    below = replace(PLAN, name=name, folder="shop")
+    with pytest.raises(DockerCacheError, match="cannot be the name of an image"):
+        render_ci(below)
+    assert image(replace(below, image="api")).endswith("/api")
+    assert image(replace(below, folder=".")) == image(PLAN)
+
+
 @pytest.mark.parametrize(
     ("name", "registry", "own"),
     [
@@ -123,8 +133,7 @@ def test_odd_names_change_nothing_else(kind: CiKind, odd: str) -> None:
     assert [*scripts(text, kind)][1:] == [*scripts(plain, kind)][1:]
     if kind == "github":
         document = load(text)
-        shown = document["name"].replace("${{ '${{' }}", "${{")  # what the expression gives
-        assert shown == f"Docker image of {odd}"
+        assert document["name"] == f"Docker image of {odd}".replace("${{", "$ {{")
         assert {**document, "name": ""} == {**load(plain), "name": ""}
     else:
         assert text == plain
@@ -140,7 +149,7 @@ def test_odd_names_change_nothing_else(kind: CiKind, odd: str) -> None:
 @pytest.mark.parametrize("kind", CI_KINDS)
 def test_odd_folders_and_groups(kind: CiKind) -> None:
     """Both reach the shell as they are."""
-    folder = "my $app's: #1 ${{ x }}"
+    folder = "my $app's: #1 {{ x }}"
     plan = replace(PLAN, kind=kind, folder=folder, selection=("--with=dev,te sts",))
     text = render_ci(plan)
     calls = [
@@ -152,8 +161,7 @@ def test_odd_folders_and_groups(kind: CiKind) -> None:
     assert len(calls) == 2
     assert all("--with=dev,te sts" in call for call in calls)
     if kind == "github":
-        given = load(text)["defaults"]["run"]["working-directory"]
-        assert given.replace("${{ '${{' }}", "${{") == folder
+        assert load(text)["defaults"]["run"]["working-directory"] == folder
     elif kind == "gitlab":
         assert shlex.split(load(text)[".docker"]["before_script"][-1]) == ["cd", folder]
     else:
@@ -161,10 +169,12 @@ def test_odd_folders_and_groups(kind: CiKind) -> None:
         assert shlex.split(line.split(')"')[-1]) == [f"/{folder}"]
 
 
-def test_a_line_break_in_a_group() -> None:
-    """A block of YAML would change it."""
-    with pytest.raises(DockerCacheError, match="holds a line break"):
-        render_ci(replace(PLAN, selection=("--with=a\nb",)))
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "${{ x }}"])
+def test_what_no_pipeline_can_pass_on(text: str) -> None:
+    """A block of YAML would change it, GitHub evaluate it."""
+    for plan in (replace(PLAN, selection=(f"--with={text}",)), replace(PLAN, folder=text)):
+        with pytest.raises(DockerCacheError, match="holds (a line break|`)"):
+            render_ci(plan)
 
 
 def test_options_that_choose() -> None:
