@@ -173,7 +173,7 @@ def test_odd_folders_and_groups(kind: CiKind) -> None:
 def test_what_no_pipeline_can_pass_on(text: str) -> None:
     """A block of YAML would change it, GitHub evaluate it."""
     for plan in (replace(PLAN, selection=(f"--with={text}",)), replace(PLAN, folder=text)):
-        with pytest.raises(DockerCacheError, match="holds (a line break|`)"):
+        with pytest.raises(DockerCacheError, match=r"holds (a line break|`)"):
             render_ci(plan)
 
 
