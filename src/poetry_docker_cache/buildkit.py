@@ -176,7 +176,7 @@ def _loads(request: BuildRequest, engine: EngineInfo) -> bool:
     """
     if request.push or _chooses_output(request) or engine.store is None:
         return False
-    several = len(_platforms(request)) > 1
+    several = len(requested_platforms(request)) > 1
     return not several or (engine.store == "containerd" and engine.buildx >= _MULTI_PLATFORM_LOAD)
 
 
@@ -188,7 +188,7 @@ def _chooses_output(request: BuildRequest) -> bool:
     )
 
 
-def _platforms(request: BuildRequest) -> set[str]:
+def requested_platforms(request: BuildRequest) -> set[str]:
     """List the platforms as buildx does: each option may name several, with commas."""
     given = [*request.platforms]
     for option, value in itertools.pairwise([*request.arguments, ""]):

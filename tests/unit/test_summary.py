@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_docker_cache.summary import Layer, Package, Summary, as_data, lines
-from poetry_docker_cache.summary.image import compressed_size
+from poetry_docker_cache.summary.image import blobs, pushed
 from poetry_docker_cache.summary.log import read_layers
-from poetry_docker_cache.summary.uploads import uploaded
 
 CLICK, FLASK = (
     Package(name="click", version="8.1.7"),
@@ -165,53 +164,66 @@ def test_records_that_nobody_foresaw(values: list[Any]) -> None:
     text = "\n".join(map(json.dumps, values))
     read_layers(text)
     read_layers(text[:-1])
-    compressed_size(text)
+    blobs([text])
+    pushed(text, {}, "")
+
+
+def manifest(**sizes: int) -> str:
+    """An image's manifest: the first blob is the configuration."""
+    config, *layers = ({"digest": digest, "size": size} for digest, size in sizes.items())
+    return json.dumps({"config": config, "layers": layers})
 
 
 def test_size() -> None:
-    """Layers and configuration; what is no manifest has none."""
-    sizes = [{"size": 29_000_000}, {"size": 4_000_000}, {"digest": DIGEST}]
-    assert compressed_size(json.dumps({"config": {"size": 6_000}, "layers": sizes})) == 33_006_000
-    for nothing in ("", "ERROR: no matching attachment", "[]", '{"manifests": []}'):
-        assert compressed_size(nothing) is None
+    """Configuration and layers; what several platforms share counts once."""
+    assert blobs([manifest(a=6000, b=29_000_000)]) == {"a": 6000, "b": 29_000_000}
+    both = blobs([manifest(a=1, c=10, d=100), manifest(b=2, d=100)])
+    assert both == {"a": 1, "b": 2, "c": 10, "d": 100}
+    for nothing in ("", "ERROR: no matching attachment", "[]", '{"manifests": []}', "{"):
+        assert blobs([manifest(a=1), nothing]) is None
+    assert blobs([]) is None
 
 
-def span(method: str, url: str, size: int | None = None) -> str:
+def request(method: str, path: str, status: int = 201, *, old: bool = False) -> str:
     """A request as BuildKit's trace has it, by the names of two times of OpenTelemetry."""
-    new = size is not None and size % 2
     facts = {
-        "http.request.method" if new else "http.method": method,
-        "url.full" if new else "http.url": url,
-        "http.request.body.size" if new else "http.request_content_length": size,
+        "http.method" if old else "http.request.method": method,
+        "http.url" if old else "url.full": f"https://registry.test/v2/{path}",
+        "http.status_code" if old else "http.response.status_code": status,
     }
     attributes = [
-        {"Key": key, "Value": {"Type": "INT64" if key[-1] in "eh" else "STRING", "Value": value}}
-        for key, value in facts.items()
-        if value is not None
+        {"Key": key, "Value": {"Type": "INT64" if key.endswith("code") else "STRING", "Value": it}}
+        for key, it in facts.items()
     ]
     return json.dumps({"Name": f"HTTP {method}", "Attributes": attributes}, indent=2)
 
 
-def test_uploads() -> None:
-    """Each blob counts once, however many spans tell of it; manifests do not count."""
-    upload = "https://registry.test/v2/shop/blobs/uploads/1?_state=x&digest=sha256%3Aa"
-    other = upload.replace("uploads/1", "uploads/2").replace("3Aa", "3Ab")
-    manifest = "https://registry.test/v2/shop/manifests/sha256:c"
-    trace = [
-        json.dumps({"Name": "solve"}),
-        span("HEAD", "https://registry.test/v2/shop/blobs/sha256:a"),
-        span("POST", "https://registry.test/v2/shop/blobs/uploads/"),
-        span("PUT", upload, 4000),
-        span("PUT", upload, 4000),
-        span("PUT", other, 301),
-        span("PUT", "https://bucket.test/cache/blobs?digest=sha256:d", 9000),
-        span("PUT", manifest, 500),
+def test_pushed() -> None:
+    """Of the image, what was taken; each blob once for each repository."""
+    sizes = {"sha256:a": 1, "sha256:b": 20, "sha256:c": 300}
+    names = "registry.test/team/shop:1,registry.test/team/shop:2,docker.io/library/other"
+    upload = "team/shop/blobs/uploads/{}?_state=x&digest=sha256%3A{}"
+    put = [
+        request("PUT", upload.format(1, "a")),
+        request("PUT", upload.format(2, "a")),
+        request("PUT", upload.format(3, "b"), old=True),
+        request("PUT", "library/other/blobs/uploads/4?digest=sha256:b"),
     ]
-    assert uploaded("\n".join(trace)) == 4301
-    assert uploaded("\n".join(trace[-1:])) == 0
-    assert uploaded("\n".join(trace[:3])) is None
+    others = [
+        json.dumps({"Name": "solve", "Attributes": None}),
+        request("HEAD", "team/shop/blobs/sha256:c"),
+        request("POST", "team/shop/blobs/uploads/", 202),
+        request("PUT", upload.format(5, "c"), 500),
+        request("PUT", upload.format(6, "provenance")),
+        request("PUT", "team/cache/blobs/uploads/7?digest=sha256:c"),
+    ]
+    end = request("PUT", "team/shop/manifests/1")
+    assert pushed("\n".join([*others, *put, end]), sizes, names) == 41
+    assert pushed("\n".join([*others, end]), sizes, names) == 0
+    assert pushed("\n".join([*put, end]), sizes, "") is None
+    assert pushed("\n".join(others[:3]), sizes, names) is None
     for broken in ("", "[]", "{", "null\n{}", '{"Attributes": [1, {"Key": 1, "Value": 2}]}'):
-        assert uploaded(broken) is None
+        assert pushed(broken, sizes, names) is None
 
 
 def layers(cached: int, *rebuilt: int) -> tuple[Layer, ...]:

@@ -60,8 +60,7 @@ def build(command: BuildCommand) -> int:
     for note in filter(None, (frontend, *caches.notes, result_note(request, engine))):
         command.note(note)
     if command.option("dry-run"):
-        asking = report.asking(request, _METADATA)
-        commands = _commands(asking, caches, docker, vendored=vendored, engine=engine)
+        commands = _commands(request, caches, docker, report, engine)
         for argv in reusing.around(vendored or _DOCKERFILE, commands):
             command.raw_line(shell_quoted(argv))
         return 0
@@ -74,18 +73,15 @@ def build(command: BuildCommand) -> int:
         dockerfile = vendored or _write_files(folder, prepared, engine, hidden)
         auth = folder.write("secret/auth.toml", secret.text)
         metadata = folder.path / "metadata.json"
-        request = replace(
-            report.asking(request, str(metadata)),
-            cache_from=opened.cache_from,
-            cache_to=opened.cache_to,
-        )
+        request = replace(request, cache_from=opened.cache_from, cache_to=opened.cache_to)
+        request = report.asking(request, str(metadata))
         argv = build_command(request, dockerfile=str(dockerfile), secret=str(auth), engine=engine)
         reusing.before(str(dockerfile))
         started = time.monotonic()
         status = run(argv)
         seconds = time.monotonic() - started
         reusing.after(str(dockerfile), status)
-        opened.after(status)
+        opened.after(status, written=report.cache_was_written(metadata))
         if status == 0:
             report.tell(argv, engine.docker, metadata, seconds=seconds)
         return status
@@ -95,15 +91,15 @@ def _commands(
     request: BuildRequest,
     caches: CachePlan,
     docker: Docker,
-    *,
-    vendored: str | None,
+    report: Report,
     engine: EngineInfo,
 ) -> Iterator[list[str]]:
     """All that would be run, with names in place of the temporary files."""
     yield from commands_before(caches, docker.command)
     cache_from, cache_to = spelled(caches, reads=has_layout)
     request = replace(request, cache_from=cache_from, cache_to=cache_to)
-    dockerfile = vendored or _DOCKERFILE
+    request = report.asking(request, _METADATA)
+    dockerfile = report.command.vendored() or _DOCKERFILE
     yield build_command(request, dockerfile=dockerfile, secret=_AUTH, engine=engine)
     yield from commands_after(caches, docker.command)
 

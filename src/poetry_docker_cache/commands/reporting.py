@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cleo.formatters.formatter import Formatter
 
+from poetry_docker_cache.buildkit import requested_platforms
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.commands.layering import locked_packages
 from poetry_docker_cache.engine.history import recall
@@ -22,9 +23,8 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import assign
 from poetry_docker_cache.private import create
 from poetry_docker_cache.summary import KEY, Package, Summary, as_data, lines
-from poetry_docker_cache.summary.image import compressed_size
+from poetry_docker_cache.summary.image import blobs, pushed
 from poetry_docker_cache.summary.log import read_layers
-from poetry_docker_cache.summary.uploads import uploaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from poetry_docker_cache.engine.history import Record
 
 _OPTION = "--metadata-file"
+_CACHE = "cache.manifest"
+"""Where BuildKit tells which cache it has written."""
 _NO_IMAGE = ("--call", "--check", "--print")
 """Options of buildx that make it tell something instead of building."""
 _SILENT = ("quiet", "rawjson")
@@ -51,6 +53,7 @@ class Report:
     command: BuildCommand
     prepared: Prepared
     tags: tuple[str, ...]
+    platforms: tuple[str, ...]
     file: Path | None
     """Where the user wants to have it for machines."""
     theirs: str | None
@@ -75,6 +78,7 @@ class Report:
             command=command,
             prepared=prepared,
             tags=tuple(request.tags),
+            platforms=tuple(sorted(requested_platforms(request))),
             file=None if path is None else Path(path),
             theirs=_value(given, _OPTION),
             shown=builds and not silent,
@@ -92,9 +96,14 @@ class Report:
 
     def asking(self, request: BuildRequest, path: str) -> BuildRequest:
         """The request, such that buildx leaves its metadata at a path for us to read."""
-        if not self.wanted or self.theirs is not None:
+        if not (self.wanted or request.cache_to) or self.theirs is not None:
             return request
         return replace(request, arguments=(_OPTION, path, *request.arguments))
+
+    def cache_was_written(self, path: Path) -> bool | None:
+        """Whether BuildKit wrote a cache to a registry or a folder; None where it does not say."""
+        metadata = self._left(path)
+        return _CACHE in metadata if metadata else None
 
     def tell(self, argv: Sequence[str], docker: str, path: Path, *, seconds: float) -> None:
         """Tell of the build that a command has done in so many seconds.
@@ -103,24 +112,29 @@ class Report:
         """
         if not self.wanted:
             return
-        metadata = _read(path if self.theirs is None else Path(self.theirs))
+        metadata = self._left(path)
         reference = str(metadata.get("buildx.build.ref", ""))
         bundle = path.with_name("record.dockerbuild") if _pushes(argv) else None
-        summary = self._summary(metadata, recall(docker, reference, bundle), seconds)
+        record = recall(docker, reference, platforms=self.platforms, bundle=bundle)
+        summary = self._summary(metadata, record, seconds)
         if self.shown and metadata:  # else buildx has told nothing, and there is nothing to add
             self._show(summary)
         if self.file is not None:
             _write(self.file, {**metadata, KEY: as_data(summary)})
 
+    def _left(self, path: Path) -> dict[str, Any]:
+        return _read(path if self.theirs is None else Path(self.theirs))
+
     def _summary(self, metadata: dict[str, Any], record: Record, seconds: float) -> Summary:
         digest = metadata.get("containerimage.digest")
+        sizes = blobs(record.manifests)
         return Summary(
             seconds=seconds,
             tags=self.tags,
             layers=read_layers(record.log, self._planned()) if record.log else None,
             digest=digest if isinstance(digest, str) else None,
-            size=compressed_size(record.manifest),
-            pushed=uploaded(record.trace),
+            size=sum(sizes.values()) if sizes else None,
+            pushed=pushed(record.trace, sizes or {}, str(metadata.get("image.name", ""))),
         )
 
     def _planned(self) -> dict[str, tuple[Package, ...]]:

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.engine import faults
 from poetry_docker_cache.engine.info import (
@@ -86,8 +86,10 @@ def ask(commands: Sequence[Sequence[str]], *, seconds: float | None = None) -> l
     finally:
         for process in running:
             if process.poll() is None:
-                process.kill()
-                process.communicate()
+                # With what it started: a plugin that lives on would keep the pipes open.
+                _send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+            with process:  # closes them
+                pass
 
 
 def probe(builder: str | None = None, *, docker: str | None = None, ask: Ask = ask) -> EngineInfo:
@@ -189,7 +191,7 @@ class _Signals:
             heapq.heappush(due, (now + _KILL_SECONDS, getattr(signal, "SIGKILL", number)))
 
 
-def _send(process: subprocess.Popen[bytes], number: int) -> None:
+def _send(process: subprocess.Popen[Any], number: int) -> None:
     """Send a signal to a process and to all that it started.
 
     docker does not hand SIGTERM on to buildx when its output is a terminal (28.5): it swallows it,

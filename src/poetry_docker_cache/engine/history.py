@@ -33,39 +33,52 @@ class Record:
 
     log: str = ""
     """What the steps did, a JSON object a line (`--progress=rawjson`)."""
-    manifest: str = ""
-    """That of the image, as it is in a registry."""
+    manifests: tuple[str, ...] = ()
+    """Those of the image, one for each platform, as they are in a registry."""
     trace: str = ""
     """The spans of OpenTelemetry, JSON objects that follow each other."""
 
 
-def recall(docker: str, ref: str, bundle: Path | None, *, ask: Ask = _briefly) -> Record:
+def recall(
+    docker: str,
+    ref: str,
+    *,
+    platforms: Sequence[str] = (),
+    bundle: Path | None = None,
+    ask: Ask = _briefly,
+) -> Record:
     """Give what is remembered of a build, all asked at once; never raises.
 
-    `ref` is what buildx calls it in its metadata file: `BUILDER/NODE/ID`. The trace is exported to
-    `bundle`, if that is given.
+    `ref` is what buildx calls it in its metadata file: `BUILDER/NODE/ID`. `platforms` are those of
+    an image for several. The trace is exported to `bundle`, if that is given.
     """
     builder, _, rest = ref.partition("/")
     build = rest.rpartition("/")[2]
     if not builder or not build:
         return Record()
     history = [docker, "buildx", "--builder", builder, "history"]
+    manifest = [*history, "inspect", "attachment", "--type=manifest"]
     questions = [
         [*history, "logs", "--progress=rawjson", build],
-        [*history, "inspect", "attachment", "--type=manifest", build],
+        *([*manifest, *which, build] for which in _each(platforms) or [[]]),
     ]
     if bundle is not None:
         # A trace is written some seconds after its build, or when it is asked to be final.
         questions.append([*history, "export", "--finalize", "--output", str(bundle), build])
     with contextlib.suppress(DockerCacheError):
-        log, manifest, *exported = ask(questions)
+        log, *answers = ask(questions)
+        exported = answers.pop() if bundle else None
         return Record(
             # buildx shows progress of any form on stderr, that of the past too.
             log=log.out + log.err if log.status == 0 else "",
-            manifest=manifest.out if manifest.status == 0 else "",
-            trace=_trace(bundle) if bundle and exported and exported[0].status == 0 else "",
+            manifests=tuple(it.out if it.status == 0 else "" for it in answers),
+            trace=_trace(bundle) if bundle and exported and exported.status == 0 else "",
         )
     return Record()
+
+
+def _each(platforms: Sequence[str]) -> list[list[str]]:
+    return [["--platform", it] for it in platforms] if len(platforms) > 1 else []
 
 
 def _trace(bundle: Path) -> str:
