@@ -78,7 +78,7 @@ def build(command: BuildCommand) -> int:
         argv = build_command(request, dockerfile=str(dockerfile), secret=str(auth), engine=engine)
         reusing.before(str(dockerfile))
         started = time.monotonic()
-        status = run(argv)
+        status = run(argv, env=report.environment)
         seconds = time.monotonic() - started
         reusing.after(str(dockerfile), status)
         opened.after(status, written=report.cache_was_written(metadata))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _OPTION = "--metadata-file"
 _CACHE = "cache.manifest"
 """Where BuildKit tells which cache it has written."""
+_PROVENANCE = "BUILDX_METADATA_PROVENANCE"
 _NO_IMAGE = ("--call", "--check", "--print")
 """Options of buildx that make it tell something instead of building."""
 _SILENT = ("quiet", "rawjson")
@@ -93,6 +94,15 @@ class Report:
     def hidden(self) -> tuple[str, ...]:
         """The file that an earlier build has left in the project: no part of the next image."""
         return hidden_paths([self.file] if self.file else [], self.prepared.folder.resolve())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which buildx shows the same progress as without metadata.
+
+        For a file of the user's it holds the provenance, too, and a step of progress fetches that.
+        """
+        ours = {_PROVENANCE: "disabled"} if self.shown and not (self.file or self.theirs) else {}
+        return {**ours, **os.environ}
 
     def asking(self, request: BuildRequest, path: str) -> BuildRequest:
         """The request, such that buildx leaves its metadata at a path for us to read."""
