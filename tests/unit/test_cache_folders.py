@@ -423,6 +423,19 @@ def test_what_fails_after_the_build_is_a_note(failing: str, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["image.tar"]
 
 
+@pytest.mark.parametrize("written", [True, False, None])
+def test_a_cache_that_buildkit_could_not_write(written: bool | None) -> None:
+    """It is told, once, if BuildKit says so; what is no cache of its own has nothing to tell."""
+    notes: list[str] = []
+    exports = ("type=registry,ref=h.io/a:c,mode=max,ignore-error=true", "type=gha", "type=inline")
+    with opened_caches(CachePlan(exports=exports), FakeDocker().called(), notes.append) as found:
+        found.after(1, written=written)
+        assert not notes
+        found.after(0, written=written)
+    told = ["The cache was not written to h.io/a:c; the image is as it should be."]
+    assert notes == (told if written is False else [])
+
+
 def test_a_failed_build_writes_nothing(tmp_path: Path) -> None:
     """Neither a folder nor an image."""
     docker = FakeDocker()
@@ -442,7 +455,7 @@ def test_a_failed_save_leaves_no_draft(tmp_path: Path) -> None:
     """A folder that cannot be made is a note too."""
     (tmp_path / "file").touch()
     docker = FakeDocker()
-    note = images.save(["docker"], "app:1", tmp_path / "file" / "c", run=docker.run)
+    note = images.save(["docker"], "app:1", tmp_path / "file" / "c", run=docker.run, ask=docker.ask)
     assert "was not written" in (note or "")
     with contextlib.suppress(OSError):
         assert not (tmp_path / "file" / "c").exists()

@@ -76,15 +76,17 @@ def push(docker: Sequence[str], image: str, reference: str, *, run: Run) -> str 
     return None
 
 
-def save(docker: Sequence[str], image: str, folder: Path, *, run: Run) -> str | None:
+def save(docker: Sequence[str], image: str, folder: Path, *, run: Run, ask: Ask) -> str | None:
     """Keep an image in a folder, in place of the one before; a note where that fails."""
     draft = folder / f".{IMAGE}.{secrets.token_hex(8)}"
+    tag, save_it, remove = save_commands(docker, image, draft, new_name())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        for command in save_commands(docker, image, draft, new_name()):
-            if run(command):
-                return f"The cache folder {folder} was not written; the image is as it should be."
+        saved = run(tag) == 0 and run(save_it) == 0
+        ask(remove)  # what it prints is of no interest
+        if not saved:
+            return f"The cache folder {folder} was not written; the image is as it should be."
         draft.replace(folder / IMAGE)
     except OSError as error:
         return f"The cache folder {folder} was not written: {error.strerror}."

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache import go_csv
 from poetry_docker_cache.caches import images
 from poetry_docker_cache.caches.folders import IMAGE, OpenFolder, opened
 from poetry_docker_cache.caches.oci import INDEX
@@ -40,14 +41,21 @@ class OpenCaches:
     note: Callable[[str], None]
     folders: Mapping[Folder, OpenFolder] = field(default_factory=dict)
 
-    def after(self, status: int) -> None:
-        """Write what a successful build leaves; its failure costs a note, never the status."""
+    def after(self, status: int, *, written: bool | None = None) -> None:
+        """Write what a successful build leaves; its failure costs a note, never the status.
+
+        `written`: whether BuildKit wrote a cache by itself, if that is known. It goes on without.
+        """
         if status:
             return
-        found = [self.folders[it].publish() for it in self.plan.exports if isinstance(it, Folder)]
-        command, image, run = self.docker.command, self.plan.image, self.docker.run
+        found = [_not_written(it) for it in self.plan.exports if written is False]
+        found += [self.folders[it].publish() for it in self.plan.exports if isinstance(it, Folder)]
+        command, image = self.docker.command, self.plan.image
+        run, ask = self.docker.run, self.docker.ask
         found += [images.push(command, image, it, run=run) for it in self.plan.pushed]
-        found += [images.save(command, image, Path(it.path), run=run) for it in self.plan.saved]
+        found += [
+            images.save(command, image, Path(it.path), run=run, ask=ask) for it in self.plan.saved
+        ]
         for text in filter(None, found):
             self.note(text)
 
@@ -123,6 +131,19 @@ def commands_after(plan: CachePlan, docker: Sequence[str]) -> list[list[str]]:
         file = Path(folder.path) / IMAGE
         commands += images.save_commands(docker, plan.image, file, images.SOME_NAME)
     return commands
+
+
+def _not_written(export: str | Folder) -> str | None:
+    """Say that BuildKit has not written to a registry; a folder of ours tells by itself."""
+    options = {} if isinstance(export, Folder) else _options(export)
+    if options.get("type") != "registry":
+        return None
+    return f"The cache was not written to {options['ref']}; the image is as it should be."
+
+
+def _options(words: str) -> dict[str, str]:
+    pairs = (field.partition("=") for field in go_csv.fields_of(words))
+    return {name: value for name, _, value in pairs}
 
 
 def _import(it: str | Folder, folders: Mapping[Folder, OpenFolder]) -> str | None:

@@ -64,7 +64,10 @@ def _real(path: Path | str) -> Path:
 
 
 def _asked_of_docker(argv: Sequence[str]) -> str:
-    (answer,) = engines.ask([argv], seconds=_LOAD_SECONDS)
+    try:
+        (answer,) = engines.ask([argv], seconds=_LOAD_SECONDS)
+    except DockerCacheError:  # what is only a cache's costs no build
+        return ""
     return answer.out if answer.status == 0 else ""
 
 
