@@ -100,12 +100,13 @@ def test_where_nothing_is_built(tmp_path: Path) -> None:
         (f"ERROR: failed to build: failed to solve: {IMAGE}: not found", "it is not there"),
         ('ERROR: failed to solve: target stage "x" could not be found', "without this setting"),
         ("ERROR: failed to solve: no space left on device", "no space left on device"),
+        ("ERROR: failed to solve: docker/dockerfile:1: not found", "docker/dockerfile:1: not"),
     ],
 )
 def test_why(error: str, told: str) -> None:
     """BuildKit's last word becomes part of a note."""
-    assert told in _why(error)
-    assert "failed to solve" not in _why(error)
+    assert told in _why(error, IMAGE)
+    assert "failed to solve" not in _why(error, IMAGE)
 
 
 def test_a_folder_in_the_project(tmp_path: Path) -> None:

@@ -156,16 +156,18 @@ class Reusing:
             return ""
         lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("ERROR: ")] or lines[-1:]
-        return _why(errors[-1]) if errors else f"status {answer.status}"
+        return _why(errors[-1], self.image) if errors else f"status {answer.status}"
 
 
-def _why(error: str) -> str:
+def _why(error: str, image: str | None) -> str:
     """BuildKit's word for it, and what is to be done where that is known."""
     why = error.removeprefix("ERROR: ").removeprefix("failed to build: ")
     why = why.removeprefix("failed to solve: ")
     if why.startswith("target stage"):
         return "the Dockerfile was written without this setting (`poetry docker export`)"
-    return f"it is not there ({why})" if why.endswith(": not found") else why
+    if image and why.endswith(f"{image}: not found"):
+        return f"it is not there ({why})"
+    return why
 
 
 def _folder(project: str, path: str) -> Path:
