@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _LOAD_SECONDS = 3600
 _STDERR = 2
+_SIGNALS = 128
+"""Above it is the status of what a signal has ended."""
 
 
 def decide_caches(
@@ -53,7 +55,7 @@ def how_docker_is_called(command: BuildCommand, engine: EngineInfo) -> Docker:
     context = ["--context", engine.builder] if named and engine.driver == "docker" else []
     return Docker(
         command=["docker", *context],
-        run=lambda argv: engines.run(argv, output=_STDERR),
+        run=_run_docker,
         ask=_asked_of_docker,
     )
 
@@ -61,6 +63,14 @@ def how_docker_is_called(command: BuildCommand, engine: EngineInfo) -> Docker:
 def _real(path: Path | str) -> Path:
     """Give a path without symlinks; `resolve()` raises where they make a loop (Python < 3.13)."""
     return Path(os.path.realpath(path))
+
+
+def _run_docker(argv: Sequence[str]) -> int:
+    """Run it with its output on stderr; a signal ends the command, as one ends a build."""
+    status = engines.run(argv, output=_STDERR)
+    if status > _SIGNALS:
+        raise SystemExit(status)
+    return status
 
 
 def _asked_of_docker(argv: Sequence[str]) -> str:
