@@ -81,6 +81,7 @@ case "$1 $2" in
     done 2> /dev/null
     exit "$(cat "$here/status")" ;;
 "buildx --builder") cat "$here/$5" ;;
+"image inspect") cat "$here/image" ;;
 "tag "*|"push "*|"load "*|"image rm") echo "$*" >> "$here/besides" ;;
 "save --output") echo "$*" >> "$here/besides"; echo image > "$3" ;;
 *) echo "unknown: $*" >&2; exit 125 ;;
@@ -138,7 +139,10 @@ class Client:
         (self.folder / "status").write_text(str(status))
 
     def remember(self, metadata: dict[str, object], **history: str) -> None:
-        """Say what a build's metadata is from now on, and what `buildx history` COMMAND prints."""
+        """Say what a build's metadata is from now on, and what `buildx history` COMMAND prints.
+
+        `image` is what `docker image inspect` prints.
+        """
         (self.folder / "metadata").write_text(json.dumps(metadata))
         for command, text in history.items():
             (self.folder / command).write_text(text)

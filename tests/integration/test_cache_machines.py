@@ -7,6 +7,7 @@ cache ever costs the image.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +152,21 @@ def test_first_build(built: Built) -> None:
     assert built.steps.installed == PACKAGES
     assert digest(f"{built.repository}:1")
     assert digest(built.cache)
+
+
+def test_summary(built: Built, tmp_path: Path) -> None:
+    """Every engine remembers which layers were cached, and how large the image is."""
+    file = tmp_path / "metadata.json"
+    options = ("--push", f"--tag={built.repository}:told", f"--metadata-file={file}")
+    built.pair.first.build(built.shop.initial, *options)
+    told = json.loads(file.read_text())["poetry-docker-cache"]
+    assert {layer["name"]: layer["cached"] for layer in told["layers"]} == dict.fromkeys(
+        LAYERS, True
+    )
+    assert told["digest"] == digest(f"{built.repository}:told")
+    classic = built.pair.kind == "classic"
+    assert told["unpacked" if classic else "size"] > 1_000_000
+    assert told["pushed"] == (None if classic else 0)
 
 
 def test_release_on_another_machine(built: Built) -> None:

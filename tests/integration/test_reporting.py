@@ -165,6 +165,13 @@ def test_a_client_that_tells_less(
     assert told(outcome.err) == expected
 
 
+def test_the_classic_store(shop: Path, client: Client) -> None:
+    """BuildKit has no manifest there; the engine knows how large the image is."""
+    client.remember(METADATA | {"containerimage.config.digest": DIGEST}, image="109069134")
+    outcome = poetry(shop, *BUILD)
+    assert told(outcome.err)[-2] == "Image           shop:1.2.3: 109.1 MB unpacked, in TIME"
+
+
 def test_an_old_buildx(shop: Path, client: Client) -> None:
     """Before 0.20 it had no `history`: time and digest are told."""
     for command in ("logs", "inspect"):
@@ -210,6 +217,7 @@ def test_file(shop: Path, option: str) -> None:
         "tags": ["a:1", "b"],
         "digest": DIGEST,
         "size": 16_300_000,
+        "unpacked": None,
         "pushed": None,
     }
     assert sorted(path.name for path in shop.iterdir()) == [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_docker_cache.summary import Layer, Package, Summary, as_data, lines
-from poetry_docker_cache.summary.image import blobs, pushed
+from poetry_docker_cache.summary.image import blobs, bytes_of, pushed
 from poetry_docker_cache.summary.log import read_layers
 
 CLICK, FLASK = (
@@ -182,6 +182,9 @@ def test_size() -> None:
     for nothing in ("", "ERROR: no matching attachment", "[]", '{"manifests": []}', "{"):
         assert blobs([manifest(a=1), nothing]) is None
     assert blobs([]) is None
+    assert [bytes_of(text) for text in ("109069134\n", "", "-1", "<nil>")] == [109069134] + 3 * [
+        None
+    ]
 
 
 def request(method: str, path: str, status: int = 201, *, old: bool = False) -> str:
@@ -285,6 +288,7 @@ def test_many_rebuilt(found: tuple[Layer, ...], more: list[str]) -> None:
 def test_little_is_known() -> None:
     """An old buildx, or an engine without a history: what we know ourselves."""
     assert shown(digest=None, seconds=3725) == ["Time          62 min 5 s"]
+    assert "109.1 MB unpacked" in shown(unpacked=109_069_134)[0]
     assert shown(tags=()) == [
         "Image         without a name: in 6.2 s",
         f"Digest        {DIGEST}",
@@ -314,6 +318,7 @@ def test_data() -> None:
         "tags": ["shop:1"],
         "digest": None,
         "size": None,
+        "unpacked": None,
         "pushed": None,
     }
     assert as_data(Summary(seconds=1, tags=()))["layers"] is None

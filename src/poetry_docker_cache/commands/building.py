@@ -83,7 +83,7 @@ def build(command: BuildCommand) -> int:
         reusing.after(str(dockerfile), status)
         opened.after(status, written=report.cache_was_written(metadata))
         if status == 0:
-            report.tell(argv, engine.docker, metadata, seconds=seconds)
+            report.tell(argv, docker.command, metadata, seconds=seconds)
         return status
 
 

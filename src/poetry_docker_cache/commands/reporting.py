@@ -23,7 +23,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import assign
 from poetry_docker_cache.private import create
 from poetry_docker_cache.summary import KEY, Package, Summary, as_data, lines
-from poetry_docker_cache.summary.image import blobs, pushed
+from poetry_docker_cache.summary.image import blobs, bytes_of, pushed
 from poetry_docker_cache.summary.log import read_layers
 
 if TYPE_CHECKING:
@@ -115,8 +115,10 @@ class Report:
         metadata = self._left(path)
         return _CACHE in metadata if metadata else None
 
-    def tell(self, argv: Sequence[str], docker: str, path: Path, *, seconds: float) -> None:
-        """Tell of the build that a command has done in so many seconds.
+    def tell(
+        self, argv: Sequence[str], docker: Sequence[str], path: Path, *, seconds: float
+    ) -> None:
+        """Tell of the build that a command has done in so many seconds; ask docker what it knows.
 
         Raises DockerCacheError where the user's file cannot be written after all.
         """
@@ -124,8 +126,13 @@ class Report:
             return
         metadata = self._left(path)
         reference = str(metadata.get("buildx.build.ref", ""))
-        bundle = path.with_name("record.dockerbuild") if _pushes(argv) else None
-        record = recall(docker, reference, platforms=self.platforms, bundle=bundle)
+        record = recall(
+            docker,
+            reference,
+            platforms=self.platforms,
+            image=_only_in_the_engine(metadata),
+            bundle=path.with_name("record.dockerbuild") if _pushes(argv) else None,
+        )
         summary = self._summary(metadata, record, seconds)
         if self.shown and metadata:  # else buildx has told nothing, and there is nothing to add
             self._show(summary)
@@ -144,6 +151,7 @@ class Report:
             layers=read_layers(record.log, self._planned()) if record.log else None,
             digest=digest if isinstance(digest, str) else None,
             size=sum(sizes.values()) if sizes else None,
+            unpacked=bytes_of(record.unpacked),
             pushed=pushed(record.trace, sizes or {}, str(metadata.get("image.name", ""))),
         )
 
@@ -175,6 +183,13 @@ def _value(arguments: Sequence[str], option: str) -> str | None:
         elif word.startswith(f"{option}="):
             found = word.partition("=")[2]
     return found
+
+
+def _only_in_the_engine(metadata: dict[str, Any]) -> str:
+    """The image, if it is in a classic store, where it has a configuration and no manifest."""
+    image = metadata.get("containerimage.config.digest")
+    known = "containerimage.descriptor" in metadata
+    return image if isinstance(image, str) and not known else ""
 
 
 def _pushes(argv: Sequence[str]) -> bool:

@@ -35,50 +35,58 @@ class Record:
     """What the steps did, a JSON object a line (`--progress=rawjson`)."""
     manifests: tuple[str, ...] = ()
     """Those of the image, one for each platform, as they are in a registry."""
+    unpacked: str = ""
+    """How many bytes the engine says that the image has."""
     trace: str = ""
     """The spans of OpenTelemetry, JSON objects that follow each other."""
 
 
-def recall(
-    docker: str,
+def recall(  # noqa: PLR0913  # what there is to ask about
+    docker: Sequence[str],
     ref: str,
     *,
     platforms: Sequence[str] = (),
+    image: str = "",
     bundle: Path | None = None,
     ask: Ask = _briefly,
 ) -> Record:
     """Give what is remembered of a build, all asked at once; never raises.
 
-    `ref` is what buildx calls it in its metadata file: `BUILDER/NODE/ID`. `platforms` are those of
-    an image for several. The trace is exported to `bundle`, if that is given.
+    `docker` is how the client is called, `ref` what buildx calls the build in its metadata file:
+    `BUILDER/NODE/ID`. `platforms` are those of an image for several. `image` is one that the engine
+    has and BuildKit has no manifest of. The trace is exported to `bundle`, if that is given.
     """
     builder, _, rest = ref.partition("/")
     build = rest.rpartition("/")[2]
     if not builder or not build:
         return Record()
-    history = [docker, "buildx", "--builder", builder, "history"]
+    history = [*docker, "buildx", "--builder", builder, "history"]
     manifest = [*history, "inspect", "attachment", "--type=manifest"]
-    questions = [
-        [*history, "logs", "--progress=rawjson", build],
-        *([*manifest, *which, build] for which in _each(platforms) or [[]]),
-    ]
-    if bundle is not None:
+    which = [["--platform", it] for it in platforms] if len(platforms) > 1 else [[]]
+    questions = {
+        "logs": [[*history, "logs", "--progress=rawjson", build]],
+        "manifests": [] if image else [[*manifest, *one, build] for one in which],
+        "image": [[*docker, "image", "inspect", "--format={{.Size}}", image]] if image else [],
         # A trace is written some seconds after its build, or when it is asked to be final.
-        questions.append([*history, "export", "--finalize", "--output", str(bundle), build])
+        "trace": [[*history, "export", "--finalize", f"--output={bundle}", build]]
+        if bundle
+        else [],
+    }
     with contextlib.suppress(DockerCacheError):
-        log, *answers = ask(questions)
-        exported = answers.pop() if bundle else None
+        answers = iter(ask([command for asked in questions.values() for command in asked]))
+        said = {topic: [_said(next(answers)) for _ in asked] for topic, asked in questions.items()}
         return Record(
-            # buildx shows progress of any form on stderr, that of the past too.
-            log=log.out + log.err if log.status == 0 else "",
-            manifests=tuple(it.out if it.status == 0 else "" for it in answers),
-            trace=_trace(bundle) if bundle and exported and exported.status == 0 else "",
+            log="".join(said["logs"]),
+            manifests=tuple(said["manifests"]),
+            unpacked="".join(said["image"]),
+            trace=_trace(bundle) if bundle else "",
         )
     return Record()
 
 
-def _each(platforms: Sequence[str]) -> list[list[str]]:
-    return [["--platform", it] for it in platforms] if len(platforms) > 1 else []
+def _said(answer: Answer) -> str:
+    """What was printed; buildx shows progress of any form on stderr, that of the past too."""
+    return answer.out + answer.err if answer.status == 0 else ""
 
 
 def _trace(bundle: Path) -> str:

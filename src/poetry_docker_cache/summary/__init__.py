@@ -50,6 +50,8 @@ class Summary:
     digest: str | None = None
     size: int | None = None
     """Bytes of the compressed layers, as a registry keeps them and a machine pulls them."""
+    unpacked: int | None = None
+    """Bytes that the image has on disk, where an engine keeps no compressed layers."""
     pushed: int | None = None
     """Bytes that went to registries; what they had already did not."""
 
@@ -62,6 +64,7 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
         return [*found, ("Time", took)]
     facts = [
         *([f"{megabytes(summary.size)} compressed"] if summary.size is not None else []),
+        *([f"{megabytes(summary.unpacked)} unpacked"] if summary.unpacked is not None else []),
         *([_pushed(summary.pushed)] if summary.pushed is not None else []),
         f"in {took}",
     ]
@@ -80,6 +83,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
         "tags": list(summary.tags),
         "digest": summary.digest,
         "size": summary.size,
+        "unpacked": summary.unpacked,
         "pushed": summary.pushed,
     }
 

@@ -35,6 +35,11 @@ def blobs(manifests: Sequence[str]) -> dict[str, int] | None:
     return found or None
 
 
+def bytes_of(text: str) -> int | None:
+    """A number as `docker image inspect` prints it."""
+    return int(text) if text.strip().isdecimal() else None
+
+
 def pushed(trace: str, sizes: Mapping[str, int], names: str) -> int | None:
     """The bytes of an image that BuildKit's trace shows on their way; None where it shows no push.
 
