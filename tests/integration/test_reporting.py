@@ -181,6 +181,15 @@ def test_an_old_buildx(shop: Path, client: Client) -> None:
     assert told(outcome.err) == SHORT
 
 
+def test_a_client_that_shows_its_help(shop: Path, client: Client, tmp_path: Path) -> None:
+    """Some do for a command that they do not know, and call it a success."""
+    client.remember(METADATA, logs="Usage: docker\n", inspect="Usage: docker\n")
+    outcome = poetry(shop, *BUILD, "--metadata-file", tmp_path / "metadata.json")
+    assert told(outcome.err) == SHORT
+    found = json.loads((tmp_path / "metadata.json").read_text())["poetry-docker-cache"]
+    assert found["layers"] is found["size"] is None
+
+
 def test_a_history_that_hangs(shop: Path, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for it long."""
     (client.folder / "logs").unlink()

@@ -80,8 +80,7 @@ def test_names_as_poetry_says_them() -> None:
             " - Removing x (1)\n",
         )
     )
-    (layer,) = read_layers(text)
-    assert layer == Layer(name="source", cached=False, packages=(CLICK,))
+    assert read_layers(text) == (Layer(name="source", cached=False, packages=(CLICK,)),)
 
 
 def test_a_reused_package() -> None:
@@ -96,7 +95,7 @@ def test_a_reused_package() -> None:
     assert read_layers(text, {"pure-1": [FLASK, CLICK]}) == (
         Layer(name="pure-1", cached=False, packages=(click, FLASK)),
     )
-    (layer,) = read_layers(text)
+    (layer,) = read_layers(text) or ()
     assert layer.packages is not None
     assert [package.version for package in layer.packages] == [None, "3.1.0"]
     assert shown(layers=read_layers(text))[:2] == [
@@ -119,7 +118,7 @@ def test_several_platforms() -> None:
         ran("[linux/amd64->linux/arm64 pure-1 1/1] RUN install"),
         cached("[linux/arm64 pure-2 1/1] RUN install"),
     )
-    assert {layer.name: layer.cached for layer in read_layers(text)} == {
+    assert {layer.name: layer.cached for layer in read_layers(text) or ()} == {
         "pure-1": False,
         "pure-2": True,
     }
@@ -133,6 +132,14 @@ def test_a_layer_that_was_not_needed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text", ["", "Usage:  docker [OPTIONS] COMMAND\n", "ERROR: no record\n{\n"]
+)
+def test_no_record(text: str) -> None:
+    """An old client shows its help for a command that it lacks, and calls that a success."""
+    assert read_layers(text, {"pure-1": [CLICK]}) is None
+
+
 def test_steps_that_install_nothing() -> None:
     """The base of a layer and its COPYs do not count, nor stages of other names."""
     text = record(
@@ -141,7 +148,7 @@ def test_steps_that_install_nothing() -> None:
         ran("[dependencies-of-mine 2/2] RUN make"),
         ran("[internal] load build definition from Dockerfile"),
     )
-    assert [(layer.name, layer.cached) for layer in read_layers(text)] == [("source", True)]
+    assert [(layer.name, layer.cached) for layer in read_layers(text) or ()] == [("source", True)]
 
 
 ODD = st.recursive(

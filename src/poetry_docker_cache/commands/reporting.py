@@ -148,7 +148,7 @@ class Report:
         return Summary(
             seconds=seconds,
             tags=self.tags,
-            layers=read_layers(record.log, self._planned()) if record.log else None,
+            layers=read_layers(record.log, self._planned()),
             digest=digest if isinstance(digest, str) else None,
             size=sum(sizes.values()) if sizes else None,
             unpacked=bytes_of(record.unpacked),

@@ -27,9 +27,10 @@ _REUSED = re.compile(r"^ +- Reused (\S+), from ", re.MULTILINE)
 
 def read_layers(
     text: str, known: Mapping[str, Sequence[Package]] | None = None
-) -> tuple[Layer, ...]:
+) -> tuple[Layer, ...] | None:
     """The layers of dependencies that a record in BuildKit's `rawjson` tells of.
 
+    None for what is no record, such as the help that an old buildx shows for `history`.
     `known` are the layers as they were planned, each with what it may hold. What a rebuilt layer
     really installed, the record tells itself.
     """
@@ -38,7 +39,9 @@ def read_layers(
     started: set[str] = set()
     cached: set[str] = set()
     output: dict[str, bytes] = defaultdict(bytes)
+    told = False
     for status in _statuses(text):
+        told = True
         for vertex in _objects(status, "vertexes"):
             digest = str(vertex.get("digest"))
             if match := _STEP.match(str(vertex.get("name"))):
@@ -54,6 +57,8 @@ def read_layers(
         if step in started - cached:
             found = _packages(output[step].decode(errors="replace"), known.get(name, ()))
             installed.setdefault(name, set()).update(found)
+    if not told:
+        return None
     names = {*steps.values()}
     return tuple(
         Layer(
