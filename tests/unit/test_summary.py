@@ -295,6 +295,7 @@ def test_many_rebuilt(found: tuple[Layer, ...], more: list[str]) -> None:
 def test_little_is_known() -> None:
     """An old buildx, or an engine without a history: what we know ourselves."""
     assert shown(digest=None, seconds=3725) == ["Time          62 min 5 s"]
+    assert ": 8.0 MB compressed for 2 platforms, in" in shown(size=8_000_000, platforms=2)[0]
     assert "109.1 MB unpacked" in shown(unpacked=109_069_134)[0]
     assert shown(tags=()) == [
         "Image         without a name: in 6.2 s",

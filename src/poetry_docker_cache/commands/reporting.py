@@ -151,6 +151,7 @@ class Report:
             layers=read_layers(record.log, self._planned()),
             digest=digest if isinstance(digest, str) else None,
             size=sum(sizes.values()) if sizes else None,
+            platforms=max(1, len(self.platforms)),
             unpacked=bytes_of(record.unpacked),
             pushed=pushed(record.trace, sizes or {}, str(metadata.get("image.name", ""))),
         )

@@ -50,6 +50,8 @@ class Summary:
     digest: str | None = None
     size: int | None = None
     """Bytes of the compressed layers, as a registry keeps them and a machine pulls them."""
+    platforms: int = 1
+    """So many are in the size together."""
     unpacked: int | None = None
     """Bytes that the image has on disk, where an engine keeps no compressed layers."""
     pushed: int | None = None
@@ -62,8 +64,9 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
     took = _duration(summary.seconds)
     if summary.digest is None:
         return [*found, ("Time", took)]
+    together = f" for {summary.platforms} platforms" if summary.platforms > 1 else ""
     facts = [
-        *([f"{megabytes(summary.size)} compressed"] if summary.size is not None else []),
+        *([f"{megabytes(summary.size)} compressed{together}"] if summary.size is not None else []),
         *([f"{megabytes(summary.unpacked)} unpacked"] if summary.unpacked is not None else []),
         *([_pushed(summary.pushed)] if summary.pushed is not None else []),
         f"in {took}",
