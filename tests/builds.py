@@ -23,6 +23,7 @@ NETWORK = ("--", "--network=host")
 _PROBE = Path(__file__).with_name("probe.py")
 # "[dependencies 2/2] RUN …", with the platform before the stage where there are several.
 _STEP = re.compile(r"\[(?:\S+ )?([a-z0-9-]+) +\d+/\d+\] (.*)", re.DOTALL)
+_SHARED = ("WORKDIR /scripts", "RUN python -m venv")
 _LAYER = re.compile(r"dependencies|source|(pure|native)-\d+|own-.*")
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing|Updating) (\S+) \(", re.MULTILINE)
 
@@ -76,8 +77,8 @@ def read_progress(text: str) -> Steps:
             output[log["vertex"]] += base64.b64decode(log["data"])
     steps = {digest: match for digest, name in names.items() if (match := _STEP.match(name))}
     steps = {digest: match for digest, match in steps.items() if not match[2].startswith("FROM ")}
-    ran = {match[1] for digest, match in steps.items() if digest in started - cached}
-    known = {match[1] for match in steps.values()}
+    ran = {_stage(match) for digest, match in steps.items() if digest in started - cached}
+    known = {_stage(match) for match in steps.values()}
     of_dependencies = _text(output[d] for d, match in steps.items() if _LAYER.fullmatch(match[1]))
     return Steps(
         ran=frozenset(ran),
@@ -88,6 +89,15 @@ def read_progress(text: str) -> Steps:
         said="\n".join(said),
         errors=tuple(errors.values()),
     )
+
+
+def _stage(step: re.Match[str]) -> str:
+    """Give the stage of a step.
+
+    What `venv` and `manifest` share, BuildKit runs once, and names it after one of them.
+    """
+    shared = step[1] == "manifest" and step[2].startswith(_SHARED)
+    return "venv" if shared else step[1]
 
 
 def look(engine: DockerEngine, image: str) -> dict[str, Any]:
