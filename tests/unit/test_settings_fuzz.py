@@ -86,6 +86,9 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "compile": st.booleans(),
     "syntax": st.sampled_from([False, "auto", "docker/dockerfile:1"]),
     "cache": st.sampled_from(["h.io/a:c", "./c", "type=gha", {"type": "local", "src": "x"}]),
+    "download-cache": st.sampled_from(["wheels", "~/wheels", "/var/wheels"]),
+    "reuse-image": st.sampled_from(["h.io/a", "team/app:latest"]),
+    "platforms": st.lists(st.sampled_from(["linux/amd64", "linux/arm64"])),
     "ignore": st.lists(st.text("a*!#/ ", max_size=5)),
     "instructions": st.fixed_dictionaries(
         {},
