@@ -6,7 +6,7 @@ import contextlib
 import json
 import tarfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache import engine
@@ -74,19 +74,20 @@ def recall(  # noqa: PLR0913  # what there is to ask about
     }
     with contextlib.suppress(DockerCacheError):
         answers = iter(ask([command for asked in questions.values() for command in asked]))
-        said = {topic: [_said(next(answers)) for _ in asked] for topic, asked in questions.items()}
+        found = {topic: [_good(next(answers)) for _ in asked] for topic, asked in questions.items()}
         return Record(
-            log="".join(said["logs"]),
-            manifests=tuple(said["manifests"]),
-            unpacked="".join(said["image"]),
+            # buildx shows progress of any form on stderr, that of the past too.
+            log="".join(answer.out + answer.err for answer in found["logs"]),
+            manifests=tuple(answer.out for answer in found["manifests"]),
+            unpacked="".join(answer.out for answer in found["image"]),
             trace=_trace(bundle) if bundle else "",
         )
     return Record()
 
 
-def _said(answer: Answer) -> str:
-    """What was printed; buildx shows progress of any form on stderr, that of the past too."""
-    return answer.out + answer.err if answer.status == 0 else ""
+def _good(answer: Answer) -> Answer:
+    """The answer, an empty one if the question failed."""
+    return answer if answer.status == 0 else replace(answer, out="", err="")
 
 
 def _trace(bundle: Path) -> str:
