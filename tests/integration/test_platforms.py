@@ -129,8 +129,8 @@ def inside(engine: DockerEngine, image: str, platform: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def built(shop: Project) -> tuple[Steps, list[str]]:
-    """Build for both platforms, for the first time."""
-    return run(shop)
+    """Build for both platforms, as for the first time: an engine may know them already."""
+    return run(shop, "--no-cache")
 
 
 def test_both_platforms_run(
