@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
-import secrets
-import shlex
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from cleo.formatters.formatter import Formatter
 
+from poetry_docker_cache import metadata_file
 from poetry_docker_cache.buildkit import requested_platforms
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.commands.layering import locked_packages
 from poetry_docker_cache.engine.history import recall
-from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import assign
-from poetry_docker_cache.private import create
 from poetry_docker_cache.summary import KEY, Package, Summary, as_data, lines
 from poetry_docker_cache.summary.image import blobs, bytes_of, pushed
 from poetry_docker_cache.summary.log import read_layers
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.preparing import Prepared
     from poetry_docker_cache.engine.history import Record
 
-_OPTION = "--metadata-file"
 _CACHE = "cache.manifest"
 """Where BuildKit tells which cache it has written."""
 _PROVENANCE = "BUILDX_METADATA_PROVENANCE"
@@ -44,7 +39,6 @@ _SILENT = ("quiet", "rawjson")
 """Forms of progress whose reader wants no words of ours: nobody, and a program."""
 _RESULTS = ("--output", "-o", "--cache-to")
 _TO_REGISTRY = re.compile(r"\bpush=true\b|\btype=\"?registry\b")
-_ANYBODYS = 0o666
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +60,7 @@ class Report:
         """Decide; raises DockerCacheError for a file that could not be written afterwards."""
         path: str | None = command.option("metadata-file")
         if path is not None:
-            _refuse_unwritable(path)
+            metadata_file.refuse_unwritable(path)
         given = [*request.arguments]
         builds = not any(word.partition("=")[0] in _NO_IMAGE for word in given)
         progress = _value(given, "--progress") or request.progress
@@ -81,7 +75,7 @@ class Report:
             tags=tuple(request.tags),
             platforms=tuple(sorted(requested_platforms(request))),
             file=None if path is None else Path(path),
-            theirs=_value(given, _OPTION),
+            theirs=_value(given, metadata_file.OPTION),
             shown=builds and not silent,
         )
 
@@ -101,14 +95,14 @@ class Report:
 
         For a file of the user's it holds the provenance, too, and a step of progress fetches that.
         """
-        ours = {_PROVENANCE: "disabled"} if self.shown and not (self.file or self.theirs) else {}
+        ours = {} if self.file or self.theirs else {_PROVENANCE: "disabled"}
         return {**ours, **os.environ}
 
     def asking(self, request: BuildRequest, path: str) -> BuildRequest:
         """The request, such that buildx leaves its metadata at a path for us to read."""
         if not (self.wanted or request.cache_to) or self.theirs is not None:
             return request
-        return replace(request, arguments=(_OPTION, path, *request.arguments))
+        return replace(request, arguments=(metadata_file.OPTION, path, *request.arguments))
 
     def cache_was_written(self, path: Path) -> bool | None:
         """Whether BuildKit wrote a cache to a registry or a folder; None where it does not say."""
@@ -137,10 +131,10 @@ class Report:
         if self.shown and metadata:  # else buildx has told nothing, and there is nothing to add
             self._show(summary)
         if self.file is not None:
-            _write(self.file, {**metadata, KEY: as_data(summary)})
+            metadata_file.write(self.file, {**metadata, KEY: as_data(summary)})
 
     def _left(self, path: Path) -> dict[str, Any]:
-        return _read(path if self.theirs is None else Path(self.theirs))
+        return metadata_file.read(path if self.theirs is None else Path(self.theirs))
 
     def _summary(self, metadata: dict[str, Any], record: Record, seconds: float) -> Summary:
         digest = metadata.get("containerimage.digest")
@@ -201,57 +195,3 @@ def _pushes(argv: Sequence[str]) -> bool:
         or (option.startswith(_RESULTS) and _TO_REGISTRY.search(option))
         for option, value in itertools.pairwise([*argv, ""])
     )
-
-
-def _refuse_unwritable(path: str) -> None:
-    folder = os.path.dirname(path) or "."  # noqa: PTH120  # Path() makes `.` of an empty path
-    if not path or os.path.isdir(path):  # noqa: PTH112  # is_dir() raises for some paths
-        raise DockerCacheError(
-            f"{_OPTION} {path} is a folder." if path else f"{_OPTION} is empty.",
-            fix=f"Give {_OPTION} the path of a file.",
-        )
-    if not os.path.isdir(folder):  # noqa: PTH112  # as above
-        raise DockerCacheError(
-            f"{path} could not be written after the build: the folder {folder} does not exist.",
-            fix=f"Create it (mkdir -p {shlex.quote(folder)}) or name another file.",
-        )
-    # A new file takes the old one's place; what is no file (/dev/stdout) is written into.
-    if not os.access(folder if _replaceable(Path(path)) else path, os.W_OK):
-        raise DockerCacheError(
-            f"{path} could not be written after the build: this user may not write there.",
-            fix="Name a file in a folder that you may write to.",
-        )
-
-
-def _replaceable(path: Path) -> bool:
-    return path.is_file() or not path.exists()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """What buildx left; nothing, if it left none."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _write(path: Path, data: dict[str, Any]) -> None:
-    """Write the file as a whole or not at all."""
-    text = json.dumps(data, indent=2) + "\n"
-    try:
-        if not _replaceable(path):
-            path.write_text(text, encoding="utf-8")
-            return
-        target = path.resolve()
-        draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            create(draft, text, _ANYBODYS)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise DockerCacheError(
-            f"{path} cannot be written: {error.strerror}. The image was built.",
-            fix=f"Make room, or name another file with {_OPTION}.",
-        ) from error
