@@ -1,2 +1,1 @@
-def main() -> None:
-    print("everywhere")
+"""A package."""
