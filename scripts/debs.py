@@ -88,6 +88,7 @@ def unpack_old_engine(state: Path) -> Path:
         new = unpack_engine(state)
         for program in new.glob("usr/*bin/*"):
             if not (place := unpacked / program.relative_to(new)).exists():
+                place.unlink(missing_ok=True)  # a link to what is not unpacked here
                 place.symlink_to(program)
         buildx = "usr/libexec/docker/cli-plugins/docker-buildx"
         (unpacked / buildx).parent.mkdir(parents=True, exist_ok=True)

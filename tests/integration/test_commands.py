@@ -338,7 +338,7 @@ OPTIONS = {
             None,
         ),
         ((*BUILD, "--cache-to", "a b"), "--cache-to a b cannot be used", "begins with ./", None),
-        ((*BUILD, "--cache-from", "type=gcs"), "no cache of the type `gcs`", "registry, local", None),
+        ((*BUILD, "--cache-from", "type=gcs"), "of the type `gcs`", "registry, local", None),
         ((*BUILD, "--cache", "."), "holds the project", "./.buildcache", None),
         ((*BUILD, "--cache", "./shop"), "holds something else (__init__.py)", ".buildcache", None),
         ((*BUILD, "--cache", "team/s:1", "-t", "team/s:1"), "replace the image", ":cache", None),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from poetry_docker_cache.caches.spec import Cache
 from poetry_docker_cache.settings.docker import Healthcheck, Instructions
 from poetry_docker_cache.settings.errors import TABLE, SettingsError, kind, unknown_key
 from poetry_docker_cache.settings.install import NEWEST_UV, Installer
 from poetry_docker_cache.settings.keys import KEYS
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.caches.spec import Cache
 
 __all__ = ["Healthcheck", "Installer", "Instructions", "Settings", "SettingsError"]
 
