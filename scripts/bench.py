@@ -84,7 +84,9 @@ class Bench:
                 left = self._each(left, current.export_cache)
             for scenario in edits:
                 left = left[1:] + left[:1]  # nobody always comes first
-                left = self._each(left, partial(self._measure, current, scenario))
+                able = [variant for variant in left if suits(scenario, variant)]
+                done = self._each(able, partial(self._measure, current, scenario))
+                left = [variant for variant in left if variant in done or variant not in able]
             if not any(image.size == packages.name for image in self.results.images):
                 self._once(current, left)
             self.results.write(self._output.with_suffix(".json"))
@@ -146,6 +148,11 @@ class Bench:
                     bytes=outcome["bump"]["bytes-share"],
                 )
             )
+
+
+def suits(scenario: Scenario, variant: Variant) -> bool:
+    """Say whether a variant can use what a scenario keeps."""
+    return scenario.kept in ("registry", "folder") or isinstance(variant, Plugin)
 
 
 def _machine() -> dict[str, str]:

@@ -6,15 +6,16 @@ import contextlib
 import os
 import re
 import shlex
-import subprocess
+import shutil
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import bench_log
+from bench_docker import docker, logged
 from bench_registry import CountingRegistry
 from bench_results import Image, Measurement
-from bench_variants import Build, Variant
+from bench_variants import Build, Plugin, Variant
 from bench_workshop import PASSWORDS, Workshop
 from engine import Engine
 from processes import EngineError, run, say
@@ -60,8 +61,8 @@ def machines(variants: Sequence[Variant], folder: Path, poetry: Path) -> Iterato
         registry = stack.enter_context(CountingRegistry(folder / "registry", fresh.state))
         base, full = (registry.provide(image, fresh) for image in (SLIM, FULL))
         for engine in engines:
-            _docker(engine, "pull", base)
-            _docker(engine, "pull", full)
+            docker(engine, "pull", base)
+            docker(engine, "pull", full)
         workshop = stack.enter_context(Workshop(folder, fresh, base, poetry))
         names = [variant.name for variant in variants]
         yield Machines(
@@ -94,10 +95,12 @@ class Round:
 
     def measure(self, scenario: Scenario, variant: Variant) -> Measurement:
         """Build and push what the scenario says; give what that cost."""
+        name = variant.name
         engine, repository, cache = self._engine(variant), variant.name, None
         if scenario.fresh:
-            engine, repository = self._machines.fresh, _fresh(variant)
-            cache = self._reference(repository, "cache")
+            engine, repository = self._machines.fresh, _fresh(variant, scenario)
+            cache = self._keep(scenario, variant)
+            variant = self._using(scenario, variant)
         build = self._build(variant, scenario.edit, self._reference(repository, scenario.name))
         if scenario.fresh or scenario.cold:
             self._empty(engine, keep_base=scenario.cold)
@@ -116,7 +119,7 @@ class Round:
             self._forget(engine, build.tag, self._cached(engine) - before)
         return Measurement(
             size=self.packages.name,
-            variant=variant.name,
+            variant=name,
             scenario=scenario.name,
             installed=len(bench_log.installed(log)),
             blobs=traffic.blobs,
@@ -141,8 +144,34 @@ class Round:
         A repository of its own: what other builds have pushed must not be there already.
         """
         build = self._build(variant, "none", self._reference(_fresh(variant), "first"))
-        cache = self._reference(_fresh(variant), "cache")
+        cache = f"type=registry,ref={self._reference(_fresh(variant), 'cache')}"
         self._run(variant, replace(build, cache_to=cache), self._engine(variant))
+
+    def _keep(self, scenario: Scenario, variant: Variant) -> str | None:
+        """Have what the fresh machine is going to find; give the cache that it reads."""
+        repository, folder = _fresh(variant, scenario), self._workshop.kept / variant.name
+        if scenario.kept == "registry":
+            return f"type=registry,ref={self._reference(repository, 'cache')}"
+        shutil.rmtree(folder, ignore_errors=True)
+        by = self._using(scenario, variant)
+        build = self._build(by, "none", self._reference(repository, "first"))
+        if scenario.kept == "folder":
+            build = replace(build, cache_to=f"type=local,dest={folder}")
+            self._run(by, build, self._engine(variant))
+            return f"type=local,src={folder}"
+        self._empty(self._machines.fresh, keep_base=False)
+        self._run(by, build, self._machines.fresh)
+        return None
+
+    def _using(self, scenario: Scenario, variant: Variant) -> Variant:
+        """Give the variant with the setting by which it keeps something, and uses it."""
+        if isinstance(variant, Plugin) and scenario.kept == "downloads":
+            folder = self._workshop.kept / variant.name
+            return replace(variant, setting=("download-cache", str(folder)))
+        if isinstance(variant, Plugin) and scenario.kept == "image":
+            image = self._reference(_fresh(variant, scenario), "first")
+            return replace(variant, setting=("reuse-image", image))
+        return variant
 
     def image(self, variant: Variant) -> Image:
         """Tell how large a variant's image is."""
@@ -154,14 +183,14 @@ class Round:
         engine = self._engine(engine_of)
         build = self._build(variant, "none", self._reference(variant.name, "start"))
         self._run(variant, build, engine)
-        return _docker(engine, "run", "--rm", "--network=none", build.tag, "python", "-c", code)
+        return docker(engine, "run", "--rm", "--network=none", build.tag, "python", "-c", code)
 
     def layers(self, variant: Variant) -> str:
         """Ask the plugin, in JSON, what a bump costs, by the sizes in the image as first built."""
         build = self._build(variant, "none", self._reference(variant.name, "cold"))
         env = {**self._workshop.environment, **self._engine(variant).env}
         command = [str(build.poetry), "docker", "layers", "--json", "--no-interaction", "--no-ansi"]
-        _docker(self._engine(variant), "pull", build.tag)  # a push has kept none
+        docker(self._engine(variant), "pull", build.tag)  # a push has kept none
         image = ["--from=image", f"--image={build.tag}"]
         return run([*command, *image], env=env, cwd=build.folder)
 
@@ -182,7 +211,7 @@ class Round:
         command = variant.command(build)
         env = {**self._workshop.environment, **engine.env}
         started = time.monotonic()
-        status, log = _logged(command, build.folder, env)
+        status, log = logged(command, build.folder, env)
         seconds = time.monotonic() - started
         name = f"{self.packages.name}-{build.tag.rpartition('/')[2].replace(':', '-')}"
         (self._logs / f"{name}.log").write_text(f"$ {shlex.join(command)}\n{log}", encoding="utf-8")
@@ -196,53 +225,29 @@ class Round:
 
     def _cached(self, engine: Engine) -> set[str]:
         """List what the build cache holds, by its identifiers."""
-        return set(re.findall(r"^([a-z0-9]{25})\b", _docker(engine, "buildx", "du"), re.MULTILINE))
+        return set(re.findall(r"^([a-z0-9]{25})\b", docker(engine, "buildx", "du"), re.MULTILINE))
 
     def _forget(self, engine: Engine, tag: str, new: set[str]) -> None:
         """Have an engine as it was before an edit: each starts from the project as first built.
 
         And a hundred builds of gigabytes do not fit on every disk.
         """
-        _docker(engine, "image", "rm", "--force", tag)
+        docker(engine, "image", "rm", "--force", tag)
         if new:
             these = f"id=/^({'|'.join(sorted(new))})$/"  # a filter takes one value
-            _docker(engine, "buildx", "prune", "--all", "--force", "--filter", these)
+            docker(engine, "buildx", "prune", "--all", "--force", "--filter", these)
 
     def _empty(self, engine: Engine, *, keep_base: bool) -> None:
         """Remove images and build caches."""
-        names = _docker(engine, "image", "ls", "--format={{.Repository}}:{{.Tag}}").split()
+        names = docker(engine, "image", "ls", "--format={{.Repository}}:{{.Tag}}").split()
         bases = (self._machines.base, self._machines.full)
         unwanted = [name for name in names if not (keep_base and name in bases)]
         if unwanted:
-            _docker(engine, "image", "rm", "--force", *unwanted)
-        _docker(engine, "buildx", "prune", "--all", "--force")
+            docker(engine, "image", "rm", "--force", *unwanted)
+        docker(engine, "buildx", "prune", "--all", "--force")
 
 
-def _fresh(variant: Variant) -> str:
-    return f"{variant.name}-fresh"
-
-
-def _docker(engine: Engine, *arguments: str) -> str:
-    return run(["docker", *arguments], env={**os.environ, **engine.env})
-
-
-def _logged(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[int, str]:
-    """Run a command; give its status and all that it said."""
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        try:
-            output, _ = process.communicate()
-        except BaseException:  # an interrupted build has to take its secret off the disk
-            process.terminate()
-            process.communicate()
-            raise
-    return process.returncode, output
+def _fresh(variant: Variant, scenario: Scenario | None = None) -> str:
+    """Name the repository of a fresh machine; one for each way to keep something."""
+    kept = scenario.kept if scenario else "registry"
+    return f"{variant.name}-fresh" if kept == "registry" else f"{variant.name}-fresh-{kept}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+Kept = Literal["registry", "folder", "downloads", "image"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +19,9 @@ class Scenario:
     cold: bool = False
     """On an engine that has the base image and nothing else."""
     fresh: bool = False
-    """On an empty engine, with the registry cache of the first build."""
+    """On an empty engine, with what is kept of the first build."""
+    kept: Kept = "registry"
+    """What a fresh machine has: a cache, or what only the plugin's own settings make use of."""
     new_password: bool = False
 
 
@@ -35,5 +40,26 @@ SCENARIOS = {
         Scenario(name="added", title="one dependency added", edit="added"),
         Scenario(name="fresh-version", title="fresh machine: version", edit="version", fresh=True),
         Scenario(name="fresh-pure", title="fresh machine: pure one", edit="pure", fresh=True),
+        Scenario(
+            name="fresh-folder",
+            title="fresh machine, cache in a folder: pure one",
+            edit="pure",
+            fresh=True,
+            kept="folder",
+        ),
+        Scenario(
+            name="fresh-downloads",
+            title="fresh machine, only `download-cache`: pure one",
+            edit="pure",
+            fresh=True,
+            kept="downloads",
+        ),
+        Scenario(
+            name="fresh-image",
+            title="fresh machine, only `reuse-image`: pure one",
+            edit="pure",
+            fresh=True,
+            kept="image",
+        ),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -32,15 +33,16 @@ class Build:
     """The user's Poetry, with the plugin."""
     cache_from: str | None = None
     cache_to: str | None = None
+    """In BuildKit's words: `type=…`."""
 
     @property
     def options(self) -> list[str]:
         """The options that all variants share; whatever is built is pushed, as on CI."""
         options = ["--progress=plain", "--push", f"--tag={self.tag}"]
         if self.cache_from:
-            options.append(f"--cache-from=type=registry,ref={self.cache_from}")
+            options.append(f"--cache-from={self.cache_from}")
         if self.cache_to:
-            options.append(f"--cache-to=type=registry,ref={self.cache_to},mode=max")
+            options.append(f"--cache-to={self.cache_to},mode=max")
         return options
 
 
@@ -72,12 +74,15 @@ class Plugin:
 
     installer: str
     compiled: bool = False
+    setting: tuple[str, str] | None = None
+    """One more, and its value."""
     kind = "poetry"
 
     @property
     def name(self) -> str:
         """What the command line calls it."""
-        return f"{self.installer}-compiled" if self.compiled else self.installer
+        name = f"{self.installer}-compiled" if self.compiled else self.installer
+        return f"{name}-{self.setting[0]}" if self.setting else name
 
     @property
     def title(self) -> str:
@@ -93,6 +98,8 @@ class Plugin:
         )
         if self.compiled:
             settings += "compile = true\n"
+        if self.setting:
+            settings += f"{self.setting[0]} = {json.dumps(self.setting[1])}\n"
         with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
             file.write(settings)
 

@@ -57,8 +57,10 @@ class Workshop:
         self._env = {**os.environ, **engine.env}
         self._base = base
         self.secrets = folder / "secrets"
+        self.kept = folder / "kept"
+        """For what a machine of CI keeps on its disk."""
         self._states = folder / "states"
-        for path in (self.secrets, self._states, folder / "packages", folder / "poetry"):
+        for path in (self.secrets, self.kept, self._states, folder / "packages", folder / "poetry"):
             path.mkdir()
         self._locker = f"locker-{uuid.uuid4().hex[:8]}"
         self._index = PrivateIndex(folder / "packages", {USER: PASSWORDS[0]})

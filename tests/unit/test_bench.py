@@ -12,6 +12,7 @@ import bench_log
 import bench_project
 import bench_report
 import bench_tables
+import bench_variants
 import pytest
 import tomlkit
 from bench_results import Bump, Image, Measurement, Results, Start
@@ -146,7 +147,7 @@ def test_commands(tmp_path: Path, name: str) -> None:
         full="127.0.0.1:1/library/python:3.13",
         secrets=tmp_path / "secrets",
         poetry=tmp_path / "poetry",
-        cache_from="127.0.0.1:1/bench/x:cache",
+        cache_from="type=registry,ref=127.0.0.1:1/bench/x:cache",
     )
     command = VARIANTS[name].command(build)
     shared = ("--push", "--tag=127.0.0.1:1/bench/x:cold", "--network=host")
@@ -164,6 +165,25 @@ def test_the_plugins_settings(tmp_path: Path) -> None:
         "base-image": "127.0.0.1:1/library/python:{python}-slim",
         "installer": "uv",
     }
+
+
+def test_a_setting_of_one_scenario(tmp_path: Path) -> None:
+    """It joins the others, and the variant with it has a folder of its own."""
+    (tmp_path / "pyproject.toml").write_text("[project]\n")
+    variant = bench_variants.Plugin("pip", setting=("download-cache", '/a "b"'))
+    variant.prepare(tmp_path, "python:3.13-slim")
+    data = tomlkit.parse((tmp_path / "pyproject.toml").read_text()).unwrap()
+    assert data["tool"]["poetry-docker-cache"]["download-cache"] == '/a "b"'
+    assert variant.name == "pip-download-cache"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_who_can_use_what_is_kept(name: str) -> None:
+    """A cache is for everyone; the plugin's settings are for the plugin, and no other drops out."""
+    able = {it.name for it in SCENARIOS.values() if bench.suits(it, VARIANTS[name])}
+    ours = {"fresh-downloads", "fresh-image"}
+    is_ours = name in ("pip", "uv", "poetry")
+    assert able == (SCENARIOS.keys() if is_ours else SCENARIOS.keys() - ours)
 
 
 def measured(variant: str, scenario: str, seconds: float, **numbers: int) -> Measurement:
