@@ -9,6 +9,7 @@ from dockerignore import passing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poetry_docker_cache.ci import CI_PATHS
 from poetry_docker_cache.ignore import render_ignore
 from poetry_docker_cache.ignore.rules import literal, matches
 
@@ -150,6 +151,14 @@ def test_packages_may_ship_what_is_seldom_of_use() -> None:
     text = render(None, "env", "trace.log")
     files = ["src/app/cacert.pem", "cacert.pem", "env/__init__.py", "venv/x.py", "trace.log"]
     assert passing(text, files) == {"src/app/cacert.pem", "env/__init__.py", "trace.log"}
+
+
+@pytest.mark.parametrize("file", CI_PATHS.values())
+def test_what_only_ci_runs_stays_out(file: str) -> None:
+    """An image of the whole tree has no pipeline in it; one that asks for the file gets it."""
+    text = render_ignore(keep=["."], project_ignore=None, extra=(), dockerfile="Dockerfile")
+    assert passing(text, [file, "start.sh"]) == {"start.sh"}
+    assert passing(render(None, file), [file]) == {file}
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ _UNLIKELY = (
     "**/*.sqlite3",
     "**/docker-compose*.y*ml",
     "**/compose*.y*ml",
+    "docker-build.sh",
 )
 
 # Folders and files of these names never enter, unless one is asked for by that name. The `**` at a
