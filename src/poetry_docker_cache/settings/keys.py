@@ -269,7 +269,7 @@ KEYS = (
         takes="the name of an image in a registry, a folder (`./…`, relative to the project), "
         "`type=…` with options, or a table of `type` and options",
         default="none",
-        meaning="build cache, as `--cache`; always read, written with `--push` or `--cache` only",
+        meaning="build cache, as `--cache`; always read, written with `--push` only",
         example='cache = "registry.example.com/team/app:cache"',
         read=caches.cache,
     ),
