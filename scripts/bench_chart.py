@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bench_results import Results
 
-WIDTH, LEFT, RIGHT = 920, 240, 60
+WIDTH, LEFT, RIGHT = 960, 290, 60
 BAR, GAP, TOP, BOTTOM = 13, 14, 100, 44
 _STYLE = """\
     .page { fill: #ffffff } .text { fill: #1f2933 } .soft { fill: #52606d }
@@ -46,7 +46,8 @@ def svg(results: Results, size: str) -> str:
     for number, scenario in enumerate(scenarios):
         top = TOP + number * group
         middle = top + BAR * len(shown) / 2 + 4
-        body.append(_text(LEFT - 12, middle, SCENARIOS[scenario].title, anchor="end"))
+        edit = SCENARIOS[scenario].title.replace("`", "")
+        body.append(_text(LEFT - 12, middle, edit, anchor="end"))
         for row, variant in enumerate(shown):
             seconds = _seconds(results, size, variant, scenario)
             body += _bar(variant, top + row * BAR, seconds, scale)

@@ -49,14 +49,14 @@ SCENARIOS = {
         ),
         Scenario(
             name="fresh-downloads",
-            title="fresh machine, only `download-cache`: pure one",
+            title="fresh machine, `download-cache`: pure one",
             edit="pure",
             fresh=True,
             kept="downloads",
         ),
         Scenario(
             name="fresh-image",
-            title="fresh machine, only `reuse-image`: pure one",
+            title="fresh machine, `reuse-image`: pure one",
             edit="pure",
             fresh=True,
             kept="image",

@@ -23,7 +23,9 @@ How this is measured:
 - An edit is made to a copy of the project as first built. Scenario by scenario, the variants take
   turns.
 - A fresh machine has an empty engine, and the registry cache (`mode=max`) of the first build. What
-  it pulls includes the base image.
+  it pulls includes the base image. Where a row names something else, it has that instead: the cache
+  in a folder; the wheels that `download-cache` kept; the pushed image that `reuse-image` names. The
+  latter two are settings of the plugin: the others are not measured there (n/a).
 - Packages installed are those that the build's log names. The project itself, Poetry and uv do not
   count.
 - Blobs are layers, and two or three small ones that describe the image. What the repository has

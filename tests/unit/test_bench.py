@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import bench
@@ -266,6 +267,21 @@ def test_summary_in_a_readme(tmp_path: Path, results: Results) -> None:
     readme.write_text("# Top\n")
     assert bench.main(render) == 1
     assert readme.read_text() == "# Top\n"
+
+
+def test_titles_fit_into_the_chart(results: Results) -> None:
+    """Each has room to the left of its bars, and no marks of Markdown."""
+    rows = [measured("pip", name, 1.0) for name in SCENARIOS]
+    root = ET.fromstring(bench_chart.svg(replace(results, measurements=rows), "30"))
+    shown = [
+        str(text.text)
+        for text in root.iter("{http://www.w3.org/2000/svg}text")
+        if text.get("text-anchor") == "end"
+    ]
+    assert len(shown) == len(SCENARIOS)
+    assert all(len(title) * 6.5 <= bench_chart.LEFT - 12 for title in shown)
+    assert "`" not in "".join(root.itertext())
+    assert root[0].text == "Seconds to build and push after an edit, 30 packages"
 
 
 def test_chart(results: Results) -> None:
