@@ -114,6 +114,20 @@ def test_folders_begin_where_they_are_written(
     assert not (tmp_path / "elsewhere" / "mine").exists()
 
 
+@pytest.mark.usefixtures("client")
+def test_what_is_refused_before_the_build(tmp_path: Path) -> None:
+    """--cache is one place, of which none is passed over; no part of a value shows a password."""
+    shop = make(tmp_path / "shop")
+    outcome = poetry(shop, *BUILD, f"--cache={REF},h.io/team/shop:main")
+    assert outcome.status == 1
+    assert f"--cache {REF},h.io/team/shop:main cannot be used: that is more than one" in outcome.err
+    for bad in ("type=registry,mode=all,ref=me:c4nary@h.io/x", "H.io/X,me:c4nary@h.io/x"):
+        outcome = poetry(shop, *BUILD, f"--cache-to={bad}")
+        assert outcome.status == 1
+        assert "--cache-to cannot be used: " in outcome.err
+        assert "c4nary" not in outcome.out + outcome.err
+
+
 def test_a_folder_is_read_and_written_through_a_copy(tmp_path: Path, client: Client) -> None:
     """Nothing of the copy is left when the build has ended, however it did."""
     shop, kept = make(tmp_path / "shop"), tmp_path / "kept"

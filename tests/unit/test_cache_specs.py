@@ -75,6 +75,7 @@ def test_what_can_be_written(value: object, expected: Cache) -> None:
         (5, "both", "neither a string nor a table", ""),
         ("https://ghcr.io/a/b", "both", "has no scheme", "before the host"),
         ("Team/App", "both", "lower case only", ""),
+        ("h.io/a,h.io/b", "both", "more than one place", "--cache-from"),
         ("a b", "both", "not the name of an image", "begins with ./"),
         (f"h.io/a@{DIGEST}", "both", "under a digest", "--cache-from"),
         ("buildcache", "both", "an official image of Docker Hub", "./buildcache"),
@@ -130,6 +131,7 @@ def test_a_mistake_is_told(value: object, use: Use, why: str, fix: str) -> None:
         (f"https://me:{CANARY}@h.io/x", ""),
         (f"type=registry,ref=me:{CANARY}@h.io/x", ""),
         (f'type=gha,"token={CANARY}', ""),
+        (f"type=registry,mode=all,ref=me:{CANARY}@h.io/x", ""),
     ],
 )
 def test_no_credential_on_the_command_line(text: str, instead: str) -> None:
@@ -141,6 +143,13 @@ def test_no_credential_on_the_command_line(text: str, instead: str) -> None:
     assert not caught.value.quotable
 
 
+def test_no_credential_of_another_image_in_the_list() -> None:
+    """What is shown is the whole list."""
+    with pytest.raises(BadCache) as caught:
+        parse_list(f"H.io/X,me:{CANARY}@h.io/x", "from")
+    assert not caught.value.quotable
+
+
 def test_images_in_a_list() -> None:
     """As with BuildKit, several images may be one value; a folder's comma is its own."""
     assert parse_list("h.io/a,h.io/b", "from") == [
@@ -148,6 +157,8 @@ def test_images_in_a_list() -> None:
         store("registry", ref="h.io/b"),
     ]
     assert parse_list("./a,b", "from") == [Folder(path="./a,b")]
+    with pytest.raises(BadCache, match="more than one place"):
+        parse_list("h.io/a,h.io/b", "both")
 
 
 def test_folders_are_placed() -> None:

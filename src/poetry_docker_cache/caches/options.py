@@ -94,7 +94,7 @@ def _check(kind: str, backend: Backend, name: str, value: str, use: Use) -> None
         )
     if not option.fits(value):
         empty = "" if value else " and is empty: a variable may be unset"
-        raise BadCache(f"`{name}` takes {option.takes}{empty}", quotable=may_be_shown(value))
+        raise BadCache(f"`{name}` takes {option.takes}{empty}")
 
 
 def may_be_shown(value: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from poetry_docker_cache.caches.options import BadCache, Use, checked, may_be_sh
 from poetry_docker_cache.image_names import is_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -86,6 +88,29 @@ def is_folder(text: str) -> bool:
 
 def parse(value: object, use: Use) -> Cache:
     """Read one cache of the setting, or of the command line. Raises BadCache."""
+    with _discreet(value):
+        return _parsed(value, use)
+
+
+def parse_list(text: str, use: Use) -> list[Cache]:
+    """Read an option's value: --cache-from and --cache-to take images with commas between them."""
+    if use == "both" or "=" in text or is_folder(text) or "," not in text:
+        return [parse(text, use)]
+    with _discreet(text):
+        return [parse(part, use) for part in _fields(text)]
+
+
+@contextlib.contextmanager
+def _discreet(value: object) -> Iterator[None]:
+    """Whatever is wrong with a value, another part of it may hold a password."""
+    try:
+        yield
+    except BadCache as error:
+        error.quotable = error.quotable and may_be_shown(str(value))
+        raise
+
+
+def _parsed(value: object, use: Use) -> Cache:
     if isinstance(value, Mapping):
         return _from_table(value, use)
     if not isinstance(value, str):
@@ -97,13 +122,6 @@ def parse(value: object, use: Use) -> Cache:
     if is_folder(value):
         return Folder(path=value)
     return _from_csv(value, use) if "=" in value else _image(value, use)
-
-
-def parse_list(text: str, use: Use) -> list[Cache]:
-    """Read a value of --cache-from or --cache-to: images may be a list with commas."""
-    if "=" in text or is_folder(text) or "," not in text:
-        return [parse(text, use)]
-    return [parse(part, use) for part in _fields(text)]
 
 
 def _fields(text: str) -> list[str]:
@@ -152,14 +170,14 @@ def _image(text: str, use: Use) -> Store:
         raise BadCache(
             "the name of an image has no scheme",
             fix="Leave out what stands before the host.",
-            quotable=may_be_shown(text),
         )
+    if "," in text:
+        raise BadCache("that is more than one place", fix="Read the others by --cache-from.")
     if not is_reference(text):
         lower = is_reference(text.lower())
         raise BadCache(
             "Docker takes lower case only" if lower else "that is not the name of an image",
             fix="A folder begins with ./ or /, and another backend with type=.",
-            quotable=may_be_shown(text),
         )
     return _store({"type": "registry", "ref": text}, use)
 
