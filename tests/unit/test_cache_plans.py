@@ -194,7 +194,11 @@ def test_what_is_read_and_written(asked: CacheRequest, reads: list[str], writes:
         (request(cache_from=[REF]), f"Cache: registry {REF}: only read."),
         (
             request(setting=REF),
-            f"Cache: registry {REF}: only read; --push or --cache writes it.",
+            f"Cache: registry {REF}: only read; --push writes it.",
+        ),
+        (
+            request(cache_from=["h.io/b"], setting=REF, push=True),
+            f"Cache: registry h.io/b, registry {REF}: only read.",
         ),
     ],
 )

@@ -107,7 +107,8 @@ def plan_caches(
     if is_classic(engine):
         plan = _classic(imports, exports, tags=tags, notes=notes)
         return replace(plan, local=_local_folders(stores))
-    notes.append(_line(imports, exports, idle=request.setting))
+    idle = None if request.push or request.cache_from else request.setting
+    notes.append(_line(imports, exports, idle=idle))
     return CachePlan(
         imports=tuple(dict.fromkeys(_import(it) for it in imports)),
         exports=tuple(it if isinstance(it, Folder) else _export(it, engine) for it in exports),
@@ -215,7 +216,7 @@ def _line(imports: Sequence[Cache], exports: Sequence[Cache], *, idle: Cache | N
     places = {str(it) for it in exports}
     only_read = list(dict.fromkeys(str(it) for it in imports if str(it) not in places))
     if not written:
-        writes = "; --push or --cache writes it" if idle in imports else ""
+        writes = "; --push writes it" if idle in imports else ""
         return f"Cache: {', '.join(only_read)}: only read{writes}."
     also = f"; only read: {', '.join(only_read)}" if only_read else ""
     return f"Cache: {', '.join(written)}{also}."
