@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,12 @@ from poetry_docker_cache.caches import images
 from poetry_docker_cache.caches.folders import OpenFolder, opened, refuse_foreign
 from poetry_docker_cache.caches.oci import Damaged, survey
 from poetry_docker_cache.caches.plan import CachePlan
-from poetry_docker_cache.caches.running import Docker, opened_caches
+from poetry_docker_cache.caches.running import (
+    Docker,
+    commands_before,
+    has_layout,
+    opened_caches,
+)
 from poetry_docker_cache.caches.spec import Folder
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.locks import lock, waiting
@@ -308,6 +314,24 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         assert found.publish() is None
 
 
+def test_a_folder_that_nobody_can_look_at(tmp_path: Path) -> None:
+    """A cache costs a note, never the build: not even where asking for it is an error."""
+    folder = Folder(path=str(tmp_path / ("x" * 300)))
+    refuse_foreign(Path(folder.path), tmp_path / "src")
+    plan = CachePlan(imports=(folder,), exports=(folder,), loaded=(folder,))
+    notes: list[str] = []
+    with opened_caches(plan, FakeDocker().called(), notes.append) as found:
+        assert (found.cache_from, found.cache_to) == ([], [])
+        found.after(0)
+    (note,) = notes
+    assert "cannot be written" in note
+    plan = replace(plan, exports=())
+    with opened_caches(plan, FakeDocker().called(), notes.append) as found:
+        assert found.cache_from == []
+    assert not has_layout(folder)
+    assert commands_before(plan, ["docker"]) == []
+
+
 def test_one_lock_waits_for_the_other(tmp_path: Path) -> None:
     """Who publishes is alone."""
     order: list[str] = []
@@ -459,3 +483,27 @@ def test_a_failed_save_leaves_no_draft(tmp_path: Path) -> None:
     assert "was not written" in (note or "")
     with contextlib.suppress(OSError):
         assert not (tmp_path / "file" / "c").exists()
+
+
+def test_another_build_saves_meanwhile(tmp_path: Path) -> None:
+    """Its draft is gone between a look and the next."""
+    (tmp_path / ".image.tar.0").symlink_to("gone")
+    docker = FakeDocker()
+    assert images.save(["docker"], "app:1", tmp_path, run=docker.run, ask=docker.ask) is None
+    assert (tmp_path / "image.tar").read_text() == "image"
+
+
+def test_a_signal_while_the_image_is_saved(tmp_path: Path) -> None:
+    """The name that was for this only goes, else nothing would ever free the image."""
+    docker = FakeDocker()
+
+    def run(argv: Sequence[str]) -> int:
+        if argv[1] == "save":
+            raise SystemExit(130)
+        return docker.run(argv)
+
+    with pytest.raises(SystemExit):
+        images.save(["docker"], "app:1", tmp_path, run=run, ask=docker.ask)
+    (_, _, _, name), removed = docker.asked
+    assert removed == ["docker", "image", "rm", name]
+    assert not list(tmp_path.iterdir())

@@ -67,7 +67,7 @@ def refuse_foreign(folder: Path, context: Path) -> None:
             f"The cache folder {folder} holds the project: it would be taken for a cache.",
             fix="Name a folder of its own, such as ./.buildcache.",
         )
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112  # Path's raise
         raise DockerCacheError(
             f"The cache folder {folder} is a file.", fix="Name a folder, or remove the file."
         )
@@ -86,7 +86,7 @@ def opened(path: Path, *, reads: bool, writes: bool) -> Iterator[OpenFolder]:
     found = OpenFolder(path)
     _sweep(path)
     with contextlib.ExitStack() as stack:
-        if writes or path.exists():
+        if writes or os.path.exists(path):  # noqa: PTH110  # as above
             private = _make_private(path, stack, found, needed=writes)
             if writes:
                 found.target = private

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
 import time
@@ -44,6 +45,11 @@ def load_command(docker: Sequence[str], folder: Path) -> list[str]:
     return [*docker, "load", "--input", str(folder / IMAGE)]
 
 
+def is_in(folder: Path) -> bool:
+    """Tell whether a folder has an image to load."""
+    return os.path.exists(folder / IMAGE)  # noqa: PTH110  # Path's raises for some
+
+
 def new_name() -> str:
     """Give a name that no other build uses."""
     return f"{SOME_NAME.partition(':')[0]}:{secrets.token_hex(8)}"
@@ -54,7 +60,7 @@ def loaded(
     docker: Sequence[str], folder: Path, *, ask: Ask, notes: list[str]
 ) -> Iterator[str | None]:
     """Load a folder's image for the time of a build; give the name that BuildKit imports."""
-    if not (folder / IMAGE).exists():
+    if not is_in(folder):
         yield None
         return
     found = _LOADED.search(ask(load_command(docker, folder)))
@@ -83,8 +89,10 @@ def save(docker: Sequence[str], image: str, folder: Path, *, run: Run, ask: Ask)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        saved = run(tag) == 0 and run(save_it) == 0
-        ask(remove)  # what it prints is of no interest
+        try:
+            saved = run(tag) == 0 and run(save_it) == 0
+        finally:  # after a signal, too: the name would keep the image for ever
+            ask(remove)
         if not saved:
             return f"The cache folder {folder} was not written; the image is as it should be."
         draft.replace(folder / IMAGE)
@@ -99,5 +107,6 @@ def save(docker: Sequence[str], image: str, folder: Path, *, run: Run, ask: Ask)
 def _sweep(folder: Path) -> None:
     """Remove what killed builds have left; what is younger may be of one that runs."""
     for leftover in folder.glob(f".{IMAGE}.*"):
-        if time.time() - leftover.stat().st_mtime > _DAY:
-            leftover.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another build's, which has just been put in place
+            if time.time() - leftover.stat().st_mtime > _DAY:
+                leftover.unlink()

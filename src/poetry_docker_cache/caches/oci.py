@@ -33,17 +33,16 @@ def survey(folder: Path, *, bytes_too: bool = True) -> frozenset[str]:
     other content than its name says. BuildKit looks only when it needs a blob, and a wrong one
     fails the build then.
     """
-    found: dict[str, int | None] = {}
+    found: set[str] = set()
     waiting = _children(_document(folder / INDEX))
     while waiting:
         descriptor = waiting.pop()
         name = _name(descriptor)
         if name in found:
             continue
-        size = descriptor.get("size")
-        found[name] = size
+        found.add(name)
         path = blob(folder, name)
-        _check(path, name, size, bytes_too=bytes_too)
+        _check(path, name, descriptor.get("size"), bytes_too=bytes_too)
         if re.search(r"manifest|index", str(descriptor.get("mediaType", ""))):
             waiting += _children(_document(path))
     return frozenset(found)

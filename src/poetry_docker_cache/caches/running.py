@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,7 +109,7 @@ def spelled(plan: CachePlan, *, reads: Callable[[Folder], bool]) -> tuple[list[s
 
 def has_layout(folder: Folder) -> bool:
     """Tell whether a folder has what BuildKit would read."""
-    return (Path(folder.path) / INDEX).exists()
+    return os.path.exists(Path(folder.path) / INDEX)  # noqa: PTH110  # Path's raises for some
 
 
 def commands_before(plan: CachePlan, docker: Sequence[str]) -> list[list[str]]:
@@ -116,7 +117,7 @@ def commands_before(plan: CachePlan, docker: Sequence[str]) -> list[list[str]]:
     return [
         images.load_command(docker, Path(it.path))
         for it in plan.loaded
-        if (Path(it.path) / IMAGE).exists()
+        if images.is_in(Path(it.path))
     ]
 
 
