@@ -126,6 +126,23 @@ def test_a_project_below_the_checkout(shop: Path, kind: CiKind, path: str, says:
     assert says not in (shop / CI_PATHS[kind]).read_text()
 
 
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_where_nobody_looks(shop: Path, kind: CiKind) -> None:
+    """A file that the CI would never read is told, with the line that writes one that it does."""
+    looks = "looks for it at the root of the repository only"
+    assert looks not in export(shop, "--ci", kind).err
+    (shop.parent / ".git").mkdir()
+    outcome = export(shop, "--ci", kind)
+    assert (looks in outcome.err) == (kind != "shell")
+    if kind != "shell":
+        line = f"`poetry docker export --ci {kind} -o ../{CI_PATHS[kind]}`"
+        assert line in outcome.err
+        assert looks not in export(shop, "--ci", kind, "-o", f"../{CI_PATHS[kind]}").err
+        assert "cd shop" in (written := (shop.parent / CI_PATHS[kind]).read_text()) or (
+            'working-directory: "shop"' in written
+        )
+
+
 def test_a_file_to_include(shop: Path) -> None:
     """GitLab starts in the checkout, wherever the file is that another one includes."""
     (shop / "ci").mkdir()

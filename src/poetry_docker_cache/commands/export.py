@@ -76,7 +76,9 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
         from poetry_docker_cache.commands.exporting_ci import export_ci  # noqa: PLC0415  # see base
 
         options = self._options()
-        return export(self, options) if options.ci is None else export_ci(self, options)
+        if options.ci is None:
+            return export(self, options)
+        return export_ci(self, options, options.ci)
 
     def _options(self) -> ExportOptions:
         if self.after_dashes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
 
 _SCRIPT_MODE = 0o755
 _GITHUB = Path(".github", "workflows")
+_HOSTS = {"github": "GitHub", "gitlab": "GitLab"}
 
 
-def export_ci(command: DockerCommand, options: ExportOptions) -> int:
+def export_ci(command: DockerCommand, options: ExportOptions, kind: CiKind) -> int:
     """Write, print or check the pipeline; the exit status. Raises DockerCacheError."""
-    kind: CiKind = options.ci or "shell"
     prepared = prepare(command, notes=False)
     usual = prepared.folder / CI_PATHS[kind]
     path = usual if options.to_stdout else output_path(options.output, usual)
@@ -46,12 +47,18 @@ def export_ci(command: DockerCommand, options: ExportOptions) -> int:
         return 0
     if options.check:
         return check(command, {path: text}, again=again)
-    if options.output is None:
+    if path.parts[-3:-1] == _GITHUB.parts:
         _make_folder(path.parent)
     mode = _SCRIPT_MODE if kind == "shell" else None
     with writing({path: text}, force=options.force, mode=mode, dockerfile=False):
         pass
     command.line(Formatter.escape(f"Wrote {path}."))
+    if options.output is None and (place := _where_it_is_read(kind, real_path(prepared.folder))):
+        command.note(
+            f"{_HOSTS[kind]} looks for it at the root of the repository only, and the project is"
+            f" below that: run `{again} -o {shlex.quote(os.path.relpath(place))}`, and remove"
+            f" {path}."
+        )
     if plan.logins:
         command.note("Its first lines name the secrets of package sources that have a login.")
     return 0
@@ -79,6 +86,12 @@ def _plan(command: DockerCommand, prepared: Prepared, kind: CiKind, path: Path) 
         platforms=prepared.settings.platforms,
         version_from_git=prepared.plan.version is not None,
     )
+
+
+def _where_it_is_read(kind: CiKind, project: Path) -> Path | None:
+    """The place of the pipeline of a project that is not the whole repository."""
+    repository = next((it for it in (project, *project.parents) if (it / ".git").exists()), project)
+    return repository / CI_PATHS[kind] if kind in _HOSTS and repository != project else None
 
 
 def _project_from(kind: CiKind, file: Path, project: Path) -> str:
