@@ -38,8 +38,8 @@ def digest_of(made_by: str = "", constraints: object = None, **changes: object) 
     return digests(manifest, made_by)["a"]
 
 
-def test_what_decides_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Version, hash, source, what builds and installs it, Python and machine: each counts."""
+def test_what_decides_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Version, hash, source, what builds and installs it, Python, machine, system: each counts."""
     found = [
         digest_of(),
         digest_of(version="1.1"),
@@ -49,6 +49,10 @@ def test_what_decides_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
         digest_of(constraints=["setuptools<80"]),
     ]
     assert digest_of() == found[0]
+    release = tmp_path / "os-release"
+    for text in ('VERSION_ID="12"', 'VERSION_ID="13"'):
+        release.write_text(text)
+        found.append(digests({"packages": [ENTRY]}, "", release)["a"])
     monkeypatch.setattr("sysconfig.get_config_var", lambda _: "cpython-399-aarch64-linux-gnu")
     found.append(digest_of())
     monkeypatch.setattr("importlib.metadata.version", lambda _: "9.9")
@@ -108,10 +112,11 @@ def test_from_an_image_to_a_layer(tmp_path: Path) -> None:
     (image / SITE / "a_b" / "__pycache__" / "x").touch()
     assert take(image, store) == 1
     (store / "unused").mkdir()
+    (store / ".gone").symlink_to("nowhere")  # as what another build removes just then
     for path in store.iterdir():
-        os.utime(path, (0, 0))
+        os.utime(path, (0, 0), follow_symlinks=False)
     assert take(image, store) == 0
-    assert [path.name for path in store.iterdir()] == ["1" * 64]
+    assert {path.name for path in store.iterdir()} == {"1" * 64, ".gone"}
     files = reuse(store, venv, "1" * 64)
     assert files
     found = snapshot(venv)
@@ -120,9 +125,11 @@ def test_from_an_image_to_a_layer(tmp_path: Path) -> None:
     assert reuse(store, venv, "2" * 64) is None
 
 
-@pytest.mark.parametrize("harm", ["other bytes", "gone", "no RECORD", "a RECORD of elsewhere"])
+@pytest.mark.parametrize(
+    "harm", ["other bytes", "gone", "no RECORD", "a RECORD of elsewhere", "zeros", "no CSV"]
+)
 def test_what_is_not_as_it_was_installed(tmp_path: Path, harm: str) -> None:
-    """A package of which one file differs is installed anew."""
+    """A package of which one file differs is installed anew, and may then be taken over again."""
     image, store, venv = places(tmp_path)
     put(image, "a", {"a.py": "A"})
     table(image, a="1" * 64)
@@ -135,9 +142,16 @@ def test_what_is_not_as_it_was_installed(tmp_path: Path, harm: str) -> None:
     elif harm == "no RECORD":
         (kept / "a-1.0.dist-info" / "RECORD").unlink()
     else:
-        (kept / "a-1.0.dist-info" / "RECORD").write_text("../../../../x,sha256=0,1\n")
+        rows = {
+            "a RECORD of elsewhere": "../../../../x,sha256=0,1\n",
+            "zeros": "\0" * 100,
+            "no CSV": f"{'x' * 200_000},sha256=0,1\n",
+        }
+        (kept / "a-1.0.dist-info" / "RECORD").write_text(rows[harm])
     assert reuse(store, venv, "1" * 64) is None
     assert snapshot(venv) == {}
+    assert take(image, store) == 1
+    assert reuse(store, venv, "1" * 64)
 
 
 @pytest.mark.parametrize("row", ["/etc/passwd,sha256=0,1\n", "a.txt,,\n", "a.txt,md5=0,1\n"])

@@ -8,6 +8,7 @@ RECORD lists. They come by way of a cache mount, so that the earlier image is in
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import importlib.metadata
@@ -33,19 +34,24 @@ TABLES = "share/poetry-docker-cache"
 """Where in the environment the layers leave their tables."""
 UNUSED = 30 * 24 * 60 * 60
 DIGEST = re.compile(r"[0-9a-f]{64}")
+RELEASE = Path("/etc/os-release")
+UNREADABLE = (OSError, ValueError, IndexError, csv.Error)
+"""What a RECORD leads to that nobody should have written, or that a crash has left."""
 
 
-def digests(manifest: dict[str, Any], made_by: str) -> dict[str, str]:
+def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None) -> dict[str, str]:
     """Give for each package the digest of what its installed files follow from.
 
-    That is its manifest's entry; the kind of Python and of machine; and what installs it, since
-    that writes its scripts.
+    That is its manifest's entry; the kind of Python and of machine; what installs it, since that
+    writes its scripts; and for what is built, the system whose libraries it is linked with, as the
+    file `release` names it: a tag such as `python:3.13` moves on to another one.
     """
     try:
         pip = importlib.metadata.version("pip")
     except importlib.metadata.PackageNotFoundError:
         pip = ""
-    here = [str(sysconfig.get_config_var("SOABI")), pip, made_by]
+    system = release.read_text("utf-8", "replace") if release and release.is_file() else ""
+    here = [str(sysconfig.get_config_var("SOABI")), pip, made_by, system]
     constraints = manifest.get("build-constraints", {})
     result = {}
     for package in manifest["packages"]:
@@ -100,17 +106,21 @@ def copy(source: Path, target: Path, files: dict[str, str]) -> None:
 
 
 def reuse(store: Path, venv: Path, digest: str) -> dict[str, str] | None:
-    """Copy a package into the environment, and give its files; None if there is none to trust."""
+    """Copy a package into the environment, and give its files; None if there is none to trust.
+
+    One that is not to be trusted is removed, or it would be in the way of a better one for ever.
+    """
     kept = store / digest
     try:
         (record,) = records(kept).values()
         files = owned(kept, record)
-        if not intact(kept, files):
-            return None
-        copy(kept, venv, files)
-    except (OSError, ValueError, IndexError):
-        return None
-    return files
+        if intact(kept, files):
+            copy(kept, venv, files)
+            return files
+    except UNREADABLE:
+        pass
+    shutil.rmtree(kept, ignore_errors=True)
+    return None
 
 
 def contents(folder: Path) -> list[Path]:
@@ -124,7 +134,7 @@ def install(
 ) -> tuple[int, str]:
     """Install a manifest: what can be taken over is, the rest by `otherwise`; leave the table."""
     empty = set(contents(options.venv))
-    known = digests(manifest, options.made_by)
+    known = digests(manifest, options.made_by, RELEASE if options.from_source else None)
     tried = {name: reuse(options.installed, options.venv, known[name]) for name in sorted(known)}
     taken = {name: files for name, files in tried.items() if files is not None}
     rest = [package for package in manifest["packages"] if package["name"] not in taken]
@@ -155,7 +165,7 @@ def separate(venv: Path) -> dict[str, dict[str, str]]:
     for name, record in records(venv).items():
         try:
             files[name] = owned(venv, record)
-        except (ValueError, IndexError):
+        except UNREADABLE:
             continue
         for path, digest in files[name].items():
             claims[path].add(digest)
@@ -183,10 +193,11 @@ def take(venv: Path, store: Path) -> int:
                 continue
         count += 1
     for kept in store.iterdir():
-        if kept.name in known.values():
-            os.utime(kept)
-        elif kept.stat().st_mtime < time.time() - UNUSED:
-            shutil.rmtree(kept)
+        with contextlib.suppress(FileNotFoundError):  # another build has removed it meanwhile
+            if kept.name in known.values():
+                os.utime(kept)
+            elif kept.stat().st_mtime < time.time() - UNUSED:
+                shutil.rmtree(kept)
     return count
 
 
