@@ -65,6 +65,12 @@ def test_what_is_for_other_machines() -> None:
     ]
 
 
+def test_a_marker_about_the_kernel() -> None:
+    """It is refused as without kept wheels: by pip's reading, the package would be left out."""
+    with pytest.raises(ValueError, match="a marker about the kernel"):
+        wanted([{**package(), "marker": 'platform_release == "nowhere"'}])
+
+
 def test_only_the_bytes_count(tmp_path: Path) -> None:
     """A hash that proves nothing, or one of another file, is none."""
     wheel = make_wheel(tmp_path, "a")
@@ -88,14 +94,15 @@ def test_take(tmp_path: Path) -> None:
     (kept / "other.txt").touch()
     (wheels / old.name).write_bytes(b"there before")
     (wheels / ".left").mkdir()
+    (wheels / ".gone").symlink_to("nowhere")  # as what another build removes just then
     (wheels / "unused.whl").touch()
     for path in wheels.iterdir():
-        os.utime(path, (0, 0))
+        os.utime(path, (0, 0), follow_symlinks=False)
     options = [f"--kept={kept}", f"--wheels={wheels}", f"--output={tmp_path / 'out'}"]
     assert main(["take", *options]) == 0
     assert (wheels / new.name).read_bytes() == new.read_bytes()
     assert (wheels / old.name).read_bytes() == b"there before"
-    assert {path.name for path in wheels.iterdir()} == {new.name, old.name}
+    assert {path.name for path in wheels.iterdir()} == {new.name, old.name, ".gone"}
 
 
 def test_give(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ absent. The folder is a cache mount, so that what it holds is in no layer's key.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import hashlib
 import json
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import indexes, pip, surroundings
+from .architecture import is_wanted, packaging
 from .reasons import reason
 from .requirements import Source, requirement
 
@@ -75,10 +77,16 @@ def best(package: dict[str, Any], tags: dict[str, int]) -> dict[str, str] | None
 
 
 def wanted(packages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what is for other machines."""
-    from pip._vendor.packaging.markers import Marker  # noqa: PLC0415  # where pip installs
+    """Leave out what is for other machines.
 
-    return [it for it in packages if "marker" not in it or Marker(it["marker"]).evaluate()]
+    Raises ValueError for a marker that is decided in another way than Poetry's.
+    """
+    found = []
+    for package in packages:
+        requirement(package)  # raises it: a package that is left out would never get there
+        if is_wanted(package.get("marker")):
+            found.append(package)
+    return found
 
 
 def install(  # noqa: PLR0913  # what the command line names
@@ -94,9 +102,7 @@ def install(  # noqa: PLR0913  # what the command line names
 
     The installer sees copies of just these wheels, and checks their hashes once more.
     """
-    from pip._vendor.packaging.tags import sys_tags  # noqa: PLC0415  # where pip installs
-
-    tags = {str(tag): rank for rank, tag in enumerate(sys_tags())}
+    tags = {str(tag): rank for rank, tag in enumerate(packaging("tags").sys_tags())}
     packages, missing = wanted(manifest["packages"]), []
     with tempfile.TemporaryDirectory() as folder:
         house = Path(folder, "wheels")
@@ -137,8 +143,9 @@ def take(kept: Path, wheels: Path) -> None:
         elif path.is_file():
             copy(path, wheels)
     for path in wheels.iterdir():
-        if path.stat().st_mtime < time.time() - UNUSED:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with contextlib.suppress(FileNotFoundError):  # another build has removed it meanwhile
+            if path.stat().st_mtime < time.time() - UNUSED:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def give(manifests: Path, wheels: Path, kept: Path, target: Path) -> None:
