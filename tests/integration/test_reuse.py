@@ -79,7 +79,8 @@ def test_download_cache(machine: Machine, shop: Project, index: AcmeIndex) -> No
     assert {name.partition("-py3")[0] for name in names} == {
         *("acme_lib-1.1", "acme_native-1.0", "acme_util-1.0")
     }
-    assert (kept / LIST).read_text().split() == sorted(names)
+    listed = [line.partition("\t")[0] for line in (kept / LIST).read_text().splitlines()]
+    assert listed == sorted(names)
     assert "not kept" not in said
 
     # No layer's key has the folder in it.

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 A1, A2, B1 = (f"{it}-py3-none-any.whl" for it in ("a-1", "a-2", "b-1"))
 
 
-def give_back(folder: Path, named: list[str], *files: str) -> None:
+def give_back(folder: Path, named: list[str], *files: str, project: str = "shop") -> None:
     """Do what a build's export does: some files arrive, and the names of all that are wanted."""
     arrived = folder / f"{PARTS}x" / "linux_amd64"
     arrived.mkdir(parents=True)
     (arrived / "named.txt").write_text("".join(f"{name}\n" for name in named))
     for name in files:
         (arrived / name).write_text("new")
-    keep(arrived.parent, folder)
+    keep(arrived.parent, folder, project)
     (arrived / "named.txt").unlink()
     assert list(arrived.iterdir()) == []
     arrived.rmdir()
@@ -36,10 +36,21 @@ def test_what_is_not_wanted_any_more_goes(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {A1, B1, LIST}
     give_back(tmp_path, [A2, B1], A2)
     assert {path.name for path in tmp_path.iterdir()} == {A2, B1, LIST}
-    assert (tmp_path / LIST).read_text() == f"{A2}\n{B1}\n"
+    assert (tmp_path / LIST).read_text() == f"{A2}\tshop\n{B1}\tshop\n"
     before = (tmp_path / LIST).stat().st_mtime_ns
     give_back(tmp_path, [A2, B1])
     assert (tmp_path / LIST).stat().st_mtime_ns == before
+
+
+def test_two_projects_share_a_folder(tmp_path: Path) -> None:
+    """Neither loses what it needs to the other; what both have given up goes."""
+    give_back(tmp_path, [A1, B1], A1, B1)
+    give_back(tmp_path, [A1, A2], A2, project="other")
+    assert {path.name for path in tmp_path.iterdir()} == {A1, A2, B1, LIST}
+    give_back(tmp_path, [B1])
+    assert {path.name for path in tmp_path.iterdir()} == {A1, A2, B1, LIST}
+    give_back(tmp_path, [A2], project="other")
+    assert {path.name for path in tmp_path.iterdir()} == {A2, B1, LIST}
 
 
 def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
@@ -58,7 +69,7 @@ def test_a_list_that_was_tampered_with(tmp_path: Path) -> None:
     folder = tmp_path / "wheels"
     folder.mkdir()
     (folder / "notes.txt").touch()
-    (folder / LIST).write_text(f"../{outside.name}\nnotes.txt\n")
+    (folder / LIST).write_text(f"../{outside.name}\tshop\nnotes.txt\tshop\n")
     give_back(folder, [])
     assert outside.exists()
     assert (folder / "notes.txt").exists()
@@ -71,7 +82,7 @@ def test_interrupted(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         give_back(tmp_path, [A2, B1], A2, B1)
     assert (tmp_path / A1).read_text() == "new"
-    assert (tmp_path / LIST).read_text() == f"{A1}\n{A2}\n{B1}\n"
+    assert (tmp_path / LIST).read_text() == f"{A1}\tshop\n{A2}\tshop\n{B1}\tshop\n"
 
 
 def test_what_a_killed_build_left(tmp_path: Path) -> None:

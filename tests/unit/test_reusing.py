@@ -29,7 +29,7 @@ class Dependencies:
 def reusing(request: BuildRequest, **table: object) -> Reusing:
     """What a project with these settings does."""
     settings = Settings.parse({name.replace("_", "-"): it for name, it in table.items()})
-    return Reusing.of(settings, Dependencies(), request, print)  # type: ignore[arg-type]
+    return Reusing.of(settings, Dependencies(), request, print, project="shop")  # type: ignore[arg-type]
 
 
 def commands(request: BuildRequest, **table: object) -> list[list[str]]:
@@ -46,15 +46,15 @@ def test_without_the_settings_there_is_one_build(tmp_path: Path) -> None:
 
 def test_one_comes_before_and_one_after(tmp_path: Path) -> None:
     """An empty folder has nothing to bring in; each stage runs anew, whatever BuildKit knows."""
-    request = BuildRequest(context=str(tmp_path), builder="far")
+    request = BuildRequest(context=str(tmp_path), builder="far", pull=True)
     assert len(commands(request, download_cache="my wheels")) == 2
     (tmp_path / "my wheels").mkdir()
     (tmp_path / "my wheels" / "a-1-py3-none-any.whl").touch()
     before, build, after = commands(request, download_cache="my wheels")
     assert build == ["the", "build"]
     for command, target in ((before, "import-wheels"), (after, "export-wheels")):
-        assert command[:7] == [
-            *("docker", "buildx", "build", "--file", "Dockerfile", "--builder", "far")
+        assert command[:8] == [
+            *("docker", "buildx", "build", "--file", "Dockerfile", "--builder", "far", "--pull")
         ]
         assert command[command.index("--target") + 1] == target
         assert "ANEW=<random>" in command
@@ -76,6 +76,7 @@ def test_an_image_for_each_platform(tmp_path: Path) -> None:
             "--metadata-file",
             "x",
             "--build-arg=A=1",
+            "--build-context=python=docker-image://mirror.example/python",
             "-o",
             "type=oci",
         ],
@@ -84,7 +85,8 @@ def test_an_image_for_each_platform(tmp_path: Path) -> None:
     assert build == ["the", "build"]
     assert before[before.index("--platform") + 1] == "linux/amd64,linux/arm64"
     assert f"reuse-image=docker-image://{IMAGE}" in before
-    assert before[-4:] == ["--network", "host", "--build-arg=A=1", str(tmp_path)]
+    mirror = "--build-context=python=docker-image://mirror.example/python"
+    assert before[-5:] == ["--network", "host", "--build-arg=A=1", mirror, str(tmp_path)]
     assert not {"--tag", "--push", "--metadata-file", "-o"} & {*before}
 
 
@@ -122,6 +124,30 @@ def test_no_folder(tmp_path: Path) -> None:
     (tmp_path / "wheels").touch()
     with pytest.raises(DockerCacheError, match="which is no folder: it is a file"):
         reusing(BuildRequest(context=str(tmp_path)), download_cache="wheels")
+
+
+@pytest.mark.parametrize("path", ["..", "../..", "/", "~", "{}"])
+def test_a_folder_that_holds_the_project(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it would go to the builder: a home folder is a slip of the pen."""
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    with pytest.raises(DockerCacheError, match="holds the project"):
+        reusing(BuildRequest(context=str(tmp_path)), download_cache=path.format(tmp_path))
+
+
+def test_a_user_that_is_not_known(tmp_path: Path) -> None:
+    """As in a shell, the path is then taken as it is written."""
+    request = BuildRequest(context=str(tmp_path))
+    assert reusing(request, download_cache="~no-such-user/w").folder == tmp_path / "~no-such-user/w"
+
+
+def test_where_the_wheels_come_out(tmp_path: Path) -> None:
+    """The option is CSV: a folder's name may hold what that writes in its own way."""
+    command = reusing(BuildRequest(context=str(tmp_path)), download_cache="wheels")._export_wheels(
+        "Dockerfile", '/a "b",c'
+    )
+    assert command[command.index("--output") + 1] == 'type=local,"dest=/a ""b"",c"'
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def build(command: BuildCommand) -> int:
     caches = decide_caches(command, prepared, request, engine)
     docker = how_docker_is_called(command, engine)
     how = prepared.plan.dependencies
-    reusing = Reusing.of(prepared.settings, how, request, command.note)
+    reusing = Reusing.of(prepared.settings, how, request, command.note, project=prepared.name)
     frontend = None if vendored else frontend_note(engine, prepared.plan.syntax)
     for note in filter(None, (frontend, *caches.notes, result_note(request, engine))):
         command.note(note)

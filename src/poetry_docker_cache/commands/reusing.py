@@ -7,16 +7,19 @@ no layer's key depends on them. None of these can fail the image: what they say 
 from __future__ import annotations
 
 import itertools
+import os.path
 import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache import go_csv
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.engine import ask
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.kept_wheels import PARTS, keep
+from poetry_docker_cache.private import inside
 from poetry_docker_cache.settings.reuse import within
 
 if TYPE_CHECKING:
@@ -33,7 +36,10 @@ _OUTPUT, _ANEW = "<folder>", "<random>"
 # Options of buildx that make it tell something instead of building.
 _NO_BUILD = ("--call", "--check", "--print")
 # Of the user's own arguments, those that decide where a stage runs and what its key is.
-_SHARED = ("--add-host", "--allow", "--build-arg", "--builder", "--network", "--platform")
+_SHARED = (
+    *("--add-host", "--allow", "--build-arg", "--build-context"),
+    *("--builder", "--network", "--platform"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +47,8 @@ class Reusing:
     """The builds beside that of the image; none, where no setting asks for them."""
 
     request: BuildRequest
+    project: str
+    """What the folder knows the project by; another may keep wheels there, too."""
     folder: Path | None
     """Where this machine keeps wheels."""
     written: str
@@ -56,6 +64,8 @@ class Reusing:
         dependencies: Dependencies,
         request: BuildRequest,
         note: Callable[[str], None],
+        *,
+        project: str | None,
     ) -> Reusing:
         """What the settings ask for. Raises DockerCacheError for a path that is no folder."""
         given = {argument.partition("=")[0] for argument in request.arguments}
@@ -63,6 +73,7 @@ class Reusing:
         keeps = settings.download_cache is not None and dependencies.keeps_wheels and builds
         return cls(
             request=request,
+            project=project or Path(request.context).name,
             written=settings.download_cache or "",
             folder=_folder(request.context, settings.download_cache or "") if keeps else None,
             image=settings.reuse_image if dependencies.reuses_image and builds else None,
@@ -100,7 +111,7 @@ class Reusing:
             with tempfile.TemporaryDirectory(dir=self.folder, prefix=PARTS) as output:
                 why = self._fails(self._export_wheels(dockerfile, output))
                 if not why:
-                    keep(Path(output), self.folder)
+                    keep(Path(output), self.folder, self.project)
         except OSError as error:
             why = str(error)
         if why:
@@ -138,11 +149,12 @@ class Reusing:
         """
         anew = _ANEW if output == _OUTPUT else secrets.token_hex(8)
         builder = ["--builder", self.request.builder] if self.request.builder else []
+        builder += ["--pull"] * self.request.pull  # or these stages stand on an older base
         return [
             *("docker", "buildx", "build", "--file", dockerfile, *builder, *more),
             *("--target", target, "--build-arg", f"ANEW={anew}"),
             *("--build-context", context),
-            *("--output", f'type=local,"dest={output}"', "--progress", "plain"),
+            *("--output", go_csv.record("type=local", f"dest={output}"), "--progress", "plain"),
             *(*_shared(self.request.arguments), self.request.context),
         ]
 
@@ -172,20 +184,22 @@ def _why(error: str, image: str | None) -> str:
 
 def _folder(project: str, path: str) -> Path:
     """The folder of wheels, which need not exist yet."""
-    folder = Path(project, Path(path).expanduser())
+    folder = Path(project, os.path.expanduser(path))  # noqa: PTH111  # an unknown user stays
     try:
         is_other = folder.exists() and not folder.is_dir()
     except OSError as error:
-        raise _no_folder(path, str(error)) from error
+        raise _no_folder(path, f"which is no folder: {error}") from error
     if is_other:
-        raise _no_folder(path, "it is a file")
+        raise _no_folder(path, "which is no folder: it is a file")
+    if inside(Path(project), folder):
+        raise _no_folder(path, "which holds the project: all of it would be sent to the builder")
     return folder
 
 
 def _no_folder(path: str, why: str) -> DockerCacheError:
     return DockerCacheError(
-        f"`download-cache` in [tool.poetry-docker-cache] names {path}, which is no folder: {why}.",
-        fix="Name a folder there; it need not exist yet.",
+        f"`download-cache` in [tool.poetry-docker-cache] names {path}, {why}.",
+        fix="Name a folder of its own, such as ~/.cache/wheels; it need not exist yet.",
     )
 
 
