@@ -231,6 +231,10 @@ def test_pushed() -> None:
     assert pushed("\n".join([*others, *put, end]), sizes, names) == 41
     assert pushed("\n".join([*others, end]), sizes, names) == 0
     assert pushed("\n".join([*put, end]), sizes, "") is None
+    assert pushed("\n".join([*put, end]), {}, names) is None  # not "nothing to push"
+    mirrored = put[0].replace("registry.test", "mirror.test")
+    both = f"{names},mirror.test/team/shop:1"
+    assert pushed("\n".join([mirrored, *put, end]), sizes, both) == 42
     assert pushed("\n".join(others[:3]), sizes, names) is None
     for broken in ("", "[]", "{", "null\n{}", '{"Attributes": [1, {"Key": 1, "Value": 2}]}'):
         assert pushed(broken, sizes, names) is None

@@ -41,14 +41,15 @@ def bytes_of(text: str) -> int | None:
 
 
 def pushed(trace: str, sizes: Mapping[str, int], names: str) -> int | None:
-    """The bytes of an image that BuildKit's trace shows on their way; None where it shows no push.
+    """The bytes of an image that BuildKit's trace shows on their way.
 
-    `names` are the image's, with commas, as buildx has them in its metadata. What a registry has
-    already, or takes over from another of its repositories, is not sent. Attestations, a few
-    kilobytes, and caches do not count.
+    None where it shows no push, or where nobody knows the `sizes` of what was sent. `names` are
+    the image's, with commas, as buildx has them in its metadata. What a registry has already, or
+    takes over from another of its repositories, is not sent. Attestations, a few kilobytes, and
+    caches do not count.
     """
     repositories = {_repository(name) for name in names.split(",") if name}
-    sent: set[tuple[str, str]] = set()
+    sent: set[tuple[str, str, str]] = set()
     told = False
     for facts in _requests(trace):
         url = urllib.parse.urlsplit(str(_first(facts, _URL)))
@@ -58,8 +59,8 @@ def pushed(trace: str, sizes: Mapping[str, int], names: str) -> int | None:
         told = True  # a manifest at least
         if _first(facts, _STATUS) == _CREATED:
             digests = urllib.parse.parse_qs(url.query).get("digest", [])
-            sent.update((repository, digest) for digest in digests if digest in sizes)
-    return sum(sizes[digest] for _, digest in sent) if told else None
+            sent.update((url.netloc, repository, it) for it in digests if it in sizes)
+    return sum(sizes[digest] for *_, digest in sent) if told and sizes else None
 
 
 def _repository(name: str) -> str:

@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -25,6 +26,30 @@ _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing) (\S+) \(([^\s)]+)",
 _REUSED = re.compile(r"^ +- Reused (\S+), from ", re.MULTILINE)
 
 
+@dataclass
+class _Steps:
+    """What is told of the build's steps, by their digests."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    """The layer that a step installs, of those that install one."""
+    started: set[str] = field(default_factory=set)
+    cached: set[str] = field(default_factory=set)
+    output: dict[str, bytes] = field(default_factory=lambda: defaultdict(bytes))
+
+    def read(self, status: Mapping[str, Any]) -> None:
+        """Add what one line of the record tells."""
+        for vertex in _objects(status, "vertexes"):
+            digest = str(vertex.get("digest"))
+            if match := _STEP.match(str(vertex.get("name"))):
+                self.names[digest] = match[1]
+            if vertex.get("started"):
+                self.started.add(digest)
+            if vertex.get("cached"):
+                self.cached.add(digest)
+        for part in _objects(status, "logs"):
+            self.output[str(part.get("vertex"))] += _decoded(part.get("data"))
+
+
 def read_layers(
     text: str, known: Mapping[str, Sequence[Package]] | None = None
 ) -> tuple[Layer, ...] | None:
@@ -35,31 +60,18 @@ def read_layers(
     really installed, the record tells itself.
     """
     known = known or {}
-    steps: dict[str, str] = {}
-    started: set[str] = set()
-    cached: set[str] = set()
-    output: dict[str, bytes] = defaultdict(bytes)
-    told = False
-    for status in _statuses(text):
-        told = True
-        for vertex in _objects(status, "vertexes"):
-            digest = str(vertex.get("digest"))
-            if match := _STEP.match(str(vertex.get("name"))):
-                steps[digest] = match[1]
-            if vertex.get("started"):
-                started.add(digest)
-            if vertex.get("cached"):
-                cached.add(digest)
-        for part in _objects(status, "logs"):
-            output[str(part.get("vertex"))] += _decoded(part.get("data"))
-    installed: dict[str, set[Package]] = {}
-    for step, name in steps.items():
-        if step in started - cached:
-            found = _packages(output[step].decode(errors="replace"), known.get(name, ()))
-            installed.setdefault(name, set()).update(found)
-    if not told:
+    steps = _Steps()
+    statuses = list(_statuses(text))
+    for status in statuses:
+        steps.read(status)
+    if not statuses:
         return None
-    names = {*steps.values()}
+    installed: dict[str, set[Package]] = {}
+    for step, name in steps.names.items():
+        if step in steps.started - steps.cached:
+            output = steps.output[step].decode(errors="replace")
+            installed.setdefault(name, set()).update(_packages(output, known.get(name, ())))
+    names = {*steps.names.values()}
     return tuple(
         Layer(
             name=name,
