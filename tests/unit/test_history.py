@@ -113,6 +113,19 @@ def test_no_answer() -> None:
     assert recall(["docker"], REF, ask=ask) == Record()
 
 
+def test_a_trace_that_takes_too_long(tmp_path: Path) -> None:
+    """The rest is asked for once more."""
+    asked = Asked()
+
+    def ask(commands: Sequence[Sequence[str]]) -> list[Answer]:
+        if any("export" in command for command in commands):
+            raise DockerCacheError("no answer within 5 seconds")
+        return asked(commands)
+
+    found = recall(["docker"], REF, bundle=tmp_path / "bundle", ask=ask)
+    assert found == Record(log="out 0 err 0", manifests=("out 1 ",))
+
+
 def test_bundles_that_nobody_can_read(tmp_path: Path) -> None:
     """They have no trace, and neither has one that lacks it."""
     bundle = tmp_path / "bundle"

@@ -60,18 +60,7 @@ def recall(  # noqa: PLR0913  # what there is to ask about
     build = rest.rpartition("/")[2]
     if not builder or not build:
         return Record()
-    history = [*docker, "buildx", "--builder", builder, "history"]
-    manifest = [*history, "inspect", "attachment", "--type=manifest"]
-    which = [["--platform", it] for it in platforms] if len(platforms) > 1 else [[]]
-    questions = {
-        "logs": [[*history, "logs", "--progress=rawjson", build]],
-        "manifests": [] if image else [[*manifest, *one, build] for one in which],
-        "image": [[*docker, "image", "inspect", "--format={{.Size}}", image]] if image else [],
-        # A trace is written some seconds after its build, or when it is asked to be final.
-        "trace": [[*history, "export", "--finalize", f"--output={bundle}", build]]
-        if bundle
-        else [],
-    }
+    questions = _questions(docker, builder, build, platforms=platforms, image=image, bundle=bundle)
     with contextlib.suppress(DockerCacheError):
         answers = iter(ask([command for asked in questions.values() for command in asked]))
         found = {topic: [_good(next(answers)) for _ in asked] for topic, asked in questions.items()}
@@ -82,7 +71,30 @@ def recall(  # noqa: PLR0913  # what there is to ask about
             unpacked="".join(answer.out for answer in found["image"]),
             trace=_trace(bundle) if bundle else "",
         )
-    return Record()
+    # A long trace may take too long. The others need not be lost with it.
+    return recall(docker, ref, platforms=platforms, image=image, ask=ask) if bundle else Record()
+
+
+def _questions(  # noqa: PLR0913  # what there is to ask about
+    docker: Sequence[str],
+    builder: str,
+    build: str,
+    *,
+    platforms: Sequence[str],
+    image: str,
+    bundle: Path | None,
+) -> dict[str, list[list[str]]]:
+    history = [*docker, "buildx", "--builder", builder, "history"]
+    manifest = [*history, "inspect", "attachment", "--type=manifest"]
+    which = [["--platform", it] for it in platforms] if len(platforms) > 1 else [[]]
+    # A trace is written some seconds after its build, or when it is asked to be final.
+    trace = [*history, "export", "--finalize", f"--output={bundle}", build]
+    return {
+        "logs": [[*history, "logs", "--progress=rawjson", build]],
+        "manifests": [] if image else [[*manifest, *one, build] for one in which],
+        "image": [[*docker, "image", "inspect", "--format={{.Size}}", image]] if image else [],
+        "trace": [trace] if bundle else [],
+    }
 
 
 def _good(answer: Answer) -> Answer:
