@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shlex
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ def refuse_unwritable(path: str) -> None:
 
 
 def _replaceable(path: Path) -> bool:
-    return path.is_file() or not path.exists()
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
         if not _replaceable(path):
             path.write_text(text, encoding="utf-8")
             return
-        target = path.resolve()
+        target = Path(os.path.realpath(path))  # resolve() raises for a loop of symlinks
         draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
             create(draft, text, _ANYBODYS)

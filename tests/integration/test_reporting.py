@@ -280,6 +280,15 @@ def test_a_symlink_stays_one(shop: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_client")
+def test_a_symlink_that_leads_to_itself(shop: Path, tmp_path: Path) -> None:
+    """There is nothing that could stay."""
+    link = tmp_path / "metadata.json"
+    link.symlink_to("metadata.json")
+    assert poetry(shop, *BUILD, "--metadata-file", link).status == 0
+    assert json.loads(link.read_text())["poetry-docker-cache"]
+
+
+@pytest.mark.usefixtures("_client")
 def test_what_is_no_file(shop: Path) -> None:
     """A device is written into, not replaced."""
     assert poetry(shop, *BUILD, "--metadata-file", "/dev/null").status == 0
