@@ -42,6 +42,7 @@ class Daemons:
         (plugins / "docker-buildx").symlink_to(buildx)
         path = f"{root}/usr/sbin:{root}/usr/bin:{root}/usr/libexec/docker:{SYSTEM_PATH}"
         env = {"PATH": path, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
+        # Docker 20.10 is linked with a library that is unpacked, too.
         if libraries := [*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")]:
             env["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, libraries))
 
