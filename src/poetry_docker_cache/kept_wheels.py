@@ -6,6 +6,7 @@ projects need them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -57,7 +58,7 @@ def _claims(listing: Path) -> set[tuple[str, str]]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
 
@@ -70,7 +71,8 @@ def _write(path: Path, claims: Iterable[tuple[str, str]]) -> None:
 
 
 def _sweep(folder: Path, arrived: Path) -> None:
-    """Remove what a killed build left behind a day ago or longer."""
+    """Remove what a killed build left behind a day ago or longer. Never stops a build."""
     for path in folder.glob(f"{PARTS}*"):
-        if path != arrived and path.is_dir() and path.stat().st_mtime < time.time() - _DAY:
-            shutil.rmtree(path)
+        with contextlib.suppress(OSError):  # another build has removed it meanwhile
+            if path != arrived and path.is_dir() and path.stat().st_mtime < time.time() - _DAY:
+                shutil.rmtree(path)

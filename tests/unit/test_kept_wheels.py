@@ -75,6 +75,13 @@ def test_a_list_that_was_tampered_with(tmp_path: Path) -> None:
     assert (folder / "notes.txt").exists()
 
 
+def test_a_list_that_is_damaged(tmp_path: Path) -> None:
+    """The image is built by then: new wheels are kept, and the list begins anew."""
+    (tmp_path / LIST).write_bytes(b"\xff\xfe\0\n")
+    give_back(tmp_path, [A1], A1)
+    assert (tmp_path / LIST).read_text() == f"{A1}\tshop\n"
+
+
 def test_interrupted(tmp_path: Path) -> None:
     """What was there stays, and what came in is known as ours by the next build."""
     give_back(tmp_path, [A1], A1)
@@ -93,3 +100,17 @@ def test_what_a_killed_build_left(tmp_path: Path) -> None:
     os.utime(old, (0, time.time() - 2 * 24 * 60 * 60))
     give_back(tmp_path, [])
     assert [path.name for path in tmp_path.iterdir()] == [young.name]
+
+
+def test_what_cannot_be_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another build may be removing it just then: new wheels are kept all the same."""
+    old = tmp_path / f"{PARTS}old"
+    old.mkdir()
+    os.utime(old, (0, 0))
+
+    def gone(path: Path) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("shutil.rmtree", gone)
+    give_back(tmp_path, [A1], A1)
+    assert (tmp_path / A1).exists()
