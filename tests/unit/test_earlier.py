@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import hashlib
 import json
@@ -14,6 +15,7 @@ import pytest
 from poetry_docker_cache.inside.install.earlier import (
     TABLES,
     digests,
+    install,
     intact,
     owned,
     records,
@@ -58,6 +60,18 @@ def test_what_decides_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr("importlib.metadata.version", lambda _: "9.9")
     found.append(digest_of())
     assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_a_version_for_each_machine(changed: int) -> None:
+    """Where markers choose among two of a name, a change of either one counts."""
+    markers = [f'platform_machine == "{machine}"' for machine in ("aarch64", "x86_64")]
+    packages: list[dict[str, Any]] = [{**ENTRY, "marker": marker} for marker in markers]
+    before = digests({"packages": packages}, "")
+    packages[changed] = {**packages[changed], "version": "1.1"}
+    after = digests({"packages": packages}, "")
+    assert before.keys() == after.keys() == {"a"}
+    assert before != after
 
 
 def put(venv: Path, name: str, files: dict[str, str], *, more: str = "") -> Path:
@@ -123,6 +137,23 @@ def test_from_an_image_to_a_layer(tmp_path: Path) -> None:
     assert found == {name: it for name, it in wanted.items() if "other" not in name}
     assert intact(venv, files)
     assert reuse(store, venv, "2" * 64) is None
+
+
+def test_a_table_lists_what_is_there(tmp_path: Path) -> None:
+    """What only other machines want is not, since another layer may have one of its name."""
+    _, store, venv = places(tmp_path)
+    manifest = {"packages": [ENTRY, {**ENTRY, "name": "b", "marker": 'os_name == "none"'}]}
+    options = argparse.Namespace(
+        venv=venv, installed=store, layer="source", made_by="", from_source=True
+    )
+
+    def otherwise(_: argparse.Namespace, rest: dict[str, Any]) -> tuple[int, str]:
+        assert rest == manifest
+        put(venv, "a", {"a.py": "A"})
+        return 0, ""
+
+    assert install(options, manifest, otherwise) == (0, "")
+    assert json.loads((venv / TABLES / "source.json").read_text()).keys() == {"a"}
 
 
 @pytest.mark.parametrize(

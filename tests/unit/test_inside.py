@@ -31,8 +31,6 @@ def test_scripts_stand_alone(name: str) -> None:
     known = {"pip._vendor", "tomllib"}  # which Python 3.10 does not list
     if name.startswith("install/"):
         known.add("tomli")  # beside Poetry there is no pip
-    if name == "install/wheelhouse.py":
-        known |= {"pip._vendor.packaging.markers", "pip._vendor.packaging.tags"}
     if "poetry" in name:
         known |= {"poetry.packages.locker", "poetry.utils._compat"}
     assert foreign <= known

@@ -42,9 +42,10 @@ UNREADABLE = (OSError, ValueError, IndexError, csv.Error)
 def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None) -> dict[str, str]:
     """Give for each package the digest of what its installed files follow from.
 
-    That is its manifest's entry; the kind of Python and of machine; what installs it, since that
-    writes its scripts; and for what is built, the system whose libraries it is linked with, as the
-    file `release` names it: a tag such as `python:3.13` moves on to another one.
+    That is its manifest's entry, or both where each kind of machine has a version of its own; the
+    kind of Python and of machine; what installs it, since that writes its scripts; and for what is
+    built, the system whose libraries it is linked with, as the file `release` names it: a tag such
+    as `python:3.13` moves on to another one.
     """
     try:
         pip = importlib.metadata.version("pip")
@@ -53,11 +54,14 @@ def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None)
     system = release.read_text("utf-8", "replace") if release and release.is_file() else ""
     here = [str(sysconfig.get_config_var("SOABI")), pip, made_by, system]
     constraints = manifest.get("build-constraints", {})
-    result = {}
+    entries = defaultdict(list)
     for package in manifest["packages"]:
-        parts = [package, constraints.get(package["name"]), here]
+        entries[package["name"]].append(package)
+    result = {}
+    for name, packages in entries.items():
+        parts = [packages, constraints.get(name), here]
         text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-        result[package["name"]] = hashlib.sha256(text.encode()).hexdigest()
+        result[name] = hashlib.sha256(text.encode()).hexdigest()
     return result
 
 
@@ -149,9 +153,11 @@ def install(
         return status, why
     for name in taken:
         print(f"  - Reused {name}, from the earlier image", flush=True)
+    # Of what is for other machines, another layer may have the version that is for this one.
+    here = {name: known[name] for name in known.keys() & records(options.venv)}
     table = options.venv / TABLES / f"{options.layer}.json"
     table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    table.write_text(json.dumps(here, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return 0, ""
 
 
