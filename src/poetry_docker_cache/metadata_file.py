@@ -31,6 +31,15 @@ def refuse_unwritable(path: str) -> None:
             f"{path} could not be written after the build: the folder {folder} does not exist.",
             fix=f"Create it (mkdir -p {shlex.quote(folder)}) or name another file.",
         )
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long
+        raise DockerCacheError(
+            f"{path} could not be written after the build: {error.strerror}.",
+            fix="Name another file.",
+        ) from error
     # A new file takes the old one's place; what is no file (/dev/stdout) is written into.
     if not os.access(folder if _replaceable(Path(path)) else path, os.W_OK):
         raise DockerCacheError(

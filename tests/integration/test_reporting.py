@@ -302,6 +302,7 @@ def test_what_is_no_file(shop: Path) -> None:
         (".", "is a folder"),
         ("missing/metadata.json", "the folder missing does not exist"),
         ("pyproject.toml/metadata.json", "does not exist"),
+        ("x" * 300, "could not be written after the build"),
     ],
 )
 def test_refused_before_the_build(shop: Path, client: Client, path: str, why: str) -> None:

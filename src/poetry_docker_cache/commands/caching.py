@@ -40,8 +40,8 @@ def decide_caches(
     """Decide on the caches of a build; raises DockerCacheError for what cannot be."""
     plan = plan_caches(_asked(command, prepared), engine, tags=request.tags, environment=os.environ)
     context = _real(prepared.folder)
-    for folder in plan.folders:
-        refuse_foreign(_real(folder.path), context)
+    for path in plan.paths:
+        refuse_foreign(_real(path), context)
     plan = replace(plan, hidden=hidden_paths(plan.paths, context))
     if dockerfile := command.vendored():
         refuse_visible(plan.hidden, Path(dockerfile), context)
