@@ -81,7 +81,8 @@ def build(command: BuildCommand) -> int:
         status = run(argv, env=report.environment)
         seconds = time.monotonic() - started
         reusing.after(str(dockerfile), status)
-        opened.after(status, written=report.cache_was_written(metadata))
+        if report.builds:
+            opened.after(status, written=report.cache_was_written(metadata))
         if status == 0:
             report.tell(argv, docker.command, metadata, seconds=seconds)
         return status

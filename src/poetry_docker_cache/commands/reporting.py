@@ -53,6 +53,8 @@ class Report:
     """Where the user wants to have it for machines."""
     theirs: str | None
     """Where buildx writes its own metadata anyway, by an argument behind `--`."""
+    builds: bool
+    """Whether buildx makes an image, rather than telling something."""
     shown: bool
 
     @classmethod
@@ -76,6 +78,7 @@ class Report:
             platforms=tuple(sorted(requested_platforms(request))),
             file=None if path is None else Path(path),
             theirs=_value(given, metadata_file.OPTION),
+            builds=builds,
             shown=builds and not silent,
         )
 
