@@ -26,7 +26,6 @@ from poetry_docker_cache.platforms import machines
 from poetry_docker_cache.python import choose_python, listing, locked_packages
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.runtime import checked_paths, plan_files, plan_runtime
-from poetry_docker_cache.settings.reuse import within
 from poetry_docker_cache.sources import refuse_sources
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             packages=merged(settings.runtime_packages, runtime_packages),
             notes=notes,
         ),
-        ignore=(*settings.ignore, *_wheels_in_the_context(settings)),
+        ignore=settings.ignore,
         git_ignored=project.root.git_ignored if isinstance(project.root, WheelRoot) else (),
         dockerignore=project.dockerignore,
         notes=tuple(notes),
@@ -162,12 +161,6 @@ def _application(  # noqa: PLR0913  # what it is decided from
         paths=checked_paths(root.paths),
         index=index,
     )
-
-
-def _wheels_in_the_context(settings: Settings) -> list[str]:
-    """The line of the ignore file for the folder of wheels, if it is inside of the project."""
-    inside = within(settings.download_cache) if settings.download_cache else None
-    return [f"/{inside}"] if inside else []
 
 
 def _version_argument(

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from poetry_docker_cache.buildkit import BuildRequest
+from poetry_docker_cache.commands.preparing import kept_folders
 from poetry_docker_cache.commands.reusing import Reusing, _why
 from poetry_docker_cache.dependencies import reuse_notes
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.ignore.rules import hiding_line, parse
 from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.settings.reuse import within
 
@@ -115,8 +118,28 @@ def test_a_folder_in_the_project(tmp_path: Path) -> None:
     """However it is written, no build sees it; elsewhere it is nobody's concern."""
     request = BuildRequest(context=str(tmp_path))
     assert reusing(request, download_cache=f"{tmp_path}/wheels").hidden == ("wheels",)
-    for path in ("wheels", "../wheels", "/srv/wheels"):
+    assert reusing(request, download_cache="./wheels").hidden == ("wheels",)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert reusing(request, download_cache="link").hidden == ("link", "real")
+    for path in ("../wheels", "/srv/wheels"):
         assert reusing(request, download_cache=path).hidden == ()
+    asks = BuildRequest(context=str(tmp_path), arguments=["--call=check"])
+    assert reusing(asks, download_cache="wheels").hidden == ("wheels",)
+
+
+def test_the_ignore_file_hides_what_is_kept() -> None:
+    """No line of a project's own opens it again: wheels are no part of an image."""
+    settings = Settings.parse({"download-cache": ".cache/wheels", "cache": "./.buildcache"})
+    hidden = kept_folders(settings)
+    assert {*hidden} == {".cache/wheels", ".buildcache"}
+    text = render_ignore(
+        keep=["."], project_ignore="!.cache", extra=[], dockerfile="D", hidden=hidden
+    )
+    lines = [parse(line) for line in text.splitlines()]
+    assert hiding_line(lines, ".cache/wheels/a-1-py3-none-any.whl") >= 0
+    assert hiding_line(lines, ".cache/settings") < 0
+    assert kept_folders(Settings.parse({"download-cache": "~/wheels"})) == ()
 
 
 def test_no_folder(tmp_path: Path) -> None:

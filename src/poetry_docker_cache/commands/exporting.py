@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from cleo.formatters.formatter import Formatter
 from cleo.io.outputs.output import Type, Verbosity
 
-from poetry_docker_cache.caches.context import written_inside
-from poetry_docker_cache.commands.preparing import Prepared, prepare
+from poetry_docker_cache.commands.preparing import Prepared, kept_folders, prepare
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.private import inside, write_private
@@ -101,7 +100,7 @@ def _files(prepared: Prepared, options: ExportOptions) -> dict[Path, str]:
     files = {path: _dockerfile(prepared)}
     if options.ignore_file:
         ignore = path.with_name(f"{path.name}.dockerignore")
-        hidden = written_inside(prepared.settings.cache)
+        hidden = kept_folders(prepared.settings)
         files[ignore] = with_banner(
             render_ignore_file(prepared.plan, _below(path, prepared.folder), hidden)
         )

@@ -22,6 +22,7 @@ from poetry_docker_cache.python import listing, locked_packages
 from poetry_docker_cache.render import render_ignore_file
 from poetry_docker_cache.selection import SelectionOptions, select
 from poetry_docker_cache.settings import Settings
+from poetry_docker_cache.settings.reuse import within
 from poetry_docker_cache.sources import read_sources, used_sources
 
 if TYPE_CHECKING:
@@ -89,10 +90,16 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
     )
 
 
+def kept_folders(settings: Settings) -> tuple[str, ...]:
+    """Caches and wheels that the settings keep in the project: no build is to see them."""
+    wheels = within(settings.download_cache) if settings.download_cache else None
+    return (*written_inside(settings.cache), *([wheels] if wheels else []))
+
+
 def _git_note(folder: Path, plan: ImagePlan, settings: Settings) -> list[str]:
     if plan.files is None:
         return []
-    ignore = render_ignore_file(plan, "Dockerfile", written_inside(settings.cache))
+    ignore = render_ignore_file(plan, "Dockerfile", kept_folders(settings))
     found = let_through(folder, ignore, plan.files.paths)
     return [f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."] * bool(
         found

@@ -82,13 +82,11 @@ class Reusing:
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """The folder, if it lies in the project, though it is not written like that.
-
-        Where it is, the ignore file has a line of its own, on every machine.
-        """
-        if self.folder is None or within(self.written) is not None:
-            return ()
-        return hidden_paths([self.folder], Path(self.request.context).resolve())
+        """The folder, if it lies in the project; also where this build does not use it."""
+        written = within(self.written) if self.written else None
+        folders = [self.folder] if self.folder else []
+        found = hidden_paths(folders, Path(self.request.context).resolve())
+        return tuple(sorted({*found, *([written] if written else [])}))
 
     def before(self, dockerfile: str) -> None:
         """Bring into the builder what there is."""

@@ -159,7 +159,7 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
         *(f"**/{name}" for name in _FILES),
         *(f"!{name}" for name in named if is_kept_out(name, _FILES)),
         "",
-        *(["# The build cache", *_closed(hidden), ""] if hidden else []),
+        *(["# What is kept between builds", *_closed(hidden), ""] if hidden else []),
         *(at_start(literal(f"{dockerfile}{end}")) for end in ("", ".dockerignore")),
         ".dockerignore",
         "",
