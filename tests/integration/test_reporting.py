@@ -12,6 +12,8 @@ from command_line import Client, poetry
 from dockerignore import passing
 from projects import make_project, package
 
+from poetry_docker_cache.engine.history import Record
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -198,6 +200,37 @@ def test_a_history_that_hangs(shop: Path, client: Client, monkeypatch: pytest.Mo
     outcome = poetry(shop, *BUILD)
     assert outcome.status == 0
     assert told(outcome.err) == SHORT
+
+
+@pytest.mark.usefixtures("_client")
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ((), False),
+        (("--cache=registry.test/team/shop:cache",), False),
+        (("--push",), True),
+        (("--", "--output=type=registry"), True),
+        (("--", "-o", "type=image,push=true"), True),
+    ],
+)
+def test_pushed_bytes_are_an_images(
+    shop: Path,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    asked: bool,
+) -> None:
+    """A cache that goes to the image's repository is no pushed image."""
+    client.answer(containerd=True)
+    bundles: list[Path | None] = []
+
+    def recall(*_: object, bundle: Path | None, **__: object) -> Record:
+        bundles.append(bundle)
+        return Record()
+
+    monkeypatch.setattr("poetry_docker_cache.commands.reporting.recall", recall)
+    assert poetry(shop, *BUILD, "--tag=registry.test/team/shop:1", *options).status == 0
+    assert [bundle is not None for bundle in bundles] == [asked]
 
 
 @pytest.mark.usefixtures("_client")

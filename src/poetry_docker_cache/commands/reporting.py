@@ -37,7 +37,7 @@ _NO_IMAGE = ("--call", "--check", "--print")
 """Options of buildx that make it tell something instead of building."""
 _SILENT = ("quiet", "rawjson")
 """Forms of progress whose reader wants no words of ours: nobody, and a program."""
-_RESULTS = ("--output", "-o", "--cache-to")
+_RESULTS = ("--output", "-o")
 _TO_REGISTRY = re.compile(r"\bpush=true\b|\btype=\"?registry\b")
 
 
@@ -191,7 +191,10 @@ def _only_in_the_engine(metadata: dict[str, Any]) -> str:
 
 
 def _pushes(argv: Sequence[str]) -> bool:
-    """Whether BuildKit sends anything to a registry: the image, a cache."""
+    """Whether BuildKit sends the image to a registry.
+
+    A cache alone may go to the repository that the image is named after, and be taken for it.
+    """
     return any(
         option == "--push"
         or (option in _RESULTS and _TO_REGISTRY.search(value))
