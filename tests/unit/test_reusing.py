@@ -149,14 +149,17 @@ def test_no_folder(tmp_path: Path) -> None:
         reusing(BuildRequest(context=str(tmp_path)), download_cache="wheels")
 
 
-@pytest.mark.parametrize("path", ["..", "../..", "/", "~", "{}"])
+@pytest.mark.parametrize("path", ["..", "../..", "~/src", "{}"])
 def test_a_folder_that_holds_the_project(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it would go to the builder: a home folder is a slip of the pen."""
-    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    """All of it would go to the builder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "real" / "shop").mkdir(parents=True)
+    (tmp_path / "src").symlink_to("real")
+    request = BuildRequest(context=str(tmp_path / "real" / "shop"))
     with pytest.raises(DockerCacheError, match="holds the project"):
-        reusing(BuildRequest(context=str(tmp_path)), download_cache=path.format(tmp_path))
+        reusing(request, download_cache=path.format(request.context))
 
 
 def test_a_user_that_is_not_known(tmp_path: Path) -> None:
@@ -189,9 +192,11 @@ def test_within(path: str, inside: str | None) -> None:
     assert within(path) == inside
 
 
-@pytest.mark.parametrize("path", ["", " a", "a*", "[a]", "!a", "#a", ".", "./", "a/..", "a\\b"])
+@pytest.mark.parametrize(
+    "path", ["", " a", "a*", "[a]", "!a", "#a", ".", "./", "a/..", "a\\b", "/", "~", "~//"]
+)
 def test_a_path_that_no_folder_of_wheels_can_have(path: str) -> None:
-    """What the ignore file could not name is refused."""
+    """What the ignore file could not name is refused, and what holds much else."""
     with pytest.raises(DockerCacheError, match="`download-cache`"):
         Settings.parse({"download-cache": path})
 

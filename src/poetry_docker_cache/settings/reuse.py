@@ -20,11 +20,11 @@ def download_cache(spot: Spot, value: object) -> str:
         why = "a path is not empty and has no spaces at its ends"
     elif any(c in content for c in "*?[\\") or content.startswith(("!", "#")):
         why = "the ignore file could not name it: it has one of *?[\\ in it, or begins with ! or #"
-    elif within(content) == ".":
-        why = "the project itself is no place for wheels"
+    elif within(content) == "." or content.rstrip("/") in ("", "~"):
+        why = "all of it would be sent to the builder: wheels need a folder of their own"
     if why:
         raise spot.refuse(value, why)
-    return content.rstrip("/") or "/"
+    return content.rstrip("/")
 
 
 def within(path: str) -> str | None:
