@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from poetry_docker_cache.inside.install.earlier import (
+    NO_TABLE,
     TABLES,
     digests,
     install,
     intact,
+    main,
     owned,
     records,
     reuse,
@@ -183,6 +185,18 @@ def test_what_is_not_as_it_was_installed(tmp_path: Path, harm: str) -> None:
     assert snapshot(venv) == {}
     assert take(image, store) == 1
     assert reuse(store, venv, "1" * 64)
+
+
+@pytest.mark.parametrize("setting", [False, True])
+def test_an_image_that_was_built_without_the_setting(setting: bool, tmp_path: Path) -> None:
+    """Nothing can be taken from it, which the command line is told."""
+    (tmp_path / "installed").mkdir()
+    venv = tmp_path / "image" / "venv"
+    put(venv, "a", {"a.py": "A"})
+    if setting:
+        table(venv, a="1" * 64)
+    assert main(tmp_path) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [NO_TABLE] * (not setting)
 
 
 @pytest.mark.parametrize("row", ["/etc/passwd,sha256=0,1\n", "a.txt,,\n", "a.txt,md5=0,1\n"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -10,14 +10,12 @@ from poetry_docker_cache.buildkit import BuildRequest
 from poetry_docker_cache.commands.preparing import kept_folders
 from poetry_docker_cache.commands.reusing import Reusing, _why
 from poetry_docker_cache.dependencies import reuse_notes
+from poetry_docker_cache.engine import Answer
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore import render_ignore
 from poetry_docker_cache.ignore.rules import hiding_line, parse
 from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.settings.reuse import within
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 IMAGE = "registry.example.com/shop:latest"
 
@@ -91,6 +89,26 @@ def test_an_image_for_each_platform(tmp_path: Path) -> None:
     mirror = "--build-context=python=docker-image://mirror.example/python"
     assert before[-5:] == ["--network", "host", "--build-arg=A=1", mirror, str(tmp_path)]
     assert not {"--tag", "--push", "--metadata-file", "-o"} & {*before}
+
+
+@pytest.mark.parametrize("name", ["no-table", "linux_arm64/no-table", ""])
+def test_an_image_without_tables(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That nothing comes of it is said, and when that changes."""
+
+    def answer(commands: list[list[str]], *, seconds: float) -> list[Answer]:
+        assert seconds > 0
+        (command,) = commands
+        path = Path(command[command.index("--output") + 1].partition("dest=")[2], name)
+        path.parent.mkdir(exist_ok=True)
+        if name:
+            path.touch()
+        return [Answer(status=0, out="", err="")]
+
+    monkeypatch.setattr("poetry_docker_cache.commands.reusing.ask", answer)
+    reusing(BuildRequest(context=str(tmp_path)), reuse_image=IMAGE).before("Dockerfile")
+    assert ("was built without this setting" in capsys.readouterr().out) == bool(name)
 
 
 def test_where_nothing_is_built(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from poetry_docker_cache import go_csv
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.engine import ask
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.install.earlier import NO_TABLE
 from poetry_docker_cache.kept_wheels import PARTS, keep
 from poetry_docker_cache.private import inside
 from poetry_docker_cache.settings.reuse import within
@@ -97,7 +98,10 @@ class Reusing:
         if self.image:
             self.note(f"Looking for unchanged packages in the image {self.image}.")
             with tempfile.TemporaryDirectory() as output:
-                if why := self._fails(self._import_image(dockerfile, output)):
+                why = self._fails(self._import_image(dockerfile, output))
+                if not why and any(Path(output).rglob(NO_TABLE)):
+                    why = "it was built without this setting; the next one will do"
+                if why:
                     self.note(f"No package is taken from the earlier image {self.image}: {why}")
 
     def after(self, dockerfile: str, status: int) -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 TABLES = "share/poetry-docker-cache"
 """Where in the environment the layers leave their tables."""
+NO_TABLE = "no-table"
+"""A file that comes out of the import of an image where no layer has left one."""
 UNUSED = 30 * 24 * 60 * 60
 DIGEST = re.compile(r"[0-9a-f]{64}")
 RELEASE = Path("/etc/os-release")
@@ -207,10 +209,13 @@ def take(venv: Path, store: Path) -> int:
     return count
 
 
-def main() -> int:
+def main(root: Path = Path("/")) -> int:
     """Take the packages of the image at /image into /installed, before a build."""
-    print(f"{take(Path('/image/venv'), Path('/installed'))} packages taken over", flush=True)
-    Path("/out").mkdir()
+    venv = root / "image" / "venv"
+    print(f"{take(venv, root / 'installed')} packages taken over", flush=True)
+    (root / "out").mkdir()
+    if not any((venv / TABLES).glob("*.json")):
+        (root / "out" / NO_TABLE).touch()
     return 0
 
 
