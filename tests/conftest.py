@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import warnings
 from pathlib import Path
 
@@ -15,6 +16,11 @@ with warnings.catch_warnings():  # an error is what our code warns of, not what 
     warnings.simplefilter("ignore")
     importlib.import_module("poetry.factory")
     importlib.import_module("poetry.console.application")
+
+# `nohup` and a shell's `&` have their children ignore these, and what tests start would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for _name in {"SIGHUP", "SIGQUIT"} & {*dir(signal)}:
+    signal.signal(getattr(signal, _name), signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
