@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from poetry_docker_cache.lock import Lock
     from poetry_docker_cache.selection import Selection
 
-PYTHONS = ("3.14", "3.13", "3.12", "3.11", "3.10", "3.9")
-"""The minors that this release knows to exist as images, newest first."""
+PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9")
+"""The minors that this release knows to exist as images, newest first; `python` names any other."""
 
 NEWEST_POETRY = Version("2.5.1")
 _OLDEST_POETRY = Version("2.1")
@@ -111,8 +111,10 @@ def _best(
     only = "only one" if len(tags) == 1 else "newest"
     reason = f"the {only} that the project allows"
     if best != tags[0]:
-        reason += f" and that has wheels of all locked packages ({tags[0]} has none of "
-        reason += listing(misfits[tags[0]]) + ")"
+        lacking = [name for name in misfits[tags[0]] if name not in misfits[best]]
+        most = "the most" if misfits[best] else "all"
+        reason += f" and that has wheels of {most} locked packages ({tags[0]} has none of "
+        reason += listing(lacking) + ")"
     elif misfits[best]:
         reason += ", though it lacks wheels of some locked packages, as each older one does"
     return Python(tag=best, reason=reason)

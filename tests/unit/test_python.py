@@ -10,10 +10,17 @@ from projects import package, sdist, wheel
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock
-from poetry_docker_cache.python import Python, choose_poetry, choose_python, pinned_python
+from poetry_docker_cache.python import (
+    PYTHONS,
+    Python,
+    choose_poetry,
+    choose_python,
+    pinned_python,
+)
 from poetry_docker_cache.selection import Selection
 
 MAIN = Selection(groups=("main",), extras=())
+NEWEST = PYTHONS[0]
 
 
 def choose(
@@ -45,9 +52,9 @@ def native(name: str, *minors: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("constraint", "tag"),
     [
-        (">=3.10", "3.14"),
-        (">=3.12,<4.0", "3.14"),
-        ("^3.9", "3.14"),
+        (">=3.10", NEWEST),
+        (">=3.12,<4.0", NEWEST),
+        ("^3.9", NEWEST),
         (">=3.9,<3.12", "3.11"),
         (">=3.12.4,<3.13", "3.12"),
         ("3.12.13", "3.12.13"),
@@ -55,7 +62,7 @@ def native(name: str, *minors: int) -> dict[str, Any]:
         (">=3.12,<3.12.5", "3.12.4"),
         (">=3.12,<=3.12.5", "3.12.5"),
         (">=3.8,<3.10 || >=3.11,<3.12", "3.11"),
-        ("*", "3.14"),
+        ("*", NEWEST),
     ],
 )
 def test_the_newest_that_the_constraint_allows(constraint: str, tag: str) -> None:
@@ -67,7 +74,7 @@ def test_a_minor_without_wheels_is_passed_over() -> None:
     """An old lock must not compile numpy in a slim image."""
     python = choose(">=3.10", native("numpy", 11, 12), native("old", 12, 13), package("pure"))
     assert python.tag == "3.12"
-    assert "wheels of all locked packages (3.14 has none of numpy, old)" in python.reason
+    assert f"wheels of all locked packages ({NEWEST} has none of numpy, old)" in python.reason
 
 
 def test_wheels_for_all_platforms() -> None:
@@ -76,16 +83,16 @@ def test_wheels_for_all_platforms() -> None:
     arm = wheel("late", tag="cp313-cp313-manylinux_2_17_aarch64")
     late["files"] += package("late", files=[arm])["files"]
     both = ("aarch64", "x86_64")
-    assert choose(">=3.10", late).tag == "3.14"
-    assert choose(">=3.10", late, machines=both).tag == "3.13"
-    assert choose(">=3.10", native("intel", 13, 14), machines=both).tag == "3.14"
+    assert choose(">=3.10,<3.15", late).tag == "3.14"
+    assert choose(">=3.10,<3.15", late, machines=both).tag == "3.13"
+    assert choose(">=3.10,<3.15", native("intel", 13, 14), machines=both).tag == "3.14"
     sole = {**late, "markers": 'platform_machine == "x86_64"'}
-    assert choose(">=3.10", sole, machines=both).tag == "3.14"
+    assert choose(">=3.10,<3.15", sole, machines=both).tag == "3.14"
 
 
 def test_what_has_no_wheels_anywhere_does_not_count() -> None:
     """A package that is always built from source says nothing about the Python."""
-    assert choose(">=3.10", package("uwsgi", files=[sdist("uwsgi")])).tag == "3.14"
+    assert choose(">=3.10", package("uwsgi", files=[sdist("uwsgi")])).tag == NEWEST
 
 
 def test_what_the_image_leaves_out_does_not_count() -> None:
@@ -93,7 +100,7 @@ def test_what_the_image_leaves_out_does_not_count() -> None:
     dev = {**native("dev", 11), "groups": ["dev"]}
     windows = {**native("win", 11), "markers": 'sys_platform == "win32"'}
     backport = {**native("backport", 10), "markers": 'python_version < "3.11"'}
-    assert choose(">=3.10", dev, windows, backport).tag == "3.14"
+    assert choose(">=3.10", dev, windows, backport).tag == NEWEST
 
 
 def test_the_fewest_misfits_win() -> None:
@@ -102,10 +109,18 @@ def test_the_fewest_misfits_win() -> None:
     assert python.tag == "3.12"
 
 
+def test_some_wheels_are_better_than_none() -> None:
+    """The reason names what the newest one lacks and the chosen one has, and claims no more."""
+    windows = package("windows", files=[wheel("windows", tag="cp313-cp313-win_amd64")])
+    python = choose(">=3.12", native("late", 13), windows)
+    assert python.tag == "3.13"
+    assert f"wheels of the most locked packages ({NEWEST} has none of late)" in python.reason
+
+
 def test_settings_and_python_version_file() -> None:
     """The setting wins over the file, which counts where the constraint allows it."""
     assert choose(">=3.10", pinned="3.11.9").tag == "3.11.9"
-    assert choose(">=3.12", pinned="3.11.9").tag == "3.14"
+    assert choose(">=3.12", pinned="3.11.9").tag == NEWEST
     assert choose(">=3.10", setting="3.12", pinned="3.11").tag == "3.12"
     with pytest.raises(DockerCacheError, match="outside of what the project allows"):
         choose(">=3.12", setting="3.11")
