@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 import shutil
 import time
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from bench_scenarios import Scenario
 
 SLIM, FULL = "python:3.13-slim", "python:3.13"
+_ROOM = 20 * 1000**3
+"""Bytes on the disk that must be free before an edit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,19 +105,18 @@ class Round:
         build = self._build(variant, scenario.edit, self._reference(repository, scenario.name))
         if scenario.fresh or scenario.cold:
             self._empty(engine, keep_base=scenario.cold)
+        elif shutil.disk_usage(engine.state).free < _ROOM and not isinstance(variant, Plugin):
+            self._start_again(engine, variant)
         if scenario.new_password:
             self._workshop.set_password(PASSWORDS[1])
         os.sync()  # what earlier builds have written is not this one's business
         self._registry.traffic()
-        before = self._cached(engine)
         try:
             log, seconds = self._run(variant, replace(build, cache_from=cache), engine)
         finally:
             if scenario.new_password:
                 self._workshop.set_password(PASSWORDS[0])
         traffic = self._registry.traffic()
-        if not (scenario.fresh or scenario.cold or isinstance(variant, Plugin)):
-            self._forget(engine, self._cached(engine) - before)
         return Measurement(
             size=self.packages.name,
             variant=name,
@@ -223,20 +223,15 @@ class Round:
     def _reference(self, repository: str, tag: str) -> str:
         return f"{self._registry.address}/bench/{repository}:{tag}"
 
-    def _cached(self, engine: Engine) -> set[str]:
-        """List the large entries of the build cache, by their identifiers."""
-        lines = docker(engine, "buildx", "du")
-        return set(re.findall(r"^([a-z0-9]{25})\s.*\b\d+(?:\.\d+)?[MG]B\b", lines, re.MULTILINE))
+    def _start_again(self, engine: Engine, variant: Variant) -> None:
+        """Have an engine with the project as first built, and without what edits left there since.
 
-    def _forget(self, engine: Engine, new: set[str]) -> None:
-        """Remove what an edit has installed: a hundred builds of gigabytes fit on few disks.
-
-        Only of Dockerfiles by hand, which install all for the next edit anyway. What the plugin
-        installs for an edit is small, and a prune may take more of the cache than it names.
+        A Dockerfile by hand leaves gigabytes with each. Everything goes, since BuildKit, told to
+        remove a part, loses more than that part.
         """
-        if new:
-            these = f"id=/^({'|'.join(sorted(new))})$/"  # a filter takes one value
-            docker(engine, "buildx", "prune", "--all", "--force", "--filter", these)
+        say(f"{self.packages.name}   making room: {variant.name} is built from the start")
+        self._empty(engine, keep_base=True)
+        self.build_first(variant)
 
     def _empty(self, engine: Engine, *, keep_base: bool) -> None:
         """Remove images and build caches."""
