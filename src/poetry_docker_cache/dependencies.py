@@ -164,6 +164,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         packages=packages if SOURCE in layers else (),
         instructions=settings.instructions.build,
         reuses_image=settings.reuse_image is not None and bool(made),
+        older_lock=project.lock.older_format is not None,
     )
 
 

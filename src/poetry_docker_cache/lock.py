@@ -13,15 +13,18 @@ from packaging.version import InvalidVersion, Version
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.markers import evaluate
+from poetry_docker_cache.inside.manifest.packages import readable
 from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# 2.1 is the first format that says which groups a package belongs to, and under which markers.
-OLDEST_FORMAT = Version("2.1")
+OLDEST_FORMAT = Version("1")
 NEWEST_FORMAT = Version("3")
+_WHOLE_FORMAT = Version("2.1")
+"""The first that says which groups a package belongs to, and under which markers."""
 
+_RESTORE = "Restore it from version control, or run `poetry lock --regenerate`."
 _GROUPS_HASHED_SINCE = Version("2.3")
 
 _PROJECT_KEYS = ("requires-python", "dependencies", "optional-dependencies")
@@ -42,6 +45,11 @@ class Lock:
         """The `[[package]]` tables, as they are."""
         packages: list[dict[str, Any]] = self.data.get("package", [])
         return packages
+
+    @property
+    def older_format(self) -> str | None:
+        """Its format, if that does not say itself what is for which group; None since 2.1."""
+        return str(self.data["metadata"]["lock-version"]) if "graph" in self.data else None
 
 
 def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any]) -> Lock:
@@ -70,10 +78,8 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
         )
     if written < OLDEST_FORMAT:
         raise DockerCacheError(
-            f"poetry.lock has the format {written}; {OLDEST_FORMAT} is needed.{writer} The older"
-            " format does not say which groups a package belongs to, so nothing could be left out"
-            " of the image.",
-            fix="Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions.",
+            f"poetry.lock has the format {written}, which is too old to be read.{writer}",
+            fix="Run `poetry lock`.",
         )
     if content_hash not in _content_hashes(pyproject, generator):
         raise DockerCacheError(
@@ -81,32 +87,53 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
             f" not hold what pyproject.toml asks for.{writer}",
             fix="Run `poetry lock`.",
         )
-    _check_packages(data.get("package", []))
+    if written < _WHOLE_FORMAT:
+        data = _readable(pyproject, data)
+    else:
+        _check_packages(data.get("package", []))
     return Lock(data=data, generator=generator)
 
 
-def _check_packages(packages: object) -> None:
+def _readable(pyproject: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A lock of an older format, as `locked_packages` reads it. Raises DockerCacheError."""
+    _check_packages(data.get("package", []), older=True)
+    try:
+        found = readable(pyproject, data)
+        markers = {it.marker for listed in found["graph"].requires for it in listed}
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DockerCacheError(
+            f"poetry.lock cannot be followed from dependency to dependency: {error}.", fix=_RESTORE
+        ) from error
+    if not _are_markers(markers):
+        raise DockerCacheError(
+            "poetry.lock is damaged: a dependency in it has a marker that is none.", fix=_RESTORE
+        )
+    _check_packages(found["package"], older=True)
+    return found
+
+
+def _check_packages(packages: object, *, older: bool = False) -> None:
     """Raise DockerCacheError where a `[[package]]` lacks what everything after this reads."""
     damaged = [] if isinstance(packages, list) else ["what stands for its packages"]
     for number, package in enumerate(packages if isinstance(packages, list) else [], start=1):
-        if not _is_whole(package):
+        if not _is_whole(package, older=older):
             name = package.get("name") if isinstance(package, Mapping) else None
             damaged.append(f"the entry of {name}" if name else f"its package number {number}")
     if damaged:
         raise DockerCacheError(
             f"poetry.lock is damaged: {damaged[0]} is not what Poetry writes, so nobody knows what"
             " the image is to hold.",
-            fix="Restore it from version control, or run `poetry lock --regenerate`.",
+            fix=_RESTORE,
         )
 
 
-def _is_whole(package: object) -> bool:
+def _is_whole(package: object, *, older: bool) -> bool:
     if not isinstance(package, Mapping):
         return False
     files, groups, markers = (package.get(key) for key in ("files", "groups", "markers"))
     texts = [package.get("name"), package.get("version")]
-    texts += groups if isinstance(groups, list) else [None]
-    for file in files if isinstance(files, list) else [{}]:
+    texts += groups if isinstance(groups, list) else [] if older else [None]
+    for file in files if isinstance(files, list) else [] if older and files is None else [{}]:
         texts += [file.get("file"), file.get("hash")] if isinstance(file, Mapping) else [None]
     texts += markers.values() if isinstance(markers, Mapping) else [markers or ""]
     source = package.get("source", {})

@@ -66,6 +66,8 @@ class Dependencies:
     instructions: tuple[str, ...]
     reuses_image: bool = False
     """Whether unchanged packages come from an earlier image, where there is one."""
+    older_lock: bool = False
+    """Whether the lock is of a format before 2.1, which takes more scripts to read."""
 
     @property
     def keeps_wheels(self) -> bool:

@@ -77,6 +77,8 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     if left := project.default_groups - set(selection.groups) - _DEVELOPMENT:
         notes.append(f"Left out: {', '.join(sorted(left))} (`--with` takes a group along).")
     packages = locked_packages(project.lock, selection, python.short)
+    if older := project.lock.older_format:
+        notes.append(_older_lock(older))
     refuse_sources(project.sources, packages)
     refuse_unknown_packages(settings.own_layers, project.lock)
     base = final_image(settings, python)
@@ -132,6 +134,14 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         git_ignored=project.root.git_ignored if isinstance(project.root, WheelRoot) else (),
         dockerignore=project.dockerignore,
         notes=tuple(notes),
+    )
+
+
+def _older_lock(version: str) -> str:
+    return (
+        f"poetry.lock has the format {version}, in which only its dependencies tell what is for"
+        " this image. `poetry lock` with Poetry 2.1 or newer keeps the versions and writes that"
+        " down, which is also sooner for `poetry install`."
     )
 
 

@@ -56,10 +56,17 @@ class Python:
 def locked_packages(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
     """The `[[package]]` tables that an image with this Python ("3.12") may hold.
 
-    To each is added, as `marker`, what its markers leave to what the image runs on, or "".
+    To each is added, as `marker`, what its markers leave to what the image runs on, or "". Raises
+    DockerCacheError for a lock of an older format that does not tell.
     """
-    target = Target.linux(python=python)
-    chosen = select_packages(lock.data, selection.groups, selection.extras, target.environment)
+    environment = Target.linux(python=python).environment
+    try:
+        chosen = select_packages(lock.data, selection.groups, selection.extras, environment)
+    except ValueError as error:
+        raise DockerCacheError(
+            f"{error}.",
+            fix="Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions.",
+        ) from error
     return [{**package, "marker": marker} for package, marker in chosen]
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "Dockerfile.j2"
 
+_FOR_OLDER_LOCKS = ("constraints.py", "dependencies.py", "older.py", "walk.py")
 _CACHE_FOLDERS = {"pip": "pip", "uv": "uv", "poetry": "pypoetry"}
 
 
@@ -111,6 +112,7 @@ def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
     unused = {
         "wheelhouse.py": not plan.dependencies.keeps_wheels,
         "earlier.py": not plan.dependencies.reuses_image,
+        **dict.fromkeys(_FOR_OLDER_LOCKS, not plan.dependencies.older_lock),
     }
     modules = {
         f"/{name}/": sorted(

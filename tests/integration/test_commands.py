@@ -113,8 +113,14 @@ LOCK = {
         arrange=_edit("pyproject.toml", "rich>=1", "rich>=2"),
     ),
     "old lock": Case(
-        says="poetry.lock has the format 2.0; 2.1 is needed. It was written by Poetry 2.5.1.",
-        fix="Run `poetry lock` with Poetry 2.1 or newer",
+        says="poetry.lock has the format 0.9, which is too old to be read. It was written by",
+        fix="Run `poetry lock`.",
+        arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "0.9"'),
+    ),
+    "an older lock that lacks something": Case(
+        says="poetry.lock lacks poor, which is required.",
+        fix="Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions.",
+        rich={"dependencies": {"poor": "*"}},
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "2.0"'),
     ),
     "newer lock": Case(

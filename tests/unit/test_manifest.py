@@ -561,7 +561,7 @@ def test_no_file_for_an_image_that_may_not_want_it() -> None:
 
 
 # --- Errors --------------------------------------------------------------------------------------
-OLD = '[metadata]\nlock-version = "2.0"\n'
+OLD = '[metadata]\nlock-version = "0.9"\n'
 NEW = '[metadata]\nlock-version = "2.1"\n[[package]]\nname = "a"\nversion = "1"\n'
 MAIN = 'groups = ["main"]\n'
 
@@ -569,7 +569,7 @@ MAIN = 'groups = ["main"]\n'
 @pytest.mark.parametrize(
     ("lock", "problem"),
     [
-        (OLD, "poetry.lock is older than version 2.1 of its format: run `poetry lock`"),
+        (OLD, "poetry.lock is older than version 1.0 of its format: run `poetry lock`"),
         (None, "poetry.lock"),
         ("a = ", "poetry.lock cannot be read: "),
         (NEW, "'groups'"),

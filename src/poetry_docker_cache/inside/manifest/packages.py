@@ -36,6 +36,26 @@ class Wanted:
     machines: Sequence[str] = ()
 
 
+def readable(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give the lock as `select` reads it: one older than version 2.1 with a graph.
+
+    Raises ValueError where this build cannot read it.
+    """
+    version = str(lock.get("metadata", {}).get("lock-version", "0"))
+    if compare(version, ">=", "2.1"):
+        return lock
+    if compare(version, "<", "1.0"):
+        raise ValueError("poetry.lock is older than version 1.0 of its format: run `poetry lock`")
+    try:
+        from .older import with_graph  # noqa: PLC0415  # not in every build
+    except ImportError:
+        raise ValueError(
+            f"the Dockerfile was written for a newer format of poetry.lock than {version}."
+            " Run `poetry docker export`, then build again."
+        ) from None
+    return with_graph(pyproject, lock)
+
+
 def select(
     lock: Mapping[str, Any],
     groups: Iterable[str],
@@ -44,11 +64,13 @@ def select(
 ) -> list[tuple[Mapping[str, Any], str]]:
     """Choose the locked packages to install, each with what its marker leaves undecided, or "".
 
-    Raises ValueError for a lock older than version 2.1.
+    The lock is one that `readable` has given. Raises ValueError where it does not tell.
     """
-    if not compare(str(lock.get("metadata", {}).get("lock-version", "0")), ">=", "2.1"):
-        raise ValueError("poetry.lock is older than version 2.1 of its format: run `poetry lock`")
     wanted, active = {canonical(group) for group in groups}, {canonical(e) for e in extras}
+    if "graph" in lock:
+        from .older import select_older  # noqa: PLC0415  # not in every build
+
+        return select_older(lock, wanted, active, environment)
     chosen = []
     for package in lock.get("package", []):
         markers = package.get("markers", "*")
@@ -166,7 +188,7 @@ def manifests(
     python = "{}.{}".format(*target.python)
     planned = Target.linux(python, libc=wanted.libc, machines=wanted.machines)
     # The plugin did not know the Python's patch, and so sees more left of a marker.
-    choice = (lock, wanted.groups, wanted.extras)
+    choice = (readable(pyproject, lock), wanted.groups, wanted.extras)
     seen = {id(package): marker for package, marker in select(*choice, planned.environment)}
     content: dict[str, list[dict[str, Any]]] = {layer: [] for layer in wanted.layers}
     for package, marker in select(*choice, target.environment):
