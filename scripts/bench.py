@@ -187,12 +187,15 @@ def bench(options: argparse.Namespace) -> Results:
     sizes = _sizes(options.sizes)
     variants = [VARIANTS[name] for name in _choose(options.variants, VARIANTS, "variant")]
     scenarios = [SCENARIOS[name] for name in _choose(options.scenarios, SCENARIOS, "scenario")]
+    today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
     results = Results(
         command=options.command,
-        date=dt.datetime.now(tz=dt.timezone.utc).date().isoformat(),
         machine=_machine(),
         titles={packages.name: packages.title for packages in sizes},
+        dates={packages.name: today for packages in sizes},
     )
+    if options.keep:
+        results = _joined(Results.read(options.output.with_suffix(".json")), results)
     for number in (signal.SIGTERM, signal.SIGHUP):  # with all clean-up
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -203,6 +206,20 @@ def bench(options: argparse.Namespace) -> Results:
     return results
 
 
+def _joined(earlier: Results, now: Results) -> Results:
+    """Give what other sizes had in an earlier run, on a machine like this one."""
+    if earlier.machine != now.machine:
+        raise EngineError(f"the earlier run was on another machine: {earlier.machine}")
+    kept = earlier.without(now.titles)
+    titles = {**kept.titles, **now.titles}
+    order = sorted(titles, key=int)
+    return replace(
+        kept,
+        titles={size: titles[size] for size in order},
+        dates={size: {**kept.dates, **now.dates}[size] for size in order},
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -211,6 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--scenarios", help=f"of {','.join(SCENARIOS)}; default: all")
     parser.add_argument("--repeat", type=int, default=1, help="rounds; readers see medians")
     parser.add_argument("--output", type=Path, default=OUTPUT / "bench", help="without a suffix")
+    parser.add_argument("--keep", action="store_true", help="what the output has of other sizes")
     parser.add_argument("--command", default="", help="what the tables say was run")
     parser.add_argument("--render", type=Path, help="results of an earlier run; nothing is built")
     parser.add_argument("--readme", type=Path, help="a file with marks for the short table")

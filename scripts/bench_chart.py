@@ -37,7 +37,7 @@ def svg(results: Results, size: str) -> str:
     longest = max((_seconds(results, size, v, s) or 0 for v in shown for s in scenarios), default=0)
     scale = (WIDTH - LEFT - RIGHT) / (longest or 1)
     title = f"Seconds to build and push after an edit, {size} packages"
-    note = f"{results.command}, {results.date}, {bench_tables.machine(results)}"
+    note = f"{results.command}, {results.dates[size]}, {bench_tables.machine(results)}"
     body = [
         _text(24, 32, title, size=17),
         *_legend(shown),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from typing_extensions import Self
@@ -63,10 +63,11 @@ class Results:
     """A run of the benchmark."""
 
     command: str
-    date: str
     machine: dict[str, str]
     titles: dict[str, str]
     """What the packages of each size are."""
+    dates: dict[str, str]
+    """When each size was measured."""
     measurements: list[Measurement] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
@@ -90,6 +91,14 @@ class Results:
             lines.append(f" {json.dumps(name)}: {text}")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+    def without(self, sizes: Collection[str]) -> Results:
+        """Give what was measured at other sizes."""
+        others: dict[str, Any] = {
+            name: [row for row in getattr(self, name) if row.size not in sizes]
+            for name in ("measurements", "images", "starts", "bumps")
+        }
+        return dataclasses.replace(self, **others)
 
     def median(
         self, size: str, variant: str, scenario: str, what: Callable[[Measurement], float]

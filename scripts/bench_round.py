@@ -103,10 +103,13 @@ class Round:
             cache = self._keep(scenario, variant)
             variant = self._using(scenario, variant)
         build = self._build(variant, scenario.edit, self._reference(repository, scenario.name))
+        crowded = shutil.disk_usage(engine.state).free < _ROOM and not isinstance(variant, Plugin)
         if scenario.fresh or scenario.cold:
             self._empty(engine, keep_base=scenario.cold)
-        elif shutil.disk_usage(engine.state).free < _ROOM and not isinstance(variant, Plugin):
+        elif crowded:
             self._start_again(engine, variant)
+        if scenario.fresh and crowded:  # the edits that its own engine has seen are over
+            self._empty(self._engine(variant), keep_base=True)
         if scenario.new_password:
             self._workshop.set_password(PASSWORDS[1])
         os.sync()  # what earlier builds have written is not this one's business

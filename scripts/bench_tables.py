@@ -42,7 +42,7 @@ def markdown(results: Results) -> str:
     """Write all tables."""
     parts = [
         "# Benchmark: what an edit costs\n",
-        f"`{results.command}` on {results.date}, {machine(results)}.\n",
+        f"`{results.command}` on {when(results)}, {machine(results)}.\n",
         "![Seconds for each edit](bench.svg)\n",
         NOTES,
     ]
@@ -81,9 +81,19 @@ def summary(results: Results, size: str) -> str:
         rows.append((SCENARIOS[scenario].title, *cells))
     return (
         f"Packages installed / MB pushed / seconds, for {results.titles[size]} of {size} packages"
-        f" (`{results.command}` on {results.date}, {machine(results)}):\n\n"
+        f" (`{results.command}` on {results.dates[size]}, {machine(results)}):\n\n"
         + _rows(("you edit", *(VARIANTS[name].title for name in shown)), rows)
     )
+
+
+def when(results: Results) -> str:
+    """Say when it was measured."""
+    days: dict[str, list[str]] = {}
+    for size, day in results.dates.items():
+        days.setdefault(day, []).append(size)
+    if len(days) == 1:
+        return next(iter(days))
+    return ", ".join(f"{day} ({' and '.join(sizes)} packages)" for day, sizes in days.items())
 
 
 def machine(results: Results) -> str:

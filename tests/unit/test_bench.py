@@ -16,9 +16,11 @@ import bench_tables
 import bench_variants
 import pytest
 import tomlkit
+from bench_project import ROOT
 from bench_results import Bump, Image, Measurement, Results, Start
 from bench_scenarios import SCENARIOS
 from bench_variants import VARIANTS, Build
+from processes import EngineError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,9 +200,9 @@ def results() -> Results:
     """Give the results of two variants; one was not measured after a version bump."""
     return Results(
         command="make bench",
-        date="2026-01-31",
         machine={"cores": "2", "memory": "24 GiB", "architecture": "x86_64"},
         titles={"30": "a web API <small>"},
+        dates={"30": "2026-01-31"},
         measurements=[
             measured("pip", "cold", 9.0, installed=30, blobs=8, pushed=12_345_678),
             measured("pip", "cold", 11.0, installed=30, blobs=8, pushed=12_345_678),
@@ -221,6 +223,28 @@ def test_results_are_read_as_written(tmp_path: Path, results: Results) -> None:
     """What is kept is all that readers see."""
     results.write(tmp_path / "bench.json")
     assert Results.read(tmp_path / "bench.json") == results
+
+
+def test_sizes_of_an_earlier_run(results: Results) -> None:
+    """They stay, with their date; what is measured again is as if it never was."""
+    machine = results.machine
+    now = Results(
+        command="make bench",
+        machine=machine,
+        titles={"150": "large", "77": "data"},
+        dates={"150": "2026-02-01", "77": "2026-02-01"},
+    )
+    joined = bench._joined(results, now)
+    assert [*joined.titles] == ["30", "77", "150"]
+    assert joined.measurements == results.measurements
+    assert "on 2026-01-31 (30 packages), 2026-02-01 (77 and 150 packages), 2 cores" in (
+        bench_tables.markdown(joined)
+    )
+    again = bench._joined(results, replace(results, dates={"30": "2026-02-02"}))
+    assert (again.measurements, again.images, again.starts, again.bumps) == ([], [], [], [])
+    assert again.dates == {"30": "2026-02-02"}
+    with pytest.raises(EngineError, match="another machine"):
+        bench._joined(results, replace(now, machine={**machine, "cores": "64"}))
 
 
 def test_median_and_ratio(results: Results) -> None:
@@ -308,6 +332,20 @@ def test_render_needs_no_build(tmp_path: Path, results: Results) -> None:
     assert bench.main(["--render", str(tmp_path / "bench.json")]) == 0
     assert (tmp_path / "bench.md").read_text() == bench_tables.markdown(results)
     assert (tmp_path / "bench.svg").read_text() == bench_chart.svg(results, "30")
+
+
+def test_what_is_published() -> None:
+    """The repository's tables, its chart and the README's table are of one run, which is kept."""
+    results = Results.read(ROOT / "docs/bench.json")
+    assert (ROOT / "docs/bench.md").read_text() == bench_tables.markdown(results)
+    assert (ROOT / "docs/bench.svg").read_text() == bench_chart.svg(results, "30")
+    readme = (ROOT / "README.md").read_text()
+    assert bench_report.with_summary(readme, results) == readme
+    assert results.failures == []
+    assert {"30", "77"} <= {*results.titles} <= {*bench.SIZES}
+    for size in results.titles:
+        assert bench_tables.scenarios(results, size) == [*SCENARIOS]
+        assert bench_tables.variants(results, size) == [*VARIANTS]
 
 
 @pytest.mark.parametrize("option", ["--sizes=31", "--variants=npm", "--scenarios=warm"])
