@@ -113,7 +113,8 @@ def source_notes(
     on = f"on {builder}, in a layer apart."
     notes = [f"{listing(wholly)} must be built from source, {on}"] if wholly else []
     return notes + [
-        f"{listing(names)} has no wheel for {platform}: built from source there, {on}"
+        f"{listing(names)} {'have' if len(names) > 1 else 'has'} no wheel for {platform}:"
+        f" built from source there, {on}"
         for platform, names in sorted(partly.items())
     ]
 

@@ -355,6 +355,7 @@ def test_a_folder_of_other_things_is_refused(name: str, cache: Path) -> None:
     refuse_foreign(cache, cache.parent / "src")
     (cache / ".gitignore").touch()
     (cache / LEFTOVER).mkdir()
+    (cache / "lost+found").mkdir()  # of a volume that is mounted there
     refuse_foreign(cache, cache.parent / "src")
     (cache / name).touch()
     with pytest.raises(DockerCacheError, match=name):

@@ -31,7 +31,7 @@ IMAGE = "image.tar"
 _PREFIX = ".poetry-docker-cache-"
 _OURS = re.compile(r"\.poetry-docker-cache-[0-9a-f]{16}")
 _OF_A_CACHE = re.compile(
-    rf"{_OURS.pattern}|index\.json(\.lock)?|oci-layout|blobs|ingest|image\.tar|CACHEDIR\.TAG|\.DS_Store|\.git.*|\.image\.tar\..*"
+    rf"{_OURS.pattern}|index\.json(\.lock)?|oci-layout|blobs|ingest|image\.tar|CACHEDIR\.TAG|\.DS_Store|lost\+found|\.git.*|\.image\.tar\..*"
 )
 
 
