@@ -12,8 +12,8 @@ from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.image_names import is_repository, names_registry
-from poetry_docker_cache.render import template_environment
 from poetry_docker_cache.sources import login_variables
+from poetry_docker_cache.templating import TemplateEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,7 +122,7 @@ def render_ci(plan: CiPlan) -> str:
     """
     for text in (plan.folder, *plan.selection):
         _refuse_unspeakable(text, plan.kind)
-    environment = template_environment()
+    environment = TemplateEnvironment()
     environment.filters.update(yaml=yaml_string, words=words, shell=shlex.quote)
     return environment.get_template(f"ci/{plan.kind}.j2").render(plan=plan, python=CI_PYTHON)
 

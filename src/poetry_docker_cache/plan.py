@@ -128,6 +128,16 @@ class Runtime:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Template:
+    """The project's own template, which extends ours."""
+
+    path: str
+    """As the setting says it: POSIX, relative to the project."""
+    texts: Mapping[str, str]
+    """Its text and those of the files that it names, by path."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImagePlan:
     """One image, wholly decided; `notes` tell a person why."""
 
@@ -145,3 +155,4 @@ class ImagePlan:
     dockerignore: str | None
     """The project's own `.dockerignore`."""
     notes: tuple[str, ...]
+    template: Template | None = None

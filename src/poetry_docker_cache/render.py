@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -10,25 +11,35 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.templating import DOCKERFILE, TemplateEnvironment, render_own
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from poetry_docker_cache.plan import Application, Dependencies, ImagePlan, Index, Layer, Runtime
+    from poetry_docker_cache.plan import (
+        Application,
+        Dependencies,
+        ImagePlan,
+        Index,
+        Layer,
+        Runtime,
+        Template,
+    )
     from poetry_docker_cache.settings import Healthcheck
-
-TEMPLATE = "Dockerfile.j2"
-
 _FOR_OLDER_LOCKS = ("constraints.py", "dependencies.py", "older.py", "walk.py")
 _CACHE_FOLDERS = {"pip": "pip", "uv": "uv", "poetry": "pypoetry"}
 
 
 def render_dockerfile(plan: ImagePlan) -> str:
-    """The Dockerfile, without banner and `# syntax` line."""
-    return _environment().get_template(TEMPLATE).render(plan=plan)
+    """The Dockerfile, without banner and `# syntax` line.
+
+    Raises DockerCacheError for a mistake in the project's own template.
+    """
+    environment = dockerfile_environment(plan.template)
+    if plan.template:
+        return render_own(environment, plan.template, plan)
+    return environment.get_template(DOCKERFILE).render(plan=plan)
 
 
 def render_ignore_file(plan: ImagePlan, dockerfile: str, hidden: Sequence[str] = ()) -> str:
@@ -46,23 +57,21 @@ def render_ignore_file(plan: ImagePlan, dockerfile: str, hidden: Sequence[str] =
         dockerfile=dockerfile,
         git_ignored=plan.git_ignored,
         hidden=hidden,
+        unsent=tuple(_unsent(plan, keep)),
     )
 
 
-def template_environment() -> Environment:
-    """What reads the templates; each kind of file brings filters of its own, which quote."""
-    return Environment(
-        loader=FileSystemLoader(_template_folder()),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  # nothing that is written is HTML
-    )
+def _unsent(plan: ImagePlan, keep: Sequence[str]) -> Iterator[str]:
+    """The project's own template and what it includes: of use before the build only."""
+    for path in sorted(plan.template.texts if plan.template else ()):
+        is_kept = any(path == kept or path.startswith(f"{kept}/") for kept in keep)
+        if not path.startswith("../") and not is_kept:
+            yield path
 
 
-def _environment() -> Environment:
-    environment = template_environment()
+def dockerfile_environment(template: Template | None = None) -> TemplateEnvironment:
+    """What the Dockerfile's template, or the project's own that extends it, is read with."""
+    environment = TemplateEnvironment(template)
     environment.filters.update(
         copy=copy_arguments,
         exec_form=exec_form,
@@ -74,7 +83,7 @@ def _environment() -> Environment:
         build_command=build_command,
         check_command=check_command,
         cache_folder=_CACHE_FOLDERS.__getitem__,
-        install_command=install_command,
+        install_command=functools.partial(install_command, template=template),
         manifest_command=manifest_command,
         scripts_of=scripts_of,
         text_of=text_of,
@@ -83,15 +92,13 @@ def _environment() -> Environment:
     return environment
 
 
-def _template_folder() -> Path:
-    """Inside the package when installed; at the top of the repository in an editable install."""
-    package = Path(str(resources.files("poetry_docker_cache")))
-    installed = package / "templates"
-    return installed if installed.is_dir() else package.parents[1] / "templates"
-
-
 def text_of(name: str) -> str:
-    """The text of a script that runs inside the build, for a heredoc."""
+    """The text of a script that runs inside the build, for a heredoc.
+
+    Raises ValueError for any other name: a template of the project's own may call this, too.
+    """
+    if not re.fullmatch(r"/?(\w+/)*\w+\.py", name, re.ASCII):
+        raise ValueError(f"{name!r} is none of the scripts")
     text = _inside().joinpath(name.lstrip("/")).read_text(encoding="utf-8")
     # What our linters are told is of no use to who reads the Dockerfile.
     return re.sub(r"  # (noqa|type:).*", "", text.replace("\r\n", "\n"))
@@ -157,7 +164,9 @@ def tool_command(venv: str, index: Index | None, arguments: Sequence[str]) -> li
     return ["python", "-m", "install.tool", "--venv", venv, *source, *arguments]
 
 
-def install_command(layer: Layer, dependencies: Dependencies) -> str:
+def install_command(
+    layer: Layer, dependencies: Dependencies, template: Template | None = None
+) -> str:
     """The call of inside/install, for a shell."""
     python = "/opt/poetry/bin/python" if layer.installer == "poetry" else "python"
     words = [python, "-m", "install", "--installer", layer.installer]
@@ -166,11 +175,11 @@ def install_command(layer: Layer, dependencies: Dependencies) -> str:
         words += ["--build-config-settings", dependencies.build_config_settings]
     words += ["--wheels", "/wheels"] * layer.keeps_wheels
     if dependencies.reuses_image:
-        words += ["--layer", layer.name, *_made_by(layer, dependencies)]
+        words += ["--layer", layer.name, *_made_by(layer, dependencies, template)]
     return shlex.join(words)
 
 
-def _made_by(layer: Layer, dependencies: Dependencies) -> list[str]:
+def _made_by(layer: Layer, dependencies: Dependencies, template: Template | None) -> list[str]:
     """Tell inside/install/earlier.py what the files follow from that it cannot see."""
     if layer.installer == "pip":  # the image's own
         return []
@@ -183,6 +192,7 @@ def _made_by(layer: Layer, dependencies: Dependencies) -> list[str]:
             dependencies.instructions,
             sorted(dependencies.environment.items()),
             dependencies.build_config_settings,
+            *(sorted(template.texts.items()) if template else ()),  # its block `build`
         ]
         words.append(hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16])
     return ["--made-by", " ".join(words)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cleo.io.io import IO
@@ -11,6 +11,7 @@ from poetry_docker_cache.caches.context import written_inside
 from poetry_docker_cache.commands.unreadable import unreadable
 from poetry_docker_cache.credentials import refuse_credentials_in_urls
 from poetry_docker_cache.ignore.git import let_through
+from poetry_docker_cache.own_template import template_notes
 from poetry_docker_cache.planner import make_plan
 from poetry_docker_cache.project import (
     check_files,
@@ -24,6 +25,7 @@ from poetry_docker_cache.selection import SelectionOptions, select
 from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.settings.reuse import within
 from poetry_docker_cache.sources import read_sources, used_sources
+from poetry_docker_cache.template_files import read_template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,8 +64,10 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
     settings = Settings.parse(settings_table(poetry))
     # Before the lock is looked at: `poetry lock` would copy them into it.
     refuse_credentials_in_urls({source.name: source.url for source in read_sources(poetry)})
+    folder = project_folder(poetry)
+    template = read_template(folder, settings.template)
     project = read_project(poetry)
-    check_files(project_folder(poetry), settings.files)
+    check_files(folder, settings.files)
     selection = select(
         _selection_options(command),
         default_groups=settings.groups,
@@ -72,13 +76,14 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         extras=project.extras,
         unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
     )
-    plan = make_plan(project, settings, selection)
+    plan = replace(make_plan(project, settings, selection), template=template)
     packages = locked_packages(project.lock, selection, plan.runtime.python)
-    for note in (*plan.notes, *_git_note(project_folder(poetry), plan, settings)) if notes else ():
+    found = (*plan.notes, *template_notes(plan), *_git_note(folder, plan, settings))
+    for note in found if notes else ():
         command.note(note)
     return Prepared(
         poetry=poetry,
-        folder=project_folder(poetry),
+        folder=folder,
         settings=settings,
         plan=plan,
         name=project.metadata.name,

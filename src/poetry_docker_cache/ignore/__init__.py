@@ -123,14 +123,15 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
     dockerfile: str,
     git_ignored: Sequence[str] = (),
     hidden: Sequence[str] = (),
+    unsent: Sequence[str] = (),
 ) -> str:
     """Give the content of `Dockerfile.dockerignore`.
 
     `keep` are the files and folders that the build takes by name: no line can hide them, but
     lines on what is inside of them hold. `project_ignore` is the text of the project's own
     `.dockerignore`, `extra` the setting `ignore`, `git_ignored` is `WheelRoot.git_ignored`,
-    `hidden` are folders that never enter, and `dockerfile` is the Dockerfile's path from the
-    project's root.
+    `hidden` are folders that never enter, `unsent` files that do not either, and `dockerfile` is
+    the Dockerfile's path from the project's root.
     """
     kept = sorted({posixpath.normpath(path) for path in keep} - {"."})
     own = [parse(line) for line in (project_ignore or "").removeprefix("\ufeff").split("\n")]
@@ -161,6 +162,7 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
         "",
         *(["# What is kept between builds", *_closed(hidden), ""] if hidden else []),
         *(at_start(literal(f"{dockerfile}{end}")) for end in ("", ".dockerignore")),
+        *(at_start(literal(path)) for path in unsent),
         ".dockerignore",
         "",
     ]

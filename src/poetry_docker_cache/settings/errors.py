@@ -43,14 +43,6 @@ class Spot:
             fix=f"{fix} For example: {self.example}".lstrip(),
         )
 
-    def not_yet(self, value: object, *, without: str) -> SettingsError:
-        """Give the error for a value that a later release will take."""
-        return SettingsError(
-            f"`{self.path} = {shown(value)}` in {TABLE} is not in this release: it comes with a "
-            f"later one. {without}",
-            fix=f"Remove `{self.path}` from {TABLE}.",
-        )
-
 
 def unknown_key(name: str, known: Collection[str], *, inside: str = "") -> SettingsError:
     """Give the error for a key that does not exist, with the nearest one that does."""

@@ -310,9 +310,9 @@ KEYS = (
     ),
     Key(
         name="template",
-        takes="the path of a Jinja template (a later release)",
+        takes="the path of a Jinja template, relative to the project's root",
         default="none",
-        meaning="a template that extends the built-in one",
+        meaning="a template of your own, which extends the built-in one and overrides its blocks",
         example='template = "docker/Dockerfile.j2"',
         read=values.template,
     ),

@@ -7,12 +7,13 @@ wrapper; gives plain Python values, tuples instead of lists; and raises `Setting
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from poetry_docker_cache.settings.errors import kind, unknown_key
 
@@ -191,10 +192,21 @@ def labels(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found.items()))
 
 
-def template(spot: Spot, value: object) -> NoReturn:
-    """Read the template's path: not in this release."""
-    raise spot.not_yet(
-        line(spot, value),
-        without="Until then the Dockerfile is the built-in one: `instructions` adds lines to it, "
-        "and `poetry docker build --file` takes one that was edited by hand.",
-    )
+def template(spot: Spot, value: object) -> str:
+    """Read the path of the project's own template, without `./`; it may be outside of the project.
+
+    One template may serve several projects of a repository. It is read before the build only.
+    """
+    content = line(spot, value)
+    why = ""
+    if not content or content != content.strip():
+        why = "a path is not empty and has no spaces at its ends"
+    elif "\\" in content:
+        why = "folders are separated by /"
+    elif content.startswith(("/", "~")):
+        why = "the path starts at the project's root, to be the same on every machine"
+    elif PurePosixPath(content).name in ("", "..") or content.endswith("/"):
+        why = "that is a folder"
+    if why:
+        raise spot.refuse(value, why)
+    return posixpath.normpath(content)
