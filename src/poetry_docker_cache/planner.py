@@ -128,6 +128,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             base=base,
             python=python,
             packages=merged(settings.runtime_packages, runtime_packages),
+            installed={package["name"] for package in packages},
             notes=notes,
         ),
         ignore=settings.ignore,

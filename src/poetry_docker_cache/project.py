@@ -14,8 +14,10 @@ from poetry_docker_cache.lock import Lock, check_lock
 from poetry_docker_cache.metadata import Metadata, read_metadata
 from poetry_docker_cache.python import pinned_python
 from poetry_docker_cache.root import (
+    App,
     SourceTreeRoot,
     WheelRoot,
+    find_apps,
     read_root,
     runtime_files,
     start_commands,
@@ -57,6 +59,8 @@ class Project:
     dockerignore: str | None
     start_commands: tuple[tuple[str, ...], ...] = ()
     """What may start the application, the likeliest first."""
+    apps: tuple[App, ...] = ()
+    """The applications that are in its source."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` takes when it is told nothing."""
 
@@ -81,6 +85,7 @@ def read_project(poetry: Poetry) -> Project:
     folder = project_folder(poetry)
     package = poetry.package
     root = read_root(poetry)
+    files = runtime_files(folder, root)
     return Project(
         metadata=read_metadata(poetry),
         requires_python=package.python_versions,
@@ -92,9 +97,10 @@ def read_project(poetry: Poetry) -> Project:
         lock=_lock(poetry, folder),
         installer=_installer(poetry),
         root=root,
-        files=runtime_files(folder, root),
+        files=files,
         dockerignore=_text(folder / ".dockerignore"),
         start_commands=start_commands(folder),
+        apps=find_apps(folder, root, files),
         default_groups=frozenset(map(str, package.dependency_group_names())),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,10 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import hiding_line, parse
 from poetry_docker_cache.plan import Files, Runtime
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.servers import Start, web_start, worker_start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from poetry_docker_cache.project import Project
     from poetry_docker_cache.python import Python
@@ -83,9 +83,10 @@ def plan_runtime(  # noqa: PLR0913  # what it is decided from
     base: str,
     python: Python,
     packages: tuple[str, ...],
+    installed: Collection[str],
     notes: list[str],
 ) -> Runtime:
-    """The final image."""
+    """The final image; `installed` are the names of the packages in it."""
     return Runtime(
         image=base,
         python=python.short,
@@ -101,7 +102,7 @@ def plan_runtime(  # noqa: PLR0913  # what it is decided from
         healthcheck=settings.healthcheck,
         stop_signal=settings.stop_signal,
         entrypoint=settings.entrypoint,
-        command=_command(project, settings, notes),
+        command=_command(project, settings, installed, notes),
     )
 
 
@@ -133,7 +134,9 @@ def _labels(project: Project) -> dict[str, str]:
     }
 
 
-def _command(project: Project, settings: Settings, notes: list[str]) -> tuple[str, ...] | None:
+def _command(
+    project: Project, settings: Settings, installed: Collection[str], notes: list[str]
+) -> tuple[str, ...] | None:
     if settings.command is not None or settings.entrypoint is not None:
         return settings.command
     if isinstance(project.root, WheelRoot):
@@ -141,14 +144,19 @@ def _command(project: Project, settings: Settings, notes: list[str]) -> tuple[st
             return project.scripts
         if project.root.module:
             return ("python", "-m", project.root.module)
-    notes.append(f"The image starts what its base starts: set `command`{_example(project)}.")
+    example = _example(project, installed)
+    notes.append(f"The image starts what its base starts: set `command`{example}.")
     return None
 
 
-def _example(project: Project) -> str:
-    """A line to paste, of what was found."""
-    commands: list[tuple[str, ...]] = []
+def _example(project: Project, installed: Collection[str]) -> str:
+    """Lines to paste, of what was found: for what serves or runs, and for a worker beside it."""
+    found: list[Start | None] = []
     if isinstance(project.root, WheelRoot):  # elsewhere nothing installs the scripts
-        commands += [(name,) for name in project.scripts]
-    commands += project.start_commands
-    return f", for example `command = {json.dumps(commands[0])}`" if commands else ""
+        found += [Start(command=(name,)) for name in project.scripts]
+    found.append(web_start(project.apps, installed))
+    worker = worker_start(project.apps, installed)
+    found += [Start(command=words) for words in project.start_commands]
+    first = next(filter(None, found), None)
+    texts = [str(first)] * bool(first) + [f"{worker} for a worker"] * bool(worker)
+    return f", for example {', or '.join(texts)}" if texts else ""

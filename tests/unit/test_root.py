@@ -14,7 +14,6 @@ from poetry_docker_cache.root import (
     WheelRoot,
     read_root,
     runtime_files,
-    start_commands,
 )
 from poetry_docker_cache.root.running import import_folder
 
@@ -468,11 +467,9 @@ def test_git_ignored_lines_from_above_the_project() -> None:
     ]
 
 
-def test_what_may_start_an_application(tmp_path: Path) -> None:
-    """A WSGI module by a server, a file by Python; the import folder of a src layout."""
+def test_the_import_folder_of_a_src_layout(tmp_path: Path) -> None:
+    """`poetry install` has it on the path."""
     write(tmp_path, "mysite/wsgi.py", "app.py")
-    expected = (("gunicorn", "mysite.wsgi", "--bind", "0.0.0.0:8000"), ("python", "app.py"))
-    assert start_commands(tmp_path) == expected
     assert import_folder(tmp_path) is None
     write(tmp_path, "src/pkg/a.py")
     assert import_folder(tmp_path) == "src"

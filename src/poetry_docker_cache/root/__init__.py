@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.root.applications import App, find_apps
 from poetry_docker_cache.root.kinds import NoWheelError, SourceTreeRoot, WheelRoot
 from poetry_docker_cache.root.other_backends import read_other
 from poetry_docker_cache.root.poetry_core import BACKENDS, POETRY_CORE, read_poetry_core
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
 
     from poetry.poetry import Poetry
 
-__all__ = ["SourceTreeRoot", "WheelRoot", "read_root", "runtime_files", "start_commands"]
+__all__ = [
+    "App",
+    "SourceTreeRoot",
+    "WheelRoot",
+    "find_apps",
+    "read_root",
+    "runtime_files",
+    "start_commands",
+]
 
 
 def read_root(poetry: Poetry) -> WheelRoot | SourceTreeRoot:

@@ -52,13 +52,8 @@ def import_folder(folder: Path) -> str | None:
 
 
 def start_commands(folder: Path) -> tuple[tuple[str, ...], ...]:
-    """Guess what may start an application, the likeliest first; a person is to choose."""
-    found: list[tuple[str, ...]] = []
-    for path in sorted([*folder.glob("*/wsgi.py"), *folder.glob("wsgi.py")]):
-        module = ".".join(path.relative_to(folder).with_suffix("").parts)
-        found.append(("gunicorn", module, "--bind", "0.0.0.0:8000"))
-    found += [("python", name) for name in _STARTED if (folder / name).is_file()]
-    return tuple(found)
+    """Name the files that may start an application, the likeliest first; a person is to choose."""
+    return tuple(("python", name) for name in _STARTED if (folder / name).is_file())
 
 
 def _alembic_scripts(folder: Path) -> str | None:
