@@ -1,0 +1,334 @@
+"""Each kind of application of the README: built, started, and asked."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from acme import IMAGE_PYTHON, Project
+from builds import build, look
+from index import PrivateIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PACKAGES = ("celery", "django", "fastapi", "flask", "gunicorn", "uvicorn", "whitenoise")
+# What they ask for on other systems, and what builds the projects.
+BESIDE = ("colorama", "poetry-core", "setuptools", "tzdata")
+PYPROJECT = """\
+[project]
+name = "{name}"
+version = "1.0"
+requires-python = ">=3.13,<3.14"
+dependencies = {dependencies}
+{project}
+
+[tool.poetry]
+{poetry}
+
+[[tool.poetry.source]]
+name = "public"
+url = "{url}"
+priority = "primary"
+
+[tool.poetry-docker-cache]
+python = "{python}"
+layers = 1
+{settings}
+
+[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+"""
+
+KINDS = {
+    "__init__.py": """\
+        import os
+
+        def main() -> None:
+            print("script", os.getuid())
+        """,
+    "__main__.py": """\
+        print("module")
+        """,
+    "api.py": """\
+        import os
+        from fastapi import FastAPI
+
+        app = FastAPI()
+
+        @app.get("/")
+        def root() -> str:
+            return f"FastAPI {os.getuid()}"
+        """,
+    "web.py": """\
+        import os
+        from flask import Flask
+
+        def create_app(config=None):
+            app = Flask(__name__)
+            app.get("/")(lambda: f"Flask {os.getuid()}")
+            return app
+        """,
+    "tasks.py": """\
+        from celery import Celery
+
+        app = Celery("acme_kinds", broker="memory://")
+        """,
+}
+
+SITE = {
+    "manage.py": """\
+        import os
+        import sys
+        from django.core.management import execute_from_command_line
+
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+        execute_from_command_line(sys.argv)
+        """,
+    "assets/site.css": "body {}\n",
+    "shop/__init__.py": "",
+    "shop/settings.py": """\
+        from pathlib import Path
+
+        BASE_DIR = Path(__file__).resolve().parent.parent
+        SECRET_KEY = "of a test"
+        ALLOWED_HOSTS = ["*"]
+        INSTALLED_APPS = ["django.contrib.staticfiles"]
+        MIDDLEWARE = ["whitenoise.middleware.WhiteNoiseMiddleware"]
+        ROOT_URLCONF = "shop.urls"
+        STATIC_URL = "static/"
+        STATICFILES_DIRS = [BASE_DIR / "assets"]
+        STATIC_ROOT = BASE_DIR / "staticfiles"
+        """,
+    "shop/urls.py": """\
+        import os
+        from django.http import HttpResponse
+        from django.urls import path
+
+        urlpatterns = [path("", lambda request: HttpResponse(f"Django {os.getuid()}"))]
+        """,
+    "shop/wsgi.py": """\
+        import os
+        from django.core.wsgi import get_wsgi_application
+
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+        application = get_wsgi_application()
+        """,
+}
+
+NATIVE = {
+    "acme_sum/__init__.py": "",
+    "acme_sum/__main__.py": """\
+        from acme_sum._sum import total
+
+        print(total(2, 3))
+        """,
+    "acme_sum/_sum.c": """\
+        #include <Python.h>
+
+        static PyObject *total(PyObject *self, PyObject *args) {
+            long a, b;
+            if (!PyArg_ParseTuple(args, "ll", &a, &b)) return NULL;
+            return PyLong_FromLong(a + b);
+        }
+        static PyMethodDef methods[] = {{"total", total, METH_VARARGS, NULL}, {NULL}};
+        static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_sum", NULL, -1, methods};
+        PyMODINIT_FUNC PyInit__sum(void) { return PyModule_Create(&module); }
+        """,
+    "build.py": """\
+        import shutil
+        from pathlib import Path
+        from setuptools import Distribution, Extension
+        from setuptools.command.build_ext import build_ext
+
+        extension = Extension("acme_sum._sum", ["acme_sum/_sum.c"])
+        command = build_ext(Distribution({"name": "acme_sum", "ext_modules": [extension]}))
+        command.ensure_finalized()
+        command.run()
+        for path in command.get_outputs():
+            shutil.copy(path, Path(path).relative_to(command.build_lib))
+        """,
+}
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve the frameworks as the public index has them, to everybody; give the URL."""
+    folder = tmp_path_factory.mktemp("public")
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
+    pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
+    done = subprocess.run([*pip, *PACKAGES, *BESIDE], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with PrivateIndex(folder, {}) as index:
+        yield index.url
+
+
+@pytest.fixture(scope="module")
+def make(
+    engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    public: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Project]:
+    """Give a function that writes a project with these files."""
+    poetry = poetry_home(engine)
+
+    def write(name: str, files: dict[str, str], packages: tuple[str, ...], **more: str) -> Project:
+        project = Project(tmp_path_factory.mktemp(name), poetry)
+        quoted = ", ".join(f'"{package}"' for package in packages)
+        texts = {"project": "", "poetry": "", "settings": "", **more}
+        pyproject = PYPROJECT.format(
+            name=name, dependencies=f"[{quoted}]", url=public, python=IMAGE_PYTHON, **texts
+        )
+        project.write("pyproject.toml", pyproject.encode())
+        for path, text in files.items():
+            project.write(path, text)
+        return project
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def kinds(make: Callable[..., Project]) -> Project:
+    """Build a package with one application of each kind; its image is `acme-kinds:1.0`."""
+    project = make(
+        "acme-kinds",
+        {f"src/acme_kinds/{name}": text for name, text in KINDS.items()},
+        PACKAGES,
+        project='scripts = { acme-kinds = "acme_kinds:main" }',
+        poetry='packages = [{ include = "acme_kinds", from = "src" }]',
+        settings='ports = [8000]\nstop-signal = "SIGTERM"',
+    )
+    project.lock()
+    build(project)
+    return project
+
+
+@contextlib.contextmanager
+def running(engine: DockerEngine, *words: str) -> Iterator[str]:
+    """Run a container in the background, with its port on this machine; give its id."""
+    done = engine.docker("run", "--detach", "--publish", "127.0.0.1::8000", *words)
+    container = done.stdout.split()[-1]
+    try:
+        yield container
+    finally:
+        engine.docker("rm", "--force", "--volumes", container)
+
+
+def waiting(engine: DockerEngine, container: str, ask: Callable[[], str | None]) -> str:
+    """Ask until there is an answer; a container that gives none shows what it said."""
+    for _ in range(150):
+        with contextlib.suppress(OSError):
+            if answer := ask():
+                return answer
+        time.sleep(0.2)
+    logs = engine.docker("logs", container)
+    pytest.fail(logs.stdout + logs.stderr)
+
+
+def get(engine: DockerEngine, container: str, path: str = "/") -> str:
+    """Ask the application over HTTP."""
+    port = engine.docker("port", container, "8000/tcp").stdout.split()[0].rpartition(":")[2]
+
+    def ask() -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    return waiting(engine, container, ask)
+
+
+@pytest.mark.usefixtures("kinds")
+def test_script_and_module(engine: DockerEngine) -> None:
+    """The only script is what the image starts; a module is a command like another."""
+    assert engine.run("acme-kinds:1.0") == "script 10001\n"
+    assert engine.run("acme-kinds:1.0", "python", "-m", "acme_kinds") == "module\n"
+
+
+@pytest.mark.usefixtures("kinds")
+def test_web_applications(engine: DockerEngine) -> None:
+    """An ASGI application by uvicorn, a WSGI factory by gunicorn: with what notes propose."""
+    uvicorn = ("uvicorn", "acme_kinds.api:app", "--host", "0.0.0.0", "--port", "8000")
+    gunicorn = ("gunicorn", "acme_kinds.web:create_app()", "--bind", "0.0.0.0:8000")
+    with (
+        running(engine, "acme-kinds:1.0", *uvicorn) as api,
+        running(engine, "acme-kinds:1.0", *gunicorn) as web,
+    ):
+        assert get(engine, api) == '"FastAPI 10001"'
+        assert get(engine, web) == "Flask 10001"
+
+
+@pytest.mark.usefixtures("kinds")
+def test_worker(engine: DockerEngine) -> None:
+    """A worker gets the signal, finishes, and says that all went well."""
+    celery = ("celery", "-A", "acme_kinds.tasks:app", "worker", "--loglevel=info")
+
+    def ready() -> str:
+        logs = engine.docker("logs", worker)
+        return (logs.stdout + logs.stderr) * (" ready." in logs.stdout + logs.stderr)
+
+    with running(engine, "acme-kinds:1.0", *celery) as worker:
+        waiting(engine, worker, ready)
+        engine.docker("stop", "--time", "30", worker)
+        state = engine.docker("inspect", "--format", "{{.State.ExitCode}}", worker).stdout
+        signal = engine.docker("inspect", "--format", "{{.Config.StopSignal}}", worker).stdout
+    assert (state, signal) == ("0\n", "SIGTERM\n")
+
+
+def test_django(engine: DockerEngine, make: Callable[..., Project], kinds: Project) -> None:
+    """By gunicorn, with the static files that the README's template collects, and its lines."""
+    (template,) = re.findall(r"^```jinja\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    (lines,) = re.findall(r"^instructions = .*$", README, re.MULTILINE)
+    project = make(
+        "acme-site",
+        {**SITE, "docker/Dockerfile.j2": template},
+        PACKAGES,
+        poetry='packages = [{ include = "shop" }]',
+        settings=f'ports = [8000]\ntemplate = "docker/Dockerfile.j2"\n{lines}',
+    )
+    shutil.copy(kinds.folder / "poetry.lock", project.folder)
+    noted = project.poetry.run(project.folder, "docker", "export", "-o", "../D").stderr
+    command = '["gunicorn", "shop.wsgi:application", "--bind", "0.0.0.0:8000"]'
+    assert f"set `command`, for example `command = {command}` and `ports = [8000]`" in noted
+    project.replace("pyproject.toml", "ports = [8000]\n", f"ports = [8000]\ncommand = {command}\n")
+    steps = build(project)
+    assert steps.installed == (), "the dependencies are those of the other image"
+    assert {"static", "base"} <= steps.ran
+    with running(engine, "acme-site:1.0") as site:
+        assert get(engine, site) == "Django 10001"
+        assert get(engine, site, "/static/site.css") == "body {}\n"
+    assert engine.run("acme-site:1.0", "id", "-un") == "app\n"
+    found = look(engine, "acme-site:1.0")
+    assert found["writable"] == []
+    assert "staticfiles/site.css" in found["files"]
+    assert not [name for name in found["files"] if name.endswith(".j2")]
+
+
+def test_c_extension(engine: DockerEngine, make: Callable[..., Project]) -> None:
+    """A build script's compiler is not in the image, what it has made is."""
+    project = make(
+        "acme-sum",
+        NATIVE,
+        (),
+        poetry='build = { script = "build.py", generate-setup-file = false }\n'
+        'include = [{ path = "acme_sum/*.so", format = "wheel" }]',
+    )
+    project.replace("pyproject.toml", '["poetry-core>=2.0"]', '["poetry-core>=2.0", "setuptools"]')
+    project.lock()
+    build(project)
+    assert engine.run("acme-sum:1.0") == "5\n"
+    assert look(engine, "acme-sum:1.0")["compilers"] == []
