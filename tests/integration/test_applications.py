@@ -33,7 +33,7 @@ PYPROJECT = """\
 [project]
 name = "{name}"
 version = "1.0"
-requires-python = ">=3.13,<3.14"
+requires-python = ">=3.11,<4"
 dependencies = {dependencies}
 {project}
 
