@@ -58,6 +58,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "extras": st.lists(WORDS),
     "build-packages": st.lists(st.sampled_from(["g++", "libpq-dev=15.1-1"])),
     "runtime-packages": st.lists(st.sampled_from(["libpq5", "git:arm64"])),
+    "optional-libraries": st.lists(st.sampled_from(["libtbb.so.12", "liba.so"])),
     "layers": st.one_of(st.integers(1, 48), st.just("auto")),
     "own-layers": st.just([]),
     "installer": st.sampled_from(["pip", "uv", "poetry"]),
