@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-PACKAGES = ("celery", "django", "fastapi", "flask", "gunicorn", "uvicorn", "whitenoise")
+PACKAGES = ("celery", "django<6", "fastapi", "flask", "gunicorn", "uvicorn", "whitenoise")
 # What they ask for on other systems, and what builds the projects.
 BESIDE = ("colorama", "poetry-core", "setuptools", "tzdata")
 PYPROJECT = """\
