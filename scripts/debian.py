@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 RECIPE = 4  # goes up with every change of what is done to a root file system
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}
 SLIM = "ca-certificates,python3,python3-venv,python3-pip"
-FULL = ("gcc", "git", "libc6-dev", "libffi-dev", "libpq-dev", "make", "pkgconf", "python3-dev")
+FULL = (
+    *("gcc", "git", "libc6-dev", "libffi-dev", "libpq-dev", "make", "openssh-client", "pkgconf"),
+    "python3-dev",
+)
 ROOM_IN_MEMORY = 4 << 30
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 UNUSED = ("var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/log", "usr/share/doc")

@@ -24,6 +24,7 @@ INSTALLED = {
     "gpgv": "gpgv",
     "ip": "iproute2",
     "iptables": "iptables",
+    "ssh-agent": "openssh-client",  # for tests of git over ssh
     "wget": "wget",  # what debootstrap downloads with
     "xz": "xz-utils",
 }

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from engines import DockerEngine
     from typing_extensions import Self
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{32,}={0,2}")
@@ -126,6 +127,25 @@ def _fetch(url: str) -> bytes:
     request = urllib.request.Request(url, headers={"Accept": accept})
     with urllib.request.urlopen(request) as answer:
         return bytes(answer.read())
+
+
+def history(engine: DockerEngine) -> set[str]:
+    """List the builds that the engine remembers.
+
+    Never remove one: dockerd 28.5 crashes when it is asked for the list afterwards.
+    """
+    shown = engine.docker("buildx", "history", "ls", "--format", "{{.Ref}}").stdout
+    return {line.rpartition("/")[2] for line in shown.split()}
+
+
+def search_history(search: Search, engine: DockerEngine, before: set[str]) -> None:
+    """Look at what the engine remembers of the builds since then."""
+    new = history(engine) - before
+    assert new
+    for build in new:
+        for command in ("logs", "inspect"):
+            done = engine.docker("buildx", "history", command, build)
+            search.text("history", done.stdout + done.stderr)
 
 
 class Processes:

@@ -28,7 +28,7 @@ _BRACE = "{poetry-docker-cache.brace}"
 
 @dataclass(frozen=True, kw_only=True)
 class SourceAuth:
-    """What one package source is shown; empty where it asks for nothing."""
+    """What one package source, or another server, is shown; empty where it asks for nothing."""
 
     name: str
     login: tuple[str, str] | None = field(default=None, repr=False)
@@ -36,6 +36,13 @@ class SourceAuth:
     """PEM, as `client_cert` is."""
     client_cert: str = field(default="", repr=False)
     verify: bool = True
+    url: str = ""
+    """Where it is shown, if that is no source of the project: Poetry is told so."""
+
+    @property
+    def says_something(self) -> bool:
+        """Whether anything is shown there, or held against its certificate."""
+        return bool(self.login or self.ca or self.client_cert or not self.verify)
 
 
 def auth_file(sources: Sequence[SourceAuth]) -> str:
@@ -51,7 +58,7 @@ def auth_file(sources: Sequence[SourceAuth]) -> str:
     return text
 
 
-def _compose(sources: Iterable[SourceAuth]) -> str:
+def _compose(sources: Sequence[SourceAuth]) -> str:
     basic: dict[str, Any] = {}
     tables: dict[str, Any] = {}
     for source in sources:
@@ -70,9 +77,15 @@ def _compose(sources: Iterable[SourceAuth]) -> str:
     document: dict[str, Any] = {}
     if basic:
         document["http-basic"] = basic
+    if repositories := _repositories(sources):
+        document["repositories"] = repositories
     if tables:
         document["poetry-docker-cache"] = {"brace": "{", "sources": tables}
     return _HEADER + tomlkit.dumps(document)
+
+
+def _repositories(sources: Iterable[SourceAuth]) -> dict[str, Any]:
+    return {it.name: {"url": it.url.replace("{", _BRACE)} for it in sources if it.url}
 
 
 def _add_login(basic: dict[str, Any], name: str, login: Mapping[str, str]) -> None:

@@ -43,6 +43,8 @@ class BuildRequest:
     """As given: an element may hold several, separated by commas."""
     target: str | None = None
     build_arguments: Mapping[str, str] = field(default_factory=dict)
+    ssh: bool = False
+    """Whether to pass on the SSH agent."""
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
     builder: str | None = None
@@ -86,6 +88,7 @@ def build_command(
     command = ["docker", "buildx", "build", "--file", dockerfile]
     if secret is not None:
         command += ["--secret", go_csv.record(f"id={SECRET_ID}", f"src={secret}")]
+    command += ["--ssh", "default"] * request.ssh
     command += _each("--builder", _given(request.builder))
     command += _each("--tag", request.tags)
     command += _each("--platform", request.platforms)

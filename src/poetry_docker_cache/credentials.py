@@ -9,13 +9,15 @@ import json
 import os
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from poetry.config import config_source
 from poetry.repositories.http_repository import HTTPRepository
+from poetry.repositories.legacy_repository import LegacyRepository
 from poetry.repositories.pypi_repository import PyPiRepository
-from poetry.utils.authenticator import RepositoryCertificateConfig
+from poetry.utils.authenticator import Authenticator, RepositoryCertificateConfig
 from poetry.utils.password_manager import PasswordManager, PoetryKeyringError
 from requests.utils import get_netrc_auth
 
@@ -24,11 +26,13 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.sources import login_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from poetry.config.config import Config
     from poetry.poetry import Poetry
+
+    from poetry_docker_cache.direct import Address
 
 # Poetry 2.4 learned to look up names with dots; before, every dot went one table deeper.
 _DOTS_ARE_TABLES = not hasattr(config_source, "split_key")
@@ -42,11 +46,14 @@ class AuthSecret:
     text: str = field(repr=False)
 
 
-def collect(poetry: Poetry, names: Collection[str]) -> AuthSecret:
+def collect(
+    poetry: Poetry, names: Collection[str], addresses: Sequence[Address] = ()
+) -> AuthSecret:
     """Give the secret for these sources; a name that is no HTTP source of the project is ignored.
 
-    Raises DockerCacheError for credentials that stand in a URL, are half there, cannot be read or
-    cannot be carried, for an unusable certificate file, and for a secret that BuildKit refuses.
+    `addresses` are those that a build asks besides. Raises DockerCacheError for credentials that
+    stand in a URL, are half there, cannot be read or cannot be carried, for an unusable certificate
+    file, and for a secret that BuildKit refuses.
     """
     wanted = {name.lower() for name in names}  # as Poetry's pool compares them
     repositories = sorted(
@@ -59,6 +66,7 @@ def collect(poetry: Poetry, names: Collection[str]) -> AuthSecret:
     )
     refuse_credentials_in_urls({repository.name: repository.url for repository in repositories})
     sources = [_read(repository, poetry.config) for repository in repositories]
+    sources += _of_addresses(addresses, poetry.config)
     return AuthSecret(text=auth_file(sources))
 
 
@@ -87,6 +95,30 @@ def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:
             f"and type\n\n{_how_to_configure(name)}\n    poetry lock\n\n"
             "What was committed or published once is known: replace the password as well.",
         )
+
+
+def _of_addresses(addresses: Iterable[Address], config: Config) -> list[SourceAuth]:
+    """What is shown at these addresses, for each place that Poetry's settings know, or host.
+
+    Poetry finds it by `repositories.NAME.url` in its settings, for git by the very URL, and else by
+    the host. In the build it does so again: the secret has that setting, too, under another name,
+    since a name with dots has two spellings. What is configured for PyPI is there to publish with.
+    """
+    authenticator = Authenticator(config, disable_cache=True)
+    found: dict[str, SourceAuth] = {}
+    for url, is_git in addresses:
+        known = authenticator.get_repository_config_for_url(url, is_git)
+        if (known is None and is_git) or (known is not None and known.name.lower() == "pypi"):
+            continue
+        name, place = (known.name, str(known.url)) if known else (urlsplit(url).netloc, url)
+        if name not in found:
+            repository = LegacyRepository(name, place, config=config, disable_cache=True)
+            found[name] = replace(_read(repository, config), url=place)
+    return [
+        replace(auth, name=f"poetry-docker-cache-{number}")
+        for number, (_, auth) in enumerate(sorted(found.items()), start=1)
+        if auth.says_something
+    ]
 
 
 def _is_public(repository: HTTPRepository) -> bool:

@@ -12,7 +12,12 @@ from packaging.utils import canonicalize_name
 from poetry_docker_cache import platforms
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.images import libc
-from poetry_docker_cache.inside.manifest.layers import SOURCE, kind, machines_without_wheel
+from poetry_docker_cache.inside.manifest.layers import (
+    DIRECT,
+    SOURCE,
+    kind,
+    machines_without_wheel,
+)
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheels import fits
 from poetry_docker_cache.layers import split
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from poetry_docker_cache.lock import Lock
-    from poetry_docker_cache.plan import Index
+    from poetry_docker_cache.plan import Direct, Index
     from poetry_docker_cache.project import InstallerConfig, Project
     from poetry_docker_cache.python import Python
     from poetry_docker_cache.selection import Selection
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
 
 _STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
 """Those of pip's `--require-hashes`."""
+
+ON_BUILD_IMAGE = (SOURCE, DIRECT)
+"""The layers that Poetry makes, whatever installs the wheels."""
 
 
 def package_layers(
@@ -83,11 +91,11 @@ def refuse_weak_hashes(
 
     Poetry writes sha256 since 1.0; what else stands in a lock was carried over from an old one.
     """
-    from_source = layers.get(SOURCE, ())
+    by_poetry = {name for layer in ON_BUILD_IMAGE for name in layers.get(layer, ())}
     for package in packages if settings.installer != "poetry" else ():
         name = str(canonicalize_name(package["name"]))
         kinds = {str(file["hash"]).partition(":")[0] for file in package.get("files", ())}
-        if name not in from_source and (weak := sorted(kinds - _STRONG_HASHES)):
+        if name not in by_poetry and (weak := sorted(kinds - _STRONG_HASHES)):
             raise DockerCacheError(
                 f"poetry.lock knows {name} by its {weak[0]}, which {settings.installer} takes for"
                 " no proof that a file is the right one.",
@@ -129,19 +137,22 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     layers: Sequence[str],
     build_image: str,
     packages: tuple[str, ...],
+    direct: Direct | None,
 ) -> Dependencies:
     """How the layers are installed.
 
-    `layers` are their names, `packages` the Debian packages to build with. Raises DockerCacheError
-    for a Poetry that does not run on the image's Python.
+    `layers` are their names, `packages` the Debian packages to build with, `direct` is what the
+    layer of that name needs. Raises DockerCacheError for a Poetry that does not run on the image's
+    Python.
     """
     made = tuple(
         Layer(
             name=name,
-            installer="poetry" if name == SOURCE else settings.installer,
-            from_source=name == SOURCE,
+            installer="poetry" if name in ON_BUILD_IMAGE else settings.installer,
+            from_source=name in ON_BUILD_IMAGE,
             may_have_libraries=not name.startswith("pure-"),
             keeps_wheels=_keeps_wheels(name, settings),
+            direct=direct if name == DIRECT else None,
         )
         for name in layers
     )
@@ -162,7 +173,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         environment=_installer_environment(project.installer),
         build_config_settings=_json(project.installer.build_config_settings),
         build_image=build_image,
-        packages=packages if SOURCE in layers else (),
+        packages=packages if any(layer.from_source for layer in made) else (),
         instructions=settings.instructions.build,
         reuses_image=settings.reuse_image is not None and bool(made),
         older_lock=project.lock.older_format is not None,
@@ -175,11 +186,12 @@ def reuse_notes(settings: Settings, layers: Sequence[str]) -> list[str]:
         return []
     if not any(_keeps_wheels(name, settings) for name in layers):
         return ["`download-cache` is not used: Poetry installs all packages, from its own cache."]
-    return ["What is built from source does not use `download-cache`."] * (SOURCE in layers)
+    unused = any(name in ON_BUILD_IMAGE for name in layers)
+    return ["What is built from source does not use `download-cache`."] * unused
 
 
 def _keeps_wheels(layer: str, settings: Settings) -> bool:
-    by_poetry = layer == SOURCE or settings.installer == "poetry"
+    by_poetry = layer in ON_BUILD_IMAGE or settings.installer == "poetry"
     return settings.download_cache is not None and not by_poetry
 
 

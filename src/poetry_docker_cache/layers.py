@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from poetry_docker_cache.inside.manifest.layers import SINGLE, SOURCE, assign
+from poetry_docker_cache.inside.manifest.layers import DIRECT, SINGLE, SOURCE, assign
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -63,5 +63,5 @@ def _names(
         pure = total - native if "native" in kinds else total
         shared = [f"pure-{number}" for number in range(1, pure + 1)]
         shared += [f"native-{number}" for number in range(1, native + 1)]
-    wheels = {name for name, kind in packages if kind != "source"}
-    return [*shared, *(f"own-{name}" for name in sorted(wheels & {*own})), SOURCE]
+    wheels = {name for name, kind in packages if kind not in (SOURCE, DIRECT)}
+    return [*shared, *(f"own-{name}" for name in sorted(wheels & {*own})), SOURCE, DIRECT]

@@ -23,6 +23,18 @@ class Index:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Direct:
+    """What the layer of git, URL and file dependencies needs of a build beside its manifest."""
+
+    files: tuple[str, ...]
+    """Wheels and source distributions of the project: POSIX, relative to it."""
+    ssh: bool
+    """Whether a repository is reached over ssh."""
+    known_hosts: tuple[str, ...]
+    """Lines of OpenSSH's known_hosts; empty without ssh."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """A part of the dependencies: a stage that installs it, and a layer of the final image."""
 
@@ -30,10 +42,13 @@ class Layer:
     """Of the stage, and of its manifest."""
     installer: Installer
     from_source: bool
+    """Whether it is made on the build image, where a compiler is."""
     may_have_libraries: bool
     """Whether a package in it may need shared libraries of the system."""
     keeps_wheels: bool = False
     """Whether it installs from wheels that the machine keeps, and leaves there what it fetches."""
+    direct: Direct | None = None
+    """Given where the packages come from no index."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +88,16 @@ class Dependencies:
     def keeps_wheels(self) -> bool:
         """Whether any layer does."""
         return any(layer.keeps_wheels for layer in self.layers)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The project's files among the dependencies."""
+        return tuple(path for layer in self.layers if layer.direct for path in layer.direct.files)
+
+    @property
+    def ssh(self) -> bool:
+        """Whether a build needs an SSH agent."""
+        return any(layer.direct is not None and layer.direct.ssh for layer in self.layers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.debian import usual_packages
 from poetry_docker_cache.dependencies import (
+    ON_BUILD_IMAGE,
     merged,
     package_layers,
     plan_dependencies,
@@ -19,8 +20,9 @@ from poetry_docker_cache.dependencies import (
     reuse_notes,
     source_notes,
 )
+from poetry_docker_cache.direct import plan_direct
 from poetry_docker_cache.images import build_image, final_image, libc
-from poetry_docker_cache.inside.manifest.layers import SOURCE
+from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
 from poetry_docker_cache.plan import Application, ImagePlan, Index
 from poetry_docker_cache.platforms import machines
 from poetry_docker_cache.python import choose_python, listing, locked_packages
@@ -80,6 +82,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     if older := project.lock.older_format:
         notes.append(_older_lock(older))
     refuse_sources(project.sources, packages)
+    direct = plan_direct(packages, settings.ssh_known_hosts)
     refuse_unknown_packages(settings.own_layers, project.lock)
     base = final_image(settings, python)
     index = Index(name=project.index.name, url=project.index.url) if project.index else None
@@ -88,13 +91,25 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     refuse_weak_hashes(packages, settings, layers)
     from_source = layers.get(SOURCE, ())
     notes += source_notes(packages, from_source, planned_target(settings, python), builder)
+    if from_elsewhere := layers.get(DIRECT, ()):
+        notes.append(
+            f"{listing(from_elsewhere)}: from no package index, and so installed by Poetry, on"
+            f" {builder}, in a layer apart."
+        )
+    if direct and direct.ssh:
+        notes.append(
+            "A git dependency comes over ssh: `poetry docker build` passes on your SSH agent,"
+            " `docker build` does so with `--ssh default`."
+        )
     if without := [name for name in settings.own_layers if f"own-{name}" not in layers]:
         notes.append(
             f"No layer of its own: {listing(without)} (not in this image, or built from source)."
         )
-    wheels = {name for layer, names in layers.items() if layer != SOURCE for name in names}
+    wheels = {
+        name for layer, names in layers.items() if layer not in ON_BUILD_IMAGE for name in names
+    }
     notes += reuse_notes(settings, tuple(layers))
-    build_packages, runtime_packages = usual_packages(from_source, wheels, base)
+    build_packages, runtime_packages = usual_packages((*from_source, *from_elsewhere), wheels, base)
     if runtime_packages:
         notes.append(
             f"Debian packages added, which the dependencies need: {', '.join(runtime_packages)}."
@@ -102,7 +117,8 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     application = _application(
         project, settings, base=base, builder=builder, index=index, notes=notes
     )
-    if settings.build_packages and not (SOURCE in layers or (application and application.packages)):
+    built = from_source or from_elsewhere or (application and application.packages)
+    if settings.build_packages and not built:
         notes.append("`build-packages` is not used: nothing is built from source.")
     version = _version_argument(project, application, notes)
     if version:  # the label says what the argument says
@@ -118,6 +134,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             layers=tuple(layers),
             build_image=builder,
             packages=merged(settings.build_packages, build_packages),
+            direct=direct,
         ),
         application=application,
         version=version,

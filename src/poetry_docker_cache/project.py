@@ -121,6 +121,16 @@ def check_files(folder: Path, names: Sequence[str] | None) -> None:
             )
 
 
+def check_locked_files(folder: Path, names: Sequence[str]) -> None:
+    """Raise DockerCacheError for a file dependency that is not there."""
+    for name in names:
+        if not (folder / name).is_file():
+            raise DockerCacheError(
+                f"poetry.lock takes a package from the file {name!r}, which does not exist.",
+                fix="Restore it, or correct its path in pyproject.toml and run `poetry lock`.",
+            )
+
+
 def _scripts(poetry: Poetry) -> tuple[str, ...]:
     """The console scripts, by name. Those of type `file` are not commands of the package."""
     data = poetry.pyproject.data

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
 from poetry_docker_cache.layers import split
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def propose(packages: Sequence[SizedPackage], now: Outcome) -> Outcome | None:
 
 
 def _settings(packages: Sequence[SizedPackage]) -> Iterator[Setting]:
-    wheels = [package for package in packages if package.kind != "source"]
+    wheels = [package for package in packages if package.kind not in (SOURCE, DIRECT)]
     heaviest = sorted(wheels, key=lambda package: (-package.size, package.name))
     for own in range(min(_MOST_OWN, len(heaviest) // _OWN_PART) + 1):
         names = tuple(sorted(package.name for package in heaviest[:own]))

@@ -50,6 +50,7 @@ def render_ignore_file(plan: ImagePlan, dockerfile: str, hidden: Sequence[str] =
     keep = ["pyproject.toml", "poetry.lock"]
     keep += plan.application.paths if plan.application else ()
     keep += plan.files.paths if plan.files else ()
+    keep += plan.dependencies.files
     return render_ignore(
         keep=keep,
         project_ignore=plan.dockerignore,
@@ -120,6 +121,7 @@ def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
         "wheelhouse.py": not plan.dependencies.keeps_wheels,
         "earlier.py": not plan.dependencies.reuses_image,
         **dict.fromkeys(_FOR_OLDER_LOCKS, not plan.dependencies.older_lock),
+        "direct.py": True,  # in a stage of its own: no key of another layer may hang on it
     }
     modules = {
         f"/{name}/": sorted(
@@ -167,14 +169,18 @@ def tool_command(venv: str, index: Index | None, arguments: Sequence[str]) -> li
 def install_command(
     layer: Layer, dependencies: Dependencies, template: Template | None = None
 ) -> str:
-    """The call of inside/install, for a shell."""
+    """The call of inside/install, or of its direct.py, for a shell."""
     python = "/opt/poetry/bin/python" if layer.installer == "poetry" else "python"
-    words = [python, "-m", "install", "--installer", layer.installer]
-    words += ["--from-source"] * layer.from_source + ["--compile"] * dependencies.compile
+    if layer.direct:
+        words = [python, "-m", "install.direct", *["--ssh"] * layer.direct.ssh]
+    else:
+        words = [python, "-m", "install", "--installer", layer.installer]
+        words += ["--from-source"] * layer.from_source
+    words += ["--compile"] * dependencies.compile
     if layer.from_source and dependencies.build_config_settings:
         words += ["--build-config-settings", dependencies.build_config_settings]
     words += ["--wheels", "/wheels"] * layer.keeps_wheels
-    if dependencies.reuses_image:
+    if dependencies.reuses_image and not layer.direct:
         words += ["--layer", layer.name, *_made_by(layer, dependencies, template)]
     return shlex.join(words)
 

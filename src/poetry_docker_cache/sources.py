@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 PRIMARY = "primary"
 _NOT_YET = {
     "directory": "a path dependency",
-    "file": "a file dependency",
-    "git": "a git dependency",
-    "url": "a URL dependency",
 }
 
 
@@ -64,6 +62,8 @@ def refuse_sources(sources: Iterable[Source], packages: Iterable[Mapping[str, An
     for package in packages:
         source = package.get("source", {})
         kind = source.get("type", "legacy")
+        if kind in DIRECT_TYPES:  # those are judged in `direct`
+            continue
         if kind != "legacy" and kind not in _NOT_YET:
             raise DockerCacheError(
                 f"poetry.lock takes {package['name']} from a source of the unknown type {kind!r}.",
@@ -91,7 +91,8 @@ def used_sources(
     sources: Iterable[Source], packages: Iterable[Mapping[str, Any]], index: Source | None
 ) -> tuple[str, ...]:
     """The names of the sources that a build contacts: those of the packages, and the index."""
-    used = {str(p["source"]["reference"]).lower() for p in packages if p.get("source")}
+    named = (p["source"] for p in packages if p.get("source"))
+    used = {str(it["reference"]).lower() for it in named if it.get("type") not in DIRECT_TYPES}
     if index:
         used.add(index.name.lower())
     return tuple(

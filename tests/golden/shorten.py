@@ -10,8 +10,11 @@ import re
 
 from poetry_docker_cache.render import text_of
 
-# An instruction with several files, each of which ends with a line of its name.
-_SCRIPTS = re.compile(r'^COPY ((?:<<"\S+" )*<<"(\S+)" )(/\S*)\n.*?^\2\n', re.DOTALL | re.MULTILINE)
+# An instruction with several files, each of which ends with a line of its name; what is below /root
+# is no script of ours.
+_SCRIPTS = re.compile(
+    r'^COPY ((?:<<"\S+" )*<<"(\S+)" )(/(?!root/)\S*)\n.*?^\2\n', re.DOTALL | re.MULTILINE
+)
 _SHORTENED = re.compile(r'^COPY ((?:<<"\S+" )+)(/\S*)\n…\n', re.MULTILINE)
 _NAME = re.compile(r'<<"(\S+)" ')
 _DIGEST = re.compile(r"(?<=digest sha256:)[0-9a-f]{64}(?=\.\n)")

@@ -28,6 +28,7 @@ pytest = "*"
 {BACKEND}"""
 ACME = '[[tool.poetry.source]]\nname = "acme"\nurl = "{}"\npriority = "explicit"\n'
 FROM_ACME = {"type": "legacy", "url": "https://acme.test/simple", "reference": "acme"}
+OVER_SSH = {"type": "git", "url": "git@git.test:rich.git", "resolved_reference": "0" * 40}
 PACKAGES = [
     package("rich"),
     package("psy", optional=True, markers='extra == "pg"'),
@@ -190,10 +191,18 @@ PROJECT = {
         fix="Mend ",
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
     ),
-    "git": Case(
-        says="rich is a git dependency (https://git.test/rich), which this release cannot install",
-        fix="Take it from a package index, or leave its group out",
-        rich={"source": {"type": "git", "url": "https://git.test/rich", "reference": "main"}},
+    "no key of a host": Case(
+        says="A git dependency comes from git.test over ssh, and nobody has said which key",
+        fix="Type `ssh-keyscan git.test`",
+        rich={"files": [], "source": OVER_SSH},
+    ),
+    "no SSH agent": Case(
+        says="A git dependency comes over ssh, and no SSH agent runs here",
+        fix="ssh-add",
+        command=BUILD,
+        more=settings('ssh-known-hosts = ["git.test ssh-ed25519 AAAA"]'),
+        rich={"files": [], "source": OVER_SSH},
+        env={"SSH_AUTH_SOCK": ""},
     ),
     "path": Case(
         says="rich is a path dependency (../rich)",
@@ -201,14 +210,19 @@ PROJECT = {
         rich={"source": {"type": "directory", "url": "../rich"}},
     ),
     "file": Case(
-        says="rich is a file dependency (rich.whl)",
+        says="rich is a file dependency (../rich.whl) outside of the project",
         fix="`--without`",
-        rich={"source": {"type": "file", "url": "rich.whl"}},
+        rich={"source": {"type": "file", "url": "../rich.whl"}},
     ),
-    "url": Case(
-        says="rich is a URL dependency",
-        fix="`--without`",
-        rich={"source": {"type": "url", "url": "https://acme.test/rich.whl"}},
+    "file that is gone": Case(
+        says="poetry.lock takes a package from the file 'libs/rich.whl', which does not exist",
+        fix="Restore it",
+        rich={"source": {"type": "file", "url": "libs/rich.whl"}},
+    ),
+    "credentials in the URL of a file": Case(
+        says="The URL of rich, a URL dependency, holds credentials",
+        fix="https://acme.test/rich.whl",
+        rich={"source": {"type": "url", "url": "https://me:hunter2@acme.test/rich.whl"}},
     ),
     "a source that is gone": Case(
         says="takes rich from the source 'acme', which pyproject.toml does not have",

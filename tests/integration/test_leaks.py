@@ -23,7 +23,7 @@ import pytest
 import tomlkit
 from acme import CANARY, PASSWORD, USER, AcmeIndex, Project, make_shop
 from builds import NETWORK
-from leaks import Processes, Search
+from leaks import Processes, Search, history, search_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -162,25 +162,6 @@ def search_disk(search: Search, project: Project) -> None:
     assert not list(poetry.temporary.iterdir()), "temporary files are left"
     for folder in {*SHARED_TEMPORARY, Path(tempfile.gettempdir())}:
         assert not list(folder.glob("poetry-docker-cache-*/secret")), "a secret is left"
-
-
-def history(engine: DockerEngine) -> set[str]:
-    """List the builds that the engine remembers.
-
-    Never remove one: dockerd 28.5 crashes when it is asked for the list afterwards.
-    """
-    shown = engine.docker("buildx", "history", "ls", "--format", "{{.Ref}}").stdout
-    return {line.rpartition("/")[2] for line in shown.split()}
-
-
-def search_history(search: Search, engine: DockerEngine, before: set[str]) -> None:
-    """Look at what the engine remembers of the builds since then."""
-    new = history(engine) - before
-    assert new
-    for build in new:
-        for command in ("logs", "inspect"):
-            done = engine.docker("buildx", "history", command, build)
-            search.text("history", done.stdout + done.stderr)
 
 
 LOOK = """\

@@ -74,6 +74,11 @@ def test_everything_has_its_place() -> None:
     )
 
 
+def test_the_ssh_agent_is_passed_on() -> None:
+    """Only where something needs it."""
+    assert command(ssh=True) == f"{PREFIX} --ssh default --load /src"
+
+
 def test_push_and_load_together() -> None:
     """BuildKit does both (seen with buildx 0.29), so both are passed on."""
     assert command(push=True, load=True) == f"{PREFIX} --push --load /src"

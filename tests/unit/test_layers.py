@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     Packages = dict[str, Kind]
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=8)
-PACKAGES = st.dictionaries(NAMES, st.sampled_from(["pure", "native", "source"]), max_size=60)
+KINDS = st.sampled_from(["pure", "native", "source", "direct"])
+PACKAGES = st.dictionaries(NAMES, KINDS, max_size=60)
 LAYERS = st.one_of(st.just("auto"), st.integers(1, 20))
 
 
-def some(pure: int, native: int = 0, source: int = 0) -> Packages:
+def some(pure: int, native: int = 0, source: int = 0, direct: int = 0) -> Packages:
     """So many packages of each kind."""
     counts: list[tuple[Kind, int]] = [("pure", pure), ("native", native), ("source", source)]
+    counts.append(("direct", direct))
     return {f"{kind}{number}": kind for kind, count in counts for number in range(count)}
 
 
@@ -38,7 +40,8 @@ def test_every_package_is_in_one_layer(
     found = split(packages.items(), layers=layers, own=own)
     assert sorted(name for names in found.values() for name in names) == sorted(packages)
     assert all(found.values())
-    shared = [name for name in found if name != "source" and not name.startswith("own-")]
+    apart = ("source", "direct")
+    shared = [name for name in found if name not in apart and not name.startswith("own-")]
     assert len(shared) <= (MOST if layers == "auto" else layers)
     for layer, names in found.items():
         kinds = {packages[name] for name in names}
@@ -46,9 +49,9 @@ def test_every_package_is_in_one_layer(
             assert kinds == {layer.partition("-")[0]}
         elif layer.startswith("own-"):
             assert names == (layer.removeprefix("own-"),)
-            assert "source" not in kinds
+            assert kinds.isdisjoint(apart)
         else:
-            assert ("source" in kinds) == (layer == "source")
+            assert kinds.isdisjoint(apart) if layer not in apart else kinds == {layer}
 
 
 @given(packages=PACKAGES, layers=LAYERS, shuffled=st.randoms())
@@ -102,11 +105,14 @@ def test_both_kinds_share_the_layers() -> None:
 
 
 def test_layers_beside_the_shared_ones() -> None:
-    """A heavy package, and what is built, come on top; neither is split off from nothing."""
-    packages = some(pure=2, native=1, source=2)
-    found = split(packages.items(), layers=1, own=("native0", "source0", "not-there"))
+    """A heavy package, what is built and what is from no index come on top, if there is any."""
+    packages = some(pure=2, native=1, source=2, direct=2)
+    own = ("native0", "source0", "direct0", "not-there")
+    found = split(packages.items(), layers=1, own=own)
+    assert list(found) == ["dependencies", "own-native0", "source", "direct"]
     assert found == {
         "dependencies": ("pure0", "pure1"),
         "own-native0": ("native0",),
         "source": ("source0", "source1"),
+        "direct": ("direct0", "direct1"),
     }

@@ -95,11 +95,12 @@ def test_packages_spread() -> None:
         ("Zope.Interface", "native", "native-6"),
         ("zope-interface", "native", "native-6"),
         ("uwsgi", "source", "source"),
+        ("acme", "direct", "direct"),
     ],
 )
 def test_a_vendored_dockerfile_stays_true(name: str, kind: Kind, layer: str) -> None:
     """Another release of the plugin assigns as this one does: else every layer is rebuilt."""
-    assert assign(name, kind, [*POSSIBLE, "source"]) == layer
+    assert assign(name, kind, [*POSSIBLE, "source", "direct"]) == layer
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,7 @@ def test_a_vendored_dockerfile_stays_true(name: str, kind: Kind, layer: str) -> 
         ("pure", ["source", "own-other"], "a-b: "),
         ("native", ["pure-1"], "a-b, which has compiled code: "),
         ("source", ["dependencies", "own-a-b"], "a-b, which is built from source: "),
+        ("direct", ["dependencies", "source", "own-a-b"], "a-b, which comes from no index: "),
     ],
 )
 def test_no_layer(kind: Kind, layers: list[str], what: str) -> None:
@@ -146,6 +148,16 @@ def test_kinds(files: list[str], expected: Kind) -> None:
     """The lock's file names tell; another Python's wheels too, of what a package is made."""
     target = Target.linux("3.12", libc="glibc")
     assert kind(package("a", files=files), target) == expected
+
+
+@pytest.mark.parametrize("source", ["file", "git", "url", "legacy", "directory"])
+def test_kinds_and_where_packages_come_from(source: str) -> None:
+    """Of what is taken from no index, neither its files nor Poetry's settings say how."""
+    locked = package("a", source={"type": source, "url": "x"})
+    target = Target.linux("3.12", libc="glibc")
+    direct = source in ("file", "git", "url")
+    assert kind(locked, target) == ("direct" if direct else "pure")
+    assert kind(locked, target, no_binary=["a"]) == ("direct" if direct else "source")
 
 
 ARM = wheel("a", tag="cp312-cp312-manylinux_2_28_aarch64")

@@ -405,9 +405,38 @@ def test_the_sources_of_a_layer() -> None:
 
     both = of_one_layer(EVERY_KIND[7], EVERY_KIND[0])
     assert [source["name"] for source in both] == ["mirror", "private"]
-    address = {"type": "url", "url": "https://w.example/w-1.0-py3-none-any.whl"}
-    assert of_one_layer(package("w", source=address)) == []
     assert of_one_layer(package("plain")) == [{**mirror, "priority": "primary"}]
+
+
+def test_what_comes_from_no_index() -> None:
+    """The lock's own words on it, and the sources of what its builds need; nothing is editable."""
+    git = {"type": "git", "url": "https://g.example/a", "reference": "main", "subdirectory": "a"}
+    git["resolved_reference"] = "0" * 40
+    url = {"type": "url", "url": "https://u.example/u-1.0-cp27-none-win32.whl"}
+    file = {"type": "file", "url": "libs/f-1.0.tar.gz"}
+    marker = 'platform_machine == "x86_64"'
+    packages = [
+        package("u", files=files("u-1.0-cp27-none-win32.whl"), source=url),
+        package("Of.Git", files=[], source=git, develop=True, markers=marker),
+        package("f", files=files("f-1.0.tar.gz", digest="1") * 2, source=file),
+        package("gone", files=[], source=git, markers='sys_platform == "win32"'),
+    ]
+    pypi = {"name": "PyPI", "priority": "supplemental"}
+    constraints = {"of-git": {"setuptools": "<75"}}
+    poetry = {"source": [*SOURCES, pypi], "build-constraints": constraints}
+    content = layered(
+        packages, pyproject={"tool": {"poetry": poetry}}, layers=["direct"], no_binary=[":all:"]
+    )
+    common = {"version": "1.0"}
+    assert content["direct"] == {
+        "packages": [
+            {"name": "of-git", "files": [], "marker": marker, "source": git, **common},
+            {"name": "f", "files": files("f-1.0.tar.gz", digest="1"), "source": file, **common},
+            {"name": "u", "files": files("u-1.0-cp27-none-win32.whl"), "source": url, **common},
+        ],
+        "sources": [{**SOURCES[0], "priority": "primary"}, pypi],
+        "build-constraints": constraints,
+    }
 
 
 def test_what_a_build_must_keep_to() -> None:

@@ -12,7 +12,7 @@ from projects import package, sdist, wheel
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.lock import Lock
 from poetry_docker_cache.metadata import Metadata
-from poetry_docker_cache.plan import Files, Index
+from poetry_docker_cache.plan import Direct, Files, Index
 from poetry_docker_cache.planner import make_plan
 from poetry_docker_cache.project import InstallerConfig, Project
 from poetry_docker_cache.render import render_dockerfile
@@ -155,28 +155,59 @@ def test_a_long_list_is_cut() -> None:
     assert any(it.startswith(note) for it in plan(project(*many)).notes)
 
 
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        ("directory", "a path dependency"),
-        ("file", "a file dependency"),
-        ("git", "a git dependency"),
-        ("url", "a URL dependency"),
-    ],
-)
-def test_dependencies_for_later(kind: str, words: str) -> None:
+def test_dependencies_for_later() -> None:
     """What this release cannot install is an error that names the package and its source."""
-    with pytest.raises(DockerCacheError, match=f"^acme is {words} \\(../acme\\)") as raised:
-        plan(project(package("acme", source={"type": kind, "url": "../acme"})))
+    with pytest.raises(DockerCacheError, match=r"^acme is a path dependency \(../acme\)") as raised:
+        plan(project(package("acme", source={"type": "directory", "url": "../acme"})))
     assert "--without" in (raised.value.fix or "")
 
 
-@pytest.mark.parametrize("user", ["ada:s3cret@", "s3cret@", ":s3cret@"])
-def test_an_error_shows_no_password(user: str) -> None:
-    """The URL of a git dependency may hold one, and the log of CI is public."""
-    source = {"type": "git", "url": f"https://{user}git.example.org/a@b.git"}
-    with pytest.raises(DockerCacheError, match=r"\(https://git\.example\.org/a@b\.git\)"):
-        plan(project(package("acme", source=source)))
+def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
+    """Poetry installs it, whatever installs the rest, after the others; a note says so."""
+    git = {"type": "git", "url": "https://git.example.org/a.git", "resolved_reference": "a" * 40}
+    file = {"type": "file", "url": "vendor/psycopg2-1.0.tar.gz"}
+    made = plan(
+        project(
+            package("click"),
+            package("acme", files=[], source=git),
+            package("psycopg2", files=[sdist("psycopg2")], source=file),
+            requires_python="~3.12",
+        ),
+        build_packages=("g++",),
+        own_layers=("acme",),
+    )
+    shared, direct = made.dependencies.layers
+    assert (shared.name, shared.installer, shared.direct) == ("dependencies", "pip", None)
+    assert (direct.name, direct.installer, direct.from_source) == ("direct", "poetry", True)
+    assert direct.direct == Direct(files=(file["url"],), ssh=False, known_hosts=())
+    assert made.dependencies.files == (file["url"],)
+    assert not made.dependencies.ssh
+    assert (made.dependencies.poetry, made.dependencies.packages) == ("2.4.0", ("g++",))
+    assert made.runtime.packages == ("libpq5",), "it is linked with that of the build image"
+    note = "acme, psycopg2: from no package index, and so installed by Poetry, on python:3.12, in a"
+    assert made.notes[1:] == (
+        f"{note} layer apart.",
+        "No layer of its own: acme (not in this image, or built from source).",
+        "Debian packages added, which the dependencies need: libpq5.",
+    )
+
+
+def test_other_layers_hang_on_no_git_dependency() -> None:
+    """Their stages are the same with one and without."""
+    git = {"type": "git", "url": "https://git.example.org/a.git", "resolved_reference": "a" * 40}
+    others = package("click"), package("lxml", files=[sdist("lxml")])
+
+    def stages(*packages: dict[str, Any]) -> dict[str, str]:
+        found = render_dockerfile(plan(project(*packages))).split("\nFROM ")[1:]
+        return {stage.partition(" AS ")[2].split()[0]: stage for stage in found}
+
+    before, after = stages(*others), stages(*others, package("acme", files=[], source=git))
+    assert after.keys() - before.keys() == {"direct-scripts", "direct"}
+    # The comment of what comes next ends the one before.
+    changed = {stage for stage in before if before[stage] != after[stage]}
+    assert changed == {"manifest", "source", "check", "final"}
+    assert "direct.py" not in after["scripts"]
+    assert "--mount=type=ssh" not in after["direct"]
 
 
 def test_a_source_that_is_not_declared() -> None:
@@ -218,7 +249,10 @@ def test_the_index_that_replaces_pypi(sources: tuple[Source, ...], index: Source
 def test_used_sources() -> None:
     """The secret is asked for what the build contacts: packages' sources, and the index."""
     other = replace(TEAM, name="other")
+    git = {"type": "git", "url": "https://git.example.org/a.git", "reference": "other"}
+    url = {"type": "url", "url": "https://files.example.org/a.whl"}
     packages = [package("acme", **taken_from(TEAM)), package("click")]
+    packages += [package("a", source=git), package("b", source=url)]
     assert used_sources((other, TEAM, MIRROR), packages, MIRROR) == ("Team", "mirror")
     assert used_sources((PYPI, TEAM), packages, None) == ("Team",)
 

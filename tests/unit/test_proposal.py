@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 AUTO = Setting(layers="auto")
+WHEELS = ("pure", "native")
 
 
 def packages() -> st.SearchStrategy[list[SizedPackage]]:
@@ -33,7 +34,7 @@ def packages() -> st.SearchStrategy[list[SizedPackage]]:
         SizedPackage,
         name=st.text(string.ascii_lowercase, min_size=1, max_size=4),
         version=st.just("1.0"),
-        kind=st.sampled_from(["pure", "native", "source"]),
+        kind=st.sampled_from(["pure", "native", "source", "direct"]),
         size=st.integers(0, 10**9),
         origin=st.just("index"),
     )
@@ -67,9 +68,9 @@ def test_a_proposal_is_better_and_bounded(packages: list[SizedPackage], setting:
     assert len(better.layers) <= MOST_LAYERS
     assert propose(packages, better) is None  # written, it is the end of the matter
     by_name = {package.name: package for package in packages}
-    assert all(by_name[name].kind != "source" for name in better.setting.own)
+    assert all(by_name[name].kind in WHEELS for name in better.setting.own)
     lightest = min((by_name[name].size for name in better.setting.own), default=0)
-    others = [it for it in packages if it.kind != "source" and it.name not in better.setting.own]
+    others = [it for it in packages if it.kind in WHEELS and it.name not in better.setting.own]
     assert not better.setting.own or all(it.size <= lightest for it in others)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_ca
 from poetry_docker_cache.commands.preparing import Prepared, prepare
 from poetry_docker_cache.commands.reporting import Report
 from poetry_docker_cache.commands.reusing import Reusing
+from poetry_docker_cache.commands.ssh import passes_agent, refuse_without_agent
 from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.engine import probe, run
 from poetry_docker_cache.engine.frontends import frontend_note
@@ -64,7 +66,9 @@ def build(command: BuildCommand) -> int:
         for argv in reusing.around(vendored or _DOCKERFILE, commands):
             command.raw_line(shell_quoted(argv))
         return 0
-    secret = collect(prepared.poetry, prepared.sources)
+    if request.ssh:
+        refuse_without_agent(os.environ)
+    secret = collect(prepared.poetry, prepared.sources, prepared.addresses)
     with (
         workspace(context=prepared.folder, docker=engine.docker) as folder,
         opened_caches(caches, docker, command.note) as opened,
@@ -111,6 +115,7 @@ def _request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
     return BuildRequest(
         tags=command.many("tag") or [default_tag(prepared.name, version, image=image)],
         build_arguments={"VERSION": prepared.git_version} if prepared.git_version else {},
+        ssh=passes_agent(prepared.plan.dependencies, command.after_dashes),
         push=command.option("push"),
         load=command.option("load"),
         platforms=platforms.to_build(

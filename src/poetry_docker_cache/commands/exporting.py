@@ -31,7 +31,11 @@ def export(command: DockerCommand, options: ExportOptions) -> int:
     if not options.ignore_file:
         _need_no_ignore_file(command, prepared)
     # Asked before anything is written: a missing password leaves nothing half-done.
-    secret = collect(prepared.poetry, prepared.sources) if options.auth_file else None
+    secret = (
+        collect(prepared.poetry, prepared.sources, prepared.addresses)
+        if options.auth_file
+        else None
+    )
     if options.check:
         return check(command, _files(prepared, options), again=EXPORT)
     files = {} if options.to_stdout else _files(prepared, options)

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from poetry_docker_cache.buildkit import default_tag
 from poetry_docker_cache.commands.preparing import Prepared, prepare
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest.layers import kind
+from poetry_docker_cache.inside.manifest.layers import DIRECT, kind
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheels import allowed, usable_files
 from poetry_docker_cache.layer_table import as_ascii, as_data, megabytes, table, values
@@ -64,14 +64,17 @@ def locked_packages(prepared: Prepared) -> list[LockedPackage]:
     packages = []
     for package in prepared.packages:
         wheels, sdists = allowed(package["name"], how.no_binary, how.only_binary)
-        files = usable_files(package.get("files", ()), target, wheels=wheels, sdists=sdists)
+        found = kind(package, target, no_binary=how.no_binary, only_binary=how.only_binary)
+        # An index may have files of these names, too, but they are others.
+        locked = () if found == DIRECT else package.get("files", ())
+        files = usable_files(locked, target, wheels=wheels, sdists=sdists)
         packages.append(
             LockedPackage(
                 name=str(canonicalize_name(package["name"])),
                 version=package["version"],
-                kind=kind(package, target, no_binary=how.no_binary, only_binary=how.only_binary),
+                kind=found,
                 files=tuple(file["file"] for file in files),
-                source=package.get("source", {}).get("reference"),
+                source=None if found == DIRECT else package.get("source", {}).get("reference"),
             )
         )
     return packages

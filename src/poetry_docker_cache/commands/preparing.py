@@ -10,11 +10,13 @@ from cleo.io.io import IO
 from poetry_docker_cache.caches.context import written_inside
 from poetry_docker_cache.commands.unreadable import unreadable
 from poetry_docker_cache.credentials import refuse_credentials_in_urls
+from poetry_docker_cache.direct import direct_addresses
 from poetry_docker_cache.ignore.git import let_through
 from poetry_docker_cache.own_template import template_notes
 from poetry_docker_cache.planner import make_plan
 from poetry_docker_cache.project import (
     check_files,
+    check_locked_files,
     project_folder,
     read_project,
     settings_table,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
     from poetry_docker_cache.commands.base import DockerCommand
+    from poetry_docker_cache.direct import Address
     from poetry_docker_cache.plan import ImagePlan
 
 
@@ -52,6 +55,8 @@ class Prepared:
     """The `[[package]]` tables of what the image may hold."""
     sources: tuple[str, ...]
     """The names of the sources that a build contacts."""
+    addresses: tuple[Address, ...]
+    """Where else a build asks over http."""
     generator: Version | None
     """The Poetry that wrote the lock."""
     git_version: str | None
@@ -77,6 +82,7 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
     )
     plan = replace(make_plan(project, settings, selection), template=template)
+    check_locked_files(folder, plan.dependencies.files)
     packages = locked_packages(project.lock, selection, plan.runtime.python)
     found = (*plan.notes, *template_notes(plan), *_git_note(folder, plan, settings))
     for note in found if notes else ():
@@ -90,6 +96,7 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         version=project.metadata.version,
         packages=tuple(packages),
         sources=used_sources(project.sources, packages, project.index),
+        addresses=direct_addresses(packages),
         generator=project.lock.generator,
         git_version=_git_version(poetry, plan),
     )

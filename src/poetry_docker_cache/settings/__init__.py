@@ -37,6 +37,7 @@ class Settings:
     build_packages: tuple[str, ...] = ()
     runtime_packages: tuple[str, ...] = ()
     optional_libraries: tuple[str, ...] = ()
+    ssh_known_hosts: tuple[str, ...] = ()
     layers: int | Literal["auto"] = "auto"
     own_layers: tuple[str, ...] = ()
     files: tuple[str, ...] | None = None

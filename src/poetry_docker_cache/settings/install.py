@@ -29,6 +29,11 @@ _DEBIAN_PACKAGE = re.compile(
     r"(=([0-9]+:)?[0-9][A-Za-z0-9.+~-]*\*?)?"
 )
 
+# sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
+_KNOWN_HOST = re.compile(
+    r"(@(cert-authority|revoked) )?[^\s#@]\S*"
+    r" (ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}( .*)?"
+)
 _LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\.so[A-Za-z0-9_.+-]*")
 
 
@@ -81,6 +86,14 @@ def shared_library(spot: Spot, value: object) -> str:
     content = line(spot, value)
     if not _LIBRARY.fullmatch(content):
         raise spot.refuse(value, "that is not the file name of a shared library")
+    return content
+
+
+def known_host(spot: Spot, value: object) -> str:
+    """Read a line that names a host and its key."""
+    content = line(spot, value).strip()
+    if not _KNOWN_HOST.fullmatch(content):
+        raise spot.refuse(value, "that is not a host, the kind of its key, and the key")
     return content
 
 

@@ -150,6 +150,15 @@ KEYS = (
         read=values.set_of(install.shared_library),
     ),
     Key(
+        name="ssh-known-hosts",
+        takes="a list of lines of OpenSSH's `known_hosts`, as `ssh-keyscan HOST` prints them",
+        default="`[]`",
+        meaning="the keys of the hosts that git dependencies come from over ssh; no other host is "
+        "trusted",
+        example='ssh-known-hosts = ["git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"]',
+        read=values.set_of(install.known_host),
+    ),
+    Key(
         name="layers",
         takes='`"auto"` or a number from 1 to 48, without quotes',
         default='`"auto"`',

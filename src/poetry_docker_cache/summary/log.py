@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # "[pure-1 1/1] RUN …", with the platform before the stage where there are several.
 _STEP = re.compile(
-    r"\[(?:\S+ )?(dependencies|source|pure-\d+|native-\d+|own-\S+) +\d+/\d+\] RUN ", re.DOTALL
+    r"\[(?:\S+ )?(dependencies|source|direct|pure-\d+|native-\d+|own-\S+) +\d+/\d+\] RUN ",
+    re.DOTALL,
 )
 # The plugin's own words ("Installed") and Poetry's; the version may have a commit behind it.
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing) (\S+) \(([^\s)]+)", re.MULTILINE)

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
     from .target import Target
 
-    Kind = Literal["pure", "native", "source"]
+    Kind = Literal["pure", "native", "source", "direct"]
 
 MACHINE = "platform_machine"
 SOURCE = "source"
 """The layer of what is built: everything of that kind is in this one."""
+
+DIRECT = "direct"
+"""The layer of what comes from no index: everything of that kind is in this one."""
+
+DIRECT_TYPES = ("file", "git", "url")
+"""What poetry.lock calls the sources of such packages; folders are none of them."""
 
 SINGLE = "dependencies"
 """The only layer of wheels, where they are not split."""
@@ -40,7 +46,7 @@ def kind(
     no_binary: Collection[str] = (),
     only_binary: Collection[str] = (),
 ) -> Kind:
-    """Tell how a locked package is installed: from source, or from a wheel with native code or not.
+    """Tell how a locked package is installed: directly, from source, from a wheel, native or not.
 
     `target` is one of `Target.linux` with a minor version; the two lists are Poetry's settings
     `installer.no-binary` and `installer.only-binary`. A package with any wheel for Linux counts as
@@ -48,6 +54,8 @@ def kind(
     one of the target's machines is with those from source on all: there Poetry takes its wheel
     where there is one.
     """
+    if package.get("source", {}).get("type") in DIRECT_TYPES:
+        return "direct"
     names = [file["file"] for file in package.get("files", ())]
     wheels, sdists = allowed(package["name"], no_binary, only_binary)
     fitting = [name for name in names if wheels and fits(name, target)]
@@ -80,8 +88,9 @@ def assign(name: str, kind: Kind, layers: Sequence[str]) -> str:
     new layer takes packages, but moves none between the others. Raises ValueError if no layer fits.
     """
     name = canonical(name)
-    if kind == "source":
-        candidates = [layer for layer in layers if layer == SOURCE]
+    candidates: list[str]
+    if kind in (SOURCE, DIRECT):
+        candidates = [layer for layer in layers if layer == kind]
     elif f"own-{name}" in layers:
         return f"own-{name}"
     else:
@@ -91,6 +100,7 @@ def assign(name: str, kind: Kind, layers: Sequence[str]) -> str:
         candidates = candidates or [it for it in shared if kind == "pure" or it == SINGLE]
     if not candidates:
         why = {"source": ", which is built from source", "native": ", which has compiled code"}
+        why["direct"] = ", which comes from no index"
         what = name + why.get(kind, "")
         raise ValueError(
             f"the Dockerfile has no layer for {what}: it was written for another poetry.lock or"

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .layers import MACHINE, SOURCE, assign, kind
+from .layers import DIRECT, MACHINE, SOURCE, assign, kind
 from .markers import combine, compare, evaluate
 from .names import canonical
 from .target import Target
@@ -107,8 +107,10 @@ def layer_sources(
 
     Where each package names its source, no other one matters, nor their order and priority. Which
     one a package without a source comes from, Poetry tells by all of them; and so with whatever a
-    build requires.
+    build requires, which is all that the layer of what comes from no index asks them for.
     """
+    if layer == DIRECT:
+        return sources(pyproject, {"pypi"})
     origins = [package.get("source", {}) for package in packages]
     if layer == SOURCE or not all(origins):
         return sources(pyproject, {origin.get("reference", "PyPI").lower() for origin in origins})
@@ -132,10 +134,14 @@ def locked_files(
 ) -> list[dict[str, str]]:
     """List the files of a package that its layer may install, whatever the architecture.
 
-    A layer of wheels builds nothing. Raises ValueError if no file is for an image like this one;
-    but a package that only some machines want may be one that this image never does.
+    What comes from no index has no other file to choose. A layer of wheels builds nothing. Raises
+    ValueError if no file is for an image like this one; but a package that only some machines want
+    may be one that this image never does.
     """
     locked = package.get("files", ())
+    if layer == DIRECT:
+        known = {(file["file"], file["hash"]) for file in locked}
+        return [{"file": name, "hash": digest} for name, digest in sorted(known)]
     wheels, sdists = allowed(package["name"], wanted.no_binary, wanted.only_binary)
     if layer == SOURCE:
         found = usable_files(locked, target, wheels=wheels, sdists=sdists)
@@ -198,7 +204,7 @@ def manifests(
         layer = assign(name, kind(known, planned, **policy), wanted.layers)
         files = locked_files(package, layer, wanted, target, marker)
         entry = {"name": name, "version": package["version"], "files": files, "marker": marker}
-        entry.update(source=package.get("source"), develop=package.get("develop"))
+        entry["source"] = package.get("source")  # not `develop`: nothing in an image is edited
         content[layer].append({k: v for k, v in entry.items() if v or k == "files"})
     result: dict[str, dict[str, Any]] = {
         layer: {
@@ -207,6 +213,7 @@ def manifests(
         }
         for layer, packages in content.items()
     }
-    if constraints := build_constraints(pyproject, content.get(SOURCE, ())):
-        result[SOURCE]["build-constraints"] = constraints
+    for layer in (SOURCE, DIRECT):
+        if constraints := build_constraints(pyproject, content.get(layer, ())):
+            result[layer]["build-constraints"] = constraints
     return result

@@ -1,0 +1,158 @@
+"""Dependencies that come from no package index: git repositories, URLs, files of the project. Pure.
+
+Which they are, poetry.lock says; it is judged here, before anything is written or run.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
+from poetry_docker_cache.plan import Direct
+from poetry_docker_cache.runtime import checked_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_KINDS = {"file": "file", "git": "git", "url": "URL"}
+_WEB = re.compile(r"https?://", re.IGNORECASE)
+# A host with or without a port: nothing in front of it, and no part of a password.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(:\d*)?")
+_SSH = re.compile(r"ssh://(?:[^/@:]+@)?(?P<host>[\w.-]+)(?::(?P<port>\d+))?/")
+_SCP = re.compile(r"(?:[^/@:]+@)?(?P<host>[\w.-]{2,}):(?!//)")  # as scp has it; C: is no host
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_ANOTHER_WAY = (
+    "Take it from a package index, or leave its group out of the image"
+    " (`--without`, or `groups` in [tool.poetry-docker-cache])."
+)
+
+
+class Address(NamedTuple):
+    """Where a build asks for a dependency, over http."""
+
+    url: str
+    is_git: bool
+
+
+def direct_addresses(packages: Iterable[Mapping[str, Any]]) -> tuple[Address, ...]:
+    """The addresses that a build of these packages asks beside its package sources, sorted."""
+    found = {
+        Address(str(source["url"]), source["type"] == "git")
+        for _, source in _direct(packages)
+        if _WEB.match(str(source["url"]))
+    }
+    return tuple(sorted(found))
+
+
+def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str]) -> Direct | None:
+    """What these dependencies need of a build beside their manifest; None if there are none.
+
+    `known_hosts` is the setting. Raises DockerCacheError for what no build can have, for
+    credentials in a URL, and for a host that nobody has vouched for.
+    """
+    found = list(_direct(packages))
+    files: set[str] = set()
+    hosts: set[str] = set()
+    for name, source in found:
+        url = str(source.get("url", ""))
+        if source["type"] == "file":
+            files.add(_path_inside(name, url))
+            continue
+        _refuse_credentials(name, source["type"], url)
+        host = _ssh_host(url) if source["type"] == "git" else None
+        if host:
+            hosts.add(host)
+        elif not _WEB.match(url):
+            raise DockerCacheError(
+                f"{name} is a {_KINDS[source['type']]} dependency ({url}), which a build cannot"
+                " reach: it asks over https or ssh only.",
+                fix=f"Put it on a server that serves it so. {_ANOTHER_WAY}",
+            )
+        _refuse_no_commit(name, source)
+    for host in sorted(hosts):
+        _refuse_unknown(host, known_hosts)
+    if not found:
+        return None
+    return Direct(
+        files=checked_paths(sorted(files)),
+        ssh=bool(hosts),
+        known_hosts=tuple(known_hosts) if hosts else (),
+    )
+
+
+def _direct(packages: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for package in packages:
+        source = package.get("source", {})
+        if source.get("type") in DIRECT_TYPES:
+            yield str(package["name"]), source
+
+
+def _path_inside(name: str, url: str) -> str:
+    path = posixpath.normpath(url)
+    if path.startswith(("/", "..")) or re.match("[A-Za-z]:", path):
+        raise DockerCacheError(
+            f"{name} is a file dependency ({url}) outside of the project, which this release"
+            " cannot install into an image.",
+            fix=f"Copy the file into the project. {_ANOTHER_WAY}",
+        )
+    return path
+
+
+def _refuse_no_commit(name: str, source: Mapping[str, Any]) -> None:
+    commit = str(source.get("resolved_reference"))
+    if source["type"] == "git" and not _COMMIT.fullmatch(commit):
+        raise DockerCacheError(
+            f"poetry.lock does not name the commit of {name}, a git dependency ({source['url']}).",
+            fix="Run `poetry lock`.",
+        )
+
+
+def _refuse_credentials(name: str, kind: str, url: str) -> None:
+    """Raise DockerCacheError for a user name, password or token in a URL; ssh needs the first."""
+    scheme, _, rest = url.partition("://")
+    netloc = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, _, host = netloc.rpartition("@")
+    is_host = bool(_HOST.fullmatch(host))
+    if not (user or not is_host if _WEB.match(url) else ":" in user):
+        return
+    shown = f"{scheme}://{host}{rest[len(netloc) :]}"
+    if not is_host:  # https://user:pass/word@host
+        shown = f"{scheme}://HOST/PATH"
+    raise DockerCacheError(
+        f"The URL of {name}, a {_KINDS[kind]} dependency, holds credentials. Poetry copies them"
+        " into poetry.lock, and installing it would write them into the image.",
+        fix=f"Take them out of pyproject.toml, which then has\n\n    {shown}\n\nand type\n\n"
+        f"    poetry config repositories.NAME {shown}\n"
+        "    poetry config http-basic.NAME USERNAME    (asks for the password)\n"
+        "    poetry lock\n\n"
+        "What was committed or published once is known: replace the password as well.",
+    )
+
+
+def _ssh_host(url: str) -> str | None:
+    """The host of a repository that is reached over ssh, as known_hosts names it."""
+    if found := _SSH.match(url):
+        return f"[{found['host']}]:{found['port']}" if found["port"] else found["host"]
+    found = None if "://" in url else _SCP.match(url)
+    return found["host"] if found else None
+
+
+def _refuse_unknown(host: str, known_hosts: Sequence[str]) -> None:
+    fields = (line.split() for line in known_hosts)
+    named = [words[1 if words[0].startswith("@") else 0].split(",") for words in fields]
+    for pattern in (pattern for patterns in named for pattern in patterns):
+        # Hashed names and wildcards: ssh will tell.
+        if pattern == host or pattern.startswith("|") or re.search(r"[*?]", pattern):
+            return
+    bare, _, port = host.strip("[").partition("]:")
+    scan = f"ssh-keyscan -p {port} {bare}" if port else f"ssh-keyscan {bare}"
+    raise DockerCacheError(
+        f"A git dependency comes from {host} over ssh, and nobody has said which key that host"
+        " has: a build has no known_hosts of yours, and asks nobody.",
+        fix=f"Type `{scan}`, compare what it prints with the keys that the host's owner publishes,"
+        " and add a line of it to [tool.poetry-docker-cache]:\n\n"
+        f'    ssh-known-hosts = ["{host} ssh-ed25519 …"]',
+    )

@@ -1,0 +1,166 @@
+"""The command line: install what comes from git repositories, URLs and files of the project.
+
+Poetry does, by a manifest as for any other layer; git, ssh and the files are this layer's alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from . import finish, libraries, poetry, secret
+from .building import explain as explain_build
+from .reasons import OTHER_HASH, UNREACHABLE
+
+NO_AGENT = """\
+No SSH agent reaches the build, and a git dependency comes over ssh.
+`poetry docker build` passes it on; with `docker build`, add `--ssh default`."""
+REFUSED = """\
+{url} refused access: there are no credentials for it, or wrong ones.
+Type `poetry config repositories.NAME {url}`
+and `poetry config http-basic.NAME USER PASSWORD`, with a NAME of your choice,
+then `poetry docker build` again."""
+GONE = """\
+{url} has no commit {revision} any more, which poetry.lock names.
+`poetry update` locks one that is there."""
+OTHER_KEY = """\
+The host of a git repository showed another key than `ssh-known-hosts` in [tool.poetry-docker-cache]
+has for it. If its owner has changed it, `ssh-keyscan HOST` tells the new one."""
+NO_KEY = """\
+The host of a git repository refused the keys of your SSH agent: `ssh-add -l` lists them,
+`ssh-add` adds one."""
+OTHER_FILE = """\
+A file is another one than poetry.lock names: see the hash above.
+Unless somebody replaced it on purpose, do not install it. `poetry lock --no-cache` takes the new
+one."""
+# What ssh, git and Poetry say, and what that means.
+REASONS = (
+    (
+        r"No such file or directory: '(?P<program>git|ssh)'",
+        "The `build-image` has no {program}, and a git dependency needs it.",
+    ),
+    (r"Host key verification failed", OTHER_KEY),
+    (r"Permission denied \(publickey", NO_KEY),
+    (r"Failed to clone (?P<url>\S+?),? check your git configuration", REFUSED),
+    (r"unexpected http resp 40[13] for (?P<url>\S+?)/info/refs", REFUSED),
+    (r"Failed to clone (?P<url>\S+) at '(?P<revision>[^']+)', verify ref exists", GONE),
+    (r"Failed to checkout (?P<url>\S+) at '(?P<revision>[^']+)'", GONE),
+    (OTHER_HASH.pattern, OTHER_FILE),
+)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line; the defaults are the places in the build."""
+    parser = argparse.ArgumentParser(prog="install.direct")
+    parser.add_argument("--ssh", action="store_true", help="whether a repository needs an agent")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--build-config-settings", type=json.loads, default={})
+    for option, place in (
+        ("--files", "/files"),
+        ("--manifest", "/manifest.json"),
+        ("--venv", "/venv"),
+        ("--secret", "/run/secrets/auth.toml"),
+        ("--libraries", "/libraries.json"),
+        ("--private", "/dev/shm"),  # noqa: S108  # in memory
+    ):
+        parser.add_argument(option, type=Path, default=Path(place))
+    return parser.parse_args(arguments)
+
+
+def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> None:
+    """Have the project's files where the lock, in this folder, says that they are."""
+    sources = [package["source"] for package in manifest["packages"]]
+    for name in {source["url"] for source in sources if source["type"] == "file"}:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(files / name)
+
+
+def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
+    """Install all packages; give the status, and why it failed."""
+    from poetry.packages.locker import Locker  # noqa: PLC0415  # only Poetry's Python has it
+
+    auth = secret.read(options.secret)
+    memory = options.private if options.private.is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(dir=memory) as private,
+        tempfile.TemporaryDirectory() as place,
+    ):
+        folder = Path(place)
+        place_files(manifest, options.files, folder)
+        project = poetry.project(manifest)
+        content_hash = Locker(folder / "poetry.lock", project)._content_hash  # noqa: SLF001  # no public way
+        settings = {
+            "certificates": poetry.certificates(auth, Path(private)),
+            "installer": {"build-config-settings": options.build_config_settings},
+        }
+        for name, content in (
+            ("pyproject.toml", project),
+            ("poetry.toml", settings),
+            ("poetry.lock", poetry.lock(manifest, content_hash)),
+        ):
+            (folder / name).write_text(poetry.document(content), encoding="utf-8")
+        status, output = poetry.run_poetry(folder, options.venv, options.secret)
+    return status, explain(output, manifest, auth) if status else ""
+
+
+def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
+    """Explain a failure; "" if its own words must do."""
+    said = " ".join(output.replace(" | ", " ").split())
+    for pattern, text in REASONS:
+        if found := re.search(pattern, said):
+            return text.format(**found.groupdict())
+    refused = poetry.REFUSED.search(output)
+    sources = {urlsplit(source.get("url", "")).netloc for source in manifest["sources"]}
+    if refused and urlsplit(refused[1]).netloc not in sources:
+        return REFUSED.format(url=refused[1])
+    if UNREACHABLE.search(said) and not explain_build(output):
+        return "A server cannot be reached from the build: see above."
+    return poetry.explain(output, manifest, auth)
+
+
+def forget(venv: Path) -> None:
+    """Remove the clones, and what tells of the places that the project's files had in the build."""
+    shutil.rmtree(venv / "src", ignore_errors=True)
+    for place in finish.site_packages(venv):
+        for direct in place.glob("*.dist-info/direct_url.json"):
+            if json.loads(direct.read_bytes())["url"].startswith("file:"):
+                direct.unlink()
+                record = direct.with_name("RECORD")
+                lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+                own = f"{direct.parent.name}/{direct.name},"
+                kept = [line for line in lines if not line.startswith(own)]
+                record.write_text("".join(kept), encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    options = parse(arguments)
+    content = options.manifest.read_bytes()
+    manifest = json.loads(content)
+    status, why = 0, ""
+    if manifest["packages"] and options.ssh and not os.environ.get("SSH_AUTH_SOCK"):
+        status, why = 1, NO_AGENT
+    elif manifest["packages"]:
+        status, why = install(options, manifest)
+    if status:
+        print(f"\n{why}" if why else "", end="\n" if why else "", flush=True)
+        return status
+    forget(options.venv)
+    finish.tidy(options.venv)
+    if options.compile:
+        finish.compile_all(options.venv)
+    libraries.write(options.venv, options.libraries, from_source=True)
+    finish.settle(options.venv, content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""Dependencies from git servers, from a URL and from files: one build that has them all."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import string
+import subprocess
+import venv
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import tomlkit
+from acme import USER, AcmeIndex, Project
+from builds import build, failed_build, look
+from git_servers import git_over_http, git_over_ssh, make_repository
+from leaks import Search, history, search_history
+from packaging.utils import canonicalize_name
+from wheels import make_sdist, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+CANARY = "".join(random.choices(string.ascii_letters, k=14))
+PASSWORD = f"g1t {{x}} {CANARY} $HOME'\"%41\\"
+PYPROJECT = """\
+[tool.poetry]
+package-mode = false
+version = "1.0"
+
+[tool.poetry.dependencies]
+python = ">=3.11,<4"
+acme-lib = "1.0"
+acme-mail = {{ git = "{http}/mono.git", subdirectory = "packages/mail", develop = true }}
+acme-queue = {{ git = "{ssh}/queue.git", branch = "main" }}
+acme-extra = {{ url = "{files}/acme_extra-1.0-py3-none-any.whl" }}
+acme-file = {{ path = "vendor/acme_file-1.0-py3-none-any.whl" }}
+acme-packed = {{ path = "vendor/acme-packed/acme_packed-1.0.tar.gz" }}
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{index}"
+
+[tool.poetry-docker-cache]
+image = "acme-direct"
+python = "3.13"
+files = []
+ssh-known-hosts = ["{known_host}"]
+"""
+NAMES = ("extra", "file", "lib", "mail", "packed", "queue", "util")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """The project, and the one image of it."""
+
+    project: Project
+    image: str
+    mail: str
+    """The commit of its repository."""
+    git: str
+    """The URL of the repository with a password."""
+    key: str
+    """That of the host of the other one."""
+    other_key: str
+
+
+def sources(name: str, *requires: str) -> dict[str, str]:
+    """Give the files of a package that poetry-core builds."""
+    module = name.replace("-", "_")
+    text = f'[project]\nname = "{name}"\nversion = "1.0"\ndependencies = {json.dumps(requires)}\n'
+    text += '[build-system]\nrequires = ["poetry-core"]\n'
+    text += 'build-backend = "poetry.core.masonry.api"\n'
+    return {"pyproject.toml": text, f"src/{module}/__init__.py": 'VERSION = "1.0"\n'}
+
+
+def log_in(poetry: Poetry, index: AcmeIndex, git: str, password: str | None) -> None:
+    """Keep what `poetry config` would, for the index and for the repository."""
+    folder = Path(poetry.env["POETRY_CONFIG_DIR"])
+    logins = {"acme": {"username": USER, "password": index.password}}
+    if password is not None:
+        logins["git.acme"] = {"username": "ci", "password": password}
+    repositories = {"repositories": {"git.acme": {"url": git}}}
+    (folder / "config.toml").write_text(tomlkit.dumps(repositories), encoding="utf-8")
+    (folder / "auth.toml").write_text(tomlkit.dumps({"http-basic": logins}), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def built(
+    engine: DockerEngine,
+    registry: str,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Built]:
+    """Lock with every kind of such a dependency, and build; nothing may be left of the password."""
+    repositories = tmp_path_factory.mktemp("git")
+    keys = tmp_path_factory.mktemp("ssh")
+    mail = sources("acme-mail", "acme-util")
+    mail = {f"packages/mail/{name}": text for name, text in mail.items()}
+    commit = make_repository(repositories / "mono.git", mail)
+    make_repository(keys / "queue.git", sources("acme-queue"))
+    with (
+        git_over_http(repositories, "ci", PASSWORD) as git,
+        git_over_ssh(engine, keys) as ssh,
+    ):
+        poetry = poetry_home(engine)
+        poetry = replace(poetry, env={**poetry.env, "SSH_AUTH_SOCK": ssh.agent})
+        log_in(poetry, index, f"{git}/mono.git", PASSWORD)
+        (keys / "known_hosts").write_text(f"{ssh.known_host}\n", encoding="utf-8")
+        (poetry.home / ".gitconfig").write_text(
+            f'[core]\nsshCommand = "ssh -o UserKnownHostsFile={keys / "known_hosts"}"\n',
+            encoding="utf-8",
+        )
+        project = Project(tmp_path_factory.mktemp("direct"), poetry)
+        text = PYPROJECT.format(
+            http=git,
+            ssh=ssh.url,
+            files=index.url.replace("/simple/", "/packages"),
+            index=index.url,
+            known_host=ssh.known_host,
+        )
+        project.write("pyproject.toml", text.encode())
+        project.write(".dockerignore", "*.tar.gz\nvendor\n")
+        (project.folder / "vendor" / "acme-packed").mkdir(parents=True)
+        make_wheel(project.folder / "vendor", "acme-file")
+        make_sdist(project.folder / "vendor" / "acme-packed", "acme-packed")
+        project.lock()
+        image = f"{registry}/direct-{os.urandom(4).hex()}"
+        before = history(engine)
+        cache = f"--cache-to=type=registry,ref={image}:cache,mode=max"
+        steps = build(project, "--push", f"--tag={image}:1", cache, "--", "--provenance=mode=max")
+        assert steps.installed == tuple(f"acme-{name}" for name in NAMES)
+        search = Search(CANARY)
+        search.text("log", steps.messages + steps.said)
+        search.image("image", f"{image}:1")
+        search.image("cache", f"{image}:cache")
+        search.folder("disk", project.folder)
+        search_history(search, engine, before)
+        assert search.found == set()
+        yield Built(
+            project=project,
+            image=f"{image}:1",
+            mail=commit,
+            git=f"{git}/mono.git",
+            key=ssh.known_host.split()[2],
+            other_key=(keys / "user.pub").read_text(encoding="utf-8").split()[1],
+        )
+
+
+def test_what_poetry_installs(engine: DockerEngine, built: Built, tmp_path: Path) -> None:
+    """The image holds the same distributions as an environment after `poetry install`."""
+    found = look(engine, built.image)
+    venv.create(tmp_path / "venv", symlinks=True)
+    where = {"VIRTUAL_ENV": str(tmp_path / "venv"), "TMPDIR": str(tmp_path)}
+    built.project.poetry.run(built.project.folder, "install", env=where)
+    code = "import importlib.metadata as m, json\n"
+    code += "print(json.dumps([(d.metadata['Name'], d.version) for d in m.distributions()]))"
+    python = tmp_path / "venv" / "bin" / "python"
+    real = subprocess.check_output([python, "-c", code])
+    both = [
+        {(canonicalize_name(name), version) for name, version in distributions}
+        for distributions in (found["distributions"], json.loads(real))
+    ]
+    assert both[0] == both[1]
+    assert {name for name, _ in both[0]} == {f"acme-{name}" for name in NAMES}
+    modules = ", ".join(f"acme_{name}" for name in NAMES)
+    code = f"import shutil, {modules}; print(shutil.which('git'), acme_mail.__file__)"
+    said = engine.run(built.image, "python", "-c", code)
+    assert said == "None /venv/lib/python3.13/site-packages/acme_mail/__init__.py\n"
+
+
+def test_no_trace_of_the_build(engine: DockerEngine, built: Built) -> None:
+    """No clone, no path of the build; where a repository is stays, with the lock's commit."""
+    found = look(engine, built.image)
+    assert {Path(path).parent.name for path in found["direct_url"]} == {
+        f"acme_{name}-1.0.dist-info" for name in ("extra", "mail", "queue")
+    }
+    assert found["compilers"] == []
+    assert found["leftovers"] == []
+    code = "import os, importlib.metadata as m; print(os.path.exists('/venv/src'));"
+    code += "print(m.distribution('acme-mail').read_text('direct_url.json'))"
+    src, direct = engine.run(built.image, "python", "-c", code).splitlines()
+    assert src == "False"
+    assert json.loads(direct) == {
+        "url": built.git,
+        "vcs_info": {"vcs": "git", "requested_revision": "HEAD", "commit_id": built.mail},
+        "subdirectory": "packages/mail",
+    }
+
+
+def test_an_edit_installs_nothing(built: Built) -> None:
+    """Another version of the project leaves the layer as it was."""
+    built.project.replace("pyproject.toml", 'version = "1.0"\n', 'version = "1.1"\n')
+    steps = build(built.project, "--tag=acme-direct:2")
+    assert {"direct", "direct-scripts", "pure-1"} <= steps.cached
+    assert steps.installed == ()
+
+
+def test_a_refused_login(built: Built, index: AcmeIndex) -> None:
+    """The log ends with the address, and with what to type."""
+    log_in(built.project.poetry, index, built.git, None)
+    try:
+        said = failed_build(built.project, "--", "--no-cache-filter=direct")
+    finally:
+        log_in(built.project.poetry, index, built.git, PASSWORD)
+    assert f"{built.git} refused access" in said
+    assert f"poetry config repositories.NAME {built.git}" in said
+
+
+def test_a_host_with_another_key(built: Built) -> None:
+    """It is refused, whatever the agent could do there."""
+    text = built.project.read("pyproject.toml")
+    built.project.replace("pyproject.toml", built.key, built.other_key)
+    try:
+        said = failed_build(built.project, "--", "--no-cache-filter=direct")
+    finally:
+        built.project.write("pyproject.toml", text.encode())
+    assert "showed another key than `ssh-known-hosts`" in said
