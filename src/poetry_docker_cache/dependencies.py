@@ -27,6 +27,7 @@ from poetry_docker_cache.python import choose_poetry, listing, locked_packages
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from poetry_docker_cache.bases import Bases
     from poetry_docker_cache.lock import Lock
     from poetry_docker_cache.plan import Direct, Index
     from poetry_docker_cache.project import InstallerConfig, Project
@@ -135,13 +136,13 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     python: Python,
     index: Index | None,
     layers: Sequence[str],
-    build_image: str,
+    bases: Bases,
     packages: tuple[str, ...],
     direct: Direct | None,
 ) -> Dependencies:
     """How the layers are installed.
 
-    `layers` are their names, `packages` the Debian packages to build with, `direct` is what the
+    `layers` are their names, `packages` those of the system to build with, `direct` is what the
     layer of that name needs. Raises DockerCacheError for a Poetry that does not run on the image's
     Python.
     """
@@ -172,11 +173,12 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         uv=settings.uv_version if "uv" in installers else None,
         environment=_installer_environment(project.installer),
         build_config_settings=_json(project.installer.build_config_settings),
-        build_image=build_image,
+        build_image=bases.build,
         packages=packages if any(layer.from_source for layer in made) else (),
         instructions=settings.instructions.build,
         reuses_image=settings.reuse_image is not None and bool(made),
         older_lock=project.lock.older_format is not None,
+        elsewhere=not bases.has_shell,
     )
 
 
@@ -196,8 +198,8 @@ def _keeps_wheels(layer: str, settings: Settings) -> bool:
 
 
 def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
-    """The Debian packages that were named, then the usual ones that were not."""
-    known = {re.split("[:=]", package)[0] for package in named}
+    """The packages of the system that were named, then the usual ones that were not."""
+    known = {re.split("[:=~]", package)[0] for package in named}
     return (*named, *(package for package in usual if package not in known))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 _OFFICIAL = re.compile(
     r"(?P<repository>(?:.*/)?python):(?P<python>\d+\.\d+(?:\.\d+)?)(?P<slim>-slim)?(?P<suite>-.+)?"
 )
+# Docker's own, which runs as root. Under another host or folder there may be any image.
+_DOCKERS_OWN = re.compile(r"(docker\.io/)?(library/)?python[:@].*")
+# Whose packages are apk's: Alpine, and what is made of Wolfi.
+_APK = re.compile(r"alpine|wolfi|chainguard|^cgr\.dev/")
+# Google's images and others of that kind, and Chainguard's, which have one with a shell beside it.
+_NO_SHELL = re.compile(r"(?!.*-dev(@|$))(.*distroless|cgr\.dev/.*/python\b).*")
 
 
 def final_image(settings: Settings, python: Python) -> str:
@@ -34,12 +40,13 @@ def final_image(settings: Settings, python: Python) -> str:
 def build_image(settings: Settings, python: Python, base: str) -> str:
     """The image for what must be built from source: the full one of the base's suite.
 
-    A base that is not an official Python image has no full one that its name tells: it serves
+    A digest of a slim image is none of its full one, which is then taken by its tag. A base that is
+    not an official Python image has no full one that its name tells, and Alpine has none: it serves
     itself. Raises DockerCacheError for a `build-image` that cannot fit the base.
     """
     if settings.build_image is None:
-        match = _OFFICIAL.fullmatch(base)
-        if not match:
+        match = _OFFICIAL.fullmatch(_tagged(base))
+        if not match or not match["slim"]:
             return base
         return f"{match['repository']}:{match['python']}{match['suite'] or ''}"
     image = settings.build_image.replace("{python}", python.tag)
@@ -55,7 +62,7 @@ def build_image(settings: Settings, python: Python, base: str) -> str:
 
 
 def _python(image: str) -> str | None:
-    match = _OFFICIAL.fullmatch(image.partition("@")[0])
+    match = _OFFICIAL.fullmatch(_tagged(image))
     return ".".join(match["python"].split(".")[:2]) if match else None
 
 
@@ -63,14 +70,44 @@ def libc(image: str) -> str | None:
     """The C library of an image, glibc or musl, as far as its name tells."""
     if "alpine" in image:
         return "musl"
-    return "glibc" if _OFFICIAL.fullmatch(_with_python(image).partition("@")[0]) else None
+    return "glibc" if _is_official(image) else None
 
 
 def is_debian(image: str) -> bool:
     """Whether the image is known to have Debian's packages."""
-    return libc(image) == "glibc"
+    return libc(image) == "glibc" and package_manager(image) == "apt"
 
 
-def _with_python(image: str) -> str:
-    """The name with some Python filled in."""
-    return image.replace("{python}", "3.12")
+def is_alpine(image: str) -> bool:
+    """Whether the image is known to have Alpine's packages."""
+    return libc(image) == "musl"
+
+
+def is_official_alpine(image: str) -> bool:
+    """Whether it is Python's own Alpine image, under whatever host: it has no compiler."""
+    return is_alpine(image) and _is_official(image)
+
+
+def package_manager(image: str) -> Literal["apt", "apk"]:
+    """What installs the packages of the image's system."""
+    return "apk" if _APK.search(image) else "apt"
+
+
+def has_shell(image: str) -> bool:
+    """Whether commands can run on the image: not, where its name tells that it has no shell."""
+    return not _NO_SHELL.fullmatch(image)
+
+
+def may_have_user(image: str) -> bool:
+    """Whether the image may have been made to run as another user than root."""
+    return not _DOCKERS_OWN.fullmatch(image)
+
+
+def _is_official(image: str) -> bool:
+    """Whether it is called like the official ones, with some Python filled in."""
+    return bool(_OFFICIAL.fullmatch(_tagged(image.replace("{python}", "3.12"))))
+
+
+def _tagged(image: str) -> str:
+    """The name without its digest."""
+    return image.partition("@")[0]

@@ -35,6 +35,16 @@ class Direct:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What is known of an image that stages start from."""
+
+    apk: bool
+    """Whether its packages are apk's, and not apt's."""
+    may_have_user: bool
+    """Whether it may run as another user than root, who alone can install."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """A part of the dependencies: a stage that installs it, and a layer of the final image."""
 
@@ -77,12 +87,14 @@ class Dependencies:
     build_image: str
     """Where what has no wheel is built."""
     packages: tuple[str, ...]
-    """Debian packages to build it with."""
+    """Packages of the system to build it with."""
     instructions: tuple[str, ...]
     reuses_image: bool = False
     """Whether unchanged packages come from an earlier image, where there is one."""
     older_lock: bool = False
     """Whether the lock is of a format before 2.1, which takes more scripts to read."""
+    elsewhere: bool = False
+    """Whether all layers are installed on another image than the final one starts from."""
 
     @property
     def keeps_wheels(self) -> bool:
@@ -115,7 +127,7 @@ class Application:
     compiles: bool
     """Whether it has code to compile, which may need shared libraries of the system."""
     packages: tuple[str, ...]
-    """Debian packages that building it needs."""
+    """Packages of the system that building it needs."""
     paths: tuple[str, ...]
     """What the wheel is made of, beside pyproject.toml: POSIX, relative to the project."""
     index: Index | None
@@ -134,6 +146,8 @@ class Runtime:
     """The final image."""
 
     image: str
+    has_shell: bool
+    """Whether commands can run on it; without, only its Python can."""
     python: str
     packages: tuple[str, ...]
     optional_libraries: tuple[str, ...]
@@ -173,6 +187,10 @@ class ImagePlan:
     """The default of the build argument VERSION, where the version comes from git."""
     files: Files | None
     runtime: Runtime
+    stage_image: str
+    """What the stages start from where nothing is compiled: the final image's own, if it can."""
+    images: Mapping[str, Traits]
+    """All images that stages start from."""
     ignore: tuple[str, ...]
     """Lines that the project adds to the ignore file."""
     git_ignored: tuple[str, ...]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from poetry_docker_cache.debian import usual_packages
+from poetry_docker_cache.alpine import tools
+from poetry_docker_cache.bases import choose_bases, packages_note, pin_note, usual_packages
 from poetry_docker_cache.dependencies import (
     ON_BUILD_IMAGE,
     merged,
@@ -21,7 +22,7 @@ from poetry_docker_cache.dependencies import (
     source_notes,
 )
 from poetry_docker_cache.direct import plan_direct
-from poetry_docker_cache.images import build_image, final_image, libc
+from poetry_docker_cache.images import libc
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
 from poetry_docker_cache.plan import Application, ImagePlan, Index
 from poetry_docker_cache.platforms import machines
@@ -31,6 +32,7 @@ from poetry_docker_cache.runtime import checked_paths, plan_files, plan_runtime
 from poetry_docker_cache.sources import refuse_sources
 
 if TYPE_CHECKING:
+    from poetry_docker_cache.bases import Bases
     from poetry_docker_cache.project import Project
     from poetry_docker_cache.selection import Selection
     from poetry_docker_cache.settings import Settings
@@ -84,17 +86,16 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     refuse_sources(project.sources, packages)
     direct = plan_direct(packages, settings.ssh_known_hosts)
     refuse_unknown_packages(settings.own_layers, project.lock)
-    base = final_image(settings, python)
+    bases = choose_bases(settings, python)
     index = Index(name=project.index.name, url=project.index.url) if project.index else None
-    builder = build_image(settings, python, base)
     layers = package_layers(project, settings, selection, python)
     refuse_weak_hashes(packages, settings, layers)
     from_source = layers.get(SOURCE, ())
-    notes += source_notes(packages, from_source, planned_target(settings, python), builder)
+    notes += source_notes(packages, from_source, planned_target(settings, python), bases.build)
     if from_elsewhere := layers.get(DIRECT, ()):
         notes.append(
             f"{listing(from_elsewhere)}: from no package index, and so installed by Poetry, on"
-            f" {builder}, in a layer apart."
+            f" {bases.build}, in a layer apart."
         )
     if direct and direct.ssh:
         notes.append(
@@ -109,16 +110,14 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         name for layer, names in layers.items() if layer not in ON_BUILD_IMAGE for name in names
     }
     notes += reuse_notes(settings, tuple(layers))
-    build_packages, runtime_packages = usual_packages((*from_source, *from_elsewhere), wheels, base)
-    if runtime_packages:
-        notes.append(
-            f"Debian packages added, which the dependencies need: {', '.join(runtime_packages)}."
-        )
-    application = _application(
-        project, settings, base=base, builder=builder, index=index, notes=notes
+    build_packages, runtime_packages = usual_packages(
+        (*from_source, *from_elsewhere), wheels, bases
     )
-    built = from_source or from_elsewhere or (application and application.packages)
-    if settings.build_packages and not built:
+    notes += packages_note(runtime_packages, bases)
+    application = _application(project, settings, bases=bases, index=index, notes=notes)
+    compiles = from_source or from_elsewhere or (application and application.compiles)
+    notes += pin_note(settings, bases) if compiles else []
+    if settings.build_packages and not compiles:
         notes.append("`build-packages` is not used: nothing is built from source.")
     version = _version_argument(project, application, notes)
     if version:  # the label says what the argument says
@@ -132,8 +131,10 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             python=python,
             index=index,
             layers=tuple(layers),
-            build_image=builder,
-            packages=merged(settings.build_packages, build_packages),
+            bases=bases,
+            packages=merged(
+                settings.build_packages, (*tools(bases.build, direct), *build_packages)
+            ),
             direct=direct,
         ),
         application=application,
@@ -142,12 +143,14 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
         runtime=plan_runtime(
             project,
             settings,
-            base=base,
+            bases=bases,
             python=python,
             packages=merged(settings.runtime_packages, runtime_packages),
             installed={package["name"] for package in packages},
             notes=notes,
         ),
+        stage_image=bases.stages,
+        images=bases.traits,
         ignore=settings.ignore,
         git_ignored=project.root.git_ignored if isinstance(project.root, WheelRoot) else (),
         dockerignore=project.dockerignore,
@@ -163,12 +166,11 @@ def _older_lock(version: str) -> str:
     )
 
 
-def _application(  # noqa: PLR0913  # what it is decided from
+def _application(
     project: Project,
     settings: Settings,
     *,
-    base: str,
-    builder: str,
+    bases: Bases,
     index: Index | None,
     notes: list[str],
 ) -> Application | None:
@@ -176,16 +178,16 @@ def _application(  # noqa: PLR0913  # what it is decided from
     if isinstance(root, SourceTreeRoot):
         return None
     if root.needs_compiler:
-        notes.append(f"The project has code to compile: its wheel is built on {builder}.")
+        notes.append(f"The project has code to compile: its wheel is built on {bases.build}.")
     return Application(
-        image=builder if root.needs_compiler else base,
+        image=bases.build if root.needs_compiler else bases.stages,
         requires=root.requires,
         backend=root.backend,
         backend_path=root.backend_path,
         version_variables=_version_variables(root),
         offline=root.backend == _POETRY_CORE and not root.needs_compiler,
         compiles=root.needs_compiler,
-        packages=settings.build_packages if root.needs_compiler else (),
+        packages=merged(settings.build_packages, tools(bases.build)) if root.needs_compiler else (),
         paths=checked_paths(root.paths),
         index=index,
     )

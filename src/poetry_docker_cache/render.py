@@ -85,6 +85,7 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         check_command=check_command,
         cache_folder=_CACHE_FOLDERS.__getitem__,
         install_command=functools.partial(install_command, template=template),
+        library_command=library_command,
         manifest_command=manifest_command,
         scripts_of=scripts_of,
         text_of=text_of,
@@ -175,7 +176,9 @@ def install_command(
         words = [python, "-m", "install.direct", *["--ssh"] * layer.direct.ssh]
     else:
         words = [python, "-m", "install", "--installer", layer.installer]
-        words += ["--from-source"] * layer.from_source
+        # What a layer needs of the image is written down wherever that is not the final one's.
+        elsewhere = layer.from_source or (dependencies.elsewhere and layer.may_have_libraries)
+        words += ["--from-source"] * elsewhere
     words += ["--compile"] * dependencies.compile
     if layer.from_source and dependencies.build_config_settings:
         words += ["--build-config-settings", dependencies.build_config_settings]
@@ -218,6 +221,12 @@ def check_command(runtime: Runtime) -> list[str]:
     command = ["/venv/bin/python", "/scripts/check.py", "--python", runtime.python]
     command += [f"--optional={name}" for name in runtime.optional_libraries]
     return [*command, "--home", runtime.home]
+
+
+def library_command(runtime: Runtime) -> list[str]:
+    """The call of inside/compile.py for the standard library, by a Python that is there."""
+    python = "python" if runtime.has_shell else "/venv/bin/python"
+    return [python, "-B", "/scripts/compile.py", "--standard-library"]
 
 
 def exec_form(words: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from poetry_docker_cache.servers import Start, web_start, worker_start
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from poetry_docker_cache.bases import Bases
     from poetry_docker_cache.project import Project
     from poetry_docker_cache.python import Python
     from poetry_docker_cache.settings import Settings
@@ -80,15 +81,17 @@ def plan_runtime(  # noqa: PLR0913  # what it is decided from
     project: Project,
     settings: Settings,
     *,
-    base: str,
+    bases: Bases,
     python: Python,
     packages: tuple[str, ...],
     installed: Collection[str],
     notes: list[str],
 ) -> Runtime:
     """The final image; `installed` are the names of the packages in it."""
+    command = _command(project, settings, installed, notes)
     return Runtime(
-        image=base,
+        image=bases.final,
+        has_shell=bases.has_shell,
         python=python.short,
         packages=packages,
         optional_libraries=settings.optional_libraries,
@@ -101,9 +104,22 @@ def plan_runtime(  # noqa: PLR0913  # what it is decided from
         ports=settings.ports,
         healthcheck=settings.healthcheck,
         stop_signal=settings.stop_signal,
-        entrypoint=settings.entrypoint,
-        command=_command(project, settings, installed, notes),
+        entrypoint=_entrypoint(settings, command, bases, notes),
+        command=command,
     )
+
+
+def _entrypoint(
+    settings: Settings, command: tuple[str, ...] | None, bases: Bases, notes: list[str]
+) -> tuple[str, ...] | None:
+    """The setting; where there is no shell, the base's own would run the command by Python."""
+    if bases.has_shell or settings.entrypoint is not None or not command:
+        return settings.entrypoint
+    notes.append(
+        "The ENTRYPOINT that images without a shell have is taken out, so that `command` is what"
+        " starts; `entrypoint` sets another."
+    )
+    return ()
 
 
 def _environment(project: Project, settings: Settings) -> dict[str, str]:

@@ -197,6 +197,16 @@ def test_several_failures() -> None:
     )
 
 
+def test_alpine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, packages have Alpine's names, and nobody is sent to Debian's tools."""
+    monkeypatch.setattr("shutil.which", lambda name: f"/sbin/{name}" if name == "apk" else None)
+    said = explain(failed("fatal error: lber.h: No such file\nfatal error: sql.h: No such file"))
+    assert 'build-packages = ["openldap-dev", "unixodbc-dev"]' in said
+    said = explain(failed("fatal error: odd/thing.h: No such file"))
+    assert "name its Alpine package in `build-packages`" in said
+    assert "Debian" not in said
+
+
 def test_pip() -> None:
     """A build by pip is told like one by Poetry."""
     said = explain(

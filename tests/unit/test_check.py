@@ -103,16 +103,33 @@ def test_optional_libraries(image: Image, capsys: pytest.CaptureFixture[str]) ->
     assert image.check("--optional=libfoo.so.1", "--optional=libbar.so.1") == 0
 
 
-def test_no_debian(
+def test_alpine(
     image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On an image without apt, no Debian package helps."""
+    """There, a library's own name will do, whichever package has it."""
+    monkeypatch.setattr("shutil.which", lambda name: name if name == "apk" else None)
+    needs = {"libfoo.so.5": {"by": ["psycopg2"]}, "libBAR.so.1": {"by": ["a"]}}
+    image.layer("source", needs={**needs, "libm.so.6": {"by": ["a"]}})
+    assert image.check() == 1
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "Add to [tool.poetry-docker-cache]:",
+        'runtime-packages = ["so:libBAR.so.1", "so:libfoo.so.5"]',
+        "Or, of those that belong to a part that is never used, say so:",
+        'optional-libraries = ["libBAR.so.1", "libfoo.so.5"]',
+    ]
+
+
+def test_no_package_manager(
+    image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an image without apt and apk, no package helps."""
     monkeypatch.setattr("shutil.which", lambda _: None)
     image.layer("source", needs={"libfoo.so.1": {"by": ["a"]}})
     assert image.check() == 1
     said = capsys.readouterr().out
     assert "a needs libfoo.so.1" in said
     assert "`instructions.runtime`" in said
+    assert 'optional-libraries = ["libfoo.so.1"]' in said
     assert "runtime-packages" not in said
 
 
@@ -138,7 +155,7 @@ def test_versions(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     assert image.check() == 1
     said = capsys.readouterr().out
     assert said.startswith("a needs GLIBC_2.999 of libc.so.6; the image's is older.\n")
-    assert "`build-image` and `base-image` must be of the same Debian release." in said
+    assert "`build-image` and `base-image` must be of the same release of their system." in said
     assert "runtime-packages" not in said
 
 

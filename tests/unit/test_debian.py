@@ -26,6 +26,7 @@ XMLSEC = ("libxmlsec1-dev",)
         (["psycopg2", "mysqlclient"], "x/python:3.12", ((), ("libmariadb3", "libpq5"))),
         (["psycopg2"], "python:3.13-alpine", ((), ())),
         (["psycopg2"], "company/base:1", ((), ())),
+        (["xmlsec"], "cgr.dev/acme/python:3.13-dev", ((), ())),
         ([], "python:3.13-slim", ((), ())),
     ],
 )

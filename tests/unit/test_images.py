@@ -5,11 +5,19 @@ from __future__ import annotations
 import pytest
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.images import build_image, final_image
+from poetry_docker_cache.images import (
+    build_image,
+    final_image,
+    has_shell,
+    is_official_alpine,
+    may_have_user,
+    package_manager,
+)
 from poetry_docker_cache.python import Python
 from poetry_docker_cache.settings import Settings
 
 PYTHON = Python(tag="3.12", reason="")
+DIGEST = "@sha256:" + "a" * 64
 
 
 def full(base: str, build: str | None = None, python: str = "3.12") -> str:
@@ -26,11 +34,16 @@ def full(base: str, build: str | None = None, python: str = "3.12") -> str:
         ("registry.example:5000/m/python:{python}-slim", "registry.example:5000/m/python:3.12"),
         ("python:{python}-alpine3.20", "python:3.12-alpine3.20"),
         ("company/base:1", "company/base:1"),
-        ("python:3.12-slim@sha256:" + "a" * 64, "python:3.12-slim@sha256:" + "a" * 64),
+        ("python:{python}", "python:3.12"),
+        (f"python:3.12-slim{DIGEST}", "python:3.12"),
+        (f"x.io/python:3.12-slim-bookworm{DIGEST}", "x.io/python:3.12-bookworm"),
+        (f"python:3.12{DIGEST}", f"python:3.12{DIGEST}"),
+        (f"python:3.12-alpine{DIGEST}", f"python:3.12-alpine{DIGEST}"),
+        (f"company/base{DIGEST}", f"company/base{DIGEST}"),
     ],
 )
 def test_the_full_image_of_the_same_suite(base: str, image: str) -> None:
-    """An official slim image has a full one; any other base serves itself."""
+    """An official slim image has a full one, of another digest; any other base serves itself."""
     assert full(base) == image
 
 
@@ -58,3 +71,56 @@ def test_a_base_that_has_another_python_by_its_name() -> None:
     with pytest.raises(DockerCacheError, match=r"has Python 3\.11, but the packages"):
         full("python:3.11-slim")
     assert full("company/python-3.11:1") == "company/python-3.11:1"
+
+
+@pytest.mark.parametrize(
+    ("image", "shell"),
+    [
+        ("python:3.13-slim", True),
+        ("company/base:1", True),
+        ("gcr.io/distroless/python3-debian12", False),
+        ("gcr.io/distroless/python3-debian12:debug-nonroot", False),
+        (f"mirror.example/distroless/python3{DIGEST}", False),
+        ("cgr.dev/chainguard/python", False),
+        (f"cgr.dev/acme.com/python:3.13{DIGEST}", False),
+        ("cgr.dev/chainguard/python:latest-dev", True),
+        (f"cgr.dev/acme.com/python:3.13-dev{DIGEST}", True),
+        ("cgr.dev/chainguard/wolfi-base", True),
+    ],
+)
+def test_images_without_a_shell(image: str, shell: bool) -> None:
+    """Their names tell; Chainguard's images with a shell end in `-dev`."""
+    assert has_shell(image) == shell
+
+
+@pytest.mark.parametrize(
+    ("image", "user"),
+    [
+        ("python:3.13-slim", False),
+        (f"docker.io/library/python:3.13{DIGEST}", False),
+        (f"python{DIGEST}", False),
+        ("company/python:3.13-slim", True),
+        ("registry.example:5000/python:3.13-slim", True),
+        ("pythonic:1", True),
+    ],
+)
+def test_images_that_may_have_a_user(image: str, user: bool) -> None:
+    """Docker's own runs as root; of any other nobody knows."""
+    assert may_have_user(image) == user
+
+
+@pytest.mark.parametrize(
+    ("image", "manager", "bare"),
+    [
+        ("python:3.13-alpine", "apk", True),
+        ("mirror.example/python:3.13-alpine3.22", "apk", True),
+        ("company/python-alpine:3.13", "apk", False),
+        ("cgr.dev/chainguard/python:latest-dev", "apk", False),
+        ("python:3.13-slim", "apt", False),
+        ("company/base:1", "apt", False),
+    ],
+)
+def test_package_managers(image: str, manager: str, bare: bool) -> None:
+    """Alpine and Wolfi have apk; of the official images, those with Alpine have no compiler."""
+    assert package_manager(image) == manager
+    assert is_official_alpine(image) == bare

@@ -192,7 +192,7 @@ MISTAKES = {
     "sandbox": (block("base", "{{ plan.__class__ }}"), "line 3: access to attribute", "README"),
     "change": (block("base", "{{ plan.runtime.labels.clear() }}"), "line 3: access to", "README"),
     "file": (block("base", "{{ text_of('../render.py') }}"), "none of the scripts", "README"),
-    "name of ours": ("{% set apt = 1 %}", "sets 'apt', which the built-in", "another name"),
+    "name of ours": ("{% set add = 1 %}", "sets 'add', which the built-in", "another name"),
     "macro of ours": ("{% macro script(x) %}{% endmacro %}", "sets 'script'", "another name"),
     "the plan": ("{% set plan = 1 %}", "sets 'plan'", "another name"),
     "include": (

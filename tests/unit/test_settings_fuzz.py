@@ -53,6 +53,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "python": st.sampled_from(["3.9", "3.12", "3.13.1"]),
     "base-image": st.sampled_from(["python:{python}-slim", "team/python-{python}:1"]),
     "build-image": st.sampled_from(["python:{python}", "team/build:1"]),
+    "shell": st.booleans(),
     "poetry-version": st.sampled_from(["2.1", "2.4.1"]),
     "groups": st.lists(WORDS),
     "extras": st.lists(WORDS),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # The words of glibc, and those of musl.
 ABSENT = re.compile(r"(\S+): cannot open shared object|Error loading shared library (\S+):")
@@ -98,28 +98,36 @@ def debian_package(library: str) -> str:
     return DEBIAN.get(library, f"{name}{joint}{version}").lower().replace("_", "-")
 
 
+def listed(names: Iterable[str]) -> str:
+    """Write names as TOML."""
+    return json.dumps(sorted(names))
+
+
 def explanation(found: list[Missing | Outdated]) -> str:
     """Say what is missing, and what to write into pyproject.toml."""
     missing = [it for it in found if isinstance(it, Missing)]
     outdated = [it for it in found if isinstance(it, Outdated)]
     lines = [f"{it.by} needs {it.library}, which is not in the image." for it in missing]
+    libraries = sorted({it.library for it in missing})
     if missing and shutil.which("apt-get"):
-        names = ", ".join(f'"{name}"' for name in sorted({it.package for it in missing}))
         lines.append("Add the Debian packages to [tool.poetry-docker-cache], most likely:")
-        lines.append(f"runtime-packages = [{names}]")
-        libraries = ", ".join(f'"{name}"' for name in sorted({it.library for it in missing}))
-        lines.append("Or, of those that belong to a part that is never used, say so:")
-        lines.append(f"optional-libraries = [{libraries}]")
+        lines.append(f"runtime-packages = {listed({it.package for it in missing})}")
+    elif missing and shutil.which("apk"):  # to which a library is the package that has it
+        lines.append("Add to [tool.poetry-docker-cache]:")
+        lines.append(f"runtime-packages = {listed(f'so:{name}' for name in libraries)}")
     elif missing:
         lines.append(
             "Install what holds it by a line of `instructions.runtime`, or in `base-image`."
         )
+    if missing:
+        lines.append("Or, of those that belong to a part that is never used, say so:")
+        lines.append(f"optional-libraries = {listed(libraries)}")
     lines += [
         f"{it.by} needs {it.version} of {it.library}; the image's is older." for it in outdated
     ]
     if outdated:
         lines.append("What is built from source is linked with the libraries of `build-image`:")
-        lines.append("`build-image` and `base-image` must be of the same Debian release.")
+        lines.append("`build-image` and `base-image` must be of the same release of their system.")
     return "\n".join(lines)
 
 

@@ -28,6 +28,7 @@ class Settings:
     python: str | None = None
     base_image: str = "python:{python}-slim"
     build_image: str | None = None
+    shell: bool | None = None
     platforms: tuple[str, ...] = ()
     poetry_version: str | None = None
     installer: Installer = "pip"

@@ -1,4 +1,4 @@
-"""The settings that Python, Poetry and Debian decide: what is installed; see `settings.values`."""
+"""The settings of what is installed: Python, Poetry, packages; see `settings.values`."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ _DEBIAN_PACKAGE = re.compile(
     r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
     r"(:[a-z0-9][a-z0-9-]*)?"
     r"(=([0-9]+:)?[0-9][A-Za-z0-9.+~-]*\*?)?"
+)
+# apk-world(5): also a version such as 9.9_p2-r0, and what a package provides: so:libpq.so.5.
+_ALPINE_PACKAGE = re.compile(
+    r"[a-z0-9][a-z0-9+._-]*[=~][0-9][A-Za-z0-9._-]*|(so|cmd|pc):[A-Za-z0-9][A-Za-z0-9+._-]*"
 )
 
 # sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
@@ -71,12 +75,12 @@ def poetry_version(spot: Spot, value: object) -> str:
     return content
 
 
-def debian_package(spot: Spot, value: object) -> str:
-    """Read a package's name as `apt-get install` takes it."""
+def system_package(spot: Spot, value: object) -> str:
+    """Read a package's name as `apt-get install` or `apk add` takes it."""
     content = line(spot, value)
-    if not _DEBIAN_PACKAGE.fullmatch(content):
+    if not (_DEBIAN_PACKAGE.fullmatch(content) or _ALPINE_PACKAGE.fullmatch(content)):
         several = len(content.split()) > 1
-        why = "each package is an item of its own" if several else "no Debian package has that name"
+        why = "each package is an item of its own" if several else "no package has that name"
         raise spot.refuse(value, why)
     return content
 

@@ -35,7 +35,7 @@ class Key:
 
 
 _NAMES = values.set_of(install.name)
-_PACKAGES = values.set_of(install.debian_package)
+_PACKAGES = values.set_of(install.system_package)
 
 KEYS = (
     Key(
@@ -72,6 +72,15 @@ KEYS = (
         "something needs it",
         example='build-image = "python:{python}-bookworm"',
         read=references.base_image,
+    ),
+    Key(
+        name="shell",
+        takes="`true` or `false`",
+        default="by its name: `false` for distroless and Chainguard's, else `true`",
+        meaning="whether `base-image` has a shell and pip: without, only the final check runs on "
+        "it, and all else on `build-image`, which must be named then",
+        example="shell = false",
+        read=install.boolean,
     ),
     Key(
         name="platforms",
@@ -126,17 +135,17 @@ KEYS = (
     ),
     Key(
         name="build-packages",
-        takes="a list of Debian packages, each with `:arch` or `=version` if need be",
+        takes="a list of Debian packages, or Alpine's, each with `:arch` or `=version` if need be",
         default="`[]`",
-        meaning="Debian packages for the stages that build from source",
+        meaning="packages of the system for the stages that build from source",
         example='build-packages = ["libpq-dev"]',
         read=_PACKAGES,
     ),
     Key(
         name="runtime-packages",
-        takes="a list of Debian packages, each with `:arch` or `=version` if need be",
+        takes="a list of Debian packages, or Alpine's, each with `:arch` or `=version` if need be",
         default="`[]`",
-        meaning="Debian packages for the final image",
+        meaning="packages of the system for the final image",
         example='runtime-packages = ["libpq5"]',
         read=_PACKAGES,
     ),

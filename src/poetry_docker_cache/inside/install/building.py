@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -89,6 +90,29 @@ PACKAGES = {
     **dict.fromkeys(RUST, "cargo"),
 }
 
+# What Alpine calls these, where it has another name for them.
+ALPINE = {
+    "build-essential": "build-base",
+    "default-libmysqlclient-dev": "mariadb-connector-c-dev",
+    "libcairo2-dev": "cairo-dev",
+    "libcurl4-openssl-dev": "curl-dev",
+    "libgdal-dev": "gdal-dev",
+    "libgeos-dev": "geos-dev",
+    "libgraphviz-dev": "graphviz-dev",
+    "libhdf5-dev": "hdf5-dev",
+    "libjpeg-dev": "libjpeg-turbo-dev",
+    "libkrb5-dev": "krb5-dev",
+    "libldap-dev": "openldap-dev",
+    "libsasl2-dev": "cyrus-sasl-dev",
+    "libsnappy-dev": "snappy-dev",
+    "libssl-dev": "openssl-dev",
+    "libxmlsec1-dev": "xmlsec-dev",
+    "libxslt1-dev": "libxslt-dev",
+    "pkg-config": "pkgconf",
+    "portaudio19-dev": "portaudio-dev",
+    "zlib1g-dev": "zlib-dev",
+}
+
 
 def explain(output: str) -> str:
     """Explain each failed build in an installer's output; "" if there is none."""
@@ -111,7 +135,10 @@ def _explanation(package: str, output: str) -> str:
     telling = [name for name in missing if name in PACKAGES or HEADER.search(name)] or missing
     reason = f"its build did not find {', '.join(telling)}" if telling else "see what it said above"
     lines = [f"{package} could not be built from source: {reason}."]
+    system = "Alpine" if shutil.which("apk") else "Debian"
     known = sorted({PACKAGES[name] for name in telling if name in PACKAGES})
+    if system == "Alpine":
+        known = sorted(ALPINE.get(name, name) for name in known)
     if known:
         packages = ", ".join(f'"{name}"' for name in known)
         lines += [
@@ -119,17 +146,18 @@ def _explanation(package: str, output: str) -> str:
             f"build-packages = [{packages}]",
         ]
     else:
+        what = "Is a program, header or library lacking"
         lines += [
-            "Is a program, header or library lacking: name its Debian package in `build-packages`.",
+            f"{what}: name its {system} package in `build-packages`.",
             "Does its code not compile: this version may be too old for the image's Python.",
         ]
     lines += [
         f"`apt-file search /{name}` on a Debian machine tells which package that is."
         for name in telling
-        if name not in PACKAGES and HEADER.search(name)
+        if name not in PACKAGES and HEADER.search(name) and system == "Debian"
     ]
     if "cargo" in known:
-        lines.append("Is Debian's Rust too old for it, a `build-image` with a newer one will do.")
+        lines.append("Is that Rust too old for it, a `build-image` with a newer one will do.")
     return "\n".join(lines)
 
 

@@ -1,0 +1,125 @@
+"""What the stages stand on, and what each of these images is known for. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache import alpine, debian
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.image_names import has_digest
+from poetry_docker_cache.images import (
+    build_image,
+    final_image,
+    has_shell,
+    is_alpine,
+    may_have_user,
+    package_manager,
+)
+from poetry_docker_cache.plan import Traits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from poetry_docker_cache.python import Python
+    from poetry_docker_cache.settings import Settings
+
+# The shell form of RUN, as far as its first line tells: no list, and not only options.
+_SHELL_FORM = re.compile(r"\s*RUN\s+(--\S+\s+)*[^-\[\\\s]", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bases:
+    """The images of the stages."""
+
+    final: str
+    build: str
+    """Where things are compiled."""
+    has_shell: bool
+    """Whether commands can run on the final one."""
+
+    @property
+    def stages(self) -> str:
+        """Where all that is not compiled is made: the final one, if it can be."""
+        return self.final if self.has_shell else self.build
+
+    @property
+    def traits(self) -> dict[str, Traits]:
+        """What the Dockerfile has to know of each."""
+        return {
+            image: Traits(apk=package_manager(image) == "apk", may_have_user=may_have_user(image))
+            for image in (self.final, self.build)
+        }
+
+
+def choose_bases(settings: Settings, python: Python) -> Bases:
+    """The images, as the settings have them.
+
+    Raises DockerCacheError for images that do not fit together, and for what a final image without
+    a shell cannot do.
+    """
+    final = final_image(settings, python)
+    shell = has_shell(final) if settings.shell is None else settings.shell
+    if not shell:
+        _refuse_without_shell(settings, final)
+    return Bases(final=final, build=build_image(settings, python, final), has_shell=shell)
+
+
+def _refuse_without_shell(settings: Settings, image: str) -> None:
+    nothing_runs = f"`base-image` {image} has no shell"
+    if settings.build_image is None:
+        # Chainguard's images are pairs.
+        pair = image.startswith("cgr.dev/") and not has_digest(image)
+        tag = "" if ":" in image else ":latest"
+        example = f', for example `build-image = "{image}{tag}-dev"`' if pair else ""
+        raise DockerCacheError(
+            f"{nothing_runs}, so the packages have to be installed on another image, and its name"
+            " does not tell which one fits.",
+            fix="Set `build-image` in [tool.poetry-docker-cache] to an image with a shell and pip"
+            f" that has the same Python at the same path and the same C library{example}. If there"
+            " is a shell: `shell = true`.",
+        )
+    if settings.runtime_packages:
+        raise DockerCacheError(
+            f"{nothing_runs}, so `runtime-packages` cannot be installed on it.",
+            fix="Use a `base-image` that has them, or copy what they hold by lines in"
+            ' `instructions.runtime`: "COPY --from=IMAGE /usr/lib/… /usr/lib/".',
+        )
+    for line in settings.instructions.runtime:
+        if _SHELL_FORM.match(line):
+            raise DockerCacheError(
+                f"{nothing_runs}, so this line of `instructions.runtime` cannot run on it: {line}",
+                fix='Write it as a list, RUN ["program", "argument"], if its program is there; or'
+                " COPY --from=IMAGE what it makes.",
+            )
+
+
+def usual_packages(
+    built: Iterable[str], wheels: Iterable[str], bases: Bases
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The packages of the system to build these with, and those to run them with.
+
+    `built` are the normalised names of what is built from source, `wheels` those of the others.
+    Nothing can be added to an image without a shell.
+    """
+    if is_alpine(bases.stages):
+        build, run = alpine.usual_packages(built, wheels)
+    else:
+        build, run = debian.usual_packages(built, wheels, bases.stages)
+    return build, run if bases.has_shell else ()
+
+
+def packages_note(packages: tuple[str, ...], bases: Bases) -> list[str]:
+    """What is told of those that were added to the final image."""
+    system = "Alpine" if is_alpine(bases.final) else "Debian"
+    added = f"{system} packages added, which the dependencies need: {', '.join(packages)}."
+    return [added] if packages else []
+
+
+def pin_note(settings: Settings, bases: Bases) -> list[str]:
+    """What is told where things are compiled on an image that is less fixed than the final one."""
+    if settings.build_image is not None or not has_digest(bases.final) or has_digest(bases.build):
+        return []
+    floats = f"`base-image` has a digest, {bases.build} has none: what is compiled there may change"
+    return [f"{floats} with it, unless `build-image` has a digest, too."]

@@ -1,0 +1,175 @@
+"""Other bases than the slim image: by digest, the full one, without a shell, with a user."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from acme import SHOP, AcmeIndex, Project, make_shop
+from builds import build, failed_build, look
+from elf_files import make_elf
+from wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+LIBRARY = "libtinfo.so.6"
+"""Debian's shell has it, and so has an image with one."""
+
+PYPROJECT = (
+    SHOP.replace('"acme-native"]', '"acme-native", "acme-term"]')
+    + """
+[tool.poetry.group.old]
+optional = true
+
+[tool.poetry.group.old.dependencies]
+acme-old = "*"
+"""
+)
+
+# As Google's images for applications are, with Python where the slim image has it.
+BARE = f"""\
+FROM python:3.13-slim
+RUN rm -rf /usr/bin/*sh /usr/bin/apt* /usr/bin/dpkg* /usr/bin/pip* /usr/local/bin/pip* \\
+    /usr/lib/python3/dist-packages /usr/lib/*/{LIBRARY}*
+USER 65532
+WORKDIR /home/nonroot
+ENTRYPOINT ["/usr/bin/python3"]
+"""
+
+# As a company's own base often is; the user's number is that of ours.
+COMPANY = """\
+FROM python:3.13-slim
+RUN echo appuser:x:10001:10001::/srv/appuser:/bin/sh >> /etc/passwd \\
+    && echo appuser:x:10001: >> /etc/group \\
+    && mkdir /srv/appuser && chown appuser:appuser /srv/appuser
+ENV HOME=/srv/appuser
+USER appuser
+WORKDIR /srv/appuser
+"""
+
+
+class Shop:
+    """A project that is built on one base after the other."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.pyproject = project.read("pyproject.toml")
+
+    def on(self, **settings: object) -> Project:
+        """Give it with these settings, and none of those before."""
+        self.project.write("pyproject.toml", self.pyproject.encode())
+        self.project.configure(**settings)
+        return self.project
+
+
+@pytest.fixture(scope="module")
+def shop(
+    engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Shop:
+    """Give a locked project; a module of its dependencies needs a library of the system."""
+    folder: Path = tmp_path_factory.mktemp("bases")
+    module = make_elf(folder / "_term.so", needed=[LIBRARY]).read_bytes()
+    files: dict[str, str | bytes] = {"acme_term/__init__.py": "", "acme_term/_term.so": module}
+    tag = f"py3-none-manylinux_2_17_{platform.machine()}"
+    make_wheel(index.packages, "acme-term", tag=tag, files=files)
+    project = make_shop(folder / "shop", poetry_home(engine), index, pyproject=PYPROJECT)
+    return Shop(project)
+
+
+@pytest.fixture(scope="module")
+def ordinary(engine: DockerEngine, shop: Shop) -> dict[str, Any]:
+    """Build on the slim image, and tell what that holds."""
+    build(shop.on(), "--tag=acme/bases:slim")
+    return look(engine, "acme/bases:slim")
+
+
+def make_base(engine: DockerEngine, name: str, dockerfile: str) -> str:
+    """Have a base image in the engine; give its name."""
+    engine.docker("build", f"--tag={name}", "-", text=dockerfile)
+    return name
+
+
+def test_a_digest(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
+    """It is the slim image, so nothing is installed again; what is built stands on the full one."""
+    engine.docker("pull", "--quiet", "python:3.13-slim")
+    digests = "{{index .RepoDigests 0}}"
+    named = engine.docker("image", "inspect", "--format", digests, "python:3.13-slim").stdout
+    digest = named.strip().partition("@")[2]
+    project = shop.on(base_image=f"python:3.13-slim@{digest}")
+    steps = build(project, "--with=old", "--tag=acme/bases:digest")
+    assert {"venv", "dependencies", "build-backend"} <= steps.cached
+    assert "source" in steps.ran
+    found = look(engine, "acme/bases:digest")
+    assert found["distributions"] == sorted([*ordinary["distributions"], ["acme-old", "1.0"]])
+    assert engine.run("acme/bases:digest") == "shop 1.1 1.0\n"
+
+
+def test_the_full_image(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
+    """It is the base of every stage, and holds what the slim one does."""
+    project = shop.on(base_image="python:{python}")
+    exported = project.poetry.run(project.folder, "docker", "export", "-o", "-").stdout
+    assert "FROM python:3.13 AS base" in exported
+    assert "python:3.13-slim" not in exported
+    build(project, "--tag=acme/bases:full")
+    found = look(engine, "acme/bases:full")
+    assert found["distributions"] == ordinary["distributions"]
+    assert found["writable"] == []
+    assert engine.run("acme/bases:full") == "shop 1.1 1.0\n"
+
+
+def test_no_shell(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
+    """Only the check runs on it, and finds what the build image has and this one does not."""
+    base = make_base(engine, "acme-bases/bare:3.13", BARE)
+    settings: dict[str, Any] = {
+        "base_image": base,
+        "build_image": "python:{python}-slim",
+        "shell": False,
+        "compile": True,
+        "files": ["README.md"],
+    }
+    said = failed_build(shop.on(**settings))
+    assert f"acme-term needs {LIBRARY}, which is not in the image." in said
+    assert "by a line of `instructions.runtime`, or in `base-image`" in said
+
+    build(shop.on(**settings, optional_libraries=[LIBRARY]), "--tag=acme/bases:bare")
+    image = "acme/bases:bare"
+    assert engine.run(image) == "shop 1.1 1.0\n"
+    found = look(engine, image)
+    assert found["distributions"] == ordinary["distributions"]
+    assert found["user"] == [10001, 10001]
+    assert found["home"] == ["/home/app", 10001, [], True]
+    assert (found["writable"], found["owners"]) == ([], [0])
+    assert (found["files"], found["leftovers"]) == (["README.md"], [])
+    compiled = "import json, os; print(os.path.exists(json.__cached__))"
+    assert engine.run(image, "python", "-c", compiled) == "True\n"
+    for program in ("/bin/sh", "/bin/bash", "pip"):
+        done = engine.docker("run", "--rm", f"--entrypoint={program}", image, check=False)
+        assert done.returncode == 127, program
+
+
+def test_a_user(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
+    """The build is root's all the same; the image is ours, down to its user and home folder."""
+    base = make_base(engine, "acme-bases/company:3.13", COMPANY)
+    build(shop.on(base_image=base, files=["README.md"]), "--tag=acme/bases:company")
+    found = look(engine, "acme/bases:company")
+    assert found["distributions"] == ordinary["distributions"]
+    assert found["user"] == [10001, 10001]
+    assert (found["environment"]["HOME"], found["environment"]["USER"]) == ("/home/app", "app")
+    assert found["home"] == ["/home/app", 10001, [], True]
+    assert found["folder"] == "/app"
+    assert (found["writable"], found["owners"]) == ([], [0])
+    assert found["files"] == ["README.md"]
+    assert engine.run("acme/bases:company") == "shop 1.1 1.0\n"
+    build(shop.on(base_image=base), "--tag=acme/bases:company")
+    assert look(engine, "acme/bases:company")["writable"] == [], "nor a folder that WORKDIR makes"
