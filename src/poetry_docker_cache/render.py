@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Template,
     )
     from poetry_docker_cache.settings import Healthcheck
-_FOR_OLDER_LOCKS = ("constraints.py", "dependencies.py", "older.py", "walk.py")
+_FOR_OLDER_LOCKS = ("conditions.py", "constraints.py", "dependencies.py", "older.py", "walk.py")
 _CACHE_FOLDERS = {"pip": "pip", "uv": "uv", "poetry": "pypoetry"}
 
 

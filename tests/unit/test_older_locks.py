@@ -323,6 +323,18 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         standard(f"a (==1.0) ; {ARM}", f"a (==2.0) ; {OTHERS}"),
         [locked("a", "1.0", {"b": "*"}), locked("a", "2.0"), locked("b")],
     ),
+    "a version for each machine, which others are not told": (
+        legacy({"b": "*", "c": {"version": "*", "markers": ARM}, "d": "*"}),
+        [
+            locked("a", "1.0", {"e": "*"}),
+            locked("a", "2.0", {"f": "*"}),
+            locked("b", requires={"a": "*"}),
+            locked("c", requires={"a": "<2"}),
+            locked("d", requires={"a": ">=1"}),
+            locked("e"),
+            locked("f"),
+        ],
+    ),
     "an index for each extra": (
         standard(
             **{"optional-dependencies": {"cpu": ["torch (==2.9.0)"], "cuda": ["torch (==2.9.0)"]}},
@@ -390,6 +402,25 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             poetry={"dependencies": {"a": "*", "c": {"version": "*", "optional": True}}},
         ),
         [locked("a"), locked("b")],
+    ),
+    "a repository of git": (
+        legacy({"a": {"git": "https://git.example/a.git", "extras": ["x"]}, "c": "*"}),
+        [
+            locked(
+                "a",
+                requires={"b": {"version": "*", "optional": True, "markers": 'extra == "x"'}},
+                extras={"x": ["b"]},
+                source={
+                    "type": "git",
+                    "url": "https://git.example/a.git",
+                    "reference": "HEAD",
+                    "resolved_reference": "0" * 40,
+                },
+                files=[],
+            ),
+            locked("b"),
+            locked("c", requires={"a": ">=1"}),
+        ],
     ),
     "nothing": (legacy({}), []),
 }
@@ -689,13 +720,13 @@ def test_the_plugin_reads_them(tmp_path: Path) -> None:
             None,
         ),
         (
-            legacy({"b": "*", "c": {"version": "*", "markers": ARM}}),
+            legacy({"b": "*", "c": {"version": "*", "markers": "'x' in platform_machine"}}),
             [
                 *(locked("a", it) for it in ("1.0", "2.0")),
                 locked("b", requires={"a": "*"}),
                 locked("c", requires={"a": "<2"}),
             ],
-            "several versions of a, and its old format does not tell which of them",
+            "several versions of a, and its old format does not tell which is for",
         ),
         (
             legacy({"a": "*"}),

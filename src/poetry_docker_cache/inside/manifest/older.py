@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from .conditions import NEVER, Condition, shortest, text_of
 from .dependencies import names, of_project, read_tables
+from .layers import MACHINE
 from .names import canonical
-from .walk import ALWAYS, NEVER, Graph, Walk, text_of
+from .walk import Graph, UnclearError, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -85,22 +87,37 @@ def select_older(
     packages, graph = lock["package"], lock["graph"]
     asked = [it for group, listed in graph.asked.items() if group in groups for it in listed]
     walk = Walk(packages, graph, environment, extras)
-    solution = walk.settle(asked)
-    chosen = [it for it in asked if not it.optional or it.in_extras & extras]
-    # Poetry installs what is chosen wherever anything else brings it along, even an extra that is
-    # not chosen: its own marker counts no more.
-    steps = [
-        (number, it.extras, solution.get((number, extra), NEVER))
-        for it in chosen
-        if it.marker
-        for number in walk.suiting(it)
-        for extra in sorted(it.extras)[:1] or [""]
-    ]
-    reached = walk.follow(walk.steps(chosen, ALWAYS, of_project=True) + steps)
-    conditions = {number: walk.possible(it) for (number, extra), it in reached.items() if not extra}
-    walk.refuse_doubles(conditions)
+    try:
+        conditions = walk.choose_packages(asked)
+    except UnclearError:
+        # Other versions on other machines may be what makes it so.
+        worlds = {
+            here: Walk(packages, graph, {**environment, MACHINE: machine}, extras)
+            for here, machine in each(walk.machines(asked))
+        }
+        if not worlds:
+            raise
+        conditions = joined({here: it.choose_packages(asked) for here, it in worlds.items()})
     return [
         (package, text_of(conditions[number]))
         for number, package in enumerate(packages)
-        if conditions.get(number)
+        if number in conditions
     ]
+
+
+def each(machines: list[str]) -> list[tuple[frozenset[str], str]]:
+    """Give the condition for each machine, and for any other one, each with a name for it."""
+    one = [(frozenset([f'{MACHINE} == "{it}"']), it) for it in machines]
+    other = frozenset(f'{MACHINE} != "{it}"' for it in machines)
+    return [*one, (other, "")] if machines else []
+
+
+def joined(worlds: Mapping[frozenset[str], Mapping[int, Condition]]) -> dict[int, Condition]:
+    """Join what is installed on each machine; what is the same on all depends on none."""
+    result: dict[int, Condition] = {}
+    for number in {it for world in worlds.values() for it in world}:
+        found = {here: world.get(number, NEVER) for here, world in worlds.items()}
+        terms = {here | term for here, condition in found.items() for term in condition}
+        same = len(set(found.values())) == 1
+        result[number] = next(iter(found.values())) if same else shortest(terms)
+    return result

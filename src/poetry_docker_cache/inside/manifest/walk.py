@@ -1,8 +1,4 @@
-"""The way from a project's dependencies through those of the locked packages.
-
-A package is reached under a condition: of the markers that the environment leaves open, the sets of
-which one must hold, and all of that.
-"""
+"""The way from a project's dependencies through those of the locked packages."""
 
 from __future__ import annotations
 
@@ -10,9 +6,10 @@ import re
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .conditions import ALWAYS, NEVER, Condition, both, shortest, text_of
 from .constraints import allows, as_marker, packaging
 from .layers import MACHINE
-from .markers import combine, evaluate
+from .markers import evaluate
 from .names import canonical
 
 if TYPE_CHECKING:
@@ -20,12 +17,8 @@ if TYPE_CHECKING:
 
     from .dependencies import Dependency
 
-Condition = frozenset[frozenset[str]]
 Reached = dict[tuple[int, str], Condition]
 Step = tuple[int, frozenset[str], Condition]
-ALWAYS: Condition = frozenset([frozenset()])
-NEVER: Condition = frozenset()
-
 ROUNDS = 20
 """Versions that are not settled by then never are."""
 
@@ -36,6 +29,15 @@ class EveryExtra(set[str]):
     def __contains__(self, _: object) -> bool:
         """Hold anything."""
         return True
+
+
+class UnclearError(ValueError):
+    """Several versions of packages are locked, and nothing tells which of them is wanted."""
+
+    def __init__(self, packages: Iterable[str]) -> None:
+        """Name the packages."""
+        several = f"poetry.lock has several versions of {', '.join(packages)}"
+        super().__init__(f"{several}, and its old format does not tell which is for this image")
 
 
 class Graph(NamedTuple):
@@ -76,11 +78,43 @@ class Walk:
         self.conditions: dict[tuple[str, bool], Condition] = {}
         self.known: dict[Dependency, list[int]] = {}
 
+    def choose_packages(self, asked: list[Dependency]) -> dict[int, Condition]:
+        """Give the packages that are installed, each with the condition for it.
+
+        Raises UnclearError where the lock does not tell.
+        """
+        solution = self.settle(asked)
+        chosen = [it for it in asked if not it.optional or it.in_extras & self.extras]
+        # Poetry installs what is chosen wherever anything else brings it along, even an extra that
+        # is not chosen: its own marker counts no more.
+        steps = [
+            (number, it.extras, solution.get((number, extra), NEVER))
+            for it in chosen
+            if it.marker
+            for number in self.suiting(it)
+            for extra in sorted(it.extras)[:1] or [""]
+        ]
+        reached = self.follow(self.steps(chosen, ALWAYS, of_project=True) + steps)
+        conditions = {
+            number: self.possible(it) for (number, extra), it in reached.items() if not extra
+        }
+        self.refuse_doubles(conditions)
+        return {number: it for number, it in conditions.items() if it}
+
+    def machines(self, asked: Iterable[Dependency]) -> list[str]:
+        """List those that markers name; none where a marker knows more of them than their name."""
+        required = [it for listed in self.graph.requires for it in listed]
+        conditions = [self.condition(it.marker, of_project=False) for it in required]
+        conditions += [self.condition(it.marker, of_project=True) for it in asked]
+        text = " ".join(map(text_of, conditions))
+        named = re.findall(rf'{MACHINE} [!=]= "([^"]*)"', text)
+        return sorted({*named}) if len(named) == text.count(MACHINE) else []
+
     def settle(self, asked: list[Dependency]) -> Reached:
         """Reach what all of these ask for, in versions that suit everybody who always asks.
 
         Who asks depends on the versions of others, so it is tried until it stays as it is. Raises
-        ValueError if it does not.
+        UnclearError if it does not.
         """
         for _ in range(ROUNDS):
             self.asking = {}
@@ -88,7 +122,7 @@ class Walk:
             if self.asking == self.demands:
                 return reached
             self.demands = self.asking
-        raise ValueError(unclear(sorted(self.demands)))
+        raise UnclearError(sorted(self.demands))
 
     def follow(self, steps: list[Step]) -> Reached:
         """Reach packages, with the extra "", and their extras."""
@@ -159,7 +193,7 @@ class Walk:
             return numbers[0]
         suiting = self.suiting(dependency)
         if not suiting:
-            raise ValueError(unclear([dependency.name]))
+            raise UnclearError([dependency.name])
         others = self.demands.get(dependency.name, ())
         agreed = [it for it in suiting if all(it in self.suiting(other) for other in others)]
         version = packaging("version").Version
@@ -180,11 +214,11 @@ class Walk:
         return evaluate(marker, self.environment, set()) is not False
 
     def refuse_doubles(self, conditions: Mapping[int, Condition]) -> None:
-        """Raise ValueError where two versions of a package would be installed together."""
+        """Raise UnclearError where two versions of a package would be installed together."""
         for name, numbers in self.numbers.items():
             for one, other in combinations([it for it in numbers if it in conditions], 2):
                 if True in self.outcomes(both(conditions[one], conditions[other])):
-                    raise ValueError(unclear([name]))
+                    raise UnclearError([name])
 
     def possible(self, condition: Condition) -> Condition:
         """Leave out what holds on no machine."""
@@ -210,28 +244,3 @@ def is_asked(package: Mapping[str, Any], dependency: Dependency) -> bool:
     if dependency.origin and not dependency.origin.startswith("index "):
         return True
     return all(allows(it, package["version"]) for it in dependency.constraints)
-
-
-def unclear(packages: Iterable[str]) -> str:
-    """Say that nobody knows which version is wanted."""
-    several = f"poetry.lock has several versions of {', '.join(packages)}"
-    return f"{several}, and its old format does not tell which of them is for this image"
-
-
-def both(one: Condition, other: Condition) -> Condition:
-    """Join conditions that must hold together."""
-    if one == ALWAYS or not other:
-        return other
-    return one if other == ALWAYS else shortest(a | b for a in one for b in other)
-
-
-def shortest(terms: Iterable[frozenset[str]]) -> Condition:
-    """Leave out the sets that demand more than another one."""
-    found = set(terms)
-    return frozenset(term for term in found if not any(other < term for other in found))
-
-
-def text_of(condition: Condition) -> str:
-    """Write a condition as a marker; "" holds always."""
-    text = combine("or", (combine("and", term) for term in condition))
-    return text if isinstance(text, str) else ""
