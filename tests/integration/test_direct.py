@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -44,6 +45,9 @@ acme-queue = {{ git = "{ssh}/queue.git", branch = "main" }}
 acme-extra = {{ url = "{files}/acme_extra-1.0-py3-none-any.whl" }}
 acme-file = {{ path = "vendor/acme_file-1.0-py3-none-any.whl" }}
 acme-packed = {{ path = "vendor/acme-packed/acme_packed-1.0.tar.gz" }}
+
+[tool.poetry.group.none.dependencies]
+acme-util = "*"
 
 [[tool.poetry.source]]
 name = "acme"
@@ -203,6 +207,28 @@ def test_an_edit_installs_nothing(built: Built) -> None:
     steps = build(built.project, "--tag=acme-direct:2")
     assert {"direct", "direct-scripts", "pure-1"} <= steps.cached
     assert steps.installed == ()
+
+
+def test_the_same_bytes_again(engine: DockerEngine, built: Built) -> None:
+    """Cloned, downloaded and built once more, the layer is the same, and so are all others."""
+    build(built.project, "--tag=acme-direct:cached")
+    steps = build(built.project, "--tag=acme-direct:anew", "--", "--no-cache-filter=direct")
+    assert "direct" in steps.ran
+    inspect = ("image", "inspect", "--format", "{{json .RootFS.Layers}}")
+    cached, anew = (engine.docker(*inspect, f"acme-direct:{tag}") for tag in ("cached", "anew"))
+    assert cached.stdout == anew.stdout
+
+
+def test_what_is_told(built: Built) -> None:
+    """The command shows the agent that it passes on; `layers` shows the layer."""
+    run = functools.partial(built.project.poetry.run, built.project.folder, "docker")
+    assert " --ssh default " in run("build", "--dry-run").stdout
+    assert "--ssh" not in run("build", "--dry-run", "--only=none").stdout
+    told = json.loads(run("layers", "--json", "--image", built.image).stdout)
+    kinds = {(it["name"], it["kind"], it["layer"]) for it in told["packages"]}
+    direct = {f"acme-{name}" for name in ("extra", "file", "mail", "packed", "queue")}
+    assert {name for name, *where in kinds if where == ["direct", "direct"]} == direct
+    assert all(it["exact"] for it in told["packages"])
 
 
 def test_a_refused_login(built: Built, index: AcmeIndex) -> None:
