@@ -21,10 +21,11 @@ NETWORK = ("--", "--network=host")
 """The index listens on this machine's loopback: builds see it on the host's network only."""
 
 _PROBE = Path(__file__).with_name("probe.py")
-# "[dependencies 2/2] RUN …", with the platform before the stage where there are several.
-_STEP = re.compile(r"\[(?:\S+ )?([a-z0-9-]+) +\d+/\d+\] (.*)", re.DOTALL)
+# "[dependencies 2/2] RUN …", with the platform, or the image, before the stage where there are
+# several.
+_STEP = re.compile(r"\[(?:\S+ )?([a-z0-9._-]+) +\d+/\d+\] (.*)", re.DOTALL)
 _SHARED = ("WORKDIR /scripts", "RUN python -m venv")
-_LAYER = re.compile(r"dependencies|source|direct|(pure|native)-\d+|own-.*")
+_LAYER = re.compile(r"(dependencies|source|direct|(pure|native)-\d+)(\..*)?|own-.*")
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing|Updating) (\S+) \(", re.MULTILINE)
 
 

@@ -80,6 +80,16 @@ case "$1 $2" in
         shift
     done 2> /dev/null
     exit "$(cat "$here/status")" ;;
+"buildx bake")
+    for word; do printf '%s\\0' "$word"; done > "$here/argv"
+    while [ $# -gt 1 ]; do
+        case "$1=$2" in
+        --file=*) rm -rf "$here/build"; cp -R "${{2%/*}}" "$here/build" ;;
+        --metadata-file=*) cat "$here/metadata" > "$2" ;;
+        esac
+        shift
+    done 2> /dev/null
+    exit "$(cat "$here/status")" ;;
 "buildx --builder") cat "$here/$5" ;;
 "image inspect") cat "$here/image" ;;
 "tag "*|"push "*|"load "*|"image rm") echo "$*" >> "$here/besides" ;;
@@ -149,7 +159,7 @@ class Client:
 
     @property
     def argv(self) -> list[str]:
-        """The last `docker buildx build`, without `docker`."""
+        """The last `docker buildx build` or `bake`, without `docker`."""
         return (self.folder / "argv").read_text().split("\0")[:-1]
 
     def kept(self, name: str) -> str:

@@ -61,8 +61,8 @@ class BuildRequest:
             "--platform": self.platforms,
             "--cache-from": self.cache_from,
             "--cache-to": self.cache_to,
-            "--target": _given(self.target),
-            "--builder": _given(self.builder),
+            "--target": given(self.target),
+            "--builder": given(self.builder),
         }.items():
             refuse_empty(name, values)
         if self.progress is not None and self.progress not in PROGRESS_MODES:
@@ -89,22 +89,26 @@ def build_command(
     if secret is not None:
         command += ["--secret", go_csv.record(f"id={SECRET_ID}", f"src={secret}")]
     command += ["--ssh", "default"] * request.ssh
-    command += _each("--builder", _given(request.builder))
-    command += _each("--tag", request.tags)
-    command += _each("--platform", request.platforms)
-    command += _each("--target", _given(request.target))
+    command += each("--builder", given(request.builder))
+    command += each("--tag", request.tags)
+    command += each("--platform", request.platforms)
+    command += each("--target", given(request.target))
     arguments = [f"{name}={value}" for name, value in sorted(request.build_arguments.items())]
-    command += _each("--build-arg", arguments)
-    command += _each("--cache-from", request.cache_from)
-    command += _each("--cache-to", request.cache_to)
-    command += _results(request, engine)
+    command += each("--build-arg", arguments)
+    command += each("--cache-from", request.cache_from)
+    command += each("--cache-to", request.cache_to)
+    command += results(request, engine)
     flags = {"--no-cache": request.no_cache, "--pull": request.pull}
     command += [flag for flag, wanted in flags.items() if wanted]
-    if request.progress == "quiet" and engine.buildx < _QUIET_PROGRESS:
-        command.append("--quiet")
-    elif request.progress is not None:
-        command += ["--progress", request.progress]
+    command += progress_options(request, engine)
     return [*command, *request.arguments, request.context]
+
+
+def progress_options(request: BuildRequest, engine: EngineInfo) -> list[str]:
+    """Give the option that chooses the form of BuildKit's output."""
+    if request.progress == "quiet" and engine.buildx < _QUIET_PROGRESS:
+        return ["--quiet"]
+    return each("--progress", given(request.progress))
 
 
 def result_note(request: BuildRequest, engine: EngineInfo) -> str | None:
@@ -158,8 +162,8 @@ def _repository(name: str | None) -> str:
     return repository
 
 
-def _results(request: BuildRequest, engine: EngineInfo) -> list[str]:
-    """What becomes of the image.
+def results(request: BuildRequest, engine: EngineInfo) -> list[str]:
+    """Give the options that say what becomes of the image.
 
     The containerd store keeps a pushed image, too: for that a fresh machine would pull every layer
     that the cache names and nothing needs (BuildKit's `store`, in its reference of image outputs).
@@ -202,9 +206,11 @@ def requested_platforms(request: BuildRequest) -> set[str]:
     return {part.strip() for value in given for part in value.split(",") if part.strip()}
 
 
-def _each(option: str, values: Iterable[str]) -> list[str]:
+def each(option: str, values: Iterable[str]) -> list[str]:
+    """Give an option once for each of its values."""
     return [word for value in values for word in (option, value)]
 
 
-def _given(value: str | None) -> tuple[str, ...]:
+def given(value: str | None) -> tuple[str, ...]:
+    """Give what there is of a value."""
     return () if value is None else (value,)

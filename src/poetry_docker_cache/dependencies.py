@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -12,6 +13,7 @@ from packaging.utils import canonicalize_name
 from poetry_docker_cache import platforms
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.images import libc
+from poetry_docker_cache.inside.manifest.families import families, layer_name
 from poetry_docker_cache.inside.manifest.layers import (
     DIRECT,
     SOURCE,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from poetry_docker_cache.bases import Bases
+    from poetry_docker_cache.inside.manifest.families import Images
     from poetry_docker_cache.lock import Lock
     from poetry_docker_cache.plan import Direct, Index
     from poetry_docker_cache.project import InstallerConfig, Project
@@ -43,9 +46,34 @@ ON_BUILD_IMAGE = (SOURCE, DIRECT)
 
 
 def package_layers(
+    project: Project,
+    settings: Settings,
+    selection: Selection,
+    python: Python,
+    images: Images | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """The layers of the dependencies in their order, each with the names of its packages.
+
+    Where the image is one of several, `images` are what each installs: what the same of them
+    install is split by itself, so that its layers are the same in each of those.
+    """
+    if not images:
+        return _split(project, settings, selection, python)
+    layers: dict[str, tuple[str, ...]] = {}
+    whole: dict[str, tuple[str, ...]] = {}
+    environment = planned_target(settings, python).environment
+    for family, packages in families(project.lock.data, images, environment).items():
+        lock = replace(project.lock, data={**project.lock.data, "package": packages})
+        found = _split(replace(project, lock=lock), settings, selection, python)
+        for name in ON_BUILD_IMAGE:
+            whole[name] = tuple(sorted((*whole.get(name, ()), *found.pop(name, ()))))
+        layers.update({layer_name(name, family): names for name, names in found.items()})
+    return {**layers, **{name: names for name, names in whole.items() if names}}
+
+
+def _split(
     project: Project, settings: Settings, selection: Selection, python: Python
 ) -> dict[str, tuple[str, ...]]:
-    """The layers of the dependencies in their order, each with the names of its packages."""
     target = planned_target(settings, python)
     installer = project.installer
     return split(
@@ -135,16 +163,18 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     *,
     python: Python,
     index: Index | None,
-    layers: Sequence[str],
+    layers: Mapping[str, tuple[str, ...]],
     bases: Bases,
     packages: tuple[str, ...],
     direct: Direct | None,
+    images: Images | None = None,
 ) -> Dependencies:
     """How the layers are installed.
 
-    `layers` are their names, `packages` those of the system to build with, `direct` is what the
-    layer of that name needs. Raises DockerCacheError for a Poetry that does not run on the image's
-    Python.
+    `layers` are their packages by their names, `packages` those of the system to build with,
+    `direct` is what the layer of that name needs, and `images` what each of several images
+    installs, of which this is one. Raises DockerCacheError for a Poetry that does not run on the
+    image's Python.
     """
     made = tuple(
         Layer(
@@ -152,6 +182,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
             installer="poetry" if name in ON_BUILD_IMAGE else settings.installer,
             from_source=name in ON_BUILD_IMAGE,
             may_have_libraries=not name.startswith("pure-"),
+            packages=layers[name],
             keeps_wheels=_keeps_wheels(name, settings),
             direct=direct if name == DIRECT else None,
         )
@@ -176,6 +207,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         build_image=bases.build,
         packages=packages if any(layer.from_source for layer in made) else (),
         instructions=settings.instructions.build,
+        images=images or {},
         reuses_image=settings.reuse_image is not None and bool(made),
         older_lock=project.lock.older_format is not None,
         elsewhere=not bases.has_shell,

@@ -64,6 +64,18 @@ def normalised(reference: str) -> str:
     return f"{host.lower()}/{path}{end}"
 
 
+def in_repository_of(reference: str, name: str) -> str:
+    """Name another image in the same repository: its tag ends with a name, or is that.
+
+    >>> in_repository_of("team/shop:cache", "api")
+    'team/shop:cache-api'
+    """
+    repository, tag, digest = _parts(reference)
+    if digest is not None:  # one image for ever
+        return reference
+    return f"{repository}:{f'{tag}-{name}' if tag else name}"
+
+
 def _parts(text: str) -> tuple[str, str | None, str | None]:
     """Split into repository, tag and digest; what is not there is None."""
     tagged, at, digest = text.partition("@")

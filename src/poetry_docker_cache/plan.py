@@ -5,11 +5,11 @@ Pure: it imports no Poetry, reads no file and holds no credential.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.settings import Healthcheck, Installer
 
@@ -55,6 +55,8 @@ class Layer:
     """Whether it is made on the build image, where a compiler is."""
     may_have_libraries: bool
     """Whether a package in it may need shared libraries of the system."""
+    packages: tuple[str, ...] = ()
+    """What it holds by the lock that it was planned from."""
     keeps_wheels: bool = False
     """Whether it installs from wheels that the machine keeps, and leaves there what it fetches."""
     direct: Direct | None = None
@@ -89,6 +91,8 @@ class Dependencies:
     packages: tuple[str, ...]
     """Packages of the system to build it with."""
     instructions: tuple[str, ...]
+    images: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    """The `groups` and `extras` of each of several images; empty where all hold the same."""
     reuses_image: bool = False
     """Whether unchanged packages come from an earlier image, where there is one."""
     older_lock: bool = False

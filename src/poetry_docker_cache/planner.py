@@ -23,18 +23,20 @@ from poetry_docker_cache.dependencies import (
 )
 from poetry_docker_cache.direct import plan_direct
 from poetry_docker_cache.images import libc
+from poetry_docker_cache.inside.manifest.families import plain_name
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
 from poetry_docker_cache.plan import Application, ImagePlan, Index
 from poetry_docker_cache.platforms import machines
 from poetry_docker_cache.python import choose_python, listing, locked_packages
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.runtime import checked_paths, plan_files, plan_runtime
+from poetry_docker_cache.selection import Selection
 from poetry_docker_cache.sources import refuse_sources
 
 if TYPE_CHECKING:
     from poetry_docker_cache.bases import Bases
+    from poetry_docker_cache.inside.manifest.families import Images
     from poetry_docker_cache.project import Project
-    from poetry_docker_cache.selection import Selection
     from poetry_docker_cache.settings import Settings
 
 _SYNTAX = "docker/dockerfile:1"
@@ -61,24 +63,27 @@ _DEVELOPMENT = frozenset(
 )
 
 
-def make_plan(project: Project, settings: Settings, selection: Selection) -> ImagePlan:
-    """The image of this project.
+def make_plan(
+    project: Project, settings: Settings, selection: Selection, images: Images | None = None
+) -> ImagePlan:
+    """The image of this project, or one of several: `images` are what each of them installs.
 
     Raises DockerCacheError for what cannot be built, or not yet.
     """
     notes: list[str] = []
+    of_all = _of_all(images) if images else selection
     python = choose_python(
         project.requires_python,
         setting=settings.python,
         pinned=project.pinned_python,
         lock=project.lock,
-        selection=selection,
+        selection=of_all,
         libc=libc(settings.base_image),
         machines=machines(settings.platforms),
     )
     if settings.python is None:
         notes.append(f"Python {python.tag}: {python.reason}.")
-    if left := project.default_groups - set(selection.groups) - _DEVELOPMENT:
+    if left := project.default_groups - set(of_all.groups) - _DEVELOPMENT:
         notes.append(f"Left out: {', '.join(sorted(left))} (`--with` takes a group along).")
     packages = locked_packages(project.lock, selection, python.short)
     if older := project.lock.older_format:
@@ -88,7 +93,8 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
     refuse_unknown_packages(settings.own_layers, project.lock)
     bases = choose_bases(settings, python)
     index = Index(name=project.index.name, url=project.index.url) if project.index else None
-    layers = package_layers(project, settings, selection, python)
+    layers = package_layers(project, settings, selection, python, images)
+    own = set(map(plain_name, layers))
     refuse_weak_hashes(packages, settings, layers)
     from_source = layers.get(SOURCE, ())
     notes += source_notes(packages, from_source, planned_target(settings, python), bases.build)
@@ -102,7 +108,7 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             "A git dependency comes over ssh: `poetry docker build` passes on your SSH agent,"
             " `docker build` does so with `--ssh default`."
         )
-    if without := [name for name in settings.own_layers if f"own-{name}" not in layers]:
+    if without := [name for name in settings.own_layers if f"own-{name}" not in own]:
         notes.append(
             f"No layer of its own: {listing(without)} (not in this image, or built from source)."
         )
@@ -130,12 +136,13 @@ def make_plan(project: Project, settings: Settings, selection: Selection) -> Ima
             selection,
             python=python,
             index=index,
-            layers=tuple(layers),
+            layers=layers,
             bases=bases,
             packages=merged(
                 settings.build_packages, (*tools(bases.build, direct), *build_packages)
             ),
             direct=direct,
+            images=images,
         ),
         application=application,
         version=version,
@@ -163,6 +170,15 @@ def _older_lock(version: str) -> str:
         f"poetry.lock has the format {version}, in which only its dependencies tell what is for"
         " this image. `poetry lock` with Poetry 2.1 or newer keeps the versions and writes that"
         " down, which is also sooner for `poetry install`."
+    )
+
+
+def _of_all(images: Images) -> Selection:
+    """What several images install together: they are to have the same Python, or share nothing."""
+    chosen = images.values()
+    return Selection(
+        groups=tuple(sorted({group for it in chosen for group in it["groups"]})),
+        extras=tuple(sorted({extra for it in chosen for extra in it["extras"]})),
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Template,
     )
     from poetry_docker_cache.settings import Healthcheck
+
 _FOR_OLDER_LOCKS = ("conditions.py", "constraints.py", "dependencies.py", "older.py", "walk.py")
 _CACHE_FOLDERS = {"pip": "pip", "uv": "uv", "poetry": "pypoetry"}
 
@@ -42,10 +43,13 @@ def render_dockerfile(plan: ImagePlan) -> str:
     return environment.get_template(DOCKERFILE).render(plan=plan)
 
 
-def render_ignore_file(plan: ImagePlan, dockerfile: str, hidden: Sequence[str] = ()) -> str:
+def render_ignore_file(
+    plan: ImagePlan, dockerfile: str, hidden: Sequence[str] = (), beside: Sequence[str] = ()
+) -> str:
     """The ignore file, without banner, of a Dockerfile at this path in the context.
 
-    `hidden` are folders in the context that no build may see, whatever else is said.
+    `hidden` are folders in the context that no build may see, whatever else is said, and `beside`
+    what `export` has written for other images.
     """
     keep = ["pyproject.toml", "poetry.lock"]
     keep += plan.application.paths if plan.application else ()
@@ -59,6 +63,7 @@ def render_ignore_file(plan: ImagePlan, dockerfile: str, hidden: Sequence[str] =
         git_ignored=plan.git_ignored,
         hidden=hidden,
         unsent=tuple(_unsent(plan, keep)),
+        beside=beside,
     )
 
 
@@ -123,6 +128,7 @@ def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
         "earlier.py": not plan.dependencies.reuses_image,
         **dict.fromkeys(_FOR_OLDER_LOCKS, not plan.dependencies.older_lock),
         "direct.py": True,  # in a stage of its own: no key of another layer may hang on it
+        **dict.fromkeys(("families.py", "workspace.py"), not plan.dependencies.images),
     }
     modules = {
         f"/{name}/": sorted(
@@ -144,6 +150,7 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
             ("--only-binary", dependencies.only_binary),
             ("--libc", [dependencies.libc] if dependencies.libc else []),
             ("--machines", [",".join(dependencies.machines)] if dependencies.machines else []),
+            ("--images", [json.dumps(dependencies.images)] if dependencies.images else []),
             ("--layers", [",".join(layer.name for layer in dependencies.layers)]),
         )
         for name in names
@@ -152,7 +159,7 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
     return [
         "python",
         "-m",
-        "manifest",
+        "manifest.workspace" if dependencies.images else "manifest",
         *arguments,
         "--project",
         "/project",

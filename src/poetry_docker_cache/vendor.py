@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 EXPORT = "poetry docker export"
+BAKE_FILE = "docker-bake.hcl"
 _BANNER = """\
 # Written by `{command}`: change pyproject.toml instead, and run it again.
 # The rest of this file has the digest sha256:{digest}.
@@ -26,10 +27,15 @@ _BANNER = """\
 _FOUND = re.compile(
     "^"
     + _BANNER.replace(".", r"\.").format(
-        command=rf"{EXPORT}(?: --ci [a-z]+)?", digest="(?P<digest>[0-9a-f]{64})"
+        command=rf"{EXPORT}(?: --ci [a-z]+| --bake)?", digest="(?P<digest>[0-9a-f]{64})"
     ),
     re.MULTILINE,
 )
+
+
+def dockerfile_name(image: str) -> str:
+    """Where the Dockerfile of one of several images is; no name is that of the only one."""
+    return f"{image}.Dockerfile" if image else "Dockerfile"
 
 
 def with_banner(
@@ -95,7 +101,7 @@ def writing(
                 fix=(
                     "Pass `--force` to replace it, `-o PATH` to write elsewhere, or build with it:"
                     f" `poetry docker build --file {shlex.quote(str(path))}`."
-                    if dockerfile
+                    if dockerfile and path.name != BAKE_FILE
                     else "Pass `--force` to replace it, or `-o PATH` to write elsewhere."
                 ),
             )

@@ -10,17 +10,30 @@ from poetry.config.config import Config
 
 CASES = Path(__file__).parent / "cases"
 NAMES = tuple(sorted(path.name for path in CASES.iterdir()))
-WRITTEN = ("Dockerfile", "Dockerfile.dockerignore")
 NOTES = "notes.txt"
+OPTIONS = {"images": ("--bake",)}
+"""What is asked for besides, by the name of the case."""
 
 
 def export(folder: Path) -> dict[str, bytes]:
     """Call the command in a project's folder; give what it wrote and what it said, by file name."""
     Config.create(reload=True)  # Poetry reads one poetry.toml per process
-    outcome = poetry(folder, "docker", "export")
+    before = set(folder.iterdir())
+    outcome = poetry(folder, "docker", "export", *OPTIONS.get(folder.name, ()))
     assert outcome.status == 0, outcome.err
-    written = {name: (folder / name).read_bytes() for name in WRITTEN}
+    written = {path.name: path.read_bytes() for path in sorted({*folder.iterdir()} - before)}
     return {**written, NOTES: outcome.err.encode()}
+
+
+def expected(name: str) -> dict[str, str]:
+    """Give the files that a case's export is to write, as they are kept here."""
+    files = sorted((CASES / name / "expected").iterdir())
+    return {path.name: path.read_bytes().decode() for path in files}
+
+
+def is_dockerfile(name: str) -> bool:
+    """Tell a Dockerfile, the only one or that of an image, from the other files."""
+    return name == "Dockerfile" or name.endswith(".Dockerfile")
 
 
 if __name__ == "__main__":

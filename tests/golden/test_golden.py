@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from golden.export_cases import CASES, NAMES, NOTES, WRITTEN, export
+from golden.export_cases import CASES, NAMES, expected, export, is_dockerfile
 from golden.shorten import expand, shorten
 
 HADOLINT = Path(sys.executable).with_name("hadolint")
@@ -21,30 +21,27 @@ HADOLINT_CONFIG = Path(__file__).parents[2] / ".hadolint.yaml"
 @pytest.mark.parametrize("name", NAMES)
 def test_export_writes_what_is_expected(name: str, tmp_path: Path, *, regenerate: bool) -> None:
     """Dockerfile, ignore file and notes are those that were reviewed and committed."""
-    expected = CASES / name / "expected"
+    place = CASES / name / "expected"
     if regenerate:
         refresh_lock(CASES / name / "project")
     folder = tmp_path / name
     shutil.copytree(CASES / name / "project", folder)
     written = export(folder)
     if regenerate:
-        shutil.rmtree(expected, ignore_errors=True)
-        expected.mkdir()
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
         for file, content in written.items():
             text = content.decode()
-            (expected / file).write_bytes(
-                (shorten(text) if file == "Dockerfile" else text).encode()
-            )
+            (place / file).write_bytes((shorten(text) if is_dockerfile(file) else text).encode())
     for file, text in expected_files(name).items():
         assert written[file].decode() == text, file
-    assert {path.name for path in expected.iterdir()} == {*WRITTEN, NOTES}
+    assert {path.name for path in place.iterdir()} == written.keys()
 
 
 def expected_files(name: str) -> dict[str, str]:
     """Give what a case's export is to write, whole."""
-    folder = CASES / name / "expected"
-    texts = {file: (folder / file).read_bytes().decode() for file in (*WRITTEN, NOTES)}
-    return {**texts, "Dockerfile": expand(texts["Dockerfile"])}
+    texts = expected(name)
+    return {file: expand(text) if is_dockerfile(file) else text for file, text in texts.items()}
 
 
 def refresh_lock(project: Path) -> None:
@@ -100,7 +97,13 @@ def lint(folder: Path, dockerfiles: dict[str, str]) -> list[str]:
 
 def test_hadolint_finds_nothing(tmp_path: Path) -> None:
     """Every golden Dockerfile is clean, but for the rules that .hadolint.yaml gives reasons for."""
-    assert lint(tmp_path, {name: expected_files(name)["Dockerfile"] for name in NAMES}) == []
+    texts = {
+        f"{name}.{file}": text
+        for name in NAMES
+        for file, text in expected_files(name).items()
+        if is_dockerfile(file)
+    }
+    assert lint(tmp_path, texts) == []
 
 
 def test_hadolint_reads_to_the_end(tmp_path: Path) -> None:

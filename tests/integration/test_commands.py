@@ -300,6 +300,11 @@ SETTINGS = {
         ('uv-version = "new"', "`uv-version` in", "For example"),
         ('template = "a.j2"', "names 'a.j2', which does not exist", "Correct the path"),
         ('template = "/a.j2"', "`template` in [tool", "docker/Dockerfile.j2"),
+        (
+            "[tool.poetry-docker-cache.images.api]\ncomand = []",
+            "`images.api.comand` in",
+            "command`?",
+        ),
         ('cache = "buildcache"', "`cache` in [tool", "For a folder write ./buildcache"),
         ('cache = "type=s3,bucket=b"', "`region` is missing", "type=s3,region=…"),
         ('files = "a"', "`files` in", 'files = ["a"]'),
@@ -350,7 +355,7 @@ OPTIONS = {
         ((*EXPORT, "--force", "-o", os.devnull), "is not a regular file", "`-o -` prints", None),
         ((*EXPORT, "--force", "-o", "shop/__init__.py/D"), "Not a directory", "-o", None),
         ((*EXPORT, "--", "x"), "takes no arguments after `--`", "`poetry docker build`", None),
-        ((*BUILD, "web"), "'web': images cannot be named in this release", "behind `--`", None),
+        ((*BUILD, "web"), "'web': the project's image has no name", "behind `--`", None),
         ((*BUILD, "--cache", ""), "--cache is empty", "may be unset", None),
         (
             (*BUILD, "--cache", "type=gha,token=x"),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from acme import SHOP, USER, AcmeIndex, make_shop
+from acme import SHOP, USER, AcmeIndex, Project, make_shop
 from clean_poetry import POETRY, ROOT, Poetry
 
 if TYPE_CHECKING:
@@ -23,12 +25,20 @@ DOCKER = """\
 #!/bin/sh
 case "$1" in
     build) shift; exec "{docker}" build --network=host "$@" ;;
-    buildx) [ "$2" = build ] && shift 2 && exec "{docker}" buildx build --network=host "$@" ;;
+    buildx)
+        case "$2" in
+            build) shift 2; exec "{docker}" buildx build --network=host "$@" ;;
+            bake)
+                shift 2
+                case "$*" in *--file*) ;; *) set -- --file docker-bake.hcl "$@" ;; esac
+                exec "{docker}" buildx bake --allow network.host --file "{network}" "$@" ;;
+        esac ;;
 esac
 exec "{docker}" "$@"
 """
 # Poetry cannot ask for its `docker/dockerfile:1` here: no image of Docker Hub can be had.
 SETTINGS = 'syntax = false\nimage = "shop"\n'
+(IMAGES,) = re.findall(r"^```toml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
 pytestmark = pytest.mark.engine
 
@@ -76,7 +86,10 @@ def test_every_command_works(
         capture_output=True,
         text=True,
     ).stdout.strip()
-    (shims / "docker").write_text(DOCKER.format(docker=real))
+    network = shims / "network.json"  # what `--set` says of it, buildx 0.29 takes for nothing
+    targets = {name: {"network": "host"} for name in ("api", "worker")}
+    network.write_text(json.dumps({"target": targets}))
+    (shims / "docker").write_text(DOCKER.format(docker=real, network=network))
     (shims / "docker").chmod(0o755)
     env = {**engine.env, **pipx, "PATH": f"{shims}:{pipx['PATH']}:{engine.env['PATH']}"}
     env |= {"ACME_USERNAME": USER, "ACME_PASSWORD": index.password}
@@ -87,13 +100,25 @@ def test_every_command_works(
     run(blocks[0], tmp_path, poetry)
     project = make_shop(tmp_path / "shop", poetry, index, pyproject=pyproject())
     for block in blocks[1:]:
-        run(block, project.folder, poetry)
+        named = "build api worker" in block
+        run(block, several(project, tmp_path / "several") if named else project.folder, poetry)
 
 
 def pyproject() -> str:
     """The shop, with the group and the name that the README's commands speak of."""
     text = SHOP.replace("[tool.poetry-docker-cache]\n", f"[tool.poetry-docker-cache]\n{SETTINGS}")
     return text.replace("group.docs", "group.server")
+
+
+def several(project: Project, folder: Path) -> Path:
+    """Give a copy of the project that has the README's images."""
+    shutil.copytree(project.folder, folder)
+    head = "[tool.poetry-docker-cache]\n"
+    common, start, images = IMAGES.partition("[tool.poetry-docker-cache.images.")
+    copy = Project(folder, project.poetry)
+    copy.replace("pyproject.toml", head, common)
+    copy.write("pyproject.toml", f"{copy.read('pyproject.toml')}\n{start}{images}".encode())
+    return folder
 
 
 def run(block: str, folder: Path, poetry: Poetry) -> None:

@@ -91,6 +91,7 @@ GOOD: list[tuple[str, str, object]] = [
     ("syntax = false", "syntax", False),
     ('syntax = "auto"', "syntax", "auto"),
     ('syntax = "mirror/dockerfile:1"', "syntax", "mirror/dockerfile:1"),
+    ("images = { b = {}, a = { python = 1 } }", "images", ("a", "b")),
     ('ignore = ["*.csv", "!keep.csv", "# why", ""]', "ignore", ("*.csv", "!keep.csv", "# why", "")),
     ('template = "./docker/Dockerfile.j2"', "template", "docker/Dockerfile.j2"),
     ('template = "../Dockerfile.j2"', "template", "../Dockerfile.j2"),

@@ -92,6 +92,9 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "reuse-image": st.sampled_from(["h.io/a", "team/app:latest"]),
     "platforms": st.lists(st.sampled_from(["linux/amd64", "linux/arm64"])),
     "ignore": st.lists(st.text("a*!#/ ", max_size=5)),
+    "images": st.dictionaries(
+        st.sampled_from(["api", "worker_2"]), st.fixed_dictionaries({}, optional={"python": WORDS})
+    ),
     "instructions": st.fixed_dictionaries(
         {},
         optional={

@@ -25,7 +25,12 @@ class BuildCommand(DockerCommand):
     name = "docker build"
     description = "Builds a Docker image of the project."
     arguments: ClassVar[list[Argument]] = [
-        argument("images", "Reserved for the names of images.", optional=True, multiple=True)
+        argument(
+            "images",
+            "Those to build of the images that the settings name; all by default.",
+            optional=True,
+            multiple=True,
+        )
     ]
     options: ClassVar[list[Option]] = [
         _repeatable("tag", "t", "Name of the image, instead of the project's own."),
@@ -55,6 +60,9 @@ has for the package sources. What stands behind <info>--</> goes to docker build
 
     <info>poetry docker build -t shop:dev -- --network=host</>
 
+Of several images, <info>poetry docker build api worker</> builds those that are named, in one call
+of docker buildx bake, which then takes what stands behind <info>--</>.
+
 A machine that starts empty is warm with a cache: it is read if it exists, and written afterwards.
 
     <info>poetry docker build --push -t host/team/shop:1 --cache host/team/shop:cache</>
@@ -66,10 +74,13 @@ turn, <info>--cache</> first.
 
     def work(self) -> int:
         """Probe the engine, write the temporary files, run BuildKit."""
+        from poetry_docker_cache.commands.baking import bake  # noqa: PLC0415  # see base
         from poetry_docker_cache.commands.building import build  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.preparing import prepare_images  # noqa: PLC0415  # see base
 
-        self._refuse_what_comes_later()
-        return build(self)
+        vendored = self.vendored()
+        images = prepare_images(self, self.argument("images") or (), notes=not vendored)
+        return build(self, images[0]) if len(images) == 1 else bake(self, images)
 
     def vendored(self) -> str | None:
         """What `--file` names: told here if it is not there, rather than by BuildKit."""
@@ -82,13 +93,6 @@ turn, <info>--cache</> first.
                 fix="`poetry docker export` writes one; without --file none is needed.",
             )
         return path
-
-    def _refuse_what_comes_later(self) -> None:
-        if words := self.argument("images"):
-            raise DockerCacheError(
-                f"{' '.join(words)!r}: images cannot be named in this release.",
-                fix="Arguments for `docker buildx build` go behind `--`.",
-            )
 
     def progress(self) -> str | None:
         """BuildKit's form of progress; Poetry's own options choose one unless it is given."""

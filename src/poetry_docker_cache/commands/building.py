@@ -1,4 +1,4 @@
-"""The work of `poetry docker build`."""
+"""The work of `poetry docker build` for one image."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ from poetry_docker_cache.caches.running import (
     spelled,
 )
 from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_called
-from poetry_docker_cache.commands.preparing import Prepared, prepare
+from poetry_docker_cache.commands.preparing import secret_of
 from poetry_docker_cache.commands.reporting import Report
 from poetry_docker_cache.commands.reusing import Reusing
 from poetry_docker_cache.commands.ssh import passes_agent, refuse_without_agent
-from poetry_docker_cache.credentials import collect
 from poetry_docker_cache.engine import probe, run
 from poetry_docker_cache.engine.frontends import frontend_note
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
-from poetry_docker_cache.vendor import with_banner
+from poetry_docker_cache.vendor import dockerfile_name, with_banner
 from poetry_docker_cache.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
@@ -41,17 +40,17 @@ if TYPE_CHECKING:
     from poetry_docker_cache.caches.plan import CachePlan
     from poetry_docker_cache.caches.running import Docker
     from poetry_docker_cache.commands.build import BuildCommand
+    from poetry_docker_cache.commands.preparing import Prepared
     from poetry_docker_cache.engine import EngineInfo
 
 # What `--dry-run` shows in place of the temporary files.
 _DOCKERFILE, _AUTH, _METADATA = "<dockerfile>", "<auth>", "<metadata>"
 
 
-def build(command: BuildCommand) -> int:
+def build(command: BuildCommand, prepared: Prepared) -> int:
     """Probe the engine, write the temporary files, run BuildKit; its status."""
     vendored = command.vendored()
-    prepared = prepare(command, notes=not vendored)
-    request = _request(command, prepared)
+    request = build_request(command, prepared)
     report = Report.of(command, prepared, request)
     engine = probe(request.builder)
     caches = decide_caches(command, prepared, request, engine)
@@ -68,13 +67,15 @@ def build(command: BuildCommand) -> int:
         return 0
     if request.ssh:
         refuse_without_agent(os.environ)
-    secret = collect(prepared.poetry, prepared.sources, prepared.addresses)
+    secret = secret_of([prepared])
     with (
         workspace(context=prepared.folder, docker=engine.docker) as folder,
         opened_caches(caches, docker, command.note) as opened,
     ):
-        hidden = (*caches.hidden, *reusing.hidden, *report.hidden)
-        dockerfile = vendored or _write_files(folder, prepared, engine, hidden)
+        others = prepared.kept if prepared.image else ()
+        found = (*caches.hidden, *reusing.hidden, *report.hidden, *others)
+        hidden = tuple(dict.fromkeys(found))
+        dockerfile = vendored or write_files(folder, prepared, engine, hidden)
         auth = folder.write("secret/auth.toml", secret.text)
         metadata = folder.path / "metadata.json"
         request = replace(request, cache_from=opened.cache_from, cache_to=opened.cache_to)
@@ -109,7 +110,8 @@ def _commands(
     yield from commands_after(caches, docker.command)
 
 
-def _request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
+def build_request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
+    """What the command line and the settings ask of buildx for an image."""
     image = prepared.settings.image
     version = prepared.git_version or prepared.version
     return BuildRequest(
@@ -134,14 +136,15 @@ def _request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
     )
 
 
-def _write_files(
+def write_files(
     folder: Workspace, prepared: Prepared, engine: EngineInfo, hidden: Sequence[str]
 ) -> Path:
-    """The Dockerfile and its ignore file, in a folder without the secret."""
+    """Write the Dockerfile and its ignore file, in a folder without the secret; its path."""
+    name = dockerfile_name(prepared.image)
     plan = prepared.plan
     if prepared.settings.syntax == "auto" and engine.frontend_is_enough:
         plan = replace(plan, syntax=None)
     dockerfile = with_banner(render_dockerfile(plan), syntax=plan.syntax)
-    ignore = render_ignore_file(plan, "Dockerfile", hidden)
-    folder.write("build/Dockerfile.dockerignore", with_banner(ignore))
-    return folder.write("build/Dockerfile", dockerfile)
+    ignore = render_ignore_file(plan, "Dockerfile", hidden, prepared.beside)
+    folder.write(f"build/{name}.dockerignore", with_banner(ignore))
+    return folder.write(f"build/{name}", dockerfile)

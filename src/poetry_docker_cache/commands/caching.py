@@ -11,6 +11,7 @@ from poetry_docker_cache import engine as engines
 from poetry_docker_cache.buildkit import refuse_empty
 from poetry_docker_cache.caches.context import hidden_paths, refuse_visible
 from poetry_docker_cache.caches.folders import refuse_foreign
+from poetry_docker_cache.caches.named import cache_of
 from poetry_docker_cache.caches.options import BadCache
 from poetry_docker_cache.caches.plan import CachePlan, CacheRequest, plan_caches
 from poetry_docker_cache.caches.running import Docker
@@ -84,26 +85,28 @@ def _asked_of_docker(argv: Sequence[str]) -> str:
 def _asked(command: BuildCommand, prepared: Prepared) -> CacheRequest:
     given: str | None = command.option("cache")
     refuse_empty("--cache", [] if given is None else [given])
-    both = [] if given is None else _parsed("--cache", given, "both")
+    both = [] if given is None else _parsed("--cache", given, "both", prepared.image)
     setting = prepared.settings.cache
     return CacheRequest(
         cache=both[0] if both else None,
-        cache_from=_each(command, "cache-from", "from"),
-        cache_to=_each(command, "cache-to", "to"),
+        cache_from=_each(command, "cache-from", "from", prepared.image),
+        cache_to=_each(command, "cache-to", "to", prepared.image),
         setting=None if setting is None else placed(setting, prepared.folder),
         push=bool(command.option("push")),
     )
 
 
-def _each(command: BuildCommand, option: str, use: Use) -> tuple[Cache, ...]:
+def _each(command: BuildCommand, option: str, use: Use, image: str) -> tuple[Cache, ...]:
     given = command.many(option)
     refuse_empty(f"--{option}", given)
-    return tuple(cache for text in given for cache in _parsed(f"--{option}", text, use))
+    return tuple(cache for text in given for cache in _parsed(f"--{option}", text, use, image))
 
 
-def _parsed(option: str, text: str, use: Use) -> list[Cache]:
+def _parsed(option: str, text: str, use: Use, image: str) -> list[Cache]:
+    """What an option says: for one of several images, each cache is one of its own."""
     try:
-        return [placed(cache, Path.cwd()) for cache in parse(text, use)]
+        named = [placed(cache, Path.cwd()) for cache in parse(text, use)]
+        return [cache_of(image, cache) if image else cache for cache in named]
     except BadCache as error:
         shown = f" {text}" if error.quotable else ""
         raise DockerCacheError(

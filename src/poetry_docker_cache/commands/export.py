@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cleo.helpers import option
+from cleo.helpers import argument, option
 
 from poetry_docker_cache.commands.base import DockerCommand
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
+    from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
 
     from poetry_docker_cache.ci import CiKind
@@ -26,6 +27,9 @@ class ExportOptions:
     force: bool
     ignore_file: bool
     auth_file: str | None
+    images: tuple[str, ...] = ()
+    """Those that were named; none is all."""
+    bake: bool = False
     ci: CiKind | None = None
 
     @property
@@ -39,6 +43,14 @@ class ExportCommand(DockerCommand):
 
     name = "docker export"
     description = "Writes a Dockerfile, and its ignore file, for the project."
+    arguments: ClassVar[list[Argument]] = [
+        argument(
+            "images",
+            "Those to write of the images that the settings name; all by default.",
+            optional=True,
+            multiple=True,
+        )
+    ]
     options: ClassVar[list[Option]] = [
         option(
             "output",
@@ -49,6 +61,7 @@ class ExportCommand(DockerCommand):
         option("check", None, "Write nothing; exit 1, with a diff, if the files are out of date."),
         option("force", None, "Replace files that were written or edited by hand."),
         option("no-dockerignore", None, "Write no ignore file."),
+        option("bake", None, "Also write docker-bake.hcl, which builds all images of several."),
         option("auth-file", None, "Also write the auth secret, to this path.", flag=False),
         option(
             "ci",
@@ -61,6 +74,10 @@ class ExportCommand(DockerCommand):
     help = """\
 Writes <info>Dockerfile</> and <info>Dockerfile.dockerignore</>, made from pyproject.toml and
 poetry.lock, at the project's root. Build with the vendored file by <info>docker build .</>
+
+Of several images each has a file of its own, such as <info>api.Dockerfile</>. With
+<info>--bake</> there is also <info>docker-bake.hcl</>, by which <info>docker buildx bake</> builds
+all of them in one call.
 
 Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes the secret that
 <info>docker build --secret id=auth,src=$HOME/auth.toml .</> takes.
@@ -97,6 +114,8 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
             force=self.option("force"),
             ignore_file=not (self.option("no-dockerignore") or self.option("output") == "-"),
             auth_file=self.option("auth-file"),
+            images=tuple(self.argument("images") or ()),
+            bake=self.option("bake"),
             ci=self._ci(),
         )
         if options.check and (options.to_stdout or options.auth_file):
@@ -105,13 +124,27 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
                 f"--check writes nothing, so it cannot be combined with {other}.",
                 fix="Leave one of them out.",
             )
-        if options.ci and (options.auth_file or self.option("no-dockerignore")):
-            other = "--auth-file" if options.auth_file else "--no-dockerignore"
+        if options.bake and options.images:
             raise DockerCacheError(
-                f"--ci writes nothing but the pipeline, so it cannot be combined with {other}.",
+                "--bake writes a file for all images, so it cannot be combined with some names.",
+                fix="Leave the names out.",
+            )
+        if options.ci and (others := self._beside_ci(options)):
+            raise DockerCacheError(
+                f"--ci writes nothing but the pipeline, so it cannot be combined with {others[0]}.",
                 fix="Leave one of them out.",
             )
         return options
+
+    def _beside_ci(self, options: ExportOptions) -> list[str]:
+        """What was asked for that is no part of a pipeline."""
+        asked = {
+            "--auth-file": options.auth_file is not None,
+            "--no-dockerignore": self.option("no-dockerignore"),
+            "--bake": options.bake,
+            "names of images": bool(options.images),
+        }
+        return [name for name, wanted in asked.items() if wanted]
 
     def _ci(self) -> CiKind | None:
         """The kind of pipeline. Raises DockerCacheError for one that there is not."""

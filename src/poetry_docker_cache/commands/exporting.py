@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING
 from cleo.formatters.formatter import Formatter
 from cleo.io.outputs.output import Type, Verbosity
 
-from poetry_docker_cache.commands.preparing import Prepared, kept_folders, prepare
-from poetry_docker_cache.credentials import collect
+from poetry_docker_cache.bake_file import BakeTarget, render_bake_file
+from poetry_docker_cache.buildkit import default_tag
+from poetry_docker_cache.commands.preparing import Prepared, prepare_images, secret_of
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.private import inside, write_private
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
-from poetry_docker_cache.vendor import EXPORT, difference, is_foreign, with_banner, writing
+from poetry_docker_cache.vendor import (
+    BAKE_FILE,
+    EXPORT,
+    difference,
+    dockerfile_name,
+    is_foreign,
+    with_banner,
+    writing,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from poetry_docker_cache.commands.base import DockerCommand
     from poetry_docker_cache.commands.export import ExportOptions
@@ -25,33 +34,61 @@ if TYPE_CHECKING:
 
 def export(command: DockerCommand, options: ExportOptions) -> int:
     """Write, print or check the files; the exit status. Raises DockerCacheError."""
-    prepared = prepare(command)
+    images = prepare_images(command, options.images)
+    _refuse_what_is_of_one(images, options)
+    folder = images[0].folder
     if options.auth_file:
-        _refuse_inside(Path(options.auth_file), prepared.folder)
+        _refuse_inside(Path(options.auth_file), folder)
     if not options.ignore_file:
-        _need_no_ignore_file(command, prepared)
+        _need_no_ignore_file(command, images)
     # Asked before anything is written: a missing password leaves nothing half-done.
-    secret = (
-        collect(prepared.poetry, prepared.sources, prepared.addresses)
-        if options.auth_file
-        else None
-    )
+    secret = secret_of(images) if options.auth_file else None
     if options.check:
-        return check(command, _files(prepared, options), again=EXPORT)
-    files = {} if options.to_stdout else _files(prepared, options)
+        return check(command, _files(images, options), again=_again(options))
+    files = {} if options.to_stdout else _files(images, options)
     with writing(files, force=options.force):
         if options.auth_file and secret:
             _write_secret(Path(options.auth_file), secret.text, files)
     if options.to_stdout:
-        print_exactly(command, _dockerfile(prepared))
+        print_exactly(command, _dockerfile(images[0]))
     else:
-        command.line(Formatter.escape(f"Wrote {' and '.join(map(str, files))}."))
+        command.line(Formatter.escape(f"Wrote {_listed(files)}."))
     return 0
 
 
-def _need_no_ignore_file(command: DockerCommand, prepared: Prepared) -> None:
+def _refuse_what_is_of_one(images: Sequence[Prepared], options: ExportOptions) -> None:
+    """Raise DockerCacheError for options that several images, or a single one, cannot have."""
+    names = ", ".join(it.image for it in images)
+    if options.output is not None and len(images) > 1:
+        raise DockerCacheError(
+            f"`-o` is where one Dockerfile goes, and there are those of several images: {names}.",
+            fix=f"Name one of them: `{EXPORT} {images[0].image} -o {options.output}`.",
+        )
+    if options.bake and not images[0].image:
+        raise DockerCacheError(
+            "--bake is for several images, and the project names none.",
+            fix="Give each a table [tool.poetry-docker-cache.images.NAME], or leave --bake out.",
+        )
+    if options.bake and options.output is not None:
+        raise DockerCacheError(
+            f"--bake writes {BAKE_FILE} beside pyproject.toml, so it cannot be combined with `-o`.",
+            fix="Leave one of them out.",
+        )
+
+
+def _again(options: ExportOptions) -> str:
+    """The command that writes what was checked."""
+    return " ".join([EXPORT, *options.images, *["--bake"] * options.bake])
+
+
+def _listed(files: Collection[Path]) -> str:
+    *others, last = map(str, files)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _need_no_ignore_file(command: DockerCommand, images: Sequence[Prepared]) -> None:
     """Refuse to copy a whole tree that nothing filters; else say that nothing filters."""
-    if prepared.plan.files and not prepared.plan.files.paths:
+    if any(it.plan.files and not it.plan.files.paths for it in images):
         raise DockerCacheError(
             "The image takes everything that the ignore file lets through, and here there is"
             " no ignore file: `.git`, `.env` and the like would be copied.",
@@ -98,17 +135,31 @@ def _dockerfile(prepared: Prepared) -> str:
     return with_banner(render_dockerfile(prepared.plan), syntax=prepared.plan.syntax)
 
 
-def _files(prepared: Prepared, options: ExportOptions) -> dict[Path, str]:
+def _files(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str]:
     """The files by path, relative to where the command was called if they lie below."""
-    path = output_path(options.output, prepared.folder / "Dockerfile")
-    files = {path: _dockerfile(prepared)}
-    if options.ignore_file:
-        ignore = path.with_name(f"{path.name}.dockerignore")
-        hidden = kept_folders(prepared.settings)
-        files[ignore] = with_banner(
-            render_ignore_file(prepared.plan, _below(path, prepared.folder), hidden)
-        )
+    files: dict[Path, str] = {}
+    for it in images:
+        path = output_path(options.output, it.folder / dockerfile_name(it.image))
+        files[path] = _dockerfile(it)
+        if options.ignore_file:
+            ignore = path.with_name(f"{path.name}.dockerignore")
+            files[ignore] = with_banner(
+                render_ignore_file(it.plan, _below(path, it.folder), it.kept, it.beside)
+            )
+    if options.bake:
+        path = output_path(None, images[0].folder / BAKE_FILE)
+        files[path] = with_banner(_bake_file(images), command=f"{EXPORT} --bake")
     return files
+
+
+def _bake_file(images: Sequence[Prepared]) -> str:
+    targets = []
+    for it in images:
+        name = default_tag(it.name, it.version, image=it.settings.image)
+        repository, _, tag = name.rpartition(":")
+        dockerfile = dockerfile_name(it.image)
+        targets.append(BakeTarget(name=it.image, dockerfile=dockerfile, repository=repository))
+    return render_bake_file(targets, tag=tag)
 
 
 def output_path(given: str | None, usual: Path) -> Path:

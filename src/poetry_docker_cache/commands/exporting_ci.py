@@ -36,7 +36,13 @@ _HOSTS = {"github": "GitHub", "gitlab": "GitLab"}
 
 def export_ci(command: DockerCommand, options: ExportOptions, kind: CiKind) -> int:
     """Write, print or check the pipeline; the exit status. Raises DockerCacheError."""
-    prepared = prepare(command, notes=False)
+    prepared = prepare(
+        command,
+        only="--ci",
+        instead="In a pipeline of your own, this line builds and pushes them:"
+        " `poetry docker build --push --cache IMAGE:cache`.",
+        notes=False,
+    )
     usual = prepared.folder / CI_PATHS[kind]
     path = usual if options.to_stdout else output_path(options.output, usual)
     plan = _plan(command, prepared, kind, path)

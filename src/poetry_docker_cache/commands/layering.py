@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 def layers(command: LayersCommand) -> int:
     """Show the layers and a better split; write it if asked to. Raises DockerCacheError."""
     chosen, image = _origin(command)
-    prepared = prepare(command, notes=False)
+    prepared = prepare(
+        command,
+        only="`poetry docker layers`",
+        instead="Name the heaviest packages in `own-layers`: they get a layer each, in all images.",
+        notes=False,
+    )
     locked = locked_packages(prepared)
     if not locked:
         raise DockerCacheError(

@@ -1,4 +1,4 @@
-"""What both commands begin with: reading the project, deciding on its image, saying why."""
+"""What the commands begin with: reading the project, deciding on its images, saying why."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from cleo.io.io import IO
 
 from poetry_docker_cache.caches.context import written_inside
+from poetry_docker_cache.commands.choosing import chosen
 from poetry_docker_cache.commands.unreadable import unreadable
-from poetry_docker_cache.credentials import refuse_credentials_in_urls
+from poetry_docker_cache.credentials import collect, refuse_credentials_in_urls
 from poetry_docker_cache.direct import direct_addresses
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.git import let_through
 from poetry_docker_cache.own_template import template_notes
 from poetry_docker_cache.planner import make_plan
@@ -25,31 +27,39 @@ from poetry_docker_cache.python import listing, locked_packages
 from poetry_docker_cache.render import render_ignore_file
 from poetry_docker_cache.selection import SelectionOptions, select
 from poetry_docker_cache.settings import Settings
+from poetry_docker_cache.settings.images import parse_images
 from poetry_docker_cache.settings.reuse import within
 from poetry_docker_cache.sources import read_sources, used_sources
 from poetry_docker_cache.template_files import read_template
+from poetry_docker_cache.vendor import BAKE_FILE, dockerfile_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from packaging.version import Version
     from poetry.poetry import Poetry
 
     from poetry_docker_cache.commands.base import DockerCommand
+    from poetry_docker_cache.credentials import AuthSecret
     from poetry_docker_cache.direct import Address
-    from poetry_docker_cache.plan import ImagePlan
+    from poetry_docker_cache.plan import ImagePlan, Template
+    from poetry_docker_cache.project import Project
+    from poetry_docker_cache.selection import Selection
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A project that was read and planned."""
+    """A project that was read, and one image of it that was planned."""
 
     poetry: Poetry
     folder: Path
     settings: Settings
     plan: ImagePlan
+    image: str
+    """Its name among several, empty where it is the only one."""
     name: str | None
+    """The project's, with that of the image behind it."""
     version: str | None
     packages: tuple[Mapping[str, Any], ...]
     """The `[[package]]` tables of what the image may hold."""
@@ -61,19 +71,70 @@ class Prepared:
     """The Poetry that wrote the lock."""
     git_version: str | None
     """What a plugin of Poetry's, such as poetry-dynamic-versioning, has read from git."""
+    kept: tuple[str, ...]
+    """Folders that the settings of all images keep in the project, and no build is to see."""
+    beside: tuple[str, ...]
+    """What `export` writes, where there are several images: no part of any of them."""
 
 
-def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
-    """Read the project, decide on its image, and say on stderr what was decided and why."""
+def prepare(command: DockerCommand, *, only: str, instead: str, notes: bool = True) -> Prepared:
+    """Read the project, decide on its image, and say on stderr what was decided and why.
+
+    Raises DockerCacheError where the project has several: `only` says what cannot be with those,
+    and `instead` what can.
+    """
     poetry = _load(command)
-    settings = Settings.parse(settings_table(poetry))
+    if names := parse_images(settings_table(poetry)):
+        raise DockerCacheError(
+            f"{only} is for a project with one image, and this one has: {', '.join(names)}.",
+            fix=instead,
+        )
+    (prepared,) = _prepare(command, poetry, (), notes=notes)
+    return prepared
+
+
+def prepare_images(
+    command: DockerCommand, names: Sequence[str], *, notes: bool = True
+) -> tuple[Prepared, ...]:
+    """Do so for the images of these names, for all of them where there is no name.
+
+    A project that names none has one image, without a name. Raises DockerCacheError for a name
+    that there is not.
+    """
+    return _prepare(command, _load(command), names, notes=notes)
+
+
+def _prepare(
+    command: DockerCommand, poetry: Poetry, names: Sequence[str], *, notes: bool
+) -> tuple[Prepared, ...]:
+    table = settings_table(poetry)
+    images = parse_images(table) or {"": Settings.parse(table)}
+    asked = chosen(names, images)
     # Before the lock is looked at: `poetry lock` would copy them into it.
     refuse_credentials_in_urls({source.name: source.url for source in read_sources(poetry)})
     folder = project_folder(poetry)
-    template = read_template(folder, settings.template)
+    templates = {name: read_template(folder, it.template) for name, it in images.items()}
     project = read_project(poetry)
-    check_files(folder, settings.files)
-    selection = select(
+    for settings in images.values():
+        check_files(folder, settings.files)
+    selections = {
+        name: _select(command, poetry, project, settings) for name, settings in images.items()
+    }
+    prepared = tuple(
+        _with_template(_planned(poetry, project, name, images, selections), templates[name])
+        for name in asked
+    )
+    for it in prepared:
+        check_locked_files(folder, it.plan.dependencies.files)
+    if notes:
+        _tell(command, prepared)
+    return prepared
+
+
+def _select(
+    command: DockerCommand, poetry: Poetry, project: Project, settings: Settings
+) -> Selection:
+    return select(
         _selection_options(command),
         default_groups=settings.groups,
         default_extras=settings.extras,
@@ -81,25 +142,65 @@ def prepare(command: DockerCommand, *, notes: bool = True) -> Prepared:
         extras=project.extras,
         unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
     )
-    plan = replace(make_plan(project, settings, selection), template=template)
-    check_locked_files(folder, plan.dependencies.files)
-    packages = locked_packages(project.lock, selection, plan.runtime.python)
-    found = (*plan.notes, *template_notes(plan), *_git_note(folder, plan, settings))
-    for note in found if notes else ():
-        command.note(note)
+
+
+def _planned(
+    poetry: Poetry,
+    project: Project,
+    image: str,
+    images: Mapping[str, Settings],
+    selections: Mapping[str, Selection],
+) -> Prepared:
+    named = {name: it for name, it in selections.items() if name}
+    installs = {name: {"groups": it.groups, "extras": it.extras} for name, it in named.items()}
+    # Where all install the same, the layers are shared as they are. A lock that has to be followed
+    # from dependency to dependency cannot be taken apart.
+    shares = len(set(named.values())) > 1 and project.lock.older_format is None
+    plan = make_plan(project, images[image], selections[image], installs if shares else None)
+    packages = locked_packages(project.lock, selections[image], plan.runtime.python)
+    name = project.metadata.name
     return Prepared(
         poetry=poetry,
-        folder=folder,
-        settings=settings,
+        folder=project_folder(poetry),
+        settings=images[image],
         plan=plan,
-        name=project.metadata.name,
+        image=image,
+        name=f"{name}-{image}" if name and image else name,
         version=project.metadata.version,
         packages=tuple(packages),
         sources=used_sources(project.sources, packages, project.index),
         addresses=direct_addresses(packages),
         generator=project.lock.generator,
         git_version=_git_version(poetry, plan),
+        kept=tuple(dict.fromkeys(it for each in images.values() for it in kept_folders(each))),
+        beside=_exported(images) if image else (),
     )
+
+
+def _with_template(prepared: Prepared, template: Template | None) -> Prepared:
+    return replace(prepared, plan=replace(prepared.plan, template=template))
+
+
+def _exported(images: Mapping[str, Settings]) -> tuple[str, ...]:
+    files = [dockerfile_name(name) for name in images]
+    return (*files, *(f"{it}.dockerignore" for it in files), BAKE_FILE)
+
+
+def _tell(command: DockerCommand, images: Sequence[Prepared]) -> None:
+    """Say each note once, and of which image it is where that is not all of them."""
+    told: dict[str, dict[str, None]] = {}
+    for it in images:
+        for note in (*it.plan.notes, *template_notes(it.plan), *_git_note(it)):
+            told.setdefault(note, {})[it.image] = None
+    for note, names in told.items():
+        command.note(note if len(names) == len(images) else f"{', '.join(names)}: {note}")
+
+
+def secret_of(images: Sequence[Prepared]) -> AuthSecret:
+    """The credentials that the builds of these images need; raises what `collect` does."""
+    sources = tuple(dict.fromkeys(name for it in images for name in it.sources))
+    addresses = tuple(sorted({address for it in images for address in it.addresses}))
+    return collect(images[0].poetry, sources, addresses)
 
 
 def kept_folders(settings: Settings) -> tuple[str, ...]:
@@ -108,11 +209,12 @@ def kept_folders(settings: Settings) -> tuple[str, ...]:
     return (*written_inside(settings.cache), *([wheels] if wheels else []))
 
 
-def _git_note(folder: Path, plan: ImagePlan, settings: Settings) -> list[str]:
+def _git_note(prepared: Prepared) -> list[str]:
+    plan = prepared.plan
     if plan.files is None:
         return []
-    ignore = render_ignore_file(plan, "Dockerfile", kept_folders(settings))
-    found = let_through(folder, ignore, plan.files.paths)
+    ignore = render_ignore_file(plan, "Dockerfile", prepared.kept, prepared.beside)
+    found = let_through(prepared.folder, ignore, plan.files.paths)
     return [f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."] * bool(
         found
     )

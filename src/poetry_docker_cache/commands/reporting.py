@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,8 @@ from poetry_docker_cache import metadata_file
 from poetry_docker_cache.buildkit import requested_platforms
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.commands.layering import locked_packages
+from poetry_docker_cache.dependencies import ON_BUILD_IMAGE
 from poetry_docker_cache.engine.history import recall
-from poetry_docker_cache.inside.manifest.layers import assign
 from poetry_docker_cache.summary import KEY, Package, Summary, as_data, lines
 from poetry_docker_cache.summary.image import blobs, bytes_of, pushed
 from poetry_docker_cache.summary.log import read_layers
@@ -47,6 +46,8 @@ class Report:
 
     command: BuildCommand
     prepared: Prepared
+    among: bool = False
+    """Whether the image is built along with others, of which buildx tells by their names."""
     tags: tuple[str, ...]
     platforms: tuple[str, ...]
     file: Path | None
@@ -58,7 +59,14 @@ class Report:
     shown: bool
 
     @classmethod
-    def of(cls, command: BuildCommand, prepared: Prepared, request: BuildRequest) -> Report:
+    def of(
+        cls,
+        command: BuildCommand,
+        prepared: Prepared,
+        request: BuildRequest,
+        *,
+        among: bool = False,
+    ) -> Report:
         """Decide; raises DockerCacheError for a file that could not be written afterwards."""
         path: str | None = command.option("metadata-file")
         if path is not None:
@@ -74,6 +82,7 @@ class Report:
         return cls(
             command=command,
             prepared=prepared,
+            among=among,
             tags=tuple(request.tags),
             platforms=tuple(sorted(requested_platforms(request))),
             file=None if path is None else Path(path),
@@ -101,9 +110,13 @@ class Report:
         ours = {} if self.file or self.theirs else {_PROVENANCE: "disabled"}
         return {**ours, **os.environ}
 
+    def asks(self, request: BuildRequest) -> bool:
+        """Whether buildx is to leave its metadata for us."""
+        return bool(self.wanted or request.cache_to) and self.theirs is None
+
     def asking(self, request: BuildRequest, path: str) -> BuildRequest:
         """The request, such that buildx leaves its metadata at a path for us to read."""
-        if not (self.wanted or request.cache_to) or self.theirs is not None:
+        if not self.asks(request):
             return request
         return replace(request, arguments=(metadata_file.OPTION, path, *request.arguments))
 
@@ -121,6 +134,14 @@ class Report:
         """
         if not self.wanted:
             return
+        found = self.told(argv, docker, path, seconds=seconds)
+        if self.file is not None:
+            metadata_file.write(self.file, found)
+
+    def told(
+        self, argv: Sequence[str], docker: Sequence[str], path: Path, *, seconds: float
+    ) -> dict[str, Any]:
+        """Show the summary, and give all that is known for machines."""
         metadata = self._left(path)
         reference = str(metadata.get("buildx.build.ref", ""))
         record = recall(
@@ -133,11 +154,14 @@ class Report:
         summary = self._summary(metadata, record, seconds)
         if self.shown and metadata:  # else buildx has told nothing, and there is nothing to add
             self._show(summary)
-        if self.file is not None:
-            metadata_file.write(self.file, {**metadata, KEY: as_data(summary)})
+        return {**metadata, KEY: as_data(summary)}
 
     def _left(self, path: Path) -> dict[str, Any]:
-        return metadata_file.read(path if self.theirs is None else Path(self.theirs))
+        found = metadata_file.read(path if self.theirs is None else Path(self.theirs))
+        if not self.among:
+            return found
+        own = found.get(self.prepared.image)
+        return own if isinstance(own, dict) else {}
 
     def _summary(self, metadata: dict[str, Any], record: Record, seconds: float) -> Summary:
         digest = metadata.get("containerimage.digest")
@@ -157,16 +181,20 @@ class Report:
         """The layers of our own Dockerfile; another one may have others."""
         if self.command.option("file") is not None:
             return {}
-        names = [layer.name for layer in self.prepared.plan.dependencies.layers]
-        found: dict[str, list[Package]] = {name: [] for name in names}
-        for package in locked_packages(self.prepared):
-            with suppress(ValueError):
-                layer = assign(package.name, package.kind, names)
-                found[layer].append(Package(name=package.name, version=package.version))
-        return {name: tuple(packages) for name, packages in found.items()}
+        packages = locked_packages(self.prepared)
+        return {
+            layer.name: tuple(
+                Package(name=it.name, version=it.version)
+                for it in packages
+                if it.name in layer.packages and (it.kind in ON_BUILD_IMAGE) == layer.from_source
+            )
+            for layer in self.prepared.plan.dependencies.layers
+        }
 
     def _show(self, summary: Summary) -> None:
         told = lines(summary)
+        if self.among:
+            self.command.line_error(f"<info>{self.prepared.image}</info>")
         width = max(len(title) for title, _ in told) + 2
         for title, text in told:
             self.command.line_error(f"<info>{title:{width}}</info>{Formatter.escape(text)}")

@@ -124,14 +124,15 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
     git_ignored: Sequence[str] = (),
     hidden: Sequence[str] = (),
     unsent: Sequence[str] = (),
+    beside: Sequence[str] = (),
 ) -> str:
     """Give the content of `Dockerfile.dockerignore`.
 
     `keep` are the files and folders that the build takes by name: no line can hide them, but
     lines on what is inside of them hold. `project_ignore` is the text of the project's own
     `.dockerignore`, `extra` the setting `ignore`, `git_ignored` is `WheelRoot.git_ignored`,
-    `hidden` are folders that never enter, `unsent` files that do not either, and `dockerfile` is
-    the Dockerfile's path from the project's root.
+    `hidden` are folders that never enter, `unsent` files that do not either, `dockerfile` is the
+    Dockerfile's path from the project's root, and `beside` are the like of other images.
     """
     kept = sorted({posixpath.normpath(path) for path in keep} - {"."})
     own = [parse(line) for line in (project_ignore or "").removeprefix("\ufeff").split("\n")]
@@ -144,6 +145,7 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
         "From [tool.poetry-docker-cache] ignore": added,
     }
     named = [*(literal(path) for path in kept), *_named((*own, *added))]
+    ours = (dockerfile, f"{dockerfile}.dockerignore", *beside)
     lines = [
         "# What `docker build` does not get to see: the last line that matches decides.",
         "",
@@ -161,7 +163,7 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
         *(f"!{name}" for name in named if is_kept_out(name, _FILES)),
         "",
         *(["# What is kept between builds", *_closed(hidden), ""] if hidden else []),
-        *(at_start(literal(f"{dockerfile}{end}")) for end in ("", ".dockerignore")),
+        *(at_start(literal(name)) for name in dict.fromkeys(ours)),
         *(at_start(literal(path)) for path in unsent),
         ".dockerignore",
         "",

@@ -59,6 +59,8 @@ class Settings:
     ignore: tuple[str, ...] = ()
     instructions: Instructions = field(default_factory=Instructions)
     template: str | None = None
+    images: tuple[str, ...] = ()
+    """The names of several images, which `settings.images` reads; then these are common to all."""
 
     @classmethod
     def parse(cls, table: object) -> Settings:
@@ -77,22 +79,27 @@ class Settings:
                 raise unknown_key(str(name), known)
         # Each reader gives its field's type; `tests/unit/test_settings.py` holds them together.
         read: dict[str, Any] = {
-            key.field: key.read(key.spot, _plain(table[key.name]))
+            key.field: key.read(key.spot, plain(table[key.name]))
             for key in KEYS
             if key.name in table
         }
         settings = cls(**read)
-        if settings.python is None and "{python}" not in settings.base_image:
+        if not settings.images:
+            settings.refuse_unknown_python()
+        return settings
+
+    def refuse_unknown_python(self, *, inside: str = "") -> None:
+        """Raise `SettingsError` where nothing says which Python a base image has."""
+        if self.python is None and "{python}" not in self.base_image:
             raise SettingsError(
-                f"`python` in {TABLE} is missing: `base-image` is {settings.base_image}, which "
+                f"`{inside}python` in {TABLE} is missing: `base-image` is {self.base_image}, which "
                 "does not say which Python is in it.",
                 fix='Add the Python of that image, for example python = "3.12", or write '
                 "{python} where the image's name has its version.",
             )
-        return settings
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Take off tomlkit's wrapper: its booleans in lists, for one, are none of Python's."""
     unwrap = getattr(value, "unwrap", None)
     return unwrap() if callable(unwrap) else value

@@ -334,4 +334,13 @@ KEYS = (
         example='template = "docker/Dockerfile.j2"',
         read=values.template,
     ),
+    Key(
+        name="images",
+        takes="a table for each image by its name, with any of the other settings",
+        default="none",
+        meaning="several images of one project, which share what they have in common: these "
+        "settings are laid over the others",
+        example='images = { api = { command = ["api"] }, worker = { command = ["worker"] } }',
+        read=references.image_names,
+    ),
 )

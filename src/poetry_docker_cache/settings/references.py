@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.image_names import is_reference, is_repository
-from poetry_docker_cache.settings.values import line
+from poetry_docker_cache.settings.errors import kind
+from poetry_docker_cache.settings.values import entries, line
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.errors import Spot
+
+_IMAGE_NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
 
 def repository(spot: Spot, value: object) -> str:
@@ -52,3 +57,20 @@ def syntax(spot: Spot, value: object) -> str | Literal[False]:
     if value is True:
         raise spot.refuse(value, 'that does not say which frontend; "auto" is the default')
     return reference(spot, value)
+
+
+def image_names(spot: Spot, value: object) -> tuple[str, ...]:
+    """Read the names of several images, sorted; what each table holds, `settings.images` reads."""
+    found = entries(spot, value)
+    for name, table in found.items():
+        here = spot.entry(name)
+        why = ""
+        if not _IMAGE_NAME.fullmatch(name):
+            why = "the name is not lower-case letters and digits with single - or _ between them"
+        elif name == "default":
+            why = "for `docker buildx bake` that name is all of the images"
+        elif not isinstance(table, Mapping):
+            why = f"that is {kind(table)}, not a table"
+        if why:
+            raise here.refuse(table, why)
+    return tuple(sorted(found))

@@ -17,9 +17,11 @@ from poetry_docker_cache.summary import Layer, Package
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-# "[pure-1 1/1] RUN …", with the platform before the stage where there are several.
+# "[pure-1 1/1] RUN …", with the platform before the stage where there are several; behind it, in
+# one of several images, those that have the layer.
 _STEP = re.compile(
-    r"\[(?:\S+ )?(dependencies|source|direct|pure-\d+|native-\d+|own-\S+) +\d+/\d+\] RUN ",
+    r"\[(?:\S+ )?((?:dependencies|source|direct|pure-\d+|native-\d+|own-[^\s.]+)(?:\.\S+)?)"
+    r" +\d+/\d+\] RUN ",
     re.DOTALL,
 )
 # The plugin's own words ("Installed") and Poetry's; the version may have a commit behind it.

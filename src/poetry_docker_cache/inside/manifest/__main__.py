@@ -6,10 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .packages import Wanted, manifests
 from .target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Make = Callable[..., dict[str, dict[str, Any]]]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -46,8 +51,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line."""
+def main(arguments: list[str] | None = None, make: Make = manifests) -> int:
+    """Run the command line; `make` gathers the manifests."""
     options = parse(arguments)
     wanted = Wanted(
         groups=options.group,
@@ -61,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         pyproject = read_toml(options.project / "pyproject.toml")
         lock = read_toml(options.project / "poetry.lock")
-        content = manifests(pyproject, lock, wanted, Target.here())
+        content = make(pyproject, lock, wanted, Target.here())
     except KeyError as error:
         print(f"manifest: an entry lacks {error}: run `poetry lock`", file=sys.stderr)
         return 1

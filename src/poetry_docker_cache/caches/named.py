@@ -1,0 +1,43 @@
+"""The cache of one of several images: in one place, each would replace that of the others. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.caches.spec import Folder
+from poetry_docker_cache.image_names import in_repository_of
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.caches.spec import Cache
+
+_NAMES = {"gha": "scope", "s3": "name", "azblob": "name"}
+"""What tells the caches of a backend apart."""
+_BUILDKIT = "buildkit"
+"""Its value, where nothing is said."""
+
+
+def cache_of(image: str, cache: Cache) -> Cache:
+    """Give the place of an image's own cache beside the one that was named for all images.
+
+    >>> cache_of("api", Folder(path="./.buildcache")).path
+    './.buildcache-api'
+    """
+    if isinstance(cache, Folder):
+        path = _beside(cache.path, image)
+        return Folder(path=path, written=cache.written and _beside(cache.written, image))
+    options = dict(cache.options)
+    for name in ("src", "dest"):
+        if cache.type == "local" and name in options:
+            options[name] = _beside(options[name], image)
+    if cache.type == "registry":
+        options["ref"] = in_repository_of(options["ref"], image)
+    if name := _NAMES.get(cache.type, ""):
+        options[name] = f"{options.get(name, _BUILDKIT)}-{image}"
+    return replace(cache, options=tuple(options.items()))
+
+
+def _beside(path: str, image: str) -> str:
+    folder = path.rstrip("/")
+    # A folder without a name of its own is refused elsewhere.
+    return path if folder.rpartition("/")[2] in ("", ".", "..", "~") else f"{folder}-{image}"

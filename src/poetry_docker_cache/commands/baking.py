@@ -1,0 +1,227 @@
+"""The work of `poetry docker build` for several images: one call of `docker buildx bake`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cleo.formatters.formatter import Formatter
+
+from poetry_docker_cache import metadata_file
+from poetry_docker_cache.bake import Target, bake_command, bake_definition
+from poetry_docker_cache.buildkit import result_note, results, shell_quoted
+from poetry_docker_cache.caches.running import (
+    commands_after,
+    commands_before,
+    has_layout,
+    opened_caches,
+    spelled,
+)
+from poetry_docker_cache.commands.building import build_request, write_files
+from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_called
+from poetry_docker_cache.commands.preparing import secret_of
+from poetry_docker_cache.commands.reporting import Report
+from poetry_docker_cache.commands.reusing import Reusing
+from poetry_docker_cache.commands.ssh import refuse_without_agent
+from poetry_docker_cache.engine import probe, run
+from poetry_docker_cache.engine.frontends import frontend_note
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.vendor import dockerfile_name
+from poetry_docker_cache.workspace import workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from poetry_docker_cache.buildkit import BuildRequest
+    from poetry_docker_cache.caches.plan import CachePlan
+    from poetry_docker_cache.caches.running import OpenCaches
+    from poetry_docker_cache.commands.build import BuildCommand
+    from poetry_docker_cache.commands.preparing import Prepared
+    from poetry_docker_cache.engine import EngineInfo
+    from poetry_docker_cache.workspace import Workspace
+
+_FOLDER = Path("<folder>")
+"""What `--dry-run` shows in place of that of the temporary files."""
+_FILE, _AUTH, _METADATA = "build/docker-bake.json", "secret/auth.toml", "metadata.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Image:
+    """One of the images, and all that is decided for it before the build."""
+
+    prepared: Prepared
+    request: BuildRequest
+    report: Report
+    caches: CachePlan
+    reusing: Reusing
+
+    @classmethod
+    def of(
+        cls,
+        command: BuildCommand,
+        prepared: Prepared,
+        request: BuildRequest,
+        engine: EngineInfo,
+    ) -> _Image:
+        return cls(
+            prepared=prepared,
+            request=request,
+            report=Report.of(command, prepared, request, among=True),
+            caches=decide_caches(command, prepared, request, engine),
+            reusing=Reusing.of(
+                prepared.settings,
+                prepared.plan.dependencies,
+                request,
+                command.note,
+                project=prepared.name,
+            ),
+        )
+
+    @property
+    def name(self) -> str:
+        return self.prepared.image
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """What no image's build is to see of what this one keeps or writes."""
+        several = (self.caches.hidden, self.reusing.hidden, self.report.hidden)
+        return (*(path for paths in several for path in paths), *self.prepared.kept)
+
+    def notes(self, engine: EngineInfo) -> Iterator[str]:
+        """What is told before the build."""
+        frontend = frontend_note(engine, self.prepared.plan.syntax)
+        yield from filter(None, (frontend, *self.caches.notes, result_note(self.request, engine)))
+
+
+def bake(command: BuildCommand, several: Sequence[Prepared]) -> int:
+    """Probe the engine, write the temporary files, run BuildKit on all of them; its status."""
+    _refuse_what_is_of_one(command, several)
+    requests = [build_request(command, it) for it in several]
+    engine = probe(command.option("builder"))
+    images = [
+        _Image.of(command, prepared, request, engine)
+        for prepared, request in zip(several, requests, strict=True)
+    ]
+    for note in dict.fromkeys(note for image in images for note in image.notes(engine)):
+        command.note(note)
+    if command.option("dry-run"):
+        _show(command, images, engine)
+        return 0
+    docker = how_docker_is_called(command, engine)
+    if any(request.ssh for request in requests):
+        refuse_without_agent(os.environ)
+    secret = secret_of(several)
+    with contextlib.ExitStack() as stack:
+        context = several[0].folder
+        folder = stack.enter_context(workspace(context=context, docker=engine.docker))
+        opened = {
+            it.name: stack.enter_context(opened_caches(it.caches, docker, command.note))
+            for it in images
+        }
+        folder.write(_AUTH, secret.text)
+        argv, targets = _write(folder, images, opened, engine)
+        for image in images:
+            image.reusing.before(targets[image.name].dockerfile)
+        started = time.monotonic()
+        status = run(argv, env=images[0].report.environment)
+        seconds = time.monotonic() - started
+        metadata = folder.path / _METADATA
+        for image in images:
+            image.reusing.after(targets[image.name].dockerfile, status)
+            if image.report.builds:
+                written = image.report.cache_was_written(metadata)
+                opened[image.name].after(status, written=written)
+        if status == 0:
+            _tell(images, engine, docker.command, metadata, seconds)
+        return status
+
+
+def _refuse_what_is_of_one(command: BuildCommand, several: Sequence[Prepared]) -> None:
+    """Raise DockerCacheError for options that several images cannot share."""
+    names = ", ".join(it.image for it in several)
+    one = several[0].image
+    if command.many("tag"):
+        raise DockerCacheError(
+            f"-t names one image, and these are to be built: {names}.",
+            fix=f"Build one of them (`poetry docker build {one} -t …`), or set `image` in"
+            f" [tool.poetry-docker-cache.images.{one}].",
+        )
+    if command.option("file") is not None:
+        raise DockerCacheError(
+            f"--file is the Dockerfile of one image, and these are to be built: {names}.",
+            fix=f"Build one of them: `poetry docker build {one} --file …`. `poetry docker export"
+            " --bake` writes a file by which `docker buildx bake` builds all exported ones.",
+        )
+
+
+def _write(
+    folder: Workspace, images: Sequence[_Image], opened: dict[str, OpenCaches], engine: EngineInfo
+) -> tuple[list[str], dict[str, Target]]:
+    """Write what bake reads, and give its command line."""
+    hidden = tuple(dict.fromkeys(path for image in images for path in image.hidden))
+    targets = {}
+    for image in images:
+        caches = opened[image.name]
+        request = replace(image.request, cache_from=caches.cache_from, cache_to=caches.cache_to)
+        dockerfile = write_files(folder, image.prepared, engine, hidden)
+        targets[image.name] = Target(request=request, dockerfile=str(dockerfile))
+    definition = bake_definition(targets, secret=str(folder.path / _AUTH), engine=engine)
+    folder.write(_FILE, definition)
+    return _command(images, targets, folder.path, engine), targets
+
+
+def _command(
+    images: Sequence[_Image], targets: dict[str, Target], folder: Path, engine: EngineInfo
+) -> list[str]:
+    asks = any(image.report.asks(targets[image.name].request) for image in images)
+    return bake_command(
+        targets,
+        file=str(folder / _FILE),
+        folder=str(folder),
+        metadata=[metadata_file.OPTION, str(folder / _METADATA)] if asks else [],
+        engine=engine,
+    )
+
+
+def _show(command: BuildCommand, images: Sequence[_Image], engine: EngineInfo) -> None:
+    """Print all that would be run, and on stderr the file that bake would read."""
+    docker = how_docker_is_called(command, engine).command
+    targets = {}
+    for image in images:
+        cache_from, cache_to = spelled(image.caches, reads=has_layout)
+        request = replace(image.request, cache_from=cache_from, cache_to=cache_to)
+        dockerfile = _FOLDER / "build" / dockerfile_name(image.name)
+        targets[image.name] = Target(request=request, dockerfile=str(dockerfile))
+    commands = [argv for it in images for argv in commands_before(it.caches, docker)]
+    commands.append(_command(images, targets, _FOLDER, engine))
+    commands += [argv for it in images for argv in commands_after(it.caches, docker)]
+    for image in images:
+        commands = [*image.reusing.around(targets[image.name].dockerfile, commands)]
+    definition = bake_definition(targets, secret=str(_FOLDER / _AUTH), engine=engine)
+    command.note(f"{_FOLDER / _FILE}:")
+    command.line_error(Formatter.escape(definition.rstrip()))
+    for argv in commands:
+        command.raw_line(shell_quoted(argv))
+
+
+def _tell(
+    images: Sequence[_Image],
+    engine: EngineInfo,
+    docker: Sequence[str],
+    metadata: Path,
+    seconds: float,
+) -> None:
+    """Tell of each image; the file for machines has them by their names, as buildx does it."""
+    first = images[0].report
+    if not first.wanted:
+        return
+    found = metadata_file.read(metadata if first.theirs is None else Path(first.theirs))
+    for image in images:
+        words = [*results(image.request, engine), *image.request.arguments]
+        found[image.name] = image.report.told(words, docker, metadata, seconds=seconds)
+    if first.file is not None:
+        metadata_file.write(first.file, found)

@@ -1,0 +1,34 @@
+"""Which of a project's images a command is for."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+
+def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
+    """The images of these names, all of them where there is none; "" is the only one of a project.
+
+    Raises DockerCacheError for a name that there is not.
+    """
+    known = [name for name in images if name]
+    for name in names:
+        if not known:
+            raise DockerCacheError(
+                f"{name!r}: the project's image has no name, so none can be asked for by it.",
+                fix=f"[tool.poetry-docker-cache.images.{name}] gives it one; arguments for"
+                " `docker buildx build` go behind `--`.",
+            )
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"Did you mean {near[0]}? " if near else ""
+            raise DockerCacheError(
+                f"There is no image {name!r} in [tool.poetry-docker-cache.images].",
+                fix=f"{hint}The project's images: {', '.join(known)}.",
+            )
+    return [*dict.fromkeys(names)] or [*images]

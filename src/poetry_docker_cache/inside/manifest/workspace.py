@@ -1,0 +1,68 @@
+"""The command line for one of several images: its manifests, in the layers that it shares."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .__main__ import main as run
+from .families import families, family_name, layer_name, plain_name
+from .layers import SHARED
+from .packages import manifests, readable
+from .target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .families import Images
+    from .packages import Wanted
+
+
+def shared_manifests(
+    pyproject: Mapping[str, Any],
+    lock: Mapping[str, Any],
+    wanted: Wanted,
+    target: Target,
+    *,
+    images: Images,
+) -> dict[str, dict[str, Any]]:
+    """Gather what `manifests` does, for each family by itself.
+
+    So a layer holds the same whichever of its images is built. What comes from no wheel is not
+    split: each image has one layer of it. Raises ValueError as `manifests` does.
+    """
+    python = "{}.{}".format(*target.python)
+    planned = Target.linux(python, libc=wanted.libc, machines=wanted.machines)
+    lock = readable(pyproject, lock)
+    parts = families(lock, images, planned.environment)
+    split = [layer for layer in wanted.layers if _is_of_wheels(plain_name(layer))]
+    whole = [layer for layer in wanted.layers if layer not in split]
+    plain = [*dict.fromkeys(map(plain_name, split)), *whole]
+    found = manifests(pyproject, lock, replace(wanted, layers=plain), target)
+    result = {layer: found[layer] for layer in whole}
+    for family in sorted({*parts, *map(family_name, split)}):
+        own = [plain_name(layer) for layer in split if family_name(layer) == family]
+        part = {**lock, "package": parts.get(family, [])}
+        found = manifests(pyproject, part, replace(wanted, layers=[*own, *whole]), target)
+        result.update({layer_name(name, family): found[name] for name in own})
+    return result
+
+
+def _is_of_wheels(plain: str) -> bool:
+    return plain.startswith("own-") or SHARED.fullmatch(plain) is not None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line: that of `manifest`, and the images."""
+    parser = argparse.ArgumentParser(prog="manifest.workspace", allow_abbrev=False)
+    parser.add_argument("--images", required=True, type=json.loads)
+    options, others = parser.parse_known_args(arguments)
+    return run(others, functools.partial(shared_manifests, images=options.images))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+# syntax=docker/dockerfile:1
+# Written by `poetry docker export`: change pyproject.toml instead, and run it again.
+# The rest of this file has the digest sha256:0000000000000000000000000000000000000000000000000000000000000000.
+# The image is described from `FROM … AS venv` on. First, the scripts that run on the way there;
+# none of them is in the image. Like what they decide in `manifest`, they are there once for all
+# platforms of an image, on the one that builds. A base image that does not have that one needs
+# `--build-arg BUILDPLATFORM=linux/amd64`, or whichever it has.
+FROM --platform=$BUILDPLATFORM python:3.13-slim AS scripts
+COPY <<"__init__.py" <<"__main__.py" <<"families.py" <<"layers.py" <<"markers.py" <<"names.py" <<"packages.py" <<"target.py" <<"wheels.py" <<"workspace.py" /manifest/
+…
+
+COPY <<"__init__.py" <<"__main__.py" <<"architecture.py" <<"build_wheel.py" <<"building.py" <<"elf.py" <<"finish.py" <<"indexes.py" <<"libraries.py" <<"pip.py" <<"poetry.py" <<"process.py" <<"project.py" <<"reasons.py" <<"refusal.py" <<"requirements.py" <<"secret.py" <<"surroundings.py" <<"tool.py" <<"uv.py" /install/
+…
+
+COPY <<"check.py" /
+…
+
+# The virtual environment, still empty. pip, asked for help, is compiled here, once for all stages
+# that stand on this one.
+FROM python:3.13-slim AS venv
+WORKDIR /scripts
+RUN python -m venv --without-pip /venv && python -m pip help install > /dev/null
+ENV PYTHONDONTWRITEBYTECODE=1
+
+# What is to be installed, and nothing else: a file for each layer of dependencies, which hangs on
+# that file alone, not on pyproject.toml and poetry.lock. An edit that leaves it as it is rebuilds
+# nothing. It is the same for all platforms. Up to ENV these are the lines of `venv`: where the
+# platform is the same, they run once.
+FROM --platform=$BUILDPLATFORM python:3.13-slim AS manifest
+WORKDIR /scripts
+RUN python -m venv --without-pip /venv && python -m pip help install > /dev/null
+ENV PYTHONDONTWRITEBYTECODE=1
+COPY pyproject.toml poetry.lock /project/
+RUN --mount=type=bind,from=scripts,source=/manifest,target=/scripts/manifest \
+    ["python", "-m", "manifest.workspace", "--group=main", "--group=web", "--extra=sql", "--libc=glibc", "--images={\"api\": {\"groups\": [\"main\", \"web\"], \"extras\": [\"sql\"]}, \"tidy\": {\"groups\": [\"main\"], \"extras\": []}, \"worker\": {\"groups\": [\"main\", \"queue\"], \"extras\": [\"sql\"]}}", "--layers=dependencies,dependencies.api,dependencies.api.worker,own-sqlalchemy.api.worker", "--project", "/project", "--output", "/manifest"]
+
+# The dependencies, each layer by itself: a change in one installs that one again.
+# pip is told their versions, hashes and sources as poetry.lock has them, and decides nothing:
+# the result is that of `poetry install`, sooner.
+FROM venv AS dependencies
+RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
+    --mount=type=bind,from=manifest,source=/manifest/dependencies.json,target=/manifest.json \
+    --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
+    --mount=type=cache,target=/root/.cache/pip \
+    python -m install --installer pip
+
+FROM venv AS dependencies.api
+RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
+    --mount=type=bind,from=manifest,source=/manifest/dependencies.api.json,target=/manifest.json \
+    --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
+    --mount=type=cache,target=/root/.cache/pip \
+    python -m install --installer pip
+
+FROM venv AS dependencies.api.worker
+RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
+    --mount=type=bind,from=manifest,source=/manifest/dependencies.api.worker.json,target=/manifest.json \
+    --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
+    --mount=type=cache,target=/root/.cache/pip \
+    python -m install --installer pip
+
+FROM venv AS own-sqlalchemy.api.worker
+RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
+    --mount=type=bind,from=manifest,source=/manifest/own-sqlalchemy.api.worker.json,target=/manifest.json \
+    --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
+    --mount=type=cache,target=/root/.cache/pip \
+    python -m install --installer pip
+
+# The build backend: it changes with [build-system] only.
+FROM venv AS build-backend
+RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
+    --mount=type=cache,target=/root/.cache/pip \
+    ["python", "-m", "install.tool", "--venv", "/opt/build", "--compile", "poetry-core>=2.0"]
+
+# The project's own wheel, made of what is named here, and installed to lie over the dependencies.
+FROM build-backend AS application
+COPY pyproject.toml /project/
+COPY shop /project/shop
+RUN --network=none --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
+    ["python", "-m", "install.project", "--backend", "poetry.core.masonry.api", "/project"]
+
+# What the final image stands on.
+FROM python:3.13-slim AS base
+
+# Fails the build, not the container, when the dependencies do not fit the final image. What they
+# need of it is in a small file of each layer: the layers themselves need not be here.
+FROM base AS check
+COPY --from=dependencies /libraries.json /libraries/dependencies.json
+COPY --from=dependencies.api /libraries.json /libraries/dependencies.api.json
+COPY --from=dependencies.api.worker /libraries.json /libraries/dependencies.api.worker.json
+COPY --from=own-sqlalchemy.api.worker /libraries.json /libraries/own-sqlalchemy.api.worker.json
+RUN --mount=type=bind,from=scripts,source=/check.py,target=/scripts/check.py \
+    --mount=type=bind,from=venv,source=/venv,target=/venv \
+    ["/venv/bin/python", "/scripts/check.py", "--python", "3.13", "--home", "/home/app"]
+
+# The image: each COPY --link is a layer that stays as it is when the others change. Without a RUN
+# of its own it asks for no shell, so the home folder comes from the stage before.
+FROM base AS final
+ENV VIRTUAL_ENV=/venv
+ENV PATH=/venv/bin:$PATH
+ENV HOME="/home/app"
+ENV USER="app"
+ENV LOG_LEVEL="debug"
+ENV TZ="UTC"
+WORKDIR /app
+COPY --from=check --chown=10001:10001 /home/app /home/app
+COPY --link --from=dependencies /venv /venv
+COPY --link --from=dependencies.api /venv /venv
+COPY --link --from=dependencies.api.worker /venv /venv
+COPY --link --from=own-sqlalchemy.api.worker /venv /venv
+COPY --link --from=application /venv /venv
+LABEL org.opencontainers.image.title="shop"
+LABEL org.opencontainers.image.version="1.2.0"
+EXPOSE 8000
+USER 10001:10001
+CMD ["gunicorn", "shop:app"]

@@ -1,0 +1,192 @@
+"""Several images of one project on a real BuildKit: in one call, and once what they share."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from acme import AcmeIndex, Project, make_shop
+from builds import build, read_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from builds import Steps
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+NETWORK = {"target": {name: {"network": "host"} for name in ("api", "worker")}}
+"""For another file of bake's: what `--set` says of the network, buildx 0.29 takes for nothing."""
+COMMON = {"pure-1", "pure-2", "native-1"}
+IMAGES = {
+    "api": {"extras": ["more"]},
+    "worker": {
+        "groups": ["main", "docs"],
+        "command": ["python", "-c", "import acme_docs, acme_lib; print('docs', acme_lib.VERSION)"],
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A project, what the build of its images did, and what was told of it."""
+
+    project: Project
+    steps: Steps
+    metadata: dict[str, Any]
+    cache: str
+
+
+def network(project: Project) -> tuple[str, ...]:
+    """Give options by which builds see the index, on the network of this machine."""
+    file = project.poetry.home / "network.json"
+    file.write_text(json.dumps(NETWORK))
+    return ("--allow=network.host", f"--file={file}")
+
+
+def bake(project: Project, *options: str) -> Steps:
+    """Build, successfully, and leave no temporary file."""
+    command = ("docker", "build", "--progress=rawjson", *options, "--", *network(project))
+    done = project.poetry.run(project.folder, *command)
+    assert not list(project.poetry.temporary.iterdir()), "the build left temporary files"
+    return read_progress(done.stderr)
+
+
+@pytest.fixture(scope="module")
+def built(
+    engine: DockerEngine,
+    registry: str,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Built:
+    """Build both images, by their names; their caches go to the registry."""
+    folder = tmp_path_factory.mktemp("images")
+    project = make_shop(folder / "shop", poetry_home(engine), index)
+    mark = os.urandom(4).hex()  # nothing fits that other modules have built
+    lines = {"build": [f"ENV BUILT_BY={mark}"], "runtime": []}
+    project.configure(layers=4, syntax=False, instructions=lines, images=IMAGES)
+    file, cache = folder / "metadata.json", f"shop-images-{mark}"
+    steps = bake(
+        project, "api", "worker", f"--metadata-file={file}", f"--cache={registry}/{cache}:cache"
+    )
+    return Built(project=project, steps=steps, metadata=json.loads(file.read_text()), cache=cache)
+
+
+@pytest.fixture
+def copy(built: Built, tmp_path: Path) -> Project:
+    """Give a copy of the project, to change it."""
+    shutil.copytree(built.project.folder, tmp_path / "shop")
+    return Project(tmp_path / "shop", built.project.poetry)
+
+
+def layers(engine: DockerEngine, name: str) -> list[str]:
+    """Give the digests of an image's layers, from the base to the project's."""
+    format_ = "--format={{json .RootFS.Layers}}"
+    return list(json.loads(engine.docker("image", "inspect", format_, name).stdout))
+
+
+def of_dependencies(stages: frozenset[str]) -> set[str]:
+    """Those of the stages that install packages."""
+    return {name for name in stages if name.startswith(("pure-", "native-"))}
+
+
+def test_both_run_and_share_what_they_have_in_common(engine: DockerEngine, built: Built) -> None:
+    """Each package is installed once; the images differ in one layer."""
+    names = ("acme-docs", "acme-extra", "acme-lib", "acme-native", "acme-util")
+    assert built.steps.installed == names
+    api, worker = "acme-shop-api:1.2.3", "acme-shop-worker:1.2.3"
+    assert engine.run(api) == "shop 1.1 1.0\n"
+    assert engine.run(worker) == "docs 1.1\n"
+    ours, theirs = layers(engine, api), layers(engine, worker)
+    assert len(ours) == len(theirs) == len({*ours} & {*theirs}) + 1
+    assert ours[-2] != theirs[-2]
+    assert ours[-1] == theirs[-1]  # the project's own
+
+
+def test_each_image_is_told_of(built: Built, registry: str) -> None:
+    """The metadata file has both by their names; each has a cache of its own."""
+    told = {
+        name: it["poetry-docker-cache"] for name, it in built.metadata.items() if name in IMAGES
+    }
+    assert told.keys() == IMAGES.keys()
+    for name, found in told.items():
+        assert found["tags"] == [f"acme-shop-{name}:1.2.3"]
+        assert found["digest"] == built.metadata[name]["containerimage.digest"]
+        known = {layer["name"] for layer in found["layers"]}
+        (own,) = known - COMMON
+        assert own.endswith(f".{name}")
+    with urllib.request.urlopen(f"http://{registry}/v2/{built.cache}/tags/list") as answer:
+        assert sorted(json.load(answer)["tags"]) == ["cache-api", "cache-worker"]
+
+
+def test_one_by_itself_is_the_same(engine: DockerEngine, built: Built) -> None:
+    """What both have built serves a build of one of them, and makes the same layers."""
+    before = layers(engine, "acme-shop-worker:1.2.3")
+    steps = build(built.project, "worker", "--tag=acme-shop-alone:1")
+    assert of_dependencies(steps.ran) == set()
+    assert layers(engine, "acme-shop-alone:1") == before
+
+
+def test_plain_bake_on_the_exported_files(engine: DockerEngine, copy: Project) -> None:
+    """It needs nothing but docker, and finds everything built."""
+    folder, poetry = copy.folder, copy.poetry
+    auth = poetry.home / "auth.toml"
+    poetry.run(folder, "docker", "export", "--bake", f"--auth-file={auth}")
+    command = ["docker", "buildx", "bake", "--progress=rawjson", f"--allow=fs.read={auth}"]
+    done = subprocess.run(
+        [*command, "--file=docker-bake.hcl", *network(copy)],
+        cwd=folder,
+        env={**engine.env, "AUTH_FILE": str(auth), "TAG": "baked"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = read_progress(done.stderr)
+    assert of_dependencies(steps.ran) == set()
+    assert steps.cached >= COMMON
+    for name in IMAGES:
+        ours = layers(engine, f"acme-shop-{name}:baked")
+        assert ours == layers(engine, f"acme-shop-{name}:1.2.3")
+
+
+def test_an_edit_costs_the_image_that_has_it(engine: DockerEngine, copy: Project) -> None:
+    """One more package of a group is one layer of the image that installs the group."""
+    before = layers(engine, "acme-shop-api:1.2.3")
+    copy.replace("pyproject.toml", 'acme-docs = "*"', 'acme-docs = "*"\nacme-new = "*"')
+    copy.lock()
+    steps = bake(copy)
+    (ran,) = of_dependencies(steps.ran)
+    assert ran.endswith(".worker")
+    assert "acme-new" in steps.installed
+    assert not {"acme-lib", "acme-native", "acme-util", "acme-extra"} & {*steps.installed}
+    assert layers(engine, "acme-shop-api:1.2.3") == before
+
+
+def test_interrupted_build_leaves_nothing(copy: Project) -> None:
+    """The secret is gone, and the status is that of an interruption."""
+    mark = f"busy-{os.urandom(4).hex()}"
+    copy.configure(instructions={"build": [f"RUN echo {mark} && exec sleep 600"], "runtime": []})
+    command = ("docker", "build", "--progress=plain", "--", *network(copy))
+    process = copy.poetry.start(copy.folder, *command)
+    with process:
+        assert process.stderr
+        for line in process.stderr:
+            if line.rstrip().endswith(f" {mark}") and "RUN" not in line:
+                break
+        assert list(copy.poetry.temporary.rglob("auth.toml"))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert not list(copy.poetry.temporary.iterdir())

@@ -1,0 +1,270 @@
+"""Several images of one project: what the commands write, run and refuse, without an engine."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import ERROR, Client, poetry, snapshot
+from projects import make_project, package
+
+PYPROJECT = """\
+[project]
+name = "shop"
+version = "1.2.3"
+requires-python = ">=3.12,<3.13"
+dependencies = ["rich>=1"]
+[dependency-groups]
+queue = ["celery>=1"]
+[build-system]
+requires = ["poetry-core"]
+build-backend = "poetry.core.masonry.api"
+[tool.poetry-docker-cache]
+command = ["shop"]
+"""
+IMAGES = """\
+[tool.poetry-docker-cache.images.api]
+ports = [8000]
+[tool.poetry-docker-cache.images.worker]
+groups = ["main", "queue"]
+image = "team/queue"
+"""
+EXPORT, BUILD = ("docker", "export"), ("docker", "build")
+WRITTEN = {f"{name}.Dockerfile{end}" for name in ("api", "worker") for end in ("", ".dockerignore")}
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Give a docker that only answers, first on the PATH."""
+    found = Client.create(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
+    return found
+
+
+def make(folder: Path, images: str = IMAGES) -> Path:
+    """Write the shop, whose worker has a package of its own."""
+    packages = [package("celery", groups=["queue"]), package("rich")]
+    make_project(folder, PYPROJECT + images, packages)
+    (folder / "shop").mkdir()
+    (folder / "shop" / "__init__.py").touch()
+    return folder
+
+
+def targets(client: Client) -> dict[str, Any]:
+    """What the file said that bake has read."""
+    found = json.loads((client.folder / "build" / "docker-bake.json").read_text())
+    return dict(found["target"])
+
+
+def given(argv: list[str], option: str) -> list[str]:
+    """Give the values of an option in a command line."""
+    return [value for name, value in itertools.pairwise(argv) if name == option]
+
+
+def temporary(client: Client) -> Path:
+    """The folder that the build has made for its files."""
+    return Path(given(client.argv, "--allow")[0].removeprefix("fs.read="))
+
+
+def test_all_images_are_one_call(tmp_path: Path, client: Client) -> None:
+    """Each has its Dockerfile, name and ignore file; the secret is a file, gone afterwards."""
+    shop = make(tmp_path / "shop")
+    before = snapshot(shop)
+    outcome = poetry(shop, *BUILD, "--no-cache", "--", "--set", "*.network=host")
+    assert outcome.status == 0, outcome.err
+    assert snapshot(shop) == before
+    assert client.argv[:2] == ["buildx", "bake"]
+    assert client.argv[-4:] == ["--set", "*.network=host", "api", "worker"]
+    assert "--no-cache" in client.argv
+    found = targets(client)
+    assert [it["tags"] for it in found.values()] == [["shop-api:1.2.3"], ["team/queue:1.2.3"]]
+    assert {it["context"] for it in found.values()} == {str(shop)}
+    (secret,) = {words for it in found.values() for words in it["secret"]}
+    path = secret.removeprefix("id=auth,src=")
+    assert not temporary(client).exists()
+    assert path == f"{temporary(client)}/secret/auth.toml"
+    assert "EXPOSE 8000" in (client.folder / "build" / "api.Dockerfile").read_text()
+    assert "EXPOSE" not in (client.folder / "build" / "worker.Dockerfile").read_text()
+    ignore = (client.folder / "build" / "api.Dockerfile.dockerignore").read_text()
+    assert {"worker.Dockerfile", "docker-bake.hcl"} <= {*ignore.splitlines()}
+
+
+def test_one_of_them_is_a_build_as_ever(tmp_path: Path, client: Client) -> None:
+    """With one name, everything is as for a project of one image, its layers aside."""
+    shop = make(tmp_path / "shop")
+    assert poetry(shop, *BUILD, "worker").status == 0
+    assert client.argv[:2] == ["buildx", "build"]
+    assert given(client.argv, "--tag") == ["team/queue:1.2.3"]
+    dockerfile = client.kept("Dockerfile")
+    assert "\nFROM venv AS dependencies.worker\n" in dockerfile
+    assert "\nFROM venv AS dependencies\n" in dockerfile
+    assert poetry(shop, *BUILD, "worker", "-t", "mine:1").status == 0
+    assert given(client.argv, "--tag") == ["mine:1"]
+
+
+@pytest.mark.parametrize("names", [("worker", "api"), ("api", "worker", "api")])
+def test_those_that_are_named(names: tuple[str, ...], tmp_path: Path, client: Client) -> None:
+    """They are built once each, whatever else there is."""
+    shop = make(tmp_path / "shop", f"{IMAGES}[tool.poetry-docker-cache.images.other]\n")
+    assert poetry(shop, *BUILD, *names).status == 0
+    assert sorted(targets(client)) == ["api", "worker"]
+
+
+def test_each_has_its_cache(tmp_path: Path, client: Client) -> None:
+    """In one place the second would replace the first; an image's own setting is what it says."""
+    client.answer(containerd=True)
+    images = f'{IMAGES}cache = "h.io/queue:mine"\n'
+    shop = make(tmp_path / "shop", images)
+    cache = ("--cache", "h.io/shop:cache", "--cache-from", "h.io/shop")
+    outcome = poetry(shop, *BUILD, *cache)
+    assert outcome.status == 0, outcome.err
+    api, worker = targets(client).values()
+    assert api["cache-from"] == ["h.io/shop:cache-api", "h.io/shop:api"]
+    assert worker["cache-from"] == ["h.io/shop:cache-worker", "h.io/shop:worker", "h.io/queue:mine"]
+    assert [it["cache-to"][0].split(",")[:2] for it in (api, worker)] == [
+        ["type=registry", "ref=h.io/shop:cache-api"],
+        ["type=registry", "ref=h.io/shop:cache-worker"],
+    ]
+    assert "h.io/shop:cache-api, all stages" in outcome.err
+
+
+def test_a_dry_run_shows_it_all(tmp_path: Path, client: Client) -> None:
+    """The command is on stdout, what bake would read on stderr; nothing is run."""
+    shop = make(tmp_path / "shop")
+    outcome = poetry(shop, *BUILD, "--dry-run", "--push")
+    assert outcome.status == 0, outcome.err
+    words = shlex.split(outcome.out)
+    assert words[:5] == ["docker", "buildx", "bake", "--file", "<folder>/build/docker-bake.json"]
+    assert words[-2:] == ["api", "worker"]
+    start = outcome.err.index("{")
+    definition = json.loads(outcome.err[start : outcome.err.rindex("}") + 1])
+    assert definition["target"]["api"]["dockerfile"] == "<folder>/build/api.Dockerfile"
+    assert definition["target"]["api"]["output"] == ["type=registry"]
+    assert not (client.folder / "argv").exists()
+
+
+def test_the_status_is_that_of_bake(tmp_path: Path, client: Client) -> None:
+    """A failure is BuildKit's, and leaves nothing."""
+    client.answer(status=17)
+    assert poetry(make(tmp_path / "shop"), *BUILD).status == 17
+    assert not temporary(client).exists()
+
+
+def test_the_summary_is_of_each_image(tmp_path: Path, client: Client) -> None:
+    """The file for machines has what buildx tells and what we do, by the names of the images."""
+    digests = {"api": f"sha256:{'a' * 64}", "worker": f"sha256:{'b' * 64}"}
+    client.remember({name: {"containerimage.digest": digest} for name, digest in digests.items()})
+    shop, file = make(tmp_path / "shop"), tmp_path / "metadata.json"
+    outcome = poetry(shop, *BUILD, f"--metadata-file={file}")
+    assert outcome.status == 0, outcome.err
+    told = json.loads(file.read_text())
+    assert {name: it["containerimage.digest"] for name, it in told.items()} == digests
+    assert {name: it["poetry-docker-cache"]["tags"] for name, it in told.items()} == {
+        "api": ["shop-api:1.2.3"],
+        "worker": ["team/queue:1.2.3"],
+    }
+    for name, digest in digests.items():
+        assert digest in outcome.err.partition(f"\n{name}\n")[2]
+
+
+def test_export_writes_a_dockerfile_for_each(tmp_path: Path) -> None:
+    """Also the file for bake, if asked for; `--check` looks at all of them."""
+    shop = make(tmp_path / "shop")
+    before = {path.name for path in shop.iterdir()}
+    assert poetry(shop, *EXPORT, "api").out == (
+        "Wrote api.Dockerfile and api.Dockerfile.dockerignore.\n"
+    )
+    outcome = poetry(shop, *EXPORT, "--bake")
+    assert outcome.status == 0, outcome.err
+    assert outcome.out.endswith(" and docker-bake.hcl.\n")
+    assert {path.name for path in shop.iterdir()} - before == {*WRITTEN, "docker-bake.hcl"}
+    for check in (("--check",), ("--check", "--bake"), ("--check", "worker")):
+        assert poetry(shop, *EXPORT, *check).status == 0
+    with (shop / "docker-bake.hcl").open("a") as file:
+        file.write("# mine\n")
+    assert poetry(shop, *EXPORT, "--check").status == 0
+    outcome = poetry(shop, *EXPORT, "--check", "--bake")
+    assert outcome.status == 1
+    assert "`poetry docker export --bake --force`" in outcome.err
+    before_all = snapshot(shop)
+    outcome = poetry(shop, *EXPORT, "--bake")
+    assert outcome.status == 1
+    assert "docker-bake.hcl exists, and `poetry docker export` did not write it" in outcome.err
+    assert snapshot(shop) == before_all
+
+
+def test_export_of_one_goes_where_it_is_asked_to(tmp_path: Path) -> None:
+    """With one name, `-o` is as ever."""
+    shop = make(tmp_path / "shop")
+    assert poetry(shop, *EXPORT, "worker", "-o", "Dockerfile").status == 0
+    assert "dependencies.worker" in (shop / "Dockerfile").read_text()
+    assert poetry(shop, *EXPORT, "worker", "-o", "-").out == (shop / "Dockerfile").read_text()
+
+
+MISTAKES = {
+    (*BUILD, "wroker"): ("no image 'wroker'", "Did you mean worker?"),
+    (*BUILD, "-t", "a:1"): ("-t names one image", "poetry docker build api -t"),
+    (*BUILD, "--file", "pyproject.toml"): ("--file is the Dockerfile of one", "--bake"),
+    (*BUILD, "--progress", "loud"): ("--progress 'loud' is not", "auto, plain, tty"),
+    (*EXPORT, "wroker"): ("no image 'wroker'", "The project's images: api, worker."),
+    (*EXPORT, "-o", "x"): ("`-o` is where one Dockerfile goes", "export api -o x"),
+    (*EXPORT, "-o", "-"): ("`-o` is where one Dockerfile goes", "export api -o -"),
+    (*EXPORT, "api", "--bake"): ("--bake writes a file for all images", "Leave the names out"),
+    (*EXPORT, "--ci", "github"): ("--ci is for a project with one image", "build --push"),
+    (*EXPORT, "--ci", "github", "--bake"): ("cannot be combined with --bake", "Leave"),
+    ("docker", "layers"): ("is for a project with one image", "`own-layers`"),
+}
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("command", MISTAKES, ids=" ".join)
+def test_a_mistake_is_one_error(command: tuple[str, ...], tmp_path: Path) -> None:
+    """Status 1, what is wrong and what to type, and no file touched."""
+    shop = make(tmp_path / "shop")
+    before = snapshot(shop)
+    outcome = poetry(shop, *command, colours=True)
+    assert snapshot(shop) == before
+    assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
+    says, fix = MISTAKES[command]
+    assert says in outcome.err
+    assert fix in outcome.err
+
+
+@pytest.mark.usefixtures("client")
+def test_what_a_project_of_one_image_cannot(tmp_path: Path) -> None:
+    """It names no image, and has nothing to bake."""
+    shop = make(tmp_path / "shop", "")
+    for command, says in (
+        ((*BUILD, "web"), "'web': the project's image has no name"),
+        ((*EXPORT, "--bake"), "the project names none"),
+    ):
+        outcome = poetry(shop, *command)
+        assert outcome.status == 1
+        assert says in outcome.err
+
+
+def test_notes_say_whose_they_are(tmp_path: Path) -> None:
+    """What holds for all images is said once."""
+    images = f'{IMAGES}own-layers = ["rich"]\nruntime-packages = []\nbuild-packages = ["gcc"]\n'
+    outcome = poetry(make(tmp_path / "shop", images), *EXPORT)
+    lines = [line.removeprefix("- ") for line in outcome.err.splitlines()]
+    assert len([line for line in lines if line.startswith("Python 3.12: ")]) == 1
+    assert "worker: `build-packages` is not used: nothing is built from source." in lines
+
+
+def test_an_older_lock_is_not_taken_apart(tmp_path: Path) -> None:
+    """It has to be followed as a whole: each image is split by itself."""
+    shop = make(tmp_path / "shop")
+    path = shop / "poetry.lock"
+    path.write_text(path.read_text().replace('lock-version = "2.1"', 'lock-version = "2.0"'))
+    outcome = poetry(shop, *EXPORT)
+    assert outcome.status == 0, outcome.err
+    for name in ("api", "worker"):
+        text = (shop / f"{name}.Dockerfile").read_text()
+        assert '["python", "-m", "manifest", ' in text
+        assert "\nFROM venv AS dependencies\n" in text

@@ -1,0 +1,136 @@
+"""The file and the command line by which bake builds several images, and the file for export."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from unit.test_buildkit import CONTAINERD, NO_ENGINE
+
+from poetry_docker_cache.bake import Target, bake_command, bake_definition
+from poetry_docker_cache.bake_file import BakeTarget, literal, quoted, render_bake_file
+from poetry_docker_cache.buildkit import BuildRequest
+from poetry_docker_cache.vendor import is_ours, with_banner
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.engine.info import EngineInfo
+
+
+def targets(**wish: Any) -> dict[str, Target]:  # noqa: ANN401  # a request's fields
+    """Two images, of which the same is wished."""
+    return {
+        name: Target(
+            request=BuildRequest(context="/src", tags=[f"shop-{name}:1"], **wish),
+            dockerfile=f"/w/build/{name}.Dockerfile",
+        )
+        for name in ("api", "worker")
+    }
+
+
+def command(engine: EngineInfo = CONTAINERD, **wish: Any) -> str:  # noqa: ANN401  # as above
+    """Spell the command line."""
+    wanted = targets(**wish)
+    words = bake_command(wanted, file="/w/b.json", folder="/w", metadata=["--m"], engine=engine)
+    return shlex.join(words)
+
+
+def definition(engine: EngineInfo = CONTAINERD, **wish: Any) -> dict[str, Any]:  # noqa: ANN401  # as above
+    """What the file says of one of the images."""
+    found = json.loads(bake_definition(targets(**wish), secret="/w/auth", engine=engine))
+    assert found["target"].keys() == {"api", "worker"}
+    return dict(found["target"]["api"])
+
+
+def test_plain_images_are_loaded() -> None:
+    """The file says what each image is; only what is temporary needs leave to be read."""
+    assert command() == (
+        "docker buildx bake --file /w/b.json --allow fs.read=/w --allow fs.read=/src --m api worker"
+    )
+    assert definition() == {
+        "context": "/src",
+        "dockerfile": "/w/build/api.Dockerfile",
+        "tags": ["shop-api:1"],
+        "secret": ["id=auth,src=/w/auth"],
+        "output": ["type=docker"],
+    }
+
+
+def test_everything_has_its_place() -> None:
+    """Options of all images are on the command line, before the user's arguments and the names."""
+    wish: dict[str, Any] = {
+        "platforms": ["linux/amd64, linux/arm64", "linux/386"],
+        "target": "check",
+        "build_arguments": {"VERSION": "1+${x}"},
+        "cache_from": ["h.io/c", "type=local,src=/c"],
+        "cache_to": ["type=local,dest=/d,mode=max"],
+        "builder": "big",
+        "no_cache": True,
+        "pull": True,
+        "progress": "plain",
+        "push": True,
+        "load": True,
+        "arguments": ["--set", "*.network=host"],
+    }
+    assert command(**wish) == (
+        "docker buildx bake --file /w/b.json --allow fs.read=/w --allow fs.read=/src"
+        " --allow fs.read=/c --allow fs=/d --builder big --no-cache --pull --progress plain --m"
+        " --set '*.network=host' api worker"
+    )
+    found = definition(**wish)
+    assert found["platforms"] == ["linux/amd64", "linux/arm64", "linux/386"]
+    assert found["target"] == "check"
+    assert found["args"] == {"VERSION": "1+$${x}"}
+    assert found["cache-from"] == ["h.io/c", "type=local,src=/c"]
+    assert found["cache-to"] == ["type=local,dest=/d,mode=max"]
+    assert found["output"] == ["type=registry", "type=docker"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "wish", "output"),
+    [
+        (CONTAINERD, {"push": True}, ["type=image,push=true,store=false"]),
+        (NO_ENGINE, {"push": True}, ["type=registry"]),
+        (NO_ENGINE, {}, None),
+        (CONTAINERD, {"arguments": ["--print"]}, None),
+    ],
+)
+def test_what_becomes_of_the_images(
+    engine: EngineInfo, wish: dict[str, Any], output: list[str] | None
+) -> None:
+    """It is what becomes of a single one."""
+    assert definition(engine, **wish).get("output") == output
+
+
+def test_an_old_buildx_asks_for_no_leave() -> None:
+    """Before 0.19 it does not know the option."""
+    old = replace(CONTAINERD, buildx=(0, 18, 0))
+    assert "--allow" not in command(old)
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [("a", "a"), ("$x", "$x"), ("${x}", "$${x}"), ("%{if}", "%%{if}"), ('"\\', '"\\')],
+)
+def test_text_arrives_as_it_is(text: str, inside: str) -> None:
+    """What HCL would replace is doubled."""
+    assert literal(text) == inside
+    assert quoted(text) == json.dumps(inside)
+
+
+def test_the_file_for_export() -> None:
+    """It says which image each Dockerfile is for; somebody's edit is seen."""
+    made = [
+        BakeTarget(name=name, dockerfile=f"{name}.Dockerfile", repository=f"team/{name}")
+        for name in ("api", "worker")
+    ]
+    text = render_bake_file(made, tag="1.0")
+    assert 'default = "1.0"' in text
+    assert 'targets = ["api", "worker"]' in text
+    assert text.count('  tags       = ["team/worker:${TAG}"]\n') == 1
+    assert text.count("\ntarget ") == 2
+    whole = with_banner(text, command="poetry docker export --bake")
+    assert is_ours(whole)
+    assert not is_ours(whole.replace("team/api", "team/other"))

@@ -1,0 +1,142 @@
+"""The settings of named images: what is laid over what, and how a mistake is told."""
+
+from __future__ import annotations
+
+import pytest
+import tomlkit
+
+from poetry_docker_cache.caches.named import cache_of
+from poetry_docker_cache.caches.spec import Folder, Store, parse
+from poetry_docker_cache.settings import Instructions, Settings, SettingsError
+from poetry_docker_cache.settings.images import parse_images
+
+COMMON = """\
+image = "team/shop"
+groups = ["main", "web"]
+env = { A = "1", B = "2" }
+labels = { "org.team" = "web" }
+instructions = { build = ["ENV X=1"], runtime = ["RUN a"] }
+cache = "./.cache"
+ports = [8000]
+"""
+
+
+def images(text: str) -> dict[str, Settings]:
+    """Parse settings, with each image's in the lines that follow `[images.NAME]`."""
+    return parse_images(tomlkit.parse(text))
+
+
+def test_a_project_of_one_image() -> None:
+    """Without the setting there are no images, nor with an empty one."""
+    assert images(COMMON) == {}
+    assert images("images = {}") == {}
+
+
+def test_what_is_common_holds_for_all() -> None:
+    """Tables are laid over each other key by key; anything else is replaced."""
+    found = images(
+        COMMON
+        + """\
+[images.worker]
+[images.api]
+groups = ["api"]
+env = { B = "3", C = "4" }
+instructions = { runtime = [] }
+ports = []
+"""
+    )
+    assert list(found) == ["api", "worker"]
+    api, worker = found["api"], found["worker"]
+    assert worker.groups == ("main", "web")
+    assert worker.env == (("A", "1"), ("B", "2"))
+    assert worker.ports == ("8000",)
+    assert api.groups == ("api",)
+    assert api.env == (("A", "1"), ("B", "3"), ("C", "4"))
+    assert api.labels == (("org.team", "web"),)
+    assert api.instructions == Instructions(build=("ENV X=1",))
+    assert api.ports == ()
+    assert api.images == worker.images == ()
+
+
+def test_each_image_has_a_place_of_its_own() -> None:
+    """What would be the same name or cache is told apart, unless the image says which it has."""
+    found = images(f'{COMMON}[images.a]\n[images.b]\nimage = "team/b"\ncache = "h.io/b:c"\n')
+    assert found["a"].image == "team/shop-a"
+    assert found["a"].cache == Folder(path="./.cache-a")
+    assert found["b"].image == "team/b"
+    assert found["b"].cache == Store(type="registry", options=(("ref", "h.io/b:c"),))
+    assert images("[images.a]")["a"].image is None
+
+
+def test_the_common_part_need_not_be_enough() -> None:
+    """An image may say itself which Python its base has; if none does, the error says whose."""
+    text = 'base-image = "team/base:1"\n'
+    assert images(f'{text}[images.a]\npython = "3.12"\n')["a"].python == "3.12"
+    with pytest.raises(SettingsError, match=r"`images\.a\.python` in .* is missing"):
+        images(f"{text}[images.a]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        ('[images.api]\ncomand = ["x"]', "images.api.comand", "Did you mean `images.api.command`?"),
+        ("[images.api]\nbase_image = 1", "images.api.base_image", "`images.api.base-image`?"),
+        ("[images.api.images.x]", "images.api.images", "is not a setting"),
+        ('[images.api]\ncommand = "x y"', "images.api.command", '["x", "y"]'),
+        ("[images.api]\nports = [80, 0]", "images.api.ports[1]", "not a port"),
+        ("[images.api.env]\nA = 1", "images.api.env.A", "put it in quotes"),
+        ("[images.api.instructions]\nrutime = []", "images.api.instructions.rutime", "runtime`?"),
+        ("[images]\napi = 5", "images.api", "that is a number, not a table"),
+        ("images = 5", "images", "that is a number, not a table"),
+        ("[images.Api]", "images.Api", "lower-case letters"),
+        ("[images.a-]", "images.a-", "between them"),
+        ('[images."a.b"]', 'images."a.b"', "lower-case letters"),
+        ("[images.default]", "images.default", "all of the images"),
+        ("[image.api]", "image", "not a string"),
+    ],
+)
+def test_a_mistake_is_told_with_its_path(text: str, path: str, words: str) -> None:
+    """An error names the key in full, and says what would be right."""
+    with pytest.raises(SettingsError) as caught:
+        images(text)
+    assert f"`{path}`" in caught.value.problem
+    assert words in str(caught.value)
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("h.io/shop:cache", "h.io/shop:cache-api"),
+        ("h.io/shop", "h.io/shop:api"),
+        (f"h.io/shop@sha256:{'0' * 64}", f"h.io/shop@sha256:{'0' * 64}"),
+        ("./.cache/", "./.cache-api"),
+        ("..", ".."),
+        ("type=gha", {"scope": "buildkit-api"}),
+        ("type=gha,scope=x", {"scope": "x-api"}),
+        (
+            "type=local,src=a/b,dest=c",
+            {"src": "a/b-api", "dest": "c-api"},
+        ),
+        (
+            "type=s3,region=r,bucket=b,name=n",
+            {"region": "r", "bucket": "b", "name": "n-api"},
+        ),
+        ("type=inline", {}),
+    ],
+)
+def test_the_cache_of_an_image(written: str, expected: str | dict[str, str]) -> None:
+    """It lies beside that of the others, in a place with the image's name."""
+    found = cache_of("api", parse(written, "from" if "@" in written else "both"))
+    if isinstance(found, Folder):
+        assert found.path == expected
+    elif isinstance(expected, str):
+        assert found.reference == expected
+    else:
+        assert dict(found.options) == expected
+
+
+def test_two_images_have_two_names() -> None:
+    """One would take the other's place in the engine."""
+    with pytest.raises(SettingsError, match=r"`images\.b` and `images\.a` in .* both called x"):
+        images('[images.a]\nimage = "x"\n[images.b]\nimage = "x"\n')
