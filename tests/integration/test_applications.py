@@ -63,7 +63,9 @@ KINDS = {
             print("script", os.getuid())
         """,
     "__main__.py": """\
-        print("module")
+        from acme_kinds._sum import total
+
+        print("module", total(2, 3))
         """,
     "api.py": """\
         import os
@@ -131,14 +133,9 @@ SITE = {
         """,
 }
 
+# A build script compiles it, and puts the result beside its source.
 NATIVE = {
-    "acme_sum/__init__.py": "",
-    "acme_sum/__main__.py": """\
-        from acme_sum._sum import total
-
-        print(total(2, 3))
-        """,
-    "acme_sum/_sum.c": """\
+    "src/acme_kinds/_sum.c": """\
         #include <Python.h>
 
         static PyObject *total(PyObject *self, PyObject *args) {
@@ -156,12 +153,12 @@ NATIVE = {
         from setuptools import Distribution, Extension
         from setuptools.command.build_ext import build_ext
 
-        extension = Extension("acme_sum._sum", ["acme_sum/_sum.c"])
-        command = build_ext(Distribution({"name": "acme_sum", "ext_modules": [extension]}))
+        extension = Extension("acme_kinds._sum", ["src/acme_kinds/_sum.c"])
+        command = build_ext(Distribution({"name": "acme_kinds", "ext_modules": [extension]}))
         command.ensure_finalized()
         command.run()
         for path in command.get_outputs():
-            shutil.copy(path, Path(path).relative_to(command.build_lib))
+            shutil.copy(path, "src" / Path(path).relative_to(command.build_lib))
         """,
 }
 
@@ -208,12 +205,14 @@ def kinds(make: Callable[..., Project]) -> Project:
     """Build a package with one application of each kind; its image is `acme-kinds:1.0`."""
     project = make(
         "acme-kinds",
-        {f"src/acme_kinds/{name}": text for name, text in KINDS.items()},
+        {**{f"src/acme_kinds/{name}": text for name, text in KINDS.items()}, **NATIVE},
         PACKAGES,
         project='scripts = { acme-kinds = "acme_kinds:main" }',
-        poetry='packages = [{ include = "acme_kinds", from = "src" }]',
+        poetry='build = { script = "build.py", generate-setup-file = false }\n'
+        'include = [{ path = "src/acme_kinds/*.so", format = "wheel" }]',
         settings='ports = [8000]\nstop-signal = "SIGTERM"',
     )
+    project.replace("pyproject.toml", '["poetry-core>=2.0"]', '["poetry-core>=2.0", "setuptools"]')
     project.lock()
     build(project)
     return project
@@ -253,10 +252,11 @@ def get(engine: DockerEngine, container: str, path: str = "/") -> str:
 
 
 @pytest.mark.usefixtures("kinds")
-def test_script_and_module(engine: DockerEngine) -> None:
-    """The only script is what the image starts; a module is a command like another."""
+def test_script_module_and_c_extension(engine: DockerEngine) -> None:
+    """The only script is what the image starts; what was compiled is there, the compiler is not."""
     assert engine.run("acme-kinds:1.0") == "script 10001\n"
-    assert engine.run("acme-kinds:1.0", "python", "-m", "acme_kinds") == "module\n"
+    assert engine.run("acme-kinds:1.0", "python", "-m", "acme_kinds") == "module 5\n"
+    assert look(engine, "acme-kinds:1.0")["compilers"] == []
 
 
 @pytest.mark.usefixtures("kinds")
@@ -307,7 +307,7 @@ def test_django(engine: DockerEngine, make: Callable[..., Project], kinds: Proje
     project.replace("pyproject.toml", "ports = [8000]\n", f"ports = [8000]\ncommand = {command}\n")
     steps = build(project)
     assert steps.installed == (), "the dependencies are those of the other image"
-    assert {"static", "base"} <= steps.ran
+    assert {"static", "base"} <= steps.ran | steps.cached
     with running(engine, "acme-site:1.0") as site:
         assert get(engine, site) == "Django 10001"
         assert get(engine, site, "/static/site.css") == "body {}\n"
@@ -316,19 +316,3 @@ def test_django(engine: DockerEngine, make: Callable[..., Project], kinds: Proje
     assert found["writable"] == []
     assert "staticfiles/site.css" in found["files"]
     assert not [name for name in found["files"] if name.endswith(".j2")]
-
-
-def test_c_extension(engine: DockerEngine, make: Callable[..., Project]) -> None:
-    """A build script's compiler is not in the image, what it has made is."""
-    project = make(
-        "acme-sum",
-        NATIVE,
-        (),
-        poetry='build = { script = "build.py", generate-setup-file = false }\n'
-        'include = [{ path = "acme_sum/*.so", format = "wheel" }]',
-    )
-    project.replace("pyproject.toml", '["poetry-core>=2.0"]', '["poetry-core>=2.0", "setuptools"]')
-    project.lock()
-    build(project)
-    assert engine.run("acme-sum:1.0") == "5\n"
-    assert look(engine, "acme-sum:1.0")["compilers"] == []
