@@ -9,6 +9,7 @@ from projects import package
 from unit.test_planner import TREE, plan, project, wheel_root
 
 from poetry_docker_cache.root import App, SourceTreeRoot, WheelRoot, find_apps, start_commands
+from poetry_docker_cache.root.running import import_folder
 from poetry_docker_cache.servers import web_start, worker_start
 
 if TYPE_CHECKING:
@@ -80,8 +81,15 @@ def test_what_is_found(name: str, tmp_path: Path) -> None:
     file, text, expected = SOURCES[name]
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(text, encoding="utf-8")
-    tree = SourceTreeRoot(reason="x")
+    tree = SourceTreeRoot(reason="x", import_folder=import_folder(tmp_path))
     assert list(find_apps(tmp_path, tree, None)) == expected
+
+
+def test_a_folder_src_that_is_not_on_the_path(tmp_path: Path) -> None:
+    """With `package-mode = false` its name is a part of the module's."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.py").write_text("app = FastAPI()\n", encoding="utf-8")
+    assert find_apps(tmp_path, TREE, None) == (App(kind="asgi", target="src.main:app"),)
 
 
 def test_only_what_is_in_the_image_is_found(tmp_path: Path) -> None:

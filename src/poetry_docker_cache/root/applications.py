@@ -60,7 +60,7 @@ def find_apps(
     """The applications of the image, the likeliest first; `files` is `runtime_files`."""
     kept = None if files is None or isinstance(root, SourceTreeRoot) else [*root.paths, *files]
     found: list[App] = []
-    for path, module in _modules(folder):
+    for path, module in _modules(folder, root):
         if kept is None or is_inside(path.relative_to(folder).as_posix(), kept):
             with contextlib.suppress(OSError):  # most are not there, some may not be read
                 text = path.read_text(encoding="utf-8", errors="replace")
@@ -68,9 +68,10 @@ def find_apps(
     return tuple(found)
 
 
-def _modules(folder: Path) -> Iterator[tuple[Path, str]]:
+def _modules(folder: Path, root: WheelRoot | SourceTreeRoot) -> Iterator[tuple[Path, str]]:
     """The usual places with their import names: at the top or in src, or in a package there."""
-    tops = [folder, *([folder / "src"] if import_folder(folder) else [])]
+    on_path = import_folder(folder) if isinstance(root, WheelRoot) else root.import_folder
+    tops = [folder, *([folder / on_path] if on_path else [])]
     places = [(top, "") for top in tops]
     for top in tops:
         with contextlib.suppress(OSError):
