@@ -200,6 +200,22 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("deep", optional=True),
         ],
     ),
+    "what an extra that is not chosen brings along": (
+        legacy(
+            {
+                "a": {"version": "*", "platform": "win32", "extras": ["x"]},
+                "b": {"version": "*", "platform": "win32"},
+                "c": {"version": "*", "optional": True},
+            },
+            extras={"e": ["c"]},
+        ),
+        [
+            locked("a", requires={"d": "*"}, extras={"x": []}),
+            locked("b", requires={"d": "*"}),
+            locked("c", requires={"a": "*", "b": "*"}),
+            locked("d"),
+        ],
+    ),
     "extras of the standard's table": (
         standard("a", **{"optional-dependencies": {"x": ["b[y]>=1"], "Big_One": ["c", "a"]}}),
         [
