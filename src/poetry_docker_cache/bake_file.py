@@ -21,6 +21,8 @@ class BakeTarget:
     name: str
     dockerfile: str
     repository: str
+    ssh: bool = False
+    """Whether its build needs an SSH agent."""
 
 
 def render_bake_file(targets: Sequence[BakeTarget], *, tag: str) -> str:

@@ -131,6 +131,9 @@ def test_the_file_for_export() -> None:
     assert 'targets = ["api", "worker"]' in text
     assert text.count('  tags       = ["team/worker:${TAG}"]\n') == 1
     assert text.count("\ntarget ") == 2
+    assert "ssh  " not in text
+    agent = replace(made[0], ssh=True)
+    assert render_bake_file([agent, made[1]], tag="1.0").count('  ssh        = ["default"]\n') == 1
     whole = with_banner(text, command="poetry docker export --bake")
     assert is_ours(whole)
     assert not is_ours(whole.replace("team/api", "team/other"))

@@ -158,7 +158,10 @@ def _bake_file(images: Sequence[Prepared]) -> str:
         name = default_tag(it.name, it.version, image=it.settings.image)
         repository, _, tag = name.rpartition(":")
         dockerfile = dockerfile_name(it.image)
-        targets.append(BakeTarget(name=it.image, dockerfile=dockerfile, repository=repository))
+        ssh = it.plan.dependencies.ssh
+        targets.append(
+            BakeTarget(name=it.image, dockerfile=dockerfile, repository=repository, ssh=ssh)
+        )
     return render_bake_file(targets, tag=tag)
 
 
