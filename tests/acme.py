@@ -117,8 +117,9 @@ class Project:
         """Add settings of the plugin to pyproject.toml, by names with underscores."""
         document = tomlkit.parse(self.read("pyproject.toml"))
         table: Any = document["tool"]
-        own = table.setdefault("poetry-docker-cache", {})
+        own = table.get("poetry-docker-cache", {})
         own.update({name.replace("_", "-"): value for name, value in settings.items()})
+        table["poetry-docker-cache"] = own
         self.write("pyproject.toml", tomlkit.dumps(document).encode())
 
     def lock(self) -> None:
