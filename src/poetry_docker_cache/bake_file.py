@@ -19,7 +19,10 @@ class BakeTarget:
     """One image."""
 
     name: str
+    context: str
+    """From the project's folder, where the file lies."""
     dockerfile: str
+    """In the context."""
     repository: str
     ssh: bool = False
     """Whether its build needs an SSH agent."""

@@ -36,6 +36,8 @@ class BuildRequest:
     """What the user wants of `docker buildx build`; sequences in the order given."""
 
     context: str
+    place: str = "."
+    """Of the project, in the context."""
     tags: Sequence[str] = ()
     push: bool = False
     load: bool = False

@@ -137,6 +137,8 @@ def _is_whole(package: object, *, older: bool) -> bool:
         texts += [file.get("file"), file.get("hash")] if isinstance(file, Mapping) else [None]
     texts += markers.values() if isinstance(markers, Mapping) else [markers or ""]
     source = package.get("source", {})
+    if isinstance(source, Mapping) and source.get("type") == "directory":
+        texts.append(source.get("url"))
     return (
         all(isinstance(text, str) for text in texts)
         and isinstance(source, Mapping)

@@ -5,6 +5,7 @@ Pure: it imports no Poetry, reads no file and holds no credential.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -117,15 +118,23 @@ class Dependencies:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Application:
-    """The stages that build the project's own wheel and install it."""
+class Wheel:
+    """The stages that build a wheel, of the project itself or a path dependency, and install it."""
 
+    name: str
+    """Of the stage that has the sources."""
+    backend_name: str
+    """Of the stage that has the build backend; several wheels may stand on one."""
+    folder: str
+    """Of its sources, in the build context."""
     image: str
     requires: tuple[str, ...]
     backend: str
     backend_path: tuple[str, ...]
     version_variables: tuple[str, ...]
     """Environment variables by which the backend is told the version, instead of asking git."""
+    version: str | None
+    """What they say; None is what the build argument VERSION says."""
     offline: bool
     """Whether the backend is known to fetch nothing while it builds."""
     compiles: bool
@@ -133,8 +142,24 @@ class Application:
     packages: tuple[str, ...]
     """Packages of the system that building it needs."""
     paths: tuple[str, ...]
-    """What the wheel is made of, beside pyproject.toml: POSIX, relative to the project."""
+    """What the wheel is made of, beside pyproject.toml: POSIX, relative to the folder."""
+    has_pyproject: bool
+    config_settings: str | None
+    """JSON: what Poetry's settings say to the backend."""
+    marker: str
+    """Decides on the machine whether it is installed; empty, if it always is."""
     index: Index | None
+    git_ignored: tuple[str, ...]
+    """Lines for the ignore file on what git ignores within the paths."""
+
+    @property
+    def takes_from_above(self) -> bool:
+        """Whether any of the paths leads out of the folder."""
+        return any(path.startswith("../") for path in self.paths)
+
+    def located(self, path: str) -> str:
+        """A path as the build context has it."""
+        return posixpath.normpath(posixpath.join(self.folder, path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,8 +210,12 @@ class ImagePlan:
     """One image, wholly decided; `notes` tell a person why."""
 
     syntax: str | None
+    folder: str
+    """Of the project, in the build context: "." where that is the project's own folder."""
     dependencies: Dependencies
-    application: Application | None
+    packages: tuple[Wheel, ...]
+    """The path dependencies."""
+    application: Wheel | None
     version: str | None
     """The default of the build argument VERSION, where the version comes from git."""
     files: Files | None
@@ -197,9 +226,21 @@ class ImagePlan:
     """All images that stages start from."""
     ignore: tuple[str, ...]
     """Lines that the project adds to the ignore file."""
-    git_ignored: tuple[str, ...]
-    """Lines for what git ignores inside the folders of the wheel."""
     dockerignore: str | None
     """The project's own `.dockerignore`."""
     notes: tuple[str, ...]
     template: Template | None = None
+
+    @property
+    def wheels(self) -> tuple[Wheel, ...]:
+        """What is built from sources of the context, in the order of the layers."""
+        return (*self.packages, *([self.application] if self.application else ()))
+
+    @property
+    def backends(self) -> tuple[Wheel, ...]:
+        """The stages with build backends, each as the first wheel that stands on it."""
+        return tuple({wheel.backend_name: wheel for wheel in reversed(self.wheels)}.values())
+
+    def located(self, path: str) -> str:
+        """A path of the project as the build context has it."""
+        return posixpath.normpath(posixpath.join(self.folder, path))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.alpine import tools
 from poetry_docker_cache.bases import choose_bases, packages_note, pin_note, usual_packages
@@ -25,27 +22,22 @@ from poetry_docker_cache.direct import plan_direct
 from poetry_docker_cache.images import libc
 from poetry_docker_cache.inside.manifest.families import plain_name
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
-from poetry_docker_cache.plan import Application, ImagePlan, Index
+from poetry_docker_cache.plan import ImagePlan, Index
 from poetry_docker_cache.platforms import machines
 from poetry_docker_cache.python import choose_python, listing, locked_packages
-from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.runtime import checked_paths, plan_files, plan_runtime
+from poetry_docker_cache.root import WheelRoot
+from poetry_docker_cache.runtime import plan_files, plan_runtime
 from poetry_docker_cache.selection import Selection
 from poetry_docker_cache.sources import refuse_sources
+from poetry_docker_cache.wheels import place_in_context, plan_wheels, wheel_sources
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.bases import Bases
     from poetry_docker_cache.inside.manifest.families import Images
+    from poetry_docker_cache.plan import Wheel
     from poetry_docker_cache.project import Project
     from poetry_docker_cache.settings import Settings
 
 _SYNTAX = "docker/dockerfile:1"
-_POETRY_CORE = "poetry.core.masonry.api"
-_VERSION_FROM_GIT = {
-    "poetry-dynamic-versioning": "POETRY_DYNAMIC_VERSIONING_BYPASS",
-    "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
-    "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
-}
 # Groups that nobody expects in an image: no note tells that they are left out.
 _DEVELOPMENT = frozenset(
     {
@@ -108,6 +100,8 @@ def make_plan(
             "A git dependency comes over ssh: `poetry docker build` passes on your SSH agent,"
             " `docker build` does so with `--ssh default`."
         )
+    sources = wheel_sources(project, selection, python)
+    own |= {source.stage.replace("path-", "own-", 1) for source in sources}
     if without := [name for name in settings.own_layers if f"own-{name}" not in own]:
         notes.append(
             f"No layer of its own: {listing(without)} (not in this image, or built from source)."
@@ -120,8 +114,11 @@ def make_plan(
         (*from_source, *from_elsewhere), wheels, bases
     )
     notes += packages_note(runtime_packages, bases)
-    application = _application(project, settings, bases=bases, index=index, notes=notes)
-    compiles = from_source or from_elsewhere or (application and application.compiles)
+    folder = place_in_context(project, sources, notes)
+    built = plan_wheels(sources, settings, folder=folder, bases=bases, index=index, notes=notes)
+    has_own = isinstance(project.root, WheelRoot)
+    application = built[-1] if has_own else None
+    compiles = from_source or from_elsewhere or any(wheel.compiles for wheel in built)
     notes += pin_note(settings, bases) if compiles else []
     if settings.build_packages and not compiles:
         notes.append("`build-packages` is not used: nothing is built from source.")
@@ -130,6 +127,7 @@ def make_plan(
         project = replace(project, metadata=replace(project.metadata, version=None))
     return ImagePlan(
         syntax=_SYNTAX if settings.syntax == "auto" else settings.syntax or None,
+        folder=folder,
         dependencies=plan_dependencies(
             project,
             settings,
@@ -144,6 +142,7 @@ def make_plan(
             direct=direct,
             images=images,
         ),
+        packages=built[:-1] if has_own else built,
         application=application,
         version=version,
         files=plan_files(project, settings, notes),
@@ -159,7 +158,6 @@ def make_plan(
         stage_image=bases.stages,
         images=bases.traits,
         ignore=settings.ignore,
-        git_ignored=project.root.git_ignored if isinstance(project.root, WheelRoot) else (),
         dockerignore=project.dockerignore,
         notes=tuple(notes),
     )
@@ -182,36 +180,7 @@ def _of_all(images: Images) -> Selection:
     )
 
 
-def _application(
-    project: Project,
-    settings: Settings,
-    *,
-    bases: Bases,
-    index: Index | None,
-    notes: list[str],
-) -> Application | None:
-    root = project.root
-    if isinstance(root, SourceTreeRoot):
-        return None
-    if root.needs_compiler:
-        notes.append(f"The project has code to compile: its wheel is built on {bases.build}.")
-    return Application(
-        image=bases.build if root.needs_compiler else bases.stages,
-        requires=root.requires,
-        backend=root.backend,
-        backend_path=root.backend_path,
-        version_variables=_version_variables(root),
-        offline=root.backend == _POETRY_CORE and not root.needs_compiler,
-        compiles=root.needs_compiler,
-        packages=merged(settings.build_packages, tools(bases.build)) if root.needs_compiler else (),
-        paths=checked_paths(root.paths),
-        index=index,
-    )
-
-
-def _version_argument(
-    project: Project, application: Application | None, notes: list[str]
-) -> str | None:
+def _version_argument(project: Project, application: Wheel | None, notes: list[str]) -> str | None:
     """The default of `ARG VERSION`, in an image whose project takes its version from git."""
     if application is None or not application.version_variables:
         return None
@@ -221,12 +190,3 @@ def _version_argument(
         f" {version}, unless `-- --build-arg VERSION=…` tells it."
     )
     return version
-
-
-def _version_variables(root: WheelRoot) -> tuple[str, ...]:
-    """What tells a backend the version that it would ask git for: there is no `.git` in a build."""
-    names = {
-        str(canonicalize_name(re.split(r"[^\w.-]", requirement, maxsplit=1)[0]))
-        for requirement in root.requires
-    }
-    return tuple(sorted({_VERSION_FROM_GIT[name] for name in names & _VERSION_FROM_GIT.keys()}))

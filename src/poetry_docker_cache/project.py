@@ -22,6 +22,7 @@ from poetry_docker_cache.root import (
     runtime_files,
     start_commands,
 )
+from poetry_docker_cache.root.path_packages import PathPackage, read_path_packages
 from poetry_docker_cache.sources import PRIMARY, Source, read_sources
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class Project:
     """The applications that are in its source."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` takes when it is told nothing."""
+    path_packages: tuple[PathPackage, ...] = ()
+    """The path dependencies of the lock, wanted or not."""
+    place: tuple[str, ...] = ()
+    """The names of the folders that lead to the project, the last one its own."""
 
     @property
     def index(self) -> Source | None:
@@ -86,6 +91,7 @@ def read_project(poetry: Poetry) -> Project:
     package = poetry.package
     root = read_root(poetry)
     files = runtime_files(folder, root)
+    lock = _lock(poetry, folder)
     return Project(
         metadata=read_metadata(poetry),
         requires_python=package.python_versions,
@@ -94,7 +100,7 @@ def read_project(poetry: Poetry) -> Project:
         extras=frozenset(map(str, package.extras)),
         scripts=_scripts(poetry),
         sources=read_sources(poetry),
-        lock=_lock(poetry, folder),
+        lock=lock,
         installer=_installer(poetry),
         root=root,
         files=files,
@@ -102,6 +108,8 @@ def read_project(poetry: Poetry) -> Project:
         start_commands=start_commands(folder),
         apps=find_apps(folder, root, files),
         default_groups=frozenset(map(str, package.dependency_group_names())),
+        path_packages=read_path_packages(folder, lock.packages),
+        place=folder.parts[1:],
     )
 
 

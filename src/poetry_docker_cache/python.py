@@ -12,6 +12,7 @@ from poetry.core.constraints.version import VersionRange, parse_constraint
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import machines_without_wheel
+from poetry_docker_cache.inside.manifest.packages import is_path_dependency
 from poetry_docker_cache.inside.manifest.packages import select as select_packages
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheels import fits
@@ -54,11 +55,21 @@ class Python:
 
 
 def locked_packages(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    """The `[[package]]` tables that an image with this Python ("3.12") may hold.
+    """The `[[package]]` tables that an image with this Python ("3.12") may hold in its layers.
 
     To each is added, as `marker`, what its markers leave to what the image runs on, or "". Raises
     DockerCacheError for a lock of an older format that does not tell.
     """
+    chosen = _chosen(lock, selection, python)
+    return [package for package in chosen if not is_path_dependency(package)]
+
+
+def path_dependencies(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
+    """The tables, with `marker` as above, of what is built from folders of this machine."""
+    return [it for it in _chosen(lock, selection, python) if is_path_dependency(it)]
+
+
+def _chosen(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
     environment = Target.linux(python=python).environment
     try:
         chosen = select_packages(lock.data, selection.groups, selection.extras, environment)

@@ -18,18 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from poetry_docker_cache.plan import (
-        Application,
         Dependencies,
         ImagePlan,
         Index,
         Layer,
         Runtime,
         Template,
+        Wheel,
     )
     from poetry_docker_cache.settings import Healthcheck
 
 _FOR_OLDER_LOCKS = ("conditions.py", "constraints.py", "dependencies.py", "older.py", "walk.py")
 _CACHE_FOLDERS = {"pip": "pip", "uv": "uv", "poetry": "pypoetry"}
+_ABOVE = ".above"
+FROM_ABOVE = (
+    *("sed", "-i", "-E", "-e", ":again"),
+    *("-e", rf"""s#(from["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\4#"""),
+    *("-e", "tagain", "/project/pyproject.toml"),
+)
+"""Makes each `..` in the `packages` of poetry-core the name of a folder of the project, since it
+takes no file from outside of that."""
 
 
 def render_dockerfile(plan: ImagePlan) -> str:
@@ -51,27 +59,30 @@ def render_ignore_file(
     `hidden` are folders in the context that no build may see, whatever else is said, and `beside`
     what `export` has written for other images.
     """
-    keep = ["pyproject.toml", "poetry.lock"]
-    keep += plan.application.paths if plan.application else ()
-    keep += plan.files.paths if plan.files else ()
-    keep += plan.dependencies.files
+    own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
+    keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
+    for wheel in plan.wheels:
+        names = ["pyproject.toml"] * wheel.has_pyproject
+        keep += [wheel.located(path) for path in (*names, *wheel.paths)]
     return render_ignore(
         keep=keep,
         project_ignore=plan.dockerignore,
         extra=plan.ignore,
         dockerfile=dockerfile,
-        git_ignored=plan.git_ignored,
+        git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
         hidden=hidden,
         unsent=tuple(_unsent(plan, keep)),
         beside=beside,
+        folder=plan.folder,
     )
 
 
 def _unsent(plan: ImagePlan, keep: Sequence[str]) -> Iterator[str]:
     """The project's own template and what it includes: of use before the build only."""
-    for path in sorted(plan.template.texts if plan.template else ()):
+    for name in sorted(plan.template.texts if plan.template else ()):
+        path = plan.located(name)
         is_kept = any(path == kept or path.startswith(f"{kept}/") for kept in keep)
-        if not path.startswith("../") and not is_kept:
+        if not name.startswith("../") and not is_kept:
             yield path
 
 
@@ -89,6 +100,8 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         build_command=build_command,
         check_command=check_command,
         cache_folder=_CACHE_FOLDERS.__getitem__,
+        from_above=FROM_ABOVE,
+        in_project=in_project,
         install_command=functools.partial(install_command, template=template),
         library_command=library_command,
         manifest_command=manifest_command,
@@ -121,7 +134,7 @@ def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
     They are those of `inside/`.
     """
     single = ["compile.py"] if plan.dependencies.compile else []
-    installs = bool(plan.dependencies.layers or plan.application)
+    installs = bool(plan.dependencies.layers or plan.wheels)
     packages = ["manifest", "install"] if installs else ["manifest"]
     unused = {
         "wheelhouse.py": not plan.dependencies.keeps_wheels,
@@ -214,13 +227,20 @@ def _made_by(layer: Layer, dependencies: Dependencies, template: Template | None
     return ["--made-by", " ".join(words)]
 
 
-def build_command(application: Application, dependencies: Dependencies) -> list[str]:
+def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
     """The call of inside/install/project.py."""
-    paths = [f"--backend-path={path}" for path in application.backend_path]
+    paths = [f"--backend-path={path}" for path in wheel.backend_path]
     options = ["--compile"] * dependencies.compile
-    options += ["--libraries", "/libraries.json"] * application.compiles
-    backend = ["--backend", application.backend, *paths]
+    options += ["--libraries", "/libraries.json"] * wheel.compiles
+    options += ["--config-settings", wheel.config_settings] if wheel.config_settings else []
+    options += ["--marker", wheel.marker] if wheel.marker else []
+    backend = ["--backend", wheel.backend, *paths]
     return ["python", "-m", "install.project", *backend, *options, "/project"]
+
+
+def in_project(path: str) -> str:
+    """Where a file of a wheel lies below /project; one from above it, where `FROM_ABOVE` says."""
+    return "/".join(_ABOVE if part == ".." else part for part in path.split("/"))
 
 
 def check_command(runtime: Runtime) -> list[str]:
@@ -249,11 +269,12 @@ def quoted(value: str) -> str:
     return '"' + re.sub(r'([\\"$])', r"\\\1", value) + '"'
 
 
-def copy_arguments(path: str, destination: str) -> str:
-    """The arguments of COPY for one literal path: its globs are no globs, its `$` no variable."""
+def copy_arguments(paths: str | Sequence[str], destination: str) -> str:
+    """The arguments of COPY for literal paths: their globs are no globs, a `$` no variable."""
     # Docker's reference of COPY: a character class is the way to name a special character.
-    source = re.sub(r"[*?\[]", r"[\g<0>]", path)
-    words = [re.sub(r"[\\$'\"]", r"\\\g<0>", word) for word in (source, destination)]
+    named = [paths] if isinstance(paths, str) else paths
+    sources = [re.sub(r"[*?\[]", r"[\g<0>]", path) for path in named]
+    words = [re.sub(r"[\\$'\"]", r"\\\g<0>", word) for word in (*sources, destination)]
     if any(re.search(r"[\s\"'\[\\#<]", word) for word in words):
         return exec_form(words)
     return " ".join(words)

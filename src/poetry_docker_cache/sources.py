@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
 PRIMARY = "primary"
-_NOT_YET = {
-    "directory": "a path dependency",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +61,10 @@ def refuse_sources(sources: Iterable[Source], packages: Iterable[Mapping[str, An
         kind = source.get("type", "legacy")
         if kind in DIRECT_TYPES:  # those are judged in `direct`
             continue
-        if kind != "legacy" and kind not in _NOT_YET:
+        if kind != "legacy":
             raise DockerCacheError(
                 f"poetry.lock takes {package['name']} from a source of the unknown type {kind!r}.",
                 fix="Run `poetry lock`; update the plugin if a newer Poetry wrote the lock.",
-            )
-        if kind in _NOT_YET:
-            url = re.sub(r"//[^/@]*@", "//", str(source.get("url")))  # a password may be in it
-            raise DockerCacheError(
-                f"{package['name']} is {_NOT_YET[kind]} ({url}), which this release"
-                " cannot install into an image.",
-                fix=(
-                    "Take it from a package index, or leave its group out of the image"
-                    " (`--without`, or `groups` in [tool.poetry-docker-cache])."
-                ),
             )
         if source and str(source.get("reference", "")).lower() not in known:
             raise DockerCacheError(

@@ -13,13 +13,21 @@ NAMES = tuple(sorted(path.name for path in CASES.iterdir()))
 NOTES = "notes.txt"
 OPTIONS = {"images": ("--bake",)}
 """What is asked for besides, by the name of the case."""
+PLACES = {"monorepo": "services/api"}
+"""Where the project lies, in the cases that have more around it."""
 
 
-def export(folder: Path) -> dict[str, bytes]:
-    """Call the command in a project's folder; give what it wrote and what it said, by file name."""
+def project_in(case: Path) -> Path:
+    """Give the project's folder in the copy of a case, which has the case's name."""
+    return case / PLACES.get(case.name, ".")
+
+
+def export(case: Path) -> dict[str, bytes]:
+    """Call the command in a case's project; give what it wrote and what it said, by file name."""
+    folder = project_in(case)
     Config.create(reload=True)  # Poetry reads one poetry.toml per process
     before = set(folder.iterdir())
-    outcome = poetry(folder, "docker", "export", *OPTIONS.get(folder.name, ()))
+    outcome = poetry(folder, "docker", "export", *OPTIONS.get(case.name, ()))
     assert outcome.status == 0, outcome.err
     written = {path.name: path.read_bytes() for path in sorted({*folder.iterdir()} - before)}
     return {**written, NOTES: outcome.err.encode()}
@@ -38,4 +46,4 @@ def is_dockerfile(name: str) -> bool:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        Path(name, NOTES).write_bytes(export(Path(name))[NOTES])
+        (project_in(Path(name)) / NOTES).write_bytes(export(Path(name))[NOTES])

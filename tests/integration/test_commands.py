@@ -205,7 +205,7 @@ PROJECT = {
         env={"SSH_AUTH_SOCK": ""},
     ),
     "path": Case(
-        says="rich is a path dependency (../rich)",
+        says="rich is a path dependency (../rich) of which no wheel can be built: there is no such",
         fix="`--without`",
         rich={"source": {"type": "directory", "url": "../rich"}},
     ),

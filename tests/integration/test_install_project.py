@@ -117,6 +117,22 @@ def test_a_backend_that_fails_has_the_last_word(step: Step) -> None:
     assert list(step.site.iterdir()) == []
 
 
+def test_a_marker_decides_whether_it_is_installed(step: Step) -> None:
+    """As pip decides it; the settings reach the backend as PEP 517 has them."""
+    backend = step.folder / "project" / "backend" / "our_backend.py"
+    text = backend.read_text()
+    backend.write_text(
+        text.replace("build_wheel(folder):", "build_wheel(folder, settings):\n    print(settings)")
+    )
+    options = ("--config-settings", '{"opt": ["a"]}', "--marker")
+    status, output = step.run(*options, 'platform_machine == "pdp11"')
+    assert status == 0, output
+    assert "{'opt': ['a']}\n" in output
+    assert list(step.site.glob("al_pha*")) == []
+    status, output = step.run(*options, 'platform_machine != "pdp11"')
+    assert (step.site / "al_pha").is_dir(), output
+
+
 def test_a_wheel_that_does_not_fit_fails(step: Step) -> None:
     """The status is pip's then."""
     backend = step.folder / "project" / "backend" / "our_backend.py"

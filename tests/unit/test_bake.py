@@ -123,7 +123,9 @@ def test_text_arrives_as_it_is(text: str, inside: str) -> None:
 def test_the_file_for_export() -> None:
     """It says which image each Dockerfile is for; somebody's edit is seen."""
     made = [
-        BakeTarget(name=name, dockerfile=f"{name}.Dockerfile", repository=f"team/{name}")
+        BakeTarget(
+            name=name, context="..", dockerfile=f"a/{name}.Dockerfile", repository=f"team/{name}"
+        )
         for name in ("api", "worker")
     ]
     text = render_bake_file(made, tag="1.0")
@@ -131,6 +133,7 @@ def test_the_file_for_export() -> None:
     assert 'targets = ["api", "worker"]' in text
     assert text.count('  tags       = ["team/worker:${TAG}"]\n') == 1
     assert text.count("\ntarget ") == 2
+    assert text.count('  context    = ".."\n  dockerfile = "a/api.Dockerfile"\n') == 1
     assert "ssh  " not in text
     agent = replace(made[0], ssh=True)
     assert render_bake_file([agent, made[1]], tag="1.0").count('  ssh        = ["default"]\n') == 1

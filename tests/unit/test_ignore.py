@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from poetry_docker_cache.ci import CI_PATHS
 from poetry_docker_cache.ignore import render_ignore
-from poetry_docker_cache.ignore.rules import literal, matches
+from poetry_docker_cache.ignore.rules import literal, matches, moved
 
 KEEP = ("pyproject.toml", "poetry.lock", "README.md", "src/app")
 NEEDED = {"pyproject.toml", "poetry.lock", "README.md", "src/app/__init__.py", "src/app/web/a.html"}
@@ -110,6 +110,26 @@ def test_lines_closed_again_may_have_exceptions() -> None:
     text = render("src/app/tests\n!src/app/tests/data\n*\n")
     files = ["src/app/tests/t.py", "src/app/tests/data/d.py"]
     assert passing(text, files) == {"src/app/tests/data/d.py"}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("src/", "a/b/src"),
+        ("/src", "a/b/src"),
+        ("!src/**", "!a/b/src/**"),
+        ("**/x", "a/b/**/x"),
+        ("../lib/x", "a/lib/x"),
+        ("\\#x", "a/b/\\#x"),
+        ("# x", "# x"),
+        ("", ""),
+        (".", "."),
+    ],
+)
+def test_lines_of_a_project_within_a_larger_context(line: str, expected: str) -> None:
+    """They are relative to the project, wherever in the context that is."""
+    assert moved(line, "a/b") == expected
+    assert moved(line, ".") == line
 
 
 def test_lines_of_the_project_stay_as_they_are() -> None:

@@ -348,6 +348,15 @@ def test_each_package_is_in_one_layer() -> None:
     assert layered([])["pure-1"] == {"packages": [], "sources": []}
 
 
+def test_a_path_dependency_is_in_no_layer(tmp_path: Path) -> None:
+    """It is built in a stage of its own, so nothing of it is in a manifest, its version neither."""
+    lock = deepcopy(LOCK)
+    before = written(tmp_path, PYPROJECT, lock)
+    local = package("local", files=[], source={"type": "directory", "url": "../local"})
+    lock["package"].append({**local, "develop": True})
+    assert written(tmp_path, PYPROJECT, lock) == before
+
+
 def test_what_may_not_come_as_a_wheel_is_built() -> None:
     """Poetry's settings move a package to the layer of what is built."""
     content = layered(EVERY_KIND, no_binary=["native", "solo"])

@@ -155,13 +155,6 @@ def test_a_long_list_is_cut() -> None:
     assert any(it.startswith(note) for it in plan(project(*many)).notes)
 
 
-def test_dependencies_for_later() -> None:
-    """What this release cannot install is an error that names the package and its source."""
-    with pytest.raises(DockerCacheError, match=r"^acme is a path dependency \(../acme\)") as raised:
-        plan(project(package("acme", source={"type": "directory", "url": "../acme"})))
-    assert "--without" in (raised.value.fix or "")
-
-
 def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
     """Poetry installs it, whatever installs the rest, after the others; a note says so."""
     git = {"type": "git", "url": "https://git.example.org/a.git", "resolved_reference": "a" * 40}
@@ -512,7 +505,7 @@ def test_application() -> None:
     assert not made.application.offline, "who knows what a build script fetches"
     assert made.application.paths == ("shop",)
     assert made.dependencies.layers == ()
-    assert made.git_ignored == ("shop/x",)
+    assert made.application.git_ignored == ("shop/x",)
     assert plan(project(root=TREE)).application is None
 
 

@@ -149,6 +149,28 @@ def test_what_only_the_sdist_takes_does_not_count(tmp_path: Path) -> None:
     assert paths(read(tmp_path / "project", toml, "my_app/a.py", "../t/t.py")) == ("my_app",)
 
 
+def test_packages_from_above(tmp_path: Path) -> None:
+    """`from` may lead out of the project: then the build context is to hold more than it."""
+    packages = '{include = "shared", from = ".."}, {include = "x/**/*.py", from = "../../libs"}'
+    toml = POETRY + f'packages = [{{include = "my_app"}}, {packages}]\n'
+    folder = tmp_path / "apps/one"
+    files = ["my_app/a.py", "../shared/a.py", "../.gitignore=*.log\n", "../../libs/x/y/b.py"]
+    root = read(folder, toml, *files, "../../libs/z.py", "LICENSE")
+    assert paths(root) == ("../../libs/x", "../shared", "LICENSE", "my_app")
+    assert isinstance(root, WheelRoot)
+    assert root.git_ignored == ("../shared/**/*.log",)
+
+
+def test_packages_behind_a_link_are_not_taken_from_above(tmp_path: Path) -> None:
+    """A build context that holds the link need not hold what it points to."""
+    write(tmp_path, "else/shared/a.py")
+    (tmp_path / "link").symlink_to("else")
+    toml = POETRY + 'packages = [{include = "shared", from = "../link"}]\n'
+    assert reason(read(tmp_path / "app", toml, "a.py")) == (
+        "`../link/shared` is outside of the project"
+    )
+
+
 def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
     """A script compiles from sources that need not be in the wheel."""
     toml = POETRY + 'include = ["csrc/*.c"]\n[tool.poetry.build]\nscript = "build.py"\n'
@@ -178,8 +200,20 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
             "the README `../README.md` is outside of the project",
         ),
         (
-            POETRY + 'packages = [{include = "shared", from = ".."}]\n',
+            POETRY + 'packages = [{include = "../shared"}]\n',
             ["../shared/a.py"],
+            "packages from outside the project (`../shared`)",
+        ),
+        (
+            POETRY + 'packages = [{include = "*.py", from = ".."}]\n',
+            ["../shared.py"],
+            "`..` is outside of the project",
+        ),
+        (
+            PROJECT
+            + backend("hatchling.build", "hatchling")
+            + '[tool.poetry]\npackages = [{include = "shared", from = ".."}]\n',
+            ["my_app/a.py", "../shared/a.py"],
             "packages from outside the project (`../shared`)",
         ),
         (

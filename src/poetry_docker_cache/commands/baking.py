@@ -14,6 +14,7 @@ from cleo.formatters.formatter import Formatter
 from poetry_docker_cache import metadata_file
 from poetry_docker_cache.bake import Target, bake_command, bake_definition
 from poetry_docker_cache.buildkit import result_note, results, shell_quoted
+from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.caches.running import (
     commands_after,
     commands_before,
@@ -116,8 +117,8 @@ def bake(command: BuildCommand, several: Sequence[Prepared]) -> int:
         refuse_without_agent(os.environ)
     secret = secret_of(several)
     with contextlib.ExitStack() as stack:
-        context = several[0].folder
-        folder = stack.enter_context(workspace(context=context, docker=engine.docker))
+        widest = min((it.context for it in several), key=lambda folder: len(folder.parts))
+        folder = stack.enter_context(workspace(context=widest, docker=engine.docker))
         opened = {
             it.name: stack.enter_context(opened_caches(it.caches, docker, command.note))
             for it in images
@@ -162,12 +163,13 @@ def _write(
     folder: Workspace, images: Sequence[_Image], opened: dict[str, OpenCaches], engine: EngineInfo
 ) -> tuple[list[str], dict[str, Target]]:
     """Write what bake reads, and give its command line."""
-    hidden = tuple(dict.fromkeys(path for image in images for path in image.hidden))
+    hidden = [image.prepared.context / path for image in images for path in image.hidden]
     targets = {}
     for image in images:
         caches = opened[image.name]
         request = replace(image.request, cache_from=caches.cache_from, cache_to=caches.cache_to)
-        dockerfile = write_files(folder, image.prepared, engine, hidden)
+        own = hidden_paths(hidden, image.prepared.context.resolve())
+        dockerfile = write_files(folder, image.prepared, engine, own)
         targets[image.name] = Target(request=request, dockerfile=str(dockerfile))
     definition = bake_definition(targets, secret=str(folder.path / _AUTH), engine=engine)
     folder.write(_FILE, definition)

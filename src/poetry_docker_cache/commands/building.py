@@ -69,7 +69,7 @@ def build(command: BuildCommand, prepared: Prepared) -> int:
         refuse_without_agent(os.environ)
     secret = secret_of([prepared])
     with (
-        workspace(context=prepared.folder, docker=engine.docker) as folder,
+        workspace(context=prepared.context, docker=engine.docker) as folder,
         opened_caches(caches, docker, command.note) as opened,
     ):
         others = prepared.kept if prepared.image else ()
@@ -132,7 +132,8 @@ def build_request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
         pull=command.option("pull"),
         progress=command.progress(),
         arguments=command.after_dashes,
-        context=str(prepared.folder),
+        context=str(prepared.context),
+        place=prepared.plan.folder,
     )
 
 
@@ -145,6 +146,6 @@ def write_files(
     if prepared.settings.syntax == "auto" and engine.frontend_is_enough:
         plan = replace(plan, syntax=None)
     dockerfile = with_banner(render_dockerfile(plan), syntax=plan.syntax)
-    ignore = render_ignore_file(plan, "Dockerfile", hidden, prepared.beside)
+    ignore = render_ignore_file(plan, plan.located("Dockerfile"), hidden, prepared.beside)
     folder.write(f"build/{name}.dockerignore", with_banner(ignore))
     return folder.write(f"build/{name}", dockerfile)

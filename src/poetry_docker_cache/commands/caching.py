@@ -40,9 +40,9 @@ def decide_caches(
 ) -> CachePlan:
     """Decide on the caches of a build; raises DockerCacheError for what cannot be."""
     plan = plan_caches(_asked(command, prepared), engine, tags=request.tags, environment=os.environ)
-    context = _real(prepared.folder)
+    context = _real(prepared.context)
     for path in plan.paths:
-        refuse_foreign(_real(path), context)
+        refuse_foreign(_real(path), _real(prepared.folder))
     plan = replace(plan, hidden=hidden_paths(plan.paths, context))
     if dockerfile := command.vendored():
         refuse_visible(plan.hidden, Path(dockerfile), context)

@@ -36,9 +36,9 @@ def export(command: DockerCommand, options: ExportOptions) -> int:
     """Write, print or check the files; the exit status. Raises DockerCacheError."""
     images = prepare_images(command, options.images)
     _refuse_what_is_of_one(images, options)
-    folder = images[0].folder
     if options.auth_file:
-        _refuse_inside(Path(options.auth_file), folder)
+        for it in images:
+            _refuse_inside(Path(options.auth_file), it.context)
     if not options.ignore_file:
         _need_no_ignore_file(command, images)
     # Asked before anything is written: a missing password leaves nothing half-done.
@@ -143,9 +143,8 @@ def _files(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str
         files[path] = _dockerfile(it)
         if options.ignore_file:
             ignore = path.with_name(f"{path.name}.dockerignore")
-            files[ignore] = with_banner(
-                render_ignore_file(it.plan, _below(path, it.folder), it.kept, it.beside)
-            )
+            below = _below(path, it.context) or it.plan.located("Dockerfile")
+            files[ignore] = with_banner(render_ignore_file(it.plan, below, it.kept, it.beside))
     if options.bake:
         path = output_path(None, images[0].folder / BAKE_FILE)
         files[path] = with_banner(_bake_file(images), command=f"{EXPORT} --bake")
@@ -157,10 +156,14 @@ def _bake_file(images: Sequence[Prepared]) -> str:
     for it in images:
         name = default_tag(it.name, it.version, image=it.settings.image)
         repository, _, tag = name.rpartition(":")
-        dockerfile = dockerfile_name(it.image)
-        ssh = it.plan.dependencies.ssh
         targets.append(
-            BakeTarget(name=it.image, dockerfile=dockerfile, repository=repository, ssh=ssh)
+            BakeTarget(
+                name=it.image,
+                context=Path(os.path.relpath(it.context, it.folder)).as_posix(),
+                dockerfile=it.plan.located(dockerfile_name(it.image)),
+                repository=repository,
+                ssh=it.plan.dependencies.ssh,
+            )
         )
     return render_bake_file(targets, tag=tag)
 
@@ -179,11 +182,11 @@ def output_path(given: str | None, usual: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _below(path: Path, folder: Path) -> str:
-    """The path as the ignore file names it; that of any Dockerfile, if it is not in the context."""
+def _below(path: Path, context: Path) -> str | None:
+    """The path as the ignore file names it; none, if it is not in the context."""
     resolved = real_path(path)
-    inside = resolved.is_relative_to(folder)
-    return resolved.relative_to(folder).as_posix() if inside else "Dockerfile"
+    inside = resolved.is_relative_to(context)
+    return resolved.relative_to(context).as_posix() if inside else None
 
 
 def real_path(path: Path | str) -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleo.io.io import IO
 
+from poetry_docker_cache.build_context import context_folder
 from poetry_docker_cache.caches.context import written_inside
 from poetry_docker_cache.commands.choosing import chosen
 from poetry_docker_cache.commands.unreadable import unreadable
@@ -35,7 +38,6 @@ from poetry_docker_cache.vendor import BAKE_FILE, dockerfile_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from packaging.version import Version
     from poetry.poetry import Poetry
@@ -54,6 +56,8 @@ class Prepared:
 
     poetry: Poetry
     folder: Path
+    context: Path
+    """What a build may take files from: the folder of the project, or one above it."""
     settings: Settings
     plan: ImagePlan
     image: str
@@ -72,7 +76,8 @@ class Prepared:
     git_version: str | None
     """What a plugin of Poetry's, such as poetry-dynamic-versioning, has read from git."""
     kept: tuple[str, ...]
-    """Folders that the settings of all images keep in the project, and no build is to see."""
+    """Folders that the settings of all images keep in the project, and no build is to see; they
+    are as the context has them."""
     beside: tuple[str, ...]
     """What `export` writes, where there are several images: no part of any of them."""
 
@@ -159,9 +164,13 @@ def _planned(
     plan = make_plan(project, images[image], selections[image], installs if shares else None)
     packages = locked_packages(project.lock, selections[image], plan.runtime.python)
     name = project.metadata.name
+    folder = project_folder(poetry)
+    home = Path(os.path.realpath(os.path.expanduser("~")))  # noqa: PTH111  # Path's may raise
+    kept = dict.fromkeys(it for each in images.values() for it in kept_folders(each))
     return Prepared(
         poetry=poetry,
-        folder=project_folder(poetry),
+        folder=folder,
+        context=context_folder(folder, plan.folder, home=home),
         settings=images[image],
         plan=plan,
         image=image,
@@ -172,8 +181,8 @@ def _planned(
         addresses=direct_addresses(packages),
         generator=project.lock.generator,
         git_version=_git_version(poetry, plan),
-        kept=tuple(dict.fromkeys(it for each in images.values() for it in kept_folders(each))),
-        beside=_exported(images) if image else (),
+        kept=tuple(map(plan.located, kept)),
+        beside=tuple(map(plan.located, _exported(images))) if image else (),
     )
 
 
@@ -213,8 +222,9 @@ def _git_note(prepared: Prepared) -> list[str]:
     plan = prepared.plan
     if plan.files is None:
         return []
-    ignore = render_ignore_file(plan, "Dockerfile", prepared.kept, prepared.beside)
-    found = let_through(prepared.folder, ignore, plan.files.paths)
+    dockerfile = plan.located("Dockerfile")
+    ignore = render_ignore_file(plan, dockerfile, prepared.kept, prepared.beside)
+    found = let_through(prepared.folder, ignore, plan.files.paths, place=plan.folder)
     return [f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."] * bool(
         found
     )

@@ -99,7 +99,7 @@ class Report:
     @property
     def hidden(self) -> tuple[str, ...]:
         """The file that an earlier build has left in the project: no part of the next image."""
-        return hidden_paths([self.file] if self.file else [], self.prepared.folder.resolve())
+        return hidden_paths([self.file] if self.file else [], self.prepared.context.resolve())
 
     @property
     def environment(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os.path
+import posixpath
 import secrets
 import tempfile
 from dataclasses import dataclass
@@ -72,11 +73,12 @@ class Reusing:
         given = {argument.partition("=")[0] for argument in request.arguments}
         builds = given.isdisjoint(_NO_BUILD)
         keeps = settings.download_cache is not None and dependencies.keeps_wheels and builds
+        place = Path(request.context, request.place)
         return cls(
             request=request,
-            project=project or Path(request.context).name,
+            project=project or place.name,
             written=settings.download_cache or "",
-            folder=_folder(request.context, settings.download_cache or "") if keeps else None,
+            folder=_folder(place, settings.download_cache or "") if keeps else None,
             image=settings.reuse_image if dependencies.reuses_image and builds else None,
             note=note,
         )
@@ -87,7 +89,8 @@ class Reusing:
         written = within(self.written) if self.written else None
         folders = [self.folder] if self.folder else []
         found = hidden_paths(folders, Path(self.request.context).resolve())
-        return tuple(sorted({*found, *([written] if written else [])}))
+        named = [posixpath.join(self.request.place, written)] if written else []
+        return tuple(sorted({*found, *map(posixpath.normpath, named)}))
 
     def before(self, dockerfile: str) -> None:
         """Bring into the builder what there is."""
@@ -184,7 +187,7 @@ def _why(error: str, image: str | None) -> str:
     return why
 
 
-def _folder(project: str, path: str) -> Path:
+def _folder(project: Path, path: str) -> Path:
     """The folder of wheels, which need not exist yet."""
     folder = Path(project, os.path.expanduser(path))  # noqa: PTH111  # an unknown user stays
     try:
@@ -193,7 +196,7 @@ def _folder(project: str, path: str) -> Path:
         raise _no_folder(path, f"which is no folder: {error}") from error
     if is_other:
         raise _no_folder(path, "which is no folder: it is a file")
-    if inside(Path(project), folder):
+    if inside(project, folder):
         raise _no_folder(path, "which holds the project: all of it would be sent to the builder")
     return folder
 

@@ -22,6 +22,7 @@ from poetry_docker_cache.ignore.rules import (
     hiding_line,
     literal,
     may_be_folder,
+    moved,
     parse,
     probes_inside,
     reaches_into,
@@ -125,18 +126,23 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
     hidden: Sequence[str] = (),
     unsent: Sequence[str] = (),
     beside: Sequence[str] = (),
+    folder: str = ".",
 ) -> str:
     """Give the content of `Dockerfile.dockerignore`.
 
     `keep` are the files and folders that the build takes by name: no line can hide them, but
     lines on what is inside of them hold. `project_ignore` is the text of the project's own
-    `.dockerignore`, `extra` the setting `ignore`, `git_ignored` is `WheelRoot.git_ignored`,
+    `.dockerignore`, `extra` the setting `ignore`, `git_ignored` are lines on what git ignores,
     `hidden` are folders that never enter, `unsent` files that do not either, `dockerfile` is the
-    Dockerfile's path from the project's root, and `beside` are the like of other images.
+    Dockerfile's path, and `beside` are the like of other images. All paths and `git_ignored` are as
+    the context has them. `folder` is where in it the project lies, to which the project's own lines
+    are relative; of what lies beside it, only what is kept may enter.
     """
     kept = sorted({posixpath.normpath(path) for path in keep} - {"."})
-    own = [parse(line) for line in (project_ignore or "").removeprefix("\ufeff").split("\n")]
-    added = [parse(line) for line in extra]
+    own_lines = (project_ignore or "").removeprefix("\ufeff").split("\n")
+    own = [parse(moved(line, folder)) for line in own_lines]
+    added = [parse(moved(line, folder)) for line in extra]
+    unlikely = [line if line.startswith("**/") else moved(line, folder) for line in _UNLIKELY]
     sections = {
         "From .gitignore, for the folders that the wheel is made of": [
             parse(line) for line in git_ignored
@@ -149,9 +155,10 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
     lines = [
         "# What `docker build` does not get to see: the last line that matches decides.",
         "",
+        *(_only_named(folder, kept) if folder != "." else ()),
         "# Seldom of use, unless the build takes it by name",
-        *_UNLIKELY,
-        *_open(path for path in kept if may_be_folder(path) or _is_unlikely(path)),
+        *unlikely,
+        *_open(path for path in kept if may_be_folder(path) or _is_unlikely(path, unlikely)),
         *_sections(_with_kept(sections, kept)),
         "",
         "# Version control, environments, caches, editors: only by name",
@@ -165,10 +172,19 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
         *(["# What is kept between builds", *_closed(hidden), ""] if hidden else []),
         *(at_start(literal(name)) for name in dict.fromkeys(ours)),
         *(at_start(literal(path)) for path in unsent),
-        ".dockerignore",
+        moved(".dockerignore", folder),
         "",
     ]
     return "\n".join(lines)
+
+
+def _only_named(folder: str, kept: Iterable[str]) -> Iterator[str]:
+    """Hide all that lies beside the project but what the build takes from there."""
+    yield "# Beside the project, only what is named"
+    yield "*"
+    yield f"!{literal(folder)}"
+    yield from (f"!{literal(path)}" for path in kept if not path.startswith(f"{folder}/"))
+    yield ""
 
 
 def _closed(folders: Iterable[str]) -> Iterator[str]:
@@ -258,5 +274,5 @@ def _named(lines: Iterable[Line]) -> list[str]:
     return list(names)
 
 
-def _is_unlikely(path: str) -> bool:
-    return any(hides(pattern, path) for pattern in _UNLIKELY)
+def _is_unlikely(path: str, unlikely: Iterable[str]) -> bool:
+    return any(hides(pattern, path) for pattern in unlikely)

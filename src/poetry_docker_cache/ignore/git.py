@@ -78,18 +78,21 @@ def _inside(pattern: str, folder: str) -> str:
     return "/".join(parts)
 
 
-def let_through(folder: Path, ignore_file: str, within: Sequence[str]) -> tuple[str, ...]:
+def let_through(
+    folder: Path, ignore_file: str, within: Sequence[str], *, place: str = "."
+) -> tuple[str, ...]:
     """List what git ignores and yet is in the folders or files `within`, if the image takes it.
 
-    `ignore_file` is the text that decides. Built assets belong into an image, local secrets do not:
-    only a person can tell them apart.
+    `ignore_file` is the text that decides, for a context in which the folder has this place. Built
+    assets belong into an image, local secrets do not: only a person can tell them apart.
     """
     if not any((it / ".git").exists() for it in (folder, *folder.parents)):
         return ()
     lines = [parse(line) for line in ignore_file.split("\n")]
     others = ("--others", "--ignored", "--directory", "--exclude-per-directory=.gitignore")
     names = [name.rstrip("/") for name in _git_files(folder, *others, "--", *within)]
-    taken = [name for name in names if hiding_line(lines, name) < 0]
+    located = {name: posixpath.normpath(posixpath.join(place, name)) for name in names}
+    taken = [name for name in names if hiding_line(lines, located[name]) < 0]
     # Git names a folder of nothing else as well as the ignored ones in it.
     return tuple(it for it in taken if not any(it.startswith(f"{other}/") for other in taken))
 

@@ -56,6 +56,19 @@ def parse(text: str) -> Line:
     return Line(text=text, pattern=pattern, negated=negated)
 
 
+def moved(text: str, folder: str) -> str:
+    """Write a line for the context that a folder is in; it was written for that folder alone.
+
+    >>> moved("!/static", "shop")
+    '!shop/static'
+    """
+    line = parse(text)
+    if folder == "." or line.pattern in ("", "."):  # BuildKit passes over a mere `.`
+        return text
+    pattern = posixpath.normpath(f"{literal(folder)}/{line.pattern}")
+    return f"!{pattern}" if line.negated else at_start(pattern)
+
+
 def may_be_folder(path: str) -> bool:
     """Guess by its name whether a path is a folder; the text of an ignore file is all we have."""
     name = posixpath.basename(path)

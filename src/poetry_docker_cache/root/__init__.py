@@ -14,7 +14,7 @@ from poetry_docker_cache.root.running import import_folder, runtime_files, start
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from poetry.poetry import Poetry
+    from poetry.core.poetry import Poetry
 
 __all__ = [
     "App",
@@ -27,12 +27,12 @@ __all__ = [
 ]
 
 
-def read_root(poetry: Poetry) -> WheelRoot | SourceTreeRoot:
+def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot | SourceTreeRoot:
     """Tell what the project's root is. A root that cannot be built is no error.
 
     Raises DockerCacheError for a `build-system` that is no table, and for a link that leaves it.
     """
-    folder = poetry.file.path.resolve().parent
+    folder = poetry.pyproject_path.resolve().parent
     if not poetry.is_package_mode:
         return SourceTreeRoot(reason="package-mode = false")
     build_system = poetry.pyproject.data.get("build-system", {})
@@ -41,8 +41,9 @@ def read_root(poetry: Poetry) -> WheelRoot | SourceTreeRoot:
             "`build-system` in pyproject.toml is not a table: nothing can build the project.",
             fix="See `poetry check`, or leave it out: poetry-core is the default.",
         )
+    build_system = {"build-backend": default_backend, **build_system}
     try:
-        if build_system.get("build-backend", POETRY_CORE) in BACKENDS:
+        if build_system["build-backend"] in BACKENDS:
             return read_poetry_core(poetry, folder, build_system)
         return read_other(poetry, folder, build_system)
     except DockerCacheError:
@@ -56,6 +57,6 @@ def read_root(poetry: Poetry) -> WheelRoot | SourceTreeRoot:
 
 def _portable(text: str, poetry: Poetry, folder: Path) -> str:
     """Take this machine's paths out of a message."""
-    for root in (folder, poetry.file.path.parent.absolute()):
+    for root in (folder, poetry.pyproject_path.parent.absolute()):
         text = text.replace(f"{root.as_posix()}/", "")
     return " ".join(text.split())

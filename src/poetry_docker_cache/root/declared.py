@@ -6,13 +6,13 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.root.kinds import NoWheelError
-from poetry_docker_cache.root.paths import is_here, relative, static_part
+from poetry_docker_cache.root.paths import is_here, leaves, relative, static_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from poetry.poetry import Poetry
+    from poetry.core.poetry import Poetry
 
 
 def requires_of(build_system: Mapping[str, Any], default: str) -> tuple[str, ...]:
@@ -20,16 +20,23 @@ def requires_of(build_system: Mapping[str, Any], default: str) -> tuple[str, ...
     return tuple(str(it) for it in build_system.get("requires", [default]))
 
 
-def check_declared(poetry: Poetry, folder: Path) -> None:
-    """Raise NoWheelError for what is usually wrong, in shorter words than the builder's."""
+def check_declared(poetry: Poetry, folder: Path, *, from_above: bool = False) -> None:
+    """Raise NoWheelError for what is usually wrong, in shorter words than the builder's.
+
+    `from_above`: whether the `from` of a package may lead out of the project.
+    """
     for readme in readmes(poetry):
         if not is_here(folder, readme):
             raise NoWheelError(f"the README `{readme}` is outside of the project")
         if not (folder / readme).is_file():
             raise NoWheelError(f"the README `{readme}` does not exist")
     for item in poetry.package.packages:
-        place = posixpath.join(item.get("from") or ".", item["include"])
-        if "wheel" in item.get("format", "wheel") and not is_here(folder, static_part(place)):
+        source = item.get("from") or "."
+        place = posixpath.normpath(posixpath.join(source, item["include"]))
+        allowed = from_above and leaves(source) and not leaves(item["include"])
+        if "wheel" not in item.get("format", "wheel") or allowed:
+            continue
+        if not is_here(folder, static_part(place)):
             raise NoWheelError(f"packages from outside the project (`{place}`)")
 
 

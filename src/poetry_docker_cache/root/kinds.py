@@ -10,7 +10,10 @@ class WheelRoot:
     """A root that is a package."""
 
     paths: tuple[str, ...]
-    """What the wheel is made of, beside pyproject.toml: sorted, no path inside another."""
+    """What the wheel is made of, beside pyproject.toml: sorted, no path inside another.
+
+    One that begins with `..` lies outside of the project.
+    """
     requires: tuple[str, ...]
     backend: str
     """The hooks to call, where pyproject.toml names none Poetry's own."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from poetry.poetry import Poetry
+    from poetry.core.poetry import Poetry
 
 
 def read_other(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:

@@ -1,4 +1,4 @@
-"""Paths inside a project: POSIX, from its root, none of them leaving it."""
+"""Paths of a project: POSIX, from its root, and none leaves it that is not asked to."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def is_here(folder: Path, path: str) -> bool:
     return inside and (folder / name).resolve().is_relative_to(folder.resolve())
 
 
+def leaves(path: str) -> bool:
+    """Tell whether a path, as it is written, leads out of the project."""
+    return posixpath.normpath(path).split("/")[0] == ".."
+
+
 def copied(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     """Take the paths that are there; refuse what no build context of this folder can hold."""
     names = {str(posixpath.normpath(path)) for path in paths} - {
@@ -51,6 +56,18 @@ def copied(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     for name in sorted(found):
         found.update(_link_targets(folder, name))
     return outermost(found - {"."})
+
+
+def copied_from_above(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """Take paths that leave the project, for a build context that holds more than it."""
+    found: list[str] = []
+    for path in map(posixpath.normpath, paths):
+        place, name = posixpath.split(path)
+        base = Path(os.path.normpath(folder / place))
+        if name == ".." or base.resolve() != base:  # all that is beside it, or behind a link
+            raise OutsideError(f"`{path}` is outside of the project")
+        found += [posixpath.join(place, it) for it in copied(base, [name])]
+    return outermost(found)
 
 
 def _link_targets(folder: Path, name: str) -> Iterator[str]:

@@ -17,9 +17,17 @@ from poetry.core.utils.helpers import module_name
 
 from poetry_docker_cache.ignore import is_kept_out
 from poetry_docker_cache.ignore.git import git_ignored
+from poetry_docker_cache.ignore.rules import moved
 from poetry_docker_cache.root.declared import check_declared, declared_license, readmes, requires_of
 from poetry_docker_cache.root.kinds import NoWheelError, WheelRoot
-from poetry_docker_cache.root.paths import copied, folders, relative, static_part
+from poetry_docker_cache.root.paths import (
+    copied,
+    copied_from_above,
+    folders,
+    leaves,
+    relative,
+    static_part,
+)
 from poetry_docker_cache.root.running import main_module
 
 if TYPE_CHECKING:
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
 
     from poetry.core.masonry.builders.builder import Builder
     from poetry.core.masonry.utils.include import Include
-    from poetry.poetry import Poetry
+    from poetry.core.poetry import Poetry
 
 POETRY_CORE = "poetry.core.masonry.api"
 BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backend")
@@ -36,7 +44,7 @@ BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backen
 def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
     """Ask the builder. Raises NoWheelError, and whatever the builder does."""
     package = poetry.package
-    check_declared(poetry, folder)
+    check_declared(poetry, folder, from_above=True)
     builder = WheelBuilder(poetry)
     try:
         module = builder._module  # noqa: SLF001  # what poetry-core itself walks
@@ -50,24 +58,37 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
             raise NoWheelError(f"the build script `{script}` does not exist")
         paths += [script, *(["setup.py"] if package.build_should_generate_setup() else [])]
         builders.append(SdistBuilder(poetry))  # sources of extensions are often in the sdist only
-    for each in builders:
-        for include in each._module.includes:  # noqa: SLF001
-            paths += _include_paths(include, Path(each._path))  # noqa: SLF001
     base = Path(builder._path)  # noqa: SLF001
+    from_above: list[str] = []
+    for include in (it for each in builders for it in each._module.includes):  # noqa: SLF001
+        found = [*_include_paths(include, base)]
+        if isinstance(include, PackageInclude):
+            from_above += [path for path in found if leaves(path)]
+        paths += [path for path in found if path not in from_above]
     paths += [relative(base, path) for path in builder._get_legal_files()]  # noqa: SLF001
     paths += [relative(base, path) for path in builder.convert_script_files()]
     paths += build_system.get("backend-path", [])
     checked = copied(folder, paths)
+    above = copied_from_above(folder, from_above)
     named = [_pattern(include) for include in module.explicit_includes]
+    ignored = git_ignored(folder, folders(folder, checked), included=named, ask_git=True)
     return WheelRoot(
-        paths=checked,
+        paths=(*above, *checked),
         requires=requires_of(build_system, "poetry-core"),
         backend=str(build_system.get("build-backend", POETRY_CORE)),
         backend_path=tuple(map(str, build_system.get("backend-path", ()))),
         needs_compiler=package.build_script is not None,
         module=main_module(folder, _modules(module.includes, base), module_name(package.name)),
-        git_ignored=git_ignored(folder, folders(folder, checked), included=named, ask_git=True),
+        git_ignored=(*ignored, *_git_ignored_above(folder, folders(folder, above))),
     )
+
+
+def _git_ignored_above(folder: Path, paths: Iterable[str]) -> Iterator[str]:
+    """Give the lines for folders that lie outside of the project, as seen from it."""
+    for path in paths:
+        place, name = posixpath.split(path)
+        lines = git_ignored((folder / place).resolve(), [name], included=(), ask_git=True)
+        yield from (moved(line, place) for line in lines)
 
 
 def _include_paths(include: Include, root: Path) -> Iterator[str]:

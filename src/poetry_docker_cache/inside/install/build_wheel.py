@@ -8,11 +8,15 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 
-def build(backend: str, backend_path: list[str], folder: Path) -> str:
+def build(
+    backend: str, backend_path: list[str], folder: Path, settings: dict[str, Any] | None = None
+) -> str:
     """Give the file name of the wheel that the backend, `module` or `module:object`, builds."""
     # Beside this file lie modules named like packages, `poetry` among them.
     others = [path for path in sys.path if path != str(Path(__file__).parent)]
@@ -21,7 +25,7 @@ def build(backend: str, backend_path: list[str], folder: Path) -> str:
     names = attributes.split(".") if attributes else []
     hooks = functools.reduce(getattr, names, importlib.import_module(module))
     folder.mkdir(parents=True, exist_ok=True)
-    return str(hooks.build_wheel(str(folder)))
+    return str(hooks.build_wheel(str(folder), *([settings] if settings else [])))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,9 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backend", required=True)
     parser.add_argument("--backend-path", action="append", default=[])
+    parser.add_argument("--config-settings", type=json.loads)
     parser.add_argument("--wheel-dir", type=Path, required=True)
     options = parser.parse_args(arguments)
-    print("Built", build(options.backend, options.backend_path, options.wheel_dir), flush=True)
+    arguments_of_build = (options.backend, options.backend_path, options.wheel_dir)
+    print("Built", build(*arguments_of_build, options.config_settings), flush=True)
     return 0
 
 

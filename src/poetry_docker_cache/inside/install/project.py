@@ -1,4 +1,4 @@
-"""The command line for the project itself: its wheel is built and lies over the dependencies."""
+"""The command line for what is built from sources: a wheel, which lies over the dependencies."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="install.project")
     parser.add_argument("--backend", required=True)
     parser.add_argument("--backend-path", action="append", default=[])
+    parser.add_argument("--config-settings", help="for the backend, as JSON")
+    parser.add_argument("--marker", help="it is installed only where this holds")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--libraries", type=Path, help="where to write what it needs and brings")
     parser.add_argument("--builder", type=Path, default=Path("/opt/build/bin/python"))
@@ -30,14 +32,17 @@ def build(options: argparse.Namespace, wheels: str) -> int:
     script = Path(__file__).with_name("build_wheel.py")
     command = [str(options.builder), str(script), f"--backend={options.backend}"]
     command += [f"--backend-path={path}" for path in options.backend_path]
+    command += [f"--config-settings={options.config_settings}"] if options.config_settings else []
     command += [f"--wheel-dir={wheels}"]
     return subprocess.run(command, cwd=options.project, check=False).returncode
 
 
-def install(wheel: Path, venv: Path) -> int:
+def install(wheel: Path, venv: Path, marker: str | None) -> int:
     """Install by name: of a wheel that is named by its path, pip would write down the path."""
     command = [*pip.command(venv / "bin" / "python"), *pip.INSTALL, "--no-deps", "--pre"]
-    command += ["--no-index", f"--find-links={wheel.parent}", wheel.name.partition("-")[0]]
+    name = wheel.name.partition("-")[0]
+    wanted = f"{name} ; {marker}" if marker else name
+    command += ["--no-index", f"--find-links={wheel.parent}", wanted]
     return subprocess.run(command, env=surroundings.cleaned(os.environ, {}), check=False).returncode
 
 
@@ -48,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         if status := build(options, wheels):
             return status
         (wheel,) = Path(wheels).glob("*.whl")
-        if status := install(wheel, options.venv):
+        if status := install(wheel, options.venv, options.marker):
             return status
         seed = wheel.read_bytes()
     if options.compile:

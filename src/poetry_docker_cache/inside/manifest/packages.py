@@ -88,6 +88,11 @@ def select(
     return chosen
 
 
+def is_path_dependency(package: Mapping[str, Any]) -> bool:
+    """Tell whether a locked package is a folder: built in a stage of its own, it is in no layer."""
+    return bool(package.get("source", {}).get("type") == "directory")
+
+
 def sources(pyproject: Mapping[str, Any], used: set[str]) -> list[dict[str, str]]:
     """List the package sources that Poetry may ask, in the project's order."""
     result = []
@@ -198,6 +203,8 @@ def manifests(
     seen = {id(package): marker for package, marker in select(*choice, planned.environment)}
     content: dict[str, list[dict[str, Any]]] = {layer: [] for layer in wanted.layers}
     for package, marker in select(*choice, target.environment):
+        if is_path_dependency(package):
+            continue
         name = canonical(package["name"])
         policy = {"no_binary": wanted.no_binary, "only_binary": wanted.only_binary}
         known = {**package, "marker": seen.get(id(package), marker)}

@@ -1,0 +1,91 @@
+"""Path dependencies: folders of this machine from which the image's build makes wheels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+from poetry.core.factory import Factory
+from poetry.core.packages.project_package import ProjectPackage
+from poetry.core.poetry import Poetry
+from poetry.core.pyproject.toml import PyProjectTOML
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.root import read_root
+from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.root.poetry_core import BACKENDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+_SETUPTOOLS = "setuptools.build_meta:__legacy__"
+"""Builds what names no backend, by PEP 517."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathPackage:
+    """A path dependency that the lock has."""
+
+    name: str
+    version: str
+    """As it was when the lock was written."""
+    path: str
+    """Of its folder, from the project's: POSIX."""
+    root: WheelRoot | SourceTreeRoot
+    has_pyproject: bool = True
+
+
+def read_path_packages(
+    folder: Path, packages: Iterable[Mapping[str, Any]]
+) -> tuple[PathPackage, ...]:
+    """Look at the path dependencies among locked packages, whatever their groups.
+
+    One of which no wheel can be built is no error: it may not be wanted.
+    """
+    return tuple(
+        PathPackage(
+            name=str(canonicalize_name(package["name"])),
+            version=str(package["version"]),
+            path=str(package["source"]["url"]),
+            root=_read(folder / str(package["source"]["url"]), package["name"]),
+            has_pyproject=(folder / package["source"]["url"] / "pyproject.toml").is_file(),
+        )
+        for package in packages
+        if package.get("source", {}).get("type") == "directory"
+    )
+
+
+def _read(place: Path, name: str) -> WheelRoot | SourceTreeRoot:
+    folder = place.resolve()
+    if not folder.is_dir():
+        return SourceTreeRoot(reason="there is no such folder")
+    if not any((folder / it).is_file() for it in ("pyproject.toml", "setup.py", "setup.cfg")):
+        return SourceTreeRoot(reason="it has no pyproject.toml")
+    try:
+        return _read_root(folder, name)
+    except DockerCacheError as error:
+        reason = error.problem.rstrip(".")
+    except Exception as error:  # noqa: BLE001  # whatever stops Poetry here stops it there
+        reason = " ".join(str(error).replace(f"{folder.as_posix()}/", "").split())
+    return SourceTreeRoot(reason=reason)
+
+
+def _read_root(folder: Path, name: str) -> WheelRoot | SourceTreeRoot:
+    """Read it as Poetry does; of what Poetry does not build, it needs to know only the README."""
+    data = PyProjectTOML(folder / "pyproject.toml").data
+    own = "poetry" in data.get("tool", {})
+    default = BACKENDS[0] if own else _SETUPTOOLS
+    build_system = data.get("build-system", {})
+    backend = build_system.get("build-backend", default) if isinstance(build_system, dict) else ""
+    if backend in BACKENDS:
+        return read_root(Factory().create_poetry(folder, with_groups=False), default)
+    package = ProjectPackage(name, "0")
+    package.root_dir = folder
+    readme = data.get("project", {}).get("readme")
+    if isinstance(readme, dict):
+        readme = readme.get("file")
+    package.readmes = (folder / readme,) if readme else ()
+    poetry = Poetry(folder / "pyproject.toml", {"package-mode": True}, package)
+    return read_root(poetry, default)

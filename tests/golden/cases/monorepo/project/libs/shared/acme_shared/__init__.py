@@ -1,0 +1,3 @@
+"""What all services share."""
+
+__version__ = "3.0"

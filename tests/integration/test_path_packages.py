@@ -1,0 +1,246 @@
+"""A monorepo on a real BuildKit: path dependencies inside the project and beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from acme import IMAGE_PYTHON, AcmeIndex, Project
+from builds import build, look, names
+from poetry.factory import Factory
+
+from poetry_docker_cache.render import FROM_ABOVE, in_project
+from poetry_docker_cache.root import WheelRoot, read_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from builds import Steps
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+CORE = (
+    '[build-system]\nrequires = ["poetry-core>=2.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
+)
+SHOP = """\
+[project]
+name = "acme-shop"
+version = "1.2.3"
+requires-python = ">=3.11,<4"
+dependencies = ["acme-native", "acme-core", "acme-side"]
+
+[project.scripts]
+acme-shop = "acme_shop:main"
+
+[tool.poetry]
+packages = [
+    {{ include = "acme_shop", from = "src" }},
+    {{ include = "acme_models", from = "../shared" }},
+]
+
+[tool.poetry.dependencies]
+acme-core = {{ path = "libs/core", develop = true }}
+acme-side = {{ path = "../side" }}
+
+[tool.poetry.group.dev.dependencies]
+acme-tools = {{ path = "../tools", develop = true }}
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{url}"
+
+[tool.poetry-docker-cache]
+python = "{python}"
+"""
+SHOP_CODE = """\
+import acme_core, acme_models, acme_native, acme_side
+
+def main() -> None:
+    print("shop", acme_core.NAME, acme_side.NAME, acme_models.NAME, acme_native.VERSION)
+"""
+CORE_LIB = '[project]\nname = "acme-core"\nversion = "2.0"\n'
+SIDE = """\
+[tool.poetry]
+name = "acme-side"
+version = "0.5"
+description = ""
+authors = []
+
+[tool.poetry.dependencies]
+python = ">=3.11"
+acme-util = "*"
+acme-base = { path = "../base", develop = true }
+"""
+BASE = '[project]\nname = "acme-base"\nversion = "0.1"\n'
+TOOLS = '[project]\nname = "acme-tools"\nversion = "1"\n'
+TAG = "acme-shop:1.2.3"
+STAGES = {"dependencies", "build-backend", "path-acme-base", "path-acme-core", "path-acme-side"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A monorepo whose project `app` was built, what its build did, and what is in the image."""
+
+    project: Project
+    steps: Steps
+    found: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def built(
+    engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Built:
+    """Build it for the first time, with large files beside all that is named."""
+    repository = tmp_path_factory.mktemp("monorepo")
+    project = Project(repository / "app", poetry_home(engine))
+    # By another name of the index: nothing fits that other modules have built.
+    url = index.url.replace("127.0.0.1", "localhost")
+    text = SHOP.format(url=url, python=IMAGE_PYTHON)
+    project.write("pyproject.toml", text + CORE)
+    project.write("src/acme_shop/__init__.py", SHOP_CODE)
+    project.write("../shared/acme_models/__init__.py", "NAME = 'models'\n")
+    project.write("libs/core/pyproject.toml", CORE_LIB + CORE)
+    project.write("libs/core/acme_core.py", "NAME = 'core'\n")
+    project.write("../side/pyproject.toml", SIDE + CORE)
+    project.write(
+        "../side/src/acme_side/__init__.py",
+        "import acme_base, acme_util\nNAME = f'side of {acme_base.NAME}'\n",
+    )
+    project.write("../base/pyproject.toml", BASE + CORE)
+    project.write("../base/acme_base/__init__.py", "NAME = 'base'\n")
+    project.write("../tools/pyproject.toml", TOOLS + CORE)
+    project.write("../tools/acme_tools.py", "")
+    project.log_in(index.password)
+    project.lock()
+    for place in (".", "libs/core", "..", "../side", "../base", "../shared"):
+        project.write(f"{place}/dump.bin", os.urandom(2_000_000))
+    steps = build(project)
+    return Built(project=project, steps=steps, found=look(engine, TAG))
+
+
+@pytest.fixture
+def copy(built: Built, tmp_path: Path) -> Project:
+    """Give a copy of the monorepo, and the project in it."""
+    shutil.copytree(built.project.folder.parent, tmp_path / "copy")
+    return Project(tmp_path / "copy" / "app", built.project.poetry)
+
+
+@pytest.mark.engine
+def test_holds_what_poetry_install_puts_there(
+    engine: DockerEngine, built: Built, tmp_path: Path
+) -> None:
+    """The same distributions, also those that Poetry installs for development; nothing else."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    poetry, folder = built.project.poetry, built.project.folder
+    # What it builds in its folder for temporary files, Poetry leaves there.
+    env = {"VIRTUAL_ENV": str(venv), "TMPDIR": str(tmp_path)}
+    poetry.run(folder, "install", "--only=main", env=env)
+    listing = (
+        "import importlib.metadata as m, json;"
+        "print(json.dumps(sorted([d.metadata['Name'], d.version] for d in m.distributions())))"
+    )
+    shown = subprocess.run(
+        [venv / "bin" / "python", "-c", listing], check=True, capture_output=True, text=True
+    )
+    assert built.found["distributions"] == json.loads(shown.stdout)
+    assert names(built.found) == [
+        *("acme-base", "acme-core", "acme-native", "acme-shop", "acme-side", "acme-util")
+    ]
+    assert engine.run(TAG) == "shop core side of base models 1.0\n"
+    for nothing in ("direct_url", "leftovers", "files", "writable", "importable"):
+        assert built.found[nothing] == [], nothing
+    code = "import acme_core as m; print(m.__file__)"
+    assert engine.run(TAG, "python", "-c", code).startswith("/venv/lib/"), "it is not installed"
+
+
+@pytest.mark.engine
+def test_only_what_is_named_is_sent(built: Built) -> None:
+    """The index's packages are ours as ever; of the repository, only what wheels are made of."""
+    assert built.steps.installed == ("acme-native", "acme-util")
+    assert built.steps.ran >= STAGES
+    assert 0 < built.steps.sent < 100_000
+
+
+@pytest.mark.engine
+def test_an_edit_runs_its_own_stage(engine: DockerEngine, copy: Project) -> None:
+    """Also a new version, which no lock has; what is not wanted may be gone."""
+    copy.replace("../side/src/acme_side/__init__.py", "side of", "edge of")
+    copy.replace("../side/pyproject.toml", 'version = "0.5"', 'version = "0.6"')
+    shutil.rmtree(copy.folder.parent / "tools")
+    steps = build(copy, "--tag=shop:edited")
+    assert steps.ran & {*STAGES, "venv", "manifest", "check", "application"} == {"path-acme-side"}
+    assert steps.installed == ()
+    assert engine.run("shop:edited") == "shop core edge of base models 1.0\n"
+    assert ["acme-side", "0.6"] in look(engine, "shop:edited")["distributions"]
+
+
+@pytest.mark.engine
+def test_a_vendored_dockerfile(engine: DockerEngine, copy: Project, tmp_path: Path) -> None:
+    """The note says how to build it: in the project's folder, with the larger context."""
+    copy.configure(syntax=False)
+    auth = tmp_path / "auth.toml"
+    said = copy.poetry.run(copy.folder, "docker", "export", f"--auth-file={auth}").stderr
+    assert "`docker build --file Dockerfile ..`" in said
+    copy.poetry.run(copy.folder, "docker", "export", "--check")
+    dockerfile = str(copy.folder / "Dockerfile")
+    options = ("--network=host", "--secret", f"id=auth,src={auth}", "--load", "-t", "shop:vendored")
+    engine.docker("buildx", "build", "--file", dockerfile, *options, str(copy.folder.parent))
+    assert engine.run("shop:vendored") == "shop core side of base models 1.0\n"
+    layers = [
+        engine.docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).stdout
+        for image in ("shop:vendored", TAG)
+    ]
+    assert layers[0] == layers[1]
+
+
+ABOVE = """\
+[tool.poetry]
+name = "my-app"
+version = "1"
+description = ""
+authors = []
+packages = [
+    { include = "my_app" }, { include = "models", from = "../../common" },
+    { include = "top", from = '..' }, { "from"="./../", include = "other", to = "my_app" },
+]
+"""
+
+
+def test_poetry_core_finds_what_lies_above(tmp_path: Path) -> None:
+    """By the very step of the build: the files in their places, and sed."""
+    project = tmp_path / "apps" / "one"
+    for name in ("my_app/a.py", "../../common/models/m.py", "../top/t.py", "../other/o.py"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    (project / "pyproject.toml").write_text(ABOVE + CORE)
+    root = read_root(Factory().create_poetry(project))
+    assert isinstance(root, WheelRoot), root
+    assert root.paths == ("../../common/models", "../other", "../top", "my_app")
+    stage = tmp_path / "stage" / "project"
+    for path in (*root.paths, "pyproject.toml"):
+        target = stage / in_project(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (project / path).is_dir():
+            shutil.copytree(project / path, target)
+        else:
+            shutil.copy(project / path, target)
+    *sed, file = FROM_ABOVE
+    subprocess.run([*sed, f"{stage.parent}{file}"], check=True)
+    code = "from poetry.core.masonry.api import build_wheel; print(build_wheel('.'))"
+    run = [sys.executable, "-c", code]
+    wheel = subprocess.run(run, cwd=stage, check=True, capture_output=True, text=True).stdout
+    with zipfile.ZipFile(stage / wheel.strip()) as archive:
+        found = {name for name in archive.namelist() if name.endswith(".py")}
+    assert found == {"my_app/a.py", "models/m.py", "top/t.py", "my_app/other/o.py"}

@@ -1,0 +1,354 @@
+"""Path dependencies: what their folders are, and what an image makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dockerignore import passing
+from projects import package
+from unit.test_planner import MAIN, TREE, plan, project, wheel_root
+
+from poetry_docker_cache.build_context import context_folder
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.planner import make_plan
+from poetry_docker_cache.project import InstallerConfig, Project
+from poetry_docker_cache.render import render_dockerfile, render_ignore_file
+from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.root.path_packages import PathPackage, read_path_packages
+from poetry_docker_cache.selection import Selection
+from poetry_docker_cache.settings import Settings
+
+CORE = (
+    '[build-system]\nrequires = ["poetry-core>=2.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
+)
+HATCH = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+NAMED = '[project]\nname = "lib"\nversion = "1"\n'
+LEGACY = '[tool.poetry]\nname = "lib"\nversion = "1"\ndescription = ""\nauthors = []\n'
+DYNAMIC = """\
+[project]
+name = "lib"
+dynamic = ["version"]
+readme = { file = "R.md", content-type = "text/markdown" }
+"""
+SETUPTOOLS = "setuptools.build_meta:__legacy__"
+
+
+def locked(name: str, path: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # values of TOML
+    """A path dependency as the lock has it."""
+    source = {"type": "directory", "url": path}
+    return package(name, files=[], source=source, develop=False, **more)
+
+
+def looked_at(folder: Path, *files: str) -> PathPackage:
+    """Write a path dependency `../lib`, a file's content behind `=`, and look at it."""
+    (folder / "app").mkdir()
+    for file in files:
+        name, _, text = file.partition("=")
+        path = folder / "lib" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (found,) = read_path_packages(folder / "app", [locked("Lib", "../lib"), package("click")])
+    assert (found.name, found.version, found.path) == ("lib", "1.0", "../lib")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("files", "paths", "backend", "requires"),
+    [
+        (
+            [f"pyproject.toml={NAMED}{CORE}", "src/lib/a.py", "tests/t.py"],
+            ("src/lib",),
+            "poetry.core.masonry.api",
+            ("poetry-core>=2.0",),
+        ),
+        (
+            [f"pyproject.toml={LEGACY}", "lib.py"],
+            ("lib.py",),
+            "poetry.core.masonry.api",
+            ("poetry-core",),
+        ),
+        (
+            [
+                f"pyproject.toml={DYNAMIC}{HATCH}",
+                *("lib/__init__.py", "R.md", "x.bin"),
+            ],
+            ("R.md", "lib"),
+            "hatchling.build",
+            ("hatchling",),
+        ),
+        ([f"pyproject.toml={NAMED}", "lib/a.py"], ("lib",), SETUPTOOLS, ("setuptools",)),
+        (
+            ["setup.py=from setuptools import setup", "setup.cfg=", "lib/__init__.py", "MIT"],
+            ("lib", "setup.cfg", "setup.py"),
+            SETUPTOOLS,
+            ("setuptools",),
+        ),
+    ],
+)
+def test_what_a_folder_is_built_from(
+    tmp_path: Path, files: list[str], paths: tuple[str, ...], backend: str, requires: tuple[str]
+) -> None:
+    """By its own backend; what names none is setuptools', unless its metadata are Poetry's."""
+    found = looked_at(tmp_path, *files)
+    assert isinstance(found.root, WheelRoot), found.root
+    assert found.root.paths == paths
+    assert (found.root.backend, found.root.requires) == (backend, requires)
+    assert found.has_pyproject == files[0].startswith("pyproject.toml")
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ([], "there is no such folder"),
+        (["lib/__init__.py"], "it has no pyproject.toml"),
+        (["pyproject.toml=[tool.poetry]\npackage-mode = false\n"], "package-mode = false"),
+        ([f"pyproject.toml={NAMED}{CORE}"], "no module or package of the name `lib`"),
+        (["pyproject.toml=[x\n"], "pyproject.toml is not a valid TOML file."),
+        (
+            [f"pyproject.toml=[project]\nname = 'lib'\n{CORE}", "lib/a.py"],
+            "The Poetry configuration is invalid",
+        ),
+        (
+            [f"pyproject.toml=build-system = 3\n{NAMED}", "lib/a.py"],
+            "`build-system` in pyproject.toml is not a table",
+        ),
+        (
+            [f"pyproject.toml={NAMED}readme = 'R.md'\n{HATCH}", "lib/__init__.py"],
+            "the README `R.md` does not exist",
+        ),
+    ],
+)
+def test_a_folder_of_which_no_wheel_can_be_built(
+    tmp_path: Path, files: list[str], reason: str
+) -> None:
+    """It is no error, as nobody may want it; but why is known, without this machine's paths."""
+    root = looked_at(tmp_path, *files).root
+    assert isinstance(root, SourceTreeRoot)
+    assert root.reason.startswith(reason)
+    assert str(tmp_path) not in root.reason
+
+
+def lib(name: str, path: str, **keys: Any) -> PathPackage:  # noqa: ANN401  # fields of a root
+    """A path dependency that poetry-core builds."""
+    root = keys.pop("root", None) or wheel_root(paths=(f"src/{name}",), **keys)
+    return PathPackage(name=name, version="1.0", path=path, root=root)
+
+
+def monorepo(*packages: PathPackage, **keys: Any) -> Project:  # noqa: ANN401  # fields of a project
+    """A project in /home/ada/repo/services/api with these path dependencies, all of them wanted."""
+    entries = [locked(it.name, it.path, **keys.pop(f"lock_{it.name}", {})) for it in packages]
+    place = ("home", "ada", "repo", "services", "api")
+    return project(*entries, package("click"), path_packages=packages, place=place, **keys)
+
+
+def test_each_has_a_stage_and_a_layer() -> None:
+    """In the order of their names, before the project's own; in no layer of dependencies."""
+    made = plan(monorepo(lib("core", "libs/core"), lib("util", "vendor/util")))
+    assert [wheel.name for wheel in made.wheels] == ["path-core", "path-util", "application"]
+    assert [wheel.folder for wheel in made.wheels] == ["libs/core", "vendor/util", "."]
+    assert {wheel.backend_name for wheel in made.wheels} == {"build-backend"}
+    assert made.folder == "."
+    assert [layer.name for layer in made.dependencies.layers] == ["dependencies"]
+    note = "Path dependencies, each in a layer of its own: core (libs/core), util (vendor/util)."
+    assert note in made.notes
+    text = render_dockerfile(made)
+    assert "\nCOPY libs/core/src/core /project/src/core\n" in text
+    assert text.count(" AS build-backend") == 1
+    layers = [line for line in text.splitlines() if line.startswith("COPY --link")]
+    assert [line.split("=")[1].split()[0] for line in layers] == [
+        *("dependencies", "path-core", "path-util", "application")
+    ]
+
+
+def test_a_context_that_holds_what_lies_outside() -> None:
+    """It is the nearest folder above all of it; the project's own files are then further down."""
+    made = plan(
+        monorepo(lib("core", "libs/core"), lib("util", "../util"), lib("base", "../../libs/base")),
+        files=("alembic.ini",),
+    )
+    assert made.folder == "services/api"
+    assert {wheel.folder for wheel in made.wheels} == {
+        *("services/api/libs/core", "services/util", "libs/base", "services/api")
+    }
+    assert any(
+        note.startswith("The build context is ../.., as the image takes ../../libs/base. ")
+        and "`docker build --file Dockerfile ../..`" in note
+        for note in made.notes
+    )
+    lines = render_dockerfile(made).splitlines()
+    for line in (
+        "COPY services/api/pyproject.toml services/api/poetry.lock /project/",
+        "COPY libs/base/pyproject.toml /project/",
+        "COPY libs/base/src/base /project/src/base",
+        "COPY services/api/shop /project/shop",
+        "COPY services/api/alembic.ini ./alembic.ini",
+    ):
+        assert line in lines
+
+
+def test_only_what_is_named_enters_a_larger_context() -> None:
+    """An allow-list beside the project; within it, the project's own lines count as ever."""
+    made = make_plan(
+        monorepo(
+            lib("base", "../../libs/base", git_ignored=("src/base/**/*.tmp",)),
+            dockerignore="/notes\n*.md\n!.env.example\n",
+            root=wheel_root(git_ignored=("shop/local",)),
+        ),
+        Settings(ignore=("shop/drafts", "!/dist/kept.whl")),
+        MAIN,
+    )
+    api, base = "services/api", "libs/base"
+    wanted = {
+        *(f"{api}/{name}" for name in ("pyproject.toml", "poetry.lock", "shop/a.py", "shop/x/b")),
+        *(f"{api}/{name}" for name in (".env.example", "dist/kept.whl")),
+        *(f"{base}/{name}" for name in ("pyproject.toml", "src/base/a.py", "src/base/x/y.html")),
+    }
+    unwanted = {
+        *("pyproject.toml", "README.md", "notes/a", "services/web/a.py", "libs/other/src/a.py"),
+        *(f"{base}/{name}" for name in ("README.md", "tests/t.py", "src/other/a.py")),
+        *(f"{base}/src/base/{name}" for name in (".env", "a.tmp", "x/server.key", "a.pyc")),
+        *(f"{api}/shop/{name}" for name in ("local/a", "drafts/a", ".git/config")),
+        *(f"{api}/{name}" for name in ("notes/a", "README.md", "Dockerfile", ".dockerignore")),
+    }
+    text = render_ignore_file(made, made.located("Dockerfile"))
+    assert passing(text, sorted(wanted | unwanted)) == wanted
+
+
+def test_a_source_tree_is_taken_from_its_place() -> None:
+    """`COPY services/api .`, and of the rest of the context nothing."""
+    made = plan(monorepo(lib("base", "../../libs/base"), root=TREE, files=None))
+    assert made.application is None
+    assert "\nCOPY services/api .\n" in render_dockerfile(made)
+    text = render_ignore_file(made, made.located("Dockerfile"))
+    files = ["services/api/a.py", "services/b.py", "libs/base/src/base/a.py", "libs/base/x"]
+    assert passing(text, files) == {"services/api/a.py", "libs/base/src/base/a.py"}
+
+
+def test_packages_of_the_project_from_above() -> None:
+    """They are copied into a folder of the project, where poetry-core finds them."""
+    made = plan(monorepo(root=wheel_root(paths=("../../common/models", "../x..y", "shop"))))
+    assert made.folder == "services/api"
+    text = render_dockerfile(made)
+    assert "\nCOPY common/models /project/.above/.above/common/models\n" in text
+    assert "\nCOPY services/x..y /project/.above/x..y\n" in text
+    assert text.count('RUN ["sed", ') == 1
+    assert 'RUN ["sed", ' not in render_dockerfile(plan(monorepo(lib("core", "libs/core"))))
+
+
+@pytest.mark.parametrize("path", ["../../../../../lib", "../../../../../../lib"])
+def test_the_context_is_never_the_root(path: str) -> None:
+    """There is nothing to send but what is named, yet it is no context that anybody means."""
+    with pytest.raises(DockerCacheError, match="root of the file system") as raised:
+        plan(monorepo(lib("lib", path)))
+    assert raised.value.fix == "Move both into one folder."
+
+
+@pytest.mark.parametrize(
+    ("place", "context"),
+    [(".", "/home/ada/repo/api"), ("api", "/home/ada/repo"), ("repo/api", None), ("a/b/c", None)],
+)
+def test_the_context_is_never_the_home_folder(place: str, context: str | None) -> None:
+    """Nor a folder above it; what lies there is another thing on each machine."""
+    where = {"home": Path("/home/ada")}
+    folder = Path("/home/ada/repo/api")
+    if context is not None:
+        assert context_folder(folder, place, **where) == Path(context)
+    else:
+        with pytest.raises(DockerCacheError, match="is your home folder or holds it"):
+            context_folder(folder, place, **where)
+
+
+def test_a_project_in_the_home_folder_itself() -> None:
+    """Its context has not grown, so it is nobody's business where it is."""
+    assert context_folder(Path("/home/ada"), ".", home=Path("/home/ada")) == Path("/home/ada")
+
+
+def test_one_that_cannot_be_built() -> None:
+    """As with `poetry install`, it is an error; but not where its group is left out."""
+    gone = lib("gone", "../gone", root=SourceTreeRoot(reason="there is no such folder"))
+    with pytest.raises(DockerCacheError, match="gone is a path dependency") as raised:
+        plan(monorepo(gone))
+    assert "of which no wheel can be built: there is no such folder." in str(raised.value)
+    assert "--without" in (raised.value.fix or "")
+    made = plan(monorepo(gone, lock_gone={"groups": ["dev"]}))
+    assert made.packages == ()
+    assert made.folder == "."
+
+
+def test_markers_and_extras_hold() -> None:
+    """What is decided decides; what the machine decides is left to pip."""
+    mac = {"markers": 'sys_platform == "darwin"'}
+    arm = {"markers": 'platform_machine == "aarch64" and python_version >= "3.9"'}
+    extra = {"markers": 'extra == "more"', "optional": True}
+    packages = [lib("mac", "mac"), lib("arm", "arm"), lib("extra", "extra")]
+    shape = monorepo(
+        *packages, lock_mac=mac, lock_arm=arm, lock_extra=extra, extras=frozenset({"more"})
+    )
+    (wheel,) = plan(shape).packages
+    assert wheel.name == "path-arm"
+    assert wheel.marker == 'platform_machine == "aarch64"'
+    text = render_dockerfile(plan(shape))
+    assert r'"--marker", "platform_machine == \"aarch64\"", "/project"]' in text
+    made = make_plan(shape, Settings(), Selection(groups=("main",), extras=("more",)))
+    assert [it.name for it in made.packages] == ["path-arm", "path-extra"]
+
+
+def test_backends_are_shared() -> None:
+    """Those that need the same stand on one stage; the project's own comes first."""
+    made = plan(
+        monorepo(
+            lib("a", "a", requires=("hatchling",), backend="hatchling.build"),
+            lib("b", "b"),
+            lib("c", "c", needs_compiler=True),
+            lib("d", "d", requires=("hatchling",), backend="hatchling.build"),
+        ),
+        build_packages=("libpq-dev",),
+    )
+    names = [wheel.backend_name for wheel in made.wheels]
+    assert names[1] == names[4] == "build-backend"
+    assert names[0] == names[3]
+    assert len({*names}) == 3
+    assert [wheel.offline for wheel in made.wheels] == [False, True, False, False, True]
+    compiled = made.packages[2]
+    assert (compiled.image, compiled.packages) == ("python:3.13", ("libpq-dev",))
+    text = render_dockerfile(made)
+    assert "\nCOPY --from=path-c /libraries.json /libraries/path-c.json\n" in text
+    assert all(text.count(f" AS {name}\n") == 1 for name in names)
+    assert "c has code to compile: its wheel is built on python:3.13." in made.notes
+
+
+def test_what_their_backends_are_told() -> None:
+    """The version that the lock has, in place of git's, and Poetry's own settings for a build."""
+    settings = {"core": {"opt": ["a", "b"]}}
+    installer = InstallerConfig(no_binary=(), only_binary=(), build_config_settings=settings)
+    core = lib("core", "core", requires=("setuptools", "setuptools_scm>=8"), backend="setuptools")
+    text = render_dockerfile(plan(monorepo(core, installer=installer)))
+    assert '\nENV SETUPTOOLS_SCM_PRETEND_VERSION="1.0"\nCOPY core/pyproject.toml' in text
+    assert r'"--config-settings", "{\"opt\": [\"a\", \"b\"]}", "/project"]' in text
+    assert "ARG VERSION" not in text
+    assert plan(monorepo(core)).packages[0].config_settings is None
+
+
+def test_a_layer_of_its_own_is_no_news() -> None:
+    """`own-layers` may name a path dependency, which has one anyway."""
+    made = plan(monorepo(lib("core", "core")), own_layers=("core",))
+    assert not [note for note in made.notes if "No layer of its own" in note]
+
+
+def test_nothing_but_path_dependencies() -> None:
+    """Then no layer of packages is there, and the image has theirs on the empty environment."""
+    made = plan(
+        project(
+            locked("core", "core"),
+            path_packages=(lib("core", "core"),),
+            place=("a", "b"),
+            root=TREE,
+            files=None,
+        )
+    )
+    assert made.dependencies.layers == ()
+    text = render_dockerfile(made)
+    both = [f"COPY --link --from={stage} /venv /venv\n" for stage in ("venv", "path-core")]
+    assert "".join(both) in text
