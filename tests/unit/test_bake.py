@@ -134,6 +134,7 @@ def test_the_file_for_export() -> None:
     assert text.count('  tags       = ["team/worker:${TAG}"]\n') == 1
     assert text.count("\ntarget ") == 2
     assert text.count('  context    = ".."\n  dockerfile = "a/api.Dockerfile"\n') == 1
+    assert text.count("`--allow fs.read=..`") == 1
     assert "ssh  " not in text
     agent = replace(made[0], ssh=True)
     assert render_bake_file([agent, made[1]], tag="1.0").count('  ssh        = ["default"]\n') == 1
