@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from copy import deepcopy
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -685,3 +687,18 @@ def test_packages_against_poetry(  # noqa: PLR0913, PLR0917  # one for each thin
         if parse_marker(marker).validate({**environment, **machine})
     }
     assert found == expected
+
+
+def test_a_pip_that_is_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before Python 3.11, TOML is read by pip; one that cannot is told, with the line to add."""
+    (tmp_path / "pyproject.toml").write_text("")
+    options = ["--layers=source", "--project", str(tmp_path), "--output", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "version_info", (3, 9))
+        patch.setitem(sys.modules, "pip._vendor", ModuleType("pip._vendor"))
+        patch.delitem(sys.modules, "pip._vendor.tomli", raising=False)
+        status = main(options)
+    assert status == 1
+    assert 'build = ["RUN python -m pip install --upgrade pip"]' in capsys.readouterr().err

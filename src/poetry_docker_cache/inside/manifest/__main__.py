@@ -16,13 +16,25 @@ if TYPE_CHECKING:
 
     Make = Callable[..., dict[str, dict[str, Any]]]
 
+OLD_PIP = (
+    "the pip of this image is older than 21.2 and cannot read TOML. Choose another `base-image`, or"
+    " add to [tool.poetry-docker-cache]:\n"
+    'instructions = { build = ["RUN python -m pip install --upgrade pip"] }'
+)
+
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Parse a TOML file; Python before 3.11 borrows pip's parser."""
+    """Parse a TOML file; Python before 3.11 borrows pip's parser.
+
+    Raises ValueError for a file that is none, and for a pip without one.
+    """
     if sys.version_info >= (3, 11):
         import tomllib as toml  # noqa: PLC0415  # not in 3.9 and 3.10
     else:
-        from pip._vendor import tomli as toml  # noqa: PLC0415  # gone from the pip of later Pythons
+        try:
+            from pip._vendor import tomli as toml  # noqa: PLC0415  # gone from later Pythons' pip
+        except ImportError as error:
+            raise ValueError(OLD_PIP) from error
     try:
         with path.open("rb") as file:
             return toml.load(file)
