@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from acme import IMAGE_PYTHON, AcmeIndex, Project
 from builds import build, look, names
+from command_line import poetry
+from dockerignore import passing
 from poetry.factory import Factory
+from projects import make_project, package
 
 from poetry_docker_cache.render import FROM_ABOVE, in_project
 from poetry_docker_cache.root import WheelRoot, read_root
@@ -244,3 +247,52 @@ def test_poetry_core_finds_what_lies_above(tmp_path: Path) -> None:
     with zipfile.ZipFile(stage / wheel.strip()) as archive:
         found = {name for name in archive.namelist() if name.endswith(".py")}
     assert found == {"my_app/a.py", "models/m.py", "top/t.py", "my_app/other/o.py"}
+
+
+IMAGES = """\
+[tool.poetry]
+packages = [{ include = "app" }]
+[tool.poetry.group.more.dependencies]
+acme-base = { path = "../base" }
+[tool.poetry-docker-cache]
+download-cache = ".wheels"
+[tool.poetry-docker-cache.images.api]
+[tool.poetry-docker-cache.images.worker]
+groups = ["main", "more"]
+"""
+
+
+def test_each_image_has_the_context_that_it_needs(tmp_path: Path) -> None:
+    """Of several, only those grow that take something from beside the project."""
+    make_project(
+        tmp_path / "app",
+        '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.11"\n' + CORE + IMAGES,
+        [
+            package("click"),
+            package(
+                "acme-base",
+                files=[],
+                groups=["more"],
+                source={"type": "directory", "url": "../base"},
+            ),
+        ],
+    )
+    for name, text in {
+        "app/app/__init__.py": "",
+        "base/pyproject.toml": BASE + CORE,
+        "base/acme_base.py": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    outcome = poetry(tmp_path / "app", "docker", "export", "--bake")
+    assert outcome.status == 0, outcome.err
+    assert "- worker: The build context is .., as the image takes ../base." in outcome.err
+    bake = (tmp_path / "app/docker-bake.hcl").read_text()
+    assert '  context    = "."\n  dockerfile = "api.Dockerfile"\n' in bake
+    assert '  context    = ".."\n  dockerfile = "app/worker.Dockerfile"\n' in bake
+    files = ["base/acme_base.py", "base/x.py", "app/app/__init__.py", "app/docker-bake.hcl"]
+    files += ["app/.wheels/a.whl", "app/api.Dockerfile", "app/worker.Dockerfile.dockerignore"]
+    ignore = (tmp_path / "app/worker.Dockerfile.dockerignore").read_text()
+    assert passing(ignore, files) == {"base/acme_base.py", "app/app/__init__.py"}
+    assert "\nCOPY base/acme_base.py " in (tmp_path / "app/worker.Dockerfile").read_text()
+    assert "acme" not in (tmp_path / "app/api.Dockerfile").read_text().partition("AS venv")[2]
