@@ -140,14 +140,14 @@ def version_key(text: str) -> tuple[list[int], str, int]:
 
 def compare(here: str, op: str, value: str) -> bool:
     """Compare two versions; `.*` and `~=` as PEP 440 says."""
-    left, right, width = version_key(here), version_key(value), value.count(".")
+    left, right, width = version_key(here), version_key(value), value.count(".") or 1
+    *parents, last = right[0][:width]
+    below_next = left < (parents + [last + 1] + [0] * (6 - width), "z", 0)
     if op == "~=":
-        prefix = value.rpartition(".")[0] or value
-        return left >= right and compare(here, "==", f"{prefix}.*")
+        return left >= right and below_next
     equal = left == right
     if value.endswith(".*"):  # a range of releases: to Poetry, 3.14.0rc1 is a 3.13.*
-        *parents, last = right[0][:width]
-        equal = right <= left < (parents + [last + 1] + [0] * (6 - width), "z", 0)
+        equal = right <= left and below_next
     outcomes = {"==": equal, "!=": not equal, "<": left < right, "<=": left <= right}
     outcomes.update({">": left > right, ">=": left >= right})
     if op not in outcomes:
