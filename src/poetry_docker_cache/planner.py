@@ -25,7 +25,7 @@ from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
 from poetry_docker_cache.plan import ImagePlan, Index
 from poetry_docker_cache.platforms import machines
 from poetry_docker_cache.python import choose_python, listing, locked_packages
-from poetry_docker_cache.root import WheelRoot
+from poetry_docker_cache.root.kinds import WheelRoot
 from poetry_docker_cache.runtime import plan_files, plan_runtime
 from poetry_docker_cache.selection import Selection
 from poetry_docker_cache.sources import refuse_sources

@@ -16,7 +16,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import moved
 from poetry_docker_cache.plan import Wheel
 from poetry_docker_cache.python import listing, path_dependencies
-from poetry_docker_cache.root import WheelRoot
+from poetry_docker_cache.root.kinds import WheelRoot
 from poetry_docker_cache.runtime import checked_paths
 
 if TYPE_CHECKING:
