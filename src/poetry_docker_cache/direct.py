@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
@@ -23,6 +24,10 @@ _WEB = re.compile(r"https?://", re.IGNORECASE)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(:\d*)?")
 _SSH = re.compile(r"ssh://(?:[^/@:]+@)?(?P<host>[\w.-]+)(?::(?P<port>\d+))?/")
 _SCP = re.compile(r"(?:[^/@:]+@)?(?P<host>[\w.-]{2,}):(?!//)")  # as scp has it; C: is no host
+_TOKEN = re.compile(
+    r".*(token|key|secret|passwor?d|signature|credential)s?|(.*[-_])?(sig|pwd)|x-(amz|goog)-.*",
+    re.IGNORECASE,
+)
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _ANOTHER_WAY = (
     "Take it from a package index, or leave its group out of the image"
@@ -115,10 +120,11 @@ def _refuse_credentials(name: str, kind: str, url: str) -> None:
     scheme, _, rest = url.partition("://")
     netloc = re.split("[/?#]", rest, maxsplit=1)[0]
     user, _, host = netloc.rpartition("@")
+    path, mark, query = rest[len(netloc) :].partition("?")
     is_host = bool(_HOST.fullmatch(host))
-    if not (user or not is_host if _WEB.match(url) else ":" in user):
+    if not (user or not is_host or _has_token(query) if _WEB.match(url) else ":" in user):
         return
-    shown = f"{scheme}://{host}{rest[len(netloc) :]}"
+    shown = f"{scheme}://{host}{path}" + f"{mark}{query}" * (not _has_token(query))
     if not is_host:  # https://user:pass/word@host
         shown = f"{scheme}://HOST/PATH"
     raise DockerCacheError(
@@ -130,6 +136,11 @@ def _refuse_credentials(name: str, kind: str, url: str) -> None:
         "    poetry lock\n\n"
         "What was committed or published once is known: replace the password as well.",
     )
+
+
+def _has_token(query: str) -> bool:
+    keys = (pair.partition("=")[0] for pair in re.split("[&;]", query))
+    return any(_TOKEN.fullmatch(unquote(key)) for key in keys)
 
 
 def _ssh_host(url: str) -> str | None:

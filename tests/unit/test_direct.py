@@ -113,6 +113,39 @@ def test_credentials_in_a_url(url: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        f"sig={CANARY}",
+        f"sv=2024-01-01&Signature={CANARY}",
+        f"private_token={CANARY}",
+        f"a=1;accessToken={CANARY}",
+        f"%74oken={CANARY}#egg=a",
+        f"api_key={CANARY}",
+        f"client-secret={CANARY}",
+        f"password={CANARY}",
+        f"X-Amz-Credential={CANARY}",
+        f"X-Goog-Signature={CANARY}",
+    ],
+)
+@pytest.mark.parametrize("user", ["", "ada:pw@"])
+@pytest.mark.parametrize("kind", ["git", "url"])
+def test_a_token_in_the_query_of_a_url(query: str, user: str, kind: str) -> None:
+    """It is refused as a password is, and not shown; the fix has the URL without it."""
+    url = f"https://{user}host.test/a.git?{query}"
+    locked = git(url) if kind == "git" else other(kind, url)
+    with pytest.raises(DockerCacheError, match=r"The URL of acme, a (git|URL) dep") as raised:
+        plan_direct([locked], ())
+    assert CANARY not in str(raised.value)
+    assert "has\n\n    https://host.test/a.git\n" in raised.value.fix
+
+
+@pytest.mark.parametrize("query", ["", "?", "?raw=1", "?design=a&keys_of=b", "#token=a"])
+def test_another_query(query: str) -> None:
+    """What names no token is part of the address."""
+    assert plan_direct([other("url", f"https://host.test/a.whl{query}")], ())
+
+
+@pytest.mark.parametrize(
     ("locked", "words"),
     [
         (other("file", "../a-1.0.tar.gz"), "acme is a file dependency (../a-1.0.tar.gz) outside"),
