@@ -65,3 +65,19 @@ def inside(path: Path, context: Path) -> bool:
             if parent.samefile(folder):
                 return True
     return False
+
+
+def refuse_inside(path: Path, context: Path) -> None:
+    """Raise DockerCacheError for a secret's path in the build context."""
+    try:
+        refused = inside(path, context)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks
+        raise DockerCacheError(
+            f"{path} cannot be written: {error}.", fix="Name a file that you may write."
+        ) from error
+    if refused:
+        raise DockerCacheError(
+            f"{path} lies inside the build context {context}: the secret could be copied into an"
+            " image. Nothing was written.",
+            fix=f"Give --auth-file a path outside of {context}.",
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.private import inside, write_private
+from poetry_docker_cache.private import inside, refuse_inside, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,3 +65,11 @@ def test_inside(tmp_path: Path) -> None:
     assert not inside(tmp_path / "context-2/auth.toml", context)
     (context / "way-out").symlink_to(tmp_path)
     assert not inside(context / "way-out/auth.toml", context)
+
+
+def test_a_secret_in_the_build_context(tmp_path: Path) -> None:
+    """What to type names the context, which may hold more than the project."""
+    refuse_inside(tmp_path / "auth.toml", tmp_path / "mono")
+    with pytest.raises(DockerCacheError, match="lies inside the build context") as raised:
+        refuse_inside(tmp_path / "mono" / "api" / ".." / "auth.toml", tmp_path / "mono")
+    assert raised.value.fix == f"Give --auth-file a path outside of {tmp_path / 'mono'}."

@@ -13,7 +13,7 @@ from poetry_docker_cache.bake_file import BakeTarget, render_bake_file
 from poetry_docker_cache.buildkit import default_tag
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images, secret_of
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.private import inside, write_private
+from poetry_docker_cache.private import refuse_inside, write_private
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
 from poetry_docker_cache.vendor import (
     BAKE_FILE,
@@ -38,7 +38,7 @@ def export(command: DockerCommand, options: ExportOptions) -> int:
     _refuse_what_is_of_one(images, options)
     if options.auth_file:
         for it in images:
-            _refuse_inside(Path(options.auth_file), it.context)
+            refuse_inside(Path(options.auth_file), it.context)
     if not options.ignore_file:
         _need_no_ignore_file(command, images)
     # Asked before anything is written: a missing password leaves nothing half-done.
@@ -192,22 +192,6 @@ def _below(path: Path, context: Path) -> str | None:
 def real_path(path: Path | str) -> Path:
     """The path without symlinks; `resolve()` raises where they make a loop (Python < 3.13)."""
     return Path(os.path.realpath(path))
-
-
-def _refuse_inside(path: Path, folder: Path) -> None:
-    """Raise DockerCacheError for a secret's path in the build context."""
-    try:
-        refused = inside(path, folder)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks
-        raise DockerCacheError(
-            f"{path} cannot be written: {error}.", fix="Name a file that you may write."
-        ) from error
-    if refused:
-        raise DockerCacheError(
-            f"{path} lies inside the build context {folder}: the secret could be copied into an"
-            " image. Nothing was written.",
-            fix="Give --auth-file a path outside of the project.",
-        )
 
 
 def _write_secret(path: Path, text: str, files: Collection[Path]) -> None:
