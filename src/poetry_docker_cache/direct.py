@@ -12,18 +12,19 @@ from urllib.parse import unquote
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
+from poetry_docker_cache.known_hosts import refuse_unknown, ssh_host
 from poetry_docker_cache.plan import Direct
 from poetry_docker_cache.runtime import checked_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from poetry_docker_cache.known_hosts import Host
+
 _KINDS = {"file": "file", "git": "git", "url": "URL"}
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 # A host with or without a port: nothing in front of it, and no part of a password.
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(:\d*)?")
-_SSH = re.compile(r"ssh://(?:[^/@:]+@)?(?P<host>[\w.-]+)(?::(?P<port>\d+))?/")
-_SCP = re.compile(r"(?:[^/@:]+@)?(?P<host>[\w.-]{2,}):(?!//)")  # as scp has it; C: is no host
 _TOKEN = re.compile(
     r".*(token|key|secret|passwor?d|signature|credential)s?|(.*[-_])?(sig|pwd)|x-(amz|goog)-.*",
     re.IGNORECASE,
@@ -60,14 +61,14 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
     """
     found = list(_direct(packages))
     files: set[str] = set()
-    hosts: set[str] = set()
+    hosts: set[Host] = set()
     for name, source in found:
         url = str(source.get("url", ""))
         if source["type"] == "file":
             files.add(_path_inside(name, url))
             continue
         _refuse_credentials(name, source["type"], url)
-        host = _ssh_host(url) if source["type"] == "git" else None
+        host = ssh_host(url) if source["type"] == "git" else None
         if host:
             hosts.add(host)
         elif not _WEB.match(url):
@@ -78,7 +79,7 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
             )
         _refuse_no_commit(name, source)
     for host in sorted(hosts):
-        _refuse_unknown(host, known_hosts)
+        refuse_unknown(host, known_hosts)
     if not found:
         return None
     return Direct(
@@ -141,29 +142,3 @@ def _refuse_credentials(name: str, kind: str, url: str) -> None:
 def _has_token(query: str) -> bool:
     keys = (pair.partition("=")[0] for pair in re.split("[&;]", query))
     return any(_TOKEN.fullmatch(unquote(key)) for key in keys)
-
-
-def _ssh_host(url: str) -> str | None:
-    """The host of a repository that is reached over ssh, as known_hosts names it."""
-    if found := _SSH.match(url):
-        return f"[{found['host']}]:{found['port']}" if found["port"] else found["host"]
-    found = None if "://" in url else _SCP.match(url)
-    return found["host"] if found else None
-
-
-def _refuse_unknown(host: str, known_hosts: Sequence[str]) -> None:
-    fields = (line.split() for line in known_hosts)
-    named = [words[1 if words[0].startswith("@") else 0].split(",") for words in fields]
-    for pattern in (pattern for patterns in named for pattern in patterns):
-        # Hashed names and wildcards: ssh will tell.
-        if pattern == host or pattern.startswith("|") or re.search(r"[*?]", pattern):
-            return
-    bare, _, port = host.strip("[").partition("]:")
-    scan = f"ssh-keyscan -p {port} {bare}" if port else f"ssh-keyscan {bare}"
-    raise DockerCacheError(
-        f"A git dependency comes from {host} over ssh, and nobody has said which key that host"
-        " has: a build has no known_hosts of yours, and asks nobody.",
-        fix=f"Type `{scan}`, compare what it prints with the keys that the host's owner publishes,"
-        " and add a line of it to [tool.poetry-docker-cache]:\n\n"
-        f'    ssh-known-hosts = ["{host} ssh-ed25519 …"]',
-    )

@@ -14,6 +14,9 @@ from poetry_docker_cache.plan import Dependencies, Direct, Layer
 
 COMMIT = "0d3b1ce5a1f4b1a1a6f0d4a2d1d9c0b8e7f60912"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+# github.com and [host.test]:2222, by `ssh-keygen -H`.
+HASHED = "|1|A0FJibOxneBnKsnZvMx0Wp+yta0=|ysw6sCs4wO7HlKL7nUbH049JmZI="
+HASHED_PORT = "|1|FbtXxgDHvCNyN4faCr6e6FKWklU=|Ujs/EGX3hzRnFbeSMVyxdLCfBvc="
 CANARY = "s3cr3t-canary"
 
 
@@ -60,12 +63,17 @@ def test_what_the_layer_needs() -> None:
         ("host.test:a.git", f"other.test,host.test {KEY}"),
         ("ssh://git@host.test/a.git", f"@cert-authority host.test {KEY}"),
         ("ssh://host.test:2222/~/a.git", f"[host.test]:2222,[10.0.0.1]:2222 {KEY} me@home"),
-        ("ssh://git@host.test:2222/a.git", f"|1|c2FsdA==|aGFzaA== {KEY}"),
-        ("git@host.test:a.git", f"*.test {KEY}"),
+        ("ssh://git@host.test:22/a.git", f"host.test {KEY}"),
+        ("ssh://git@host.test:2222/a.git", f"host.test {KEY}"),
+        ("git@Host.Test:a.git", f"HOST.test {KEY}"),
+        ("ssh://git@host.test:2222/a.git", f"{HASHED_PORT} {KEY}"),
+        ("git@github.com:a.git", f"{HASHED} {KEY}"),
+        ("git@host.test:a.git", f"!other.test,*.tes? {KEY}"),
+        ("ssh://git@host.test:2222/a.git", f"[*.test]:2222 {KEY}"),
     ],
 )
 def test_over_ssh(url: str, known: str) -> None:
-    """A host that a line names is trusted; whom a hash or a wildcard means, ssh will tell."""
+    """A host that a line names is trusted, also by a hash or a wildcard, as ssh has it."""
     found = plan_direct([git(url)], (f"elsewhere.test {KEY}", known))
     assert found is not None
     assert found.ssh
@@ -80,11 +88,23 @@ def test_over_ssh(url: str, known: str) -> None:
         ("ssh://git@host.test:2222/a.git", "`ssh-keyscan -p 2222 host.test`"),
     ],
 )
-@pytest.mark.parametrize("known", [(), (f"host.test:2222,test {KEY}",)])
-def test_a_host_that_nobody_vouched_for(url: str, scan: str, known: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "known",
+    [
+        "",
+        f"host.test:2222,test {KEY}",
+        f"[*.host.test]:2222,host?test.test {KEY}",
+        f"!host.test,*.test,[!h*]:2222 {KEY}",
+        f"|1|c2FsdA==|aGFzaA== {KEY}",
+        f"|1|x|y {KEY}",
+        f"{HASHED} {KEY}",
+        f"@revoked host.test {KEY}",
+    ],
+)
+def test_a_host_that_nobody_vouched_for(url: str, scan: str, known: str) -> None:
     """It is an error before the build, with the command that tells the key."""
     with pytest.raises(DockerCacheError, match="nobody has said which key") as raised:
-        plan_direct([git(url)], known)
+        plan_direct([git(url)], (known,) if known else ())
     assert scan in raised.value.fix
     assert "ssh-known-hosts = [" in raised.value.fix
 

@@ -32,8 +32,9 @@ GONE = """\
 {url} has no commit {revision} any more, which poetry.lock names.
 `poetry update` locks one that is there."""
 OTHER_KEY = """\
-The host of a git repository showed another key than `ssh-known-hosts` in [tool.poetry-docker-cache]
-has for it. If its owner has changed it, `ssh-keyscan HOST` tells the new one."""
+The host of a git repository, or of a submodule, showed another key than `ssh-known-hosts` in
+[tool.poetry-docker-cache] has for it, or is one that it does not name. If its owner has changed
+the key, `ssh-keyscan HOST` tells the new one."""
 NO_KEY = """\
 The host of a git repository refused the keys of your SSH agent: `ssh-add -l` lists them,
 `ssh-add` adds one."""
