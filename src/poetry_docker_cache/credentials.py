@@ -5,6 +5,7 @@ Only Poetry's own code decides which credentials belong to a source.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,11 +24,11 @@ from requests.utils import get_netrc_auth
 
 from poetry_docker_cache.auth_file import SourceAuth, auth_file
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.pem import pem_blocks
 from poetry_docker_cache.sources import login_variables
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from poetry.config.config import Config
     from poetry.poetry import Poetry
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 # Poetry 2.4 learned to look up names with dots; before, every dot went one table deeper.
 _DOTS_ARE_TABLES = not hasattr(config_source, "split_key")
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[\t\r\n\x20-\x26\x28-\x7e]+?-----END \1-----")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,14 +101,18 @@ def _of_addresses(addresses: Iterable[Address], config: Config) -> list[SourceAu
     """What is shown at these addresses, for each place that Poetry's settings know, or host.
 
     Poetry finds it by `repositories.NAME.url` in its settings, for git by the very URL, and else by
-    the host. In the build it does so again: the secret has that setting, too, under another name,
-    since a name with dots has two spellings. What is configured for PyPI is there to publish with.
+    the host. In the build it does so by that setting alone: the secret has one for each, under
+    another name, since a name with dots has two spellings. What is configured for PyPI is there to
+    publish with.
     """
     authenticator = Authenticator(config, disable_cache=True)
     found: dict[str, SourceAuth] = {}
     for url, is_git in addresses:
         known = authenticator.get_repository_config_for_url(url, is_git)
-        if (known is None and is_git) or (known is not None and known.name.lower() == "pypi"):
+        if known is not None and known.name.lower() == "pypi":
+            continue
+        if known is None and is_git:
+            found[url] = SourceAuth(name=url, login=_of_unknown_git(authenticator, url), url=url)
             continue
         name, place = (known.name, str(known.url)) if known else (urlsplit(url).netloc, url)
         if name not in found:
@@ -119,6 +123,19 @@ def _of_addresses(addresses: Iterable[Address], config: Config) -> list[SourceAu
         for number, (_, auth) in enumerate(sorted(found.items()), start=1)
         if auth.says_something
     ]
+
+
+def _of_unknown_git(authenticator: Authenticator, url: str) -> tuple[str, str] | None:
+    """What the keyring has for the host, as Poetry asks it, else ~/.netrc, which git itself reads.
+
+    A public repository needs neither: a keyring that cannot be read is no error.
+    """
+    username = password = None
+    with contextlib.suppress(Exception):  # keyring backends raise what they like
+        credential = authenticator.get_credentials_for_git_url(url)
+        username, password = credential.username, credential.password
+    login = (username, password) if username and password else get_netrc_auth(url)
+    return login and _carriable(urlsplit(url).netloc, *login)
 
 
 def _is_public(repository: HTTPRepository) -> bool:
@@ -136,8 +153,8 @@ def _read(repository: HTTPRepository, config: Config) -> SourceAuth:
     return SourceAuth(
         name=name,
         login=login and _carriable(name, *login),
-        ca=_pem(certificates.cert, f"certificates.{name}.cert", "CERTIFICATE"),
-        client_cert=_pem(certificates.client_cert, f"certificates.{name}.client-cert", ""),
+        ca=pem_blocks(certificates.cert, f"certificates.{name}.cert", "CERTIFICATE"),
+        client_cert=pem_blocks(certificates.client_cert, f"certificates.{name}.client-cert", ""),
         verify=certificates.verify,
     )
 
@@ -219,25 +236,3 @@ def _how_to_configure(name: str) -> str:
         "    (asks for the password)\n"
         f"    (or set {username} and {password})"
     )
-
-
-def _pem(path: Path | None, setting: str, kind: str) -> str:
-    """Give the PEM blocks of a file: comments, which may hold any bytes, stay behind."""
-    if path is None:
-        return ""
-    content = b""
-    try:
-        content = path.read_bytes()
-        problem = "it holds no certificate in PEM format"
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", "") or "not a path"
-    found = (block for block in _PEM.finditer(content) if block[1].decode().endswith(kind))
-    blocks = [block[0].decode("ascii").replace("\r", "") for block in found]
-    if not blocks:
-        raise DockerCacheError(
-            f"The file of the setting {setting} cannot be used: {path}: {problem}",
-            fix=f"Name a file with PEM blocks:\n\n    poetry config {shlex.quote(setting)} PATH\n\n"
-            "Poetry takes the path as it stands: a relative one counts from where poetry runs,"
-            " and a ~ is not expanded.",
-        )
-    return "\n".join(blocks) + "\n"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from keyrings import FakeKeyring
 
 _FORBIDDEN = (
     "subprocess.Popen",
@@ -48,3 +50,14 @@ def _no_process_and_no_socket(_isolated_poetry: None) -> Iterator[None]:
     yield
     _guard.active = False
     assert not _guard.seen, "A unit test tried to start a process or open a socket"
+
+
+@pytest.fixture
+def use_keyring(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeKeyring], None]:
+    """Install a keyring backend for one test, without looking for this machine's."""
+
+    def use(backend: FakeKeyring) -> None:
+        monkeypatch.setenv("POETRY_KEYRING_ENABLED", "true")
+        monkeypatch.setattr("keyring.core._keyring_backend", backend)
+
+    return use

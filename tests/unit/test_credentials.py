@@ -8,13 +8,11 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keyring
-import keyring.backend
-import keyring.credentials
 import keyring.errors
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keyrings import FakeKeyring
 from poetry.config.config import Config
 from poetry.factory import Factory
 from poetry.utils.password_manager import PasswordManager
@@ -96,49 +94,6 @@ def poetry_reads(secret: AuthSecret, name: str) -> tuple[str | None, str | None]
     config.merge({"keyring": {"enabled": False}})
     credential = PasswordManager(config).get_http_auth(name)
     return credential.username, credential.password
-
-
-class FakeKeyring(keyring.backend.KeyringBackend):
-    """A keyring in memory, or one that fails."""
-
-    priority = 1
-    name = "fake"
-
-    def __init__(self, entries: dict[tuple[str, str], str], error: Exception | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.entries, self.error = entries, error
-
-    def get_password(self, service: str, username: str) -> str | None:
-        """Give an entry, or fail."""
-        if self.error and service != "python-poetry-check":
-            raise self.error
-        return self.entries.get((service, username))
-
-    def get_credential(
-        self, service: str, username: str | None
-    ) -> keyring.credentials.Credential | None:
-        """Give the entry of a URL, whoever it is for."""
-        if self.error:
-            raise self.error
-        for (name, user), password in self.entries.items():
-            if name == service and username in {None, user}:
-                return keyring.credentials.SimpleCredential(user, password)
-        return None
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        """Take an entry."""
-        self.entries[service, username] = password
-
-
-@pytest.fixture
-def use_keyring(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeKeyring], None]:
-    """Install a keyring backend for one test, without looking for this machine's."""
-
-    def use(backend: FakeKeyring) -> None:
-        monkeypatch.setenv("POETRY_KEYRING_ENABLED", "true")
-        monkeypatch.setattr("keyring.core._keyring_backend", backend)
-
-    return use
 
 
 # Where Poetry finds them

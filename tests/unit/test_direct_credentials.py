@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from keyrings import FakeKeyring
 from poetry.config.config import Config
 from poetry.factory import Factory
 from poetry.utils.authenticator import Authenticator
@@ -83,14 +84,45 @@ def test_a_file_by_its_host(gather: Gather) -> None:
 
 
 def test_a_file_by_netrc(gather: Gather) -> None:
-    """What Poetry's own requests read there, the build is given; git does not ask it."""
+    """What Poetry's own requests read there, the build is given."""
     netrc = Path.home() / ".netrc"
     netrc.write_text(f"default login me password {CANARY}\n")
     netrc.chmod(0o600)
     assert found(gather(WHEEL), WHEEL.url) == ("me", CANARY)
     other = Address("https://other.test/a.whl", is_git=False)
     assert found(gather(other), other.url) == ("me", CANARY)
-    assert CANARY not in gather(GIT).text
+
+
+@pytest.mark.parametrize("config", ["", f'[repositories.team]\nurl = "{GIT.url}"\n'])
+def test_git_by_netrc(gather: Gather, config: str) -> None:
+    """What git reads there, each repository of the host is shown, and no other."""
+    netrc = Path.home() / ".netrc"
+    netrc.write_text(f"machine git.test login me password {CANARY}\n")
+    netrc.chmod(0o600)
+    more = [Address(f"https://{it}/b.git", is_git=True) for it in ("git.test", "public.test")]
+    secret = gather(GIT, *more, config=config)
+    assert found(secret, GIT.url) == found(secret, more[0].url) == ("me", CANARY)
+    assert found(secret, more[1].url) == (None, None)
+    assert len(tomllib.loads(secret.text)["repositories"]) == 2
+
+
+@pytest.mark.parametrize("place", [GIT.url, "git.test"])
+def test_git_by_keyring(
+    gather: Gather, use_keyring: Callable[[FakeKeyring], None], place: str
+) -> None:
+    """Poetry asks for the URL, then for the host."""
+    use_keyring(FakeKeyring({(place, "me"): PASSWORD}))
+    assert found(gather(GIT), GIT.url) == ("me", PASSWORD)
+
+
+def test_a_public_repository_needs_no_keyring(
+    gather: Gather, use_keyring: Callable[[FakeKeyring], None]
+) -> None:
+    """One that fails is no error: for a source it would be."""
+    use_keyring(FakeKeyring({}, OSError(CANARY)))
+    assert tomllib.loads(gather(GIT).text) == {}
+    with pytest.raises(DockerCacheError, match="cannot be read: OSError"):
+        gather(WHEEL)
 
 
 def test_certificates(gather: Gather, tmp_path: Path) -> None:
