@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,8 @@ def bake_command(
     command += each("--builder", given(request.builder))
     flags = {"--no-cache": request.no_cache, "--pull": request.pull}
     command += [flag for flag, wanted in flags.items() if wanted]
-    command += progress_options(request, engine)
+    # Where `build` still had `--quiet` for it, bake had nothing.
+    command += [word for word in progress_options(request, engine) if word != "--quiet"]
     return [*command, *metadata, *request.arguments, *targets]
 
 
@@ -88,6 +90,12 @@ def _literal(value: Any) -> Any:  # noqa: ANN401  # what JSON holds
     return [_literal(item) for item in value]
 
 
+def _keys(options: Iterable[str]) -> list[str]:
+    """The files of the user's own SSH keys."""
+    said = [re.match("--ssh=[^=]*=(.+)", option) for option in options]
+    return [path for match in said if match for path in match[1].split(",")]
+
+
 def _allowed(targets: Iterable[Target], folder: str) -> list[str]:
     """What lies outside of the working directory: the user chose it, or it is ours."""
     found = {f"fs.read={folder}": None}
@@ -95,6 +103,7 @@ def _allowed(targets: Iterable[Target], folder: str) -> list[str]:
         request = target.request
         found[f"fs.read={request.context}"] = None
         found |= {"ssh": None} if request.ssh else {}
+        found |= {f"fs.read={path}": None for path in _keys(request.options)}
         for words in (*request.cache_from, *request.cache_to):
             options = dict(word.partition("=")[::2] for word in go_csv.fields_of(words))
             if options.get("type") == "local":

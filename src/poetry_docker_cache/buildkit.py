@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache import go_csv
+from poetry_docker_cache.arguments import TELLING, options_for
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MULTI_PLATFORM_LOAD = (0, 10)
 """The buildx that learnt to load several platforms into the containerd image store."""
 
 # Of the user's own arguments, those that say where the result goes, or that there is none.
-_OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load", "--call", "--check", "--print")
+_OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load", *TELLING)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
@@ -55,6 +56,13 @@ class BuildRequest:
     progress: str | None = None
     arguments: Sequence[str] = ()
     """What stands behind `--`: it reaches buildx unchanged."""
+    image: str = ""
+    """Its name, where bake builds it along with others."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What the arguments say of this image, as `docker buildx build` spells it."""
+        return options_for(self.arguments, self.image)
 
     def __post_init__(self) -> None:
         """Raise DockerCacheError for what buildx would misread without a word."""
@@ -193,14 +201,14 @@ def _chooses_output(request: BuildRequest) -> bool:
     """Whether the user's own arguments say what becomes of the result."""
     return any(
         argument.partition("=")[0] in _OUTPUT_OPTIONS or re.match(r"-o[^-]", argument)
-        for argument in request.arguments
+        for argument in request.options
     )
 
 
 def requested_platforms(request: BuildRequest) -> set[str]:
     """List the platforms as buildx does: each option may name several, with commas."""
     given = [*request.platforms]
-    for option, value in itertools.pairwise([*request.arguments, ""]):
+    for option, value in itertools.pairwise([*request.options, ""]):
         if option == "--platform":
             given.append(value)
         elif option.startswith("--platform="):

@@ -148,6 +148,21 @@ def test_a_dry_run_shows_it_all(tmp_path: Path, client: Client) -> None:
     assert not (client.folder / "argv").exists()
 
 
+def test_what_is_set_behind_the_dashes_counts(tmp_path: Path, client: Client) -> None:
+    """As the option does in a build of one image: nothing of ours stands against it."""
+    images = IMAGES.replace("[tool", 'platforms = ["linux/amd64", "linux/arm64"]\n[tool', 1)
+    shop = make(tmp_path / "shop", images)
+    said = ("--set", "api.platform=linux/386", "--set", "worker.output=type=tar,dest=x")
+    assert poetry(shop, *BUILD, "--push", "--", *said).status == 0
+    api, worker = targets(client).values()
+    assert "platforms" not in api
+    assert worker["platforms"] == ["linux/amd64", "linux/arm64"]
+    assert poetry(shop, *BUILD, "--", *said).status == 0
+    api, worker = targets(client).values()
+    assert api["output"] == ["type=docker"]
+    assert "output" not in worker
+
+
 def test_the_status_is_that_of_bake(tmp_path: Path, client: Client) -> None:
     """A failure is BuildKit's, and leaves nothing."""
     client.answer(status=17)

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from unit.test_buildkit import CONTAINERD, NO_ENGINE
 
+from poetry_docker_cache.arguments import options_for, tells_only
 from poetry_docker_cache.bake import Target, bake_command, bake_definition
 from poetry_docker_cache.bake_file import BakeTarget, literal, quoted, render_bake_file
-from poetry_docker_cache.buildkit import BuildRequest
+from poetry_docker_cache.buildkit import BuildRequest, requested_platforms, results
+from poetry_docker_cache.commands.ssh import refuse_without_agent
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.vendor import is_ours, with_banner
 
 if TYPE_CHECKING:
@@ -108,6 +111,54 @@ def test_an_old_buildx_asks_for_no_leave() -> None:
     """Before 0.19 it does not know the option."""
     old = replace(CONTAINERD, buildx=(0, 18, 0))
     assert "--allow" not in command(old)
+
+
+def test_an_old_buildx_cannot_be_quiet() -> None:
+    """Before 0.13 bake has no option for it, and would end at an unknown one."""
+    assert " --progress quiet " in command(progress="quiet")
+    old = replace(CONTAINERD, buildx=(0, 12, 1))
+    assert "quiet" not in command(old, progress="quiet")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (["--set", "*.args.VERSION=1=2", "--pull"], ("--build-arg=VERSION=1=2", "--pull")),
+        (["--set=a*.platform=linux/386"], ("--platform=linux/386",)),
+        (["--set", "api.ssh+=default=/key"], ("--ssh=default=/key",)),
+        (["--set", "worker.output=type=tar", "--set", "*.network=host"], ("--network=host",)),
+        (["--set"], ()),
+    ],
+)
+def test_what_is_set_of_an_image(arguments: list[str], options: tuple[str, ...]) -> None:
+    """It is what `build` would be told of it; that has no option of this name."""
+    assert options_for(arguments, "api") == options
+    assert options_for(arguments, "") == tuple(arguments)
+
+
+def test_what_is_set_counts() -> None:
+    """As an option of `build` does: where the image goes, what for, and by which key."""
+    said = ["--set", "*.output=type=tar", "--set", "*.platform=linux/386,linux/arm64"]
+    request = BuildRequest(context="/src", arguments=said, image="api")
+    assert results(request, CONTAINERD) == []
+    assert requested_platforms(request) == {"linux/386", "linux/arm64"}
+    key = ["--set", "*.ssh=default=/home/me/key"]
+    assert "--allow fs.read=/home/me/key " in command(arguments=key, image="api")
+
+
+def test_without_an_agent_a_key_can_be_set() -> None:
+    """By what bake understands: it has no option `--ssh`."""
+    for bakes, fix in ((True, "`-- --set '*.ssh=default=PATH'`"), (False, "`-- --ssh default=")):
+        with pytest.raises(DockerCacheError) as raised:
+            refuse_without_agent({}, bakes=bakes)
+        assert fix in raised.value.fix
+
+
+def test_a_list_is_no_build() -> None:
+    """Nothing is kept or told of an image that was not made."""
+    assert tells_only(["--list=targets"])
+    assert tells_only(["--check"])
+    assert not tells_only(["--progress", "plain"])
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ class _Image:
 def bake(command: BuildCommand, several: Sequence[Prepared]) -> int:
     """Probe the engine, write the temporary files, run BuildKit on all of them; its status."""
     _refuse_what_is_of_one(command, several)
-    requests = [build_request(command, it) for it in several]
+    requests = [build_request(command, it, bakes=True) for it in several]
     engine = probe(command.option("builder"))
     images = [
         _Image.of(command, prepared, request, engine)
@@ -114,7 +114,7 @@ def bake(command: BuildCommand, several: Sequence[Prepared]) -> int:
         return 0
     docker = how_docker_is_called(command, engine)
     if any(request.ssh for request in requests):
-        refuse_without_agent(os.environ)
+        refuse_without_agent(os.environ, bakes=True)
     secret = secret_of(several)
     with contextlib.ExitStack() as stack:
         widest = min((it.context for it in several), key=lambda folder: len(folder.parts))
@@ -223,7 +223,7 @@ def _tell(
         return
     found = metadata_file.read(metadata if first.theirs is None else Path(first.theirs))
     for image in images:
-        words = [*results(image.request, engine), *image.request.arguments]
+        words = [*results(image.request, engine), *image.request.options]
         found[image.name] = image.report.told(words, docker, metadata, seconds=seconds)
     if first.file is not None:
         metadata_file.write(first.file, found)

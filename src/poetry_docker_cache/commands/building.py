@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache import platforms
+from poetry_docker_cache.arguments import options_for
 from poetry_docker_cache.buildkit import (
     BuildRequest,
     build_command,
@@ -110,21 +111,25 @@ def _commands(
     yield from commands_after(caches, docker.command)
 
 
-def build_request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
-    """What the command line and the settings ask of buildx for an image."""
+def build_request(
+    command: BuildCommand, prepared: Prepared, *, bakes: bool = False
+) -> BuildRequest:
+    """What the command line and the settings ask of buildx for one image, or among others."""
+    among = prepared.image if bakes else ""
+    said = options_for(command.after_dashes, among)
     image = prepared.settings.image
     version = prepared.git_version or prepared.version
     return BuildRequest(
         tags=command.many("tag") or [default_tag(prepared.name, version, image=image)],
         build_arguments={"VERSION": prepared.git_version} if prepared.git_version else {},
-        ssh=passes_agent(prepared.plan.dependencies, command.after_dashes),
+        ssh=passes_agent(prepared.plan.dependencies, said),
         push=command.option("push"),
         load=command.option("load"),
         platforms=platforms.to_build(
             command.many("platform"),
             own=prepared.settings.platforms,
             push=command.option("push"),
-            arguments=command.after_dashes,
+            arguments=said,
         ),
         target=command.option("target"),
         builder=command.option("builder"),
@@ -132,6 +137,7 @@ def build_request(command: BuildCommand, prepared: Prepared) -> BuildRequest:
         pull=command.option("pull"),
         progress=command.progress(),
         arguments=command.after_dashes,
+        image=among,
         context=str(prepared.context),
         place=prepared.plan.folder,
     )

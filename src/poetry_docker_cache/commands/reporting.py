@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cleo.formatters.formatter import Formatter
 
 from poetry_docker_cache import metadata_file
+from poetry_docker_cache.arguments import tells_only
 from poetry_docker_cache.buildkit import requested_platforms
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.commands.layering import locked_packages
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 _CACHE = "cache.manifest"
 """Where BuildKit tells which cache it has written."""
 _PROVENANCE = "BUILDX_METADATA_PROVENANCE"
-_NO_IMAGE = ("--call", "--check", "--print")
-"""Options of buildx that make it tell something instead of building."""
 _SILENT = ("quiet", "rawjson")
 """Forms of progress whose reader wants no words of ours: nobody, and a program."""
 _RESULTS = ("--output", "-o")
@@ -71,8 +70,8 @@ class Report:
         path: str | None = command.option("metadata-file")
         if path is not None:
             metadata_file.refuse_unwritable(path)
-        given = [*request.arguments]
-        builds = not any(word.partition("=")[0] in _NO_IMAGE for word in given)
+        given = [*request.options]
+        builds = not tells_only(given)
         progress = _value(given, "--progress") or request.progress
         silent = (
             command.io.output.is_quiet()

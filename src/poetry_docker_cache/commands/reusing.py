@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache import go_csv
+from poetry_docker_cache.arguments import tells_only
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.engine import ask
 from poetry_docker_cache.errors import DockerCacheError
@@ -35,8 +36,6 @@ _HOUR = 60 * 60.0
 _OUTPUT, _ANEW = "<folder>", "<random>"
 """What `--dry-run` shows in place of what is made for one build."""
 
-# Options of buildx that make it tell something instead of building.
-_NO_BUILD = ("--call", "--check", "--print")
 # Of the user's own arguments, those that decide where a stage runs and what its key is.
 _SHARED = (
     *("--add-host", "--allow", "--build-arg", "--build-context"),
@@ -70,8 +69,7 @@ class Reusing:
         project: str | None,
     ) -> Reusing:
         """What the settings ask for. Raises DockerCacheError for a path that is no folder."""
-        given = {argument.partition("=")[0] for argument in request.arguments}
-        builds = given.isdisjoint(_NO_BUILD)
+        builds = not tells_only(request.options)
         keeps = settings.download_cache is not None and dependencies.keeps_wheels and builds
         place = Path(request.context, request.place)
         return cls(
@@ -160,7 +158,7 @@ class Reusing:
             *("--target", target, "--build-arg", f"ANEW={anew}"),
             *("--build-context", context),
             *("--output", go_csv.record("type=local", f"dest={output}"), "--progress", "plain"),
-            *(*_shared(self.request.arguments), self.request.context),
+            *(*_shared(self.request.options), self.request.context),
         ]
 
     def _fails(self, command: Sequence[str]) -> str:

@@ -21,13 +21,14 @@ def passes_agent(dependencies: Dependencies, arguments: Sequence[str]) -> bool:
     return dependencies.ssh and not said
 
 
-def refuse_without_agent(environment: Mapping[str, str]) -> None:
+def refuse_without_agent(environment: Mapping[str, str], *, bakes: bool = False) -> None:
     """Raise DockerCacheError where no agent runs: buildx could not even start."""
     if environment.get("SSH_AUTH_SOCK") or sys.platform == "win32":  # there it has a fixed name
         return
+    own = "--set '*.ssh=default=PATH'" if bakes else "--ssh default=PATH"
     raise DockerCacheError(
         "A git dependency comes over ssh, and no SSH agent runs here whose keys the build could"
         " use: SSH_AUTH_SOCK is not set.",
         fix='Start one and add your key:\n\n    eval "$(ssh-agent)"\n    ssh-add\n\n'
-        "Or pass a key of your choice to BuildKit: `-- --ssh default=PATH`.",
+        f"Or pass a key of your choice to BuildKit: `-- {own}`.",
     )
