@@ -257,7 +257,7 @@ def test_a_refused_credential_names_its_source(workshop: Workshop) -> None:
     assert status != 0
     assert repr(workshop.source) in output.splitlines()[-3]
     assert "does not accept the credentials" in output
-    assert f"poetry config http-basic.{workshop.source} USER PASSWORD" in output
+    assert f"poetry config http-basic.{workshop.source} USERNAME` (asks" in output
     assert "hunter-canary" not in output
 
     status, output = workshop.install(

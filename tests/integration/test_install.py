@@ -149,7 +149,7 @@ def test_refused(
     end = output[output.index("\nThe package source") :]
     assert repr(SOURCE) in end
     assert reason in end
-    assert f"poetry config http-basic.{SOURCE} USER PASSWORD" in end
+    assert f"poetry config http-basic.{SOURCE} USERNAME` (asks" in end
 
 
 @INSTALLERS

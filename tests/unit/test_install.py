@@ -280,7 +280,7 @@ def test_refusal(known: bool) -> None:
     assert "'my.repo-x' (host.example:8443)" in said
     assert ("does not accept" in said) == known
     assert ("no credentials" in said) != known
-    assert "poetry config http-basic.my.repo-x USER PASSWORD" in said
+    assert "poetry config http-basic.my.repo-x USERNAME` (asks" in said
     assert "POETRY_HTTP_BASIC_MY_REPO_X_PASSWORD" in said
 
 

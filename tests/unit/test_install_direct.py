@@ -68,6 +68,10 @@ def test_poetry_reads_the_lock(tmp_path: Path) -> None:
             "poetry config repositories.NAME https://git.test/a.git`",
         ),
         (
+            "unexpected http resp 401 for https://git.test/a.git/info/refs?service=x",
+            "`poetry config http-basic.NAME USERNAME` (asks for the password), with a NAME",
+        ),
+        (
             "401 Client Error: Unauthorized for url: https://files.test/a.whl",
             "https://files.test/a.whl refused access",
         ),

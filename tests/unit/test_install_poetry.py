@@ -147,7 +147,7 @@ def test_a_refusal_names_the_source(line: str, source: str) -> None:
     said = poetry_install.explain(f"before\n  | {line}\nafter", MANIFEST, {})
     assert repr(source) in said
     assert "there are no credentials" in said
-    assert f"poetry config http-basic.{source} USER PASSWORD" in said
+    assert f"poetry config http-basic.{source} USERNAME` (asks" in said
     tables = {"sources": {source: {"username": "u", "password": "canary"}}}
     said = poetry_install.explain(line, MANIFEST, {"poetry-docker-cache": tables})
     assert "does not accept" in said

@@ -26,7 +26,7 @@ No SSH agent reaches the build, and a git dependency comes over ssh.
 REFUSED = """\
 {url} refused access: there are no credentials for it, or wrong ones.
 Type `poetry config repositories.NAME {url}`
-and `poetry config http-basic.NAME USER PASSWORD`, with a NAME of your choice,
+and `poetry config http-basic.NAME USERNAME` (asks for the password), with a NAME of your choice,
 then `poetry docker build` again."""
 GONE = """\
 {url} has no commit {revision} any more, which poetry.lock names.

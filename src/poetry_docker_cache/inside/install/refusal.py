@@ -19,6 +19,7 @@ def refusal(source: str, url: str, *, known: bool) -> str:
     reason = "it does not accept the credentials" if known else "there are no credentials"
     return (
         f"The package source {source!r} ({urlsplit(url).netloc}) refused access: {reason} that"
-        f" this build was given for it.\nType `poetry config http-basic.{source} USER PASSWORD` or"
-        f" set {variable}_USERNAME and {variable}_PASSWORD,\nthen `poetry docker build` again."
+        f" this build was given for it.\nType `poetry config http-basic.{source} USERNAME`"
+        f" (asks for the password)\nor set {variable}_USERNAME and {variable}_PASSWORD,"
+        "\nthen `poetry docker build` again."
     )
