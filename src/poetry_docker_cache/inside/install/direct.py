@@ -86,30 +86,23 @@ def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> None:
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
     """Install all packages; give the status, and why it failed."""
-    from poetry.packages.locker import Locker  # noqa: PLC0415  # only Poetry's Python has it
-
     auth = secret.read(options.secret)
     memory = options.private if options.private.is_dir() else None
     with (
         tempfile.TemporaryDirectory(dir=memory) as private,
-        tempfile.TemporaryDirectory() as place,
+        tempfile.TemporaryDirectory() as folder,
     ):
-        folder = Path(place)
-        place_files(manifest, options.files, folder)
-        project = poetry.project(manifest)
-        content_hash = Locker(folder / "poetry.lock", project)._content_hash  # noqa: SLF001  # no public way
-        settings = {
-            "certificates": poetry.certificates(auth, Path(private)),
-            "installer": {"build-config-settings": options.build_config_settings},
-        }
-        for name, content in (
-            ("pyproject.toml", project),
-            ("poetry.toml", settings),
-            ("poetry.lock", poetry.lock(manifest, content_hash)),
-        ):
-            (folder / name).write_text(poetry.document(content), encoding="utf-8")
-        status, output = poetry.run_poetry(folder, options.venv, options.secret)
-    return status, explain(output, manifest, auth) if status else ""
+        place_files(manifest, options.files, Path(folder))
+        return poetry.install(
+            manifest,
+            auth,
+            Path(private),
+            folder=Path(folder),
+            venv=options.venv,
+            auth_file=options.secret,
+            build_config_settings=options.build_config_settings,
+            explained=explain,
+        )
 
 
 def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:

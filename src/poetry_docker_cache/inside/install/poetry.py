@@ -19,6 +19,7 @@ from .reasons import reason
 from .requirements import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 COMMAND = ("-m", "poetry", "install", "--no-interaction", "--no-ansi", "--no-plugins", "--no-root")
@@ -133,6 +134,7 @@ def install(  # noqa: PLR0913  # what the command line names
     venv: Path,
     auth_file: Path,
     build_config_settings: dict[str, Any],
+    explained: Callable[[str, dict[str, Any], dict[str, Any]], str] = explain,
 ) -> tuple[int, str]:
     """Install all packages; give the status, and why it failed.
 
@@ -154,4 +156,4 @@ def install(  # noqa: PLR0913  # what the command line names
     for name, content in files.items():
         (folder / name).write_text(document(content), encoding="utf-8")
     status, output = run_poetry(folder, venv, auth_file)
-    return status, explain(output, manifest, auth) if status else ""
+    return status, explained(output, manifest, auth) if status else ""
