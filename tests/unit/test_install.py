@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import sys
 from importlib.machinery import ModuleSpec
@@ -14,17 +15,20 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_docker_cache.inside.install import finish, pip, secret, surroundings
+from poetry_docker_cache.inside.install import finish, pip, secret, surroundings, tool
+from poetry_docker_cache.inside.install.__main__ import main as install
 from poetry_docker_cache.inside.install.process import without_users
 from poetry_docker_cache.inside.install.reasons import reason
 from poetry_docker_cache.inside.install.refusal import refusal
 from poetry_docker_cache.inside.install.requirements import Source, by_source, requirement
+from poetry_docker_cache.inside.manifest.__main__ import OLD_PIP
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 URL = "https://host.example:8443/simple/"
 SOURCE = Source("my.repo-x", URL)
+ANY = [{"file": "click-1-py3-none-any.whl", "hash": "sha256:12"}]
 WORDS = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), min_size=1)
 
 
@@ -167,11 +171,37 @@ def test_which_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "importlib.util.find_spec", lambda name: ModuleSpec(name, None, origin=str(origin))
     )
     python = tmp_path / "bin" / "python"
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "22.3")
     assert pip.command(python) == [sys.executable, "-m", "pip", "--python", str(python)]
     runner = origin.with_name("__pip-runner__.py")
     runner.parent.mkdir()
     runner.touch()
+    monkeypatch.setattr("importlib.metadata.version", lambda _: "22.2")
     assert pip.command(python) == [str(python), str(runner)]
+
+
+@pytest.mark.parametrize("version", ["21.2", "22.0.2", "22.1b1", "22.1.2", None])
+def test_a_pip_that_cannot_do_it(
+    version: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever is installed first, it is told before pip says how it is used; so is no pip."""
+    spec = ModuleSpec("pip", None, origin=str(tmp_path / "pip" / "__init__.py"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: spec if version else None)
+    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
+    monkeypatch.setattr("venv.create", lambda *_, **__: None)
+    monkeypatch.setattr(surroundings, "image_settings", lambda _: {})  # else it asks pip
+    message = OLD_PIP if version else pip.MISSING
+    assert tool.main(["--venv", str(tmp_path / "poetry"), "poetry"]) == 1
+    assert capsys.readouterr().out == f"\n{message}\n"
+    entry = {**package("click"), "files": ANY}
+    wanted = tmp_path / "manifest.json"
+    wanted.write_text(json.dumps({"packages": [entry], "sources": []}))
+    options = ["--installer=pip", "--manifest", str(wanted), "--venv", str(tmp_path / "venv")]
+    assert install([*options, "--secret", str(tmp_path / "none")]) == 1
+    assert capsys.readouterr().out == f"\n{message}\n"
 
 
 # --- The secret -----------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,25 +18,39 @@ QUIET = ("--no-input", "--disable-pip-version-check")
 INSTALL = ("install", "--no-compile", *QUIET)
 DOWNLOAD = ("download", *QUIET)
 LOCKED = ("--no-deps", "--require-hashes", "--only-binary=:all:", "--ignore-requires-python")
+MISSING = "this image has no pip. Choose another `base-image`, or another `build-image`."
+OLD = (
+    "the pip of this image is older than 22.2, which is too old. Choose another `base-image`, or"
+    " add to [tool.poetry-docker-cache]:\n"
+    'instructions = { build = ["RUN python -m pip install --upgrade pip"] }'
+)
 
 
 def command(python: Path) -> list[str]:
     """Give the command that runs the image's pip for another environment.
 
     It is the one that `pip --python` runs itself. Without going through that, a pip starts sooner,
-    by the time that its interpreter takes to load all of pip just to start another one.
+    by the time that its interpreter takes to load all of pip just to start another one. Raises
+    ValueError for an image without pip, and for a pip that can do neither.
     """
     spec = importlib.util.find_spec("pip")
-    runner = Path(spec.origin).with_name("__pip-runner__.py") if spec and spec.origin else None
-    if runner and runner.is_file():
+    if spec is None or spec.origin is None:
+        raise ValueError(MISSING)
+    runner = Path(spec.origin).with_name("__pip-runner__.py")
+    if runner.is_file():
         return [str(python), str(runner)]
+    if [*map(int, re.findall(r"\d+", importlib.metadata.version("pip")))] < [22, 3]:
+        raise ValueError(OLD)
     return [sys.executable, "-m", "pip", "--python", str(python)]
 
 
 def run_pip(
     python: Path, arguments: list[str], environment: Mapping[str, str], log: Path
 ) -> Outcome:
-    """Run a command of pip's; what it writes to its log counts as said."""
+    """Run a command of pip's; what it writes to its log counts as said.
+
+    Raises ValueError as `command` does.
+    """
     variables = {**environment, "PIP_ROOT_USER_ACTION": "ignore", "PIP_LOG": str(log)}
     status, output = run([*command(python), *arguments], variables)
     # A refusal with status 403 stands there only.

@@ -42,7 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
         environment = surroundings.for_source(environment, source, known, folder)
         python, log = options.venv / "bin" / "python", folder / "pip.log"
         arguments = [*INSTALL, *options.requirements, *["--compile"] * options.compile]
-        status, output = run_pip(python, arguments, environment, log)
+        try:
+            status, output = run_pip(python, arguments, environment, log)
+        except ValueError as error:
+            print(f"\n{error}", flush=True)
+            return 1
     if status and (why := reason(output, source, known="username" in known, locked=False)):
         print(f"\n{why}", flush=True)
     return status

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Make = Callable[..., dict[str, dict[str, Any]]]
 
 OLD_PIP = (
-    "the pip of this image is older than 21.2 and cannot read TOML. Choose another `base-image`, or"
+    "the pip of this image is older than 22.2, which is too old. Choose another `base-image`, or"
     " add to [tool.poetry-docker-cache]:\n"
     'instructions = { build = ["RUN python -m pip install --upgrade pip"] }'
 )
