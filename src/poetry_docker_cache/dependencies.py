@@ -210,7 +210,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         images=images or {},
         reuses_image=settings.reuse_image is not None and bool(made),
         older_lock=project.lock.older_format is not None,
-        elsewhere=not bases.has_shell,
+        on_build_image=not bases.has_shell,
     )
 
 

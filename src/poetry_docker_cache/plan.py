@@ -98,7 +98,7 @@ class Dependencies:
     """Whether unchanged packages come from an earlier image, where there is one."""
     older_lock: bool = False
     """Whether the lock is of a format before 2.1, which takes more scripts to read."""
-    elsewhere: bool = False
+    on_build_image: bool = False
     """Whether all layers are installed on another image than the final one starts from."""
 
     @property
@@ -222,8 +222,8 @@ class ImagePlan:
     runtime: Runtime
     stage_image: str
     """What the stages start from where nothing is compiled: the final image's own, if it can."""
-    images: Mapping[str, Traits]
-    """All images that stages start from."""
+    traits: Mapping[str, Traits]
+    """Those of all images that stages start from."""
     ignore: tuple[str, ...]
     """Lines that the project adds to the ignore file."""
     dockerignore: str | None

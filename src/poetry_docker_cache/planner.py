@@ -156,7 +156,7 @@ def make_plan(
             notes=notes,
         ),
         stage_image=bases.stages,
-        images=bases.traits,
+        traits=bases.traits,
         ignore=settings.ignore,
         dockerignore=project.dockerignore,
         notes=tuple(notes),

@@ -197,7 +197,7 @@ def install_command(
     else:
         words = [python, "-m", "install", "--installer", layer.installer]
         # What a layer needs of the image is written down wherever that is not the final one's.
-        elsewhere = layer.from_source or (dependencies.elsewhere and layer.may_have_libraries)
+        elsewhere = layer.from_source or (dependencies.on_build_image and layer.may_have_libraries)
         words += ["--from-source"] * elsewhere
     words += ["--compile"] * dependencies.compile
     if layer.from_source and dependencies.build_config_settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from poetry_docker_cache.render import render_dockerfile, render_ignore_file
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.root.path_packages import PathPackage, read_path_packages
 from poetry_docker_cache.selection import Selection
-from poetry_docker_cache.settings import Settings
+from poetry_docker_cache.settings import Instructions, Settings
 
 CORE = (
     '[build-system]\nrequires = ["poetry-core>=2.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
@@ -305,11 +306,15 @@ def test_backends_are_shared() -> None:
             lib("d", "d", requires=("hatchling",), backend="hatchling.build"),
         ),
         build_packages=("libpq-dev",),
+        instructions=Instructions(build=("ENV CFLAGS=-O1",)),
     )
     names = [wheel.backend_name for wheel in made.wheels]
     assert names[1] == names[4] == "build-backend"
     assert names[0] == names[3]
     assert len({*names}) == 3
+    stages = re.split(r"^FROM .* AS ", render_dockerfile(made), flags=re.MULTILINE)
+    with_line = [it.split("\n")[0] for it in stages if "\nENV CFLAGS=-O1\n" in it]
+    assert with_line == ["venv", "manifest", names[2]], "the others stand on `venv`"
     assert [wheel.offline for wheel in made.wheels] == [False, True, False, False, True]
     compiled = made.packages[2]
     assert (compiled.image, compiled.packages) == ("python:3.13", ("libpq-dev",))
