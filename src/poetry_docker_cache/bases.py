@@ -16,6 +16,7 @@ from poetry_docker_cache.images import (
     is_alpine,
     may_have_user,
     package_manager,
+    with_shell,
 )
 from poetry_docker_cache.plan import Traits
 
@@ -61,24 +62,31 @@ def choose_bases(settings: Settings, python: Python) -> Bases:
     """
     final = final_image(settings, python)
     shell = has_shell(final) if settings.shell is None else settings.shell
+    build = build_image(settings, python, final)
     if not shell:
-        _refuse_without_shell(settings, final)
-    return Bases(final=final, build=build_image(settings, python, final), has_shell=shell)
+        _refuse_without_shell(settings, final, build)
+    return Bases(final=final, build=build, has_shell=shell)
 
 
-def _refuse_without_shell(settings: Settings, image: str) -> None:
+def _refuse_without_shell(settings: Settings, image: str, build: str) -> None:
     nothing_runs = f"`base-image` {image} has no shell"
+    pair = with_shell(build)
+    example = f', for example `build-image = "{pair}"`' if pair else ""
+    fix = (
+        "Set `build-image` in [tool.poetry-docker-cache] to an image with a shell and pip"
+        f" that has the same Python at the same path and the same C library{example}."
+    )
     if settings.build_image is None:
-        # Chainguard's images are pairs.
-        pair = image.startswith("cgr.dev/") and not has_digest(image)
-        tag = "" if ":" in image else ":latest"
-        example = f', for example `build-image = "{image}{tag}-dev"`' if pair else ""
         raise DockerCacheError(
             f"{nothing_runs}, so the packages have to be installed on another image, and its name"
             " does not tell which one fits.",
-            fix="Set `build-image` in [tool.poetry-docker-cache] to an image with a shell and pip"
-            f" that has the same Python at the same path and the same C library{example}. If there"
-            " is a shell: `shell = true`.",
+            fix=f"{fix} If there is a shell: `shell = true`.",
+        )
+    if build == image or not has_shell(build):
+        raise DockerCacheError(
+            f"{nothing_runs}, and neither has `build-image` {build}, on which the packages would be"
+            " installed.",
+            fix=f"{fix} If there is a shell, a tag that ends with `-dev` says so.",
         )
     if settings.runtime_packages:
         raise DockerCacheError(

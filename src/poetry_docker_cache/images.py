@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.image_names import has_digest
 
 if TYPE_CHECKING:
     from poetry_docker_cache.python import Python
@@ -16,10 +17,11 @@ _OFFICIAL = re.compile(
 )
 # Docker's own, which runs as root. Under another host or folder there may be any image.
 _DOCKERS_OWN = re.compile(r"(docker\.io/)?(library/)?python[:@].*")
-# Whose packages are apk's: Alpine, and what is made of Wolfi.
-_APK = re.compile(r"alpine|wolfi|chainguard|^cgr\.dev/")
-# Google's images and others of that kind, and Chainguard's, which have one with a shell beside it.
-_NO_SHELL = re.compile(r"(?!.*-dev(@|$))(.*distroless|cgr\.dev/.*/python\b).*")
+# Chainguard's, wherever they are mirrored, are made of Wolfi, whose packages are apk's.
+_CHAINGUARD = r"(cgr\.dev|(.*/)?chainguard)/(.*/)?"
+# Chainguard's Python and Docker's hardened one come in pairs: one without a shell, and its `-dev`.
+_PAIRED = re.compile(rf"({_CHAINGUARD}|dhi\.io/)python\b.*")
+_DEV = re.compile(r"-dev(?=-|$)")
 
 
 def final_image(settings: Settings, python: Python) -> str:
@@ -68,7 +70,7 @@ def _python(image: str) -> str | None:
 
 def libc(image: str) -> str | None:
     """The C library of an image, glibc or musl, as far as its name tells."""
-    if "alpine" in image:
+    if "alpine" in _name_and_tag(image):
         return "musl"
     return "glibc" if _is_official(image) else None
 
@@ -90,12 +92,22 @@ def is_official_alpine(image: str) -> bool:
 
 def package_manager(image: str) -> Literal["apt", "apk"]:
     """What installs the packages of the image's system."""
-    return "apk" if _APK.search(image) else "apt"
+    is_apk = re.match(_CHAINGUARD, image) or re.search("alpine|wolfi", _name_and_tag(image))
+    return "apk" if is_apk else "apt"
 
 
 def has_shell(image: str) -> bool:
     """Whether commands can run on the image: not, where its name tells that it has no shell."""
-    return not _NO_SHELL.fullmatch(image)
+    bare = "distroless" in image or _PAIRED.fullmatch(image)
+    return not bare or bool(_DEV.search(_name_and_tag(image)))
+
+
+def with_shell(image: str) -> str | None:
+    """The one with a shell beside an image without: None where none is known."""
+    if not _PAIRED.fullmatch(image) or has_digest(image):
+        return None
+    tag = "" if ":" in _name_and_tag(image) else ":latest"
+    return f"{image}{tag}-dev"
 
 
 def may_have_user(image: str) -> bool:
@@ -106,6 +118,11 @@ def may_have_user(image: str) -> bool:
 def _is_official(image: str) -> bool:
     """Whether it is called like the official ones, with some Python filled in."""
     return bool(_OFFICIAL.fullmatch(_tagged(image.replace("{python}", "3.12"))))
+
+
+def _name_and_tag(image: str) -> str:
+    """What tells of the image: its host and folders are somebody's, and may be called anything."""
+    return _tagged(image).rpartition("/")[2]
 
 
 def _tagged(image: str) -> str:

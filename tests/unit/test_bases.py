@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from projects import package, sdist, wheel
 from unit.test_planner import TREE, plan, project, wheel_root
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan import Template
 from poetry_docker_cache.render import render_dockerfile
 from poetry_docker_cache.settings import Instructions
 
@@ -157,6 +159,24 @@ def test_all_that_can_be_had_without_a_shell() -> None:
             "the same Python at the same path",
         ),
         (
+            {"build_image": DISTROLESS["base_image"]},
+            "neither has `build-image` gcr.io/distroless/python3-debian13",
+            "to an image with a shell and pip",
+        ),
+        (
+            {"base_image": "company/base:1", "build_image": "company/base:1", "shell": False},
+            "neither has `build-image` company/base:1",
+            "to an image with a shell and pip",
+        ),
+        (
+            {
+                "base_image": "cgr.dev/chainguard/python:latest",
+                "build_image": "cgr.dev/chainguard/python:latest",
+            },
+            "neither has `build-image` cgr.dev/chainguard/python:latest",
+            'for example `build-image = "cgr.dev/chainguard/python:latest-dev"`',
+        ),
+        (
             {"runtime_packages": ("libpq5",)},
             "`runtime-packages` cannot be installed",
             "COPY --from",
@@ -188,11 +208,13 @@ def test_what_a_base_without_a_shell_cannot_do(
     [
         ("cgr.dev/chainguard/python", '`build-image = "cgr.dev/chainguard/python:latest-dev"`'),
         ("cgr.dev/acme/python:3.13", '`build-image = "cgr.dev/acme/python:3.13-dev"`'),
+        ("chainguard/python", '`build-image = "chainguard/python:latest-dev"`'),
+        ("dhi.io/python:3.13-debian13", '`build-image = "dhi.io/python:3.13-debian13-dev"`'),
         (f"cgr.dev/acme/python{DIGEST}", None),
     ],
 )
 def test_images_that_come_in_pairs(base: str, proposed: str | None) -> None:
-    """Of Chainguard's images, the name of the one with a shell is known."""
+    """Of Chainguard's and Docker's hardened images, that of the one with a shell is known."""
     with pytest.raises(DockerCacheError) as caught:
         plan(project(), python="3.13", base_image=base)
     fix = caught.value.fix or ""
@@ -221,3 +243,27 @@ def test_a_base_with_a_user_of_its_own() -> None:
     assert "USER 0" not in instructions(mixed, "source")
     assert "USER 0" in instructions(mixed, "venv")
     assert "USER 0" not in render_dockerfile(plan(project(BUILT), files=("a",)))
+
+
+def test_lines_for_every_stage_that_installs() -> None:
+    """A CA or a proxy is there for the build backend of a project with C code, too.
+
+    They come behind the packages of the system, before anything is fetched from an index.
+    """
+    line = "COPY company-ca.pem /etc/ssl/certs/"
+    made = plan(
+        project(BUILT, root=wheel_root(needs_compiler=True)),
+        build_packages=("cmake",),
+        instructions=Instructions(build=(line,)),
+    )
+    for stage in ("venv", "manifest", "source", "build-backend"):
+        assert instructions(made, stage).count(line) == 1, stage
+    backend = instructions(made, "build-backend")
+    assert [word.split()[0] for word in backend] == ["RUN", "COPY", "WORKDIR", "RUN", "RUN"]
+    own = Template(
+        path="x.j2",
+        texts={
+            "x.j2": '{% extends "Dockerfile.j2" %}{% block build %}\nENV CFLAGS=-O1\n{% endblock %}'
+        },
+    )
+    assert "ENV CFLAGS=-O1" in instructions(replace(made, template=own), "build-backend")

@@ -10,6 +10,7 @@ from poetry_docker_cache.images import (
     final_image,
     has_shell,
     is_official_alpine,
+    libc,
     may_have_user,
     package_manager,
 )
@@ -86,10 +87,20 @@ def test_a_base_that_has_another_python_by_its_name() -> None:
         ("cgr.dev/chainguard/python:latest-dev", True),
         (f"cgr.dev/acme.com/python:3.13-dev{DIGEST}", True),
         ("cgr.dev/chainguard/wolfi-base", True),
+        ("chainguard/python", False),
+        ("docker.io/chainguard/python:latest", False),
+        ("docker.io/chainguard/python:latest-dev", True),
+        ("company/chainguard-like/python:3.13", True),
+        ("dhi.io/python:3.13", False),
+        ("dhi.io/python:3.13-debian13", False),
+        ("dhi.io/python:3.13-debian13-dev", True),
+        ("dhi.io/python:3.13-dev-debian13", True),
+        ("dhi.io/alpine-base:3.23-dev", True),
+        ("my-dev.example/distroless/python3-debian12", False),
     ],
 )
 def test_images_without_a_shell(image: str, shell: bool) -> None:
-    """Their names tell; Chainguard's images with a shell end in `-dev`."""
+    """Their names tell; of Chainguard's and Docker's hardened ones, `-dev` has a shell."""
     assert has_shell(image) == shell
 
 
@@ -116,6 +127,14 @@ def test_images_that_may_have_a_user(image: str, user: bool) -> None:
         ("mirror.example/python:3.13-alpine3.22", "apk", True),
         ("company/python-alpine:3.13", "apk", False),
         ("cgr.dev/chainguard/python:latest-dev", "apk", False),
+        ("cgr.dev/acme.com/python:3.13-dev", "apk", False),
+        ("docker.io/chainguard/python:latest-dev", "apk", False),
+        ("company/wolfi-base:1", "apk", False),
+        ("dhi.io/python:3.13-alpine3.22-dev", "apk", True),
+        ("dhi.io/python:3.13-debian13-dev", "apt", False),
+        ("registry.alpine-climbing.com/python:3.13-slim", "apt", False),
+        ("registry.example/wolfi/base:3.13", "apt", False),
+        ("registry.example/chainguard-mirror/python:3.13-slim", "apt", False),
         ("python:3.13-slim", "apt", False),
         ("company/base:1", "apt", False),
     ],
@@ -124,3 +143,18 @@ def test_package_managers(image: str, manager: str, bare: bool) -> None:
     """Alpine and Wolfi have apk; of the official images, those with Alpine have no compiler."""
     assert package_manager(image) == manager
     assert is_official_alpine(image) == bare
+
+
+@pytest.mark.parametrize(
+    ("image", "of"),
+    [
+        ("python:3.13-alpine", "musl"),
+        ("company/python-alpine:3.13", "musl"),
+        ("company/base:3-alpine", "musl"),
+        ("registry.alpine-climbing.com/python:{python}-slim", "glibc"),
+        ("company/alpine/base:1", None),
+    ],
+)
+def test_c_libraries(image: str, of: str | None) -> None:
+    """The name and the tag tell; the host and the folders are somebody's own."""
+    assert libc(image) == of

@@ -76,9 +76,9 @@ KEYS = (
     Key(
         name="shell",
         takes="`true` or `false`",
-        default="by its name: `false` for distroless and Chainguard's, else `true`",
-        meaning="whether `base-image` has a shell and pip: without, only the final check runs on "
-        "it, and all else on `build-image`, which must be named then",
+        default="by its name: `false` for distroless, Chainguard's, Docker's hardened; else `true`",
+        meaning="whether `base-image` has a shell and pip: without, only the final check and what "
+        "`compile` does run on it, and all else on `build-image`, which must be named then",
         example="shell = false",
         read=install.boolean,
     ),
