@@ -14,6 +14,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
 from poetry_docker_cache.known_hosts import refuse_unknown, ssh_host
 from poetry_docker_cache.plan import Direct
+from poetry_docker_cache.root.paths import leaves
 from poetry_docker_cache.runtime import checked_paths
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _direct(packages: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Mappin
 
 def _path_inside(name: str, url: str) -> str:
     path = posixpath.normpath(url)
-    if path.startswith(("/", "..")) or re.match("[A-Za-z]:", path):
+    if leaves(path) or re.match("/|[A-Za-z]:", path):
         raise DockerCacheError(
             f"{name} is a file dependency ({url}) outside of the project, which this release"
             " cannot install into an image.",

@@ -43,12 +43,13 @@ def test_what_the_layer_needs() -> None:
     packages = [
         other("file", "vendor/../libs/b-1.0.tar.gz"),
         other("file", "./a b/a-1.0-py3-none-any.whl"),
+        other("file", "..wheels/c-1.0.tar.gz"),
         other("url", "HTTPS://files.test/a.whl"),
         git("https://git.test/a.git", subdirectory="a"),
         git("https://git.test/a.git", subdirectory="b"),
     ]
     found = plan_direct(packages, (f"host.test {KEY}",))
-    files = ("a b/a-1.0-py3-none-any.whl", "libs/b-1.0.tar.gz")
+    files = ("..wheels/c-1.0.tar.gz", "a b/a-1.0-py3-none-any.whl", "libs/b-1.0.tar.gz")
     assert found == Direct(files=files, ssh=False, known_hosts=())
     assert direct_addresses(packages) == (
         Address("HTTPS://files.test/a.whl", is_git=False),
