@@ -24,9 +24,9 @@ from poetry_docker_cache.caches.running import (
 )
 from poetry_docker_cache.commands.building import build_request, write_files
 from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_called
-from poetry_docker_cache.commands.preparing import secret_of
 from poetry_docker_cache.commands.reporting import Report
 from poetry_docker_cache.commands.reusing import Reusing
+from poetry_docker_cache.commands.secret import secret_of
 from poetry_docker_cache.commands.ssh import refuse_without_agent
 from poetry_docker_cache.engine import probe, run
 from poetry_docker_cache.engine.frontends import frontend_note

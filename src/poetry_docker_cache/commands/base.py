@@ -24,6 +24,8 @@ from poetry_docker_cache.errors import DockerCacheError
 if TYPE_CHECKING:
     from cleo.io.inputs.option import Option
 
+    from poetry_docker_cache.selection import SelectionOptions
+
 
 class DockerCommand(GroupCommand):
     """A command that plans an image of the project; it needs no virtual environment."""
@@ -66,6 +68,19 @@ class DockerCommand(GroupCommand):
     def work(self) -> int:
         """What the command does; its exit status. Raises DockerCacheError."""
         raise NotImplementedError
+
+    def selection_options(self) -> SelectionOptions:
+        """What the options GROUPS say."""
+        from poetry_docker_cache.selection import SelectionOptions  # noqa: PLC0415  # when one runs
+
+        return SelectionOptions(
+            with_groups=self.many("with"),
+            without_groups=self.many("without"),
+            only_groups=self.many("only"),
+            all_groups=bool(self.option("all-groups")),
+            extras=self.many("extras"),
+            all_extras=bool(self.option("all-extras")),
+        )
 
     def note(self, text: str) -> None:
         """One line on stderr, as it is: cleo would take `<…>` in it for a style."""

@@ -1,4 +1,4 @@
-"""What the commands begin with: reading the project, deciding on its images, saying why."""
+"""What the commands begin with: reading the project, and deciding on its images."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from cleo.io.io import IO
 from poetry_docker_cache.build_context import context_folder
 from poetry_docker_cache.caches.context import written_inside
 from poetry_docker_cache.commands.choosing import chosen
+from poetry_docker_cache.commands.notes import tell
 from poetry_docker_cache.commands.unreadable import unreadable
-from poetry_docker_cache.credentials import collect, refuse_credentials_in_urls
+from poetry_docker_cache.credentials import refuse_credentials_in_urls
 from poetry_docker_cache.direct import direct_addresses
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.ignore.git import let_through
-from poetry_docker_cache.own_template import template_notes
 from poetry_docker_cache.planner import make_plan
 from poetry_docker_cache.project import (
     check_files,
@@ -26,9 +25,8 @@ from poetry_docker_cache.project import (
     read_project,
     settings_table,
 )
-from poetry_docker_cache.python import listing, locked_packages
-from poetry_docker_cache.render import render_ignore_file
-from poetry_docker_cache.selection import SelectionOptions, select
+from poetry_docker_cache.python import locked_packages
+from poetry_docker_cache.selection import select
 from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.settings.images import parse_images
 from poetry_docker_cache.settings.reuse import within
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
     from poetry_docker_cache.commands.base import DockerCommand
-    from poetry_docker_cache.credentials import AuthSecret
     from poetry_docker_cache.direct import Address
     from poetry_docker_cache.plan import ImagePlan, Template
     from poetry_docker_cache.project import Project
@@ -132,7 +129,7 @@ def _prepare(
     for it in prepared:
         check_locked_files(folder, it.plan.dependencies.files)
     if notes:
-        _tell(command, prepared)
+        tell(command, prepared)
     return prepared
 
 
@@ -140,7 +137,7 @@ def _select(
     command: DockerCommand, poetry: Poetry, project: Project, settings: Settings
 ) -> Selection:
     return select(
-        _selection_options(command),
+        command.selection_options(),
         default_groups=settings.groups,
         default_extras=settings.extras,
         groups=project.groups,
@@ -195,39 +192,10 @@ def _exported(images: Mapping[str, Settings]) -> tuple[str, ...]:
     return (*files, *(f"{it}.dockerignore" for it in files), BAKE_FILE)
 
 
-def _tell(command: DockerCommand, images: Sequence[Prepared]) -> None:
-    """Say each note once, and of which image it is where that is not all of them."""
-    told: dict[str, dict[str, None]] = {}
-    for it in images:
-        for note in (*it.plan.notes, *template_notes(it.plan), *_git_note(it)):
-            told.setdefault(note, {})[it.image] = None
-    for note, names in told.items():
-        command.note(note if len(names) == len(images) else f"{', '.join(names)}: {note}")
-
-
-def secret_of(images: Sequence[Prepared]) -> AuthSecret:
-    """The credentials that the builds of these images need; raises what `collect` does."""
-    sources = tuple(dict.fromkeys(name for it in images for name in it.sources))
-    addresses = tuple(sorted({address for it in images for address in it.addresses}))
-    return collect(images[0].poetry, sources, addresses)
-
-
 def kept_folders(settings: Settings) -> tuple[str, ...]:
     """Caches and wheels that the settings keep in the project: no build is to see them."""
     wheels = within(settings.download_cache) if settings.download_cache else None
     return (*written_inside(settings.cache), *([wheels] if wheels else []))
-
-
-def _git_note(prepared: Prepared) -> list[str]:
-    plan = prepared.plan
-    if plan.files is None:
-        return []
-    dockerfile = plan.located("Dockerfile")
-    ignore = render_ignore_file(plan, dockerfile, prepared.kept, prepared.beside)
-    found = let_through(prepared.folder, ignore, plan.files.paths, place=plan.folder)
-    return [f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."] * bool(
-        found
-    )
 
 
 def _git_version(poetry: Poetry, plan: ImagePlan) -> str | None:
@@ -245,14 +213,3 @@ def _load(command: DockerCommand) -> Poetry:
         raise unreadable(error, application.project_directory) from error
     finally:
         application._io = command.io  # noqa: SLF001
-
-
-def _selection_options(command: DockerCommand) -> SelectionOptions:
-    return SelectionOptions(
-        with_groups=command.many("with"),
-        without_groups=command.many("without"),
-        only_groups=command.many("only"),
-        all_groups=bool(command.option("all-groups")),
-        extras=command.many("extras"),
-        all_extras=bool(command.option("all-extras")),
-    )

@@ -1,0 +1,38 @@
+"""What the commands say on stderr of the images that were planned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.ignore.git import let_through
+from poetry_docker_cache.own_template import template_notes
+from poetry_docker_cache.python import listing
+from poetry_docker_cache.render import render_ignore_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry_docker_cache.commands.base import DockerCommand
+    from poetry_docker_cache.commands.preparing import Prepared
+
+
+def tell(command: DockerCommand, images: Sequence[Prepared]) -> None:
+    """Say each note once, and of which image it is where that is not all of them."""
+    told: dict[str, dict[str, None]] = {}
+    for it in images:
+        for note in (*it.plan.notes, *template_notes(it.plan), *_git_note(it)):
+            told.setdefault(note, {})[it.image] = None
+    for note, names in told.items():
+        command.note(note if len(names) == len(images) else f"{', '.join(names)}: {note}")
+
+
+def _git_note(prepared: Prepared) -> list[str]:
+    plan = prepared.plan
+    if plan.files is None:
+        return []
+    dockerfile = plan.located("Dockerfile")
+    ignore = render_ignore_file(plan, dockerfile, prepared.kept, prepared.beside)
+    found = let_through(prepared.folder, ignore, plan.files.paths, place=plan.folder)
+    return [f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."] * bool(
+        found
+    )
