@@ -151,6 +151,13 @@ class Wheel:
     index: Index | None
     git_ignored: tuple[str, ...]
     """Lines for the ignore file on what git ignores within the paths."""
+    whole: bool = False
+    """Whether it is built from all that the ignore file lets through of the folder."""
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """What is copied beside pyproject.toml."""
+        return (".",) if self.whole else self.paths
 
     @property
     def takes_from_above(self) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.ignore.rules import is_inside
 from poetry_docker_cache.templating import DOCKERFILE, TemplateEnvironment, render_own
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def render_ignore_file(
     for wheel in plan.wheels:
         names = ["pyproject.toml"] * wheel.has_pyproject
         keep += [wheel.located(path) for path in (*names, *wheel.paths)]
+    whole = [wheel.folder for wheel in plan.wheels if wheel.whole and wheel.folder != plan.folder]
     return render_ignore(
         keep=keep,
         project_ignore=plan.dockerignore,
@@ -71,10 +73,23 @@ def render_ignore_file(
         dockerfile=dockerfile,
         git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
         hidden=hidden,
-        unsent=tuple(_unsent(plan, keep)),
+        # What setuptools has left there goes into its next wheel.
+        unsent=(*_unsent(plan, keep), *(it.located("build/lib") for it in plan.wheels if it.whole)),
         beside=beside,
         folder=plan.folder,
+        others=tuple(_others(plan)),
+        whole=whole,
     )
+
+
+def _others(plan: ImagePlan) -> Iterator[str]:
+    """The folders beside the project that the image takes something from."""
+    for wheel in plan.wheels:
+        holds = is_inside(plan.folder, [wheel.folder]) or wheel.folder == "."
+        if not holds or (wheel.whole and wheel.folder != plan.folder):
+            yield wheel.folder
+        else:  # a folder above the project: not all of it is sent
+            yield from map(wheel.located, wheel.paths)
 
 
 def _unsent(plan: ImagePlan, keep: Sequence[str]) -> Iterator[str]:

@@ -168,6 +168,7 @@ def _wheel(
         marker=source.marker,
         index=index,
         git_ignored=tuple(moved(line, place) for line in root.git_ignored),
+        whole=root.whole,
     )
     checked_paths([wheel.located(path) for path in root.paths])
     return wheel

@@ -217,6 +217,87 @@ def test_only_what_is_named_enters_a_larger_context() -> None:
     assert passing(text, sorted(wanted | unwanted)) == wanted
 
 
+def test_a_whole_folder() -> None:
+    """What is made of it cannot be told: all of it enters but what the ignore file keeps out."""
+    made = plan(
+        monorepo(
+            lib("base", "../../libs/base", whole=True),
+            lib("old", "libs/old", whole=True),
+            dockerignore="*\n!shop\nlibs/old/tests\n",
+        )
+    )
+    text = render_dockerfile(made)
+    assert "\nCOPY libs/base /project/.\n" in text
+    assert "\nCOPY services/api/libs/old /project/.\n" in text
+    assert "\nCOPY services/api/shop /project/shop\n" in text
+    old, base = "services/api/libs/old", "libs/base"
+    wanted = {
+        *(f"{base}/{name}" for name in ("README.md", "helpers.py", "tests/t.py", "src/base/x.pem")),
+        *(f"{old}/{name}" for name in ("setup.py", "lib/a.py", "src/old/a.pem")),
+    }
+    unwanted = {
+        *(f"{base}/{name}" for name in ("a.sqlite3", "venv/bin/python", ".git/config", ".env")),
+        *(f"{old}/{name}" for name in ("tests/t.py", "build/lib/gone.py", "a.pyc")),
+        *("libs/other/a.py", "services/api/README.md", "services/a.py"),
+    }
+    ignore = render_ignore_file(made, made.located("Dockerfile"))
+    assert passing(ignore, sorted(wanted | unwanted)) == wanted
+
+
+def test_a_whole_project() -> None:
+    """Its own ignore file decides, but cannot hide what is known to be needed."""
+    made = plan(project(root=wheel_root(whole=True), dockerignore="*\n!helpers.py\n"))
+    assert "\nCOPY . /project/.\n" in render_dockerfile(made)
+    ignore = render_ignore_file(made, "Dockerfile")
+    assert passing(ignore, ["helpers.py", "shop/a.py", "tests/t.py"]) == {"helpers.py", "shop/a.py"}
+
+
+SECRETS = (
+    *(".git/config", ".aws/credentials", ".venv/x", "node_modules/x", ".env", "a.key"),
+    *("x/.git/config", "x/__pycache__/a.pyc", "x/gcloud/y"),
+)
+
+
+def test_no_name_on_the_way_to_a_project_keeps_anything_out() -> None:
+    """A monorepo's folder may be called `gcloud-worker`; what is in it is kept out as ever."""
+    place = ("home", "ada", "repo", "services", "gcloud-worker")
+    packages = (lib("base", "../../prod.env/base"),)
+    entries = [locked(it.name, it.path) for it in packages]
+    made = plan(
+        project(
+            *entries,
+            path_packages=packages,
+            place=place,
+            root=TREE,
+            files=None,
+            dockerignore="!notes\n!.env.example\n!../web\n",
+        )
+    )
+    api, base = "services/gcloud-worker", "prod.env/base/src/base"
+    wanted = {
+        f"{api}/app/a.py",
+        f"{api}/.env.example",
+        f"{base}/a.py",
+        "prod.env/base/pyproject.toml",
+    }
+    unwanted = {f"{folder}/{name}" for folder in (api, f"{api}/app", base) for name in SECRETS}
+    text = render_ignore_file(made, made.located("Dockerfile"))
+    assert passing(text, sorted(wanted | unwanted | {"services/web/a.py"})) == wanted
+    assert "\n!services/gcloud-worker/notes\n" in text
+    assert text.count("!services/gcloud-worker/notes\n") == 1
+
+
+def test_what_is_taken_by_name_is_still_searched_for_secrets() -> None:
+    """A path dependency in the project, in a folder of a name that is kept out."""
+    made = plan(monorepo(lib("core", "gcloud/core"), lib("x", "x.env/x")))
+    assert made.folder == "."
+    text = render_ignore_file(made, "Dockerfile")
+    places = ("gcloud/core/src/core", "x.env/x/src/x")
+    wanted = {f"{place}/a.py" for place in places}
+    unwanted = {f"{place}/{name}" for place in places for name in SECRETS}
+    assert passing(text, sorted(wanted | unwanted)) == wanted
+
+
 def test_a_source_tree_is_taken_from_its_place() -> None:
     """`COPY services/api .`, and of the rest of the context nothing."""
     made = plan(monorepo(lib("base", "../../libs/base"), root=TREE, files=None))

@@ -357,6 +357,47 @@ def test_other_backends_go_by_convention(  # noqa: PLR0913, PLR0917  # a table's
     assert root.needs_compiler is compiler
 
 
+SHIM = """\
+\"\"\"For tools that look for it.\"\"\"
+import setuptools
+if __name__ == "__main__":
+    setuptools.setup()
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "whole"),
+    [
+        (
+            "setup.py=from setuptools import setup\nsetup(packages=['a'], py_modules=['helpers'])",
+            True,
+        ),
+        ("setup.py=from setuptools import setup\nN = open('names').read()\nsetup()", True),
+        ("setup.py=print 'of Python 2'", True),
+        (f"setup.py={SHIM}", False),
+        ("setup.cfg=[options]\npackages = find:\n[options.packages.find]\nwhere = lib", True),
+        ("setup.cfg=[metadata]\nversion = attr: my_app.version", True),
+        ("setup.cfg=no section", True),
+        ("setup.cfg=[flake8]\nmax-line-length = 100\n[options]\n", False),
+        ("README=", False),
+    ],
+)
+def test_setuptools_is_given_the_whole_folder_where_its_own_files_decide(
+    tmp_path: Path, file: str, whole: bool
+) -> None:
+    """What they read cannot be told; a file that says nothing lets no more in."""
+    root = read(tmp_path, PROJECT + backend("setuptools.build_meta"), "my_app/__init__.py", file)
+    assert isinstance(root, WheelRoot)
+    assert root.whole is whole
+
+
+def test_only_setuptools_asks_setup_py(tmp_path: Path) -> None:
+    """Beside another backend it is a remnant."""
+    root = read(tmp_path, PROJECT + CORE, "my_app/a.py", "setup.py=setup(py_modules=['helpers'])")
+    assert isinstance(root, WheelRoot)
+    assert not root.whole
+
+
 @pytest.mark.parametrize(
     ("toml", "files", "expected"),
     [

@@ -11,10 +11,10 @@ unreadable data), so those written here are plain names wherever the name allows
 from __future__ import annotations
 
 import posixpath
-from fnmatch import fnmatchcase
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.ignore.names import FILES, FOLDERS, NEVER, UNLIKELY, is_kept_out
 from poetry_docker_cache.ignore.rules import (
     Line,
     at_start,
@@ -23,6 +23,7 @@ from poetry_docker_cache.ignore.rules import (
     literal,
     may_be_folder,
     moved,
+    outermost,
     parse,
     probes_inside,
     reaches_into,
@@ -30,90 +31,6 @@ from poetry_docker_cache.ignore.rules import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-# These stand first: any later line can let them through again, and what the build takes by name is
-# let through whole, since a package may well ship certificates or a database.
-_UNLIKELY = (
-    "dist/*.whl",
-    "dist/*.tar.gz",
-    "env",
-    "**/venv",
-    "htmlcov",
-    "coverage.xml",
-    "**/*.egg-info",
-    "**/*.pem",
-    "**/*.log",
-    "**/*.sqlite3",
-    "**/docker-compose*.y*ml",
-    "**/compose*.y*ml",
-    "docker-build.sh",
-)
-
-# Folders and files of these names never enter, unless one is asked for by that name. The `**` at a
-# folder's end is for its content: BuildKit forgets what hides a folder when another line hid it
-# before, and asks again for each file in it that a line like `!*/*` has opened in between.
-_FOLDERS = (
-    ".git**",
-    ".hg**",
-    ".svn**",
-    ".venv**",
-    "__pycache__**",
-    ".cache**",
-    ".*_cache**",
-    ".tox**",
-    ".nox**",
-    ".hypothesis**",
-    ".ipynb_checkpoints**",
-    "node_modules**",
-    ".idea**",
-    ".vscode**",
-    ".ssh**",
-    ".aws**",
-    ".azure**",
-    ".direnv**",
-    ".docker**",
-    ".kube**",
-    "gcloud**",
-)
-_FILES = (
-    "*.py[cod]",
-    ".coverage*",
-    ".DS_Store",
-    ".env**",
-    "*.env",
-    ".*_history",
-    "poetry.toml",
-    "auth.toml",
-    ".netrc",
-    "_netrc",
-    ".pypirc",
-    ".pgpass",
-    ".my.cnf",
-    ".htpasswd",
-    ".boto",
-    ".s3cfg",
-    ".secrets*",
-    "secrets.toml",
-    "kubeconfig",
-    "*.tfvars",
-    "*.tfstate*",
-    "pip.conf",
-    ".npmrc",
-    ".git-credentials",
-    "*.key",
-    "*.p12",
-    "*.pfx",
-    "*.ppk",
-    "*.jks",
-    "*-key.pem",
-    "*private*.pem",
-    "privkey*.pem",
-    "id_rsa*",
-    "id_dsa*",
-    "id_ecdsa*",
-    "id_ed25519*",
-)
-_NEVER = (*_FOLDERS, *_FILES)
 
 
 def render_ignore(  # noqa: PLR0913  # what it is decided from
@@ -127,6 +44,8 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
     unsent: Sequence[str] = (),
     beside: Sequence[str] = (),
     folder: str = ".",
+    others: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> str:
     """Give the content of `Dockerfile.dockerignore`.
 
@@ -136,13 +55,15 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
     `hidden` are folders that never enter, `unsent` files that do not either, `dockerfile` is the
     Dockerfile's path, and `beside` are the like of other images. All paths and `git_ignored` are as
     the context has them. `folder` is where in it the project lies, to which the project's own lines
-    are relative; of what lies beside it, only what is kept may enter.
+    are relative; of what lies beside it, only what is kept may enter. `others` are the
+    folders there that it is kept from: no name on the way to one of these, or to the project, keeps
+    anything out. `whole` are folders of which all may enter that nothing else keeps out.
     """
-    kept = sorted({posixpath.normpath(path) for path in keep} - {"."})
+    kept = sorted({posixpath.normpath(path) for path in (*keep, *whole)} - {"."})
+    roots = outermost((folder, *others)) if "." not in {folder, *others} else (".",)
     own_lines = (project_ignore or "").removeprefix("\ufeff").split("\n")
-    own = [parse(moved(line, folder)) for line in own_lines]
-    added = [parse(moved(line, folder)) for line in extra]
-    unlikely = [line if line.startswith("**/") else moved(line, folder) for line in _UNLIKELY]
+    own, added = _placed(own_lines, folder), _placed(extra, folder)
+    unlikely = [line if line.startswith("**/") else moved(line, folder) for line in UNLIKELY]
     sections = {
         "From .gitignore, for the folders that the wheel is made of": [
             parse(line) for line in git_ignored
@@ -150,24 +71,26 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
         "From .dockerignore": own,
         "From [tool.poetry-docker-cache] ignore": added,
     }
-    named = [*(literal(path) for path in kept), *_named((*own, *added))]
+    named = _named((*own, *added), roots)
     ours = (dockerfile, f"{dockerfile}.dockerignore", *beside)
     lines = [
         "# What `docker build` does not get to see: the last line that matches decides.",
         "",
-        *(_only_named(folder, kept) if folder != "." else ()),
+        *(_only_named(folder, kept) if folder != "." and "." not in whole else ()),
         "# Seldom of use, unless the build takes it by name",
         *unlikely,
-        *_open(path for path in kept if may_be_folder(path) or _is_unlikely(path, unlikely)),
+        *_open(
+            path
+            for path in kept
+            if path not in whole and (may_be_folder(path) or _is_unlikely(path, unlikely))
+        ),
         *_sections(_with_kept(sections, kept)),
         "",
         "# Version control, environments, caches, editors: only by name",
-        *(f"**/{name}" for name in _FOLDERS),
-        *(f"!{name}" for name in named if is_kept_out(name, _FOLDERS)),
+        *_by_name(FOLDERS, FOLDERS, roots=roots, kept=kept, named=named),
         "",
         "# Leftovers, settings, credentials, private keys: only by name",
-        *(f"**/{name}" for name in _FILES),
-        *(f"!{name}" for name in named if is_kept_out(name, _FILES)),
+        *_by_name(FILES, NEVER, roots=roots, kept=kept, named=named),
         "",
         *(["# What is kept between builds", *_closed(hidden), ""] if hidden else []),
         *(at_start(literal(name)) for name in dict.fromkeys(ours)),
@@ -176,6 +99,12 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
         "",
     ]
     return "\n".join(lines)
+
+
+def _placed(texts: Iterable[str], folder: str) -> list[Line]:
+    """Read lines of the project, without those that lead out of it: alone, they match nothing."""
+    inside = (it for it in texts if folder == "." or parse(it).pattern.split("/")[0] != "..")
+    return [parse(moved(it, folder)) for it in inside]
 
 
 def _only_named(folder: str, kept: Iterable[str]) -> Iterator[str]:
@@ -188,15 +117,36 @@ def _only_named(folder: str, kept: Iterable[str]) -> Iterator[str]:
 
 
 def _closed(folders: Iterable[str]) -> Iterator[str]:
-    """Hide folders, and by a second line what another one opens in them (see `_FOLDERS`)."""
+    """Hide folders, and by a second line what another one opens in them (see `FOLDERS`)."""
     for folder in folders:
         yield at_start(literal(folder))
         yield at_start(f"{literal(folder)}/**")
 
 
-def is_kept_out(path: str, names: Sequence[str] = _NEVER) -> bool:
-    """Tell whether a part of this path or pattern is kept out of every build by its name."""
-    return any(fnmatchcase(part, name) for part in path.split("/") for name in names)
+def _by_name(
+    names: Sequence[str],
+    closed: Sequence[str],
+    *,
+    roots: Sequence[str],
+    kept: Iterable[str],
+    named: Iterable[str],
+) -> Iterator[str]:
+    """Keep these names out, but for what is asked for by name; in that, again what is `closed`."""
+    places = [f"{literal(it)}/**" for it in roots] if any(map(is_kept_out, roots)) else ["**"]
+    yield from (at_start(f"{place}/{name}") for place in places for name in names)
+    for path in kept:
+        if is_kept_out(_below(literal(path), roots), names):
+            yield f"!{literal(path)}"
+            if may_be_folder(path):
+                yield from (at_start(f"{literal(path)}/**/{name}") for name in closed)
+    yield from (f"!{pattern}" for pattern in named if is_kept_out(_below(pattern, roots), names))
+
+
+def _below(pattern: str, roots: Iterable[str]) -> str:
+    """Give the part of a path or pattern that is below one of these folders."""
+    starts = (f"{literal(root)}/" for root in roots)
+    found = (pattern.removeprefix(start) for start in starts if pattern.startswith(start))
+    return next(found, "" if pattern in map(literal, roots) else pattern)
 
 
 def _sections(sections: dict[str, list[str]]) -> Iterator[str]:
@@ -263,11 +213,11 @@ def _open(paths: Iterable[str]) -> Iterator[str]:
             yield f"!{literal(path)}/**"
 
 
-def _named(lines: Iterable[Line]) -> list[str]:
+def _named(lines: Iterable[Line], roots: Sequence[str]) -> list[str]:
     """Give the patterns by which a user lets something through that its name keeps out."""
     names: dict[str, None] = {}
     for line in lines:
-        if line.negated and is_kept_out(line.pattern):
+        if line.negated and is_kept_out(_below(line.pattern, roots)):
             names[line.pattern] = None
         elif not line.negated:
             names.pop(line.pattern, None)

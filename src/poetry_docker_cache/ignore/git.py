@@ -11,7 +11,7 @@ import posixpath
 import subprocess
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.ignore import is_kept_out
+from poetry_docker_cache.ignore.names import is_kept_out
 from poetry_docker_cache.ignore.rules import hiding_line, literal, matches, parse
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _SPECIAL = re.compile(r"([\\*?\[\]^])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -67,6 +67,20 @@ def moved(text: str, folder: str) -> str:
         return text
     pattern = posixpath.normpath(f"{literal(folder)}/{line.pattern}")
     return f"!{pattern}" if line.negated else at_start(pattern)
+
+
+def outermost(paths: Iterable[str]) -> tuple[str, ...]:
+    """Sort, without what is inside of another."""
+    kept: list[str] = []
+    for path in sorted(set(paths), key=lambda it: it.split("/")):
+        if not is_inside(path, kept[-1:]):
+            kept.append(path)
+    return tuple(sorted(kept))
+
+
+def is_inside(path: str, others: Iterable[str]) -> bool:
+    """Tell whether a path is one of these or below one."""
+    return any(path == other or path.startswith(f"{other}/") for other in others)
 
 
 def may_be_folder(path: str) -> bool:

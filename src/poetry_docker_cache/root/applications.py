@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache.ignore.rules import is_inside
 from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.root.paths import is_inside
 from poetry_docker_cache.root.running import import_folder
 
 if TYPE_CHECKING:

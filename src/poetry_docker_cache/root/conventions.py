@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from poetry_docker_cache.root import setuptools_files
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -106,6 +108,10 @@ class Project:
         licenses = _strings(self.data.get("project", {}).get("license-files"))
         names += licenses or _LICENSES
         return [name for pattern in names if pattern.strip("/") for name in self._existing(pattern)]
+
+    def whole(self) -> bool:
+        """Tell whether only the backend knows what it takes, so that it needs the whole folder."""
+        return self.backend.startswith("setuptools") and setuptools_files.decide(self.folder)
 
     def native(self) -> bool:
         """Tell whether the backend is one for compiled code, which needs no Python beside it."""

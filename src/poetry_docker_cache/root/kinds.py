@@ -24,6 +24,8 @@ class WheelRoot:
     """Folders of an in-tree backend."""
     git_ignored: tuple[str, ...] = ()
     """Lines for the ignore file: what git ignores within the paths is not part of the wheel."""
+    whole: bool = False
+    """Whether what else it is made of cannot be told: it is built from the whole folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

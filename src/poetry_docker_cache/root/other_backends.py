@@ -31,7 +31,7 @@ def read_other(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) ->
         folder=folder, data=poetry.pyproject.data, backend=backend, module=name
     )
     packages = project.packages()
-    if not packages and not project.native():
+    if not packages and not project.native() and not project.whole():
         raise NoWheelError(f"no module or package of the name `{name}`, nor another one")
     others = [*readmes(poetry), *declared_license(poetry), *project.files()]
     paths = copied(folder, [*packages, *others, *build_system.get("backend-path", [])])
@@ -46,4 +46,5 @@ def read_other(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) ->
         needs_compiler=project.needs_compiler(requires),
         module=main_module(folder, modules, name),
         git_ignored=git_ignored(folder, inside, included=project.artifacts(), ask_git=False),
+        whole=project.whole(),
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.ignore import is_kept_out
+from poetry_docker_cache.ignore.names import is_kept_out
+from poetry_docker_cache.ignore.rules import outermost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -88,20 +89,6 @@ def _link_targets(folder: Path, name: str) -> Iterator[str]:
                 )
             if place.exists():
                 yield relative(folder.resolve(), place.resolve())
-
-
-def outermost(paths: Iterable[str]) -> tuple[str, ...]:
-    """Sort, without what is inside of another."""
-    kept: list[str] = []
-    for path in sorted(set(paths), key=lambda it: it.split("/")):
-        if not is_inside(path, kept[-1:]):
-            kept.append(path)
-    return tuple(sorted(kept))
-
-
-def is_inside(path: str, others: Iterable[str]) -> bool:
-    """Tell whether a path is one of these or below one."""
-    return any(path == other or path.startswith(f"{other}/") for other in others)
 
 
 def folders(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from poetry.core.masonry.utils.module import ModuleOrPackageNotFoundError
 from poetry.core.masonry.utils.package_include import PackageInclude
 from poetry.core.utils.helpers import module_name
 
-from poetry_docker_cache.ignore import is_kept_out
 from poetry_docker_cache.ignore.git import git_ignored
+from poetry_docker_cache.ignore.names import is_kept_out
 from poetry_docker_cache.ignore.rules import moved
 from poetry_docker_cache.root.declared import check_declared, declared_license, readmes, requires_of
 from poetry_docker_cache.root.kinds import NoWheelError, WheelRoot

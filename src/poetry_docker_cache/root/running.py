@@ -7,8 +7,9 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.ignore.rules import is_inside, outermost
 from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.root.paths import is_here, is_inside, outermost
+from poetry_docker_cache.root.paths import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
