@@ -125,8 +125,14 @@ def packages_note(packages: tuple[str, ...], bases: Bases) -> list[str]:
     return [added] if packages else []
 
 
-def pin_note(settings: Settings, bases: Bases) -> list[str]:
-    """What is told where things are compiled on an image that is less fixed than the final one."""
+def build_notes(settings: Settings, bases: Bases, *, compiles: bool) -> list[str]:
+    """What is told of where things are compiled, or that nothing is.
+
+    An image that is less fixed than the final one, and packages of the system for nothing.
+    """
+    if not compiles:
+        unused = "`build-packages` is not used: nothing is built from source."
+        return [unused] if settings.build_packages else []
     if settings.build_image is not None or not has_digest(bases.final) or has_digest(bases.build):
         return []
     floats = f"`base-image` has a digest, {bases.build} has none: what is compiled there may change"

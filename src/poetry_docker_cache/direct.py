@@ -14,6 +14,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
 from poetry_docker_cache.known_hosts import refuse_unknown, ssh_host
 from poetry_docker_cache.plan import Direct
+from poetry_docker_cache.python import listing
 from poetry_docker_cache.root.paths import leaves
 from poetry_docker_cache.runtime import checked_paths
 
@@ -88,6 +89,20 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
         ssh=bool(hosts),
         known_hosts=tuple(known_hosts) if hosts else (),
     )
+
+
+def direct_notes(names: Sequence[str], direct: Direct | None, builder: str) -> list[str]:
+    """What is told of these packages, and of the SSH agent that they may need."""
+    if not names:
+        return []
+    by_poetry = f"{listing(names)}: from no package index, and so installed by Poetry"
+    notes = [f"{by_poetry}, on {builder}, in a layer apart."]
+    if direct and direct.ssh:
+        notes.append(
+            "A git dependency comes over ssh: `poetry docker build` passes on your SSH agent,"
+            " `docker build` does so with `--ssh default`."
+        )
+    return notes
 
 
 def _direct(packages: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Mapping[str, Any]]]:

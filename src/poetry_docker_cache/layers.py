@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SINGLE, SOURCE, assign
+from poetry_docker_cache.python import listing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -40,6 +41,13 @@ def split(
     for package, kind in listed:
         content[assign(package, kind, names)].append(package)
     return {name: tuple(dict.fromkeys(inside)) for name, inside in content.items() if inside}
+
+
+def own_layers_note(wanted: Iterable[str], stages: Collection[str]) -> list[str]:
+    """What is told of packages that are to have a layer, where no stage is theirs."""
+    without = [name for name in wanted if f"own-{name}" not in stages]
+    told = f"No layer of its own: {listing(without)} (not in this image, or built from source)."
+    return [told] if without else []
 
 
 def automatic(packages: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.alpine import tools
-from poetry_docker_cache.bases import choose_bases, packages_note, pin_note, usual_packages
+from poetry_docker_cache.bases import build_notes, choose_bases, packages_note, usual_packages
 from poetry_docker_cache.dependencies import (
     ON_BUILD_IMAGE,
     merged,
@@ -18,16 +18,17 @@ from poetry_docker_cache.dependencies import (
     reuse_notes,
     source_notes,
 )
-from poetry_docker_cache.direct import plan_direct
+from poetry_docker_cache.direct import direct_notes, plan_direct
 from poetry_docker_cache.images import libc
 from poetry_docker_cache.inside.manifest.families import plain_name
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
+from poetry_docker_cache.layers import own_layers_note
 from poetry_docker_cache.plan import ImagePlan, Index
 from poetry_docker_cache.platforms import machines
-from poetry_docker_cache.python import choose_python, listing, locked_packages
+from poetry_docker_cache.python import choose_python, locked_packages
 from poetry_docker_cache.root.kinds import WheelRoot
 from poetry_docker_cache.runtime import plan_files, plan_runtime
-from poetry_docker_cache.selection import Selection
+from poetry_docker_cache.selection import Selection, left_out_note
 from poetry_docker_cache.sources import refuse_sources
 from poetry_docker_cache.wheels import place_in_context, plan_wheels, wheel_sources
 
@@ -38,21 +39,6 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings import Settings
 
 _SYNTAX = "docker/dockerfile:1"
-# Groups that nobody expects in an image: no note tells that they are left out.
-_DEVELOPMENT = frozenset(
-    {
-        "ci",
-        "dev",
-        "dev-dependencies",
-        "docs",
-        "lint",
-        "linting",
-        "test",
-        "testing",
-        "tests",
-        "typing",
-    }
-)
 
 
 def make_plan(
@@ -75,8 +61,7 @@ def make_plan(
     )
     if settings.python is None:
         notes.append(f"Python {python.tag}: {python.reason}.")
-    if left := project.default_groups - set(of_all.groups) - _DEVELOPMENT:
-        notes.append(f"Left out: {', '.join(sorted(left))} (`--with` takes a group along).")
+    notes += left_out_note(project.default_groups, of_all)
     packages = locked_packages(project.lock, selection, python.short)
     if older := project.lock.older_format:
         notes.append(_older_lock(older))
@@ -90,38 +75,23 @@ def make_plan(
     refuse_weak_hashes(packages, settings, layers)
     from_source = layers.get(SOURCE, ())
     notes += source_notes(packages, from_source, planned_target(settings, python), bases.build)
-    if from_elsewhere := layers.get(DIRECT, ()):
-        notes.append(
-            f"{listing(from_elsewhere)}: from no package index, and so installed by Poetry, on"
-            f" {bases.build}, in a layer apart."
-        )
-    if direct and direct.ssh:
-        notes.append(
-            "A git dependency comes over ssh: `poetry docker build` passes on your SSH agent,"
-            " `docker build` does so with `--ssh default`."
-        )
+    from_no_index = layers.get(DIRECT, ())
+    notes += direct_notes(from_no_index, direct, bases.build)
     sources = wheel_sources(project, selection, python)
     own |= {source.stage.replace("path-", "own-", 1) for source in sources}
-    if without := [name for name in settings.own_layers if f"own-{name}" not in own]:
-        notes.append(
-            f"No layer of its own: {listing(without)} (not in this image, or built from source)."
-        )
+    notes += own_layers_note(settings.own_layers, own)
     wheels = {
         name for layer, names in layers.items() if layer not in ON_BUILD_IMAGE for name in names
     }
     notes += reuse_notes(settings, tuple(layers))
-    build_packages, runtime_packages = usual_packages(
-        (*from_source, *from_elsewhere), wheels, bases
-    )
+    build_packages, runtime_packages = usual_packages((*from_source, *from_no_index), wheels, bases)
     notes += packages_note(runtime_packages, bases)
     folder = place_in_context(project, sources, notes)
     built = plan_wheels(sources, settings, folder=folder, bases=bases, index=index, notes=notes)
     has_own = isinstance(project.root, WheelRoot)
     application = built[-1] if has_own else None
-    compiles = from_source or from_elsewhere or any(wheel.compiles for wheel in built)
-    notes += pin_note(settings, bases) if compiles else []
-    if settings.build_packages and not compiles:
-        notes.append("`build-packages` is not used: nothing is built from source.")
+    compiles = bool(from_source or from_no_index) or any(wheel.compiles for wheel in built)
+    notes += build_notes(settings, bases, compiles=compiles)
     version = _version_argument(project, application, notes)
     if version:  # the label says what the argument says
         project = replace(project, metadata=replace(project.metadata, version=None))

@@ -11,9 +11,24 @@ from packaging.utils import canonicalize_name
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 MAIN_GROUP = "main"
+# Groups that nobody expects in an image: no note tells that they are left out.
+_DEVELOPMENT = frozenset(
+    {
+        "ci",
+        "dev",
+        "dev-dependencies",
+        "docs",
+        "lint",
+        "linting",
+        "test",
+        "testing",
+        "tests",
+        "typing",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +85,13 @@ def select(  # noqa: PLR0913  # the settings' part, and the project's
         else tuple(sorted(known_groups)),
         extras=tuple(sorted(known_extras if options.all_extras else wanted_extras)),
     )
+
+
+def left_out_note(default_groups: Collection[str], selection: Selection) -> list[str]:
+    """What is told of the groups that `poetry install` would install, and the image has not."""
+    left = set(default_groups) - set(selection.groups) - _DEVELOPMENT
+    told = f"Left out: {', '.join(sorted(left))} (`--with` takes a group along)."
+    return [told] if left else []
 
 
 def _refuse_conflicts(options: SelectionOptions) -> None:
