@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,6 +69,14 @@ SOURCES: dict[str, tuple[str, str, list[App]]] = {
         "class WorkerSettings:\n    functions = []\n",
         [App(kind="arq", target="shop.worker.WorkerSettings")],
     ),
+    "the usual name first": (
+        "shop/main.py",
+        "admin = FastAPI()\napp = FastAPI()\napp.mount('/admin', admin)\n",
+        [
+            App(kind="asgi", target="shop.main:app"),
+            App(kind="asgi", target="shop.main:admin"),
+        ],
+    ),
     "tests": ("tests/app.py", "app = Flask(__name__)\n", []),
     "hidden": (".venv/main.py", "app = FastAPI()\n", []),
     "within a function": ("shop/main.py", "def f():\n    app = FastAPI()\n", []),
@@ -108,6 +117,14 @@ def test_files_that_may_start_an_application(tmp_path: Path) -> None:
     for name in ("app.py", "main.py", "setup.py"):
         (tmp_path / name).touch()
     assert start_commands(tmp_path) == (("python", "main.py"), ("python", "app.py"))
+
+
+def test_a_long_word_takes_no_time(tmp_path: Path) -> None:
+    """Source may hold data, such as an image in base64."""
+    (tmp_path / "app.py").write_text("x" * 50_000)
+    begun = time.process_time()
+    assert find_apps(tmp_path, TREE, None) == ()
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(

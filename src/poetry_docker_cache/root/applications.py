@@ -36,8 +36,10 @@ _FRAMEWORKS: dict[str, Kind] = {
     "get_wsgi_application": "wsgi",
     "Celery": "celery",
 }
-_MAKING = rf"(?:\w+\.)*({'|'.join(_FRAMEWORKS)})\("
+# At the start of a word, or a long one would be tried from each of its letters.
+_MAKING = rf"(?<![\w.])(?:\w+\.)*({'|'.join(_FRAMEWORKS)})\("
 _MADE = re.compile(rf"^(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*{_MAKING}", re.MULTILINE)
+_USUAL = ("app", "application")
 _NAMED = re.compile(r"^(application|app)[ \t]*=", re.MULTILINE)
 _FACTORY = re.compile(r"^def ((?:create|make|get)_app(?:lication)?)\(([^()]*)\)", re.MULTILINE)
 _ARQ = re.compile(r"^class (WorkerSettings)\b", re.MULTILINE)
@@ -88,7 +90,7 @@ def _modules(folder: Path, root: WheelRoot | SourceTreeRoot) -> Iterator[tuple[P
 def _apps(text: str, stem: str, module: str) -> list[App]:
     found = [
         App(kind=_FRAMEWORKS[framework], target=f"{module}:{name}")
-        for name, framework in _MADE.findall(text)
+        for name, framework in sorted(_MADE.findall(text), key=lambda it: it[0] not in _USUAL)
     ]
     if not found and (factory := _factory(text)):
         found.append(App(kind=factory[1], target=f"{module}:{factory[0]}", factory=True))
