@@ -10,14 +10,15 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from jinja2 import TemplateSyntaxError, nodes
+from jinja2 import nodes
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render import dockerfile_environment
-from poetry_docker_cache.templating import CORRECT_IT, DOCKERFILE, built_in_text, path_of
+from poetry_docker_cache.template_parsing import parse
+from poetry_docker_cache.templating import DOCKERFILE, built_in_text, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from poetry_docker_cache.plan import ImagePlan, Template
 
@@ -32,44 +33,6 @@ _OUTSIDE = (
     nodes.Import,
     nodes.Macro,
 )
-_NAMING: tuple[type[nodes.Extends | nodes.FromImport | nodes.Import | nodes.Include], ...] = (
-    nodes.Extends,
-    nodes.FromImport,
-    nodes.Import,
-    nodes.Include,
-)
-
-
-def parse(text: str, path: str) -> nodes.Template:
-    """The tree of a template. Raises DockerCacheError for what Jinja cannot read."""
-    environment = dockerfile_environment()
-    try:
-        environment.compile(text, path, path, raw=True)  # sees unknown filters, repeated blocks
-        return environment.parse(text, path, path)
-    except TemplateSyntaxError as error:
-        raise DockerCacheError(
-            f"{path}, line {error.lineno}: {str(error.message).rstrip('.')}.", fix=CORRECT_IT
-        ) from error
-
-
-def named_files(tree: nodes.Template, path: str) -> tuple[str, ...]:
-    """The names by which a template extends, includes and imports others, but for ours.
-
-    Raises DockerCacheError for one that is known only when it is rendered.
-    """
-    names: list[str] = []
-    for node in tree.find_all(_NAMING):
-        named = node.template
-        values = named.items if isinstance(named, nodes.List | nodes.Tuple) else [named]
-        for value in values:
-            if not (isinstance(value, nodes.Const) and isinstance(value.value, str)):
-                raise DockerCacheError(
-                    f"{path}, line {node.lineno}: the name of the file is worked out, and files are"
-                    " read before that.",
-                    fix="Write the name itself, in quotes.",
-                )
-            names.append(value.value)
-    return tuple(name for name in dict.fromkeys(names) if name != DOCKERFILE)
 
 
 def our_blocks() -> Mapping[str, nodes.Block]:
@@ -93,6 +56,7 @@ def check_template(template: Template) -> None:
                     fix="Give it another name.",
                 )
         known += [block.name for block in trees[path].find_all(nodes.Block)]
+    _check_contents(chain, trees)
     for path in sorted(trees.keys() - chain):
         if block := next(trees[path].find_all((nodes.Block, nodes.Extends)), None):
             raise DockerCacheError(
@@ -107,19 +71,23 @@ def template_notes(plan: ImagePlan) -> list[str]:
     template = plan.template
     if template is None:
         return []
-    tree = parse(template.texts[template.path], template.path)
-    blocks = [block for block in tree.body if isinstance(block, nodes.Block)]
-    ours = our_blocks()
-    notes = []
-    if lost := [it.name for it in blocks if _has_lines(ours.get(it.name)) and not _keeps_ours(it)]:
+    trees = {path: parse(text, path) for path, text in template.texts.items()}
+    chain = _chain(template, trees)
+    lost: dict[str, list[str]] = {}
+    for name, ours in our_blocks().items():
+        if path := _replacing(name, chain, trees):
+            above = chain[chain.index(path) + 1 :]
+            if any(map(_has_lines, [ours, *(_block(trees[it], name) for it in above)])):
+                lost.setdefault(path, []).append(name)
+    notes = [
+        f"{path} replaces {', '.join(names)}: what is there without it, in later"
+        " releases too, is left out; `{{ super() }}` takes it in."
+        for path, names in lost.items()
+    ]
+    owners = [path for path in chain if _block(trees[path], "application")]
+    if plan.application is None and owners:
         notes.append(
-            f"{template.path} replaces {', '.join(lost)}: what is there without it, in later"
-            " releases too, is left out; `{{ super() }}` takes it in."
-        )
-    if plan.application is None and any(it.name == "application" for it in blocks):
-        notes.append(
-            f"The block `application` of {template.path} is not used: no wheel of the project is"
-            " built."
+            f"The block `application` of {owners[0]} is not used: no wheel of the project is built."
         )
     return notes
 
@@ -171,8 +139,15 @@ def _text_line(output: nodes.Output) -> int | None:
 
 
 def _check_blocks(path: str, tree: nodes.Template, known: list[str]) -> None:
-    for block in tree.body:
-        if isinstance(block, nodes.Block) and block.name not in known:
+    for block in tree.find_all(nodes.Block):
+        is_nested = block not in tree.body
+        if is_nested and block.name in known:
+            raise DockerCacheError(
+                f"{path}, line {block.lineno}: {block.name!r} stands inside of something else, but"
+                " it would replace the block of this name wherever that one is.",
+                fix="Move it out, to the top; or give it a name of its own.",
+            )
+        if not is_nested and block.name not in known:
             near = difflib.get_close_matches(block.name, known, n=1)
             hint = f"Did you mean {near[0]}? " if near else ""
             raise DockerCacheError(
@@ -180,6 +155,33 @@ def _check_blocks(path: str, tree: nodes.Template, known: list[str]) -> None:
                 f" {block.name!r}, so its lines would not be in the Dockerfile.",
                 fix=f"{hint}The blocks are {', '.join(known)}.",
             )
+
+
+def _check_contents(chain: Sequence[str], trees: Mapping[str, nodes.Template]) -> None:
+    """It is a part of our `final`: lines for the one are lost with the other."""
+    owners = [path for path in chain if _block(trees[path], "contents")]
+    path = _replacing("final", chain, trees)
+    if owners and path and not any(map(_takes_contents, trees.values())):
+        raise DockerCacheError(
+            f"The block `final` of {path} leaves ours out, and with it `contents`: that block of"
+            f" {owners[0]} would not be in the Dockerfile.",
+            fix="Write `{{ super() -}}` or `{{ self.contents() -}}` in `final`.",
+        )
+
+
+def _replacing(name: str, chain: Sequence[str], trees: Mapping[str, nodes.Template]) -> str | None:
+    """The file whose block of this name leaves out what those above it have."""
+    blocks = ((path, _block(trees[path], name)) for path in chain)
+    return next((path for path, block in blocks if block and not _keeps_ours(block)), None)
+
+
+def _block(tree: nodes.Template, name: str) -> nodes.Block | None:
+    return next((block for block in tree.find_all(nodes.Block) if block.name == name), None)
+
+
+def _takes_contents(tree: nodes.Template) -> bool:
+    taken = [it for it in tree.find_all(nodes.Getattr) if it.attr == "contents"]
+    return any(isinstance(it.node, nodes.Name) and it.node.name == "self" for it in taken)
 
 
 def _names(tree: nodes.Template) -> Iterator[str]:

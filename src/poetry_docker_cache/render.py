@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 import re
 import shlex
@@ -11,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache import stage_commands
 from poetry_docker_cache.ignore import render_ignore
 from poetry_docker_cache.ignore.rules import is_inside
 from poetry_docker_cache.templating import DOCKERFILE, TemplateEnvironment, render_own
@@ -18,27 +17,10 @@ from poetry_docker_cache.templating import DOCKERFILE, TemplateEnvironment, rend
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from poetry_docker_cache.plan import (
-        Dependencies,
-        ImagePlan,
-        Index,
-        Layer,
-        Runtime,
-        Template,
-        Wheel,
-    )
+    from poetry_docker_cache.plan import ImagePlan, Template
     from poetry_docker_cache.settings import Healthcheck
 
 _FOR_OLDER_LOCKS = ("conditions.py", "constraints.py", "dependencies.py", "older.py", "walk.py")
-_CACHE_FOLDERS = {"pip": "pip", "uv": "uv", "poetry": "pypoetry"}
-_ABOVE = ".above"
-FROM_ABOVE = (
-    *("sed", "-i", "-E", "-e", ":again"),
-    *("-e", rf"""s#(from["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\4#"""),
-    *("-e", "tagain", "/project/pyproject.toml"),
-)
-"""Makes each `..` in the `packages` of poetry-core the name of a folder of the project, since it
-takes no file from outside of that."""
 
 
 def render_dockerfile(plan: ImagePlan) -> str:
@@ -112,17 +94,17 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         shell=shlex.quote,
     )
     environment.globals.update(
-        build_command=build_command,
-        check_command=check_command,
-        cache_folder=_CACHE_FOLDERS.__getitem__,
-        from_above=FROM_ABOVE,
-        in_project=in_project,
-        install_command=functools.partial(install_command, template=template),
-        library_command=library_command,
-        manifest_command=manifest_command,
+        build_command=stage_commands.build_command,
+        check_command=stage_commands.check_command,
+        cache_folder=stage_commands.CACHE_FOLDERS.__getitem__,
+        from_above=stage_commands.FROM_ABOVE,
+        in_project=stage_commands.in_project,
+        install_command=stage_commands.install_command,
+        library_command=stage_commands.library_command,
+        manifest_command=stage_commands.manifest_command,
         scripts_of=scripts_of,
         text_of=text_of,
-        tool_command=tool_command,
+        tool_command=stage_commands.tool_command,
     )
     return environment
 
@@ -165,110 +147,6 @@ def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
         for name in packages
     }
     return {**modules, "/": [*single, "check.py"]}
-
-
-def manifest_command(dependencies: Dependencies) -> list[str]:
-    """The call of inside/manifest."""
-    options = [
-        (option, name)
-        for option, names in (
-            ("--group", dependencies.groups),
-            ("--extra", dependencies.extras),
-            ("--no-binary", dependencies.no_binary),
-            ("--only-binary", dependencies.only_binary),
-            ("--libc", [dependencies.libc] if dependencies.libc else []),
-            ("--machines", [",".join(dependencies.machines)] if dependencies.machines else []),
-            ("--images", [json.dumps(dependencies.images)] if dependencies.images else []),
-            ("--layers", [",".join(layer.name for layer in dependencies.layers)]),
-        )
-        for name in names
-    ]
-    arguments = [f"{option}={name}" for option, name in options]
-    return [
-        "python",
-        "-m",
-        "manifest.workspace" if dependencies.images else "manifest",
-        *arguments,
-        "--project",
-        "/project",
-        "--output",
-        "/manifest",
-    ]
-
-
-def tool_command(venv: str, index: Index | None, arguments: Sequence[str]) -> list[str]:
-    """The call of inside/install/tool.py: a program that the build needs, in a place of its own."""
-    source = ["--source", index.name, index.url] if index else []
-    return ["python", "-m", "install.tool", "--venv", venv, *source, *arguments]
-
-
-def install_command(
-    layer: Layer, dependencies: Dependencies, template: Template | None = None
-) -> str:
-    """The call of inside/install, or of its direct.py, for a shell."""
-    python = "/opt/poetry/bin/python" if layer.installer == "poetry" else "python"
-    if layer.direct:
-        words = [python, "-m", "install.direct", *["--ssh"] * layer.direct.ssh]
-    else:
-        words = [python, "-m", "install", "--installer", layer.installer]
-        # What a layer needs of the image is written down wherever that is not the final one's.
-        elsewhere = layer.from_source or (dependencies.on_build_image and layer.may_have_libraries)
-        words += ["--from-source"] * elsewhere
-    words += ["--compile"] * dependencies.compile
-    if layer.from_source and dependencies.build_config_settings:
-        words += ["--build-config-settings", dependencies.build_config_settings]
-    words += ["--wheels", "/wheels"] * layer.keeps_wheels
-    if dependencies.reuses_image and not layer.direct:
-        words += ["--layer", layer.name, *_made_by(layer, dependencies, template)]
-    return shlex.join(words)
-
-
-def _made_by(layer: Layer, dependencies: Dependencies, template: Template | None) -> list[str]:
-    """Tell inside/install/earlier.py what the files follow from that it cannot see."""
-    if layer.installer == "pip":  # the image's own
-        return []
-    versions = {"uv": dependencies.uv, "poetry": dependencies.poetry}
-    words = [layer.installer, versions[layer.installer] or ""]
-    if layer.from_source:
-        how = [
-            dependencies.build_image,
-            dependencies.packages,
-            dependencies.instructions,
-            sorted(dependencies.environment.items()),
-            dependencies.build_config_settings,
-            *(sorted(template.texts.items()) if template else ()),  # its block `build`
-        ]
-        words.append(hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16])
-    return ["--made-by", " ".join(words)]
-
-
-def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
-    """The call of inside/install/project.py."""
-    paths = [f"--backend-path={path}" for path in wheel.backend_path]
-    options = ["--compile"] * dependencies.compile
-    options += ["--libraries", "/libraries.json"] * wheel.compiles
-    options += ["--config-settings", wheel.config_settings] if wheel.config_settings else []
-    options += ["--marker", wheel.marker] if wheel.marker else []
-    backend = ["--backend", wheel.backend, *paths]
-    return ["python", "-m", "install.project", *backend, *options, "/project"]
-
-
-def in_project(path: str) -> str:
-    """Where a file of a wheel lies below /project; one from above it, where `FROM_ABOVE` says."""
-    return "/".join(_ABOVE if part == ".." else part for part in path.split("/"))
-
-
-def check_command(runtime: Runtime) -> list[str]:
-    """The call of inside/check.py."""
-    command = ["/venv/bin/python", "/scripts/check.py", "--python", runtime.python]
-    command += [f"--optional={name}" for name in runtime.optional_libraries]
-    return [*command, "--home", runtime.home]
-
-
-def library_command(runtime: Runtime) -> list[str]:
-    """The call of inside/compile.py for the standard library, by a Python that is there."""
-    python = "python" if runtime.has_shell else "/venv/bin/python"
-    return [python, "-B", "/scripts/compile.py", "--standard-library"]
 
 
 def exec_form(words: Sequence[str]) -> str:

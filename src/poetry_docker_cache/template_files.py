@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.own_template import check_template, named_files, parse
+from poetry_docker_cache.own_template import check_template
 from poetry_docker_cache.plan import Template
+from poetry_docker_cache.template_parsing import named_files, parse
 from poetry_docker_cache.templating import path_of
 
 if TYPE_CHECKING:
@@ -33,23 +35,29 @@ def read_template(folder: Path, path: str | None) -> Template | None:
             )
         if text is not None:  # what else is missing may be meant to be, or Jinja says so
             texts[current] = text
-            for name in named_files(parse(text, current), current):
+            for name, line in named_files(parse(text, current), current).items():
                 found = path_of(name, path)
-                _refuse_elsewhere(folder, found, path)
+                _refuse_elsewhere(folder, found, path, f"{current}, line {line}")
                 waiting += [found] if found not in texts else []
     template = Template(path=path, texts=texts)
     check_template(template)
     return template
 
 
-def _refuse_elsewhere(folder: Path, path: str, template: str) -> None:
+def _refuse_elsewhere(folder: Path, path: str, template: str, place: str) -> None:
     """What is included ends up in the Dockerfile: so it is not read from all over the machine."""
     home = os.path.realpath((folder / template).parent)
-    real = os.path.realpath(folder / path)
+    try:
+        with contextlib.suppress(OSError):  # it may be missing
+            (folder / path).stat()
+        real = os.path.realpath(folder / path)
+    except ValueError as error:
+        raise DockerCacheError(
+            f"{place}: no file can have the name {path!r}.", fix="Correct the name."
+        ) from error
     if os.path.commonpath([home, real]) != home:
         raise DockerCacheError(
-            f"{template} names {path}, which lies outside of the template's folder.",
-            fix="Move it there.",
+            f"{place}: {path} lies outside of the template's folder.", fix="Move it there."
         )
 
 

@@ -8,7 +8,6 @@ file but ours and those that were read for it.
 from __future__ import annotations
 
 import posixpath
-import re
 import traceback
 from collections import Counter
 from importlib import resources
@@ -23,9 +22,11 @@ from jinja2 import (
     TemplateError,
     TemplateNotFound,
     TemplateSyntaxError,
+    nodes,
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from poetry_docker_cache.dockerfile import stages
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -38,10 +39,6 @@ DOCKERFILE = "Dockerfile.j2"
 CORRECT_IT = "Correct the line; the README has what can stand there (A template of your own)."
 # In front of the names of the project's own files, so that none of them stands in for one of ours.
 _THEIRS = "project:"
-# With one word between FROM and AS, this is no import in one of the scripts.
-_STAGE = re.compile(
-    r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*\S+[ \t]+AS[ \t]+(\S+)[ \t]*$", re.IGNORECASE | re.MULTILINE
-)
 
 
 class TemplateEnvironment(ImmutableSandboxedEnvironment):
@@ -58,12 +55,35 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             autoescape=False,  # nothing that is written is HTML
         )
         self._path = template.path if template else ""
+        self.filters["whole_lines"] = whole_lines
 
     def join_path(self, template: str, parent: str) -> str:
         """Find what a template names: the project's own by its path from the template's folder."""
         if template == DOCKERFILE or not parent.startswith(_THEIRS):
             return template
         return _THEIRS + path_of(template, self._path)
+
+    def _generate(
+        self,
+        source: nodes.Template,
+        name: str | None,
+        filename: str | None,
+        *rest: bool,
+        **more: bool,
+    ) -> str:
+        """Jinja's hook: the project's blocks with our names give whole lines, as ours do."""
+        if name and name.startswith(_THEIRS):
+            ours = {it.name for it in self.parse(built_in_text()).find_all(nodes.Block)}
+            for block in source.find_all(nodes.Block):
+                if block.name in ours:
+                    lines = nodes.Filter(None, "whole_lines", [], [], None, None)
+                    block.body = [nodes.FilterBlock(block.body, lines, lineno=block.lineno)]
+        return super()._generate(source, name, filename, *rest, **more)
+
+
+def whole_lines(text: str) -> str:
+    """End the last line, or what comes next would be a part of it."""
+    return text if text.endswith("\n") or not text else f"{text}\n"
 
 
 def built_in_text() -> str:
@@ -123,16 +143,18 @@ def _words(error: Exception) -> str:
 
 def _check_stages(text: str, template: Template) -> None:
     """Refuse what BuildKit takes without a word: it would build another image than was meant."""
-    stages = [name.lower() for name in _STAGE.findall(text)]
-    if twice := [name for name, count in Counter(stages).items() if count > 1]:
+    found = [(name.lower() if name else None, line) for name, line in stages(text)]
+    names = Counter(name for name, _ in found if name)
+    if twice := [name for name, count in names.items() if count > 1]:
         raise DockerCacheError(
             f"With {template.path} there are two stages of the name {twice[0]!r}: each would stand"
             " in for the other one.",
             fix="Give the template's own stage another name.",
         )
-    if stages[-1] != "final":
+    name, line = found[-1]
+    if name != "final":
         raise DockerCacheError(
-            f"With {template.path} the last stage is {stages[-1]!r}: that would be the image,"
+            f"With {template.path} the last stage is {name or line!r}: that would be the image,"
             " instead of `final`.",
             fix="Move the stage to the block `last_stages`, or `first_stages`.",
         )

@@ -19,8 +19,8 @@ from dockerignore import passing
 from poetry.factory import Factory
 from projects import make_project, package
 
-from poetry_docker_cache.render import FROM_ABOVE, in_project
 from poetry_docker_cache.root import WheelRoot, read_root
+from poetry_docker_cache.stage_commands import FROM_ABOVE, in_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable

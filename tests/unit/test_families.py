@@ -18,9 +18,10 @@ from poetry_docker_cache.inside.manifest.packages import Wanted, manifests
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.workspace import main, shared_manifests
 from poetry_docker_cache.planner import make_plan
-from poetry_docker_cache.render import manifest_command, scripts_of
+from poetry_docker_cache.render import scripts_of
 from poetry_docker_cache.selection import Selection
 from poetry_docker_cache.settings import Settings
+from poetry_docker_cache.stage_commands import manifest_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from projects import package
 from unit.test_planner import TREE, plan, project
 
@@ -124,6 +125,27 @@ def test_a_block_adds_lines(name: str, tmp_path: Path) -> None:
     }.get(name, name)
 
 
+@pytest.mark.parametrize("spelling", ["{%- endblock %}", "{% endblock %}"])
+@pytest.mark.parametrize("name", PROMISED)
+def test_the_last_line_of_a_block_ends(name: str, spelling: str, tmp_path: Path) -> None:
+    """However the block is closed: what comes next would be a part of the line."""
+    usual = rendered(tmp_path, block(name, "{{ super() -}}\n" + MINE))
+    end = "\n" if spelling.startswith("{%-") else ""
+    text = f"{{% block {name} %}}{{{{ super() -}}}}\n{MINE}{end}{spelling}\n"
+    assert rendered(tmp_path, text) == usual
+    company = {"docker/company.j2": EXTENDS + text}
+    on_it = '{% extends "company.j2" %}\n' + block(name, "{{ super() -}}\n# the end")
+    both = rendered(tmp_path, "", **company, **{PATH: on_it})
+    assert both == usual.replace(f"{MINE}\n", f"{MINE}\n# the end\n")
+
+
+def test_contents_elsewhere_end_as_well(tmp_path: Path) -> None:
+    """A stage of one's own goes on behind them; a block of another name may be a part of a line."""
+    stage = "FROM base AS mine\n{{ self.contents() -}}\nENV A={% block value %}b{% endblock %}c"
+    text = "{% block contents %}{{ super() -}} # end{% endblock %}" + block("last_stages", stage)
+    assert "# end\nENV A=bc\n" in rendered(tmp_path, text)
+
+
 def test_a_block_replaces_lines(tmp_path: Path) -> None:
     """Without `super()`, ours are gone."""
     shown = rendered(tmp_path, block("base", MINE))
@@ -164,6 +186,13 @@ def test_a_template_outside_of_the_project(tmp_path: Path) -> None:
     own = replace(PLAN, template=template)
     assert render_dockerfile(own) == render_dockerfile(PLAN)
     assert render_ignore_file(own, "Dockerfile") == render_ignore_file(PLAN, "Dockerfile")
+
+
+def test_the_sandbox_that_is_asked_for() -> None:
+    """Jinja's releases before 3.1.6 have known ways out of it."""
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    (asked,) = re.findall(r'"jinja2 (.*)"', text)
+    assert list(SpecifierSet(asked).filter(["3.1.5", "3.1.6", "3.2.0"])) == ["3.1.6", "3.2.0"]
 
 
 def test_no_template(tmp_path: Path) -> None:
@@ -208,6 +237,46 @@ MISTAKES = {
         block("final", "{{ super() -}}\nFROM final AS debug"),
         "the last stage is 'debug'",
         "`last_stages`",
+    ),
+    "last stage without a name": (
+        block("final", "{{ super() -}}\nFROM alpine"),
+        "the last stage is 'FROM alpine'",
+        "`last_stages`",
+    ),
+    "last stage on two lines": (
+        block("final", "{{ super() -}}\nFROM --platform=$BUILDPLATFORM alpine \\\n# on it\n AS a"),
+        "the last stage is 'a'",
+        "`last_stages`",
+    ),
+    "nested": (
+        block("last_stages", block("contents", MINE)),
+        "line 3: 'contents' stands inside of something else",
+        "Move it out",
+    ),
+    "nested in a macro": (
+        "{% macro x() %}" + block("final", MINE) + "{% endmacro %}",
+        "line 2: 'final' stands inside",
+        "Move it out",
+    ),
+    "lost contents": (
+        block("final", MINE) + block("contents", "{{ super() }}" + MINE),
+        "leaves ours out, and with it `contents`",
+        "`{{ self.contents() -}}`",
+    ),
+    "no file's name": (
+        block("base", '{% include "a\\x00b" %}'),
+        "line 3: no file can have the name 'docker/a\\x00b'",
+        "Correct the name",
+    ),
+    "parentheses": (
+        block("base", "\n{{ " + "(" * 2000 + "1" + ")" * 2000 + " }}"),
+        "line 4: this is nested too deeply",
+        "fewer parentheses",
+    ),
+    "sums": (
+        block("base", "{{ " + "(" * 300 + "plan" + "+ 1)" * 300 + " }}"),
+        "this is nested too deeply",
+        "fewer parentheses",
     ),
 }
 
@@ -266,6 +335,21 @@ def test_a_mistake_in_several_files(files: dict[str, str], says: str, tmp_path: 
     assert caught.value.fix
 
 
+def test_stages_are_no_lines_of_files(tmp_path: Path) -> None:
+    """What a here-document holds opens no stage, and `<<` in quotes no here-document."""
+    quoted = 'RUN echo "a <<b"'
+    text = f"COPY <<-end <<'two' /\nFROM a\n\tend\nFROM b AS final\ntwo\n{quoted}"
+    assert rendered(tmp_path, block("final", "{{ super() -}}\n" + text)).endswith(f"{text}\n")
+    with pytest.raises(DockerCacheError, match="last stage is 'FROM c'"):
+        rendered(tmp_path, block("final", "{{ super() -}}\n" + text + "\nFROM c"))
+
+
+def test_contents_without_our_final(tmp_path: Path) -> None:
+    """They are there if they are asked for."""
+    text = block("final", "{{ self.contents() -}}\nUSER 1") + block("contents", MINE)
+    assert rendered(tmp_path, text).endswith(f" AS final\n{MINE}\nUSER 1\n")
+
+
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     """It is missing, is none, or is no text; or it is a link to somewhere else."""
     with pytest.raises(DockerCacheError, match=r"names 'a\.j2', which does not exist"):
@@ -297,6 +381,23 @@ def test_notes(tmp_path: Path) -> None:
     assert template_notes(PLAN) == []
 
 
+def test_notes_on_what_is_extended(tmp_path: Path) -> None:
+    """What a template in between leaves out is missing, too; so are its lines."""
+    middle = block("base", MINE) + block("last_stages", MINE) + block("application", MINE)
+    others = {
+        "docker/company.j2": EXTENDS + middle,
+        PATH: '{% extends "company.j2" %}\n'
+        + block("base", "{{ super() }}")
+        + block("last_stages", MINE),
+    }
+    template = read(tmp_path, "", **others)
+    of_base, of_stages = template_notes(replace(PLAN, template=template))
+    assert of_base.startswith("docker/company.j2 replaces base: ")
+    assert of_stages.startswith(f"{PATH} replaces last_stages: ")
+    tree = replace(plan(project(root=TREE, files=())), template=template)
+    assert "The block `application` of docker/company.j2 is not used" in template_notes(tree)[-1]
+
+
 def hidden(plan_: ImagePlan) -> list[str]:
     """Give the end of the ignore file, which no line comes after."""
     return render_ignore_file(plan_, "Dockerfile").splitlines()[-4:]
@@ -312,14 +413,19 @@ def test_the_template_is_not_sent(tmp_path: Path) -> None:
     assert hidden(replace(named, template=template)) == hidden(named)
 
 
-def test_kept_builds_hang_on_the_template(tmp_path: Path) -> None:
-    """What was built from source with other lines of the block `build` is not taken over."""
+def test_kept_builds_hang_on_the_block_build(tmp_path: Path) -> None:
+    """What was built from source with other lines is not taken over; no other block is in it."""
     shop = project(package("old", files=["old-1.0.tar.gz"]))
-    source = plan(shop, reuse_image="shop:latest")
-    commands = {
-        found[0]
-        for text in ("ENV A=1", "ENV A=2", "ENV A=2")
-        for own in [replace(source, template=read(tmp_path, block("build", text)))]
-        for found in [re.findall(r"--made-by '(poetry .*)'", render_dockerfile(own))]
-    }
-    assert len(commands) == 2
+    source = plan(shop, reuse_image="shop:latest", instructions=Instructions(build=("ENV A=1",)))
+
+    def made_by(text: str) -> str:
+        own = replace(source, template=read(tmp_path, text) if text else None)
+        (found,) = re.finditer(r"--made-by '(poetry .*)'", render_dockerfile(own))
+        return found[1]
+
+    alone = made_by("")
+    other = made_by(block("build", "ENV A=2"))
+    assert made_by(block("final", "{{ super() }}# a remark")) == alone
+    assert made_by(block("build", "{{ super() -}}")) == alone
+    assert made_by(block("build", "ENV A=1")) == alone
+    assert made_by(block("build", "ENV A={{ 1 + 1 }}")) == other != alone

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache.dockerfile import CONTINUATION, HEREDOC, HEREDOC_INSTRUCTIONS
 from poetry_docker_cache.platforms import MACHINES
 from poetry_docker_cache.settings.values import argv, fields, line, list_of
 
@@ -47,11 +48,6 @@ _DURATION_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ns|us|µs|ms|s|m|h)"
 _DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+")
 _SHORTEST_DURATION, _LONGEST_DURATION = 10**6, 2**63 - 1
 _LARGEST_RETRIES = 2**31 - 1
-
-# As BuildKit finds them: `<<EOF`, `<<-EOF`, `<<"EOF"`, `3<<EOF`, but not `<<<`.
-_HEREDOC = re.compile(r"(?:^|[\s;&|(])[0-9]*<<(-?)([\"']?)([A-Za-z0-9_.]+)\2(?=[\s;&|)]|$)")
-_CONTINUATION = re.compile(r"(?:^|[^\\])\\[ \t]*$")
-_HEREDOC_INSTRUCTIONS = ("RUN", "COPY", "ADD")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,9 +215,9 @@ def dockerfile_lines(spot: Spot, value: object) -> tuple[str, ...]:
             if keyword == "FROM":
                 why = "FROM would start another stage, and the rest of the image would be lost"
                 raise spot.item(index).refuse(content, why)
-        is_first = not _CONTINUATION.search(content)
-        if keyword in _HEREDOC_INSTRUCTIONS:
-            ends += [(match[3], match[1] == "-") for match in _HEREDOC.finditer(content)]
+        is_first = not CONTINUATION.search(content)
+        if keyword in HEREDOC_INSTRUCTIONS:
+            ends += [(match[3], match[1] == "-") for match in HEREDOC.finditer(content)]
     if lines and (ends or not is_first):
         opened = f"the here-document {ends[0][0]}" if ends else "the continuation (`\\` at its end)"
         raise spot.item(len(lines) - 1).refuse(lines[-1], f"{opened} does not end in the list")

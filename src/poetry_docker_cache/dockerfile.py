@@ -1,0 +1,50 @@
+"""How BuildKit divides a Dockerfile, where lines that people bring may be in it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# As BuildKit finds them: `<<EOF`, `<<-EOF`, `<<"EOF"`, `3<<EOF`, but not `<<<`.
+HEREDOC = re.compile(r"(?:^|[\s;&|(])[0-9]*<<(-?)([\"']?)([A-Za-z0-9_.]+)\2(?=[\s;&|)]|$)")
+HEREDOC_INSTRUCTIONS = ("RUN", "COPY", "ADD")
+CONTINUATION = re.compile(r"(?:^|[^\\])\\[ \t]*$")
+
+
+def stages(dockerfile: str) -> Iterator[tuple[str | None, str]]:
+    """The name of each stage, if it has one, and its line."""
+    for line in _instructions(dockerfile):
+        words = [word for word in line.split() if not word.startswith("--")]
+        if words[0].upper() == "FROM":
+            named = len(words) == 4 and words[2].upper() == "AS"  # noqa: PLR2004  # FROM image AS name
+            yield words[3] if named else None, " ".join(words)
+
+
+def _instructions(dockerfile: str) -> Iterator[str]:
+    """Each on one line, without comments and here-documents."""
+    lines = dockerfile.split("\n")
+    started, at = "", 0
+    while at < len(lines):
+        line = lines[at]
+        at += 1
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if CONTINUATION.search(line):
+            started += line.rstrip()[:-1]
+            continue
+        whole, started = started + line, ""
+        yield whole
+        if whole.split()[0].upper() in HEREDOC_INSTRUCTIONS:
+            for match in HEREDOC.finditer(whole):
+                at = _behind(lines, at, match[3], tabs=match[1] == "-")
+
+
+def _behind(lines: list[str], start: int, end: str, *, tabs: bool) -> int:
+    """Where it goes on behind a here-document; one without an end is none."""
+    for at in range(start, len(lines)):
+        if (lines[at].lstrip("\t") if tabs else lines[at]) == end:
+            return at + 1
+    return start
