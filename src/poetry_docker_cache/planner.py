@@ -28,7 +28,7 @@ from poetry_docker_cache.platforms import machines
 from poetry_docker_cache.python import choose_python, locked_packages
 from poetry_docker_cache.root.kinds import WheelRoot
 from poetry_docker_cache.runtime import plan_files, plan_runtime
-from poetry_docker_cache.selection import Selection, left_out_note
+from poetry_docker_cache.selection import left_out_note
 from poetry_docker_cache.sources import refuse_sources
 from poetry_docker_cache.wheels import place_in_context, plan_wheels, wheel_sources
 
@@ -36,20 +36,29 @@ if TYPE_CHECKING:
     from poetry_docker_cache.inside.manifest.families import Images
     from poetry_docker_cache.plan import Wheel
     from poetry_docker_cache.project import Project
+    from poetry_docker_cache.selection import Selection
     from poetry_docker_cache.settings import Settings
 
 _SYNTAX = "docker/dockerfile:1"
 
 
-def make_plan(
-    project: Project, settings: Settings, selection: Selection, images: Images | None = None
+def make_plan(  # noqa: PLR0913  # the last three are of several images
+    project: Project,
+    settings: Settings,
+    selection: Selection,
+    images: Images | None = None,
+    *,
+    of_all: Selection | None = None,
+    bakes: bool = False,
 ) -> ImagePlan:
-    """The image of this project, or one of several: `images` are what each of them installs.
+    """The image of this project, or one of several.
 
-    Raises DockerCacheError for what cannot be built, or not yet.
+    `images` are what each of those that share layers installs, `of_all` is what all of them do,
+    which are to have the same Python, and `bakes` is whether they are built in one call. Raises
+    DockerCacheError for what cannot be built, or not yet.
     """
     notes: list[str] = []
-    of_all = _of_all(images) if images else selection
+    of_all = of_all or selection
     python = choose_python(
         project.requires_python,
         setting=settings.python,
@@ -92,7 +101,7 @@ def make_plan(
     application = built[-1] if has_own else None
     compiles = bool(from_source or from_no_index) or any(wheel.compiles for wheel in built)
     notes += build_notes(settings, bases, compiles=compiles)
-    version = _version_argument(project, application, notes)
+    version = _version_argument(project, application, notes, bakes=bakes)
     if version:  # the label says what the argument says
         project = replace(project, metadata=replace(project.metadata, version=None))
     return ImagePlan(
@@ -141,22 +150,16 @@ def _older_lock(version: str) -> str:
     )
 
 
-def _of_all(images: Images) -> Selection:
-    """What several images install together: they are to have the same Python, or share nothing."""
-    chosen = images.values()
-    return Selection(
-        groups=tuple(sorted({group for it in chosen for group in it["groups"]})),
-        extras=tuple(sorted({extra for it in chosen for extra in it["extras"]})),
-    )
-
-
-def _version_argument(project: Project, application: Wheel | None, notes: list[str]) -> str | None:
+def _version_argument(
+    project: Project, application: Wheel | None, notes: list[str], *, bakes: bool
+) -> str | None:
     """The default of `ARG VERSION`, in an image whose project takes its version from git."""
     if application is None or not application.version_variables:
         return None
     version = project.metadata.version or "0.0.0"
+    option = "--set '*.args.VERSION=…'" if bakes else "--build-arg VERSION=…"
     notes.append(
         "The project takes its version from git, which a build does not see: the image says"
-        f" {version}, unless `-- --build-arg VERSION=…` tells it."
+        f" {version}, unless `-- {option}` tells it."
     )
     return version

@@ -51,6 +51,15 @@ class Selection:
     extras: tuple[str, ...]
 
 
+def together(selections: Iterable[Selection]) -> Selection:
+    """What several images install in all."""
+    chosen = [*selections]
+    return Selection(
+        groups=tuple(sorted({group for it in chosen for group in it.groups})),
+        extras=tuple(sorted({extra for it in chosen for extra in it.extras})),
+    )
+
+
 def select(  # noqa: PLR0913  # the settings' part, and the project's
     options: SelectionOptions,
     *,

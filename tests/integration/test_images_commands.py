@@ -46,10 +46,26 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     return found
 
 
-def make(folder: Path, images: str = IMAGES) -> Path:
+FROM_GIT = """
+[tool.poetry]
+version = "0.0.0"
+[tool.poetry-dynamic-versioning]
+enable = true
+[build-system]
+requires = ["poetry-core", "poetry-dynamic-versioning"]
+build-backend = "poetry_dynamic_versioning.backend"
+"""
+
+
+def make(folder: Path, images: str = IMAGES, *, from_git: bool = False) -> Path:
     """Write the shop, whose worker has a package of its own."""
     packages = [package("celery", groups=["queue"]), package("rich")]
-    make_project(folder, PYPROJECT + images, packages)
+    text = PYPROJECT + images
+    if from_git:
+        text = text.replace('version = "1.2.3"', 'dynamic = ["version"]')
+        head, _, tail = text.partition("[build-system]")
+        text = f"{head}{FROM_GIT}{tail[tail.index('[tool') :]}"
+    make_project(folder, text, packages)
     (folder / "shop").mkdir()
     (folder / "shop" / "__init__.py").touch()
     return folder
@@ -261,6 +277,40 @@ def test_what_a_project_of_one_image_cannot(tmp_path: Path) -> None:
         outcome = poetry(shop, *command)
         assert outcome.status == 1
         assert says in outcome.err
+
+
+MISTAKEN = {
+    'groups = ["main", "queu"]': "`images.worker`: The group 'queu' (in `groups`) does not exist",
+    'files = ["nothing"]': "`images.worker`: `files` in [tool.poetry-docker-cache] names 'nothing'",
+    'own-layers = ["nothing"]': "`images.worker`: `own-layers` in [tool.poetry-docker-cache] names",
+    'python = "3.9"': '`images.worker`: `python = "3.9"` in [tool.poetry-docker-cache] is outside',
+    'image = "docker.io/library/shop-api"': "The images api and worker are both called",
+}
+
+
+@pytest.mark.parametrize("setting", MISTAKEN)
+def test_a_mistake_says_whose_it_is(setting: str, tmp_path: Path) -> None:
+    """Where several images have settings; an option is of none of them."""
+    images = "[tool.poetry-docker-cache.images.api]\n[tool.poetry-docker-cache.images.worker]\n"
+    shop = make(tmp_path / "shop", images + setting)
+    outcome = poetry(shop, *EXPORT)
+    assert outcome.status == 1
+    assert MISTAKEN[setting] in " ".join(outcome.err.split())
+
+
+def test_an_option_is_of_no_image(tmp_path: Path) -> None:
+    """A mistake in one is nobody's setting."""
+    outcome = poetry(make(tmp_path / "shop"), *EXPORT, "--with", "queu")
+    assert "The group 'queu' (in --with) does not exist" in outcome.err
+    assert "images." not in outcome.err
+
+
+@pytest.mark.usefixtures("client")
+def test_several_images_are_told_their_version_by_what_bake_takes(tmp_path: Path) -> None:
+    """It has no option `--build-arg`; a build of one image has."""
+    shop = make(tmp_path / "shop", from_git=True)
+    assert "unless `-- --set '*.args.VERSION=…'` tells" in poetry(shop, *BUILD).err
+    assert "unless `-- --build-arg VERSION=…` tells" in poetry(shop, *BUILD, "api").err
 
 
 def test_notes_say_whose_they_are(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.workspace import main, shared_manifests
 from poetry_docker_cache.planner import make_plan
 from poetry_docker_cache.render import scripts_of
-from poetry_docker_cache.selection import Selection
+from poetry_docker_cache.selection import Selection, together
 from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.stage_commands import manifest_command
 
@@ -60,7 +60,10 @@ def planned(
 ) -> dict[str, ImagePlan]:
     """Plan each image of a project."""
     shape, wanted = project(*packages, requires_python=">=3.12,<3.13"), Settings(**wish)
-    return {name: make_plan(shape, wanted, it, installs(choices)) for name, it in choices.items()}
+    return {
+        name: make_plan(shape, wanted, it, installs(choices), of_all=together(choices.values()))
+        for name, it in choices.items()
+    }
 
 
 def built(
@@ -205,10 +208,10 @@ def test_the_scripts_come_along_where_they_are_needed() -> None:
 def test_images_have_the_same_python() -> None:
     """It is the newest that fits all of them; with one each they would share nothing."""
     shape = project(*PACKAGES[:2], PACKAGES[5])
-    found = {
-        name: make_plan(shape, Settings(), it, installs(CHOICES)) for name, it in CHOICES.items()
-    }
-    assert {it.runtime.python for it in found.values()} == {"3.12"}
+    of_all = together(CHOICES.values())
+    for shared in (installs(CHOICES), None):  # an older lock is not taken apart, all the same
+        found = [make_plan(shape, Settings(), it, shared, of_all=of_all) for it in CHOICES.values()]
+        assert {it.runtime.python for it in found} == {"3.12"}
     assert make_plan(shape, Settings(), CHOICES["tidy"]).runtime.python == "3.13"
 
 

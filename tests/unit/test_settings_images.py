@@ -134,9 +134,3 @@ def test_the_cache_of_an_image(written: str, expected: str | dict[str, str]) -> 
         assert found.reference == expected
     else:
         assert dict(found.options) == expected
-
-
-def test_two_images_have_two_names() -> None:
-    """One would take the other's place in the engine."""
-    with pytest.raises(SettingsError, match=r"`images\.b` and `images\.a` in .* both called x"):
-        images('[images.a]\nimage = "x"\n[images.b]\nimage = "x"\n')

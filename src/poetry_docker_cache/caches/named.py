@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.caches.spec import Folder
-from poetry_docker_cache.image_names import in_repository_of
+from poetry_docker_cache.image_names import in_repository_of, normalised
 
 if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
@@ -35,6 +36,29 @@ def cache_of(image: str, cache: Cache) -> Cache:
     if name := _NAMES.get(cache.type, ""):
         options[name] = f"{options.get(name, _BUILDKIT)}-{image}"
     return replace(cache, options=tuple(options.items()))
+
+
+def place_of(cache: Cache) -> str:
+    """Give what two caches have in common that would replace each other; "" where that is nothing.
+
+    >>> place_of(Folder(path="./.buildcache/"))
+    '.buildcache'
+    """
+    if isinstance(cache, Folder):
+        return _place(cache.path)
+    if cache.type == "registry":
+        return normalised(cache.reference)
+    if cache.type == "local":
+        return _place(cache.get("dest") or "")
+    if cache.type == "inline":
+        return ""
+    name = _NAMES.get(cache.type, "")
+    options = {name: _BUILDKIT, **dict(cache.options)}
+    return replace(cache, options=tuple(sorted(options.items()))).words(writing=False)
+
+
+def _place(path: str) -> str:
+    return os.path.normpath(path) if _beside(path, "x") != path else ""
 
 
 def _beside(path: str, image: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from cleo.io.io import IO
 
 from poetry_docker_cache.build_context import context_folder
 from poetry_docker_cache.caches.context import written_inside
+from poetry_docker_cache.collisions import refuse_collisions
 from poetry_docker_cache.commands.choosing import chosen
 from poetry_docker_cache.commands.notes import tell
 from poetry_docker_cache.commands.unreadable import unreadable
@@ -26,7 +28,7 @@ from poetry_docker_cache.project import (
     settings_table,
 )
 from poetry_docker_cache.python import locked_packages
-from poetry_docker_cache.selection import select
+from poetry_docker_cache.selection import SelectionOptions, select, together
 from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.settings.images import parse_images
 from poetry_docker_cache.settings.reuse import within
@@ -35,7 +37,7 @@ from poetry_docker_cache.template_files import read_template
 from poetry_docker_cache.vendor import BAKE_FILE, dockerfile_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from packaging.version import Version
     from poetry.poetry import Poetry
@@ -117,27 +119,42 @@ def _prepare(
     folder = project_folder(poetry)
     templates = {name: read_template(folder, it.template) for name, it in images.items()}
     project = read_project(poetry)
-    for settings in images.values():
-        check_files(folder, settings.files)
-    selections = {
-        name: _select(command, poetry, project, settings) for name, settings in images.items()
-    }
-    prepared = tuple(
-        _with_template(_planned(poetry, project, name, images, selections), templates[name])
-        for name in asked
-    )
-    for it in prepared:
-        check_locked_files(folder, it.plan.dependencies.files)
+    metadata = project.metadata
+    if images.keys() != {""}:
+        refuse_collisions(images, name=metadata.name, version=metadata.version)
+    selections = {}
+    for name, settings in images.items():
+        with _naming(name):
+            check_files(folder, settings.files)
+            _select(project, settings, poetry, SelectionOptions())
+        selections[name] = _select(project, settings, poetry, command.selection_options())
+    prepared = []
+    for name in asked:
+        with _naming(name):
+            made = _planned(poetry, project, name, images, selections, bakes=len(asked) > 1)
+        prepared.append(_with_template(made, templates[name]))
+        check_locked_files(folder, made.plan.dependencies.files)
     if notes:
         tell(command, prepared)
-    return prepared
+    return tuple(prepared)
+
+
+@contextlib.contextmanager
+def _naming(image: str) -> Iterator[None]:
+    """Say whose settings a mistake is in, where there are several."""
+    try:
+        yield
+    except DockerCacheError as error:
+        if not image:
+            raise
+        raise DockerCacheError(f"`images.{image}`: {error.problem}", fix=error.fix) from error
 
 
 def _select(
-    command: DockerCommand, poetry: Poetry, project: Project, settings: Settings
+    project: Project, settings: Settings, poetry: Poetry, options: SelectionOptions
 ) -> Selection:
     return select(
-        command.selection_options(),
+        options,
         default_groups=settings.groups,
         default_extras=settings.extras,
         groups=project.groups,
@@ -146,19 +163,28 @@ def _select(
     )
 
 
-def _planned(
+def _planned(  # noqa: PLR0913  # one of several depends on the others
     poetry: Poetry,
     project: Project,
     image: str,
     images: Mapping[str, Settings],
     selections: Mapping[str, Selection],
+    *,
+    bakes: bool,
 ) -> Prepared:
     named = {name: it for name, it in selections.items() if name}
     installs = {name: {"groups": it.groups, "extras": it.extras} for name, it in named.items()}
     # Where all install the same, the layers are shared as they are. A lock that has to be followed
     # from dependency to dependency cannot be taken apart.
     shares = len(set(named.values())) > 1 and project.lock.older_format is None
-    plan = make_plan(project, images[image], selections[image], installs if shares else None)
+    plan = make_plan(
+        project,
+        images[image],
+        selections[image],
+        installs if shares else None,
+        of_all=together(selections.values()),
+        bakes=bakes,
+    )
     packages = locked_packages(project.lock, selections[image], plan.runtime.python)
     name = project.metadata.name
     folder = project_folder(poetry)

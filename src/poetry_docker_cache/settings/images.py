@@ -8,7 +8,7 @@ from typing import Any
 
 from poetry_docker_cache.caches.named import cache_of
 from poetry_docker_cache.settings import Settings, plain
-from poetry_docker_cache.settings.errors import TABLE, SettingsError, unknown_key
+from poetry_docker_cache.settings.errors import unknown_key
 from poetry_docker_cache.settings.keys import KEYS
 
 _MERGED = ("env", "instructions", "labels")
@@ -26,9 +26,7 @@ def parse_images(table: object) -> dict[str, Settings]:
     if not isinstance(table, Mapping) or not common.images:
         return {}
     images: Any = plain(table["images"])
-    found = {name: _parse(name, images[name], table, common) for name in common.images}
-    _refuse_one_name(found)
-    return found
+    return {name: _parse(name, images[name], table, common) for name in common.images}
 
 
 def _parse(
@@ -52,19 +50,6 @@ def _parse(
     settings = replace(common, images=(), **read)
     settings.refuse_unknown_python(inside=f"{inside}.")
     return settings
-
-
-def _refuse_one_name(images: Mapping[str, Settings]) -> None:
-    """Raise `SettingsError` where two images would be tagged alike."""
-    named: dict[str, str] = {}
-    for name, settings in images.items():
-        image = settings.image
-        if image is not None and (other := named.setdefault(image, name)) != name:
-            raise SettingsError(
-                f"`images.{name}` and `images.{other}` in {TABLE} are both called {image}: the one"
-                " would take the other's place.",
-                fix=f"Give `images.{name}.image` another value.",
-            )
 
 
 def _laid_over(key: str, table: Mapping[str, object], own: Mapping[str, object]) -> object:
