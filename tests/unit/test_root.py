@@ -516,11 +516,11 @@ local[!0-9].py
 def test_git_ignored_lines_bind_to_the_package(tmp_path: Path) -> None:
     """Poetry leaves such files out of the wheel; what is included by name stays."""
     toml = POETRY + 'include = [{path = "my_app/gen/*.py", format = "wheel"}]\n'
-    root = read(tmp_path, toml, f".gitignore={GIT_IGNORE}", "my_app/a.py", "my_app/gen/x.py")
+    files = ("my_app/a.py", "my_app/gen/x.py", "my_app/keep.log")  # hidden again by the `*`
+    root = read(tmp_path, toml, f".gitignore={GIT_IGNORE}", *files)
     assert isinstance(root, WheelRoot)
     assert root.git_ignored == (
         "my_app/**/*.log",
-        "!my_app/**/keep.log",
         "my_app/data",
         "my_app/**/docs",
         "my_app/**/cache",
@@ -531,6 +531,29 @@ def test_git_ignored_lines_bind_to_the_package(tmp_path: Path) -> None:
         "my_app/**/*",
         "!my_app/gen/*.py",
     )
+
+
+def test_git_ignored_files_are_brought_back_by_name(tmp_path: Path) -> None:
+    """A wildcard behind a `!` has BuildKit open every folder; most undo nothing of a package."""
+    text = "/data/*\n!.gitkeep\n*.log\n!*keep.log\n"
+    files = ("a.py", "x/keep.log", "x/[y]keep.log", "x/other.log", "x/.gitkeep")
+    root = read(
+        tmp_path, PROJECT, f".gitignore={text}", "data/.gitkeep", *(f"my_app/{it}" for it in files)
+    )
+    assert isinstance(root, WheelRoot)
+    assert root.git_ignored == (
+        "my_app/**/*.log",
+        r"!my_app/x/\[y\]keep.log",
+        "!my_app/x/keep.log",
+    )
+
+
+def test_an_allow_list_of_git_stays_as_it_is(tmp_path: Path) -> None:
+    """To name all files of a package would make a new ignore file of each new one."""
+    files = [f"my_app/m{number}.py" for number in range(120)]
+    root = read(tmp_path, PROJECT, ".gitignore=*\n!*/\n!*.py\n", *files)
+    assert isinstance(root, WheelRoot)
+    assert root.git_ignored == ("my_app/**/*", "!my_app/**/*.py")
 
 
 def test_git_ignored_lines_from_above_the_project() -> None:

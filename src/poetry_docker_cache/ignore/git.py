@@ -12,11 +12,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.ignore.names import is_kept_out
-from poetry_docker_cache.ignore.rules import hiding_line, literal, matches, parse
+from poetry_docker_cache.ignore.rules import covers, hiding_line, literal, matches, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+
+_MOST_NAMES = 100
 
 
 def git_ignored(
@@ -27,17 +30,47 @@ def git_ignored(
     `included` are globs that a wheel takes all the same. `ask_git` where what git tracks is taken
     too, whatever its name: Poetry asks git itself, hatchling reads `.gitignore` only.
     """
-    lines: dict[str, None] = {}
+    found: dict[str, None] = {}
     for text, below in _git_ignore_files(folder):
-        lines.update(dict.fromkeys(translate(text, inside, below=below)))
-    if not any(not line.startswith("!") for line in lines):
+        found.update(dict.fromkeys(translate(text, inside, below=below)))
+    if all(line.startswith("!") for line in found):
         return ()
-    wanted = [*(_tracked(folder, inside) if ask_git else ()), *included]
+    again = _brought_back(folder, inside, list(found))
+    if len(again) > _MOST_NAMES:  # an allow-list
+        lines, again = found, []
+    else:
+        lines = {line: None for line in found if not line.startswith("!")}
+    wanted = [*again, *(_tracked(folder, inside) if ask_git else ()), *included]
     for pattern in wanted:
         if any(pattern.startswith(f"{name}/") for name in inside):
             lines.pop(f"!{pattern}", None)
             lines[f"!{pattern}"] = None
     return tuple(lines)
+
+
+def _brought_back(folder: Path, inside: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """Name the files that a `!` line brings back, in place of the line.
+
+    With a wildcard in it, it would make BuildKit open every folder of the context (see `ignore`).
+    """
+    lines = [parse(text) for text in texts]
+    without = [line for line in lines if not line.negated]
+    again = [line for line in lines if line.negated]
+    return [
+        literal(name)
+        for name in (_known(folder, inside) if again else ())
+        if any(covers(line.pattern, name) for line in again)
+        and hiding_line(without, name) >= 0 > hiding_line(lines, name)
+    ]
+
+
+def _known(folder: Path, inside: Sequence[str]) -> list[str]:
+    """List the files that git does not ignore, or, where there is no repository, all."""
+    if any((it / ".git").exists() for it in (folder, *folder.parents)):
+        others = ("--cached", "--others", "--exclude-per-directory=.gitignore")
+        return sorted(set(_git_files(folder, *others, "--", *inside)))
+    files = (it for name in inside for it in (folder / name).rglob("*") if it.is_file())
+    return sorted(it.relative_to(folder).as_posix() for it in files)
 
 
 def translate(text: str, inside: Iterable[str], *, below: str = "") -> Iterator[str]:

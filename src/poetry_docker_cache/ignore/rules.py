@@ -5,6 +5,7 @@ The rules are those of github.com/moby/patternmatcher and its ignorefile package
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 import warnings
@@ -150,6 +151,7 @@ def matches(pattern: str, path: str) -> bool:
         return False  # BuildKit refuses the whole file and says why
 
 
+@functools.lru_cache(maxsize=4096)
 def _regex(pattern: str) -> str:
     tokens = re.finditer(r"(?s)\*\*/?|\\.|.", pattern)
     parts: list[str] = []
