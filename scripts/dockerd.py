@@ -42,6 +42,12 @@ class Daemons:
         (plugins / "docker-buildx").symlink_to(buildx)
         path = f"{root}/usr/sbin:{root}/usr/bin:{root}/usr/libexec/docker:{SYSTEM_PATH}"
         env = {"PATH": path, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
+        # BuildKit has the SSH agent's socket among its temporary files, and sockets want short
+        # paths; the files themselves may be large, and /run is in memory.
+        temporary = self.run_dir / "tmp"
+        (self.folder / "tmp").mkdir()
+        temporary.symlink_to(self.folder / "tmp")
+        env["DOCKER_TMPDIR"] = str(temporary)
         # Docker 20.10 is linked with a library that is unpacked, too.
         if libraries := [*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")]:
             env["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, libraries))

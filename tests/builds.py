@@ -25,7 +25,7 @@ _PROBE = Path(__file__).with_name("probe.py")
 # several.
 _STEP = re.compile(r"\[(?:\S+ )?([a-z0-9._-]+) +\d+/\d+\] (.*)", re.DOTALL)
 _SHARED = ("WORKDIR /scripts", "RUN python -m venv")
-_LAYER = re.compile(r"(dependencies|source|direct|(pure|native)-\d+)(\..*)?|own-.*")
+LAYER = re.compile(r"(dependencies|source|direct|(pure|native)-\d+)(\..*)?|own-.*")
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing|Updating) (\S+) \(", re.MULTILINE)
 
 
@@ -80,7 +80,7 @@ def read_progress(text: str) -> Steps:
     steps = {digest: match for digest, match in steps.items() if not match[2].startswith("FROM ")}
     ran = {_stage(match) for digest, match in steps.items() if digest in started - cached}
     known = {_stage(match) for match in steps.values()}
-    of_dependencies = _text(output[d] for d, match in steps.items() if _LAYER.fullmatch(match[1]))
+    of_dependencies = _text(output[d] for d, match in steps.items() if LAYER.fullmatch(match[1]))
     return Steps(
         ran=frozenset(ran),
         cached=frozenset(known - ran),
@@ -125,6 +125,11 @@ def build(project: Project, *options: str, poetry: Poetry | None = None) -> Step
     done = poetry.run(project.folder, *command)
     assert not list(poetry.temporary.iterdir()), "the build left temporary files"
     return read_progress(done.stderr)
+
+
+def anew(*stages: str) -> tuple[str, ...]:
+    """Give the options of a build that takes these stages from no cache, whoever filled it."""
+    return ("--", *(f"--no-cache-filter={stage}" for stage in stages))
 
 
 def failed_build(project: Project, *options: str) -> str:

@@ -109,7 +109,7 @@ def test_a_digest(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) ->
     project = shop.on(base_image=f"python:3.13-slim@{digest}")
     steps = build(project, "--with=old", "--tag=acme/bases:digest")
     assert {"venv", "dependencies", "build-backend"} <= steps.cached
-    assert "source" in steps.ran
+    assert "source" in steps.ran | steps.cached
     found = look(engine, "acme/bases:digest")
     assert found["distributions"] == sorted([*ordinary["distributions"], ["acme-old", "1.0"]])
     assert engine.run("acme/bases:digest") == "shop 1.1 1.0\n"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import PASSWORD, AcmeIndex, Project, make_shop
-from builds import build, failed_build, look, names
+from builds import anew, build, failed_build, look, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def built(
     project = make_shop(tmp_path_factory.mktemp("build") / "shop", poetry_home(engine), index)
     project.configure(env={"ODD": ODD}, labels={"com.acme.odd": ODD})
     before = sorted(project.folder.rglob("*"))
-    steps = build(project)
+    steps = build(project, "--no-cache")  # of other tests
     assert sorted(project.folder.rglob("*")) == before, "the build wrote into the project"
     (image,) = json.loads(engine.docker("image", "inspect", TAG).stdout)
     return Built(project=project, steps=steps, found=look(engine, TAG), image=image)
@@ -140,7 +140,7 @@ def test_other_installers_give_the_same(
 ) -> None:
     """Each comes from the project's own source, installs the same, and stays behind."""
     copy.configure(installer=installer)
-    steps = build(copy, "--tag=shop:installer")
+    steps = build(copy, "--tag=shop:installer", *anew("dependencies"))
     assert steps.installed == built.steps.installed
     assert any(name.startswith(f"{installer}-") for name in index.downloads())
     found = look(engine, "shop:installer")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import AcmeIndex, Project, make_shop
-from builds import build, failed_build, look, names
+from builds import anew, build, failed_build, look, names
 from wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def test_source_distribution(
     dry = poetry.run(tmp_path, "docker", "build", "--dry-run")
     assert "acme-old must be built from source" in dry.stderr
     assert "on python:3.13, in a layer apart" in dry.stderr
-    steps = build(project)
+    steps = build(project, *anew("dependencies", "source"))
     assert steps.installed == ("acme-old", "acme-util")
     assert engine.run("acme/old:2.0") == "old 1.0\n"
     found = look(engine, "acme/old:2.0")

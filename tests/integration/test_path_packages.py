@@ -128,7 +128,7 @@ def built(
     project.lock()
     for place in (".", "libs/core", "..", "../side", "../base", "../shared"):
         project.write(f"{place}/dump.bin", os.urandom(2_000_000))
-    steps = build(project)
+    steps = build(project, "--no-cache")  # of other tests
     return Built(project=project, steps=steps, found=look(engine, TAG))
 
 
