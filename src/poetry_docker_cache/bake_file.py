@@ -26,13 +26,16 @@ class BakeTarget:
     repository: str
     ssh: bool = False
     """Whether its build needs an SSH agent."""
+    version: str | None = None
+    """The default of its `ARG VERSION`, where only git knows the version."""
 
 
 def render_bake_file(targets: Sequence[BakeTarget], *, tag: str) -> str:
     """The file, without banner; `tag` is the default of all images."""
     environment = TemplateEnvironment()
     environment.filters.update(hcl=quoted, literal=literal)
-    return environment.get_template(TEMPLATE).render(targets=targets, tag=tag)
+    version = next((it.version for it in targets if it.version), None)
+    return environment.get_template(TEMPLATE).render(targets=targets, tag=tag, version=version)
 
 
 def quoted(text: str) -> str:

@@ -138,17 +138,21 @@ def shell_quoted(argv: Iterable[str]) -> str:
     return shlex.join(argv)
 
 
-def default_tag(name: str | None, version: str | None, *, image: str | None = None) -> str:
+def default_tag(
+    name: str | None, version: str | None, *, image: str | None = None, among: str = ""
+) -> str:
     """Name the image after the `image` setting, or else the project, and its version.
 
-    Raises DockerCacheError where there is no name, or where Docker takes none like it.
+    `among` is what it is called among several, of which -t names one only. Raises DockerCacheError
+    where there is no name, or where Docker takes none like it.
     """
     tag = re.sub(r"[+!]", "-", version) if version else "latest"
     if not _TAG.fullmatch(tag):
         raise DockerCacheError(
             f"The version {version!r} cannot be an image's tag: those have at most 128 letters, "
             "digits, '_', '.' and '-', and begin with none of the last two.",
-            fix="Name the image and its tag with -t.",
+            fix="Name the image and its tag with -t"
+            + (f": `poetry docker build {among} -t NAME:TAG`." if among else "."),
         )
     last = (image or "").rpartition("/")[2]
     if ":" in last or "@" in last:
@@ -156,12 +160,16 @@ def default_tag(name: str | None, version: str | None, *, image: str | None = No
             f"image = {image!r} has a tag or digest already; the tag is the project's version.",
             fix="Leave it out of `image`, or name image and tag with -t.",
         )
-    return f"{image or _repository(name)}:{tag}"
+    return f"{image or _repository(name, among)}:{tag}"
 
 
-def _repository(name: str | None) -> str:
+def _repository(name: str | None, among: str) -> str:
     """Make a repository name of a project's name."""
-    ask_for = "Set `image` in [tool.poetry-docker-cache], or name the image with -t."
+    ask_for = (
+        f"Set `image` in [tool.poetry-docker-cache.images.{among}]."
+        if among
+        else "Set `image` in [tool.poetry-docker-cache], or name the image with -t."
+    )
     if not name:
         raise DockerCacheError("The project has no name, so neither has the image.", fix=ask_for)
     repository = canonicalize_name(name)

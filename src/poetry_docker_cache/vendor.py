@@ -8,9 +8,9 @@ import hashlib
 import io
 import os
 import re
-import shlex
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
@@ -86,23 +86,24 @@ def _lines(text: str) -> list[str]:
 
 @contextlib.contextmanager
 def writing(
-    files: Mapping[Path, str], *, force: bool, mode: int | None = None, dockerfile: bool = True
+    files: Mapping[Path, str],
+    *,
+    force: bool,
+    mode: int | None = None,
+    instead: Mapping[Path, str] = MappingProxyType({}),
 ) -> Iterator[None]:
     """Write all of the files when the block ends; none when it, or any of them, fails.
 
     A file keeps its mode unless one is given. Raises DockerCacheError when one belongs to somebody
-    else, or cannot be written.
+    else, for which `instead` says what to type, or cannot be written.
     """
     for path in files:
         if is_foreign(path) and not force:  # in this order: a device is refused either way
             raise DockerCacheError(
                 f"{path} exists, and `poetry docker export` did not write it as it is now: it was"
                 " written or edited by hand. Nothing was changed.",
-                fix=(
-                    "Pass `--force` to replace it, `-o PATH` to write elsewhere, or build with it:"
-                    f" `poetry docker build --file {shlex.quote(str(path))}`."
-                    if dockerfile and path.name != BAKE_FILE
-                    else "Pass `--force` to replace it, or `-o PATH` to write elsewhere."
+                fix=instead.get(
+                    path, "Pass `--force` to replace it, or `-o PATH` to write elsewhere."
                 ),
             )
     with contextlib.ExitStack() as stack:

@@ -226,7 +226,24 @@ def test_export_writes_a_dockerfile_for_each(tmp_path: Path) -> None:
     outcome = poetry(shop, *EXPORT, "--bake")
     assert outcome.status == 1
     assert "docker-bake.hcl exists, and `poetry docker export` did not write it" in outcome.err
+    assert "Pass `--force` to replace it.\n" in outcome.err
     assert snapshot(shop) == before_all
+
+
+def test_a_file_by_hand_is_of_an_image(tmp_path: Path) -> None:
+    """What can be done instead is told with the image's name: all of them have no `-o`."""
+    shop = make(tmp_path / "shop")
+    (shop / "api.Dockerfile").write_text("FROM scratch\n")
+    said = " ".join(poetry(shop, *EXPORT).err.split())
+    assert "`poetry docker export api -o PATH` to write elsewhere" in said
+    assert "`poetry docker build api --file api.Dockerfile`" in said
+
+
+def test_the_file_for_bake_knows_what_git_says(tmp_path: Path) -> None:
+    """It has a variable for it, as `build` passes it on."""
+    shop = make(tmp_path / "shop", from_git=True)
+    assert poetry(shop, *EXPORT, "--bake").status == 0
+    assert (shop / "docker-bake.hcl").read_text().count("args       = { VERSION = VERSION }") == 2
 
 
 def test_export_of_one_goes_where_it_is_asked_to(tmp_path: Path) -> None:

@@ -188,7 +188,14 @@ def test_the_file_for_export() -> None:
     assert text.count("`--allow fs.read=..`") == 1
     assert "ssh  " not in text
     agent = replace(made[0], ssh=True)
-    assert render_bake_file([agent, made[1]], tag="1.0").count('  ssh        = ["default"]\n') == 1
+    asks = render_bake_file([agent, made[1]], tag="1.0")
+    assert asks.count('  ssh        = ["default"]\n') == 1
+    assert "`--allow ssh`" in asks
+    assert "`--allow ssh`" not in text
+    assert "VERSION" not in text
+    from_git = render_bake_file([replace(made[0], version="0.0.0"), made[1]], tag="0.0.0")
+    assert 'variable "VERSION" {\n  default = "0.0.0"\n}\n\nvariable' in from_git
+    assert from_git.count("  args       = { VERSION = VERSION }\n") == 1
     whole = with_banner(text, command="poetry docker export --bake")
     assert is_ours(whole)
     assert not is_ours(whole.replace("team/api", "team/other"))

@@ -219,3 +219,17 @@ def test_no_default_tag(name: str | None, version: str, image: str | None, cause
     with pytest.raises(DockerCacheError, match=cause) as caught:
         default_tag(name, version, image=image)
     assert "-t" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "fix"),
+    [
+        (None, "1.0", "Set `image` in [tool.poetry-docker-cache.images.api]."),
+        ("shop", "x" * 129, "`poetry docker build api -t NAME:TAG`"),
+    ],
+)
+def test_no_default_tag_among_several(name: str | None, version: str, fix: str) -> None:
+    """There -t names one image, and `export` has no such option."""
+    with pytest.raises(DockerCacheError) as caught:
+        default_tag(name, version, among="api")
+    assert fix in caught.value.fix

@@ -120,7 +120,8 @@ def build_request(
     image = prepared.settings.image
     version = prepared.git_version or prepared.version
     return BuildRequest(
-        tags=command.many("tag") or [default_tag(prepared.name, version, image=image)],
+        tags=command.many("tag")
+        or [default_tag(prepared.name, version, image=image, among=prepared.image)],
         build_arguments={"VERSION": prepared.git_version} if prepared.git_version else {},
         ssh=passes_agent(prepared.plan.dependencies, said),
         push=command.option("push"),

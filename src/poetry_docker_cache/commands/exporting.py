@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def export(command: DockerCommand, options: ExportOptions) -> int:
     if options.check:
         return check(command, _files(images, options), again=_again(options))
     files = {} if options.to_stdout else _files(images, options)
-    with writing(files, force=options.force):
+    with writing(files, force=options.force, instead=_instead(images, options)):
         if options.auth_file and secret:
             _write_secret(Path(options.auth_file), secret.text, files)
     if options.to_stdout:
@@ -152,10 +153,27 @@ def _files(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str
     return files
 
 
+def _instead(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str]:
+    """What to type where somebody else's file is at one of the paths."""
+    found = {output_path(None, images[0].folder / BAKE_FILE): "Pass `--force` to replace it."}
+    for it in images:
+        path = output_path(options.output, it.folder / dockerfile_name(it.image))
+        elsewhere = f"`{EXPORT} {it.image} -o PATH`" if it.image else "`-o PATH`"
+        build = ["poetry docker build", *[it.image] * bool(it.image), "--file"]
+        found[path] = (
+            f"Pass `--force` to replace it, {elsewhere} to write elsewhere, or build with it:"
+            f" `{' '.join([*build, shlex.quote(str(path))])}`."
+        )
+        found[path.with_name(f"{path.name}.dockerignore")] = (
+            f"Pass `--force` to replace it, or {elsewhere} to write elsewhere."
+        )
+    return found
+
+
 def _bake_file(images: Sequence[Prepared]) -> str:
     targets = []
     for it in images:
-        name = default_tag(it.name, it.version, image=it.settings.image)
+        name = default_tag(it.name, it.version, image=it.settings.image, among=it.image)
         repository, _, tag = name.rpartition(":")
         targets.append(
             BakeTarget(
@@ -164,6 +182,7 @@ def _bake_file(images: Sequence[Prepared]) -> str:
                 dockerfile=it.plan.located(dockerfile_name(it.image)),
                 repository=repository,
                 ssh=it.plan.dependencies.ssh,
+                version=it.plan.version,
             )
         )
     return render_bake_file(targets, tag=tag)

@@ -56,7 +56,7 @@ def export_ci(command: DockerCommand, options: ExportOptions, kind: CiKind) -> i
     if path.parts[-3:-1] == _GITHUB.parts:
         _make_folder(path.parent)
     mode = _SCRIPT_MODE if kind == "shell" else None
-    with writing({path: text}, force=options.force, mode=mode, dockerfile=False):
+    with writing({path: text}, force=options.force, mode=mode):
         pass
     command.line(Formatter.escape(f"Wrote {path}."))
     if options.output is None and (place := _where_it_is_read(kind, real_path(prepared.folder))):
