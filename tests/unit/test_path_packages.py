@@ -119,6 +119,14 @@ def test_what_a_folder_is_built_from(
             [f"pyproject.toml={NAMED}readme = 'R.md'\n{HATCH}", "lib/__init__.py"],
             "the README `R.md` does not exist",
         ),
+        (
+            [f"pyproject.toml={NAMED}readme = '../R.md'\n{HATCH}", "lib/__init__.py"],
+            "the README `../R.md` is outside of ../lib",
+        ),
+        (
+            [f"pyproject.toml={NAMED}readme = ['R.md']\n{HATCH}", "lib/__init__.py"],
+            "`readme` in its pyproject.toml is neither a path nor a table",
+        ),
     ],
 )
 def test_a_folder_of_which_no_wheel_can_be_built(
@@ -129,6 +137,20 @@ def test_a_folder_of_which_no_wheel_can_be_built(
     assert isinstance(root, SourceTreeRoot)
     assert root.reason.startswith(reason)
     assert str(tmp_path) not in root.reason
+
+
+def test_a_folder_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to itself, and a folder of another user, are not there for a build either."""
+    (tmp_path / "lib").symlink_to("lib")
+    root = looked_at(tmp_path).root
+    assert root == SourceTreeRoot(reason="there is no such folder")
+
+    def denied(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    (found,) = read_path_packages(tmp_path, [locked("Lib", "app")])
+    assert found.root == SourceTreeRoot(reason="it cannot be read (Permission denied)")
 
 
 def lib(name: str, path: str, **keys: Any) -> PathPackage:  # noqa: ANN401  # fields of a root

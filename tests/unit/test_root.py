@@ -391,6 +391,71 @@ def test_setuptools_is_given_the_whole_folder_where_its_own_files_decide(
     assert root.whole is whole
 
 
+def test_setuptools_may_find_what_no_convention_does(tmp_path: Path) -> None:
+    """Only its own file says where the packages are."""
+    options = "setup.cfg=[options]\npackage_dir =\n    = lib\n"
+    root = read(tmp_path, PROJECT + backend("setuptools.build_meta"), "lib/app/a.py", options)
+    assert paths(root) == ("setup.cfg",)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "files", "expected"),
+    [
+        ("setuptools.build_meta", "", ["src/my/app/a.py"], ("src",)),
+        ("setuptools.build_meta", "", ["my/app/a.py", "my_tools/b.py"], ("my",)),
+        ("pdm.backend", "", ["src/my/app/a.py"], ("src",)),
+        ("hatchling.build", "", ["src/acme/my_app/__init__.py"], ("src",)),
+        ("hatchling.build", "", ["my/my_app/__init__.py"], ("my",)),
+        (
+            "uv_build",
+            '[tool.uv.build-backend]\nmodule-name = "acme.app"\n',
+            ["src/acme/app/__init__.py"],
+            ("src",),
+        ),
+        (
+            "flit_core.buildapi",
+            '[tool.flit.module]\nname = "acme.app"\n',
+            ["acme/app/__init__.py"],
+            ("acme",),
+        ),
+    ],
+)
+def test_namespace_packages(
+    tmp_path: Path, name: str, more: str, files: list[str], expected: tuple[str, ...]
+) -> None:
+    """Their top folder has no `__init__.py` (PEP 420): each backend finds it in its own way."""
+    assert paths(read(tmp_path, PROJECT + backend(name) + more, *files)) == expected
+
+
+@pytest.mark.parametrize("name", ["hatchling.build", "uv_build", "flit_core.buildapi"])
+def test_a_folder_of_code_is_no_package_to_every_backend(tmp_path: Path, name: str) -> None:
+    """These build nothing that does not have the name."""
+    root = read(tmp_path, PROJECT + backend(name), "src/main.py", "my/a.py")
+    assert reason(root) == "no module or package of the name `my_app`, nor another one"
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        (PROJECT + CORE, ("my_app",)),
+        (PROJECT + backend("hatchling.build"), ("my_app",)),
+        (
+            PROJECT + 'license-files = ["LICENSE"]\n' + CORE,
+            "`LICENSE` is outside of the project",
+        ),
+    ],
+)
+def test_a_licence_that_is_a_link_out_of_the_project(
+    tmp_path: Path, toml: str, expected: tuple[str, ...] | str
+) -> None:
+    """The wheel does without one that is only found by its name."""
+    folder = tmp_path / "repo/app"
+    write(folder, "../LICENSE", "my_app/__init__.py")
+    (folder / "LICENSE").symlink_to("../LICENSE")
+    root = read(folder, toml)
+    assert (reason(root) if isinstance(expected, str) else paths(root)) == expected
+
+
 def test_only_setuptools_asks_setup_py(tmp_path: Path) -> None:
     """Beside another backend it is a remnant."""
     root = read(tmp_path, PROJECT + CORE, "my_app/a.py", "setup.py=setup(py_modules=['helpers'])")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.root import setuptools_files
+from poetry_docker_cache.root.paths import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -62,6 +63,8 @@ _NAMING = (
     "scikit-build.wheel.packages",
     "uv.build-backend.module-root",
 )
+_FINDING_NAMESPACES = ("setuptools", "pdm")
+"""They take folders without an `__init__.py`, too; the others need to be told, or the name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ class Project:
         """Name the folders and modules with the code: declared ones, else found by convention."""
         named = [name for name in self._named() if (self.folder / name).is_dir()]
         source = [it for it in ("src",) if any(self._packages_in(self.folder / it))]
-        return sorted({*named, *source, *self.importable()})
+        return sorted({*named, *source, *self._namespaces(), *self.importable()})
 
     def importable(self) -> list[str]:
         """Name the packages and modules themselves."""
@@ -97,6 +100,18 @@ class Project:
         found += [f"{it}.py" for it in modules if (self.folder / f"{it}.py").is_file()]
         return sorted(set(found))
 
+    def _namespaces(self) -> list[str]:
+        """Name folders of packages that have no `__init__.py` at their top (PEP 420)."""
+        finds = self.backend.startswith(_FINDING_NAMESPACES)
+        code = "**/*.py" if finds else f"*/{self.module}/__init__.py"
+        first = self.module.split("_")[0]
+        places = {"src": code, first: code.removeprefix("*/")}
+        return [
+            name
+            for name, glob in places.items()
+            if name not in _NOT_INSTALLED and any((self.folder / name).glob(glob))
+        ]
+
     def files(self) -> list[str]:
         """Name what is read beside the code: build scripts, licences, files of the version."""
         names = [*self._named()]
@@ -106,8 +121,12 @@ class Project:
         if self.backend.startswith("mesonpy"):
             names += [it.parent.name for it in self.folder.glob("*/meson.build")]
         licenses = _strings(self.data.get("project", {}).get("license-files"))
-        names += licenses or _LICENSES
-        return [name for pattern in names if pattern.strip("/") for name in self._existing(pattern)]
+        names += licenses
+        found = [it for pattern in names if pattern.strip("/") for it in self._existing(pattern)]
+        usual = () if licenses else _LICENSES  # no loss, where a link leads out of the folder
+        return found + [
+            it for pattern in usual for it in self._existing(pattern) if is_here(self.folder, it)
+        ]
 
     def whole(self) -> bool:
         """Tell whether only the backend knows what it takes, so that it needs the whole folder."""
@@ -158,12 +177,15 @@ class Project:
             yield from sorted(it.name for it in self.folder.glob(path.split("/")[0]))
 
     def _packages_in(self, folder: Path) -> Iterator[str]:
-        if (folder / f"{self.module}.py").is_file():
-            yield f"{self.module}.py"
+        tool = self.data.get("tool", {})
+        told = ("uv.build-backend.module-name", "flit.module.name")
+        modules = (it for key in told for it in _strings(_at(tool, key)))
+        names = {self.module, *(it.split(".")[0] for it in modules)}
+        yield from (f"{it}.py" for it in sorted(names) if (folder / f"{it}.py").is_file())
         children = sorted(folder.iterdir()) if folder.is_dir() else []
         for child in children:
-            known = child.name == self.module or (child / "__init__.py").is_file()
-            if child.is_dir() and known and child.name not in _NOT_INSTALLED - {self.module}:
+            known = child.name in names or (child / "__init__.py").is_file()
+            if child.is_dir() and known and child.name not in _NOT_INSTALLED - names:
                 yield child.name
 
 

@@ -46,6 +46,11 @@ def readmes(poetry: Poetry) -> list[str]:
     return [relative(root, readme) for readme in poetry.package.readmes] if root else []
 
 
+def names_licenses(poetry: Poetry) -> bool:
+    """Tell whether the build fails without a licence's file; one found by its name is no loss."""
+    return "license-files" in poetry.pyproject.data.get("project", {})
+
+
 def declared_license(poetry: Poetry) -> list[str]:
     """Name the file of `license = { file = … }`."""
     value = poetry.pyproject.data.get("project", {}).get("license")

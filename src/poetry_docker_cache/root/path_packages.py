@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -18,7 +20,6 @@ from poetry_docker_cache.root.poetry_core import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
 _SETUPTOOLS = "setuptools.build_meta:__legacy__"
 """Builds what names no backend, by PEP 517."""
@@ -49,27 +50,39 @@ def read_path_packages(
             name=str(canonicalize_name(package["name"])),
             version=str(package["version"]),
             path=str(package["source"]["url"]),
-            root=_read(folder / str(package["source"]["url"]), package["name"]),
-            has_pyproject=(folder / package["source"]["url"] / "pyproject.toml").is_file(),
+            root=_read(folder, str(package["source"]["url"]), package["name"]),
+            has_pyproject=_has_pyproject(folder / package["source"]["url"]),
         )
         for package in packages
         if package.get("source", {}).get("type") == "directory"
     )
 
 
-def _read(place: Path, name: str) -> WheelRoot | SourceTreeRoot:
-    folder = place.resolve()
-    if not folder.is_dir():
-        return SourceTreeRoot(reason="there is no such folder")
-    if not any((folder / it).is_file() for it in ("pyproject.toml", "setup.py", "setup.cfg")):
-        return SourceTreeRoot(reason="it has no pyproject.toml")
+def _has_pyproject(place: Path) -> bool:
     try:
-        return _read_root(folder, name)
+        return (place / "pyproject.toml").is_file()
+    except OSError:
+        return False
+
+
+def _read(place: Path, path: str, name: str) -> WheelRoot | SourceTreeRoot:
+    folder = Path(os.path.realpath(place / path))  # which takes a loop of links, too
+    try:
+        if not folder.is_dir():
+            return SourceTreeRoot(reason="there is no such folder")
+        if not any((folder / it).is_file() for it in ("pyproject.toml", "setup.py", "setup.cfg")):
+            return SourceTreeRoot(reason="it has no pyproject.toml")
+        root = _read_root(folder, name)
     except DockerCacheError as error:
-        reason = error.problem.rstrip(".")
+        root = SourceTreeRoot(reason=error.problem.rstrip("."))
+    except OSError as error:
+        root = SourceTreeRoot(reason=f"it cannot be read ({error.strerror})")
     except Exception as error:  # noqa: BLE001  # whatever stops Poetry here stops it there
         reason = " ".join(str(error).replace(f"{folder.as_posix()}/", "").split())
-    return SourceTreeRoot(reason=reason)
+        root = SourceTreeRoot(reason=reason)
+    if isinstance(root, SourceTreeRoot):  # "the project" is another one here
+        root = replace(root, reason=root.reason.replace("the project", path))
+    return root
 
 
 def _read_root(folder: Path, name: str) -> WheelRoot | SourceTreeRoot:
@@ -86,6 +99,8 @@ def _read_root(folder: Path, name: str) -> WheelRoot | SourceTreeRoot:
     readme = data.get("project", {}).get("readme")
     if isinstance(readme, dict):
         readme = readme.get("file")
+    if not isinstance(readme, str | None):
+        raise DockerCacheError("`readme` in its pyproject.toml is neither a path nor a table.")
     package.readmes = (folder / readme,) if readme else ()
     poetry = Poetry(folder / "pyproject.toml", {"package-mode": True}, package)
     return read_root(poetry, default)

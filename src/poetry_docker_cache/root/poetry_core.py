@@ -18,12 +18,19 @@ from poetry.core.utils.helpers import module_name
 from poetry_docker_cache.ignore.git import git_ignored
 from poetry_docker_cache.ignore.names import is_kept_out
 from poetry_docker_cache.ignore.rules import moved
-from poetry_docker_cache.root.declared import check_declared, declared_license, readmes, requires_of
+from poetry_docker_cache.root.declared import (
+    check_declared,
+    declared_license,
+    names_licenses,
+    readmes,
+    requires_of,
+)
 from poetry_docker_cache.root.kinds import NoWheelError, WheelRoot
 from poetry_docker_cache.root.paths import (
     copied,
     copied_from_above,
     folders,
+    is_here,
     leaves,
     relative,
     static_part,
@@ -65,7 +72,8 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
         if isinstance(include, PackageInclude):
             from_above += [path for path in found if leaves(path)]
         paths += [path for path in found if path not in from_above]
-    paths += [relative(base, path) for path in builder._get_legal_files()]  # noqa: SLF001
+    legal = [relative(base, path) for path in builder._get_legal_files()]  # noqa: SLF001
+    paths += legal if names_licenses(poetry) else [it for it in legal if is_here(folder, it)]
     paths += [relative(base, path) for path in builder.convert_script_files()]
     paths += build_system.get("backend-path", [])
     checked = copied(folder, paths)
