@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,15 @@ from packaging.utils import canonicalize_name
 from poetry.config.config import Config
 from poetry.core.constraints.version import Version as PoetryVersion
 from poetry.core.constraints.version import parse_constraint
+from poetry.core.packages.dependency import Dependency
+from poetry.core.packages.package import Package
 from poetry.core.packages.utils.utils import create_nested_marker
 from poetry.core.version.markers import parse_marker
 from poetry.factory import Factory
 from poetry.installation.installer import Installer
+from poetry.puzzle.exceptions import SolverProblemError
+from poetry.puzzle.solver import Solver
+from poetry.repositories import Repository, RepositoryPool
 from poetry.repositories.installed_repository import InstalledRepository
 from poetry.utils.env import MockEnv
 
@@ -78,6 +84,10 @@ def sources(*names: str) -> list[dict[str, str]]:
 
 ARM = 'platform_machine == "aarch64"'
 OTHERS = 'platform_machine != "aarch64"'
+RISCV = 'platform_machine == "riscv64"'
+
+NP_LIKE = [{"version": "<2", "python": "<3.10"}, {"version": ">=1.5", "python": ">=3.10"}]
+NP = [{"version": "^1.2", "python": "<3.10"}, {"version": "^2.0", "python": ">=3.10"}]
 
 # Each is a pyproject.toml and its locked packages. All groups and extras are tried.
 CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
@@ -335,6 +345,29 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("old"),
         ],
     ),
+    "a version that requires what is not for this Python": (
+        legacy({"np": NP, "pd": "*", "pl": "*"}),
+        [
+            locked("np", "1.26"),
+            locked("np", "2.1", **{"python-versions": ">=3.10"}),
+            locked("pd", "1.0"),
+            locked("pd", "2.0", {"lib": ">=2"}),
+            locked("pl", "1.0", {"np": ">=1"}),
+            locked("pl", "2.0", {"np": ">=2"}),
+            locked("lib", "2.0", **{"python-versions": ">=3.10"}),
+        ],
+    ),
+    "an extra that requires what is not for this Python": (
+        legacy({"a": "*", "b": "*"}, group={"dev": {"dependencies": {"c": "*"}}}),
+        [
+            locked("a", "1.0", {"lib": {"version": "*", "optional": True}}, {"x": ["lib"]}),
+            locked("a", "2.0", {"lib": {"version": ">=2", "optional": True}}, {"x": ["lib"]}),
+            locked("b", requires={"a": ">=1"}),
+            locked("c", requires={"a": {"version": "*", "extras": ["x"]}}),
+            locked("lib", "1.0"),
+            locked("lib", "2.0", **{"python-versions": ">=3.10"}),
+        ],
+    ),
     "a version for each machine": (
         standard(f"a (==1.0) ; {ARM}", f"a (==2.0) ; {OTHERS}"),
         [locked("a", "1.0", {"b": "*"}), locked("a", "2.0"), locked("b")],
@@ -585,6 +618,111 @@ def test_any_packages_against_poetry(seed: int, tmp_path: Path) -> None:
         assert by_us(*arguments) == by_poetry(*arguments), arguments
 
 
+def universe(chance: random.Random, names: list[str], markers: list[str]) -> Iterator[Package]:
+    """Make up an index that has several versions of most packages, some only for new Pythons."""
+    for name in names:
+        for version in chance.choice((["1.0"], ["1.0", "2.0"], ["1.0", "1.5", "2.0"])):
+            package = Package(name, version)
+            new = version == "2.0" and chance.random() < 0.6
+            package.python_versions = ">=3.10" if new else ">=3.8"
+            listed = locked(name, version)["files"]
+            package.files = [{"file": it["file"], "hash": it["hash"]} for it in listed]
+            others = [it for it in names if it != name]
+            for other in chance.sample(others, chance.randrange(3)):
+                table = {"version": chance.choice(["*", "*", ">=1", ">=1.5", "<2", "^2.0"])}
+                if chance.random() < 0.4:
+                    table["markers"] = chance.choice(markers)
+                package.add_dependency(Factory.create_dependency(other, table))
+            other = chance.choice(others)
+            table = {"version": "*", "markers": 'extra == "x"'}
+            package.add_dependency(Factory.create_dependency(other, table))
+            package.extras = {canonicalize_name("x"): [Dependency(other, "*")]}
+            yield package
+
+
+def solved_lock(folder: Path, pool: RepositoryPool) -> dict[str, Any] | None:
+    """Have Poetry lock a project, in the format of today; None where nothing fits together."""
+    poetry = Factory().create_poetry(folder)
+    try:
+        solved = Solver(poetry.package, pool, [], [], NullIO()).solve()
+    except SolverProblemError:
+        return None
+    poetry.locker.set_lock_data(poetry.package, solved.get_solved_packages())
+    found: dict[str, Any] = tomllib.loads((folder / "poetry.lock").read_text(encoding="utf-8"))
+    return found
+
+
+def test_what_poetry_itself_locked_against_poetry(tmp_path: Path) -> None:
+    """The same for what Poetry locked, with several versions of a package for several Pythons."""
+    chance, names = random.Random(4), [f"p{number}" for number in range(7)]
+    several = told = 0
+    markers = [ARM, OTHERS, 'python_version >= "3.10"', 'python_version < "3.10"']
+    for number in range(60):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        pool = RepositoryPool([Repository("PyPI", list(universe(chance, names, markers)))])
+        main: dict[str, Any] = dict.fromkeys(chance.sample(names, 2), ">=1")
+        main[chance.choice(names)] = {"version": "*", "extras": ["x"]}
+        if chance.random() < 0.5:
+            main[chance.choice(names)] = NP_LIKE
+        pyproject = legacy(main, group={"dev": {"dependencies": {chance.choice(names): "*"}}})
+        (folder / "pyproject.toml").write_text(document(pyproject), encoding="utf-8")
+        lock = solved_lock(folder, pool)
+        if lock is None or len({it["name"] for it in lock["package"]}) == len(lock["package"]):
+            continue
+        several += 1
+        write_older(folder / "poetry.lock", lock, "2.0")
+        for python, machine in zip(PYTHONS, MACHINES, strict=True):
+            arguments = (folder, ["main", "dev"], list[str](), python, machine)
+            with contextlib.suppress(ValueError):
+                assert by_us(*arguments) == by_poetry(*arguments), number
+                told += 1
+    assert told > 20
+    assert told >= 2 * several - 2  # the others are refused
+
+
+# --- Machines ------------------------------------------------------------------------------------
+def markers_of(main: dict[str, Any], *packages: dict[str, Any]) -> dict[str, str]:
+    """Give the markers of the packages that are chosen for the group main."""
+    pyproject = legacy(main)
+    lock = readable(pyproject, {"package": packages, "metadata": {"lock-version": "2.0"}})
+    chosen = select(lock, ["main"], [], Target.linux("3.12.4").environment)
+    return {package["name"]: marker for package, marker in chosen}
+
+
+def test_many_machines() -> None:
+    """However many are named, it takes a moment, and a marker names each once."""
+    machines = [f"m{number}" for number in range(14)]
+    asked = [f'platform_machine {"!=" if it > "m4" else "=="} "{it}"' for it in machines]
+    rings = [
+        locked(
+            f"p{number}",
+            requires={
+                f"p{(number * step + step) % 28}": {
+                    "version": "*",
+                    "markers": asked[(number + step) % 14],
+                }
+                for step in (1, 3, 5)
+            },
+        )
+        for number in range(28)
+    ]
+    found = markers_of({"p0": "*", "p1": {"version": "*", "markers": asked[0]}}, *rings)
+    assert found["p0"] == ""
+    assert max(marker.count(it) for marker in found.values() for it in ('"m1"', '"m9"')) == 1
+
+
+def test_machines_that_do_not_matter() -> None:
+    """What is wanted by machine names those that matter alone, whatever else is locked."""
+    main = {"a": [{"version": "<2", "markers": ARM}, {"version": ">=2", "markers": OTHERS}]}
+    packages = [locked("a"), locked("a", "2.0"), locked("b", requires={"a": "*"})]
+    before = markers_of({**main, "b": "*"}, *packages)
+    riscv = {"version": "*", "markers": 'platform_machine in "riscv64 s390x"'}
+    after = markers_of({**main, "b": "*", "c": riscv}, *packages, locked("c"))
+    assert before == {"a": OTHERS, "b": ""}
+    assert after == {**before, "c": f'({RISCV} or platform_machine == "s390x")'}
+
+
 # --- Formats -------------------------------------------------------------------------------------
 def test_each_format_tells_the_same(tmp_path: Path) -> None:
     """Before 2.0, files stand apart, and those of two versions together."""
@@ -753,7 +891,7 @@ def test_the_plugin_reads_them(tmp_path: Path) -> None:
             ],
             "several versions of a, and its old format",
         ),
-        (legacy({"a": ">2"}), [locked("a", "1.0"), locked("a", "2.0")], "several versions of a"),
+        (legacy({"a": ">2"}), [locked("a", "1.0"), locked("a", "2.0")], "no version of a"),
         (legacy({"a": "*"}), [locked("a", requires={"b": "*"})], "poetry.lock lacks b"),
     ],
 )

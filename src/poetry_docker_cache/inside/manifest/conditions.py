@@ -30,7 +30,6 @@ def shortest(terms: Iterable[frozenset[str]]) -> Condition:
     return frozenset(term for term in found if not any(other < term for other in found))
 
 
-def text_of(condition: Condition) -> str:
-    """Write a condition as a marker; "" holds always."""
-    text = combine("or", (combine("and", term) for term in condition))
-    return text if isinstance(text, str) else ""
+def decided(condition: Condition) -> bool | str:
+    """Tell whether a condition always holds, or never, or write it as a marker."""
+    return combine("or", (combine("and", term) for term in condition))

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .constraints import as_marker
+from .constraints import allows, as_marker
 from .names import canonical
 
 if TYPE_CHECKING:
@@ -39,6 +39,18 @@ class Dependency(NamedTuple):
     optional: bool = False
     in_extras: frozenset[str] = frozenset()
     origin: str = ""
+
+
+class Graph(NamedTuple):
+    """What the project's groups ask for, and what each locked package requires, with its extras.
+
+    An extra is the names of its parts, each with extras of its own.
+    """
+
+    project: str
+    asked: Mapping[str, list[Dependency]]
+    requires: list[list[Dependency]]
+    extras: list[dict[str, list[tuple[str, frozenset[str]]]]]
 
 
 def read_requirement(text: str) -> Dependency:
@@ -177,3 +189,16 @@ def enriched(dependency: Dependency, table: Dependency) -> Dependency:
         ),
         [dependency.marker, table.marker, chosen],
     )
+
+
+def is_asked(package: Mapping[str, Any], dependency: Dependency) -> bool:
+    """Tell whether a locked package is what a dependency asks for."""
+    source = package.get("source", {})
+    kind = source.get("type", "legacy")
+    index = f"index {source.get('reference', 'pypi').lower()}"
+    origin = {"legacy": index, "directory": "path", "file": "path"}.get(kind, kind)
+    if dependency.origin and dependency.origin != origin:
+        return False
+    if dependency.origin and not dependency.origin.startswith("index "):
+        return True
+    return all(allows(it, package["version"]) for it in dependency.constraints)

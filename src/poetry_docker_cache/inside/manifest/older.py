@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .conditions import NEVER, Condition, shortest, text_of
-from .dependencies import names, of_project, read_tables
+from .conditions import NEVER, Condition, decided
+from .dependencies import Graph, names, of_project, read_tables
 from .layers import MACHINE
+from .markers import combine, evaluate
 from .names import canonical
-from .walk import Graph, UnclearError, Walk
+from .walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -86,38 +87,52 @@ def select_older(
     """
     packages, graph = lock["package"], lock["graph"]
     asked = [it for group, listed in graph.asked.items() if group in groups for it in listed]
-    walk = Walk(packages, graph, environment, extras)
-    try:
-        conditions = walk.choose_packages(asked)
-    except UnclearError:
-        # Other versions on other machines may be what makes it so.
-        worlds = {
-            here: Walk(packages, graph, {**environment, MACHINE: machine}, extras)
-            for here, machine in each(walk.machines(asked))
-        }
-        if not worlds:
-            raise
-        conditions = joined({here: it.choose_packages(asked) for here, it in worlds.items()})
+    left = Walk(packages, graph, environment, extras).left_open(asked)
+    worlds = {
+        machines: Walk(packages, graph, here, extras).choose_packages(asked)
+        for machines, here in each_machine(left, environment)
+    }
     return [
-        (package, text_of(conditions[number]))
+        (package, joined({it: world.get(number, NEVER) for it, world in worlds.items()}))
         for number, package in enumerate(packages)
-        if number in conditions
+        if any(number in world for world in worlds.values())
     ]
 
 
-def each(machines: list[str]) -> list[tuple[frozenset[str], str]]:
-    """Give the condition for each machine, and for any other one, each with a name for it."""
-    one = [(frozenset([f'{MACHINE} == "{it}"']), it) for it in machines]
-    other = frozenset(f'{MACHINE} != "{it}"' for it in machines)
-    return [*one, (other, "")] if machines else []
+def each_machine(
+    markers: Collection[str], environment: Mapping[str, str]
+) -> list[tuple[frozenset[str], Mapping[str, str]]]:
+    """List the environments that differ by their machine alone, each with all that are alike there.
+
+    "" is any machine that no marker names. Where markers tell more of a machine than its name,
+    which one it is stays open.
+    """
+    text = " ".join(markers)
+    named = re.findall(rf'{MACHINE} [!=]= "([^"]*)"', text)
+    if len(named) < text.count(MACHINE):
+        return [(frozenset([""]), environment)]
+    alike: dict[tuple[bool | str, ...], list[str]] = {}
+    for machine in sorted({"", *named}):
+        here = {**environment, MACHINE: machine}
+        alike.setdefault(tuple(evaluate(it, here, set()) for it in markers), []).append(machine)
+    return [(frozenset(them), {**environment, MACHINE: them[0]}) for them in alike.values()]
 
 
-def joined(worlds: Mapping[frozenset[str], Mapping[int, Condition]]) -> dict[int, Condition]:
-    """Join what is installed on each machine; what is the same on all depends on none."""
-    result: dict[int, Condition] = {}
-    for number in {it for world in worlds.values() for it in world}:
-        found = {here: world.get(number, NEVER) for here, world in worlds.items()}
-        terms = {here | term for here, condition in found.items() for term in condition}
-        same = len(set(found.values())) == 1
-        result[number] = next(iter(found.values())) if same else shortest(terms)
-    return result
+def joined(conditions: Mapping[frozenset[str], Condition]) -> str:
+    """Write as a marker under which condition something is wanted on which machines; "" is always.
+
+    Only those machines are named on which it differs from what it is on any other: what else the
+    lock says of machines changes nothing.
+    """
+    other = next(condition for machines, condition in conditions.items() if "" in machines)
+    special: dict[Condition, list[str]] = {}
+    for machines, condition in conditions.items():
+        if condition != other:
+            special.setdefault(condition, []).extend(machines)
+    named = [it for machines in special.values() for it in machines]
+    parts = [combine("and", [decided(other), *(f'{MACHINE} != "{it}"' for it in named)])]
+    for condition, them in special.items():
+        one = combine("or", [f'{MACHINE} == "{it}"' for it in them])
+        parts.append(combine("and", [decided(condition), one]))
+    text = combine("or", parts)
+    return text if isinstance(text, str) else ""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from .conditions import ALWAYS, NEVER, Condition, both, shortest, text_of
-from .constraints import allows, as_marker, packaging
+from .conditions import ALWAYS, NEVER, Condition, both, decided, shortest
+from .constraints import as_marker, packaging
+from .dependencies import is_asked
 from .layers import MACHINE
 from .markers import evaluate
 from .names import canonical
@@ -15,12 +16,10 @@ from .names import canonical
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .dependencies import Dependency
+    from .dependencies import Dependency, Graph
 
 Reached = dict[tuple[int, str], Condition]
 Step = tuple[int, frozenset[str], Condition]
-ROUNDS = 20
-"""Versions that are not settled by then never are."""
 
 
 class EveryExtra(set[str]):
@@ -32,24 +31,7 @@ class EveryExtra(set[str]):
 
 
 class UnclearError(ValueError):
-    """Several versions of packages are locked, and nothing tells which of them is wanted."""
-
-    def __init__(self, packages: Iterable[str]) -> None:
-        """Name the packages."""
-        several = f"poetry.lock has several versions of {', '.join(packages)}"
-        super().__init__(f"{several}, and its old format does not tell which is for this image")
-
-
-class Graph(NamedTuple):
-    """What the project's groups ask for, and what each locked package requires, with its extras.
-
-    An extra is the names of its parts, each with extras of its own.
-    """
-
-    project: str
-    asked: Mapping[str, list[Dependency]]
-    requires: list[list[Dependency]]
-    extras: list[dict[str, list[tuple[str, frozenset[str]]]]]
+    """None of a package's locked versions is wanted for sure."""
 
 
 class Walk:
@@ -65,7 +47,7 @@ class Walk:
         environment: Mapping[str, str],
         extras: set[str],
     ) -> None:
-        """Start with no version settled."""
+        """Start with nothing known of any version."""
         self.packages = packages
         self.graph = graph
         self.environment = environment
@@ -73,8 +55,8 @@ class Walk:
         self.numbers: dict[str, list[int]] = {}
         for number, package in enumerate(packages):
             self.numbers.setdefault(canonical(package["name"]), []).append(number)
-        self.asking: dict[str, set[Dependency]] = {}
-        self.demands: dict[str, set[Dependency]] = {}
+        self.demands: dict[str, set[Dependency]] = {}  # what is asked for in any case
+        self.dead: set[tuple[int, str]] = set()  # versions, and their extras, that cannot be here
         self.conditions: dict[tuple[str, bool], Condition] = {}
         self.known: dict[Dependency, list[int]] = {}
 
@@ -83,7 +65,8 @@ class Walk:
 
         Raises UnclearError where the lock does not tell.
         """
-        solution = self.settle(asked)
+        self.settle(asked)
+        solution = self.follow(self.steps(asked, ALWAYS, of_project=True))
         chosen = [it for it in asked if not it.optional or it.in_extras & self.extras]
         # Poetry installs what is chosen wherever anything else brings it along, even an extra that
         # is not chosen: its own marker counts no more.
@@ -101,28 +84,57 @@ class Walk:
         self.refuse_doubles(conditions)
         return {number: it for number, it in conditions.items() if it}
 
-    def machines(self, asked: Iterable[Dependency]) -> list[str]:
-        """List those that markers name; none where a marker knows more of them than their name."""
+    def left_open(self, asked: Iterable[Dependency]) -> set[str]:
+        """List what the environment leaves open of all markers."""
         required = [it for listed in self.graph.requires for it in listed]
         conditions = [self.condition(it.marker, of_project=False) for it in required]
         conditions += [self.condition(it.marker, of_project=True) for it in asked]
-        text = " ".join(map(text_of, conditions))
-        named = re.findall(rf'{MACHINE} [!=]= "([^"]*)"', text)
-        return sorted({*named}) if len(named) == text.count(MACHINE) else []
+        return {text for condition in conditions for term in condition for text in term}
 
-    def settle(self, asked: list[Dependency]) -> Reached:
-        """Reach what all of these ask for, in versions that suit everybody who always asks.
+    def settle(self, asked: list[Dependency]) -> None:
+        """Find out what is asked for in any case, and which versions cannot be here.
 
-        Who asks depends on the versions of others, so it is tried until it stays as it is. Raises
-        UnclearError if it does not.
+        Each tells more of the other, until nothing is added. No version is ever left out that
+        Poetry could install, so neither is any guessed.
         """
-        for _ in range(ROUNDS):
-            self.asking = {}
-            reached = self.follow(self.steps(asked, ALWAYS, of_project=True))
-            if self.asking == self.demands:
-                return reached
-            self.demands = self.asking
-        raise UnclearError(sorted(self.demands))
+        size = -1
+        while size != (size := len(self.dead) + sum(map(len, self.demands.values()))):
+            self.add_demands(asked)
+            self.add_dead()
+
+    def add_demands(self, asked: list[Dependency]) -> None:
+        """Note what the project asks for, and whatever has but one version that can be here."""
+        sure: set[tuple[int, str]] = set()
+        todo = [(it, True) for it in asked]
+        while todo:
+            dependency, of_project = todo.pop()
+            if not self.always(dependency, of_project=of_project):
+                continue
+            self.demands.setdefault(dependency.name, set()).add(dependency)
+            possible = self.possible_versions(dependency)
+            for number in possible if len(possible) == 1 else ():
+                for extra in {*self.with_extras(number, dependency.extras)}:
+                    if (number, extra) not in sure:
+                        sure.add((number, extra))
+                        todo += [(it, False) for it in self.required(number, extra)]
+
+    def add_dead(self) -> None:
+        """Note the versions, and their extras, of whose requirements one cannot be met."""
+        for number, extras in enumerate(self.graph.extras):
+            for extra in ("", *extras):
+                required = self.required(number, extra)
+                always = (it for it in required if self.always(it, of_project=False))
+                if any(it.name in self.numbers and not self.possible_versions(it) for it in always):
+                    self.dead.add((number, extra))
+
+    def always(self, dependency: Dependency, *, of_project: bool) -> bool:
+        """Tell whether whoever depends on a package does so in any case."""
+        condition = self.condition(dependency.marker, of_project=of_project)
+        return condition == ALWAYS and not self.is_project(dependency)
+
+    def is_project(self, dependency: Dependency) -> bool:
+        """Tell whether a dependency is the project itself."""
+        return dependency.name == self.graph.project and dependency.name not in self.numbers
 
     def follow(self, steps: list[Step]) -> Reached:
         """Reach packages, with the extra "", and their extras."""
@@ -146,11 +158,8 @@ class Walk:
         found = []
         for it in dependencies:
             here = both(condition, self.condition(it.marker, of_project=of_project))
-            itself = it.name == self.graph.project and it.name not in self.numbers
-            if here and not itself:
+            if here and not self.is_project(it):
                 found.append((self.choose(it), it.extras, here))
-                if here == ALWAYS and len(self.numbers[it.name]) > 1:
-                    self.asking.setdefault(it.name, set()).add(it)
         return found
 
     def condition(self, marker: str, *, of_project: bool) -> Condition:
@@ -185,27 +194,38 @@ class Walk:
         return [it for it in optional if not it.in_extras or extra in it.in_extras]
 
     def choose(self, dependency: Dependency) -> int:
-        """Give the highest version that suits, also to who always asks for the same package."""
-        numbers = self.numbers.get(dependency.name)
-        if not numbers:
+        """Give the highest version that can be here. Raises UnclearError if there is none."""
+        if dependency.name not in self.numbers:
             raise ValueError(f"poetry.lock lacks {dependency.name}, which is required")
-        if len(numbers) == 1:
-            return numbers[0]
-        suiting = self.suiting(dependency)
-        if not suiting:
-            raise UnclearError([dependency.name])
-        others = self.demands.get(dependency.name, ())
-        agreed = [it for it in suiting if all(it in self.suiting(other) for other in others)]
+        possible = self.possible_versions(dependency)
+        if not possible:
+            raise UnclearError(
+                f"poetry.lock has no version of {dependency.name} that suits, with all that it"
+                f" requires, Python {self.environment['python_version']} and whatever asks for it"
+            )
         version = packaging("version").Version
-        return max(agreed or suiting, key=lambda it: version(self.packages[it]["version"]))
+        return max(possible, key=lambda it: version(self.packages[it]["version"]))
+
+    def possible_versions(self, dependency: Dependency) -> list[int]:
+        """List the versions that suit a dependency, and whatever else is asked for in any case."""
+        everything = {dependency, *self.demands.get(dependency.name, ())}
+        numbers = self.suiting(dependency)
+        return [number for number in numbers if all(self.fits(number, it) for it in everything)]
+
+    def fits(self, number: int, dependency: Dependency) -> bool:
+        """Tell whether a version suits a dependency, with the extras that this asks for."""
+        extras = self.with_extras(number, dependency.extras)
+        dead = any((number, extra) in self.dead for extra in extras)
+        return number in self.suiting(dependency) and not dead
 
     def suiting(self, dependency: Dependency) -> list[int]:
-        """List the versions that are asked for: those for this Python, if there are any."""
+        """List the versions that a dependency asks for, of those that run on this Python."""
         if dependency not in self.known:
-            numbers = self.numbers.get(dependency.name, [])
-            suiting = [it for it in numbers if is_asked(self.packages[it], dependency)]
-            fitting = [it for it in suiting if self.runs(self.packages[it])]
-            self.known[dependency] = fitting or suiting
+            self.known[dependency] = [
+                it
+                for it in self.numbers.get(dependency.name, [])
+                if is_asked(self.packages[it], dependency) and self.runs(self.packages[it])
+            ]
         return self.known[dependency]
 
     def runs(self, package: Mapping[str, Any]) -> bool:
@@ -218,7 +238,10 @@ class Walk:
         for name, numbers in self.numbers.items():
             for one, other in combinations([it for it in numbers if it in conditions], 2):
                 if True in self.outcomes(both(conditions[one], conditions[other])):
-                    raise UnclearError([name])
+                    raise UnclearError(
+                        f"poetry.lock has several versions of {name}, and its old format does not"
+                        " tell which is for this image"
+                    )
 
     def possible(self, condition: Condition) -> Condition:
         """Leave out what holds on no machine."""
@@ -228,19 +251,8 @@ class Walk:
 
     def outcomes(self, condition: Condition) -> set[bool | str]:
         """Decide a condition for each machine that it names, and for another one."""
-        marker = text_of(condition)
-        machines = ["", *re.findall('"([^"]*)"', marker)]
-        return {evaluate(marker, {**self.environment, MACHINE: it}, set()) for it in machines}
-
-
-def is_asked(package: Mapping[str, Any], dependency: Dependency) -> bool:
-    """Tell whether a locked package is what a dependency asks for."""
-    source = package.get("source", {})
-    kind = source.get("type", "legacy")
-    index = f"index {source.get('reference', 'pypi').lower()}"
-    origin = {"legacy": index, "directory": "path", "file": "path"}.get(kind, kind)
-    if dependency.origin and dependency.origin != origin:
-        return False
-    if dependency.origin and not dependency.origin.startswith("index "):
-        return True
-    return all(allows(it, package["version"]) for it in dependency.constraints)
+        left = decided(condition)
+        if isinstance(left, bool):
+            return {left}
+        machines = ["", *re.findall('"([^"]*)"', left)]
+        return {evaluate(left, {MACHINE: it, **self.environment}, set()) for it in machines}
