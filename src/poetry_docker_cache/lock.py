@@ -99,15 +99,8 @@ def _readable(pyproject: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[
     _check_packages(data.get("package", []), older=True)
     try:
         found = readable(pyproject, data)
-        markers = {it.marker for listed in found["graph"].requires for it in listed}
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise DockerCacheError(
-            f"poetry.lock cannot be followed from dependency to dependency: {error}.", fix=_RESTORE
-        ) from error
-    if not _are_markers(markers):
-        raise DockerCacheError(
-            "poetry.lock is damaged: a dependency in it has a marker that is none.", fix=_RESTORE
-        )
+    except ValueError as error:
+        raise DockerCacheError(f"{error}.", fix=_RESTORE) from error
     _check_packages(found["package"], older=True)
     return found
 

@@ -75,8 +75,11 @@ def _chosen(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any
         chosen = select_packages(lock.data, selection.groups, selection.extras, environment)
     except ValueError as error:
         raise DockerCacheError(
-            f"{error}.",
-            fix="Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions.",
+            f"For an image with Python {python}: {error}.",
+            fix=(
+                "Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions. Or set"
+                " another `python` in [tool.poetry-docker-cache]."
+            ),
         ) from error
     return [{**package, "marker": marker} for package, marker in chosen]
 
@@ -123,15 +126,24 @@ def _best(
     selection: Selection,
     system: tuple[str | None, Sequence[str]],
 ) -> Python:
-    """The newest tag for which the fewest packages that have wheels lack a fitting one."""
-    misfits = {tag: _without_fitting_wheel(lock, selection, tag, *system) for tag in tags}
-    best = min(tags, key=lambda tag: len(misfits[tag]))
+    """The newest tag for which the fewest packages that have wheels lack a fitting one.
+
+    Raises DockerCacheError where the lock tells for none of them what is installed.
+    """
+    found = {tag: _without_fitting_wheel(lock, selection, tag, *system) for tag in tags}
+    misfits = {tag: it for tag, it in found.items() if isinstance(it, list)}
+    refusal = found[tags[0]]
+    if not misfits and isinstance(refusal, DockerCacheError):
+        raise refusal
+    newest, best = next(iter(misfits)), min(misfits, key=lambda tag: len(misfits[tag]))
     only = "only one" if len(tags) == 1 else "newest"
     reason = f"the {only} that the project allows"
-    if best != tags[0]:
-        lacking = [name for name in misfits[tags[0]] if name not in misfits[best]]
+    if newest != tags[0]:
+        reason += " and whose packages poetry.lock tells"
+    if best != newest:
+        lacking = [name for name in misfits[newest] if name not in misfits[best]]
         most = "the most" if misfits[best] else "all"
-        reason += f" and that has wheels of {most} locked packages ({tags[0]} has none of "
+        reason += f" and that has wheels of {most} locked packages ({newest} has none of "
         reason += listing(lacking) + ")"
     elif misfits[best]:
         reason += ", though it lacks wheels of some locked packages, as each older one does"
@@ -146,11 +158,16 @@ def listing(names: Sequence[str], most: int = 5) -> str:
 
 def _without_fitting_wheel(
     lock: Lock, selection: Selection, tag: str, libc: str | None, machines: Sequence[str]
-) -> list[str]:
+) -> list[str] | DockerCacheError:
+    """The packages that have wheels, but none for this tag; or why the lock does not tell."""
     python = ".".join(tag.split(".")[:2])
     target = Target.linux(python=python, libc=libc, machines=machines)
+    try:
+        packages = locked_packages(lock, selection, python)
+    except DockerCacheError as error:
+        return error
     found = []
-    for package in locked_packages(lock, selection, python):
+    for package in packages:
         wheels = [file["file"] for file in package["files"] if file["file"].endswith(".whl")]
         fitting = [name for name in wheels if fits(name, target)]
         if wheels and (not fitting or machines_without_wheel(package, fitting, target)):

@@ -35,7 +35,7 @@ from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.packages import readable, select
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.lock import check_lock
-from poetry_docker_cache.python import locked_packages
+from poetry_docker_cache.python import Python, choose_python, locked_packages
 from poetry_docker_cache.selection import Selection
 
 if TYPE_CHECKING:
@@ -905,9 +905,37 @@ def test_what_the_lock_does_not_tell(
         return
     with pytest.raises(DockerCacheError, match=problem) as raised:
         locked_packages(lock, MAIN, "3.12")
+    assert raised.value.problem.startswith("For an image with Python 3.12: ")
     assert raised.value.fix == (
-        "Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions."
+        "Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions. Or set another"
+        " `python` in [tool.poetry-docker-cache]."
     )
+
+
+def test_a_python_that_the_lock_does_not_tell_for(tmp_path: Path) -> None:
+    """It is no choice for the image; only where none is left is that an error."""
+    double = ["<2", ">=2"]
+    old = [{"version": it, "python": "<3.10"} for it in double]
+    packages = [locked("a"), locked("a", "2.0")]
+
+    def chosen(pyproject: dict[str, Any]) -> Python:
+        return choose_python(
+            ">=3.9,<3.11",
+            setting=None,
+            pinned=None,
+            lock=check(pyproject, lock_data(pyproject, packages, tmp_path / "poetry.lock")),
+            selection=MAIN,
+            libc=None,
+        )
+
+    assert chosen(legacy({"a": [*old, {"version": "*", "python": ">=3.10"}]})).tag == "3.10"
+    new = [{"version": it, "python": ">=3.10"} for it in double]
+    python = chosen(legacy({"a": [*new, {"version": "*", "python": "<3.10"}]}))
+    assert python.tag == "3.9"
+    assert "whose packages poetry.lock tells" in python.reason
+    with pytest.raises(DockerCacheError, match=r"Python 3\.10: .* version of a that") as raised:
+        chosen(legacy({"a": [{"version": it} for it in double]}))
+    assert "another `python`" in raised.value.fix
 
 
 @pytest.mark.parametrize("version", OLDER)
@@ -921,16 +949,31 @@ def test_what_the_lock_does_not_tell(
         {"dependencies": {"b": {"version": "*", "markers": "(("}}},
         {"dependencies": {"b": [["*"]]}},
         {"extras": {"x": [3]}},
+        {"extras": {"x": 3}},
         {"source": "acme"},
+        {"source": {"type": "legacy", "reference": 3}},
+        {"python-versions": 3},
+        {"python-versions": ">=three"},
+        {"version": "one"},
+        {"dependencies": {"b": {"version": 3}}},
     ],
 )
-def test_a_damaged_lock(damage: dict[str, Any], version: str, tmp_path: Path) -> None:
-    """It is an error of its own, not a traceback."""
-    lock = as_older(lock_data(ONE, [locked("a")], tmp_path / "poetry.lock"), version)
+def test_a_damaged_lock(
+    damage: dict[str, Any], version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is an error of its own that names the entry, not a traceback; in the build, too."""
+    path = tmp_path / "poetry.lock"
+    lock = as_older(lock_data(ONE, [locked("a")], path), version)
     lock["package"][0].update(damage)
-    with pytest.raises(DockerCacheError, match=r"damaged|cannot be followed") as raised:
+    name = lock["package"][0]["name"]
+    with pytest.raises(DockerCacheError, match=f"is damaged: the entry of {name} is") as raised:
         check(ONE, lock)
-    assert "version control" in raised.value.fix
+    assert "`poetry lock" in raised.value.fix
+    path.write_text(document(lock), encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(document(ONE), encoding="utf-8")
+    options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--group=main"]
+    assert main([*options, "--layers=dependencies"]) == 1
+    assert f"is damaged: the entry of {name} is" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("files", [3, {"a": 3}, {"a": [3]}, {"a": [{"file": "a-1.0.tar.gz"}]}])
@@ -938,7 +981,7 @@ def test_damaged_files(files: Any, tmp_path: Path) -> None:  # noqa: ANN401  # T
     """The same for the files that stand apart."""
     lock = as_older(lock_data(ONE, [locked("a")], tmp_path / "poetry.lock"), "1.1")
     lock["metadata"]["files"] = files
-    with pytest.raises(DockerCacheError, match=r"damaged|cannot be followed"):
+    with pytest.raises(DockerCacheError, match="is damaged: "):
         check(ONE, lock)
 
 

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .conditions import NEVER, Condition, decided
+from .constraints import as_marker, packaging
 from .dependencies import Graph, names, of_project, read_tables
 from .layers import MACHINE
 from .markers import combine, evaluate
@@ -20,6 +21,8 @@ from .walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+DAMAGED = "poetry.lock is damaged: "
+
 
 def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
     """Add to an older lock what `select` needs: a graph, and the files at each package.
@@ -28,14 +31,41 @@ def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[st
     """
     project = pyproject.get("project", {})
     name = project.get("name") or pyproject.get("tool", {}).get("poetry", {}).get("name", "")
-    packages = lock.get("package", [])
+    packages = [as_written(it) for it in lock.get("package", [])]
     graph = Graph(
         project=canonical(name),
         asked=of_project(pyproject),
         requires=[read_tables(package.get("dependencies", {})) for package in packages],
         extras=[read_extras(package.get("extras", {})) for package in packages],
     )
-    return {**lock, "package": with_files(packages, lock), "graph": graph}
+    try:
+        packages = with_files(packages, lock)
+    except (AttributeError, LookupError, TypeError):
+        raise ValueError(f"{DAMAGED}what it says of files is not what Poetry writes") from None
+    return {**lock, "package": packages, "graph": graph}
+
+
+def as_written(package: dict[str, Any]) -> dict[str, Any]:
+    """Give a package if its entry is one that can be read. Raises ValueError with its name."""
+    try:
+        packaging("version").Version(package["version"])
+        requires = read_tables(package.get("dependencies", {}))
+        read_extras(package.get("extras", {}))
+        markers = [as_marker("python_version", package.get("python-versions", "*"))]
+        markers += [it.marker for it in requires]
+        for marker in markers:
+            evaluate(marker, {"python_version": "3.12"}, set())
+        texts = [package["name"], package.get("source", {}).get("reference", "")]
+        texts += [text for it in requires for text in it.constraints]
+        broken = not all(isinstance(it, str) for it in texts)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        broken = True
+    if broken:
+        name = package.get("name") if isinstance(package, dict) else package
+        raise ValueError(
+            f"{DAMAGED}the entry of {name} is not what Poetry writes: run `poetry lock`"
+        )
+    return package
 
 
 def read_extras(
