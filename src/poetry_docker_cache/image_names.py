@@ -76,6 +76,25 @@ def in_repository_of(reference: str, name: str) -> str:
     return f"{repository}:{f'{tag}-{name}' if tag else name}"
 
 
+def in_repository(reference: str, repository: str) -> str:
+    """Name the image with the same tag in another repository; a digest is in its own one only.
+
+    >>> in_repository("team/shop:1", "team/shop-api")
+    'team/shop-api:1'
+    """
+    _, tag, digest = _parts(reference)
+    return reference if digest is not None else f"{repository}:{tag or 'latest'}"
+
+
+def repository_of(reference: str) -> str:
+    """Write the repository of an image in full.
+
+    >>> repository_of("shop:1")
+    'docker.io/library/shop'
+    """
+    return normalised(_parts(reference)[0]).removesuffix(":latest")
+
+
 def _parts(text: str) -> tuple[str, str | None, str | None]:
     """Split into repository, tag and digest; what is not there is None."""
     tagged, at, digest = text.partition("@")

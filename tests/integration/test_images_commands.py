@@ -147,6 +147,9 @@ def test_each_has_its_cache(tmp_path: Path, client: Client) -> None:
         ["type=registry", "ref=h.io/shop:cache-worker"],
     ]
     assert "h.io/shop:cache-api, all stages" in outcome.err
+    own = ("--cache-from", "h.io/queue:mine", "--cache-from", "team/queue:main")
+    assert poetry(shop, *BUILD, "worker", *own).status == 0
+    assert given(client.argv, "--cache-from") == ["h.io/queue:mine", "team/queue:main"]
 
 
 def test_a_dry_run_shows_it_all(tmp_path: Path, client: Client) -> None:

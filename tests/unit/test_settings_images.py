@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tomlkit
 
-from poetry_docker_cache.caches.named import cache_of
+from poetry_docker_cache.caches.named import cache_of, named_cache
 from poetry_docker_cache.caches.spec import Folder, Store, parse
 from poetry_docker_cache.settings import Instructions, Settings, SettingsError
 from poetry_docker_cache.settings.images import parse_images
@@ -66,6 +66,43 @@ def test_each_image_has_a_place_of_its_own() -> None:
     assert found["b"].image == "team/b"
     assert found["b"].cache == Store(type="registry", options=(("ref", "h.io/b:c"),))
     assert images("[images.a]")["a"].image is None
+
+
+@pytest.mark.parametrize(
+    ("written", "api", "worker"),
+    [
+        ("team/shop:main", "team/shop-api:main", "h.io/w:main"),
+        ("docker.io/team/shop", "team/shop-api:latest", "h.io/w:latest"),
+        ("team/shop-api:main", "team/shop-api:main", "team/shop-api:main"),
+        (f"team/shop@sha256:{'0' * 64}",) * 3,
+    ],
+)
+def test_the_earlier_image_of_each(written: str, api: str, worker: str) -> None:
+    """No image has the common name, so that there would never be one; any other may be meant."""
+    found = images(
+        f'{COMMON}reuse-image = "{written}"\n[images.api]\n[images.worker]\nimage = "h.io/w"\n'
+    )
+    assert (found["api"].reuse_image, found["worker"].reuse_image) == (api, worker)
+    own = f'{COMMON}reuse-image = "{written}"\n[images.api]\nreuse-image = "team/shop:x"\n'
+    assert images(own)["api"].reuse_image == "team/shop:x"
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("h.io/shop:cache", "h.io/shop:cache-api"),
+        ("h.io/own:mine", "h.io/own:mine"),
+        ("h.io/own", "h.io/own:api"),
+        ("h.io/api:main", "h.io/api:main"),
+        ("docker.io/library/shop-api:main", "docker.io/library/shop-api:main"),
+    ],
+)
+def test_an_option_may_name_an_images_own_cache(option: str, expected: str) -> None:
+    """What can only be its own has no other name for it."""
+    own, tags = parse("h.io/own:mine", "both"), ["h.io/api:1.0", "shop-api:1.0"]
+    found = named_cache("api", parse(option, "from"), setting=own, tags=tags)
+    assert isinstance(found, Store)
+    assert found.reference == expected
 
 
 def test_the_common_part_need_not_be_enough() -> None:

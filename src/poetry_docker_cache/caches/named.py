@@ -6,10 +6,17 @@ import os.path
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.caches.spec import Folder
-from poetry_docker_cache.image_names import in_repository_of, normalised
+from poetry_docker_cache.caches.spec import Folder, Store
+from poetry_docker_cache.image_names import (
+    in_repository_of,
+    is_reference,
+    normalised,
+    repository_of,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from poetry_docker_cache.caches.spec import Cache
 
 _NAMES = {"gha": "scope", "s3": "name", "azblob": "name"}
@@ -36,6 +43,20 @@ def cache_of(image: str, cache: Cache) -> Cache:
     if name := _NAMES.get(cache.type, ""):
         options[name] = f"{options.get(name, _BUILDKIT)}-{image}"
     return replace(cache, options=tuple(options.items()))
+
+
+def named_cache(
+    image: str, cache: Cache, *, setting: Cache | None, tags: Sequence[str] = ()
+) -> Cache:
+    """Give the cache that an option names for an image, which has this one of its own, and tags.
+
+    That, and what lies in its own repository, is meant as it is; any other is named for all images.
+    """
+    repositories = [repository_of(tag) for tag in tags if is_reference(tag)]
+    is_own = setting is not None and place_of(cache) == place_of(setting)
+    if isinstance(cache, Store) and cache.reference:
+        is_own = is_own or repository_of(cache.reference) in repositories
+    return cache if is_own else cache_of(image, cache)
 
 
 def place_of(cache: Cache) -> str:

@@ -11,7 +11,7 @@ from poetry_docker_cache import engine as engines
 from poetry_docker_cache.buildkit import refuse_empty
 from poetry_docker_cache.caches.context import hidden_paths, refuse_visible
 from poetry_docker_cache.caches.folders import refuse_foreign
-from poetry_docker_cache.caches.named import cache_of
+from poetry_docker_cache.caches.named import named_cache
 from poetry_docker_cache.caches.options import BadCache
 from poetry_docker_cache.caches.plan import CachePlan, CacheRequest, plan_caches
 from poetry_docker_cache.caches.running import Docker
@@ -20,7 +20,7 @@ from poetry_docker_cache.caches.spec import placed
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from poetry_docker_cache.buildkit import BuildRequest
     from poetry_docker_cache.caches.options import Use
@@ -39,7 +39,9 @@ def decide_caches(
     command: BuildCommand, prepared: Prepared, request: BuildRequest, engine: EngineInfo
 ) -> CachePlan:
     """Decide on the caches of a build; raises DockerCacheError for what cannot be."""
-    plan = plan_caches(_asked(command, prepared), engine, tags=request.tags, environment=os.environ)
+    plan = plan_caches(
+        _asked(command, prepared, request.tags), engine, tags=request.tags, environment=os.environ
+    )
     context = _real(prepared.context)
     for path in plan.paths:
         refuse_foreign(_real(path), _real(prepared.folder))
@@ -82,31 +84,36 @@ def _asked_of_docker(argv: Sequence[str]) -> str:
     return answer.out if answer.status == 0 else ""
 
 
-def _asked(command: BuildCommand, prepared: Prepared) -> CacheRequest:
+def _asked(command: BuildCommand, prepared: Prepared, tags: Sequence[str]) -> CacheRequest:
     given: str | None = command.option("cache")
     refuse_empty("--cache", [] if given is None else [given])
-    both = [] if given is None else _parsed("--cache", given, "both", prepared.image)
-    setting = prepared.settings.cache
+    setting = prepared.settings.cache and placed(prepared.settings.cache, prepared.folder)
+
+    def own(caches: Iterable[Cache]) -> tuple[Cache, ...]:
+        """For one of several images, each cache is one of its own."""
+        if not prepared.image:
+            return tuple(caches)
+        return tuple(named_cache(prepared.image, it, setting=setting, tags=tags) for it in caches)
+
+    both = own([] if given is None else _parsed("--cache", given, "both"))
     return CacheRequest(
         cache=both[0] if both else None,
-        cache_from=_each(command, "cache-from", "from", prepared.image),
-        cache_to=_each(command, "cache-to", "to", prepared.image),
-        setting=None if setting is None else placed(setting, prepared.folder),
+        cache_from=own(_each(command, "cache-from", "from")),
+        cache_to=own(_each(command, "cache-to", "to")),
+        setting=setting,
         push=bool(command.option("push")),
     )
 
 
-def _each(command: BuildCommand, option: str, use: Use, image: str) -> tuple[Cache, ...]:
+def _each(command: BuildCommand, option: str, use: Use) -> list[Cache]:
     given = command.many(option)
     refuse_empty(f"--{option}", given)
-    return tuple(cache for text in given for cache in _parsed(f"--{option}", text, use, image))
+    return [cache for text in given for cache in _parsed(f"--{option}", text, use)]
 
 
-def _parsed(option: str, text: str, use: Use, image: str) -> list[Cache]:
-    """What an option says: for one of several images, each cache is one of its own."""
+def _parsed(option: str, text: str, use: Use) -> list[Cache]:
     try:
-        named = [placed(cache, Path.cwd()) for cache in parse(text, use)]
-        return [cache_of(image, cache) if image else cache for cache in named]
+        return [placed(cache, Path.cwd()) for cache in parse(text, use)]
     except BadCache as error:
         shown = f" {text}" if error.quotable else ""
         raise DockerCacheError(

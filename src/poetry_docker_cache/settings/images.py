@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from poetry_docker_cache.caches.named import cache_of
+from poetry_docker_cache.image_names import in_repository, repository_of
 from poetry_docker_cache.settings import Settings, plain
 from poetry_docker_cache.settings.errors import unknown_key
 from poetry_docker_cache.settings.keys import KEYS
@@ -48,8 +49,19 @@ def _parse(
     if "cache" not in own and common.cache is not None:
         read["cache"] = cache_of(name, common.cache)
     settings = replace(common, images=(), **read)
+    if "reuse-image" not in own:
+        settings = replace(settings, reuse_image=_earlier(common, settings.image))
     settings.refuse_unknown_python(inside=f"{inside}.")
     return settings
+
+
+def _earlier(common: Settings, image: str | None) -> str | None:
+    """Give the earlier image of one of several: none is ever called as all of them in common."""
+    earlier = common.reuse_image
+    if not (earlier and image and common.image):
+        return earlier
+    is_common = repository_of(earlier) == repository_of(common.image)
+    return in_repository(earlier, image) if is_common else earlier
 
 
 def _laid_over(key: str, table: Mapping[str, object], own: Mapping[str, object]) -> object:
