@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SINGLE, SOURCE, assign
 from poetry_docker_cache.python import listing
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 AUTO = ((5, 1), (15, 4), (50, 10))
 MOST = 16
 """How many layers "auto" makes of more packages than these bounds name."""
+MOST_IN_ALL = 105
+"""What the 127 of overlay2 leave, beside a base of many layers and the image's own few."""
 
 
 def split(
@@ -41,6 +44,20 @@ def split(
     for package, kind in listed:
         content[assign(package, kind, names)].append(package)
     return {name: tuple(dict.fromkeys(inside)) for name, inside in content.items() if inside}
+
+
+def refuse_too_many(dependencies: int, wheels: int) -> None:
+    """Raise DockerCacheError for more layers than an image can hold beside those of its base.
+
+    `wheels` are those of path dependencies and of the project itself.
+    """
+    if dependencies + wheels > MOST_IN_ALL:
+        raise DockerCacheError(
+            f"The image would have {dependencies} layers of dependencies and {wheels} of path"
+            " dependencies and the project. An image can hold 127 in all, its base's among them.",
+            fix="Lower `layers`, or take names out of `own-layers`, in"
+            f" [tool.poetry-docker-cache]: {MOST_IN_ALL} are possible in all.",
+        )
 
 
 def own_layers_note(wanted: Iterable[str], stages: Collection[str]) -> list[str]:

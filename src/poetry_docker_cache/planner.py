@@ -22,7 +22,7 @@ from poetry_docker_cache.direct import direct_notes, plan_direct
 from poetry_docker_cache.images import libc
 from poetry_docker_cache.inside.manifest.families import plain_name
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
-from poetry_docker_cache.layers import own_layers_note
+from poetry_docker_cache.layers import own_layers_note, refuse_too_many
 from poetry_docker_cache.plan import ImagePlan, Index
 from poetry_docker_cache.platforms import machines
 from poetry_docker_cache.python import choose_python, locked_packages
@@ -87,6 +87,7 @@ def make_plan(  # noqa: PLR0913  # the last three are of several images
     from_no_index = layers.get(DIRECT, ())
     notes += direct_notes(from_no_index, direct, bases.build)
     sources = wheel_sources(project, selection, python)
+    refuse_too_many(len(layers), len(sources))
     own |= {source.stage.replace("path-", "own-", 1) for source in sources}
     notes += own_layers_note(settings.own_layers, own)
     wheels = {

@@ -109,10 +109,7 @@ def place_in_context(project: Project, sources: Iterable[WheelSource], notes: li
             fix="Move both into one folder.",
         )
     context = "/".join([".."] * levels)
-    notes.append(
-        f"The build context is {context}, as the image takes {furthest}. A vendored Dockerfile is"
-        f" built in the project's folder by `docker build --file Dockerfile {context}`."
-    )
+    notes.append(f"The build context is {context}, as the image takes {furthest}.")
     (folder,) = checked_paths(["/".join(project.place[-levels:])])
     return folder
 

@@ -161,6 +161,18 @@ def test_packages_from_above(tmp_path: Path) -> None:
     assert root.git_ignored == ("../shared/**/*.log",)
 
 
+@pytest.mark.parametrize(
+    "written",
+    ['"x/../../libs"', '"../libs/../libs"', '"..//libs"', '\t"../libs"', '"\\u002e./libs"'],
+)
+def test_packages_from_above_are_written_plainly(tmp_path: Path, written: str) -> None:
+    """The build finds the folder by the text; what it would not find is refused before."""
+    toml = POETRY + f'packages = [{{ include = "shared", from ={written} }}]\n'
+    with pytest.raises(DockerCacheError, match="The build cannot find ") as raised:
+        read(tmp_path / "app", toml, "../libs/shared/a.py", "x/a.py")
+    assert '`from = "../libs"`' in raised.value.fix
+
+
 def test_packages_behind_a_link_are_not_taken_from_above(tmp_path: Path) -> None:
     """A build context that holds the link need not hold what it points to."""
     write(tmp_path, "else/shared/a.py")

@@ -55,7 +55,23 @@ def export(command: DockerCommand, options: ExportOptions) -> int:
         print_exactly(command, _dockerfile(images[0]))
     else:
         command.line(Formatter.escape(f"Wrote {_listed(files)}."))
+    _tell_context(command, images, options)
     return 0
+
+
+def _tell_context(
+    command: DockerCommand, images: Sequence[Prepared], options: ExportOptions
+) -> None:
+    """Say how a Dockerfile is built whose context is not the project's folder."""
+    commands: list[str] = []
+    for it in images:
+        if it.context != it.folder:
+            path = output_path(options.output, it.folder / dockerfile_name(it.image))
+            file = "-" if options.to_stdout else path.as_posix()
+            context = Path(os.path.relpath(it.context)).as_posix()
+            commands.append(f"`{shlex.join(['docker', 'build', '--file', file, context])}`")
+    if commands:
+        command.note(f"What was written is built by {', '.join(commands)}.")
 
 
 def _refuse_what_is_of_one(images: Sequence[Prepared], options: ExportOptions) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING, Any
 
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.root.kinds import NoWheelError
 from poetry_docker_cache.root.paths import is_here, leaves, relative, static_part
 
@@ -38,6 +40,23 @@ def check_declared(poetry: Poetry, folder: Path, *, from_above: bool = False) ->
             continue
         if not is_here(folder, static_part(place)):
             raise NoWheelError(f"packages from outside the project (`{place}`)")
+
+
+def check_from(poetry: Poetry) -> None:
+    """Raise DockerCacheError for a `from` that leads out of the project in an unusual spelling.
+
+    The build puts another folder in its place by the text of pyproject.toml.
+    """
+    above = [it["from"] for it in poetry.package.packages if leaves(it.get("from") or ".")]
+    odd = [it for it in above if it.rstrip("/").removeprefix("./") != posixpath.normpath(it)]
+    text = poetry.pyproject_path.read_text(encoding="utf-8")
+    plain = re.findall(r"""from["']? *= *["'](?:\./)*\.\.[/"']""", text)
+    if odd or len(plain) < len(above):
+        raise DockerCacheError(
+            f"The build cannot find {odd[0] if odd else above[0]} as pyproject.toml writes it.",
+            fix=f'Write `from = "{posixpath.normpath(odd[0] if odd else above[0])}"`, in one line'
+            " and with no tab.",
+        )
 
 
 def readmes(poetry: Poetry) -> list[str]:

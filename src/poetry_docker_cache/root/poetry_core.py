@@ -20,6 +20,7 @@ from poetry_docker_cache.ignore.names import is_kept_out
 from poetry_docker_cache.ignore.rules import moved
 from poetry_docker_cache.root.declared import (
     check_declared,
+    check_from,
     declared_license,
     names_licenses,
     readmes,
@@ -78,6 +79,8 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
     paths += build_system.get("backend-path", [])
     checked = copied(folder, paths)
     above = copied_from_above(folder, from_above)
+    if above:
+        check_from(poetry)
     named = [_pattern(include) for include in module.explicit_includes]
     ignored = git_ignored(folder, folders(folder, checked), included=named, ask_git=True)
     return WheelRoot(
