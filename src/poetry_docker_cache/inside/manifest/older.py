@@ -21,7 +21,7 @@ from .walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-DAMAGED = "poetry.lock is damaged: "
+DAMAGED = "poetry.lock is damaged: {} is not what Poetry writes: run `poetry lock`"
 
 
 def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[st
     try:
         packages = with_files(packages, lock)
     except (AttributeError, LookupError, TypeError):
-        raise ValueError(f"{DAMAGED}what it says of files is not what Poetry writes") from None
+        raise ValueError(DAMAGED.format("what it says of files")) from None
     return {**lock, "package": packages, "graph": graph}
 
 
@@ -62,9 +62,7 @@ def as_written(package: dict[str, Any]) -> dict[str, Any]:
         broken = True
     if broken:
         name = package.get("name") if isinstance(package, dict) else package
-        raise ValueError(
-            f"{DAMAGED}the entry of {name} is not what Poetry writes: run `poetry lock`"
-        )
+        raise ValueError(DAMAGED.format(f"the entry of {name}"))
     return package
 
 
@@ -117,10 +115,10 @@ def select_older(
     """
     packages, graph = lock["package"], lock["graph"]
     asked = [it for group, listed in graph.asked.items() if group in groups for it in listed]
-    left = Walk(packages, graph, environment, extras).left_open(asked)
+    walk = Walk(packages, graph, environment, extras)
     worlds = {
-        machines: Walk(packages, graph, here, extras).choose_packages(asked)
-        for machines, here in each_machine(left, environment)
+        machines: walk.elsewhere(here).choose_packages(asked)
+        for machines, here in each_machine(walk.left_open(asked), environment)
     }
     return [
         (package, joined({it: world.get(number, NEVER) for it, world in worlds.items()}))

@@ -84,6 +84,12 @@ class Walk:
         self.refuse_doubles(conditions)
         return {number: it for number, it in conditions.items() if it}
 
+    def elsewhere(self, environment: Mapping[str, str]) -> Walk:
+        """Start anew on another machine, which changes nothing in what suits whom."""
+        walk = Walk(self.packages, self.graph, environment, self.extras)
+        walk.known = self.known
+        return walk
+
     def left_open(self, asked: Iterable[Dependency]) -> set[str]:
         """List what the environment leaves open of all markers."""
         required = [it for listed in self.graph.requires for it in listed]
@@ -113,10 +119,9 @@ class Walk:
             self.demands.setdefault(dependency.name, set()).add(dependency)
             possible = self.possible_versions(dependency)
             for number in possible if len(possible) == 1 else ():
-                for extra in {*self.with_extras(number, dependency.extras)}:
-                    if (number, extra) not in sure:
-                        sure.add((number, extra))
-                        todo += [(it, False) for it in self.required(number, extra)]
+                new = {(number, it) for it in self.with_extras(number, dependency.extras)} - sure
+                sure |= new
+                todo += [(it, False) for one in new for it in self.required(*one)]
 
     def add_dead(self) -> None:
         """Note the versions, and their extras, of whose requirements one cannot be met."""
@@ -175,6 +180,8 @@ class Walk:
 
     def with_extras(self, number: int, extras: frozenset[str]) -> list[str]:
         """List "", the package itself, and the extras that are asked for with those they take."""
+        if not extras:
+            return [""]
         name, found, todo = canonical(self.packages[number]["name"]), {""}, sorted(extras)
         while todo:
             extra = todo.pop()
@@ -198,6 +205,8 @@ class Walk:
         if dependency.name not in self.numbers:
             raise ValueError(f"poetry.lock lacks {dependency.name}, which is required")
         possible = self.possible_versions(dependency)
+        if len(possible) == 1:
+            return possible[0]
         if not possible:
             raise UnclearError(
                 f"poetry.lock has no version of {dependency.name} that suits, with all that it"
