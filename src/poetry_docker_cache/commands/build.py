@@ -61,7 +61,8 @@ has for the package sources. What stands behind <info>--</> goes to docker build
     <info>poetry docker build -t shop:dev -- --network=host</>
 
 Of several images, <info>poetry docker build api worker</> builds those that are named, in one call
-of docker buildx bake, which then takes what stands behind <info>--</>.
+of docker buildx bake, which then takes what stands behind <info>--</>, such as
+<info>--set '*.network=host'</>.
 
 A machine that starts empty is warm with a cache: it is read if it exists, and written afterwards.
 
