@@ -68,6 +68,30 @@ version = "0"
 version = { file = "VERSION" }
 readme = { file = ["README.md", "CHANGES.md"] }
 """
+SETUP_PY = """
+from setuptools import setup
+setup(
+    packages=["my_app", "acme.legacy"],
+    package_dir={"my_app": "src/my_app", "acme.legacy": "code"},
+    py_modules=["helpers"],
+    install_requires=open("requirements.txt").read().split(),
+)
+"""
+LEGACY_PROJECT = """
+[project]
+name = "my-app"
+version = "1"
+dynamic = ["dependencies"]
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+"""
+LEGACY_FILES = {
+    "setup.py": SETUP_PY,
+    "requirements.txt": "acme-pure",
+    "helpers.py": "",
+    "code/a.py": "",
+}
 FILES = {
     ".gitignore": "*.log\n!kept.log\n/src/my_app/local.py\ngen/\n/data/cache\n",
     "CHANGES.md": "",
@@ -95,9 +119,9 @@ FILES = {
 BUILD = "import sys, importlib as i; print(i.import_module(sys.argv[1]).build_wheel(sys.argv[2]))"
 
 
-def make(folder: Path, toml: str) -> None:
+def make(folder: Path, toml: str, files: dict[str, str]) -> None:
     """Write a project into a git repository."""
-    for name, text in {**FILES, "pyproject.toml": toml}.items():
+    for name, text in {**FILES, **files, "pyproject.toml": toml}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     for command in (["init", "--quiet"], ["add", "."], ["add", "-f", "src/my_app/tracked.log"]):
@@ -128,15 +152,17 @@ def by_name(project: Path, root: WheelRoot, target: Path) -> None:
     )
     files = [it.relative_to(project).as_posix() for it in project.rglob("*") if it.is_file()]
     for name in passing(ignore, files):
-        if any(name == it or name.startswith(f"{it}/") for it in keep):
+        if root.whole or any(name == it or name.startswith(f"{it}/") for it in keep):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(project / name, target / name)
 
 
-def compare(tmp_path: Path, python: Path | str, toml: str) -> dict[str, str]:
+def compare(
+    tmp_path: Path, python: Path | str, toml: str, files: dict[str, str] | None = None
+) -> dict[str, str]:
     """Build both ways, the whole project from a fresh checkout's state."""
     project, target = tmp_path / "project", tmp_path / "target"
-    make(project, toml)
+    make(project, toml, files or {})
     root = read_root(Factory().create_poetry(project))
     assert isinstance(root, WheelRoot), root
     by_name(project, root, target)
@@ -156,17 +182,23 @@ def test_poetry_core_builds_the_same_wheel(tmp_path: Path, version: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("requirement", "toml"),
-    [("hatchling", HATCH_PROJECT), ("setuptools>=70", SETUPTOOLS_PROJECT)],
+    ("requirement", "toml", "files", "expected"),
+    [
+        ("hatchling", HATCH_PROJECT, {}, "my_app/x.json"),
+        ("setuptools>=70", SETUPTOOLS_PROJECT, {}, "my_app/local.py"),
+        ("setuptools>=70", LEGACY_PROJECT, LEGACY_FILES, "acme/legacy/a.py"),
+    ],
 )
-def test_other_backends_build_the_same_wheel(tmp_path: Path, requirement: str, toml: str) -> None:
-    """By convention and by what pyproject.toml names."""
+def test_other_backends_build_the_same_wheel(
+    tmp_path: Path, requirement: str, toml: str, files: dict[str, str], expected: str
+) -> None:
+    """By convention, by what pyproject.toml names, and by what setup.py does."""
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     python = venv / "bin" / "python"
     install = [str(python), "-m", "pip", "install", "--quiet", requirement]
     subprocess.run(install, check=True)
-    assert "my_app/__init__.py" in compare(tmp_path, python, toml)
+    assert {"my_app/__init__.py", expected} <= compare(tmp_path, python, toml, files).keys()
 
 
 def test_what_git_ignores_and_the_image_takes_is_named(tmp_path: Path) -> None:
