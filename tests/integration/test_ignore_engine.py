@@ -145,3 +145,24 @@ def test_rendered_file_lets_through_what_the_reference_says(
     assert {"src/app/__init__.py", "a*b/c.txt"} <= found
     assert not found & {".env", ".envs/prod", ".git/HEAD", "src/app/.env", "Dockerfile"}
     assert "src/app/__pycache__/a.pyc" not in found
+
+
+def test_a_project_in_a_folder_whose_name_is_kept_out(engine: DockerEngine, tmp_path: Path) -> None:
+    """In a larger context, with a whole folder beside it; secrets are found by their place."""
+    context = tmp_path / "context"
+    api, base = "services/gcloud-worker", "libs.env/base"
+    wanted = {f"{api}/app/a.py", f"{api}/.env.example", f"{base}/setup.py", f"{base}/x/a.pem"}
+    unwanted = {f"{api}/app/.git/HEAD", f"{api}/.env", f"{base}/x/.aws/y", f"{base}/a.key", "b.py"}
+    for name in wanted | unwanted:
+        (context / name).parent.mkdir(parents=True, exist_ok=True)
+        (context / name).write_text(name, encoding="utf-8")
+    text = render_ignore(
+        keep=(f"{base}/setup.py", f"{base}/x"),
+        project_ignore="!.env.example\n!..\n",
+        extra=(),
+        dockerfile=f"{api}/Dockerfile",
+        folder=api,
+        others=(base,),
+        whole=(base,),
+    )
+    assert seen(engine, context, text) == passing(text, sorted(wanted | unwanted)) == wanted
