@@ -71,8 +71,6 @@ class Daemons:
         }
         file = self.folder / "daemon.json"
         file.write_text(json.dumps(config, indent=1), encoding="utf-8")
-        # BuildKit listens there for an SSH agent: in the data's folder the path may be too long.
-        env["DOCKER_TMPDIR"] = str(self.run_dir / "tmp")
         self.dockerd.start([root / "usr/sbin/dockerd", "--config-file", file], env)
         self.dockerd.wait(self._pings)
 
