@@ -91,11 +91,11 @@ def test_all_images_are_one_call(tmp_path: Path, client: Client) -> None:
     """Each has its Dockerfile, name and ignore file; the secret is a file, gone afterwards."""
     shop = make(tmp_path / "shop")
     before = snapshot(shop)
-    outcome = poetry(shop, *BUILD, "--no-cache", "--", "--set", "*.network=host")
+    outcome = poetry(shop, *BUILD, "--no-cache", "--", "--set", "*.labels.a=b")
     assert outcome.status == 0, outcome.err
     assert snapshot(shop) == before
     assert client.argv[:2] == ["buildx", "bake"]
-    assert client.argv[-4:] == ["--set", "*.network=host", "api", "worker"]
+    assert client.argv[-4:] == ["--set", "*.labels.a=b", "api", "worker"]
     assert "--no-cache" in client.argv
     found = targets(client)
     assert [it["tags"] for it in found.values()] == [["shop-api:1.2.3"], ["team/queue:1.2.3"]]

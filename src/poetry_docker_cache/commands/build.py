@@ -62,7 +62,7 @@ has for the package sources. What stands behind <info>--</> goes to docker build
 
 Of several images, <info>poetry docker build api worker</> builds those that are named, in one call
 of docker buildx bake, which then takes what stands behind <info>--</>, such as
-<info>--set '*.network=host'</>.
+<info>--set '*.args.VERSION=1.2.3'</>.
 
 A machine that starts empty is warm with a cache: it is read if it exists, and written afterwards.
 
