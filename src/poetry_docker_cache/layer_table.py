@@ -38,7 +38,7 @@ def as_ascii(text: str) -> str:
 def as_data(
     packages: Sequence[SizedPackage], unit: Unit, now: Outcome, better: Outcome | None
 ) -> dict[str, Any]:
-    """What `--json` prints; the README documents the keys."""
+    """What `--json` prints; docs/layers.md documents the keys."""
     return {
         "unit": unit,
         "packages": [

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 DOCKERFILE = "Dockerfile.j2"
 """The template of the Dockerfile; what one of the project's own extends under this name."""
-CORRECT_IT = "Correct the line; the README has what can stand there (A template of your own)."
+CORRECT_IT = "Correct the line; the documentation, docs/templates.md, has what can stand there."
 # In front of the names of the project's own files, so that none of them stands in for one of ours.
 _THEIRS = "project:"
 

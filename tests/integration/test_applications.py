@@ -1,4 +1,4 @@
-"""Each kind of application of the README: built, started, and asked."""
+"""Each kind of application of docs/images.md: built, started, and asked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+CHAPTER = (Path(__file__).parents[2] / "docs/templates.md").read_text(encoding="utf-8")
 PACKAGES = ("celery", "django<6", "fastapi", "flask", "gunicorn", "uvicorn", "whitenoise")
 # What they ask for on other systems, and what builds the projects.
 BESIDE = ("colorama", "poetry-core", "setuptools", "tzdata")
@@ -290,9 +290,9 @@ def test_worker(engine: DockerEngine) -> None:
 
 
 def test_django(engine: DockerEngine, make: Callable[..., Project], kinds: Project) -> None:
-    """By gunicorn, with the static files that the README's template collects, and its lines."""
-    (template,) = re.findall(r"^```jinja\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-    (lines,) = re.findall(r"^instructions = .*$", README, re.MULTILINE)
+    """By gunicorn, with the static files that the documented template collects, and its lines."""
+    (template,) = re.findall(r"^```jinja\n(.*?)^```$", CHAPTER, re.DOTALL | re.MULTILINE)
+    (lines,) = re.findall(r"^instructions = .*$", CHAPTER, re.MULTILINE)
     project = make(
         "acme-site",
         {**SITE, "docker/Dockerfile.j2": template},

@@ -1,4 +1,4 @@
-"""Every command of the README, typed by a stranger: in the README's order, in one project."""
+"""Every command of the README and its pages, typed by a stranger: in order, in one project."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from clean_poetry import POETRY, ROOT, Poetry
 if TYPE_CHECKING:
     from engines import DockerEngine
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README", "docs/layers", "docs/caches", "docs/images", "docs/workspaces", "docs/templates")
+README = "\n".join((ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES)
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 # The index of the tests listens on this machine's 127.0.0.1, which a build does not see by itself.
 DOCKER = """\

@@ -95,7 +95,7 @@ def test_without_a_byte() -> None:
 
 
 def test_the_data_are_those_of_the_table() -> None:
-    """The keys that the README documents."""
+    """The keys that docs/layers.md documents."""
     packages, now, better = shown(small() + sized(WEB_API)[:4])
     assert better is not None
     data = as_data(packages, "installed", now, better)

@@ -90,7 +90,7 @@ def test_more_layers_move_few_packages() -> None:
     ("packages", "layers"), [(0, 1), (1, 1), (5, 1), (6, 4), (15, 4), (16, 10), (50, 10), (51, 16)]
 )
 def test_automatic(packages: int, layers: int) -> None:
-    """The bounds are those that the README names, and far apart."""
+    """The bounds are those that docs/layers.md names, and far apart."""
     assert automatic(packages) == layers
     bounds = [most for most, _ in AUTO]
     assert all(upper >= 3 * lower for lower, upper in pairwise(bounds))

@@ -21,8 +21,7 @@ from poetry_docker_cache.template_files import read_template
 if TYPE_CHECKING:
     from poetry_docker_cache.plan import ImagePlan, Template
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-CHAPTER = README.partition("## Lines and a template of your own\n")[2].partition("\n## ")[0]
+CHAPTER = (Path(__file__).parents[2] / "docs/templates.md").read_text(encoding="utf-8")
 PATH = "docker/Dockerfile.j2"
 EXTENDS = '{% extends "Dockerfile.j2" %}\n'
 MINE = "RUN echo mine"
@@ -202,10 +201,14 @@ def test_no_template(tmp_path: Path) -> None:
 
 # The text behind the first line; words of the problem; words of what to do.
 MISTAKES = {
-    "unknown tag": ("{% blok base %}", "line 2: Encountered unknown tag 'blok'", "README"),
-    "open block": ("{% block base %}", "line 2: Unexpected end of template", "README"),
-    "unknown filter": (block("base", "{{ 1 | nope }}"), "line 3: No filter named 'nope'", "README"),
-    "twice": (block("base", "") * 2, "block 'base' defined twice", "README"),
+    "unknown tag": ("{% blok base %}", "line 2: Encountered unknown tag 'blok'", "documentation"),
+    "open block": ("{% block base %}", "line 2: Unexpected end of template", "documentation"),
+    "unknown filter": (
+        block("base", "{{ 1 | nope }}"),
+        "line 3: No filter named 'nope'",
+        "documentation",
+    ),
+    "twice": (block("base", "") * 2, "block 'base' defined twice", "documentation"),
     "misspelt block": (block("bsae", MINE), "line 2: this release's", "Did you mean base? The"),
     "removed block": (block("hooks", MINE), "no block 'hooks'", "The blocks are build, first_sta"),
     "outside": (f"\n\n{MINE}\n", "line 4: this stands outside of a block", "block: build, first_"),
@@ -214,13 +217,29 @@ MISTAKES = {
     "undefined": (
         block("base", "{{ nothing }}"),
         f"{PATH}, line 3: 'nothing' is undefined",
-        "READ",
+        "docs",
     ),
-    "attribute": (block("base", "{{ plan.runtime.imgae }}"), "no attribute 'imgae'", "README"),
-    "type": (block("base", "{{ plan + 1 }}"), "line 3: TypeError: ", "README"),
-    "sandbox": (block("base", "{{ plan.__class__ }}"), "line 3: access to attribute", "README"),
-    "change": (block("base", "{{ plan.runtime.labels.clear() }}"), "line 3: access to", "README"),
-    "file": (block("base", "{{ text_of('../render.py') }}"), "none of the scripts", "README"),
+    "attribute": (
+        block("base", "{{ plan.runtime.imgae }}"),
+        "no attribute 'imgae'",
+        "documentation",
+    ),
+    "type": (block("base", "{{ plan + 1 }}"), "line 3: TypeError: ", "documentation"),
+    "sandbox": (
+        block("base", "{{ plan.__class__ }}"),
+        "line 3: access to attribute",
+        "documentation",
+    ),
+    "change": (
+        block("base", "{{ plan.runtime.labels.clear() }}"),
+        "line 3: access to",
+        "documentation",
+    ),
+    "file": (
+        block("base", "{{ text_of('../render.py') }}"),
+        "none of the scripts",
+        "documentation",
+    ),
     "name of ours": ("{% set add = 1 %}", "sets 'add', which the built-in", "another name"),
     "macro of ours": ("{% macro script(x) %}{% endmacro %}", "sets 'script'", "another name"),
     "the plan": ("{% set plan = 1 %}", "sets 'plan'", "another name"),
