@@ -255,7 +255,7 @@ def test_a_refused_credential_names_its_source(workshop: Workshop) -> None:
     wrong = workshop.write_secret("wrong", "hunter-canary")
     status, output = workshop.install(manifest, workshop.folder / "venv-wrong", wrong)
     assert status != 0
-    assert repr(workshop.source) in output.splitlines()[-3]
+    assert repr(workshop.source) in output.splitlines()[-4]
     assert "does not accept the credentials" in output
     assert f"poetry config http-basic.{workshop.source} USERNAME` (asks" in output
     assert "hunter-canary" not in output
