@@ -47,10 +47,10 @@ class Step:
         (found,) = (self.folder / "venv").glob("lib/python*/site-packages")
         return found
 
-    def run(self, *options: str) -> tuple[int, str]:
+    def run(self, *options: str, builder: str = sys.executable) -> tuple[int, str]:
         """Run it as the build does."""
         command = [sys.executable, "-m", "install.project", "--backend=our_backend", *options]
-        command += ["--backend-path=backend", "--builder", sys.executable]
+        command += ["--backend-path=backend", "--builder", builder]
         command += ["--venv", str(self.folder / "venv"), str(self.folder / "project")]
         environment = {**os.environ, **IMAGE, "PIP_CONFIG_FILE": str(self.folder / "pip.conf")}
         run = subprocess.run(
@@ -107,6 +107,21 @@ def test_compiles_and_writes_down_the_libraries_if_asked(step: Step, tmp_path: P
     venv.create(step.folder / "venv", symlinks=True, clear=True)
     assert step.run(*options)[0] == 0
     assert files(step.site) == first
+
+
+def test_programs_of_the_backend_are_found(step: Step) -> None:
+    """They lie beside the interpreter that has it: maturin is one, cmake and ninja are others."""
+    programs = step.folder / "opt" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    (programs / "our-tool").write_text("#!/bin/sh\necho called\n")
+    (programs / "our-tool").chmod(0o755)
+    backend = step.folder / "project" / "backend" / "our_backend.py"
+    call = "import subprocess\nsubprocess.run(['our-tool'], check=True)\n"
+    backend.write_text(call + backend.read_text())
+    status, output = step.run(builder=str(programs / "python"))
+    assert status == 0, output
+    assert output.startswith("called\n")
 
 
 def test_a_backend_that_fails_has_the_last_word(step: Step) -> None:

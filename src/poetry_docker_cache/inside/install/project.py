@@ -28,13 +28,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def build(options: argparse.Namespace, wheels: str) -> int:
-    """Build with the interpreter that has the backend."""
+    """Build with the interpreter that has the backend, and the programs that came with it."""
     script = Path(__file__).with_name("build_wheel.py")
     command = [str(options.builder), str(script), f"--backend={options.backend}"]
     command += [f"--backend-path={path}" for path in options.backend_path]
     command += [f"--config-settings={options.config_settings}"] if options.config_settings else []
     command += [f"--wheel-dir={wheels}"]
-    return subprocess.run(command, cwd=options.project, check=False).returncode
+    path = os.pathsep.join([str(options.builder.parent), os.environ.get("PATH", os.defpath)])
+    env = {**os.environ, "PATH": path}  # maturin and others call themselves
+    return subprocess.run(command, cwd=options.project, env=env, check=False).returncode
 
 
 def install(wheel: Path, venv: Path, marker: str | None) -> int:
