@@ -14,7 +14,7 @@ BACKEND = """
 from pathlib import Path
 
 class Hooks:
-    def build_wheel(self, folder):
+    def build_wheel(self, folder, settings=None):
         Path(folder, "it-1.0-py3-none-any.whl").touch()
         return "it-1.0-py3-none-any.whl"
 
@@ -37,6 +37,19 @@ def test_a_backend_named_by_module_and_object(tmp_path: Path) -> None:
     folder = tmp_path / "wheels"
     assert build("our_backend:hooks", ["backend"], folder) == "it-1.0-py3-none-any.whl"
     assert [path.name for path in folder.iterdir()] == ["it-1.0-py3-none-any.whl"]
+
+
+def test_what_the_backend_asks_for_must_be_there(tmp_path: Path) -> None:
+    """Nothing is fetched while it builds: what is missing has to be named before."""
+    backend = tmp_path / "backend" / "our_backend.py"
+    asks = "    def get_requires_for_build_wheel(self, settings=None):\n        return {}\n"
+    there = ["pytest>=1", "not-there; python_version < '3'", "puccinialin"]
+    backend.write_text(BACKEND.replace("hooks =", asks.format(there) + "\nhooks ="))
+    assert build("our_backend:hooks", ["backend"], tmp_path / "wheels", {"a": "b"})
+    del sys.modules["our_backend"]
+    backend.write_text(BACKEND.replace("hooks =", asks.format(["not-there>=2"]) + "\nhooks ="))
+    with pytest.raises(SystemExit, match=r"asks for not-there>=2 to build with(?s:.)*`requires`"):
+        build("our_backend:hooks", ["backend"], tmp_path / "wheels")
 
 
 def test_the_log_names_the_wheel(capsys: pytest.CaptureFixture[str]) -> None:

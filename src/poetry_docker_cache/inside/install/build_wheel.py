@@ -9,7 +9,9 @@ import argparse
 import functools
 import importlib
 import json
+import re
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,37 @@ def build(
     module, _, attributes = backend.partition(":")
     names = attributes.split(".") if attributes else []
     hooks = functools.reduce(getattr, names, importlib.import_module(module))
+    told = [settings] if settings else []
+    asks = getattr(hooks, "get_requires_for_build_wheel", None)
+    refuse_missing(backend, asks(*told) if asks else [])
     folder.mkdir(parents=True, exist_ok=True)
-    return str(hooks.build_wheel(str(folder), *([settings] if settings else [])))
+    return str(hooks.build_wheel(str(folder), *told))
+
+
+def refuse_missing(backend: str, requirements: list[str]) -> None:
+    """End where the backend asks for more than `[build-system]` names: nothing is fetched here."""
+    missing = []
+    for requirement in requirements:
+        name = re.match(r"[\w.-]+", requirement)
+        # What has a marker may not be for this Python; without Rust, maturin says so better.
+        if not name or ";" in requirement or name[0] == "puccinialin":
+            continue
+        if not is_installed(name[0]):
+            missing.append(requirement)
+    if missing:
+        sys.exit(
+            f"{backend} asks for {', '.join(missing)} to build with, which is not there."
+            "\nAdd it to `requires` of [build-system] in pyproject.toml."
+        )
+
+
+def is_installed(name: str) -> bool:
+    """Look for a distribution among those of the backend."""
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def main(arguments: list[str] | None = None) -> int:
