@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 USER = "ci@acme"
-CANARY = "".join(random.choices(string.ascii_letters, k=14))
+CANARY = "".join(random.choices(string.ascii_letters, k=13)) + "z"
+"""Its last letter is 7A or 7a in hexadecimal, which are two spellings to look for, not one."""
 PASSWORD = f"p\"ä's\\w`o%41{{x}}$HOME {CANARY} ${{y}}:@#é/?&<="
 """One that is easily spelt wrong; the canary in it is another one in each test run."""
 IMAGE_PYTHON = "3.13"
