@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
 from poetry.config.config import Config, PackageFilterPolicy
 from poetry.toml.file import TOMLFile
 
 from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.ignore.rules import outermost
 from poetry_docker_cache.lock import Lock, check_lock
 from poetry_docker_cache.metadata import Metadata, read_metadata
 from poetry_docker_cache.python import pinned_python
@@ -18,6 +20,7 @@ from poetry_docker_cache.root import (
     SourceTreeRoot,
     WheelRoot,
     find_apps,
+    find_beside,
     read_root,
     runtime_files,
     start_commands,
@@ -51,6 +54,7 @@ class Project:
     groups: frozenset[str]
     extras: frozenset[str]
     scripts: tuple[str, ...]
+    """The names of its commands, without those that are tools of the project itself."""
     sources: tuple[Source, ...]
     lock: Lock
     installer: InstallerConfig
@@ -62,6 +66,8 @@ class Project:
     """What may start the application, the likeliest first."""
     apps: tuple[App, ...] = ()
     """The applications that are in its source."""
+    beside: tuple[str, ...] = ()
+    """Modules that the code imports and no wheel of it has; of `files`, if that is not None."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` takes when it is told nothing."""
     path_packages: tuple[PathPackage, ...] = ()
@@ -90,15 +96,24 @@ def read_project(poetry: Poetry) -> Project:
     folder = project_folder(poetry)
     package = poetry.package
     root = read_root(poetry)
-    files = runtime_files(folder, root)
     lock = _lock(poetry, folder)
+    files = runtime_files(folder, root)
+    beside = find_beside(
+        folder,
+        root,
+        files=files or (),
+        scripts=_scripts(poetry),
+        installed={canonicalize_name(it["name"]) for it in lock.packages},
+    )
+    if files is not None:
+        files = outermost((*files, *beside.modules))
     return Project(
         metadata=read_metadata(poetry),
         requires_python=package.python_versions,
         pinned_python=_pinned_python(folder),
         groups=frozenset(map(str, package.dependency_group_names(include_optional=True))),
         extras=frozenset(map(str, package.extras)),
-        scripts=_scripts(poetry),
+        scripts=beside.scripts,
         sources=read_sources(poetry),
         lock=lock,
         installer=_installer(poetry),
@@ -107,6 +122,7 @@ def read_project(poetry: Poetry) -> Project:
         dockerignore=_text(folder / ".dockerignore"),
         start_commands=start_commands(folder),
         apps=find_apps(folder, root, files),
+        beside=beside.modules,
         default_groups=frozenset(map(str, package.dependency_group_names())),
         path_packages=read_path_packages(folder, lock.packages),
         place=folder.parts[1:],
@@ -139,18 +155,18 @@ def check_locked_files(folder: Path, names: Sequence[str]) -> None:
             )
 
 
-def _scripts(poetry: Poetry) -> tuple[str, ...]:
-    """The console scripts, by name. Those of type `file` are not commands of the package."""
+def _scripts(poetry: Poetry) -> dict[str, str]:
+    """The modules of the console scripts. Those of type `file` are not commands of the package."""
     data = poetry.pyproject.data
     scripts = {**data.get("tool", {}).get("poetry", {}).get("scripts", {})}
     scripts.update(data.get("project", {}).get("scripts", {}))
-    return tuple(
-        sorted(
-            str(name)
-            for name, target in scripts.items()
-            if not (isinstance(target, dict) and target.get("type") == "file")
-        )
-    )
+    found = {}
+    for name, target in scripts.items():
+        table = target if isinstance(target, dict) else {"reference": target}
+        if table.get("type") != "file":
+            reference = table.get("reference") or table.get("callable") or ""
+            found[str(name)] = str(reference).partition(":")[0]
+    return found
 
 
 def _installer(poetry: Poetry) -> InstallerConfig:

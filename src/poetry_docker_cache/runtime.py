@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import hiding_line, parse
 from poetry_docker_cache.plan import Files, Runtime
+from poetry_docker_cache.python import listing
 from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.servers import Start, web_start, worker_start
 
@@ -49,11 +51,16 @@ def plan_files(project: Project, settings: Settings, notes: list[str]) -> Files 
     notes.append(
         f"{workdir} holds {', '.join(found)}, found beside the package; set `files` for others."
     )
+    if beside := [path for path in found if path in project.beside]:
+        notes.append(
+            f"The code imports {listing(beside)}, which its wheel lacks: PYTHONPATH leads there, as"
+            " `poetry install` does; `packages` in [tool.poetry] would take it into the wheel."
+        )
     return Files(paths=checked_paths(found))
 
 
 def _lost_scripts(project: Project) -> str:
-    names = ", ".join(project.scripts)
+    names = listing(project.scripts)
     return f", where its scripts ({names}) are no commands" if names else ""
 
 
@@ -124,10 +131,14 @@ def _entrypoint(
 
 def _environment(project: Project, settings: Settings) -> dict[str, str]:
     root = project.root
-    if isinstance(root, SourceTreeRoot) and root.import_folder:
-        path = f"{settings.workdir}/{root.import_folder}"
-        return {**_DEFAULT_ENVIRONMENT, "PYTHONPATH": path}
-    return _DEFAULT_ENVIRONMENT
+    if isinstance(root, SourceTreeRoot):
+        folders = {root.import_folder} if root.import_folder else set()
+    else:
+        folders = {posixpath.dirname(path) for path in project.beside}
+    if not folders:
+        return _DEFAULT_ENVIRONMENT
+    places = [posixpath.join(settings.workdir, it).rstrip("/") for it in sorted(folders)]
+    return {**_DEFAULT_ENVIRONMENT, "PYTHONPATH": ":".join(places)}
 
 
 def _labels(project: Project) -> dict[str, str]:
@@ -155,11 +166,10 @@ def _command(
 ) -> tuple[str, ...] | None:
     if settings.command is not None or settings.entrypoint is not None:
         return settings.command
-    if isinstance(project.root, WheelRoot):
-        if len(project.scripts) == 1:
-            return project.scripts
-        if project.root.module:
-            return ("python", "-m", project.root.module)
+    if isinstance(project.root, WheelRoot) and len(project.scripts) == 1:
+        return project.scripts
+    if project.root.module:
+        return ("python", "-m", project.root.module)
     example = _example(project, installed)
     notes.append(f"The image starts what its base starts: set `command`{example}.")
     return None

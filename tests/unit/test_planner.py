@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAIN = Selection(groups=("main",), extras=())
 TREE = SourceTreeRoot(reason="package-mode = false")
+MODULE_TREE = replace(TREE, module="shop")
 CORE = "poetry.core.masonry.api"
 METADATA = Metadata(
     name="shop",
@@ -368,6 +369,25 @@ def test_a_source_tree_is_imported_from_where_poetry_would() -> None:
     assert "PYTHONPATH" not in plan(project()).runtime.environment
 
 
+def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
+    """It is copied to the working directory, which no command has on its path by itself."""
+    beside = ("config.py", "src/common")
+    made = plan(project(files=("alembic.ini", *beside), beside=beside))
+    assert made.files == Files(paths=("alembic.ini", *beside))
+    assert made.runtime.environment["PYTHONPATH"] == "/app:/app/src"
+    assert any(it.startswith("The code imports config.py, src/common, which") for it in made.notes)
+    hidden = plan(project(files=beside, beside=beside, dockerignore="config.py\n"))
+    assert any(it.startswith("The code imports src/common, which") for it in hidden.notes)
+    whole = plan(project(files=None, beside=("config.py",)))
+    assert whole.runtime.environment["PYTHONPATH"] == "/app"
+
+
+def test_many_scripts_that_are_no_commands() -> None:
+    """A note names some of them."""
+    made = plan(project(root=TREE, files=None, scripts=tuple("abcdefg")))
+    assert any("its scripts (a, b, c, d, e and 2 more) are no commands" in it for it in made.notes)
+
+
 def test_a_group_that_poetry_would_install_is_not_left_out_in_silence() -> None:
     """But for those that nobody expects in an image."""
     groups = frozenset({"main", "dev", "server"})
@@ -400,6 +420,8 @@ def test_wheels_of_another_c_library_do_not_fit() -> None:
         (("shop",), None, None, ("shop",)),
         (("shop",), "shop", None, ("shop",)),
         ((), "shop", None, ("python", "-m", "shop")),
+        ((), None, MODULE_TREE, ("python", "-m", "shop")),
+        (("shop",), None, MODULE_TREE, ("python", "-m", "shop")),
         (("a", "b"), "shop", None, ("python", "-m", "shop")),
         (("a", "b"), None, None, None),
         ((), None, None, None),

@@ -327,6 +327,19 @@ def test_root_and_files(tmp_path: Path) -> None:
     assert project.dockerignore == "*.md\n"
 
 
+def test_modules_beside_the_package(tmp_path: Path) -> None:
+    """What the code imports, with its commands: a dependency's name is the dependency."""
+    for name, text in (("shop.py", "import config, click"), ("config.py", ""), ("click.py", "")):
+        (tmp_path / name).write_text(f"{text}\n", encoding="utf-8")
+    pyproject = MINIMAL + '[project.scripts]\nlint = "config:lint"\nserve = "shop:main"\n'
+    project = read(tmp_path, pyproject)
+    assert (project.files, project.beside, project.scripts) == (
+        ("config.py",),
+        ("config.py",),
+        ("serve",),
+    )
+
+
 def test_settings_table(tmp_path: Path) -> None:
     """It is passed on unchecked; most projects have none."""
     make_project(tmp_path, f"{MINIMAL}[tool.poetry-docker-cache]\nx = 1\n", [])

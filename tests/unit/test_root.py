@@ -199,6 +199,11 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
     [
         ("[tool.poetry]\npackage-mode = false\n", ["my_app/a.py"], "package-mode = false"),
         (PROJECT, ["app/a.py"], "no module or package of the name `my_app`"),
+        (
+            POETRY + 'packages = [{include = "app", format = "sdist"}]\n',
+            ["app/a.py"],
+            "`packages` has none for the wheel",
+        ),
         (PROJECT, ["my_app.py", "my_app/a.py"], "Both my_app and my_app.py exist"),
         (PROJECT, ["my_app/a.txt"], "my_app is not a package."),
         (
@@ -506,6 +511,27 @@ def test_finds_what_python_m_runs(
     """One package with a `__main__`, no guess between two."""
     root = read(tmp_path, toml, *files)
     assert isinstance(root, WheelRoot)
+    assert root.module == expected
+
+
+@pytest.mark.parametrize(
+    ("toml", "files", "expected"),
+    [
+        (PROJECT, ["bot/__main__.py", "lib/a.py"], "bot"),
+        (PROJECT, ["src/bot/__main__.py"], "bot"),
+        (PROJECT, ["bot/__main__.py", "other/__main__.py"], None),
+        (PROJECT, ["bot/__main__.py", "tests/__main__.py", "scripts/__main__.py"], "bot"),
+        (POETRY + "package-mode = false\n", ["my_app/__main__.py", "x/__main__.py"], "my_app"),
+        (POETRY + "package-mode = false\n", ["src/__main__.py"], "src"),
+        (POETRY + "package-mode = false\n", ["src/bot/__main__.py"], None),
+    ],
+)
+def test_finds_what_python_m_runs_in_a_source_tree(
+    tmp_path: Path, toml: str, files: list[str], expected: str | None
+) -> None:
+    """By the same rule, of what is on the path."""
+    root = read(tmp_path, toml, *files)
+    assert isinstance(root, SourceTreeRoot)
     assert root.module == expected
 
 

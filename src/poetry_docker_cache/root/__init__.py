@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from poetry.core.utils.helpers import module_name
+
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.root.applications import App, find_apps
+from poetry_docker_cache.root.beside import find_beside
 from poetry_docker_cache.root.kinds import NoWheelError, SourceTreeRoot, WheelRoot
 from poetry_docker_cache.root.other_backends import read_other
 from poetry_docker_cache.root.poetry_core import BACKENDS, POETRY_CORE, read_poetry_core
-from poetry_docker_cache.root.running import import_folder, runtime_files, start_commands
+from poetry_docker_cache.root.running import (
+    import_folder,
+    runtime_files,
+    start_commands,
+    tree_module,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +29,7 @@ __all__ = [
     "SourceTreeRoot",
     "WheelRoot",
     "find_apps",
+    "find_beside",
     "read_root",
     "runtime_files",
     "start_commands",
@@ -34,7 +43,7 @@ def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot |
     """
     folder = poetry.pyproject_path.resolve().parent
     if not poetry.is_package_mode:
-        return SourceTreeRoot(reason="package-mode = false")
+        return _source_tree(poetry, folder, "package-mode = false", None)
     build_system = poetry.pyproject.data.get("build-system", {})
     if not isinstance(build_system, dict):
         raise DockerCacheError(
@@ -52,7 +61,17 @@ def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot |
         reason = str(error)
     except Exception as error:  # noqa: BLE001  # whatever stops the builder here stops it there
         reason = _portable(str(error) or type(error).__name__, poetry, folder)
-    return SourceTreeRoot(reason=reason, import_folder=import_folder(folder))
+    return _source_tree(poetry, folder, reason, import_folder(folder))
+
+
+def _source_tree(
+    poetry: Poetry, folder: Path, reason: str, packages_in: str | None
+) -> SourceTreeRoot:
+    return SourceTreeRoot(
+        reason=reason,
+        import_folder=packages_in,
+        module=tree_module(folder, packages_in, module_name(poetry.package.name)),
+    )
 
 
 def _portable(text: str, poetry: Poetry, folder: Path) -> str:

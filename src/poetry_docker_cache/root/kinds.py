@@ -20,6 +20,8 @@ class WheelRoot:
     needs_compiler: bool
     module: str | None
     """`python -m` runs this."""
+    import_folders: tuple[str, ...] = ()
+    """Those that `poetry install` puts on the path, where it does: "." is the project's own."""
     backend_path: tuple[str, ...] = ()
     """Folders of an in-tree backend."""
     git_ignored: tuple[str, ...] = ()
@@ -35,6 +37,8 @@ class SourceTreeRoot:
     reason: str
     import_folder: str | None = None
     """Where its packages lie, if not at the top: `poetry install` has it on the path."""
+    module: str | None = None
+    """`python -m` runs this."""
 
 
 class NoWheelError(Exception):

@@ -57,8 +57,9 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
     try:
         module = builder._module  # noqa: SLF001  # what poetry-core itself walks
     except ModuleOrPackageNotFoundError as error:
-        name = module_name(package.name)
-        raise NoWheelError(f"no module or package of the name `{name}`") from error
+        name = f"no module or package of the name `{module_name(package.name)}`"
+        none = "`packages` has none for the wheel" if package.packages else name
+        raise NoWheelError(none) from error
     paths = [*readmes(poetry), *declared_license(poetry)]
     builders: list[Builder] = [builder]
     if script := package.build_script:
@@ -90,6 +91,7 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
         backend_path=tuple(map(str, build_system.get("backend-path", ()))),
         needs_compiler=package.build_script is not None,
         module=main_module(folder, _modules(module.includes, base), module_name(package.name)),
+        import_folders=_import_folders(module.includes, base),
         git_ignored=(*ignored, *_git_ignored_above(folder, folders(folder, above))),
     )
 
@@ -118,6 +120,12 @@ def _include_paths(include: Include, root: Path) -> Iterator[str]:
 def _pattern(include: Include, root: Path | None = None) -> str:
     base = relative(root, include.base) if root else "."
     return posixpath.normpath(posixpath.join(base, include._include))  # noqa: SLF001
+
+
+def _import_folders(includes: Iterable[Include], root: Path) -> tuple[str, ...]:
+    """Name the folders that the packages lie in, but for those outside of the project."""
+    places = {relative(root, it.base) for it in includes if isinstance(it, PackageInclude)}
+    return tuple(sorted(place for place in places if not leaves(place)))
 
 
 def _modules(includes: Iterable[Include], root: Path) -> Iterator[tuple[str, str]]:

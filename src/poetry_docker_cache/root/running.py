@@ -16,15 +16,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What a running application reads from its working directory.
-_BESIDE_FILES = ("alembic.ini", "app.py", "asgi.py", "gunicorn.conf.py", "main.py", "wsgi.py")
-_STARTED = ("main.py", "app.py", "run.py", "server.py", "bot.py")
+_STARTED = ("main.py", "app.py", "run.py", "server.py", "bot.py", "streamlit_app.py")
+_BESIDE_FILES = ("alembic.ini", "asgi.py", "gunicorn.conf.py", "wsgi.py", *_STARTED)
 _BESIDE_FOLDERS = ("migrations", "static", "templates")
+NO_APPLICATIONS = {"docs", "examples", "migrations", "scripts", "test", "tests"}
+"""Folders that nothing is started from."""
 
 
 def main_module(folder: Path, modules: Iterable[tuple[str, str]], own: str) -> str | None:
     """Name what `python -m` runs, of packages by name and place: the own one, or the only one."""
     found = {name for name, place in modules if _runs(folder / place)} - {"."}
     return own if own in found else found.pop() if len(found) == 1 else None
+
+
+def tree_module(folder: Path, packages_in: str | None, own: str) -> str | None:
+    """Name it for a source tree: of the packages at the top, and of those in that folder."""
+    tops = [folder, *([folder / packages_in] if packages_in else [])]
+    names = [
+        (path.name, path.relative_to(folder).as_posix())
+        for top in tops
+        for path in sorted(top.iterdir())
+        if path.name.isidentifier() and path.name not in NO_APPLICATIONS
+    ]
+    return main_module(folder, names, own)
 
 
 def _runs(path: Path) -> bool:
@@ -54,7 +68,14 @@ def import_folder(folder: Path) -> str | None:
 
 def start_commands(folder: Path) -> tuple[tuple[str, ...], ...]:
     """Name the files that may start an application, the likeliest first; a person is to choose."""
-    return tuple(("python", name) for name in _STARTED if (folder / name).is_file())
+    names = (name for name in _STARTED if (folder / name).is_file())
+    return tuple((*_program(folder / name), name) for name in names)
+
+
+def _program(path: Path) -> tuple[str, ...]:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    serves = re.search(r"^(?:import|from) streamlit\b", text, re.MULTILINE)
+    return ("streamlit", "run") if serves else ("python",)
 
 
 def _alembic_scripts(folder: Path) -> str | None:
