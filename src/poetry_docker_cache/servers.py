@@ -6,13 +6,14 @@ Only a note proposes this: what a container starts is never guessed. Pure.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from poetry_docker_cache.root import App
+    from poetry_docker_cache.root.applications import Kind
 
 _PORT = 8000
 _ADDRESS = ("--host", "0.0.0.0", "--port", str(_PORT))  # noqa: S104  # of a container: it is let out by `-p`
@@ -21,6 +22,7 @@ _SERVERS: dict[str, dict[str, tuple[str, ...]]] = {
     "asgi": {
         "uvicorn": ("uvicorn", "{}", *_ADDRESS),
         "hypercorn": ("hypercorn", "{}", "--bind", f"0.0.0.0:{_PORT}"),
+        "daphne": ("daphne", "-b", "0.0.0.0", "-p", str(_PORT), "{}"),  # noqa: S104
         "granian": ("granian", "--interface", "asgi", "{}", *_ADDRESS),
     },
     "wsgi": {
@@ -30,6 +32,8 @@ _SERVERS: dict[str, dict[str, tuple[str, ...]]] = {
         "uwsgi": ("uwsgi", f"--http=0.0.0.0:{_PORT}", "--module", "{}"),
     },
 }
+# Those of which a `web` application is one by ASGI.
+_ASGI_FRAMEWORKS = {"fastapi", "litestar", "quart", "starlette"}
 _WORKERS: dict[str, tuple[str, ...]] = {
     "celery": ("celery", "-A", "{}", "worker", "--loglevel=info"),
     "arq": ("arq", "{}"),
@@ -57,11 +61,13 @@ class Start:
 
 def web_start(apps: Sequence[App], installed: Collection[str]) -> Start | None:
     """How to serve the first application that a server is there for, else what is missing."""
-    served = [app for app in apps if app.kind in _SERVERS]
-    for app in served:
-        for server in _SERVERS[app.kind]:
+    web: Kind = "asgi" if _ASGI_FRAMEWORKS & {*installed} else "wsgi"
+    known = [replace(app, kind=web) if app.kind == "web" else app for app in apps]
+    for app in known:
+        for server in _SERVERS.get(app.kind, ()):
             if server in installed:
                 return Start(command=_serving(app, server), serves=True)
+    served = [app for app in apps if app.kind in _SERVERS]
     for app in served[:1]:
         server = next(iter(_SERVERS[app.kind]))
         return Start(command=_serving(app, server), serves=True, missing=server)

@@ -58,6 +58,17 @@ SOURCES: dict[str, tuple[str, str, list[App]]] = {
         "import os\nos.environ.setdefault('a', 'b')\napplication = get_wsgi_application()\n",
         [SITE],
     ),
+    "made elsewhere": (
+        "shop/main.py",
+        "from .setup import create_api\n\napp: Any = setup.create_api(1)\n",
+        [App(kind="web", target="shop.main:app")],
+    ),
+    "made by its factory": (
+        "shop/main.py",
+        "def create_app(config):\n    return FastAPI()\n\n\napp = create_app(1)\n",
+        [API],
+    ),
+    "something else that is made": ("shop/tasks.py", "app = make_queue()\n", []),
     "any module of that name": (
         "asgi.py",
         "from shop import make\napp = make()\n",
@@ -77,6 +88,17 @@ SOURCES: dict[str, tuple[str, str, list[App]]] = {
             App(kind="asgi", target="shop.main:admin"),
         ],
     ),
+    "a package of that name": (
+        "shop/wsgi/__init__.py",
+        "application = get_wsgi_application()\n",
+        [SITE],
+    ),
+    "deeper": (
+        "src/shop/web/main.py",
+        "app = FastAPI()\n",
+        [App(kind="asgi", target="shop.web.main:app")],
+    ),
+    "tests of a package": ("shop/tests/app.py", "app = Flask(__name__)\n", []),
     "tests": ("tests/app.py", "app = Flask(__name__)\n", []),
     "hidden": (".venv/main.py", "app = FastAPI()\n", []),
     "within a function": ("shop/main.py", "def f():\n    app = FastAPI()\n", []),
@@ -101,6 +123,15 @@ def test_a_folder_src_that_is_not_on_the_path(tmp_path: Path) -> None:
     assert find_apps(tmp_path, TREE, None) == (App(kind="asgi", target="src.main:app"),)
 
 
+def test_a_package_src(tmp_path: Path) -> None:
+    """It is a part of the module's name where the wheel has it so."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.py").write_text("app = FastAPI()\n", encoding="utf-8")
+    for place, module in ((".", "src.main"), ("src", "main")):
+        root: WheelRoot = wheel_root(paths=("src",), import_folders=(place,))
+        assert [app.target for app in find_apps(tmp_path, root, ())] == [f"{module}:app"]
+
+
 def test_only_what_is_in_the_image_is_found(tmp_path: Path) -> None:
     """In the wheel or beside it: nothing else could be imported."""
     for name in ("shop/main.py", "other/main.py", "main.py", "server.py"):
@@ -113,10 +144,12 @@ def test_only_what_is_in_the_image_is_found(tmp_path: Path) -> None:
 
 
 def test_files_that_may_start_an_application(tmp_path: Path) -> None:
-    """By Python itself."""
+    """By Python itself, or by what they are written for."""
     for name in ("app.py", "main.py", "setup.py"):
         (tmp_path / name).touch()
-    assert start_commands(tmp_path) == (("python", "main.py"), ("python", "app.py"))
+    (tmp_path / "run.py").write_text("import os\nimport streamlit as st\n", encoding="utf-8")
+    commands = [" ".join(command) for command in start_commands(tmp_path)]
+    assert commands == ["python main.py", "python app.py", "streamlit run run.py"]
 
 
 def test_a_long_word_takes_no_time(tmp_path: Path) -> None:
@@ -132,6 +165,7 @@ def test_a_long_word_takes_no_time(tmp_path: Path) -> None:
     [
         ("uvicorn", API, "uvicorn shop.main:app --host 0.0.0.0 --port 8000"),
         ("hypercorn", API, "hypercorn shop.main:app --bind 0.0.0.0:8000"),
+        ("daphne", API, "daphne -b 0.0.0.0 -p 8000 shop.main:app"),
         ("granian", API, "granian --interface asgi shop.main:app --host 0.0.0.0 --port 8000"),
         ("gunicorn", SITE, "gunicorn shop.wsgi:application --bind 0.0.0.0:8000"),
         ("waitress", SITE, "waitress-serve --listen=0.0.0.0:8000 shop.wsgi:application"),
@@ -156,6 +190,17 @@ def test_the_server_that_is_there_decides() -> None:
     start = web_start([QUEUE, SITE, API], {"flask"})
     assert str(start) == f"{GUNICORN}{PORTS} after `poetry add gunicorn`"
     assert web_start([QUEUE], {"gunicorn"}) is None
+
+
+def test_the_packages_tell_what_serves() -> None:
+    """Where the source only has a call of some function."""
+    made = App(kind="web", target="shop.main:app")
+    api = web_start([made], {"fastapi", "gunicorn", "uvicorn"})
+    assert str(api) == UVICORN + PORTS
+    site = web_start([made], {"flask", "gunicorn", "uvicorn"})
+    assert site
+    assert site.command[:2] == ("gunicorn", "shop.main:app")
+    assert web_start([made], {"flask"}) is None
 
 
 def test_workers() -> None:

@@ -10,21 +10,29 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache.ignore.names import is_kept_out
 from poetry_docker_cache.ignore.rules import is_inside
 from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.root.running import import_folder
+from poetry_docker_cache.root.running import NO_APPLICATIONS, import_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-Kind = Literal["asgi", "wsgi", "celery", "arq"]
+Kind = Literal["asgi", "wsgi", "web", "celery", "arq"]
+"""`web` is one of the first two: the packages of the image tell."""
 
-_MODULES = (
-    *("main", "app", "wsgi", "asgi", "api", "server", "application", "__init__"),
-    *("celery", "celery_app", "worker", "tasks"),
+_WEB_MODULES = (
+    "main",
+    "app",
+    "wsgi",
+    "asgi",
+    "api",
+    "server",
+    "application",
+    "__init__",
 )
-_NO_APPLICATIONS = {"docs", "examples", "migrations", "scripts", "test", "tests"}
+_MODULES = (*_WEB_MODULES, "celery", "celery_app", "worker", "tasks")
 _FRAMEWORKS: dict[str, Kind] = {
     "FastAPI": "asgi",
     "Litestar": "asgi",
@@ -41,6 +49,11 @@ _MAKING = rf"(?<![\w.])(?:\w+\.)*({'|'.join(_FRAMEWORKS)})\("
 _MADE = re.compile(rf"^(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*{_MAKING}", re.MULTILINE)
 _USUAL = ("app", "application")
 _NAMED = re.compile(r"^(application|app)[ \t]*=", re.MULTILINE)
+_CALLED = re.compile(
+    r"^(application|app)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*"
+    r"(?:\w+\.)*(?:build|create|get|init|make|setup)_\w+\(",
+    re.MULTILINE,
+)
 _FACTORY = re.compile(r"^def ((?:create|make|get)_app(?:lication)?)\(([^()]*)\)", re.MULTILINE)
 _ARQ = re.compile(r"^class (WorkerSettings)\b", re.MULTILINE)
 
@@ -71,35 +84,50 @@ def find_apps(
 
 
 def _modules(folder: Path, root: WheelRoot | SourceTreeRoot) -> Iterator[tuple[Path, str]]:
-    """The usual places with their import names: at the top or in src, or in a package there."""
-    on_path = import_folder(folder) if isinstance(root, WheelRoot) else root.import_folder
-    tops = [folder, *([folder / on_path] if on_path else [])]
-    places = [(top, "") for top in tops]
-    for top in tops:
-        with contextlib.suppress(OSError):
-            for child in sorted(path for path in top.iterdir() if path.is_dir()):
-                if child.name.isidentifier() and child.name not in _NO_APPLICATIONS:
-                    places += [(child, child.name)] if child not in tops else []
-    for place, package in places:
+    """The usual places with their import names: at the top, in src, and two packages deep."""
+    if isinstance(root, SourceTreeRoot):
+        on_path = [root.import_folder or "."]
+    else:
+        on_path = [*root.import_folders] or [import_folder(folder) or "."]
+    tops = [*dict.fromkeys((folder, *(folder / it for it in on_path)))]
+    packages = [(it, it.name) for top in tops for it in _packages(top) if it not in tops]
+    inner = [(it, f"{name}.{it.name}") for place, name in packages for it in _packages(place)]
+    for place, package in [*((top, "") for top in tops), *packages, *inner]:
         for stem in _MODULES:
             parts = [package, "" if stem == "__init__" else stem]
             if any(parts):
                 yield place / f"{stem}.py", ".".join(filter(None, parts))
 
 
+def _packages(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        found = [it for it in folder.iterdir() if it.name.isidentifier() and it.is_dir()]
+    return sorted(it for it in found if it.name not in NO_APPLICATIONS and not is_kept_out(it.name))
+
+
 def _apps(text: str, stem: str, module: str) -> list[App]:
+    name = module.rpartition(".")[2]
     found = [
-        App(kind=_FRAMEWORKS[framework], target=f"{module}:{name}")
-        for name, framework in sorted(_MADE.findall(text), key=lambda it: it[0] not in _USUAL)
+        App(kind=_FRAMEWORKS[framework], target=f"{module}:{variable}")
+        for variable, framework in sorted(_MADE.findall(text), key=lambda it: it[0] not in _USUAL)
     ]
+    if not found and stem in _WEB_MODULES and (called := _CALLED.search(text)):
+        found.append(App(kind=_web_kind(text, name), target=f"{module}:{called[1]}"))
     if not found and (factory := _factory(text)):
         found.append(App(kind=factory[1], target=f"{module}:{factory[0]}", factory=True))
-    if not found and stem in ("asgi", "wsgi") and (named := _NAMED.search(text)):
-        kind: Kind = "asgi" if stem == "asgi" else "wsgi"
-        found.append(App(kind=kind, target=f"{module}:{named[1]}"))
+    if not found and name in ("asgi", "wsgi") and (named := _NAMED.search(text)):
+        found.append(App(kind=_web_kind(text, name), target=f"{module}:{named[1]}"))
     if settings := _ARQ.search(text):
         found.append(App(kind="arq", target=f"{module}.{settings[1]}"))
     return found
+
+
+def _web_kind(text: str, name: str) -> Kind:
+    if name in ("asgi", "wsgi"):
+        return "asgi" if name == "asgi" else "wsgi"
+    kinds = {_FRAMEWORKS[it] for it in re.findall(_MAKING, text)} - {"celery"}
+    return kinds.pop() if len(kinds) == 1 else "web"
 
 
 def _factory(text: str) -> tuple[str, Kind] | None:
