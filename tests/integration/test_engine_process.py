@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from poetry_docker_cache.engine import ask, probe, run
+from poetry_docker_cache.engine import EngineInfo, ask, probing, run
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.workspace import workspace
 
@@ -366,6 +366,22 @@ def fake_docker(folder: Path, script: str) -> None:
     path = folder / "docker"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def probe(builder: str | None = None, *, docker: str | None = None) -> EngineInfo:
+    """Ask, and wait for the answer."""
+    with probing(builder, docker=docker) as found:
+        return found()
+
+
+def test_probe_leaves_time_for_other_work(tmp_path: Path) -> None:
+    """Docker is at work already when nobody waits for it yet, and is ended if nobody ever does."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    fake_docker(tmp_path, f'echo $$ > "{marks}/$$"; exec sleep 30')
+    with probing(docker=str(tmp_path / "docker")):
+        until(lambda: len([*marks.iterdir()]) == 2)
+    assert not any(alive(int(mark.name)) for mark in marks.iterdir())
 
 
 def test_probe_asks_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

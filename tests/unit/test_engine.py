@@ -5,17 +5,18 @@ Answers marked "seen" were printed by the real programs, shortened to what is re
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from poetry_docker_cache.engine import Answer, EngineInfo, find, probe
+from poetry_docker_cache.engine import Answer, EngineInfo, find, probing
 from poetry_docker_cache.engine.info import parse_version
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 BUILDX = {"Name": "buildx", "Version": "0.29.1+ds1", "Path": "/x/docker-buildx"}
@@ -105,15 +106,22 @@ class Docker:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    def __call__(self, commands: Sequence[Sequence[str]]) -> list[Answer]:
+    @contextlib.contextmanager
+    def __call__(self, commands: Sequence[Sequence[str]]) -> Iterator[Callable[[], list[Answer]]]:
         """Answer the next commands."""
         self.asked.extend(" ".join(command) for command in commands)
-        return [self.answers.pop(0) for _ in commands]
+        yield lambda: [self.answers.pop(0) for _ in commands]
+
+
+def probe(docker: Docker, builder: str | None = None) -> EngineInfo:
+    """Ask this client."""
+    with probing(builder, docker="docker", asking=docker) as found:
+        return found()
 
 
 def probed(*answers: Answer, builder: str | None = None) -> EngineInfo:
     """Probe a client with these answers."""
-    return probe(builder, docker="docker", ask=Docker(*answers))
+    return probe(Docker(*answers), builder)
 
 
 def refused(*answers: Answer, builder: str | None = None) -> DockerCacheError:
@@ -127,7 +135,7 @@ def refused(*answers: Answer, builder: str | None = None) -> DockerCacheError:
 def test_two_calls() -> None:
     """Everything is known from two calls, made at once."""
     docker = Docker(info(), inspect())
-    probe("big", docker="docker", ask=docker)
+    probe(docker, "big")
     assert docker.asked == [
         "docker info --format {{json .}}",
         "docker buildx inspect big",
@@ -210,7 +218,7 @@ def test_builder_of_another_context() -> None:
     docker = Docker(
         info("28.5.2"), Answer(status=0, out=there, err=""), info("20.10.1", status=CLASSIC)
     )
-    found = probe("far", docker="docker", ask=docker)
+    found = probe(docker, "far")
     assert docker.asked[2] == "docker --context far info --format {{json .}}"
     assert (found.engine, found.store) == ((20, 10, 1), "classic")
 

@@ -28,14 +28,14 @@ from poetry_docker_cache.commands.reporting import Report
 from poetry_docker_cache.commands.reusing import Reusing
 from poetry_docker_cache.commands.secret import secret_of
 from poetry_docker_cache.commands.ssh import refuse_without_agent
-from poetry_docker_cache.engine import probe, run
+from poetry_docker_cache.engine import run
 from poetry_docker_cache.engine.frontends import frontend_note
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.vendor import dockerfile_name
 from poetry_docker_cache.workspace import workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from poetry_docker_cache.buildkit import BuildRequest
     from poetry_docker_cache.caches.plan import CachePlan
@@ -98,11 +98,13 @@ class _Image:
         yield from filter(None, (frontend, *self.caches.notes, result_note(self.request, engine)))
 
 
-def bake(command: BuildCommand, several: Sequence[Prepared]) -> int:
-    """Probe the engine, write the temporary files, run BuildKit on all of them; its status."""
+def bake(
+    command: BuildCommand, several: Sequence[Prepared], probe: Callable[[], EngineInfo]
+) -> int:
+    """Hear from the engine, write the temporary files, run BuildKit on all of them; its status."""
     _refuse_what_is_of_one(command, several)
     requests = [build_request(command, it, bakes=True) for it in several]
-    engine = probe(command.option("builder"))
+    engine = probe()
     images = [
         _Image.of(command, prepared, request, engine)
         for prepared, request in zip(several, requests, strict=True)

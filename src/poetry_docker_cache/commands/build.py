@@ -74,14 +74,17 @@ turn, <info>--cache</> first.
 """
 
     def work(self) -> int:
-        """Probe the engine, write the temporary files, run BuildKit."""
-        from poetry_docker_cache.commands.baking import bake  # noqa: PLC0415  # see base
-        from poetry_docker_cache.commands.building import build  # noqa: PLC0415  # see base
-        from poetry_docker_cache.commands.preparing import prepare_images  # noqa: PLC0415  # see base
+        """Read the project while the engine is asked, and run BuildKit."""
+        from poetry_docker_cache.engine import probing  # noqa: PLC0415  # see base
 
         vendored = self.vendored()
-        images = prepare_images(self, self.argument("images") or (), notes=not vendored)
-        return build(self, images[0]) if len(images) == 1 else bake(self, images)
+        with probing(self.option("builder")) as probe:
+            from poetry_docker_cache.commands.baking import bake  # noqa: PLC0415  # see base
+            from poetry_docker_cache.commands.building import build  # noqa: PLC0415  # see base
+            from poetry_docker_cache.commands.preparing import prepare_images  # noqa: PLC0415  # see base
+
+            images = prepare_images(self, self.argument("images") or (), notes=not vendored)
+            return build(self, images[0], probe) if len(images) == 1 else bake(self, images, probe)
 
     def vendored(self) -> str | None:
         """What `--file` names: told here if it is not there, rather than by BuildKit."""

@@ -28,14 +28,14 @@ from poetry_docker_cache.commands.reporting import Report
 from poetry_docker_cache.commands.reusing import Reusing
 from poetry_docker_cache.commands.secret import secret_of
 from poetry_docker_cache.commands.ssh import passes_agent, refuse_without_agent
-from poetry_docker_cache.engine import probe, run
+from poetry_docker_cache.engine import run
 from poetry_docker_cache.engine.frontends import frontend_note
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
 from poetry_docker_cache.vendor import dockerfile_name, with_banner
 from poetry_docker_cache.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from poetry_docker_cache.caches.plan import CachePlan
@@ -48,12 +48,12 @@ if TYPE_CHECKING:
 _DOCKERFILE, _AUTH, _METADATA = "<dockerfile>", "<auth>", "<metadata>"
 
 
-def build(command: BuildCommand, prepared: Prepared) -> int:
-    """Probe the engine, write the temporary files, run BuildKit; its status."""
+def build(command: BuildCommand, prepared: Prepared, probe: Callable[[], EngineInfo]) -> int:
+    """Hear from the engine, write the temporary files, run BuildKit; its status."""
     vendored = command.vendored()
     request = build_request(command, prepared)
     report = Report.of(command, prepared, request)
-    engine = probe(request.builder)
+    engine = probe()
     caches = decide_caches(command, prepared, request, engine)
     docker = how_docker_is_called(command, engine)
     how = prepared.plan.dependencies

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Ask = Callable[[Sequence[Sequence[str]]], list[Answer]]
+    Asking = Callable[
+        [Sequence[Sequence[str]]], contextlib.AbstractContextManager[Callable[[], list[Answer]]]
+    ]
 
-__all__ = ["Answer", "EngineInfo", "ask", "find", "probe", "run"]
+__all__ = ["Answer", "EngineInfo", "ask", "asking", "find", "probing", "run"]
 
 _ANSWER_SECONDS = 60
 _FORWARD_SECONDS = 0.5
@@ -51,38 +54,25 @@ def find() -> str:
 
 
 def ask(commands: Sequence[Sequence[str]], *, seconds: float | None = None) -> list[Answer]:
-    """Run commands side by side and give what they print; none of them may read the terminal.
+    """Run commands side by side and give what they print; see `asking`."""
+    with asking(commands, seconds=seconds) as answers:
+        return answers()
 
-    Raises DockerCacheError where one cannot be run, or takes longer than `seconds` (a minute).
+
+@contextlib.contextmanager
+def asking(
+    commands: Sequence[Sequence[str]], *, seconds: float | None = None
+) -> Iterator[Callable[[], list[Answer]]]:
+    """Start commands side by side; what is given waits for them, and gives what they print.
+
+    None of them may read the terminal, and none outlives the block. Raises DockerCacheError where
+    one cannot be run, or takes longer than `seconds` (a minute) once it is waited for.
     """
     limit = _ANSWER_SECONDS if seconds is None else seconds
     running: list[subprocess.Popen[str]] = []
     try:
-        running.extend(
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-            )
-            for command in commands
-        )
-        answers = []
-        for process in running:
-            out, err = process.communicate(timeout=limit)
-            answers.append(Answer(status=process.returncode, out=out, err=err))
-    except subprocess.TimeoutExpired as error:
-        raise faults.unreachable(f"no answer within {limit:g} seconds") from error
-    except OSError as error:
-        raise DockerCacheError(
-            f"{commands[0][0]} cannot be run: {error.strerror}. The image cannot be built.",
-            fix="Reinstall Docker's client, then check with: docker version",
-        ) from error
-    else:
-        return answers
+        running.extend(map(_started, commands))
+        yield lambda: [_answer(process, limit) for process in running]
     finally:
         for process in running:
             if process.poll() is None:
@@ -92,23 +82,60 @@ def ask(commands: Sequence[Sequence[str]], *, seconds: float | None = None) -> l
                 pass
 
 
-def probe(builder: str | None = None, *, docker: str | None = None, ask: Ask = ask) -> EngineInfo:
+def _started(command: Sequence[str]) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        raise DockerCacheError(
+            f"{command[0]} cannot be run: {error.strerror}. The image cannot be built.",
+            fix="Reinstall Docker's client, then check with: docker version",
+        ) from error
+
+
+def _answer(process: subprocess.Popen[str], limit: float) -> Answer:
+    try:
+        out, err = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired as error:
+        raise faults.unreachable(f"no answer within {limit:g} seconds") from error
+    return Answer(status=process.returncode, out=out, err=err)
+
+
+@contextlib.contextmanager
+def probing(
+    builder: str | None = None, *, docker: str | None = None, asking: Asking = asking
+) -> Iterator[Callable[[], EngineInfo]]:
     """Ask for the builder (the chosen one, if not named) and its engine, in two calls at once.
 
-    Raises DockerCacheError where nothing can be built, with what to do about it.
+    What is given waits for the answers, which take a quarter of a second: time for other work.
+    It raises DockerCacheError where nothing can be built, with what to do about it.
     """
     client = docker or find()
     name = [builder] if builder else []
     question = ["info", "--format", "{{json .}}"]
-    info, inspect = ask([[client, *question], [client, "buildx", "inspect", *name]])
-    found = parse_builder(inspect.out)
-    endpoint = found.nodes[0].endpoint if found.driver == "docker" and found.nodes else ""
-    context = (parse_info(info).get("ClientInfo") or {}).get("Context", "")
-    if endpoint and context and endpoint != context:
-        # A builder named after another context: that context's engine builds and keeps the image.
-        (info,) = ask([[client, "--context", endpoint, *question]])
-    wanted = builder or os.environ.get("BUILDX_BUILDER", "")
-    return judge(docker=client, info=info, inspect=inspect, wanted=wanted)
+
+    def found() -> EngineInfo:
+        info, inspect = answers()
+        it = parse_builder(inspect.out)
+        endpoint = it.nodes[0].endpoint if it.driver == "docker" and it.nodes else ""
+        context = (parse_info(info).get("ClientInfo") or {}).get("Context", "")
+        if endpoint and context and endpoint != context:
+            # A builder named after another context: that context's engine builds and keeps the
+            # image.
+            with asking([[client, "--context", endpoint, *question]]) as others:
+                (info,) = others()
+        wanted = builder or os.environ.get("BUILDX_BUILDER", "")
+        return judge(docker=client, info=info, inspect=inspect, wanted=wanted)
+
+    with asking([[client, *question], [client, "buildx", "inspect", *name]]) as answers:
+        yield found
 
 
 def run(
