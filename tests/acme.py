@@ -37,17 +37,7 @@ class AcmeIndex:
 
     def __init__(self, packages: Path) -> None:
         self.packages = packages
-        machine = platform.machine()
-        make_wheel(packages, "acme-util")
-        for version in ("1.0", "1.1"):
-            make_wheel(packages, "acme-lib", version, requires=["acme-util>=1.0"])
-        for version in ("0.9", "1.0"):
-            make_wheel(packages, "acme-native", version, tag=f"py3-none-manylinux_2_17_{machine}")
-        for name in ("acme-extra", "acme-new"):
-            make_wheel(packages, name)
-        for name in ("acme-lint", "acme-docs"):
-            make_wheel(packages, name, scripts={name: f"{name.replace('-', '_')}:main"})
-        make_sdist(packages, "acme-old", requires=["acme-util"])
+        make_packages(packages)
         _download_installers(packages)
         self._server = PrivateIndex(packages, {USER: PASSWORD})
         self.password = PASSWORD
@@ -79,12 +69,30 @@ class AcmeIndex:
         self._server.stop()
 
 
+def make_packages(folder: Path, machine: str | None = None) -> None:
+    """Write Acme's packages, the native one for this machine or another."""
+    machine = machine or platform.machine()
+    make_wheel(folder, "acme-util")
+    for version in ("1.0", "1.1"):
+        make_wheel(folder, "acme-lib", version, requires=["acme-util>=1.0"])
+    for version in ("0.9", "1.0"):
+        make_wheel(folder, "acme-native", version, tag=f"py3-none-manylinux_2_17_{machine}")
+    for name in ("acme-extra", "acme-new"):
+        make_wheel(folder, name)
+    for name in ("acme-lint", "acme-docs"):
+        make_wheel(folder, name, scripts={name: f"{name.replace('-', '_')}:main"})
+    make_sdist(folder, "acme-old", requires=["acme-util"])
+
+
 def _download_installers(folder: Path) -> None:
-    """Have what an image needs to get Poetry and uv, and to build with poetry-core."""
+    """Have what an image needs to get Poetry and uv, poetry-core and setuptools."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
     pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
     done = subprocess.run(
-        [*pip, f"poetry=={POETRY}", f"uv=={NEWEST_UV}"], check=False, capture_output=True, text=True
+        [*pip, f"poetry=={POETRY}", f"uv=={NEWEST_UV}", "setuptools"],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 

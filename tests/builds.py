@@ -48,6 +48,16 @@ class Steps:
     errors: tuple[str, ...]
     """What went wrong in steps, whether it mattered or not."""
 
+    @property
+    def layers(self) -> frozenset[str]:
+        """Give those of the stages that install dependencies, each of which is a layer."""
+        return frozenset(it for it in self.ran | self.cached if LAYER.fullmatch(it))
+
+    @property
+    def rebuilt(self) -> frozenset[str]:
+        """Give the layers of dependencies that were not cached."""
+        return self.layers & self.ran
+
 
 def read_progress(text: str) -> Steps:
     """Read the output of `--progress=rawjson`; lines that are not BuildKit's are passed over."""

@@ -1,44 +1,70 @@
-"""Runs inside a container that has Poetry: installs projects, each into an environment of its own.
-
-Reads `{name: options of poetry install}` from stdin and prints `{name: [[distribution, version]]}`.
-Standard library only.
-"""
+"""What images are compared with: the environments that `poetry install` fills, on their Python."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-LISTING = """\
+from clean_poetry import POETRY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from acme import Project
+    from engines import DockerEngine
+
+_IMAGE = "acme-reference"
+_DOCKERFILE = f"""\
+FROM python:3.13
+RUN python -m venv --without-pip /opt/poetry \\
+    && pip --python /opt/poetry/bin/python install --quiet --no-compile poetry=={POETRY}
+"""
+# The copy can be written to, and Poetry may leave in it what it likes.
+_SCRIPT = """\
+set -e
+cp -R /repository /work
+cd "/work/$1"
+shift
+python -m venv --without-pip /venv
+VIRTUAL_ENV=/venv /opt/poetry/bin/poetry -n install "$@" >&2
+exec /venv/bin/python -c "
 import importlib.metadata as metadata, json
-print(json.dumps(sorted([d.metadata["Name"], d.version] for d in metadata.distributions())))
+print(json.dumps(sorted([d.metadata['Name'], d.version] for d in metadata.distributions())))
+"
 """
 
 
-def installed(project: Path, options: list[str]) -> list[list[str]]:
-    """Install a copy of the project, and list what is in its environment then."""
-    folder, venv = Path("/work") / project.name / "project", Path("/work") / project.name / "venv"
-    shutil.copytree(project, folder)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    command = ["/opt/poetry/bin/poetry", "-n", "install", *options]
-    subprocess.run(
-        command, cwd=folder, env={**os.environ, "VIRTUAL_ENV": str(venv)}, check=True, stdout=2
-    )
-    listed = subprocess.run([venv / "bin/python", "-c", LISTING], check=True, capture_output=True)
-    found: list[list[str]] = json.loads(listed.stdout)
-    return found
+@dataclass(frozen=True, kw_only=True)
+class PoetryInstall:
+    """Runs `poetry install` in a container of an engine, each time in a fresh environment."""
 
+    engine: DockerEngine
 
-def main() -> None:
-    """Do it for each."""
-    wanted: dict[str, list[str]] = json.load(sys.stdin)
-    found = {name: installed(Path("/shapes") / name, it) for name, it in wanted.items()}
-    sys.stdout.write(json.dumps(found))
+    @classmethod
+    def prepare(cls, engine: DockerEngine) -> PoetryInstall:
+        """Build the image with Poetry."""
+        engine.docker("build", "--network=host", f"--tag={_IMAGE}", "-", text=_DOCKERFILE)
+        return cls(engine=engine)
 
+    def __call__(
+        self,
+        project: Project,
+        *options: str,
+        repository: Path | None = None,
+        container: Sequence[str] = (),
+    ) -> list[list[str]]:
+        """Install with these options; list names and versions of what is there then, sorted.
 
-if __name__ == "__main__":
-    main()
+        `repository` is the folder that holds all that the project needs, and `container` are
+        options of `docker run`.
+        """
+        repository = repository or project.folder
+        config = project.poetry.env["POETRY_CONFIG_DIR"]
+        docker = ["run", "--rm", "--network=host", "--env=POETRY_CONFIG_DIR=/config", *container]
+        docker += [f"--volume={repository}:/repository:ro", f"--volume={config}:/config:ro"]
+        place = project.folder.relative_to(repository).as_posix()
+        done = self.engine.docker(*docker, _IMAGE, "sh", "-c", _SCRIPT, "sh", place, *options)
+        found: list[list[str]] = json.loads(done.stdout)
+        return found

@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from command_line import poetry
 from poetry.config.config import Config
+from shapes import SHAPES
+from shapes.indexes import INDEXES
+
+if TYPE_CHECKING:
+    from shapes.shape import Shape
 
 CASES = Path(__file__).parent / "cases"
-NAMES = tuple(sorted(path.name for path in CASES.iterdir()))
+_SHAPE = "shape_"
+"""How the names of those cases begin that tests/shapes writes, all but the lock."""
+NAMES = tuple(
+    sorted({*(path.name for path in CASES.iterdir()), *(f"{_SHAPE}{it}" for it in SHAPES)})
+)
 NOTES = "notes.txt"
 OPTIONS = {"images": ("--bake",)}
 """What is asked for besides, by the name of the case."""
 PLACES = {"monorepo": "services/api"}
 """Where the project lies, in the cases that have more around it."""
+URLS = {name: f"https://acme.example/{name}/simple/" for name in INDEXES}
+"""The indexes of the shapes."""
+
+
+def shape_of(name: str) -> Shape | None:
+    """Give the shape that a case is of, if it is of one."""
+    return SHAPES[name.removeprefix(_SHAPE)] if name.startswith(_SHAPE) else None
+
+
+def lock_of(name: str) -> Path:
+    """Give the path of a case's lock."""
+    return CASES / name / "project" / PLACES.get(name, ".") / "poetry.lock"
+
+
+def copy_case(name: str, folder: Path) -> Path:
+    """Copy a case to this folder, which is made, and give it."""
+    shutil.copytree(CASES / name / "project", folder)
+    if shape := shape_of(name):
+        shape.write(folder, URLS)
+    return folder
 
 
 def project_in(case: Path) -> Path:

@@ -14,12 +14,14 @@ import pytest
 from golden.export_cases import (
     CASES,
     NAMES,
-    PLACES,
+    copy_case,
     expected,
     export,
     is_dockerfile,
+    lock_of,
     project_in,
 )
+from golden.locks import renew_lock
 from golden.shorten import expand, shorten
 
 HADOLINT = Path(sys.executable).with_name("hadolint")
@@ -31,10 +33,8 @@ def test_export_writes_what_is_expected(name: str, tmp_path: Path, *, regenerate
     """Dockerfile, ignore file and notes are those that were reviewed and committed."""
     place = CASES / name / "expected"
     if regenerate:
-        refresh_lock(CASES / name / "project" / PLACES.get(name, "."))
-    folder = tmp_path / name
-    shutil.copytree(CASES / name / "project", folder)
-    written = export(folder)
+        renew_lock(name)
+    written = export(copy_case(name, tmp_path / name))
     if regenerate:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
@@ -52,22 +52,10 @@ def expected_files(name: str) -> dict[str, str]:
     return {file: expand(text) if is_dockerfile(file) else text for file, text in texts.items()}
 
 
-def refresh_lock(project: Path) -> None:
-    """Make the lock fit a pyproject.toml that was edited, so that a case can be changed by hand."""
-    from poetry.factory import Factory  # noqa: PLC0415  # only to regenerate
-
-    current = Factory().create_poetry(project).locker._get_content_hash()
-    path = project / "poetry.lock"
-    text = re.sub(
-        rb'content-hash = "\w+"', b'content-hash = "%b"' % current.encode(), path.read_bytes()
-    )
-    path.write_bytes(text)
-
-
 def test_rendering_depends_on_nothing_else(tmp_path: Path) -> None:
     """Another hash seed, time zone, language, umask, folder, file mode and date: the same bytes."""
     place = tmp_path / "another place, with spaces"
-    folders = [Path(shutil.copytree(CASES / it / "project", place / it)) for it in NAMES]
+    folders = [copy_case(it, place / it) for it in NAMES]
     for path in place.rglob("*"):
         path.chmod(0o700 if path.is_dir() or path.suffix == ".py" else 0o600)
         os.utime(path, (1, 1))
@@ -125,5 +113,4 @@ def test_there_are_enough_cases() -> None:
     """A folder that lost its files would silently test nothing."""
     assert len(NAMES) >= 30
     for name in NAMES:
-        project = CASES / name / "project" / PLACES.get(name, ".")
-        assert (project / "poetry.lock").is_file(), name
+        assert lock_of(name).is_file(), name

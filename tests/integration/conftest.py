@@ -11,6 +11,7 @@ import clean_poetry as clean
 import pytest
 from acme import AcmeIndex
 from engines import DockerEngine, docker_engine, unavailable
+from reference import PoetryInstall
 
 from poetry_docker_cache import inside
 from poetry_docker_cache.settings.install import NEWEST_UV
@@ -86,3 +87,9 @@ def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = subprocess.run(command, cwd=scripts, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     return place / "bin" / "uv"
+
+
+@pytest.fixture(scope="session")
+def poetry_install(engine: DockerEngine) -> PoetryInstall:
+    """Give a function that tells what `poetry install` puts into a fresh environment."""
+    return PoetryInstall.prepare(engine)

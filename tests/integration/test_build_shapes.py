@@ -1,4 +1,4 @@
-"""Projects of other shapes: no package, no dependency, no wheel, other sources and libraries."""
+"""Projects of other shapes: no package, no wheel, other sources and libraries."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from clean_poetry import Poetry
     from engines import DockerEngine
+    from reference import PoetryInstall
 
 pytestmark = pytest.mark.engine
 
@@ -72,19 +73,6 @@ def test_source_tree(
     assert {"manage.py", "site_settings.py"} <= set(found["files"])
     assert not [name for name in found["files"] if name.startswith((".env", ".git", "Dockerfile"))]
     assert found["writable"] == []
-
-
-def test_no_dependencies(
-    engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
-) -> None:
-    """A project that needs nothing builds (`poetry install --only main` fails there)."""
-    project = application(tmp_path, poetry, index)
-    project.write("main.py", "print('alone')\n")
-    project.configure(command=["python", "main.py"], image="acme/alone")
-    steps = build(project)
-    assert engine.run("acme/alone:2.0") == "alone\n"
-    assert steps.installed == ()
-    assert look(engine, "acme/alone:2.0")["distributions"] == []
 
 
 def test_source_distribution(
@@ -152,7 +140,11 @@ base64 ext.so
 
 
 def test_missing_shared_library(
-    engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
+    engine: DockerEngine,
+    poetry: Poetry,
+    index: AcmeIndex,
+    poetry_install: PoetryInstall,
+    tmp_path: Path,
 ) -> None:
     """The build fails with the line to add; with that line, apt brings the library."""
     library = base64.b64decode(engine.run("python:3.13", "sh", "-c", EXTENSION))
@@ -176,5 +168,6 @@ def test_missing_shared_library(
     assert engine.run("acme/pq:2.0") == "loaded\n"
     found = look(engine, "acme/pq:2.0")
     assert found["apt"] == []
+    assert found["distributions"] == poetry_install(project)
     headers = engine.run("acme/pq:2.0", "sh", "-c", "ls /usr/include/postgresql 2>&1 || true")
     assert "No such file" in headers

@@ -2,128 +2,127 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import tomlkit
 from acme import PASSWORD, USER, AcmeIndex, Project
-from builds import LAYER, build, look
+from builds import build, look
 from clean_poetry import POETRY
+from harmless import edit_harmlessly
 from index import PrivateIndex
-from shapes import SHAPES, text_of
-from wheels import make_sdist, make_wheel
+from shapes import SHAPES
+from shapes.indexes import INDEXES, fill
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from clean_poetry import Poetry
     from engines import DockerEngine
+    from reference import PoetryInstall
 
 pytestmark = pytest.mark.engine
 
-REFERENCE = f"""\
-FROM python:3.13
-RUN python -m venv --without-pip /opt/poetry \\
-    && pip --python /opt/poetry/bin/python install --quiet --no-compile poetry=={POETRY}
-"""
-SOURCES = {"acme": "acme", "cpu": "Acme.CPU-wheels", "cuda": "acme-cuda", "more": "acme-more"}
+NOTHING = ("--", "--output=type=cacheonly")
+"""For a build whose image nobody needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Indexes:
+    """The running indexes, each with a password of its own, and a Poetry that knows them."""
+
+    acme: AcmeIndex
+    others: Mapping[str, PrivateIndex]
+    poetry: Poetry
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Give the URLs without credentials."""
+        return {"acme": self.acme.url, **{name: it.url for name, it in self.others.items()}}
+
+    def rotate(self) -> None:
+        """Change all passwords; the old ones are refused from now on."""
+        number = next(self._numbers)
+        logins = {}
+        self.acme.set_password(f"{PASSWORD}{number}")
+        logins[INDEXES["acme"]] = {"username": USER, "password": self.acme.password}
+        for name, served in self.others.items():
+            served.set_password(name, f"{name}{number}")
+            logins[INDEXES[name]] = {"username": name, "password": f"{name}{number}"}
+        auth = Path(self.poetry.env["POETRY_CONFIG_DIR"]) / "auth.toml"
+        auth.write_text(tomlkit.dumps({"http-basic": logins}), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def urls(index: AcmeIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Serve what the shapes need on four indexes, each with a password of its own."""
-    packages = index.packages
-    make_wheel(packages, "acme-local", "1.0+cpu")
-    for name in ("a", "b"):
-        make_wheel(packages, f"acme-ns-{name}", files={f"acme_ns/{name}.py": f"NAME = '{name}'\n"})
-    make_wheel(packages, "acme-both", files={"acme_both.py": "VERSION = 'of the wheel'\n"})
-    make_sdist(packages, "acme-both")
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("cpu", "cuda", "more")}
-    for name in ("cpu", "cuda"):
-        make_wheel(folders[name], "acme-torch", files={"acme_torch.py": f"BUILT = '{name}'\n"})
-    make_wheel(folders["more"], "acme-there")
-    served = {name: PrivateIndex(folder, {name: name}) for name, folder in folders.items()}
-    yield {"acme": index.url, **{name: it.url for name, it in served.items()}}
-    for it in served.values():
-        it.stop()
-
-
-@pytest.fixture(scope="module")
-def projects(
-    urls: Mapping[str, str],
+def indexes(
+    index: AcmeIndex,
     poetry_home: Callable[[DockerEngine], Poetry],
     engine: DockerEngine,
     tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, Project]:
-    """Write and lock each project."""
-    poetry, folder = poetry_home(engine), tmp_path_factory.mktemp("shapes")
-    logins = {SOURCES[name]: {"username": name, "password": name} for name in urls}
-    logins["acme"] = {"username": USER, "password": PASSWORD}
-    auth = Path(poetry.env["POETRY_CONFIG_DIR"]) / "auth.toml"
-    auth.write_text(tomlkit.dumps({"http-basic": logins}), encoding="utf-8")
-    made = {}
-    for name, shape in SHAPES.items():
-        project = made[name] = Project(folder / name, poetry)
-        project.write("pyproject.toml", text_of(shape, urls).encode())
-        for path, text in shape.files.items():
-            written = project.write(path, text)
-            written.chmod(0o755 if text.startswith("#!") else 0o644)
-        project.configure(python="3.13", image=f"shapes/{name}")
-        project.lock()
-    return made
-
-
-@pytest.fixture(scope="module")
-def installed(projects: Mapping[str, Project], engine: DockerEngine) -> dict[str, Any]:
-    """Have `poetry install` install each project on the image's Python; list what is there then."""
-    engine.docker("build", "--network=host", "--tag=shapes/reference", "-", text=REFERENCE)
-    any_project = next(iter(projects.values()))
-    folder, config = any_project.folder.parent, any_project.poetry.env["POETRY_CONFIG_DIR"]
-    script = Path(__file__).parents[1] / "reference.py"
-    mounts = {folder: "/shapes", config: "/config", script: "/reference.py"}
-    options = [f"--volume={here}:{there}:ro" for here, there in mounts.items()]
-    options += ["--env=POETRY_CONFIG_DIR=/config", "--network=host", "--interactive", "--rm"]
-    wanted = {
-        name: [*shape.options, *(() if shape.is_package else ("--no-root",))]
-        for name, shape in SHAPES.items()
-    }
-    command = [*options, "shapes/reference", "python", "/reference.py"]
-    done = engine.docker("run", *command, text=json.dumps(wanted))
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+) -> Iterator[Indexes]:
+    """Serve what the shapes need."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in INDEXES if name != "acme"}
+    fill({"acme": index.packages, **folders})
+    with contextlib.ExitStack() as stack:
+        others = {
+            name: stack.enter_context(PrivateIndex(folder, {name: name}))
+            for name, folder in folders.items()
+        }
+        stack.callback(index.set_password, PASSWORD)
+        found = Indexes(acme=index, others=others, poetry=poetry_home(engine))
+        found.rotate()
+        yield found
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_shape(
-    name: str, engine: DockerEngine, projects: Mapping[str, Project], installed: Mapping[str, Any]
+    name: str,
+    engine: DockerEngine,
+    indexes: Indexes,
+    poetry_install: PoetryInstall,
+    tmp_path: Path,
 ) -> None:
-    """The image is right, and edits of all but what is installed install nothing again."""
-    project, image = projects[name], f"shapes/{name}:test"
+    """The image is right; an edit installs nothing again but what it changes, and its layer."""
+    shape, image = SHAPES[name], f"shapes/{name}:test"
+    project = Project(tmp_path / name, indexes.poetry)
+    shape.write(project.folder, indexes.urls)
+    project.configure(python="3.13", layers=4, poetry_version=POETRY)
+    project.lock()
     build(project, f"--tag={image}")
-    assert engine.run(image) == SHAPES[name].prints
+    assert engine.run(image) == shape.prints
     found = look(engine, image)
-    assert found["distributions"] == installed[name]
+    options = [*shape.options, *(() if shape.is_package else ("--no-root",))]
+    assert found["distributions"] == poetry_install(project, *options)
     assert found["writable"] == []
     assert found["leftovers"] == []
     assert found["compilers"] == []
 
-    document: Any = tomlkit.parse(project.read("pyproject.toml"))
-    table = document.get("project", document["tool"]["poetry"])
-    table = table if "version" in table else document["tool"]["poetry"]
-    table["version"] = "7.0"
-    table["description"] = "Not what it was"
-    document["tool"]["linter"] = {"strict": True}
-    # Appended: tomlkit loses what is added to a table that a file has in parts.
-    group = (
-        "[tool.poetry.group.tools.dependencies]\nacme-lint = { version = '*', source = 'acme' }\n"
+    indexes.rotate()
+    constraint = shape.constraint
+    edit_harmlessly(
+        project,
+        sources=[path for path in shape.files if path.endswith(".py")],
+        wider=(constraint.text, constraint.wider) if constraint else None,
     )
-    project.write("pyproject.toml", f"{tomlkit.dumps(document)}\n{group}".encode())
-    project.lock()
-    assert "acme-lint" in project.read("poetry.lock")
-    again = build(project, "--", "--output=type=cacheonly")
-    layers = {stage for stage in again.ran | again.cached if LAYER.fullmatch(stage)}
-    assert layers
-    assert layers <= again.cached
-    assert again.installed == ()
+    told = tmp_path / "metadata.json"
+    again = build(project, f"--metadata-file={told}", *NOTHING)
+    assert (again.installed, again.rebuilt) == ((), frozenset())
+    planned = json.loads(told.read_text())["poetry-docker-cache"]["layers"]
+    layers = {it["name"]: tuple(package["name"] for package in it["packages"]) for it in planned}
+    assert layers.keys() == again.layers
+    assert bool(layers) == bool(constraint)
+
+    if constraint:
+        project.replace("pyproject.toml", constraint.wider, constraint.other)
+        project.lock()
+        (layer,) = (it for it, packages in layers.items() if "acme-lib" in packages)
+        # Another shape may have built the very same one.
+        bumped = build(project, *NOTHING, f"--no-cache-filter={layer}")
+        assert bumped.rebuilt == {layer}
+        assert bumped.installed == layers[layer]

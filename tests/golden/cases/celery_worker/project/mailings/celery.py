@@ -1,0 +1,5 @@
+"""The worker."""
+
+from celery import Celery  # type: ignore[import-not-found]
+
+app = Celery("mailings")

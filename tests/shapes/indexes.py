@@ -1,0 +1,27 @@
+"""The indexes of the shapes, and what they serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wheels import make_sdist, make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+INDEXES = {"acme": "acme", "cpu": "Acme.CPU-wheels", "cuda": "acme-cuda", "more": "acme-more"}
+"""What the sources are called in pyproject.toml. The first has Acme's own packages, too."""
+
+
+def fill(folders: Mapping[str, Path]) -> None:
+    """Write what the shapes need beside Acme's own packages into the folder of each index."""
+    acme = folders["acme"]
+    make_wheel(acme, "acme-local", "1.0+cpu")
+    for name in ("a", "b"):
+        make_wheel(acme, f"acme-ns-{name}", files={f"acme_ns/{name}.py": f"NAME = '{name}'\n"})
+    make_wheel(acme, "acme-both", files={"acme_both.py": "VERSION = 'of the wheel'\n"})
+    make_sdist(acme, "acme-both")
+    for name in ("cpu", "cuda"):
+        make_wheel(folders[name], "acme-torch", files={"acme_torch.py": f"BUILT = '{name}'\n"})
+    make_wheel(folders["more"], "acme-there")

@@ -1,0 +1,68 @@
+"""What a shape is: a project with all that tests need to know of it."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraint:
+    """What pyproject.toml says of acme-lib, and what an edit makes of it."""
+
+    text: str
+    """As it stands there, once."""
+    wider: str
+    """Selects the same version, 1.1."""
+    other: str
+    """Selects another one, 1.0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A project, and how it is installed."""
+
+    pyproject: str
+    """With `{acme}`, `{cpu}`, `{cuda}` and `{more}` for the URLs of indexes."""
+    files: Mapping[str, str]
+    prints: str
+    """What its container prints."""
+    options: tuple[str, ...] = ("--only", "main")
+    """Of `poetry install`; the settings of the plugin say the same."""
+    is_package: bool = True
+    """Whether Poetry can install the project itself."""
+    constraint: Constraint | None = Constraint(
+        text='"acme-lib"', wider='"acme-lib (>=0.5)"', other='"acme-lib (<1.1)"'
+    )
+    """None, if it depends on nothing."""
+
+    def write(self, folder: Path, urls: Mapping[str, str]) -> None:
+        """Write all of it but the lock, with the indexes' URLs."""
+        texts = {"pyproject.toml": self.pyproject.format(**urls), **self.files}
+        for name, text in texts.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(textwrap.dedent(text).encode())
+            path.chmod(0o755 if text.startswith("#!") else 0o644)
+
+
+ACME = """
+[[tool.poetry.source]]
+name = "acme"
+url = "{acme}"
+"""
+"""In place of PyPI."""
+
+EXPLICIT = ACME + 'priority = "explicit"\n'
+"""Beside PyPI."""
+
+POETRY_CORE = """
+[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+"""
