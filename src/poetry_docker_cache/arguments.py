@@ -17,6 +17,9 @@ TELLING = ("--call", "--check", "--list", "--print")
 """Options of buildx that make it tell something instead of building."""
 
 _SET = "--set"
+# Bake asks for leave for what `build` simply does. Only these entitlements are options of both.
+_ALLOW = "--allow"
+_OF_BOTH = ("device", "network.host", "security.insecure")
 # Where the key of a target is not the name of the option.
 _OPTIONS = {"args": "build-arg", "contexts": "build-context", "tags": "tag", "secrets": "secret"}
 
@@ -33,15 +36,21 @@ def options_for(arguments: Sequence[str], image: str) -> tuple[str, ...]:
 def _spelled(arguments: Sequence[str], image: str) -> Iterator[str]:
     value = False
     for word, following in itertools.pairwise([*arguments, ""]):
+        option, has_value, given = word.partition("=")
         if value:
             value = False
-        elif word == _SET:
-            value = True
-            yield from _set(following, image)
-        elif word.startswith(f"{_SET}="):
-            yield from _set(word.partition("=")[2], image)
+        elif option in (_SET, _ALLOW):
+            value = not has_value
+            yield from _translated(option, given if has_value else following, image)
         else:
             yield word
+
+
+def _translated(option: str, value: str, image: str) -> Iterator[str]:
+    if option == _SET:
+        yield from _set(value, image)
+    elif value.startswith(_OF_BOTH):
+        yield f"{option}={value}"
 
 
 def _set(text: str, image: str) -> Iterator[str]:

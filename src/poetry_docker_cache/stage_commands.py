@@ -77,7 +77,7 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
         words += ["--build-config-settings", dependencies.build_config_settings]
     words += ["--wheels", "/wheels"] * layer.keeps_wheels
     if dependencies.reuses_image and not layer.direct:
-        words += ["--layer", layer.name, *_made_by(layer, dependencies, instructions)]
+        words += ["--reuse", *_made_by(layer, dependencies, instructions)]
     return shlex.join(words)
 
 

@@ -128,6 +128,9 @@ def test_an_old_buildx_cannot_be_quiet() -> None:
         (["--set", "api.ssh+=default=/key"], ("--ssh=default=/key",)),
         (["--set", "worker.output=type=tar", "--set", "*.network=host"], ("--network=host",)),
         (["--set"], ()),
+        (["--allow", "fs.read=/x", "--allow=ssh", "--pull"], ("--pull",)),
+        (["--allow", "network.host", "--allow=image=*"], ("--allow=network.host",)),
+        (["--allow"], ()),
     ],
 )
 def test_what_is_set_of_an_image(arguments: list[str], options: tuple[str, ...]) -> None:

@@ -91,6 +91,20 @@ def test_an_image_for_each_platform(tmp_path: Path) -> None:
     assert not {"--tag", "--push", "--metadata-file", "-o"} & {*before}
 
 
+def test_what_bake_is_told_as_a_build_is(tmp_path: Path) -> None:
+    """It has leave of its own to ask for, and a file, which a build of one image has not."""
+    request = BuildRequest(
+        context=str(tmp_path),
+        image="api",
+        arguments=[
+            *("--allow=fs.read=/certificates", "--allow", "fs=/cache", "--allow=network.host"),
+            *("--file=network.json", "--set", "*.network=host", "--set=worker.args.A=1"),
+        ],
+    )
+    before, _ = commands(request, reuse_image=IMAGE)
+    assert before[-3:] == ["--allow=network.host", "--network=host", str(tmp_path)]
+
+
 @pytest.mark.parametrize("name", ["no-table", "linux_arm64/no-table", ""])
 def test_an_image_without_tables(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

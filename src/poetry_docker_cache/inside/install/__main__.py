@@ -21,7 +21,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--build-config-settings", type=json.loads, default={})
     parser.add_argument("--wheels", type=Path, help="a folder of wheels to install from, if it can")
-    parser.add_argument("--layer", help="its name, if it is to use what an earlier image has")
+    parser.add_argument("--reuse", action="store_true", help="whether to use an earlier image")
     parser.add_argument("--made-by", default="", help="what else its files follow from")
     for option, place in (
         ("--manifest", "/manifest.json"),
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     status, why = 0, ""
     try:
         manifest = architecture.checked(manifest)
-        if options.layer:
+        if options.reuse:
             from . import earlier  # noqa: PLC0415  # a Dockerfile has it only with this setting
 
             status, why = earlier.install(options, manifest, install)

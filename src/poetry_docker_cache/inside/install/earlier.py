@@ -157,9 +157,11 @@ def install(
         print(f"  - Reused {name}, from the earlier image", flush=True)
     # Of what is for other machines, another layer may have the version that is for this one.
     here = {name: known[name] for name in known.keys() & records(options.venv)}
-    table = options.venv / TABLES / f"{options.layer}.json"
+    text = json.dumps(here, indent=1, sort_keys=True) + "\n"
+    # Named after what it says: a layer that is only called otherwise stays as it is.
+    table = options.venv / TABLES / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     table.parent.mkdir(parents=True, exist_ok=True)
-    table.write_text(json.dumps(here, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    table.write_text(text, encoding="utf-8")
     return 0, ""
 
 
