@@ -92,6 +92,7 @@ case "$1 $2" in
     exit "$(cat "$here/status")" ;;
 "buildx --builder") cat "$here/$5" ;;
 "image inspect") cat "$here/image" ;;
+"run --rm") cat "$here/holds-$(printf %s "$6" | tr / _)" ;;
 "tag "*|"push "*|"load "*|"image rm") echo "$*" >> "$here/besides" ;;
 "save --output") echo "$*" >> "$here/besides"; echo image > "$3" ;;
 *) echo "unknown: $*" >&2; exit 125 ;;
@@ -156,6 +157,11 @@ class Client:
         (self.folder / "metadata").write_text(json.dumps(metadata))
         for command, text in history.items():
             (self.folder / command).write_text(text)
+
+    def holds(self, image: str, **packages: int) -> None:
+        """Say what an image that was built holds: names with underscores, and bytes."""
+        found = {name.replace("_", "-"): ("1.0", size) for name, size in packages.items()}
+        (self.folder / f"holds-{image.replace('/', '_')}").write_text(json.dumps(found))
 
     @property
     def argv(self) -> list[str]:

@@ -49,7 +49,7 @@ def as_data(
                 "bytes": package.size,
                 "from": package.origin,
                 "exact": package.exact and package.origin is not None,
-                "layer": now.layer_of(package.name),
+                "layer": now.layer_of(package),
             }
             for package in packages
         ],
@@ -67,7 +67,7 @@ def _outcome_data(outcome: Outcome) -> dict[str, Any]:
     return {
         "layers": outcome.setting.layers,
         "own-layers": list(outcome.setting.own),
-        "split": {name: list(packages) for name, packages in outcome.layers.items()},
+        "split": {name: [it.name for it in inside] for name, inside in outcome.layers.items()},
         "bump": {
             "packages": round(outcome.packages, 3),
             "packages-share": round(outcome.packages_share, 4),
@@ -82,8 +82,8 @@ def _packages(
 ) -> Iterator[str]:
     names = [_short(package.name) for package in packages]
     sizes = [_size_of(package) for package in packages]
-    layers = [now.layer_of(package.name) for package in packages]
-    others = [better.layer_of(package.name) if better else "" for package in packages]
+    layers = [now.layer_of(package) for package in packages]
+    others = [better.layer_of(package) if better else "" for package in packages]
     name, size, layer, other = (max(map(len, column)) for column in (names, sizes, layers, others))
     layer, other = max(layer, len("now")), max(other, len("better")) if better else 0
     room = _WIDTH - (name + size + layer + other + 9)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.alpine import tools
 from poetry_docker_cache.bases import build_notes, choose_bases, packages_note, usual_packages
@@ -33,6 +35,8 @@ from poetry_docker_cache.sources import refuse_sources
 from poetry_docker_cache.wheels import place_in_context, plan_wheels, wheel_sources
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from poetry_docker_cache.inside.manifest.families import Images
     from poetry_docker_cache.plan import Wheel
     from poetry_docker_cache.project import Project
@@ -89,7 +93,10 @@ def make_plan(  # noqa: PLR0913  # the last three are of several images
     sources = wheel_sources(project, selection, python)
     refuse_too_many(len(layers), len(sources))
     own |= {source.stage.replace("path-", "own-", 1) for source in sources}
-    notes += own_layers_note(settings.own_layers, own)
+    # The settings that images have in common name packages that only some of them hold.
+    all_packages = packages if older else locked_packages(project.lock, of_all, python.short)
+    elsewhere = _names(all_packages) - _names(packages)
+    notes += own_layers_note([it for it in settings.own_layers if it not in elsewhere], own)
     wheels = {
         name for layer, names in layers.items() if layer not in ON_BUILD_IMAGE for name in names
     }
@@ -141,6 +148,10 @@ def make_plan(  # noqa: PLR0913  # the last three are of several images
         dockerignore=project.dockerignore,
         notes=tuple(notes),
     )
+
+
+def _names(packages: Sequence[Mapping[str, Any]]) -> set[str]:
+    return {str(canonicalize_name(package["name"])) for package in packages}
 
 
 def _older_lock(version: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache.inside.manifest.families import layer_name
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
 from poetry_docker_cache.layers import split
 
@@ -45,7 +46,7 @@ class Outcome:
     """What comes of a setting: the layers, and the mean cost of a bump over all packages."""
 
     setting: Setting
-    layers: Mapping[str, tuple[str, ...]] = field(hash=False)
+    layers: Mapping[str, tuple[SizedPackage, ...]] = field(hash=False)
     packages: float
     """So many packages are installed anew,"""
     size: float
@@ -60,22 +61,19 @@ class Outcome:
         price = LAYER_PRICE * len(self.layers) / max(1, packages)
         return self.packages_share + self.size_share + price
 
-    def layer_of(self, package: str) -> str:
+    def layer_of(self, package: SizedPackage) -> str:
         """The layer that a package falls into."""
         return next(name for name, packages in self.layers.items() if package in packages)
 
 
 def outcome(packages: Sequence[SizedPackage], setting: Setting) -> Outcome:
     """What comes of this setting for these packages."""
-    kinds = ((package.name, package.kind) for package in packages)
-    layers = split(kinds, layers=setting.layers, own=setting.own)
-    sizes = {package.name: package.size for package in packages}
-    total = sum(sizes.values())
+    layers = _split(packages, setting)
+    total = sum(package.size for package in packages)
     # A layer is hit as often as it has packages, and then costs all of them.
-    count = sum(len(names) ** 2 for names in layers.values()) / max(1, len(packages))
-    size = sum(len(names) * sum(sizes[name] for name in names) for names in layers.values()) / max(
-        1, len(packages)
-    )
+    hits = [(len(inside), sum(it.size for it in inside)) for inside in layers.values()]
+    count = sum(packages_in * packages_in for packages_in, _ in hits) / max(1, len(packages))
+    size = sum(packages_in * bytes_in for packages_in, bytes_in in hits) / max(1, len(packages))
     return Outcome(
         setting=setting,
         layers=layers,
@@ -95,15 +93,31 @@ def propose(packages: Sequence[SizedPackage], now: Outcome) -> Outcome | None:
     best = min(
         (it for it in found if len(it.layers) <= MOST_LAYERS),
         key=lambda it: (round(it.cost, 9), len(it.layers), len(it.setting.own)),
+        default=now,  # many images may have more layers by any setting
     )
     return best if now.cost - best.cost >= SMALL_GAIN else None
+
+
+def _split(
+    packages: Sequence[SizedPackage], setting: Setting
+) -> dict[str, tuple[SizedPackage, ...]]:
+    """The layers, each with its packages: what the same images have is split by itself."""
+    layers: dict[str, tuple[SizedPackage, ...]] = {}
+    for family in sorted({package.family for package in packages}):
+        own = {package.name: package for package in packages if package.family == family}
+        kinds = ((package.name, package.kind) for package in own.values())
+        for name, names in split(kinds, layers=setting.layers, own=setting.own).items():
+            # What is built is one layer in each image.
+            layer = name if name in (SOURCE, DIRECT) else layer_name(name, family)
+            layers[layer] = (*layers.get(layer, ()), *(own[it] for it in names))
+    return layers
 
 
 def _settings(packages: Sequence[SizedPackage]) -> Iterator[Setting]:
     wheels = [package for package in packages if package.kind not in (SOURCE, DIRECT)]
     heaviest = sorted(wheels, key=lambda package: (-package.size, package.name))
     for own in range(min(_MOST_OWN, len(heaviest) // _OWN_PART) + 1):
-        names = tuple(sorted(package.name for package in heaviest[:own]))
+        names = tuple(sorted({package.name for package in heaviest[:own]}))
         for layers in _SHARED:
             if layers == 1 or layers <= len(heaviest) // _SHARED_PART:
                 yield Setting(layers=layers, own=names)

@@ -23,14 +23,18 @@ _TABLE = "poetry-docker-cache"
 _LINE = 88
 
 
-def write_settings(path: Path, values: Values) -> bool:
+def write_settings(path: Path, changes: Mapping[str, Values]) -> bool:
     """Write settings into the file, whole or not at all; whether that changed it.
+
+    They are by the names of images, of which the empty one is what all have in common.
 
     Raises DockerCacheError where it cannot be read, written, or changed without doing harm.
     """
     try:
         before = path.read_bytes().decode()
-        after = with_settings(before, values)
+        after = before
+        for image, values in changes.items():
+            after = with_settings(after, values, image=image)
         if after == before:
             return False
         target = path.resolve()  # a symlink stays one
@@ -43,15 +47,18 @@ def write_settings(path: Path, values: Values) -> bool:
         finally:
             draft.unlink(missing_ok=True)
     except (OSError, UnicodeDecodeError) as error:
+        lines_of_all = "\n".join(as_toml(values, image) for image, values in changes.items())
         raise DockerCacheError(
             f"{path.name} cannot be changed: {getattr(error, 'strerror', None) or error}.",
-            fix=f"Make it writable, or write this there yourself:\n\n{as_toml(values)}",
+            fix=f"Make it writable, or write this there yourself:\n\n{lines_of_all}",
         ) from error
     return True
 
 
-def with_settings(text: str, values: Values) -> str:
+def with_settings(text: str, values: Values, *, image: str = "") -> str:
     """The text of a pyproject.toml with these settings of ours; all else stays as it is.
+
+    They are those of an image, if one is named.
 
     Raises DockerCacheError where that fails, as for a file that tomlkit does not keep.
     """
@@ -59,21 +66,26 @@ def with_settings(text: str, values: Values) -> str:
     plain = text.replace("\r\n", "\n") if crlf else text
     after = ""
     try:
-        after = _changed(plain, values)
-        kept = tomllib.loads(after) == _expected(plain, values)
-    except (TOMLKitError, tomllib.TOMLDecodeError, AttributeError, TypeError):
+        after = _changed(plain, values, image)
+        kept = tomllib.loads(after) == _expected(plain, values, image)
+    except (TOMLKitError, tomllib.TOMLDecodeError, AttributeError, KeyError, TypeError):
         kept = False
     if not kept:
         raise DockerCacheError(
             "pyproject.toml is written in a way that cannot be changed without doing harm.",
-            fix=f"Write this there yourself:\n\n{as_toml(values)}",
+            fix=f"Write this there yourself:\n\n{as_toml(values, image)}",
         )
     return after.replace("\n", "\r\n") if crlf else after
 
 
-def as_toml(values: Values) -> str:
+def as_toml(values: Values, image: str = "") -> str:
     """The settings as a table of pyproject.toml."""
-    return f"[tool.{_TABLE}]\n{lines(values)}"
+    return f"{table_of(image)}\n{lines(values)}"
+
+
+def table_of(image: str) -> str:
+    """The head of an image's table, or of the common one."""
+    return f"[tool.{_TABLE}.images.{image}]" if image else f"[tool.{_TABLE}]"
 
 
 def lines(values: Values) -> str:
@@ -84,12 +96,14 @@ def lines(values: Values) -> str:
     return tomlkit.dumps(document)
 
 
-def _changed(text: str, values: Values) -> str:
+def _changed(text: str, values: Values, image: str) -> str:
     document = tomlkit.parse(text)
     table: Any = document.get("tool", {}).get(_TABLE)
     if table is None:  # as text: tomlkit may put a table between others, or lose its blank line
         end = "" if text.endswith("\n") else "\n"
         return f"{text}{end}\n{as_toml(values)}"
+    if image:
+        table = table["images"][image]
     for name, value in values.items():
         present = table.get(name)
         if isinstance(value, int):
@@ -119,9 +133,11 @@ def _array(names: Sequence[str]) -> Array:
     return array
 
 
-def _expected(text: str, values: Values) -> dict[str, Any]:
+def _expected(text: str, values: Values, image: str) -> dict[str, Any]:
     data: dict[str, Any] = tomllib.loads(text)
     table = data.setdefault("tool", {}).setdefault(_TABLE, {})
+    if image:
+        table = table["images"][image]
     for name, value in values.items():
         table[name] = value if isinstance(value, int) else _in_order(table.get(name, []), value)
     return data

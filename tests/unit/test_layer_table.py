@@ -61,9 +61,9 @@ def test_a_better_setting_stands_beside() -> None:
     lines = table(packages, "download", now, better)
     assert lines[0] == " 30 packages, 42.6 MB to download (sizes from the index)"
     for package, line in zip(packages, lines[2:], strict=False):
-        then = better.layer_of(package.name)
-        moved = [then] if then != now.layer_of(package.name) else []
-        assert line.split()[4:] == [now.layer_of(package.name), *moved]
+        then = better.layer_of(package)
+        moved = [then] if then != now.layer_of(package) else []
+        assert line.split()[4:] == [now.layer_of(package), *moved]
     end = lines[lines.index("", 34) :]
     assert end[1] == f" layers = {better.setting.layers}"
     assert json.loads(" ".join(end[2:]).partition("=")[2]) == list(better.setting.own)
@@ -109,13 +109,15 @@ def test_the_data_are_those_of_the_table() -> None:
         "bytes": 1_000_000,
         "from": "index",
         "exact": False,
-        "layer": now.layer_of("markupsafe"),
+        "layer": now.layer_of(next(it for it in packages if it.name == "markupsafe")),
     }
     assert (by_name["jinja2"]["from"], by_name["jinja2"]["exact"]) == (None, False)
     assert data["now"]["layers"] == "auto"
     for found, side in ((now, data["now"]), (better, data["better"])):
         assert side["own-layers"] == list(found.setting.own)
-        assert side["split"] == {name: list(them) for name, them in found.layers.items()}
+        assert side["split"] == {
+            name: [it.name for it in them] for name, them in found.layers.items()
+        }
         assert side["bump"]["packages"] == pytest.approx(found.packages, abs=0.001)
         assert side["bump"]["packages-share"] == pytest.approx(found.packages_share, abs=0.0001)
         assert side["bump"]["bytes"] == pytest.approx(found.size, abs=1)

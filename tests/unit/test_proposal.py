@@ -59,8 +59,9 @@ def test_a_proposal_is_better_and_bounded(packages: list[SizedPackage], setting:
     random.Random(1).shuffle(shuffled)
     assert propose(shuffled, outcome(shuffled, setting)) == better
     for found in (now, better or now):
-        placed = [name for names in found.layers.values() for name in names]
-        assert sorted(placed) == sorted(package.name for package in packages)
+        placed = [package for inside in found.layers.values() for package in inside]
+        assert len(placed) == len(packages)
+        assert {*placed} == {*packages}
         assert all(found.layers.values())
     if better is None:
         return
@@ -81,14 +82,13 @@ def test_the_mean_is_that_over_all_single_bumps(
 ) -> None:
     """Counted one by one: the packages, and the bytes, of the layer of each."""
     found = outcome(packages, setting)
-    sizes = {package.name: package.size for package in packages}
-    layers = [found.layers[found.layer_of(package.name)] for package in packages]
+    layers = [found.layers[found.layer_of(package)] for package in packages]
     count = sum(map(len, layers)) / len(packages)
-    size = sum(sizes[name] for layer in layers for name in layer) / len(packages)
+    size = sum(it.size for layer in layers for it in layer) / len(packages)
     assert found.packages == pytest.approx(count)
     assert found.size == pytest.approx(size)
     assert found.packages_share == pytest.approx(count / len(packages))
-    assert found.size_share == pytest.approx(size / max(1, sum(sizes.values())))
+    assert found.size_share == pytest.approx(size / max(1, sum(it.size for it in packages)))
 
 
 @pytest.mark.parametrize(

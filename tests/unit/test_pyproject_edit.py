@@ -102,6 +102,40 @@ def test_only_the_settings_change(
     assert with_settings(after, VALUES) == after
 
 
+@pytest.mark.parametrize(
+    ("images", "gone", "came"),
+    [
+        ("[tool.poetry-docker-cache.images.api]\nports = [80]\n", [], NEW),
+        (("[tool.poetry-docker-cache]\nlayers = 3\n[tool.poetry-docker-cache.images.api]\n"
+         "[tool.poetry-docker-cache.images.worker]\nlayers = 2\n"), [], NEW),
+        (("[tool.poetry-docker-cache.images.worker]\n[tool.poetry-docker-cache.images.api]\n"
+         "layers = 2  # two\n[tool.ruff]\na = 1\n"), ["layers = 2  # two"],
+         ["layers = 6  # two", NEW[1]]),
+        ("[tool.poetry-docker-cache]\nimages.api.ports = [80]\nimages.worker.ports = []\n", [],
+         [f"images.api.{line}" for line in NEW]),
+    ],
+)  # fmt: skip
+def test_the_settings_of_an_image(images: str, gone: list[str], came: list[str]) -> None:
+    """They are in its table; what all have in common, and what is another's, stays."""
+    before = f"{HEAD}\n{images}{TAIL}"
+    after = with_settings(before, VALUES, image="api")
+    went, came_ = changes(before, after)
+    assert (went, sorted(came_)) == (gone, sorted(came))
+    assert table(after)["images"]["api"]["layers"] == 6
+    assert {**table(after), "images": 0} == {**table(before), "images": 0}
+    assert table(after)["images"].get("worker") == table(before)["images"].get("worker")
+    assert with_settings(after, VALUES, image="api") == after
+
+
+def test_the_common_settings_beside_those_of_images() -> None:
+    """They have a table of their own, whether it is there or not."""
+    images = "[tool.poetry-docker-cache.images.api]\nports = [80]\n"
+    for common in ("", "[tool.poetry-docker-cache]\nlayers = 4\n"):
+        after = with_settings(f"{HEAD}\n{common}{images}{TAIL}", VALUES)
+        assert table(after)["layers"] == 6
+        assert table(after)["images"] == {"api": {"ports": [80]}}
+
+
 @given(
     before=st.lists(st.sampled_from("abcdef"), unique=True),
     after=st.lists(st.sampled_from("abcdef"), unique=True),
@@ -128,6 +162,13 @@ def test_a_long_list_has_a_line_for_each() -> None:
     assert table(after)["own-layers"] == list(names)
 
 
+def test_an_image_that_is_not_there() -> None:
+    """The lines to paste are those of its table."""
+    with pytest.raises(DockerCacheError, match="without doing harm") as error:
+        with_settings(f"{HEAD}\n[tool.poetry-docker-cache]\n", VALUES, image="api")
+    assert "\n[tool.poetry-docker-cache.images.api]\nlayers = 6\n" in error.value.fix
+
+
 @pytest.mark.parametrize(
     "text", ["tool = { black = { a = 1 } }\n[project]\nname = 'x'\n", "tool = 1\n", "= 1\n"]
 )
@@ -146,12 +187,12 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     real.chmod(0o664)
     link = tmp_path / "pyproject.toml"
     link.symlink_to(real)
-    assert write_settings(link, VALUES)
+    assert write_settings(link, {"": VALUES})
     assert link.is_symlink()
     assert real.stat().st_mode & 0o777 == 0o664
     assert real.read_bytes().count(b"\r\n") == HEAD.count("\n") + 4
     before = real.stat()
-    assert not write_settings(link, VALUES)
+    assert not write_settings(link, {"": VALUES})
     assert real.stat() == before
     assert [path.name for path in real.parent.iterdir()] == ["pyproject.toml"]
 
@@ -168,7 +209,7 @@ def test_a_file_that_cannot_be_written_stays(
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(DockerCacheError, match="No space left") as error:
-        write_settings(path, VALUES)
+        write_settings(path, {"": VALUES})
     assert "layers = 6" in error.value.fix
     assert path.read_text() == HEAD
     assert [it.name for it in tmp_path.iterdir()] == ["pyproject.toml"]

@@ -1,154 +1,146 @@
-"""The work of `poetry docker layers`."""
+"""The work of `poetry docker layers`.
+
+Images that share their layers are looked at together: a package that several have is in one layer
+of all of them, and a better setting is better for all.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
-
-from poetry_docker_cache.buildkit import default_tag
-from poetry_docker_cache.commands.preparing import Prepared, prepare
+from poetry_docker_cache.commands.choosing import chosen
+from poetry_docker_cache.commands.preparing import Prepared, prepare_images
+from poetry_docker_cache.commands.sizing import asked_origin, find_sizes, locked_packages
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest.layers import DIRECT, kind
-from poetry_docker_cache.inside.manifest.target import Target
-from poetry_docker_cache.inside.manifest.wheels import allowed, usable_files
 from poetry_docker_cache.layer_table import as_ascii, as_data, megabytes, table, values
-from poetry_docker_cache.proposal import Setting, outcome, propose
-from poetry_docker_cache.pyproject_edit import write_settings
+from poetry_docker_cache.project import settings_table
+from poetry_docker_cache.proposal import Outcome, Setting, outcome, propose
+from poetry_docker_cache.pyproject_edit import table_of, write_settings
 from poetry_docker_cache.python import listing
-from poetry_docker_cache.sizes import ORIGINS, LockedPackage, settle, unit_of
-from poetry_docker_cache.sizes.environment import environment_sizes
-from poetry_docker_cache.sizes.image import image_sizes
-from poetry_docker_cache.sizes.index import index_sizes
+from poetry_docker_cache.sizes import settle, unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from poetry_docker_cache.commands.layers import LayersCommand
-    from poetry_docker_cache.proposal import Outcome
-    from poetry_docker_cache.sizes import Origin, SizedPackage, Sizes
+    from poetry_docker_cache.sizes import Origin, SizedPackage, Sizes, Unit
+
+_SETTINGS = ("layers", "own-layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """What is shown of images that share their layers, or of the only one."""
+
+    images: tuple[str, ...]
+    """The names of those that are shown."""
+    places: tuple[str, ...]
+    """Whose settings are theirs, and those of the images that they share with; "" is the common
+    part of the settings."""
+    packages: tuple[SizedPackage, ...]
+    unit: Unit
+    now: Outcome
+    better: Outcome | None
+
+    @classmethod
+    def of(
+        cls,
+        shown: Sequence[Prepared],
+        sharing: Sequence[Prepared],
+        found: dict[Origin, Sizes],
+        places: tuple[str, ...],
+    ) -> _Table:
+        """What is there and what would be better for all that share, as it is for those shown."""
+        settings = sharing[0].settings
+        locked = [package for it in sharing for package in locked_packages(it)]
+        visible = {(it.name, it.family) for image in shown for it in locked_packages(image)}
+        every = settle(locked, found)
+        packages = tuple(it for it in every if (it.name, it.family) in visible)
+        setting = Setting(layers=settings.layers, own=settings.own_layers)
+        better = propose(every, outcome(every, setting))
+        return cls(
+            images=tuple(it.image for it in shown),
+            places=places,
+            packages=packages,
+            unit=unit_of(found),
+            now=outcome(packages, setting),
+            better=better and outcome(packages, better.setting),
+        )
 
 
 def layers(command: LayersCommand) -> int:
     """Show the layers and a better split; write it if asked to. Raises DockerCacheError."""
-    chosen, image = _origin(command)
-    prepared = prepare(
-        command,
-        only="`poetry docker layers`",
-        instead="Name the heaviest packages in `own-layers`: they get a layer each, in all images.",
-        notes=False,
-    )
-    locked = locked_packages(prepared)
-    if not locked:
+    origin, image = asked_origin(command)
+    images = prepare_images(command, (), notes=False)
+    names = chosen(command.argument("images") or (), [it.image for it in images])
+    if image is not None and len(names) > 1:
+        raise DockerCacheError(
+            f"--image is one image, and these are to be shown: {', '.join(names)}.",
+            fix=f"Name the one that it was built as: `poetry docker layers {names[0]} --image …`.",
+        )
+    asked = {it.image for it in images if it.image in names and it.packages}
+    groups = [group for group in _sharing(images) if any(it.image in asked for it in group)]
+    if not groups:
         raise DockerCacheError(
             "The image holds no packages: there is nothing to split.",
             fix="Choose other groups, if it should: `--with`, `--only`.",
         )
-    found = _find(command, prepared, locked, chosen, image)
-    packages, unit = settle(locked, found), unit_of(found)
-    settings = prepared.settings
-    now = outcome(packages, Setting(layers=settings.layers, own=settings.own_layers))
-    better = propose(packages, now)
-    if command.option("json"):
-        command.raw_line(json.dumps(as_data(packages, unit, now, better), indent=2))
-    else:
-        for line in table(packages, unit, now, better):
-            command.raw_line(line if _has_bars(command) else as_ascii(line))
-    _tell_guesses(command, packages)
-    _conclude(command, prepared, better)
+    found = find_sizes(command, [it for group in groups for it in group], origin, image)
+    tables = [
+        _Table.of([it for it in group if it.image in asked], group, found, _places(group, images))
+        for group in groups
+    ]
+    _show(command, tables)
+    _tell_guesses(command, tables)
+    _conclude(command, images[0], tables)
     return 0
 
 
-def locked_packages(prepared: Prepared) -> list[LockedPackage]:
-    """The packages of the image as the lock has them, each with the files that may be installed."""
-    how = prepared.plan.dependencies
-    python = prepared.plan.runtime.python
-    target = Target.linux(python=python, libc=how.libc, machines=how.machines)
-    packages = []
-    for package in prepared.packages:
-        wheels, sdists = allowed(package["name"], how.no_binary, how.only_binary)
-        found = kind(package, target, no_binary=how.no_binary, only_binary=how.only_binary)
-        # An index may have files of these names, too, but they are others.
-        locked = () if found == DIRECT else package.get("files", ())
-        files = usable_files(locked, target, wheels=wheels, sdists=sdists)
-        packages.append(
-            LockedPackage(
-                name=str(canonicalize_name(package["name"])),
-                version=package["version"],
-                kind=found,
-                files=tuple(file["file"] for file in files),
-                source=None if found == DIRECT else package.get("source", {}).get("reference"),
-            )
-        )
-    return packages
+def _sharing(images: Sequence[Prepared]) -> list[list[Prepared]]:
+    """Put together the images whose common packages are in the same layers."""
+    groups: dict[object, list[Prepared]] = {}
+    for it in images:
+        settings, how = it.settings, it.plan.dependencies
+        stands_on = (it.plan.stage_image, it.plan.runtime.python, how.libc, how.machines)
+        made_by = (settings.installer, settings.uv_version, how.compile, how.instructions)
+        split_by = (settings.layers, frozenset(settings.own_layers))
+        # A lock that has to be followed as a whole is split for each image by itself.
+        alone = (how.groups, how.extras) if how.older_lock else ()
+        groups.setdefault((stands_on, made_by, split_by, alone), []).append(it)
+    return [*groups.values()]
 
 
-def _origin(command: LayersCommand) -> tuple[Origin | None, str | None]:
-    """Where the sizes are to come from, if that was said, and the image that was named."""
-    image: str | None = command.option("image")
-    given: str | None = command.option("from") or ("image" if image is not None else None)
-    if image is not None and given != "image":
-        raise DockerCacheError(
-            f"--image names an image, but --from says {given}.", fix="Leave one of them out."
-        )
-    origin = next((it for it in ORIGINS if it == given), None)
-    if given is not None and origin is None:
-        raise DockerCacheError(
-            f"--from {given!r} is nowhere that sizes come from.",
-            fix=f"Use one of {', '.join(ORIGINS)}.",
-        )
-    return origin, image
+def _places(group: Sequence[Prepared], images: Sequence[Prepared]) -> tuple[str, ...]:
+    """Tell whose settings say how these images are split.
 
-
-def _find(
-    command: LayersCommand,
-    prepared: Prepared,
-    locked: Sequence[LockedPackage],
-    chosen: Origin | None,
-    image: str | None,
-) -> dict[Origin, Sizes]:
-    """The sizes by origin: each is asked only for what those before it lack.
-
-    Raises DockerCacheError where the one that was chosen fails, or all of them do.
+    The common ones are those of all images that have none of their own: where others than these
+    have them, too, but share no layers, each of these gets its own.
     """
-    found: dict[Origin, Sizes] = {}
-    failures: dict[Origin, DockerCacheError] = {}
-    for origin in (chosen,) if chosen else ORIGINS:
-        known = {name for sizes in found.values() for name in sizes}
-        missing = [package for package in locked if package.name not in known]
-        if not missing or (origin == "image" and not chosen and not shutil.which("docker")):
-            continue
-        try:
-            found[origin] = _ask(origin, prepared, missing, image)
-        except DockerCacheError as error:
-            failures[origin] = error
-    if not any(found.values()):
-        raise failures.get(chosen or "index") or _nothing_known(chosen)
-    if "index" in failures:  # that there is no environment, or no image, is nothing to tell
-        command.note(failures["index"].problem)
-    return found
+    table = settings_table(images[0].poetry).get("images", {})
+    own = {it.image for it in images if any(key in table.get(it.image, {}) for key in _SETTINGS)}
+    common = {it.image for it in images} - own
+    shared = common <= {it.image for it in group}
+    places = (it.image if it.image in own or not shared else "" for it in group)
+    return tuple(dict.fromkeys(places))
 
 
-def _ask(
-    origin: Origin, prepared: Prepared, packages: Sequence[LockedPackage], image: str | None
-) -> Sizes:
-    if origin == "environment":
-        return environment_sizes(prepared.poetry, packages)
-    if origin == "index":
-        return index_sizes(prepared.poetry, packages)
-    version = prepared.git_version or prepared.version
-    own = default_tag(prepared.name, version, image=prepared.settings.image)
-    return image_sizes(own if image is None else image, packages)
-
-
-def _nothing_known(chosen: Origin | None) -> DockerCacheError:
-    where = f"The {chosen}" if chosen else "Nobody"
-    return DockerCacheError(
-        f"{where} knows the size of none of the locked packages.",
-        fix="Run `poetry install` or `poetry docker build`, or use `--from index`.",
-    )
+def _show(command: LayersCommand, tables: Sequence[_Table]) -> None:
+    """Print the tables: of several images each with their names."""
+    named = bool(tables[0].images[0])
+    if command.option("json"):
+        found: list[dict[str, Any]] = []
+        for it in tables:
+            names = {"images": [*it.images]} if named else {}
+            found.append({**names, **as_data(it.packages, it.unit, it.now, it.better)})
+        command.raw_line(json.dumps(found if named else found[0], indent=2))
+        return
+    for number, it in enumerate(tables):
+        lines = table(it.packages, it.unit, it.now, it.better)
+        above = [""] * bool(number) + [f" {', '.join(it.images)}"] * named
+        for line in (*above, *lines):
+            command.raw_line(line if _has_bars(command) else as_ascii(line))
 
 
 def _has_bars(command: LayersCommand) -> bool:
@@ -161,28 +153,42 @@ def _has_bars(command: LayersCommand) -> bool:
     return True
 
 
-def _tell_guesses(command: LayersCommand, packages: Sequence[SizedPackage]) -> None:
-    for package in packages:
-        if package.origin is None:
-            command.note(
-                f"Nobody knows the size of {package.name} {package.version}: it counts as"
-                f" {megabytes(package.size)}, the median of its kind."
-            )
-    if converted := [package.name for package in packages if not package.exact]:
+def _tell_guesses(command: LayersCommand, tables: Sequence[_Table]) -> None:
+    packages = [package for it in tables for package in it.packages]
+    unknown = [
+        f"Nobody knows the size of {package.name} {package.version}: it counts as"
+        f" {megabytes(package.size)}, the median of its kind."
+        for package in packages
+        if package.origin is None
+    ]
+    for note in dict.fromkeys(unknown):
+        command.note(note)
+    if converted := dict.fromkeys(package.name for package in packages if not package.exact):
         command.note(
-            f"{listing(converted)}: the size (≈) is estimated from that of the download, as it is"
-            " not installed in its locked version."
+            f"{listing([*converted])}: the size (≈) is estimated from that of the download, as it"
+            " is not installed in its locked version."
         )
 
 
-def _conclude(command: LayersCommand, prepared: Prepared, better: Outcome | None) -> None:
+def _conclude(command: LayersCommand, prepared: Prepared, tables: Sequence[_Table]) -> None:
     """Write, or say what could be written."""
-    if better is None:
-        command.note("The present setting is as good as any that was tried: nothing to change.")
-    elif not command.option("write"):
-        command.note("`poetry docker layers --write` puts the better setting into pyproject.toml.")
-    elif write_settings(prepared.folder / "pyproject.toml", values(better.setting)):
+    for it in tables:
+        if it.better is None:
+            whose = f"{', '.join(it.images)}: " if len(tables) > 1 else ""
+            command.note(
+                f"{whose}The present setting is as good as any that was tried: nothing to change."
+            )
+    better = {place: values(it.better.setting) for it in tables if it.better for place in it.places}
+    if not better:
+        return
+    where = "pyproject.toml"
+    if better.keys() != {""}:
+        where = f"{listing([table_of(place) for place in better])} of {where}"
+    if not command.option("write"):
+        again = " ".join(["poetry docker layers", *(command.argument("images") or ()), "--write"])
+        command.note(f"`{again}` puts the better setting into {where}.")
+    elif write_settings(prepared.folder / "pyproject.toml", better):
         command.note(
-            "Wrote `layers` and `own-layers` into pyproject.toml. The lock stays fresh; an exported"
+            f"Wrote `layers` and `own-layers` into {where}. The lock stays fresh; an exported"
             " Dockerfile does not: `poetry docker export`."
         )

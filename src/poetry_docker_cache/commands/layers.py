@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cleo.helpers import option
+from cleo.helpers import argument, option
 
 from poetry_docker_cache.commands.base import DockerCommand
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
+    from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
 
 
@@ -18,6 +19,14 @@ class LayersCommand(DockerCommand):
 
     name = "docker layers"
     description = "Shows the image's packages by size and layer, and proposes a better split."
+    arguments: ClassVar[list[Argument]] = [
+        argument(
+            "images",
+            "Those to show of the images that the settings name; all by default.",
+            optional=True,
+            multiple=True,
+        )
+    ]
     options: ClassVar[list[Option]] = [
         option(
             "from",
@@ -37,6 +46,10 @@ Shows the packages of the image by size, the layer that each falls into, and wha
 changed package costs, in packages and in bytes: under the present settings, and under better ones
 if there are any. <info>--write</> puts those into <info>[tool.poetry-docker-cache]</> as
 <info>layers</> and <info>own-layers</>.
+
+Of several images, those that share their layers are one table, with each package once: the name of
+its layer ends with the images that have it, unless all do. <info>poetry docker layers api</> shows
+one of them; the better setting is better for all that share.
 
 The sizes come from the project's environment; what that does not have in its locked version, from
 a built image; the rest from the package index, which tells sizes of downloads only.

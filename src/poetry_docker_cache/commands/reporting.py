@@ -15,7 +15,7 @@ from poetry_docker_cache import metadata_file
 from poetry_docker_cache.arguments import tells_only
 from poetry_docker_cache.buildkit import requested_platforms
 from poetry_docker_cache.caches.context import hidden_paths
-from poetry_docker_cache.commands.layering import locked_packages
+from poetry_docker_cache.commands.sizing import locked_packages
 from poetry_docker_cache.dependencies import ON_BUILD_IMAGE
 from poetry_docker_cache.engine.history import recall
 from poetry_docker_cache.summary import KEY, Package, Summary, as_data, lines

@@ -37,6 +37,8 @@ class LockedPackage:
     files: tuple[str, ...] = ()
     source: str | None = None
     """The name of the package source; None is Poetry's default."""
+    family: str = ""
+    """Those of several images that have it, as the name of its layer ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class SizedPackage:
     """Who knows the size; None if nobody does: then it is the median of its kind."""
     exact: bool = True
     """False for a size in the other unit, converted."""
+    family: str = ""
+    """As above."""
 
 
 def unit_of(found: Mapping[Origin, Sizes]) -> Unit:
@@ -63,17 +67,19 @@ def settle(
 ) -> tuple[SizedPackage, ...]:
     """Give each package its size from the first origin that has it; the heaviest first."""
     unit = unit_of(found)
-    by_name = {package.name: package for package in packages}
+    listed = {(package.name, package.family): package for package in packages}
     known: list[SizedPackage] = []
-    for package in by_name.values():
+    unknown: list[LockedPackage] = []
+    for package in listed.values():
         origin = next((it for it in ORIGINS if package.name in found.get(it, {})), None)
-        if origin is not None:
-            exact = (origin == "index") == (unit == "download")
-            size = round(found[origin][package.name] * (1 if exact else UNPACKED))
-            known.append(_sized(package, size, origin, exact=exact))
-    unknown = by_name.keys() - {package.name for package in known}
-    guessed = [_sized(by_name[name], _median(known, by_name[name].kind), None) for name in unknown]
-    return tuple(sorted([*known, *guessed], key=lambda package: (-package.size, package.name)))
+        if origin is None:
+            unknown.append(package)
+            continue
+        exact = (origin == "index") == (unit == "download")
+        size = round(found[origin][package.name] * (1 if exact else UNPACKED))
+        known.append(_sized(package, size, origin, exact=exact))
+    guessed = [_sized(package, _median(known, package.kind), None) for package in unknown]
+    return tuple(sorted([*known, *guessed], key=lambda it: (-it.size, it.name, it.family)))
 
 
 def same_version(one: str, other: str) -> bool:
@@ -105,6 +111,7 @@ def _sized(
         size=size,
         origin=origin,
         exact=exact,
+        family=package.family,
     )
 
 
