@@ -37,6 +37,17 @@ _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff
 
 
 @dataclass(frozen=True, kw_only=True)
+class CiImage:
+    """One of several images, by what it is called."""
+
+    name: str
+    image: str | None
+    """The setting, which may be made of the common one."""
+    project: str | None
+    """The project's name, with that of the image behind it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CiPlan:
     """What a pipeline knows of the project. Holds no credential, and no address of an index."""
 
@@ -57,6 +68,8 @@ class CiPlan:
     version_from_git: bool = False
     platforms: tuple[str, ...] = ()
     """The setting; none is that of the CI's machine."""
+    images: tuple[CiImage, ...] = ()
+    """Where there are several: `name` and `image` are what they have in common."""
 
     @property
     def emulates(self) -> bool:
@@ -66,18 +79,54 @@ class CiPlan:
     @property
     def repository(self) -> str | None:
         """The image in full, where the setting says that."""
-        return self.image if self.image and "/" in self.image else None
+        return _in_full(self.image)
+
+    @property
+    def repositories(self) -> tuple[str | None, ...]:
+        """Each of the images in full, where its setting says that."""
+        several = tuple(_in_full(it.image) for it in self.images)
+        return several or (self.repository,)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether an image is in another registry than the CI's own."""
+        return any(self.repositories)
 
     @property
     def registry(self) -> str:
-        """The host that `repository` begins with; empty is Docker Hub's."""
-        found = self.repository
-        return found.partition("/")[0] if found and names_registry(found) else ""
+        """The host that the names in full begin with; empty is Docker Hub's."""
+        return next((_host(it) for it in self.repositories if it), "")
 
     @property
     def token_is_enough(self) -> bool:
         """Whether GitHub's own token opens the registry."""
-        return self.repository is None or self.registry == _GHCR
+        return all(it is None or _host(it) == _GHCR for it in self.repositories)
+
+    @property
+    def needs_image(self) -> bool:
+        """Whether the shell form is to be told a name that those of the images are made of."""
+        return not self.images or any("$" in it for it in self.references.values())
+
+    @property
+    def references(self) -> dict[str, str]:
+        """What several images are called, as a shell reads it between double quotes.
+
+        Raises DockerCacheError for a project's name that no image can have.
+        """
+        return {it.name: self._reference(it) for it in self.images}
+
+    def _reference(self, it: CiImage) -> str:
+        if self.kind == "shell" and it.image in (None, f"{self.image}-{it.name}"):
+            return f"$common-{it.name}"
+        if found := _in_full(it.image):
+            return found
+        if self.kind == "shell":
+            return f"${{common%/*}}/{it.image}"
+        own = it.image or (it.name if self.folder == "." else _name_of(it.project) or it.name)
+        if self.kind == "gitlab":
+            return f"$CI_REGISTRY_IMAGE/{own}"
+        above = "GITHUB_REPOSITORY_OWNER" if it.image else "GITHUB_REPOSITORY"
+        return f"{_GHCR}/${{{above},,}}/{own}"
 
     @property
     def own_name(self) -> str | None:
@@ -85,15 +134,7 @@ class CiPlan:
 
         Raises DockerCacheError for a project's name that no image can have.
         """
-        if self.image or self.folder == "." or not self.name:
-            return self.image
-        name = str(canonicalize_name(self.name))
-        if not is_repository(name) or "/" in name:
-            raise DockerCacheError(
-                f"The project's name {self.name!r} cannot be the name of an image.",
-                fix="Set `image` in [tool.poetry-docker-cache].",
-            )
-        return name
+        return self.image if self.image or self.folder == "." else _name_of(self.name)
 
     @property
     def logins(self) -> Mapping[tuple[str, str], str]:
@@ -102,6 +143,26 @@ class CiPlan:
         for source in self.sources:
             found.setdefault(login_variables(source), []).append(yaml_string(source))
         return {variables: " and ".join(names) for variables, names in found.items()}
+
+
+def _in_full(image: str | None) -> str | None:
+    """The name of an image, if it says in which registry or team it is."""
+    return image if image and "/" in image else None
+
+
+def _host(repository: str) -> str:
+    return repository.partition("/")[0] if names_registry(repository) else ""
+
+
+def _name_of(project: str | None) -> str | None:
+    """A project's name as that of an image; raises DockerCacheError where that cannot be."""
+    name = str(canonicalize_name(project or ""))
+    if project and (not is_repository(name) or "/" in name):
+        raise DockerCacheError(
+            f"The project's name {project!r} cannot be the name of an image.",
+            fix="Set `image` in [tool.poetry-docker-cache].",
+        )
+    return name or None
 
 
 def selection_options(options: Mapping[str, Sequence[str] | bool]) -> tuple[str, ...]:
@@ -118,8 +179,10 @@ def selection_options(options: Mapping[str, Sequence[str] | bool]) -> tuple[str,
 def render_ci(plan: CiPlan) -> str:
     """The pipeline, without banner and `#!` line.
 
-    Raises DockerCacheError for a name that it could not pass on as it is.
+    Raises DockerCacheError for a name that it could not pass on as it is, and for images in several
+    registries.
     """
+    _refuse_several_registries(plan)
     for text in (plan.folder, *plan.selection):
         _refuse_unspeakable(text, plan.kind)
     environment = TemplateEnvironment()
@@ -137,6 +200,20 @@ def yaml_string(text: str) -> str:
 def words(arguments: Sequence[str]) -> str:
     """Words of a shell's command line, each after a space."""
     return "".join(f" {shlex.quote(word)}" for word in arguments)
+
+
+def _refuse_several_registries(plan: CiPlan) -> None:
+    """Raise DockerCacheError for images of which some are where the pipeline does not log in."""
+    own = {"github": _GHCR, "gitlab": "GitLab's own", "shell": None}[plan.kind]
+    if plan.kind == "shell" and plan.needs_image and plan.repository:
+        own = _host(plan.repository)
+    hosts = {own if it is None else _host(it) for it in plan.repositories} - {None}
+    if len(hosts) > 1:
+        names = ", ".join(sorted(it or "Docker Hub" for it in hosts if it is not None))
+        raise DockerCacheError(
+            f"The images are in several registries, and the pipeline logs in to one: {names}.",
+            fix="Give each an `image` of the same one, in [tool.poetry-docker-cache.images.NAME].",
+        )
 
 
 def _refuse_unspeakable(text: str, kind: CiKind) -> None:

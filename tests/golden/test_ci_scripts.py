@@ -10,20 +10,28 @@ from typing import TYPE_CHECKING
 import pytest
 from ci_files import golden, scripts
 
+from poetry_docker_cache.ci import CI_KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from poetry_docker_cache.ci import CiKind
 
 NOTE = """\
 #!/bin/sh
 case "$*" in *--help) exit 0 ;; esac
 printf '%s\\n' "$@" > "$NOTES/poetry"
+printf '%s\\n' "$@" ";" >> "$NOTES/calls"
+[ "$3" != "${FAILS:-nothing}" ] || exit 3
 """
 LOGIN = """\
 #!/bin/sh
 printf '%s\\n' "$@" > "$NOTES/docker"
 cat > "$NOTES/password"
 """
+SEVERAL = ("api", "tidy", "worker")
+"""The images of the case of that name."""
 TEAM = "registry.example.com/team/image"
 COMMON = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": "/dev/null"}
 
@@ -184,6 +192,73 @@ def test_a_pull_request_only_reads(kind: str, env: dict[str, str], notes: Path) 
     ]
 
 
+def several(notes: Path) -> dict[str, list[str]]:
+    """Give the calls by their images, each as `joined` does."""
+    calls = [text.split() for text in (notes / "calls").read_text().split(";\n") if text]
+    assert all(words[:2] == ["docker", "build"] for words in calls)
+    found = {words[2]: joined([word for word in words[3:] if word != "--"]) for words in calls}
+    assert len(found) == len(calls)
+    return found
+
+
+def run_several(kind: CiKind, notes: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run what pushes several images, on the default branch unless that is said otherwise."""
+    env = {"BRANCH": "main", "DEFAULT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main", **more}
+    env |= {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "s3cret"}
+    checked_out = ("CI_COMMIT_BRANCH", "BRANCH") if env["BRANCH"] else ("CI_COMMIT_TAG", "GIT_TAG")
+    env[checked_out[0]] = env[checked_out[1]]
+    pushes = scripts(golden("images", kind).read_text(), kind)[1 if kind == "github" else 0]
+    shell = ["bash", "-o", "pipefail"] if kind == "github" else ["sh"]
+    if kind == "shell":
+        put(notes, "images")
+        return run(notes, [notes / "docker-build.sh"], env, notes)
+    return run(notes, [*shell, "-e", "-c", pushes], env, notes)
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+@pytest.mark.parametrize("name", ["default branch", "slashes", "version"])
+def test_a_push_of_several_images(kind: CiKind, name: str, notes: Path) -> None:
+    """Each is named, tagged and cached as if it were the only one."""
+    push = PUSHES[name]
+    done = run_several(kind, notes, BRANCH=push.branch, GIT_TAG=push.tag)
+    assert done.returncode == 0, done.stderr
+    team = "registry.example.com/team"
+    assert several(notes) == {
+        "api": push.words(f"{team}/shop-api"),
+        "tidy": push.words(f"{team}/tidy"),
+        "worker": push.words(f"{team}/shop-worker"),
+    }
+    if kind != "github":
+        assert (notes / "docker").read_text().split()[-1] == "registry.example.com"
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_one_of_several_images_fails(kind: CiKind, notes: Path) -> None:
+    """The status is that of its build, and none is built after it."""
+    assert run_several(kind, notes, FAILS="tidy").returncode == 3
+    assert [*several(notes)] == ["api", "tidy"]
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_a_pull_request_reads_the_caches_of_several_images(kind: CiKind, notes: Path) -> None:
+    """It writes nothing of any."""
+    script = scripts(golden("images", kind).read_text(), kind)[-1]
+    ends = ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
+    names = ("GITHUB_HEAD_REF", "GITHUB_BASE_REF") if kind == "github" else ends
+    env = dict(zip(names, ("a/b", "main"), strict=True))
+    login = {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "x"}
+    done = run(notes, ["bash", "-e", "-c", script], {**env, **login}, notes)
+    assert done.returncode == 0, done.stderr
+    found = several(notes)
+    assert [*found] == [*SEVERAL]
+    image = "registry.example.com/team/shop-worker"
+    tag = "pull-request" if kind == "github" else "merge-request"
+    assert found["worker"] == [
+        *(f"--cache-from={image}:buildcache-{it}" for it in ("a-b", "main")),
+        *("--output=type=cacheonly", f"--tag={image}:{tag}"),
+    ]
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Give a git repository on its branch main, with the script."""
@@ -270,6 +345,19 @@ def test_the_default_branch_of_the_remote(notes: Path, checkout: Path, tmp_path:
     git(tmp_path, "clone", "--quiet", str(checkout), str(clone))
     assert call(notes, clone).returncode == 0
     assert f"{TEAM}:latest" in noted(notes)
+
+
+def test_the_script_for_several_images(notes: Path, checkout: Path) -> None:
+    """IMAGE is what they have in common; an image of another name keeps it. PUSH=no reads only."""
+    put(checkout, "images")
+    assert call(notes, checkout, "--network=host", BRANCH="x", PUSH="no").returncode == 0
+    found = several(notes)
+    assert [*found] == [*SEVERAL]
+    for name, image in (("api", f"{TEAM}-api"), ("tidy", "registry.example.com/team/tidy")):
+        assert found[name] == [
+            *(f"--cache-from={image}:buildcache-{it}" for it in ("main", "x")),
+            *("--network=host", f"--tag={image}:x"),
+        ]
 
 
 def test_a_version_from_git(notes: Path, checkout: Path) -> None:

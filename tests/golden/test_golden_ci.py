@@ -22,6 +22,7 @@ PROJECTS = {
     "sources": (),  # several, one with a dotted name
     "every_setting": (),  # a registry of the project's own
     "git_version": (),
+    "images": (),  # several
 }
 TOOLS = Path(sys.executable).parent
 SCHEMAS: dict[CiKind, list[str]] = {

@@ -51,7 +51,7 @@ def network(project: Project) -> tuple[str, ...]:
     """Give options by which builds see the index, on the network of this machine."""
     file = project.poetry.home / "network.json"
     file.write_text(json.dumps(NETWORK))
-    return ("--allow=network.host", f"--file={file}")
+    return ("--allow=network.host", f"--allow=fs.read={file}", f"--file={file}")
 
 
 def bake(project: Project, *options: str) -> Steps:
@@ -59,6 +59,8 @@ def bake(project: Project, *options: str) -> Steps:
     command = ("docker", "build", "--progress=rawjson", *options, "--", *network(project))
     done = project.poetry.run(project.folder, *command)
     assert not list(project.poetry.temporary.iterdir()), "the build left temporary files"
+    assert done.stderr.count("No package is taken from the earlier image") == 2
+    assert done.stderr.count("none: it is not there") == 2, "its builds are told what bake is told"
     return read_progress(done.stderr)
 
 
@@ -75,8 +77,11 @@ def built(
     project = make_shop(folder / "shop", poetry_home(engine), index)
     mark = os.urandom(4).hex()  # nothing fits that other modules have built
     lines = {"build": [f"ENV BUILT_BY={mark}"], "runtime": []}
-    project.configure(layers=4, syntax=False, instructions=lines, images=IMAGES)
     file, cache = folder / "metadata.json", f"shop-images-{mark}"
+    earlier = f"{registry}/{cache}:none"
+    project.configure(
+        layers=4, syntax=False, instructions=lines, images=IMAGES, reuse_image=earlier
+    )
     steps = bake(
         project, "api", "worker", f"--metadata-file={file}", f"--cache={registry}/{cache}:cache"
     )
@@ -172,6 +177,16 @@ def test_an_edit_costs_the_image_that_has_it(engine: DockerEngine, copy: Project
     assert "acme-new" in steps.installed
     assert not {"acme-lib", "acme-native", "acme-util", "acme-extra"} & {*steps.installed}
     assert layers(engine, "acme-shop-api:1.2.3") == before
+
+
+def test_one_more_image_installs_nothing(copy: Project) -> None:
+    """The layers of the others are called after those that have them now, and are the same."""
+    copy.configure(images={**IMAGES, "reader": {"groups": ["docs"]}})
+    steps = bake(copy, "api", "worker")
+    assert steps.installed == ()
+    assert of_dependencies(steps.ran) == set()
+    assert any(name.endswith(".api.worker") for name in steps.cached)
+    assert any(name.endswith(".reader.worker") for name in steps.cached)
 
 
 def test_interrupted_build_leaves_nothing(copy: Project) -> None:

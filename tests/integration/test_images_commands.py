@@ -13,6 +13,8 @@ import pytest
 from command_line import ERROR, Client, poetry, snapshot
 from projects import make_project, package
 
+from poetry_docker_cache.compat import tomllib
+
 PYPROJECT = """\
 [project]
 name = "shop"
@@ -34,7 +36,7 @@ ports = [8000]
 groups = ["main", "queue"]
 image = "team/queue"
 """
-EXPORT, BUILD = ("docker", "export"), ("docker", "build")
+EXPORT, BUILD, LAYERS = ("docker", "export"), ("docker", "build"), ("docker", "layers")
 WRITTEN = {f"{name}.Dockerfile{end}" for name in ("api", "worker") for end in ("", ".dockerignore")}
 
 
@@ -182,6 +184,110 @@ def test_what_is_set_behind_the_dashes_counts(tmp_path: Path, client: Client) ->
     assert "output" not in worker
 
 
+def test_options_are_those_of_all_images(tmp_path: Path, client: Client) -> None:
+    """What names no image holds for each; a tag alone is one of its own name."""
+    shop = make(tmp_path / "shop")
+    options = ("--platform=linux/amd64,linux/arm64", "--target=check", "--pull", "--push")
+    outcome = poetry(shop, *BUILD, *options, "-t", ":main", "-t", ":latest", "-q")
+    assert outcome.status == 0, outcome.err
+    assert {"--pull", "--progress"} <= {*client.argv}
+    assert given(client.argv, "--progress") == ["quiet"]
+    found = targets(client)
+    assert [it["tags"] for it in found.values()] == [
+        ["shop-api:main", "shop-api:latest"],
+        ["team/queue:main", "team/queue:latest"],
+    ]
+    for it in found.values():
+        assert it["platforms"] == ["linux/amd64", "linux/arm64"]
+        assert (it["target"], it["output"]) == ("check", ["type=registry"])
+    assert poetry(shop, *BUILD, "worker", "-t", ":main", "-t", "mine").status == 0
+    assert given(client.argv, "--tag") == ["team/queue:main", "mine"]
+
+
+def test_each_image_carries_its_cache(tmp_path: Path, client: Client) -> None:
+    """In the classic store, which exports no other: each is pushed under the name of its cache."""
+    shop = make(tmp_path / "shop")
+    outcome = poetry(shop, *BUILD, "--push", "--cache", "h.io/team/shop:cache")
+    assert outcome.status == 0, outcome.err
+    assert [it["cache-to"] for it in targets(client).values()] == [["type=inline"]] * 2
+    assert (client.folder / "besides").read_text().splitlines() == [
+        "tag shop-api:1.2.3 h.io/team/shop:cache-api",
+        "push h.io/team/shop:cache-api",
+        "tag team/queue:1.2.3 h.io/team/shop:cache-worker",
+        "push h.io/team/shop:cache-worker",
+    ]
+
+
+def test_a_folder_for_each_cache(tmp_path: Path, client: Client) -> None:
+    """No image's build sees that of another one, and bake has leave to write there."""
+    client.answer(containerd=True)
+    shop = make(tmp_path / "shop")
+    outcome = poetry(shop, *BUILD, "--cache", "./.cache")
+    assert outcome.status == 0, outcome.err
+    written = [it["cache-to"][0] for it in targets(client).values()]
+    places = [words.partition("dest=")[2].partition(",")[0] for words in written]
+    assert len({*places}) == 2
+    assert {f"fs={place}" for place in places} <= {*given(client.argv, "--allow")}
+    ignore = (client.folder / "build" / "api.Dockerfile.dockerignore").read_text().splitlines()
+    assert {".cache-api", ".cache-worker"} <= {line.strip("/") for line in ignore}
+
+
+GIT = {"type": "git", "url": "ssh://git@git.example.com/a.git", "reference": "main"}
+
+
+def test_the_agent_is_for_those_that_need_it(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bake asks for leave to pass it on, or to read a key that is set; without, it is an error."""
+    known = 'ssh-known-hosts = ["git.example.com ssh-ed25519 AAAA"]\n'
+    packages = [
+        package("celery", groups=["queue"], source={**GIT, "resolved_reference": "a" * 40}),
+        package("rich"),
+    ]
+    shop = make_project(tmp_path / "shop", f"{PYPROJECT}{known}{IMAGES}", packages)
+    (shop / "shop").mkdir()
+    (shop / "shop" / "__init__.py").touch()
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    outcome = poetry(shop, *BUILD)
+    assert outcome.status == 1
+    assert "`-- --set '*.ssh=default=PATH'`" in outcome.err
+    assert poetry(shop, *BUILD, "--", "--set", "worker.ssh=default=/key").status == 0
+    assert "fs.read=/key" in given(client.argv, "--allow")
+    assert [it.get("ssh") for it in targets(client).values()] == [None, None]
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
+    assert poetry(shop, *BUILD).status == 0
+    assert "ssh" in given(client.argv, "--allow")
+    assert [it.get("ssh") for it in targets(client).values()] == [None, ["default"]]
+
+
+def test_with_a_vendored_file(tmp_path: Path, client: Client) -> None:
+    """One of them is built by what its export has left, under its own name."""
+    shop = make(tmp_path / "shop")
+    assert poetry(shop, *EXPORT).status == 0
+    outcome = poetry(shop, *BUILD, "worker", "--file", "worker.Dockerfile")
+    assert outcome.status == 0, outcome.err
+    assert given(client.argv, "--file") == ["worker.Dockerfile"]
+    assert given(client.argv, "--tag") == ["team/queue:1.2.3"]
+
+
+def test_names_of_any_form(tmp_path: Path, client: Client) -> None:
+    """Digits and underscores are names of stages, files and tags as well as letters are."""
+    images = "".join(
+        f'[tool.poetry-docker-cache.images.{name}]\ngroups = ["main", "queue"]\n'
+        for name in ("0", "a-b_c")
+    )
+    shop = make(tmp_path / "shop", f"{images}[tool.poetry-docker-cache.images.web]\n")
+    client.answer(containerd=True)
+    assert poetry(shop, *BUILD, "--cache", "h.io/shop:cache").status == 0
+    found = targets(client)
+    assert [*found] == ["0", "a-b_c", "web"]
+    assert found["0"]["tags"] == ["shop-0:1.2.3"]
+    assert found["a-b_c"]["tags"] == ["shop-a-b-c:1.2.3"]
+    assert found["a-b_c"]["cache-from"] == ["h.io/shop:cache-a-b_c"]
+    text = (client.folder / "build" / "0.Dockerfile").read_text()
+    assert "\nFROM venv AS dependencies.0.a-b_c\n" in text
+
+
 def test_the_status_is_that_of_bake(tmp_path: Path, client: Client) -> None:
     """A failure is BuildKit's, and leaves nothing."""
     client.answer(status=17)
@@ -266,9 +372,12 @@ MISTAKES = {
     (*EXPORT, "-o", "x"): ("`-o` is where one Dockerfile goes", "export api -o x"),
     (*EXPORT, "-o", "-"): ("`-o` is where one Dockerfile goes", "export api -o -"),
     (*EXPORT, "api", "--bake"): ("--bake writes a file for all images", "Leave the names out"),
-    (*EXPORT, "--ci", "github"): ("--ci is for a project with one image", "build --push"),
+    (*EXPORT, "api", "--ci", "github"): ("cannot be combined with names of images", "Leave"),
+    (*EXPORT, "--ci", "gitlab"): ("in several registries", "an `image` of the same one"),
     (*EXPORT, "--ci", "github", "--bake"): ("cannot be combined with --bake", "Leave"),
-    ("docker", "layers"): ("is for a project with one image", "`own-layers`"),
+    (*LAYERS, "wroker"): ("no image 'wroker'", "Did you mean worker?"),
+    (*LAYERS, "--image", "x:1"): ("--image is one image", "poetry docker layers api --image"),
+    (*LAYERS, "api", "--image", "x:1"): ("cannot be read from the image x:1", "another one"),
 }
 
 
@@ -286,12 +395,131 @@ def test_a_mistake_is_one_error(command: tuple[str, ...], tmp_path: Path) -> Non
     assert fix in outcome.err
 
 
+LIGHT = {f"light_{number}": 10_000 * number for number in range(1, 13)}
+QUEUE = {f"queue_{number}": 20_000 * number for number in range(1, 7)}
+HEAVY, BROKER = {"heavy": 20_000_000}, {"broker": 9_000_000}
+
+
+def make_large(folder: Path, client: Client, images: str = "") -> Path:
+    """Write a shop of many packages, which is not split; its images were built."""
+    main, queue = {**HEAVY, **LIGHT}, {**BROKER, **QUEUE}
+    names = {it: it.replace("_", "-") for it in (*main, *queue)}
+    text = f"{PYPROJECT}layers = 1\n{IMAGES}{images}"
+    text = text.replace('["rich>=1"]', json.dumps([names[it] for it in main]))
+    text = text.replace('["celery>=1"]', json.dumps([names[it] for it in queue]))
+    packages = [package(names[it]) for it in main]
+    packages += [package(names[it], groups=["queue"]) for it in queue]
+    make_project(folder, text, packages)
+    (folder / "shop").mkdir()
+    (folder / "shop" / "__init__.py").touch()
+    for name in ("shop-api", "shop-tidy"):
+        client.holds(f"{name}:1.2.3", **main)
+    client.holds("team/queue:1.2.3", **main, **queue)
+    return folder
+
+
+def shown(shop: Path, *options: str) -> Any:  # noqa: ANN401  # JSON
+    """What `layers --json` prints."""
+    outcome = poetry(shop, *LAYERS, "--from", "image", "--json", *options)
+    assert outcome.status == 0, outcome.err
+    return json.loads(outcome.out)
+
+
+def test_layers_of_all_images(tmp_path: Path, client: Client) -> None:
+    """Each package is there once, with its size from an image that has it, and its real layer."""
+    shop = make_large(tmp_path / "shop", client)
+    (both,) = shown(shop)
+    assert both["images"] == ["api", "worker"]
+    sizes = {it["name"].replace("-", "_"): it["bytes"] for it in both["packages"]}
+    assert sizes == {**HEAVY, **LIGHT, **BROKER, **QUEUE}
+    assert poetry(shop, *EXPORT).status == 0
+    exported = (shop / "worker.Dockerfile").read_text()
+    for layer, names in both["now"]["split"].items():
+        assert layer.endswith(".worker") == all(it.startswith(("broker", "queue")) for it in names)
+        assert f"\nFROM venv AS {layer}\n" in exported
+    assert exported.count("target=/manifest.json") == len(both["now"]["split"])
+
+    (api,) = shown(shop, "api")
+    assert api["images"] == ["api"]
+    assert {it["name"].replace("-", "_") for it in api["packages"]} == {*HEAVY, *LIGHT}
+    assert api["better"]["own-layers"] == both["better"]["own-layers"]
+    assert api["now"]["split"].items() <= both["now"]["split"].items()
+    assert [it["images"] for it in shown(shop, "worker", "api")] == [["api", "worker"]]
+
+    table = poetry(shop, *LAYERS, "--from", "image")
+    assert table.out.startswith(" api, worker\n 20 packages, 30.2 MB installed")
+    assert "`poetry docker layers --write` puts the better setting into pyproject" in table.err
+
+
+def test_a_better_split_is_one_for_all_that_share(tmp_path: Path, client: Client) -> None:
+    """It is written where they have it from; an image with a split of its own has its own."""
+    tidy = "[tool.poetry-docker-cache.images.tidy]\nlayers = 2  # small\nown-layers = []\n"
+    shop = make_large(tmp_path / "shop", client, tidy)
+    both, alone = shown(shop)
+    assert [both["images"], alone["images"]] == [["api", "worker"], ["tidy"]]
+    assert {*alone["now"]["split"]} == {"pure-1", "pure-2"}
+    before = tomllib.loads((shop / "pyproject.toml").read_text())
+    shown(shop, "api", "--write")
+    after = tomllib.loads((shop / "pyproject.toml").read_text())
+    before["tool"]["poetry-docker-cache"] |= {
+        key: both["better"][key] for key in ("layers", "own-layers")
+    }
+    assert after == before
+    assert "heavy" in both["better"]["own-layers"]
+
+    wrote = poetry(shop, *LAYERS, "--from", "image", "--write")
+    assert "api, worker: The present setting is as good" in wrote.err
+    assert "into [tool.poetry-docker-cache.images.tidy] of pyproject.toml." in wrote.err
+    after = tomllib.loads((shop / "pyproject.toml").read_text())
+    before["tool"]["poetry-docker-cache"]["images"]["tidy"] |= {
+        key: alone["better"][key] for key in ("layers", "own-layers")
+    }
+    assert after == before
+    assert poetry(shop, *EXPORT).status == 0
+    assert all(" AS own-heavy\n" in path.read_text() for path in shop.glob("*.Dockerfile"))
+    again = poetry(shop, *LAYERS, "--from", "image", "--write")
+    assert again.err.count("nothing to change") == 2
+
+
+def test_images_that_share_no_layers(tmp_path: Path, client: Client) -> None:
+    """Each has a table, and gets a setting of its own: the common one would be the other's, too."""
+    shop = make_large(tmp_path / "shop", client)
+    path = shop / "poetry.lock"
+    path.write_text(path.read_text().replace('lock-version = "2.1"', 'lock-version = "2.0"'))
+    api, worker = shown(shop)
+    assert [api["images"], worker["images"]] == [["api"], ["worker"]]
+    assert [[*it["now"]["split"]] for it in (api, worker)] == [["dependencies"]] * 2
+    shown(shop, "--write")
+    after = tomllib.loads((shop / "pyproject.toml").read_text())["tool"]["poetry-docker-cache"]
+    assert after["layers"] == 1
+    assert after["images"]["api"]["own-layers"] == api["better"]["own-layers"]
+    assert after["images"]["worker"]["own-layers"] == worker["better"]["own-layers"]
+
+
+def test_a_layer_that_is_called_otherwise_is_the_same(tmp_path: Path) -> None:
+    """One more image gives layers another name, and none another command that fills it."""
+    shop = make(tmp_path / "shop", f'reuse-image = "h.io/shop:1"\n{IMAGES}')
+
+    def command(layer: str) -> str:
+        assert poetry(shop, *EXPORT, "worker", "-o", "Dockerfile").status == 0
+        text = (shop / "Dockerfile").read_text()
+        stage = text.partition(f"\nFROM venv AS {layer}\n")[2].partition("\n\n")[0]
+        return stage.replace(f"/{layer}.json", "")
+
+    before = command("dependencies.worker")
+    assert "python -m install --installer pip --reuse" in before
+    with (shop / "pyproject.toml").open("a") as file:
+        file.write('[tool.poetry-docker-cache.images.docs]\ngroups = ["queue"]\n')
+    assert command("dependencies.docs.worker") == before
+
+
 @pytest.mark.usefixtures("client")
 def test_what_a_project_of_one_image_cannot(tmp_path: Path) -> None:
     """It names no image, and has nothing to bake."""
     shop = make(tmp_path / "shop", "")
     for command, says in (
         ((*BUILD, "web"), "'web': the project's image has no name"),
+        ((*LAYERS, "web"), "'web': the project's image has no name"),
         ((*EXPORT, "--bake"), "the project names none"),
     ):
         outcome = poetry(shop, *command)
@@ -340,6 +568,49 @@ def test_notes_say_whose_they_are(tmp_path: Path) -> None:
     lines = [line.removeprefix("- ") for line in outcome.err.splitlines()]
     assert len([line for line in lines if line.startswith("Python 3.12: ")]) == 1
     assert "worker: `build-packages` is not used: nothing is built from source." in lines
+
+
+def test_images_that_start_nothing(tmp_path: Path) -> None:
+    """That nobody says what to start is told of those of which it is so."""
+    shop = make(tmp_path / "shop")
+    path = shop / "pyproject.toml"
+    path.write_text(path.read_text().replace('command = ["shop"]\n', ""))
+    note = "The image starts what its base starts: set `command`."
+    assert f"\n- {note}\n" in poetry(shop, *EXPORT).err
+    path.write_text(path.read_text().replace("ports = [8000]", 'command = ["serve"]'))
+    assert f"\n- worker: {note}\n" in poetry(shop, *EXPORT).err
+
+
+def test_a_stale_file_is_that_of_its_image(tmp_path: Path) -> None:
+    """`--check` of another one does not mind; that of all says which, and how to mend it."""
+    shop = make(tmp_path / "shop")
+    assert poetry(shop, *EXPORT).status == 0
+    path = shop / "pyproject.toml"
+    path.write_text(path.read_text().replace("ports = [8000]", "ports = [8001]"))
+    assert poetry(shop, *EXPORT, "--check", "worker").status == 0
+    outcome = poetry(shop, *EXPORT, "--check")
+    assert outcome.status == 1
+    assert "+EXPOSE 8001" in outcome.out
+    assert "--- worker.Dockerfile" not in outcome.out
+    assert "Run `poetry docker export`." in outcome.err
+    assert "Run `poetry docker export api`." in poetry(shop, *EXPORT, "--check", "api").err
+
+
+def test_a_pipeline_is_for_all_images(tmp_path: Path) -> None:
+    """`--check` tells when another image has come, and each pushes to a place of its own."""
+    shop = make(tmp_path / "shop", IMAGES.replace('image = "team/queue"\n', ""))
+    ci = (*EXPORT, "--ci", "gitlab")
+    assert poetry(shop, *ci).status == 0
+    lines = (shop / ".gitlab-ci.yml").read_text().splitlines()
+    for name in ("api", "worker"):
+        calls = [it.split()[2:] for it in lines if it.strip().startswith(f"build {name} ")]
+        assert [it[0] for it in calls] == [f'"$CI_REGISTRY_IMAGE/{name}"'] * 2
+    assert poetry(shop, *ci, "--check").status == 0
+    with (shop / "pyproject.toml").open("a") as file:
+        file.write("[tool.poetry-docker-cache.images.docs]\n")
+    outcome = poetry(shop, *ci, "--check")
+    assert outcome.status == 1
+    assert outcome.out.count("+      build docs ") == 2
 
 
 def test_an_older_lock_is_not_taken_apart(tmp_path: Path) -> None:

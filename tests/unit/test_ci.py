@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from poetry_docker_cache.ci import (
     CI_KINDS,
+    CiImage,
     CiKind,
     CiPlan,
     render_ci,
@@ -71,6 +72,92 @@ def test_the_name_of_the_image(name: str | None, folder: str, github: str, gitla
     for kind, expected in (("github", github), ("gitlab", gitlab)):
         plan = replace(PLAN, kind=kind, image=name, folder=folder)  # type: ignore[arg-type]
         assert image(plan) == f"IMAGE={expected}\nIMAGE={expected}", kind
+
+
+def several(kind: CiKind, common: str | None = None, worker: str | None = None) -> CiPlan:
+    """Two images, as the settings give them: `worker` is what its own table says."""
+    names = {"api": None, "worker": worker}
+    derived = {name: own or (common and f"{common}-{name}") for name, own in names.items()}
+    images = [CiImage(name=it, image=derived[it], project=f"shop-{it}") for it in names]
+    return replace(PLAN, kind=kind, image=common, images=tuple(images))
+
+
+def calls(plan: CiPlan) -> list[str]:
+    """Give what the images are called where they are built."""
+    lines = re.findall(r'^ *build ([a-z]+) "(.*?)"', render_ci(plan), re.MULTILINE)
+    assert {name for name, _ in lines} == {"api", "worker"}
+    assert plan.kind == "shell" or lines[:2] == lines[2:]
+    return [reference for _, reference in lines[:2]]
+
+
+@pytest.mark.parametrize(
+    ("common", "github", "gitlab", "shell"),
+    [
+        (None, "GH/{}", "GL/{}", "$common-{}"),
+        (
+            "shop",
+            "ghcr.io/${{GITHUB_REPOSITORY_OWNER,,}}/shop-{}",
+            "GL/shop-{}",
+            "$common-{}",
+        ),
+        ("h.io/a/shop", "h.io/a/shop-{}", "h.io/a/shop-{}", "$common-{}"),
+    ],
+)
+def test_the_names_of_several_images(
+    common: str | None, github: str, gitlab: str, shell: str
+) -> None:
+    """Each has its name behind the common one; below the CI's own registry it has a name there."""
+    short = {"GH": "ghcr.io/${{GITHUB_REPOSITORY,,}}", "GL": "$CI_REGISTRY_IMAGE"}
+    for kind, expected in zip(CI_KINDS, (github, gitlab, shell), strict=True):
+        text = re.sub("^(GH|GL)(?=/)", lambda match: short[match[0]], expected)
+        found = calls(several(kind, common))
+        assert found == [text.format(name) for name in ("api", "worker")], kind
+
+
+def test_an_image_with_a_name_of_its_own() -> None:
+    """It is below the same registry, or where it says; one shell variable serves the others."""
+    assert (
+        calls(several("github", worker="queue"))[1] == "ghcr.io/${GITHUB_REPOSITORY_OWNER,,}/queue"
+    )
+    assert calls(several("gitlab", worker="queue"))[1] == "$CI_REGISTRY_IMAGE/queue"
+    assert calls(several("shell", worker="queue"))[1] == "${common%/*}/queue"
+    for kind in CI_KINDS:
+        plan = several(kind, "h.io/a/shop", "h.io/b")
+        assert calls(plan)[1] == "h.io/b"
+        assert "GITHUB_TOKEN" not in render_ci(plan)
+    below = replace(several("gitlab"), folder="shop")
+    assert calls(below) == ["$CI_REGISTRY_IMAGE/shop-api", "$CI_REGISTRY_IMAGE/shop-worker"]
+
+
+def test_where_all_images_have_names_in_full() -> None:
+    """The shell form asks for none."""
+    plan = several("shell", worker="h.io/b")
+    named = replace(plan, images=tuple(replace(it, image=f"h.io/{it.name}") for it in plan.images))
+    text = render_ci(named)
+    assert not re.search(r"#   IMAGE|IMAGE:\?|common=", text)
+    assert calls(named) == ["h.io/api", "h.io/worker"]
+    assert 'docker login --username "$REGISTRY_USER" --password-stdin h.io\n' in text
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_images_in_several_registries(kind: CiKind) -> None:
+    """A password is given to one of them; which one IMAGE is at, only the shell knows."""
+    with pytest.raises(DockerCacheError, match=r"several registries.*: h\.io, quay\.io\."):
+        render_ci(several(kind, "h.io/shop", "quay.io/queue"))
+    if kind != "shell":
+        with pytest.raises(DockerCacheError, match="several registries"):
+            render_ci(several(kind, worker="h.io/queue"))
+    else:
+        assert calls(several(kind, worker="h.io/queue")) == ["$common-api", "h.io/queue"]
+
+
+def test_the_token_of_several_images() -> None:
+    """It is enough where all are in GitHub's registry, and has no more rights than for one."""
+    one = load(render_ci(PLAN))["jobs"]
+    for plan in (several("github"), several("github", "ghcr.io/team/shop", "ghcr.io/queue")):
+        for name, job in load(render_ci(plan))["jobs"].items():
+            assert job["permissions"] == one[name]["permissions"]
+            assert job["steps"][:-1] == one[name]["steps"][:-1]
 
 
 @pytest.mark.parametrize("name", [*ODD, "a/b", "a:b"])

@@ -147,11 +147,11 @@ def _refuse_what_is_of_one(command: BuildCommand, several: Sequence[Prepared]) -
     """Raise DockerCacheError for options that several images cannot share."""
     names = ", ".join(it.image for it in several)
     one = several[0].image
-    if command.many("tag"):
+    if not all(tag.startswith(":") for tag in command.many("tag")):
         raise DockerCacheError(
             f"-t names one image, and these are to be built: {names}.",
-            fix=f"Build one of them (`poetry docker build {one} -t …`), or set `image` in"
-            f" [tool.poetry-docker-cache.images.{one}].",
+            fix=f"Build one of them (`poetry docker build {one} -t …`), give a tag alone for all of"
+            f" them (`-t :latest`), or set `image` in [tool.poetry-docker-cache.images.{one}].",
         )
     if command.option("file") is not None:
         raise DockerCacheError(

@@ -33,7 +33,7 @@ class BuildCommand(DockerCommand):
         )
     ]
     options: ClassVar[list[Option]] = [
-        _repeatable("tag", "t", "Name of the image, instead of the project's own."),
+        _repeatable("tag", "t", "Name of the image, instead of its own; `:TAG` is a tag of that."),
         option("push", None, "Push the image to its registry."),
         option("load", None, "Load the image into the engine's store (the default)."),
         _repeatable("platform", None, "Platform of the image, such as linux/arm64."),

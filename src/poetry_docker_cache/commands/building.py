@@ -117,11 +117,8 @@ def build_request(
     """What the command line and the settings ask of buildx for one image, or among others."""
     among = prepared.image if bakes else ""
     said = options_for(command.after_dashes, among)
-    image = prepared.settings.image
-    version = prepared.git_version or prepared.version
     return BuildRequest(
-        tags=command.many("tag")
-        or [default_tag(prepared.name, version, image=image, among=prepared.image)],
+        tags=_tags(command, prepared),
         build_arguments={"VERSION": prepared.git_version} if prepared.git_version else {},
         ssh=passes_agent(prepared.plan.dependencies, said),
         push=command.option("push"),
@@ -142,6 +139,18 @@ def build_request(
         context=str(prepared.context),
         place=prepared.plan.folder,
     )
+
+
+def _tags(command: BuildCommand, prepared: Prepared) -> list[str]:
+    """What the image is called: a tag alone, as `-t :dev` gives it, is one of its own name."""
+
+    def own(version: str | None) -> str:
+        image = prepared.settings.image
+        return default_tag(prepared.name, version, image=image, among=prepared.image)
+
+    if not (given := command.many("tag")):
+        return [own(prepared.git_version or prepared.version)]
+    return [f"{own(None).rpartition(':')[0]}{it}" if it.startswith(":") else it for it in given]
 
 
 def write_files(

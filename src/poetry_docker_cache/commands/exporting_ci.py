@@ -14,17 +14,22 @@ from poetry_docker_cache.ci import (
     CI_PATHS,
     CI_PYTHON,
     SHEBANG,
+    CiImage,
     CiPlan,
     render_ci,
     selection_options,
 )
 from poetry_docker_cache.commands.exporting import check, output_path, print_exactly, real_path
-from poetry_docker_cache.commands.preparing import Prepared, prepare
+from poetry_docker_cache.commands.preparing import Prepared, prepare_images
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project import settings_table
 from poetry_docker_cache.python import Python, choose_poetry
+from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.vendor import EXPORT, with_banner, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from poetry_docker_cache.ci import CiKind
     from poetry_docker_cache.commands.base import DockerCommand
     from poetry_docker_cache.commands.export import ExportOptions
@@ -36,16 +41,11 @@ _HOSTS = {"github": "GitHub", "gitlab": "GitLab"}
 
 def export_ci(command: DockerCommand, options: ExportOptions, kind: CiKind) -> int:
     """Write, print or check the pipeline; the exit status. Raises DockerCacheError."""
-    prepared = prepare(
-        command,
-        only="--ci",
-        instead="In a pipeline of your own, this line builds and pushes them:"
-        " `poetry docker build --push --cache IMAGE:cache`.",
-        notes=False,
-    )
-    usual = prepared.folder / CI_PATHS[kind]
+    images = prepare_images(command, (), notes=False)
+    folder = images[0].folder
+    usual = folder / CI_PATHS[kind]
     path = usual if options.to_stdout else output_path(options.output, usual)
-    plan = _plan(command, prepared, kind, path)
+    plan = _plan(command, images, kind, path)
     again = f"{EXPORT} --ci {kind}"
     text = with_banner(render_ci(plan), shebang=SHEBANG if kind == "shell" else "", command=again)
     if options.to_stdout:
@@ -59,7 +59,7 @@ def export_ci(command: DockerCommand, options: ExportOptions, kind: CiKind) -> i
     with writing({path: text}, force=options.force, mode=mode):
         pass
     command.line(Formatter.escape(f"Wrote {path}."))
-    if options.output is None and (place := _where_it_is_read(kind, real_path(prepared.folder))):
+    if options.output is None and (place := _where_it_is_read(kind, real_path(folder))):
         command.note(
             f"{_HOSTS[kind]} looks for it at the root of the repository only, and the project is"
             f" below that: run `{again} -o {shlex.quote(os.path.relpath(place))}`, and remove"
@@ -70,27 +70,33 @@ def export_ci(command: DockerCommand, options: ExportOptions, kind: CiKind) -> i
     return 0
 
 
-def _plan(command: DockerCommand, prepared: Prepared, kind: CiKind, path: Path) -> CiPlan:
+def _plan(command: DockerCommand, images: Sequence[Prepared], kind: CiKind, path: Path) -> CiPlan:
+    first = images[0]
+    common = Settings.parse(settings_table(first.poetry))
+    sources = [source for it in images for source in it.sources]
+    platforms = [platform for it in images for platform in it.settings.platforms]
+    several = [CiImage(name=it.image, image=it.settings.image, project=it.name) for it in images]
     return CiPlan(
         kind=kind,
-        name=prepared.name,
-        image=prepared.settings.image,
-        sources=prepared.sources,
+        name=first.name and first.name.removesuffix(f"-{first.image}" if first.image else ""),
+        image=common.image,
+        sources=tuple(dict.fromkeys(sources)),
         poetry=choose_poetry(
-            prepared.generator,
+            first.generator,
             setting=None,
             python=Python(tag=CI_PYTHON, reason=""),
         ),
         plugin=version("poetry-docker-cache"),
-        folder=_project_from(kind, real_path(path).parent, real_path(prepared.folder)),
+        folder=_project_from(kind, real_path(path).parent, real_path(first.folder)),
         selection=selection_options(
             {
                 **{name: command.many(name) for name in ("with", "without", "only", "extras")},
                 **{name: bool(command.option(name)) for name in ("all-groups", "all-extras")},
             }
         ),
-        platforms=prepared.settings.platforms,
-        version_from_git=prepared.plan.version is not None,
+        platforms=tuple(dict.fromkeys(platforms)),
+        version_from_git=any(it.plan.version is not None for it in images),
+        images=tuple(it for it in several if it.name),
     )
 
 

@@ -81,36 +81,15 @@ class Prepared:
     """What `export` writes, where there are several images: no part of any of them."""
 
 
-def prepare(command: DockerCommand, *, only: str, instead: str, notes: bool = True) -> Prepared:
-    """Read the project, decide on its image, and say on stderr what was decided and why.
-
-    Raises DockerCacheError where the project has several: `only` says what cannot be with those,
-    and `instead` what can.
-    """
-    poetry = _load(command)
-    if names := parse_images(settings_table(poetry)):
-        raise DockerCacheError(
-            f"{only} is for a project with one image, and this one has: {', '.join(names)}.",
-            fix=instead,
-        )
-    (prepared,) = _prepare(command, poetry, (), notes=notes)
-    return prepared
-
-
 def prepare_images(
     command: DockerCommand, names: Sequence[str], *, notes: bool = True
 ) -> tuple[Prepared, ...]:
-    """Do so for the images of these names, for all of them where there is no name.
+    """Read the project and decide on its images; say on stderr what was decided and why.
 
-    A project that names none has one image, without a name. Raises DockerCacheError for a name
-    that there is not.
+    They are those of these names, all of them where there is no name. A project that names none has
+    one image, without a name. Raises DockerCacheError for a name that there is not.
     """
-    return _prepare(command, _load(command), names, notes=notes)
-
-
-def _prepare(
-    command: DockerCommand, poetry: Poetry, names: Sequence[str], *, notes: bool
-) -> tuple[Prepared, ...]:
+    poetry = _load(command)
     table = settings_table(poetry)
     images = parse_images(table) or {"": Settings.parse(table)}
     asked = chosen(names, images)
