@@ -146,6 +146,8 @@ class Wheel:
     has_pyproject: bool
     config_settings: str | None
     """JSON: what Poetry's settings say to the backend."""
+    constraints: tuple[str, ...]
+    """On what it is built with, as pip takes them."""
     marker: str
     """Decides on the machine whether it is installed; empty, if it always is."""
     index: Index | None

@@ -124,7 +124,11 @@ def read_project(poetry: Poetry) -> Project:
         apps=find_apps(folder, root, files),
         beside=beside.modules,
         default_groups=frozenset(map(str, package.dependency_group_names())),
-        path_packages=read_path_packages(folder, lock.packages),
+        path_packages=read_path_packages(
+            folder,
+            lock.packages,
+            getattr(poetry, "build_constraints", {}),  # since Poetry 2.3
+        ),
         place=folder.parts[1:],
     )
 

@@ -49,6 +49,7 @@ class WheelSource:
     has_pyproject: bool = True
     version: str | None = None
     config_settings: str | None = None
+    constraints: tuple[str, ...] = ()
     marker: str = ""
 
 
@@ -80,6 +81,7 @@ def wheel_sources(
                 has_pyproject=package.has_pyproject,
                 version=package.version,
                 config_settings=_json(project.installer.build_config_settings.get(package.name)),
+                constraints=package.constraints,
                 marker=locked["marker"],
             )
         )
@@ -162,6 +164,7 @@ def _wheel(
         paths=checked_paths(root.paths),
         has_pyproject=source.has_pyproject,
         config_settings=source.config_settings,
+        constraints=source.constraints,
         marker=source.marker,
         index=index,
         git_ignored=tuple(moved(line, place) for line in root.git_ignored),
@@ -180,7 +183,7 @@ def _sharing_backends(wheels: Sequence[Wheel]) -> tuple[Wheel, ...]:
     kinds: dict[tuple[object, ...], str] = {}
     named: list[Wheel] = []
     for wheel in reversed(wheels):
-        kind = (wheel.image, wheel.requires, wheel.compiles)
+        kind = (wheel.image, wheel.requires, wheel.constraints, wheel.compiles)
         number = f"-{len(kinds) + 1}" if kinds else ""
         named.append(replace(wheel, backend_name=kinds.setdefault(kind, f"{_BACKEND}{number}")))
     return tuple(reversed(named))

@@ -204,6 +204,23 @@ def test_a_pip_that_cannot_do_it(
     assert capsys.readouterr().out == f"\n{message}\n"
 
 
+def test_what_stands_behind_dashes_is_for_pip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of constraints is named there."""
+    seen: list[str] = []
+
+    def record(_: object, arguments: list[str], *__: object) -> tuple[int, str]:
+        seen.extend(arguments)
+        return 0, ""
+
+    monkeypatch.setattr("venv.create", lambda *_, **__: None)
+    monkeypatch.setattr(tool, "run_pip", record)
+    options = ["--venv", str(tmp_path / "build"), "--compile"]
+    assert tool.main([*options, "--", "--constraint=/opt/constraints.txt", "hatchling"]) == 0
+    assert seen[-3:] == ["--constraint=/opt/constraints.txt", "hatchling", "--compile"]
+
+
 # --- The secret -----------------------------------------------------------------------------------
 def test_the_secret_of_one_source(tmp_path: Path) -> None:
     """Only the named source's table is read; no secret is no error."""

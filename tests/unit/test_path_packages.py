@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dockerignore import passing
+from poetry.core.factory import Factory
 from projects import package
 from unit.test_planner import MAIN, TREE, plan, project, wheel_root
 
@@ -444,6 +446,49 @@ def test_what_their_backends_are_told() -> None:
     assert r'"--config-settings", "{\"opt\": [\"a\", \"b\"]}", "/project"]' in text
     assert "ARG VERSION" not in text
     assert plan(monorepo(core)).packages[0].config_settings is None
+
+
+@pytest.mark.parametrize(
+    ("constraint", "expected"),
+    [
+        ("<70", ("setuptools<70",)),
+        ("^70.1", ("setuptools<71.0,>=70.1",)),
+        ("70.*", ("setuptools==70.*",)),
+        ("!=70.0", ("setuptools!=70.0",)),
+        ({"version": "70", "python": "<3.12"}, ('setuptools==70; python_version < "3.12"',)),
+        ("<60 || >70", None),
+        ({"git": "https://git.example/setuptools.git"}, None),
+    ],
+)
+def test_what_a_build_is_held_to(
+    tmp_path: Path, constraint: str | dict[str, Any], expected: tuple[str, ...] | None
+) -> None:
+    """In the words of pip, which has none for all that Poetry can say."""
+    (tmp_path / "lib/lib").mkdir(parents=True)
+    (tmp_path / "lib/lib/__init__.py").touch()
+    (tmp_path / "lib/pyproject.toml").write_text(NAMED + CORE)
+    demanded = {"lib": [Factory.create_dependency("setuptools", constraint)], "click": []}
+    (found,) = read_path_packages(tmp_path, [locked("Lib", "lib")], demanded)
+    if expected is not None:
+        assert found.constraints == expected
+        assert isinstance(found.root, WheelRoot)
+    else:
+        reason = "its build constraint on setuptools is more than one range of versions"
+        assert found.root == SourceTreeRoot(reason=reason)
+
+
+def test_what_is_held_to_something_has_a_backend_of_its_own() -> None:
+    """Where pip is given a file of constraints; nowhere else is there one."""
+    held = replace(lib("a", "a"), constraints=("click<9", "poetry-core<3"))
+    made = plan(monorepo(held, lib("b", "b")))
+    assert [it.backend_name for it in made.wheels] == [
+        *("build-backend-2", "build-backend", "build-backend")
+    ]
+    text = render_dockerfile(made)
+    assert '\nCOPY <<"constraints.txt" /opt/\nclick<9\npoetry-core<3\nconstraints.txt\n' in text
+    options = '"--compile", "--", "--constraint=/opt/constraints.txt", "poetry-core"]'
+    assert text.count("/opt/constraints.txt") == text.count(options) == 1
+    assert "/opt/constraints.txt" not in render_dockerfile(plan(monorepo(lib("b", "b"))))
 
 
 def test_a_layer_of_its_own_is_no_news() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from poetry.core.factory import Factory
 from poetry.core.packages.project_package import ProjectPackage
@@ -20,6 +21,8 @@ from poetry_docker_cache.root.poetry_core import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from poetry.core.packages.dependency import Dependency
 
 _SETUPTOOLS = "setuptools.build_meta:__legacy__"
 """Builds what names no backend, by PEP 517."""
@@ -36,26 +39,56 @@ class PathPackage:
     """Of its folder, from the project's: POSIX."""
     root: WheelRoot | SourceTreeRoot
     has_pyproject: bool = True
+    constraints: tuple[str, ...] = ()
+    """On what builds it: requirements as pip takes them."""
 
 
 def read_path_packages(
-    folder: Path, packages: Iterable[Mapping[str, Any]]
+    folder: Path,
+    packages: Iterable[Mapping[str, Any]],
+    constraints: Mapping[Any, Iterable[Dependency]] | None = None,
 ) -> tuple[PathPackage, ...]:
     """Look at the path dependencies among locked packages, whatever their groups.
 
-    One of which no wheel can be built is no error: it may not be wanted.
+    `constraints` are those of `[tool.poetry.build-constraints]`, by the names of packages. One of
+    which no wheel can be built is no error: it may not be wanted.
     """
     return tuple(
-        PathPackage(
-            name=str(canonicalize_name(package["name"])),
-            version=str(package["version"]),
-            path=str(package["source"]["url"]),
-            root=_read(folder, str(package["source"]["url"]), package["name"]),
-            has_pyproject=_has_pyproject(folder / package["source"]["url"]),
-        )
+        _look_at(folder, package, constraints or {})
         for package in packages
         if package.get("source", {}).get("type") == "directory"
     )
+
+
+def _look_at(
+    folder: Path, package: Mapping[str, Any], constraints: Mapping[Any, Iterable[Dependency]]
+) -> PathPackage:
+    name, path = canonicalize_name(package["name"]), str(package["source"]["url"])
+    found = PathPackage(
+        name=name,
+        version=str(package["version"]),
+        path=path,
+        root=_read(folder, path, package["name"]),
+        has_pyproject=_has_pyproject(folder / path),
+    )
+    try:
+        return replace(found, constraints=_for_pip(constraints.get(name, ())))
+    except InvalidRequirement as error:
+        return replace(found, root=SourceTreeRoot(reason=str(error)))
+
+
+def _for_pip(constraints: Iterable[Dependency]) -> tuple[str, ...]:
+    """Write them in the words of PEP 508. Raises InvalidRequirement for what these cannot say."""
+    found = set()
+    for constraint in constraints:
+        text = "" if constraint.source_type else constraint.to_pep_508()
+        try:
+            found.add(str(Requirement(text)))
+        except InvalidRequirement:
+            raise InvalidRequirement(
+                f"its build constraint on {constraint.name} is more than one range of versions"
+            ) from None
+    return tuple(sorted(found))
 
 
 def _has_pyproject(place: Path) -> bool:
