@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import ssl
 import subprocess
 import sys
-import threading
 import venv
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import trustme
 from poetry.config.config import Config
 from poetry.factory import Factory
 from poetry_versions import POETRY_VERSIONS, poetry_python
+from tls_index import TlsIndex, tls_index
 from wheels import make_wheel
 
 from poetry_docker_cache import inside
@@ -39,51 +34,19 @@ url = "{url}"
 """
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A folder's listing is a simple index (PEP 503)."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@dataclass(frozen=True)
-class TlsIndex:
-    """Where it is, and what its user needs."""
-
-    url: str
-    ca: Path
-    client: Path
-
-
 @pytest.fixture(params=["client certificate", "unverified"])
-def tls_index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TlsIndex]:
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TlsIndex]:
     """Serve one wheel over TLS, by a certificate that only a private CA vouches for."""
-    authority = trustme.CA()
-    ca, client = tmp_path / "ca.pem", tmp_path / "client.pem"
-    authority.cert_pem.write_to_path(str(ca))
-    authority.issue_cert("ci@acme.example").private_key_and_cert_chain_pem.write_to_path(
-        str(client)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    if request.param == "client certificate":
-        authority.configure_trust(context)
-        context.verify_mode = ssl.CERT_REQUIRED
-    folder = tmp_path / "served" / "simple" / "acme-tls"
-    folder.mkdir(parents=True)
-    make_wheel(folder, "acme-tls")
-    handler = functools.partial(Quiet, directory=str(tmp_path / "served"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield TlsIndex(f"https://127.0.0.1:{server.server_port}/simple/", ca, client)
-    server.shutdown()
-    server.server_close()
+    packages = tmp_path / "served"
+    (packages / "acme-tls").mkdir(parents=True)
+    make_wheel(packages / "acme-tls", "acme-tls")
+    with tls_index(packages, tmp_path, asks=request.param == "client certificate") as found:
+        yield found
 
 
 @pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
 def test_certificates_reach_each_installer(  # noqa: PLR0913, PLR0917  # fixtures
-    tls_index: TlsIndex,
+    served: TlsIndex,
     uv: Path,
     version: str,
     tmp_path: Path,
@@ -94,8 +57,8 @@ def test_certificates_reach_each_installer(  # noqa: PLR0913, PLR0917  # fixture
     unverified = "unverified" in request.node.name
     project = tmp_path / "project"
     project.mkdir()
-    (project / "pyproject.toml").write_text(PYPROJECT.format(url=tls_index.url))
-    verified = {"cert": tls_index.ca, "client-cert": tls_index.client}
+    (project / "pyproject.toml").write_text(PYPROJECT.format(url=served.url))
+    verified = {"cert": served.ca, "client-cert": served.client}
     settings: Mapping[str, object] = {"cert": "false"} if unverified else verified
     for key, value in settings.items():
         run(sys.executable, "-m", "poetry", "config", f"certificates.acme.{key}", value, at=project)
@@ -122,7 +85,7 @@ def test_certificates_reach_each_installer(  # noqa: PLR0913, PLR0917  # fixture
         assert list(target.rglob("acme_tls-1.0.dist-info"))
 
     install = [sys.executable, "-m", "install.tool", "--venv", tmp_path / "tool"]
-    install += ["--source", "acme", tls_index.url, "acme-tls"]
+    install += ["--source", "acme", served.url, "acme-tls"]
     assert fails(*install, "--secret", tmp_path / "none", at=SCRIPTS)
     run(*install, "--secret", secret, at=SCRIPTS)
     assert list((tmp_path / "tool").rglob("acme_tls-1.0.dist-info"))

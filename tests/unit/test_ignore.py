@@ -21,6 +21,7 @@ SECRET = {
     ".envs/prod",
     ".git/config",
     ".netrc",
+    ".poetry/plugins/x.py",
     ".venv/lib/x.py",
     "Dockerfile",
     "Dockerfile.dockerignore",

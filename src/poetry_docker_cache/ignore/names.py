@@ -34,6 +34,7 @@ FOLDERS = (
     ".hg**",
     ".svn**",
     ".venv**",
+    ".poetry**",
     "__pycache__**",
     ".cache**",
     ".*_cache**",

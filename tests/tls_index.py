@@ -1,0 +1,62 @@
+"""A package index over TLS, whose certificate only a private authority vouches for."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import ssl
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trustme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsIndex:
+    """Where it is, and what its user needs."""
+
+    url: str
+    ca: Path
+    client: Path
+
+
+@contextlib.contextmanager
+def tls_index(packages: Path, certificates: Path, *, asks: bool = True) -> Iterator[TlsIndex]:
+    """Serve a folder, which has one below it for each package; write the certificates to another.
+
+    `asks` is whether the user has to show one.
+    """
+    authority = trustme.CA()
+    ca, client = certificates / "ca.pem", certificates / "client.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    authority.issue_cert("ci@acme.example").private_key_and_cert_chain_pem.write_to_path(
+        str(client)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    if asks:
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    handler = functools.partial(_Quiet, directory=str(packages))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"https://127.0.0.1:{server.server_port}/"
+        yield TlsIndex(url=url, ca=ca, client=client)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """A folder's listing is a simple index (PEP 503)."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
