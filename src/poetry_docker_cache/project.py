@@ -106,7 +106,7 @@ def read_project(poetry: Poetry) -> Project:
         installed={canonicalize_name(it["name"]) for it in lock.packages},
     )
     if files is not None:
-        files = outermost((*files, *beside.modules))
+        files = None if beside.whole else outermost((*files, *beside.modules))
     return Project(
         metadata=read_metadata(poetry),
         requires_python=package.python_versions,

@@ -146,7 +146,8 @@ def _best(
         reason += f" and that has wheels of {most} locked packages ({newest} has none of "
         reason += listing(lacking) + ")"
     elif misfits[best]:
-        reason += ", though it lacks wheels of some locked packages, as each older one does"
+        reason += ", though it lacks wheels of some locked packages"
+        reason += "" if len(tags) == 1 else ", as each older one does"
     return Python(tag=best, reason=reason)
 
 

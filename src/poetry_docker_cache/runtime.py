@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings import Settings
 
 HOME = "/home/app"
+_STARTING = ("start", "serve", "server", "run", "web", "api", "app", "main")
 _DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
 
 
@@ -42,6 +43,7 @@ def plan_files(project: Project, settings: Settings, notes: list[str]) -> Files 
                 f"{workdir} holds everything that the ignore file lets through; set `files` for"
                 " less."
             )
+        notes += _beside_note(project.beside)
         return Files(paths=())
     if settings.files is not None:
         return Files(paths=checked_paths(settings.files)) if settings.files else None
@@ -51,12 +53,16 @@ def plan_files(project: Project, settings: Settings, notes: list[str]) -> Files 
     notes.append(
         f"{workdir} holds {', '.join(found)}, found beside the package; set `files` for others."
     )
-    if beside := [path for path in found if path in project.beside]:
-        notes.append(
-            f"The code imports {listing(beside)}, which its wheel lacks: PYTHONPATH leads there, as"
-            " `poetry install` does; `packages` in [tool.poetry] would take it into the wheel."
-        )
+    notes += _beside_note([path for path in found if path in project.beside])
     return Files(paths=checked_paths(found))
+
+
+def _beside_note(beside: Sequence[str]) -> list[str]:
+    told = (
+        f"The code imports {listing(beside)}, which its wheel lacks: PYTHONPATH leads there, as"
+        " `poetry install` does; `packages` in [tool.poetry] would take it into the wheel."
+    )
+    return [told] if beside else []
 
 
 def _lost_scripts(project: Project) -> str:
@@ -179,7 +185,9 @@ def _example(project: Project, installed: Collection[str]) -> str:
     """Lines to paste, of what was found: for what serves or runs, and for a worker beside it."""
     found: list[Start | None] = []
     if isinstance(project.root, WheelRoot):  # elsewhere nothing installs the scripts
-        found += [Start(command=(name,)) for name in project.scripts]
+        likely = (project.metadata.name, *_STARTING)
+        scripts = sorted(project.scripts, key=lambda it: it not in likely)
+        found += [Start(command=(name,)) for name in scripts]
     found.append(web_start(project.apps, installed))
     worker = worker_start(project.apps, installed)
     found += [Start(command=words) for words in project.start_commands]

@@ -87,7 +87,7 @@ def test_scripts(
     """One whose module the wheel lacks is a tool of the developers', unless all are like that."""
     root = read(tmp_path, FLAT, "acme/cli.py", "tools/lint.py", "tests/run.py")
     found = find_beside(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)
-    assert (found.scripts, found.modules) == (own, taken)
+    assert (found.scripts, found.modules, found.whole) == (own, taken, bool(taken))
 
 
 def test_a_source_tree_has_all_of_it(tmp_path: Path) -> None:

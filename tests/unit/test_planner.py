@@ -380,6 +380,7 @@ def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
     assert any(it.startswith("The code imports src/common, which") for it in hidden.notes)
     whole = plan(project(files=None, beside=("config.py",)))
     assert whole.runtime.environment["PYTHONPATH"] == "/app"
+    assert any(it.startswith("The code imports config.py, which") for it in whole.notes)
 
 
 def test_many_scripts_that_are_no_commands() -> None:
@@ -406,6 +407,9 @@ def test_the_note_on_the_command_has_a_line_to_paste() -> None:
     assert any('set `command`, for example `command = ["a"]`' in note for note in made.notes)
     made = plan(project(scripts=(), start_commands=starts))
     assert any('`command = ["gunicorn", "site.wsgi"]`' in note for note in made.notes)
+    for names, likely in (("abc", "start"), ("abc", "shop")):
+        made = plan(project(scripts=(*names, likely, "z")))
+        assert any(f'for example `command = ["{likely}"]`' in note for note in made.notes)
 
 
 def test_wheels_of_another_c_library_do_not_fit() -> None:

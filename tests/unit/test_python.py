@@ -115,6 +115,11 @@ def test_some_wheels_are_better_than_none() -> None:
     python = choose(">=3.12", native("late", 13), windows)
     assert python.tag == "3.13"
     assert f"wheels of the most locked packages ({NEWEST} has none of late)" in python.reason
+    sole = choose(">=3.12,<3.13", windows).reason
+    assert (
+        sole
+        == "the only one that the project allows, though it lacks wheels of some locked packages"
+    )
 
 
 def test_settings_and_python_version_file() -> None:

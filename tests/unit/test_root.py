@@ -236,7 +236,7 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
         (
             POETRY + 'packages = [{include = "gone"}]\n',
             ["my_app/a.py"],
-            "gone does not contain any element",
+            "`packages` names gone, which does not exist",
         ),
         (
             POETRY + 'include = [{path = "../data", format = "wheel"}]\n',

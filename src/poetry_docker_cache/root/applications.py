@@ -23,10 +23,10 @@ Kind = Literal["asgi", "wsgi", "web", "celery", "arq"]
 """`web` is one of the first two: the packages of the image tell."""
 
 _WEB_MODULES = (
-    "main",
-    "app",
     "wsgi",
     "asgi",
+    "main",
+    "app",
     "api",
     "server",
     "application",

@@ -38,6 +38,8 @@ class Beside:
     """The names of the application's own commands."""
     modules: tuple[str, ...]
     """The files and folders that are imported, and no part of the wheel."""
+    whole: bool = False
+    """Whether the commands are all of such modules: what runs is the source tree."""
 
 
 def find_beside(
@@ -67,7 +69,9 @@ def find_beside(
         taken |= new
         places = [lacking[name] for name in new]
     return Beside(
-        scripts=tuple(sorted(own)), modules=tuple(sorted(lacking[name] for name in taken))
+        scripts=tuple(sorted(own)),
+        modules=tuple(sorted(lacking[name] for name in taken)),
+        whole=bool(own) and all(tops[name] in lacking for name in own),
     )
 
 

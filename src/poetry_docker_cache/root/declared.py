@@ -25,7 +25,7 @@ def requires_of(build_system: Mapping[str, Any], default: str) -> tuple[str, ...
 def check_declared(poetry: Poetry, folder: Path, *, from_above: bool = False) -> None:
     """Raise NoWheelError for what is usually wrong, in shorter words than the builder's.
 
-    `from_above`: whether the `from` of a package may lead out of the project.
+    `from_above`: whether poetry-core is that, so that a `from` may lead out of the project.
     """
     for readme in readmes(poetry):
         if not is_here(folder, readme):
@@ -36,10 +36,12 @@ def check_declared(poetry: Poetry, folder: Path, *, from_above: bool = False) ->
         source = item.get("from") or "."
         place = posixpath.normpath(posixpath.join(source, item["include"]))
         allowed = from_above and leaves(source) and not leaves(item["include"])
-        if "wheel" not in item.get("format", "wheel") or allowed:
+        if "wheel" not in item.get("format", "wheel"):
             continue
-        if not is_here(folder, static_part(place)):
+        if not allowed and not is_here(folder, static_part(place)):
             raise NoWheelError(f"packages from outside the project (`{place}`)")
+        if from_above and static_part(place) == place and not (folder / place).exists():
+            raise NoWheelError(f"`packages` names {place}, which does not exist")
 
 
 def check_from(poetry: Poetry) -> None:
