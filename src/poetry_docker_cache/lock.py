@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.markers import evaluate
+from poetry_docker_cache.inside.manifest.older import DamagedError
 from poetry_docker_cache.inside.manifest.packages import readable
 from poetry_docker_cache.inside.manifest.target import Target
 
@@ -24,7 +25,7 @@ NEWEST_FORMAT = Version("3")
 _WHOLE_FORMAT = Version("2.1")
 """The first that says which groups a package belongs to, and under which markers."""
 
-_RESTORE = "Restore it from version control, or run `poetry lock --regenerate`."
+RESTORE = "Restore it from version control, or run `poetry lock --regenerate`."
 _GROUPS_HASHED_SINCE = Version("2.3")
 
 _PROJECT_KEYS = ("requires-python", "dependencies", "optional-dependencies")
@@ -66,20 +67,20 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
     except (KeyError, TypeError, InvalidVersion):
         raise DockerCacheError(
             "poetry.lock has no usable [metadata]: it is damaged, or far too old.",
-            fix="Run `poetry lock`.",
+            fix=RESTORE,
         ) from None
     if written >= NEWEST_FORMAT:
         raise DockerCacheError(
             f"poetry.lock has the format {written}, newer than this release knows.{writer}",
             fix=(
                 "Update the plugin (`poetry self update poetry-docker-cache`), or write the lock"
-                " with a Poetry that it knows: `poetry lock`."
+                " with a Poetry that it knows: `poetry lock --regenerate`."
             ),
         )
     if written < OLDEST_FORMAT:
         raise DockerCacheError(
             f"poetry.lock has the format {written}, which is too old to be read.{writer}",
-            fix="Run `poetry lock`.",
+            fix="Run `poetry lock --regenerate`.",
         )
     if content_hash not in _content_hashes(pyproject, generator):
         raise DockerCacheError(
@@ -99,8 +100,14 @@ def _readable(pyproject: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[
     _check_packages(data.get("package", []), older=True)
     try:
         found = readable(pyproject, data)
+    except DamagedError as error:
+        raise _damaged(error.what) from error
     except ValueError as error:
-        raise DockerCacheError(f"{error}.", fix=_RESTORE) from error
+        raise DockerCacheError(
+            "poetry.lock is of an old format, and what pyproject.toml asks for cannot be followed"
+            f" through it: {error}.",
+            fix="Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions.",
+        ) from error
     _check_packages(found["package"], older=True)
     return found
 
@@ -113,11 +120,15 @@ def _check_packages(packages: object, *, older: bool = False) -> None:
             name = package.get("name") if isinstance(package, Mapping) else None
             damaged.append(f"the entry of {name}" if name else f"its package number {number}")
     if damaged:
-        raise DockerCacheError(
-            f"poetry.lock is damaged: {damaged[0]} is not what Poetry writes, so nobody knows what"
-            " the image is to hold.",
-            fix=_RESTORE,
-        )
+        raise _damaged(damaged[0])
+
+
+def _damaged(what: str) -> DockerCacheError:
+    return DockerCacheError(
+        f"poetry.lock is damaged: {what} is not what Poetry writes, so nobody knows what the image"
+        " is to hold.",
+        fix=RESTORE,
+    )
 
 
 def _is_whole(package: object, *, older: bool) -> bool:

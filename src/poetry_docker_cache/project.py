@@ -12,7 +12,7 @@ from poetry.toml.file import TOMLFile
 from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import outermost
-from poetry_docker_cache.lock import Lock, check_lock
+from poetry_docker_cache.lock import RESTORE, Lock, check_lock
 from poetry_docker_cache.metadata import Metadata, read_metadata
 from poetry_docker_cache.python import pinned_python
 from poetry_docker_cache.root import (
@@ -224,7 +224,7 @@ def _lock(poetry: Poetry, folder: Path) -> Lock:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DockerCacheError(
             f"poetry.lock cannot be read: {error}.",
-            fix="Restore it from version control, or run `poetry lock --regenerate`.",
+            fix=RESTORE,
         ) from error
     return check_lock(text.partition("\n")[0], data, poetry.pyproject.data)
 

@@ -115,7 +115,7 @@ LOCK = {
     ),
     "old lock": Case(
         says="poetry.lock has the format 0.9, which is too old to be read. It was written by",
-        fix="Run `poetry lock`.",
+        fix="Run `poetry lock --regenerate`.",
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "0.9"'),
     ),
     "an older lock that lacks something": Case(

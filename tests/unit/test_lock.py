@@ -59,14 +59,15 @@ def test_an_unknown_format_says_which_poetry_wrote_it(version: str, message: str
     with pytest.raises(DockerCacheError, match=message) as raised:
         check(lock_text(PROJECT, [], lock_version=version, generator="1.8.5"), PROJECT)
     assert "written by Poetry 1.8.5" in raised.value.problem
-    assert "poetry lock" in raised.value.fix
+    assert "`poetry lock --regenerate`" in raised.value.fix
 
 
 @pytest.mark.parametrize("data", [{}, {"metadata": {}}, {"metadata": {"lock-version": "x"}}])
 def test_a_lock_without_metadata_is_refused(data: dict[str, Any]) -> None:
-    """Damage is named as such."""
-    with pytest.raises(DockerCacheError, match=r"no usable \[metadata\]"):
+    """Damage is named as such, with what mends it: a mere `poetry lock` would read it first."""
+    with pytest.raises(DockerCacheError, match=r"no usable \[metadata\]") as raised:
         check_lock("", data, PROJECT)
+    assert "`poetry lock --regenerate`" in raised.value.fix
 
 
 @pytest.mark.parametrize("header", ["# Poetry 1; rm -rf /", "", "# by Poetry x.y", "# Poetry $(x)"])

@@ -609,10 +609,10 @@ MAIN = 'groups = ["main"]\n'
 @pytest.mark.parametrize(
     ("lock", "problem"),
     [
-        (OLD, "poetry.lock is older than version 1.0 of its format: run `poetry lock`"),
+        (OLD, "poetry.lock is older than version 1.0 of its format: run `poetry lock --regen"),
         (None, "poetry.lock"),
         ("a = ", "poetry.lock cannot be read: "),
-        (NEW, "'groups'"),
+        (NEW, "an entry lacks 'groups': run `poetry lock --regenerate`"),
         (f'{NEW}{MAIN}markers = "os_name"\n', "not a marker: os_name"),
         (f"{NEW}{MAIN}", "no layer for a, which is built from source"),
     ],

@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None, make: Make = manifests) -> int:
         lock = read_toml(options.project / "poetry.lock")
         content = make(pyproject, lock, wanted, Target.here())
     except KeyError as error:
-        print(f"manifest: an entry lacks {error}: run `poetry lock`", file=sys.stderr)
+        print(f"manifest: an entry lacks {error}: run `poetry lock --regenerate`", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:
         print(f"manifest: {error}", file=sys.stderr)

@@ -21,13 +21,23 @@ from .walk import Walk
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-DAMAGED = "poetry.lock is damaged: {} is not what Poetry writes: run `poetry lock`"
+
+class DamagedError(ValueError):
+    """An entry of the lock is not what Poetry writes."""
+
+    def __init__(self, what: str) -> None:
+        """Say what is wrong, and what to type: this is all that a build says of it."""
+        super().__init__(
+            f"poetry.lock is damaged: {what} is not what Poetry writes:"
+            " run `poetry lock --regenerate`"
+        )
+        self.what = what
 
 
 def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
     """Add to an older lock what `select` needs: a graph, and the files at each package.
 
-    Raises ValueError for what cannot be read.
+    Raises DamagedError, and ValueError for what else cannot be read.
     """
     project = pyproject.get("project", {})
     name = project.get("name") or pyproject.get("tool", {}).get("poetry", {}).get("name", "")
@@ -41,12 +51,12 @@ def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[st
     try:
         packages = with_files(packages, lock)
     except (AttributeError, LookupError, TypeError):
-        raise ValueError(DAMAGED.format("what it says of files")) from None
+        raise DamagedError("what it says of files") from None
     return {**lock, "package": packages, "graph": graph}
 
 
 def as_written(package: dict[str, Any]) -> dict[str, Any]:
-    """Give a package if its entry is one that can be read. Raises ValueError with its name."""
+    """Give a package if its entry is one that can be read. Raises DamagedError with its name."""
     try:
         packaging("version").Version(package["version"])
         requires = read_tables(package.get("dependencies", {}))
@@ -62,7 +72,7 @@ def as_written(package: dict[str, Any]) -> dict[str, Any]:
         broken = True
     if broken:
         name = package.get("name") if isinstance(package, dict) else package
-        raise ValueError(DAMAGED.format(f"the entry of {name}"))
+        raise DamagedError(f"the entry of {name}")
     return package
 
 

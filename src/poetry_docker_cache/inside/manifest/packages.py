@@ -45,7 +45,9 @@ def readable(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> Mapping[s
     if compare(version, ">=", "2.1"):
         return lock
     if compare(version, "<", "1.0"):
-        raise ValueError("poetry.lock is older than version 1.0 of its format: run `poetry lock`")
+        raise ValueError(
+            "poetry.lock is older than version 1.0 of its format: run `poetry lock --regenerate`"
+        )
     try:
         from .older import with_graph  # noqa: PLC0415  # not in every build
     except ImportError:
