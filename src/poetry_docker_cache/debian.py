@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.images import is_debian
+from poetry_docker_cache.images import is_debian, suite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +67,8 @@ def usual_packages(
     either = {**_WHEELS, **_TABLE}
     needs = [either[name] for name in built if name in either]
     needs += [_WHEELS[name] for name in wheels if name in _WHEELS]
-    older = next((names for suite, names in _OLDER_NAMES.items() if suite in image), {})
+    release = suite(image)  # a mirror may keep `bookworm` in the name of a folder
+    older = next((names for name, names in _OLDER_NAMES.items() if name in release), {})
     build = {package for need in needs for package in need.build}
     runtime = {older.get(package, package) for need in needs for package in need.runtime}
     return tuple(sorted(build)), tuple(sorted(runtime))

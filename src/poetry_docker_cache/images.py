@@ -80,6 +80,12 @@ def is_debian(image: str) -> bool:
     return libc(image) == "glibc" and package_manager(image) == "apt"
 
 
+def suite(image: str) -> str:
+    """What the tag of an official image says of its Debian, such as `bookworm`; or nothing."""
+    match = _OFFICIAL.fullmatch(_tagged(image))
+    return (match["suite"] or "").removeprefix("-") if match else ""
+
+
 def is_alpine(image: str) -> bool:
     """Whether the image is known to have Alpine's packages."""
     return libc(image) == "musl"

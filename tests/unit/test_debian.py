@@ -9,6 +9,7 @@ from poetry_docker_cache.debian import usual_packages
 OPENCV = ("libgl1", "libglib2.0-0", "libgomp1", "libxcb1")
 LDAP = ("libldap-dev", "libsasl2-dev")
 XMLSEC = ("libxmlsec1-dev",)
+DIGEST = f"sha256:{'0' * 64}"
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,8 @@ XMLSEC = ("libxmlsec1-dev",)
         (["python-ldap"], "python:3.13-slim", (LDAP, ("libldap2", "libsasl2-2"))),
         (["python-ldap"], "python:3.13-slim-bookworm", (LDAP, ("libldap-2.5-0", "libsasl2-2"))),
         (["python-ldap"], "python:3.9-slim-bullseye", (LDAP, ("libldap-2.4-2", "libsasl2-2"))),
+        (["python-ldap"], "bookworm-tools/python:3.13", (LDAP, ("libldap2", "libsasl2-2"))),
+        (["xmlsec"], f"bullseye/python:3.9-bookworm@{DIGEST}", (XMLSEC, ("libxmlsec1-openssl",))),
         (["xmlsec"], "python:3.13-slim", (XMLSEC, ("libxmlsec1t64-openssl",))),
         (["xmlsec"], "python:3.13-slim-bookworm", (XMLSEC, ("libxmlsec1-openssl",))),
         (["pyodbc"], "python:3.9-slim-bullseye", (("unixodbc-dev",), ("libodbc1",))),
