@@ -25,12 +25,13 @@ from jinja2 import (
     nodes,
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
 from poetry_docker_cache.dockerfile import stages
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from poetry_docker_cache.plan import ImagePlan, Template
 
@@ -71,14 +72,33 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         *rest: bool,
         **more: bool,
     ) -> str:
-        """Jinja's hook: the project's blocks with our names give whole lines, as ours do."""
+        """Jinja's hook: what the project's own files put among our lines are whole lines, too."""
         if name and name.startswith(_THEIRS):
             ours = {it.name for it in self.parse(built_in_text()).find_all(nodes.Block)}
-            for block in source.find_all(nodes.Block):
-                if block.name in ours:
-                    lines = nodes.Filter(None, "whole_lines", [], [], None, None)
-                    block.body = [nodes.FilterBlock(block.body, lines, lineno=block.lineno)]
+            source = _WholeLines(ours).visit(source)
         return super()._generate(source, name, filename, *rest, **more)
+
+
+class _WholeLines(NodeTransformer):
+    """Ends the last line of the blocks with these names, and of whatever is included."""
+
+    def __init__(self, blocks: Collection[str]) -> None:
+        self._blocks = blocks
+
+    def visit_Block(self, node: nodes.Block) -> nodes.Block:  # noqa: N802  # Jinja looks for it
+        self.generic_visit(node)
+        if node.name in self._blocks:
+            node.body = [_ended(node.body, node.lineno)]
+        return node
+
+    def visit_Include(self, node: nodes.Include) -> nodes.FilterBlock:  # noqa: N802  # as above
+        node.with_context = True  # without it, Jinja puts the file before the lines of its block
+        return _ended([node], node.lineno)
+
+
+def _ended(body: list[nodes.Node], line: int) -> nodes.FilterBlock:
+    lines = nodes.Filter(None, "whole_lines", [], [], None, None)
+    return nodes.FilterBlock(body, lines, lineno=line)
 
 
 def whole_lines(text: str) -> str:

@@ -177,6 +177,15 @@ def test_files_beside_the_template(tmp_path: Path) -> None:
     assert shown.endswith("\nENV C=3\n")
 
 
+@pytest.mark.parametrize("how", ["", " ignore missing", " without context"])
+def test_an_included_file_ends_with_a_whole_line(how: str, tmp_path: Path) -> None:
+    """Its last line need not have an end, and it stands where it is included."""
+    text = f"ENV A=1\n{{% include 'part.j2'{how} %}}\nENV C=3"
+    for end in ("", "\n", "{# nothing #}"):
+        part = {"docker/part.j2": f"ENV B=2{end}"}
+        assert "\nENV A=1\nENV B=2\nENV C=3\n" in rendered(tmp_path, block("base", text), **part)
+
+
 def test_a_template_outside_of_the_project(tmp_path: Path) -> None:
     """One may serve several projects of a repository; it is no part of any context."""
     (tmp_path / "shop").mkdir()
