@@ -33,7 +33,7 @@ def precise(name: str, op: str, version: str) -> str:
 
     The rule is `create_nested_marker` of poetry-core.
     """
-    minor = version.count(".") < 2 and op in ("<", ">=", "==") and "*" not in version  # noqa: PLR2004  # X.Y
+    minor = version.count(".") < 2 and op in ("<", ">=", "==", "~=") and "*" not in version  # noqa: PLR2004  # X.Y
     return name if name != "python_version" or minor else "python_full_version"
 
 

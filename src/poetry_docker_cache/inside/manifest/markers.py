@@ -122,6 +122,8 @@ def decide(comparison: Comparison, environment: Mapping[str, str], extras: set[s
 
 def decide_version(name: str, op: str, value: str, environment: Mapping[str, str]) -> bool | str:
     """Decide a comparison with the Python's version, of which the patch may not be known."""
+    if name == "python_full_version" and op == "~=":  # to Poetry, any patch of this minor
+        value += ".0" * (2 - value.count("."))
     minor = environment["python_version"]
     own = [value] if compare(value, "==", f"{minor}.*") else []
     possible = [environment[name]] if name in environment else [f"{minor}.0", *own, f"{minor}.999"]
