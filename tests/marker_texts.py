@@ -71,14 +71,20 @@ def markers(atoms: st.SearchStrategy[str], leaves: int = 6) -> st.SearchStrategy
     )
 
 
-ENVIRONMENTS = st.sampled_from(["3.9.18", "3.11.7", "3.12.4", "3.13.0", "3.14.0rc1"]).map(
-    lambda full: {
+PYTHONS = ["3.9.18", "3.11.7", "3.12.4", "3.13.0", "3.14.0rc1"]
+
+
+def environment_of(python: str) -> dict[str, str]:
+    """Give what a Python on Linux says to markers, but for its machine."""
+    return {
         **Target.linux("3.12").environment,
-        "implementation_version": full,
-        "python_full_version": full,
-        "python_version": ".".join(full.split(".")[:2]),
+        "implementation_version": python,
+        "python_full_version": python,
+        "python_version": ".".join(python.split(".")[:2]),
     }
-)
+
+
+ENVIRONMENTS = st.sampled_from(PYTHONS).map(environment_of)
 MACHINES = st.fixed_dictionaries(
     {
         "platform_machine": st.sampled_from(["x86_64", "aarch64", "armv7l"]),

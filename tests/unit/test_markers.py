@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -15,7 +16,9 @@ from marker_texts import (
     ORDER,
     PATCHES,
     PLAIN,
+    PYTHONS,
     comparison,
+    environment_of,
     markers,
 )
 from packaging.markers import Marker
@@ -48,6 +51,18 @@ def test_markers_against_poetry(
     names = set(re.findall(r"[a-z]+_[a-z_]+", str(left)))
     assert names <= {"platform_release", "platform_version"}
     assert bool(names) == isinstance(left, str)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("python_version", MINORS), ("python_full_version", [*MINORS, *PATCHES, "3.14.0.rc1"])],
+)
+def test_each_comparison_of_versions(name: str, values: list[str]) -> None:
+    """All of them, not only those that chance picks: some releases come before a final one."""
+    for op, value, python in itertools.product(ORDER, values, PYTHONS):
+        marker, environment = f'{name} {op} "{value}"', environment_of(python)
+        expected = parse_marker(marker).validate(environment)
+        assert evaluate(marker, environment, set()) is expected, (marker, python)
 
 
 @settings(max_examples=150, deadline=None)

@@ -142,7 +142,8 @@ def version_key(text: str) -> tuple[list[int], str, int]:
 
 def compare(here: str, op: str, value: str) -> bool:
     """Compare two versions; `.*` and `~=` as PEP 440 says."""
-    left, right, width = version_key(here), version_key(value), value.count(".") or 1
+    left, right = version_key(here), version_key(value)
+    width = re.sub(r"(?<=\d)[-_.]?[a-z].*", "", value.lower()).count(".") or 1
     *parents, last = right[0][:width]
     below_next = left < (parents + [last + 1] + [0] * (6 - width), "z", 0)
     if op == "~=":
