@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from poetry.config import config
 from poetry.utils.password_manager import PoetryKeyring
 
@@ -16,6 +17,14 @@ with warnings.catch_warnings():  # an error is what our code warns of, not what 
     warnings.simplefilter("ignore")
     importlib.import_module("poetry.factory")
     importlib.import_module("poetry.console.application")
+
+# No test fails because the machine is busy. In CI, Hypothesis sees to that, and leaves out chance.
+settings.register_profile(
+    "default",
+    settings.get_profile("default"),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 # `nohup` and a shell's `&` have their children ignore these, and what tests start would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -318,7 +318,7 @@ def test_empty_password_in_the_keyring(
 
 
 @given(username=passwords, password=passwords)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_poetry_reads_back_what_was_written(username: str, password: str) -> None:
     """Braces, quotes, control characters: Poetry and a strict reader see the very same text."""
     secret = compose({"corp": (username, password)})
@@ -327,7 +327,7 @@ def test_poetry_reads_back_what_was_written(username: str, password: str) -> Non
 
 
 @given(logins=st.dictionaries(names, st.tuples(passwords, passwords), max_size=5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_names_beside_each_other(logins: dict[str, tuple[str, str]]) -> None:
     """Dots, spaces, prefixes of each other: each name reads its own, or the clash is an error."""
     try:

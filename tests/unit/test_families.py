@@ -143,7 +143,7 @@ def workspaces(
 
 
 @given(workspaces())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_layers_are_shared_and_nothing_is_lost(
     workspace: tuple[list[dict[str, Any]], dict[str, Selection], int],
 ) -> None:

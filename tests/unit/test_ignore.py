@@ -90,7 +90,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LINES)
 def test_no_lines_hide_what_is_named(lines: list[str]) -> None:
     """Random ignore files: names stay visible, the package importable, secrets out."""

@@ -654,7 +654,7 @@ def locked_packages(draw: st.DrawFn) -> dict[str, Any]:
     return {**LOCK, "package": packages}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     locked_packages(),
     st.sets(st.sampled_from(GROUPS), min_size=1),

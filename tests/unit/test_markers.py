@@ -33,7 +33,7 @@ def holds(left: bool | str, environment: dict[str, str]) -> bool:
     return parse_marker(left).validate(environment) if isinstance(left, str) else left
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(markers(ATOMS), ENVIRONMENTS, EXTRAS, MACHINES)
 def test_markers_against_poetry(
     marker: str, environment: dict[str, str], extras: set[str], machine: dict[str, str]
@@ -65,7 +65,7 @@ def test_each_comparison_of_versions(name: str, values: list[str]) -> None:
         assert evaluate(marker, environment, set()) is expected, (marker, python)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(markers(PLAIN), ENVIRONMENTS, MACHINES)
 def test_markers_against_packaging(
     marker: str, environment: dict[str, str], machine: dict[str, str]
@@ -76,7 +76,7 @@ def test_markers_against_packaging(
     assert found is Marker(marker).evaluate({**environment, **machine})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(markers(comparison(["python_version", "python_full_version"], ORDER, MINORS + PATCHES[:6])))
 def test_an_unknown_patch_decides_what_all_patches_agree_on(marker: str) -> None:
     """The plugin knows only the minor version: it must not drop what some patch would need."""

@@ -49,7 +49,7 @@ def present() -> st.SearchStrategy[Setting]:
     return st.builds(Setting, layers=layers, own=names.map(tuple))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(packages(), present())
 def test_a_proposal_is_better_and_bounded(packages: list[SizedPackage], setting: Setting) -> None:
     """By its own measure it is never worse; each package is in one layer; it repeats itself."""
@@ -75,7 +75,7 @@ def test_a_proposal_is_better_and_bounded(packages: list[SizedPackage], setting:
     assert not better.setting.own or all(it.size <= lightest for it in others)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(packages(), present())
 def test_the_mean_is_that_over_all_single_bumps(
     packages: list[SizedPackage], setting: Setting

@@ -55,14 +55,14 @@ def check(table: Mapping[str, object]) -> None:
 
 
 @given(VALID_TABLES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_good_settings(table: dict[str, object]) -> None:
     """Good keys in any combination."""
     check(table)
 
 
 @given(MIXED_TABLES)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_nearly_good_settings(table: dict[str, object]) -> None:
     """Some with one odd value."""
     check(table)
@@ -73,7 +73,7 @@ def test_both_outcomes_are_reached() -> None:
     found = []
 
     @given(MIXED_TABLES)
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def collect(table: dict[str, object]) -> None:
         found.append(isinstance(outcome(table, PROJECTS[0]), DockerCacheError))
 

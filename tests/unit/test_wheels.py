@@ -65,7 +65,7 @@ VERSIONS = st.sampled_from([(3, 9), (3, 10), (3, 12), (3, 13)])
 WHEELS = st.builds("a_b-1.0-{}-{}-{}.whl".format, *map(st.sampled_from, (PYTHONS, ABIS, SYSTEMS)))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(WHEELS, VERSIONS, st.sampled_from(["glibc", "musl"]), st.booleans())
 def test_wheels_against_packaging(
     wheel: str, version: tuple[int, int], libc: str, threads: bool
