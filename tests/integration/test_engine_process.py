@@ -162,17 +162,19 @@ def test_signal_while_the_folder_is_removed(
 ) -> None:
     """It waits until the folder is gone, and is not lost."""
     before = """
-        import shutil, time
+        import os, shutil, time
         remove = shutil.rmtree
         def slow(path):
             Path(sys.argv[1], "ready").touch()
-            time.sleep(0.5)
+            while not Path(os.environ["MARKS"], "sent").exists():
+                time.sleep(0.02)
             remove(path)
         shutil.rmtree = slow
     """
     build = started(Build(base, before=before, inside="status = 0"))
     until((base / "ready").exists)
     build.process.send_signal(number)
+    (build.marks / "sent").touch()
     assert build.process.wait(PATIENCE) == 128 + number
     assert build.left() == ["ready"]
 
@@ -234,13 +236,15 @@ def test_command_that_will_not_end(base: Path, started: Callable[[Build], Build]
 
 def test_nohup_is_respected(base: Path, started: Callable[[Build], Build]) -> None:
     """A signal that was ignored when we started stays ignored, by the command too."""
-    build = Build(base, child="echo $$ > $MARKS/child; sleep 1; exit 7")
+    waiting = "while ! test -e $MARKS/sent; do sleep 0.05; done"
+    build = Build(base, child=f"echo $$ > $MARKS/child; {waiting}; exit 7")
     build.argv = ["nohup", *build.argv]
     started(build)
     pid = build.pid_of("child")
     build.process.send_signal(HUP)
     time.sleep(0.2)
     assert alive(pid)
+    (build.marks / "sent").touch()
     assert build.process.wait(PATIENCE) == 7
 
 
