@@ -7,7 +7,7 @@ from pathlib import Path
 from poetry_docker_cache.settings.keys import KEYS
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-START = "<!-- settings: written by `make golden` from settings/keys.py -->\n"
+START = "<!-- settings: written by `make golden` from settings/keys -->\n"
 END = "<!-- end of settings -->\n"
 
 
