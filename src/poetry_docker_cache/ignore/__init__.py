@@ -47,54 +47,40 @@ def render_ignore(  # noqa: PLR0913  # what it is decided from
     others: Sequence[str] = (),
     whole: Sequence[str] = (),
 ) -> str:
-    """Give the content of `Dockerfile.dockerignore`.
+    """Give the content of `Dockerfile.dockerignore`; all paths are as the build context has them.
 
-    `keep` are the files and folders that the build takes by name: no line can hide them, but
-    lines on what is inside of them hold. `project_ignore` is the text of the project's own
-    `.dockerignore`, `extra` the setting `ignore`, `git_ignored` are lines on what git ignores,
-    `hidden` are folders that never enter, `unsent` files that do not either, `dockerfile` is the
-    Dockerfile's path, and `beside` are the like of other images. All paths and `git_ignored` are as
-    the context has them. `folder` is where in it the project lies, to which the project's own lines
-    are relative; of what lies beside it, only what is kept may enter. `others` are the
-    folders there that it is kept from: no name on the way to one of these, or to the project, keeps
-    anything out. `whole` are folders of which all may enter that nothing else keeps out.
+    - `keep`: what the build takes by name. No line can hide it, but lines on what is inside hold.
+    - `project_ignore`: the text of the project's own `.dockerignore`.
+    - `extra`: the setting `ignore`.
+    - `dockerfile`: the Dockerfile's path; `beside`: the like of other images.
+    - `git_ignored`: lines on what git ignores.
+    - `hidden`: folders that never enter; `unsent`: files that do not either.
+    - `folder`: where the project lies. The project's own lines are relative to it, and of what lies
+      beside it only what is kept may enter.
+    - `others`: the folders there that it is kept from: no name on the way to them, or to the
+      project, keeps anything out.
+    - `whole`: folders of which all may enter that nothing else keeps out.
     """
     kept = sorted({posixpath.normpath(path) for path in (*keep, *whole)} - {"."})
     roots = outermost((folder, *others)) if "." not in {folder, *others} else (".",)
     own_lines = (project_ignore or "").removeprefix("\ufeff").split("\n")
     own, added = _placed(own_lines, folder), _placed(extra, folder)
-    unlikely = [line if line.startswith("**/") else moved(line, folder) for line in UNLIKELY]
     sections = {
-        "From .gitignore, for the folders that the wheel is made of": [
-            parse(line) for line in git_ignored
-        ],
+        "From .gitignore, for the folders that the wheel is made of": [*map(parse, git_ignored)],
         "From .dockerignore": own,
         "From [tool.poetry-docker-cache] ignore": added,
     }
-    named = _named((*own, *added), roots)
     ours = (dockerfile, f"{dockerfile}.dockerignore", *beside)
     lines = [
         "# What `docker build` does not get to see: the last line that matches decides.",
         "",
         *(_only_named(folder, kept) if folder != "." and "." not in whole else ()),
-        "# Seldom of use, unless the build takes it by name",
-        *unlikely,
-        *_open(
-            path
-            for path in kept
-            if path not in whole and (may_be_folder(path) or _is_unlikely(path, unlikely))
-        ),
+        *_seldom(folder, [path for path in kept if path not in whole]),
         *_sections(_with_kept(sections, kept)),
         "",
-        "# Version control, environments, caches, editors: only by name",
-        *_by_name(FOLDERS, FOLDERS, roots=roots, kept=kept, named=named),
-        "",
-        "# Leftovers, settings, credentials, private keys: only by name",
-        *_by_name(FILES, NEVER, roots=roots, kept=kept, named=named),
-        "",
-        *(["# What is kept between builds", *_closed(hidden), ""] if hidden else []),
-        *(at_start(literal(name)) for name in dict.fromkeys(ours)),
-        *(at_start(literal(path)) for path in unsent),
+        *_never(roots, kept, _named((*own, *added), roots)),
+        *_closed(hidden),
+        *(at_start(literal(path)) for path in (*dict.fromkeys(ours), *unsent)),
         moved(".dockerignore", folder),
         "",
     ]
@@ -116,11 +102,33 @@ def _only_named(folder: str, kept: Iterable[str]) -> Iterator[str]:
     yield ""
 
 
-def _closed(folders: Iterable[str]) -> Iterator[str]:
+def _seldom(folder: str, kept: Sequence[str]) -> Iterator[str]:
+    """Hide what hardly any image needs, but for what the build takes by name."""
+    yield "# Seldom of use, unless the build takes it by name"
+    patterns = [line if line.startswith("**/") else moved(line, folder) for line in UNLIKELY]
+    yield from patterns
+    hidden = [path for path in kept if any(hides(pattern, path) for pattern in patterns)]
+    yield from _open(path for path in kept if may_be_folder(path) or path in hidden)
+
+
+def _never(roots: Sequence[str], kept: Sequence[str], named: Sequence[str]) -> Iterator[str]:
+    """Keep out what is kept out of every build, but for what is asked for by name."""
+    yield "# Version control, environments, caches, editors: only by name"
+    yield from _by_name(FOLDERS, FOLDERS, roots=roots, kept=kept, named=named)
+    yield ""
+    yield "# Leftovers, settings, credentials, private keys: only by name"
+    yield from _by_name(FILES, NEVER, roots=roots, kept=kept, named=named)
+    yield ""
+
+
+def _closed(folders: Sequence[str]) -> Iterator[str]:
     """Hide folders, and by a second line what another one opens in them (see `FOLDERS`)."""
-    for folder in folders:
-        yield at_start(literal(folder))
-        yield at_start(f"{literal(folder)}/**")
+    if folders:
+        yield "# What is kept between builds"
+        for folder in folders:
+            yield at_start(literal(folder))
+            yield at_start(f"{literal(folder)}/**")
+        yield ""
 
 
 def _by_name(
@@ -222,7 +230,3 @@ def _named(lines: Iterable[Line], roots: Sequence[str]) -> list[str]:
         elif not line.negated:
             names.pop(line.pattern, None)
     return list(names)
-
-
-def _is_unlikely(path: str, unlikely: Iterable[str]) -> bool:
-    return any(hides(pattern, path) for pattern in unlikely)
