@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan import ImagePlan, Template
     from poetry_docker_cache.settings import Healthcheck
 
-_FOR_OLDER_LOCKS = ("conditions.py", "constraints.py", "dependencies.py", "older.py", "walk.py")
+_FOR_OLDER_LOCKS = (
+    *("conditions.py", "constraints.py", "dependencies.py"),
+    *("older.py", "versions.py", "walk.py"),
+)
 
 
 def render_dockerfile(plan: ImagePlan) -> str:

@@ -44,13 +44,37 @@ class Dependency(NamedTuple):
 class Graph(NamedTuple):
     """What the project's groups ask for, and what each locked package requires, with its extras.
 
-    An extra is the names of its parts, each with extras of its own.
+    Packages are known by their number in the lock, which may have one of a name more than once. An
+    extra is the names of its parts, each with extras of its own.
     """
 
     project: str
     asked: Mapping[str, list[Dependency]]
+    names: list[str]
     requires: list[list[Dependency]]
     extras: list[dict[str, list[tuple[str, frozenset[str]]]]]
+
+    def with_extras(self, number: int, extras: frozenset[str]) -> list[str]:
+        """List "", the package itself, and the extras that are asked for with those they take."""
+        if not extras:
+            return [""]
+        found, todo = {""}, sorted(extras)
+        while todo:
+            extra = todo.pop()
+            if extra not in found:
+                found.add(extra)
+                parts = self.extras[number].get(extra, ())
+                todo += [it for part, more in parts if part == self.names[number] for it in more]
+        return sorted(found)
+
+    def required(self, number: int, extra: str) -> list[Dependency]:
+        """List what a package always requires, or what one of its extras adds to that."""
+        requires = self.requires[number]
+        if not extra:
+            return [it for it in requires if not it.optional]
+        parts = {name for name, _ in self.extras[number].get(extra, ())}
+        optional = [it for it in requires if it.optional and it.name in parts]
+        return [it for it in optional if not it.in_extras or extra in it.in_extras]
 
 
 def read_requirement(text: str) -> Dependency:

@@ -16,6 +16,7 @@ from .dependencies import Graph, names, of_project, read_tables
 from .layers import MACHINE
 from .markers import combine, evaluate
 from .names import canonical
+from .versions import Versions
 from .walk import Walk
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[st
     graph = Graph(
         project=canonical(name),
         asked=of_project(pyproject),
+        names=[canonical(package["name"]) for package in packages],
         requires=[read_tables(package.get("dependencies", {})) for package in packages],
         extras=[read_extras(package.get("extras", {})) for package in packages],
     )
@@ -125,10 +127,10 @@ def select_older(
     """
     packages, graph = lock["package"], lock["graph"]
     asked = [it for group, listed in graph.asked.items() if group in groups for it in listed]
-    walk = Walk(packages, graph, environment, extras)
+    versions = Versions(packages, graph, environment, extras)
     worlds = {
-        machines: walk.elsewhere(here).choose_packages(asked)
-        for machines, here in each_machine(walk.left_open(asked), environment)
+        machines: Walk(versions.elsewhere(here)).choose_packages(asked)
+        for machines, here in each_machine(versions.left_open(asked), environment)
     }
     return [
         (package, joined({it: world.get(number, NEVER) for it, world in worlds.items()}))
