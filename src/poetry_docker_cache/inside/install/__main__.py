@@ -18,22 +18,26 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="install")
     parser.add_argument("--installer", choices=("pip", "uv", "poetry"), required=True)
     parser.add_argument("--from-source", action="store_true")
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--build-config-settings", type=json.loads, default={})
     parser.add_argument("--wheels", type=Path, help="a folder of wheels to install from, if it can")
     parser.add_argument("--reuse", action="store_true", help="whether to use an earlier image")
     parser.add_argument("--made-by", default="", help="what else its files follow from")
+    add_common(parser, ("--uv", "/opt/uv/bin/uv"), ("--installed", "/installed"))
+    return parser.parse_args(arguments)
+
+
+def add_common(parser: argparse.ArgumentParser, *more: tuple[str, str]) -> None:
+    """Add the options that `direct` has, too, and more of those that name a place."""
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--build-config-settings", type=json.loads, default={})
     for option, place in (
         ("--manifest", "/manifest.json"),
         ("--venv", "/venv"),
         ("--secret", "/run/secrets/auth.toml"),
         ("--libraries", "/libraries.json"),
-        ("--uv", "/opt/uv/bin/uv"),
-        ("--installed", "/installed"),
         ("--private", "/dev/shm"),  # noqa: S108  # in memory
+        *more,
     ):
         parser.add_argument(option, type=Path, default=Path(place))
-    return parser.parse_args(arguments)
 
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
@@ -98,13 +102,21 @@ def main(arguments: list[str] | None = None) -> int:
             status, why = install(options, manifest)
     except ValueError as error:
         status, why = 1, str(error)
+    return conclude(options, content, (status, why), from_source=options.from_source)
+
+
+def conclude(
+    options: argparse.Namespace, content: bytes, outcome: tuple[int, str], *, from_source: bool
+) -> int:
+    """Say why an installation failed, or make a layer of it; `content` is the manifest's."""
+    status, why = outcome
     if status:
         print(f"\n{why}" if why else "", end="\n" if why else "", flush=True)
         return status
     finish.tidy(options.venv)
     if options.compile:
         finish.compile_all(options.venv)
-    libraries.write(options.venv, options.libraries, from_source=options.from_source)
+    libraries.write(options.venv, options.libraries, from_source=from_source)
     finish.settle(options.venv, content)
     return 0
 

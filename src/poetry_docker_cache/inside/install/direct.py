@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import finish, libraries, poetry, secret
+from . import finish, poetry, secret
+from .__main__ import add_common, conclude
 from .building import explain as explain_build
 from .reasons import OTHER_HASH, UNREACHABLE
 
@@ -62,17 +63,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line; the defaults are the places in the build."""
     parser = argparse.ArgumentParser(prog="install.direct")
     parser.add_argument("--ssh", action="store_true", help="whether a repository needs an agent")
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--build-config-settings", type=json.loads, default={})
-    for option, place in (
-        ("--files", "/files"),
-        ("--manifest", "/manifest.json"),
-        ("--venv", "/venv"),
-        ("--secret", "/run/secrets/auth.toml"),
-        ("--libraries", "/libraries.json"),
-        ("--private", "/dev/shm"),  # noqa: S108  # in memory
-    ):
-        parser.add_argument(option, type=Path, default=Path(place))
+    add_common(parser, ("--files", "/files"))
     return parser.parse_args(arguments)
 
 
@@ -144,16 +135,9 @@ def main(arguments: list[str] | None = None) -> int:
         status, why = 1, NO_AGENT
     elif manifest["packages"]:
         status, why = install(options, manifest)
-    if status:
-        print(f"\n{why}" if why else "", end="\n" if why else "", flush=True)
-        return status
-    forget(options.venv)
-    finish.tidy(options.venv)
-    if options.compile:
-        finish.compile_all(options.venv)
-    libraries.write(options.venv, options.libraries, from_source=True)
-    finish.settle(options.venv, content)
-    return 0
+    if not status:
+        forget(options.venv)
+    return conclude(options, content, (status, why), from_source=True)
 
 
 if __name__ == "__main__":
