@@ -86,7 +86,7 @@ def refuse_empty(option: str, values: Iterable[str]) -> None:
     """Raise DockerCacheError where an option was given nothing."""
     if not all(value.strip() for value in values):
         raise DockerCacheError(
-            f"{option} is empty: there is nothing to build it with.",
+            f"{option} is empty: it does not say what is meant.",
             fix=f"Give {option} a value, or leave it out. A variable in a script may be unset.",
         )
 

@@ -223,4 +223,7 @@ def _refuse_unspeakable(text: str, kind: CiKind) -> None:
         why = "`${{`, with which an expression of GitHub begins"
     else:
         return
-    raise DockerCacheError(f"{text!r} holds {why}.", fix="Give it another name.")
+    raise DockerCacheError(
+        f"The pipeline cannot name {text!r}, which holds {why}.",
+        fix="Rename the folder, group or extra that is called so.",
+    )

@@ -127,7 +127,8 @@ def _refuse_no_commit(name: str, source: Mapping[str, Any]) -> None:
     commit = str(source.get("resolved_reference"))
     if source["type"] == "git" and not _COMMIT.fullmatch(commit):
         raise DockerCacheError(
-            f"poetry.lock does not name the commit of {name}, a git dependency ({source['url']}).",
+            f"poetry.lock does not name the commit of {name}, a git dependency ({source['url']}):"
+            " what is installed would change with the repository.",
             fix="Run `poetry lock`.",
         )
 

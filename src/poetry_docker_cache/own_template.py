@@ -52,7 +52,8 @@ def check_template(template: Template) -> None:
         for name in _names(trees[path]):
             if name in names:
                 raise DockerCacheError(
-                    f"{path} sets {name!r}, which the built-in template has a use for.",
+                    f"{path} sets {name!r}, which the built-in template has a use for: its lines"
+                    " would say something else.",
                     fix="Give it another name.",
                 )
         known += [block.name for block in trees[path].find_all(nodes.Block)]

@@ -57,7 +57,9 @@ def _refuse_elsewhere(folder: Path, path: str, template: str, place: str) -> Non
         ) from error
     if os.path.commonpath([home, real]) != home:
         raise DockerCacheError(
-            f"{place}: {path} lies outside of the template's folder.", fix="Move it there."
+            f"{place}: {path} lies outside of the template's folder: files are read from there"
+            " only.",
+            fix="Move it into that folder.",
         )
 
 

@@ -518,8 +518,8 @@ def test_what_a_project_of_one_image_cannot(tmp_path: Path) -> None:
     """It names no image, and has nothing to bake."""
     shop = make(tmp_path / "shop", "")
     for command, says in (
-        ((*BUILD, "web"), "'web': the project's image has no name"),
-        ((*LAYERS, "web"), "'web': the project's image has no name"),
+        ((*BUILD, "web"), "There is no image 'web': the project has one image"),
+        ((*LAYERS, "web"), "There is no image 'web': the project has one image"),
         ((*EXPORT, "--bake"), "the project names none"),
     ):
         outcome = poetry(shop, *command)

@@ -20,9 +20,9 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
     for name in names:
         if not known:
             raise DockerCacheError(
-                f"{name!r}: the project's image has no name, so none can be asked for by it.",
-                fix=f"[tool.poetry-docker-cache.images.{name}] gives it one; arguments for"
-                " `docker buildx build` go behind `--`.",
+                f"There is no image {name!r}: the project has one image, which has no name.",
+                fix="Leave the name out. Arguments for `docker buildx build` go behind `--`; one of"
+                f" several images has a table, [tool.poetry-docker-cache.images.{name}].",
             )
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

@@ -55,7 +55,8 @@ def check_from(poetry: Poetry) -> None:
     plain = re.findall(r"""from["']? *= *["'](?:\./)*\.\.[/"']""", text)
     if odd or len(plain) < len(above):
         raise DockerCacheError(
-            f"The build cannot find {odd[0] if odd else above[0]} as pyproject.toml writes it.",
+            f"The build cannot find {odd[0] if odd else above[0]} as pyproject.toml writes it:"
+            " there the folder lies elsewhere, and its path is replaced in the text.",
             fix=f'Write `from = "{posixpath.normpath(odd[0] if odd else above[0])}"`, in one line'
             " and with no tab.",
         )
