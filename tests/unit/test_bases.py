@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from plans import TREE, plan, project, wheel_root
 from projects import package, sdist, wheel
-from unit.test_planner import TREE, plan, project, wheel_root
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan import Template

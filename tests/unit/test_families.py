@@ -10,8 +10,8 @@ import pytest
 import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plans import plan, project
 from projects import package, sdist, wheel
-from unit.test_planner import plan, project
 
 from poetry_docker_cache.inside.manifest.families import families, family_name, plain_name
 from poetry_docker_cache.inside.manifest.packages import Wanted, manifests

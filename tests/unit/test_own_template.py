@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from packaging.specifiers import SpecifierSet
+from plans import TREE, plan, project
 from projects import package
-from unit.test_planner import TREE, plan, project
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.own_template import our_blocks, template_notes

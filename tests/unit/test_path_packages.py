@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from dockerignore import passing
+from plans import MAIN, TREE, plan, project, wheel_root
 from poetry.core.factory import Factory
 from projects import package
-from unit.test_planner import MAIN, TREE, plan, project, wheel_root
 
 from poetry_docker_cache.build_context import context_folder
 from poetry_docker_cache.errors import DockerCacheError

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from plans import TREE, plan, project, wheel_root
 from projects import package
-from unit.test_planner import TREE, plan, project, wheel_root
 
 from poetry_docker_cache.root import App, SourceTreeRoot, WheelRoot, find_apps, start_commands
 from poetry_docker_cache.root.running import import_folder

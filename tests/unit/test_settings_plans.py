@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
+from plans import MAIN, TREE, project
 from projects import package
-from unit.test_planner import MAIN, TREE, project
 from unit.test_settings_fuzz import MIXED_TABLES, VALID_TABLES
 
 from poetry_docker_cache.errors import DockerCacheError
