@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from unit.test_buildkit import CONTAINERD, NO_ENGINE
+from engine_kinds import CONTAINERD, REMOTE
 
 from poetry_docker_cache.arguments import options_for, tells_only
 from poetry_docker_cache.bake import Target, bake_command, bake_definition
@@ -95,8 +95,8 @@ def test_everything_has_its_place() -> None:
     ("engine", "wish", "output"),
     [
         (CONTAINERD, {"push": True}, ["type=image,push=true,store=false"]),
-        (NO_ENGINE, {"push": True}, ["type=registry"]),
-        (NO_ENGINE, {}, None),
+        (REMOTE, {"push": True}, ["type=registry"]),
+        (REMOTE, {}, None),
         (CONTAINERD, {"arguments": ["--print"]}, None),
     ],
 )

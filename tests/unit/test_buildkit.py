@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import shlex
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from engine_kinds import CLASSIC, CONTAINER, CONTAINERD, REMOTE
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,21 +19,10 @@ from poetry_docker_cache.buildkit import (
     result_note,
     shell_quoted,
 )
-from poetry_docker_cache.engine.info import EngineInfo
 from poetry_docker_cache.errors import DockerCacheError
 
-CONTAINERD = EngineInfo(
-    docker="/usr/bin/docker",
-    buildx=(0, 29, 1),
-    builder="default",
-    driver="docker",
-    engine=(28, 5, 2),
-    store="containerd",
-    frontend=(1, 19),
-)
-CLASSIC = replace(CONTAINERD, store="classic")
-CONTAINER_ON_CLASSIC = replace(CLASSIC, driver="docker-container")
-NO_ENGINE = replace(CONTAINERD, driver="remote", engine=None, store=None)
+if TYPE_CHECKING:
+    from poetry_docker_cache.engine.info import EngineInfo
 
 
 def command(engine: EngineInfo = CONTAINERD, secret: str | None = "/s/auth", **wish: Any) -> str:  # noqa: ANN401  # a request's fields
@@ -111,11 +101,11 @@ def test_secret_path_is_quoted_as_go_reads_it() -> None:
         (CONTAINERD, {"platforms": ["linux/amd64,linux/arm64"]}, True),
         (CLASSIC, {"platforms": ["linux/arm64"]}, True),
         (CLASSIC, {"platforms": ["linux/arm64", "linux/arm64"]}, True),
-        (CONTAINER_ON_CLASSIC, {"platforms": ["linux/amd64", "linux/arm64"]}, False),
-        (CONTAINER_ON_CLASSIC, {"platforms": ["linux/amd64,linux/arm64"]}, False),
-        (CONTAINER_ON_CLASSIC, {"arguments": ["--platform=linux/amd64,linux/arm64"]}, False),
-        (CONTAINER_ON_CLASSIC, {"arguments": ["--platform", "linux/386,linux/arm64"]}, False),
-        (NO_ENGINE, {}, False),
+        (CONTAINER, {"platforms": ["linux/amd64", "linux/arm64"]}, False),
+        (CONTAINER, {"platforms": ["linux/amd64,linux/arm64"]}, False),
+        (CONTAINER, {"arguments": ["--platform=linux/amd64,linux/arm64"]}, False),
+        (CONTAINER, {"arguments": ["--platform", "linux/386,linux/arm64"]}, False),
+        (REMOTE, {}, False),
     ],
 )
 def test_loads_where_possible(engine: EngineInfo, wish: dict[str, Any], loaded: bool) -> None:
@@ -140,18 +130,18 @@ def test_loads_where_possible(engine: EngineInfo, wish: dict[str, Any], loaded: 
 def test_own_output_is_not_loaded(arguments: list[str]) -> None:
     """Who says where the result goes does not get it loaded as well."""
     assert command(arguments=arguments) == f"{PREFIX} {shlex.join(arguments)} /src"
-    assert result_note(BuildRequest(context="/", arguments=arguments), NO_ENGINE) is None
+    assert result_note(BuildRequest(context="/", arguments=arguments), REMOTE) is None
 
 
 def test_load_is_passed_on_where_it_cannot_work() -> None:
     """An explicit --load is BuildKit's to judge."""
-    assert command(NO_ENGINE, load=True) == f"{PREFIX} --load /src"
+    assert command(REMOTE, load=True) == f"{PREFIX} --load /src"
 
 
 def test_push_is_not_loaded() -> None:
     """--push alone leaves nothing in the engine, which would pull for that what nothing needs."""
     assert command(push=True) == f"{PREFIX} --output type=image,push=true,store=false /src"
-    for engine in (CLASSIC, CONTAINER_ON_CLASSIC, NO_ENGINE):
+    for engine in (CLASSIC, CONTAINER, REMOTE):
         assert command(engine, push=True) == f"{PREFIX} --push /src"
     own = ["--output=out"]
     assert command(push=True, arguments=own) == f"{PREFIX} --push --output=out /src"

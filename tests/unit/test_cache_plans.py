@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from engine_kinds import CLASSIC, CONTAINER, CONTAINERD, REMOTE
 
 from poetry_docker_cache.caches.context import hidden_paths, refuse_visible, written_inside
 from poetry_docker_cache.caches.plan import CachePlan, CacheRequest, plan_caches
@@ -17,27 +18,15 @@ from poetry_docker_cache.caches.running import (
     spelled,
 )
 from poetry_docker_cache.caches.spec import Cache, Folder, parse, placed
-from poetry_docker_cache.engine.info import EngineInfo
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.caches.options import Use
+    from poetry_docker_cache.engine.info import EngineInfo
 
-CONTAINERD = EngineInfo(
-    docker="/usr/bin/docker",
-    buildx=(0, 29, 1),
-    builder="default",
-    driver="docker",
-    engine=(28, 5, 2),
-    store="containerd",
-    frontend=(1, 19),
-)
-CLASSIC = replace(CONTAINERD, store="classic")
 OLD = replace(CONTAINERD, driver="remote", frontend=(1, 5))
-CONTAINER = replace(CLASSIC, driver="docker-container", builder="big")
-REMOTE = replace(CONTAINER, driver="remote", engine=None, store=None)
 ENGINES = {"containerd": CONTAINERD, "classic": CLASSIC, "container": CONTAINER, "remote": REMOTE}
 ACTIONS = {"ACTIONS_RUNTIME_TOKEN": "t", "ACTIONS_RESULTS_URL": "https://gh.test/"}
 EVERY = "mode=max,ignore-error=true"
