@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from plans import MAIN, TREE, project
 from projects import package
-from unit.test_settings_fuzz import MIXED_TABLES, VALID_TABLES
+from setting_tables import MIXED_TABLES, VALID_TABLES
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.planner import make_plan
