@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NETWORK = ("--", "--network=host")
 """The index listens on this machine's loopback: builds see it on the host's network only."""
 
-_PROBE = Path(__file__).with_name("probe.py")
+_PROBE = Path(__file__).with_name("image_probe.py")
 # "[dependencies 2/2] RUN …", with the platform, or the image, before the stage where there are
 # several.
 _STEP = re.compile(r"\[(?:\S+ )?([a-z0-9._-]+) +\d+/\d+\] (.*)", re.DOTALL)

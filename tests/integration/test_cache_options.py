@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from cache_layouts import layers_of, write_layout
 from command_line import Client, Outcome, poetry, snapshot
 from dockerignore import passing
-from layouts import layers_of, write_layout
 from projects import make_project, package
 
 if TYPE_CHECKING:

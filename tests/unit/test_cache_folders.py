@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from layouts import layers_of, write_layout
+from cache_layouts import layers_of, write_layout
 
 from poetry_docker_cache.caches import images
 from poetry_docker_cache.caches.folders import OpenFolder, opened, refuse_foreign
