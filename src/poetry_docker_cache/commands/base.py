@@ -1,4 +1,4 @@
-"""What both commands share: the options GROUPS, and saying what went wrong.
+"""What the commands share: the options GROUPS, and saying what went wrong.
 
 `poetry list` imports the commands to describe them: what does the work is imported when one runs.
 """
