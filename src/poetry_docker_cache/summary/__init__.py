@@ -78,7 +78,7 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
 
 
 def as_data(summary: Summary) -> dict[str, Any]:
-    """What stands under our key in the metadata file; the README documents the keys."""
+    """What stands under our key in the metadata file; docs/summary.md documents the keys."""
     layers = summary.layers
     return {
         "layers": None if layers is None else [_layer_data(layer) for layer in layers],
