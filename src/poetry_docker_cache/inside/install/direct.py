@@ -117,12 +117,7 @@ def forget(venv: Path) -> None:
     for place in finish.site_packages(venv):
         for direct in place.glob("*.dist-info/direct_url.json"):
             if json.loads(direct.read_bytes())["url"].startswith("file:"):
-                direct.unlink()
-                record = direct.with_name("RECORD")
-                lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
-                own = f"{direct.parent.name}/{direct.name},"
-                kept = [line for line in lines if not line.startswith(own)]
-                record.write_text("".join(kept), encoding="utf-8")
+                finish.drop(direct)
 
 
 def main(arguments: list[str] | None = None) -> int:

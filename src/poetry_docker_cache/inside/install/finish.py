@@ -33,12 +33,17 @@ def tidy(venv: Path) -> None:
             *place.glob("*.dist-info/REQUESTED"),
             *place.glob("*.dist-info/uv_cache.json"),
         ]:
-            needless.unlink()
-            record = needless.with_name("RECORD")
-            name = f"{needless.parent.name}/{needless.name},"
-            lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if not line.startswith(name)]
-            record.write_text("".join(kept), encoding="utf-8")
+            drop(needless)
+
+
+def drop(path: Path) -> None:
+    """Remove a file about an installed package, and what the RECORD beside it says of the file."""
+    path.unlink()
+    record = path.with_name("RECORD")
+    own = f"{path.parent.name}/{path.name},"
+    lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(own)]
+    record.write_text("".join(kept), encoding="utf-8")
 
 
 def installed(venv: Path) -> list[tuple[str, str]]:
