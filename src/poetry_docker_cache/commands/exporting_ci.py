@@ -22,6 +22,7 @@ from poetry_docker_cache.ci import (
 from poetry_docker_cache.commands.exporting import check, output_path, print_exactly, real_path
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.ignore.git import repository_of
 from poetry_docker_cache.project import settings_table
 from poetry_docker_cache.python import Python, choose_poetry
 from poetry_docker_cache.settings import Settings
@@ -102,7 +103,7 @@ def _plan(command: DockerCommand, images: Sequence[Prepared], kind: CiKind, path
 
 def _where_it_is_read(kind: CiKind, project: Path) -> Path | None:
     """The place of the pipeline of a project that is not the whole repository."""
-    repository = next((it for it in (project, *project.parents) if (it / ".git").exists()), project)
+    repository = repository_of(project) or project
     return repository / CI_PATHS[kind] if kind in _HOSTS and repository != project else None
 
 

@@ -66,7 +66,7 @@ def _brought_back(folder: Path, inside: Sequence[str], texts: Sequence[str]) -> 
 
 def _known(folder: Path, inside: Sequence[str]) -> list[str]:
     """List the files that git does not ignore, or, where there is no repository, all."""
-    if any((it / ".git").exists() for it in (folder, *folder.parents)):
+    if repository_of(folder):
         others = ("--cached", "--others", "--exclude-per-directory=.gitignore")
         return sorted(set(_git_files(folder, *others, "--", *inside)))
     files = (it for name in inside for it in (folder / name).rglob("*") if it.is_file())
@@ -119,7 +119,7 @@ def let_through(
     `ignore_file` is the text that decides, for a context in which the folder has this place. Built
     assets belong into an image, local secrets do not: only a person can tell them apart.
     """
-    if not any((it / ".git").exists() for it in (folder, *folder.parents)):
+    if not repository_of(folder):
         return ()
     lines = [parse(line) for line in ignore_file.split("\n")]
     others = ("--others", "--ignored", "--directory", "--exclude-per-directory=.gitignore")
@@ -130,9 +130,14 @@ def let_through(
     return tuple(it for it in taken if not any(it.startswith(f"{other}/") for other in taken))
 
 
+def repository_of(folder: Path) -> Path | None:
+    """Give the root of the repository that a folder is in, or is; None if it is in none."""
+    return next((it for it in (folder, *folder.parents) if (it / ".git").exists()), None)
+
+
 def _git_ignore_files(folder: Path) -> Iterator[tuple[str, str]]:
     """Give the text of `.gitignore` here and above, up to the repository's root."""
-    repository = next((it for it in (folder, *folder.parents) if (it / ".git").exists()), folder)
+    repository = repository_of(folder) or folder
     for place in reversed((folder, *folder.parents)):
         if place == repository or repository in place.parents:
             below = folder.relative_to(place).as_posix()
@@ -144,7 +149,7 @@ def _git_ignore_files(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _tracked(folder: Path, inside: Sequence[str]) -> list[str]:
     """List the files that a line of `.gitignore` matches but that are in the repository."""
-    if not inside or not any((it / ".git").exists() for it in (folder, *folder.parents)):
+    if not inside or not repository_of(folder):
         return []
     # Not `--exclude-standard`: what this machine's git ignores besides is no part of the project.
     own = "--exclude-per-directory=.gitignore"
