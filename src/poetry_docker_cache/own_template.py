@@ -7,13 +7,13 @@ here it is an error, or a note. Pure.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from jinja2 import nodes
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render import dockerfile_environment
+from poetry_docker_cache.suggestions import did_you_mean
 from poetry_docker_cache.template_parsing import parse
 from poetry_docker_cache.templating import DOCKERFILE, built_in_text, path_of
 
@@ -149,12 +149,10 @@ def _check_blocks(path: str, tree: nodes.Template, known: list[str]) -> None:
                 fix="Move it out, to the top; or give it a name of its own.",
             )
         if not is_nested and block.name not in known:
-            near = difflib.get_close_matches(block.name, known, n=1)
-            hint = f"Did you mean {near[0]}? " if near else ""
             raise DockerCacheError(
                 f"{path}, line {block.lineno}: this release's template has no block"
                 f" {block.name!r}, so its lines would not be in the Dockerfile.",
-                fix=f"{hint}The blocks are {', '.join(known)}.",
+                fix=f"{did_you_mean(block.name, known)}The blocks are {', '.join(known)}.",
             )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -139,12 +139,10 @@ def _known(kind: str, names: Sequence[str], known: set[str], where: str) -> set[
     for name in names:
         canonical = canonicalize_name(name)
         if canonical not in known:
-            near = difflib.get_close_matches(canonical, known, 1)
-            hint = f"Did you mean {near[0]}? " if near else ""
             has = ", ".join(sorted(known)) or "none"
             raise DockerCacheError(
                 f"The {kind} {name!r} (in {where}) does not exist in this project.",
-                fix=f"{hint}The project's {kind}s: {has}.",
+                fix=f"{did_you_mean(canonical, known)}The project's {kind}s: {has}.",
             )
         chosen.add(str(canonical))
     return chosen

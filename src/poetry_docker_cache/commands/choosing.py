@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -25,10 +25,8 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
                 f" several images has a table, [tool.poetry-docker-cache.images.{name}].",
             )
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {near[0]}? " if near else ""
             raise DockerCacheError(
                 f"There is no image {name!r} in [tool.poetry-docker-cache.images].",
-                fix=f"{hint}The project's images: {', '.join(known)}.",
+                fix=f"{did_you_mean(name, known)}The project's images: {', '.join(known)}.",
             )
     return [*dict.fromkeys(names)] or [*images]

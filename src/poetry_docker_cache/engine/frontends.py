@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.engine import faults
-from poetry_docker_cache.engine.info import NEEDED_FRONTEND
+from poetry_docker_cache.engine.info import NEEDED_FRONTEND, dotted
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.engine.info import EngineInfo, Version
+    from poetry_docker_cache.engine.info import EngineInfo
 
 
 def frontend_note(engine: EngineInfo, syntax: str | None) -> str | None:
@@ -19,9 +19,9 @@ def frontend_note(engine: EngineInfo, syntax: str | None) -> str | None:
     """
     if engine.frontend is None or engine.frontend_is_enough:
         return None
-    own = f"{_named(engine)} reads Dockerfiles of syntax {_dotted(engine.frontend)} only"
+    own = f"{_named(engine)} reads Dockerfiles of syntax {dotted(engine.frontend)} only"
     if syntax is None:
-        raise faults.old_frontend(own, _dotted(NEEDED_FRONTEND))
+        raise faults.old_frontend(own, dotted(NEEDED_FRONTEND))
     return (
         f"{own}: the build fetches a newer frontend, {syntax}. Where that is out of reach, name "
         "your registry's copy by `syntax`, or build on Docker Engine 23.0 or newer."
@@ -30,9 +30,5 @@ def frontend_note(engine: EngineInfo, syntax: str | None) -> str | None:
 
 def _named(engine: EngineInfo) -> str:
     if engine.driver == "docker" and engine.engine is not None:
-        return f"Docker Engine {_dotted(engine.engine)}"
+        return f"Docker Engine {dotted(engine.engine)}"
     return f"The builder {engine.builder!r}"
-
-
-def _dotted(version: Version) -> str:
-    return ".".join(map(str, version))

@@ -142,7 +142,7 @@ def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineI
         raise _no_builder(facts, buildx, info, inspect, wanted)
     builder = parse_builder(inspect.out)
     if buildx < _OLDEST_BUILDX:
-        raise faults.old_buildx(_dotted(buildx), _dotted(_OLDEST_BUILDX))
+        raise faults.old_buildx(dotted(buildx), dotted(_OLDEST_BUILDX))
     engine = parse_version(str(facts.get("ServerVersion") or ""))
     _check_reachable(builder, facts, info)
     if builder.driver == "docker" and engine is not None:
@@ -218,7 +218,7 @@ def _check_engine(engine: Version) -> None:
     if engine[0] < _FIRST_DOCKER:
         raise faults.podman()
     if engine < _OLDEST_ENGINE:
-        raise faults.old_engine(_dotted(engine), _dotted(_OLDEST_ENGINE))
+        raise faults.old_engine(dotted(engine), dotted(_OLDEST_ENGINE))
 
 
 def _no_builder(
@@ -236,5 +236,6 @@ def _no_builder(
     return faults.unreachable(inspect.err)
 
 
-def _dotted(version: Version) -> str:
+def dotted(version: Version) -> str:
+    """Write a version as it is read."""
     return ".".join(map(str, version))

@@ -1,0 +1,19 @@
+"""What may have been meant by a name that there is not."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """The question that a fix begins with; empty where no known name is near.
+
+    >>> did_you_mean("worke", ["api", "worker"])
+    'Did you mean worker? '
+    """
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean {near[0]}? " if near else ""
