@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shlex
 import stat
 from pathlib import Path
 from typing import Any
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.private import create
+from poetry_docker_cache.private import put
 
 OPTION = "--metadata-file"
 """Ours, and buildx's."""
@@ -72,12 +71,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
             path.write_text(text, encoding="utf-8")
             return
         target = Path(os.path.realpath(path))  # resolve() raises for a loop of symlinks
-        draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            create(draft, text, _ANYBODYS)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        put(target, text, _ANYBODYS)
     except OSError as error:
         raise DockerCacheError(
             f"{path} cannot be written: {error.strerror}. The image was built.",

@@ -23,6 +23,16 @@ def create(path: Path, text: str, mode: int = PRIVATE) -> None:
         file.write(text.encode())
 
 
+def put(path: Path, text: str, mode: int = PRIVATE) -> None:
+    """Put a file in place of what is there, as a whole or not at all. Raises OSError."""
+    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        create(draft, text, mode)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, from its creation on; replace one that is there.
 
@@ -42,12 +52,7 @@ def write_private(path: Path, text: str) -> None:
                 f"{path} cannot be written: the folder {target.parent} does not exist.",
                 fix=f"Create it (mkdir -p {shlex.quote(str(target.parent))}) or name another file.",
             )
-        draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            create(draft, text)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        put(target, text)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, before Python 3.13
         raise DockerCacheError(
             f"{path} cannot be written: {getattr(error, 'strerror', error)}.",
