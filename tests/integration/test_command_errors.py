@@ -1,4 +1,4 @@
-"""Every error of the contract: what it says, how it ends, and that nothing was touched."""
+"""Every error of the commands: what it says, how it ends, and that nothing was touched."""
 
 from __future__ import annotations
 
@@ -355,7 +355,12 @@ OPTIONS = {
         ((*EXPORT, "--force", "-o", os.devnull), "is not a regular file", "`-o -` prints", None),
         ((*EXPORT, "--force", "-o", "shop/__init__.py/D"), "Not a directory", "-o", None),
         ((*EXPORT, "--", "x"), "takes no arguments after `--`", "`poetry docker build`", None),
-        ((*BUILD, "web"), "There is no image 'web': the project has one image", "behind `--`", None),
+        (
+            (*BUILD, "web"),
+            "There is no image 'web': the project has one image",
+            "behind `--`",
+            None,
+        ),
         ((*BUILD, "--cache", ""), "--cache is empty", "may be unset", None),
         (
             (*BUILD, "--cache", "type=gha,token=x"),
