@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import clean_poetry as clean
 import pytest
 from acme import AcmeIndex
+from command_line import Client
 from engines import DockerEngine, docker_engine, unavailable
 from reference import PoetryInstall
 
@@ -93,3 +95,11 @@ def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def poetry_install(engine: DockerEngine) -> PoetryInstall:
     """Give a function that tells what `poetry install` puts into a fresh environment."""
     return PoetryInstall.prepare(engine)
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Give a docker that only answers, first on the PATH."""
+    found = Client.create(tmp_path / "bin")
+    monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
+    return found

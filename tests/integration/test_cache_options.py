@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,12 +31,10 @@ EXPORTED = f"type=registry,ref={REF},mode=max,ignore-error=true,oci-mediatypes=t
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Give a docker with the containerd image store, first on the PATH."""
-    found = Client.create(tmp_path / "bin")
-    found.answer(containerd=True)
-    monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
-    return found
+def client(client: Client) -> Client:
+    """Give a docker with the containerd image store."""
+    client.answer(containerd=True)
+    return client
 
 
 def make(folder: Path, settings: str = "") -> Path:

@@ -43,14 +43,6 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Give a docker that only answers, first on the PATH."""
-    found = Client.create(tmp_path / "bin")
-    monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
-    return found
-
-
-@pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """Give a project with a private source."""
     return make(tmp_path / "shop")

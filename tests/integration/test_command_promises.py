@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +38,6 @@ build-backend = "poetry.core.masonry.api"
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@acme.test")
 FROM_ACME = {"type": "legacy", "url": "https://acme.test/simple", "reference": "acme"}
 EXPORT, BUILD = ("docker", "export"), ("docker", "build")
-
-
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Give a docker that only answers, first on the PATH."""
-    found = Client.create(tmp_path / "bin")
-    monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
-    return found
 
 
 def make(folder: Path, settings: str = "", pyproject: str = PYPROJECT) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -38,14 +37,6 @@ image = "team/queue"
 """
 EXPORT, BUILD, LAYERS = ("docker", "export"), ("docker", "build"), ("docker", "layers")
 WRITTEN = {f"{name}.Dockerfile{end}" for name in ("api", "worker") for end in ("", ".dockerignore")}
-
-
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Give a docker that only answers, first on the PATH."""
-    found = Client.create(tmp_path / "bin")
-    monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
-    return found
 
 
 FROM_GIT = """

@@ -61,12 +61,10 @@ def told(err: str) -> list[str]:
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Give a docker first on the PATH that remembers a build."""
-    found = Client.create(tmp_path / "bin")
-    monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
-    found.remember(METADATA, logs=LOG, inspect=MANIFEST)
-    return found
+def client(client: Client) -> Client:
+    """Give a docker that remembers a build."""
+    client.remember(METADATA, logs=LOG, inspect=MANIFEST)
+    return client
 
 
 @pytest.fixture
