@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from acme import CANARY, PASSWORD, USER, make_shop
+from acme import CANARY, PASSWORD, USER, Project, make_shop
 from builds import read_progress
 from edits import INSTALLING, PACKAGES, release
 from registries import own_registry
@@ -26,7 +26,7 @@ from registries import own_registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from acme import AcmeIndex, Project
+    from acme import AcmeIndex
     from builds import Steps
     from clean_poetry import Poetry
     from engines import DockerEngine
@@ -145,11 +145,11 @@ def commit(project: Project) -> None:
     git(project, "commit", "--quiet", "--message=x")
 
 
-def tags(address: str) -> set[str]:
+def tags(address: str, repository: str = "team/shop") -> set[str]:
     """List what is in the registry under the image's name."""
     login = base64.b64encode(f"{REGISTRY_USER}:{REGISTRY_PASSWORD}".encode()).decode()
     request = urllib.request.Request(
-        f"http://{address}/v2/team/shop/tags/list", headers={"Authorization": f"Basic {login}"}
+        f"http://{address}/v2/{repository}/tags/list", headers={"Authorization": f"Basic {login}"}
     )
     with urllib.request.urlopen(request) as answer:
         return set(json.load(answer)["tags"])
@@ -211,6 +211,32 @@ def test_two_machines(
     assert not steps.ran & INSTALLING
     assert tags(address) == after
     assert second.engine.run(f"{secrets['IMAGE']}:other") == "shop 1.1 1.0\n"
+
+
+def test_several_images(
+    first: Machine, second: Machine, shop: Project, secrets: dict[str, str], tmp_path: Path
+) -> None:
+    """What they have in common is installed once, and on an empty machine nothing is."""
+    shutil.copytree(shop.folder, tmp_path / "shop")
+    several = Project(tmp_path / "shop", shop.poetry)
+    images = {"api": {"extras": ["more"]}, "worker": {"groups": ["main", "docs"]}}
+    mark = {"build": ["ENV BUILT_BY=test_ci_shell_images"]}
+    several.configure(instructions=mark, images=images)
+    several.poetry.run(several.folder, "docker", "export", "--ci", "shell")
+    script = several.folder / "docker-build.sh"
+    main = {**secrets, "BRANCH": "main", "DEFAULT_BRANCH": "main"}
+    steps = first.build(script, **main)
+    assert steps.installed == ("acme-docs", "acme-extra", *PACKAGES)
+    address = secrets["IMAGE"].partition("/")[0]
+    for name in images:
+        assert tags(address, f"team/shop-{name}") == {"main", "latest", "buildcache-main"}
+
+    second.empty()
+    release(several)
+    steps = second.build(script, **main)
+    assert "application" in steps.ran
+    assert steps.installed == ()
+    assert not steps.ran & INSTALLING
 
 
 def test_a_wrong_password(second: Machine, shop: Project, secrets: dict[str, str]) -> None:
