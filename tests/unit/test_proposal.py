@@ -37,6 +37,7 @@ def packages() -> st.SearchStrategy[list[SizedPackage]]:
         kind=st.sampled_from(["pure", "native", "source", "direct"]),
         size=st.integers(0, 10**9),
         origin=st.just("index"),
+        family=st.sampled_from(["", "", "api", "api.worker"]),
     )
     listed = st.lists(package, min_size=1, max_size=40, unique_by=lambda it: it.name)
     return listed.map(lambda them: sorted(them, key=lambda it: (-it.size, it.name)))
@@ -141,6 +142,34 @@ def test_a_small_project_is_not_split_to_the_last_package(count: int, most: int)
     packages = sorted(sized(DATA), key=lambda it: -it.size)[:: 77 // count][:count]
     now = outcome(packages, AUTO)
     assert len((propose(packages, now) or now).layers) <= most
+
+
+def test_what_the_same_images_have_is_split_by_itself() -> None:
+    """Of two versions of one name each is where its images are; what is built is one layer."""
+    one = SizedPackage(name="a", version="1.0", kind="pure", size=1, origin="index")
+    listed = [
+        one,
+        replace(one, version="2.0", family="api"),
+        replace(one, name="b", family="api"),
+        replace(one, name="c", kind="source"),
+        replace(one, name="d", kind="source", family="api"),
+    ]
+    found = outcome(listed, Setting(layers=1, own=("b",)))
+    names = {layer: [it.name for it in inside] for layer, inside in found.layers.items()}
+    assert names == {
+        "dependencies": ["a"],
+        "source": ["c", "d"],
+        "dependencies.api": ["a"],
+        "own-b.api": ["b"],
+    }
+    assert [found.layer_of(it) for it in listed[:2]] == ["dependencies", "dependencies.api"]
+
+
+def test_more_images_than_a_proposal_has_layers() -> None:
+    """Where no setting is in bounds, there is none to propose."""
+    one = SizedPackage(name="a", version="1.0", kind="pure", size=1, origin="index")
+    listed = [replace(one, name=f"a{it}", family=f"x{it}") for it in range(MOST_LAYERS + 1)]
+    assert propose(listed, outcome(listed, AUTO)) is None
 
 
 def test_one_package_is_not_split() -> None:
