@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import bench_log
-from bench_docker import docker, logged
+from bench_docker import docker
 from bench_registry import CountingRegistry
 from bench_results import Image, Measurement
 from bench_variants import Build, Plugin, Variant
 from bench_workshop import PASSWORDS, Workshop
 from engine import Engine
-from processes import EngineError, run, say
+from processes import EngineError, logged, run, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

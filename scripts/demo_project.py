@@ -17,6 +17,7 @@ import demo_log
 import requests
 from index import PrivateIndex
 from poetry.repositories.pypi_repository import PyPiRepository
+from processes import logged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,25 +45,9 @@ class DemoError(Exception):
 def run(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT) -> str:
     """Run a command quietly and give all that it said; DemoError when it fails."""
     words = [str(word) for word in command]
-    with subprocess.Popen(
-        words,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    ) as process:
-        try:
-            output, _ = process.communicate()
-        except BaseException:  # an interrupted build has to take its secret off the disk
-            process.terminate()
-            process.communicate()
-            raise
-    if process.returncode:
-        raise DemoError(f"{shlex.join(words)}\nfailed ({process.returncode}):\n{output.strip()}")
+    status, output = logged(words, cwd, env)
+    if status:
+        raise DemoError(f"{shlex.join(words)}\nfailed ({status}):\n{output.strip()}")
     return output
 
 

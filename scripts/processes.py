@@ -53,6 +53,28 @@ def run(
     return done.stdout
 
 
+def logged(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command; give its status and all that it said. It may tidy up if we are ended."""
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:  # an interrupted build has to take its secret off the disk
+            process.terminate()
+            process.communicate()
+            raise
+    return process.returncode, output
+
+
 def wait_until(ready: Callable[[], bool], seconds: float, what: str) -> None:
     """Poll until ready; EngineError when that takes too long."""
     end = time.monotonic() + seconds
