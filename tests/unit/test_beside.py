@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.test_root import POETRY, read, write
+from roots import POETRY, read, write
 
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot, find_beside
 

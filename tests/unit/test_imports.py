@@ -11,6 +11,7 @@ import poetry_docker_cache
 
 PACKAGE = "poetry_docker_cache"
 ROOT = Path(str(poetry_docker_cache.__file__)).parent
+OTHERS = re.compile(r"^from (\w+\.)*test_\w+ import", re.MULTILINE)
 
 
 def imported(path: Path) -> set[str]:
@@ -95,3 +96,12 @@ def test_what_runs_in_the_build_stands_alone() -> None:
     assert scripts
     for module, found in scripts.items():
         assert below(found, PACKAGE) <= below(found, f"{PACKAGE}.inside"), module
+
+
+def test_no_test_module_imports_another_one() -> None:
+    """What several need is a helper beside the folders of tests."""
+    tests = Path(__file__).parents[1]
+    found = [
+        path.name for path in tests.rglob("test_*.py") if OTHERS.search(path.read_text("utf-8"))
+    ]
+    assert not found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from poetry.factory import Factory
+from roots import CORE, POETRY, PROJECT, read, write
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.git import translate
@@ -20,13 +21,6 @@ from poetry_docker_cache.root.running import import_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROJECT = '[project]\nname = "my-app"\nversion = "1"\n'
-POETRY = '[tool.poetry]\nname = "my-app"\nversion = "1"\ndescription = ""\nauthors = []\n'
-CORE = (
-    '[build-system]\nrequires = ["poetry-core>=2.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
-)
-
-
 HATCH = """
 [tool.hatch.version]
 path = "meta/v.py"
@@ -40,21 +34,6 @@ packages = ["app"]
 def backend(name: str, *requires: str, more: str = "") -> str:
     """Give a [build-system] table."""
     return f'[build-system]\nrequires = {[*requires]}\nbuild-backend = "{name}"\n{more}'
-
-
-def read(folder: Path, toml: str, *files: str) -> WheelRoot | SourceTreeRoot:
-    """Write a project, a file's content being its name, and read its root."""
-    write(folder, *files)
-    (folder / "pyproject.toml").write_text(toml, encoding="utf-8")
-    return read_root(Factory().create_poetry(folder))
-
-
-def write(folder: Path, *files: str) -> None:
-    """Write files; a name may have its content behind `=`."""
-    for file in files:
-        name, _, text = file.partition("=")
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
 
 
 def paths(root: WheelRoot | SourceTreeRoot) -> tuple[str, ...]:
