@@ -138,6 +138,8 @@ def test_packages_from_above(tmp_path: Path) -> None:
     assert paths(root) == ("../../libs/x", "../shared", "LICENSE", "my_app")
     assert isinstance(root, WheelRoot)
     assert root.git_ignored == ("../shared/**/*.log",)
+    assert root.packages_above == (("shared", "../shared"), ("x", "../../libs/x"))
+    assert root.import_folders == (".",)
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,18 @@ def test_a_package_src(tmp_path: Path) -> None:
         assert [app.target for app in find_apps(tmp_path, root, ())] == [f"{module}:app"]
 
 
+def test_packages_from_above(tmp_path: Path) -> None:
+    """Their names are those that the wheel gives them."""
+    base = tmp_path / "bases" / "acme" / "api"
+    base.mkdir(parents=True)
+    (base / "core.py").write_text("app = FastAPI()\n", encoding="utf-8")
+    project = tmp_path / "project"
+    project.mkdir()
+    place = "../bases/acme/api"
+    root: WheelRoot = wheel_root(paths=(place,), packages_above=(("acme.api", place),))
+    assert [app.target for app in find_apps(project, root, ())] == ["acme.api.core:app"]
+
+
 def test_only_what_is_in_the_image_is_found(tmp_path: Path) -> None:
     """In the wheel or beside it: nothing else could be imported."""
     for name in ("shop/main.py", "other/main.py", "main.py", "server.py"):

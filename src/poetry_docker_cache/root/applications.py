@@ -30,6 +30,7 @@ _WEB_MODULES = (
     "api",
     "server",
     "application",
+    "core",
     "__init__",
 )
 _MODULES = (*_WEB_MODULES, "celery", "celery_app", "worker", "tasks")
@@ -85,12 +86,15 @@ def find_apps(
 
 def _modules(folder: Path, root: WheelRoot | SourceTreeRoot) -> Iterator[tuple[Path, str]]:
     """The usual places with their import names: at the top, in src, and two packages deep."""
+    above: list[tuple[Path, str]] = []
     if isinstance(root, SourceTreeRoot):
         on_path = [root.import_folder or "."]
     else:
         on_path = [*root.import_folders] or [import_folder(folder) or "."]
+        above = [(folder / place, name) for name, place in root.packages_above]
     tops = [*dict.fromkeys((folder, *(folder / it for it in on_path)))]
-    packages = [(it, it.name) for top in tops for it in _packages(top) if it not in tops]
+    here = [(it, it.name) for top in tops for it in _packages(top) if it not in tops]
+    packages = [*above, *here]
     inner = [(it, f"{name}.{it.name}") for place, name in packages for it in _packages(place)]
     for place, package in [*((top, "") for top in tops), *packages, *inner]:
         for stem in _MODULES:

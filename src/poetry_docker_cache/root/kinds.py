@@ -22,6 +22,8 @@ class WheelRoot:
     """`python -m` runs this."""
     import_folders: tuple[str, ...] = ()
     """Those that `poetry install` puts on the path, where it does: "." is the project's own."""
+    packages_above: tuple[tuple[str, str], ...] = ()
+    """The import names and places of those that lie outside of the project."""
     backend_path: tuple[str, ...] = ()
     """Folders of an in-tree backend."""
     git_ignored: tuple[str, ...] = ()

@@ -82,6 +82,7 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
     above = copied_from_above(folder, from_above)
     if above:
         check_from(poetry)
+    modules = [*_modules(module.includes, base)]
     named = [_pattern(include) for include in module.explicit_includes]
     ignored = git_ignored(folder, folders(folder, checked), included=named, ask_git=True)
     return WheelRoot(
@@ -90,7 +91,8 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
         backend=str(build_system.get("build-backend", POETRY_CORE)),
         backend_path=tuple(map(str, build_system.get("backend-path", ()))),
         needs_compiler=package.build_script is not None,
-        module=main_module(folder, _modules(module.includes, base), module_name(package.name)),
+        module=main_module(folder, modules, module_name(package.name)),
+        packages_above=tuple(it for it in modules if leaves(it[1])),
         import_folders=_import_folders(module.includes, base),
         git_ignored=(*ignored, *_git_ignored_above(folder, folders(folder, above))),
     )
