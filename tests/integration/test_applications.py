@@ -58,9 +58,10 @@ build-backend = "poetry.core.masonry.api"
 KINDS = {
     "__init__.py": """\
         import os
+        import acme_settings
 
         def main() -> None:
-            print("script", os.getuid())
+            print(acme_settings.WORD, os.getuid())
         """,
     "__main__.py": """\
         from acme_kinds._sum import total
@@ -132,6 +133,9 @@ SITE = {
         application = get_wsgi_application()
         """,
 }
+
+# No part of the wheel, but on the path of `poetry install`.
+BESIDE_THE_PACKAGE = {"src/acme_settings.py": 'WORD = "script"\n'}
 
 # A build script compiles it, and puts the result beside its source.
 NATIVE = {
@@ -205,9 +209,13 @@ def kinds(make: Callable[..., Project]) -> Project:
     """Build a package with one application of each kind; its image is `acme-kinds:1.0`."""
     project = make(
         "acme-kinds",
-        {**{f"src/acme_kinds/{name}": text for name, text in KINDS.items()}, **NATIVE},
+        {
+            **{f"src/acme_kinds/{name}": text for name, text in KINDS.items()},
+            **NATIVE,
+            **BESIDE_THE_PACKAGE,
+        },
         PACKAGES,
-        project='scripts = { acme-kinds = "acme_kinds:main" }',
+        project='scripts = { acme-kinds = "acme_kinds:main", lint = "acme_settings:lint" }',
         poetry='build = { script = "build.py", generate-setup-file = false }\n'
         'include = [{ path = "src/acme_kinds/*.so", format = "wheel" }]',
         settings='ports = [8000]\nstop-signal = "SIGTERM"',
@@ -253,7 +261,10 @@ def get(engine: DockerEngine, container: str, path: str = "/") -> str:
 
 @pytest.mark.usefixtures("kinds")
 def test_script_module_and_c_extension(engine: DockerEngine) -> None:
-    """The only script is what the image starts; what was compiled is there, the compiler is not."""
+    """The wheel's only script is what the image starts, with what that imports beside the wheel.
+
+    What was compiled is there, the compiler is not.
+    """
     assert engine.run("acme-kinds:1.0") == "script 10001\n"
     assert engine.run("acme-kinds:1.0", "python", "-m", "acme_kinds") == "module 5\n"
     assert look(engine, "acme-kinds:1.0")["compilers"] == []

@@ -64,6 +64,13 @@ def test_files_beside_the_package_import_too(tmp_path: Path) -> None:
     assert modules(tmp_path, FLAT, *files, beside=("main.py",)) == ("routes",)
 
 
+def test_a_file_is_started_from_its_folder(tmp_path: Path) -> None:
+    """So it may import what is there, even if the packages are in src."""
+    files = ("src/acme/a.py", "main.py=import config\n", "config.py")
+    assert modules(tmp_path, SRC, *files) == ()
+    assert modules(tmp_path, SRC, *files, beside=("main.py",)) == ("config.py",)
+
+
 def test_what_lies_above_the_project_is_none_of_it(tmp_path: Path) -> None:
     """Packages may come from there, with nothing of the project's own on the path."""
     write(tmp_path, "base/acme/a.py=import config\n", "base/config.py")

@@ -46,7 +46,7 @@ def find_beside(
     folder: Path,
     root: WheelRoot | SourceTreeRoot,
     *,
-    files: Iterable[str],
+    files: Collection[str],
     scripts: Mapping[str, str],
     installed: Collection[str],
 ) -> Beside:
@@ -58,7 +58,10 @@ def find_beside(
     """
     if isinstance(root, SourceTreeRoot):
         return Beside(scripts=tuple(sorted(scripts)), modules=())
-    lacking = dict(_lacking(folder, root, installed))
+    on_path = {*root.import_folders}
+    if any(path.endswith(".py") and "/" not in path for path in files):
+        on_path.add(".")  # where Python starts a file, its folder is
+    lacking = dict(_lacking(folder, root, sorted(on_path), installed))
     tops = {name: module.split(".")[0] for name, module in scripts.items()}
     own = [name for name, top in tops.items() if top not in {*lacking, *_TESTS}] or [*tops]
     taken = {tops[name] for name in own} & lacking.keys()
@@ -76,11 +79,11 @@ def find_beside(
 
 
 def _lacking(
-    folder: Path, root: WheelRoot, installed: Collection[str]
+    folder: Path, root: WheelRoot, on_path: Iterable[str], installed: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """Give the modules on the path of `poetry install` that the wheel has no part of."""
+    """Give the modules in these folders that the wheel has no part of: name and path."""
     elsewhere = {*sys.stdlib_module_names, *_TESTS}
-    for place in root.import_folders:
+    for place in on_path:
         for child in sorted((folder / place).iterdir()):
             path = relative(folder, child)
             name = child.name.removesuffix(".py")
