@@ -1,4 +1,4 @@
-"""Dependencies that come from no package index: git repositories, URLs, files of the project. Pure.
+"""Dependencies that come from no package index: git repositories, URLs, files. Pure.
 
 Which they are, poetry.lock says; it is judged here, before anything is written or run.
 """
@@ -15,7 +15,6 @@ from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
 from poetry_docker_cache.known_hosts import refuse_unknown, ssh_host
 from poetry_docker_cache.plan import Direct
 from poetry_docker_cache.python import listing
-from poetry_docker_cache.root.paths import leaves
 from poetry_docker_cache.runtime import checked_paths
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
     for name, source in found:
         url = str(source.get("url", ""))
         if source["type"] == "file":
-            files.add(_path_inside(name, url))
+            files.add(_relative_path(name, url))
             continue
         _refuse_credentials(name, source["type"], url)
         host = ssh_host(url) if source["type"] == "git" else None
@@ -112,15 +111,14 @@ def _direct(packages: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Mappin
             yield str(package["name"]), source
 
 
-def _path_inside(name: str, url: str) -> str:
-    path = posixpath.normpath(url)
-    if leaves(path) or re.match("/|[A-Za-z]:", path):
+def _relative_path(name: str, url: str) -> str:
+    """The path of a file, from the project; it may lie beside that."""
+    if re.match("/|[A-Za-z]:", url):
         raise DockerCacheError(
-            f"{name} is a file dependency ({url}) outside of the project, which this release"
-            " cannot install into an image.",
-            fix=f"Copy the file into the project. {_ANOTHER_WAY}",
+            f"{name} is a file dependency ({url}) by an absolute path, which no build has.",
+            fix="Run `poetry lock`, which writes a relative one.",
         )
-    return path
+    return posixpath.normpath(url)
 
 
 def _refuse_no_commit(name: str, source: Mapping[str, Any]) -> None:

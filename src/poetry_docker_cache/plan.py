@@ -28,7 +28,7 @@ class Direct:
     """What the layer of git, URL and file dependencies needs of a build beside its manifest."""
 
     files: tuple[str, ...]
-    """Wheels and source distributions of the project: POSIX, relative to it."""
+    """Wheels and source distributions: POSIX, from the project; some may lie beside it."""
     ssh: bool
     """Whether a repository is reached over ssh."""
     known_hosts: tuple[str, ...]
@@ -108,7 +108,7 @@ class Dependencies:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The project's files among the dependencies."""
+        """The files among the dependencies."""
         return tuple(path for layer in self.layers if layer.direct for path in layer.direct.files)
 
     @property

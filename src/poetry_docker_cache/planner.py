@@ -103,7 +103,8 @@ def make_plan(  # noqa: PLR0913  # the last three are of several images
     notes += reuse_notes(settings, tuple(layers))
     build_packages, runtime_packages = usual_packages((*from_source, *from_no_index), wheels, bases)
     notes += packages_note(runtime_packages, bases)
-    folder = place_in_context(project, sources, notes)
+    files = direct.files if direct else ()
+    folder = place_in_context(project, sources, files, notes)
     built = plan_wheels(sources, settings, folder=folder, bases=bases, index=index, notes=notes)
     has_own = isinstance(project.root, WheelRoot)
     application = built[-1] if has_own else None

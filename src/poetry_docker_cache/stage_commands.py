@@ -111,7 +111,7 @@ def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
 
 
 def in_project(path: str) -> str:
-    """Where a file of a wheel lies below /project; one from above it, where `FROM_ABOVE` says."""
+    """Where a file of the project lies in a copy of that: each `..` is a folder there."""
     return "/".join(_ABOVE if part == ".." else part for part in path.split("/"))
 
 

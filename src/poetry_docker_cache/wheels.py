@@ -90,16 +90,19 @@ def wheel_sources(
     return tuple(found)
 
 
-def place_in_context(project: Project, sources: Iterable[WheelSource], notes: list[str]) -> str:
+def place_in_context(
+    project: Project, sources: Iterable[WheelSource], files: Iterable[str], notes: list[str]
+) -> str:
     """Where in the build context the project lies: ".", if that need not hold more than it.
 
-    Raises DockerCacheError where the context would have to be the root of the file system.
+    `files` are other paths that the image takes, seen from the project. Raises DockerCacheError
+    where the context would have to be the root of the file system.
     """
     taken = {
         posixpath.normpath(posixpath.join(source.path, path))
         for source in sources
         for path in (".", *source.root.paths)
-    }
+    }.union(files)
     levels = max((_levels(path) for path in taken), default=0)
     if not levels:
         return "."

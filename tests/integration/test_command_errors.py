@@ -210,9 +210,9 @@ PROJECT = {
         rich={"source": {"type": "directory", "url": "../rich"}},
     ),
     "file": Case(
-        says="rich is a file dependency (../rich.whl) outside of the project",
-        fix="`--without`",
-        rich={"source": {"type": "file", "url": "../rich.whl"}},
+        says="rich is a file dependency (/srv/rich.whl) by an absolute path",
+        fix="Run `poetry lock`",
+        rich={"source": {"type": "file", "url": "/srv/rich.whl"}},
     ),
     "file that is gone": Case(
         says="poetry.lock takes a package from the file 'libs/rich.whl', which does not exist",

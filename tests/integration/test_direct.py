@@ -7,8 +7,6 @@ import json
 import os
 import random
 import string
-import subprocess
-import venv
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,17 +14,19 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import USER, AcmeIndex, Project
-from builds import build, failed_build, look
+from builds import build, failed_build, look, names
+from clean_poetry import POETRY
 from git_servers import git_over_http, git_over_ssh, make_repository
+from harmless import edit_harmlessly
 from leaks import Search, history, search_history
-from packaging.utils import canonicalize_name
-from wheels import make_sdist, make_wheel
+from wheels import Extension, make_sdist, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from clean_poetry import Poetry
     from engines import DockerEngine
+    from reference import PoetryInstall
 
 pytestmark = pytest.mark.engine
 
@@ -45,6 +45,8 @@ acme-queue = {{ git = "{ssh}/queue.git", branch = "main" }}
 acme-extra = {{ url = "{files}/acme_extra-1.0-py3-none-any.whl" }}
 acme-file = {{ path = "vendor/acme_file-1.0-py3-none-any.whl" }}
 acme-packed = {{ path = "vendor/acme-packed/acme_packed-1.0.tar.gz" }}
+acme-beside = {{ path = "../wheels/acme_beside-1.0-py3-none-any.whl" }}
+acme-outer = {{ path = "../wheels/acme_outer-1.0.tar.gz" }}
 
 [tool.poetry.group.none.dependencies]
 acme-util = "*"
@@ -56,10 +58,25 @@ url = "{index}"
 [tool.poetry-docker-cache]
 image = "acme-direct"
 python = "3.13"
+poetry-version = "{poetry}"
 files = []
 ssh-known-hosts = ["{known_host}"]
 """
-NAMES = ("extra", "file", "lib", "mail", "packed", "queue", "util")
+DIRECT = ("beside", "extra", "file", "mail", "outer", "packed", "queue")
+NAMES = sorted((*DIRECT, "lib", "util"))
+# Debug information holds the paths of a build, and so is not the same in each.
+EXTENSION = Extension(
+    code="""\
+#include <Python.h>
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "acme_packed", "", -1, NULL};
+
+PyMODINIT_FUNC PyInit_acme_packed(void) {
+    return PyModule_Create(&module);
+}
+""",
+    links=["-s"],
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +92,8 @@ class Built:
     key: str
     """That of the host of the other one."""
     other_key: str
+    ssh: tuple[str, ...]
+    """The options by which a container reaches that one."""
 
 
 def sources(name: str, *requires: str) -> dict[str, str]:
@@ -124,30 +143,36 @@ def built(
             f'[core]\nsshCommand = "ssh -o UserKnownHostsFile={keys / "known_hosts"}"\n',
             encoding="utf-8",
         )
-        project = Project(tmp_path_factory.mktemp("direct"), poetry)
+        project = Project(tmp_path_factory.mktemp("direct") / "app", poetry)
         text = PYPROJECT.format(
             http=git,
             ssh=ssh.url,
             files=index.url.replace("/simple/", "/packages"),
             index=index.url,
             known_host=ssh.known_host,
+            poetry=POETRY,
         )
         project.write("pyproject.toml", text.encode())
         project.write(".dockerignore", "*.tar.gz\nvendor\n")
-        (project.folder / "vendor" / "acme-packed").mkdir(parents=True)
-        make_wheel(project.folder / "vendor", "acme-file")
-        make_sdist(project.folder / "vendor" / "acme-packed", "acme-packed")
+        packed = project.folder / "vendor" / "acme-packed"
+        packed.mkdir(parents=True)
+        make_wheel(packed.parent, "acme-file")
+        make_sdist(packed, "acme-packed", requires=["acme-util"], extension=EXTENSION)
+        wheels = project.write("../wheels/dump.bin", os.urandom(2_000_000)).parent
+        make_wheel(wheels, "acme-beside")
+        make_sdist(wheels, "acme-outer")
         project.lock()
         image = f"{registry}/direct-{os.urandom(4).hex()}"
         before = history(engine)
         cache = f"--cache-to=type=registry,ref={image}:cache,mode=max"
         steps = build(project, "--push", f"--tag={image}:1", cache, "--", "--provenance=mode=max")
         assert steps.installed == tuple(f"acme-{name}" for name in NAMES)
+        assert 0 < steps.sent < 1_000_000, "only what is named is sent"
         search = Search(CANARY)
         search.text("log", steps.messages + steps.said)
         search.image("image", f"{image}:1")
         search.image("cache", f"{image}:cache")
-        search.folder("disk", project.folder)
+        search.folder("disk", project.folder.parent)
         search_history(search, engine, before)
         assert search.found == set()
         yield Built(
@@ -157,25 +182,24 @@ def built(
             git=f"{git}/mono.git",
             key=ssh.known_host.split()[2],
             other_key=(keys / "user.pub").read_text(encoding="utf-8").split()[1],
+            ssh=(
+                f"--volume={ssh.agent}:/agent",
+                "--env=SSH_AUTH_SOCK=/agent",
+                f"--volume={keys / 'known_hosts'}:/root/.ssh/known_hosts:ro",
+            ),
         )
 
 
-def test_what_poetry_installs(engine: DockerEngine, built: Built, tmp_path: Path) -> None:
+def test_what_poetry_installs(
+    engine: DockerEngine, built: Built, poetry_install: PoetryInstall
+) -> None:
     """The image holds the same distributions as an environment after `poetry install`."""
     found = look(engine, built.image)
-    venv.create(tmp_path / "venv", symlinks=True)
-    where = {"VIRTUAL_ENV": str(tmp_path / "venv"), "TMPDIR": str(tmp_path)}
-    built.project.poetry.run(built.project.folder, "install", env=where)
-    code = "import importlib.metadata as m, json\n"
-    code += "print(json.dumps([(d.metadata['Name'], d.version) for d in m.distributions()]))"
-    python = tmp_path / "venv" / "bin" / "python"
-    real = subprocess.check_output([python, "-c", code])
-    both = [
-        {(canonicalize_name(name), version) for name, version in distributions}
-        for distributions in (found["distributions"], json.loads(real))
-    ]
-    assert both[0] == both[1]
-    assert {name for name, _ in both[0]} == {f"acme-{name}" for name in NAMES}
+    repository = built.project.folder.parent
+    assert found["distributions"] == poetry_install(
+        built.project, "--only=main", repository=repository, container=built.ssh
+    )
+    assert names(found) == [f"acme-{name}" for name in NAMES]
     modules = ", ".join(f"acme_{name}" for name in NAMES)
     code = f"import shutil, {modules}; print(shutil.which('git'), acme_mail.__file__)"
     said = engine.run(built.image, "python", "-c", code)
@@ -201,12 +225,12 @@ def test_no_trace_of_the_build(engine: DockerEngine, built: Built) -> None:
     }
 
 
-def test_an_edit_installs_nothing(built: Built) -> None:
-    """Another version of the project leaves the layer as it was."""
-    built.project.replace("pyproject.toml", 'version = "1.0"\n', 'version = "1.1"\n')
+def test_edits_install_nothing(built: Built) -> None:
+    """They leave the layer as it was."""
+    edit_harmlessly(built.project, wider=('acme-lib = "1.0"', 'acme-lib = "<=1.0"'))
     steps = build(built.project, "--tag=acme-direct:2")
-    assert {"direct", "direct-scripts", "pure-1"} <= steps.cached
-    assert steps.installed == ()
+    assert {"direct", "direct-scripts"} <= steps.cached
+    assert (steps.installed, steps.rebuilt) == ((), frozenset())
 
 
 def test_the_same_bytes_again(engine: DockerEngine, built: Built) -> None:
@@ -226,7 +250,7 @@ def test_what_is_told(built: Built) -> None:
     assert "--ssh" not in run("build", "--dry-run", "--only=none").stdout
     told = json.loads(run("layers", "--json", "--image", built.image).stdout)
     kinds = {(it["name"], it["kind"], it["layer"]) for it in told["packages"]}
-    direct = {f"acme-{name}" for name in ("extra", "file", "mail", "packed", "queue")}
+    direct = {f"acme-{name}" for name in DIRECT}
     assert {name for name, *where in kinds if where == ["direct", "direct"]} == direct
     assert all(it["exact"] for it in told["packages"])
 

@@ -39,17 +39,19 @@ def test_nothing_of_the_kind() -> None:
 
 
 def test_what_the_layer_needs() -> None:
-    """Files by their paths in the project, and the addresses that may want a login."""
+    """Files by their paths from the project, and the addresses that may want a login."""
     packages = [
         other("file", "vendor/../libs/b-1.0.tar.gz"),
         other("file", "./a b/a-1.0-py3-none-any.whl"),
         other("file", "..wheels/c-1.0.tar.gz"),
+        other("file", "libs/../../wheels/d-1.0.zip"),
         other("url", "HTTPS://files.test/a.whl"),
         git("https://git.test/a.git", subdirectory="a"),
         git("https://git.test/a.git", subdirectory="b"),
     ]
     found = plan_direct(packages, (f"host.test {KEY}",))
-    files = ("..wheels/c-1.0.tar.gz", "a b/a-1.0-py3-none-any.whl", "libs/b-1.0.tar.gz")
+    names = ("..wheels/c-1.0.tar.gz", "a b/a-1.0-py3-none-any.whl", "libs/b-1.0.tar.gz")
+    files = ("../wheels/d-1.0.zip", *names)
     assert found == Direct(files=files, ssh=False, known_hosts=())
     assert direct_addresses(packages) == (
         Address("HTTPS://files.test/a.whl", is_git=False),
@@ -169,10 +171,8 @@ def test_another_query(query: str) -> None:
 @pytest.mark.parametrize(
     ("locked", "words"),
     [
-        (other("file", "../a-1.0.tar.gz"), "acme is a file dependency (../a-1.0.tar.gz) outside"),
-        (other("file", "libs/../../a.whl"), "outside of the project"),
-        (other("file", "/srv/a.whl"), "outside of the project"),
-        (other("file", "C:/a.whl"), "outside of the project"),
+        (other("file", "/srv/a.whl"), "acme is a file dependency (/srv/a.whl) by an absolute path"),
+        (other("file", "C:/a.whl"), "by an absolute path, which no build has"),
         (other("url", "file:///srv/a.whl"), "acme is a URL dependency (file:///srv/a.whl), which"),
         (other("url", "git@host.test:a"), "which a build cannot reach"),
         (git("../a"), "acme is a git dependency (../a), which a build cannot reach"),

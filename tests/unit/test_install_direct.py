@@ -10,6 +10,7 @@ from poetry.packages.locker import Locker
 
 from poetry_docker_cache.inside.install import direct
 from poetry_docker_cache.inside.install import poetry as poetry_install
+from poetry_docker_cache.stage_commands import in_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 COMMIT = "0d3b1ce5a1f4b1a1a6f0d4a2d1d9c0b8e7f60912"
 GIT = {"type": "git", "url": "https://git.test/a.git", "reference": "v1", "subdirectory": "a"}
 FILE = {"type": "file", "url": "libs/b-1.0.tar.gz"}
+BESIDE = {"type": "file", "url": "../../wheels/c-1.0-py3-none-any.whl"}
 MANIFEST: dict[str, Any] = {
     "packages": [
         {
@@ -31,6 +33,7 @@ MANIFEST: dict[str, Any] = {
             "files": [{"file": "b-1.0.tar.gz", "hash": "sha256:0"}],
             "source": FILE,
         },
+        {"name": "c", "version": "1.0", "files": [], "source": BESIDE},
     ],
     "sources": [
         {"name": "acme", "url": "https://acme.test/simple", "priority": "primary"},
@@ -40,20 +43,24 @@ MANIFEST: dict[str, Any] = {
 
 
 def test_poetry_reads_the_lock(tmp_path: Path) -> None:
-    """It is told the commit, the folder in the repository and the hash, and edits nothing."""
-    (tmp_path / "files" / "libs").mkdir(parents=True)
-    file = tmp_path / "files" / "libs" / "b-1.0.tar.gz"
-    file.touch()
-    folder = tmp_path / "project"
-    direct.place_files(MANIFEST, tmp_path / "files", folder)
-    text = poetry_install.document(poetry_install.lock(MANIFEST, "0"))
+    """It is told the commit, the folder in the repository, the file and its hash."""
+    # Where the Dockerfile copies them.
+    files = [tmp_path / "files" / in_project(source["url"]) for source in (FILE, BESIDE)]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    folder = tmp_path / "deep" / "project"
+    manifest = direct.place_files(MANIFEST, tmp_path / "files", folder)
+    text = poetry_install.document(poetry_install.lock(manifest, "0"))
     (folder / "poetry.lock").write_text(text)
-    a, b = Locker(folder / "poetry.lock", {}).locked_packages()
+    a, b, c = Locker(folder / "poetry.lock", {}).locked_packages()
     assert (a.source_type, a.source_url, a.source_reference) == ("git", GIT["url"], "v1")
     assert (a.source_resolved_reference, a.source_subdirectory) == (COMMIT, "a")
     assert not a.develop
-    assert (b.source_type, b.source_url) == ("file", str(file.resolve()))
+    for package, file in zip((b, c), files, strict=True):
+        assert (package.source_type, package.source_url) == ("file", str(file.resolve()))
     assert b.files == MANIFEST["packages"][1]["files"]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["project"]
 
 
 @pytest.mark.parametrize(

@@ -350,6 +350,21 @@ def test_an_image_holds_so_many_layers() -> None:
     assert len(plan(monorepo(*packages[1:])).packages) == 103
 
 
+def test_a_wheel_beside_the_project() -> None:
+    """The context grows as for a folder, and of the folder that it is in, nothing else enters."""
+    file = "wheels/boxed-1.0-py3-none-any.whl"
+    boxed = package("boxed", source={"type": "file", "url": f"../../{file}"})
+    place = ("home", "ada", "repo", "services", "api")
+    made = plan(project(boxed, package("click"), place=place, dockerignore="**/*.whl\n"))
+    assert made.folder == "services/api"
+    assert f"The build context is ../.., as the image takes ../../{file}." in made.notes
+    assert f"\nCOPY {file} /files/.above/.above/{file}\n" in render_dockerfile(made)
+    text = render_ignore_file(made, made.located("Dockerfile"))
+    beside = ["wheels/other-1.0-py3-none-any.whl", "services/b.py", "services/api/x.whl"]
+    wanted = {file, "services/api/shop/a.py"}
+    assert passing(text, [*wanted, *beside]) == wanted
+
+
 @pytest.mark.parametrize("path", ["../../../../../lib", "../../../../../../lib"])
 def test_the_context_is_never_the_root(path: str) -> None:
     """There is nothing to send but what is named, yet it is no context that anybody means."""

@@ -1,4 +1,4 @@
-"""The command line: install what comes from git repositories, URLs and files of the project.
+"""The command line: install what comes from git repositories, URLs and files.
 
 Poetry does, by a manifest as for any other layer; git, ssh and the files are this layer's alone.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import posixpath
 import re
 import shutil
 import sys
@@ -21,6 +22,8 @@ from .__main__ import add_common, conclude
 from .building import explain as explain_build
 from .reasons import OTHER_HASH, UNREACHABLE
 
+ABOVE = ".above"
+"""Stands for each `..` in the path of a file, as in the Dockerfile."""
 NO_AGENT = """\
 No SSH agent reaches the build, and a git dependency comes over ssh.
 `poetry docker build` passes it on; with `docker build`, add `--ssh default`."""
@@ -67,12 +70,23 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> None:
-    """Have the project's files where the lock, in this folder, says that they are."""
-    sources = [package["source"] for package in manifest["packages"]]
-    for name in {source["url"] for source in sources if source["type"] == "file"}:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).symlink_to(files / name)
+def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> dict[str, Any]:
+    """Link the files into this folder, and give the manifest with the paths that they have in it.
+
+    These are the lock's, but that one from beside the project lies in the folder, too.
+    """
+    packages = []
+    for package in manifest["packages"]:
+        source = package["source"]
+        if source["type"] == "file":
+            parts = posixpath.normpath(source["url"]).split("/")
+            name = "/".join(ABOVE if part == ".." else part for part in parts)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if not (folder / name).is_symlink():
+                (folder / name).symlink_to(files / name)
+            source = {**source, "url": name}
+        packages.append({**package, "source": source})
+    return {**manifest, "packages": packages}
 
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
@@ -83,9 +97,8 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
         tempfile.TemporaryDirectory(dir=memory) as private,
         tempfile.TemporaryDirectory() as folder,
     ):
-        place_files(manifest, options.files, Path(folder))
         return poetry.install(
-            manifest,
+            place_files(manifest, options.files, Path(folder)),
             auth,
             Path(private),
             folder=Path(folder),
