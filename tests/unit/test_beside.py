@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from roots import POETRY, read, write
+from roots import POETRY, PROJECT, read, write
 
 from poetry_docker_cache.root import SourceTreeRoot, WheelRoot, find_beside
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 FLAT = POETRY + 'packages = [{include = "acme"}]\n'
 SRC = POETRY + 'packages = [{include = "acme", from = "src"}]\n'
+BUILD = 'requires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+SETUPTOOLS = f"{PROJECT}[build-system]\n{BUILD}"
 INSTALLED = {"click", "my-redis"}
 
 
@@ -98,8 +100,12 @@ def test_scripts(
 
 
 def test_a_source_tree_has_all_of_it(tmp_path: Path) -> None:
-    """There is no wheel that could lack something."""
+    """There is no wheel that could lack something, or nobody can tell what is in it."""
     write(tmp_path, "a.py=import b\n", "b.py")
     tree = SourceTreeRoot(reason="x")
     found = find_beside(tmp_path, tree, files=(), scripts={"b": "b", "a": "a"}, installed=())
     assert (found.scripts, found.modules) == (("a", "b"), ())
+    root = read(tmp_path, SETUPTOOLS, "setup.py=from setuptools import setup\nsetup(name=1)\n")
+    assert isinstance(root, WheelRoot)
+    assert root.whole
+    assert find_beside(tmp_path, root, files=("a.py",), scripts={}, installed=()).modules == ()

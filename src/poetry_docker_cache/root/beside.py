@@ -56,7 +56,7 @@ def find_beside(
     dependencies. A command of a module that the wheel lacks is a tool of those who work on the
     project, unless there is no other.
     """
-    if isinstance(root, SourceTreeRoot):
+    if isinstance(root, SourceTreeRoot) or root.whole:
         return Beside(scripts=tuple(sorted(scripts)), modules=())
     on_path = {*root.import_folders}
     if any(path.endswith(".py") and "/" not in path for path in files):
