@@ -39,7 +39,8 @@ def tls_index(packages: Path, certificates: Path, *, asks: bool = True) -> Itera
         str(client)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    # By its name: some releases of pip refuse every certificate of an address.
+    authority.issue_cert("localhost").configure_cert(context)
     if asks:
         authority.configure_trust(context)
         context.verify_mode = ssl.CERT_REQUIRED
@@ -48,7 +49,7 @@ def tls_index(packages: Path, certificates: Path, *, asks: bool = True) -> Itera
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        url = f"https://127.0.0.1:{server.server_port}/"
+        url = f"https://localhost:{server.server_port}/"
         yield TlsIndex(url=url, ca=ca, client=client)
     finally:
         server.shutdown()

@@ -10,10 +10,10 @@ import re
 
 from poetry_docker_cache.render import text_of
 
-# An instruction with several files, each of which ends with a line of its name; what is below /root
-# is no script of ours.
+# An instruction with several files, each of which ends with a line of its name; what is in /root or
+# /opt is no script of ours.
 _SCRIPTS = re.compile(
-    r'^COPY ((?:<<"\S+" )*<<"(\S+)" )(/(?!root/)\S*)\n.*?^\2\n', re.DOTALL | re.MULTILINE
+    r'^COPY ((?:<<"\S+" )*<<"(\S+)" )(/(?!root/|opt/)\S*)\n.*?^\2\n', re.DOTALL | re.MULTILINE
 )
 _SHORTENED = re.compile(r'^COPY ((?:<<"\S+" )+)(/\S*)\n…\n', re.MULTILINE)
 _NAME = re.compile(r'<<"(\S+)" ')

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shapes.backends import HATCHLING
+from shapes.backends import EXTENSION, HATCHLING, SETUPTOOLS
 from shapes.dependencies import MARKERS, SOURCES
 from shapes.metadata import GROUPS, LEGACY, NO_DEPENDENCIES, NO_MODULE
 
@@ -30,4 +30,6 @@ SHAPES: Mapping[str, Shape] = {
     "no_module": NO_MODULE,
     "no_dependencies": NO_DEPENDENCIES,
     "hatchling": HATCHLING,
+    "setuptools": SETUPTOOLS,
+    "extension": EXTENSION,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shapes.shape import EXPLICIT, Shape
+from shapes.shape import ACME, EXPLICIT, Shape
 
 # Another build backend, which comes from elsewhere than the dependencies do.
 HATCHLING = Shape(
@@ -42,4 +42,122 @@ HATCHLING = Shape(
         "src/acme_hatch/name.txt": "hatched\n",
     },
     prints="hatched\n",
+)
+
+# setuptools, from the project's own index, with files beside the code.
+SETUPTOOLS = Shape(
+    pyproject="""
+        [project]
+        name = "acme-set"
+        version = "1"
+        readme = "README.md"
+        requires-python = ">=3.11,<4"
+        dependencies = ["acme-lib"]
+
+        [project.scripts]
+        acme-set = "acme_set:main"
+
+        [tool.setuptools.packages.find]
+        where = ["src"]
+
+        [tool.setuptools.package-data]
+        acme_set = ["*.txt", "pages/*.html"]
+
+        [build-system]
+        requires = ["setuptools>=77"]
+        build-backend = "setuptools.build_meta"
+    """
+    + ACME,
+    files={
+        "README.md": "# Set\n",
+        "src/acme_set/__init__.py": """\
+            from pathlib import Path
+
+            import acme_lib
+
+            HERE = Path(__file__).parent
+
+            def main():
+                for name in ("name.txt", "pages/index.html"):
+                    print((HERE / name).read_text().strip())
+            """,
+        "src/acme_set/name.txt": "set\n",
+        "src/acme_set/pages/index.html": "<p>up\n",
+    },
+    prints="set\n<p>up\n",
+)
+
+# A build script for C; and a path dependency whose wheel shows what it was built with: Poetry holds
+# dependencies to the constraints, and not the project itself.
+EXTENSION = Shape(
+    pyproject="""
+        [project]
+        name = "acme-extension"
+        version = "1"
+        readme = "README.md"
+        requires-python = ">=3.11,<4"
+        dependencies = ["acme-lib", "acme-stamp"]
+
+        [project.scripts]
+        acme-extension = "acme_extension:main"
+
+        [tool.poetry]
+        packages = [{{ include = "acme_extension", from = "src" }}]
+        include = [{{ path = "src/acme_extension/*.so", format = "wheel" }}]
+        build = {{ script = "build_five.py", generate-setup-file = false }}
+
+        [tool.poetry.dependencies]
+        acme-stamp = {{ path = "libs/stamp" }}
+
+        [tool.poetry.build-constraints]
+        acme-stamp = {{ acme-backend = "<2" }}
+        acme-extension = {{ setuptools = "<1" }}
+
+        [build-system]
+        requires = ["poetry-core>=2.0", "setuptools"]
+        build-backend = "poetry.core.masonry.api"
+    """
+    + ACME,
+    files={
+        "README.md": "# Extension\n",
+        "build_five.py": """\
+            from setuptools import Distribution, Extension
+
+            five = Extension("acme_extension._five", ["src/acme_extension/_five.c"])
+            project = Distribution({"ext_modules": [five], "package_dir": {"": "src"}})
+            command = project.get_command_obj("build_ext")
+            command.inplace = True
+            command.ensure_finalized()
+            command.run()
+            """,
+        "src/acme_extension/__init__.py": """\
+            import acme_lib, acme_stamp
+            from acme_extension._five import FIVE
+
+            def main():
+                print("extension", FIVE, acme_stamp.VERSION)
+            """,
+        "src/acme_extension/_five.c": """\
+            #include <Python.h>
+
+            static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_five", NULL, -1, NULL};
+
+            PyMODINIT_FUNC PyInit__five(void) {
+                PyObject *made = PyModule_Create(&module);
+                if (made) PyModule_AddIntConstant(made, "FIVE", 5);
+                return made;
+            }
+            """,
+        "libs/stamp/acme_stamp/__init__.py": "",
+        "libs/stamp/pyproject.toml": """\
+            [project]
+            name = "acme-stamp"
+            version = "0"
+
+            [build-system]
+            requires = ["acme-backend"]
+            build-backend = "acme_backend"
+            """,
+    },
+    prints="extension 5 1.0\n",
 )

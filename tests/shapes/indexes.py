@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import wheels
 from wheels import make_sdist, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 INDEXES = {"acme": "acme", "cpu": "Acme.CPU-wheels", "cuda": "acme-cuda", "more": "acme-more"}
 """What the sources are called in pyproject.toml. The first has Acme's own packages, too."""
+
+_HOOK = """
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    from importlib.metadata import version
+    from pathlib import Path
+
+    return make_wheel(Path(folder), "acme-stamp", version("acme-backend")).name
+"""
 
 
 def fill(folders: Mapping[str, Path]) -> None:
@@ -25,3 +35,7 @@ def fill(folders: Mapping[str, Path]) -> None:
     for name in ("cpu", "cuda"):
         make_wheel(folders[name], "acme-torch", files={"acme_torch.py": f"BUILT = '{name}'\n"})
     make_wheel(folders["more"], "acme-there")
+    # A build backend whose wheels have the version that it has itself.
+    backend = Path(str(wheels.__file__)).read_text(encoding="utf-8") + _HOOK
+    for version in ("1.0", "2.0"):
+        make_wheel(acme, "acme-backend", version, files={"acme_backend.py": backend})

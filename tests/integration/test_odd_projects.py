@@ -1,0 +1,146 @@
+"""What real projects have and nobody would make up, all in one; and a Python to the patch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import tomlkit
+from acme import AcmeIndex, Project
+from builds import build, look
+from clean_poetry import POETRY
+from harmless import edit_harmlessly
+from poetry.packages.locker import Locker
+from tls_index import tls_index
+from wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+    from reference import PoetryInstall
+
+pytestmark = pytest.mark.engine
+
+# The README is missing, so that it runs from its source, which is in src.
+PYPROJECT = """\
+[tool.poetry]
+name = "acme-odd"
+version = "1.0"
+description = ""
+authors = []
+readme = "README.md"
+requires-poetry = "=={poetry}"
+
+[tool.poetry.dependencies]
+python = "^3.11"
+
+[tool.poetry.group.main.dependencies]
+acme-lib = "^1.0"
+acme-tls = {{ version = "*", source = "acme-tls" }}
+
+[tool.poetry.group."dev,tests".dependencies]
+acme-extra = "*"
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{url}"
+
+[[tool.poetry.source]]
+name = "acme-tls"
+url = "{tls}"
+priority = "explicit"
+
+[tool.poetry-docker-cache]
+groups = ["main", "dev,tests"]
+command = ["python", "-m", "acme_odd"]
+"""
+CODE = """\
+import platform
+import acme_extra, acme_lib, acme_tls
+
+print("odd", acme_tls.VERSION, platform.python_version())
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Odd:
+    """The project, and what it takes to install it."""
+
+    project: Project
+    python: str
+    """The very version that the images of this minor have."""
+    certificates: Path
+
+
+@pytest.fixture
+def odd(
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    engine: DockerEngine,
+    tmp_path: Path,
+) -> Iterator[Odd]:
+    """Lock it, and give all of its lines Windows' ends; one of its sources has a private CA."""
+    code = "import platform; print(platform.python_version())"
+    python = engine.run("python:3.13-slim", "python", "-c", code).strip()
+    engine.docker("tag", "python:3.13-slim", f"python:{python}-slim")
+    packages, certificates = tmp_path / "packages", tmp_path / "certificates"
+    (packages / "acme-tls").mkdir(parents=True)
+    certificates.mkdir()
+    make_wheel(packages / "acme-tls", "acme-tls")
+    project = Project(tmp_path / "acme-odd", poetry_home(engine))
+    with tls_index(packages, certificates) as tls:
+        text = PYPROJECT.format(url=index.url, tls=tls.url, poetry=POETRY)
+        project.write("pyproject.toml", text.encode())
+        project.write("src/acme_odd/__init__.py", "")
+        project.write("src/acme_odd/__main__.py", CODE)
+        project.write(".python-version", f"{python}\n")
+        project.log_in(index.password)
+        needed = {"cert": str(tls.ca), "client-cert": str(tls.client)}
+        config = Path(project.poetry.env["POETRY_CONFIG_DIR"]) / "config.toml"
+        config.write_text(tomlkit.dumps({"certificates": {"acme-tls": needed}}), encoding="utf-8")
+        project.lock()
+        for path in project.folder.rglob("*.*"):
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        yield Odd(project=project, python=python, certificates=certificates)
+
+
+def pin(project: Project, python: str) -> None:
+    """Allow this Python only; a Poetry that runs on another one would not lock that."""
+    project.replace("pyproject.toml", 'python = "^3.11"', f'python = "{python}"')
+    data = tomlkit.parse(project.read("pyproject.toml")).unwrap()
+    fresh = Locker(Path("poetry.lock"), data)._get_content_hash()
+    lock = re.sub(r'(?<=content-hash = ")\w+', fresh, project.read("poetry.lock"))
+    project.write("poetry.lock", lock.encode())
+
+
+def test_what_nobody_would_make_up(
+    engine: DockerEngine, odd: Odd, poetry_install: PoetryInstall
+) -> None:
+    """The image is right, keeps its layers, and has the Python that is asked for either way."""
+    project, certificates = odd.project, [f"--volume={odd.certificates}:{odd.certificates}:ro"]
+    assert b"\r\n" in (project.folder / "poetry.lock").read_bytes()
+    steps = build(project, "--tag=acme-odd:source")
+    assert f"Python {odd.python}: named by .python-version." in steps.said
+    assert "the README `README.md` does not exist" in steps.said
+    assert engine.run("acme-odd:source") == f"odd 1.0 {odd.python}\n"
+    found = look(engine, "acme-odd:source")
+    assert found["distributions"] == poetry_install(project, "--no-root", container=certificates)
+    assert (found["writable"], found["leftovers"]) == ([], [])
+
+    # Which writes the README, so that from now on there is a wheel, and plain ends of lines.
+    edit_harmlessly(project, sources=["src/acme_odd/__main__.py"])
+    (project.folder / ".python-version").unlink()
+    pin(project, odd.python)
+    steps = build(project, "--tag=acme-odd:wheel")
+    assert f"Python {odd.python}: the only one that the project allows." in steps.said
+    assert (steps.installed, steps.rebuilt) == ((), frozenset())
+    assert engine.run("acme-odd:wheel") == f"odd 1.0 {odd.python}\n"
+    found = look(engine, "acme-odd:wheel")
+    assert ["acme-odd", "7.0"] in found["distributions"]
+    installed = poetry_install(project, "--without=tools", container=certificates)
+    assert found["distributions"] == installed
