@@ -21,7 +21,7 @@ from poetry_docker_cache.images import (
 from poetry_docker_cache.plan import Traits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from poetry_docker_cache.python import Python
     from poetry_docker_cache.settings import Settings
@@ -116,6 +116,12 @@ def usual_packages(
     else:
         build, run = debian.usual_packages(built, wheels, bases.stages)
     return build, run if bases.has_shell else ()
+
+
+def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
+    """The packages of the system that were named, then the usual ones that were not."""
+    known = {re.split("[:=~]", package)[0] for package in named}
+    return (*named, *(package for package in usual if package not in known))
 
 
 def packages_note(packages: tuple[str, ...], bases: Bases) -> list[str]:

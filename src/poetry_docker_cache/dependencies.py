@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -176,18 +175,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     installs, of which this is one. Raises DockerCacheError for a Poetry that does not run on the
     image's Python.
     """
-    made = tuple(
-        Layer(
-            name=name,
-            installer="poetry" if name in ON_BUILD_IMAGE else settings.installer,
-            from_source=name in ON_BUILD_IMAGE,
-            may_have_libraries=not name.startswith("pure-"),
-            packages=layers[name],
-            keeps_wheels=_keeps_wheels(name, settings),
-            direct=direct if name == DIRECT else None,
-        )
-        for name in layers
-    )
+    made = tuple(_layer(name, names, settings, direct) for name, names in layers.items())
     installers = {layer.installer for layer in made}
     poetry = choose_poetry(project.lock.generator, setting=settings.poetry_version, python=python)
     return Dependencies(
@@ -214,6 +202,21 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     )
 
 
+def _layer(
+    name: str, packages: tuple[str, ...], settings: Settings, direct: Direct | None
+) -> Layer:
+    by_poetry = name in ON_BUILD_IMAGE
+    return Layer(
+        name=name,
+        installer="poetry" if by_poetry else settings.installer,
+        from_source=by_poetry,
+        may_have_libraries=not name.startswith("pure-"),
+        packages=packages,
+        keeps_wheels=_keeps_wheels(name, settings),
+        direct=direct if name == DIRECT else None,
+    )
+
+
 def reuse_notes(settings: Settings, layers: Sequence[str]) -> list[str]:
     """What is told of `download-cache` where it does nothing."""
     if settings.download_cache is None or not layers:
@@ -227,12 +230,6 @@ def reuse_notes(settings: Settings, layers: Sequence[str]) -> list[str]:
 def _keeps_wheels(layer: str, settings: Settings) -> bool:
     by_poetry = layer in ON_BUILD_IMAGE or settings.installer == "poetry"
     return settings.download_cache is not None and not by_poetry
-
-
-def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
-    """The packages of the system that were named, then the usual ones that were not."""
-    known = {re.split("[:=~]", package)[0] for package in named}
-    return (*named, *(package for package in usual if package not in known))
 
 
 def _installer_environment(config: InstallerConfig) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.alpine import tools
-from poetry_docker_cache.dependencies import merged
+from poetry_docker_cache.bases import merged
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import moved
 from poetry_docker_cache.plan import Wheel
