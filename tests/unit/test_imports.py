@@ -61,6 +61,15 @@ def below(names: set[str], *packages: str) -> set[str]:
     return {name for name in names for it in packages if name == it or name.startswith(f"{it}.")}
 
 
+def test_the_map_of_the_package() -> None:
+    """Who reads its docstring finds each module."""
+    left = re.findall(r"^ {2,4}(\w.*?)(?:  |$)", str(poetry_docker_cache.__doc__), re.MULTILINE)
+    named = {name for column in left for name in column.split(", ")}
+    modules = {name.removeprefix(f"{PACKAGE}.").partition(".")[0] for name in MODULES} - {PACKAGE}
+    assert len(modules) > 50
+    assert named == modules, "the docstring of the package has a place for each"
+
+
 def test_nothing_leads_back_to_the_commands() -> None:
     """They are the only sequencers."""
     inner = {it for it in MODULES if not below({it}, f"{PACKAGE}.commands", f"{PACKAGE}.plugin")}
