@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
@@ -11,6 +12,7 @@ from poetry_docker_cache.ignore.rules import hiding_line, parse
 from poetry_docker_cache.plan import Files, Runtime
 from poetry_docker_cache.python import listing
 from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.selection import DEVELOPMENT
 from poetry_docker_cache.servers import Start, web_start, worker_start
 
 if TYPE_CHECKING:
@@ -189,9 +191,19 @@ def _example(project: Project, installed: Collection[str]) -> str:
         likely = (project.metadata.name, *_STARTING)
         scripts = sorted(project.scripts, key=lambda it: it not in likely)
         found += [Start(command=(name,)) for name in scripts]
-    found.append(web_start(project.apps, installed))
+    web = web_start(project.apps, installed)
+    if web and web.missing:
+        web = replace(web, group=_group_of(project, web.missing))
+    found.append(web)
     worker = worker_start(project.apps, installed)
     found += [Start(command=words) for words in project.start_commands]
     first = next(filter(None, found), None)
     texts = [str(first)] * bool(first) + [f"{worker} for a worker"] * bool(worker)
     return f", for example {', or '.join(texts)}" if texts else ""
+
+
+def _group_of(project: Project, package: str) -> str | None:
+    """The group by which `poetry install` has a package that the image has not."""
+    locked = [it for it in project.lock.packages if it["name"] == package]
+    groups = {group for it in locked for group in it.get("groups", ())}
+    return next(iter(sorted(groups & project.default_groups - DEVELOPMENT)), None)

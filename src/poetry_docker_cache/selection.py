@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAIN_GROUP = "main"
 # Groups that nobody expects in an image: no note tells that they are left out.
-_DEVELOPMENT = frozenset(
+DEVELOPMENT = frozenset(
     {
         "ci",
         "dev",
@@ -98,7 +98,7 @@ def select(  # noqa: PLR0913  # the settings' part, and the project's
 
 def left_out_note(default_groups: Collection[str], selection: Selection) -> list[str]:
     """What is told of the groups that `poetry install` would install, and the image has not."""
-    left = set(default_groups) - set(selection.groups) - _DEVELOPMENT
+    left = set(default_groups) - set(selection.groups) - DEVELOPMENT
     told = f"Left out: {', '.join(sorted(left))} (`--with` takes a group along)."
     return [told] if left else []
 

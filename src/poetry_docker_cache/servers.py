@@ -51,11 +51,15 @@ class Start:
     """Whether it listens on the port."""
     missing: str | None = None
     """A package that the image lacks for it."""
+    group: str | None = None
+    """The group that has this package, and is not in the image."""
 
     def __str__(self) -> str:
         """The lines to paste."""
         text = f"`command = {json.dumps(self.command)}`"
         text += f" and `ports = [{_PORT}]`" * self.serves
+        if self.group:
+            return f"{text} with `--with {self.group}`"
         return text + (f" after `poetry add {self.missing}`" if self.missing else "")
 
 

@@ -250,3 +250,7 @@ def test_another_groups_server_is_not_there() -> None:
     dev = package("uvicorn", groups=["dev"])
     made = plan(project(dev, scripts=(), apps=(API,)))
     assert any(it.endswith(f"{UVICORN}{PORTS} after `poetry add uvicorn`.") for it in made.notes)
+    web = package("uvicorn", groups=["dev", "web"])
+    groups = frozenset({"main", "dev", "web"})
+    made = plan(project(web, scripts=(), apps=(API,), default_groups=groups))
+    assert any(it.endswith(f"{UVICORN}{PORTS} with `--with web`.") for it in made.notes)
