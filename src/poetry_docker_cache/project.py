@@ -25,6 +25,7 @@ from poetry_docker_cache.root import (
     runtime_files,
     start_commands,
 )
+from poetry_docker_cache.root.declared import scripts
 from poetry_docker_cache.root.path_packages import PathPackage, read_path_packages
 from poetry_docker_cache.sources import PRIMARY, Source, read_sources
 
@@ -102,7 +103,7 @@ def read_project(poetry: Poetry) -> Project:
         folder,
         root,
         files=files or (),
-        scripts=_scripts(poetry),
+        scripts={name: it.partition(":")[0].strip() for name, it in scripts(poetry).items()},
         installed={canonicalize_name(it["name"]) for it in lock.packages},
     )
     if files is not None:
@@ -157,20 +158,6 @@ def check_locked_files(folder: Path, names: Sequence[str]) -> None:
                 f"poetry.lock takes a package from the file {name!r}, which does not exist.",
                 fix="Restore it, or correct its path in pyproject.toml and run `poetry lock`.",
             )
-
-
-def _scripts(poetry: Poetry) -> dict[str, str]:
-    """The modules of the console scripts. Those of type `file` are not commands of the package."""
-    data = poetry.pyproject.data
-    scripts = {**data.get("tool", {}).get("poetry", {}).get("scripts", {})}
-    scripts.update(data.get("project", {}).get("scripts", {}))
-    found = {}
-    for name, target in scripts.items():
-        table = target if isinstance(target, dict) else {"reference": target}
-        if table.get("type") != "file":
-            reference = table.get("reference") or table.get("callable") or ""
-            found[str(name)] = str(reference).partition(":")[0]
-    return found
 
 
 def _installer(poetry: Poetry) -> InstallerConfig:

@@ -230,6 +230,16 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
             "run.sh in script specification (run) is not found.",
         ),
         (
+            PROJECT + '[project.scripts]\nrun = "my_app.a-b:run"\n',
+            ["my_app/a.py"],
+            "pip cannot install its script `run` (`my_app.a-b:run`)",
+        ),
+        (
+            POETRY + '[tool.poetry.scripts]\nrun = {reference = "my_app", type = "console"}\n',
+            ["my_app/a.py"],
+            "pip cannot install its script `run` (`my_app`)",
+        ),
+        (
             POETRY + 'build = "build.py"\n',
             ["my_app/a.py"],
             "the build script `build.py` does not exist",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from poetry.core.poetry import Poetry
 
+# How pip wants a script to begin: it stops at a module that has a dash in its name.
+_SCRIPT = re.compile(r"\w+(\.\w+)*:\w")
+
 
 def requires_of(build_system: Mapping[str, Any], default: str) -> tuple[str, ...]:
     """List what the backend needs; `default` is it where nothing is said."""
@@ -42,6 +45,22 @@ def check_declared(poetry: Poetry, folder: Path, *, from_above: bool = False) ->
             raise NoWheelError(f"packages from outside the project (`{place}`)")
         if from_above and static_part(place) == place and not (folder / place).exists():
             raise NoWheelError(f"`packages` names {place}, which does not exist")
+    for name, reference in scripts(poetry).items():
+        if not _SCRIPT.match(reference):
+            raise NoWheelError(f"pip cannot install its script `{name}` (`{reference}`)")
+
+
+def scripts(poetry: Poetry) -> dict[str, str]:
+    """Give the references of the console scripts. Those of type `file` are copied as they are."""
+    data = poetry.pyproject.data
+    tables = {**data.get("tool", {}).get("poetry", {}).get("scripts", {})}
+    tables.update(data.get("project", {}).get("scripts", {}))
+    found = {}
+    for name, target in tables.items():
+        table = target if isinstance(target, dict) else {"reference": target}
+        if table.get("type") != "file":
+            found[str(name)] = str(table.get("reference") or table.get("callable") or "")
+    return found
 
 
 def check_from(poetry: Poetry) -> None:
