@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from clean_poetry import Poetry
     from engines import DockerEngine
+    from reference import PoetryInstall
 
 pytestmark = pytest.mark.engine
 
@@ -259,15 +260,18 @@ def get(engine: DockerEngine, container: str, path: str = "/") -> str:
     return waiting(engine, container, ask)
 
 
-@pytest.mark.usefixtures("kinds")
-def test_script_module_and_c_extension(engine: DockerEngine) -> None:
+def test_script_module_and_c_extension(
+    engine: DockerEngine, kinds: Project, poetry_install: PoetryInstall
+) -> None:
     """The wheel's only script is what the image starts, with what that imports beside the wheel.
 
     What was compiled is there, the compiler is not.
     """
     assert engine.run("acme-kinds:1.0") == "script 10001\n"
     assert engine.run("acme-kinds:1.0", "python", "-m", "acme_kinds") == "module 5\n"
-    assert look(engine, "acme-kinds:1.0")["compilers"] == []
+    found = look(engine, "acme-kinds:1.0")
+    assert found["compilers"] == []
+    assert found["distributions"] == poetry_install(kinds, "--only=main")
 
 
 @pytest.mark.usefixtures("kinds")
@@ -324,6 +328,9 @@ def test_django(engine: DockerEngine, make: Callable[..., Project], kinds: Proje
         assert get(engine, site, "/static/site.css") == "body {}\n"
     assert engine.run("acme-site:1.0", "id", "-un") == "app\n"
     found = look(engine, "acme-site:1.0")
+    of_kinds = look(engine, "acme-kinds:1.0")["distributions"]
+    dependencies = [it for it in of_kinds if it[0] != "acme-kinds"]
+    assert found["distributions"] == sorted([*dependencies, ["acme-site", "1.0"]])
     assert found["writable"] == []
     assert "staticfiles/site.css" in found["files"]
     assert not [name for name in found["files"] if name.endswith(".j2")]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import SHOP, AcmeIndex, Project, make_shop
 from builds import build, failed_build, look
 from elf_files import make_elf
+from harmless import edit_harmlessly
 from wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from clean_poetry import Poetry
     from engines import DockerEngine
+    from reference import PoetryInstall
 
 pytestmark = pytest.mark.engine
 
@@ -88,10 +91,26 @@ def shop(
 
 
 @pytest.fixture(scope="module")
-def ordinary(engine: DockerEngine, shop: Shop) -> dict[str, Any]:
-    """Build on the slim image, and tell what that holds."""
-    build(shop.on(), "--tag=acme/bases:slim")
-    return look(engine, "acme/bases:slim")
+def ordinary(engine: DockerEngine, shop: Shop, poetry_install: PoetryInstall) -> dict[str, Any]:
+    """Build on the slim image, and tell what that holds: what Poetry installs."""
+    project = shop.on()
+    build(project, "--tag=acme/bases:slim")
+    found = look(engine, "acme/bases:slim")
+    assert found["distributions"] == poetry_install(project, "--only=main")
+    return found
+
+
+def keeps_its_layers(project: Project, folder: Path) -> bool:
+    """Edit a copy, in all ways that change nothing of what is installed, and build it."""
+    copy = Project(folder, project.poetry)
+    shutil.copytree(project.folder, folder)
+    edit_harmlessly(
+        copy,
+        sources=["src/acme_shop/__init__.py"],
+        wider=("acme-lib (>=1.0,<2)", "acme-lib (>=0.5,<3)"),
+    )
+    steps = build(copy, "--", "--output=type=cacheonly")
+    return bool(steps.layers) and not steps.rebuilt and steps.installed == ()
 
 
 def make_base(engine: DockerEngine, name: str, dockerfile: str) -> str:
@@ -128,7 +147,9 @@ def test_the_full_image(engine: DockerEngine, shop: Shop, ordinary: dict[str, An
     assert engine.run("acme/bases:full") == "shop 1.1 1.0\n"
 
 
-def test_no_shell(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
+def test_no_shell(
+    engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path
+) -> None:
     """Only the check runs on it, and finds what the build image has and this one does not."""
     base = make_base(engine, "acme-bases/bare:3.13", BARE)
     settings: dict[str, Any] = {
@@ -156,9 +177,10 @@ def test_no_shell(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) ->
     for program in ("/bin/sh", "/bin/bash", "pip"):
         done = engine.docker("run", "--rm", f"--entrypoint={program}", image, check=False)
         assert done.returncode == 127, program
+    assert keeps_its_layers(shop.project, tmp_path / "copy")
 
 
-def test_a_user(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
+def test_a_user(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path) -> None:
     """The build is root's all the same; the image is ours, down to its user and home folder."""
     base = make_base(engine, "acme-bases/company:3.13", COMPANY)
     build(shop.on(base_image=base, files=["README.md"]), "--tag=acme/bases:company")
@@ -173,3 +195,4 @@ def test_a_user(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> N
     assert engine.run("acme/bases:company") == "shop 1.1 1.0\n"
     build(shop.on(base_image=base), "--tag=acme/bases:company")
     assert look(engine, "acme/bases:company")["writable"] == [], "nor a folder that WORKDIR makes"
+    assert keeps_its_layers(shop.project, tmp_path / "copy")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import AcmeIndex, Project, make_shop
-from builds import build, read_progress
+from builds import build, look, read_progress
+from harmless import edit_harmlessly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from builds import Steps
     from clean_poetry import Poetry
     from engines import DockerEngine
+    from reference import PoetryInstall
 
 pytestmark = pytest.mark.engine
 
@@ -106,13 +108,21 @@ def of_dependencies(stages: frozenset[str]) -> set[str]:
     return {name for name in stages if name.startswith(("pure-", "native-"))}
 
 
-def test_both_run_and_share_what_they_have_in_common(engine: DockerEngine, built: Built) -> None:
+def test_both_run_and_share_what_they_have_in_common(
+    engine: DockerEngine, built: Built, poetry_install: PoetryInstall
+) -> None:
     """Each package is installed once; the images differ in one layer."""
     names = ("acme-docs", "acme-extra", "acme-lib", "acme-native", "acme-util")
     assert built.steps.installed == names
     api, worker = "acme-shop-api:1.2.3", "acme-shop-worker:1.2.3"
     assert engine.run(api) == "shop 1.1 1.0\n"
     assert engine.run(worker) == "docs 1.1\n"
+    for image, options in (
+        (api, ("--only=main", "--extras=more")),
+        (worker, ("--only=main,docs",)),
+    ):
+        installed = poetry_install(built.project, *options)
+        assert look(engine, image)["distributions"] == installed
     ours, theirs = layers(engine, api), layers(engine, worker)
     assert len(ours) == len(theirs) == len({*ours} & {*theirs}) + 1
     assert ours[-2] != theirs[-2]
@@ -187,6 +197,18 @@ def test_one_more_image_installs_nothing(copy: Project) -> None:
     assert of_dependencies(steps.ran) == set()
     assert any(name.endswith(".api.worker") for name in steps.cached)
     assert any(name.endswith(".reader.worker") for name in steps.cached)
+
+
+def test_edits_of_all_else_install_nothing(copy: Project) -> None:
+    """In neither of the images."""
+    edit_harmlessly(
+        copy,
+        sources=["src/acme_shop/__init__.py"],
+        wider=("acme-lib (>=1.0,<2)", "acme-lib (>=0.5,<3)"),
+    )
+    steps = bake(copy)
+    assert steps.layers >= COMMON
+    assert (steps.installed, steps.rebuilt) == ((), frozenset())
 
 
 def test_interrupted_build_leaves_nothing(copy: Project) -> None:

@@ -222,6 +222,7 @@ def test_the_image(
         ),
     )
     assert look(engine, "acme-shop:1.2.3")["distributions"] == expected
+    assert engine.run("acme-shop:1.2.3") == "shop 1.1 1.0\n"
     assert [name for name, _ in expected] == [
         *("acme-lib", "acme-native", "acme-old", "acme-shop", "acme-util")
     ]

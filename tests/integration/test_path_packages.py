@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from acme import IMAGE_PYTHON, AcmeIndex, Project
 from builds import build, look, names
 from command_line import poetry
 from dockerignore import passing
+from harmless import edit_harmlessly
 from poetry.factory import Factory
 from projects import make_project, package
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from builds import Steps
     from clean_poetry import Poetry
     from engines import DockerEngine
+    from reference import PoetryInstall
 
 CORE = (
     '[build-system]\nrequires = ["poetry-core>=2.0"]\nbuild-backend = "poetry.core.masonry.api"\n'
@@ -141,23 +142,12 @@ def copy(built: Built, tmp_path: Path) -> Project:
 
 @pytest.mark.engine
 def test_holds_what_poetry_install_puts_there(
-    engine: DockerEngine, built: Built, tmp_path: Path
+    engine: DockerEngine, built: Built, poetry_install: PoetryInstall
 ) -> None:
     """The same distributions, also those that Poetry installs for development; nothing else."""
-    venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    poetry, folder = built.project.poetry, built.project.folder
-    # What it builds in its folder for temporary files, Poetry leaves there.
-    env = {"VIRTUAL_ENV": str(venv), "TMPDIR": str(tmp_path)}
-    poetry.run(folder, "install", "--only=main", env=env)
-    listing = (
-        "import importlib.metadata as m, json;"
-        "print(json.dumps(sorted([d.metadata['Name'], d.version] for d in m.distributions())))"
-    )
-    shown = subprocess.run(
-        [venv / "bin" / "python", "-c", listing], check=True, capture_output=True, text=True
-    )
-    assert built.found["distributions"] == json.loads(shown.stdout)
+    repository = built.project.folder.parent
+    installed = poetry_install(built.project, "--only=main", repository=repository)
+    assert built.found["distributions"] == installed
     assert names(built.found) == [
         *("acme-base", "acme-core", "acme-native", "acme-shop", "acme-side", "acme-util")
     ]
@@ -187,6 +177,19 @@ def test_an_edit_runs_its_own_stage(engine: DockerEngine, copy: Project) -> None
     assert steps.installed == ()
     assert engine.run("shop:edited") == "shop core edge of base models 1.0\n"
     assert ["acme-side", "0.6"] in look(engine, "shop:edited")["distributions"]
+
+
+@pytest.mark.engine
+def test_edits_of_the_project_install_nothing(copy: Project) -> None:
+    """Nor do they build a path dependency again."""
+    edit_harmlessly(
+        copy,
+        sources=["src/acme_shop/__init__.py"],
+        wider=('"acme-native"', '"acme-native (>=0.9)"'),
+    )
+    steps = build(copy, "--", "--output=type=cacheonly")
+    assert (steps.installed, steps.rebuilt) == ((), frozenset())
+    assert steps.cached >= STAGES
 
 
 @pytest.mark.engine
