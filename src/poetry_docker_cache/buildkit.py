@@ -165,10 +165,12 @@ def default_tag(
 
 def _repository(name: str | None, among: str) -> str:
     """Make a repository name of a project's name."""
+    likely = re.sub("[^a-z0-9]+", "-", (name or "").lower()).strip("-")
+    setting = f'`image = "{likely}"`' if likely else "`image`"
     ask_for = (
-        f"Set `image` in [tool.poetry-docker-cache.images.{among}]."
+        f"Set {setting} in [tool.poetry-docker-cache.images.{among}]."
         if among
-        else "Set `image` in [tool.poetry-docker-cache], or name the image with -t."
+        else f"Set {setting} in [tool.poetry-docker-cache], or name the image with -t."
     )
     if not name:
         raise DockerCacheError("The project has no name, so neither has the image.", fix=ask_for)

@@ -215,6 +215,11 @@ def test_no_default_tag(name: str | None, version: str, image: str | None, cause
     ("name", "version", "fix"),
     [
         (None, "1.0", "Set `image` in [tool.poetry-docker-cache.images.api]."),
+        (
+            "@acme/Shop front",
+            "1.0",
+            'Set `image = "acme-shop-front"` in [tool.poetry-docker-cache.images.api].',
+        ),
         ("shop", "x" * 129, "`poetry docker build api -t NAME:TAG`"),
     ],
 )
