@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 RECIPE = 4  # goes up with every change of what is done to a root file system
-SUITES = {"3.11": "bookworm", "3.13": "trixie"}
+SUITES = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
+PIPS = {"3.9": "pip==23.0.1"}
+"""Where Debian's is older than the one of the official image, and too old: that one."""
 SLIM = "ca-certificates,python3,python3-venv,python3-pip"
 FULL = (
     *("gcc", "git", "libc6-dev", "libffi-dev", "libpq-dev", "make", "openssh-client", "pkgconf"),
@@ -59,6 +61,8 @@ def rootfs(state: Path, tag: str, other: str = "") -> Path:
         if slim is None:
             _debootstrap(state / "root", SUITES[version], work, other)
             _like_the_official_image(work)
+            if version in PIPS:
+                _upgrade_pip(work / f"usr/local/lib/python{version}/dist-packages", PIPS[version])
         else:
             run(["tar", "-xzf", slim, "-C", work])
             _apt_install(work, FULL)
@@ -127,6 +131,14 @@ def _like_the_official_image(root: Path) -> None:
     # apt in a RUN: this machine's mirror may be a snapshot whose Release is no longer "valid"
     quirks = 'Acquire::Check-Valid-Until "false";\nAcquire::Check-Date "false";\n'
     (root / "etc/apt/apt.conf.d/90engine").write_text(quirks, encoding="utf-8")
+
+
+def _upgrade_pip(folder: Path, requirement: str) -> None:
+    """Put a pip where the image's Python looks first; any machine's pip can unpack it."""
+    pip = shutil.which("pip") or shutil.which("pip3")
+    if pip is None:
+        raise EngineError(f"there is no pip to fetch {requirement} with")
+    run([pip, "install", "--quiet", "--no-deps", "--no-compile", "--target", folder, requirement])
 
 
 def _certificates() -> bytes:

@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from acme import Project
     from engines import DockerEngine
 
-_IMAGE = "acme-reference"
-_DOCKERFILE = f"""\
-FROM python:3.13
+_DOCKERFILE = """\
+FROM python:{python}
 RUN python -m venv --without-pip /opt/poetry \\
-    && pip --python /opt/poetry/bin/python install --quiet --no-compile poetry=={POETRY}
+    && pip --python /opt/poetry/bin/python install --quiet --no-compile poetry=={poetry}
 """
 # The copy can be written to, and Poetry may leave in it what it likes.
 _SCRIPT = """\
@@ -41,12 +40,16 @@ class PoetryInstall:
     """Runs `poetry install` in a container of an engine, each time in a fresh environment."""
 
     engine: DockerEngine
+    image: str
 
     @classmethod
-    def prepare(cls, engine: DockerEngine) -> PoetryInstall:
-        """Build the image with Poetry."""
-        engine.docker("build", "--network=host", f"--tag={_IMAGE}", "-", text=_DOCKERFILE)
-        return cls(engine=engine)
+    def prepare(
+        cls, engine: DockerEngine, python: str = "3.13", poetry: str = POETRY
+    ) -> PoetryInstall:
+        """Build the image with Poetry, on the Python image of this tag."""
+        image, text = f"acme-reference:{python}", _DOCKERFILE.format(python=python, poetry=poetry)
+        engine.docker("build", "--network=host", f"--tag={image}", "-", text=text)
+        return cls(engine=engine, image=image)
 
     def __call__(
         self,
@@ -65,6 +68,6 @@ class PoetryInstall:
         docker = ["run", "--rm", "--network=host", "--env=POETRY_CONFIG_DIR=/config", *container]
         docker += [f"--volume={repository}:/repository:ro", f"--volume={config}:/config:ro"]
         place = project.folder.relative_to(repository).as_posix()
-        done = self.engine.docker(*docker, _IMAGE, "sh", "-c", _SCRIPT, "sh", place, *options)
+        done = self.engine.docker(*docker, self.image, "sh", "-c", _SCRIPT, "sh", place, *options)
         found: list[list[str]] = json.loads(done.stdout)
         return found

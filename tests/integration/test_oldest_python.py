@@ -1,0 +1,96 @@
+"""An image with the oldest Python: all that runs in the build runs on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from acme import AcmeIndex, Project
+from builds import build, look, names
+from engine import default_state
+from processes import lock
+from reference import PoetryInstall
+from registry import Registry
+
+from poetry_docker_cache.python import PYTHONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+OLDEST = PYTHONS[-1]
+STATE = default_state()  # a test has another home
+LAST_POETRY = "2.2.1"
+"""For that Python."""
+PYPROJECT = """\
+[project]
+name = "acme-old-python"
+version = "1.0"
+requires-python = ">={python}"
+dependencies = ["acme-lib", "acme-util", "acme-native", "acme-extra; python_version < '3.10'"]
+
+[project.scripts]
+acme-old-python = "acme_old_python:main"
+
+[tool.poetry.dependencies]
+acme-lib = {{ source = "acme" }}
+acme-util = {{ source = "acme" }}
+acme-native = {{ source = "acme" }}
+acme-extra = {{ source = "acme" }}
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{url}"
+priority = "explicit"
+
+[tool.poetry-docker-cache]
+python = "{python}"
+layers = 3
+compile = true
+
+[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+"""
+CODE = """\
+import sys
+import acme_extra, acme_lib, acme_native
+
+def main() -> None:
+    print("old", acme_native.VERSION, *sys.version_info[:2])
+"""
+
+
+@pytest.mark.engine
+def test_the_oldest_python(
+    engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    index: AcmeIndex,
+    tmp_path: Path,
+) -> None:
+    """The image holds what the last Poetry for it installs, and keeps its layers."""
+    if engine.registry is not None:  # else it is an engine that finds the official image
+        with lock(STATE):
+            Registry(STATE).provide(f"{OLDEST}-slim")
+    project = Project(tmp_path / "acme-old-python", poetry_home(engine))
+    text = PYPROJECT.format(url=index.url, python=OLDEST)
+    project.write("pyproject.toml", text.encode())
+    project.write("acme_old_python/__init__.py", CODE)
+    project.log_in(index.password)
+    project.lock()
+    build(project)
+    assert engine.run("acme-old-python:1.0") == f"old 1.0 {OLDEST.replace('.', ' ')}\n"
+    found = look(engine, "acme-old-python:1.0")
+    assert "acme-extra" in names(found)
+    poetry_install = PoetryInstall.prepare(engine, f"{OLDEST}-slim", LAST_POETRY)
+    assert found["distributions"] == poetry_install(project, "--only=main")
+    for nothing in ("leftovers", "writable"):
+        assert found[nothing] == [], nothing
+    assert found["bytecode"]
+    project.replace("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
+    steps = build(project)
+    assert (steps.installed, steps.rebuilt) == ((), frozenset())
+    assert "application" in steps.ran
