@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 _TABLE = "poetry-docker-cache"
 _LINE = 88
+# Comments above the head of a table, from the first blank line on if there is one. tomlkit counts
+# them to the table before.
+_ABOVE_HEAD = re.compile(
+    r"((?<=\n\n)(?:^[ \t]*(?:#.*)?\n)+|(?:^[ \t]*#.*\n)+)(^[ \t]*\[[^\r\n]*)", re.MULTILINE
+)
 
 
 def write_settings(path: Path, changes: Mapping[str, Values]) -> bool:
@@ -66,7 +72,7 @@ def with_settings(text: str, values: Values, *, image: str = "") -> str:
     plain = text.replace("\r\n", "\n") if crlf else text
     after = ""
     try:
-        after = _changed(plain, values, image)
+        after = _changed_below_comments(plain, values, image)
         kept = tomllib.loads(after) == _expected(plain, values, image)
     except (TOMLKitError, tomllib.TOMLDecodeError, AttributeError, KeyError, TypeError):
         kept = False
@@ -94,6 +100,23 @@ def lines(values: Values) -> str:
     for name, value in values.items():
         document.add(name, value if isinstance(value, int) else _array(value))
     return tomlkit.dumps(document)
+
+
+def _changed_below_comments(text: str, values: Values, image: str) -> str:
+    """Change the settings while the comments above the heads of tables stand behind these."""
+    mark = f" # {secrets.token_hex(8)}:"
+    above: list[str] = []
+
+    def behind(match: re.Match[str]) -> str:
+        above.append(match[1])
+        return f"{match[2]}{mark}{len(above) - 1}"
+
+    after = _changed(_ABOVE_HEAD.sub(behind, text), values, image)
+    behind_heads = re.compile(rf"^(.*){mark}(\d+)", re.MULTILINE)
+    after, found = behind_heads.subn(lambda match: above[int(match[2])] + match[1], after)
+    if found != len(above):
+        raise TOMLKitError("a comment is lost")
+    return after
 
 
 def _changed(text: str, values: Values, image: str) -> str:

@@ -136,6 +136,30 @@ def test_the_common_settings_beside_those_of_images() -> None:
         assert table(after)["images"] == {"api": {"ports": [80]}}
 
 
+@pytest.mark.parametrize("image", ["", "api", "worker"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("blank", ["", "\n"], ids=["close", "apart"])
+def test_the_comments_above_a_table_stay_there(image: str, newline: str, blank: str) -> None:
+    """They say what it is for; those below the last line of a table are its own."""
+    tables = [
+        "[tool.poetry-docker-cache]\nports = [80]\n# our own\n",
+        "# The API,\n# for all\n[tool.poetry-docker-cache.images.api]  # here\nports = [81]\n",
+        "# Another\n\n  [tool.poetry-docker-cache.images.worker]\n",
+        "# Style\n[[tool.style]]\ntext = '''\n# no comment\n[nor a table]\n'''\n# the end\n",
+    ]
+    before = f"{HEAD}\n{blank.join(tables)}"
+    if not blank:  # what stands between two tables is of the one below
+        tables[:2] = [tables[0].removesuffix("# our own\n"), f"# our own\n{tables[1]}"]
+        before = before.replace("# Another\n\n", "# Another\n")
+    after = with_settings(before.replace("\n", newline), VALUES, image=image)
+    number = ["", "api", "worker"].index(image)
+    lines = [line.strip() for line in after.splitlines() if line.strip()]
+    tables[number] += "\n".join(NEW)
+    wanted = f"{HEAD}\n{chr(10).join(tables)}".splitlines()
+    assert lines == [line.strip() for line in wanted if line.strip()]
+    assert f"{newline}{newline}{newline}" not in after
+
+
 @given(
     before=st.lists(st.sampled_from("abcdef"), unique=True),
     after=st.lists(st.sampled_from("abcdef"), unique=True),
