@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.image_names import is_repository, names_registry
+from poetry_docker_cache.image_names import is_repository, names_registry, normalised
 from poetry_docker_cache.sources import login_variables
 from poetry_docker_cache.templating import TemplateEnvironment
 
@@ -31,6 +31,8 @@ CI_PYTHON = "3.13"
 """Runs Poetry there; which Python the image has is another question."""
 
 _GHCR = "ghcr.io"
+_DOCKER_HUB = ("docker.io", "index.docker.io")
+"""Those of its names that a login may leave out."""
 _CI_PLATFORM = "linux/amd64"
 # What YAML calls not printable, and its line breaks; JSON lets them stand.
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
@@ -151,7 +153,8 @@ def _in_full(image: str | None) -> str | None:
 
 
 def _host(repository: str) -> str:
-    return repository.partition("/")[0] if names_registry(repository) else ""
+    host = repository.partition("/")[0].lower() if names_registry(repository) else ""
+    return "" if host in _DOCKER_HUB else host
 
 
 def _name_of(project: str | None) -> str | None:
@@ -180,9 +183,10 @@ def render_ci(plan: CiPlan) -> str:
     """The pipeline, without banner and `#!` line.
 
     Raises DockerCacheError for a name that it could not pass on as it is, and for images in several
-    registries.
+    registries, or in one place.
     """
     _refuse_several_registries(plan)
+    _refuse_one_place(plan)
     for text in (plan.folder, *plan.selection):
         _refuse_unspeakable(text, plan.kind)
     environment = TemplateEnvironment()
@@ -214,6 +218,22 @@ def _refuse_several_registries(plan: CiPlan) -> None:
             f"The images are in several registries, and the pipeline logs in to one: {names}.",
             fix="Give each an `image` of the same one, in [tool.poetry-docker-cache.images.NAME].",
         )
+
+
+def _refuse_one_place(plan: CiPlan) -> None:
+    """Raise DockerCacheError for two images that are called otherwise, but not in the registry."""
+    found: dict[str, str] = {}
+    for name, reference in plan.references.items():
+        place = reference
+        if plan.kind == "shell" and plan.repository:
+            above = plan.repository.rpartition("/")[0]
+            place = place.replace("${common%/*}", above).replace("$common", plan.repository)
+        if (other := found.setdefault(normalised(place), name)) != name:
+            raise DockerCacheError(
+                f"The pipeline would push the images {other} and {name} to {place}: the one would"
+                " take the other's place.",
+                fix=f"Give `image` in [tool.poetry-docker-cache.images.{name}] another value.",
+            )
 
 
 def _refuse_unspeakable(text: str, kind: CiKind) -> None:

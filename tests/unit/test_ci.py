@@ -151,6 +151,35 @@ def test_images_in_several_registries(kind: CiKind) -> None:
         assert calls(several(kind, worker="h.io/queue")) == ["$common-api", "h.io/queue"]
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        several("gitlab", worker="api"),
+        several("shell", "team/shop", "shop-api"),
+        several("shell", "docker.io/team/shop", "team/shop-api"),
+    ],
+)
+def test_two_images_in_one_place(plan: CiPlan) -> None:
+    """They have other names on a machine, but the pipeline's registry has one place for both."""
+    with pytest.raises(DockerCacheError, match=r"push the images api and worker to \S+api: ") as it:
+        render_ci(plan)
+    assert "[tool.poetry-docker-cache.images.worker]" in it.value.fix
+
+
+def test_two_images_in_two_places() -> None:
+    """What would be one place in GitLab's registry is below a repository in GitHub's, and not."""
+    for plan in (several("github", worker="api"), several("shell", worker="api")):
+        assert len({*calls(plan)}) == 2
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_the_names_of_docker_hub(kind: CiKind) -> None:
+    """It is one registry, and the login names none."""
+    text = render_ci(several(kind, "team/shop", "docker.io/team/queue"))
+    assert "docker.io/team/queue" in text
+    assert not re.search(r"registry: .*docker\.io|--password-stdin .*docker\.io", text)
+
+
 def test_the_token_of_several_images() -> None:
     """It is enough where all are in GitHub's registry, and has no more rights than for one."""
     one = load(render_ci(PLAN))["jobs"]
