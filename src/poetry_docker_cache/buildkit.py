@@ -163,6 +163,26 @@ def default_tag(
     return f"{image or _repository(name, among)}:{tag}"
 
 
+def tagged(own: str, given: str) -> str:
+    """Name an image as `-t` says: by a whole name, or by a tag alone, which is one of its own name.
+
+    >>> tagged("team/shop:1.2.3", ":dev")
+    'team/shop:dev'
+
+    Raises DockerCacheError for what begins as such a tag and is none.
+    """
+    if not given.startswith(":"):
+        return given
+    if not _TAG.fullmatch(given[1:]):
+        raise DockerCacheError(
+            f"-t {given!r} is a colon without a tag: those have at most 128 letters, digits, '_',"
+            " '.' and '-', and begin with none of the last two.",
+            fix="Give a tag alone (`-t :TAG`), or a whole name (`-t NAME:TAG`). A variable in a"
+            " script may be unset.",
+        )
+    return f"{own.rpartition(':')[0]}{given}"
+
+
 def _repository(name: str | None, among: str) -> str:
     """Make a repository name of a project's name."""
     likely = re.sub("[^a-z0-9]+", "-", (name or "").lower()).strip("-")

@@ -18,6 +18,7 @@ from poetry_docker_cache.buildkit import (
     default_tag,
     result_note,
     shell_quoted,
+    tagged,
 )
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -192,6 +193,29 @@ def test_shell_quoted_can_be_pasted() -> None:
 def test_default_tag(name: str | None, version: str | None, image: str | None, tag: str) -> None:
     """The image is named after the setting or else the project, with its version."""
     assert default_tag(name, version, image=image) == tag
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        (":dev", "localhost:5000/shop:dev"),
+        (":1.2.3-rc_1", "localhost:5000/shop:1.2.3-rc_1"),
+        (f":{'x' * 128}", f"localhost:5000/shop:{'x' * 128}"),
+        ("other", "other"),
+        ("h.io/other:1", "h.io/other:1"),
+    ],
+)
+def test_a_tag_alone(tag: str, expected: str) -> None:
+    """It is one of the image's own name; any other `-t` is the whole name."""
+    assert tagged("localhost:5000/shop:1.0", tag) == expected
+
+
+@pytest.mark.parametrize("tag", [":", "::x", ":a/b", ":a:b", ":.a", ":-a", ":a b", f":{'x' * 129}"])
+def test_a_colon_without_a_tag(tag: str) -> None:
+    """As `-t ":$TAG"` is with an unset variable: buildx would name what becomes of it."""
+    with pytest.raises(DockerCacheError, match="is a colon without a tag") as caught:
+        tagged("shop:1.0", tag)
+    assert "unset" in caught.value.fix
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from poetry_docker_cache.buildkit import (
     default_tag,
     result_note,
     shell_quoted,
+    tagged,
 )
 from poetry_docker_cache.caches.running import (
     commands_after,
@@ -150,7 +151,7 @@ def _tags(command: BuildCommand, prepared: Prepared) -> list[str]:
 
     if not (given := command.many("tag")):
         return [own(prepared.git_version or prepared.version)]
-    return [f"{own(None).rpartition(':')[0]}{it}" if it.startswith(":") else it for it in given]
+    return [tagged(own(None), it) for it in given]
 
 
 def write_files(
