@@ -14,6 +14,7 @@ from poetry_docker_cache.alpine import tools
 from poetry_docker_cache.bases import merged
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import moved
+from poetry_docker_cache.images import is_debian, is_official_alpine
 from poetry_docker_cache.plan import Wheel
 from poetry_docker_cache.python import listing, path_dependencies
 from poetry_docker_cache.root.kinds import WheelRoot
@@ -35,6 +36,7 @@ _VERSION_FROM_GIT = {
     "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
     "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
 }
+_RUST = {"maturin", "setuptools-rust"}
 _APPLICATION = "application"
 _BACKEND = "build-backend"
 
@@ -163,7 +165,7 @@ def _wheel(
         version=source.version,
         offline=root.backend == _POETRY_CORE and not root.needs_compiler,
         compiles=root.needs_compiler,
-        packages=merged(settings.build_packages, tools(bases.build)) if root.needs_compiler else (),
+        packages=_packages(root, settings, bases) if root.needs_compiler else (),
         paths=checked_paths(root.paths),
         has_pyproject=source.has_pyproject,
         config_settings=source.config_settings,
@@ -194,8 +196,21 @@ def _sharing_backends(wheels: Sequence[Wheel]) -> tuple[Wheel, ...]:
 
 def _version_variables(root: WheelRoot) -> tuple[str, ...]:
     """What tells a backend the version that it would ask git for: there is no `.git` in a build."""
-    names = {
+    return tuple(
+        sorted({_VERSION_FROM_GIT[name] for name in _required(root) & _VERSION_FROM_GIT.keys()})
+    )
+
+
+def _packages(root: WheelRoot, settings: Settings, bases: Bases) -> tuple[str, ...]:
+    """What compiles it: Rust is in no Python image, but for one that somebody made for that."""
+    known = is_debian(bases.build) or is_official_alpine(bases.build)
+    rust = ("cargo",) if known and _RUST & _required(root) else ()
+    return merged(settings.build_packages, (*tools(bases.build), *rust))
+
+
+def _required(root: WheelRoot) -> set[str]:
+    """The normalised names of what the backend is made of."""
+    return {
         str(canonicalize_name(re.split(r"[^\w.-]", requirement, maxsplit=1)[0]))
         for requirement in root.requires
     }
-    return tuple(sorted({_VERSION_FROM_GIT[name] for name in names & _VERSION_FROM_GIT.keys()}))

@@ -42,7 +42,6 @@ python-source = "python"
 
 [tool.poetry-docker-cache]
 python = "{python}"
-build-packages = ["cargo"]
 command = ["acme-rust"]
 
 [build-system]

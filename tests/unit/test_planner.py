@@ -288,6 +288,23 @@ def test_an_extension_is_built_with_the_packages_that_it_needs() -> None:
     assert made.application.packages == ()
 
 
+def test_rust_comes_along_where_it_is_compiled() -> None:
+    """No Python image has it; an image of somebody's own is to have what it is for."""
+    root = wheel_root(needs_compiler=True, requires=("poetry-core", "setuptools_rust>=1.3"))
+    for settings, packages in (
+        ({}, ("cargo",)),
+        ({"build_packages": ("cargo=1.*",)}, ("cargo=1.*",)),
+        ({"base_image": "python:{python}-alpine"}, ("build-base", "cargo")),
+        ({"build_image": "acme.example/rust:1"}, ()),
+    ):
+        made = plan(project(root=root), **settings)
+        assert made.application is not None
+        assert made.application.packages == packages, settings
+    made = plan(project(root=wheel_root(requires=("maturin",))))
+    assert made.application is not None
+    assert made.application.packages == ()
+
+
 def test_the_usual_libraries_of_what_is_built_from_source() -> None:
     """psycopg2 needs libpq5 where it runs; a wheel brings its own; a named version stands."""
     built = project(package("psycopg2", files=[sdist("psycopg2")]))
