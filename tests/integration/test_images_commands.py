@@ -472,6 +472,21 @@ def test_a_better_split_is_one_for_all_that_share(tmp_path: Path, client: Client
     assert again.err.count("nothing to change") == 2
 
 
+@pytest.mark.parametrize("own", ["layers = 2", 'own-layers = ["light-3"]'])
+def test_an_image_with_half_a_split_of_its_own(tmp_path: Path, client: Client, own: str) -> None:
+    """It has the other half from the common settings: these stay, or it would be split anew."""
+    shop = make_large(tmp_path / "shop", client, f"[tool.poetry-docker-cache.images.tidy]\n{own}\n")
+    before = tomllib.loads((shop / "pyproject.toml").read_text())
+    (_, tidy), (both,) = shown(shop), shown(shop, "api", "worker", "--write")
+    after = tomllib.loads((shop / "pyproject.toml").read_text())
+    for name in ("api", "worker"):
+        before["tool"]["poetry-docker-cache"]["images"][name] |= {
+            key: both["better"][key] for key in ("layers", "own-layers")
+        }
+    assert after == before
+    assert shown(shop, "tidy") == [tidy]
+
+
 def test_images_that_share_no_layers(tmp_path: Path, client: Client) -> None:
     """Each has a table, and gets a setting of its own: the common one would be the other's, too."""
     shop = make_large(tmp_path / "shop", client)

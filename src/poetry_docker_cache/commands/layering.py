@@ -116,13 +116,13 @@ def _places(group: Sequence[Prepared], images: Sequence[Prepared]) -> tuple[str,
     """Tell whose settings say how these images are split.
 
     The common ones are those of all images that have none of their own: where others than these
-    have them, too, but share no layers, each of these gets its own.
+    have any of them, too, but share no layers, each of these gets its own.
     """
     table = settings_table(images[0].poetry).get("images", {})
-    own = {it.image for it in images if any(key in table.get(it.image, {}) for key in _SETTINGS)}
-    common = {it.image for it in images} - own
+    has = {it.image: [key in table.get(it.image, {}) for key in _SETTINGS] for it in images}
+    common = {image for image, own in has.items() if not all(own)}
     shared = common <= {it.image for it in group}
-    places = (it.image if it.image in own or not shared else "" for it in group)
+    places = (it.image if any(has[it.image]) or not shared else "" for it in group)
     return tuple(dict.fromkeys(places))
 
 
