@@ -439,7 +439,11 @@ def test_layers_of_all_images(tmp_path: Path, client: Client) -> None:
 
     table = poetry(shop, *LAYERS, "--from", "image")
     assert table.out.startswith(" api, worker\n 20 packages, 30.2 MB installed")
-    assert "`poetry docker layers --write` puts the better setting into pyproject" in table.err
+    again = "`poetry docker layers --from=image --write`"
+    assert f"{again} puts the better setting into pyproject" in table.err
+    words = ("worker", "--with", "queue", "--all-extras")
+    again = "`poetry docker layers worker --with=queue --all-extras --from=image --write`"
+    assert f"\n- {again} puts" in f"\n{poetry(shop, *LAYERS, *words, '--from', 'image').err}"
 
 
 def test_a_better_split_is_one_for_all_that_share(tmp_path: Path, client: Client) -> None:

@@ -1,14 +1,17 @@
-"""Which of a project's images a command is for."""
+"""Which of a project's images a command is for, and which of its groups and extras."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.ci import selection_options
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from poetry_docker_cache.commands.base import DockerCommand
 
 
 def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
@@ -30,3 +33,13 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
                 fix=f"{did_you_mean(name, known)}The project's images: {', '.join(known)}.",
             )
     return [*dict.fromkeys(names)] or [*images]
+
+
+def selection_words(command: DockerCommand) -> tuple[str, ...]:
+    """The options GROUPS as they were given, for another command that is to choose the same."""
+    return selection_options(
+        {
+            **{name: command.many(name) for name in ("with", "without", "only", "extras")},
+            **{name: bool(command.option(name)) for name in ("all-groups", "all-extras")},
+        }
+    )

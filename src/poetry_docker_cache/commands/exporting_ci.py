@@ -17,8 +17,8 @@ from poetry_docker_cache.ci import (
     CiImage,
     CiPlan,
     render_ci,
-    selection_options,
 )
+from poetry_docker_cache.commands.choosing import selection_words
 from poetry_docker_cache.commands.exporting import check, output_path, print_exactly, real_path
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images
 from poetry_docker_cache.errors import DockerCacheError
@@ -89,12 +89,7 @@ def _plan(command: DockerCommand, images: Sequence[Prepared], kind: CiKind, path
         ),
         plugin=version("poetry-docker-cache"),
         folder=_project_from(kind, real_path(path).parent, real_path(first.folder)),
-        selection=selection_options(
-            {
-                **{name: command.many(name) for name in ("with", "without", "only", "extras")},
-                **{name: bool(command.option(name)) for name in ("all-groups", "all-extras")},
-            }
-        ),
+        selection=selection_words(command),
         platforms=tuple(dict.fromkeys(platforms)),
         version_from_git=any(it.plan.version is not None for it in images),
         images=tuple(it for it in several if it.name),

@@ -7,10 +7,11 @@ of all of them, and a better setting is better for all.
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from poetry_docker_cache.commands.choosing import chosen
+from poetry_docker_cache.commands.choosing import chosen, selection_words
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images
 from poetry_docker_cache.commands.sizing import asked_origin, find_sizes, locked_packages
 from poetry_docker_cache.errors import DockerCacheError
@@ -185,10 +186,17 @@ def _conclude(command: LayersCommand, prepared: Prepared, tables: Sequence[_Tabl
     if better.keys() != {""}:
         where = f"{listing([table_of(place) for place in better])} of {where}"
     if not command.option("write"):
-        again = " ".join(["poetry docker layers", *(command.argument("images") or ()), "--write"])
-        command.note(f"`{again}` puts the better setting into {where}.")
+        command.note(f"`{_again(command)} --write` puts the better setting into {where}.")
     elif write_settings(prepared.folder / "pyproject.toml", better):
         command.note(
             f"Wrote `layers` and `own-layers` into {where}. The lock stays fresh; an exported"
             " Dockerfile does not: `poetry docker export`."
         )
+
+
+def _again(command: LayersCommand) -> str:
+    """The command that was given, without what it prints."""
+    given = {name: command.option(name) for name in ("from", "image")}
+    options = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    names = command.argument("images") or ()
+    return shlex.join(["poetry", "docker", "layers", *names, *selection_words(command), *options])
