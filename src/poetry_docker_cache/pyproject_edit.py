@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _TABLE = "poetry-docker-cache"
 _LINE = 88
-# Comments above the head of a table, from the first blank line on if there is one. tomlkit counts
-# them to the table before.
-_ABOVE_HEAD = re.compile(
-    r"((?<=\n\n)(?:^[ \t]*(?:#.*)?\n)+|(?:^[ \t]*#.*\n)+)(^[ \t]*\[[^\r\n]*)", re.MULTILINE
+# The head of a table with the comments above, from the first blank line on if there is one. tomlkit
+# counts them to the table before.
+_HEAD = re.compile(
+    r"((?<=\n\n)(?:^[ \t]*(?:#.*)?\n)+|(?:^[ \t]*#.*\n)+|)(^[ \t]*\[[^\r\n]*)", re.MULTILINE
 )
 
 
@@ -111,12 +111,22 @@ def _changed_below_comments(text: str, values: Values, image: str) -> str:
         above.append(match[1])
         return f"{match[2]}{mark}{len(above) - 1}"
 
-    after = _changed(_ABOVE_HEAD.sub(behind, text), values, image)
-    behind_heads = re.compile(rf"^(.*){mark}(\d+)", re.MULTILINE)
-    after, found = behind_heads.subn(lambda match: above[int(match[2])] + match[1], after)
-    if found != len(above):
-        raise TOMLKitError("a comment is lost")
-    return after
+    try:
+        after = _changed(_HEAD.sub(behind, text), values, image)
+    except TOMLKitError:  # there is more on the line, as in a text of several
+        return _changed(text, values, image)
+    parts = re.split(rf"^(.*){mark}(\d+)", after, flags=re.MULTILINE)
+    heads, numbers, rest = parts[1::3], [int(it) for it in parts[2::3]], parts[3::3]
+    if {*numbers} != {*range(len(above))}:
+        return _changed(text, values, image)
+    last = {number: place for place, number in enumerate(numbers)}
+    pieces = [parts[0]]
+    for place, (head, number, below) in enumerate(zip(heads, numbers, rest, strict=True)):
+        if last[number] == place:
+            pieces += [above[number], head, below]
+        else:  # a new table, to which tomlkit gives the comments of the one that it puts it above
+            pieces += [head.partition("#")[0].rstrip(), below]
+    return "".join(pieces)
 
 
 def _changed(text: str, values: Values, image: str) -> str:

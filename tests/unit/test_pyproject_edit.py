@@ -160,6 +160,27 @@ def test_the_comments_above_a_table_stay_there(image: str, newline: str, blank: 
     assert f"{newline}{newline}{newline}" not in after
 
 
+@pytest.mark.parametrize(
+    ("image", "new"), [("", ["[tool.poetry-docker-cache]"]), ("api", [])], ids=["common", "api"]
+)
+def test_a_new_table_has_no_comment_of_another(image: str, new: list[str]) -> None:
+    """It is put above that of an image, whose comments stay with it alone."""
+    head = "# The API\n[tool.poetry-docker-cache.images.api]  # for all\n"
+    text = f"{head}text = '''\n[no table] \\\n'''\n"
+    after = with_settings(f"{HEAD}\n{text}{TAIL}", VALUES, image=image)
+    assert head in after
+    assert after.count("# for all") == after.count("# The API") == 1
+    added = changes(f"{HEAD}\n{text}{TAIL}", after)[1]
+    assert sorted(added) == sorted([*NEW, *new])
+
+
+def test_a_line_that_only_looks_like_a_head() -> None:
+    """Where nothing can stand behind it, the settings are written all the same."""
+    text = '[tool.poetry-docker-cache]\nports = [80]\n\n# x\n[tool.x]\na = """\n[b] \\\n"""\n'
+    after = with_settings(text, VALUES)
+    assert changes(text, after) == ([], NEW)
+
+
 @given(
     before=st.lists(st.sampled_from("abcdef"), unique=True),
     after=st.lists(st.sampled_from("abcdef"), unique=True),
