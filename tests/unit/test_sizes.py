@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,18 @@ def locked(name: str, kind: Kind = "pure", version: str = "1.0") -> LockedPackag
     return LockedPackage(name=name, version=version, kind=kind)
 
 
+def sizes(**packages: int) -> Sizes:
+    """Sizes of these packages, of which each is locked in its first version."""
+    return {(name, "1.0"): size for name, size in packages.items()}
+
+
 def test_the_nearest_origin_counts() -> None:
     """The environment before the image; heaviest first, by name among equals."""
     packages = [locked("b"), locked("a"), locked("c")]
-    found: dict[Origin, Sizes] = {"environment": {"a": 5}, "image": {"a": 7, "b": 5, "c": 9}}
+    found: dict[Origin, Sizes] = {
+        "environment": sizes(a=5),
+        "image": sizes(a=7, b=5, c=9),
+    }
     result = [(it.name, it.size, it.origin, it.exact) for it in settle(packages, found)]
     assert result == [
         ("c", 9, "image", True),
@@ -47,11 +56,11 @@ def test_the_nearest_origin_counts() -> None:
 def test_units_are_not_mixed() -> None:
     """What only the index knows is converted and marked where the rest is installed."""
     packages = [locked("a"), locked("b")]
-    found: dict[Origin, Sizes] = {"environment": {"a": 100}, "index": {"b": 100}}
+    found: dict[Origin, Sizes] = {"environment": sizes(a=100), "index": sizes(b=100)}
     first, second = settle(packages, found)
     assert (first.name, first.size, first.exact) == ("b", 100 * UNPACKED, False)
     assert (second.name, second.size, second.exact) == ("a", 100, True)
-    only: dict[Origin, Sizes] = {"environment": {}, "index": {"a": 100, "b": 100}}
+    only: dict[Origin, Sizes] = {"environment": {}, "index": sizes(a=100, b=100)}
     assert unit_of(only) == "download"
     assert all(it.exact and it.size == 100 for it in settle(packages, only))
 
@@ -60,11 +69,11 @@ def test_an_unknown_size_is_the_median_of_its_kind() -> None:
     """Of all, where nobody knows any of its kind; and then it has no origin."""
     packages = [locked(name) for name in "abc"] + [locked("x", "native"), locked("y", "native")]
     packages.append(locked("z", "source"))
-    found: dict[Origin, Sizes] = {"index": {"a": 1, "b": 3, "x": 100}}
-    sizes = {it.name: (it.size, it.origin) for it in settle(packages, found)}
-    assert sizes["c"] == (2, None)
-    assert sizes["y"] == (100, None)
-    assert sizes["z"] == (3, None)
+    found: dict[Origin, Sizes] = {"index": sizes(a=1, b=3, x=100)}
+    given = {it.name: (it.size, it.origin) for it in settle(packages, found)}
+    assert given["c"] == (2, None)
+    assert given["y"] == (100, None)
+    assert given["z"] == (3, None)
     assert [it.size for it in settle([locked("a")], {})] == [0]
 
 
@@ -76,7 +85,21 @@ def test_only_the_locked_version_counts() -> None:
         locked("c", version="odd one"),
     ]
     found = {"a": ("1.0.0", 1), "b": ("2.1", 1), "c": ("odd one", 3), "d": ("1", 1)}
-    assert locked_sizes(packages, found) == {"a": 1, "c": 3}
+    assert locked_sizes(packages, found) == {("a", "1.0"): 1, ("c", "odd one"): 3}
+
+
+def test_two_versions_of_two_images() -> None:
+    """Each has its own size, as the builds of one package for CPU and GPU do."""
+    packages = [locked("torch", version="2.9.0"), locked("torch", version="2.9.0+cpu")]
+    packages = [replace(it, family=family) for it, family in zip(packages, "ab", strict=True)]
+    found: dict[Origin, Sizes] = {
+        "environment": locked_sizes(packages, {"torch": ("2.9.0+cpu", 2)}),
+        "index": {("torch", "2.9.0"): 9, ("torch", "2.9.0+cpu"): 1},
+    }
+    assert [(it.version, it.size, it.origin) for it in settle(packages, found)] == [
+        ("2.9.0", round(9 * UNPACKED), "index"),
+        ("2.9.0+cpu", 2, "environment"),
+    ]
 
 
 def _distribution(folder: Path, name: str, record: str | None) -> None:

@@ -91,12 +91,12 @@ def find_sizes(
     Raises DockerCacheError where the one that was chosen fails, or all of them do.
     """
     listed = [package for it in images for package in locked_packages(it)]
-    locked = {(package.name, package.version): package for package in listed}.values()
+    locked = {package.key: package for package in listed}.values()
     found: dict[Origin, Sizes] = {}
     failures: dict[Origin, DockerCacheError] = {}
     for origin in (chosen,) if chosen else ORIGINS:
-        known = {name for sizes in found.values() for name in sizes}
-        missing = [package for package in locked if package.name not in known]
+        known = {key for sizes in found.values() for key in sizes}
+        missing = [package for package in locked if package.key not in known]
         if not missing or (origin == "image" and not chosen and not shutil.which("docker")):
             continue
         try:
@@ -127,7 +127,7 @@ def _ask(
     if len(failures) == len(told):
         raise failures[0]
     known = (it.items() for it in told if not isinstance(it, DockerCacheError))
-    return {name: size for sizes in known for name, size in sizes}
+    return {key: size for sizes in known for key, size in sizes}
 
 
 def _built(prepared: Prepared, packages: Sequence[LockedPackage]) -> Sizes | DockerCacheError:

@@ -19,8 +19,8 @@ ORIGINS: tuple[Origin, ...] = ("environment", "image", "index")
 
 Unit = Literal["installed", "download"]
 
-Sizes = dict[str, int]
-"""Bytes by the names of packages."""
+Sizes = dict[tuple[str, str], int]
+"""Bytes by the names of packages and their locked versions: images may have several of one."""
 
 UNPACKED = 3.5
 """A wheel is a compressed archive: installed, its files take about so many times its bytes, as
@@ -39,6 +39,11 @@ class LockedPackage:
     """The name of the package source; None is Poetry's default."""
     family: str = ""
     """Those of several images that have it, as the name of its layer ends."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What its size is known by."""
+        return self.name, self.version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +76,12 @@ def settle(
     known: list[SizedPackage] = []
     unknown: list[LockedPackage] = []
     for package in listed.values():
-        origin = next((it for it in ORIGINS if package.name in found.get(it, {})), None)
+        origin = next((it for it in ORIGINS if package.key in found.get(it, {})), None)
         if origin is None:
             unknown.append(package)
             continue
         exact = (origin == "index") == (unit == "download")
-        size = round(found[origin][package.name] * (1 if exact else UNPACKED))
+        size = round(found[origin][package.key] * (1 if exact else UNPACKED))
         known.append(_sized(package, size, origin, exact=exact))
     guessed = [_sized(package, _median(known, package.kind), None) for package in unknown]
     return tuple(sorted([*known, *guessed], key=lambda it: (-it.size, it.name, it.family)))
@@ -95,7 +100,7 @@ def locked_sizes(
 ) -> Sizes:
     """Of what is installed (version and bytes by name), that which is the locked version."""
     return {
-        package.name: installed[package.name][1]
+        package.key: installed[package.name][1]
         for package in packages
         if package.name in installed and same_version(package.version, installed[package.name][0])
     }

@@ -40,18 +40,18 @@ def index_sizes(poetry: Poetry, packages: Sequence[LockedPackage]) -> Sizes:
 
     Raises DockerCacheError for an index that does not answer, or that refuses the credentials.
     """
-    repositories = {package.name: _repository(poetry, package.source) for package in packages}
+    repositories = {package.key: _repository(poetry, package.source) for package in packages}
     for repository in dict.fromkeys(repositories.values()):
         if repository is not None:  # a keyring is asked once, and not by each thread
             _credentials(repository)
 
     def ask(package: LockedPackage) -> int | None:
-        repository, file = repositories[package.name], best_file(package.files)
+        repository, file = repositories[package.key], best_file(package.files)
         return None if repository is None or file is None else _size(repository, package.name, file)
 
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         found = zip(packages, pool.map(ask, packages), strict=True)
-        return {package.name: size for package, size in found if size is not None}
+        return {package.key: size for package, size in found if size is not None}
 
 
 def best_file(names: Iterable[str], machine: str | None = None) -> str | None:
