@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import demo_log
-from demo_project import LOG, OUTPUT, ROOT, TAG, DemoError, Project, run
+from demo_project import BEFORE, LOG, OUTPUT, ROOT, TAG, DemoError, Project, run
 from engine import Engine, usable_engine
 from processes import EngineError
 
@@ -113,6 +113,7 @@ def show(project: Project, env: Mapping[str, str]) -> None:
         "acme-greetings 1.0.0 -> 1.1.0, locked again": project.bump_dependency,
     }.items():
         edit()
+        project.keep_image()
         print(project.build(title), flush=True)
     print("\nThe last image has all of that:")
     call(env, thoroughly=False)
@@ -159,7 +160,7 @@ def demo(*, export_only: bool) -> None:
             show(project, env)
         finally:
             with contextlib.suppress(DemoError):  # it may not have been built
-                run(["docker", "image", "rm", "--force", TAG], env)
+                run(["docker", "image", "rm", "--force", TAG, BEFORE], env)
 
 
 def main() -> int:

@@ -33,6 +33,8 @@ LOG = OUTPUT / "build.log"
 _SHOWN_LINES = 40
 """Of a build that failed."""
 TAG = "poetry-docker-cache-demo"
+BEFORE = f"{TAG}:before"
+"""The image that was built before."""
 USER = "demo"
 # The old password and the new one, both with what likes to be lost on its way.
 PASSWORDS = ('c0rrect "horse" \\ $tap/le%41#?&é', "r0tated 'pässword' @:;$(x)`<")
@@ -127,6 +129,14 @@ class Project:
             return demo_log.read(log, edit=edit, seconds=time.monotonic() - started)
         except ValueError as error:
             raise DemoError(f"{error}: {LOG}") from error
+
+    def keep_image(self) -> None:
+        """Keep the image when the next one takes its name.
+
+        Else the engine throws its layers away while it unpacks the next one on them, and the build
+        fails now and then: moby/buildkit#6521, mended in BuildKit 0.29.
+        """
+        run(["docker", "tag", TAG, BEFORE], self._env)
 
     def bump_version(self) -> None:
         """As before each release."""
