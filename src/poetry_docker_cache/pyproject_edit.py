@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TABLE = "poetry-docker-cache"
 _LINE = 88
+_BY_HAND = "Write this there yourself:\n\n"
 # The head of a table with the comments above, from the first blank line on if there is one. tomlkit
 # counts them to the table before.
 _HEAD = re.compile(
@@ -36,6 +37,7 @@ def write_settings(path: Path, changes: Mapping[str, Values]) -> bool:
 
     Raises DockerCacheError where it cannot be read, written, or changed without doing harm.
     """
+    lines_of_all = "\n".join(as_toml(values, image) for image, values in changes.items())
     try:
         before = path.read_bytes().decode()
         after = before
@@ -52,8 +54,9 @@ def write_settings(path: Path, changes: Mapping[str, Values]) -> bool:
             draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
+    except DockerCacheError as error:  # it knows of one table only
+        raise DockerCacheError(error.problem, fix=f"{_BY_HAND}{lines_of_all}") from error
     except (OSError, UnicodeDecodeError) as error:
-        lines_of_all = "\n".join(as_toml(values, image) for image, values in changes.items())
         raise DockerCacheError(
             f"{path.name} cannot be changed: {getattr(error, 'strerror', None) or error}.",
             fix=f"Make it writable, or write this there yourself:\n\n{lines_of_all}",
@@ -79,7 +82,7 @@ def with_settings(text: str, values: Values, *, image: str = "") -> str:
     if not kept:
         raise DockerCacheError(
             "pyproject.toml is written in a way that cannot be changed without doing harm.",
-            fix=f"Write this there yourself:\n\n{as_toml(values, image)}",
+            fix=f"{_BY_HAND}{as_toml(values, image)}",
         )
     return after.replace("\n", "\r\n") if crlf else after
 

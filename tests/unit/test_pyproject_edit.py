@@ -224,6 +224,18 @@ def test_what_cannot_be_changed_is_told(text: str) -> None:
     assert error.value.fix.endswith("\n".join(["[tool.poetry-docker-cache]", *NEW, ""]))
 
 
+def test_all_that_cannot_be_changed_is_told(tmp_path: Path) -> None:
+    """With a part of it, images would no longer share their layers; and no part is written."""
+    path = tmp_path / "pyproject.toml"
+    path.write_text(text := f"{HEAD}\n[tool.poetry-docker-cache]\nports = [80]\n")
+    with pytest.raises(DockerCacheError, match="without doing harm") as error:
+        write_settings(path, {"": VALUES, "api": VALUES, "worker": VALUES})
+    tables = ["", ".images.api", ".images.worker"]
+    pasted = "\n".join("\n".join([f"[tool.poetry-docker-cache{it}]", *NEW, ""]) for it in tables)
+    assert error.value.fix.endswith(f":\n\n{pasted}")
+    assert path.read_text() == text
+
+
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     """Its mode stays, a symlink too, and nothing lies beside it; what is right is not touched."""
     real = tmp_path / "real" / "pyproject.toml"
