@@ -64,7 +64,6 @@ ssh-known-hosts = ["{known_host}"]
 """
 DIRECT = ("beside", "extra", "file", "mail", "outer", "packed", "queue")
 NAMES = sorted((*DIRECT, "lib", "util"))
-# Debug information holds the paths of a build, and so is not the same in each.
 EXTENSION = Extension(
     code="""\
 #include <Python.h>
@@ -74,8 +73,7 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "acme_packed", "", -1
 PyMODINIT_FUNC PyInit_acme_packed(void) {
     return PyModule_Create(&module);
 }
-""",
-    links=["-s"],
+"""
 )
 
 
@@ -223,6 +221,28 @@ def test_no_trace_of_the_build(engine: DockerEngine, built: Built) -> None:
         "vcs_info": {"vcs": "git", "requested_revision": "HEAD", "commit_id": built.mail},
         "subdirectory": "packages/mail",
     }
+
+
+# Prints each file of the environment that is not what the RECORD beside it says.
+CHANGED = """
+import base64, hashlib, importlib.metadata as metadata
+for it in metadata.distributions():
+    for file in it.files:
+        content = file.read_binary()
+        if file.hash:
+            found = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, content).digest())
+            if found.rstrip(b"=").decode() != file.hash.value or file.size != len(content):
+                print(file)
+        if content.startswith(b"\\x7fELF") and (b".debug_info" in content or b"/tmp/" in content):
+            print("not stripped", file)
+"""
+
+
+def test_what_is_compiled_has_no_debug_information(engine: DockerEngine, built: Built) -> None:
+    """It is without it what the RECORD says, as all else is."""
+    assert engine.run(built.image, "python", "-c", CHANGED) == ""
+    extension = "print(__import__('acme_packed').__file__.endswith('.so'))"
+    assert engine.run(built.image, "python", "-c", extension) == "True\n"
 
 
 def test_edits_install_nothing(built: Built) -> None:

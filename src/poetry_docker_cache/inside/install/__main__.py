@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -114,6 +115,8 @@ def conclude(
         print(f"\n{why}" if why else "", end="\n" if why else "", flush=True)
         return status
     finish.tidy(options.venv)
+    if from_source and shutil.which("strip"):  # compilers bring it
+        finish.strip(options.venv)
     if options.compile:
         finish.compile_all(options.venv)
     libraries.write(options.venv, options.libraries, from_source=from_source)

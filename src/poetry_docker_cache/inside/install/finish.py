@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import hashlib
 import os
 import re
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 EPOCH = 315532800
 """1980, the earliest time that a ZIP archive can hold."""
+# Of a wheel that was built where it is: an index would ask for `manylinux` or `musllinux`.
+BUILT_HERE = re.compile(r"^Tag: \S+-linux_\w+$", re.MULTILINE)
+STRIP = ("strip", "--strip-debug", "--remove-section=.note.gnu.build-id")
 
 
 def site_packages(venv: Path) -> list[Path]:
@@ -44,6 +49,41 @@ def drop(path: Path) -> None:
     lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if not line.startswith(own)]
     record.write_text("".join(kept), encoding="utf-8")
+
+
+def strip(venv: Path) -> None:
+    """Remove debug information from what was compiled here.
+
+    It names the temporary folders of the build, and so differs each time; the build ID follows from
+    it. Wheels from elsewhere stay as they are: their libraries may have been moved there by tools
+    whose work `strip` damages.
+    """
+    for place in site_packages(venv):
+        for wheel in place.glob("*.dist-info/WHEEL"):
+            if BUILT_HERE.search(wheel.read_text(encoding="utf-8")):
+                _strip_all(place, wheel.with_name("RECORD"))
+
+
+def _strip_all(place: Path, record: Path) -> None:
+    """Do so with each file that a RECORD names, and write down what it is then."""
+    with record.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    for row in rows:
+        path = place / row[0]
+        if _is_compiled(path):
+            subprocess.run([*STRIP, str(path)], check=False)
+            content = path.read_bytes()
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
+            row[1:] = [f"sha256={digest.decode()}", str(len(content))]
+    with record.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _is_compiled(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def installed(venv: Path) -> list[tuple[str, str]]:
