@@ -25,7 +25,7 @@ from wheels import make_wheel
 
 def build_wheel(folder):
     if Path("broken").exists():
-        print("no such header", flush=True)
+        print(Path("broken").read_text(), flush=True)
         raise SystemExit(7)
     files = {{"al_pha/__init__.py": "def main(): print({{1, 2, 3}} == {{3, 2, 1}})"}}
     scripts = {{"al-pha": "al_pha:main"}}
@@ -126,10 +126,21 @@ def test_programs_of_the_backend_are_found(step: Step) -> None:
 
 def test_a_backend_that_fails_has_the_last_word(step: Step) -> None:
     """Its status is the step's, its output is shown, and nothing is installed."""
-    (step.folder / "project" / "broken").touch()
+    (step.folder / "project" / "broken").write_text("no such luck")
     status, output = step.run()
-    assert (status, output) == (7, "no such header\n")
+    assert (status, output) == (7, "no such luck\n")
     assert list(step.site.iterdir()) == []
+
+
+def test_what_its_code_needs_is_named(step: Step) -> None:
+    """With the setting to add, as for a dependency that is built from source."""
+    said = "a.c:1:10: fatal error: sql.h: No such file or directory"
+    (step.folder / "project" / "broken").write_text(said)
+    status, output = step.run()
+    assert status == 7
+    assert output.startswith(f"{said}\n\nThe wheel of {step.folder}/project could not be built ")
+    assert "its build did not find sql.h.\n" in output
+    assert 'build-packages = ["unixodbc-dev"]' in output
 
 
 def test_a_marker_decides_whether_it_is_installed(step: Step) -> None:

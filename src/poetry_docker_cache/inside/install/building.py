@@ -119,6 +119,12 @@ def explain(output: str) -> str:
     return "\n".join(_explanation(*failure) for failure in _failures(output))
 
 
+def explain_own(wheel: str, output: str) -> str:
+    """Explain why a wheel of the project's own was not built; "" if its own words must do."""
+    telling = any(name in PACKAGES or HEADER.search(name) for name in _missing(output))
+    return _explanation(wheel, output) if telling else ""
+
+
 def _failures(output: str) -> Iterator[tuple[str, str]]:
     """Give the package, and what was said while it was built."""
     for found in FAILURE.finditer(output):
@@ -128,9 +134,13 @@ def _failures(output: str) -> Iterator[tuple[str, str]]:
             yield f"{found['name']} ({found['version']})", found["output"]
 
 
-def _explanation(package: str, output: str) -> str:
+def _missing(output: str) -> list[str]:
     groups = (name for names in MISSING.findall(output) for name in names if name)
-    missing = list(dict.fromkeys(map(_named, groups)))
+    return list(dict.fromkeys(map(_named, groups)))
+
+
+def _explanation(package: str, output: str) -> str:
+    missing = _missing(output)
     # Where one of several would do, as with compilers, the known ones are those to take.
     telling = [name for name in missing if name in PACKAGES or HEADER.search(name)] or missing
     reason = f"its build did not find {', '.join(telling)}" if telling else "see what it said above"

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import finish, libraries, pip, surroundings
+from . import building, finish, libraries, pip, process, surroundings
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -36,7 +36,10 @@ def build(options: argparse.Namespace, wheels: str) -> int:
     command += [f"--wheel-dir={wheels}"]
     path = os.pathsep.join([str(options.builder.parent), os.environ.get("PATH", os.defpath)])
     env = {**os.environ, "PATH": path}  # maturin and others call themselves
-    return subprocess.run(command, cwd=options.project, env=env, check=False).returncode
+    status, output = process.run(command, env, options.project)
+    if status and (why := building.explain_own(f"The wheel of {options.project}", output)):
+        print(f"\n{why}", flush=True)
+    return status
 
 
 def install(wheel: Path, venv: Path, marker: str | None) -> int:
