@@ -134,7 +134,7 @@ class Project:
         """Keep the image when the next one takes its name.
 
         Else the engine throws its layers away while it unpacks the next one on them, and the build
-        fails now and then: moby/buildkit#6521, mended in BuildKit 0.29.
+        fails now and then: moby/buildkit#6521.
         """
         run(["docker", "tag", TAG, BEFORE], self._env)
 

@@ -67,7 +67,7 @@ def strip(venv: Path) -> None:
 def _strip_all(place: Path, record: Path) -> None:
     """Do so with each file that a RECORD names, and write down what it is then."""
     with record.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+        rows = [row for row in csv.reader(file) if row]
     for row in rows:
         path = place / row[0]
         if _is_compiled(path):
