@@ -151,7 +151,9 @@ def _tags(command: BuildCommand, prepared: Prepared) -> list[str]:
 
     if not (given := command.many("tag")):
         return [own(prepared.git_version or prepared.version)]
-    return [tagged(own(None), it) for it in given]
+    # A project without a name has none of its own, and needs none where each is named in full.
+    name = own(None) if any(it.startswith(":") for it in given) else ""
+    return [tagged(name, it) for it in given]
 
 
 def write_files(
