@@ -66,6 +66,7 @@ def read_progress(text: str) -> Steps:
     started: set[str] = set()
     output: dict[str, bytes] = defaultdict(bytes)
     errors: dict[str, str] = {}
+    cancelled: set[str] = set()
     said: list[str] = []
     sent = 0
     for line in text.splitlines():
@@ -77,6 +78,11 @@ def read_progress(text: str) -> Steps:
             names[vertex["digest"]] = vertex["name"]
             if vertex.get("error"):
                 errors[vertex["digest"]] = vertex["error"]
+            # BuildKit begins steps, and gives them up when it finds a result that needs none of them.
+            if "context canceled" in vertex.get("error", ""):
+                cancelled.add(vertex["digest"])
+            elif vertex.get("completed"):
+                cancelled.discard(vertex["digest"])
             if vertex.get("cached"):
                 cached.add(vertex["digest"])
             if vertex.get("started"):
@@ -88,7 +94,8 @@ def read_progress(text: str) -> Steps:
             output[log["vertex"]] += base64.b64decode(log["data"])
     steps = {digest: match for digest, name in names.items() if (match := _STEP.match(name))}
     steps = {digest: match for digest, match in steps.items() if not match[2].startswith("FROM ")}
-    ran = {_stage(match) for digest, match in steps.items() if digest in started - cached}
+    executed = started - cached - cancelled
+    ran = {_stage(match) for digest, match in steps.items() if digest in executed}
     known = {_stage(match) for match in steps.values()}
     of_dependencies = _text(output[d] for d, match in steps.items() if LAYER.fullmatch(match[1]))
     return Steps(

@@ -34,6 +34,8 @@ def build_wheel(folder, settings=None, _=None):
     return make_wheel(Path(folder), "NAME").name
 """
 
+FROZEN = "import importlib.metadata\nimportlib.metadata.FastPath.mtime = 0\n"
+
 
 def package(name: str) -> dict[str, str]:
     """Give the files of a package."""
@@ -120,6 +122,29 @@ def test_installs(version: str, manifest: dict[str, Any], tmp_path: Path) -> Non
     record = next(target.rglob("c-1.0.dist-info/RECORD")).read_text()
     assert "direct_url" not in record
     assert "c/__init__.py," in record
+
+
+@pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
+def test_coarse_times(
+    version: str,
+    manifest: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What Poetry does not find just after installing it, says where it is from all the same.
+
+    Python tells by a folder's time whether it knows what is in it; two changes may have one time.
+    """
+    (tmp_path / "sitecustomize.py").write_text(FROZEN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    status, said, target = install(poetry_python(version), tmp_path / "x", manifest, PASSWORD)
+    assert status == 0, said
+    found = {path.parent.name for path in target.rglob("direct_url.json")}
+    assert found == {"a-1.0.dist-info", "b-1.0.dist-info"}
+    for name in "ab":
+        record = next(target.rglob(f"{name}-1.0.dist-info/RECORD")).read_text().splitlines()
+        assert len([line for line in record if "/direct_url.json," in line]) == 1
+        assert len(record) == len({line.partition(",")[0] for line in record})
 
 
 @pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])

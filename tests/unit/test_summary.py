@@ -132,6 +132,18 @@ def test_a_layer_that_was_not_needed() -> None:
     )
 
 
+def test_a_step_that_was_given_up() -> None:
+    """BuildKit begins some whose result it finds that it does not need; it may begin them again."""
+    install = "[pure-1 1/1] RUN install"
+    error = "failed to get record: context canceled"
+    given_up = [{"vertexes": [step(install, **STARTED, error=error)]}]
+    assert read_layers(record(given_up), {"pure-1": [CLICK]}) == (
+        Layer(name="pure-1", cached=True, packages=(CLICK,)),
+    )
+    again = record(given_up, ran(install, "  - Installed click (8.1.7)\n"))
+    assert read_layers(again) == (Layer(name="pure-1", cached=False, packages=(CLICK,)),)
+
+
 @pytest.mark.parametrize(
     "text", ["", "Usage:  docker [OPTIONS] COMMAND\n", "ERROR: no record\n{\n"]
 )

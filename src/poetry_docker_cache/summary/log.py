@@ -37,6 +37,8 @@ class _Steps:
     """The layer that a step installs, of those that install one."""
     started: set[str] = field(default_factory=set)
     cached: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)
+    """Those that BuildKit began and gave up, as it found a result that needs none of them."""
     output: dict[str, bytes] = field(default_factory=lambda: defaultdict(bytes))
 
     def read(self, status: Mapping[str, Any]) -> None:
@@ -49,6 +51,10 @@ class _Steps:
                 self.started.add(digest)
             if vertex.get("cached"):
                 self.cached.add(digest)
+            if "context canceled" in str(vertex.get("error")):
+                self.cancelled.add(digest)
+            elif vertex.get("completed"):
+                self.cancelled.discard(digest)
         for part in _objects(status, "logs"):
             self.output[str(part.get("vertex"))] += _decoded(part.get("data"))
 
@@ -71,7 +77,7 @@ def read_layers(
         return None
     installed: dict[str, set[Package]] = {}
     for step, name in steps.names.items():
-        if step in steps.started - steps.cached:
+        if step in steps.started - steps.cached - steps.cancelled:
             output = steps.output[step].decode(errors="replace")
             installed.setdefault(name, set()).update(_packages(output, known.get(name, ())))
     names = {*steps.names.values()}

@@ -6,6 +6,7 @@ Poetry does, by a manifest as for any other layer; git, ssh and the files are th
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import posixpath
@@ -97,7 +98,8 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
         tempfile.TemporaryDirectory(dir=memory) as private,
         tempfile.TemporaryDirectory() as folder,
     ):
-        return poetry.install(
+        call = functools.partial(
+            poetry.install,
             place_files(manifest, options.files, Path(folder)),
             auth,
             Path(private),
@@ -107,6 +109,26 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
             build_config_settings=options.build_config_settings,
             explained=explain,
         )
+        status, why = call()
+        if not status and of_unknown_origin(options.venv, manifest):
+            status, why = call()  # which replaces just these
+        return status, why
+
+
+def of_unknown_origin(venv: Path, manifest: dict[str, Any]) -> list[Path]:
+    """Find what came from a git repository or a URL, and does not say so.
+
+    Poetry writes `direct_url.json` where it finds the package that it has just installed. Python
+    remembers what a folder holds until its time changes, and two packages that are installed within
+    one tick of the file system's clock leave one time: the second one is not found.
+    """
+    names = {it["name"] for it in manifest["packages"] if it["source"]["type"] in ("git", "url")}
+    return [
+        folder
+        for place in finish.site_packages(venv)
+        for folder in place.glob("*.dist-info")
+        if finish.name_and_version(folder)[0] in names and not (folder / "direct_url.json").exists()
+    ]
 
 
 def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:

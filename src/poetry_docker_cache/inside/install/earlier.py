@@ -24,6 +24,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import finish
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
@@ -70,7 +72,7 @@ def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None)
 def records(root: Path) -> dict[str, Path]:
     """Find the RECORD of each installed package."""
     found = sorted(root.glob("lib/python*/site-packages/*.dist-info/RECORD"))
-    return {re.sub(r"[-_.]+", "-", it.parent.name.partition("-")[0]).lower(): it for it in found}
+    return {finish.name_and_version(it.parent)[0]: it for it in found}
 
 
 def owned(root: Path, record: Path) -> dict[str, str]:

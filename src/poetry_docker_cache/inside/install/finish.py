@@ -88,9 +88,17 @@ def _is_compiled(path: Path) -> bool:
 
 def installed(venv: Path) -> list[tuple[str, str]]:
     """List what is installed: names and versions."""
-    stems = [path.stem for place in site_packages(venv) for path in place.glob("*.dist-info")]
-    pairs = (stem.partition("-") for stem in stems)
-    return sorted((re.sub(r"[-_.]+", "-", name).lower(), version) for name, _, version in pairs)
+    return sorted(
+        name_and_version(folder)
+        for place in site_packages(venv)
+        for folder in place.glob("*.dist-info")
+    )
+
+
+def name_and_version(folder: Path) -> tuple[str, str]:
+    """Tell what a `*.dist-info` is about; the name is normalized."""
+    name, _, version = folder.stem.partition("-")
+    return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
 def compile_all(venv: Path) -> None:

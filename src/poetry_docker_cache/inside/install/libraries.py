@@ -20,7 +20,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import elf
+from . import elf, finish
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -170,7 +170,7 @@ def _owners(venv: Path) -> dict[Path, str]:
     result = {}
     for site in venv.glob("lib/python*/site-packages"):
         for record in site.glob("*.dist-info/RECORD"):
-            name = re.sub(r"[-_.]+", "-", record.parent.name.partition("-")[0]).lower()
+            name, _ = finish.name_and_version(record.parent)
             with record.open(newline="", encoding="utf-8") as file:
                 for row in csv.reader(file):
                     if row:
