@@ -66,7 +66,7 @@ def read_progress(text: str) -> Steps:
     started: set[str] = set()
     output: dict[str, bytes] = defaultdict(bytes)
     errors: dict[str, str] = {}
-    cancelled: set[str] = set()
+    last: dict[str, dict[str, Any]] = {}
     said: list[str] = []
     sent = 0
     for line in text.splitlines():
@@ -76,13 +76,9 @@ def read_progress(text: str) -> Steps:
         status = json.loads(line)
         for vertex in status.get("vertexes") or ():
             names[vertex["digest"]] = vertex["name"]
+            last[vertex["digest"]] = vertex
             if vertex.get("error"):
                 errors[vertex["digest"]] = vertex["error"]
-            # BuildKit begins steps, and gives them up when it finds a result that needs none of them.
-            if "context canceled" in vertex.get("error", ""):
-                cancelled.add(vertex["digest"])
-            elif vertex.get("completed"):
-                cancelled.discard(vertex["digest"])
             if vertex.get("cached"):
                 cached.add(vertex["digest"])
             if vertex.get("started"):
@@ -94,6 +90,8 @@ def read_progress(text: str) -> Steps:
             output[log["vertex"]] += base64.b64decode(log["data"])
     steps = {digest: match for digest, name in names.items() if (match := _STEP.match(name))}
     steps = {digest: match for digest, match in steps.items() if not match[2].startswith("FROM ")}
+    # BuildKit begins steps, and gives them up when it finds a result that needs none of them.
+    cancelled = {it for it, vertex in last.items() if "context canceled" in vertex.get("error", "")}
     executed = started - cached - cancelled
     ran = {_stage(match) for digest, match in steps.items() if digest in executed}
     known = {_stage(match) for match in steps.values()}
