@@ -13,7 +13,7 @@ setup: $(READY)  ## make .venv with the plugin, Poetry and the tools
 demo: $(READY)  ## build an example, edit it, and show what each edit costs (a few minutes the first time)
 	@$(VENV) scripts/demo.py
 
-bench: $(READY)  ## compare with Dockerfiles by hand, and write docs/bench.* (an hour or more; Debian, as root)
+bench: $(READY)  ## compare with Dockerfiles by hand, and write docs/bench.* (two hours; Debian, as root)
 	@$(VENV) scripts/bench.py --output docs/bench --readme README.md --command "make bench"
 
 test: $(READY)  ## run every test, on a private container engine where there is no other

@@ -200,8 +200,8 @@ def bench(options: argparse.Namespace) -> Results:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         run = Bench(results, options.output, poetry_with_plugin(Path(folder) / "venv"))
-        for _ in range(options.repeat):
-            for packages in sizes:
+        for packages in sizes:
+            for _ in range(options.repeat or packages.rounds):
                 run.round(packages, variants, scenarios)
     return results
 
@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", help=f"of {EXAMPLES.name}/*.toml; default: {','.join(SIZES)}")
     parser.add_argument("--variants", help=f"of {','.join(VARIANTS)}; default: all")
     parser.add_argument("--scenarios", help=f"of {','.join(SCENARIOS)}; default: all")
-    parser.add_argument("--repeat", type=int, default=1, help="rounds; readers see medians")
+    parser.add_argument("--repeat", type=int, help="rounds; default: what a size's file says")
     parser.add_argument("--output", type=Path, default=OUTPUT / "bench", help="without a suffix")
     parser.add_argument("--keep", action="store_true", help="what the output has of other sizes")
     parser.add_argument("--command", default="", help="what the tables say was run")

@@ -39,6 +39,8 @@ class PackageSet:
     """By the edit, a requirement of one exact version."""
     imports: tuple[str, ...]
     """Modules of the heavy ones, which an application imports when it starts."""
+    rounds: int = 1
+    """How often each build is measured, where nobody says otherwise."""
 
     @classmethod
     def read(cls, name: str) -> PackageSet:
@@ -52,6 +54,7 @@ class PackageSet:
             packages={**packages, PRIVATE[0]: PRIVATE[1]},
             changes=data["changes"],
             imports=tuple(data["imports"]),
+            rounds=data.get("rounds", 1),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bench_scenarios import SCENARIOS
@@ -17,6 +18,7 @@ SHOWN = ("pip", "article", "uv-documented")
 NOTES = f"""\
 How this is measured:
 
+- Seconds, and all other numbers, are medians where there were several rounds.
 - Every build pushes its image to a registry; the seconds include that.
 - Each variant has an engine of its own (Docker with the containerd image store), so that none
   finds what another one has cached. Before the first build it has the base image and nothing else.
@@ -48,6 +50,8 @@ def markdown(results: Results) -> str:
     ]
     for size, title in results.titles.items():
         parts += [f"## {size} packages: {title}\n", _builds(results, size)]
+        if many(results, size):
+            parts.append(f"These are {many(results, size)}.\n")
     parts += _table(
         "Size of the image", ("packages", "built by", "MB, compressed"), _images(results)
     )
@@ -79,9 +83,14 @@ def summary(results: Results, size: str) -> str:
     for scenario in scenarios(results, size):
         cells = (_cell(results, size, variant, scenario) for variant in shown)
         rows.append((SCENARIOS[scenario].title, *cells))
+    words = (
+        f"`{results.command}` on {results.dates[size]}",
+        many(results, size),
+        machine(results),
+    )
     return (
         f"Packages installed / MB pushed / seconds, for {results.titles[size]} of {size} packages"
-        f" (`{results.command}` on {results.dates[size]}, {machine(results)}):\n\n"
+        f" ({', '.join(filter(None, words))}):\n\n"
         + _rows(("you edit", *(VARIANTS[name].title for name in shown)), rows)
     )
 
@@ -94,6 +103,13 @@ def when(results: Results) -> str:
     if len(days) == 1:
         return next(iter(days))
     return ", ".join(f"{day} ({' and '.join(sizes)} packages)" for day, sizes in days.items())
+
+
+def many(results: Results, size: str) -> str:
+    """Say how many rounds there were at a size; "" if it was one."""
+    cells = Counter((row.variant, row.scenario) for row in results.measurements if row.size == size)
+    rounds = max(cells.values(), default=0)
+    return f"medians of {rounds} rounds" if rounds > 1 else ""
 
 
 def machine(results: Results) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -267,11 +268,16 @@ def test_markdown(results: Results) -> None:
     assert "| 30 | true | 1.25 |\n" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in tables} <= {4, 6, 9}
+    assert "These are medians of 3 rounds.\n" in text
 
 
 def test_summary(results: Results) -> None:
-    """One line for each edit, one cell for each variant."""
+    """One line for each edit, one cell for each variant; and how often it was measured."""
     text = bench_tables.summary(results, "30")
+    assert "(`make bench` on 2026-01-31, medians of 3 rounds, 2 cores, 24 GiB of memory" in text
+    once = replace(results, measurements=results.measurements[2:])
+    assert "(`make bench` on 2026-01-31, 2 cores" in bench_tables.summary(once, "30")
+    assert "rounds." not in bench_tables.markdown(once).partition("## 30")[2]
     assert "| you edit | plugin, pip | the article's Dockerfile |\n" in text
     assert "| first build | 30 / 12.35 / 10.0 | 30 / 23.46 / 20.0 |\n" in text
     assert "| version bumped | n/a | 30 / 0.00 / 8.0 |\n" in text
@@ -346,6 +352,8 @@ def test_what_is_published() -> None:
     for size in results.titles:
         assert bench_tables.scenarios(results, size) == [*SCENARIOS]
         assert bench_tables.variants(results, size) == [*VARIANTS]
+        cells = Counter((it.variant, it.scenario) for it in results.measurements if it.size == size)
+        assert {*cells.values()} == {bench_project.PackageSet.read(size).rounds}
 
 
 @pytest.mark.parametrize("option", ["--sizes=31", "--variants=npm", "--scenarios=warm"])
