@@ -179,19 +179,19 @@ def _command(
         return project.scripts
     if project.root.module:
         return ("python", "-m", project.root.module)
-    example = _example(project, installed)
+    example = _example(project, settings.ports, installed)
     notes.append(f"The image starts what its base starts: set `command`{example}.")
     return None
 
 
-def _example(project: Project, installed: Collection[str]) -> str:
+def _example(project: Project, ports: Sequence[str], installed: Collection[str]) -> str:
     """Lines to paste, of what was found: for what serves or runs, and for a worker beside it."""
     found: list[Start | None] = []
     if isinstance(project.root, WheelRoot):  # elsewhere nothing installs the scripts
         likely = (project.metadata.name, *_STARTING)
         scripts = sorted(project.scripts, key=lambda it: it not in likely)
         found += [Start(command=(name,)) for name in scripts]
-    web = web_start(project.apps, installed)
+    web = web_start(project.apps, installed, ports)
     if web and web.missing:
         web = replace(web, group=_group_of(project, web.missing))
     found.append(web)

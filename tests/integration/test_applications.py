@@ -318,7 +318,7 @@ def test_django(engine: DockerEngine, make: Callable[..., Project], kinds: Proje
     shutil.copy(kinds.folder / "poetry.lock", project.folder)
     noted = project.poetry.run(project.folder, "docker", "export", "-o", "../D").stderr
     command = '["gunicorn", "shop.wsgi:application", "--bind", "0.0.0.0:8000"]'
-    assert f"set `command`, for example `command = {command}` and `ports = [8000]`" in noted
+    assert f"set `command`, for example `command = {command}`." in noted
     project.replace("pyproject.toml", "ports = [8000]\n", f"ports = [8000]\ncommand = {command}\n")
     steps = build(project)
     assert steps.installed == (), "the dependencies are those of the other image"

@@ -191,7 +191,7 @@ def test_servers(server: str, app: App, command: str) -> None:
     start = web_start([app], {server, "other"})
     assert start
     assert " ".join(start.command) == command
-    assert (start.serves, start.missing) == (True, None)
+    assert (start.port, start.missing) == ("8000", None)
 
 
 def test_the_server_that_is_there_decides() -> None:
@@ -202,6 +202,20 @@ def test_the_server_that_is_there_decides() -> None:
     start = web_start([QUEUE, SITE, API], {"flask"})
     assert str(start) == f"{GUNICORN}{PORTS} after `poetry add gunicorn`"
     assert web_start([QUEUE], {"gunicorn"}) is None
+
+
+@pytest.mark.parametrize(
+    ("ports", "port", "hint"),
+    [
+        (["8125/udp", "9000"], "9000", ""),
+        (["9000/tcp", "8000"], "9000", ""),
+        (["8125/udp"], "8000", PORTS),
+    ],
+)
+def test_the_port_of_the_settings(ports: list[str], port: str, hint: str) -> None:
+    """What is set already is not proposed again, and the server listens there."""
+    expected = UVICORN.replace("8000", port) + hint
+    assert str(web_start([API], {"uvicorn"}, ports)) == expected
 
 
 def test_the_packages_tell_what_serves() -> None:
