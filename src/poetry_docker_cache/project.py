@@ -27,6 +27,8 @@ from poetry_docker_cache.root import (
 )
 from poetry_docker_cache.root.declared import scripts
 from poetry_docker_cache.root.path_packages import PathPackage, read_path_packages
+from poetry_docker_cache.root.paths import is_here
+from poetry_docker_cache.settings.errors import NAME, refuse_misnamed
 from poetry_docker_cache.sources import PRIMARY, Source, read_sources
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ class Project:
 
 def project_folder(poetry: Poetry) -> Path:
     """The folder of pyproject.toml, absolute: under `-C` Poetry's own path may be relative."""
-    return poetry.file.path.resolve().parent
+    return poetry.file.path.parent.resolve()
 
 
 def read_project(poetry: Poetry) -> Project:
@@ -95,6 +97,7 @@ def read_project(poetry: Poetry) -> Project:
     Raises DockerCacheError for a lock that is missing, stale or unreadable.
     """
     folder = project_folder(poetry)
+    _refuse_links(folder)
     package = poetry.package
     root = read_root(poetry)
     lock = _lock(poetry, folder)
@@ -134,9 +137,23 @@ def read_project(poetry: Poetry) -> Project:
     )
 
 
+def _refuse_links(folder: Path) -> None:
+    """Raise DockerCacheError where a build would not find what Poetry reads here."""
+    for name in ("pyproject.toml", "poetry.lock"):
+        if not is_here(folder, name):
+            raise DockerCacheError(
+                f"{name} is a link that leaves the project: a build does not see what it"
+                " points to.",
+                fix="Copy that into the project, or use the project that it belongs to:"
+                " `poetry -C FOLDER`.",
+            )
+
+
 def settings_table(poetry: Poetry) -> Mapping[str, Any]:
-    """`[tool.poetry-docker-cache]`, unchecked."""
-    table: Mapping[str, Any] = poetry.pyproject.data.get("tool", {}).get("poetry-docker-cache", {})
+    """`[tool.poetry-docker-cache]`, unchecked. Raises SettingsError where its name is misspelt."""
+    tool = poetry.pyproject.data.get("tool", {})
+    refuse_misnamed(tool)
+    table: Mapping[str, Any] = tool.get(NAME, {})
     return table
 
 

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-def did_you_mean(name: str, known: Collection[str]) -> str:
+def did_you_mean(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
     """The question that a fix begins with; empty where no known name is near.
 
     >>> did_you_mean("worke", ["api", "worker"])
     'Did you mean worker? '
     """
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
     return f"Did you mean {near[0]}? " if near else ""

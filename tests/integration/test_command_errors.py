@@ -92,6 +92,14 @@ def _link(name: str, target: str) -> Callable[[Path], object]:
     return lambda folder: (folder.parent / name).symlink_to(folder / target)
 
 
+def _moved(name: str) -> Callable[[Path], object]:
+    def move(folder: Path) -> None:
+        (folder / name).rename(folder.parent / name)
+        (folder / name).symlink_to(f"../{name}")
+
+    return move
+
+
 def _source_tree(folder: Path) -> None:
     text = PYPROJECT.replace(BACKEND, "[tool.poetry]\npackage-mode = false\n")
     make_project(folder, text, PACKAGES)
@@ -190,6 +198,26 @@ PROJECT = {
         says="This project requires Poetry >9",
         fix="Mend ",
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
+    ),
+    "settings of another name": Case(
+        says="`tool.poetry_docker_cache` in pyproject.toml is not where the settings",
+        fix="Write [tool.poetry-docker-cache].",
+        more="[tool.poetry_docker_cache.images.api]\n",
+    ),
+    "settings below Poetry's": Case(
+        says="`tool.poetry.poetry-docker-cache` in pyproject.toml is not where the settings",
+        fix="Write [tool.poetry-docker-cache].",
+        more="[tool.poetry.poetry-docker-cache]\nlayers = 1\n",
+    ),
+    "pyproject.toml is a link": Case(
+        says="pyproject.toml is a link that leaves the project: a build does not see",
+        fix="`poetry -C FOLDER`",
+        arrange=_moved("pyproject.toml"),
+    ),
+    "poetry.lock is a link": Case(
+        says="poetry.lock is a link that leaves the project: a build does not see",
+        fix="Copy that into the project",
+        arrange=_moved("poetry.lock"),
     ),
     "no key of a host": Case(
         says="A git dependency comes from git.test over ssh, and nobody has said which key",
@@ -361,6 +389,8 @@ OPTIONS = {
             "behind `--`",
             None,
         ),
+        ((*BUILD, "."), "'.' cannot be an image's name, and the build context", "Leave", None),
+        ((*BUILD, "--file", "shop"), "no Dockerfile: shop is a folder", "export", None),
         ((*BUILD, "--cache", ""), "--cache is empty", "may be unset", None),
         (
             (*BUILD, "--cache", "type=gha,token=x"),
@@ -473,6 +503,37 @@ def test_a_lock_by_poetry_for_a_package_with_no_wheel_is_no_error(tmp_path: Path
     outcome = poetry(project, *EXPORT)
     assert outcome.status == 0
     assert "rich must be built from source" in outcome.err
+
+
+def test_an_error_is_told_with_q_too(tmp_path: Path) -> None:
+    """As BuildKit tells its own; that a check found a difference is its status."""
+    project = make(tmp_path / "shop")
+    (project / "poetry.lock").unlink()
+    outcome = poetry(project, *BUILD, "-q", colours=True)
+    assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
+    assert "There is no poetry.lock" in outcome.err
+    assert "Run `poetry lock`" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((*BUILD, "--build-arg", "A=1"), "--build-arg does not exist. Other options of `docker"),
+        ((*BUILD, "-o", "type=oci"), "go behind `--`: `-- -o …`."),
+        ((*BUILD, "--platfrom=linux/arm64"), "--platfrom does not exist. Did you mean --platform?"),
+        ((*EXPORT, "--ouput", "D"), "--ouput does not exist. Did you mean --output?"),
+        ((*EXPORT, "-x"), "The option -x does not exist."),
+    ],
+)
+def test_an_option_that_there_is_not(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    """The near one is named; and most of buildx's own options are not ours."""
+    project = make(tmp_path / "shop")
+    before = snapshot(project)
+    outcome = poetry(project, *words)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert says in " ".join(outcome.err.split())
+    assert ("buildx" in outcome.err) == (words[:2] == BUILD)
+    assert snapshot(project) == before
 
 
 def test_an_error_of_ours_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,14 @@ build-backend = "poetry.core.masonry.api"
 [tool.poetry-docker-cache]
 """
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@acme.test")
+REFUSING_GIT = """\
+#!/bin/sh
+echo "fatal: detected dubious ownership in repository at '/x'
+To add an exception for this directory, call:
+
+\tgit config --global --add safe.directory /x" >&2
+exit 128
+"""
 FROM_ACME = {"type": "legacy", "url": "https://acme.test/simple", "reference": "acme"}
 EXPORT, BUILD = ("docker", "export"), ("docker", "build")
 
@@ -231,6 +239,52 @@ def test_what_git_ignores_on_this_machine_only(
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.excludesFile")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(tmp_path / "excludes"))
     assert poetry(shop, *EXPORT, "--check").out == "Up to date.\n"
+
+
+def test_git_is_asked_in_a_hook_as_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There git's own variables name the repository, and its root is taken for where git runs."""
+    shop = make(tmp_path / "services" / "shop")
+    (shop / ".gitignore").write_text("*.tmp\n")
+    (shop / "shop" / "kept.tmp").touch()
+    subprocess.run([*GIT, "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run([*GIT, "add", "--all", "--force"], cwd=tmp_path, check=True)
+    assert poetry(shop, *EXPORT).status == 0
+    assert "\n!shop/kept.tmp\n" in (shop / "Dockerfile.dockerignore").read_text()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / ".git" / "index.lock"))
+    assert poetry(shop, *EXPORT, "--check").out == "Up to date.\n"
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_git_that_does_not_answer(
+    installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container the repository is often another user's: that is told, and no more is lost."""
+    shop = make(tmp_path / "shop")
+    (shop / ".git").mkdir()
+    (shop / ".gitignore").write_text("*.tmp\n!keep.tmp\n")
+    (shop / "shop" / "keep.tmp").touch()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    if installed:
+        (programs / "git").write_text(REFUSING_GIT)
+        (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    outcome = poetry(shop, *EXPORT)
+    assert outcome.status == 0
+    why = "`git config --global --add safe.directory /x` mends it" if installed else "not installed"
+    assert f"{why}): those of a package that .gitignore names" in outcome.err
+    lines = (shop / "Dockerfile.dockerignore").read_text().splitlines()
+    assert lines.index("shop/**/*.tmp") < lines.index("!shop/keep.tmp")
+
+
+def test_a_dockerfile_from_a_pipe(tmp_path: Path, client: Client) -> None:
+    """`--file -` is BuildKit's own way to say it."""
+    shop = make(tmp_path / "shop")
+    for option in (["--file", "-"], ["-f", "-"], ["--file=-"], ["-f-"]):
+        assert given(build(shop, client, *option), "--file") == ["-"]
 
 
 def test_an_export_asks_for_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from poetry_docker_cache.root import (
     read_root,
     runtime_files,
 )
-from poetry_docker_cache.root.running import import_folder
+from poetry_docker_cache.root.running import import_folder, start_commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -665,3 +665,39 @@ def test_the_import_folder_of_a_src_layout(tmp_path: Path) -> None:
     assert import_folder(tmp_path) is None
     write(tmp_path, "src/pkg/a.py")
     assert import_folder(tmp_path) == "src"
+
+
+@pytest.mark.parametrize("toml", [POETRY, PROJECT + backend("setuptools.build_meta")])
+def test_a_folder_that_nobody_may_look_into(
+    toml: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database's data lies in many a project, and belongs to the container's user."""
+    look = type(tmp_path).is_file
+
+    def is_file(path: Path) -> bool:
+        if path.parent.name == "pgdata":
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(type(tmp_path), "is_file", is_file)
+    assert paths(read(tmp_path, toml, "my_app/__init__.py", "pgdata/base/1")) == ("my_app",)
+    root = read(tmp_path, f"{POETRY}package-mode = false\n", "job/__main__.py")
+    assert isinstance(root, SourceTreeRoot)
+    assert root.module == "job"
+
+
+def test_a_file_that_nobody_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts nothing that is known."""
+    text = type(tmp_path).read_text
+
+    def read_text(path: Path, encoding: str, errors: str | None = None) -> str:
+        if path.name == "app.py":
+            raise PermissionError(13, "Permission denied", str(path))
+        return text(path, encoding=encoding, errors=errors)
+
+    monkeypatch.setattr(type(tmp_path), "read_text", read_text)
+    write(tmp_path, "app.py=import streamlit")
+    assert start_commands(tmp_path) == (("python", "app.py"),)
+    root = read(tmp_path, f"{POETRY}package-mode = false\n", "job/__main__.py")
+    assert isinstance(root, SourceTreeRoot)
+    assert root.module == "job"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import traceback
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
     from cleo.io.inputs.option import Option
 
     from poetry_docker_cache.selection import SelectionOptions
+
+# Options whose value may be a pipe, each as cleo takes that.
+_PIPES = {
+    **dict.fromkeys(("-o", "--output"), "--output=-"),
+    **dict.fromkeys(("-f", "--file"), "--file=-"),
+}
+_UNKNOWN = re.compile(r'The option "-*(?P<name>[^"]+)" does not exist')
+_ALIKE = 0.85
+"""So alike is an option that was misspelt; `--build-arg` and our `--builder` are less so."""
 
 
 class DockerCommand(GroupCommand):
@@ -49,7 +59,23 @@ class DockerCommand(GroupCommand):
                 dashes = tokens.index("--")
                 tokens, self.after_dashes = tokens[:dashes], tuple(tokens[dashes + 1 :])
             io.input._set_tokens(_dash_as_value(tokens))  # noqa: SLF001  # as above
-        return super().run(io)
+        try:
+            return super().run(io)
+        except CleoError as error:
+            unknown = _UNKNOWN.fullmatch(str(error))
+            if not unknown:
+                raise
+            name = unknown["name"]
+            option = f"-{name}" if len(name) == 1 else f"--{name}"
+            text = f"The option {option} does not exist. {self.instead(option)}"
+            raise type(error)(text.rstrip()) from error
+
+    def instead(self, option: str) -> str:
+        """What to type in place of an option that there is not."""
+        from poetry_docker_cache.suggestions import did_you_mean  # noqa: PLC0415  # when one fails
+
+        known = [f"--{it.name}" for it in self.definition.options]
+        return did_you_mean(option, known, cutoff=_ALIKE)
 
     def handle(self) -> int:
         """Do the work; a problem of the user's becomes one `<error>` and exit status 1."""
@@ -91,11 +117,12 @@ class DockerCommand(GroupCommand):
         self.io.output.write_line(text, verbosity=Verbosity.QUIET, type=Type.RAW)
 
     def _report(self, error: DockerCacheError) -> None:
+        """Say it also with `-q`, as BuildKit does: a status alone would help nobody."""
         if self.io.is_verbose():
             self.line_error(Formatter.escape(traceback.format_exc()))
-        self.line_error(f"<error>{Formatter.escape(error.problem)}</error>")
-        if error.fix:
-            self.line_error(Formatter.escape(error.fix))
+        problem = f"<error>{Formatter.escape(error.problem)}</error>"
+        for text in filter(None, (problem, Formatter.escape(error.fix))):
+            self.line_error(text, verbosity=Verbosity.QUIET)
 
     def many(self, name: str) -> list[str]:
         """What an option was given that may be repeated."""
@@ -120,11 +147,11 @@ def _log_to_stderr(io: IO) -> None:
 
 
 def _dash_as_value(tokens: list[str]) -> list[str]:
-    """`-o -` and `--output -`, which cleo refuses, as `--output=-`."""
+    """`-o -` and `--output -`, which cleo refuses, as `--output=-`; `--file` as well."""
     result: list[str] = []
     for word in tokens:
-        if word == "-" and result and result[-1] in ("-o", "--output"):
-            result[-1] = "--output=-"
+        if word == "-" and result and result[-1] in _PIPES:
+            result[-1] = _PIPES[result[-1]]
         else:
-            result.append("--output=-" if word == "-o-" else word)
+            result.append(_PIPES[word[:2]] if word in ("-o-", "-f-") else word)
     return result

@@ -89,14 +89,21 @@ turn, <info>--cache</> first.
     def vendored(self) -> str | None:
         """What `--file` names: told here if it is not there, rather than by BuildKit."""
         path: str | None = self.option("file")
-        if path is not None and not os.path.exists(path):  # noqa: PTH110  # Path's raises for some
+        if path is None or path == "-":  # which BuildKit reads from its standard input
+            return path
+        is_folder = os.path.isdir(path)  # noqa: PTH112  # Path's raises for some
+        if is_folder or not os.path.exists(path):  # noqa: PTH110  # as above
+            why = "is a folder" if is_folder else "does not exist"
             raise DockerCacheError(
-                f"--file names no Dockerfile: {path} does not exist."
-                if path
-                else "--file is empty.",
+                f"--file names no Dockerfile: {path} {why}." if path else "--file is empty.",
                 fix="`poetry docker export` writes one; without --file none is needed.",
             )
         return path
+
+    def instead(self, option: str) -> str:
+        """Most options that we lack are those of buildx."""
+        dashes = f"Other options of `docker buildx build` go behind `--`: `-- {option} …`."
+        return f"{super().instead(option)}{dashes}"
 
     def progress(self) -> str | None:
         """BuildKit's form of progress; Poetry's own options choose one unless it is given."""

@@ -21,6 +21,12 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
     """
     known = [name for name in images if name]
     for name in names:
+        if name in (".", "..") or "/" in name:
+            raise DockerCacheError(
+                f"{name!r} cannot be an image's name, and the build context is not named: it is the"
+                " project's folder, or one above it that holds its path dependencies, too.",
+                fix="Leave it out. `poetry -C FOLDER` is for the project of another folder.",
+            )
         if not known:
             raise DockerCacheError(
                 f"There is no image {name!r}: the project has one image, which has no name.",

@@ -137,6 +137,8 @@ def check(command: DockerCommand, files: dict[Path, str], *, again: str) -> int:
     if not found:
         command.line("Up to date.")
         return 0
+    if command.io.output.is_quiet():  # the status is the answer
+        return 1
     command.io.output.write(found, type=Type.RAW)
     raise DockerCacheError(
         f"{'The files on disk are' if len(files) > 1 else f'{next(iter(files))} is'} not what"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.ignore.git import let_through
+from poetry_docker_cache.ignore.git import let_through, why_silent
 from poetry_docker_cache.own_template import template_notes
 from poetry_docker_cache.python import listing
 from poetry_docker_cache.render import render_ignore_file
+from poetry_docker_cache.root.poetry_core import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ def tell(command: DockerCommand, images: Sequence[Prepared]) -> None:
     """Say each note once, and of which image it is where that is not all of them."""
     told: dict[str, dict[str, None]] = {}
     for it in images:
-        for note in (*it.plan.notes, *template_notes(it.plan), *_git_note(it)):
+        for note in (*it.plan.notes, *template_notes(it.plan), *_git_note(it), *_silent_note(it)):
             told.setdefault(note, {})[it.image] = None
     for note, names in told.items():
         command.note(note if len(names) == len(images) else f"{', '.join(names)}: {note}")
@@ -36,3 +37,14 @@ def _git_note(prepared: Prepared) -> list[str]:
     return [f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."] * bool(
         found
     )
+
+
+def _silent_note(prepared: Prepared) -> list[str]:
+    """What only git knows: the files that `.gitignore` names and yet are in the repository."""
+    asks = any(it.git_ignored and it.backend in BACKENDS for it in prepared.plan.wheels)
+    why = why_silent(prepared.folder) if asks else None
+    told = (
+        f"Nobody says which files git tracks ({why}): those of a package that .gitignore names all"
+        " the same are left out."
+    )
+    return [told] if why else []

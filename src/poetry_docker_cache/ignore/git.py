@@ -7,6 +7,7 @@ the project's own `.dockerignore` decides alone.
 
 from __future__ import annotations
 
+import os
 import posixpath
 import subprocess
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _MOST_NAMES = 100
+_OF_A_HOOK = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
 
 
 def git_ignored(
@@ -65,10 +67,12 @@ def _brought_back(folder: Path, inside: Sequence[str], texts: Sequence[str]) -> 
 
 
 def _known(folder: Path, inside: Sequence[str]) -> list[str]:
-    """List the files that git does not ignore, or, where there is no repository, all."""
+    """List the files that git does not ignore; all, where it cannot tell."""
     if repository_of(folder):
         others = ("--cached", "--others", "--exclude-per-directory=.gitignore")
-        return sorted(set(_git_files(folder, *others, "--", *inside)))
+        found = _git_files(folder, *others, "--", *inside)
+        if found is not None:
+            return sorted(set(found))
     files = (it for name in inside for it in (folder / name).rglob("*") if it.is_file())
     return sorted(it.relative_to(folder).as_posix() for it in files)
 
@@ -123,7 +127,8 @@ def let_through(
         return ()
     lines = [parse(line) for line in ignore_file.split("\n")]
     others = ("--others", "--ignored", "--directory", "--exclude-per-directory=.gitignore")
-    names = [name.rstrip("/") for name in _git_files(folder, *others, "--", *within)]
+    found = _git_files(folder, *others, "--", *within) or []
+    names = [name.rstrip("/") for name in found]
     located = {name: posixpath.normpath(posixpath.join(place, name)) for name in names}
     taken = [name for name in names if hiding_line(lines, located[name]) < 0]
     # Git names a folder of nothing else as well as the ignored ones in it.
@@ -153,15 +158,42 @@ def _tracked(folder: Path, inside: Sequence[str]) -> list[str]:
         return []
     # Not `--exclude-standard`: what this machine's git ignores besides is no part of the project.
     own = "--exclude-per-directory=.gitignore"
-    return sorted(map(literal, _git_files(folder, "--cached", "--ignored", own, "--", *inside)))
+    found = _git_files(folder, "--cached", "--ignored", own, "--", *inside) or []
+    return sorted(map(literal, found))
 
 
-def _git_files(folder: Path, *options: str) -> list[str]:
-    """Ask git for names; without git there is no way to know."""
-    command = ["git", "ls-files", "-z", *options]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-    except OSError:
-        return []
-    names = done.stdout.decode(errors="surrogateescape").split("\0") if not done.returncode else []
+def why_silent(folder: Path) -> str | None:
+    """Give why git does not tell what is in the repository that a folder is in; None where it does.
+
+    It may not be installed, and it answers nobody but the owner of the repository.
+    """
+    if not repository_of(folder):
+        return None
+    done = _git(folder, "rev-parse", "--git-dir")
+    if done is None:
+        return "git is not installed"
+    if not done.returncode:
+        return None
+    said = done.stderr.decode(errors="replace").split("\n")
+    mends = [f"; `{it.strip()}` mends it" for it in said if it.startswith("\tgit config")]
+    return f"{said[0]}{''.join(mends[:1])}"
+
+
+def _git_files(folder: Path, *options: str) -> list[str] | None:
+    """Ask git for names; None where it does not tell."""
+    done = _git(folder, "ls-files", "-z", *options)
+    if done is None or done.returncode:
+        return None
+    names = done.stdout.decode(errors="surrogateescape").split("\0")
     return [name for name in names if name]
+
+
+def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes] | None:
+    """Run git in a folder; None where there is none."""
+    # In a hook, git is told of its repository in a way that holds for the root of the work tree.
+    env = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    command = ["git", "--literal-pathspecs", *words]
+    try:
+        return subprocess.run(command, cwd=folder, env=env, capture_output=True, check=False)
+    except OSError:
+        return None

@@ -41,7 +41,7 @@ def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot |
 
     Raises DockerCacheError for a `build-system` that is no table, and for a link that leaves it.
     """
-    folder = poetry.pyproject_path.resolve().parent
+    folder = poetry.pyproject_path.parent.resolve()
     if not poetry.is_package_mode:
         return _source_tree(poetry, folder, "package-mode = false", None)
     build_system = poetry.pyproject.data.get("build-system", {})

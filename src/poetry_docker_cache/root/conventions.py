@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.root import setuptools_files
-from poetry_docker_cache.root.paths import is_here
+from poetry_docker_cache.root.paths import is_file, is_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -184,7 +184,7 @@ class Project:
         yield from (f"{it}.py" for it in sorted(names) if (folder / f"{it}.py").is_file())
         children = sorted(folder.iterdir()) if folder.is_dir() else []
         for child in children:
-            known = child.name in names or (child / "__init__.py").is_file()
+            known = child.name in names or is_file(child / "__init__.py")
             if child.is_dir() and known and child.name not in _NOT_INSTALLED - names:
                 yield child.name
 

@@ -35,7 +35,8 @@ def is_here(folder: Path, path: str) -> bool:
     """Tell whether a path is inside the project, links followed."""
     name = posixpath.normpath(path)
     inside = not name.startswith(("..", "/"))
-    return inside and (folder / name).resolve().is_relative_to(folder.resolve())
+    place = Path(os.path.realpath(folder / name))  # which takes a loop, too
+    return inside and place.is_relative_to(os.path.realpath(folder))
 
 
 def leaves(path: str) -> bool:
@@ -89,6 +90,22 @@ def _link_targets(folder: Path, name: str) -> Iterator[str]:
                 )
             if place.exists():
                 yield relative(folder.resolve(), place.resolve())
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a path is a file; `Path.is_file` raises where this user may not look.
+
+    Databases that run in containers leave such folders in a project.
+    """
+    return os.path.isfile(path)  # noqa: PTH113  # as above
+
+
+def text_of(path: Path) -> str:
+    """Give the text of a source file; none, where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def folders(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:

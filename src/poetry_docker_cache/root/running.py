@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.ignore.rules import is_inside, outermost
 from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.root.paths import is_here
+from poetry_docker_cache.root.paths import is_file, is_here, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,10 +42,10 @@ def tree_module(folder: Path, packages_in: str | None, own: str) -> str | None:
 
 
 def _runs(path: Path) -> bool:
-    if path.suffix == ".py" and path.is_file():
-        text = path.read_text(encoding="utf-8", errors="replace")
-        return re.search(r"^if __name__ == ['\"]__main__['\"]", text, re.MULTILINE) is not None
-    return (path / "__main__.py").is_file()
+    if path.suffix == ".py":
+        starts = re.search(r"^if __name__ == ['\"]__main__['\"]", text_of(path), re.MULTILINE)
+        return starts is not None
+    return is_file(path / "__main__.py")
 
 
 def runtime_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str, ...] | None:
@@ -73,8 +73,7 @@ def start_commands(folder: Path) -> tuple[tuple[str, ...], ...]:
 
 
 def _program(path: Path) -> tuple[str, ...]:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    serves = re.search(r"^(?:import|from) streamlit\b", text, re.MULTILINE)
+    serves = re.search(r"^(?:import|from) streamlit\b", text_of(path), re.MULTILINE)
     return ("streamlit", "run") if serves else ("python",)
 
 

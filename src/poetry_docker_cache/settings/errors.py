@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 from poetry_docker_cache.errors import DockerCacheError
 
-TABLE = "[tool.poetry-docker-cache]"
+NAME = "poetry-docker-cache"
+TABLE = f"[tool.{NAME}]"
+_ALIKE = 0.85
 _SHOWN_CHARACTERS = 40
 _SHOWN_ITEMS = 3
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -42,6 +44,22 @@ class Spot:
             f"`{self.path}` in {TABLE} cannot be {shown(value)}: {why}. It takes {self.takes}.",
             fix=f"{fix} For example: {self.example}".lstrip(),
         )
+
+
+def refuse_misnamed(tool: Mapping[str, object]) -> None:
+    """Raise the error for a table, of those below `tool`, whose name is nearly ours."""
+    below = tool.get("poetry")
+    places = {"tool": tool, "tool.poetry": below if isinstance(below, Mapping) else {}}
+    for place, found in places.items():
+        for name in found:
+            if place == "tool" and name == NAME:
+                continue
+            if difflib.get_close_matches(name.lower(), [NAME], cutoff=_ALIKE):
+                raise SettingsError(
+                    f"`{place}.{key_text(name)}` in pyproject.toml is not where the settings of"
+                    " this plugin are, so they would have no effect.",
+                    fix=f"Write {TABLE}.",
+                )
 
 
 def unknown_key(name: str, known: Collection[str], *, inside: str = "") -> SettingsError:
