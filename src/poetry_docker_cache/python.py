@@ -200,10 +200,13 @@ def _tag(allowed: VersionConstraint, minor: str) -> str | None:
 
 
 def pinned_python(text: str) -> str | None:
-    """What `.python-version` names: its first real line, if that is X.Y or X.Y.Z of CPython."""
+    """What `.python-version` names: its first real line, if that is X.Y or X.Y.Z of CPython.
+
+    One before 3.9 could not run what the build runs.
+    """
     lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
     first = next((line for line in lines if line), "")
-    return first if re.fullmatch(r"3\.\d+(\.\d+)?", first) else None
+    return first if re.fullmatch(r"3\.(9|\d\d+)(\.\d+)?", first) else None
 
 
 def choose_poetry(generator: Version | None, *, setting: str | None, python: Python) -> str:

@@ -145,6 +145,8 @@ def test_no_known_python() -> None:
         ("pypy3.10\n", None),
         ("myproject-venv\n", None),
         ("3.13t\n", None),
+        ("3.8.19\n", None),
+        ("3.9\n", "3.9"),
         ("3\n", None),
         ("", None),
     ],
