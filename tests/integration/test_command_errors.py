@@ -204,11 +204,6 @@ PROJECT = {
         fix="Write [tool.poetry-docker-cache].",
         more="[tool.poetry_docker_cache.images.api]\n",
     ),
-    "settings below Poetry's": Case(
-        says="`tool.poetry.poetry-docker-cache` in pyproject.toml is not where the settings",
-        fix="Write [tool.poetry-docker-cache].",
-        more="[tool.poetry.poetry-docker-cache]\nlayers = 1\n",
-    ),
     "pyproject.toml is a link": Case(
         says="pyproject.toml is a link that leaves the project: a build does not see",
         fix="`poetry -C FOLDER`",

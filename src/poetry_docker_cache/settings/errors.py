@@ -48,18 +48,13 @@ class Spot:
 
 def refuse_misnamed(tool: Mapping[str, object]) -> None:
     """Raise the error for a table, of those below `tool`, whose name is nearly ours."""
-    below = tool.get("poetry")
-    places = {"tool": tool, "tool.poetry": below if isinstance(below, Mapping) else {}}
-    for place, found in places.items():
-        for name in found:
-            if place == "tool" and name == NAME:
-                continue
-            if difflib.get_close_matches(name.lower(), [NAME], cutoff=_ALIKE):
-                raise SettingsError(
-                    f"`{place}.{key_text(name)}` in pyproject.toml is not where the settings of"
-                    " this plugin are, so they would have no effect.",
-                    fix=f"Write {TABLE}.",
-                )
+    for name in tool:
+        if name != NAME and difflib.get_close_matches(name.lower(), [NAME], cutoff=_ALIKE):
+            raise SettingsError(
+                f"`tool.{key_text(name)}` in pyproject.toml is not where the settings of this"
+                " plugin are, so they would have no effect.",
+                fix=f"Write {TABLE}.",
+            )
 
 
 def unknown_key(name: str, known: Collection[str], *, inside: str = "") -> SettingsError:
