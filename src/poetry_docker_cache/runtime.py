@@ -78,10 +78,10 @@ def checked_paths(paths: Sequence[str]) -> tuple[str, ...]:
     Raises DockerCacheError.
     """
     for path in paths:
-        if re.search(r"[*?\\\x00-\x1f]|^-", path):
+        if re.search(r"[*?\\\x00-\x1f\ud800-\udfff]|^-", path):
             raise DockerCacheError(
                 f"{path!r} cannot be copied into an image: a Dockerfile cannot name it, because of"
-                " a wildcard, a backslash or a control character, or a hyphen in front.",
+                " a wildcard, a backslash, a character that is none, or a hyphen in front.",
                 fix="Rename it, or name the folder that it is in.",
             )
     return tuple(paths)

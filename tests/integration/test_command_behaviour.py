@@ -177,6 +177,15 @@ def test_check(shop: Path) -> None:
     assert poetry(shop, *EXPORT, "--check", "-q") == Outcome(status=1, out="", err="")
 
 
+def test_a_check_on_a_terminal_without_unicode(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The difference is what `patch` is to read, not what a terminal can show."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    outcome = in_process_of_its_own(shop, *EXPORT, "--check")
+    assert outcome.returncode == 1
+    assert "+# The image is described from `FROM … AS venv` on" in outcome.stdout.decode()
+    assert b"The files on disk are not what `poetry docker export` would write." in outcome.stderr
+
+
 def test_force_replaces_both(shop: Path) -> None:
     """What was written by hand goes when that is asked for."""
     for name in FILES:

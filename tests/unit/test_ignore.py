@@ -235,7 +235,8 @@ def test_the_same_input_gives_the_same_file() -> None:
     assert render("*\n") == render("*\n", "README.md", "src/app/")
 
 
-NAMES = st.text(st.sampled_from("ab.*?[]^!-\\#$ " + string.digits[:2]), min_size=1, max_size=6)
+CHARACTERS = f"ab.*?[]^!-\\#$ {string.digits[:2]}\udcff"
+NAMES = st.text(st.sampled_from(CHARACTERS), min_size=1, max_size=6)
 
 
 @given(NAMES.filter(lambda name: name not in {".", ".."}))

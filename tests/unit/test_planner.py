@@ -15,6 +15,7 @@ from poetry_docker_cache.plan import Direct, Files, Index
 from poetry_docker_cache.planner import make_plan
 from poetry_docker_cache.project import InstallerConfig
 from poetry_docker_cache.render import render_dockerfile
+from poetry_docker_cache.runtime import checked_paths
 from poetry_docker_cache.selection import Selection
 from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.sources import Source, used_sources
@@ -569,3 +570,10 @@ def test_own_layers() -> None:
     with pytest.raises(DockerCacheError, match=r"'nunpy', which poetry\.lock does not") as caught:
         plan(shop, own_layers=("nunpy",))
     assert "'numpy'" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("path", ["a*b", "a?", "a\\b", "a\nb", "a\udcff", "-a"])
+def test_a_path_that_no_dockerfile_can_name(path: str) -> None:
+    """It is told before BuildKit fails, or takes something else."""
+    with pytest.raises(DockerCacheError, match="cannot be copied into an image"):
+        checked_paths(["fine", path])

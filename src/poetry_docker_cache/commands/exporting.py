@@ -139,7 +139,7 @@ def check(command: DockerCommand, files: dict[Path, str], *, again: str) -> int:
         return 0
     if command.io.output.is_quiet():  # the status is the answer
         return 1
-    command.io.output.write(found, type=Type.RAW)
+    print_exactly(command, found)  # for `patch`, whatever the terminal can show
     raise DockerCacheError(
         f"{'The files on disk are' if len(files) > 1 else f'{next(iter(files))} is'} not what"
         f" `{again}` would write.",

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _SPECIAL = re.compile(r"([\\*?\[\]^])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Characters that a line cannot hold: control characters, and bytes that are no UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ def literal(path: str) -> str:
     'notes \\[1\\].md'
     """
     text = _SPECIAL.sub(r"\\\1", path)
-    text = _CONTROL.sub("?", text)  # a line cannot hold a newline
+    text = _UNWRITABLE.sub("?", text)
     if text.startswith(" "):  # at either end it would be trimmed
         text = f"[ ]{text[1:]}"
     return f"{text[:-1]}[ ]" if text.endswith(" ") else text
