@@ -61,6 +61,14 @@ def _set(text: str, image: str) -> Iterator[str]:
         yield f"--{_OPTIONS.get(name, name)}={f'{entry}={value}' if entry else value}"
 
 
+def names_context(arguments: Sequence[str]) -> bool:
+    """Whether a `.` stands there for the build context, and not as the value of an option."""
+    return any(
+        word == "." and ("=" in before or not before.startswith("-"))
+        for before, word in itertools.pairwise(["", *arguments])
+    )
+
+
 def tells_only(options: Sequence[str]) -> bool:
     """Whether buildx makes no image, by these options."""
     return any(word.partition("=")[0] in TELLING for word in options)

@@ -11,7 +11,7 @@ from poetry.toml.file import TOMLFile
 
 from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.ignore.rules import outermost
+from poetry_docker_cache.ignore.rules import checked, outermost
 from poetry_docker_cache.lock import RESTORE, Lock, check_lock
 from poetry_docker_cache.metadata import Metadata, read_metadata
 from poetry_docker_cache.python import pinned_python
@@ -123,7 +123,7 @@ def read_project(poetry: Poetry) -> Project:
         installer=_installer(poetry),
         root=root,
         files=files,
-        dockerignore=_text(folder / ".dockerignore"),
+        dockerignore=checked(_text(folder / ".dockerignore")),
         start_commands=start_commands(folder),
         apps=find_apps(folder, root, files),
         beside=beside.modules,

@@ -199,6 +199,16 @@ PROJECT = {
         fix="Mend ",
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
     ),
+    "an ignore file that Docker refuses": Case(
+        says="Docker cannot read line 2 of .dockerignore, '[data'",
+        fix="Close its brackets",
+        arrange=_write(".dockerignore", b"*.md\r\n[data\r\n"),
+    ),
+    "a name that is no UTF-8": Case(
+        says="The name of 'shop/\\udcff.txt' is no UTF-8: BuildKit cannot take it",
+        fix="Rename it",
+        arrange=lambda folder: (folder / "shop" / "\udcff.txt").touch(),
+    ),
     "settings of another name": Case(
         says="`tool.poetry_docker_cache` in pyproject.toml is not where the settings",
         fix="Write [tool.poetry-docker-cache].",
@@ -331,6 +341,7 @@ SETTINGS = {
         ('cache = "buildcache"', "`cache` in [tool", "For a folder write ./buildcache"),
         ('cache = "type=s3,bucket=b"', "`region` is missing", "type=s3,region=…"),
         ('files = "a"', "`files` in", 'files = ["a"]'),
+        ('ignore = ["a", "[b"]', "`ignore[1]` in [tool", "For example: ignore"),
         ('env = { A = "x\\ny" }', "`env.A` in", "For example: env"),
         ('env = { "A B" = "" }', '`env."A B"` in', "For example: env"),
         ('labels = { A = "x\\ny" }', "`labels.A` in", "For example: labels"),
@@ -384,7 +395,9 @@ OPTIONS = {
             "behind `--`",
             None,
         ),
-        ((*BUILD, "."), "'.' cannot be an image's name, and the build context", "Leave", None),
+        ((*BUILD, "."), "The build context is not to be named, as '.' does", "Leave it", None),
+        ((*EXPORT, "./api"), "not to be named, as './api' does", "Leave it", None),
+        ((*BUILD, "--", "--network=host", "."), "is not to be named, as '.' does", "Leave", None),
         ((*BUILD, "--file", "shop"), "no Dockerfile: shop is a folder", "export", None),
         ((*BUILD, "--cache", ""), "--cache is empty", "may be unset", None),
         (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine_kinds import CONTAINERD, REMOTE
 
-from poetry_docker_cache.arguments import options_for, tells_only
+from poetry_docker_cache.arguments import names_context, options_for, tells_only
 from poetry_docker_cache.bake import Target, bake_command, bake_definition
 from poetry_docker_cache.bake_file import BakeTarget, literal, quoted, render_bake_file
 from poetry_docker_cache.buildkit import BuildRequest, requested_platforms, results
@@ -202,3 +202,20 @@ def test_the_file_for_export() -> None:
     whole = with_banner(text, command="poetry docker export --bake")
     assert is_ours(whole)
     assert not is_ours(whole.replace("team/api", "team/other"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "does"),
+    [
+        ((), False),
+        ((".",), True),
+        (("--network=host", "."), True),
+        (("--network", "host", "."), True),
+        (("--output", "."), False),
+        (("-o", "."), False),
+        (("--build-context=x=.",), False),
+    ],
+)
+def test_a_context_behind_the_dashes(arguments: tuple[str, ...], *, does: bool) -> None:
+    """A `.` that is no option's value is the one that is typed after `docker build`."""
+    assert names_context(arguments) == does

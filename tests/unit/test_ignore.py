@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from poetry_docker_cache.ci import CI_PATHS
 from poetry_docker_cache.ignore import render_ignore
-from poetry_docker_cache.ignore.rules import literal, matches, moved
+from poetry_docker_cache.ignore.rules import is_readable, literal, matches, moved
 
 KEEP = ("pyproject.toml", "poetry.lock", "README.md", "src/app")
 NEEDED = {"pyproject.toml", "poetry.lock", "README.md", "src/app/__init__.py", "src/app/web/a.html"}
@@ -244,3 +244,26 @@ def test_a_literal_matches_itself(name: str) -> None:
     """Every character is taken at its word."""
     assert matches(literal(name), name)
     assert not matches(literal(name), f"{name}x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_one"),
+    [
+        ("**/*.py[cod]", True),
+        (r"a\[b", True),
+        ("a]", True),
+        ("[^a-z]x", True),
+        (r"[\]-]", False),
+        (r"[\]\-]", True),
+        ("a[b", False),
+        ("[]", False),
+        ("[]a]", False),
+        ("[a-]", False),
+        ("[z-a]", False),
+        ("a\\", False),
+        ("", True),
+    ],
+)
+def test_what_docker_takes_for_a_pattern(pattern: str, *, is_one: bool) -> None:
+    """For one that it does not, it refuses the whole file; these were tried."""
+    assert is_readable(pattern) == is_one

@@ -659,6 +659,11 @@ def test_git_ignored_lines_from_above_the_project() -> None:
     ]
 
 
+def test_a_line_of_git_that_docker_refuses() -> None:
+    """To git it matches nothing; to Docker it would spoil the whole file."""
+    assert [*translate("[x\n*.log\n", ["app"])] == ["app/**/*.log"]
+
+
 def test_the_import_folder_of_a_src_layout(tmp_path: Path) -> None:
     """`poetry install` has it on the path."""
     write(tmp_path, "mysite/wsgi.py", "app.py")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache import platforms
-from poetry_docker_cache.arguments import options_for
+from poetry_docker_cache.arguments import names_context, options_for
 from poetry_docker_cache.buildkit import (
     BuildRequest,
     build_command,
@@ -25,6 +25,7 @@ from poetry_docker_cache.caches.running import (
     spelled,
 )
 from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_called
+from poetry_docker_cache.commands.choosing import no_context
 from poetry_docker_cache.commands.reporting import Report
 from poetry_docker_cache.commands.reusing import Reusing
 from poetry_docker_cache.commands.secret import secret_of
@@ -116,6 +117,8 @@ def build_request(
     command: BuildCommand, prepared: Prepared, *, bakes: bool = False
 ) -> BuildRequest:
     """What the command line and the settings ask of buildx for one image, or among others."""
+    if names_context(command.after_dashes):
+        raise no_context(".")
     among = prepared.image if bakes else ""
     said = options_for(command.after_dashes, among)
     return BuildRequest(

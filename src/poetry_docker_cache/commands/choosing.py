@@ -22,11 +22,7 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
     known = [name for name in images if name]
     for name in names:
         if name in (".", "..") or "/" in name:
-            raise DockerCacheError(
-                f"{name!r} cannot be an image's name, and the build context is not named: it is the"
-                " project's folder, or one above it that holds its path dependencies, too.",
-                fix="Leave it out. `poetry -C FOLDER` is for the project of another folder.",
-            )
+            raise no_context(name)
         if not known:
             raise DockerCacheError(
                 f"There is no image {name!r}: the project has one image, which has no name.",
@@ -39,6 +35,15 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
                 fix=f"{did_you_mean(name, known)}The project's images: {', '.join(known)}.",
             )
     return [*dict.fromkeys(names)] or [*images]
+
+
+def no_context(name: str) -> DockerCacheError:
+    """The error for a path that was given as to `docker build`."""
+    return DockerCacheError(
+        f"The build context is not to be named, as {name!r} does: it is the project's folder,"
+        " or one above it that holds its path dependencies, too.",
+        fix="Leave it out. `poetry -C FOLDER` is for the project of another folder.",
+    )
 
 
 def selection_words(command: DockerCommand) -> tuple[str, ...]:

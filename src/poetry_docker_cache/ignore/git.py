@@ -13,7 +13,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.ignore.names import is_kept_out
-from poetry_docker_cache.ignore.rules import covers, hiding_line, literal, matches, parse
+from poetry_docker_cache.ignore.rules import (
+    covers,
+    hiding_line,
+    is_readable,
+    literal,
+    matches,
+    parse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -96,7 +103,7 @@ def translate(text: str, inside: Iterable[str], *, below: str = "") -> Iterator[
             continue
         for folder in folders:
             rest = _inside(pattern, posixpath.join(below, folder))
-            if rest:
+            if rest and is_readable(rest):
                 yield f"{sign}{literal(folder)}/{rest}"
 
 

@@ -12,12 +12,17 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.errors import DockerCacheError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _SPECIAL = re.compile(r"([\\*?\[\]^])")
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Characters that a line cannot hold: control characters, and bytes that are no UTF-8."""
+# The grammar of Go's filepath.Match, by which moby checks each pattern.
+_IN_SET = r"(?:\\.|[^\\\]-])"
+_PATTERN = re.compile(rf"(?s)(?:[^\\\[]|\\.|\[\^?(?:{_IN_SET}(?:-{_IN_SET})?)+\])*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,29 @@ def parse(text: str) -> Line:
     if pattern:
         pattern = posixpath.normpath(re.sub("^/+", "/", pattern)).removeprefix("/")
     return Line(text=text, pattern=pattern, negated=negated)
+
+
+def is_readable(pattern: str) -> bool:
+    """Tell whether BuildKit takes this for a pattern; else it refuses the whole file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # sets that look nested
+            re.compile(_regex(pattern))
+    except re.error:
+        return False
+    return _PATTERN.fullmatch(pattern) is not None
+
+
+def checked(text: str | None) -> str | None:
+    """Give the text of a `.dockerignore`; raise DockerCacheError where BuildKit would refuse it."""
+    for number, line in enumerate((text or "").split("\n"), start=1):
+        if not is_readable(parse(line).pattern):
+            raise DockerCacheError(
+                f"Docker cannot read line {number} of .dockerignore, {line.strip()!r}: that is no"
+                " pattern, and nothing can be built with it.",
+                fix="Close its brackets, or put a backslash before what is to be taken literally.",
+            )
+    return text
 
 
 def moved(text: str, folder: str) -> str:

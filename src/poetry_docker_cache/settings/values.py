@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from poetry_docker_cache.ignore.rules import is_readable, parse
 from poetry_docker_cache.settings.errors import kind, unknown_key
 
 if TYPE_CHECKING:
@@ -190,6 +191,15 @@ def labels(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
             raise here.refuse(content, "the name is empty or has a space or one of =\"'\\$ in it")
         found[label] = value_of_variable(here, content)
     return tuple(sorted(found.items()))
+
+
+def ignore_line(spot: Spot, value: object) -> str:
+    """Read a line of an ignore file."""
+    content = line(spot, value)
+    if not is_readable(parse(content).pattern):
+        why = "Docker takes that for no pattern, and would refuse the whole file"
+        raise spot.refuse(value, why)
+    return content
 
 
 def template(spot: Spot, value: object) -> str:

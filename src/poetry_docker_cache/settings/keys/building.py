@@ -57,7 +57,7 @@ BUILDING = (
         default="`[]`",
         meaning="lines added to the ignore file",
         example='ignore = ["data/", "*.csv"]',
-        read=values.list_of(values.line),
+        read=values.list_of(values.ignore_line),
     ),
     Key(
         name="instructions",
