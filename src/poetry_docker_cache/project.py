@@ -228,7 +228,7 @@ def _lock(poetry: Poetry, folder: Path) -> Lock:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DockerCacheError(
             f"poetry.lock cannot be read: {error}.",
-            fix=RESTORE,
+            fix="Make it readable." if isinstance(error, PermissionError) else RESTORE,
         ) from error
     return check_lock(text.partition("\n")[0], data, poetry.pyproject.data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -278,6 +279,26 @@ def test_git_that_does_not_answer(
     assert f"{why}): those of a package that .gitignore names" in outcome.err
     lines = (shop / "Dockerfile.dockerignore").read_text().splitlines()
     assert lines.index("shop/**/*.tmp") < lines.index("!shop/keep.tmp")
+
+
+def test_what_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BuildKit makes an empty file of it, without a word."""
+    shop = make(tmp_path / "shop")
+    (shop / "shop" / "locked.py").touch()
+    may = os.access
+
+    def access(path: str | Path, mode: int) -> bool:
+        return not str(path).endswith("locked.py") and may(path, mode)
+
+    monkeypatch.setattr(os, "access", access)
+    outcome = poetry(shop, *EXPORT)
+    assert outcome.status == 1
+    assert "This user may not read shop/locked.py." in outcome.err
+    line = 'ignore = ["/shop/locked.py"]'
+    assert line in outcome.err
+    with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(line)
+    assert poetry(shop, *EXPORT).status == 0
 
 
 def test_a_dockerfile_from_a_pipe(tmp_path: Path, client: Client) -> None:
