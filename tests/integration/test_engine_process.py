@@ -223,7 +223,7 @@ def test_command_that_will_not_end(base: Path, started: Callable[[Build], Build]
     build = started(
         Build(
             base,
-            before="engine._KILL_SECONDS = 0.3",
+            before="engine.forwarding._KILL_SECONDS = 0.3",
             child='trap "" INT TERM HUP; echo $$ > $MARKS/child; while :; do sleep 0.05; done',
         )
     )
@@ -291,7 +291,7 @@ def test_ctrl_c_in_a_terminal(base: Path) -> None:
         'trap "echo x >> $MARKS/hits; over=yes" INT; echo $$ > $MARKS/child;'
         ' while test -z "$over"; do sleep 0.05; done; sleep 0.3; exit 130'
     )
-    build = Build(base, before="engine._FORWARD_SECONDS = 10", child=child)
+    build = Build(base, before="engine.forwarding._FORWARD_SECONDS = 10", child=child)
     terminal = Terminal(build)
     pid = build.pid_of("child")
     os.write(terminal.master, b"\x03")
@@ -307,7 +307,7 @@ def test_second_ctrl_c_reaches_the_command(base: Path) -> None:
         'n=0; trap "n=\\$((n+1)); echo \\$n > $MARKS/hits" INT; echo $$ > $MARKS/child;'
         " while test $n -lt 2; do sleep 0.05; done; exit 9"
     )
-    build = Build(base, before="engine._FORWARD_SECONDS = 60", child=child)
+    build = Build(base, before="engine.forwarding._FORWARD_SECONDS = 60", child=child)
     terminal = Terminal(build)
     build.pid_of("child")
     os.write(terminal.master, b"\x03")

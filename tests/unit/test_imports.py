@@ -94,10 +94,10 @@ def test_plan_and_render_know_no_poetry(module: str) -> None:
 
 
 def test_who_runs_processes() -> None:
-    """The engine's runner, and the questions to git."""
+    """The engine's runner, its way to all that a command has started, and the questions to git."""
     runners = {it for it, found in MODULES.items() if "subprocess" in found}
     host = {it for it in runners if not below({it}, f"{PACKAGE}.inside")}
-    assert host == {f"{PACKAGE}.engine", f"{PACKAGE}.ignore.git"}
+    assert host == {f"{PACKAGE}.{it}" for it in ("engine", "engine.forwarding", "ignore.git")}
 
 
 def test_what_runs_in_the_build_stands_alone() -> None:
