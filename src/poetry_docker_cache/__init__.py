@@ -27,7 +27,7 @@ Dockerfile, and run BuildKit on it. Where to look:
   vendor, bake_file, ci      the files that `export` leaves in a project
 
   buildkit, bake, arguments  plan -> the command line of BuildKit
-    go_csv
+    go_csv, tags
   engine, signals            the engine: what it is, and running it
   workspace, locks           the private folder of a build
   caches, kept_wheels        what is read and written beside the image

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from packaging.utils import canonicalize_name
 
 from poetry_docker_cache import go_csv
 from poetry_docker_cache.arguments import TELLING, options_for
@@ -28,8 +25,6 @@ _MULTI_PLATFORM_LOAD = (0, 10)
 
 # Of the user's own arguments, those that say where the result goes, or that there is none.
 _OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load", *TELLING)
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
-_REPOSITORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,75 +126,6 @@ def result_note(request: BuildRequest, engine: EngineInfo) -> str | None:
         else "the engine's classic image store takes one platform only"
     )
     return f"The image stays in the builder's cache: {why}. Use --push to publish it."
-
-
-def shell_quoted(argv: Iterable[str]) -> str:
-    """Spell a command line as a shell reads it."""
-    return shlex.join(argv)
-
-
-def default_tag(
-    name: str | None, version: str | None, *, image: str | None = None, among: str = ""
-) -> str:
-    """Name the image after the `image` setting, or else the project, and its version.
-
-    `among` is what it is called among several, of which -t names one only. Raises DockerCacheError
-    where there is no name, or where Docker takes none like it.
-    """
-    tag = re.sub(r"[+!]", "-", version) if version else "latest"
-    if not _TAG.fullmatch(tag):
-        raise DockerCacheError(
-            f"The version {version!r} cannot be an image's tag: those have at most 128 letters, "
-            "digits, '_', '.' and '-', and begin with none of the last two.",
-            fix="Name the image and its tag with -t"
-            + (f": `poetry docker build {among} -t NAME:TAG`." if among else "."),
-        )
-    last = (image or "").rpartition("/")[2]
-    if ":" in last or "@" in last:
-        raise DockerCacheError(
-            f"image = {image!r} has a tag or digest already; the tag is the project's version.",
-            fix="Leave it out of `image`, or name image and tag with -t.",
-        )
-    return f"{image or _repository(name, among)}:{tag}"
-
-
-def tagged(own: str, given: str) -> str:
-    """Name an image as `-t` says: by a whole name, or by a tag alone, which is one of its own name.
-
-    >>> tagged("team/shop:1.2.3", ":dev")
-    'team/shop:dev'
-
-    Raises DockerCacheError for what begins as such a tag and is none.
-    """
-    if not given.startswith(":"):
-        return given
-    if not _TAG.fullmatch(given[1:]):
-        raise DockerCacheError(
-            f"-t {given!r} is a colon without a tag: those have at most 128 letters, digits, '_',"
-            " '.' and '-', and begin with none of the last two.",
-            fix="Give a tag alone (`-t :TAG`), or a whole name (`-t NAME:TAG`). A variable in a"
-            " script may be unset.",
-        )
-    return f"{own.rpartition(':')[0]}{given}"
-
-
-def _repository(name: str | None, among: str) -> str:
-    """Make a repository name of a project's name."""
-    likely = re.sub("[^a-z0-9]+", "-", (name or "").lower()).strip("-")
-    setting = f'`image = "{likely}"`' if likely else "`image`"
-    ask_for = (
-        f"Set {setting} in [tool.poetry-docker-cache.images.{among}]."
-        if among
-        else f"Set {setting} in [tool.poetry-docker-cache], or name the image with -t."
-    )
-    if not name:
-        raise DockerCacheError("The project has no name, so neither has the image.", fix=ask_for)
-    repository = canonicalize_name(name)
-    if not _REPOSITORY.fullmatch(repository):
-        raise DockerCacheError(
-            f"The project's name {name!r} cannot be the name of an image.", fix=ask_for
-        )
-    return repository
 
 
 def results(request: BuildRequest, engine: EngineInfo) -> list[str]:

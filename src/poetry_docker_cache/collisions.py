@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.buildkit import default_tag
 from poetry_docker_cache.caches.named import place_of
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.image_names import normalised
+from poetry_docker_cache.tags import default_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

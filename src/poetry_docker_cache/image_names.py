@@ -33,9 +33,14 @@ def is_reference(text: str) -> bool:
     repository, tag, digest = _parts(text)
     return (
         is_repository(repository)
-        and (tag is None or _TAG.fullmatch(tag) is not None)
+        and (tag is None or is_tag(tag))
         and (digest is None or _DIGEST.fullmatch(digest) is not None)
     )
+
+
+def is_tag(text: str) -> bool:
+    """Say whether this can be the tag of an image."""
+    return _TAG.fullmatch(text) is not None
 
 
 def has_digest(text: str) -> bool:

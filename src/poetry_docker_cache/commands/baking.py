@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from cleo.formatters.formatter import Formatter
 
 from poetry_docker_cache import metadata_file
 from poetry_docker_cache.bake import Target, bake_command, bake_definition
-from poetry_docker_cache.buildkit import result_note, results, shell_quoted
+from poetry_docker_cache.buildkit import result_note, results
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.caches.running import (
     commands_after,
@@ -209,7 +210,7 @@ def _show(command: BuildCommand, images: Sequence[_Image], engine: EngineInfo) -
     command.note(f"{_FOLDER / _FILE}:")
     command.line_error(Formatter.escape(definition.rstrip()))
     for argv in commands:
-        command.raw_line(shell_quoted(argv))
+        command.raw_line(shlex.join(argv))
 
 
 def _tell(

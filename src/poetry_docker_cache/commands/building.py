@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache import platforms
 from poetry_docker_cache.arguments import names_context, options_for
-from poetry_docker_cache.buildkit import (
-    BuildRequest,
-    build_command,
-    default_tag,
-    result_note,
-    shell_quoted,
-    tagged,
-)
+from poetry_docker_cache.buildkit import BuildRequest, build_command, result_note
 from poetry_docker_cache.caches.running import (
     commands_after,
     commands_before,
@@ -33,6 +27,7 @@ from poetry_docker_cache.commands.ssh import passes_agent, refuse_without_agent
 from poetry_docker_cache.engine import run
 from poetry_docker_cache.engine.frontends import frontend_note
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
+from poetry_docker_cache.tags import default_tag, tagged
 from poetry_docker_cache.vendor import dockerfile_name, with_banner
 from poetry_docker_cache.workspace import Workspace, workspace
 
@@ -66,7 +61,7 @@ def build(command: BuildCommand, prepared: Prepared, probe: Callable[[], EngineI
     if command.option("dry-run"):
         commands = _commands(request, caches, docker, report, engine)
         for argv in reusing.around(vendored or _DOCKERFILE, commands):
-            command.raw_line(shell_quoted(argv))
+            command.raw_line(shlex.join(argv))
         return 0
     if request.ssh:
         refuse_without_agent(os.environ)

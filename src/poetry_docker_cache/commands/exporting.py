@@ -11,12 +11,12 @@ from cleo.formatters.formatter import Formatter
 from cleo.io.outputs.output import Type, Verbosity
 
 from poetry_docker_cache.bake_file import BakeTarget, render_bake_file
-from poetry_docker_cache.buildkit import default_tag
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images
 from poetry_docker_cache.commands.secret import secret_of
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.private import refuse_inside, write_private
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
+from poetry_docker_cache.tags import default_tag
 from poetry_docker_cache.vendor import (
     BAKE_FILE,
     EXPORT,

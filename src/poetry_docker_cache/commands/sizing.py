@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from poetry_docker_cache.buildkit import default_tag
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.families import families
 from poetry_docker_cache.inside.manifest.layers import DIRECT, kind
@@ -17,6 +16,7 @@ from poetry_docker_cache.sizes import ORIGINS, LockedPackage
 from poetry_docker_cache.sizes.environment import environment_sizes
 from poetry_docker_cache.sizes.image import image_sizes
 from poetry_docker_cache.sizes.index import index_sizes
+from poetry_docker_cache.tags import default_tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
