@@ -29,13 +29,13 @@ Dockerfile, and run BuildKit on it. Where to look:
   buildkit, bake, arguments  plan -> the command line of BuildKit
     go_csv, tags
   engine, signals            the engine: what it is, and running it
-  workspace, locks           the private folder of a build
+  workspace, folder_locks    the private folder of a build
   caches, kept_wheels        what is read and written beside the image
   summary, metadata_file     what a build did, for people and for machines
 
   sizes, proposal            `poetry docker layers`: what packages weigh, and a better split
     layer_table, pyproject_edit
 
-  errors, suggestions        how a mistake is told
+  errors, wording            how a mistake is told
   compat                     what differs between Pythons
 """

@@ -20,7 +20,7 @@ from poetry_docker_cache.direct import direct_notes, plan_direct
 from poetry_docker_cache.inside.manifest.families import plain_name
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
 from poetry_docker_cache.layers import own_layers_note, refuse_too_many
-from poetry_docker_cache.python import locked_packages
+from poetry_docker_cache.lock import locked_packages
 from poetry_docker_cache.sources import refuse_sources
 from poetry_docker_cache.wheels import wheel_sources
 

@@ -22,8 +22,10 @@ from poetry_docker_cache.inside.manifest.layers import (
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheels import fits
 from poetry_docker_cache.layers import split
+from poetry_docker_cache.lock import locked_packages
 from poetry_docker_cache.plan import Dependencies, Layer
-from poetry_docker_cache.python import choose_poetry, listing, locked_packages
+from poetry_docker_cache.python import choose_poetry
+from poetry_docker_cache.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,8 +14,8 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
 from poetry_docker_cache.known_hosts import refuse_unknown, ssh_host
 from poetry_docker_cache.plan import Direct
-from poetry_docker_cache.python import listing
 from poetry_docker_cache.runtime import checked_paths
+from poetry_docker_cache.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,8 +12,8 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.folder_locks import waiting
 from poetry_docker_cache.inside.install.wheelhouse import NAMED, PLAIN
-from poetry_docker_cache.locks import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

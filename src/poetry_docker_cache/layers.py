@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SINGLE, SOURCE, assign
-from poetry_docker_cache.python import listing
+from poetry_docker_cache.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -14,11 +14,13 @@ from packaging.version import InvalidVersion, Version
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.older import DamagedError
-from poetry_docker_cache.inside.manifest.packages import readable
+from poetry_docker_cache.inside.manifest.packages import is_path_dependency, readable, select
 from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from poetry_docker_cache.selection import Selection
 
 OLDEST_FORMAT = Version("1")
 NEWEST_FORMAT = Version("3")
@@ -93,6 +95,36 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
     else:
         _check_packages(data.get("package", []))
     return Lock(data=data, generator=generator)
+
+
+def locked_packages(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
+    """The `[[package]]` tables that an image with this Python ("3.12") may hold in its layers.
+
+    To each is added, as `marker`, what its markers leave to what the image runs on, or "". Raises
+    DockerCacheError for a lock of an older format that does not tell.
+    """
+    chosen = _chosen(lock, selection, python)
+    return [package for package in chosen if not is_path_dependency(package)]
+
+
+def path_dependencies(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
+    """The tables, with `marker` as above, of what is built from folders of this machine."""
+    return [it for it in _chosen(lock, selection, python) if is_path_dependency(it)]
+
+
+def _chosen(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
+    environment = Target.linux(python=python).environment
+    try:
+        chosen = select(lock.data, selection.groups, selection.extras, environment)
+    except ValueError as error:
+        raise DockerCacheError(
+            f"For an image with Python {python}: {error}.",
+            fix=(
+                "Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions. Or set"
+                " another `python` in [tool.poetry-docker-cache]."
+            ),
+        ) from error
+    return [{**package, "marker": marker} for package, marker in chosen]
 
 
 def _readable(pyproject: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:

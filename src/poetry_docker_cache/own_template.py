@@ -13,9 +13,9 @@ from jinja2 import nodes
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render import dockerfile_environment
-from poetry_docker_cache.suggestions import did_you_mean
 from poetry_docker_cache.template_parsing import parse
 from poetry_docker_cache.templating import DOCKERFILE, built_in_text, path_of
+from poetry_docker_cache.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.version import Version
 from poetry.core.constraints.version import Version as PoetryVersion
@@ -12,10 +12,10 @@ from poetry.core.constraints.version import VersionRange, parse_constraint
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import machines_without_wheel
-from poetry_docker_cache.inside.manifest.packages import is_path_dependency
-from poetry_docker_cache.inside.manifest.packages import select as select_packages
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheels import fits
+from poetry_docker_cache.lock import locked_packages
+from poetry_docker_cache.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,36 +52,6 @@ class Python:
     def short(self) -> str:
         """The tag's "3.12"."""
         return "{}.{}".format(*self.minor)
-
-
-def locked_packages(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    """The `[[package]]` tables that an image with this Python ("3.12") may hold in its layers.
-
-    To each is added, as `marker`, what its markers leave to what the image runs on, or "". Raises
-    DockerCacheError for a lock of an older format that does not tell.
-    """
-    chosen = _chosen(lock, selection, python)
-    return [package for package in chosen if not is_path_dependency(package)]
-
-
-def path_dependencies(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    """The tables, with `marker` as above, of what is built from folders of this machine."""
-    return [it for it in _chosen(lock, selection, python) if is_path_dependency(it)]
-
-
-def _chosen(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    environment = Target.linux(python=python).environment
-    try:
-        chosen = select_packages(lock.data, selection.groups, selection.extras, environment)
-    except ValueError as error:
-        raise DockerCacheError(
-            f"For an image with Python {python}: {error}.",
-            fix=(
-                "Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions. Or set"
-                " another `python` in [tool.poetry-docker-cache]."
-            ),
-        ) from error
-    return [{**package, "marker": marker} for package, marker in chosen]
 
 
 def choose_python(  # noqa: PLR0913  # what it is chosen from
@@ -149,12 +119,6 @@ def _best(
         reason += ", though it lacks wheels of some locked packages"
         reason += "" if len(tags) == 1 else ", as each older one does"
     return Python(tag=best, reason=reason)
-
-
-def listing(names: Sequence[str], most: int = 5) -> str:
-    """Names for a note, of which the last ones are only counted."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _without_fitting_wheel(

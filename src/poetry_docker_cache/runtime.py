@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import hiding_line, parse
 from poetry_docker_cache.plan import Files, Runtime
-from poetry_docker_cache.python import listing
 from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.selection import DEVELOPMENT
 from poetry_docker_cache.servers import Start, web_start, worker_start
+from poetry_docker_cache.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

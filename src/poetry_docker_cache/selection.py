@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.suggestions import did_you_mean
+from poetry_docker_cache.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -15,10 +15,11 @@ from poetry_docker_cache.bases import merged
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import moved
 from poetry_docker_cache.images import is_debian, is_official_alpine
+from poetry_docker_cache.lock import path_dependencies
 from poetry_docker_cache.plan import Wheel
-from poetry_docker_cache.python import listing, path_dependencies
 from poetry_docker_cache.root.kinds import WheelRoot
 from poetry_docker_cache.runtime import checked_paths
+from poetry_docker_cache.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

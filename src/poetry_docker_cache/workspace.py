@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.locks import lock
+from poetry_docker_cache.folder_locks import lock
 from poetry_docker_cache.private import PRIVATE, create, inside
 from poetry_docker_cache.signals import exit_status, handled
 

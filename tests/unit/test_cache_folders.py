@@ -27,7 +27,7 @@ from poetry_docker_cache.caches.running import (
 )
 from poetry_docker_cache.caches.spec import Folder
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.locks import lock, waiting
+from poetry_docker_cache.folder_locks import lock, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -30,8 +30,8 @@ from poetry_docker_cache.inside.install.poetry import document
 from poetry_docker_cache.inside.manifest.__main__ import main
 from poetry_docker_cache.inside.manifest.packages import readable, select
 from poetry_docker_cache.inside.manifest.target import Target
-from poetry_docker_cache.lock import check_lock
-from poetry_docker_cache.python import Python, choose_python, locked_packages
+from poetry_docker_cache.lock import check_lock, locked_packages
+from poetry_docker_cache.python import Python, choose_python
 from poetry_docker_cache.selection import Selection
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.caches.oci import INDEX, LAYOUT, Damaged, blob, survey
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.locks import lock, waiting
+from poetry_docker_cache.folder_locks import lock, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -72,7 +72,7 @@ class DockerCommand(GroupCommand):
 
     def instead(self, option: str) -> str:
         """What to type in place of an option that there is not."""
-        from poetry_docker_cache.suggestions import did_you_mean  # noqa: PLC0415  # when one fails
+        from poetry_docker_cache.wording import did_you_mean  # noqa: PLC0415  # when one fails
 
         known = [f"--{it.name}" for it in self.definition.options]
         return did_you_mean(option, known, cutoff=_ALIKE)

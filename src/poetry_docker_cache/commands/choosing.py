@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.ci import selection_options
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.suggestions import did_you_mean
+from poetry_docker_cache.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

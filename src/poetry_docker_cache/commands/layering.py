@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.commands.choosing import chosen, selection_words
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images
-from poetry_docker_cache.commands.sizing import asked_origin, find_sizes, locked_packages
+from poetry_docker_cache.commands.sizing import asked_origin, find_sizes, packages_of
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.layer_table import as_ascii, as_data, megabytes, table, values
 from poetry_docker_cache.project import settings_table
 from poetry_docker_cache.proposal import Outcome, Setting, outcome, propose
 from poetry_docker_cache.pyproject_edit import table_of, write_settings
-from poetry_docker_cache.python import listing
 from poetry_docker_cache.sizes import settle, unit_of
+from poetry_docker_cache.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +55,8 @@ class _Table:
     ) -> _Table:
         """What is there and what would be better for all that share, as it is for those shown."""
         settings = sharing[0].settings
-        locked = [package for it in sharing for package in locked_packages(it)]
-        visible = {(it.name, it.family) for image in shown for it in locked_packages(image)}
+        locked = [package for it in sharing for package in packages_of(it)]
+        visible = {(it.name, it.family) for image in shown for it in packages_of(image)}
         every = settle(locked, found)
         packages = tuple(it for it in every if (it.name, it.family) in visible)
         setting = Setting(layers=settings.layers, own=settings.own_layers)

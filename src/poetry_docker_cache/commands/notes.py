@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.ignore.git import let_through, why_silent
 from poetry_docker_cache.own_template import template_notes
-from poetry_docker_cache.python import listing
 from poetry_docker_cache.render import render_ignore_file
 from poetry_docker_cache.root.poetry_core import BACKENDS
+from poetry_docker_cache.wording import listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,6 +20,7 @@ from poetry_docker_cache.commands.unreadable import unreadable
 from poetry_docker_cache.credentials import refuse_credentials_in_urls
 from poetry_docker_cache.direct import direct_addresses
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.lock import locked_packages
 from poetry_docker_cache.planner import make_plan
 from poetry_docker_cache.project import (
     check_files,
@@ -28,7 +29,6 @@ from poetry_docker_cache.project import (
     read_project,
     settings_table,
 )
-from poetry_docker_cache.python import locked_packages
 from poetry_docker_cache.selection import SelectionOptions, select, together
 from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.settings.images import parse_images

@@ -15,7 +15,7 @@ from poetry_docker_cache import metadata_file
 from poetry_docker_cache.arguments import tells_only
 from poetry_docker_cache.buildkit import requested_platforms
 from poetry_docker_cache.caches.context import hidden_paths
-from poetry_docker_cache.commands.sizing import locked_packages
+from poetry_docker_cache.commands.sizing import packages_of
 from poetry_docker_cache.dependencies import ON_BUILD_IMAGE
 from poetry_docker_cache.engine.history import recall
 from poetry_docker_cache.summary import KEY, Package, Summary, as_data, lines
@@ -180,7 +180,7 @@ class Report:
         """The layers of our own Dockerfile; another one may have others."""
         if self.command.option("file") is not None:
             return {}
-        packages = locked_packages(self.prepared)
+        packages = packages_of(self.prepared)
         return {
             layer.name: tuple(
                 Package(name=it.name, version=it.version)

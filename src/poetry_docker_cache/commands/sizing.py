@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.sizes import Origin, Sizes
 
 
-def locked_packages(prepared: Prepared) -> list[LockedPackage]:
+def packages_of(prepared: Prepared) -> list[LockedPackage]:
     """The packages of the image as the lock has them, each with the files that may be installed."""
     how = prepared.plan.dependencies
     python = prepared.plan.runtime.python
@@ -90,7 +90,7 @@ def find_sizes(
 
     Raises DockerCacheError where the one that was chosen fails, or all of them do.
     """
-    listed = [package for it in images for package in locked_packages(it)]
+    listed = [package for it in images for package in packages_of(it)]
     locked = {package.key: package for package in listed}.values()
     found: dict[Origin, Sizes] = {}
     failures: dict[Origin, DockerCacheError] = {}
