@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from poetry_docker_cache.compat import is_folder, real_path
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.private import put
 
@@ -20,12 +21,12 @@ _ANYBODYS = 0o666
 def refuse_unwritable(path: str) -> None:
     """Raise DockerCacheError, before a build, for a file that could not be written after it."""
     folder = os.path.dirname(path) or "."  # noqa: PTH120  # Path() makes `.` of an empty path
-    if not path or os.path.isdir(path):  # noqa: PTH112  # is_dir() raises for some paths
+    if not path or is_folder(path):
         raise DockerCacheError(
             f"{OPTION} {path} is a folder." if path else f"{OPTION} is empty.",
             fix=f"Give {OPTION} the path of a file.",
         )
-    if not os.path.isdir(folder):  # noqa: PTH112  # as above
+    if not is_folder(folder):
         raise DockerCacheError(
             f"{path} could not be written after the build: the folder {folder} does not exist.",
             fix=f"Create it (mkdir -p {shlex.quote(folder)}) or name another file.",
@@ -70,7 +71,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
         if not _replaceable(path):
             path.write_text(text, encoding="utf-8")
             return
-        target = Path(os.path.realpath(path))  # resolve() raises for a loop of symlinks
+        target = real_path(path)
         put(target, text, _ANYBODYS)
     except OSError as error:
         raise DockerCacheError(

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.caches.spec import Folder
+from poetry_docker_cache.compat import real_path
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import hiding_line, literal, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from poetry_docker_cache.caches.spec import Cache
 
 
 def hidden_paths(folders: Iterable[Path], context: Path) -> tuple[str, ...]:
     """Give the folders that lie in the context, relative to it, as an ignore file names them."""
-    real = [Path(os.path.realpath(folder)) for folder in folders]
+    real = [real_path(folder) for folder in folders]
     inside = [it.relative_to(context) for it in real if it != context and context in it.parents]
     return tuple(sorted({path.as_posix() for path in inside}))
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.caches.oci import INDEX, LAYOUT, Damaged, blob, survey
+from poetry_docker_cache.compat import exists, is_folder
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.folder_locks import lock, waiting
 
@@ -67,7 +68,7 @@ def refuse_foreign(folder: Path, context: Path) -> None:
             f"The cache folder {folder} holds the project: it would be taken for a cache.",
             fix="Name a folder of its own, such as ./.buildcache.",
         )
-    if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112  # Path's raise
+    if exists(folder) and not is_folder(folder):
         raise DockerCacheError(
             f"The cache folder {folder} is a file.", fix="Name a folder, or remove the file."
         )
@@ -86,7 +87,7 @@ def opened(path: Path, *, reads: bool, writes: bool) -> Iterator[OpenFolder]:
     found = OpenFolder(path)
     _sweep(path)
     with contextlib.ExitStack() as stack:
-        if writes or os.path.exists(path):  # noqa: PTH110  # as above
+        if writes or exists(path):
             private = _make_private(path, stack, found, needed=writes)
             if writes:
                 found.target = private

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import secrets
 import time
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.caches.folders import IMAGE
+from poetry_docker_cache.compat import exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +47,7 @@ def load_command(docker: Sequence[str], folder: Path) -> list[str]:
 
 def is_in(folder: Path) -> bool:
     """Tell whether a folder has an image to load."""
-    return os.path.exists(folder / IMAGE)  # noqa: PTH110  # Path's raises for some
+    return exists(folder / IMAGE)
 
 
 def new_name() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from poetry_docker_cache.caches.folders import IMAGE, OpenFolder, opened
 from poetry_docker_cache.caches.oci import INDEX
 from poetry_docker_cache.caches.plan import local_words
 from poetry_docker_cache.caches.spec import Folder
+from poetry_docker_cache.compat import exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,7 +109,7 @@ def spelled(plan: CachePlan, *, reads: Callable[[Folder], bool]) -> tuple[list[s
 
 def has_layout(folder: Folder) -> bool:
     """Tell whether a folder has what BuildKit would read."""
-    return os.path.exists(Path(folder.path) / INDEX)  # noqa: PTH110  # Path's raises for some
+    return exists(Path(folder.path) / INDEX)
 
 
 def commands_before(plan: CachePlan, docker: Sequence[str]) -> list[list[str]]:

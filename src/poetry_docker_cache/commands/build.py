@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, ClassVar
 
 from cleo.helpers import argument, option
 
 from poetry_docker_cache.commands.base import DockerCommand
+from poetry_docker_cache.compat import exists, is_folder
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -91,9 +91,8 @@ turn, <info>--cache</> first.
         path: str | None = self.option("file")
         if path is None or path == "-":  # which BuildKit reads from its standard input
             return path
-        is_folder = os.path.isdir(path)  # noqa: PTH112  # Path's raises for some
-        if is_folder or not os.path.exists(path):  # noqa: PTH110  # as above
-            why = "is a folder" if is_folder else "does not exist"
+        if is_folder(path) or not exists(path):
+            why = "is a folder" if is_folder(path) else "does not exist"
             raise DockerCacheError(
                 f"--file names no Dockerfile: {path} {why}." if path else "--file is empty.",
                 fix="`poetry docker export` writes one; without --file none is needed.",

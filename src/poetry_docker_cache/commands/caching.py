@@ -15,8 +15,8 @@ from poetry_docker_cache.caches.named import named_cache
 from poetry_docker_cache.caches.options import BadCache
 from poetry_docker_cache.caches.plan import CachePlan, CacheRequest, plan_caches
 from poetry_docker_cache.caches.running import Docker
-from poetry_docker_cache.caches.spec import parse_list as parse
-from poetry_docker_cache.caches.spec import placed
+from poetry_docker_cache.caches.spec import parse_list, placed
+from poetry_docker_cache.compat import real_path
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def decide_caches(
     plan = plan_caches(
         _asked(command, prepared, request.tags), engine, tags=request.tags, environment=os.environ
     )
-    context = _real(prepared.context)
+    context = real_path(prepared.context)
     for path in plan.paths:
-        refuse_foreign(_real(path), _real(prepared.folder))
+        refuse_foreign(real_path(path), real_path(prepared.folder))
     plan = replace(plan, hidden=hidden_paths(plan.paths, context))
     if dockerfile := command.vendored():
         refuse_visible(plan.hidden, Path(dockerfile), context)
@@ -61,11 +61,6 @@ def how_docker_is_called(command: BuildCommand, engine: EngineInfo) -> Docker:
         run=_run_docker,
         ask=_asked_of_docker,
     )
-
-
-def _real(path: Path | str) -> Path:
-    """Give a path without symlinks; `resolve()` raises where they make a loop (Python < 3.13)."""
-    return Path(os.path.realpath(path))
 
 
 def _run_docker(argv: Sequence[str]) -> int:
@@ -113,7 +108,7 @@ def _each(command: BuildCommand, option: str, use: Use) -> list[Cache]:
 
 def _parsed(option: str, text: str, use: Use) -> list[Cache]:
     try:
-        return [placed(cache, Path.cwd()) for cache in parse(text, use)]
+        return [placed(cache, Path.cwd()) for cache in parse_list(text, use)]
     except BadCache as error:
         shown = f" {text}" if error.quotable else ""
         raise DockerCacheError(

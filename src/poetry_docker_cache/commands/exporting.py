@@ -13,6 +13,7 @@ from cleo.io.outputs.output import Type, Verbosity
 from poetry_docker_cache.bake_file import BakeTarget, render_bake_file
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images
 from poetry_docker_cache.commands.secret import secret_of
+from poetry_docker_cache.compat import is_folder, real_path
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.private import refuse_inside, write_private
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
@@ -211,7 +212,7 @@ def output_path(given: str | None, usual: Path) -> Path:
 
     Raises DockerCacheError for what is no path of a file.
     """
-    if given is not None and (given.endswith(("/", os.sep)) or os.path.isdir(given or ".")):  # noqa: PTH112  # is_dir() raises for some paths
+    if given is not None and (given.endswith(("/", os.sep)) or is_folder(given or ".")):
         raise DockerCacheError(
             f"{given} is a folder." if given else "`-o` is empty.",
             fix="Give `-o` the path of a file, or leave it out.",
@@ -225,11 +226,6 @@ def _below(path: Path, context: Path) -> str | None:
     resolved = real_path(path)
     inside = resolved.is_relative_to(context)
     return resolved.relative_to(context).as_posix() if inside else None
-
-
-def real_path(path: Path | str) -> Path:
-    """The path without symlinks; `resolve()` raises where they make a loop (Python < 3.13)."""
-    return Path(os.path.realpath(path))
 
 
 def _write_secret(path: Path, text: str, files: Collection[Path]) -> None:

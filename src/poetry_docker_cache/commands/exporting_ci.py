@@ -19,8 +19,9 @@ from poetry_docker_cache.ci import (
     render_ci,
 )
 from poetry_docker_cache.commands.choosing import selection_words
-from poetry_docker_cache.commands.exporting import check, output_path, print_exactly, real_path
+from poetry_docker_cache.commands.exporting import check, output_path, print_exactly
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images
+from poetry_docker_cache.compat import real_path
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.git import repository_of
 from poetry_docker_cache.project import settings_table

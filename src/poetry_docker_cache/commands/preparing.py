@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cleo.io.io import IO
@@ -17,6 +16,7 @@ from poetry_docker_cache.commands.choosing import chosen
 from poetry_docker_cache.commands.notes import tell
 from poetry_docker_cache.commands.readable import refuse_unreadable
 from poetry_docker_cache.commands.unreadable import unreadable
+from poetry_docker_cache.compat import real_path
 from poetry_docker_cache.credentials import refuse_credentials_in_urls
 from poetry_docker_cache.direct import direct_addresses
 from poetry_docker_cache.errors import DockerCacheError
@@ -39,6 +39,7 @@ from poetry_docker_cache.vendor import BAKE_FILE, dockerfile_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from packaging.version import Version
     from poetry.poetry import Poetry
@@ -170,7 +171,7 @@ def _planned(  # noqa: PLR0913  # one of several depends on the others
     packages = locked_packages(project.lock, selections[image], plan.runtime.python)
     name = project.metadata.name
     folder = project_folder(poetry)
-    home = Path(os.path.realpath(os.path.expanduser("~")))  # noqa: PTH111  # Path's may raise
+    home = real_path(os.path.expanduser("~"))  # noqa: PTH111  # Path's may raise
     kept = dict.fromkeys(it for each in images.values() for it in kept_folders(each))
     return Prepared(
         poetry=poetry,

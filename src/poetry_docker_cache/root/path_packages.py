@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -14,6 +12,7 @@ from poetry.core.packages.project_package import ProjectPackage
 from poetry.core.poetry import Poetry
 from poetry.core.pyproject.toml import PyProjectTOML
 
+from poetry_docker_cache.compat import real_path
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.root import read_root
 from poetry_docker_cache.root.kinds import SourceTreeRoot, WheelRoot
@@ -21,6 +20,7 @@ from poetry_docker_cache.root.poetry_core import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from poetry.core.packages.dependency import Dependency
 
@@ -99,7 +99,7 @@ def _has_pyproject(place: Path) -> bool:
 
 
 def _read(place: Path, path: str, name: str) -> WheelRoot | SourceTreeRoot:
-    folder = Path(os.path.realpath(place / path))  # which takes a loop of links, too
+    folder = real_path(place / path)
     try:
         if not folder.is_dir():
             return SourceTreeRoot(reason="there is no such folder")
