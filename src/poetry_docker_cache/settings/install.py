@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from packaging.utils import canonicalize_name
 
-from poetry_docker_cache.settings.errors import kind
 from poetry_docker_cache.settings.values import line, list_of, text
 
 if TYPE_CHECKING:
@@ -49,11 +48,16 @@ def name(spot: Spot, value: object) -> str:
     return canonicalize_name(content)
 
 
+def _quoted(spot: Spot, value: object, otherwise: str) -> str:
+    """Read a version as a string: it loses a zero at its end where it is a number."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise spot.refuse(value, f"without quotes it is a number, and {otherwise}")
+    return line(spot, value)
+
+
 def python_version(spot: Spot, value: object) -> str:
     """Read a Python version as image tags have it."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise spot.refuse(value, "without quotes it is a number, and 3.10 would become 3.1")
-    content = line(spot, value)
+    content = _quoted(spot, value, "3.10 would become 3.1")
     match = _PYTHON.fullmatch(content)
     if not match:
         raise spot.refuse(value, "that is not one version of Python")
@@ -64,9 +68,7 @@ def python_version(spot: Spot, value: object) -> str:
 
 def poetry_version(spot: Spot, value: object) -> str:
     """Read the version of a final release of Poetry."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise spot.refuse(value, "without quotes it is a number, and 2.10 would become 2.1")
-    content = line(spot, value)
+    content = _quoted(spot, value, "2.10 would become 2.1")
     match = _POETRY.fullmatch(content)
     if not match:
         raise spot.refuse(value, "that is not the version of one final release")
@@ -132,16 +134,7 @@ def installer(spot: Spot, value: object) -> Installer:
 
 def uv_version(spot: Spot, value: object) -> str:
     """Read the version of a release of uv."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise spot.refuse(value, "without quotes it is a number, and 0.10 would become 0.1")
-    content = line(spot, value)
+    content = _quoted(spot, value, "0.10 would become 0.1")
     if not _UV.fullmatch(content):
         raise spot.refuse(value, "that is not the version of one release")
     return content
-
-
-def boolean(spot: Spot, value: object) -> bool:
-    """Read a switch."""
-    if not isinstance(value, bool):
-        raise spot.refuse(value, f"that is {kind(value)}, not a boolean")
-    return value

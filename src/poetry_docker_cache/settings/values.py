@@ -66,6 +66,13 @@ def value_of_variable(spot: Spot, value: object) -> str:
     return content
 
 
+def boolean(spot: Spot, value: object) -> bool:
+    """Read a switch."""
+    if not isinstance(value, bool):
+        raise spot.refuse(value, f"that is {kind(value)}, not a boolean")
+    return value
+
+
 def list_of(read: Callable[[Spot, object], T]) -> Callable[[Spot, object], tuple[T, ...]]:
     """Make a reader of lists from a reader of one item."""
 

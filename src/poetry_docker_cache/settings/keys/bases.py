@@ -48,7 +48,7 @@ BASES = (
         meaning="whether `base-image` has a shell and pip: without, only the final check and what "
         "`compile` does run on it, and all else on `build-image`, which must be named then",
         example="shell = false",
-        read=install.boolean,
+        read=values.boolean,
     ),
     Key(
         name="platforms",

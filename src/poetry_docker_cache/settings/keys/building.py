@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poetry_docker_cache.settings import caches, docker, install, references, reuse, values
+from poetry_docker_cache.settings import caches, docker, references, reuse, values
 from poetry_docker_cache.settings.keys.key import Key
 
 BUILDING = (
@@ -13,7 +13,7 @@ BUILDING = (
         meaning="byte-compile dependencies, project and standard library, reproducibly: a larger "
         "image that starts faster",
         example="compile = true",
-        read=install.boolean,
+        read=values.boolean,
     ),
     Key(
         name="syntax",
