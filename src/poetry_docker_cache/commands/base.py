@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from cleo.exceptions import CleoError
 from cleo.formatters.formatter import Formatter
-from cleo.helpers import option
+from cleo.helpers import argument, option
 from cleo.io.inputs.argv_input import ArgvInput
 from cleo.io.io import IO
 from cleo.io.outputs.output import Type, Verbosity
@@ -23,6 +23,7 @@ from poetry.console.exceptions import PoetryRuntimeError
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
+    from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
 
     from poetry_docker_cache.selection import SelectionOptions
@@ -35,6 +36,16 @@ _PIPES = {
 _UNKNOWN = re.compile(r'The option "-*(?P<name>[^"]+)" does not exist')
 _ALIKE = 0.85
 """So alike is an option that was misspelt; `--build-arg` and our `--builder` are less so."""
+
+
+def images_argument(verb: str) -> Argument:
+    """The names of images that a command is for."""
+    return argument(
+        "images",
+        f"Those to {verb} of the images that the settings name; all by default.",
+        optional=True,
+        multiple=True,
+    )
 
 
 class DockerCommand(GroupCommand):
@@ -94,6 +105,14 @@ class DockerCommand(GroupCommand):
     def work(self) -> int:
         """What the command does; its exit status. Raises DockerCacheError."""
         raise NotImplementedError
+
+    def refuse_after_dashes(self) -> None:
+        """Raise DockerCacheError for what stands there, where nothing passes it on."""
+        if self.after_dashes:
+            raise DockerCacheError(
+                f"`poetry {self.name}` takes no arguments after `--`.",
+                fix="`poetry docker build` passes them on to `docker buildx build`.",
+            )
 
     def selection_options(self) -> SelectionOptions:
         """What the options GROUPS say."""

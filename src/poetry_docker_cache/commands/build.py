@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cleo.helpers import argument, option
+from cleo.helpers import option
 
-from poetry_docker_cache.commands.base import DockerCommand
+from poetry_docker_cache.commands.base import DockerCommand, images_argument
 from poetry_docker_cache.compat import exists, is_folder
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -24,14 +24,7 @@ class BuildCommand(DockerCommand):
 
     name = "docker build"
     description = "Builds a Docker image of the project."
-    arguments: ClassVar[list[Argument]] = [
-        argument(
-            "images",
-            "Those to build of the images that the settings name; all by default.",
-            optional=True,
-            multiple=True,
-        )
-    ]
+    arguments: ClassVar[list[Argument]] = [images_argument("build")]
     options: ClassVar[list[Option]] = [
         _repeatable("tag", "t", "Name of the image, instead of its own; `:TAG` is a tag of that."),
         option("push", None, "Push the image to its registry."),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from cleo.helpers import argument, option
+from cleo.helpers import option
 
-from poetry_docker_cache.commands.base import DockerCommand
+from poetry_docker_cache.commands.base import DockerCommand, images_argument
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -43,14 +43,7 @@ class ExportCommand(DockerCommand):
 
     name = "docker export"
     description = "Writes a Dockerfile, and its ignore file, for the project."
-    arguments: ClassVar[list[Argument]] = [
-        argument(
-            "images",
-            "Those to write of the images that the settings name; all by default.",
-            optional=True,
-            multiple=True,
-        )
-    ]
+    arguments: ClassVar[list[Argument]] = [images_argument("write")]
     options: ClassVar[list[Option]] = [
         option(
             "output",
@@ -98,11 +91,7 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
         return export_ci(self, options, options.ci)
 
     def _options(self) -> ExportOptions:
-        if self.after_dashes:
-            raise DockerCacheError(
-                "`poetry docker export` takes no arguments after `--`.",
-                fix="`poetry docker build` passes them on to `docker buildx build`.",
-            )
+        self.refuse_after_dashes()
         if self.option("auth-file") == "":
             raise DockerCacheError(
                 "--auth-file is empty: the auth secret has nowhere to go.",

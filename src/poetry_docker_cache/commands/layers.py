@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from cleo.helpers import argument, option
+from cleo.helpers import option
 
-from poetry_docker_cache.commands.base import DockerCommand
-from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.commands.base import DockerCommand, images_argument
 
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
@@ -19,14 +18,7 @@ class LayersCommand(DockerCommand):
 
     name = "docker layers"
     description = "Shows the image's packages by size and layer, and proposes a better split."
-    arguments: ClassVar[list[Argument]] = [
-        argument(
-            "images",
-            "Those to show of the images that the settings name; all by default.",
-            optional=True,
-            multiple=True,
-        )
-    ]
+    arguments: ClassVar[list[Argument]] = [images_argument("show")]
     options: ClassVar[list[Option]] = [
         option(
             "from",
@@ -59,9 +51,5 @@ a built image; the rest from the package index, which tells sizes of downloads o
         """Find the sizes, show them, perhaps write."""
         from poetry_docker_cache.commands.layering import layers  # noqa: PLC0415  # see base
 
-        if self.after_dashes:
-            raise DockerCacheError(
-                "`poetry docker layers` takes no arguments after `--`.",
-                fix="`poetry docker build` passes them on to `docker buildx build`.",
-            )
+        self.refuse_after_dashes()
         return layers(self)
