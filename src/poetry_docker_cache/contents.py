@@ -58,6 +58,11 @@ class Contents:
         return tuple(name for layer in ON_BUILD_IMAGE for name in self.layers.get(layer, ()))
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files among the dependencies."""
+        return self.direct.files if self.direct else ()
+
+    @property
     def ready_made(self) -> set[str]:
         """The dependencies that are installed from wheels."""
         wheels = self.layers.keys() - {*ON_BUILD_IMAGE}

@@ -25,6 +25,8 @@ from poetry_docker_cache.selection import left_out_note
 from poetry_docker_cache.wheels import place_in_context, plan_wheels
 
 if TYPE_CHECKING:
+    from poetry_docker_cache.bases import Bases
+    from poetry_docker_cache.contents import Contents
     from poetry_docker_cache.inside.manifest.families import Images
     from poetry_docker_cache.plan import Wheel
     from poetry_docker_cache.project import Project
@@ -57,21 +59,12 @@ def make_plan(  # noqa: PLR0913  # the last three are of several images
     bases = choose_bases(settings, python)
     own_layers = own_layers_of(project, settings, contents, of_all, python)
     notes += contents_notes(project, settings, contents, own_layers, bases)
-    build_packages, runtime_packages = usual_packages(contents.built, contents.ready_made, bases)
-    notes += packages_note(runtime_packages, bases)
-    index = Index(name=project.index.name, url=project.index.url) if project.index else None
-    files = contents.direct.files if contents.direct else ()
-    folder = place_in_context(project, contents.sources, files, notes)
-    wheels = plan_wheels(
-        contents.sources, settings, folder=folder, bases=bases, index=index, notes=notes
-    )
-    compiles = bool(contents.built) or any(wheel.compiles for wheel in wheels)
-    notes += build_notes(settings, bases, compiles=compiles)
+    build_packages, runtime_packages = _system_packages(settings, contents, bases, notes)
+    folder, wheels = _wheels(project, settings, contents, bases, notes)
     application = wheels[-1] if isinstance(project.root, WheelRoot) else None
     version = _version_argument(project, application, notes, bakes=bakes)
     if version:  # the label says what the argument says
         project = replace(project, metadata=replace(project.metadata, version=None))
-    build_packages = (*tools(bases.build, contents.direct), *build_packages)
     return ImagePlan(
         syntax=_SYNTAX if settings.syntax == "auto" else settings.syntax or None,
         folder=folder,
@@ -80,10 +73,10 @@ def make_plan(  # noqa: PLR0913  # the last three are of several images
             settings,
             selection,
             python=python,
-            index=index,
+            index=_index(project),
             layers=contents.layers,
             bases=bases,
-            packages=merged(settings.build_packages, build_packages),
+            packages=build_packages,
             direct=contents.direct,
             images=images,
         ),
@@ -96,7 +89,7 @@ def make_plan(  # noqa: PLR0913  # the last three are of several images
             settings,
             bases=bases,
             python=python,
-            packages=merged(settings.runtime_packages, runtime_packages),
+            packages=runtime_packages,
             installed={package["name"] for package in contents.packages},
             notes=notes,
         ),
@@ -124,6 +117,33 @@ def _choose_python(
         notes.append(f"Python {python.tag}: {python.reason}.")
     notes += left_out_note(project.default_groups, selection)
     return python
+
+
+def _system_packages(
+    settings: Settings, contents: Contents, bases: Bases, notes: list[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The packages of the system to build with, and those of the final image."""
+    build, runtime = usual_packages(contents.built, contents.ready_made, bases)
+    notes += packages_note(runtime, bases)
+    build = (*tools(bases.build, contents.direct), *build)
+    return merged(settings.build_packages, build), merged(settings.runtime_packages, runtime)
+
+
+def _wheels(
+    project: Project, settings: Settings, contents: Contents, bases: Bases, notes: list[str]
+) -> tuple[str, tuple[Wheel, ...]]:
+    """Where the project lies in the build context, and the wheels that are built from there."""
+    sources = contents.sources
+    folder = place_in_context(project, sources, contents.files, notes)
+    index = _index(project)
+    wheels = plan_wheels(sources, settings, folder=folder, bases=bases, index=index, notes=notes)
+    compiles = bool(contents.built) or any(wheel.compiles for wheel in wheels)
+    notes += build_notes(settings, bases, compiles=compiles)
+    return folder, wheels
+
+
+def _index(project: Project) -> Index | None:
+    return Index(name=project.index.name, url=project.index.url) if project.index else None
 
 
 def _version_argument(
