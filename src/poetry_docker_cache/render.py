@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache import stage_commands
-from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.ignore import IgnorePlan, render_ignore
 from poetry_docker_cache.ignore.rules import is_inside
 from poetry_docker_cache.templating import DOCKERFILE, TemplateEnvironment, render_own
 
@@ -52,18 +52,23 @@ def render_ignore_file(
         keep += [wheel.located(path) for path in (*names, *wheel.paths)]
     whole = [wheel.folder for wheel in plan.wheels if wheel.whole and wheel.folder != plan.folder]
     return render_ignore(
-        keep=keep,
-        project_ignore=plan.dockerignore,
-        extra=plan.ignore,
-        dockerfile=dockerfile,
-        git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
-        hidden=hidden,
-        # What setuptools has left there goes into its next wheel.
-        unsent=(*_unsent(plan, keep), *(it.located("build/lib") for it in plan.wheels if it.whole)),
-        beside=beside,
-        folder=plan.folder,
-        others=tuple(_others(plan)),
-        whole=whole,
+        IgnorePlan(
+            keep=keep,
+            project_ignore=plan.dockerignore,
+            extra=plan.ignore,
+            dockerfile=dockerfile,
+            git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
+            hidden=hidden,
+            # What setuptools has left there goes into its next wheel.
+            unsent=(
+                *_unsent(plan, keep),
+                *(it.located("build/lib") for it in plan.wheels if it.whole),
+            ),
+            beside=beside,
+            folder=plan.folder,
+            others=tuple(_others(plan)),
+            whole=whole,
+        )
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from dockerignore import passing
 
-from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.ignore import IgnorePlan, render_ignore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,7 +137,7 @@ def test_rendered_file_lets_through_what_the_reference_says(
     project_ignore, extra = RENDERED[name]
     keep = ("pyproject.toml", "poetry.lock", "README.md", "src/app", *KEEP)
     text = render_ignore(
-        keep=keep, project_ignore=project_ignore, extra=extra, dockerfile="Dockerfile"
+        IgnorePlan(keep=keep, project_ignore=project_ignore, extra=extra, dockerfile="Dockerfile")
     )
     found = seen(engine, context, text)
     assert found == passing(text, FILES)
@@ -157,12 +157,13 @@ def test_a_project_in_a_folder_whose_name_is_kept_out(engine: DockerEngine, tmp_
         (context / name).parent.mkdir(parents=True, exist_ok=True)
         (context / name).write_text(name, encoding="utf-8")
     text = render_ignore(
-        keep=(f"{base}/setup.py", f"{base}/x"),
-        project_ignore="!.env.example\n!..\n",
-        extra=(),
-        dockerfile=f"{api}/Dockerfile",
-        folder=api,
-        others=(base,),
-        whole=(base,),
+        IgnorePlan(
+            keep=(f"{base}/setup.py", f"{base}/x"),
+            project_ignore="!.env.example\n!..\n",
+            dockerfile=f"{api}/Dockerfile",
+            folder=api,
+            others=(base,),
+            whole=(base,),
+        )
     )
     assert seen(engine, context, text) == passing(text, sorted(wanted | unwanted)) == wanted

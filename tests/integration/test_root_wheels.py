@@ -13,7 +13,7 @@ from dockerignore import passing
 from poetry.factory import Factory
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
-from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.ignore import IgnorePlan, render_ignore
 from poetry_docker_cache.ignore.git import let_through
 from poetry_docker_cache.root import WheelRoot, read_root
 
@@ -144,11 +144,11 @@ def by_name(project: Path, root: WheelRoot, target: Path) -> None:
     """Copy what the build's stage gets to see: the named paths, through the ignore file."""
     keep = ("pyproject.toml", *root.paths)
     ignore = render_ignore(
-        keep=keep,
-        project_ignore=None,
-        extra=(),
-        dockerfile="Dockerfile",
-        git_ignored=root.git_ignored,
+        IgnorePlan(
+            keep=keep,
+            dockerfile="Dockerfile",
+            git_ignored=root.git_ignored,
+        )
     )
     files = [it.relative_to(project).as_posix() for it in project.rglob("*") if it.is_file()]
     for name in passing(ignore, files):

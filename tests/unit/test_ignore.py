@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poetry_docker_cache.ci import CI_PATHS
-from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.ignore import IgnorePlan, render_ignore
 from poetry_docker_cache.ignore.rules import is_readable, literal, matches, moved
 
 KEEP = ("pyproject.toml", "poetry.lock", "README.md", "src/app")
@@ -41,7 +41,9 @@ FILES = [*NEEDED, *SECRET]
 def render(project_ignore: str | None = None, *more: str, extra: tuple[str, ...] = ()) -> str:
     """Render with the usual names, and some more of them."""
     return render_ignore(
-        keep=(*KEEP, *more), project_ignore=project_ignore, extra=extra, dockerfile="Dockerfile"
+        IgnorePlan(
+            keep=(*KEEP, *more), project_ignore=project_ignore, extra=extra, dockerfile="Dockerfile"
+        )
     )
 
 
@@ -177,7 +179,7 @@ def test_packages_may_ship_what_is_seldom_of_use() -> None:
 @pytest.mark.parametrize("file", CI_PATHS.values())
 def test_what_only_ci_runs_stays_out(file: str) -> None:
     """An image of the whole tree has no pipeline in it; one that asks for the file gets it."""
-    text = render_ignore(keep=["."], project_ignore=None, extra=(), dockerfile="Dockerfile")
+    text = render_ignore(IgnorePlan(keep=["."], dockerfile="Dockerfile"))
     assert passing(text, [file, "start.sh"]) == {"start.sh"}
     assert passing(render(None, file), [file]) == {file}
 
@@ -187,14 +189,14 @@ def test_what_only_ci_runs_stays_out(file: str) -> None:
 )
 def test_odd_names_are_written_so_that_they_match_themselves(name: str) -> None:
     """Hidden by `*`, a file of an odd name comes back, and only that one."""
-    text = render_ignore(keep=[name], project_ignore="*", extra=(), dockerfile="Dockerfile")
+    text = render_ignore(IgnorePlan(keep=[name], project_ignore="*", dockerfile="Dockerfile"))
     assert passing(text, [name, "a", "axb", "b"]) == {name}
 
 
 @pytest.mark.parametrize("name", ["#Dockerfile", "!Dockerfile", "a b/Docker[file]"])
 def test_the_dockerfile_itself_is_hidden_whatever_its_name(name: str) -> None:
     """A Dockerfile's odd name is no comment and no re-inclusion."""
-    text = render_ignore(keep=["a b"], project_ignore=None, extra=(), dockerfile=name)
+    text = render_ignore(IgnorePlan(keep=["a b"], dockerfile=name))
     files = [name, f"{name}.dockerignore", ".dockerignore", "a b/x"]
     assert passing(text, files) == {"a b/x"}
 
@@ -206,17 +208,23 @@ def test_the_dockerfile_itself_is_hidden_whatever_its_name(name: str) -> None:
 def test_a_build_cache_never_enters(project_ignore: str | None) -> None:
     """Nothing that is said anywhere lets it through, not even what takes the whole project."""
     text = render_ignore(
-        keep=["a b", "cache"],
-        project_ignore=project_ignore,
-        extra=["!cache", "!a b/#c"],
-        dockerfile="Dockerfile",
-        hidden=["cache", "a b/#c", "!d"],
+        IgnorePlan(
+            keep=["a b", "cache"],
+            project_ignore=project_ignore,
+            extra=["!cache", "!a b/#c"],
+            dockerfile="Dockerfile",
+            hidden=["cache", "a b/#c", "!d"],
+        )
     )
     inside = [".poetry-docker-cache-0/index.json", "blobs/sha256/0", "index.json", "x.py"]
     files = [f"{folder}/{name}" for folder in ("cache", "a b/#c", "!d") for name in inside]
     assert passing(text, [*files, "a b/x", "cache.py"]) == {"a b/x", "cache.py"} & passing(
         render_ignore(
-            keep=["a b", "cache"], project_ignore=project_ignore, extra=(), dockerfile="Dockerfile"
+            IgnorePlan(
+                keep=["a b", "cache"],
+                project_ignore=project_ignore,
+                dockerfile="Dockerfile",
+            )
         ),
         ["a b/x", "cache.py"],
     )

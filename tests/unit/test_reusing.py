@@ -12,7 +12,7 @@ from poetry_docker_cache.commands.reusing import Reusing, _why
 from poetry_docker_cache.dependencies import reuse_notes
 from poetry_docker_cache.engine import Answer
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.ignore import render_ignore
+from poetry_docker_cache.ignore import IgnorePlan, render_ignore
 from poetry_docker_cache.ignore.rules import hiding_line, parse
 from poetry_docker_cache.settings import Settings
 from poetry_docker_cache.settings.reuse import within
@@ -166,7 +166,7 @@ def test_the_ignore_file_hides_what_is_kept() -> None:
     hidden = kept_folders(settings)
     assert {*hidden} == {".cache/wheels", ".buildcache"}
     text = render_ignore(
-        keep=["."], project_ignore="!.cache", extra=[], dockerfile="D", hidden=hidden
+        IgnorePlan(keep=["."], project_ignore="!.cache", dockerfile="D", hidden=hidden)
     )
     lines = [parse(line) for line in text.splitlines()]
     assert hiding_line(lines, ".cache/wheels/a-1-py3-none-any.whl") >= 0

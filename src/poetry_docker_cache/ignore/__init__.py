@@ -11,6 +11,7 @@ unreadable data), so those written here are plain names wherever the name allows
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
@@ -33,54 +34,60 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
-def render_ignore(  # noqa: PLR0913  # what it is decided from
-    *,
-    keep: Sequence[str],
-    project_ignore: str | None,
-    extra: Sequence[str],
-    dockerfile: str,
-    git_ignored: Sequence[str] = (),
-    hidden: Sequence[str] = (),
-    unsent: Sequence[str] = (),
-    beside: Sequence[str] = (),
-    folder: str = ".",
-    others: Sequence[str] = (),
-    whole: Sequence[str] = (),
-) -> str:
-    """Give the content of `Dockerfile.dockerignore`; all paths are as the build context has them.
+@dataclass(frozen=True, kw_only=True)
+class IgnorePlan:
+    """What an ignore file lets through and hides; all paths are as the build context has them."""
 
-    - `keep`: what the build takes by name. No line can hide it, but lines on what is inside hold.
-    - `project_ignore`: the text of the project's own `.dockerignore`.
-    - `extra`: the setting `ignore`.
-    - `dockerfile`: the Dockerfile's path; `beside`: the like of other images.
-    - `git_ignored`: lines on what git ignores.
-    - `hidden`: folders that never enter; `unsent`: files that do not either.
-    - `folder`: where the project lies. The project's own lines are relative to it, and of what lies
-      beside it only what is kept may enter.
-    - `others`: the folders there that it is kept from: no name on the way to them, or to the
-      project, keeps anything out.
-    - `whole`: folders of which all may enter that nothing else keeps out.
-    """
-    kept = sorted({posixpath.normpath(path) for path in (*keep, *whole)} - {"."})
-    roots = outermost((folder, *others)) if "." not in {folder, *others} else (".",)
-    own_lines = (project_ignore or "").removeprefix("\ufeff").split("\n")
-    own, added = _placed(own_lines, folder), _placed(extra, folder)
+    keep: Sequence[str]
+    """What the build takes by name. No line can hide it, but lines on what is inside hold."""
+    dockerfile: str
+    """The Dockerfile's path."""
+    project_ignore: str | None = None
+    """The text of the project's own `.dockerignore`."""
+    extra: Sequence[str] = ()
+    """The setting `ignore`."""
+    beside: Sequence[str] = ()
+    """The Dockerfiles and ignore files of other images."""
+    git_ignored: Sequence[str] = ()
+    """Lines on what git ignores."""
+    hidden: Sequence[str] = ()
+    """Folders that never enter."""
+    unsent: Sequence[str] = ()
+    """Files that do not either."""
+    folder: str = "."
+    """Where the project lies. The project's own lines are relative to it, and of what lies beside
+    it only what is kept may enter."""
+    others: Sequence[str] = ()
+    """The folders there that it is kept from: no name on the way to them, or to the project, keeps
+    anything out."""
+    whole: Sequence[str] = ()
+    """Folders of which all may enter that nothing else keeps out."""
+
+
+def render_ignore(plan: IgnorePlan) -> str:
+    """Give the content of `Dockerfile.dockerignore`."""
+    folder = plan.folder
+    kept = sorted({posixpath.normpath(path) for path in (*plan.keep, *plan.whole)} - {"."})
+    roots = outermost((folder, *plan.others)) if "." not in {folder, *plan.others} else (".",)
+    own_lines = (plan.project_ignore or "").removeprefix("\ufeff").split("\n")
+    own, added = _placed(own_lines, folder), _placed(plan.extra, folder)
+    git_ignored = [*map(parse, plan.git_ignored)]
     sections = {
-        "From .gitignore, for the folders that the wheel is made of": [*map(parse, git_ignored)],
+        "From .gitignore, for the folders that the wheel is made of": git_ignored,
         "From .dockerignore": own,
         "From [tool.poetry-docker-cache] ignore": added,
     }
-    ours = (dockerfile, f"{dockerfile}.dockerignore", *beside)
+    ours = (plan.dockerfile, f"{plan.dockerfile}.dockerignore", *plan.beside)
     lines = [
         "# What `docker build` does not get to see: the last line that matches decides.",
         "",
-        *(_only_named(folder, kept) if folder != "." and "." not in whole else ()),
-        *_seldom(folder, [path for path in kept if path not in whole]),
+        *(_only_named(folder, kept) if folder != "." and "." not in plan.whole else ()),
+        *_seldom(folder, [path for path in kept if path not in plan.whole]),
         *_sections(_with_kept(sections, kept)),
         "",
         *_never(roots, kept, _named((*own, *added), roots)),
-        *_closed(hidden),
-        *(at_start(literal(path)) for path in (*dict.fromkeys(ours), *unsent)),
+        *_closed(plan.hidden),
+        *(at_start(literal(path)) for path in (*dict.fromkeys(ours), *plan.unsent)),
         moved(".dockerignore", folder),
         "",
     ]
