@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from poetry.core.masonry.builders.builder import Builder
     from poetry.core.masonry.utils.include import Include
+    from poetry.core.masonry.utils.module import Module
     from poetry.core.poetry import Poetry
 
 POETRY_CORE = "poetry.core.masonry.api"
@@ -51,40 +52,19 @@ BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backen
 
 def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
     """Ask the builder. Raises NoWheelError, and whatever the builder does."""
-    package = poetry.package
     check_declared(poetry, folder, from_above=True)
     builder = WheelBuilder(poetry)
-    try:
-        module = builder._module  # noqa: SLF001  # what poetry-core itself walks
-    except ModuleOrPackageNotFoundError as error:
-        name = f"no module or package of the name `{module_name(package.name)}`"
-        none = "`packages` has none for the wheel" if package.packages else name
-        raise NoWheelError(none) from error
-    paths = [*readmes(poetry), *declared_license(poetry)]
-    builders: list[Builder] = [builder]
-    if script := package.build_script:
-        if not (folder / script).is_file():
-            raise NoWheelError(f"the build script `{script}` does not exist")
-        paths += [script, *(["setup.py"] if package.build_should_generate_setup() else [])]
-        builders.append(SdistBuilder(poetry))  # sources of extensions are often in the sdist only
-    base = Path(builder._path)  # noqa: SLF001
-    from_above: list[str] = []
-    for include in (it for each in builders for it in each._module.includes):  # noqa: SLF001
-        found = [*_include_paths(include, base)]
-        if isinstance(include, PackageInclude):
-            from_above += [path for path in found if leaves(path)]
-        paths += [path for path in found if path not in from_above]
-    legal = [relative(base, path) for path in builder._get_legal_files()]  # noqa: SLF001
-    paths += legal if names_licenses(poetry) else [it for it in legal if is_here(folder, it)]
-    paths += [relative(base, path) for path in builder.convert_script_files()]
-    paths += build_system.get("backend-path", [])
-    checked = copied(folder, paths)
-    above = copied_from_above(folder, from_above)
+    module = _module(builder, poetry)
+    inside, outside = _sources(builder, poetry, folder)
+    checked = copied(folder, [*inside, *build_system.get("backend-path", [])])
+    above = copied_from_above(folder, outside)
     if above:
         check_from(poetry)
+    base = Path(builder._path)  # noqa: SLF001  # as below
     modules = [*_modules(module.includes, base)]
     named = [_pattern(include) for include in module.explicit_includes]
     ignored = git_ignored(folder, folders(folder, checked), included=named, ask_git=True)
+    package = poetry.package
     return WheelRoot(
         paths=(*above, *checked),
         requires=requires_of(build_system, "poetry-core"),
@@ -96,6 +76,42 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
         import_folders=_import_folders(module.includes, base),
         git_ignored=(*ignored, *_git_ignored_above(folder, folders(folder, above))),
     )
+
+
+def _module(builder: Builder, poetry: Poetry) -> Module:
+    """Give what poetry-core walks itself. Raises NoWheelError where there is nothing."""
+    try:
+        return builder._module  # noqa: SLF001  # it has no public name for it
+    except ModuleOrPackageNotFoundError as error:
+        name = f"no module or package of the name `{module_name(poetry.package.name)}`"
+        none = "`packages` has none for the wheel" if poetry.package.packages else name
+        raise NoWheelError(none) from error
+
+
+def _sources(builder: WheelBuilder, poetry: Poetry, folder: Path) -> tuple[list[str], list[str]]:
+    """Name what the wheel is made of: in the project, and outside of it.
+
+    Raises NoWheelError for a build script that is not there.
+    """
+    package = poetry.package
+    base = Path(builder._path)  # noqa: SLF001  # as above
+    inside = [*readmes(poetry), *declared_license(poetry)]
+    builders: list[Builder] = [builder]
+    if script := package.build_script:
+        if not (folder / script).is_file():
+            raise NoWheelError(f"the build script `{script}` does not exist")
+        inside += [script, *(["setup.py"] if package.build_should_generate_setup() else [])]
+        builders.append(SdistBuilder(poetry))  # sources of extensions are often in the sdist only
+    outside: list[str] = []
+    for include in (it for each in builders for it in each._module.includes):  # noqa: SLF001
+        found = [*_include_paths(include, base)]
+        if isinstance(include, PackageInclude):
+            outside += [path for path in found if leaves(path)]
+        inside += [path for path in found if path not in outside]
+    legal = [relative(base, path) for path in builder._get_legal_files()]  # noqa: SLF001  # as above
+    inside += legal if names_licenses(poetry) else [it for it in legal if is_here(folder, it)]
+    inside += [relative(base, path) for path in builder.convert_script_files()]
+    return inside, outside
 
 
 def _git_ignored_above(folder: Path, paths: Iterable[str]) -> Iterator[str]:
