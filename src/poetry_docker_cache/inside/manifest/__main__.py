@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Make = Callable[..., dict[str, dict[str, Any]]]
 
+# As in `install.pip`. The build mounts `manifest` and `install` each by itself, so that no edit of
+# the one is in the keys of what the other makes: neither can import from the other.
 OLD_PIP = (
     "the pip of this image is older than 22.2, which is too old. Choose another `base-image`, or"
     " add to [tool.poetry-docker-cache]:\n"

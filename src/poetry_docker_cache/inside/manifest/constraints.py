@@ -72,7 +72,10 @@ def following(op: str, version: str) -> str:
 
 
 def packaging(module: str) -> Any:  # noqa: ANN401  # a module
-    """Import a module of the packaging that is here: pip's own, or Poetry's."""
+    """Import a module of the packaging that is here: pip's own, or Poetry's.
+
+    `install.architecture` has the same: neither can import from the other (see `OLD_PIP`).
+    """
     try:
         return importlib.import_module(f"pip._vendor.packaging.{module}")
     except ImportError:
