@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.sizes import ORIGINS
+from poetry_docker_cache.wording import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -156,11 +157,6 @@ def _size_of(package: SizedPackage) -> str:
     if package.origin is None:
         return "?"
     return f"{'' if package.exact else '≈ '}{megabytes(package.size)}"
-
-
-def megabytes(size: float) -> str:
-    """Bytes as Docker shows them, in units of 1000."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"  # noqa: PLR2004
 
 
 def _percent(share: float) -> str:

@@ -87,20 +87,21 @@ def choose_python(  # noqa: PLR0913  # what it is chosen from
             f" {', '.join(reversed(PYTHONS))}.",
             fix='Set `python = "X.Y"` and `base-image` in [tool.poetry-docker-cache] for another.',
         )
-    return _best(tags, lock, selection, (libc, machines))
+    return _best(tags, lock, selection, libc, machines)
 
 
 def _best(
     tags: Sequence[str],
     lock: Lock,
     selection: Selection,
-    system: tuple[str | None, Sequence[str]],
+    libc: str | None,
+    machines: Sequence[str],
 ) -> Python:
     """The newest tag for which the fewest packages that have wheels lack a fitting one.
 
     Raises DockerCacheError where the lock tells for none of them what is installed.
     """
-    found = {tag: _without_fitting_wheel(lock, selection, tag, *system) for tag in tags}
+    found = {tag: _without_fitting_wheel(lock, selection, tag, libc, machines) for tag in tags}
     misfits = {tag: it for tag, it in found.items() if isinstance(it, list)}
     refusal = found[tags[0]]
     if not misfits and isinstance(refusal, DockerCacheError):

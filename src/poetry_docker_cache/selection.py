@@ -88,10 +88,9 @@ def select(  # noqa: PLR0913  # the settings' part, and the project's
     removed = _known("group", _split(options.without_groups, ","), known_groups, "--without")
     wanted_extras = _known("extra", default_extras, known_extras, "`extras`")
     wanted_extras |= _known("extra", _split(options.extras, None), known_extras, "--extras")
+    chosen = only or ((start | added) - removed)
     return Selection(
-        groups=tuple(sorted(only or ((start | added) - removed)))
-        if not options.all_groups
-        else tuple(sorted(known_groups)),
+        groups=tuple(sorted(known_groups if options.all_groups else chosen)),
         extras=tuple(sorted(known_extras if options.all_extras else wanted_extras)),
     )
 

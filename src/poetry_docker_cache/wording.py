@@ -1,4 +1,4 @@
-"""Turns of phrase that several notes and errors have."""
+"""How names, sizes and guesses are told, in several places alike."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+_IN_MEGABYTES = 100_000
+"""What is smaller is told in kilobytes."""
 
 
 def did_you_mean(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
@@ -27,3 +30,12 @@ def listing(names: Sequence[str], most: int = 5) -> str:
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def megabytes(size: float) -> str:
+    """Bytes as Docker shows them, in units of 1000.
+
+    >>> megabytes(84_120_000), megabytes(2_000)
+    ('84.1 MB', '2.0 kB')
+    """
+    return f"{size / 1e6:.1f} MB" if size >= _IN_MEGABYTES else f"{size / 1e3:.1f} kB"

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 from size_tables import DATA, DJANGO, WEB_API, sized
 
-from poetry_docker_cache.layer_table import as_ascii, as_data, megabytes, table, values
+from poetry_docker_cache.layer_table import as_ascii, as_data, table, values
 from poetry_docker_cache.proposal import Outcome, Setting, outcome, propose
 from poetry_docker_cache.sizes import SizedPackage, settle
+from poetry_docker_cache.wording import megabytes
 
 AUTO = Setting(layers="auto")
 

@@ -15,12 +15,12 @@ from poetry_docker_cache.commands.choosing import chosen, selection_words
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images
 from poetry_docker_cache.commands.sizing import asked_origin, find_sizes, packages_of
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.layer_table import as_ascii, as_data, megabytes, table, values
+from poetry_docker_cache.layer_table import as_ascii, as_data, table, values
 from poetry_docker_cache.project import settings_table
 from poetry_docker_cache.proposal import Outcome, Setting, outcome, propose
 from poetry_docker_cache.pyproject_edit import table_of, write_settings
 from poetry_docker_cache.sizes import settle, unit_of
-from poetry_docker_cache.wording import listing
+from poetry_docker_cache.wording import listing, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,9 +34,8 @@ def _git_note(prepared: Prepared) -> list[str]:
     dockerfile = plan.located("Dockerfile")
     ignore = render_ignore_file(plan, dockerfile, prepared.kept, prepared.beside)
     found = let_through(prepared.folder, ignore, plan.files.paths, place=plan.folder)
-    return [f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."] * bool(
-        found
-    )
+    told = f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."
+    return [told] if found else []
 
 
 def _silent_note(prepared: Prepared) -> list[str]:

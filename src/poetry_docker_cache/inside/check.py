@@ -78,9 +78,8 @@ def faults(name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
     path = file_of(library)
     names = path.read_bytes() if versions and path.is_file() else None
     for version in versions:
-        if (
-            names and f"{version}\0".encode() not in names
-        ):  # so stand there the versions that it defines
+        # So stand there the versions that it defines.
+        if names and f"{version}\0".encode() not in names:
             yield from (Outdated(by, name, version) for by in need["by"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from poetry_docker_cache.layer_table import megabytes
+from poetry_docker_cache.wording import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
