@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache import go_csv
 from poetry_docker_cache.caches.abilities import (
     inactive_note,
     is_classic,
@@ -15,6 +14,7 @@ from poetry_docker_cache.caches.abilities import (
     refuse_tag,
 )
 from poetry_docker_cache.caches.spec import Folder, Store
+from poetry_docker_cache.caches.spelling import read_words, write_words
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
     from poetry_docker_cache.engine.info import EngineInfo
 
-_EXPORT = {"mode": "max", "ignore-error": "true"}
 _IMAGE_MANIFEST = (1, 6)
 """The frontend of BuildKit 0.12, the first that can write a cache as an image: ECR wants that."""
 
@@ -110,8 +109,8 @@ def plan_caches(
     idle = None if request.push or request.cache_from else request.setting
     notes.append(_line(imports, exports, idle=idle))
     return CachePlan(
-        imports=tuple(dict.fromkeys(_import(it) for it in imports)),
-        exports=tuple(it if isinstance(it, Folder) else _export(it, engine) for it in exports),
+        imports=tuple(dict.fromkeys(map(_import, imports))),
+        exports=tuple(_export(it, engine) for it in exports),
         notes=tuple(notes),
         local=_local_folders(stores),
     )
@@ -144,31 +143,13 @@ def _local_folders(stores: Iterable[Store]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for path in found if path))
 
 
-def local_words(path: str, *, writing: bool) -> str:
-    """Spell a folder for --cache-from or --cache-to."""
-    if not writing:
-        return go_csv.record("type=local", f"src={path}")
-    return go_csv.record("type=local", f"dest={path}", *(f"{k}={v}" for k, v in _EXPORT.items()))
-
-
 def _import(cache: Cache) -> str | Folder:
-    if isinstance(cache, Folder):
-        return cache
-    words = cache.words(writing=False)
-    image = go_csv.record("type=registry", f"ref={cache.reference}")
-    return cache.reference if words == image else words  # as BuildKit itself abbreviates it
+    return cache if isinstance(cache, Folder) else read_words(cache)
 
 
-def _export(store: Store, engine: EngineInfo) -> str:
-    if store.type == "inline":
-        return store.words(writing=True)
-    extra = dict(_EXPORT)
-    if store.type == "registry":
-        extra["oci-mediatypes"] = "true"
-        knows = engine.frontend is None or engine.frontend >= _IMAGE_MANIFEST
-        if knows and store.get("oci-mediatypes") is None:  # an image manifest is an OCI one
-            extra["image-manifest"] = "true"
-    return store.words(writing=True, extra=extra)
+def _export(cache: Cache, engine: EngineInfo) -> str | Folder:
+    knows = engine.frontend is None or engine.frontend >= _IMAGE_MANIFEST
+    return cache if isinstance(cache, Folder) else write_words(cache, as_image=knows)
 
 
 def _readable(caches: Iterable[Cache], tags: Sequence[str]) -> list[Cache]:
@@ -200,7 +181,7 @@ def _classic(
     else:
         notes.append(_line(imports, exports, idle=None))
     return CachePlan(
-        imports=tuple(dict.fromkeys(_import(it) for it in imports)),
+        imports=tuple(dict.fromkeys(map(_import, imports))),
         exports=("type=inline",) if exports else (),
         loaded=tuple(it for it in imports if isinstance(it, Folder)),
         saved=folders,

@@ -11,8 +11,8 @@ from poetry_docker_cache import go_csv
 from poetry_docker_cache.caches import images
 from poetry_docker_cache.caches.folders import IMAGE, OpenFolder, opened
 from poetry_docker_cache.caches.oci import INDEX
-from poetry_docker_cache.caches.plan import local_words
 from poetry_docker_cache.caches.spec import Folder
+from poetry_docker_cache.caches.spelling import folder_words
 from poetry_docker_cache.compat import exists
 
 if TYPE_CHECKING:
@@ -97,12 +97,12 @@ def spelled(plan: CachePlan, *, reads: Callable[[Folder], bool]) -> tuple[list[s
     `reads` tells whether there is anything in a folder.
     """
     imports = [
-        local_words(it.path, writing=False) if isinstance(it, Folder) else it
+        folder_words(it.path, writing=False) if isinstance(it, Folder) else it
         for it in plan.imports
         if not isinstance(it, Folder) or reads(it)
     ]
     exports = [
-        local_words(it.path, writing=True) if isinstance(it, Folder) else it for it in plan.exports
+        folder_words(it.path, writing=True) if isinstance(it, Folder) else it for it in plan.exports
     ]
     return imports, exports
 
@@ -151,11 +151,11 @@ def _import(it: str | Folder, folders: Mapping[Folder, OpenFolder]) -> str | Non
     if not isinstance(it, Folder):
         return it
     source = folders[it].source
-    return None if source is None else local_words(str(source), writing=False)
+    return None if source is None else folder_words(str(source), writing=False)
 
 
 def _export(it: str | Folder, folders: Mapping[Folder, OpenFolder]) -> str | None:
     if not isinstance(it, Folder):
         return it
     target = folders[it].target
-    return None if target is None else local_words(str(target), writing=True)
+    return None if target is None else folder_words(str(target), writing=True)
