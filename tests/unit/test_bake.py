@@ -14,6 +14,7 @@ from poetry_docker_cache.arguments import names_context, options_for, tells_only
 from poetry_docker_cache.bake import Target, bake_command, bake_definition
 from poetry_docker_cache.bake_file import BakeTarget, literal, quoted, render_bake_file
 from poetry_docker_cache.buildkit import BuildRequest, requested_platforms, results
+from poetry_docker_cache.caches.spec import parse
 from poetry_docker_cache.commands.ssh import refuse_without_agent
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.vendor import is_ours, with_banner
@@ -185,19 +186,21 @@ def test_the_file_for_export() -> None:
     text = render_bake_file(made, tag="1.0")
     assert 'default = "1.0"' in text
     assert 'targets = ["api", "worker"]' in text
-    assert text.count('  tags       = ["team/worker:${TAG}"]\n') == 1
+    assert text.count('  tags       = [for tag in split(",", TAG) : "team/worker:${tag}"]\n') == 1
     assert text.count("\ntarget ") == 2
     assert text.count('  context    = ".."\n  dockerfile = "a/api.Dockerfile"\n') == 1
-    assert text.count("`--allow fs.read=..`") == 1
+    assert text.count("--allow fs.read=..  ") == 1
     assert "ssh  " not in text
+    assert "--allow ssh" not in text
+    assert "cache-" not in text
+    assert "WRITE_CACHE" not in text
     agent = replace(made[0], ssh=True)
     asks = render_bake_file([agent, made[1]], tag="1.0")
     assert asks.count('  ssh        = ["default"]\n') == 1
-    assert "`--allow ssh`" in asks
-    assert "`--allow ssh`" not in text
+    assert "--allow ssh  " in asks
     assert "VERSION" not in text
     from_git = render_bake_file([replace(made[0], version="0.0.0"), made[1]], tag="0.0.0")
-    assert 'variable "VERSION" {\n  default = "0.0.0"\n}\n\nvariable' in from_git
+    assert 'variable "VERSION" {\n  default = "0.0.0"\n}\n\n# ' in from_git
     assert from_git.count("  args       = { VERSION = VERSION }\n") == 1
     whole = with_banner(text, command="poetry docker export --bake")
     assert is_ours(whole)
@@ -219,3 +222,77 @@ def test_the_file_for_export() -> None:
 def test_a_context_behind_the_dashes(arguments: tuple[str, ...], *, does: bool) -> None:
     """A `.` that is no option's value is the one that is typed after `docker build`."""
     assert names_context(arguments) == does
+
+
+def in_file(**fields: Any) -> str:  # noqa: ANN401  # a target's fields
+    """Give what the file for export says of one image."""
+    target = BakeTarget(
+        **{"name": "api", "context": ".", "dockerfile": "D", "repository": "team/api", **fields}
+    )
+    return render_bake_file([target], tag="1.0")
+
+
+def test_the_platforms_of_an_image() -> None:
+    """They are those of the settings, unless the environment says others, or none."""
+    own = ("linux/amd64", "linux/arm64")
+    line = '  platforms  = compact(split(",", coalesce(PLATFORMS, "%s")))\n'
+    assert line % "linux/amd64,linux/arm64" in in_file(platforms=own)
+    assert line % "" in in_file()
+
+
+@pytest.mark.parametrize(
+    ("setting", "read", "written"),
+    [
+        (
+            "h.io/team/api:cache",
+            '["h.io/team/api:cache"]',
+            "type=registry,ref=h.io/team/api:cache,mode=max,ignore-error=true"
+            + ",oci-mediatypes=true,image-manifest=true",
+        ),
+        (
+            "./.buildcache",
+            '["type=local,src=./.buildcache"]',
+            "type=local,dest=./.buildcache,mode=max,ignore-error=true",
+        ),
+        (
+            "type=gha,scope=a,mode=min,timeout=5m",
+            '["type=gha,scope=a,timeout=5m"]',
+            "type=gha,scope=a,mode=min,timeout=5m,ignore-error=true",
+        ),
+        ("type=inline", '[for tag in split(",", TAG) : "team/api:${tag}"]', "type=inline"),
+    ],
+)
+def test_the_cache_of_an_image(setting: str, read: str, written: str) -> None:
+    """It is spelt as for `build`: always read, written if that is asked for."""
+    text = in_file(cache=parse(setting, "both"))
+    assert f"  cache-from = {read}\n" in text
+    assert f'  cache-to   = WRITE_CACHE ? ["{written}"] : []\n' in text
+    assert 'variable "WRITE_CACHE" {\n  default = false\n}\n' in text
+    assert "--allow fs=" not in text
+
+
+def test_an_image_without_a_registry_carries_no_cache() -> None:
+    """Nobody can have pushed it."""
+    text = in_file(cache=parse("type=inline", "both"), repository="api")
+    assert "cache-from" not in text
+    assert "cache-to" in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "option"),
+    [
+        ("/var/cache/shop", "--allow fs=/var/cache/shop "),
+        ("../cache of all", "--allow 'fs=../cache of all' "),
+        ("type=local,src=/a,dest=./b", "--allow fs=/a "),
+    ],
+)
+def test_a_cache_elsewhere_needs_leave(setting: str, option: str) -> None:
+    """The file says by which option bake gets it."""
+    text = in_file(cache=parse(setting, "both"))
+    assert f"\n#     {option}  a cache\n" in text
+    assert "fs=./b" not in text
+
+
+def test_a_name_is_no_expression() -> None:
+    """What HCL would replace in the name of a folder arrives as it is."""
+    assert '["type=local,src=./$${x}"]' in in_file(cache=parse("./${x}", "both"))

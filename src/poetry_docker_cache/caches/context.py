@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.caches.spec import Folder
+from poetry_docker_cache.caches.spec import folders_of
 from poetry_docker_cache.compat import real_path
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.rules import hiding_line, literal, parse
@@ -26,10 +26,8 @@ def hidden_paths(folders: Iterable[Path], context: Path) -> tuple[str, ...]:
 
 def written_inside(cache: Cache | None) -> tuple[str, ...]:
     """Give what a setting names of the project by a relative path: the same on every machine."""
-    if cache is None:
-        return ()
-    given = [cache.path] if isinstance(cache, Folder) else [*map(cache.get, ("src", "dest"))]
-    paths = [posixpath.normpath(path) for path in given if path and path[0] not in "/~"]
+    given = folders_of(cache) if cache else ()
+    paths = [posixpath.normpath(path) for path in given if path[0] not in "/~"]
     return tuple(sorted({path for path in paths if path.split("/")[0] not in (".", "..")}))
 
 

@@ -13,7 +13,7 @@ from poetry_docker_cache.caches.abilities import (
     refuse_backend,
     refuse_tag,
 )
-from poetry_docker_cache.caches.spec import Folder, Store
+from poetry_docker_cache.caches.spec import Folder, Store, folders_of
 from poetry_docker_cache.caches.spelling import read_words, write_words
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -139,8 +139,7 @@ def _usable(
 
 
 def _local_folders(stores: Iterable[Store]) -> tuple[str, ...]:
-    found = (it.get(name) for it in stores if it.type == "local" for name in ("src", "dest"))
-    return tuple(dict.fromkeys(path for path in found if path))
+    return tuple(dict.fromkeys(path for it in stores for path in folders_of(it)))
 
 
 def _import(cache: Cache) -> str | Folder:

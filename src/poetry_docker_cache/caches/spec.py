@@ -67,6 +67,14 @@ class Store:
 Cache = Folder | Store
 
 
+def folders_of(cache: Cache) -> tuple[str, ...]:
+    """Give the folders of this machine that a cache is in, as they are written."""
+    if isinstance(cache, Folder):
+        return (cache.path,)
+    names = ("src", "dest") if cache.type == "local" else ()
+    return tuple(dict.fromkeys(path for name in names if (path := cache.get(name))))
+
+
 def placed(cache: Cache, base: Path) -> Cache:
     """Give a cache whose folders are absolute; relative ones begin at `base`."""
     if isinstance(cache, Folder):

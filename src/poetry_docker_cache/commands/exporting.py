@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from cleo.formatters.formatter import Formatter
 from cleo.io.outputs.output import Type, Verbosity
 
-from poetry_docker_cache.bake_file import BakeTarget, render_bake_file
+from poetry_docker_cache.commands.exporting_bake import bake_file, bake_notes
 from poetry_docker_cache.commands.preparing import Prepared, prepare_images
 from poetry_docker_cache.commands.secret import secret_of
 from poetry_docker_cache.compat import is_folder, real_path
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.private import refuse_inside, write_private
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
-from poetry_docker_cache.tags import default_tag
 from poetry_docker_cache.vendor import (
     BAKE_FILE,
     EXPORT,
@@ -57,6 +56,8 @@ def export(command: DockerCommand, options: ExportOptions) -> int:
     else:
         command.line(Formatter.escape(f"Wrote {_listed(files)}."))
     _tell_context(command, images, options)
+    for note in bake_notes(images) if options.bake else ():
+        command.note(note)
     return 0
 
 
@@ -168,7 +169,7 @@ def _files(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str
             files[ignore] = with_banner(render_ignore_file(it.plan, below, it.kept, it.beside))
     if options.bake:
         path = output_path(None, images[0].folder / BAKE_FILE)
-        files[path] = with_banner(_bake_file(images), command=f"{EXPORT} --bake")
+        files[path] = bake_file(images)
     return files
 
 
@@ -187,24 +188,6 @@ def _instead(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, s
             f"Pass `--force` to replace it, or {elsewhere} to write elsewhere."
         )
     return found
-
-
-def _bake_file(images: Sequence[Prepared]) -> str:
-    targets = []
-    for it in images:
-        name = default_tag(it.name, it.version, image=it.settings.image, among=it.image)
-        repository, _, tag = name.rpartition(":")
-        targets.append(
-            BakeTarget(
-                name=it.image,
-                context=Path(os.path.relpath(it.context, it.folder)).as_posix(),
-                dockerfile=it.plan.located(dockerfile_name(it.image)),
-                repository=repository,
-                ssh=it.plan.dependencies.ssh,
-                version=it.plan.version,
-            )
-        )
-    return render_bake_file(targets, tag=tag)
 
 
 def output_path(given: str | None, usual: Path) -> Path:
