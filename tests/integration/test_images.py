@@ -103,6 +103,12 @@ def layers(engine: DockerEngine, name: str) -> list[str]:
     return list(json.loads(engine.docker("image", "inspect", format_, name).stdout))
 
 
+def caches(registry: str, repository: str) -> list[str]:
+    """List the tags of a repository of caches."""
+    with urllib.request.urlopen(f"http://{registry}/v2/{repository}/tags/list") as answer:
+        return sorted(json.load(answer)["tags"])
+
+
 def of_dependencies(stages: frozenset[str]) -> set[str]:
     """Those of the stages that install packages."""
     return {name for name in stages if name.startswith(("pure-", "native-"))}
@@ -141,8 +147,7 @@ def test_each_image_is_told_of(built: Built, registry: str) -> None:
         known = {layer["name"] for layer in found["layers"]}
         (own,) = known - COMMON
         assert own.endswith(f".{name}")
-    with urllib.request.urlopen(f"http://{registry}/v2/{built.cache}/tags/list") as answer:
-        assert sorted(json.load(answer)["tags"]) == ["cache-api", "cache-worker"]
+    assert caches(registry, built.cache) == ["cache-api", "cache-worker"]
 
 
 def test_one_by_itself_is_the_same(engine: DockerEngine, built: Built) -> None:
@@ -153,16 +158,20 @@ def test_one_by_itself_is_the_same(engine: DockerEngine, built: Built) -> None:
     assert layers(engine, "acme-shop-alone:1") == before
 
 
-def test_plain_bake_on_the_exported_files(engine: DockerEngine, copy: Project) -> None:
-    """It needs nothing but docker, and finds everything built."""
+def test_plain_bake_on_the_exported_files(
+    engine: DockerEngine, built: Built, copy: Project, registry: str
+) -> None:
+    """It needs nothing but docker, finds everything built, and writes the caches when told to."""
     folder, poetry = copy.folder, copy.poetry
     auth = poetry.home / "auth.toml"
+    copy.configure(cache=f"{registry}/{built.cache}-plain:cache")
     poetry.run(folder, "docker", "export", "--bake", f"--auth-file={auth}")
     command = ["docker", "buildx", "bake", "--progress=rawjson", f"--allow=fs.read={auth}"]
+    asked = {"AUTH_FILE": str(auth), "TAG": "baked,again", "WRITE_CACHE": "true"}
     done = subprocess.run(
         [*command, "--file=docker-bake.hcl", *network(copy)],
         cwd=folder,
-        env={**engine.env, "AUTH_FILE": str(auth), "TAG": "baked"},
+        env={**engine.env, **asked},
         capture_output=True,
         text=True,
         check=False,
@@ -172,8 +181,42 @@ def test_plain_bake_on_the_exported_files(engine: DockerEngine, copy: Project) -
     assert of_dependencies(steps.ran) == set()
     assert steps.cached >= COMMON
     for name in IMAGES:
-        ours = layers(engine, f"acme-shop-{name}:baked")
-        assert ours == layers(engine, f"acme-shop-{name}:1.2.3")
+        ours = layers(engine, f"acme-shop-{name}:1.2.3")
+        assert layers(engine, f"acme-shop-{name}:baked") == ours
+        assert layers(engine, f"acme-shop-{name}:again") == ours
+    assert caches(registry, f"{built.cache}-plain") == ["cache-api", "cache-worker"]
+
+
+def test_what_the_environment_says_to_plain_bake(engine: DockerEngine, copy: Project) -> None:
+    """Its variables choose tags, platforms and whether caches are written, as buildx reads them."""
+    copy.configure(platforms=["linux/amd64", "linux/arm64"], cache="./.buildcache")
+    copy.poetry.run(copy.folder, "docker", "export", "--bake")
+
+    def read(**variables: str) -> dict[str, Any]:
+        done = subprocess.run(
+            ["docker", "buildx", "bake", "--print"],
+            cwd=copy.folder,
+            env={**engine.env, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout)["target"]["api"])
+
+    usual = read()
+    assert usual["tags"] == ["acme-shop-api:1.2.3"]
+    assert usual["platforms"] == ["linux/amd64", "linux/arm64"]
+    assert "./.buildcache-api" in str(usual["cache-from"])
+    assert {"cache-to", "secret"}.isdisjoint(usual)
+    auth = str(copy.write("auth.toml", ""))
+    chosen = read(TAG="1.3,latest", PLATFORMS="linux/arm64", WRITE_CACHE="true", AUTH_FILE=auth)
+    assert chosen["tags"] == ["acme-shop-api:1.3", "acme-shop-api:latest"]
+    assert chosen["platforms"] == ["linux/arm64"]
+    assert "./.buildcache-api" in str(chosen["cache-to"])
+    assert auth in str(chosen["secret"])
+    assert "platforms" not in read(PLATFORMS="")
+    assert "cache-to" not in read(WRITE_CACHE="false")
 
 
 def test_an_edit_costs_the_image_that_has_it(engine: DockerEngine, copy: Project) -> None:

@@ -346,6 +346,51 @@ def test_the_file_for_bake_knows_what_git_says(tmp_path: Path) -> None:
     assert (shop / "docker-bake.hcl").read_text().count("args       = { VERSION = VERSION }") == 2
 
 
+CACHED = """\
+platforms = ["linux/amd64", "linux/arm64"]
+cache = "%s"
+[tool.poetry-docker-cache.images.api]
+platforms = ["linux/arm64"]
+[tool.poetry-docker-cache.images.worker]
+cache = "h.io/queue:cache"
+"""
+
+
+def test_the_file_for_bake_has_the_settings(tmp_path: Path) -> None:
+    """Each image has its platforms and its cache, which no build of any image gets to see."""
+    shop = make(tmp_path / "shop", CACHED % "./kept")
+    assert poetry(shop, *EXPORT, "--bake").status == 0
+    api, worker = (shop / "docker-bake.hcl").read_text().split("\ntarget ")[1:]
+    assert 'coalesce(PLATFORMS, "linux/arm64")' in api
+    assert 'cache-from = ["type=local,src=./kept-api"]' in api
+    assert 'coalesce(PLATFORMS, "linux/amd64,linux/arm64")' in worker
+    assert 'cache-from = ["h.io/queue:cache"]' in worker
+    for name in ("api", "worker"):
+        assert "\nkept-api\n" in (shop / f"{name}.Dockerfile.dockerignore").read_text()
+
+
+def test_the_file_for_bake_knows_no_home(tmp_path: Path) -> None:
+    """A cache below `~` is left out, and so it is said."""
+    shop = make(tmp_path / "shop", CACHED % "~/kept")
+    outcome = poetry(shop, *EXPORT, "--bake")
+    assert outcome.status == 0
+    assert "docker-bake.hcl has no cache for api: bake does not know" in outcome.err
+    text = (shop / "docker-bake.hcl").read_text()
+    assert "~" not in text
+    assert text.count("cache-from") == 1
+    assert "docker-bake.hcl" not in poetry(shop, *EXPORT).err
+
+
+def test_the_file_for_bake_names_no_cache_as_the_image(tmp_path: Path) -> None:
+    """The one would take the place of the other."""
+    images = IMAGES.replace('"team/queue"', '"team/queue"\ncache = "team/queue:1.2.3"')
+    shop = make(tmp_path / "shop", images)
+    outcome = poetry(shop, *EXPORT, "--bake")
+    assert outcome.status == 1
+    assert "is also the image's name team/queue:1.2.3" in " ".join(outcome.err.split())
+    assert not (shop / "docker-bake.hcl").exists()
+
+
 def test_export_of_one_goes_where_it_is_asked_to(tmp_path: Path) -> None:
     """With one name, `-o` is as ever."""
     shop = make(tmp_path / "shop")

@@ -246,8 +246,10 @@ def test_the_platforms_of_an_image() -> None:
         (
             "h.io/team/api:cache",
             '["h.io/team/api:cache"]',
-            "type=registry,ref=h.io/team/api:cache,mode=max,ignore-error=true"
-            + ",oci-mediatypes=true,image-manifest=true",
+            (
+                "type=registry,ref=h.io/team/api:cache,mode=max,ignore-error=true"
+                ",oci-mediatypes=true,image-manifest=true"
+            ),
         ),
         (
             "./.buildcache",
