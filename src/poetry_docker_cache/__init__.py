@@ -29,7 +29,8 @@ Dockerfile, and run BuildKit on it. Where to look:
   buildkit, bake, arguments  plan -> the command line of BuildKit
     go_csv, tags
   engine, signals            the engine: what it is, and running it
-  workspace, folder_locks    the private folder of a build
+  build_folder               the private folder of a build
+    folder_locks
   caches, kept_wheels        what is read and written beside the image
   summary, metadata_file     what a build did, for people and for machines
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from poetry_docker_cache.build_folder import build_folder
 from poetry_docker_cache.engine import EngineInfo, ask, probing, run
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,9 +34,9 @@ DRIVER = """\
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from poetry_docker_cache import engine, workspace as spaces
+from poetry_docker_cache import engine, build_folder as folders
 {before}
-with spaces.workspace(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
+with folders.build_folder(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
     folder.write("secret/auth.toml", "canary")
     {inside}
 sys.exit(status)
@@ -194,7 +194,7 @@ def test_killed_build_is_cleaned_up_by_the_next(
     dead.process.wait()
     os.kill(child, signal.SIGKILL)
     assert sorted(dead.left()) == sorted([killed, other])
-    with workspace(context=Path("/nowhere"), bases=[base]) as folder:
+    with build_folder(context=Path("/nowhere"), bases=[base]) as folder:
         assert sorted(dead.left()) == sorted([other, folder.path.name])
     live.process.send_signal(TERM)
     assert live.process.wait(PATIENCE) == 130
@@ -206,9 +206,9 @@ def test_many_builds_at_once(base: Path) -> None:
     script = textwrap.dedent("""\
         import sys
         from pathlib import Path
-        from poetry_docker_cache.workspace import workspace
+        from poetry_docker_cache.build_folder import build_folder
         for _ in range(100):
-            with workspace(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
+            with build_folder(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
                 auth = folder.write("auth", "x")
                 assert auth.read_text() == "x"
     """)
@@ -343,7 +343,7 @@ def test_command_that_is_not_there() -> None:
 def test_handlers_are_put_back(base: Path) -> None:
     """After a build the signals mean what they meant before."""
     before = [signal.getsignal(number) for number in (INT, TERM, HUP)]
-    with workspace(context=Path("/nowhere"), bases=[base]):
+    with build_folder(context=Path("/nowhere"), bases=[base]):
         within = [signal.getsignal(number) for number in (INT, TERM, HUP)]
         run(["true"])
         assert [signal.getsignal(number) for number in (INT, TERM, HUP)] == within

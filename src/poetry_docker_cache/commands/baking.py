@@ -14,6 +14,7 @@ from cleo.formatters.formatter import Formatter
 
 from poetry_docker_cache import metadata_file
 from poetry_docker_cache.bake import Target, bake_command, bake_definition
+from poetry_docker_cache.build_folder import build_folder
 from poetry_docker_cache.buildkit import result_note, results
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.caches.running import (
@@ -33,18 +34,17 @@ from poetry_docker_cache.engine import run
 from poetry_docker_cache.engine.frontends import frontend_note
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.vendor import dockerfile_name
-from poetry_docker_cache.workspace import workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from poetry_docker_cache.build_folder import BuildFolder
     from poetry_docker_cache.buildkit import BuildRequest
     from poetry_docker_cache.caches.plan import CachePlan
     from poetry_docker_cache.caches.running import OpenCaches
     from poetry_docker_cache.commands.build import BuildCommand
     from poetry_docker_cache.commands.preparing import Prepared
     from poetry_docker_cache.engine import EngineInfo
-    from poetry_docker_cache.workspace import Workspace
 
 _FOLDER = Path("<folder>")
 """What `--dry-run` shows in place of that of the temporary files."""
@@ -121,7 +121,7 @@ def bake(
     secret = secret_of(several)
     with contextlib.ExitStack() as stack:
         widest = min((it.context for it in several), key=lambda folder: len(folder.parts))
-        folder = stack.enter_context(workspace(context=widest, docker=engine.docker))
+        folder = stack.enter_context(build_folder(context=widest, docker=engine.docker))
         opened = {
             it.name: stack.enter_context(opened_caches(it.caches, docker, command.note))
             for it in images
@@ -163,7 +163,7 @@ def _refuse_what_is_of_one(command: BuildCommand, several: Sequence[Prepared]) -
 
 
 def _write(
-    folder: Workspace, images: Sequence[_Image], opened: dict[str, OpenCaches], engine: EngineInfo
+    folder: BuildFolder, images: Sequence[_Image], opened: dict[str, OpenCaches], engine: EngineInfo
 ) -> tuple[list[str], dict[str, Target]]:
     """Write what bake reads, and give its command line."""
     hidden = [image.prepared.context / path for image in images for path in image.hidden]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache import platforms
 from poetry_docker_cache.arguments import names_context, options_for
+from poetry_docker_cache.build_folder import BuildFolder, build_folder
 from poetry_docker_cache.buildkit import BuildRequest, build_command, result_note
 from poetry_docker_cache.caches.running import (
     commands_after,
@@ -29,7 +30,6 @@ from poetry_docker_cache.engine.frontends import frontend_note
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
 from poetry_docker_cache.tags import default_tag, tagged
 from poetry_docker_cache.vendor import dockerfile_name, with_banner
-from poetry_docker_cache.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +67,7 @@ def build(command: BuildCommand, prepared: Prepared, probe: Callable[[], EngineI
         refuse_without_agent(os.environ)
     secret = secret_of([prepared])
     with (
-        workspace(context=prepared.context, docker=engine.docker) as folder,
+        build_folder(context=prepared.context, docker=engine.docker) as folder,
         opened_caches(caches, docker, command.note) as opened,
     ):
         others = prepared.kept if prepared.image else ()
@@ -155,7 +155,7 @@ def _tags(command: BuildCommand, prepared: Prepared) -> list[str]:
 
 
 def write_files(
-    folder: Workspace, prepared: Prepared, engine: EngineInfo, hidden: Sequence[str]
+    folder: BuildFolder, prepared: Prepared, engine: EngineInfo, hidden: Sequence[str]
 ) -> Path:
     """Write the Dockerfile and its ignore file, in a folder without the secret; its path."""
     name = dockerfile_name(prepared.image)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from poetry_docker_cache.build_folder import PREFIX, build_folder
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.workspace import PREFIX, workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def test_folder_and_files_are_private(base: Path, context: Path) -> None:
     """Nobody else can enter the folder, nor read what is in it, whatever the umask."""
     old = os.umask(0)
     try:
-        with workspace(context=context, bases=[base]) as folder:
+        with build_folder(context=context, bases=[base]) as folder:
             file = folder.write("secret/auth.toml", "pässword\n")
             readable = folder.write("build/Dockerfile", "FROM x\n", mode=0o644)
             assert folder.path.parent == base
@@ -55,7 +55,7 @@ def test_removed_after_an_exception(base: Path, context: Path) -> None:
     """The exception comes through, the folder does not stay."""
 
     def fail() -> None:
-        with workspace(context=context, bases=[base]) as folder:
+        with build_folder(context=context, bases=[base]) as folder:
             folder.write("auth", "x")
             raise ZeroDivisionError
 
@@ -68,7 +68,7 @@ def test_write_never_overwrites(base: Path, context: Path) -> None:
     """A file or symlink that is there already is an error, and its target is untouched."""
     target = base.parent / "target"
     target.write_text("mine")
-    with workspace(context=context, bases=[base]) as folder:
+    with build_folder(context=context, bases=[base]) as folder:
         (folder.path / "auth").symlink_to(target)
         with pytest.raises(DockerCacheError, match="cannot be written"):
             folder.write("auth", "secret")
@@ -87,7 +87,7 @@ def test_left_over_of_a_killed_build_is_removed(base: Path, context: Path) -> No
     holder = os.open(live, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
     try:
-        with workspace(context=context, bases=[base]):
+        with build_folder(context=context, bases=[base]):
             assert not dead.exists()
             assert (live / "secret/auth").exists()
     finally:
@@ -105,15 +105,15 @@ def test_foreign_left_over_stays(
     foreign.mkdir(mode=0o700)
     own = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: own + 1)
-    with workspace(context=context, bases=[base]):
+    with build_folder(context=context, bases=[base]):
         assert foreign.exists()
 
 
 def test_concurrent_builds_leave_each_other_alone(base: Path, context: Path) -> None:
     """A second build sweeps only after the first is gone."""
-    with workspace(context=context, bases=[base]) as first:
+    with build_folder(context=context, bases=[base]) as first:
         first.write("auth", "x")
-        with workspace(context=context, bases=[base]) as second:
+        with build_folder(context=context, bases=[base]) as second:
             assert first.path != second.path
             assert (first.path / "auth").exists()
         assert (first.path / "auth").exists()
@@ -134,7 +134,7 @@ def test_folder_swept_before_it_was_locked(
         return original(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", rob_once)
-    with workspace(context=context, bases=[base]) as folder:
+    with build_folder(context=context, bases=[base]) as folder:
         assert robbed
         assert folder.write("auth", "x").exists()
     assert list(base.iterdir()) == []
@@ -154,11 +154,11 @@ def test_folder_swept_while_it_was_locked(
         original(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", rob_once)
-    with workspace(context=context, bases=[base]) as folder:
+    with build_folder(context=context, bases=[base]) as folder:
         assert robbed
         assert folder.write("auth", "x").exists()
         assert mode(folder.path) == 0o700
-        with workspace(context=context, bases=[base]):
+        with build_folder(context=context, bases=[base]):
             assert folder.path.exists()
 
 
@@ -167,7 +167,7 @@ def test_folder_is_outside_the_context(base: Path, context: Path) -> None:
     (context / "tmp").mkdir()
     link = base.parent / "link"
     link.symlink_to(context / "tmp")
-    with workspace(context=context, bases=[context / "tmp", link, base]) as folder:
+    with build_folder(context=context, bases=[context / "tmp", link, base]) as folder:
         assert folder.path.parent == base
 
 
@@ -175,7 +175,7 @@ def test_no_folder_to_be_had(context: Path) -> None:
     """Where no place is left, the error asks for TMPDIR."""
     with (
         pytest.raises(DockerCacheError, match="writable and outside") as caught,
-        workspace(context=context, bases=[context, context / "missing"]),
+        build_folder(context=context, bases=[context, context / "missing"]),
     ):
         pass
     assert "TMPDIR" in caught.value.fix
@@ -186,7 +186,7 @@ def test_runtime_folder_is_preferred(
 ) -> None:
     """A user's own runtime folder is in memory, so it comes first."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
-    with workspace(context=context) as folder:
+    with build_folder(context=context) as folder:
         assert folder.path.parent == base
 
 
@@ -196,7 +196,7 @@ def test_runtime_folder_of_another_user_is_not(
     """With `sudo -E` the variable names a folder in which another user may rename ours."""
     os.chown(base, 12345, -1) if os.geteuid() == 0 else pytest.skip("needs root")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
-    with workspace(context=context) as folder:
+    with build_folder(context=context) as folder:
         assert folder.path.parent != base
 
 
@@ -207,5 +207,5 @@ def test_snap_reads_its_own_folder(
     common = tmp_path / "home/snap/docker/common"
     common.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with workspace(context=context, docker="/snap/bin/docker") as folder:
+    with build_folder(context=context, docker="/snap/bin/docker") as folder:
         assert folder.path.parent == common

@@ -29,7 +29,7 @@ _PRIVATE_FOLDER = 0o700
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workspace:
+class BuildFolder:
     """A folder that only this user can enter."""
 
     path: Path
@@ -53,9 +53,9 @@ class Workspace:
 
 
 @contextlib.contextmanager
-def workspace(
+def build_folder(
     *, context: Path, docker: str = "", bases: Sequence[Path] | None = None
-) -> Iterator[Workspace]:
+) -> Iterator[BuildFolder]:
     """Give a private folder outside the build context, and remove it however the block ends.
 
     SIGINT, SIGTERM and SIGHUP end the block with SystemExit(128 + n). What an earlier build left
@@ -72,7 +72,7 @@ def workspace(
                     _sweep(base)
                 folder = _Folder(_usable(choice, context))
                 folder.make()
-                yield Workspace(path=folder.path)
+                yield BuildFolder(path=folder.path)
             finally:
                 ending.deferred = True
         finally:
