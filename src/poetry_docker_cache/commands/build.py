@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 from cleo.helpers import option
 
 from poetry_docker_cache.commands.base import DockerCommand, images_argument
-from poetry_docker_cache.compat import exists, is_folder
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ turn, <info>--cache</> first.
 
     def vendored(self) -> str | None:
         """What `--file` names: told here if it is not there, rather than by BuildKit."""
+        from poetry_docker_cache.compat import exists, is_folder  # noqa: PLC0415  # see base
+
         path: str | None = self.option("file")
         if path is None or path == "-":  # which BuildKit reads from its standard input
             return path
