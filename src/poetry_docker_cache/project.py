@@ -97,7 +97,8 @@ def read_project(poetry: Poetry) -> Project:
     Raises DockerCacheError for a lock that is missing, stale or unreadable.
     """
     folder = project_folder(poetry)
-    _refuse_links(folder)
+    for name in ("pyproject.toml", "poetry.lock"):
+        _refuse_link(folder, name)
     package = poetry.package
     root = read_root(poetry)
     lock = _lock(poetry, folder)
@@ -137,16 +138,13 @@ def read_project(poetry: Poetry) -> Project:
     )
 
 
-def _refuse_links(folder: Path) -> None:
-    """Raise DockerCacheError where a build would not find what Poetry reads here."""
-    for name in ("pyproject.toml", "poetry.lock"):
-        if not is_here(folder, name):
-            raise DockerCacheError(
-                f"{name} is a link that leaves the project: a build does not see what it"
-                " points to.",
-                fix="Copy that into the project, or use the project that it belongs to:"
-                " `poetry -C FOLDER`.",
-            )
+def _refuse_link(folder: Path, name: str) -> None:
+    """Raise DockerCacheError where a build would not find what this machine does."""
+    if not is_here(folder, name):
+        raise DockerCacheError(
+            f"{name} is a link that leaves the project: a build does not see what it points to.",
+            fix="Copy that into the project, or use the project it is in: `poetry -C FOLDER`.",
+        )
 
 
 def settings_table(poetry: Poetry) -> Mapping[str, Any]:
@@ -158,13 +156,14 @@ def settings_table(poetry: Poetry) -> Mapping[str, Any]:
 
 
 def check_files(folder: Path, names: Sequence[str] | None) -> None:
-    """Raise DockerCacheError for a file of the setting `files` that is not there."""
+    """Raise DockerCacheError for a file of the setting `files` that a build would not find."""
     for name in names or ():
         if not (folder / name).exists():
             raise DockerCacheError(
                 f"`files` in [tool.poetry-docker-cache] names {name!r}, which does not exist.",
                 fix="Correct the name, or take it out of the list.",
             )
+        _refuse_link(folder, name)
 
 
 def check_locked_files(folder: Path, names: Sequence[str]) -> None:

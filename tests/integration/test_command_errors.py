@@ -199,6 +199,12 @@ PROJECT = {
         fix="Mend ",
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
     ),
+    "a file that is a link": Case(
+        says="conf.ini is a link that leaves the project: a build does not see",
+        fix="Copy that into the project",
+        more=settings('files = ["conf.ini"]'),
+        arrange=lambda folder: (folder / "conf.ini").symlink_to(__file__),
+    ),
     "an ignore file that Docker refuses": Case(
         says="Docker cannot read line 2 of .dockerignore, '[data'",
         fix="Close its brackets",

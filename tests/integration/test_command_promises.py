@@ -301,6 +301,14 @@ def test_what_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert poetry(shop, *EXPORT).status == 0
 
 
+def test_links_out_of_a_source_tree_are_told(tmp_path: Path) -> None:
+    """Docker copies them as they are, and the application finds nothing."""
+    text = PYPROJECT.replace("[tool.poetry-docker-cache]", "[tool.poetry]\npackage-mode = false\n")
+    shop = make(tmp_path / "shop", pyproject=text)
+    (shop / "common").symlink_to("../common")
+    assert "Links that lead out of the build context: common." in poetry(shop, *EXPORT).err
+
+
 def test_a_dockerfile_from_a_pipe(tmp_path: Path, client: Client) -> None:
     """`--file -` is BuildKit's own way to say it."""
     shop = make(tmp_path / "shop")

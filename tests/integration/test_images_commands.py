@@ -403,6 +403,8 @@ MISTAKES = {
     (*BUILD, "wroker"): ("no image 'wroker'", "Did you mean worker?"),
     (*BUILD, "-t", "a:1"): ("-t names one image", "poetry docker build api -t"),
     (*BUILD, "--file", "pyproject.toml"): ("--file is the Dockerfile of one", "--bake"),
+    (*BUILD, "--", "--build-arg=A=1"): ("bake`, which has no --build-arg", "--set '*.args.NAME="),
+    (*BUILD, "--", "--ssh", "default"): ("bake`, which has no --ssh", "build api -- --ssh …`"),
     (*BUILD, "--progress", "loud"): ("--progress 'loud' is not", "auto, plain, tty"),
     (*EXPORT, "wroker"): ("no image 'wroker'", "The project's images: api, worker."),
     (*EXPORT, "-o", "x"): ("`-o` is where one Dockerfile goes", "export api -o x"),

@@ -1,4 +1,4 @@
-"""What of a build context this user may not read; root may read all, so it is made up here."""
+"""What a build does not get as it is here; root may read all, so that part is made up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roots import write
 
-from poetry_docker_cache.ignore.access import unreadable
+from poetry_docker_cache.ignore.access import Odd, odd_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +23,28 @@ def test_what_is_sent_and_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mon
     may = os.access
 
     def access(path: str | Path, mode: int) -> bool:
-        # What cannot be entered is no less a folder for who lists the one above it.
         return "locked" not in os.path.basename(path) and may(path, mode)  # noqa: PTH119  # a str
 
+    def unreadable(name: str, ignore: str) -> list[str]:
+        return [it.path for it in odd_paths(tmp_path, [name], ignore) if not it.is_link]
+
     monkeypatch.setattr(os, "access", access)
-    assert unreadable(tmp_path, ["app"], "app/hidden\n") == ["app/locked", "app/locked.py"]
-    assert unreadable(tmp_path, ["locked.txt"], "") == ["locked.txt"]
-    assert unreadable(tmp_path, ["."], "*\n!app\napp/locked*\napp/hidden\n") == []
+    assert unreadable("app", "app/hidden\n") == ["app/locked", "app/locked.py"]
+    assert unreadable("locked.txt", "") == ["locked.txt"]
+    assert unreadable(".", "*\n!app\napp/locked*\napp/hidden\n") == []
+
+
+def test_links_that_lead_elsewhere(tmp_path: Path) -> None:
+    """Those within the context do not count, wherever they lead; and none is entered."""
+    write(tmp_path, "shop/a/b.py", "outside/x.py")
+    for name, target in {
+        "in": "a",
+        "gone": "b",
+        "loop": ".",
+        "out": "../outside",
+        "abs": "/etc",
+    }.items():
+        (tmp_path / "shop" / name).symlink_to(target)
+    found = odd_paths(tmp_path / "shop", ["."], "gone\n")
+    assert found == [Odd(path=name, is_link=True) for name in ("abs", "out")]
+    assert odd_paths(tmp_path / "shop", ["a", "nowhere"], "") == []

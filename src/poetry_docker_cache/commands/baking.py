@@ -48,6 +48,14 @@ if TYPE_CHECKING:
 
 _FOLDER = Path("<folder>")
 """What `--dry-run` shows in place of that of the temporary files."""
+# Options of `docker buildx build`, and what bake is told in their place.
+_SET_BY_BAKE = {
+    "--build-arg": "args.NAME=VALUE",
+    "--build-context": "contexts.NAME=PATH",
+    "--label": "labels.NAME=VALUE",
+    "--secret": "secrets=id=NAME,src=PATH",
+    "--ssh": "ssh=default=PATH",
+}
 _FILE, _AUTH, _METADATA = "build/docker-bake.json", "secret/auth.toml", "metadata.json"
 
 
@@ -160,6 +168,13 @@ def _refuse_what_is_of_one(command: BuildCommand, several: Sequence[Prepared]) -
             fix=f"Build one of them: `poetry docker build {one} --file …`. `poetry docker export"
             " --bake` writes a file by which `docker buildx bake` builds all exported ones.",
         )
+    for option in (word.partition("=")[0] for word in command.after_dashes):
+        if path := _SET_BY_BAKE.get(option):
+            raise DockerCacheError(
+                f"Several images are built by `docker buildx bake`, which has no {option}.",
+                fix=f"Write `-- --set '*.{path}'`, or build one of them:"
+                f" `poetry docker build {one} -- {option} …`.",
+            )
 
 
 def _write(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.commands.sending import sending_notes
 from poetry_docker_cache.ignore.git import let_through, why_silent
 from poetry_docker_cache.own_template import template_notes
 from poetry_docker_cache.render import render_ignore_file
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 
 def tell(command: DockerCommand, images: Sequence[Prepared]) -> None:
-    """Say each note once, and of which image it is where that is not all of them."""
+    """Say each note once, and of which image it is where that is not all of them.
+
+    Raises DockerCacheError, before it says anything, as `sending_notes` does.
+    """
     told: dict[str, dict[str, None]] = {}
     for it in images:
-        for note in (*it.plan.notes, *template_notes(it.plan), *_git_note(it), *_silent_note(it)):
+        seen = (*_git_note(it), *_silent_note(it), *sending_notes(it))
+        for note in (*it.plan.notes, *template_notes(it.plan), *seen):
             told.setdefault(note, {})[it.image] = None
     for note, names in told.items():
         command.note(note if len(names) == len(images) else f"{', '.join(names)}: {note}")

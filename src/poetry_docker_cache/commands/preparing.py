@@ -14,7 +14,6 @@ from poetry_docker_cache.caches.context import written_inside
 from poetry_docker_cache.collisions import refuse_collisions
 from poetry_docker_cache.commands.choosing import chosen
 from poetry_docker_cache.commands.notes import tell
-from poetry_docker_cache.commands.readable import refuse_unreadable
 from poetry_docker_cache.commands.unreadable import unreadable
 from poetry_docker_cache.compat import real_path
 from poetry_docker_cache.credentials import refuse_credentials_in_urls
@@ -116,8 +115,6 @@ def prepare_images(
         prepared.append(_with_template(made, templates[name]))
         check_locked_files(folder, made.plan.dependencies.files)
     if notes:
-        for it in prepared:
-            refuse_unreadable(it)
         tell(command, prepared)
     return tuple(prepared)
 

@@ -1,12 +1,13 @@
-"""What of a build context this user may not read.
+"""What of a build context the builder does not get as it is on this machine.
 
-Of an unreadable file BuildKit makes an empty one, without a word, and at a folder it stops.
+Of a file that this user may not read, BuildKit makes an empty one, without a word; at a folder it
+stops. A link is sent as it is: what it points to, outside of the context, is not there.
 """
 
 from __future__ import annotations
 
 import os
-import posixpath
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,27 +18,40 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-def unreadable(context: Path, within: Iterable[str], ignore_file: str) -> list[str]:
-    """List the files and folders within these paths that are sent to the builder all the same.
+@dataclass(frozen=True, kw_only=True)
+class Odd:
+    """A path in the context of which the build gets something else."""
+
+    path: str
+    is_link: bool
+    """Whether it is a link that leaves the context; else this user may not read it."""
+
+
+def odd_paths(context: Path, within: Iterable[str], ignore_file: str) -> list[Odd]:
+    """List those within these paths that are sent to the builder.
 
     `ignore_file` is the text that decides on that; all paths are as the context has them.
     """
-    found = sorted({path for name in within for path in _unreadable(context, name)})
+    found = {odd.path: odd for name in within for odd in _odd(context, context / name)}
     lines = [parse(line) for line in ignore_file.split("\n")] if found else []
-    return [path for path in found if hiding_line(lines, path) < 0]
+    return [found[path] for path in sorted(found) if hiding_line(lines, path) < 0]
 
 
-def _unreadable(context: Path, name: str) -> Iterator[str]:
-    top = context / name
-    if _refused(top, is_folder=os.path.isdir(top)):  # noqa: PTH112  # is_dir() raises for some paths
-        yield posixpath.normpath(name)
-    for here, folders, files in os.walk(top):
-        folders[:] = [it for it in folders if not is_kept_out(it)]
-        refused = [it for it in folders if _refused(Path(here, it), is_folder=True)]
-        refused += [it for it in files if _refused(Path(here, it), is_folder=False)]
-        yield from (Path(here, it).relative_to(context).as_posix() for it in refused)
-
-
-def _refused(path: Path, *, is_folder: bool) -> bool:
-    mode = os.R_OK | os.X_OK if is_folder else os.R_OK
-    return not os.access(path, mode) and os.path.lexists(path) and not path.is_symlink()
+def _odd(context: Path, place: Path) -> Iterator[Odd]:
+    """Go through what is at a place, but for what is kept out by its name."""
+    path = Path(os.path.normpath(place)).relative_to(context).as_posix()
+    if os.path.islink(place):  # noqa: PTH114  # the others here are those of `os`, too
+        target = Path(os.path.realpath(place))
+        if not target.is_relative_to(context):
+            yield Odd(path=path, is_link=True)
+    elif not os.path.isdir(place):  # noqa: PTH112
+        if not os.access(place, os.R_OK) and os.path.lexists(place):
+            yield Odd(path=path, is_link=False)
+    elif not os.access(place, os.R_OK | os.X_OK):
+        yield Odd(path=path, is_link=False)
+    else:
+        with os.scandir(place) as entries:
+            inside = [it for it in entries if not is_kept_out(it.name)]
+        for it in inside:
+            if not (it.is_file(follow_symlinks=False) and os.access(it.path, os.R_OK)):
+                yield from _odd(context, Path(it.path))
