@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.access import odd_paths
-from poetry_docker_cache.python import listing
 from poetry_docker_cache.render import render_ignore_file
+from poetry_docker_cache.wording import listing
 
 if TYPE_CHECKING:
     from poetry_docker_cache.commands.preparing import Prepared

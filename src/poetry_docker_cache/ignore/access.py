@@ -51,7 +51,11 @@ def _odd(context: Path, place: Path) -> Iterator[Odd]:
         yield Odd(path=path, is_link=False)
     else:
         with os.scandir(place) as entries:
-            inside = [it for it in entries if not is_kept_out(it.name)]
-        for it in inside:
-            if not (it.is_file(follow_symlinks=False) and os.access(it.path, os.R_OK)):
+            rest = [it for it in entries if not _is_plain(it)]
+        for it in rest:
+            if not is_kept_out(it.name):
                 yield from _odd(context, Path(it.path))
+
+
+def _is_plain(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False) and os.access(entry.path, os.R_OK)
