@@ -47,6 +47,7 @@ dependencies = [
 [project.optional-dependencies]
 fancy = ["delta"]
 unwanted = ["epsilon"]
+unbuildable = ["needy"]
 [dependency-groups]
 dev = ["zeta"]
 [[tool.poetry.source]]
@@ -72,13 +73,13 @@ def build_wheel(folder, settings=None, _=None):
 """
 
 
-def sdist(folder: Path, name: str, version: str) -> None:
+def sdist(folder: Path, name: str, version: str, requires: str = "[]") -> None:
     """Write a source distribution that builds itself, so that no build backend is fetched."""
-    system = 'requires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    system = f'requires = {requires}\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     files = {
         "pyproject.toml": f"[build-system]\n{system}",
         "backend.py": BACKEND.replace('"NAME", "VERSION"', f'"{name}", "{version}"'),
-        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
     }
     with tarfile.open(folder / f"{name}-{version}.tar.gz", "w:gz") as archive:
         for path, text in files.items():
@@ -98,6 +99,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     wheel(packages, "split", "1.0")
     wheel(packages, "split", "2.0")
     sdist(packages, "beta", "1.0")
+    sdist(packages, "needy", "1.0", requires='["nowhere-to-be-had"]')
     with PrivateIndex(packages, {"user": PASSWORD}) as running:
         yield running.url
 
@@ -281,6 +283,18 @@ def test_another_file_than_the_locked_one_is_refused(workshop: Workshop) -> None
     assert status != 0
     assert "alpha (1.0) did not match any known checksums" in " ".join(output.split())
     assert list(target.rglob("*.dist-info")) == []
+
+
+def test_a_build_requirement_that_was_not_found(workshop: Workshop) -> None:
+    """It is looked for again, as Poetry may not see one that another thread of its is fetching."""
+    arguments = ("--group", "main", "--extra", "unbuildable")
+    manifest = workshop.manifest(*arguments, layer="source")
+    status, output = workshop.install(manifest, workshop.folder / "venv-needy", workshop.secret)
+    assert status == 1
+    first, again, second = output.partition("once more, one package at a time")
+    assert again
+    for said in (first, second):
+        assert "Cannot resolve build-system.requires for needy" in said
 
 
 def test_nothing_to_install(workshop: Workshop) -> None:

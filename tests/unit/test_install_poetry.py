@@ -13,6 +13,7 @@ from poetry.utils._compat import tomllib
 from poetry.utils.authenticator import RepositoryCertificateConfig
 
 from poetry_docker_cache.inside.install import poetry as poetry_install
+from poetry_docker_cache.inside.install.process import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,3 +164,22 @@ def test_other_failures_are_no_refusal() -> None:
     foreign = "403 Client Error: Forbidden for url: https://other.example/a.whl"
     assert "other.example" in poetry_install.explain(foreign, MANIFEST, {})
     assert "no source of this project" in poetry_install.explain(foreign, MANIFEST, {})
+
+
+def test_poetry_disturbs_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it did not find while it fetched it twice, it finds when it builds one at a time."""
+    parallel: list[str | None] = []
+
+    def run(_: list[str], environment: dict[str, str], folder: Path) -> Outcome:
+        assert folder == tmp_path
+        parallel.append(environment.get("POETRY_INSTALLER_PARALLEL"))
+        said = "Cannot resolve build-system.requires for a.\n"
+        return Outcome(1, said) if len(parallel) == 1 else Outcome(0, "")
+
+    monkeypatch.delenv("POETRY_INSTALLER_PARALLEL", raising=False)
+    monkeypatch.setattr(poetry_install, "run", run)
+    done = poetry_install.run_poetry(tmp_path, tmp_path / "venv", tmp_path / "auth.toml")
+    assert (done.status, parallel) == (0, [None, "false"])
+    assert "one package at a time" in capsys.readouterr().out

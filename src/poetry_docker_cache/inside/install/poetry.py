@@ -26,6 +26,8 @@ COMMAND = ("-m", "poetry", "install", "--no-interaction", "--no-ansi", "--no-plu
 REFUSED = re.compile(
     r"(?:Authorization error accessing|\b40[13] Client Error\b.*? for url:)\s+(https?://[^\s<>'\"]+)"
 )
+NO_REQUIREMENT = "Cannot resolve build-system.requires for "
+ONE_BY_ONE = "Poetry may have disturbed itself: once more, one package at a time."
 
 
 def toml(value: object) -> str:
@@ -111,7 +113,12 @@ def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
 
 
 def run_poetry(folder: Path, venv: Path, auth_file: Path) -> Outcome:
-    """Run `poetry install` in a project's folder."""
+    """Run `poetry install` in a project's folder.
+
+    What builds two packages at a time may read the cache's entry of a build requirement while the
+    other one writes it, and find no version (python-poetry/poetry#11048): then it runs once more,
+    one package at a time.
+    """
     environment = dict(
         os.environ,
         POETRY_CONFIG_DIR=str(auth_file.parent if auth_file.is_file() else folder / "config"),
@@ -122,7 +129,12 @@ def run_poetry(folder: Path, venv: Path, auth_file: Path) -> Outcome:
         VIRTUAL_ENV=str(venv),
         PYTHONDONTWRITEBYTECODE="1",
     )
-    return run([sys.executable, *COMMAND], environment, folder)
+    done = run([sys.executable, *COMMAND], environment, folder)
+    if done.status and NO_REQUIREMENT in done.output:
+        print(f"\n{ONE_BY_ONE}", flush=True)
+        environment["POETRY_INSTALLER_PARALLEL"] = "false"
+        done = run([sys.executable, *COMMAND], environment, folder)
+    return done
 
 
 def install(  # noqa: PLR0913  # what the command line names
