@@ -116,6 +116,17 @@ def progress_options(request: BuildRequest, engine: EngineInfo) -> list[str]:
     return each("--progress", given(request.progress))
 
 
+def epoch_note(environment: Mapping[str, str]) -> str | None:
+    """Say what a variable costs that buildx passes on to BuildKit by itself."""
+    if not environment.get("SOURCE_DATE_EPOCH"):
+        return None
+    return (
+        "SOURCE_DATE_EPOCH is set: BuildKit gives that time to all files of the image, so that with"
+        " each other value everything is installed and pushed again. Unset it, or keep it for as"
+        " long as the lock stays: `git log -1 --format=%ct poetry.lock`."
+    )
+
+
 def result_note(request: BuildRequest, engine: EngineInfo) -> str | None:
     """Say where the image stays when it is neither pushed nor loaded, although nobody said so."""
     if request.push or request.load or _chooses_output(request) or _loads(request, engine):

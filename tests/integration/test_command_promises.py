@@ -309,6 +309,18 @@ def test_links_out_of_a_source_tree_are_told(tmp_path: Path) -> None:
     assert "Links that lead out of the build context: common." in poetry(shop, *EXPORT).err
 
 
+@pytest.mark.usefixtures("client")
+def test_a_time_for_all_files_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each value of it BuildKit makes every layer anew."""
+    shop = make(tmp_path / "shop")
+    assert "SOURCE_DATE_EPOCH" not in poetry(shop, *BUILD).err
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    assert poetry(shop, *BUILD).err.count("SOURCE_DATE_EPOCH is set") == 1
+    images = "[tool.poetry-docker-cache.images.{}]\n"
+    several = make(tmp_path / "several", images.format("a") + images.format("b"))
+    assert poetry(several, *BUILD).err.count("SOURCE_DATE_EPOCH is set") == 1
+
+
 def test_a_dockerfile_from_a_pipe(tmp_path: Path, client: Client) -> None:
     """`--file -` is BuildKit's own way to say it."""
     shop = make(tmp_path / "shop")

@@ -123,6 +123,14 @@ def test_no_summary(shop: Path, client: Client, options: tuple[str, ...]) -> Non
     assert not any("metadata" in word for word in client.argv)
 
 
+@pytest.mark.usefixtures("client")
+def test_no_summary_by_a_variable(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is buildx's own, and an option wins over it."""
+    monkeypatch.setenv("BUILDKIT_PROGRESS", "rawjson")
+    assert told(poetry(shop, *BUILD).err) == []
+    assert told(poetry(shop, *BUILD, "--progress=plain").err) == SUMMARY
+
+
 def test_a_failed_build(shop: Path, client: Client, tmp_path: Path) -> None:
     """BuildKit has said it: no summary, no file, its own status."""
     client.answer(status=37)

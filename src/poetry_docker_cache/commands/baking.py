@@ -15,7 +15,7 @@ from cleo.formatters.formatter import Formatter
 from poetry_docker_cache import metadata_file
 from poetry_docker_cache.bake import Target, bake_command, bake_definition
 from poetry_docker_cache.build_folder import build_folder
-from poetry_docker_cache.buildkit import result_note, results
+from poetry_docker_cache.buildkit import epoch_note, result_note, results
 from poetry_docker_cache.caches.context import hidden_paths
 from poetry_docker_cache.caches.running import (
     commands_after,
@@ -104,7 +104,8 @@ class _Image:
     def notes(self, engine: EngineInfo) -> Iterator[str]:
         """What is told before the build."""
         frontend = frontend_note(engine, self.prepared.plan.syntax)
-        yield from filter(None, (frontend, *self.caches.notes, result_note(self.request, engine)))
+        last = (result_note(self.request, engine), epoch_note(os.environ))
+        yield from filter(None, (frontend, *self.caches.notes, *last))
 
 
 def bake(

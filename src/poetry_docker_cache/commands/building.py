@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache import platforms
 from poetry_docker_cache.arguments import names_context, options_for
 from poetry_docker_cache.build_folder import BuildFolder, build_folder
-from poetry_docker_cache.buildkit import BuildRequest, build_command, result_note
+from poetry_docker_cache.buildkit import BuildRequest, build_command, epoch_note, result_note
 from poetry_docker_cache.caches.running import (
     commands_after,
     commands_before,
@@ -56,7 +56,8 @@ def build(command: BuildCommand, prepared: Prepared, probe: Callable[[], EngineI
     how = prepared.plan.dependencies
     reusing = Reusing.of(prepared.settings, how, request, command.note, project=prepared.name)
     frontend = None if vendored else frontend_note(engine, prepared.plan.syntax)
-    for note in filter(None, (frontend, *caches.notes, result_note(request, engine))):
+    last = (result_note(request, engine), epoch_note(os.environ))
+    for note in filter(None, (frontend, *caches.notes, *last)):
         command.note(note)
     if command.option("dry-run"):
         commands = _commands(request, caches, docker, report, engine)

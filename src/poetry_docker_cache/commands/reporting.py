@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _CACHE = "cache.manifest"
 """Where BuildKit tells which cache it has written."""
 _PROVENANCE = "BUILDX_METADATA_PROVENANCE"
+_PROGRESS = "BUILDKIT_PROGRESS"
 _SILENT = ("quiet", "rawjson")
 """Forms of progress whose reader wants no words of ours: nobody, and a program."""
 _RESULTS = ("--output", "-o")
@@ -72,7 +73,7 @@ class Report:
             metadata_file.refuse_unwritable(path)
         given = [*request.options]
         builds = not tells_only(given)
-        progress = _value(given, "--progress") or request.progress
+        progress = _value(given, "--progress") or request.progress or os.environ.get(_PROGRESS)
         silent = (
             command.io.output.is_quiet()
             or progress in _SILENT
