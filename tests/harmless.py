@@ -7,12 +7,15 @@ one project, and what the others cost.
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from acme import Project
+from builds import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from acme import Project
 
 OTHER_POETRY = "2.4.3"
 OTHER_TABLES = """
@@ -20,29 +23,35 @@ OTHER_TABLES = """
 strict = true
 
 [tool.poetry.group.tools.dependencies]
-acme-lint = { version = "*", source = "acme" }
+acme-lint = {{ version = "*", source = "{source}" }}
 
 [tool.poetry.group.site]
 optional = true
 
 [tool.poetry.group.site.dependencies]
-acme-docs = { version = "*", source = "acme" }
+acme-docs = {{ version = "*", source = "{source}" }}
 """
+COMMENTS = {".c": "//", ".py": "#", ".rs": "//"}
+"""How one begins, by the language of the code."""
 
 
 def edit_harmlessly(
-    project: Project, *, sources: Iterable[str] = (), wider: tuple[str, str] | None = None
+    project: Project,
+    *,
+    sources: Iterable[str] = (),
+    wider: tuple[str, str] | None = None,
+    source: str = "acme",
 ) -> None:
     """Make all of them but new credentials, which are given before, and lock.
 
     `sources` are files of code, and `wider` a constraint in pyproject.toml and one that selects the
-    same version. What is built from source hangs on the Poetry that wrote the lock, too, unless
-    `poetry-version` is set.
+    same version. `source` has acme-lint and acme-docs. What is built from source hangs on the
+    Poetry that wrote the lock, too, unless `poetry-version` is set.
     """
     for path in sources:
-        _write(project, path, f"{project.read(path)}\n# Edited.\n")
+        _write(project, path, f"{project.read(path)}\n{COMMENTS[Path(path).suffix]} Edited.\n")
     _write(project, "README.md", "# In other words\n")
-    _write(project, "pyproject.toml", _edited(project.read("pyproject.toml"), wider))
+    _write(project, "pyproject.toml", _edited(project.read("pyproject.toml"), wider, source))
     project.lock()
     lock = project.read("poetry.lock")
     assert {"acme-lint", "acme-docs"} <= set(re.findall('^name = "(.*)"', lock, re.MULTILINE))
@@ -51,7 +60,25 @@ def edit_harmlessly(
     _write(project, "poetry.lock", lock)
 
 
-def _edited(text: str, wider: tuple[str, str] | None) -> str:
+def assert_it_keeps_its_layers(
+    project: Project,
+    folder: Path,
+    *options: str,
+    sources: Iterable[str] = (),
+    wider: tuple[str, str] | None = None,
+    source: str = "acme",
+) -> None:
+    """Edit a copy in all of these ways, and build it with these options of Poetry's groups."""
+    copy = Project(folder, project.poetry)
+    shutil.copytree(project.folder, folder)
+    edit_harmlessly(copy, sources=sources, wider=wider, source=source)
+    steps = build(copy, *options, "--", "--output=type=cacheonly")
+    assert steps.layers, "it has none"
+    assert not steps.rebuilt, steps.rebuilt
+    assert not steps.installed, steps.installed
+
+
+def _edited(text: str, wider: tuple[str, str] | None, source: str) -> str:
     text = re.sub(r"^ *description = .*\n", "", text, flags=re.MULTILINE)
     metadata = 'version = "7.0"\ndescription = "Another"'
     text, versions = re.subn(r'^ *version = ".*"$', metadata, text, flags=re.MULTILINE)
@@ -64,7 +91,7 @@ def _edited(text: str, wider: tuple[str, str] | None) -> str:
         before, after = wider
         assert text.count(before) == 1, before
         text = text.replace(before, after)
-    return text + OTHER_TABLES
+    return text + OTHER_TABLES.format(source=source)
 
 
 def _write(project: Project, path: str, text: str) -> None:

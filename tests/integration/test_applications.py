@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import IMAGE_PYTHON, Project
 from builds import build, look
+from harmless import assert_it_keeps_its_layers
 from index import PrivateIndex
+from wheels import make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,6 +178,8 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
     done = subprocess.run([*pip, *PACKAGES, *BESIDE], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    for name in ("acme-lint", "acme-docs"):  # which edits add
+        make_wheel(folder, name)
     with PrivateIndex(folder, {}) as index:
         yield index.url
 
@@ -216,7 +220,7 @@ def kinds(make: Callable[..., Project]) -> Project:
             **BESIDE_THE_PACKAGE,
         },
         PACKAGES,
-        project='scripts = { acme-kinds = "acme_kinds:main", lint = "acme_settings:lint" }',
+        project='[project.scripts]\nacme-kinds = "acme_kinds:main"\nlint = "acme_settings:lint"',
         poetry='build = { script = "build.py", generate-setup-file = false }\n'
         'include = [{ path = "src/acme_kinds/*.so", format = "wheel" }]',
         settings='ports = [8000]\nstop-signal = "SIGTERM"',
@@ -225,6 +229,12 @@ def kinds(make: Callable[..., Project]) -> Project:
     project.lock()
     build(project)
     return project
+
+
+def edit(project: Project, folder: Path, *sources: str) -> None:
+    """Edit a copy, in all ways that change nothing of what is installed, and build it."""
+    wider = ('"celery"', '"celery (>=5)"')
+    assert_it_keeps_its_layers(project, folder, sources=sources, wider=wider, source="public")
 
 
 @contextlib.contextmanager
@@ -261,7 +271,7 @@ def get(engine: DockerEngine, container: str, path: str = "/") -> str:
 
 
 def test_script_module_and_c_extension(
-    engine: DockerEngine, kinds: Project, poetry_install: PoetryInstall
+    engine: DockerEngine, kinds: Project, poetry_install: PoetryInstall, tmp_path: Path
 ) -> None:
     """The wheel's only script is what the image starts, with what that imports beside the wheel.
 
@@ -272,6 +282,7 @@ def test_script_module_and_c_extension(
     found = look(engine, "acme-kinds:1.0")
     assert found["compilers"] == []
     assert found["distributions"] == poetry_install(kinds, "--only=main")
+    edit(kinds, tmp_path / "copy", "src/acme_kinds/web.py", "src/acme_kinds/_sum.c")
 
 
 @pytest.mark.usefixtures("kinds")
@@ -304,7 +315,9 @@ def test_worker(engine: DockerEngine) -> None:
     assert (state, signal) == ("0\n", "SIGTERM\n")
 
 
-def test_django(engine: DockerEngine, make: Callable[..., Project], kinds: Project) -> None:
+def test_django(
+    engine: DockerEngine, make: Callable[..., Project], kinds: Project, tmp_path: Path
+) -> None:
     """By gunicorn, with the static files that the documented template collects, and its lines."""
     (template,) = re.findall(r"^```jinja\n(.*?)^```$", CHAPTER, re.DOTALL | re.MULTILINE)
     (lines,) = re.findall(r"^instructions = .*$", CHAPTER, re.MULTILINE)
@@ -334,3 +347,4 @@ def test_django(engine: DockerEngine, make: Callable[..., Project], kinds: Proje
     assert found["writable"] == []
     assert "staticfiles/site.css" in found["files"]
     assert not [name for name in found["files"] if name.endswith(".j2")]
+    edit(project, tmp_path / "copy", "shop/urls.py")

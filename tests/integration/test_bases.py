@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import SHOP, AcmeIndex, Project, make_shop
 from builds import build, failed_build, look
+from clean_poetry import POETRY
 from elf_files import make_elf
-from harmless import edit_harmlessly
+from harmless import assert_it_keeps_its_layers
 from wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -100,17 +100,15 @@ def ordinary(engine: DockerEngine, shop: Shop, poetry_install: PoetryInstall) ->
     return found
 
 
-def keeps_its_layers(project: Project, folder: Path) -> bool:
+def edit(project: Project, folder: Path, *options: str) -> None:
     """Edit a copy, in all ways that change nothing of what is installed, and build it."""
-    copy = Project(folder, project.poetry)
-    shutil.copytree(project.folder, folder)
-    edit_harmlessly(
-        copy,
+    assert_it_keeps_its_layers(
+        project,
+        folder,
+        *options,
         sources=["src/acme_shop/__init__.py"],
         wider=("acme-lib (>=1.0,<2)", "acme-lib (>=0.5,<3)"),
     )
-    steps = build(copy, "--", "--output=type=cacheonly")
-    return bool(steps.layers) and not steps.rebuilt and steps.installed == ()
 
 
 def make_base(engine: DockerEngine, name: str, dockerfile: str) -> str:
@@ -119,22 +117,27 @@ def make_base(engine: DockerEngine, name: str, dockerfile: str) -> str:
     return name
 
 
-def test_a_digest(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
+def test_a_digest(
+    engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path
+) -> None:
     """It is the slim image, so nothing is installed again; what is built stands on the full one."""
     engine.docker("pull", "--quiet", "python:3.13-slim")
     digests = "{{index .RepoDigests 0}}"
     named = engine.docker("image", "inspect", "--format", digests, "python:3.13-slim").stdout
     digest = named.strip().partition("@")[2]
-    project = shop.on(base_image=f"python:3.13-slim@{digest}")
+    project = shop.on(base_image=f"python:3.13-slim@{digest}", poetry_version=POETRY)
     steps = build(project, "--with=old", "--tag=acme/bases:digest")
     assert {"venv", "dependencies", "build-backend"} <= steps.cached
     assert "source" in steps.ran | steps.cached
     found = look(engine, "acme/bases:digest")
     assert found["distributions"] == sorted([*ordinary["distributions"], ["acme-old", "1.0"]])
     assert engine.run("acme/bases:digest") == "shop 1.1 1.0\n"
+    edit(project, tmp_path / "copy", "--with=old")
 
 
-def test_the_full_image(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
+def test_the_full_image(
+    engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path
+) -> None:
     """It is the base of every stage, and holds what the slim one does."""
     project = shop.on(base_image="python:{python}")
     exported = project.poetry.run(project.folder, "docker", "export", "-o", "-").stdout
@@ -145,6 +148,7 @@ def test_the_full_image(engine: DockerEngine, shop: Shop, ordinary: dict[str, An
     assert found["distributions"] == ordinary["distributions"]
     assert found["writable"] == []
     assert engine.run("acme/bases:full") == "shop 1.1 1.0\n"
+    edit(project, tmp_path / "copy")
 
 
 def test_no_shell(
@@ -177,7 +181,7 @@ def test_no_shell(
     for program in ("/bin/sh", "/bin/bash", "pip"):
         done = engine.docker("run", "--rm", f"--entrypoint={program}", image, check=False)
         assert done.returncode == 127, program
-    assert keeps_its_layers(shop.project, tmp_path / "copy")
+    edit(shop.project, tmp_path / "copy")
 
 
 def test_a_user(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path) -> None:
@@ -195,4 +199,4 @@ def test_a_user(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_
     assert engine.run("acme/bases:company") == "shop 1.1 1.0\n"
     build(shop.on(base_image=base), "--tag=acme/bases:company")
     assert look(engine, "acme/bases:company")["writable"] == [], "nor a folder that WORKDIR makes"
-    assert keeps_its_layers(shop.project, tmp_path / "copy")
+    edit(shop.project, tmp_path / "copy")

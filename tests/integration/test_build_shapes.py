@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import AcmeIndex, Project, make_shop
 from builds import anew, build, failed_build, look, names
+from harmless import edit_harmlessly
 from wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -171,3 +172,6 @@ def test_missing_shared_library(
     assert found["distributions"] == poetry_install(project)
     headers = engine.run("acme/pq:2.0", "sh", "-c", "ls /usr/include/postgresql 2>&1 || true")
     assert "No such file" in headers
+    edit_harmlessly(project, sources=["main.py"])
+    steps = build(project, "--", "--output=type=cacheonly")
+    assert (steps.installed, steps.rebuilt) == ((), frozenset())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import IMAGE_PYTHON, AcmeIndex, Project
 from builds import LAYER, build, look
+from harmless import edit_harmlessly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,3 +160,11 @@ def test_a_version_from_git(
     steps = build(project, "--tag=acme-tagged:said", *argument, poetry=plain)
     assert built_nothing_but_the_wheel(steps)
     assert engine.run("acme-tagged:said") == "tagged again 2.0.0 2.0.0\n"
+
+    edit_harmlessly(
+        project,
+        sources=["acme_tagged/__init__.py"],
+        wider=('"acme-lib"', '"acme-lib (>=0.5)"'),
+    )
+    commit(project)
+    assert built_nothing_but_the_wheel(build(project, "--", "--output=type=cacheonly"))

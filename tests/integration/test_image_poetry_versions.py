@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from acme import AcmeIndex, make_shop
-from builds import build, look, names
+from acme import AcmeIndex, Project, make_shop
+from builds import build, look
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from clean_poetry import Poetry
     from engines import DockerEngine
+    from reference import PoetryInstall
 
 pytestmark = pytest.mark.engine
 
@@ -57,16 +59,31 @@ extras = ["more"]
 """
 
 
-@pytest.mark.parametrize("version", POETRY_VERSIONS)
-def test_an_image_from_the_lock_of_each_poetry(
-    version: str,
+@pytest.fixture(scope="module")
+def shop(
     engine: DockerEngine,
     poetry_home: Callable[[DockerEngine], Poetry],
     index: AcmeIndex,
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Project:
+    """Give a project that the newest Poetry locked."""
+    folder: Path = tmp_path_factory.mktemp("locked") / "shop"
+    return make_shop(folder, poetry_home(engine), index, pyproject=PYPROJECT)
+
+
+@pytest.fixture(scope="module")
+def installed(shop: Project, poetry_install: PoetryInstall) -> list[list[str]]:
+    """Tell what `poetry install` installs of it, and of the same lock by any other Poetry."""
+    return poetry_install(shop, "--only=main", "--extras=more")
+
+
+@pytest.mark.parametrize("version", POETRY_VERSIONS)
+def test_an_image_from_the_lock_of_each_poetry(
+    version: str, engine: DockerEngine, shop: Project, installed: list[list[str]], tmp_path: Path
 ) -> None:
     """It holds the locked main dependencies and the extra, and runs."""
-    project = make_shop(tmp_path / "shop", poetry_home(engine), index, pyproject=PYPROJECT)
+    project = Project(tmp_path / "shop", shop.poetry)
+    shutil.copytree(shop.folder, project.folder)
     (project.folder / "poetry.lock").unlink()
     command = [str(poetry_python(version)), "-m", "poetry", "lock", "--no-interaction"]
     cache = {"POETRY_CACHE_DIR": str(tmp_path / "cache")}
@@ -77,5 +94,4 @@ def test_an_image_from_the_lock_of_each_poetry(
     image = f"shop:poetry-{version}"
     build(project, f"--tag={image}")
     assert engine.run(image) == "shop 1.1 1.0\n"
-    held = ["acme-extra", "acme-lib", "acme-native", "acme-shop", "acme-util"]
-    assert names(look(engine, image)) == held
+    assert look(engine, image)["distributions"] == installed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from acme import SHOP, make_shop
 from builds import build, look
+from harmless import edit_harmlessly
 from index import PrivateIndex
 from older_locks import OLDER, write_older
 from poetry_versions import poetry_python
@@ -242,3 +243,9 @@ def test_the_image(
     rebuilt("2.0")
     project.lock()  # what the note proposes
     rebuilt(None)
+    edit_harmlessly(
+        project,
+        sources=["src/acme_shop/__init__.py"],
+        wider=("acme-lib (>=1.0,<2)", "acme-lib (>=0.5,<3)"),
+    )
+    rebuilt("1.0")

@@ -8,6 +8,7 @@ import pytest
 from acme import AcmeIndex, Project
 from builds import build, look, names
 from engine import default_state
+from harmless import edit_harmlessly
 from processes import lock
 from reference import PoetryInstall
 from registry import Registry
@@ -90,7 +91,11 @@ def test_the_oldest_python(
     for nothing in ("leftovers", "writable"):
         assert found[nothing] == [], nothing
     assert found["bytecode"]
-    project.replace("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
+    edit_harmlessly(
+        project,
+        sources=["acme_old_python/__init__.py"],
+        wider=('"acme-lib"', '"acme-lib (>=0.5)"'),
+    )
     steps = build(project)
     assert (steps.installed, steps.rebuilt) == ((), frozenset())
     assert "application" in steps.ran
