@@ -1,0 +1,3 @@
+"""Its address."""
+
+URL = "sqlite://"

@@ -1,0 +1,5 @@
+"""A tool of those who work on the shop."""
+
+
+def main() -> None:
+    """Do nothing."""

@@ -1,0 +1,1 @@
+"""An odd package."""

@@ -1,0 +1,5 @@
+"""Runs."""
+
+import click
+
+click.echo("odd")
