@@ -99,6 +99,17 @@ def test_scripts(
     assert (found.scripts, found.modules, found.whole) == (own, taken, bool(taken))
 
 
+@pytest.mark.parametrize(
+    ("toml", "code"), [(SRC, "src/acme/cli.py"), (SETUPTOOLS, "src/my_app/cli.py")]
+)
+def test_a_tool_at_the_top_of_a_src_layout(tmp_path: Path, toml: str, code: str) -> None:
+    """`poetry run` finds it where it is started, and no image has it."""
+    root = read(tmp_path, toml, code, "tools/lint.py")
+    scripts = {"a": code.split("/")[1] + ".cli", "lint": "tools.lint"}
+    found = find_beside(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)
+    assert (found.scripts, found.modules, found.whole) == (("a",), (), False)
+
+
 def test_a_source_tree_has_all_of_it(tmp_path: Path) -> None:
     """There is no wheel that could lack something, or nobody can tell what is in it."""
     write(tmp_path, "a.py=import b\n", "b.py")

@@ -62,8 +62,10 @@ def find_beside(
     if any(path.endswith(".py") and "/" not in path for path in files):
         on_path.add(".")  # where Python starts a file, its folder is
     lacking = dict(_lacking(folder, root, sorted(on_path), installed))
+    # `poetry run` finds a command where it is started, too.
+    tools = {*lacking, *dict(_lacking(folder, root, ["."], installed)), *_TESTS}
     tops = {name: module.split(".")[0] for name, module in scripts.items()}
-    own = [name for name, top in tops.items() if top not in {*lacking, *_TESTS}] or [*tops]
+    own = [name for name, top in tops.items() if top not in tools] or [*tops]
     taken = {tops[name] for name in own} & lacking.keys()
     places = [*root.paths, *files, *(lacking[name] for name in taken)] if lacking else []
     while places:
