@@ -41,17 +41,20 @@ def edit_harmlessly(
     sources: Iterable[str] = (),
     wider: tuple[str, str] | None = None,
     source: str = "acme",
+    script: bool = True,
 ) -> None:
     """Make all of them but new credentials, which are given before, and lock.
 
     `sources` are files of code, and `wider` a constraint in pyproject.toml and one that selects the
-    same version. `source` has acme-lint and acme-docs. What is built from source hangs on the
-    Poetry that wrote the lock, too, unless `poetry-version` is set.
+    same version. `source` has acme-lint and acme-docs, and `script` tells whether to add one. What
+    is built from source hangs on the Poetry that wrote the lock, too, unless `poetry-version` is
+    set.
     """
     for path in sources:
         _write(project, path, f"{project.read(path)}\n{COMMENTS[Path(path).suffix]} Edited.\n")
     _write(project, "README.md", "# In other words\n")
-    _write(project, "pyproject.toml", _edited(project.read("pyproject.toml"), wider, source))
+    text = _edited(project.read("pyproject.toml"), wider, script=script)
+    _write(project, "pyproject.toml", text + OTHER_TABLES.format(source=source))
     project.lock()
     lock = project.read("poetry.lock")
     assert {"acme-lint", "acme-docs"} <= set(re.findall('^name = "(.*)"', lock, re.MULTILINE))
@@ -78,20 +81,21 @@ def assert_it_keeps_its_layers(
     assert not steps.installed, steps.installed
 
 
-def _edited(text: str, wider: tuple[str, str] | None, source: str) -> str:
+def _edited(text: str, wider: tuple[str, str] | None, *, script: bool) -> str:
     text = re.sub(r"^ *description = .*\n", "", text, flags=re.MULTILINE)
     metadata = 'version = "7.0"\ndescription = "Another"'
     text, versions = re.subn(r'^ *version = ".*"$', metadata, text, flags=re.MULTILINE)
     assert versions == 1
-    table = "project" if "[project]" in text else "tool.poetry"
-    header = f"[{table}.scripts]\n"
-    text = text if header in text else f"{text}\n{header}"
-    text = text.replace(header, f'{header}acme-other = "os:getcwd"\n')
+    if script:
+        table = "project" if "[project]" in text else "tool.poetry"
+        header = f"[{table}.scripts]\n"
+        text = text if header in text else f"{text}\n{header}"
+        text = text.replace(header, f'{header}acme-other = "os:getcwd"\n')
     if wider:
         before, after = wider
         assert text.count(before) == 1, before
         text = text.replace(before, after)
-    return text + OTHER_TABLES.format(source=source)
+    return text
 
 
 def _write(project: Project, path: str, text: str) -> None:

@@ -175,6 +175,7 @@ def _wheel(
         index=index,
         git_ignored=tuple(moved(line, place) for line in root.git_ignored),
         whole=root.whole,
+        lists_files_by_git=_lists_files_by_git(root),
     )
     checked_paths([wheel.located(path) for path in root.paths])
     return wheel
@@ -200,6 +201,11 @@ def _version_variables(root: WheelRoot) -> tuple[str, ...]:
     return tuple(
         sorted({_VERSION_FROM_GIT[name] for name in _required(root) & _VERSION_FROM_GIT.keys()})
     )
+
+
+def _lists_files_by_git(root: WheelRoot) -> bool:
+    """Whether data beside the code is part of the wheel because git tracks it."""
+    return root.backend.startswith("setuptools") and "setuptools-scm" in _required(root)
 
 
 def _packages(root: WheelRoot, settings: Settings, bases: Bases) -> tuple[str, ...]:

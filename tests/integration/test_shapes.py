@@ -14,7 +14,7 @@ import tomlkit
 from acme import PASSWORD, USER, AcmeIndex, Project
 from builds import build, look
 from clean_poetry import POETRY
-from harmless import edit_harmlessly
+from harmless import COMMENTS, edit_harmlessly
 from index import PrivateIndex
 from shapes import SHAPES
 from shapes.indexes import INDEXES, fill
@@ -99,20 +99,21 @@ def test_a_shape(
     found = look(engine, image)
     options = [*shape.options, *(() if shape.is_package else ("--no-root",))]
     assert found["distributions"] == poetry_install(project, *options)
-    assert found["writable"] == []
-    assert found["leftovers"] == []
-    assert found["compilers"] == []
+    for nothing in ("apt", "compilers", "leftovers", "writable"):
+        assert found[nothing] == [], nothing
 
     indexes.rotate()
     constraint = shape.constraint
     edit_harmlessly(
         project,
-        sources=[path for path in shape.files if path.endswith(".py")],
+        sources=[path for path in shape.files if Path(path).suffix in COMMENTS],
         wider=(constraint.text, constraint.wider) if constraint else None,
+        script=shape.may_have_scripts,
     )
     told = tmp_path / "metadata.json"
     again = build(project, f"--metadata-file={told}", *NOTHING)
     assert (again.installed, again.rebuilt) == ((), frozenset())
+    assert "build-backend" not in again.ran
     planned = json.loads(told.read_text())["poetry-docker-cache"]["layers"]
     layers = {it["name"]: tuple(package["name"] for package in it["packages"]) for it in planned}
     assert layers.keys() == again.layers

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shapes.backends import EXTENSION, HATCHLING, SETUPTOOLS
-from shapes.dependencies import MARKERS, SOURCES
+from shapes.backends import EXTENSION, HATCHLING, RUST, SETUPTOOLS, SETUPTOOLS_SCM
+from shapes.dependencies import MARKERS, OTHER_SOURCE, SOURCES
 from shapes.metadata import GROUPS, LEGACY, NO_DEPENDENCIES, NO_MODULE
 
 if TYPE_CHECKING:
@@ -27,9 +27,12 @@ SHAPES: Mapping[str, Shape] = {
     "markers": MARKERS,
     "groups": GROUPS,
     "sources": SOURCES,
+    "other_source": OTHER_SOURCE,
     "no_module": NO_MODULE,
     "no_dependencies": NO_DEPENDENCIES,
     "hatchling": HATCHLING,
     "setuptools": SETUPTOOLS,
+    "setuptools_scm": SETUPTOOLS_SCM,
+    "rust": RUST,
     "extension": EXTENSION,
 }

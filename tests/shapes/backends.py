@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from shapes.shape import ACME, EXPLICIT, Shape
 
-# Another build backend, which comes from elsewhere than the dependencies do.
+# Another build backend, which comes from elsewhere than the dependencies do, and asks git for the
+# version, as its hook does.
 HATCHLING = Shape(
     pyproject="""
         [project]
         name = "acme-hatch"
-        version = "1"
+        dynamic = ["version"]
         readme = "README.md"
         requires-python = ">=3.11,<4"
         dependencies = ["acme-lib", "acme-util"]
@@ -17,15 +18,24 @@ HATCHLING = Shape(
         [project.scripts]
         acme-hatch = "acme_hatch:main"
 
+        [tool.poetry]
+        version = "1.0"
+
         [tool.poetry.dependencies]
         acme-lib = {{ source = "acme" }}
         acme-util = {{ source = "acme" }}
+
+        [tool.hatch.version]
+        source = "vcs"
+
+        [tool.hatch.build.hooks.vcs]
+        version-file = "src/acme_hatch/_version.py"
 
         [tool.hatch.build.targets.wheel]
         packages = ["src/acme_hatch"]
 
         [build-system]
-        requires = ["hatchling>=1.24"]
+        requires = ["hatchling>=1.24", "hatch-vcs>=0.4"]
         build-backend = "hatchling.build"
     """
     + EXPLICIT,
@@ -35,13 +45,14 @@ HATCHLING = Shape(
             from pathlib import Path
 
             import acme_lib
+            from acme_hatch._version import version
 
             def main():
-                print(Path(__file__).with_name("name.txt").read_text().strip())
+                print(Path(__file__).with_name("name.txt").read_text().strip(), version)
             """,
         "src/acme_hatch/name.txt": "hatched\n",
     },
-    prints="hatched\n",
+    prints="hatched 1.0\n",
 )
 
 # setuptools, from the project's own index, with files beside the code.
@@ -85,6 +96,99 @@ SETUPTOOLS = Shape(
         "src/acme_set/pages/index.html": "<p>up\n",
     },
     prints="set\n<p>up\n",
+)
+
+# setuptools-scm asks git for the version, and for the files beside the code.
+SETUPTOOLS_SCM = Shape(
+    pyproject="""
+        [project]
+        name = "acme-scm"
+        dynamic = ["version"]
+        requires-python = ">=3.11,<4"
+        dependencies = ["acme-lib", "acme-util"]
+
+        [project.scripts]
+        acme-scm = "acme_scm:main"
+
+        [tool.poetry]
+        version = "1.0"
+
+        [tool.poetry.dependencies]
+        acme-lib = {{ source = "acme" }}
+        acme-util = {{ source = "acme" }}
+
+        [tool.setuptools_scm]
+        version_file = "src/acme_scm/_version.py"
+
+        [build-system]
+        requires = ["setuptools>=77", "setuptools-scm>=8"]
+        build-backend = "setuptools.build_meta"
+    """
+    + EXPLICIT,
+    files={
+        "src/acme_scm/__init__.py": """\
+            from pathlib import Path
+
+            import acme_lib
+            from acme_scm._version import version
+
+            def main():
+                print(Path(__file__).with_name("name.txt").read_text().strip(), version)
+            """,
+        "src/acme_scm/name.txt": "tracked\n",
+    },
+    prints="tracked 1.0\n",
+)
+
+# A program in Rust beside a module in Python, which maturin packs.
+RUST = Shape(
+    pyproject="""
+        [project]
+        name = "acme-rust"
+        version = "1.0"
+        requires-python = ">=3.11,<4"
+        dependencies = ["acme-lib", "acme-util"]
+
+        [tool.poetry]
+        packages = [{{ include = "acme_rust", from = "python" }}]
+
+        [tool.poetry.dependencies]
+        acme-lib = {{ source = "acme" }}
+        acme-util = {{ source = "acme" }}
+
+        [tool.maturin]
+        bindings = "bin"
+        module-name = "acme_rust"
+        python-source = "python"
+
+        [tool.poetry-docker-cache]
+        command = ["acme-rust"]
+
+        [build-system]
+        requires = ["maturin>=1.8,<2"]
+        build-backend = "maturin"
+    """
+    + EXPLICIT,
+    files={
+        "Cargo.toml": """\
+            [package]
+            name = "acme-rust"
+            version = "1.0.0"
+            edition = "2021"
+            """,
+        "src/main.rs": """\
+            use std::process::Command;
+
+            fn main() {
+                println!("rust");
+                Command::new("python").args(["-m", "acme_rust"]).status().unwrap();
+            }
+            """,
+        "python/acme_rust/__init__.py": "",
+        "python/acme_rust/__main__.py": "import acme_lib\nprint('python')\n",
+    },
+    prints="rust\npython\n",
+    may_have_scripts=False,
 )
 
 # A build script for C; and a path dependency whose wheel shows what it was built with: Poetry holds

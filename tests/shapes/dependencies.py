@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shapes.shape import ACME, POETRY_CORE, Constraint, Shape
 
 # Dependencies in [tool.poetry] and all else in [project]; markers that hold, do not, and choose a
@@ -109,4 +111,12 @@ SOURCES = Shape(
     },
     options=("--only", "main", "-E", "cpu"),
     prints="torch of cpu\n",
+)
+
+# The same package, from the other index.
+OTHER_SOURCE = replace(
+    SOURCES,
+    pyproject=SOURCES.pyproject.replace('extras = ["cpu"]', 'extras = ["cuda"]'),
+    options=("--only", "main", "-E", "cuda"),
+    prints="torch of cuda\n",
 )

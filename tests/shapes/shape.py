@@ -34,6 +34,8 @@ class Shape:
     """What its container prints."""
     options: tuple[str, ...] = ("--only", "main")
     """Of `poetry install`; the settings of the plugin say the same."""
+    may_have_scripts: bool = True
+    """Whether it can be given one more: maturin takes none beside a program."""
     is_package: bool = True
     """Whether Poetry can install the project itself."""
     constraint: Constraint | None = Constraint(

@@ -460,6 +460,7 @@ def test_what_their_backends_are_told() -> None:
     assert '\nENV SETUPTOOLS_SCM_PRETEND_VERSION="1.0"\nCOPY core/pyproject.toml' in text
     assert r'"--config-settings", "{\"opt\": [\"a\", \"b\"]}", "/project"]' in text
     assert "ARG VERSION" not in text
+    assert text.count("\nRUN echo >> /project/MANIFEST.in && sed -i ") == 1
     assert plan(monorepo(core)).packages[0].config_settings is None
 
 

@@ -278,6 +278,22 @@ def test_a_version_from_git_is_told_to_the_backend(requirement: str, variable: s
     assert plan(project()).runtime.labels["org.opencontainers.image.version"] == "1.0"
 
 
+@pytest.mark.parametrize(
+    ("backend", "requirement", "asks"),
+    [
+        ("setuptools.build_meta", "setuptools_scm[simple]>=8", True),
+        ("setuptools.build_meta", "setuptools>=77", False),
+        ("hatchling.build", "hatch-vcs", False),
+    ],
+)
+def test_a_backend_that_asks_git_for_files_takes_those_that_are_there(
+    backend: str, requirement: str, *, asks: bool
+) -> None:
+    """By the first line of setuptools' own list, which lines of the project follow."""
+    made = plan(project(root=wheel_root(backend=backend, requires=(requirement,))))
+    assert ("global-include" in render_dockerfile(made)) is asks
+
+
 def test_an_extension_is_built_with_the_packages_that_it_needs() -> None:
     """Compilers and headers go where the wheel is built, and nowhere else for it."""
     made = plan(project(root=wheel_root(needs_compiler=True)), build_packages=("libpq-dev",))

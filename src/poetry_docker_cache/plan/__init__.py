@@ -78,6 +78,8 @@ class Wheel:
     """Lines for the ignore file on what git ignores within the paths."""
     whole: bool = False
     """Whether it is built from all that the ignore file lets through of the folder."""
+    lists_files_by_git: bool = False
+    """Whether its backend asks git which files beside the code are part of it."""
 
     @property
     def copied(self) -> tuple[str, ...]:
