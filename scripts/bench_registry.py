@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import bench_log
-from processes import SYSTEM_PATH, Daemon, run
+from processes import SYSTEM_PATH, Daemon, free_port, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +30,7 @@ class CountingRegistry:
         self._binary = state / "root/usr/bin/docker-registry"
         self._config = folder / "config.yml"
         self._daemon = Daemon(folder / "registry.json")
-        self.address = f"{HOST}:{_free_port()}"
+        self.address = f"{HOST}:{free_port()}"
         self._read = 0
 
     def __enter__(self) -> Self:
@@ -95,9 +94,3 @@ class CountingRegistry:
         with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self.address}/v2/"):
             return True
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -29,6 +29,8 @@ INSTALLED = {
     "xz": "xz-utils",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+RETRIES = ("-o", "Acquire::Retries=5")
+"""A network that fails for a moment is no reason to fail; not every apt tries again by itself."""
 
 
 def mirror() -> str:
@@ -41,7 +43,7 @@ def mirror() -> str:
             if label == "Debian":
                 return uri.rstrip("/")
         if attempt == 0:  # labels are known once the lists are there
-            run(["apt-get", "update", "-q"])
+            run(["apt-get", "update", "-q", *RETRIES])
     raise EngineError("apt knows no Debian mirror: this script wants a Debian machine")
 
 
@@ -54,11 +56,11 @@ def install_missing() -> None:
         return
     say(f"apt-get install {' '.join(missing)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = ["apt-get", "install", "-qy", "--no-install-recommends", *missing]
+    command = ["apt-get", "install", "-qy", *RETRIES, "--no-install-recommends", *missing]
     try:
         run(command, env=env)
     except EngineError:
-        run(["apt-get", "update", "-q"])
+        run(["apt-get", "update", "-q", *RETRIES])
         run(command, env=env)
 
 
@@ -69,7 +71,7 @@ def unpack_engine(state: Path) -> Path:
         debs = state / "debs"
         _download_from(state, "sid", ENGINE_PACKAGES, debs)
         say(f"downloading {', '.join(HOST_PACKAGES)}")
-        plain = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
+        plain = ["apt-get", "-q", *RETRIES, "-o", "APT::Sandbox::User=root"]
         try:
             run([*plain, "download", *HOST_PACKAGES], cwd=debs)
         except EngineError:
@@ -109,7 +111,7 @@ def _download_from(state: Path, suite: str, packages: Sequence[str], debs: Path)
         folder.mkdir(parents=True, exist_ok=True)
     sources = private / "sources.list"
     sources.write_text(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n", encoding="utf-8")
-    apt = ["apt-get", "-q", "-o", "APT::Sandbox::User=root"]
+    apt = ["apt-get", "-q", *RETRIES, "-o", "APT::Sandbox::User=root"]
     apt += ["-o", f"Dir::Etc::SourceList={sources}", "-o", "Dir::Etc::SourceParts=/dev/null"]
     apt += ["-o", f"Dir::State={private}", "-o", "Dir::State::status=/dev/null"]
     apt += ["-o", f"Dir::Cache={private / 'cache'}"]

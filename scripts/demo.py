@@ -47,7 +47,7 @@ def container(env: Mapping[str, str]) -> Iterator[str]:
 
 def get(url: str) -> dict[str, Any]:
     """Ask the API; it may need a moment to start. DemoError when it never answers."""
-    for _ in range(100):
+    for _ in range(300):
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own URL
             return dict(json.load(answer))
         time.sleep(0.2)
@@ -80,7 +80,7 @@ print(f"user {os.getuid()}; no {', no '.join(absent)}")
 
 def health(env: Mapping[str, str], identity: str) -> str:
     """Wait for the health check's first word."""
-    for _ in range(60):
+    for _ in range(240):
         status = run(
             ["docker", "inspect", "--format", "{{.State.Health.Status}}", identity], env
         ).strip()

@@ -7,7 +7,9 @@ import fcntl
 import json
 import os
 import re
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CONNECTIONS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""The ports from which connections get theirs."""
 
 
 class EngineError(Exception):
@@ -84,6 +88,24 @@ def wait_until(ready: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.05)
 
 
+def free_port() -> int:
+    """Choose a port of loopback that nobody listens on, and that no connection takes meanwhile.
+
+    A port that the system chooses may be that of somebody's connection by the time that it is
+    listened on.
+    """
+    try:
+        low, high = map(int, CONNECTIONS.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        low, high = 32_768, 60_999
+    ports = [*range(10_000, low), *range(high + 1, 65_536)] or range(10_000, 65_536)
+    for _ in range(1000):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", secrets.choice(ports)))
+            return int(probe.getsockname()[1])
+    raise EngineError("no port is free on 127.0.0.1")
+
+
 def _start_time(pid: int) -> str:
     """Return the kernel's start time of a process: a reused pid is never taken for ours."""
     try:
@@ -138,7 +160,7 @@ class Daemon:
             os.waitpid(pid, os.WNOHANG)
         return pid if data["start"] and _start_time(pid) == data["start"] else None
 
-    def wait(self, ready: Callable[[], bool], seconds: float = 60) -> None:
+    def wait(self, ready: Callable[[], bool], seconds: float = 180) -> None:
         """Wait until it serves; when it ends instead, show the end of its log."""
 
         def ready_or_dead() -> bool:
@@ -161,7 +183,7 @@ class Daemon:
                 wait_until(lambda: self.pid is None, seconds, self.record.stem)
         if (pid := self.pid) is not None:
             kill(pid)
-            wait_until(lambda: self.pid is None, 10, self.record.stem)
+            wait_until(lambda: self.pid is None, 60, self.record.stem)
         self.record.unlink(missing_ok=True)
 
 

@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import debian
-from processes import SYSTEM_PATH, Daemon, EngineError, run, say
+from processes import SYSTEM_PATH, Daemon, EngineError, free_port, run, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,8 @@ class Registry:
 
     def up(self) -> None:
         """Start it, unless it runs."""
-        if self.daemon.pid is not None and self._answers():
+        with contextlib.suppress(EngineError):  # it may be busy: others use it
+            self.daemon.wait(self._answers)
             return
         self.daemon.stop()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -96,9 +97,8 @@ class Registry:
 
 def _free_port() -> int:
     """Choose the usual port, or any other when something listens there."""
-    for port in (USUAL_PORT, 0):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
-            return int(probe.getsockname()[1])
-    raise EngineError(f"no port is free on {HOST}")
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, USUAL_PORT))
+        return USUAL_PORT
+    return free_port()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 IMAGES = ("3.13-slim", "3.13")
 """The base images that the engine's registry has."""
+STATE = default_state()
+"""Found before a test's home is a temporary folder."""
+PATIENCE = 120.0
+"""How long a test waits, in seconds: far more than anything takes, on a busy machine too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,16 @@ class DockerEngine:
         """Run a container to its end and give what it printed on stdout."""
         return self.docker("run", "--rm", *options, image, *command).stdout
 
+    def forget(self) -> None:
+        """Remove all that was built. What a build has just let go of may stay for a moment."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            self.docker("buildx", "prune", "--all", "--force")
+            if self.docker("buildx", "du").stdout.split()[-1] == "0B":
+                return
+            assert time.monotonic() < end, self.docker("buildx", "du", "--verbose").stdout
+            time.sleep(0.5)
+
 
 @contextlib.contextmanager
 def docker_engine(
@@ -67,7 +82,9 @@ def docker_engine(
     # Of this process: another test run on the machine must not lose its engine when we end.
     _end_orphans()
     try:
-        engine = Engine.up(f"{name}-{os.getpid()}", store=store, old=old, images=IMAGES)
+        engine = Engine.up(
+            f"{name}-{os.getpid()}", store=store, old=old, images=IMAGES, state=STATE
+        )
     except (EngineError, OSError) as error:
         unavailable(f"no container engine: {error}")
     with engine:
@@ -77,11 +94,11 @@ def docker_engine(
 
 def _end_orphans() -> None:
     """End the engines of test runs that were killed."""
-    for folder in (default_state() / "engines").glob("test*-*"):
+    for folder in (STATE / "engines").glob("test*-*"):
         name, _, pid = folder.name.rpartition("-")
         if pid.isdecimal() and name.startswith("test") and not Path(f"/proc/{pid}").exists():
             with contextlib.suppress(EngineError):
-                Engine(folder.name).down()
+                Engine(folder.name, STATE).down()
 
 
 def unavailable(reason: str) -> NoReturn:

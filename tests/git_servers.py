@@ -14,13 +14,14 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engines import unavailable
+from engines import PATIENCE, unavailable
+from processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from engines import DockerEngine
 
@@ -132,9 +133,7 @@ def git_over_ssh(engine: DockerEngine, folder: Path) -> Iterator[SshServer]:
     for name in ("host", "user"):
         keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
         subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     build = ["buildx", "build", "--quiet", "--load", "--network=host", "--tag=acme-sshd", "-"]
     engine.docker(*build, text=_SSHD)
     settings = {
@@ -153,9 +152,7 @@ def git_over_ssh(engine: DockerEngine, folder: Path) -> Iterator[SshServer]:
     process = subprocess.Popen(["ssh-agent", "-D", "-a", agent], stdout=subprocess.DEVNULL)
     try:
         _wait_for_ssh(engine, container, port)
-        while not Path(agent).exists():
-            assert process.poll() is None, "the agent did not start"
-            time.sleep(0.02)
+        _wait_for_agent(process, agent)
         add = ["ssh-add", "-q", str(folder / "user")]
         subprocess.run(add, check=True, env={**os.environ, "SSH_AUTH_SOCK": agent})
         kind, key, *_ = (folder / "host.pub").read_text(encoding="utf-8").split()
@@ -170,8 +167,18 @@ def git_over_ssh(engine: DockerEngine, folder: Path) -> Iterator[SshServer]:
         engine.docker("rm", "--force", container)
 
 
+def _wait_for_agent(process: subprocess.Popen[bytes], agent: str) -> None:
+    """Wait until it answers: its socket is there some time before."""
+    end = time.monotonic() + PATIENCE
+    with socket.socket(socket.AF_UNIX) as connection:
+        while connection.connect_ex(agent):
+            assert process.poll() is None, "the agent did not start"
+            assert time.monotonic() < end, "the agent does not answer"
+            time.sleep(0.02)
+
+
 def _wait_for_ssh(engine: DockerEngine, container: str, port: int) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as found:
             if found.recv(4) == b"SSH-":

@@ -37,8 +37,7 @@ class Machine:
     def empty(self) -> Machine:
         """Make it a new one, that has neither layers nor images; give itself."""
         self.engine.docker("image", "prune", "--all", "--force")
-        self.engine.docker("buildx", "prune", "--all", "--force")
-        assert self.engine.docker("buildx", "du").stdout.split()[-1] == "0B"
+        self.engine.forget()
         return self
 
     def build(self, project: Project, *options: str) -> Steps:

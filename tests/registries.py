@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
 from engine import default_state
-from engines import unavailable
+from engines import PATIENCE, unavailable
+from processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,7 @@ def own_registry(
     """
     if not BINARY.exists():
         unavailable("only a private engine brings a registry along that a test can start")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     config: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
@@ -52,7 +50,7 @@ def own_registry(
     with file.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen([BINARY, "serve", file], stdout=log, stderr=log)
     try:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while not _answers(address):
             assert process.poll() is None, file.with_suffix(".log").read_text()
             assert time.monotonic() < end, "the registry does not answer"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import IMAGE_PYTHON, Project
 from builds import build, look
+from engines import PATIENCE
 from harmless import assert_it_keeps_its_layers
 from index import PrivateIndex
 from wheels import make_wheel
@@ -250,7 +251,8 @@ def running(engine: DockerEngine, *words: str) -> Iterator[str]:
 
 def waiting(engine: DockerEngine, container: str, ask: Callable[[], str | None]) -> str:
     """Ask until there is an answer; a container that gives none shows what it said."""
-    for _ in range(150):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         with contextlib.suppress(OSError):
             if answer := ask():
                 return answer
@@ -309,7 +311,7 @@ def test_worker(engine: DockerEngine) -> None:
 
     with running(engine, "acme-kinds:1.0", *celery) as worker:
         waiting(engine, worker, ready)
-        engine.docker("stop", "--time", "30", worker)
+        engine.docker("stop", "--time", f"{PATIENCE:.0f}", worker)
         state = engine.docker("inspect", "--format", "{{.State.ExitCode}}", worker).stdout
         signal = engine.docker("inspect", "--format", "{{.Config.StopSignal}}", worker).stdout
     assert (state, signal) == ("0\n", "SIGTERM\n")

@@ -94,8 +94,7 @@ def ci_poetry(
 @pytest.fixture
 def ci(second_engine: DockerEngine, ci_poetry: Poetry) -> Poetry:
     """Give a Poetry on a machine whose engine is empty."""
-    second_engine.docker("buildx", "prune", "--all", "--force")
-    assert second_engine.docker("buildx", "du").stdout.split()[-1] == "0B"
+    second_engine.forget()
     return ci_poetry
 
 

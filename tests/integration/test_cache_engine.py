@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import SHOP, Project, make_shop
 from edits import one_version, release
+from engines import PATIENCE
 from machines import Machine, Machines, digest
 
 from poetry_docker_cache.caches.oci import survey
@@ -122,7 +123,7 @@ def test_a_build_that_is_stopped_keeps_the_folder(
 
 
 def _wait_for(seen: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not seen():
         assert process.poll() is None
         assert time.monotonic() < deadline

@@ -65,13 +65,13 @@ class Machine:
             "PATH": os.pathsep.join([*map(str, tools), str(home / "bin"), *others]),
             "POETRY_KEYRING_ENABLED": "false",
         }
-        kept = {name: it for name, it in engine.env.items() if not name.startswith("POETRY_")}
+        others_own = ("POETRY_", "XDG_")
+        kept = {name: it for name, it in engine.env.items() if not name.startswith(others_own)}
         return cls(env={**kept, **own}, engine=engine)
 
     def empty(self) -> None:
         """Make it one that has never built."""
-        self.engine.docker("buildx", "prune", "--all", "--force")
-        assert self.engine.docker("buildx", "du").stdout.split()[-1] == "0B"
+        self.engine.forget()
 
     def run(self, script: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run the script, whatever comes of it; no password may be in what it says."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from engines import PATIENCE
 
 from poetry_docker_cache.build_folder import build_folder
 from poetry_docker_cache.engine import EngineInfo, ask, probing, run
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from engines import DockerEngine
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
-PATIENCE = 20.0
 
 # What a build does, in a process of its own: a folder, a secret in it, a command.
 DRIVER = """\
@@ -35,6 +35,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from poetry_docker_cache import engine, build_folder as folders
+engine.forwarding._KILL_SECONDS = 60
 {before}
 with folders.build_folder(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
     folder.write("secret/auth.toml", "canary")
@@ -115,7 +116,9 @@ def started() -> Iterator[Callable[[Build], Build]]:
 # A buildx that stops tidily, as the real one does.
 TIDY = 'trap "exit 130" INT TERM; echo $$ > $MARKS/child; while :; do sleep 0.05; done'
 # A docker that swallows signals and waits for its plugin, as the real one does on a terminal.
-SWALLOWS = "trap : INT TERM; sh -c 'echo $$ > $MARKS/child; exec sleep 60'; exit 0"
+SWALLOWS = "trap : INT TERM; sh -c 'echo $$ > $MARKS/child; exec sleep 600'; exit 0"
+# For tests of what happens before we do anything about it.
+SLOWLY = "engine.forwarding._FORWARD_SECONDS = engine.forwarding._KILL_SECONDS = 600"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ SWALLOWS = "trap : INT TERM; sh -c 'echo $$ > $MARKS/child; exec sleep 60'; exit
         (TIDY, INT, 130),
         (TIDY, TERM, 130),
         (TIDY, HUP, 129),
-        ("echo $$ > $MARKS/child; exec sleep 60", TERM, 143),
+        ("echo $$ > $MARKS/child; exec sleep 600", TERM, 143),
         (SWALLOWS, INT, 130),
         (SWALLOWS, TERM, 143),
         (SWALLOWS, HUP, 129),
@@ -148,7 +151,7 @@ def test_signal_between_the_steps(
     base: Path, started: Callable[[Build], Build], number: int
 ) -> None:
     """Before and after BuildKit runs, a signal ends us and the folder is gone."""
-    inside = "Path(sys.argv[1], 'ready').touch(); import time; time.sleep(60)"
+    inside = "Path(sys.argv[1], 'ready').touch(); import time; time.sleep(600)"
     build = started(Build(base, inside=inside))
     until((base / "ready").exists)
     build.process.send_signal(number)
@@ -214,7 +217,7 @@ def test_many_builds_at_once(base: Path) -> None:
     """)
     argv = [sys.executable, "-c", script, str(base)]
     builds = [subprocess.Popen(argv) for _ in range(4)]
-    assert [build.wait(60) for build in builds] == [0] * 4
+    assert [build.wait(PATIENCE) for build in builds] == [0] * 4
     assert list(base.iterdir()) == []
 
 
@@ -291,7 +294,7 @@ def test_ctrl_c_in_a_terminal(base: Path) -> None:
         'trap "echo x >> $MARKS/hits; over=yes" INT; echo $$ > $MARKS/child;'
         ' while test -z "$over"; do sleep 0.05; done; sleep 0.3; exit 130'
     )
-    build = Build(base, before="engine.forwarding._FORWARD_SECONDS = 10", child=child)
+    build = Build(base, before=SLOWLY, child=child)
     terminal = Terminal(build)
     pid = build.pid_of("child")
     os.write(terminal.master, b"\x03")
@@ -307,7 +310,7 @@ def test_second_ctrl_c_reaches_the_command(base: Path) -> None:
         'n=0; trap "n=\\$((n+1)); echo \\$n > $MARKS/hits" INT; echo $$ > $MARKS/child;'
         " while test $n -lt 2; do sleep 0.05; done; exit 9"
     )
-    build = Build(base, before="engine.forwarding._FORWARD_SECONDS = 60", child=child)
+    build = Build(base, before=SLOWLY, child=child)
     terminal = Terminal(build)
     build.pid_of("child")
     os.write(terminal.master, b"\x03")
@@ -382,7 +385,7 @@ def test_probe_leaves_time_for_other_work(tmp_path: Path) -> None:
     """Docker is at work already when nobody waits for it yet, and is ended if nobody ever does."""
     marks = tmp_path / "marks"
     marks.mkdir()
-    fake_docker(tmp_path, f'echo $$ > "{marks}/$$"; exec sleep 30')
+    fake_docker(tmp_path, f'echo $$ > "{marks}/$$"; exec sleep 600')
     with probing(docker=str(tmp_path / "docker")):
         until(lambda: len([*marks.iterdir()]) == 2)
     assert not any(alive(int(mark.name)) for mark in marks.iterdir())
@@ -405,7 +408,7 @@ def test_probe_asks_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("MARKS", str(tmp_path))
-    monkeypatch.setattr("poetry_docker_cache.engine._ANSWER_SECONDS", 10)
+    monkeypatch.setattr("poetry_docker_cache.engine._ANSWER_SECONDS", PATIENCE)
     with typing_terminal():
         found = probe("mine")
     assert (found.builder, found.store, found.engine) == ("mine", "classic", (28, 5, 2))
@@ -414,16 +417,18 @@ def test_probe_asks_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_probe_of_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer for a minute is an error, and nothing stays behind."""
-    fake_docker(tmp_path, 'echo $$ >> "$MARKS/pids"; exec sleep 30')
-    begin = time.monotonic()
+    fake_docker(tmp_path, 'echo $$ >> "$MARKS/pids"; exec sleep 600')
+    pids = tmp_path / "pids"
+    pids.touch()
     monkeypatch.setenv("MARKS", str(tmp_path))
     monkeypatch.setattr("poetry_docker_cache.engine._ANSWER_SECONDS", 0.3)
-    with pytest.raises(DockerCacheError, match="no answer"):
-        probe(docker=str(tmp_path / "docker"))
-    assert time.monotonic() - begin < 15
-    pids = [int(line) for line in (tmp_path / "pids").read_text().split()]
-    assert pids
-    assert not any(alive(pid) for pid in pids)
+    with probing(docker=str(tmp_path / "docker")) as found:
+        until(lambda: len(pids.read_text().split()) == 2)
+        begin = time.monotonic()
+        with pytest.raises(DockerCacheError, match="no answer"):
+            found()
+    assert time.monotonic() - begin < PATIENCE
+    assert not any(alive(int(pid)) for pid in pids.read_text().split())
 
 
 @pytest.mark.engine
@@ -448,7 +453,7 @@ def test_signal_on_a_terminal_ends_a_real_build(
     """Docker 28.5 swallows a SIGTERM on a terminal; the build has to end all the same."""
     context = base.parent / "context"
     context.mkdir()
-    text = f"FROM python:3.13-slim\nRUN echo {time.time()} && echo started && sleep 120\n"
+    text = f"FROM python:3.13-slim\nRUN echo {time.time()} && echo started && sleep 600\n"
     inside = (
         f"folder.write('build/Dockerfile', {text!r});"
         " status = engine.run(['docker', 'buildx', 'build', '--progress', 'plain', '--file',"

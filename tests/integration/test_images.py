@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from acme import AcmeIndex, Project, make_shop
 from builds import build, look, read_progress
+from engines import PATIENCE
 from harmless import edit_harmlessly
 
 if TYPE_CHECKING:
@@ -267,6 +268,6 @@ def test_interrupted_build_leaves_nothing(copy: Project) -> None:
                 break
         assert list(copy.poetry.temporary.rglob("auth.toml"))
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, out + err
     assert not list(copy.poetry.temporary.iterdir())

@@ -152,6 +152,15 @@ def test_refused(
     assert f"poetry config http-basic.{SOURCE} USERNAME` (asks" in end
 
 
+def lingering(program: Path, folder: Path) -> Path:
+    """Give a program that can be seen with its arguments for a second before it does its work."""
+    path = folder / "lingering" / program.name
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\nsleep 1\nexec {program} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
 @INSTALLERS
 def test_no_command_line_shows_the_password(
     indexes: Indexes, workshop: Workshop, installer: str
@@ -168,8 +177,9 @@ def test_no_command_line_shows_the_password(
 
     watcher = threading.Thread(target=look)
     watcher.start()
+    place = Workshop(workshop.folder, lingering(workshop.uv, workshop.folder))
     try:
-        status, output = workshop.install(
+        status, output = place.install(
             installer, indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
         )
     finally:
