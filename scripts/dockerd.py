@@ -67,6 +67,8 @@ class Daemons:
             # cgroupfs, with a parent of its own: nothing of it stays behind
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
             "cgroup-parent": f"/{self.cgroup}",
+            # What was built stays, however full the disk is; see below.
+            "builder": {"gc": {"enabled": False}},
             **settings,
         }
         file = self.folder / "daemon.json"
@@ -108,16 +110,21 @@ class Daemons:
                 kill(int(pid))
             return not pids
 
-        wait_until(empty, 15, "ending containers")
+        wait_until(empty, 60, "ending containers")
 
     def _containerd_config(self, grpc: Path) -> str:
         quote = json.dumps  # a JSON string is a TOML string
         # The CRI would listen for Kubernetes, "opt" would create a folder below /opt.
         unused = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
+        # It may spend this share of its time on collecting garbage: none, but for what is removed
+        # on purpose. Else a build that takes the name of an image may lose the layers of that one,
+        # on which it stands: moby/buildkit#6521.
+        scheduler = '[plugins."io.containerd.gc.v1.scheduler"]\npause_threshold = 0.000001\n'
         return (
             f"version = 2\nroot = {quote(str(self.folder / 'containerd'))}\n"
             f"state = {quote(str(self.run_dir / 'containerd'))}\n"
             f"disabled_plugins = {quote(unused)}\n[grpc]\naddress = {quote(str(grpc))}\n"
+            f"{scheduler}"
         )
 
     def _pings(self) -> bool:
