@@ -45,10 +45,12 @@ def read(log: str, *, edit: str, seconds: float) -> Row:
         name for step in steps for name in re.findall(_INSTALLED.format(step), log, re.MULTILINE)
     }
     cached = {step for step in steps if re.search(rf"^#{step} CACHED$", log, re.MULTILINE)}
+    # What BuildKit began and then found unneeded ends with another word, or none.
+    done = {step for step in steps if re.search(rf"^#{step} DONE ", log, re.MULTILINE)}
     return Row(
         edit=edit,
         installed=len(installed),
         layers=len(set(steps.values())),
-        built=len({layer for step, layer in steps.items() if step not in cached}),
+        built=len({layer for step, layer in steps.items() if step in done - cached}),
         seconds=seconds,
     )

@@ -27,6 +27,7 @@ _STEP = re.compile(r"\[(?:\S+ )?([a-z0-9._-]+) +\d+/\d+\] (.*)", re.DOTALL)
 _SHARED = ("WORKDIR /scripts", "RUN python -m venv")
 LAYER = re.compile(r"(dependencies|source|direct|(pure|native)-\d+)(\..*)?|own-.*")
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing|Updating) (\S+) \(", re.MULTILINE)
+_GIVEN_UP = "context canceled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +64,9 @@ def read_progress(text: str) -> Steps:
     """Read the output of `--progress=rawjson`; lines that are not BuildKit's are passed over."""
     names: dict[str, str] = {}
     cached: set[str] = set()
-    started: set[str] = set()
+    ended: set[str] = set()
     output: dict[str, bytes] = defaultdict(bytes)
     errors: dict[str, str] = {}
-    last: dict[str, dict[str, Any]] = {}
     said: list[str] = []
     sent = 0
     for line in text.splitlines():
@@ -76,13 +76,11 @@ def read_progress(text: str) -> Steps:
         status = json.loads(line)
         for vertex in status.get("vertexes") or ():
             names[vertex["digest"]] = vertex["name"]
-            last[vertex["digest"]] = vertex
-            if vertex.get("error"):
-                errors[vertex["digest"]] = vertex["error"]
-            if vertex.get("cached"):
+            errors[vertex["digest"]] = vertex.get("error", "")  # the last word counts
+            if vertex.get("cached"):  # it may be unpacked later, which is told as if it ran
                 cached.add(vertex["digest"])
-            if vertex.get("started"):
-                started.add(vertex["digest"])
+            if has_ended(vertex):
+                ended.add(vertex["digest"])
         for part in status.get("statuses") or ():
             if part["id"].startswith("transferring context"):
                 sent = max(sent, part.get("current", 0))
@@ -90,10 +88,7 @@ def read_progress(text: str) -> Steps:
             output[log["vertex"]] += base64.b64decode(log["data"])
     steps = {digest: match for digest, name in names.items() if (match := _STEP.match(name))}
     steps = {digest: match for digest, match in steps.items() if not match[2].startswith("FROM ")}
-    # BuildKit begins steps, and gives them up when it finds a result that needs none of them.
-    cancelled = {it for it, vertex in last.items() if "context canceled" in vertex.get("error", "")}
-    executed = started - cached - cancelled
-    ran = {_stage(match) for digest, match in steps.items() if digest in executed}
+    ran = {_stage(match) for digest, match in steps.items() if digest in ended - cached}
     known = {_stage(match) for match in steps.values()}
     of_dependencies = _text(output[d] for d, match in steps.items() if LAYER.fullmatch(match[1]))
     return Steps(
@@ -103,8 +98,16 @@ def read_progress(text: str) -> Steps:
         messages=_text(output.values()),
         sent=sent,
         said="\n".join(said),
-        errors=tuple(errors.values()),
+        errors=tuple(it for it in errors.values() if it and _GIVEN_UP not in it),
     )
+
+
+def has_ended(vertex: Mapping[str, Any]) -> bool:
+    """Tell whether this is the word of a step that came to its end.
+
+    BuildKit begins others, and gives them up when it finds a result that needs none of them.
+    """
+    return bool(vertex.get("completed")) and _GIVEN_UP not in vertex.get("error", "")
 
 
 def _stage(step: re.Match[str]) -> str:

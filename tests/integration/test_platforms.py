@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import Project, make_shop
-from builds import NETWORK, failed_build, read_progress
+from builds import NETWORK, failed_build, has_ended, read_progress
 from elf_files import make_elf
 from two_platforms import PYTHON, provide
 from wheels import make_sdist, make_wheel
@@ -113,13 +113,13 @@ def run(project: Project, *options: str) -> tuple[Steps, list[str]]:
 def executed(progress: str) -> list[str]:
     """Give the name of each step that ran, one for each time that it did."""
     names: dict[str, str] = {}
-    cached, started = set(), set()
+    cached = set()
     for line in progress.splitlines():
         for vertex in (json.loads(line).get("vertexes") or ()) if line.startswith("{") else ():
-            names[vertex["digest"]] = vertex["name"]
             cached |= {vertex["digest"]} if vertex.get("cached") else set()
-            started |= {vertex["digest"]} if vertex.get("completed") else set()
-    return [names[digest] for digest in started - cached]
+            if has_ended(vertex):
+                names[vertex["digest"]] = vertex["name"]
+    return [name for digest, name in names.items() if digest not in cached]
 
 
 def inside(engine: DockerEngine, image: str, platform: str) -> dict[str, Any]:

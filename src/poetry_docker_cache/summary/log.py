@@ -35,10 +35,13 @@ class _Steps:
 
     names: dict[str, str] = field(default_factory=dict)
     """The layer that a step installs, of those that install one."""
-    started: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    """Those that came to their end.
+
+    BuildKit begins others, and gives them up when it finds a result that needs none of them.
+    """
     cached: set[str] = field(default_factory=set)
-    cancelled: set[str] = field(default_factory=set)
-    """Those that BuildKit began and gave up, as it found a result that needs none of them."""
+    """Those whose result was there; it may be unpacked later, which is told as if they ran."""
     output: dict[str, bytes] = field(default_factory=lambda: defaultdict(bytes))
 
     def read(self, status: Mapping[str, Any]) -> None:
@@ -47,14 +50,10 @@ class _Steps:
             digest = str(vertex.get("digest"))
             if match := _STEP.match(str(vertex.get("name"))):
                 self.names[digest] = match[1]
-            if vertex.get("started"):
-                self.started.add(digest)
             if vertex.get("cached"):
                 self.cached.add(digest)
-            if "context canceled" in str(vertex.get("error")):
-                self.cancelled.add(digest)
-            elif vertex.get("completed"):
-                self.cancelled.discard(digest)
+            if vertex.get("completed") and "context canceled" not in str(vertex.get("error")):
+                self.ended.add(digest)
         for part in _objects(status, "logs"):
             self.output[str(part.get("vertex"))] += _decoded(part.get("data"))
 
@@ -77,7 +76,7 @@ def read_layers(
         return None
     installed: dict[str, set[Package]] = {}
     for step, name in steps.names.items():
-        if step in steps.started - steps.cached - steps.cancelled:
+        if step in steps.ended - steps.cached:
             output = steps.output[step].decode(errors="replace")
             installed.setdefault(name, set()).update(_packages(output, known.get(name, ())))
     names = {*steps.names.values()}
