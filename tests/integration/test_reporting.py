@@ -22,11 +22,11 @@ METADATA: dict[str, object] = {
     "buildx.build.ref": "default/default/abc123",
     "containerimage.digest": DIGEST,
 }
-STARTED = "2026-11-25T00:00:00Z"
+STARTED = {"started": "2026-11-25T00:00:00Z", "completed": "2026-11-25T00:00:01Z"}
 LOG = "\n".join(
     json.dumps(status)
     for status in (
-        {"vertexes": [{"digest": "1", "name": "[dependencies 1/1] RUN x", "started": STARTED}]},
+        {"vertexes": [{"digest": "1", "name": "[dependencies 1/1] RUN x", **STARTED}]},
         {"logs": [{"vertex": "1", "data": "ICAtIEluc3RhbGxlZCByaWNoICgxLjApCg=="}]},
     )
 )
@@ -138,6 +138,32 @@ def test_a_failed_build(shop: Path, client: Client, tmp_path: Path) -> None:
     assert outcome.status == 37
     assert told(outcome.err) == []
     assert not (tmp_path / "metadata.json").exists()
+
+
+LOST = (
+    '#10 ERROR: failed to prepare extraction snapshot "extract-1 sha256:a": parent snapshot'
+    " sha256:b does not exist: not found\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "again"), [(LOST, True), ("Error:\t\tUnknown exit code: 1\n", False)]
+)
+@pytest.mark.parametrize("store", ["containerd", "classic"])
+def test_layers_that_the_engine_threw_away(
+    shop: Path, client: Client, log: str, again: bool, store: str
+) -> None:
+    """It is no fault of the build, which is run once more; any other failure is one."""
+    client.answer(containerd=store == "containerd", status=1)
+    client.remember(METADATA, inspect=log)
+    script = client.folder / "docker"
+    once = 'status="$(cat "$here/status")"; echo 0 > "$here/status"; exit "$status" ;;'
+    script.write_text(script.read_text().replace('exit "$(cat "$here/status")" ;;', once))
+    again = again and store == "containerd"
+    outcome = poetry(shop, *BUILD)
+    assert outcome.status == (0 if again else 1)
+    assert ("building again, all is cached" in outcome.err) == again
+    assert bool(told(outcome.err)) == again
 
 
 def test_dry_run(shop: Path, client: Client, tmp_path: Path) -> None:

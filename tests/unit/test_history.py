@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from poetry_docker_cache.engine import Answer
-from poetry_docker_cache.engine.history import Record, recall
+from poetry_docker_cache.engine.history import Record, lost_a_layer, recall
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -137,3 +137,37 @@ def test_bundles_that_nobody_can_read(tmp_path: Path) -> None:
     for data in (b"", b"{}", whole[: len(whole) // 2], whole[:-9], b"x" + whole):
         bundle.write_bytes(data)
         assert recall(["docker"], REF, bundle=bundle, ask=Asked()).trace in ("", "spans" * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        (
+            'x: failed to prepare extraction snapshot "a b": parent snapshot c does not exist: y',
+            True,
+        ),
+        ('failed to prepare extraction snapshot "a b": no space left on device', False),
+        ("", False),
+    ],
+)
+def test_a_lost_layer(said: str, lost: bool) -> None:
+    """Of several images, each has a build of its own, and any may have lost one."""
+    questions: list[Sequence[str]] = []
+
+    def ask(commands: Sequence[Sequence[str]]) -> list[Answer]:
+        questions.extend(commands)
+        return [Answer(status=0, out="", err=said if it is commands[-1] else "") for it in commands]
+
+    assert lost_a_layer(["docker"], "mine", ask=ask) == lost
+    assert lost_a_layer(["docker"], "mine", builds=2, ask=ask) == lost
+    inspect = f"{HISTORY} inspect"
+    assert [" ".join(words) for words in questions] == [inspect, inspect, f"{inspect} ^1"]
+
+
+def test_a_history_that_does_not_answer() -> None:
+    """It tells of no lost layer."""
+
+    def ask(_: Sequence[Sequence[str]]) -> list[Answer]:
+        raise DockerCacheError("no answer", fix="none")
+
+    assert not lost_a_layer(["docker"], "mine", ask=ask)

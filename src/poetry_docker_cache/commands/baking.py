@@ -28,9 +28,9 @@ from poetry_docker_cache.commands.building import build_request, write_files
 from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_called
 from poetry_docker_cache.commands.reporting import Report
 from poetry_docker_cache.commands.reusing import Reusing
+from poetry_docker_cache.commands.running import run_build
 from poetry_docker_cache.commands.secret import secret_of
 from poetry_docker_cache.commands.ssh import refuse_without_agent
-from poetry_docker_cache.engine import run
 from poetry_docker_cache.engine.frontends import frontend_note
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.vendor import dockerfile_name
@@ -140,7 +140,14 @@ def bake(
         for image in images:
             image.reusing.before(targets[image.name].dockerfile)
         started = time.monotonic()
-        status = run(argv, env=images[0].report.environment)
+        status = run_build(
+            argv,
+            environment=images[0].report.environment,
+            engine=engine,
+            docker=docker.command,
+            note=command.note,
+            images=len(images),
+        )
         seconds = time.monotonic() - started
         metadata = folder.path / _METADATA
         for image in images:

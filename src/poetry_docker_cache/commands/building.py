@@ -23,9 +23,9 @@ from poetry_docker_cache.commands.caching import decide_caches, how_docker_is_ca
 from poetry_docker_cache.commands.choosing import no_context
 from poetry_docker_cache.commands.reporting import Report
 from poetry_docker_cache.commands.reusing import Reusing
+from poetry_docker_cache.commands.running import run_build
 from poetry_docker_cache.commands.secret import secret_of
 from poetry_docker_cache.commands.ssh import passes_agent, refuse_without_agent
-from poetry_docker_cache.engine import run
 from poetry_docker_cache.engine.frontends import frontend_note
 from poetry_docker_cache.render import render_dockerfile, render_ignore_file
 from poetry_docker_cache.tags import default_tag, tagged
@@ -82,7 +82,13 @@ def build(command: BuildCommand, prepared: Prepared, probe: Callable[[], EngineI
         argv = build_command(request, dockerfile=str(dockerfile), secret=str(auth), engine=engine)
         reusing.before(str(dockerfile))
         started = time.monotonic()
-        status = run(argv, env=report.environment)
+        status = run_build(
+            argv,
+            environment=report.environment,
+            engine=engine,
+            docker=docker.command,
+            note=command.note,
+        )
         seconds = time.monotonic() - started
         reusing.after(str(dockerfile), status)
         if report.builds:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tarfile
 import zlib
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.engine import Answer, Ask
 
-_SECONDS = 5
+_SECONDS = 15
 """The build is done: nobody waits long for what is only told about it."""
 _TRACE = "application/vnd.buildkit.otlp.json.v0"
+_LOST = re.compile(r"failed to prepare extraction snapshot .*parent snapshot .* does not exist")
 
 
 def _briefly(commands: Sequence[Sequence[str]]) -> list[Answer]:
@@ -73,6 +75,22 @@ def recall(  # noqa: PLR0913  # what there is to ask about
         )
     # A long trace may take too long. The others need not be lost with it.
     return recall(docker, ref, platforms=platforms, image=image, ask=ask) if bundle else Record()
+
+
+def lost_a_layer(
+    docker: Sequence[str], builder: str, *, builds: int = 1, ask: Ask = _briefly
+) -> bool:
+    """Tell whether one of the last builds failed because the engine threw away what it stood on.
+
+    The containerd image store collects what an image had whose name is taken, also while it unpacks
+    the new one on it: moby/buildkit#6521. `docker` is how the client is called. Never raises.
+    """
+    # Not `logs`, which would wait for the end of a build that somebody runs meanwhile.
+    inspect = [*docker, "buildx", "--builder", builder, "history", "inspect"]
+    with contextlib.suppress(DockerCacheError):
+        answers = ask([[*inspect, *([f"^{it}"] if it else [])] for it in range(builds)])
+        return any(_LOST.search(answer.out + answer.err) for answer in answers)
+    return False
 
 
 def _questions(  # noqa: PLR0913  # what there is to ask about
