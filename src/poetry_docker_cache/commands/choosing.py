@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.caches.spec import is_folder
 from poetry_docker_cache.ci import selection_options
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.wording import did_you_mean
@@ -21,8 +22,13 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
     """
     known = [name for name in images if name]
     for name in names:
-        if name in (".", "..") or "/" in name:
+        if is_folder(name):
             raise no_context(name)
+        if set(name) & set("/:"):
+            raise DockerCacheError(
+                f"{name!r} is no name of one of the project's images: they have no `/` and no `:`.",
+                fix=f"`-t {name}` calls an image so.",
+            )
         if not known:
             raise DockerCacheError(
                 f"There is no image {name!r}: the project has one image, which has no name.",
