@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
 
 TEMPLATE = "docker-bake.hcl.j2"
+_TO_REGISTRY = write_words(Store(type="registry", options=(("ref", "${image}"),)))
+"""How a cache is written whose name bake knows as `image`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,24 +42,18 @@ class BakeTarget:
     """The default of its `ARG VERSION`, where only git knows the version."""
 
     @property
-    def carries_cache(self) -> bool:
-        """Whether the image itself carries its cache, under whatever tags it has."""
-        return isinstance(self.cache, Store) and self.cache.type == "inline"
+    def reads(self) -> str:
+        """The caches of the settings that are read, as HCL."""
+        if isinstance(self.cache, Store) and self.cache.type == "inline":  # the image carries it
+            named = f'"{literal(self.repository)}:${{tag}}"'
+            # Without a `/` in its name, nobody ever pushed it.
+            return f'[for tag in split(",", TAG) : {named}]' if "/" in self.repository else "[]"
+        return f"[{quoted(read_words(self.cache))}]" if self.cache else "[]"
 
     @property
-    def cache_from(self) -> str | None:
-        """What is read, if it has a name of its own."""
-        return None if self.cache is None or self.carries_cache else read_words(self.cache)
-
-    @property
-    def cache_to(self) -> str | None:
-        """What is written, if that is asked for."""
-        return None if self.cache is None else write_words(self.cache)
-
-    @property
-    def is_pushed(self) -> bool:
-        """Whether its name says where to: without a `/`, nobody ever pushed it."""
-        return "/" in self.repository
+    def writes(self) -> str:
+        """Those that are written, as HCL."""
+        return f"WRITE_CACHE ? [{quoted(write_words(self.cache))}] : []" if self.cache else "[]"
 
 
 def render_bake_file(targets: Sequence[BakeTarget], *, tag: str) -> str:
@@ -68,6 +64,7 @@ def render_bake_file(targets: Sequence[BakeTarget], *, tag: str) -> str:
         targets=targets,
         tag=tag,
         version=next((it.version for it in targets if it.version), None),
+        to_registry=_TO_REGISTRY,
         allowed=_allowed(targets),
     )
 

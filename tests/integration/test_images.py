@@ -216,6 +216,10 @@ def test_what_the_environment_says_to_plain_bake(engine: DockerEngine, copy: Pro
     assert chosen["platforms"] == ["linux/arm64"]
     assert "./.buildcache-api" in str(chosen["cache-to"])
     assert auth in str(chosen["secret"])
+    named = read(CACHE="127.0.0.1:1/team/shop:main")
+    assert "127.0.0.1:1/team/shop:main-api" in str(named["cache-from"][0])
+    assert "127.0.0.1:1/team/shop:main-api" in str(named["cache-to"])
+    assert "./.buildcache-api" in str(named["cache-from"][1])
     assert "platforms" not in read(PLATFORMS="")
     assert "cache-to" not in read(WRITE_CACHE="false")
 

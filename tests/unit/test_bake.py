@@ -192,7 +192,6 @@ def test_the_file_for_export() -> None:
     assert text.count("--allow fs.read=..  ") == 1
     assert "ssh  " not in text
     assert "--allow ssh" not in text
-    assert "cache-" not in text
     assert "WRITE_CACHE" not in text
     agent = replace(made[0], ssh=True)
     asks = render_bake_file([agent, made[1]], tag="1.0")
@@ -222,6 +221,10 @@ def test_the_file_for_export() -> None:
 def test_a_context_behind_the_dashes(arguments: tuple[str, ...], *, does: bool) -> None:
     """A `.` that is no option's value is the one that is typed after `docker build`."""
     assert names_context(arguments) == does
+
+
+NAMED_FROM = 'concat(CACHE == "" ? [] : ["${CACHE}-api"]'
+NAMED_TO = 'CACHE != "" ? [to_registry("${CACHE}-api")]'
 
 
 def in_file(**fields: Any) -> str:  # noqa: ANN401  # a target's fields
@@ -267,8 +270,8 @@ def test_the_platforms_of_an_image() -> None:
 def test_the_cache_of_an_image(setting: str, read: str, written: str) -> None:
     """It is spelt as for `build`: always read, written if that is asked for."""
     text = in_file(cache=parse(setting, "both"))
-    assert f"  cache-from = {read}\n" in text
-    assert f'  cache-to   = WRITE_CACHE ? ["{written}"] : []\n' in text
+    assert f"  cache-from = {NAMED_FROM}, {read})\n" in text
+    assert f'  cache-to   = {NAMED_TO} : WRITE_CACHE ? ["{written}"] : []\n' in text
     assert 'variable "WRITE_CACHE" {\n  default = false\n}\n' in text
     assert "--allow fs=" not in text
 
@@ -276,8 +279,16 @@ def test_the_cache_of_an_image(setting: str, read: str, written: str) -> None:
 def test_an_image_without_a_registry_carries_no_cache() -> None:
     """Nobody can have pushed it."""
     text = in_file(cache=parse("type=inline", "both"), repository="api")
-    assert "cache-from" not in text
-    assert "cache-to" in text
+    assert f"  cache-from = {NAMED_FROM}, [])\n" in text
+    assert 'WRITE_CACHE ? ["type=inline"] : []' in text
+
+
+def test_an_image_without_a_cache() -> None:
+    """The environment may name one for a run, which is written as `--cache` would be."""
+    text = in_file()
+    assert f"  cache-from = {NAMED_FROM}, [])\n" in text
+    assert f"  cache-to   = {NAMED_TO} : []\n" in text
+    assert '"type=registry,ref=${image},mode=max,ignore-error=true,oci-mediatypes=true,' in text
 
 
 @pytest.mark.parametrize(
