@@ -26,7 +26,7 @@ def test_what_is_sent_and_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mon
         return "locked" not in os.path.basename(path) and may(path, mode)  # noqa: PTH119  # a str
 
     def unreadable(name: str, ignore: str) -> list[str]:
-        return [it.path for it in odd_paths(tmp_path, [name], ignore) if not it.is_link]
+        return [it.path for it in odd_paths(tmp_path, [name], ignore) if it.kind == "unreadable"]
 
     monkeypatch.setattr(os, "access", access)
     assert unreadable("app", "app/hidden\n") == ["app/locked", "app/locked.py"]
@@ -46,5 +46,12 @@ def test_links_that_lead_elsewhere(tmp_path: Path) -> None:
     }.items():
         (tmp_path / "shop" / name).symlink_to(target)
     found = odd_paths(tmp_path / "shop", ["."], "gone\n")
-    assert found == [Odd(path=name, is_link=True) for name in ("abs", "out")]
+    assert found == [Odd(path=name, kind="link") for name in ("abs", "out")]
     assert odd_paths(tmp_path / "shop", ["a", "nowhere"], "") == []
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    """Old archives bring them; what is kept out does not count."""
+    write(tmp_path, "app/\udce9t\udce9.txt", "app/\xe9t\xe9.txt", "app/old/\udce9")
+    found = odd_paths(tmp_path, ["app"], "app/old\n")
+    assert found == [Odd(path="app/\udce9t\udce9.txt", kind="name")]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def sending_notes(prepared: Prepared) -> list[str]:
-    """What is told of links; raises DockerCacheError for what this user may not read."""
+    """What is told of links; raises DockerCacheError for what BuildKit cannot take."""
     plan = prepared.plan
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
@@ -25,7 +25,11 @@ def sending_notes(prepared: Prepared) -> list[str]:
     links: list[str] = []
     for odd in odd_paths(prepared.context, within, ignore):
         place = posixpath.relpath(odd.path, plan.folder)
-        if not odd.is_link:
+        if odd.kind == "name":
+            raise DockerCacheError(
+                f"The name of {place!r} is no UTF-8: BuildKit cannot take it.", fix="Rename it."
+            )
+        if odd.kind == "unreadable":
             raise _unreadable(place)
         links.append(place)
     told = (

@@ -1,15 +1,17 @@
 """What of a build context the builder does not get as it is on this machine.
 
 Of a file that this user may not read, BuildKit makes an empty one, without a word; at a folder it
-stops. A link is sent as it is: what it points to, outside of the context, is not there.
+stops, as it does at a name that is no UTF-8. A link is sent as it is: what it points to, outside of
+the context, is not there.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.ignore.names import is_kept_out
 from poetry_docker_cache.ignore.rules import hiding_line, parse
@@ -17,14 +19,18 @@ from poetry_docker_cache.ignore.rules import hiding_line, parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+_NO_UTF_8 = re.compile(r"[\ud800-\udfff]")
+"""How Python has the bytes of a name that are none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Odd:
-    """A path in the context of which the build gets something else."""
+    """A path in the context of which the build gets something else, or nothing."""
 
     path: str
-    is_link: bool
-    """Whether it is a link that leaves the context; else this user may not read it."""
+    kind: Literal["unreadable", "name", "link"]
+    """Whether this user may not read it, its name is no UTF-8, or it is a link that leaves the
+    context."""
 
 
 def odd_paths(context: Path, within: Iterable[str], ignore_file: str) -> list[Odd]:
@@ -40,16 +46,16 @@ def odd_paths(context: Path, within: Iterable[str], ignore_file: str) -> list[Od
 def _odd(context: Path, place: Path) -> Iterator[Odd]:
     """Go through what is at a place, but for what is kept out by its name."""
     path = Path(os.path.normpath(place)).relative_to(context).as_posix()
-    if os.path.islink(place):  # noqa: PTH114  # the others here are those of `os`, too
-        target = Path(os.path.realpath(place))
-        if not target.is_relative_to(context):
-            yield Odd(path=path, is_link=True)
-    elif not os.path.isdir(place):  # noqa: PTH112
-        if not os.access(place, os.R_OK) and os.path.lexists(place):
-            yield Odd(path=path, is_link=False)
-    elif not os.access(place, os.R_OK | os.X_OK):
-        yield Odd(path=path, is_link=False)
-    else:
+    is_folder = os.path.isdir(place)  # noqa: PTH112  # Path's raises for some
+    if _NO_UTF_8.search(place.name):
+        yield Odd(path=path, kind="name")
+    elif place.is_symlink():
+        if not Path(os.path.realpath(place)).is_relative_to(context):
+            yield Odd(path=path, kind="link")
+    elif not os.access(place, os.R_OK | os.X_OK if is_folder else os.R_OK):
+        if os.path.lexists(place):
+            yield Odd(path=path, kind="unreadable")
+    elif is_folder:
         with os.scandir(place) as entries:
             rest = [it for it in entries if not _is_plain(it)]
         for it in rest:
@@ -58,4 +64,5 @@ def _odd(context: Path, place: Path) -> Iterator[Odd]:
 
 
 def _is_plain(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False) and os.access(entry.path, os.R_OK)
+    readable = entry.is_file(follow_symlinks=False) and os.access(entry.path, os.R_OK)
+    return readable and (entry.name.isascii() or not _NO_UTF_8.search(entry.name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,6 @@ from poetry_docker_cache.ignore.rules import outermost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-
-_NO_UTF_8 = re.compile(r"[\ud800-\udfff]")
-"""How Python has the bytes of a name that are none."""
 
 
 class OutsideError(Exception):
@@ -85,11 +80,6 @@ def _link_targets(folder: Path, name: str) -> Iterator[str]:
         folders[:] = sorted(it for it in folders if not is_kept_out(it))
         places += [Path(here, it) for it in (*folders, *sorted(files))]
     for place in places:
-        if _NO_UTF_8.search(place.name):
-            raise DockerCacheError(
-                f"The name of {relative(folder, place)!r} is no UTF-8: BuildKit cannot take it.",
-                fix="Rename it.",
-            )
         if place.is_symlink():
             link = relative(folder, place)
             if not is_here(folder, link):
