@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import USER, AcmeIndex, Project
-from builds import build, failed_build, look, names
+from builds import anew, build, failed_build, look, names
 from clean_poetry import POETRY
 from git_servers import git_over_http, git_over_ssh, make_repository
 from harmless import edit_harmlessly
@@ -43,6 +43,7 @@ acme-lib = "1.0"
 acme-mail = {{ git = "{http}/mono.git", subdirectory = "packages/mail", develop = true }}
 acme-queue = {{ git = "{ssh}/queue.git", branch = "main" }}
 acme-extra = {{ url = "{files}/acme_extra-1.0-py3-none-any.whl" }}
+acme-sent = {{ url = "{files}/acme_sent-1.0.tar.gz" }}
 acme-file = {{ path = "vendor/acme_file-1.0-py3-none-any.whl" }}
 acme-packed = {{ path = "vendor/acme-packed/acme_packed-1.0.tar.gz" }}
 acme-beside = {{ path = "../wheels/acme_beside-1.0-py3-none-any.whl" }}
@@ -62,19 +63,19 @@ poetry-version = "{poetry}"
 files = []
 ssh-known-hosts = ["{known_host}"]
 """
-DIRECT = ("beside", "extra", "file", "mail", "outer", "packed", "queue")
+DIRECT = ("beside", "extra", "file", "mail", "outer", "packed", "queue", "sent")
 NAMES = sorted((*DIRECT, "lib", "util"))
-EXTENSION = Extension(
-    code="""\
+COMPILED = ("packed", "queue", "sent")
+"""From a file, from git and from a URL."""
+CODE = """\
 #include <Python.h>
 
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "acme_packed", "", -1, NULL};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "acme_NAME", "", -1, NULL};
 
-PyMODINIT_FUNC PyInit_acme_packed(void) {
+PyMODINIT_FUNC PyInit_acme_NAME(void) {
     return PyModule_Create(&module);
 }
 """
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,11 @@ class Built:
     """The options by which a container reaches that one."""
 
 
+def compiled(name: str) -> Extension:
+    """Give a module in C."""
+    return Extension(code=CODE.replace("NAME", name))
+
+
 def sources(name: str, *requires: str) -> dict[str, str]:
     """Give the files of a package that poetry-core builds."""
     module = name.replace("-", "_")
@@ -101,6 +107,19 @@ def sources(name: str, *requires: str) -> dict[str, str]:
     text += '[build-system]\nrequires = ["poetry-core"]\n'
     text += 'build-backend = "poetry.core.masonry.api"\n'
     return {"pyproject.toml": text, f"src/{module}/__init__.py": 'VERSION = "1.0"\n'}
+
+
+def sources_in_c(name: str) -> dict[str, str]:
+    """Give the files of one that setuptools builds."""
+    module = f"acme_{name}"
+    text = f'[project]\nname = "acme-{name}"\nversion = "1.0"\n'
+    text += '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+    made = f'Extension("{module}", ["{module}.c"])'
+    return {
+        "pyproject.toml": text,
+        "setup.py": f"from setuptools import Extension, setup\nsetup(ext_modules=[{made}])\n",
+        f"{module}.c": compiled(name).code,
+    }
 
 
 def log_in(poetry: Poetry, index: AcmeIndex, git: str, password: str | None) -> None:
@@ -128,7 +147,7 @@ def built(
     mail = sources("acme-mail", "acme-util")
     mail = {f"packages/mail/{name}": text for name, text in mail.items()}
     commit = make_repository(repositories / "mono.git", mail)
-    make_repository(keys / "queue.git", sources("acme-queue"))
+    make_repository(keys / "queue.git", sources_in_c("queue"))
     with (
         git_over_http(repositories, "ci", PASSWORD) as git,
         git_over_ssh(engine, keys) as ssh,
@@ -155,15 +174,20 @@ def built(
         packed = project.folder / "vendor" / "acme-packed"
         packed.mkdir(parents=True)
         make_wheel(packed.parent, "acme-file")
-        make_sdist(packed, "acme-packed", requires=["acme-util"], extension=EXTENSION)
+        make_sdist(packed, "acme-packed", requires=["acme-util"], extension=compiled("packed"))
         wheels = project.write("../wheels/dump.bin", os.urandom(2_000_000)).parent
         make_wheel(wheels, "acme-beside")
         make_sdist(wheels, "acme-outer")
+        make_sdist(index.packages, "acme-sent", extension=compiled("sent"))
         project.lock()
         image = f"{registry}/direct-{os.urandom(4).hex()}"
         before = history(engine)
-        cache = f"--cache-to=type=registry,ref={image}:cache,mode=max"
-        steps = build(project, "--push", f"--tag={image}:1", cache, "--", "--provenance=mode=max")
+        options = (
+            "--push",
+            f"--tag={image}:1",
+            f"--cache-to=type=registry,ref={image}:cache,mode=max",
+        )
+        steps = build(project, *options, *anew("dependencies", "direct"), "--provenance=mode=max")
         assert steps.installed == tuple(f"acme-{name}" for name in NAMES)
         assert 0 < steps.sent < 1_000_000, "only what is named is sent"
         search = Search(CANARY)
@@ -208,7 +232,7 @@ def test_no_trace_of_the_build(engine: DockerEngine, built: Built) -> None:
     """No clone, no path of the build; where a repository is stays, with the lock's commit."""
     found = look(engine, built.image)
     assert {Path(path).parent.name for path in found["direct_url"]} == {
-        f"acme_{name}-1.0.dist-info" for name in ("extra", "mail", "queue")
+        f"acme_{name}-1.0.dist-info" for name in ("extra", "mail", "queue", "sent")
     }
     assert found["compilers"] == []
     assert found["leftovers"] == []
@@ -241,8 +265,9 @@ for it in metadata.distributions():
 def test_what_is_compiled_has_no_debug_information(engine: DockerEngine, built: Built) -> None:
     """It is without it what the RECORD says, as all else is."""
     assert engine.run(built.image, "python", "-c", CHANGED) == ""
-    extension = "print(__import__('acme_packed').__file__.endswith('.so'))"
-    assert engine.run(built.image, "python", "-c", extension) == "True\n"
+    modules = [f"acme_{name}" for name in COMPILED]
+    code = f"print(*(__import__(name).__file__.endswith('.so') for name in {modules}))"
+    assert engine.run(built.image, "python", "-c", code) == "True True True\n"
 
 
 def test_edits_install_nothing(built: Built) -> None:
