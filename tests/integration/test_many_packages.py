@@ -1,0 +1,86 @@
+"""A lock of 300 packages, as large real ones have."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from typing import TYPE_CHECKING
+
+import pytest
+import tomlkit
+from acme import IMAGE_PYTHON, Project
+from builds import build, look
+from index import PrivateIndex
+from projects import lock_text, package
+from wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+    from reference import PoetryInstall
+
+NAMES = [f"acme-{number:03}" for number in range(300)]
+PYPROJECT = """\
+[project]
+name = "acme-many"
+version = "1.0"
+requires-python = ">=3.11,<4"
+dependencies = {names}
+
+[tool.poetry]
+package-mode = false
+
+[[tool.poetry.source]]
+name = "many"
+url = "{url}"
+priority = "primary"
+
+[tool.poetry-docker-cache]
+python = "{python}"
+command = ["python", "main.py"]
+"""
+
+
+@pytest.mark.engine
+def test_three_hundred(
+    engine: DockerEngine,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    poetry_install: PoetryInstall,
+    tmp_path: Path,
+) -> None:
+    """All are installed, in no more layers than an image can have, and stay there."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    native = f"py3-none-manylinux_2_17_{platform.machine()}"
+    wheels = {
+        name: make_wheel(packages, name, tag="py3-none-any" if number % 5 else native)
+        for number, name in enumerate(NAMES)
+    }
+    project = Project(tmp_path / "acme-many", poetry_home(engine))
+    project.write("main.py", "import acme_000, acme_299\nprint(acme_299.VERSION)\n")
+    with PrivateIndex(packages, {}) as index:
+        source = {"type": "legacy", "url": index.url.rstrip("/"), "reference": "many"}
+        locked = []
+        for name, wheel in wheels.items():
+            digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            files = [{"file": wheel.name, "hash": f"sha256:{digest}"}]
+            locked.append({**package(name), "files": files, "source": source})
+        text = PYPROJECT.format(names=NAMES, url=index.url, python=IMAGE_PYTHON)
+        project.write("pyproject.toml", text.encode())
+        lock = lock_text(tomlkit.parse(text).unwrap(), locked)
+        project.write("poetry.lock", lock.encode())
+        steps = build(project)
+        assert steps.installed == tuple(NAMES)
+        assert 1 < len(steps.layers) < 50
+        assert engine.run("acme-many:1.0") == "1.0\n"
+        found = look(engine, "acme-many:1.0")["distributions"]
+        assert found == poetry_install(project, "--only=main", "--no-root")
+        project.replace("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
+        other = lock.replace("Poetry 2.5.1", "Poetry 2.4.3")
+        project.write("poetry.lock", other.encode())
+        again = build(project)
+        assert again.layers == steps.layers
+        assert (again.installed, again.rebuilt) == ((), frozenset())
