@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 TELLING = ("--call", "--check", "--list", "--print")
 """Options of buildx that make it tell something instead of building."""
+SET_BY_BAKE = {
+    "--build-arg": "args.NAME=VALUE",
+    "--build-context": "contexts.NAME=PATH",
+    "--label": "labels.NAME=VALUE",
+    "--secret": "secrets=id=NAME,src=PATH",
+    "--ssh": "ssh=default=PATH",
+}
+"""Options of `build` that bake lacks, and what `--set` says in their place."""
 
 _SET = "--set"
 # Bake asks for leave for what `build` simply does. Only these entitlements are options of both.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cleo.formatters.formatter import Formatter
 
 from poetry_docker_cache import metadata_file
+from poetry_docker_cache.arguments import SET_BY_BAKE
 from poetry_docker_cache.bake import Target, bake_command, bake_definition
 from poetry_docker_cache.build_folder import build_folder
 from poetry_docker_cache.buildkit import epoch_note, result_note, results
@@ -48,14 +49,6 @@ if TYPE_CHECKING:
 
 _FOLDER = Path("<folder>")
 """What `--dry-run` shows in place of that of the temporary files."""
-# Options of `docker buildx build`, and what bake is told in their place.
-_SET_BY_BAKE = {
-    "--build-arg": "args.NAME=VALUE",
-    "--build-context": "contexts.NAME=PATH",
-    "--label": "labels.NAME=VALUE",
-    "--secret": "secrets=id=NAME,src=PATH",
-    "--ssh": "ssh=default=PATH",
-}
 _FILE, _AUTH, _METADATA = "build/docker-bake.json", "secret/auth.toml", "metadata.json"
 
 
@@ -177,7 +170,7 @@ def _refuse_what_is_of_one(command: BuildCommand, several: Sequence[Prepared]) -
             " --bake` writes a file by which `docker buildx bake` builds all exported ones.",
         )
     for option in (word.partition("=")[0] for word in command.after_dashes):
-        if path := _SET_BY_BAKE.get(option):
+        if path := SET_BY_BAKE.get(option):
             raise DockerCacheError(
                 f"Several images are built by `docker buildx bake`, which has no {option}.",
                 fix=f"Write `-- --set '*.{path}'`, or build one of them:"
