@@ -11,6 +11,23 @@ import re
 import warnings
 from dataclasses import dataclass
 
+PATTERNS = {
+    "**/*.py[cod]": True,
+    r"a\[b": True,
+    "a]": True,
+    "[^a-z]x": True,
+    r"[\]-]": False,
+    r"[\]\-]": True,
+    "a[b": False,
+    "[]": False,
+    "[]a]": False,
+    "[a-]": False,
+    "[z-a]": False,
+    "a\\": False,
+    "": True,
+}
+"""What a line may be, and whether BuildKit takes the file that has it."""
+
 
 @dataclass
 class Pattern:

@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from dockerignore import passing
+from dockerignore import PATTERNS, passing
 
 from poetry_docker_cache.ignore import IgnorePlan, render_ignore
 
@@ -96,6 +96,19 @@ RENDERED = {
     "open": ("*\n!*/*\n!**/*.p*\n", ()),
     "content": ("src/app/**\n**/tests\n", ()),
 }
+
+
+def test_patterns_that_spoil_the_whole_file(engine: DockerEngine, tmp_path: Path) -> None:
+    """BuildKit says neither which line it is nor in which file; the package knows before."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY x /\n", encoding="utf-8")
+    (tmp_path / "x").touch()
+    taken = {}
+    for pattern in PATTERNS:
+        (tmp_path / ".dockerignore").write_text(f"{pattern}\n", encoding="utf-8")
+        done = engine.docker("buildx", "build", "--quiet", str(tmp_path), check=False)
+        taken[pattern] = done.returncode == 0
+        assert taken[pattern] or "syntax error in pattern" in done.stderr
+    assert taken == PATTERNS
 
 
 @pytest.fixture
