@@ -180,7 +180,10 @@ def _command(
     if project.root.module:
         return ("python", "-m", project.root.module)
     example = _example(project, settings.ports, installed)
-    notes.append(f"The image starts what its base starts: set `command`{example}.")
+    notes.append(
+        "The image starts what its base starts: set `command` in [tool.poetry-docker-cache]"
+        f"{example}."
+    )
     return None
 
 

@@ -333,7 +333,9 @@ def test_django(
     shutil.copy(kinds.folder / "poetry.lock", project.folder)
     noted = project.poetry.run(project.folder, "docker", "export", "-o", "../D").stderr
     command = '["gunicorn", "shop.wsgi:application", "--bind", "0.0.0.0:8000"]'
-    assert f"set `command`, for example `command = {command}`." in noted
+    assert (
+        f"set `command` in [tool.poetry-docker-cache], for example `command = {command}`." in noted
+    )
     project.replace("pyproject.toml", "ports = [8000]\n", f"ports = [8000]\ncommand = {command}\n")
     steps = build(project)
     assert steps.installed == (), "the dependencies are those of the other image"

@@ -381,7 +381,8 @@ def test_the_note_on_the_command_has_a_line_to_paste() -> None:
     """What was found is proposed, a script of the project's first."""
     starts = (("gunicorn", "site.wsgi"), ("python", "app.py"))
     made = plan(project(scripts=("a", "b"), start_commands=starts))
-    assert any('set `command`, for example `command = ["a"]`' in note for note in made.notes)
+    told = 'set `command` in [tool.poetry-docker-cache], for example `command = ["a"]`'
+    assert any(told in note for note in made.notes)
     made = plan(project(scripts=(), start_commands=starts))
     assert any('`command = ["gunicorn", "site.wsgi"]`' in note for note in made.notes)
     for names, likely in (("abc", "start"), ("abc", "shop")):

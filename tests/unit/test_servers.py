@@ -240,7 +240,9 @@ def note(*names: str, **keys: Any) -> str:  # noqa: ANN401  # fields of many typ
     """Give the note on the command of a project with these packages."""
     shop = project(*(package(name) for name in names), **{"scripts": (), **keys})
     (found,) = [it for it in plan(shop).notes if it.startswith("The image starts what its base")]
-    return found.removeprefix("The image starts what its base starts: set `command`")
+    return found.removeprefix(
+        "The image starts what its base starts: set `command` in [tool.poetry-docker-cache]"
+    )
 
 
 def test_the_note_has_lines_to_paste() -> None:
