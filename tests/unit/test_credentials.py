@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import shlex
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from poetry_docker_cache.auth_file import MAX_SIZE, SourceAuth, auth_file
 from poetry_docker_cache.compat import tomllib
 from poetry_docker_cache.credentials import AuthSecret, collect, refuse_credentials_in_urls
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.install.refusal import refusal
 from poetry_docker_cache.sources import login_variables
 
 if TYPE_CHECKING:
@@ -545,3 +548,12 @@ def test_same_input_same_bytes(gather: Callable[..., AuthSecret], config_dir: Pa
     first = gather(urls).text
     (config_dir / "auth.toml").write_text("".join(reversed(entries)))
     assert gather(dict(reversed(urls.items()))).text == first
+
+
+@pytest.mark.parametrize("name", ["acme", "my.private-repo", "our mirror", "größe"])
+def test_the_build_names_the_same(name: str) -> None:
+    """What the build says to type, where a source refuses access, is what is read here."""
+    said = refusal(name, "https://acme.test/simple", known=False)
+    assert "or set {} and {},".format(*login_variables(name)) in said
+    (command,) = re.findall(r"Type `(.*)`", said)
+    assert shlex.split(command) == ["poetry", "config", f"http-basic.{name}", "USERNAME"]

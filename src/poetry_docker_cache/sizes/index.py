@@ -6,12 +6,12 @@ It is asked as Poetry asks it, with its credentials and certificates.
 from __future__ import annotations
 
 import platform
+import shlex
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
 from poetry.repositories.http_repository import HTTPRepository
 from poetry.repositories.parsers.html_page_parser import HTMLPageParser
 
@@ -164,7 +164,7 @@ def _answer(
         raise DockerCacheError(
             f"The source {name!r} refuses the credentials that Poetry has for it, or wants some"
             f" (HTTP {answer.status_code}).",
-            fix=f"Type `poetry config http-basic.{canonicalize_name(name)} USER`.",
+            fix=f"Type `poetry config {shlex.quote(f'http-basic.{name}')} USERNAME`.",
         )
     if answer.status_code not in _GONE and headers is _PAGE:
         raise DockerCacheError(
