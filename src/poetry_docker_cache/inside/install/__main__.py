@@ -112,7 +112,8 @@ def conclude(
     """Say why an installation failed, or make a layer of it; `content` is the manifest's."""
     status, why = outcome
     if status:
-        print(f"\n{why}" if why else "", end="\n" if why else "", flush=True)
+        if why:
+            print(f"\n{why}", flush=True)
         return status
     finish.tidy(options.venv)
     if from_source and shutil.which("strip"):  # compilers bring it

@@ -169,7 +169,7 @@ def _owners(venv: Path) -> dict[Path, str]:
     """Map the files of the environment to the distributions that brought them."""
     result = {}
     for site in venv.glob("lib/python*/site-packages"):
-        for record in site.glob("*.dist-info/RECORD"):
+        for record in sorted(site.glob("*.dist-info/RECORD")):
             name, _ = finish.name_and_version(record.parent)
             with record.open(newline="", encoding="utf-8") as file:
                 for row in csv.reader(file):
