@@ -107,7 +107,9 @@ def test_patterns_that_spoil_the_whole_file(engine: DockerEngine, tmp_path: Path
         (tmp_path / ".dockerignore").write_text(f"{pattern}\n", encoding="utf-8")
         done = engine.docker("buildx", "build", "--quiet", str(tmp_path), check=False)
         taken[pattern] = done.returncode == 0
-        assert taken[pattern] or "syntax error in pattern" in done.stderr
+        assert (
+            taken[pattern] or "syntax error in pattern" in done.stderr or "illegal" in done.stderr
+        )
     assert taken == PATTERNS
 
 

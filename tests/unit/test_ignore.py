@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from poetry_docker_cache.ci import CI_PATHS
 from poetry_docker_cache.ignore import IgnorePlan, render_ignore
-from poetry_docker_cache.ignore.rules import is_readable, literal, matches, moved
+from poetry_docker_cache.ignore.rules import is_line, literal, matches, moved
 
 KEEP = ("pyproject.toml", "poetry.lock", "README.md", "src/app")
 NEEDED = {"pyproject.toml", "poetry.lock", "README.md", "src/app/__init__.py", "src/app/web/a.html"}
@@ -257,4 +257,4 @@ def test_a_literal_matches_itself(name: str) -> None:
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_what_docker_takes_for_a_pattern(pattern: str) -> None:
     """For one that it does not, it refuses the whole file."""
-    assert is_readable(pattern) == PATTERNS[pattern]
+    assert is_line(pattern) == PATTERNS[pattern]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.access import odd_paths
+from poetry_docker_cache.ignore.rules import literal
 from poetry_docker_cache.render import render_ignore_file
 from poetry_docker_cache.wording import listing
 
@@ -40,7 +41,7 @@ def sending_notes(prepared: Prepared) -> list[str]:
 
 
 def _unreadable(place: str) -> DockerCacheError:
-    line = json.dumps(f"/{place}", ensure_ascii=False)
+    line = json.dumps(f"/{literal(place)}", ensure_ascii=False)
     leaving_out = f", or leave it out: `ignore = [{line}]` in [tool.poetry-docker-cache]"
     return DockerCacheError(
         f"This user may not read {place}. Of such a file the image would get an empty one, and at a"

@@ -22,7 +22,7 @@ _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 """Characters that a line cannot hold: control characters, and bytes that are no UTF-8."""
 # The grammar of Go's filepath.Match, by which moby checks each pattern.
 _IN_SET = r"(?:\\.|[^\\\]-])"
-_PATTERN = re.compile(rf"(?s)(?:[^\\\[]|\\.|\[\^?(?:{_IN_SET}(?:-{_IN_SET})?)+\])*")
+_PATTERN = re.compile(rf"(?s)(?:[^\\\[]|\\.|\[(?:\^|(?!\^))(?:{_IN_SET}(?:-{_IN_SET})?)+\])*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,12 @@ def parse(text: str) -> Line:
     return Line(text=text, pattern=pattern, negated=negated)
 
 
+def is_line(text: str) -> bool:
+    """Tell whether BuildKit takes this for a line; else it refuses the whole file."""
+    line = parse(text)
+    return is_readable(line.pattern) if line.pattern else not line.negated
+
+
 def is_readable(pattern: str) -> bool:
     """Tell whether BuildKit takes this for a pattern; else it refuses the whole file."""
     try:
@@ -77,11 +83,12 @@ def is_readable(pattern: str) -> bool:
 def checked(text: str | None) -> str | None:
     """Give the text of a `.dockerignore`; raise DockerCacheError where BuildKit would refuse it."""
     for number, line in enumerate((text or "").split("\n"), start=1):
-        if not is_readable(parse(line).pattern):
+        if not is_line(line):
             raise DockerCacheError(
                 f"Docker cannot read line {number} of .dockerignore, {line.strip()!r}: that is no"
                 " pattern, and nothing can be built with it.",
-                fix="Close its brackets, or put a backslash before what is to be taken literally.",
+                fix="Close its brackets, put a backslash before what is to be taken literally, or"
+                " take the line out.",
             )
     return text
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
-from poetry_docker_cache.ignore.rules import is_readable, parse
+from poetry_docker_cache.ignore.rules import is_line
 from poetry_docker_cache.settings.errors import kind, unknown_key
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def labels(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
 def ignore_line(spot: Spot, value: object) -> str:
     """Read a line of an ignore file."""
     content = line(spot, value)
-    if not is_readable(parse(content).pattern):
+    if not is_line(content):
         why = "Docker takes that for no pattern, and would refuse the whole file"
         raise spot.refuse(value, why)
     return content
