@@ -258,6 +258,25 @@ def test_git_is_asked_in_a_hook_as_elsewhere(
     assert poetry(shop, *EXPORT, "--check").out == "Up to date.\n"
 
 
+@pytest.mark.parametrize("requirement", ["setuptools", "setuptools_scm[simple]>=8"])
+def test_data_that_git_ignores_in_a_wheel_of_setuptools_scm(
+    requirement: str, tmp_path: Path
+) -> None:
+    """With git, it is no part of the wheel; in a build nobody can tell it from what is."""
+    backend = PYPROJECT.replace("poetry.core.masonry.api", "setuptools.build_meta")
+    pyproject = backend.replace('["poetry-core"]', f'["{requirement}"]')
+    shop = make(tmp_path / "shop", pyproject=pyproject)
+    (shop / ".gitignore").write_text("local.db\n_version.py\n")
+    for name in ("local.db", "_version.py", "kept.txt"):
+        (shop / "shop" / name).touch()
+    subprocess.run([*GIT, "init", "-q"], cwd=shop, check=True)
+    told = "The image takes what git ignores: shop/local.db; `ignore` leaves it out."
+    assert (told in poetry(shop, *EXPORT).err) == ("scm" in requirement)
+    with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write('ignore = ["/shop/local.db"]')
+    assert "git ignores" not in poetry(shop, *EXPORT).err
+
+
 @pytest.mark.parametrize("installed", [True, False])
 def test_git_that_does_not_answer(
     installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -284,7 +303,7 @@ def test_git_that_does_not_answer(
 def test_what_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """BuildKit makes an empty file of it, without a word."""
     shop = make(tmp_path / "shop")
-    (shop / "shop" / "locked.py").touch()
+    (shop / "shop" / "[un]locked.py").touch()
     may = os.access
 
     def access(path: str | Path, mode: int) -> bool:
@@ -293,8 +312,8 @@ def test_what_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "access", access)
     outcome = poetry(shop, *EXPORT)
     assert outcome.status == 1
-    assert "This user may not read shop/locked.py." in outcome.err
-    line = 'ignore = ["/shop/locked.py"]'
+    assert "This user may not read shop/[un]locked.py." in outcome.err
+    line = r'ignore = ["/shop/\\[un\\]locked.py"]'
     assert line in outcome.err
     with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write(line)

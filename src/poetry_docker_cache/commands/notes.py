@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.commands.sending import sending_notes
@@ -34,11 +35,21 @@ def tell(command: DockerCommand, images: Sequence[Prepared]) -> None:
 
 def _git_note(prepared: Prepared) -> list[str]:
     plan = prepared.plan
-    if plan.files is None:
+    wheels = [it for it in plan.wheels if it.lists_files_by_git]
+    beside = [
+        posixpath.relpath(it.located(path), plan.folder) for it in wheels for path in it.paths
+    ]
+    if plan.files is None and not beside:
         return []
     dockerfile = plan.located("Dockerfile")
     ignore = render_ignore_file(plan, dockerfile, prepared.kept, prepared.beside)
-    found = let_through(prepared.folder, ignore, plan.files.paths, place=plan.folder)
+
+    def taken(within: Sequence[str]) -> tuple[str, ...]:
+        return let_through(prepared.folder, ignore, within, place=plan.folder)
+
+    found = [*taken(plan.files.paths)] if plan.files else []
+    if beside:  # setuptools takes all modules, whatever git says
+        found += [it for it in taken(beside) if not it.endswith(".py") and it not in found]
     told = f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."
     return [told] if found else []
 
