@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import fields
 
 import pytest
@@ -9,7 +10,7 @@ import tomlkit
 
 from poetry_docker_cache.caches.spec import Folder, Store
 from poetry_docker_cache.settings import Healthcheck, Instructions, Settings, SettingsError
-from poetry_docker_cache.settings.errors import shown
+from poetry_docker_cache.settings.errors import refuse_misnamed, shown
 from poetry_docker_cache.settings.keys import KEYS, Key
 
 PIN = 'python = "3.12"\n'
@@ -333,3 +334,21 @@ def test_half_a_surrogate_pair_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="no container can be given") as caught:
         Settings.parse({name: value})
     str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("poetry_docker_cache", True),
+        ("Poetry-Docker-Cache", True),
+        ("poetry-docker-caches", True),
+        ("poetry-docker-cache", False),
+        ("poetry-docker-bake", False),
+        ("poetry-docker-plugin", False),
+        ("poetry-docker", False),
+    ],
+)
+def test_tables_that_are_nearly_ours(name: str, *, refused: bool) -> None:
+    """Those of other plugins for Poetry and Docker are not."""
+    with pytest.raises(SettingsError) if refused else contextlib.nullcontext():
+        refuse_misnamed({name: {}})

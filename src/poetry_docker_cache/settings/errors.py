@@ -12,7 +12,8 @@ from poetry_docker_cache.errors import DockerCacheError
 
 NAME = "poetry-docker-cache"
 TABLE = f"[tool.{NAME}]"
-_ALIKE = 0.85
+_ALIKE = 0.89
+"""So alike is a name that was misspelt; another plugin may be called `poetry-docker-bake`."""
 _SHOWN_CHARACTERS = 40
 _SHOWN_ITEMS = 3
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
