@@ -251,6 +251,7 @@ NAMES = st.text(st.sampled_from(CHARACTERS), min_size=1, max_size=6)
 def test_a_literal_matches_itself(name: str) -> None:
     """Every character is taken at its word."""
     assert matches(literal(name), name)
+    assert literal(name).encode(), "a file can hold it"
     assert not matches(literal(name), f"{name}x")
 
 
