@@ -35,7 +35,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 from poetry_docker_cache import engine, build_folder as folders
-engine.forwarding._KILL_SECONDS = 60
+engine.forwarding._KILL_SECONDS = 600
 {before}
 with folders.build_folder(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
     folder.write("secret/auth.toml", "canary")
@@ -424,10 +424,8 @@ def test_probe_of_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("poetry_docker_cache.engine._ANSWER_SECONDS", 0.3)
     with probing(docker=str(tmp_path / "docker")) as found:
         until(lambda: len(pids.read_text().split()) == 2)
-        begin = time.monotonic()
-        with pytest.raises(DockerCacheError, match="no answer"):
+        with pytest.raises(DockerCacheError, match=r"no answer within 0\.3 seconds"):
             found()
-    assert time.monotonic() - begin < PATIENCE
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
 
 
