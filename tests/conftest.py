@@ -31,6 +31,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for _name in {"SIGHUP", "SIGQUIT"} & {*dir(signal)}:
     signal.signal(getattr(signal, _name), signal.SIG_DFL)
 
+# What a machine says to all builds, an exported docker-bake.hcl, and git within a hook.
+for _name in (
+    *("BUILDKIT_PROGRESS", "SOURCE_DATE_EPOCH"),
+    *("AUTH_FILE", "CACHE", "PLATFORMS", "TAG", "VERSION", "WRITE_CACHE"),
+    *("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE"),
+):
+    os.environ.pop(_name, None)
+
 
 @pytest.fixture(autouse=True)
 def _isolated_poetry(
