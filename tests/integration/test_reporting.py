@@ -166,6 +166,16 @@ def test_layers_that_the_engine_threw_away(
     assert bool(told(outcome.err)) == again
 
 
+@pytest.mark.parametrize("status", [0, 130])
+def test_a_build_that_did_not_fail_is_run_once(shop: Path, client: Client, status: int) -> None:
+    """Ctrl-C is no failure, whatever the history says of an earlier build."""
+    client.answer(containerd=True, status=status)
+    client.remember(METADATA, inspect=LOST)
+    outcome = poetry(shop, *BUILD)
+    assert outcome.status == status
+    assert "building again" not in outcome.err
+
+
 def test_dry_run(shop: Path, client: Client, tmp_path: Path) -> None:
     """It shows that metadata is asked for, and writes no file."""
     file = tmp_path / "metadata.json"
