@@ -55,3 +55,20 @@ def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
     write(tmp_path, "app/\udce9t\udce9.txt", "app/\xe9t\xe9.txt", "app/old/\udce9")
     found = odd_paths(tmp_path, ["app"], "app/old\n")
     assert found == [Odd(path="app/\udce9t\udce9.txt", kind="name")]
+
+
+def test_a_folder_that_is_removed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running program may do that; nothing is odd about it."""
+    (tmp_path / "shop" / "cache").mkdir(parents=True)
+
+    def scandir(path: Path) -> object:
+        if path.name == "cache":
+            path.rmdir()
+        return real(path)
+
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert odd_paths(tmp_path, ["shop"], "") == []
+    assert not (tmp_path / "shop" / "cache").exists()

@@ -7,6 +7,7 @@ the context, is not there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -56,11 +57,15 @@ def _odd(context: Path, place: Path) -> Iterator[Odd]:
         if os.path.lexists(place):
             yield Odd(path=path, kind="unreadable")
     elif is_folder:
-        with os.scandir(place) as entries:
-            rest = [it for it in entries if not _is_plain(it)]
-        for it in rest:
-            if not is_kept_out(it.name):
-                yield from _odd(context, Path(it.path))
+        for name in _entries(place):
+            yield from _odd(context, place / name)
+
+
+def _entries(place: Path) -> list[str]:
+    """List what may be odd in a folder; nothing, where a running program has removed it."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(place) as entries:
+        return [it.name for it in entries if not _is_plain(it) and not is_kept_out(it.name)]
+    return []
 
 
 def _is_plain(entry: os.DirEntry[str]) -> bool:
