@@ -25,5 +25,5 @@ def exists(path: Path | str) -> bool:
 
 
 def is_folder(path: Path | str) -> bool:
-    """Whether it is a folder; of `Path.is_dir()` holds the same."""
+    """Whether it is a folder; `Path.is_dir()` raises for the same names."""
     return os.path.isdir(path)  # noqa: PTH112  # as said

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from poetry_docker_cache.compat import is_folder, real_path
 from poetry_docker_cache.ignore.names import is_kept_out
 from poetry_docker_cache.ignore.rules import hiding_line, parse
 
@@ -47,16 +48,16 @@ def odd_paths(context: Path, within: Iterable[str], ignore_file: str) -> list[Od
 def _odd(context: Path, place: Path) -> Iterator[Odd]:
     """Go through what is at a place, but for what is kept out by its name."""
     path = Path(os.path.normpath(place)).relative_to(context).as_posix()
-    is_folder = os.path.isdir(place)  # noqa: PTH112  # Path's raises for some
+    folder = is_folder(place)
     if _NO_UTF_8.search(place.name):
         yield Odd(path=path, kind="name")
     elif place.is_symlink():
-        if not Path(os.path.realpath(place)).is_relative_to(context):
+        if not real_path(place).is_relative_to(context):
             yield Odd(path=path, kind="link")
-    elif not os.access(place, os.R_OK | os.X_OK if is_folder else os.R_OK):
+    elif not os.access(place, os.R_OK | os.X_OK if folder else os.R_OK):
         if os.path.lexists(place):
             yield Odd(path=path, kind="unreadable")
-    elif is_folder:
+    elif folder:
         for name in _entries(place):
             yield from _odd(context, place / name)
 

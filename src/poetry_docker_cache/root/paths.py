@@ -7,6 +7,7 @@ import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.compat import real_path
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.ignore.names import is_kept_out
 from poetry_docker_cache.ignore.rules import outermost
@@ -35,8 +36,8 @@ def is_here(folder: Path, path: str) -> bool:
     """Tell whether a path is inside the project, links followed."""
     name = posixpath.normpath(path)
     inside = not name.startswith(("..", "/"))
-    place = Path(os.path.realpath(folder / name))  # which takes a loop, too
-    return inside and place.is_relative_to(os.path.realpath(folder))
+    place = real_path(folder / name)
+    return inside and place.is_relative_to(real_path(folder))
 
 
 def leaves(path: str) -> bool:
