@@ -22,10 +22,11 @@ test: $(READY)  ## run every test, on a private container engine where there is 
 test-unit: $(READY)  ## run the tests that need neither engine nor network
 	@$(VENV) -m pytest tests/unit
 
-lint: $(READY)  ## check format, style and types
+lint: $(READY)  ## check format, style, types and the direction of imports
 	@$(VENV) -m ruff format --check
 	@$(VENV) -m ruff check
 	@$(VENV) -m mypy
+	@.venv/bin/lint-imports
 
 golden: $(READY)  ## write the expected Dockerfiles of tests/golden anew
 	@$(VENV) -m pytest tests/golden --regenerate

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from ci_files import golden, scripts
 
-from poetry_docker_cache.ci import CI_KINDS
+from poetry_docker_cache.render.ci_files import CI_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from poetry_docker_cache.ci import CiKind
+    from poetry_docker_cache.render.ci_files import CiKind
 
 NOTE = """\
 #!/bin/sh

@@ -10,8 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import golden_cases
 import pytest
-from golden.export_cases import (
+from golden_cases import (
     CASES,
     NAMES,
     copy_case,
@@ -21,8 +22,8 @@ from golden.export_cases import (
     lock_of,
     project_in,
 )
-from golden.locks import renew_lock
-from golden.shorten import expand, shorten
+from golden_locks import renew_lock
+from golden_shorten import expand, shorten
 
 HADOLINT = Path(sys.executable).with_name("hadolint")
 HADOLINT_CONFIG = Path(__file__).parents[2] / ".hadolint.yaml"
@@ -60,14 +61,14 @@ def test_rendering_depends_on_nothing_else(tmp_path: Path) -> None:
         path.chmod(0o700 if path.is_dir() or path.suffix == ".py" else 0o600)
         os.utime(path, (1, 1))
     environment = {
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(Path(golden_cases.__file__).parent),
         "PYTHONHASHSEED": "4711",
         "TZ": "Pacific/Kiritimati",
         "LANG": "tr_TR.UTF-8",
         "LC_ALL": "C",
         "COLUMNS": "40",
     }
-    script = Path(__file__).with_name("export_cases.py")
+    script = Path(golden_cases.__file__)
     subprocess.run(
         [sys.executable, script, *map(str, folders)],
         check=True,

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from ci_files import golden, scripts
 from command_line import poetry
-from golden.export_cases import CASES
+from golden_cases import CASES
 from poetry.config.config import Config
 
-from poetry_docker_cache.ci import CI_KINDS, CI_PATHS, CiKind
+from poetry_docker_cache.render.ci_files import CI_KINDS, CI_PATHS, CiKind
 
 PROJECTS = {
     "pep621_src": (),  # no source

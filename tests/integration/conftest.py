@@ -16,7 +16,7 @@ from engines import DockerEngine, docker_engine, unavailable
 from reference import PoetryInstall
 
 from poetry_docker_cache import inside
-from poetry_docker_cache.settings.install import NEWEST_UV
+from poetry_docker_cache.settings.install_values import NEWEST_UV
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from edits import one_version, release
 from engines import PATIENCE
 from machines import Machine, Machines, digest
 
-from poetry_docker_cache.caches.oci import survey
+from poetry_docker_cache.buildx.cache_folders import survey
 
 if TYPE_CHECKING:
     import subprocess

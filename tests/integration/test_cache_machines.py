@@ -21,7 +21,7 @@ from forwarding import Gate
 from machines import Machines, digest
 from registries import own_registry
 
-from poetry_docker_cache.caches.oci import survey
+from poetry_docker_cache.buildx.cache_folders import survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

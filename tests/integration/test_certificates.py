@@ -16,7 +16,7 @@ from tls_index import TlsIndex, tls_index
 from wheels import make_wheel
 
 from poetry_docker_cache import inside
-from poetry_docker_cache.credentials import collect
+from poetry_docker_cache.project.credentials import collect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

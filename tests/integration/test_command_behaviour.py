@@ -298,7 +298,7 @@ def test_a_failure_that_nobody_foresaw_shows_no_secret(
     def fail(*_: Any) -> None:  # noqa: ANN401
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr("poetry_docker_cache.commands.exporting.write_private", fail)
+    monkeypatch.setattr("poetry_docker_cache.commands.export_files.write_private", fail)
     outcome = poetry(shop, *EXPORT, "--auth-file", "../auth.toml", "-vvv")
     assert outcome.status == 1
     assert "unforeseen" in outcome.err

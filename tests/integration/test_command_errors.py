@@ -554,7 +554,7 @@ def test_an_option_that_there_is_not(words: tuple[str, ...], says: str, tmp_path
 def test_an_error_of_ours_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What nobody foresaw is called a bug; the traceback comes with `-v` only."""
     project = make(tmp_path / "shop")
-    monkeypatch.setattr("poetry_docker_cache.project.runtime_files", lambda *_: 1 / 0)
+    monkeypatch.setattr("poetry_docker_cache.project.reader.runtime_files", lambda *_: 1 / 0)
     outcome = poetry(project, *EXPORT, colours=True)
     assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
     assert "a bug of poetry-docker-cache, not yours: ZeroDivisionError" in outcome.err

@@ -387,7 +387,7 @@ def test_an_interrupt_before_the_build_is_one(
         raise KeyboardInterrupt
 
     shop = make(tmp_path / "shop")
-    monkeypatch.setattr("poetry_docker_cache.commands.preparing.read_project", interrupted)
+    monkeypatch.setattr("poetry_docker_cache.commands.planned_image.read_project", interrupted)
     assert poetry(shop, *BUILD).status == 130
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
-from poetry_docker_cache import credentials
-from poetry_docker_cache.auth_file import SourceAuth, auth_file
+from poetry_docker_cache.project import credentials
+from poetry_docker_cache.project.auth_secret import SourceAuth, auth_file
 
 SOURCE = Path(credentials.__file__).parents[1]
 

@@ -18,7 +18,7 @@ from git_servers import git_over_http, make_repository
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
 from poetry_docker_cache import inside
-from poetry_docker_cache.auth_file import SourceAuth, auth_file
+from poetry_docker_cache.project.auth_secret import SourceAuth, auth_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

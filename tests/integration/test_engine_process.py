@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING
 import pytest
 from engines import PATIENCE
 
-from poetry_docker_cache.build_folder import build_folder
-from poetry_docker_cache.engine import EngineInfo, ask, probing, run
+from poetry_docker_cache.buildx.build_folder import build_folder
+from poetry_docker_cache.buildx.engine import ask, probing, run
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from engines import DockerEngine
+
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
@@ -408,7 +410,7 @@ def test_probe_asks_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("MARKS", str(tmp_path))
-    monkeypatch.setattr("poetry_docker_cache.engine._ANSWER_SECONDS", PATIENCE)
+    monkeypatch.setattr("poetry_docker_cache.buildx.engine._ANSWER_SECONDS", PATIENCE)
     with typing_terminal():
         found = probe("mine")
     assert (found.builder, found.store, found.engine) == ("mine", "classic", (28, 5, 2))
@@ -421,7 +423,7 @@ def test_probe_of_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.Monke
     pids = tmp_path / "pids"
     pids.touch()
     monkeypatch.setenv("MARKS", str(tmp_path))
-    monkeypatch.setattr("poetry_docker_cache.engine._ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("poetry_docker_cache.buildx.engine._ANSWER_SECONDS", 0.3)
     with probing(docker=str(tmp_path / "docker")) as found:
         until(lambda: len(pids.read_text().split()) == 2)
         with pytest.raises(DockerCacheError, match=r"no answer within 0\.3 seconds"):

@@ -8,13 +8,13 @@ import pytest
 from command_line import Outcome, poetry, snapshot
 from projects import make_project, package
 
-from poetry_docker_cache.ci import CI_KINDS, CI_PATHS
-from poetry_docker_cache.vendor import is_ours
+from poetry_docker_cache.render.ci_files import CI_KINDS, CI_PATHS
+from poetry_docker_cache.render.exported_files import is_ours
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from poetry_docker_cache.ci import CiKind
+    from poetry_docker_cache.render.ci_files import CiKind
 
 PYPROJECT = """\
 [project]

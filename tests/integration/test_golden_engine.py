@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from golden.export_cases import NAMES, expected, is_dockerfile
-from golden.shorten import expand
+from golden_cases import NAMES, expected, is_dockerfile
+from golden_shorten import expand
 
 if TYPE_CHECKING:
     from pathlib import Path

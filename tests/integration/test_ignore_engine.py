@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from dockerignore import PATTERNS, passing
 
-from poetry_docker_cache.ignore import IgnorePlan, render_ignore
+from poetry_docker_cache.render.ignore_file import IgnorePlan, render_ignore
 
 if TYPE_CHECKING:
     from pathlib import Path

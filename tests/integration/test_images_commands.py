@@ -12,7 +12,7 @@ import pytest
 from command_line import ERROR, Client, poetry, snapshot
 from projects import make_project, package
 
-from poetry_docker_cache.compat import tomllib
+from poetry_docker_cache.system.compat import tomllib
 
 PYPROJECT = """\
 [project]

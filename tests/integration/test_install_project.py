@@ -15,7 +15,7 @@ import pytest
 from poetry_docker_cache import inside
 
 SCRIPTS = Path(str(inside.__file__)).parent
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1] / "support"
 BACKEND = """
 import sys
 from pathlib import Path

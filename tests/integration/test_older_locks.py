@@ -20,7 +20,7 @@ from poetry_versions import poetry_python
 from wheels import make_wheel
 
 from poetry_docker_cache import inside
-from poetry_docker_cache.compat import tomllib
+from poetry_docker_cache.system.compat import tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

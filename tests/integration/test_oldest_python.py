@@ -13,7 +13,7 @@ from processes import lock
 from reference import PoetryInstall
 from registry import Registry
 
-from poetry_docker_cache.python import PYTHONS
+from poetry_docker_cache.plan.python_version import PYTHONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,9 @@ from harmless import edit_harmlessly
 from poetry.factory import Factory
 from projects import make_project, package
 
-from poetry_docker_cache.root import WheelRoot, read_root
-from poetry_docker_cache.stage_commands import FROM_ABOVE, in_project
+from poetry_docker_cache.project.root.kinds import WheelRoot
+from poetry_docker_cache.project.root.root_package import read_root
+from poetry_docker_cache.render.stage_commands import FROM_ABOVE, in_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable

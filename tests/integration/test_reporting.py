@@ -12,7 +12,7 @@ from command_line import Client, poetry
 from dockerignore import passing
 from projects import make_project, package
 
-from poetry_docker_cache.engine.history import Record
+from poetry_docker_cache.buildx.history import Record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -238,7 +238,7 @@ def test_a_history_that_hangs(shop: Path, client: Client, monkeypatch: pytest.Mo
     """Nobody waits for it long."""
     (client.folder / "logs").unlink()
     os.mkfifo(client.folder / "logs")
-    monkeypatch.setattr("poetry_docker_cache.engine.history._SECONDS", 0.2)
+    monkeypatch.setattr("poetry_docker_cache.buildx.history._SECONDS", 0.2)
     outcome = poetry(shop, *BUILD)
     assert outcome.status == 0
     assert told(outcome.err) == SHORT
@@ -270,7 +270,7 @@ def test_pushed_bytes_are_an_images(
         bundles.append(bundle)
         return Record()
 
-    monkeypatch.setattr("poetry_docker_cache.commands.reporting.recall", recall)
+    monkeypatch.setattr("poetry_docker_cache.commands.build_report.recall", recall)
     assert poetry(shop, *BUILD, "--tag=registry.test/team/shop:1", *options).status == 0
     assert [bundle is not None for bundle in bundles] == [asked]
 

@@ -14,7 +14,7 @@ from edits import LAYERS, PACKAGES, one_version
 from machines import Machine
 from wheels import make_wheel
 
-from poetry_docker_cache.kept_wheels import LIST
+from poetry_docker_cache.buildx.kept_wheels import LIST
 
 if TYPE_CHECKING:
     from collections.abc import Callable

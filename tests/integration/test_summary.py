@@ -18,7 +18,7 @@ from builds import NETWORK
 from edits import native_version, one_version, release
 from registries import own_registry
 
-from poetry_docker_cache.wording import megabytes
+from poetry_docker_cache.text import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ import pytest
 from command_line import ERROR, poetry
 from projects import make_project, package
 
-from poetry_docker_cache.vendor import is_ours
+from poetry_docker_cache.render.exported_files import is_ours
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,1 +1,4 @@
-"""Where build cache is kept between machines: what a user may write, and what BuildKit gets."""
+"""Build caches as users name them in settings and options.
+
+Pure: what an engine makes of them is decided in `buildx`.
+"""

@@ -1,20 +1,25 @@
-"""What a user writes for a cache: an image, a folder, or a backend with its options. Pure."""
+"""A build cache as the user names it: parsed, checked, spelled for BuildKit, one for each image."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache import go_csv
-from poetry_docker_cache.caches.backends import BACKENDS
-from poetry_docker_cache.caches.options import BadCache, Use, checked, may_be_shown
-from poetry_docker_cache.image_names import is_reference
+from poetry_docker_cache.caches.backends import BACKENDS, BadCache, Use, checked, may_be_shown
+from poetry_docker_cache.docker import go_csv
+from poetry_docker_cache.docker.image_names import (
+    in_repository_of,
+    is_reference,
+    normalised,
+    repository_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -193,3 +198,110 @@ def _image(text: str, use: Use) -> Store:
 def _store(found: Mapping[str, str], use: Use) -> Store:
     kind, options = checked(found, use)
     return Store(type=kind, options=tuple(options.items()))
+
+
+_EXPORT = {"mode": "max", "ignore-error": "true"}
+
+
+def read_words(cache: Cache) -> str:
+    """Spell a cache for --cache-from; an image alone as BuildKit itself abbreviates it."""
+    if isinstance(cache, Folder):
+        return folder_words(cache.path, writing=False)
+    words = cache.words(writing=False)
+    image = go_csv.record("type=registry", f"ref={cache.reference}")
+    return cache.reference if words == image else words
+
+
+def write_words(cache: Cache, *, as_image: bool = True) -> str:
+    """Spell a cache for --cache-to: every stage, and a failure does not cost the image.
+
+    `as_image` is whether BuildKit can write that of a registry as an image, which ECR wants.
+    """
+    if isinstance(cache, Folder):
+        return folder_words(cache.path, writing=True)
+    if cache.type == "inline":
+        return cache.words(writing=True)
+    return cache.words(writing=True, extra={**_EXPORT, **_format(cache, as_image=as_image)})
+
+
+def folder_words(path: str, *, writing: bool) -> str:
+    """Spell a folder for --cache-from or --cache-to."""
+    if not writing:
+        return go_csv.record("type=local", f"src={path}")
+    return go_csv.record("type=local", f"dest={path}", *(f"{k}={v}" for k, v in _EXPORT.items()))
+
+
+def _format(store: Store, *, as_image: bool) -> dict[str, str]:
+    if store.type != "registry":
+        return {}
+    image = as_image and store.get("oci-mediatypes") is None  # an image manifest is an OCI one
+    return {"oci-mediatypes": "true", **({"image-manifest": "true"} if image else {})}
+
+
+_NAMES = {"gha": "scope", "s3": "name", "azblob": "name"}
+"""What tells the caches of a backend apart."""
+_BUILDKIT = "buildkit"
+"""Its value, where nothing is said."""
+
+
+def cache_of(image: str, cache: Cache) -> Cache:
+    """Give the place of an image's own cache beside the one that was named for all images.
+
+    >>> cache_of("api", Folder(path="./.buildcache")).path
+    './.buildcache-api'
+    """
+    if isinstance(cache, Folder):
+        path = _beside(cache.path, image)
+        return Folder(path=path, written=cache.written and _beside(cache.written, image))
+    options = dict(cache.options)
+    for name in ("src", "dest"):
+        if cache.type == "local" and name in options:
+            options[name] = _beside(options[name], image)
+    if cache.type == "registry":
+        options["ref"] = in_repository_of(options["ref"], image)
+    if name := _NAMES.get(cache.type, ""):
+        options[name] = f"{options.get(name, _BUILDKIT)}-{image}"
+    return replace(cache, options=tuple(options.items()))
+
+
+def named_cache(
+    image: str, cache: Cache, *, setting: Cache | None, tags: Sequence[str] = ()
+) -> Cache:
+    """Give the cache that an option names for an image, which has this one of its own, and tags.
+
+    That, and what lies in its own repository, is meant as it is; any other is named for all images.
+    """
+    repositories = [repository_of(tag) for tag in tags if is_reference(tag)]
+    is_own = setting is not None and place_of(cache) == place_of(setting)
+    if isinstance(cache, Store) and cache.reference:
+        is_own = is_own or repository_of(cache.reference) in repositories
+    return cache if is_own else cache_of(image, cache)
+
+
+def place_of(cache: Cache) -> str:
+    """Give what two caches have in common that would replace each other; "" where that is nothing.
+
+    >>> place_of(Folder(path="./.buildcache/"))
+    '.buildcache'
+    """
+    if isinstance(cache, Folder):
+        return _place(cache.path)
+    if cache.type == "registry":
+        return normalised(cache.reference)
+    if cache.type == "local":
+        return _place(cache.get("dest") or "")
+    if cache.type == "inline":
+        return ""
+    name = _NAMES.get(cache.type, "")
+    options = {name: _BUILDKIT, **dict(cache.options)}
+    return replace(cache, options=tuple(sorted(options.items()))).words(writing=False)
+
+
+def _place(path: str) -> str:
+    return os.path.normpath(path) if _beside(path, "x") != path else ""
+
+
+def _beside(path: str, image: str) -> str:
+    folder = path.rstrip("/")
+    # A folder without a name of its own is refused elsewhere.
+    return path if folder.rpartition("/")[2] in ("", ".", "..", "~") else f"{folder}-{image}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cleo.helpers import option
 
-from poetry_docker_cache.commands.base import DockerCommand, images_argument
+from poetry_docker_cache.commands.docker_command import DockerCommand, images_argument
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -67,20 +67,20 @@ turn, <info>--cache</> first.
 
     def work(self) -> int:
         """Read the project while the engine is asked, and run BuildKit."""
-        from poetry_docker_cache.engine import probing  # noqa: PLC0415  # see base
+        from poetry_docker_cache.buildx.engine import probing  # noqa: PLC0415  # see base
 
         vendored = self.vendored()
         with probing(self.option("builder")) as probe:
-            from poetry_docker_cache.commands.baking import bake  # noqa: PLC0415  # see base
-            from poetry_docker_cache.commands.building import build  # noqa: PLC0415  # see base
-            from poetry_docker_cache.commands.preparing import prepare_images  # noqa: PLC0415  # see base
+            from poetry_docker_cache.commands.build_image import build  # noqa: PLC0415  # see base
+            from poetry_docker_cache.commands.build_images import bake  # noqa: PLC0415  # see base
+            from poetry_docker_cache.commands.planned_image import prepare_images  # noqa: PLC0415  # see base
 
             images = prepare_images(self, self.argument("images") or (), notes=not vendored)
             return build(self, images[0], probe) if len(images) == 1 else bake(self, images, probe)
 
     def vendored(self) -> str | None:
         """What `--file` names: told here if it is not there, rather than by BuildKit."""
-        from poetry_docker_cache.compat import exists, is_folder  # noqa: PLC0415  # see base
+        from poetry_docker_cache.system.compat import exists, is_folder  # noqa: PLC0415  # see base
 
         path: str | None = self.option("file")
         if path is None or path == "-":  # which BuildKit reads from its standard input

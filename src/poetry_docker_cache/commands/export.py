@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cleo.helpers import option
 
-from poetry_docker_cache.commands.base import DockerCommand, images_argument
+from poetry_docker_cache.commands.docker_command import DockerCommand, images_argument
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
 
-    from poetry_docker_cache.ci import CiKind
+    from poetry_docker_cache.render.ci_files import CiKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +82,8 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
 
     def work(self) -> int:
         """Write, print or check the files."""
-        from poetry_docker_cache.commands.exporting import export  # noqa: PLC0415  # see base
-        from poetry_docker_cache.commands.exporting_ci import export_ci  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.export_ci import export_ci  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.export_files import export  # noqa: PLC0415  # see base
 
         options = self._options()
         if options.ci is None:
@@ -137,7 +137,7 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
 
     def _ci(self) -> CiKind | None:
         """The kind of pipeline. Raises DockerCacheError for one that there is not."""
-        from poetry_docker_cache.ci import CI_KINDS  # noqa: PLC0415  # see base
+        from poetry_docker_cache.render.ci_files import CI_KINDS  # noqa: PLC0415  # see base
 
         given = self.option("ci")
         kind = next((kind for kind in CI_KINDS if kind == given), None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cleo.helpers import option
 
-from poetry_docker_cache.commands.base import DockerCommand, images_argument
+from poetry_docker_cache.commands.docker_command import DockerCommand, images_argument
 
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
@@ -49,7 +49,7 @@ a built image; the rest from the package index, which tells sizes of downloads o
 
     def work(self) -> int:
         """Find the sizes, show them, perhaps write."""
-        from poetry_docker_cache.commands.layering import layers  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.show_layers import layers  # noqa: PLC0415  # see base
 
         self.refuse_after_dashes()
         return layers(self)

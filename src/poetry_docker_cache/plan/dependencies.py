@@ -1,103 +1,246 @@
-"""The dependencies as data: the stages that install them, each a layer of the image."""
+"""How the dependencies get into the image: in which layers, by which installer. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import difflib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from poetry_docker_cache.docker import platforms
+from poetry_docker_cache.docker.base_names import libc
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.families import families, layer_name
+from poetry_docker_cache.inside.manifest.layers import (
+    DIRECT,
+    SOURCE,
+    kind,
+    machines_without_wheel,
+)
+from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.inside.manifest.wheels import fits
+from poetry_docker_cache.plan.layer_split import split
+from poetry_docker_cache.plan.model import Dependencies, Layer
+from poetry_docker_cache.plan.python_version import choose_poetry
+from poetry_docker_cache.project.lock import locked_packages
+from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from poetry_docker_cache.settings import Installer
+    from poetry_docker_cache.inside.manifest.families import Images
+    from poetry_docker_cache.plan.bases import Bases
+    from poetry_docker_cache.plan.model import Direct, Index
+    from poetry_docker_cache.plan.python_version import Python
+    from poetry_docker_cache.project.lock import Lock
+    from poetry_docker_cache.project.reader import InstallerConfig, Project
+    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.settings.table import Settings
 
+_STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
+"""Those of pip's `--require-hashes`."""
 
-@dataclass(frozen=True, kw_only=True)
-class Index:
-    """The package source that stands in for PyPI: where Poetry and build backends come from."""
-
-    name: str
-    url: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Direct:
-    """What the layer of git, URL and file dependencies needs of a build beside its manifest."""
-
-    files: tuple[str, ...]
-    """Wheels and source distributions: POSIX, from the project; some may lie beside it."""
-    ssh: bool
-    """Whether a repository is reached over ssh."""
-    known_hosts: tuple[str, ...]
-    """Lines of OpenSSH's known_hosts; empty without ssh."""
+ON_BUILD_IMAGE = (SOURCE, DIRECT)
+"""The layers that Poetry makes, whatever installs the wheels."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layer:
-    """A part of the dependencies: a stage that installs it, and a layer of the final image."""
+def package_layers(
+    project: Project,
+    settings: Settings,
+    selection: Selection,
+    python: Python,
+    images: Images | None = None,
+) -> dict[str, tuple[str, ...]]:
+    """The layers of the dependencies in their order, each with the names of its packages.
 
-    name: str
-    """Of the stage, and of its manifest."""
-    installer: Installer
-    from_source: bool
-    """Whether it is made on the build image, where a compiler is."""
-    may_have_libraries: bool
-    """Whether a package in it may need shared libraries of the system."""
-    packages: tuple[str, ...] = ()
-    """What it holds by the lock that it was planned from."""
-    keeps_wheels: bool = False
-    """Whether it installs from wheels that the machine keeps, and leaves there what it fetches."""
-    direct: Direct | None = None
-    """Given where the packages come from no index."""
+    Where the image is one of several, `images` are what each installs: what the same of them
+    install is split by itself, so that its layers are the same in each of those.
+    """
+    if not images:
+        return _split(project, settings, selection, python)
+    layers: dict[str, tuple[str, ...]] = {}
+    whole: dict[str, tuple[str, ...]] = {}
+    environment = planned_target(settings, python).environment
+    for family, packages in families(project.lock.data, images, environment).items():
+        lock = replace(project.lock, data={**project.lock.data, "package": packages})
+        found = _split(replace(project, lock=lock), settings, selection, python)
+        for name in ON_BUILD_IMAGE:
+            whole[name] = tuple(sorted((*whole.get(name, ()), *found.pop(name, ()))))
+        layers.update({layer_name(name, family): names for name, names in found.items()})
+    return {**layers, **{name: names for name, names in whole.items() if names}}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dependencies:
-    """The stages that put the locked packages into /venv."""
+def _split(
+    project: Project, settings: Settings, selection: Selection, python: Python
+) -> dict[str, tuple[str, ...]]:
+    target = planned_target(settings, python)
+    installer = project.installer
+    return split(
+        (
+            (
+                str(canonicalize_name(package["name"])),
+                kind(
+                    package,
+                    target,
+                    no_binary=installer.no_binary,
+                    only_binary=installer.only_binary,
+                ),
+            )
+            for package in locked_packages(project.lock, selection, python.short)
+        ),
+        layers=settings.layers,
+        own=settings.own_layers,
+    )
 
-    layers: tuple[Layer, ...]
-    compile: bool
-    """Also the project and the standard library."""
-    libc: str | None
-    """Of the final image, as far as it is known: what decides which packages have no wheel."""
-    machines: tuple[str, ...]
-    """Those that the project names, as wheels do; with the libc they decide that."""
-    index: Index | None
-    groups: tuple[str, ...]
-    extras: tuple[str, ...]
-    no_binary: tuple[str, ...]
-    only_binary: tuple[str, ...]
-    poetry: str | None
-    """The versions of the installers that the stages bring along; None where no layer needs it."""
-    uv: str | None
-    environment: Mapping[str, str]
-    """Poetry's own settings that change what is installed, as its environment variables."""
-    build_config_settings: str | None
-    """JSON, as Poetry keeps them: package name to settings."""
-    build_image: str
-    """Where what has no wheel is built."""
-    packages: tuple[str, ...]
-    """Packages of the system to build it with."""
-    instructions: tuple[str, ...]
-    images: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    """The `groups` and `extras` of each of several images; empty where all hold the same."""
-    reuses_image: bool = False
-    """Whether unchanged packages come from an earlier image, where there is one."""
-    older_lock: bool = False
-    """Whether the lock is of a format before 2.1, which takes more scripts to read."""
-    on_build_image: bool = False
-    """Whether all layers are installed on another image than the final one starts from."""
 
-    @property
-    def keeps_wheels(self) -> bool:
-        """Whether any layer does."""
-        return any(layer.keeps_wheels for layer in self.layers)
+def planned_target(settings: Settings, python: Python) -> Target:
+    """What the packages are chosen for, as far as it is known before the build."""
+    machines = platforms.machines(settings.platforms)
+    return Target.linux(python=python.short, libc=libc(settings.base_image), machines=machines)
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files among the dependencies."""
-        return tuple(path for layer in self.layers if layer.direct for path in layer.direct.files)
 
-    @property
-    def ssh(self) -> bool:
-        """Whether a build needs an SSH agent."""
-        return any(layer.direct is not None and layer.direct.ssh for layer in self.layers)
+def refuse_unknown_packages(names: Sequence[str], lock: Lock) -> None:
+    """Raise DockerCacheError for a package of `own-layers` that the lock does not have."""
+    known = {str(canonicalize_name(package["name"])) for package in lock.packages}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            raise DockerCacheError(
+                f"`own-layers` in [tool.poetry-docker-cache] names {name!r}, which poetry.lock does"
+                " not have.",
+                fix=f"Write {near[0]!r}." if near else "Take it out of the list.",
+            )
+
+
+def refuse_weak_hashes(
+    packages: Iterable[Mapping[str, Any]], settings: Settings, layers: Mapping[str, Sequence[str]]
+) -> None:
+    """Raise DockerCacheError for a wheel whose hash pip and uv would not take for a proof.
+
+    Poetry writes sha256 since 1.0; what else stands in a lock was carried over from an old one.
+    """
+    by_poetry = {name for layer in ON_BUILD_IMAGE for name in layers.get(layer, ())}
+    for package in packages if settings.installer != "poetry" else ():
+        name = str(canonicalize_name(package["name"]))
+        kinds = {str(file["hash"]).partition(":")[0] for file in package.get("files", ())}
+        if name not in by_poetry and (weak := sorted(kinds - _STRONG_HASHES)):
+            raise DockerCacheError(
+                f"poetry.lock knows {name} by its {weak[0]}, which {settings.installer} takes for"
+                " no proof that a file is the right one.",
+                fix="Run `poetry lock --regenerate`, or let Poetry install:"
+                ' `installer = "poetry"` in [tool.poetry-docker-cache].',
+            )
+
+
+def source_notes(
+    packages: Iterable[Mapping[str, Any]], from_source: Sequence[str], target: Target, builder: str
+) -> list[str]:
+    """What is told of the packages that must be built, on all platforms or on some."""
+    partly: dict[str, list[str]] = {}
+    for package in packages:
+        name = str(canonicalize_name(package["name"]))
+        names = [file["file"] for file in package.get("files", ())]
+        fitting = [file for file in names if fits(file, target)]
+        if name in from_source and fitting:
+            for machine in machines_without_wheel(package, fitting, target):
+                partly.setdefault(platforms.platform_of(machine), []).append(name)
+    some = {name for names in partly.values() for name in names}
+    wholly = [name for name in from_source if name not in some]
+    on = f"on {builder}, in a layer apart."
+    notes = [f"{listing(wholly)} must be built from source, {on}"] if wholly else []
+    return notes + [
+        f"{listing(names)} {'have' if len(names) > 1 else 'has'} no wheel for {platform}:"
+        f" built from source there, {on}"
+        for platform, names in sorted(partly.items())
+    ]
+
+
+def plan_dependencies(  # noqa: PLR0913  # what it is decided from
+    project: Project,
+    settings: Settings,
+    selection: Selection,
+    *,
+    python: Python,
+    index: Index | None,
+    layers: Mapping[str, tuple[str, ...]],
+    bases: Bases,
+    packages: tuple[str, ...],
+    direct: Direct | None,
+    images: Images | None = None,
+) -> Dependencies:
+    """How the layers are installed.
+
+    `layers` are their packages by their names, `packages` those of the system to build with,
+    `direct` is what the layer of that name needs, and `images` what each of several images
+    installs, of which this is one. Raises DockerCacheError for a Poetry that does not run on the
+    image's Python.
+    """
+    made = tuple(_layer(name, names, settings, direct) for name, names in layers.items())
+    installers = {layer.installer for layer in made}
+    poetry = choose_poetry(project.lock.generator, setting=settings.poetry_version, python=python)
+    return Dependencies(
+        layers=made,
+        compile=settings.compile,
+        libc=libc(settings.base_image),
+        machines=platforms.machines(settings.platforms),
+        index=index,
+        groups=selection.groups,
+        extras=selection.extras,
+        no_binary=project.installer.no_binary,
+        only_binary=project.installer.only_binary,
+        poetry=poetry if "poetry" in installers else None,
+        uv=settings.uv_version if "uv" in installers else None,
+        environment=_installer_environment(project.installer),
+        build_config_settings=_json(project.installer.build_config_settings),
+        build_image=bases.build,
+        packages=packages if any(layer.from_source for layer in made) else (),
+        instructions=settings.instructions.build,
+        images=images or {},
+        reuses_image=settings.reuse_image is not None and bool(made),
+        older_lock=project.lock.older_format is not None,
+        on_build_image=not bases.has_shell,
+    )
+
+
+def _layer(
+    name: str, packages: tuple[str, ...], settings: Settings, direct: Direct | None
+) -> Layer:
+    by_poetry = name in ON_BUILD_IMAGE
+    return Layer(
+        name=name,
+        installer="poetry" if by_poetry else settings.installer,
+        from_source=by_poetry,
+        may_have_libraries=not name.startswith("pure-"),
+        packages=packages,
+        keeps_wheels=_keeps_wheels(name, settings),
+        direct=direct if name == DIRECT else None,
+    )
+
+
+def reuse_notes(settings: Settings, layers: Sequence[str]) -> list[str]:
+    """What is told of `download-cache` where it does nothing."""
+    if settings.download_cache is None or not layers:
+        return []
+    if not any(_keeps_wheels(name, settings) for name in layers):
+        return ["`download-cache` is not used: Poetry installs all packages, from its own cache."]
+    unused = any(name in ON_BUILD_IMAGE for name in layers)
+    return ["What is built from source does not use `download-cache`."] * unused
+
+
+def _keeps_wheels(layer: str, settings: Settings) -> bool:
+    by_poetry = layer in ON_BUILD_IMAGE or settings.installer == "poetry"
+    return settings.download_cache is not None and not by_poetry
+
+
+def _installer_environment(config: InstallerConfig) -> dict[str, str]:
+    names = {
+        "POETRY_INSTALLER_NO_BINARY": config.no_binary,
+        "POETRY_INSTALLER_ONLY_BINARY": config.only_binary,
+    }
+    return {variable: ",".join(packages) for variable, packages in names.items() if packages}
+
+
+def _json(settings: Mapping[str, Any]) -> str | None:
+    return json.dumps(settings, sort_keys=True) if settings else None

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
-from poetry_docker_cache.ignore.rules import is_line
-from poetry_docker_cache.settings.errors import kind, unknown_key
+from poetry_docker_cache.docker.ignore_patterns import is_line
+from poetry_docker_cache.settings.setting_errors import kind, unknown_key
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.settings.errors import Spot
+    from poetry_docker_cache.settings.setting_errors import Spot
 
 T = TypeVar("T")
 

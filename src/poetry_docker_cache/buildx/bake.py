@@ -1,0 +1,121 @@
+"""The one BuildKit call for several images: `docker buildx bake` and the file it reads. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.buildx.command_line import (
+    SECRET_ID,
+    each,
+    given,
+    progress_options,
+    results,
+)
+from poetry_docker_cache.docker import go_csv
+from poetry_docker_cache.render.bake_file import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from poetry_docker_cache.buildx.command_line import BuildRequest
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
+
+_ASKS_FOR_PATHS = (0, 19)
+"""The buildx whose bake began to ask for leave to read outside of the working directory."""
+_OUTPUTS = {"--push": "type=registry", "--load": "type=docker"}
+_FOLDERS = {"src": "fs.read", "dest": "fs"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One image: what is asked of buildx for it, and its Dockerfile."""
+
+    request: BuildRequest
+    dockerfile: str
+
+
+def bake_definition(targets: Mapping[str, Target], *, secret: str, engine: EngineInfo) -> str:
+    """Give the file: what differs between the images, and all that no command line need show."""
+    found = {name: _target(target, secret, engine) for name, target in targets.items()}
+    return json.dumps({"target": found}, indent=2) + "\n"
+
+
+def bake_command(
+    targets: Mapping[str, Target],
+    *,
+    file: str,
+    folder: str,
+    metadata: Sequence[str],
+    engine: EngineInfo,
+) -> list[str]:
+    """Give the command line: our options, then the user's arguments, then the images.
+
+    `file` is that of `bake_definition`, `folder` holds all temporary files, `metadata` are the
+    options that ask buildx for what it did.
+    """
+    request = next(iter(targets.values())).request  # these options are the same for all of them
+    command = ["docker", "buildx", "bake", "--file", file]
+    if engine.buildx >= _ASKS_FOR_PATHS:
+        command += each("--allow", _allowed(targets.values(), folder))
+    command += each("--builder", given(request.builder))
+    flags = {"--no-cache": request.no_cache, "--pull": request.pull}
+    command += [flag for flag, wanted in flags.items() if wanted]
+    # Where `build` still had `--quiet` for it, bake had nothing.
+    command += [word for word in progress_options(request, engine) if word != "--quiet"]
+    return [*command, *metadata, *request.arguments, *targets]
+
+
+def _target(target: Target, secret: str, engine: EngineInfo) -> dict[str, Any]:
+    request = target.request
+    outputs = [_OUTPUTS.get(word, word) for word in results(request, engine) if word != "--output"]
+    found: dict[str, Any] = {
+        "context": request.context,
+        "dockerfile": target.dockerfile,
+        "tags": [*request.tags],
+        "platforms": [part.strip() for it in request.platforms for part in it.split(",")],
+        "target": request.target,
+        "args": dict(sorted(request.build_arguments.items())),
+        "ssh": ["default"] * request.ssh,
+        "secret": [go_csv.record(f"id={SECRET_ID}", f"src={secret}")],
+        "cache-from": [*request.cache_from],
+        "cache-to": [*request.cache_to],
+        "output": outputs,
+    }
+    return {key: _literal(value) for key, value in found.items() if value}
+
+
+def _literal(value: Any) -> Any:  # noqa: ANN401  # what JSON holds
+    """The same with every string as it is: bake reads JSON's as templates, too."""
+    if isinstance(value, str):
+        return literal(value)
+    if isinstance(value, dict):
+        return {key: _literal(item) for key, item in value.items()}
+    return [_literal(item) for item in value]
+
+
+def _keys(options: Iterable[str]) -> list[str]:
+    """The files of the user's own SSH keys."""
+    said = [re.match("--ssh=[^=]*=(.+)", option) for option in options]
+    return [path for match in said if match for path in match[1].split(",")]
+
+
+def _allowed(targets: Iterable[Target], folder: str) -> list[str]:
+    """What lies outside of the working directory: the user chose it, or it is ours."""
+    found = {f"fs.read={folder}": None}
+    for target in targets:
+        request = target.request
+        found[f"fs.read={request.context}"] = None
+        found |= {"ssh": None} if request.ssh else {}
+        found |= {f"fs.read={path}": None for path in _keys(request.options)}
+        for words in (*request.cache_from, *request.cache_to):
+            options = dict(word.partition("=")[::2] for word in go_csv.fields_of(words))
+            if options.get("type") == "local":
+                found |= {
+                    f"{kind}={options[name]}": None
+                    for name, kind in _FOLDERS.items()
+                    if name in options
+                }
+    return [*found]

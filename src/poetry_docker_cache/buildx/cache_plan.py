@@ -1,0 +1,263 @@
+"""Which caches a build reads and writes, and how, on the engine at hand. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.caches.spec import Folder, Store, folders_of, read_words, write_words
+from poetry_docker_cache.docker.image_names import is_reference, normalised
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
+    from poetry_docker_cache.caches.spec import Cache
+
+
+_DOCKER_HAS = ("registry", "local", "gha", "inline")
+_NEW_BUILDER = "docker buildx create --name NAME --driver docker-container"
+
+
+def is_classic(engine: EngineInfo) -> bool:
+    """Whether the image store exports inline caches only."""
+    return engine.driver == "docker" and engine.store == "classic"
+
+
+def refuse_tag(cache: Cache, tags: Sequence[str]) -> None:
+    """Raise for a cache that would be pushed where the image is."""
+    reference = cache.reference if isinstance(cache, Store) else ""
+    if not reference:
+        return
+    for tag in tags:
+        if is_reference(tag) and normalised(tag) == normalised(reference):
+            repository = normalised(reference).rpartition(":")[0]
+            raise DockerCacheError(
+                f"The cache {reference} is also the image's name {tag}: BuildKit would replace the "
+                "image by the cache.",
+                fix=f"Give the cache a name of its own, such as {repository}:cache.",
+            )
+
+
+def refuse_backend(store: Store, engine: EngineInfo, *, writes: bool) -> None:
+    """Raise for a backend that the builder does not have: BuildKit tells only after the build."""
+    if engine.driver != "docker":
+        return
+    if store.type not in _DOCKER_HAS:
+        raise DockerCacheError(
+            f"The builder {engine.builder!r} is the Docker engine itself, which has no cache of "
+            f"the type {store.type}.",
+            fix=f"Build on one that has: {_NEW_BUILDER}, then --builder NAME.",
+        )
+    if is_classic(engine) and (store.type == "gha" or (store.type == "local" and writes)):
+        raise DockerCacheError(
+            f"The engine's classic image store has no cache of the type {store.type}.",
+            fix="Name an image or a folder (`--cache ./folder`), turn on the engine's containerd "
+            f"image store, or build elsewhere: {_NEW_BUILDER}, then --builder NAME.",
+        )
+
+
+def is_inactive(store: Store, environment: Mapping[str, str]) -> bool:
+    """Whether buildx would leave a cache of GitHub's out without a word."""
+    if store.type != "gha":
+        return False
+    variables = ("ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL")
+    has_url = any(store.get(name) for name in ("url", "url_v2")) or any(
+        environment.get(name) for name in variables
+    )
+    return not (has_url and environment.get("ACTIONS_RUNTIME_TOKEN"))
+
+
+def inactive_note(store: Store) -> str:
+    """Say why a cache is left out."""
+    return (
+        f"No {store} cache: ACTIONS_RUNTIME_TOKEN or ACTIONS_RESULTS_URL is not set. A job of "
+        "GitHub Actions gets them by crazy-max/ghaction-github-runtime."
+    )
+
+
+_IMAGE_MANIFEST = (1, 6)
+"""The frontend of BuildKit 0.12, the first that can write a cache as an image: ECR wants that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheRequest:
+    """What the command line and the setting ask for; folders are absolute."""
+
+    cache: Cache | None = None
+    cache_from: tuple[Cache, ...] = ()
+    cache_to: tuple[Cache, ...] = ()
+    setting: Cache | None = None
+    push: bool = False
+
+    @property
+    def imports(self) -> tuple[Cache, ...]:
+        """All that is read, the best first: `--cache`, `--cache-from`, the setting."""
+        asked = (self.cache, *self.cache_from, self.setting)
+        return tuple(dict.fromkeys(cache for cache in asked if cache is not None))
+
+    @property
+    def exports(self) -> tuple[Cache, ...]:
+        """All that is written; the setting only with --push, and if no option says otherwise."""
+        asked = tuple(cache for cache in (self.cache, *self.cache_to) if cache is not None)
+        if not asked and not self.cache_from and self.push and self.setting is not None:
+            return (self.setting,)
+        return tuple(dict.fromkeys(asked))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachePlan:
+    """What BuildKit is told, and what is done besides."""
+
+    imports: tuple[str | Folder, ...] = ()
+    """For --cache-from; a folder is read through a copy of its own (`caches.folders`)."""
+    exports: tuple[str | Folder, ...] = ()
+    """For --cache-to."""
+    loaded: tuple[Folder, ...] = ()
+    """Folders with an image in a file, which the classic store loads before the build."""
+    saved: tuple[Folder, ...] = ()
+    """Folders that the image is saved to afterwards."""
+    pushed: tuple[str, ...] = ()
+    """Names under which the image is pushed afterwards, for the cache that it carries."""
+    image: str = ""
+    """The name that the build gives the image, where it is needed afterwards."""
+    notes: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    """What of it lies in the build's context, relative to that."""
+    local: tuple[str, ...] = ()
+    """The folders that BuildKit reads and writes by itself (`type=local`)."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every folder of this machine that holds a cache of this build."""
+        return tuple(Path(it) for it in (*(f.path for f in self.folders), *self.local))
+
+    @property
+    def folders(self) -> tuple[Folder, ...]:
+        """Every folder that is read or written."""
+        several = (*self.imports, *self.exports, *self.loaded, *self.saved)
+        return tuple(dict.fromkeys(it for it in several if isinstance(it, Folder)))
+
+
+def plan_caches(
+    request: CacheRequest,
+    engine: EngineInfo,
+    *,
+    tags: Sequence[str],
+    environment: Mapping[str, str],
+) -> CachePlan:
+    """Decide. Raises DockerCacheError for what the engine cannot do or what would do harm."""
+    for cache in request.exports:
+        refuse_tag(cache, tags)
+    notes: list[str] = []
+    usable = _usable(request, engine, environment, notes)
+    imports = _readable([it for it in request.imports if it in usable], tags)
+    exports = [it for it in request.exports if it in usable]
+    stores = [it for it in usable if isinstance(it, Store)]
+    if not imports and not exports:
+        return CachePlan(notes=tuple(notes))
+    if is_classic(engine):
+        plan = _classic(imports, exports, tags=tags, notes=notes)
+        return replace(plan, local=_local_folders(stores))
+    idle = None if request.push or request.cache_from else request.setting
+    notes.append(_line(imports, exports, idle=idle))
+    return CachePlan(
+        imports=tuple(dict.fromkeys(map(_import, imports))),
+        exports=tuple(_export(it, engine) for it in exports),
+        notes=tuple(notes),
+        local=_local_folders(stores),
+    )
+
+
+def _usable(
+    request: CacheRequest, engine: EngineInfo, environment: Mapping[str, str], notes: list[str]
+) -> list[Cache]:
+    """Leave out what this machine cannot have; what was asked for and cannot be is an error."""
+    found: list[Cache] = []
+    for cache in dict.fromkeys((*request.imports, *request.exports)):
+        if isinstance(cache, Store) and is_inactive(cache, environment):
+            notes.append(inactive_note(cache))
+            continue
+        try:
+            if isinstance(cache, Store):
+                refuse_backend(cache, engine, writes=cache in request.exports)
+        except DockerCacheError as error:
+            if cache != request.setting or cache in request.exports:
+                raise
+            # Who only builds need not have the builder that CI has.
+            notes.append(f"The setting `cache` is not read: {error.problem}")
+            continue
+        found.append(cache)
+    return found
+
+
+def _local_folders(stores: Iterable[Store]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(path for it in stores for path in folders_of(it)))
+
+
+def _import(cache: Cache) -> str | Folder:
+    return cache if isinstance(cache, Folder) else read_words(cache)
+
+
+def _export(cache: Cache, engine: EngineInfo) -> str | Folder:
+    knows = engine.frontend is None or engine.frontend >= _IMAGE_MANIFEST
+    return cache if isinstance(cache, Folder) else write_words(cache, as_image=knows)
+
+
+def _readable(caches: Iterable[Cache], tags: Sequence[str]) -> list[Cache]:
+    """Put the image's own names in place of `type=inline`: the image carries that cache."""
+    result: list[Cache] = []
+    for cache in caches:
+        if isinstance(cache, Store) and cache.type == "inline":
+            # Without a `/` it was never pushed anywhere.
+            named = [tag for tag in tags if "/" in tag]
+            result += [Store(type="registry", options=(("ref", tag),)) for tag in named]
+        else:
+            result.append(cache)
+    return list(dict.fromkeys(result))
+
+
+def _classic(
+    imports: Sequence[Cache], exports: Sequence[Cache], *, tags: Sequence[str], notes: list[str]
+) -> CachePlan:
+    """Let the image carry the cache: of what is exported, that is all the classic store can do."""
+    references = tuple(it.reference for it in exports if isinstance(it, Store) and it.reference)
+    folders = tuple(it for it in exports if isinstance(it, Folder))
+    if exports:
+        where = [*references, *(it.written or it.path for it in folders)]
+        carrier = f"the image at {', '.join(where)}" if where else "the image itself"
+        notes.append(
+            "The engine's classic image store exports inline caches only: "
+            f"{carrier} carries the cache."
+        )
+    else:
+        notes.append(_line(imports, exports, idle=None))
+    return CachePlan(
+        imports=tuple(dict.fromkeys(map(_import, imports))),
+        exports=("type=inline",) if exports else (),
+        loaded=tuple(it for it in imports if isinstance(it, Folder)),
+        saved=folders,
+        pushed=references,
+        image=tags[0] if tags else "",
+        notes=tuple(notes),
+    )
+
+
+def _line(imports: Sequence[Cache], exports: Sequence[Cache], *, idle: Cache | None) -> str:
+    """Say in one line what is read and written."""
+    written = [f"{it}{_stages(it)}" for it in exports]
+    places = {str(it) for it in exports}
+    only_read = list(dict.fromkeys(str(it) for it in imports if str(it) not in places))
+    if not written:
+        writes = "; --push writes it" if idle in imports else ""
+        return f"Cache: {', '.join(only_read)}: only read{writes}."
+    also = f"; only read: {', '.join(only_read)}" if only_read else ""
+    return f"Cache: {', '.join(written)}{also}."
+
+
+def _stages(cache: Cache) -> str:
+    if isinstance(cache, Store) and (cache.type == "inline" or cache.get("mode") == "min"):
+        return ", the final stage"
+    return ", all stages (mode=max)"

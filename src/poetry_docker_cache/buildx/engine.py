@@ -1,0 +1,158 @@
+"""Finds the container engine, asks it, and runs BuildKit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.buildx import engine_errors
+from poetry_docker_cache.buildx.engine_info import (
+    Answer,
+    EngineInfo,
+    judge,
+    parse_builder,
+    parse_info,
+)
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.system.signals import Signals, exit_status, handled, send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Ask = Callable[[Sequence[Sequence[str]]], list[Answer]]
+    Asking = Callable[
+        [Sequence[Sequence[str]]], contextlib.AbstractContextManager[Callable[[], list[Answer]]]
+    ]
+
+__all__ = ["Answer", "EngineInfo", "ask", "asking", "find", "probing", "run"]
+
+_ANSWER_SECONDS = 60
+
+
+def find() -> str:
+    """Give the path of the `docker` client. Raises DockerCacheError where there is none."""
+    docker = shutil.which("docker")
+    if docker is None:
+        raise DockerCacheError(
+            "There is no `docker` on the PATH: the image cannot be built.",
+            fix="Install Docker Engine or Docker Desktop (client and buildx are enough for a "
+            "remote engine).\n`poetry docker export` works without.",
+        )
+    return docker
+
+
+def ask(commands: Sequence[Sequence[str]], *, seconds: float | None = None) -> list[Answer]:
+    """Run commands side by side and give what they print; see `asking`."""
+    with asking(commands, seconds=seconds) as answers:
+        return answers()
+
+
+@contextlib.contextmanager
+def asking(
+    commands: Sequence[Sequence[str]], *, seconds: float | None = None
+) -> Iterator[Callable[[], list[Answer]]]:
+    """Start commands side by side; what is given waits for them, and gives what they print.
+
+    None of them may read the terminal, and none outlives the block. Raises DockerCacheError where
+    one cannot be run, or takes longer than `seconds` (a minute) once it is waited for.
+    """
+    limit = _ANSWER_SECONDS if seconds is None else seconds
+    running: list[subprocess.Popen[str]] = []
+    try:
+        running.extend(map(_started, commands))
+        yield lambda: [_answer(process, limit) for process in running]
+    finally:
+        for process in running:
+            if process.poll() is None:
+                # With what it started: a plugin that lives on would keep the pipes open.
+                send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+            with process:  # closes them
+                pass
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        raise DockerCacheError(
+            f"{command[0]} cannot be run: {error.strerror}. The image cannot be built.",
+            fix="Reinstall Docker's client, then check with: docker version",
+        ) from error
+
+
+def _answer(process: subprocess.Popen[str], limit: float) -> Answer:
+    try:
+        out, err = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired as error:
+        raise engine_errors.unreachable(f"no answer within {limit:g} seconds") from error
+    return Answer(status=process.returncode, out=out, err=err)
+
+
+@contextlib.contextmanager
+def probing(
+    builder: str | None = None, *, docker: str | None = None, asking: Asking = asking
+) -> Iterator[Callable[[], EngineInfo]]:
+    """Ask for the builder (the chosen one, if not named) and its engine, in two calls at once.
+
+    What is given waits for the answers, which take a quarter of a second: time for other work.
+    It raises DockerCacheError where nothing can be built, with what to do about it.
+    """
+    client = docker or find()
+    name = [builder] if builder else []
+    question = ["info", "--format", "{{json .}}"]
+
+    def found() -> EngineInfo:
+        info, inspect = answers()
+        it = parse_builder(inspect.out)
+        endpoint = it.nodes[0].endpoint if it.driver == "docker" and it.nodes else ""
+        context = (parse_info(info).get("ClientInfo") or {}).get("Context", "")
+        if endpoint and context and endpoint != context:
+            # A builder named after another context: that context's engine builds and keeps the
+            # image.
+            with asking([[client, "--context", endpoint, *question]]) as others:
+                (info,) = others()
+        wanted = builder or os.environ.get("BUILDX_BUILDER", "")
+        return judge(docker=client, info=info, inspect=inspect, wanted=wanted)
+
+    with asking([[client, *question], [client, "buildx", "inspect", *name]]) as answers:
+        yield found
+
+
+def run(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, output: int | None = None
+) -> int:
+    """Run a command on this terminal and give its exit status; signals end it, not us.
+
+    `output` is the descriptor that takes its stdout, in place of ours.
+
+    A command that a signal was meant to end has never succeeded: the status is then 128 + n.
+    Raises DockerCacheError where the command cannot be started.
+    """
+    signals = Signals()
+    with handled(signals.receive):
+        if signals.received:
+            return exit_status(signals.received)
+        try:
+            process = subprocess.Popen(argv, env=env, stdout=output)
+        except OSError as error:
+            raise DockerCacheError(
+                f"{argv[0]} cannot be run: {error.strerror}.",
+                fix="Check with: docker buildx version",
+            ) from error
+        with signals.forwarded(process):
+            status = process.wait()
+    if status < 0:
+        return exit_status(-status)
+    return status or (exit_status(signals.received) if signals.received else 0)

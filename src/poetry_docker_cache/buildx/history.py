@@ -1,0 +1,141 @@
+"""Asks BuildKit what it remembers of a build that has just ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import tarfile
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.buildx import engine
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from poetry_docker_cache.buildx.engine import Ask
+    from poetry_docker_cache.buildx.engine_info import Answer
+
+_SECONDS = 15
+"""The build is done: nobody waits long for what is only told about it."""
+_TRACE = "application/vnd.buildkit.otlp.json.v0"
+_LOST = re.compile(r"failed to prepare extraction snapshot .*parent snapshot .* does not exist")
+
+
+def _briefly(commands: Sequence[Sequence[str]]) -> list[Answer]:
+    return engine.ask(commands, seconds=_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What is remembered; empty where the history does not exist or does not answer."""
+
+    log: str = ""
+    """What the steps did, a JSON object a line (`--progress=rawjson`)."""
+    manifests: tuple[str, ...] = ()
+    """Those of the image, one for each platform, as they are in a registry."""
+    unpacked: str = ""
+    """How many bytes the engine says that the image has."""
+    trace: str = ""
+    """The spans of OpenTelemetry, JSON objects that follow each other."""
+
+
+def recall(  # noqa: PLR0913  # what there is to ask about
+    docker: Sequence[str],
+    ref: str,
+    *,
+    platforms: Sequence[str] = (),
+    image: str = "",
+    bundle: Path | None = None,
+    ask: Ask = _briefly,
+) -> Record:
+    """Give what is remembered of a build, all asked at once; never raises.
+
+    `docker` is how the client is called, `ref` what buildx calls the build in its metadata file:
+    `BUILDER/NODE/ID`. `platforms` are those of an image for several. `image` is one that the engine
+    has and BuildKit has no manifest of. The trace is exported to `bundle`, if that is given.
+    """
+    builder, _, rest = ref.partition("/")
+    build = rest.rpartition("/")[2]
+    if not builder or not build:
+        return Record()
+    questions = _questions(docker, builder, build, platforms=platforms, image=image, bundle=bundle)
+    with contextlib.suppress(DockerCacheError):
+        answers = iter(ask([command for asked in questions.values() for command in asked]))
+        found = {topic: [_good(next(answers)) for _ in asked] for topic, asked in questions.items()}
+        return Record(
+            # buildx shows progress of any form on stderr, that of the past too.
+            log="".join(answer.out + answer.err for answer in found["logs"]),
+            manifests=tuple(answer.out for answer in found["manifests"]),
+            unpacked="".join(answer.out for answer in found["image"]),
+            trace=_trace(bundle) if bundle else "",
+        )
+    # A long trace may take too long. The others need not be lost with it.
+    return recall(docker, ref, platforms=platforms, image=image, ask=ask) if bundle else Record()
+
+
+def lost_a_layer(
+    docker: Sequence[str], builder: str, *, builds: int = 1, ask: Ask = _briefly
+) -> bool:
+    """Tell whether one of the last builds failed because the engine threw away what it stood on.
+
+    The containerd image store collects what an image had whose name is taken, also while it unpacks
+    the new one on it: moby/buildkit#6521. `docker` is how the client is called. Never raises.
+    """
+    # Not `logs`, which would wait for the end of a build that somebody runs meanwhile.
+    inspect = [*docker, "buildx", "--builder", builder, "history", "inspect"]
+    with contextlib.suppress(DockerCacheError):
+        answers = ask([[*inspect, *([f"^{it}"] if it else [])] for it in range(builds)])
+        return any(_LOST.search(answer.out + answer.err) for answer in answers)
+    return False
+
+
+def _questions(  # noqa: PLR0913  # what there is to ask about
+    docker: Sequence[str],
+    builder: str,
+    build: str,
+    *,
+    platforms: Sequence[str],
+    image: str,
+    bundle: Path | None,
+) -> dict[str, list[list[str]]]:
+    history = [*docker, "buildx", "--builder", builder, "history"]
+    manifest = [*history, "inspect", "attachment", "--type=manifest"]
+    which = [["--platform", it] for it in platforms] if len(platforms) > 1 else [[]]
+    # A trace is written some seconds after its build, or when it is asked to be final.
+    trace = [*history, "export", "--finalize", f"--output={bundle}", build]
+    return {
+        "logs": [[*history, "logs", "--progress=rawjson", build]],
+        "manifests": [] if image else [[*manifest, *one, build] for one in which],
+        "image": [[*docker, "image", "inspect", "--format={{.Size}}", image]] if image else [],
+        "trace": [trace] if bundle else [],
+    }
+
+
+def _good(answer: Answer) -> Answer:
+    """The answer, an empty one if the question failed."""
+    return answer if answer.status == 0 else replace(answer, out="", err="")
+
+
+def _trace(bundle: Path) -> str:
+    """Read the trace out of an exported record: an image, of which it is a layer."""
+    broken = (OSError, EOFError, tarfile.TarError, zlib.error, LookupError, TypeError, ValueError)
+    with contextlib.suppress(*broken), tarfile.open(bundle) as archive:
+        index = json.loads(_member(archive, "index.json"))
+        manifest = json.loads(_blob(archive, index["manifests"][0]))
+        found = [layer for layer in manifest["layers"] if layer["mediaType"] == _TRACE]
+        return _blob(archive, found[0]).decode(errors="replace")
+    return ""
+
+
+def _blob(archive: tarfile.TarFile, descriptor: dict[str, Any]) -> bytes:
+    return _member(archive, f"blobs/{descriptor['digest'].replace(':', '/')}")
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    return b"" if file is None else file.read()

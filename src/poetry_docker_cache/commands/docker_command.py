@@ -1,0 +1,176 @@
+"""What the commands share: the options GROUPS, and saying what went wrong.
+
+`poetry list` imports the commands to describe them: what does the work is imported when one runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import traceback
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from cleo.exceptions import CleoError
+from cleo.formatters.formatter import Formatter
+from cleo.helpers import argument, option
+from cleo.io.inputs.argv_input import ArgvInput
+from cleo.io.io import IO
+from cleo.io.outputs.output import Type, Verbosity
+from poetry.console.commands.group_command import GroupCommand
+from poetry.console.exceptions import PoetryRuntimeError
+
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from cleo.io.inputs.argument import Argument
+    from cleo.io.inputs.option import Option
+
+    from poetry_docker_cache.project.selection import SelectionOptions
+
+# Options whose value may be a pipe, each as cleo takes that.
+_PIPES = {
+    **dict.fromkeys(("-o", "--output"), "--output=-"),
+    **dict.fromkeys(("-f", "--file"), "--file=-"),
+}
+_UNKNOWN = re.compile(r'The option "-*(?P<name>[^"]+)" does not exist')
+_ALIKE = 0.85
+"""So alike is an option that was misspelt; `--build-arg` and our `--builder` are less so."""
+
+
+def images_argument(verb: str) -> Argument:
+    """The names of images that a command is for."""
+    return argument(
+        "images",
+        f"Those to {verb} of the images that the settings name; all by default.",
+        optional=True,
+        multiple=True,
+    )
+
+
+class DockerCommand(GroupCommand):
+    """A command that plans an image of the project; it needs no virtual environment."""
+
+    options: ClassVar[list[Option]] = [
+        *GroupCommand._group_dependency_options(),  # noqa: SLF001  # as `poetry install` does
+        option("all-groups", None, "Install dependencies from all groups."),
+        option("extras", "E", "Extra sets of dependencies to install.", flag=False, multiple=True),
+        option("all-extras", None, "Install all extra dependencies."),
+    ]
+
+    after_dashes: tuple[str, ...] = ()
+    """What stood behind `--` on the command line, untouched."""
+
+    def run(self, io: IO) -> int:
+        """Take from the command line what cleo cannot: `-` as a value, and all after `--`."""
+        _log_to_stderr(io)
+        if isinstance(io.input, ArgvInput):
+            tokens = list(io.input._tokens)  # noqa: SLF001  # cleo gives no other way
+            if "--" in tokens:
+                dashes = tokens.index("--")
+                tokens, self.after_dashes = tokens[:dashes], tuple(tokens[dashes + 1 :])
+            io.input._set_tokens(_dash_as_value(tokens))  # noqa: SLF001  # as above
+        try:
+            return super().run(io)
+        except CleoError as error:
+            unknown = _UNKNOWN.fullmatch(str(error))
+            if not unknown:
+                raise
+            name = unknown["name"]
+            option = f"-{name}" if len(name) == 1 else f"--{name}"
+            text = f"The option {option} does not exist. {self.instead(option)}"
+            raise type(error)(text.rstrip()) from error
+
+    def instead(self, option: str) -> str:
+        """What to type in place of an option that there is not."""
+        from poetry_docker_cache.text import did_you_mean  # noqa: PLC0415  # when one fails
+
+        known = [f"--{it.name}" for it in self.definition.options]
+        return did_you_mean(option, known, cutoff=_ALIKE)
+
+    def handle(self) -> int:
+        """Do the work; a problem of the user's becomes one `<error>` and exit status 1."""
+        try:
+            return self.work()
+        except DockerCacheError as error:
+            self._report(error)
+        except KeyboardInterrupt:
+            return 128 + signal.SIGINT  # as shells report it, and as once BuildKit runs
+        except (CleoError, PoetryRuntimeError):  # Poetry's own, which it shows itself
+            raise
+        except Exception as error:  # noqa: BLE001  # the last place to say whose fault it is
+            self._report(_bug(error))
+        return 1
+
+    def work(self) -> int:
+        """What the command does; its exit status. Raises DockerCacheError."""
+        raise NotImplementedError
+
+    def refuse_after_dashes(self) -> None:
+        """Raise DockerCacheError for what stands there, where nothing passes it on."""
+        if self.after_dashes:
+            raise DockerCacheError(
+                f"`poetry {self.name}` takes no arguments after `--`.",
+                fix="`poetry docker build` passes them on to `docker buildx build`.",
+            )
+
+    def selection_options(self) -> SelectionOptions:
+        """What the options GROUPS say."""
+        from poetry_docker_cache.project.selection import SelectionOptions  # noqa: PLC0415  # when one runs
+
+        return SelectionOptions(
+            with_groups=self.many("with"),
+            without_groups=self.many("without"),
+            only_groups=self.many("only"),
+            all_groups=bool(self.option("all-groups")),
+            extras=self.many("extras"),
+            all_extras=bool(self.option("all-extras")),
+        )
+
+    def note(self, text: str) -> None:
+        """One line on stderr, as it is: cleo would take `<…>` in it for a style."""
+        self.line_error(f"<comment>-</comment> {Formatter.escape(text)}")
+
+    def raw_line(self, text: str) -> None:
+        """One line on stdout, as it is and at any verbosity: it is what was asked for."""
+        self.io.output.write_line(text, verbosity=Verbosity.QUIET, type=Type.RAW)
+
+    def _report(self, error: DockerCacheError) -> None:
+        """Say it also with `-q`, as BuildKit does: a status alone would help nobody."""
+        if self.io.is_verbose():
+            self.line_error(Formatter.escape(traceback.format_exc()))
+        problem = f"<error>{Formatter.escape(error.problem)}</error>"
+        for text in filter(None, (problem, Formatter.escape(error.fix))):
+            self.line_error(text, verbosity=Verbosity.QUIET)
+
+    def many(self, name: str) -> list[str]:
+        """What an option was given that may be repeated."""
+        value: Any = self.option(name)
+        return list(value or [])
+
+
+def _bug(error: Exception) -> DockerCacheError:
+    return DockerCacheError(
+        f"This is a bug of poetry-docker-cache, not yours: {type(error).__name__}: {error}",
+        fix="Please report it with what the same command prints with `-v` (it shows no secret).",
+    )
+
+
+def _log_to_stderr(io: IO) -> None:
+    """Keep Poetry's log (with `-vvv`, of each file it reads) from what is asked for on stdout."""
+    from poetry.console.logging.io_handler import IOHandler  # noqa: PLC0415  # when one runs
+
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, IOHandler):
+            handler._io = IO(io.input, io.error_output, io.error_output)  # noqa: SLF001  # no other way
+
+
+def _dash_as_value(tokens: list[str]) -> list[str]:
+    """`-o -` and `--output -`, which cleo refuses, as `--output=-`; `--file` as well."""
+    result: list[str] = []
+    for word in tokens:
+        if word == "-" and result and result[-1] in _PIPES:
+            result[-1] = _PIPES[result[-1]]
+        else:
+            result.append(_PIPES[word[:2]] if word in ("-o-", "-f-") else word)
+    return result

@@ -1,0 +1,128 @@
+"""The work of `poetry docker export --ci`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cleo.formatters.formatter import Formatter
+
+from poetry_docker_cache.commands.export_files import check, output_path, print_exactly
+from poetry_docker_cache.commands.image_choice import selection_words
+from poetry_docker_cache.commands.planned_image import Prepared, prepare_images
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.python_version import Python, choose_poetry
+from poetry_docker_cache.project.git import repository_of
+from poetry_docker_cache.project.reader import settings_table
+from poetry_docker_cache.render.ci_files import (
+    CI_PATHS,
+    CI_PYTHON,
+    SHEBANG,
+    CiImage,
+    CiPlan,
+    render_ci,
+)
+from poetry_docker_cache.render.exported_files import EXPORT, with_banner, writing
+from poetry_docker_cache.settings.table import Settings
+from poetry_docker_cache.system.compat import real_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry_docker_cache.commands.docker_command import DockerCommand
+    from poetry_docker_cache.commands.export import ExportOptions
+    from poetry_docker_cache.render.ci_files import CiKind
+
+_SCRIPT_MODE = 0o755
+_GITHUB = Path(".github", "workflows")
+_HOSTS = {"github": "GitHub", "gitlab": "GitLab"}
+
+
+def export_ci(command: DockerCommand, options: ExportOptions, kind: CiKind) -> int:
+    """Write, print or check the pipeline; the exit status. Raises DockerCacheError."""
+    images = prepare_images(command, (), notes=False)
+    folder = images[0].folder
+    usual = folder / CI_PATHS[kind]
+    path = usual if options.to_stdout else output_path(options.output, usual)
+    plan = _plan(command, images, kind, path)
+    again = f"{EXPORT} --ci {kind}"
+    text = with_banner(render_ci(plan), shebang=SHEBANG if kind == "shell" else "", command=again)
+    if options.to_stdout:
+        print_exactly(command, text)
+        return 0
+    if options.check:
+        return check(command, {path: text}, again=again)
+    if path.parts[-3:-1] == _GITHUB.parts:
+        _make_folder(path.parent)
+    mode = _SCRIPT_MODE if kind == "shell" else None
+    with writing({path: text}, force=options.force, mode=mode):
+        pass
+    command.line(Formatter.escape(f"Wrote {path}."))
+    if options.output is None and (place := _where_it_is_read(kind, real_path(folder))):
+        command.note(
+            f"{_HOSTS[kind]} looks for it at the root of the repository only, and the project is"
+            f" below that: run `{again} -o {shlex.quote(os.path.relpath(place))}`, and remove"
+            f" {path}."
+        )
+    if plan.logins:
+        command.note("Its first lines name the secrets of package sources that have a login.")
+    return 0
+
+
+def _plan(command: DockerCommand, images: Sequence[Prepared], kind: CiKind, path: Path) -> CiPlan:
+    first = images[0]
+    common = Settings.parse(settings_table(first.poetry))
+    sources = [source for it in images for source in it.sources]
+    platforms = [platform for it in images for platform in it.settings.platforms]
+    several = [CiImage(name=it.image, image=it.settings.image, project=it.name) for it in images]
+    return CiPlan(
+        kind=kind,
+        name=first.name and first.name.removesuffix(f"-{first.image}" if first.image else ""),
+        image=common.image,
+        sources=tuple(dict.fromkeys(sources)),
+        poetry=choose_poetry(
+            first.generator,
+            setting=None,
+            python=Python(tag=CI_PYTHON, reason=""),
+        ),
+        plugin=version("poetry-docker-cache"),
+        folder=_project_from(kind, real_path(path).parent, real_path(first.folder)),
+        selection=selection_words(command),
+        platforms=tuple(dict.fromkeys(platforms)),
+        version_from_git=any(it.plan.version is not None for it in images),
+        images=tuple(it for it in several if it.name),
+    )
+
+
+def _where_it_is_read(kind: CiKind, project: Path) -> Path | None:
+    """The place of the pipeline of a project that is not the whole repository."""
+    repository = repository_of(project) or project
+    return repository / CI_PATHS[kind] if kind in _HOSTS and repository != project else None
+
+
+def _project_from(kind: CiKind, file: Path, project: Path) -> str:
+    """Where the project is, seen from where the pipeline starts.
+
+    A script starts where it lies. A CI starts in the checkout: that is where it looks for its file,
+    unless the file is to be included by another one.
+    """
+    start = file
+    if kind == "github":
+        start = file.parents[1] if file.parts[-2:] == _GITHUB.parts else project
+    if kind != "shell" and not project.is_relative_to(start):
+        return "."
+    return Path(os.path.relpath(project, start)).as_posix()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `.github/workflows`, which few projects have."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DockerCacheError(
+            f"The folder {folder} cannot be made: {error.strerror}.",
+            fix="Make it, or give `-o` another path.",
+        ) from error

@@ -1,0 +1,219 @@
+"""What the commands begin with: reading the project, and deciding on its images."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cleo.io.io import IO
+
+from poetry_docker_cache.buildx.cache_steps import written_inside
+from poetry_docker_cache.commands.image_choice import chosen
+from poetry_docker_cache.commands.image_notes import tell
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.build_context import context_folder
+from poetry_docker_cache.plan.collisions import refuse_collisions
+from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.project.credentials import refuse_credentials_in_urls
+from poetry_docker_cache.project.lock import locked_packages
+from poetry_docker_cache.project.reader import (
+    check_files,
+    check_locked_files,
+    project_folder,
+    read_project,
+    settings_table,
+    unreadable,
+)
+from poetry_docker_cache.project.selection import SelectionOptions, select, together
+from poetry_docker_cache.project.sources import direct_addresses, read_sources, used_sources
+from poetry_docker_cache.render.exported_files import BAKE_FILE, dockerfile_name
+from poetry_docker_cache.render.own_template import read_template
+from poetry_docker_cache.settings.install_values import within
+from poetry_docker_cache.settings.table import Settings, parse_images
+from poetry_docker_cache.system.compat import real_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from packaging.version import Version
+    from poetry.poetry import Poetry
+
+    from poetry_docker_cache.commands.docker_command import DockerCommand
+    from poetry_docker_cache.plan.model import ImagePlan, Template
+    from poetry_docker_cache.project.reader import Project
+    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.sources import Address
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A project that was read, and one image of it that was planned."""
+
+    poetry: Poetry
+    folder: Path
+    context: Path
+    """What a build may take files from: the folder of the project, or one above it."""
+    settings: Settings
+    plan: ImagePlan
+    image: str
+    """Its name among several, empty where it is the only one."""
+    name: str | None
+    """The project's, with that of the image behind it."""
+    version: str | None
+    packages: tuple[Mapping[str, Any], ...]
+    """The `[[package]]` tables of what the image may hold."""
+    sources: tuple[str, ...]
+    """The names of the sources that a build contacts."""
+    addresses: tuple[Address, ...]
+    """Where else a build asks over http."""
+    generator: Version | None
+    """The Poetry that wrote the lock."""
+    git_version: str | None
+    """What a plugin of Poetry's, such as poetry-dynamic-versioning, has read from git."""
+    kept: tuple[str, ...]
+    """Folders that the settings of all images keep in the project, and no build is to see; they
+    are as the context has them."""
+    beside: tuple[str, ...]
+    """What `export` writes, where there are several images: no part of any of them."""
+
+
+def prepare_images(
+    command: DockerCommand, names: Sequence[str], *, notes: bool = True
+) -> tuple[Prepared, ...]:
+    """Read the project and decide on its images; say on stderr what was decided and why.
+
+    They are those of these names, all of them where there is no name. A project that names none has
+    one image, without a name. Raises DockerCacheError for a name that there is not.
+    """
+    poetry = _load(command)
+    table = settings_table(poetry)
+    images = parse_images(table) or {"": Settings.parse(table)}
+    asked = chosen(names, images)
+    # Before the lock is looked at: `poetry lock` would copy them into it.
+    refuse_credentials_in_urls({source.name: source.url for source in read_sources(poetry)})
+    folder = project_folder(poetry)
+    templates = {name: read_template(folder, it.template) for name, it in images.items()}
+    project = read_project(poetry)
+    metadata = project.metadata
+    if images.keys() != {""}:
+        refuse_collisions(images, name=metadata.name, version=metadata.version)
+    selections = {}
+    for name, settings in images.items():
+        with _naming(name):
+            check_files(folder, settings.files)
+            _select(project, settings, poetry, SelectionOptions())
+        selections[name] = _select(project, settings, poetry, command.selection_options())
+    prepared = []
+    for name in asked:
+        with _naming(name):
+            made = _planned(poetry, project, name, images, selections, bakes=len(asked) > 1)
+        prepared.append(_with_template(made, templates[name]))
+        check_locked_files(folder, made.plan.dependencies.files)
+    if notes:
+        tell(command, prepared)
+    return tuple(prepared)
+
+
+@contextlib.contextmanager
+def _naming(image: str) -> Iterator[None]:
+    """Say whose settings a mistake is in, where there are several."""
+    try:
+        yield
+    except DockerCacheError as error:
+        if not image:
+            raise
+        raise DockerCacheError(f"`images.{image}`: {error.problem}", fix=error.fix) from error
+
+
+def _select(
+    project: Project, settings: Settings, poetry: Poetry, options: SelectionOptions
+) -> Selection:
+    return select(
+        options,
+        default_groups=settings.groups,
+        default_extras=settings.extras,
+        groups=project.groups,
+        extras=project.extras,
+        unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
+    )
+
+
+def _planned(  # noqa: PLR0913  # one of several depends on the others
+    poetry: Poetry,
+    project: Project,
+    image: str,
+    images: Mapping[str, Settings],
+    selections: Mapping[str, Selection],
+    *,
+    bakes: bool,
+) -> Prepared:
+    named = {name: it for name, it in selections.items() if name}
+    installs = {name: {"groups": it.groups, "extras": it.extras} for name, it in named.items()}
+    # Where all install the same, the layers are shared as they are. A lock that has to be followed
+    # from dependency to dependency cannot be taken apart.
+    shares = len(set(named.values())) > 1 and project.lock.older_format is None
+    plan = make_plan(
+        project,
+        images[image],
+        selections[image],
+        installs if shares else None,
+        of_all=together(selections.values()),
+        bakes=bakes,
+    )
+    packages = locked_packages(project.lock, selections[image], plan.runtime.python)
+    name = project.metadata.name
+    folder = project_folder(poetry)
+    home = real_path(os.path.expanduser("~"))  # noqa: PTH111  # Path's may raise
+    kept = dict.fromkeys(it for each in images.values() for it in kept_folders(each))
+    return Prepared(
+        poetry=poetry,
+        folder=folder,
+        context=context_folder(folder, plan.folder, home=home),
+        settings=images[image],
+        plan=plan,
+        image=image,
+        name=f"{name}-{image}" if name and image else name,
+        version=project.metadata.version,
+        packages=tuple(packages),
+        sources=used_sources(project.sources, packages, project.index),
+        addresses=direct_addresses(packages),
+        generator=project.lock.generator,
+        git_version=_git_version(poetry, plan),
+        kept=tuple(map(plan.located, kept)),
+        beside=tuple(map(plan.located, _exported(images))) if image else (),
+    )
+
+
+def _with_template(prepared: Prepared, template: Template | None) -> Prepared:
+    return replace(prepared, plan=replace(prepared.plan, template=template))
+
+
+def _exported(images: Mapping[str, Settings]) -> tuple[str, ...]:
+    files = [dockerfile_name(name) for name in images]
+    return (*files, *(f"{it}.dockerignore" for it in files), BAKE_FILE)
+
+
+def kept_folders(settings: Settings) -> tuple[str, ...]:
+    """Caches and wheels that the settings keep in the project: no build is to see them."""
+    wheels = within(settings.download_cache) if settings.download_cache else None
+    return (*written_inside(settings.cache), *([wheels] if wheels else []))
+
+
+def _git_version(poetry: Poetry, plan: ImagePlan) -> str | None:
+    version = str(poetry.package.version)
+    return version if plan.version is not None and version != plan.version else None
+
+
+def _load(command: DockerCommand) -> Poetry:
+    """The project; with `-vvv` Poetry tells of its loading on stdout, which is ours."""
+    application = command.get_application()
+    application._io = IO(command.io.input, command.io.error_output, command.io.error_output)  # noqa: SLF001
+    try:
+        return command.poetry
+    except Exception as error:
+        raise unreadable(error, application.project_directory) from error
+    finally:
+        application._io = command.io  # noqa: SLF001

@@ -1,0 +1,186 @@
+"""Names of images: their grammar, which two mean the same, and what the built image is called."""
+
+from __future__ import annotations
+
+import re
+
+from packaging.utils import canonicalize_name
+
+from poetry_docker_cache.errors import DockerCacheError
+
+# The grammar of image references: github.com/distribution/reference.
+_HOST_PART = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_HOST = re.compile(
+    rf"(?:{_HOST_PART}(?:\.{_HOST_PART})*|\[[0-9a-f:]+\])(?::[0-9]{{1,5}})?", re.IGNORECASE
+)
+_PATH_PART = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+_LONGEST_NAME = 255
+_DOCKER_HUB = "docker.io"
+
+
+def is_repository(text: str) -> bool:
+    """Say whether this is the name of an image without tag and digest."""
+    host, path = _host_and_path(text)
+    return (
+        len(text) <= _LONGEST_NAME
+        and (not host or _HOST.fullmatch(host) is not None)
+        and all(_PATH_PART.fullmatch(part) for part in path.split("/"))
+        and not _IMAGE_ID.fullmatch(text)
+    )
+
+
+def is_reference(text: str) -> bool:
+    """Say whether this is the name of an image, a tag and a digest allowed."""
+    repository, tag, digest = _parts(text)
+    return (
+        is_repository(repository)
+        and (tag is None or is_tag(tag))
+        and (digest is None or _DIGEST.fullmatch(digest) is not None)
+    )
+
+
+def is_tag(text: str) -> bool:
+    """Say whether this can be the tag of an image."""
+    return _TAG.fullmatch(text) is not None
+
+
+def has_digest(text: str) -> bool:
+    """Say whether a reference names one image for ever: nothing can be pushed under it."""
+    return "@" in text
+
+
+def names_registry(text: str) -> bool:
+    """Say whether a reference begins with a registry's host: Docker Hub's may be left out."""
+    return bool(_host_and_path(text)[0])
+
+
+def normalised(reference: str) -> str:
+    """Write a reference in full, as Docker understands it: two that mean the same are equal.
+
+    >>> normalised("shop")
+    'docker.io/library/shop:latest'
+    """
+    repository, tag, digest = _parts(reference)
+    host, path = _host_and_path(repository)
+    if host in ("", f"index.{_DOCKER_HUB}"):
+        host = _DOCKER_HUB
+    if host == _DOCKER_HUB and "/" not in path:
+        path = f"library/{path}"
+    end = f"@{digest}" if digest is not None else f":{tag or 'latest'}"
+    return f"{host.lower()}/{path}{end}"
+
+
+def in_repository_of(reference: str, name: str) -> str:
+    """Name another image in the same repository: its tag ends with a name, or is that.
+
+    >>> in_repository_of("team/shop:cache", "api")
+    'team/shop:cache-api'
+    """
+    repository, tag, digest = _parts(reference)
+    if digest is not None:  # one image for ever
+        return reference
+    return f"{repository}:{f'{tag}-{name}' if tag else name}"
+
+
+def in_repository(reference: str, repository: str) -> str:
+    """Name the image with the same tag in another repository; a digest is in its own one only.
+
+    >>> in_repository("team/shop:1", "team/shop-api")
+    'team/shop-api:1'
+    """
+    _, tag, digest = _parts(reference)
+    return reference if digest is not None else f"{repository}:{tag or 'latest'}"
+
+
+def repository_of(reference: str) -> str:
+    """Write the repository of an image in full.
+
+    >>> repository_of("shop:1")
+    'docker.io/library/shop'
+    """
+    return normalised(_parts(reference)[0]).removesuffix(":latest")
+
+
+def _parts(text: str) -> tuple[str, str | None, str | None]:
+    """Split into repository, tag and digest; what is not there is None."""
+    tagged, at, digest = text.partition("@")
+    folder, slash, last = tagged.rpartition("/")
+    base, colon, tag = last.partition(":")
+    return folder + slash + base, tag if colon else None, digest if at else None
+
+
+def _host_and_path(repository: str) -> tuple[str, str]:
+    host, slash, path = repository.partition("/")
+    if slash and (host == "localhost" or "." in host or ":" in host):
+        return host, path
+    return "", repository
+
+
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+def default_tag(
+    name: str | None, version: str | None, *, image: str | None = None, among: str = ""
+) -> str:
+    """Name the image after the `image` setting, or else the project, and its version.
+
+    `among` is what it is called among several, of which -t names one only. Raises DockerCacheError
+    where there is no name, or where Docker takes none like it.
+    """
+    tag = re.sub(r"[+!]", "-", version) if version else "latest"
+    if not is_tag(tag):
+        raise DockerCacheError(
+            f"The version {version!r} cannot be an image's tag: those have at most 128 letters, "
+            "digits, '_', '.' and '-', and begin with none of the last two.",
+            fix="Name the image and its tag with -t"
+            + (f": `poetry docker build {among} -t NAME:TAG`." if among else "."),
+        )
+    last = (image or "").rpartition("/")[2]
+    if ":" in last or "@" in last:
+        raise DockerCacheError(
+            f"image = {image!r} has a tag or digest already; the tag is the project's version.",
+            fix="Leave it out of `image`, or name image and tag with -t.",
+        )
+    return f"{image or _repository(name, among)}:{tag}"
+
+
+def tagged(own: str, given: str) -> str:
+    """Name an image as `-t` says: by a whole name, or by a tag alone, which is one of its own name.
+
+    >>> tagged("team/shop:1.2.3", ":dev")
+    'team/shop:dev'
+
+    Raises DockerCacheError for what begins as such a tag and is none.
+    """
+    if not given.startswith(":"):
+        return given
+    if not is_tag(given[1:]):
+        raise DockerCacheError(
+            f"-t {given!r} is a colon without a tag: those have at most 128 letters, digits, '_',"
+            " '.' and '-', and begin with none of the last two.",
+            fix="Give a tag alone (`-t :TAG`), or a whole name (`-t NAME:TAG`). A variable in a"
+            " script may be unset.",
+        )
+    return f"{own.rpartition(':')[0]}{given}"
+
+
+def _repository(name: str | None, among: str) -> str:
+    """Make a repository name of a project's name."""
+    likely = re.sub("[^a-z0-9]+", "-", (name or "").lower()).strip("-")
+    setting = f'`image = "{likely}"`' if likely else "`image`"
+    ask_for = (
+        f"Set {setting} in [tool.poetry-docker-cache.images.{among}]."
+        if among
+        else f"Set {setting} in [tool.poetry-docker-cache], or name the image with -t."
+    )
+    if not name:
+        raise DockerCacheError("The project has no name, so neither has the image.", fix=ask_for)
+    repository = canonicalize_name(name)
+    if not _REPOSITORY.fullmatch(repository):
+        raise DockerCacheError(
+            f"The project's name {name!r} cannot be the name of an image.", fix=ask_for
+        )
+    return repository

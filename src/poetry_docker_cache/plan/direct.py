@@ -1,0 +1,198 @@
+"""Dependencies that come from git repositories, URLs and files."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import posixpath
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.model import Direct
+from poetry_docker_cache.plan.runtime import checked_paths
+from poetry_docker_cache.project.sources import WEB, direct_dependencies
+from poetry_docker_cache.text import listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+_SSH = re.compile(r"ssh://(?:[^/@:]+@)?(?P<host>[\w.-]+)(?::(?P<port>\d+))?/")
+_SCP = re.compile(r"(?:[^/@:]+@)?(?P<host>[\w.-]{2,}):(?!//)")  # as scp has it; C: is no host
+_USUAL_PORT = 22
+
+
+class Host(NamedTuple):
+    """A host, in lower case as ssh has it, and where its ssh server listens."""
+
+    name: str
+    port: int = _USUAL_PORT
+
+    def __str__(self) -> str:
+        """The host as known_hosts names it."""
+        return self.name if self.port == _USUAL_PORT else f"[{self.name}]:{self.port}"
+
+
+def ssh_host(url: str) -> Host | None:
+    """The host of a repository that is reached over ssh."""
+    if found := _SSH.match(url):
+        return Host(found["host"].lower(), int(found["port"] or _USUAL_PORT))
+    found = None if "://" in url else _SCP.match(url)
+    return Host(found["host"].lower()) if found else None
+
+
+def refuse_unknown(host: Host, lines: Sequence[str]) -> None:
+    """Raise DockerCacheError for a host that no line of known_hosts vouches for."""
+    # Without an entry for the port, ssh takes the one of the host.
+    if any(_names(line, name) for line in lines for name in (str(host), host.name)):
+        return
+    other = "" if host.port == _USUAL_PORT else f"-p {host.port} "
+    raise DockerCacheError(
+        f"A git dependency comes from {host} over ssh, and nobody has said which key that host"
+        " has: a build has no known_hosts of yours, and asks nobody.",
+        fix=f"Type `ssh-keyscan {other}{host.name}`, compare what it prints with the keys that the"
+        " host's owner publishes, and add a line of it to [tool.poetry-docker-cache]:\n\n"
+        f'    ssh-known-hosts = ["{host} ssh-ed25519 …"]',
+    )
+
+
+def _names(line: str, name: str) -> bool:
+    marker, *fields = line.split() if line.startswith("@") else ["", *line.split()]
+    if marker == "@revoked" or not fields:
+        return False
+    patterns = fields[0].split(",")
+    refused = any(_matches(it[1:], name) for it in patterns if it.startswith("!"))
+    return not refused and any(_matches(it, name) for it in patterns)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    if pattern.startswith("|1|"):
+        return _is_hash_of(pattern, name)
+    # By hand: to fnmatch, the brackets around a host with a port would be a set of characters.
+    parts = (re.escape(it) for it in re.split(r"([*?])", pattern.lower()))
+    expression = "".join({r"\*": ".*", r"\?": "."}.get(it, it) for it in parts)
+    return bool(re.fullmatch(expression, name))
+
+
+def _is_hash_of(pattern: str, name: str) -> bool:
+    salt, _, digest = pattern.removeprefix("|1|").partition("|")
+    try:
+        key, expected = (base64.b64decode(it, validate=True) for it in (salt, digest))
+    except ValueError:
+        return False
+    return hmac.digest(key, name.encode(), hashlib.sha1) == expected
+
+
+_KINDS = {"file": "file", "git": "git", "url": "URL"}
+# A host with or without a port: nothing in front of it, and no part of a password.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(:\d*)?")
+_TOKEN = re.compile(
+    r".*(token|key|secret|passwor?d|signature|credential)s?|(.*[-_])?(sig|pwd)|x-(amz|goog)-.*",
+    re.IGNORECASE,
+)
+_COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_ANOTHER_WAY = (
+    "Take it from a package index, or leave its group out of the image"
+    " (`--without`, or `groups` in [tool.poetry-docker-cache])."
+)
+
+
+def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str]) -> Direct | None:
+    """What these dependencies need of a build beside their manifest; None if there are none.
+
+    `known_hosts` is the setting. Raises DockerCacheError for what no build can have, for
+    credentials in a URL, and for a host that nobody has vouched for.
+    """
+    found = list(direct_dependencies(packages))
+    files: set[str] = set()
+    hosts: set[Host] = set()
+    for name, source in found:
+        url = str(source.get("url", ""))
+        if source["type"] == "file":
+            files.add(_relative_path(name, url))
+            continue
+        _refuse_credentials(name, source["type"], url)
+        host = ssh_host(url) if source["type"] == "git" else None
+        if host:
+            hosts.add(host)
+        elif not WEB.match(url):
+            raise DockerCacheError(
+                f"{name} is a {_KINDS[source['type']]} dependency ({url}), which a build cannot"
+                " reach: it asks over https or ssh only.",
+                fix=f"Put it on a server that serves it so. {_ANOTHER_WAY}",
+            )
+        _refuse_no_commit(name, source)
+    for host in sorted(hosts):
+        refuse_unknown(host, known_hosts)
+    if not found:
+        return None
+    return Direct(
+        files=checked_paths(sorted(files)),
+        ssh=bool(hosts),
+        known_hosts=tuple(known_hosts) if hosts else (),
+    )
+
+
+def direct_notes(names: Sequence[str], direct: Direct | None, builder: str) -> list[str]:
+    """What is told of these packages, and of the SSH agent that they may need."""
+    if not names:
+        return []
+    by_poetry = f"{listing(names)}: from no package index, and so installed by Poetry"
+    notes = [f"{by_poetry}, on {builder}, in a layer apart."]
+    if direct and direct.ssh:
+        notes.append(
+            "A git dependency comes over ssh: `poetry docker build` passes on your SSH agent,"
+            " `docker build` does so with `--ssh default`."
+        )
+    return notes
+
+
+def _relative_path(name: str, url: str) -> str:
+    """The path of a file, from the project; it may lie beside that."""
+    if re.match("/|[A-Za-z]:", url):
+        raise DockerCacheError(
+            f"{name} is a file dependency ({url}) by an absolute path, which no build has.",
+            fix="Run `poetry lock`, which writes a relative one.",
+        )
+    return posixpath.normpath(url)
+
+
+def _refuse_no_commit(name: str, source: Mapping[str, Any]) -> None:
+    commit = str(source.get("resolved_reference"))
+    if source["type"] == "git" and not _COMMIT.fullmatch(commit):
+        raise DockerCacheError(
+            f"poetry.lock does not name the commit of {name}, a git dependency ({source['url']}):"
+            " what is installed would change with the repository.",
+            fix="Run `poetry lock`.",
+        )
+
+
+def _refuse_credentials(name: str, kind: str, url: str) -> None:
+    """Raise DockerCacheError for a user name, password or token in a URL; ssh needs the first."""
+    scheme, _, rest = url.partition("://")
+    netloc = re.split("[/?#]", rest, maxsplit=1)[0]
+    user, _, host = netloc.rpartition("@")
+    path, mark, query = rest[len(netloc) :].partition("?")
+    is_host = bool(_HOST.fullmatch(host))
+    if not (user or not is_host or _has_token(query) if WEB.match(url) else ":" in user):
+        return
+    shown = f"{scheme}://{host}{path}" + f"{mark}{query}" * (not _has_token(query))
+    if not is_host:  # https://user:pass/word@host
+        shown = f"{scheme}://HOST/PATH"
+    raise DockerCacheError(
+        f"The URL of {name}, a {_KINDS[kind]} dependency, holds credentials. Poetry copies them"
+        " into poetry.lock, and installing it would write them into the image.",
+        fix=f"Take them out of pyproject.toml, which then has\n\n    {shown}\n\nand type\n\n"
+        f"    poetry config repositories.NAME {shown}\n"
+        "    poetry config http-basic.NAME USERNAME    (asks for the password)\n"
+        "    poetry lock\n\n"
+        "What was committed or published once is known: replace the password as well.",
+    )
+
+
+def _has_token(query: str) -> bool:
+    keys = (pair.partition("=")[0] for pair in re.split("[&;]", query))
+    return any(_TOKEN.fullmatch(unquote(key)) for key in keys)

@@ -1,0 +1,103 @@
+"""How an application that was found in the source is started, with the packages of the image.
+
+Only a note proposes this: what a container starts is never guessed. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from poetry_docker_cache.project.root.applications import App, Kind
+
+_PORT = "8000"
+_ADDRESS = ("--host", "0.0.0.0", "--port", "{port}")  # noqa: S104  # of a container: it is let out by `-p`
+# By kind of application and by package, the likeliest first.
+_SERVERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "asgi": {
+        "uvicorn": ("uvicorn", "{app}", *_ADDRESS),
+        "hypercorn": ("hypercorn", "{app}", "--bind", "0.0.0.0:{port}"),
+        "daphne": ("daphne", "-b", "0.0.0.0", "-p", "{port}", "{app}"),  # noqa: S104
+        "granian": ("granian", "--interface", "asgi", "{app}", *_ADDRESS),
+    },
+    "wsgi": {
+        "gunicorn": ("gunicorn", "{app}", "--bind", "0.0.0.0:{port}"),
+        "waitress": ("waitress-serve", "--listen=0.0.0.0:{port}", "{app}"),
+        "granian": ("granian", "--interface", "wsgi", "{app}", *_ADDRESS),
+        "uwsgi": ("uwsgi", "--http=0.0.0.0:{port}", "--module", "{app}"),
+    },
+}
+# Those of which a `web` application is one by ASGI.
+_ASGI_FRAMEWORKS = {"fastapi", "litestar", "quart", "starlette"}
+_WORKERS: dict[str, tuple[str, ...]] = {
+    "celery": ("celery", "-A", "{app}", "worker", "--loglevel=info"),
+    "arq": ("arq", "{app}"),
+}
+# Where a function that makes the application is not written as a call of it.
+_FACTORY_OPTIONS = {"uvicorn": "--factory", "granian": "--factory", "waitress": "--call"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A way to start something."""
+
+    command: tuple[str, ...]
+    port: str | None = None
+    """The port that it listens on, unless the settings have it."""
+    missing: str | None = None
+    """A package that the image lacks for it."""
+    group: str | None = None
+    """The group that has this package, and is not in the image."""
+
+    def __str__(self) -> str:
+        """The lines to paste."""
+        text = f"`command = {json.dumps(self.command)}`"
+        text += f" and `ports = [{self.port}]`" if self.port else ""
+        if self.group:
+            return f"{text} with `--with {self.group}`"
+        return text + (f" after `poetry add {self.missing}`" if self.missing else "")
+
+
+def web_start(
+    apps: Sequence[App], installed: Collection[str], ports: Sequence[str] = ()
+) -> Start | None:
+    """How to serve the first application that a server is there for, else what is missing.
+
+    It listens on the first of the ports that the settings have.
+    """
+    web: Kind = "asgi" if _ASGI_FRAMEWORKS & {*installed} else "wsgi"
+    known = [replace(app, kind=web) if app.kind == "web" else app for app in apps]
+    tcp = (it.removesuffix("/tcp") for it in ports)
+    port = next((it for it in tcp if it.isdecimal()), None)
+    new = None if port else _PORT
+    for app in known:
+        for server in _SERVERS.get(app.kind, ()):
+            if server in installed:
+                return Start(command=_serving(app, server, port or _PORT), port=new)
+    served = [app for app in apps if app.kind in _SERVERS]
+    for app in served[:1]:
+        server = next(iter(_SERVERS[app.kind]))
+        return Start(command=_serving(app, server, port or _PORT), port=new, missing=server)
+    return None
+
+
+def worker_start(apps: Sequence[App], installed: Collection[str]) -> Start | None:
+    """How to start a worker, if its package is there."""
+    for app in apps:
+        if app.kind in _WORKERS and app.kind in installed:
+            return Start(command=tuple(it.format(app=app.target) for it in _WORKERS[app.kind]))
+    return Start(command=("rq", "worker")) if "rq" in installed else None
+
+
+def _serving(app: App, server: str, port: str) -> tuple[str, ...]:
+    words = list(_SERVERS[app.kind][server])
+    target = app.target
+    if app.factory and server in _FACTORY_OPTIONS:
+        words.insert(1, _FACTORY_OPTIONS[server])
+    elif app.factory:
+        target += "()"
+    return tuple(word.format(app=target, port=port) for word in words)

@@ -1,0 +1,138 @@
+"""Debian and Alpine packages that well-known Python packages need.
+
+Most wheels bring their libraries along; what is built here is linked with the libraries of the
+build image, which the final image needs too. This saves the usual cases a first, failing build, or
+a failing container; for other modules the build's own check names what is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.docker.base_names import is_debian, is_official_alpine, suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from poetry_docker_cache.plan.model import Direct
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Needs:
+    runtime: tuple[str, ...]
+    build: tuple[str, ...] = ()
+    """What the full `python` image does not have anyway."""
+
+
+_TABLE = {
+    "gssapi": _Needs(runtime=("libgssapi-krb5-2",)),
+    "lxml": _Needs(runtime=("libxml2", "libxslt1.1")),
+    "mysqlclient": _Needs(runtime=("libmariadb3",)),
+    "psycopg-c": _Needs(runtime=("libpq5",)),
+    "psycopg2": _Needs(runtime=("libpq5",)),
+    "pyodbc": _Needs(runtime=("libodbc2",), build=("unixodbc-dev",)),
+    "python-ldap": _Needs(
+        runtime=("libldap2", "libsasl2-2"), build=("libldap-dev", "libsasl2-dev")
+    ),
+    "uwsgi": _Needs(runtime=("libxml2",)),
+    "xmlsec": _Needs(runtime=("libxmlsec1t64-openssl",), build=("libxmlsec1-dev",)),
+}
+_OPENCV = _Needs(runtime=("libgl1", "libglib2.0-0", "libxcb1"))
+# Of these a wheel needs them, too. Most load them when they run, which no check sees.
+_WHEELS = {
+    "cairosvg": _Needs(runtime=("libcairo2",)),
+    "lightgbm": _Needs(runtime=("libgomp1",)),
+    "opencv-contrib-python": _OPENCV,
+    "opencv-python": _OPENCV,
+    "pyodbc": _Needs(runtime=("libodbc2",)),
+    "python-magic": _Needs(runtime=("libmagic1",)),
+    "pyzbar": _Needs(runtime=("libzbar0",)),
+    "weasyprint": _Needs(runtime=("libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0")),
+}
+# What they were called before Debian 13, which knows the others' old names.
+_BOOKWORM = {"libldap2": "libldap-2.5-0", "libxmlsec1t64-openssl": "libxmlsec1-openssl"}
+_BULLSEYE = {**_BOOKWORM, "libldap2": "libldap-2.4-2", "libodbc2": "libodbc1"}
+_OLDER_NAMES = {"bookworm": _BOOKWORM, "bullseye": _BULLSEYE}
+
+
+def debian_packages(
+    built: Iterable[str], wheels: Iterable[str], image: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The packages to build these with, and those to run them with; none where it is not Debian.
+
+    `built` are the normalised names of what is built from source, `wheels` those of the others,
+    `image` is the final image's base.
+    """
+    if not is_debian(image):
+        return (), ()
+    either = {**_WHEELS, **_TABLE}
+    needs = [either[name] for name in built if name in either]
+    needs += [_WHEELS[name] for name in wheels if name in _WHEELS]
+    release = suite(image)  # a mirror may keep `bookworm` in the name of a folder
+    older = next((names for name, names in _OLDER_NAMES.items() if name in release), {})
+    build = {package for need in needs for package in need.build}
+    runtime = {older.get(package, package) for need in needs for package in need.runtime}
+    return tuple(sorted(build)), tuple(sorted(runtime))
+
+
+# Names from Alpine's own recipes (aports); those that begin with `so:` are libraries, whichever
+# package has them, as WeasyPrint's documentation names them.
+_BUILD = {
+    "cffi": ("libffi-dev",),
+    "gssapi": ("krb5-dev",),
+    "lxml": ("libxml2-dev", "libxslt-dev"),
+    "mysqlclient": ("mariadb-connector-c-dev",),
+    "psutil": ("linux-headers",),
+    "psycopg-c": ("libpq-dev",),
+    "psycopg2": ("libpq-dev",),
+    "pyodbc": ("unixodbc-dev",),
+    "python-ldap": ("cyrus-sasl-dev", "openldap-dev"),
+    "uwsgi": ("linux-headers",),
+    "xmlsec": ("xmlsec-dev",),
+}
+_RUN = {
+    "gssapi": ("krb5-libs",),
+    "lxml": ("libxml2", "libxslt"),
+    "mysqlclient": ("mariadb-connector-c",),
+    "psycopg-c": ("libpq",),
+    "psycopg2": ("libpq",),
+    "pyodbc": ("unixodbc",),
+    "python-ldap": ("libldap", "libsasl"),
+    "xmlsec": ("xmlsec",),
+}
+# Pure wheels that load a library when they run, which no check sees.
+_LOADED = {
+    "cairosvg": ("so:libcairo.so.2",),
+    "python-magic": ("libmagic",),
+    "weasyprint": (
+        "so:libfontconfig.so.1",
+        "so:libgobject-2.0.so.0",
+        "so:libharfbuzz-subset.so.0",
+        "so:libharfbuzz.so.0",
+        "so:libpango-1.0.so.0",
+        "so:libpangoft2-1.0.so.0",
+    ),
+}
+
+
+def alpine_packages(
+    built: Iterable[str], wheels: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The packages to build these with, and those to run them with.
+
+    `built` are the normalised names of what is built from source, `wheels` those of the others.
+    """
+    built = tuple(built)
+    build = {package for name in built for package in _BUILD.get(name, ())}
+    run = {package for name in built for package in _RUN.get(name, ())}
+    run |= {package for name in (*built, *wheels) for package in _LOADED.get(name, ())}
+    return tuple(sorted(build)), tuple(sorted(run))
+
+
+def tools(image: str, direct: Direct | None = None) -> tuple[str, ...]:
+    """What builds, and fetches direct dependencies; nothing where that is the maker's affair."""
+    if not is_official_alpine(image):
+        return ()
+    fetch = ("git", *["openssh-client"] * direct.ssh) if direct else ()
+    return ("build-base", *fetch)

@@ -1,0 +1,237 @@
+"""What Poetry would show to a package source, gathered for the build.
+
+Only Poetry's own code decides which credentials belong to a source.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from poetry.config import config_source
+from poetry.repositories.http_repository import HTTPRepository
+from poetry.repositories.legacy_repository import LegacyRepository
+from poetry.repositories.pypi_repository import PyPiRepository
+from poetry.utils.authenticator import Authenticator, RepositoryCertificateConfig
+from poetry.utils.password_manager import PasswordManager, PoetryKeyringError
+from requests.utils import get_netrc_auth
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.auth_secret import SourceAuth, auth_file, pem_blocks
+from poetry_docker_cache.project.sources import login_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from poetry.config.config import Config
+    from poetry.poetry import Poetry
+
+    from poetry_docker_cache.project.sources import Address
+
+# Poetry 2.4 learned to look up names with dots; before, every dot went one table deeper.
+_DOTS_ARE_TABLES = not hasattr(config_source, "split_key")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthSecret:
+    """The content of the `auth` secret."""
+
+    text: str = field(repr=False)
+
+
+def collect(
+    poetry: Poetry, names: Collection[str], addresses: Sequence[Address] = ()
+) -> AuthSecret:
+    """Give the secret for these sources; a name that is no HTTP source of the project is ignored.
+
+    `addresses` are those that a build asks besides. Raises DockerCacheError for credentials that
+    stand in a URL, are half there, cannot be read or cannot be carried, for an unusable certificate
+    file, and for a secret that BuildKit refuses.
+    """
+    wanted = {name.lower() for name in names}  # as Poetry's pool compares them
+    repositories = sorted(
+        (
+            repository
+            for repository in poetry.pool.all_repositories
+            if isinstance(repository, HTTPRepository) and repository.name.lower() in wanted
+        ),
+        key=lambda repository: repository.name,
+    )
+    refuse_credentials_in_urls({repository.name: repository.url for repository in repositories})
+    sources = [_read(repository, poetry.config) for repository in repositories]
+    sources += _of_addresses(addresses, poetry.config)
+    return AuthSecret(text=auth_file(sources))
+
+
+def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:
+    """Raise DockerCacheError for the first source whose URL holds a user name, password or token.
+
+    Poetry would use them, and copy the URL into poetry.lock and into every export.
+    """
+    for name, url in sorted(urls.items()):
+        # By hand, since urlsplit fails on some passwords, with a message that shows them.
+        scheme, netloc, path = re.findall(r"(?s)\A((?:[\w+.-]*:)?//|)([^/?#]*)([^?#]*)", url)[0]
+        userinfo, at, host = ("", "", netloc)
+        if found := re.fullmatch(r"(?s)(.*)(@|%40)(.*)", netloc):
+            userinfo, at, host = found.groups()
+        port = host.rpartition("]")[2].partition(":")[2]
+        if port and not port.isdecimal():  # https://user:pass/word@host
+            scheme, host, path = "https://", "HOST", "/PATH"
+        elif not (at and userinfo.strip(":")):
+            continue
+        raise DockerCacheError(
+            f"The URL of the source {name!r} holds credentials. Poetry copies it into poetry.lock"
+            " and into exports, where everyone can read them.",
+            fix="Take them out of pyproject.toml, which then reads\n\n"
+            f"    [[tool.poetry.source]]\n    name = {json.dumps(name, ensure_ascii=False)}\n"
+            f"    url = {json.dumps(scheme + host + path, ensure_ascii=False)}\n\n"
+            f"and type\n\n{_how_to_configure(name)}\n    poetry lock\n\n"
+            "What was committed or published once is known: replace the password as well.",
+        )
+
+
+def _of_addresses(addresses: Iterable[Address], config: Config) -> list[SourceAuth]:
+    """What is shown at these addresses, for each place that Poetry's settings know, or host.
+
+    Poetry finds it by `repositories.NAME.url` in its settings, for git by the very URL, and else by
+    the host. In the build it does so by that setting alone: the secret has one for each, under
+    another name, since a name with dots has two spellings. What is configured for PyPI is there to
+    publish with.
+    """
+    authenticator = Authenticator(config, disable_cache=True)
+    found: dict[str, SourceAuth] = {}
+    for url, is_git in addresses:
+        known = authenticator.get_repository_config_for_url(url, is_git)
+        if known is not None and known.name.lower() == "pypi":
+            continue
+        if known is None and is_git:
+            found[url] = SourceAuth(name=url, login=_of_unknown_git(authenticator, url), url=url)
+            continue
+        name, place = (known.name, str(known.url)) if known else (urlsplit(url).netloc, url)
+        if name not in found:
+            repository = LegacyRepository(name, place, config=config, disable_cache=True)
+            found[name] = replace(_read(repository, config), url=place)
+    return [
+        replace(auth, name=f"poetry-docker-cache-{number}")
+        for number, (_, auth) in enumerate(sorted(found.items()), start=1)
+        if auth.says_something
+    ]
+
+
+def _of_unknown_git(authenticator: Authenticator, url: str) -> tuple[str, str] | None:
+    """What the keyring has for the host, as Poetry asks it, else ~/.netrc, which git itself reads.
+
+    A public repository needs neither: a keyring that cannot be read is no error.
+    """
+    username = password = None
+    with contextlib.suppress(Exception):  # keyring backends raise what they like
+        credential = authenticator.get_credentials_for_git_url(url)
+        username, password = credential.username, credential.password
+    login = (username, password) if username and password else get_netrc_auth(url)
+    return login and _carriable(urlsplit(url).netloc, *login)
+
+
+def _is_public(repository: HTTPRepository) -> bool:
+    # What is configured for PyPI itself is there to publish with; nothing on it needs a login.
+    return isinstance(repository, PyPiRepository)
+
+
+def _read(repository: HTTPRepository, config: Config) -> SourceAuth:
+    name = repository.name
+    login = None if _is_public(repository) else _login(repository, config)
+    default = RepositoryCertificateConfig()
+    certificates = repository.session.get_certs_for_repository(name)
+    if certificates == default:  # none under its name: Poetry takes those of the same host
+        certificates = repository.certificates
+    return SourceAuth(
+        name=name,
+        login=login and _carriable(name, *login),
+        ca=pem_blocks(certificates.cert, f"certificates.{name}.cert", "CERTIFICATE"),
+        client_cert=pem_blocks(certificates.client_cert, f"certificates.{name}.client-cert", ""),
+        verify=certificates.verify,
+    )
+
+
+def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None:
+    name = repository.name
+    failure = ""
+    username = password = None
+    try:
+        username, password = _of_a_shell(name) or _ask_poetry(repository, config)
+    except PoetryKeyringError as error:
+        failure = str(error)
+    except Exception as error:  # noqa: BLE001  # keyring backends raise what they like
+        failure = type(error).__name__
+    if failure:  # raised out here: no exception that may hold a secret is chained to it
+        raise DockerCacheError(
+            f"The credentials of the source {name!r} cannot be read: {failure}",
+            fix="Unlock the keyring, or do without it:\n\n"
+            f"    poetry config keyring.enabled false\n{_how_to_configure(name)}",
+        )
+    if not username and not password:  # a secret that a CI does not have is an empty variable
+        return get_netrc_auth(repository.url)
+    if password is None:
+        raise DockerCacheError(
+            f"The source {name!r} has a user name but no password, so the build could not install"
+            " from it. Perhaps the password is in a keyring that is locked or disabled.",
+            fix=f"Type\n\n{_how_to_configure(name)}",
+        )
+    return str(username or ""), str(password)
+
+
+def _of_a_shell(name: str) -> tuple[str | None, str | None] | None:
+    """The variables that stand for Poetry's own, where no shell could set those."""
+    if re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        return None
+    username, password = map(os.environ.get, login_variables(name))
+    return None if username is None and password is None else (username, password)
+
+
+def _ask_poetry(repository: HTTPRepository, config: Config) -> tuple[str | None, str | None]:
+    # By name first: by URL, Poetry before 2.5 may take another source of the same host.
+    own = repository.session.get_http_auth(repository.name)
+    if own is None or (own.username is None and own.password is None):
+        repository.session.reset_credentials_cache()  # its key is the URL: one answer for all names
+        other = repository.session.get_credentials_for_url(repository.url)
+        return (None, None) if other.password is None else (other.username, other.password)
+    if own.password is not None or own.username is None:
+        return own.username, own.password
+    # Poetry sends an empty password when one was configured (a token as the user name), and also
+    # when none was found; its answer is the same for both, so look at what is stored.
+    keys = ["http-basic", repository.name, "password"]
+    stored = config.get(".".join(keys) if _DOTS_ARE_TABLES else keys)
+    manager = PasswordManager(config)
+    if stored is None and manager.use_keyring:
+        stored = manager.keyring.get_password(repository.name, own.username)
+    return own.username, "" if stored == "" else None
+
+
+def _carriable(name: str, username: str, password: str) -> tuple[str, str]:
+    for what, value in (("user name", username), ("password", password)):
+        wrong = ""
+        if re.search(r"[\n\r\0]", value):
+            wrong = "a line break or a NUL character"
+        elif re.search(r"[\ud800-\udfff]", value):  # how Python shows stray bytes
+            wrong = "bytes that are no UTF-8"
+        if wrong:
+            raise DockerCacheError(
+                f"The {what} of the source {name!r} holds {wrong}, which no index can receive and"
+                " the build cannot carry. Often a line break was copied along with it.",
+                fix=f"Store it again:\n\n{_how_to_configure(name)}",
+            )
+    return username, password
+
+
+def _how_to_configure(name: str) -> str:
+    username, password = login_variables(name)
+    return (
+        f"    poetry config {shlex.quote(f'http-basic.{name}')} USERNAME"
+        "    (asks for the password)\n"
+        f"    (or set {username} and {password})"
+    )

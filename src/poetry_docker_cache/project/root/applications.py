@@ -1,0 +1,217 @@
+"""Finds what can be started: modules, and applications of web and worker frameworks."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from poetry_docker_cache.docker.ignore_patterns import is_inside, outermost
+from poetry_docker_cache.docker.kept_out import is_kept_out
+from poetry_docker_cache.project.root.declared import is_file, is_here, text_of
+from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+# What a running application reads from its working directory.
+_STARTED = ("main.py", "app.py", "run.py", "server.py", "bot.py", "streamlit_app.py")
+_BESIDE_FILES = ("alembic.ini", "asgi.py", "gunicorn.conf.py", "wsgi.py", *_STARTED)
+_BESIDE_FOLDERS = ("migrations", "static", "templates")
+NO_APPLICATIONS = {"docs", "examples", "migrations", "scripts", "test", "tests"}
+"""Folders that nothing is started from."""
+
+
+def main_module(folder: Path, modules: Iterable[tuple[str, str]], own: str) -> str | None:
+    """Name what `python -m` runs, of packages by name and place: the own one, or the only one."""
+    found = {name for name, place in modules if _runs(folder / place)} - {"."}
+    return own if own in found else found.pop() if len(found) == 1 else None
+
+
+def tree_module(folder: Path, packages_in: str | None, own: str) -> str | None:
+    """Name it for a source tree: of the packages at the top, and of those in that folder."""
+    tops = [folder, *([folder / packages_in] if packages_in else [])]
+    names = [
+        (path.name, path.relative_to(folder).as_posix())
+        for top in tops
+        for path in sorted(top.iterdir())
+        if path.name.isidentifier() and path.name not in NO_APPLICATIONS
+    ]
+    return main_module(folder, names, own)
+
+
+def _runs(path: Path) -> bool:
+    if path.suffix == ".py":
+        starts = re.search(r"^if __name__ == ['\"]__main__['\"]", text_of(path), re.MULTILINE)
+        return starts is not None
+    return is_file(path / "__main__.py")
+
+
+def runtime_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str, ...] | None:
+    """Name what a running app needs beside its package; None is the whole source tree."""
+    if isinstance(root, SourceTreeRoot) or (folder / "manage.py").is_file():
+        return None
+    found = [name for name in _BESIDE_FILES if (folder / name).is_file()]
+    found += [name for name in _BESIDE_FOLDERS if (folder / name).is_dir()]
+    found = [name for name in found if not is_inside(name, root.paths)]
+    if "alembic.ini" in found and (scripts := _alembic_scripts(folder)):
+        found.append(scripts)
+    return outermost(name for name in found if is_here(folder, name))
+
+
+def import_folder(folder: Path) -> str | None:
+    """Name the folder that a src layout keeps its packages in."""
+    is_layout = (folder / "src").is_dir() and not (folder / "src" / "__init__.py").exists()
+    return "src" if is_layout else None
+
+
+def start_commands(folder: Path) -> tuple[tuple[str, ...], ...]:
+    """Name the files that may start an application, the likeliest first; a person is to choose."""
+    names = (name for name in _STARTED if (folder / name).is_file())
+    return tuple((*_program(folder / name), name) for name in names)
+
+
+def _program(path: Path) -> tuple[str, ...]:
+    serves = re.search(r"^(?:import|from) streamlit\b", text_of(path), re.MULTILINE)
+    return ("streamlit", "run") if serves else ("python",)
+
+
+def _alembic_scripts(folder: Path) -> str | None:
+    """Find the folder of alembic's migrations, where it is one of the project's."""
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read(folder / "alembic.ini", encoding="utf-8")
+        value = parser.get("alembic", "script_location")
+    except (configparser.Error, UnicodeDecodeError):
+        return None
+    name = posixpath.normpath(value.strip().replace("%(here)s/", ""))
+    return name if name != "." and is_here(folder, name) and (folder / name).is_dir() else None
+
+
+Kind = Literal["asgi", "wsgi", "web", "celery", "arq"]
+"""`web` is one of the first two: the packages of the image tell."""
+
+_WEB_MODULES = (
+    "wsgi",
+    "asgi",
+    "main",
+    "app",
+    "api",
+    "server",
+    "application",
+    "core",
+    "__init__",
+)
+_MODULES = (*_WEB_MODULES, "celery", "celery_app", "worker", "tasks")
+_FRAMEWORKS: dict[str, Kind] = {
+    "FastAPI": "asgi",
+    "Litestar": "asgi",
+    "Quart": "asgi",
+    "Starlette": "asgi",
+    "get_asgi_application": "asgi",
+    "Bottle": "wsgi",
+    "Flask": "wsgi",
+    "get_wsgi_application": "wsgi",
+    "Celery": "celery",
+}
+# At the start of a word, or a long one would be tried from each of its letters.
+_MAKING = rf"(?<![\w.])(?:\w+\.)*({'|'.join(_FRAMEWORKS)})\("
+_MADE = re.compile(rf"^(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*{_MAKING}", re.MULTILINE)
+_USUAL = ("app", "application")
+_NAMED = re.compile(r"^(application|app)[ \t]*=", re.MULTILINE)
+_CALLED = re.compile(
+    r"^(application|app)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*"
+    r"(?:\w+\.)*(?:build|create|get|init|make|setup)_\w+\(",
+    re.MULTILINE,
+)
+_FACTORY = re.compile(r"^def ((?:create|make|get)_app(?:lication)?)\(([^()]*)\)", re.MULTILINE)
+_ARQ = re.compile(r"^class (WorkerSettings)\b", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """An application, as servers and workers are told it."""
+
+    kind: Kind
+    target: str
+    """`module:name`."""
+    factory: bool = False
+    """Whether that is a function which makes it."""
+
+
+def find_apps(
+    folder: Path, root: WheelRoot | SourceTreeRoot, files: Sequence[str] | None
+) -> tuple[App, ...]:
+    """The applications of the image, the likeliest first; `files` is `runtime_files`."""
+    kept = None if files is None or isinstance(root, SourceTreeRoot) else [*root.paths, *files]
+    found: list[App] = []
+    for path, module in _modules(folder, root):
+        if kept is None or is_inside(path.relative_to(folder).as_posix(), kept):
+            with contextlib.suppress(OSError):  # most are not there, some may not be read
+                text = path.read_text(encoding="utf-8", errors="replace")
+                found += _apps(text, path.stem, module)
+    return tuple(found)
+
+
+def _modules(folder: Path, root: WheelRoot | SourceTreeRoot) -> Iterator[tuple[Path, str]]:
+    """The usual places with their import names: at the top, in src, and two packages deep."""
+    above: list[tuple[Path, str]] = []
+    if isinstance(root, SourceTreeRoot):
+        on_path = [root.import_folder or "."]
+    else:
+        on_path = [*root.import_folders] or [import_folder(folder) or "."]
+        above = [(folder / place, name) for name, place in root.packages_above]
+    tops = [*dict.fromkeys((folder, *(folder / it for it in on_path)))]
+    here = [(it, it.name) for top in tops for it in _packages(top) if it not in tops]
+    packages = [*above, *here]
+    inner = [(it, f"{name}.{it.name}") for place, name in packages for it in _packages(place)]
+    for place, package in [*((top, "") for top in tops), *packages, *inner]:
+        for stem in _MODULES:
+            parts = [package, "" if stem == "__init__" else stem]
+            if any(parts):
+                yield place / f"{stem}.py", ".".join(filter(None, parts))
+
+
+def _packages(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        found = [it for it in folder.iterdir() if it.name.isidentifier() and it.is_dir()]
+    return sorted(it for it in found if it.name not in NO_APPLICATIONS and not is_kept_out(it.name))
+
+
+def _apps(text: str, stem: str, module: str) -> list[App]:
+    name = module.rpartition(".")[2]
+    found = [
+        App(kind=_FRAMEWORKS[framework], target=f"{module}:{variable}")
+        for variable, framework in sorted(_MADE.findall(text), key=lambda it: it[0] not in _USUAL)
+    ]
+    if not found and stem in _WEB_MODULES and (called := _CALLED.search(text)):
+        found.append(App(kind=_web_kind(text, name), target=f"{module}:{called[1]}"))
+    if not found and (factory := _factory(text)):
+        found.append(App(kind=factory[1], target=f"{module}:{factory[0]}", factory=True))
+    if not found and name in ("asgi", "wsgi") and (named := _NAMED.search(text)):
+        found.append(App(kind=_web_kind(text, name), target=f"{module}:{named[1]}"))
+    if settings := _ARQ.search(text):
+        found.append(App(kind="arq", target=f"{module}.{settings[1]}"))
+    return found
+
+
+def _web_kind(text: str, name: str) -> Kind:
+    if name in ("asgi", "wsgi"):
+        return "asgi" if name == "asgi" else "wsgi"
+    kinds = {_FRAMEWORKS[it] for it in re.findall(_MAKING, text)} - {"celery"}
+    return kinds.pop() if len(kinds) == 1 else "web"
+
+
+def _factory(text: str) -> tuple[str, Kind] | None:
+    """A function that can be called without arguments, in a module that makes an application."""
+    made = re.search(_MAKING, text)
+    if made and _FRAMEWORKS[made[1]] in ("asgi", "wsgi"):
+        for name, parameters in _FACTORY.findall(text):
+            if all("=" in it or it.strip() in ("", "*", "/") for it in parameters.split(",")):
+                return name, _FRAMEWORKS[made[1]]
+    return None

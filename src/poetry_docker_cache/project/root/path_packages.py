@@ -1,0 +1,139 @@
+"""Path dependencies: folders of this machine from which the image's build makes wheels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from poetry.core.factory import Factory
+from poetry.core.packages.project_package import ProjectPackage
+from poetry.core.poetry import Poetry
+from poetry.core.pyproject.toml import PyProjectTOML
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.project.root.poetry_core import BACKENDS
+from poetry_docker_cache.project.root.root_package import read_root
+from poetry_docker_cache.system.compat import real_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from poetry.core.packages.dependency import Dependency
+
+_SETUPTOOLS = "setuptools.build_meta:__legacy__"
+"""Builds what names no backend, by PEP 517."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathPackage:
+    """A path dependency that the lock has."""
+
+    name: str
+    version: str
+    """As it was when the lock was written."""
+    path: str
+    """Of its folder, from the project's: POSIX."""
+    root: WheelRoot | SourceTreeRoot
+    has_pyproject: bool = True
+    constraints: tuple[str, ...] = ()
+    """On what builds it: requirements as pip takes them."""
+
+
+def read_path_packages(
+    folder: Path,
+    packages: Iterable[Mapping[str, Any]],
+    constraints: Mapping[Any, Iterable[Dependency]] | None = None,
+) -> tuple[PathPackage, ...]:
+    """Look at the path dependencies among locked packages, whatever their groups.
+
+    `constraints` are those of `[tool.poetry.build-constraints]`, by the names of packages. One of
+    which no wheel can be built is no error: it may not be wanted.
+    """
+    return tuple(
+        _look_at(folder, package, constraints or {})
+        for package in packages
+        if package.get("source", {}).get("type") == "directory"
+    )
+
+
+def _look_at(
+    folder: Path, package: Mapping[str, Any], constraints: Mapping[Any, Iterable[Dependency]]
+) -> PathPackage:
+    name, path = canonicalize_name(package["name"]), str(package["source"]["url"])
+    found = PathPackage(
+        name=name,
+        version=str(package["version"]),
+        path=path,
+        root=_read(folder, path, package["name"]),
+        has_pyproject=_has_pyproject(folder / path),
+    )
+    try:
+        return replace(found, constraints=_for_pip(constraints.get(name, ())))
+    except InvalidRequirement as error:
+        return replace(found, root=SourceTreeRoot(reason=str(error)))
+
+
+def _for_pip(constraints: Iterable[Dependency]) -> tuple[str, ...]:
+    """Write them in the words of PEP 508. Raises InvalidRequirement for what these cannot say."""
+    found = set()
+    for constraint in constraints:
+        text = "" if constraint.source_type else constraint.to_pep_508()
+        try:
+            found.add(str(Requirement(text)))
+        except InvalidRequirement:
+            raise InvalidRequirement(
+                f"its build constraint on {constraint.name} is more than one range of versions"
+            ) from None
+    return tuple(sorted(found))
+
+
+def _has_pyproject(place: Path) -> bool:
+    try:
+        return (place / "pyproject.toml").is_file()
+    except OSError:
+        return False
+
+
+def _read(place: Path, path: str, name: str) -> WheelRoot | SourceTreeRoot:
+    folder = real_path(place / path)
+    try:
+        if not folder.is_dir():
+            return SourceTreeRoot(reason="there is no such folder")
+        if not any((folder / it).is_file() for it in ("pyproject.toml", "setup.py", "setup.cfg")):
+            return SourceTreeRoot(reason="it has no pyproject.toml")
+        root = _read_root(folder, name)
+    except DockerCacheError as error:
+        root = SourceTreeRoot(reason=error.problem.rstrip("."))
+    except OSError as error:
+        root = SourceTreeRoot(reason=f"it cannot be read ({error.strerror})")
+    except Exception as error:  # noqa: BLE001  # whatever stops Poetry here stops it there
+        reason = " ".join(str(error).replace(f"{folder.as_posix()}/", "").split())
+        root = SourceTreeRoot(reason=reason)
+    if isinstance(root, SourceTreeRoot):  # "the project" is another one here
+        root = replace(root, reason=root.reason.replace("the project", path))
+    return root
+
+
+def _read_root(folder: Path, name: str) -> WheelRoot | SourceTreeRoot:
+    """Read it as Poetry does; of what Poetry does not build, it needs to know only the README."""
+    data = PyProjectTOML(folder / "pyproject.toml").data
+    own = "poetry" in data.get("tool", {})
+    default = BACKENDS[0] if own else _SETUPTOOLS
+    build_system = data.get("build-system", {})
+    backend = build_system.get("build-backend", default) if isinstance(build_system, dict) else ""
+    if backend in BACKENDS:
+        return read_root(Factory().create_poetry(folder, with_groups=False), default)
+    package = ProjectPackage(name, "0")
+    package.root_dir = folder
+    readme = data.get("project", {}).get("readme")
+    if isinstance(readme, dict):
+        readme = readme.get("file")
+    if not isinstance(readme, str | None):
+        raise DockerCacheError("`readme` in its pyproject.toml is neither a path nor a table.")
+    package.readmes = (folder / readme,) if readme else ()
+    poetry = Poetry(folder / "pyproject.toml", {"package-mode": True}, package)
+    return read_root(poetry, default)

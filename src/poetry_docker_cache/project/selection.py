@@ -1,0 +1,147 @@
+"""Which dependency groups and extras the image gets, by the rules of `poetry install`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.text import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+MAIN_GROUP = "main"
+# Groups that nobody expects in an image: no note tells that they are left out.
+DEVELOPMENT = frozenset(
+    {
+        "ci",
+        "dev",
+        "dev-dependencies",
+        "docs",
+        "lint",
+        "linting",
+        "test",
+        "testing",
+        "tests",
+        "typing",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionOptions:
+    """The options GROUPS of the command line, as typed."""
+
+    with_groups: Sequence[str] = ()
+    without_groups: Sequence[str] = ()
+    only_groups: Sequence[str] = ()
+    all_groups: bool = False
+    extras: Sequence[str] = ()
+    all_extras: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Canonical names, sorted."""
+
+    groups: tuple[str, ...]
+    extras: tuple[str, ...]
+
+
+def together(selections: Iterable[Selection]) -> Selection:
+    """What several images install in all."""
+    chosen = [*selections]
+    return Selection(
+        groups=tuple(sorted({group for it in chosen for group in it.groups})),
+        extras=tuple(sorted({extra for it in chosen for extra in it.extras})),
+    )
+
+
+def select(  # noqa: PLR0913  # the settings' part, and the project's
+    options: SelectionOptions,
+    *,
+    default_groups: Sequence[str],
+    default_extras: Sequence[str],
+    groups: Iterable[str],
+    extras: Iterable[str],
+    unread_groups: Iterable[str] = (),
+) -> Selection:
+    """The selection; `groups` and `extras` are what the project has.
+
+    `unread_groups` are what it has too, but this Poetry does not know.
+
+    Raises DockerCacheError for a name that does not exist and for options that exclude each other.
+    """
+    _refuse_conflicts(options)
+    # Poetry knows the main group even where nothing depends on anything.
+    known_groups = {*map(str, map(canonicalize_name, groups)), MAIN_GROUP}
+    known_extras = set(map(str, map(canonicalize_name, extras)))
+    unread = set(map(str, map(canonicalize_name, unread_groups))) - known_groups
+    named = _split([*options.only_groups, *options.with_groups], ",")
+    _refuse_unread([*named, *default_groups], unread)
+    only = _known("group", _split(options.only_groups, ","), known_groups, "--only")
+    start = _known("group", default_groups, known_groups, "`groups`")
+    added = _known("group", _split(options.with_groups, ","), known_groups, "--with")
+    removed = _known("group", _split(options.without_groups, ","), known_groups, "--without")
+    wanted_extras = _known("extra", default_extras, known_extras, "`extras`")
+    wanted_extras |= _known("extra", _split(options.extras, None), known_extras, "--extras")
+    chosen = only or ((start | added) - removed)
+    return Selection(
+        groups=tuple(sorted(known_groups if options.all_groups else chosen)),
+        extras=tuple(sorted(known_extras if options.all_extras else wanted_extras)),
+    )
+
+
+def left_out_note(default_groups: Collection[str], selection: Selection) -> list[str]:
+    """What is told of the groups that `poetry install` would install, and the image has not."""
+    left = set(default_groups) - set(selection.groups) - DEVELOPMENT
+    told = f"Left out: {', '.join(sorted(left))} (`--with` takes a group along)."
+    return [told] if left else []
+
+
+def _refuse_conflicts(options: SelectionOptions) -> None:
+    if options.extras and options.all_extras:
+        raise DockerCacheError(
+            "--extras and --all-extras exclude each other.", fix="Leave one of them out."
+        )
+    some = options.with_groups or options.without_groups or options.only_groups
+    if options.all_groups and some:
+        raise DockerCacheError(
+            "--all-groups cannot be combined with --with, --without or --only.",
+            fix="Leave --all-groups out, or the others.",
+        )
+    if options.only_groups and (options.with_groups or options.without_groups):
+        raise DockerCacheError(
+            "--only cannot be combined with --with or --without.",
+            fix="Name all the groups after --only, or leave it out.",
+        )
+
+
+def _refuse_unread(names: Sequence[str], unread: set[str]) -> None:
+    for name in names:
+        if canonicalize_name(name) in unread:
+            raise DockerCacheError(
+                f"The group {name!r} is in [dependency-groups], which this Poetry does not read.",
+                fix="Use Poetry 2.2 or newer, or define it as [tool.poetry.group.NAME].",
+            )
+
+
+def _split(values: Sequence[str], separator: str | None) -> list[str]:
+    return [name.strip() for value in values for name in value.split(separator)]
+
+
+def _known(kind: str, names: Sequence[str], known: set[str], where: str) -> set[str]:
+    chosen = set()
+    for name in names:
+        canonical = canonicalize_name(name)
+        if canonical not in known:
+            has = ", ".join(sorted(known)) or "none"
+            raise DockerCacheError(
+                f"The {kind} {name!r} (in {where}) does not exist in this project.",
+                fix=f"{did_you_mean(canonical, known)}The project's {kind}s: {has}.",
+            )
+        chosen.add(str(canonical))
+    return chosen

@@ -1,0 +1,128 @@
+"""The commands that the stages of a Dockerfile run. Pure: the same plan gives the same words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry_docker_cache.plan.model import Dependencies, Index, Layer, Runtime, Wheel
+
+CACHE_FOLDERS = {"pip": "pip", "uv": "uv", "poetry": "pypoetry"}
+"""Where in `/root/.cache` each installer keeps what it downloads."""
+_ABOVE = ".above"
+FROM_ABOVE = (
+    *("sed", "-i", "-E", "-e", ":again"),
+    *("-e", rf"""s#(from["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\4#"""),
+    *("-e", "tagain", "/project/pyproject.toml"),
+)
+"""Makes each `..` in the `packages` of poetry-core the name of a folder of the project, since it
+takes no file from outside of that."""
+
+
+def manifest_command(dependencies: Dependencies) -> list[str]:
+    """The call of inside/manifest."""
+    options = [
+        (option, name)
+        for option, names in (
+            ("--group", dependencies.groups),
+            ("--extra", dependencies.extras),
+            ("--no-binary", dependencies.no_binary),
+            ("--only-binary", dependencies.only_binary),
+            ("--libc", [dependencies.libc] if dependencies.libc else []),
+            ("--machines", [",".join(dependencies.machines)] if dependencies.machines else []),
+            ("--images", [json.dumps(dependencies.images)] if dependencies.images else []),
+            ("--layers", [",".join(layer.name for layer in dependencies.layers)]),
+        )
+        for name in names
+    ]
+    arguments = [f"{option}={name}" for option, name in options]
+    return [
+        "python",
+        "-m",
+        "manifest.workspace" if dependencies.images else "manifest",
+        *arguments,
+        "--project",
+        "/project",
+        "--output",
+        "/manifest",
+    ]
+
+
+def tool_command(venv: str, index: Index | None, arguments: Sequence[str]) -> list[str]:
+    """The call of inside/install/tool.py: a program that the build needs, in a place of its own."""
+    source = ["--source", index.name, index.url] if index else []
+    return ["python", "-m", "install.tool", "--venv", venv, *source, *arguments]
+
+
+def install_command(layer: Layer, dependencies: Dependencies, instructions: str) -> str:
+    """The call of inside/install, or of its direct.py, for a shell.
+
+    `instructions` are the lines of the block `build`, as they stand in the Dockerfile.
+    """
+    python = "/opt/poetry/bin/python" if layer.installer == "poetry" else "python"
+    if layer.direct:
+        words = [python, "-m", "install.direct", *["--ssh"] * layer.direct.ssh]
+    else:
+        words = [python, "-m", "install", "--installer", layer.installer]
+        # What a layer needs of the image is written down wherever that is not the final one's.
+        elsewhere = layer.from_source or (dependencies.on_build_image and layer.may_have_libraries)
+        words += ["--from-source"] * elsewhere
+    words += ["--compile"] * dependencies.compile
+    if layer.from_source and dependencies.build_config_settings:
+        words += ["--build-config-settings", dependencies.build_config_settings]
+    words += ["--wheels", "/wheels"] * layer.keeps_wheels
+    if dependencies.reuses_image and not layer.direct:
+        words += ["--reuse", *_made_by(layer, dependencies, instructions)]
+    return shlex.join(words)
+
+
+def _made_by(layer: Layer, dependencies: Dependencies, instructions: str) -> list[str]:
+    """Tell inside/install/earlier.py what the files follow from that it cannot see."""
+    if layer.installer == "pip":  # the image's own
+        return []
+    versions = {"uv": dependencies.uv, "poetry": dependencies.poetry}
+    words = [layer.installer, versions[layer.installer] or ""]
+    if layer.from_source:
+        how = [
+            dependencies.build_image,
+            dependencies.packages,
+            instructions.split("\n")[:-1],
+            sorted(dependencies.environment.items()),
+            dependencies.build_config_settings,
+        ]
+        words.append(hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16])
+    return ["--made-by", " ".join(words)]
+
+
+def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
+    """The call of inside/install/project.py."""
+    paths = [f"--backend-path={path}" for path in wheel.backend_path]
+    options = ["--compile"] * dependencies.compile
+    options += ["--libraries", "/libraries.json"] * wheel.compiles
+    options += ["--config-settings", wheel.config_settings] if wheel.config_settings else []
+    options += ["--marker", wheel.marker] if wheel.marker else []
+    backend = ["--backend", wheel.backend, *paths]
+    return ["python", "-m", "install.project", *backend, *options, "/project"]
+
+
+def in_project(path: str) -> str:
+    """Where a file of the project lies in a copy of that: each `..` is a folder there."""
+    return "/".join(_ABOVE if part == ".." else part for part in path.split("/"))
+
+
+def check_command(runtime: Runtime) -> list[str]:
+    """The call of inside/check.py."""
+    command = ["/venv/bin/python", "/scripts/check.py", "--python", runtime.python]
+    command += [f"--optional={name}" for name in runtime.optional_libraries]
+    return [*command, "--home", runtime.home]
+
+
+def library_command(runtime: Runtime) -> list[str]:
+    """The call of inside/compile.py for the standard library, by a Python that is there."""
+    python = "python" if runtime.has_shell else "/venv/bin/python"
+    return [python, "-B", "/scripts/compile.py", "--standard-library"]

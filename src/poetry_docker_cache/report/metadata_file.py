@@ -1,0 +1,80 @@
+"""The file that tells machines what a build did: buildx's own metadata, and ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import stat
+from pathlib import Path
+from typing import Any
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.system.compat import is_folder, real_path
+from poetry_docker_cache.system.private_files import put
+
+OPTION = "--metadata-file"
+"""Ours, and buildx's."""
+_ANYBODYS = 0o666
+
+
+def refuse_unwritable(path: str) -> None:
+    """Raise DockerCacheError, before a build, for a file that could not be written after it."""
+    folder = os.path.dirname(path) or "."  # noqa: PTH120  # Path() makes `.` of an empty path
+    if not path or is_folder(path):
+        raise DockerCacheError(
+            f"{OPTION} {path} is a folder." if path else f"{OPTION} is empty.",
+            fix=f"Give {OPTION} the path of a file.",
+        )
+    if not is_folder(folder):
+        raise DockerCacheError(
+            f"{path} could not be written after the build: the folder {folder} does not exist.",
+            fix=f"Create it (mkdir -p {shlex.quote(folder)}) or name another file.",
+        )
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long
+        raise DockerCacheError(
+            f"{path} could not be written after the build: {error.strerror}.",
+            fix="Name another file.",
+        ) from error
+    # A new file takes the old one's place; what is no file (/dev/stdout) is written into.
+    if not os.access(folder if _replaceable(Path(path)) else path, os.W_OK):
+        raise DockerCacheError(
+            f"{path} could not be written after the build: this user may not write there.",
+            fix="Name a file in a folder that you may write to.",
+        )
+
+
+def _replaceable(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What buildx left; nothing, if it left none."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write(path: Path, data: dict[str, Any]) -> None:
+    """Write the file as a whole or not at all."""
+    text = json.dumps(data, indent=2) + "\n"
+    try:
+        if not _replaceable(path):
+            path.write_text(text, encoding="utf-8")
+            return
+        target = real_path(path)
+        put(target, text, _ANYBODYS)
+    except OSError as error:
+        raise DockerCacheError(
+            f"{path} cannot be written: {error.strerror}. The image was built.",
+            fix=f"Make room, or name another file with {OPTION}.",
+        ) from error

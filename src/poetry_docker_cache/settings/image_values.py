@@ -1,0 +1,294 @@
+"""Readers of settings that Docker's rules decide: images, users, ports, health checks."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from poetry_docker_cache.docker.dockerfile_syntax import (
+    CONTINUATION,
+    HEREDOC,
+    HEREDOC_INSTRUCTIONS,
+)
+from poetry_docker_cache.docker.image_names import is_reference, is_repository
+from poetry_docker_cache.docker.platforms import MACHINES
+from poetry_docker_cache.settings.setting_errors import kind
+from poetry_docker_cache.settings.values import argv, entries, fields, line, list_of
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.settings.setting_errors import Spot
+
+_USER = re.compile(r"([0-9]{1,10})(?::([0-9]{1,10}))?")
+_LARGEST_ID = 2**31 - 1
+_PORT = re.compile(r"([1-9][0-9]{0,4})(?:/(tcp|udp|sctp))?")
+_LARGEST_PORT = 65535
+# What containerd's `platforms` package takes for the same.
+_PLATFORMS = {
+    "linux/arm": "linux/arm/v7",
+    "linux/arm64/v8": "linux/arm64",
+    "linux/aarch64": "linux/arm64",
+    "linux/x86_64": "linux/amd64",
+    "linux/i386": "linux/386",
+}
+
+# What moby's signal package knows on Linux.
+_SIGNAL_NAME = re.compile(
+    "ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT"
+    "|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR[12]|VTALRM|WINCH|XCPU|XFSZ"
+    r"|RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?"
+)
+_SIGNAL_NUMBER = re.compile(r"[1-9]|[1-5][0-9]|6[0-4]")
+
+_NANOSECONDS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_DURATION_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ns|us|µs|ms|s|m|h)")
+_DURATION = re.compile(rf"(?:{_DURATION_PART.pattern})+")
+_SHORTEST_DURATION, _LONGEST_DURATION = 10**6, 2**63 - 1
+_LARGEST_RETRIES = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Healthcheck:
+    """A HEALTHCHECK in exec form; what is None is left to Docker."""
+
+    command: tuple[str, ...]
+    interval: str | None = None
+    timeout: str | None = None
+    start_period: str | None = None
+    retries: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instructions:
+    """Raw Dockerfile lines for the stages that install and for the final one."""
+
+    build: tuple[str, ...] = ()
+    runtime: tuple[str, ...] = ()
+
+
+def _is_count(value: object) -> bool:
+    # Nothing that is counted here is larger; and a longer number could not be printed.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def user(spot: Spot, value: object) -> str:
+    """Read a user as `uid:gid`; a lone uid is its own group, not root's as Docker would have it."""
+    content = str(value) if _is_count(value) else line(spot, value)
+    match = _USER.fullmatch(content)
+    if not match:
+        why = "the image has numeric users: a name would need an entry in the base's /etc/passwd"
+        raise spot.refuse(value, why)
+    uid, gid = int(match[1]), int(match[2] or match[1])
+    if max(uid, gid) > _LARGEST_ID:
+        raise spot.refuse(value, f"Docker's largest id is {_LARGEST_ID}")
+    if uid == 0:
+        raise spot.refuse(value, "0 is root, which could change the code that it runs")
+    return f"{uid}:{gid}"
+
+
+def port(spot: Spot, value: object) -> str:
+    """Read a port as EXPOSE takes it, without `/tcp`."""
+    content = str(value) if _is_count(value) else line(spot, value).lower()
+    match = _PORT.fullmatch(content)
+    if not match or int(match[1]) > _LARGEST_PORT:
+        published = ":" in content
+        why = "the host's port is chosen by `docker run -p`" if published else "that is not a port"
+        raise spot.refuse(value, why)
+    return match[1] if match[2] in {None, "tcp"} else content
+
+
+def platform(spot: Spot, value: object) -> str:
+    """Read a platform as `docker build --platform` takes it, by the name that is usual for it."""
+    content = line(spot, value)
+    usual = _PLATFORMS.get(content, content)
+    if usual in MACHINES:
+        return usual
+    known = [name.partition("/")[2] for name in MACHINES]
+    near = difflib.get_close_matches(usual.partition("/")[2] or usual, known, n=1)
+    fix = f'Did you mean "linux/{near[0]}"?' if near else f"There are {', '.join(MACHINES)}."
+    raise spot.refuse(value, "that is no platform that Python packages are made for", fix=fix)
+
+
+def stop_signal(spot: Spot, value: object) -> str:
+    """Read a signal's number, or its name and complete it: `term` is `SIGTERM`."""
+    content = str(value) if _is_count(value) else line(spot, value).upper()
+    if _SIGNAL_NUMBER.fullmatch(content):
+        return content
+    bare = content.removeprefix("SIG")
+    if not _SIGNAL_NAME.fullmatch(bare):
+        raise spot.refuse(value, "Linux has no such signal")
+    return f"SIG{bare}"
+
+
+def duration(spot: Spot, value: object) -> str:
+    """Read a duration in Go's notation."""
+    if _is_count(value):
+        raise spot.refuse(value, "the unit is missing")
+    content = line(spot, value)
+    if not _DURATION.fullmatch(content):
+        raise spot.refuse(value, "that is not a number with a unit (ms, s, m or h)")
+    parts = _DURATION_PART.findall(content)
+    total = sum(float(number) * _NANOSECONDS[unit] for number, unit in parts)
+    if not _SHORTEST_DURATION <= total < _LONGEST_DURATION:
+        raise spot.refuse(value, "Docker takes nothing below 1ms and nothing above 292 years")
+    return content
+
+
+def retries(spot: Spot, value: object) -> int:
+    """Read how often a check may fail."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST_RETRIES:
+        raise spot.refuse(value, "that is not a count of failures")
+    return int(value)
+
+
+def health_command(spot: Spot, value: object) -> tuple[str, ...]:
+    """Read what a health check runs; it has no shell, and no word of Compose's in front."""
+    words = argv(spot, value)
+    if not words:
+        raise spot.refuse(value, "there is nothing to run; `healthcheck = false` means no check")
+    if words[0] in {"CMD", "CMD-SHELL", "NONE"}:
+        why = "CMD, CMD-SHELL and NONE belong to Compose; the list starts with the program"
+        raise spot.refuse(value, why)
+    return words
+
+
+_HEALTHCHECK = {
+    "command": (health_command, "a list: the program and its arguments"),
+    "interval": (duration, 'a duration such as "30s" or "1m30s"'),
+    "timeout": (duration, 'a duration such as "30s" or "1m30s"'),
+    "start-period": (duration, 'a duration such as "30s" or "1m30s"'),
+    "retries": (retries, "a number, 1 or more, without quotes"),
+}
+
+
+def healthcheck(spot: Spot, value: object) -> Healthcheck | Literal[False]:
+    """Read a health check; `false` turns off the base's."""
+    if isinstance(value, bool):
+        if value:
+            raise spot.refuse(value, "that does not say what to run")
+        return False
+    if isinstance(value, str | list | tuple):
+        return Healthcheck(command=health_command(spot, value))
+    found = fields(spot, value, tuple(_HEALTHCHECK))
+    if "command" not in found:
+        raise spot.refuse(value, "`command` is missing, so there is nothing to run")
+    # `_HEALTHCHECK` names the fields of the dataclass, so the types fit.
+    read = {
+        name.replace("-", "_"): reader(spot.entry(name, takes=takes), found[name])
+        for name, (reader, takes) in _HEALTHCHECK.items()
+        if name in found
+    }
+    return Healthcheck(**read)  # type: ignore[arg-type]
+
+
+def instructions(spot: Spot, value: object) -> Instructions:
+    """Read raw Dockerfile lines for two named points."""
+    found = fields(spot, value, ("build", "runtime"))
+    read = {name: dockerfile_lines(spot.entry(name), found[name]) for name in found}
+    return Instructions(**read)
+
+
+def dockerfile_lines(spot: Spot, value: object) -> tuple[str, ...]:
+    """Read Dockerfile lines that leave whatever comes after them as it is.
+
+    They may not open another stage, and a continuation (a backslash) or a here-document that they
+    open must end within them, or the lines after them would become part of it.
+    """
+    lines = list_of(line)(spot, value)
+    ends: list[tuple[str, bool]] = []
+    is_first, keyword = True, ""
+    for index, content in enumerate(lines):
+        if ends and is_first:
+            end, tabs = ends[0]
+            if (content.lstrip("\t") if tabs else content) == end:
+                ends.pop(0)
+            continue
+        if not content.strip():
+            raise spot.item(index).refuse(content, "the line is empty")
+        if content.lstrip().startswith("#"):
+            continue
+        if is_first:
+            keyword = content.split()[0].upper()
+            if keyword == "FROM":
+                why = "FROM would start another stage, and the rest of the image would be lost"
+                raise spot.item(index).refuse(content, why)
+        is_first = not CONTINUATION.search(content)
+        if keyword in HEREDOC_INSTRUCTIONS:
+            ends += [(match[3], match[1] == "-") for match in HEREDOC.finditer(content)]
+    if lines and (ends or not is_first):
+        opened = f"the here-document {ends[0][0]}" if ends else "the continuation (`\\` at its end)"
+        raise spot.item(len(lines) - 1).refuse(lines[-1], f"{opened} does not end in the list")
+    return lines
+
+
+_IMAGE_NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+
+
+def repository(spot: Spot, value: object) -> str:
+    """Read the name of the image that is built."""
+    content = line(spot, value)
+    if is_repository(content):
+        return content
+    why = "that is not the name of a repository"
+    if "://" in content:
+        why = "a repository's name has no scheme"
+    elif is_reference(content):
+        why = "the tag is not part of it: that is the project's version, or what `-t` says"
+    elif is_reference(content.lower()):
+        why = "Docker takes lower case only"
+    raise spot.refuse(value, why)
+
+
+def reference(spot: Spot, value: object) -> str:
+    """Read the name of an image to pull."""
+    content = line(spot, value)
+    if not is_reference(content):
+        raise spot.refuse(value, "Docker could not read that as the name of an image")
+    return content
+
+
+def base_image(spot: Spot, value: object) -> str:
+    """Read the name of an image to pull in which `{python}` may stand for the version."""
+    content = line(spot, value)
+    filled = content.replace("{python}", "3.12")
+    if "{" in filled or "}" in filled:
+        raise spot.refuse(value, "`{python}` is all that is filled in")
+    if not is_reference(filled):
+        raise spot.refuse(value, "Docker could not read that as the name of an image")
+    return content
+
+
+def syntax(spot: Spot, value: object) -> str | Literal[False]:
+    """Read the frontend: an image, "auto", or `false` for no `# syntax` line."""
+    if value is False:
+        return False
+    if value is True:
+        raise spot.refuse(value, 'that does not say which frontend; "auto" is the default')
+    return reference(spot, value)
+
+
+def image_names(spot: Spot, value: object) -> tuple[str, ...]:
+    """Read the names of several images, sorted; what each table holds, `settings.images` reads."""
+    found = entries(spot, value)
+    for name, table in found.items():
+        here = spot.entry(name)
+        why = ""
+        if not _IMAGE_NAME.fullmatch(name):
+            why = "the name is not lower-case letters and digits with single - or _ between them"
+        elif name == "default":
+            why = "for `docker buildx bake` that name is all of the images"
+        elif not isinstance(table, Mapping):
+            why = f"that is {kind(table)}, not a table"
+        if why:
+            raise here.refuse(table, why)
+    return tuple(sorted(found))

@@ -1,0 +1,167 @@
+"""What `poetry docker layers` shows: a table for people, JSON for machines. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.sizes.package_sizes import ORIGINS
+from poetry_docker_cache.text import megabytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from poetry_docker_cache.sizes.package_sizes import SizedPackage, Unit
+    from poetry_docker_cache.sizes.proposal import Outcome, Setting
+
+_WIDTH = 80
+_BAR = 24
+_SHORTEST_BAR = 6
+_LONGEST_NAME = 28
+_FROM = {"environment": "the environment", "image": "the image", "index": "the index"}
+_SETTING = 24
+_EIGHTHS: tuple[str, ...] = ("", *"▏▎▍▌▋▊▉")
+_ASCII = str.maketrans(dict.fromkeys("█▉▊▋▌", "#") | dict.fromkeys("▍▎▏…", ".") | {"≈": "~"})
+
+
+def table(
+    packages: Sequence[SizedPackage], unit: Unit, now: Outcome, better: Outcome | None
+) -> list[str]:
+    """The lines: all packages, heaviest first, then what a bump costs now and could cost."""
+    return [*_packages(packages, unit, now, better), "", *_bumps(len(packages), now, better)]
+
+
+def as_ascii(text: str) -> str:
+    """The text for a terminal that has no bars."""
+    return text.translate(_ASCII)
+
+
+def as_data(
+    packages: Sequence[SizedPackage], unit: Unit, now: Outcome, better: Outcome | None
+) -> dict[str, Any]:
+    """What `--json` prints; docs/layers.md documents the keys."""
+    return {
+        "unit": unit,
+        "packages": [
+            {
+                "name": package.name,
+                "version": package.version,
+                "kind": package.kind,
+                "bytes": package.size,
+                "from": package.origin,
+                "exact": package.exact and package.origin is not None,
+                "layer": now.layer_of(package),
+            }
+            for package in packages
+        ],
+        "now": _outcome_data(now),
+        "better": None if better is None else _outcome_data(better),
+    }
+
+
+def values(setting: Setting) -> dict[str, int | Sequence[str]]:
+    """The settings as pyproject.toml has them."""
+    return {"layers": int(setting.layers), "own-layers": setting.own}
+
+
+def _outcome_data(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "layers": outcome.setting.layers,
+        "own-layers": list(outcome.setting.own),
+        "split": {name: [it.name for it in inside] for name, inside in outcome.layers.items()},
+        "bump": {
+            "packages": round(outcome.packages, 3),
+            "packages-share": round(outcome.packages_share, 4),
+            "bytes": round(outcome.size),
+            "bytes-share": round(outcome.size_share, 4),
+        },
+    }
+
+
+def _packages(
+    packages: Sequence[SizedPackage], unit: Unit, now: Outcome, better: Outcome | None
+) -> Iterator[str]:
+    names = [_short(package.name) for package in packages]
+    sizes = [_size_of(package) for package in packages]
+    layers = [now.layer_of(package) for package in packages]
+    others = [better.layer_of(package) if better else "" for package in packages]
+    name, size, layer, other = (max(map(len, column)) for column in (names, sizes, layers, others))
+    layer, other = max(layer, len("now")), max(other, len("better")) if better else 0
+    room = _WIDTH - (name + size + layer + other + 9)
+    bar = min(_BAR, max(_SHORTEST_BAR, room))
+    yield _heading(packages, unit)
+    titles = (
+        f" {'':{name}}  {'':>{size}}  {'':{bar}}  {'now':{layer}}  {'better' if better else ''}"
+    )
+    yield titles.rstrip()
+    for package, shown, bytes_, own, then in zip(
+        packages, names, sizes, layers, others, strict=True
+    ):
+        drawn = _bar(bar * package.size / (packages[0].size or 1)) if package.origin else ""
+        moved = then if then != own else ""
+        yield f" {shown:{name}}  {bytes_:>{size}}  {drawn:{bar}}  {own:{layer}}  {moved}".rstrip()
+
+
+def _bar(length: float) -> str:
+    """A bar of so many characters, never wholly empty."""
+    whole, eighths = divmod(max(1, round(length * 8)), 8)
+    return "█" * whole + _EIGHTHS[eighths]
+
+
+def _heading(packages: Sequence[SizedPackage], unit: Unit) -> str:
+    total = megabytes(sum(package.size for package in packages))
+    used = [it for it in ORIGINS if any(package.origin == it for package in packages)]
+    sources = " and ".join(_FROM[origin] for origin in used) or "nowhere"
+    exact = all(package.exact and package.origin for package in packages)
+    what = "installed" if unit == "installed" else "to download"
+    count = f"{len(packages)} package{'s' * (len(packages) != 1)}"
+    return f" {count}, {'' if exact else '≈ '}{total} {what} (sizes from {sources})"
+
+
+def _bumps(count: int, now: Outcome, better: Outcome | None) -> Iterator[str]:
+    yield f" {'one random bump costs':{8 + _SETTING}}" + _columns("packages", "size", "layers")
+    yield _bump("now", count, now)
+    if better:
+        yield _bump("better", count, better)
+        yield ""
+        yield f" layers = {better.setting.layers}"
+        yield from _own(better.setting.own)
+
+
+def _bump(title: str, count: int, outcome: Outcome) -> str:
+    packages = f"{outcome.packages:.1f} of {count} {_percent(outcome.packages_share)}"
+    size = f"{megabytes(outcome.size)} {_percent(outcome.size_share)}"
+    alone = sum(layer.startswith("own-") for layer in outcome.layers)
+    own = f" + {alone} own" if alone else ""
+    setting = f"layers = {json.dumps(outcome.setting.layers)}{own}"
+    columns = _columns(packages, size, str(len(outcome.layers)))
+    return f" {title:8}{setting:{_SETTING}}{columns}"
+
+
+def _columns(packages: str, size: str, layers: str) -> str:
+    return f"  {packages:>18}  {size:>16}  {layers:>6}"
+
+
+def _own(names: Sequence[str]) -> Iterator[str]:
+    line = " own-layers = ["
+    for number, name in enumerate(names, start=1):
+        word = f'"{name}"' + (", " if number < len(names) else "]")
+        if len(line) + len(word) > _WIDTH:
+            yield line.rstrip()
+            line = "    "
+        line += word
+    yield line if names else f"{line}]"
+
+
+def _size_of(package: SizedPackage) -> str:
+    if package.origin is None:
+        return "?"
+    return f"{'' if package.exact else '≈ '}{megabytes(package.size)}"
+
+
+def _percent(share: float) -> str:
+    return f"({share:3.0%})".replace("%", " %")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

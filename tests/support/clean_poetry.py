@@ -1,0 +1,101 @@
+"""A Poetry of a user's own: its environment holds Poetry and the built wheel, nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+POETRY = "2.5.1"
+_OF_THE_USER = ("NETRC", "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV", "XDG_RUNTIME_DIR", "PYTHONPATH")
+
+
+def build_wheel(folder: Path) -> Path:
+    """Build the wheel of this repository; it must hold the templates."""
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    _quietly([*pip, "--wheel-dir", str(folder), str(ROOT)])
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert "poetry_docker_cache/templates/Dockerfile.j2" in archive.namelist()
+    return wheel
+
+
+def install(folder: Path, wheel: Path) -> Path:
+    """Make an environment with Poetry and the wheel; give the path of its `poetry`."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile"]
+    _quietly([*pip, f"poetry=={POETRY}", str(wheel)])
+    return folder / "bin" / "poetry"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poetry:
+    """`poetry` as a user with nothing configured has it: own home, settings, cache, temp folder."""
+
+    executable: Path
+    home: Path
+    env: Mapping[str, str]
+    """The whole environment that it runs in."""
+
+    @classmethod
+    def isolated(cls, executable: Path, home: Path, env: Mapping[str, str]) -> Poetry:
+        """Give a Poetry whose settings lie below `home`; all else is as in `env`."""
+        own = {f"POETRY_{name}_DIR": home / "poetry" / name for name in ("CONFIG", "CACHE", "DATA")}
+        own |= {"HOME": home, "TMPDIR": home / "tmp"}
+        for folder in own.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        kept = {
+            name: value
+            for name, value in env.items()
+            if not name.startswith("POETRY_") and name not in _OF_THE_USER
+        }
+        kept |= {name: str(folder) for name, folder in own.items()}
+        kept |= {"POETRY_KEYRING_ENABLED": "false", "POETRY_VIRTUALENVS_CREATE": "false"}
+        return cls(executable=executable, home=home, env=kept)
+
+    @property
+    def temporary(self) -> Path:
+        """Its folder for temporary files, which nobody else uses."""
+        return self.home / "tmp"
+
+    def run(
+        self,
+        project: Path,
+        *arguments: str,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it in a project; a failure shows all that it said, unless unchecked."""
+        with self.start(project, *arguments, env=env) as process:
+            out, err = process.communicate()
+        assert not check or process.returncode == 0, f"poetry {arguments}: {out}{err}"
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def start(
+        self, project: Path, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start it in a project, without a terminal and in a process group of its own."""
+        return subprocess.Popen(
+            [self.executable, "--no-interaction", *arguments],
+            cwd=project,
+            env={**self.env, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+
+def _quietly(command: list[str]) -> None:
+    """Run pip; what it says shows only when it fails."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,51 @@
+"""One environment for each minor version of Poetry that the plugin supports.
+
+They take a minute to make, so they stay in `.cache/` and every test shares them: never install
+anything into one. Run Poetry as `python -m poetry`; the `poetry` script beside it starts from a
+path that no longer exists, as the environment was moved into place when it was complete.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+POETRY_VERSIONS = ("2.1.4", "2.2.1", "2.3.4", "2.4.3", "2.5.1")
+CACHE = Path(__file__).resolve().parents[2] / ".cache"
+
+
+def poetry_python(version: str) -> Path:
+    """Give the Python of an environment that holds this Poetry; make it on first use.
+
+    Raises subprocess.CalledProcessError when pip cannot install it.
+    """
+    place = CACHE / f"poetry-{version}"
+    python = place / "bin" / "python"
+    CACHE.mkdir(exist_ok=True)
+    # The lock makes a second process wait; the rename makes a killed one leave nothing half-made.
+    with (CACHE / f"poetry-{version}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not python.exists():
+            _make(version, place)
+    return python
+
+
+def _make(version: str, place: Path) -> None:
+    building = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=CACHE))
+    try:
+        subprocess.run([sys.executable, "-m", "venv", building], check=True)
+        pip = [str(building / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile"]
+        subprocess.run([*pip, f"poetry=={version}"], check=True, env=_without_poetry())
+        building.rename(place)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+
+
+def _without_poetry() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("POETRY_")}

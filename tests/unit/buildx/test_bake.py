@@ -1,0 +1,317 @@
+"""The file and the command line by which bake builds several images, and the file for export."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine_kinds import CONTAINERD, REMOTE
+
+from poetry_docker_cache.buildx.bake import Target, bake_command, bake_definition
+from poetry_docker_cache.buildx.command_line import (
+    BuildRequest,
+    names_context,
+    options_for,
+    requested_platforms,
+    results,
+    tells_only,
+)
+from poetry_docker_cache.caches.spec import parse
+from poetry_docker_cache.commands.build_image import refuse_without_agent
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.render.bake_file import BakeTarget, literal, quoted, render_bake_file
+from poetry_docker_cache.render.exported_files import is_ours, with_banner
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
+
+
+def targets(**wish: Any) -> dict[str, Target]:  # noqa: ANN401  # a request's fields
+    """Two images, of which the same is wished."""
+    return {
+        name: Target(
+            request=BuildRequest(context="/src", tags=[f"shop-{name}:1"], **wish),
+            dockerfile=f"/w/build/{name}.Dockerfile",
+        )
+        for name in ("api", "worker")
+    }
+
+
+def command(engine: EngineInfo = CONTAINERD, **wish: Any) -> str:  # noqa: ANN401  # as above
+    """Spell the command line."""
+    wanted = targets(**wish)
+    words = bake_command(wanted, file="/w/b.json", folder="/w", metadata=["--m"], engine=engine)
+    return shlex.join(words)
+
+
+def definition(engine: EngineInfo = CONTAINERD, **wish: Any) -> dict[str, Any]:  # noqa: ANN401  # as above
+    """What the file says of one of the images."""
+    found = json.loads(bake_definition(targets(**wish), secret="/w/auth", engine=engine))
+    assert found["target"].keys() == {"api", "worker"}
+    return dict(found["target"]["api"])
+
+
+def test_plain_images_are_loaded() -> None:
+    """The file says what each image is; only what is temporary needs leave to be read."""
+    assert command() == (
+        "docker buildx bake --file /w/b.json --allow fs.read=/w --allow fs.read=/src --m api worker"
+    )
+    assert definition() == {
+        "context": "/src",
+        "dockerfile": "/w/build/api.Dockerfile",
+        "tags": ["shop-api:1"],
+        "secret": ["id=auth,src=/w/auth"],
+        "output": ["type=docker"],
+    }
+
+
+def test_everything_has_its_place() -> None:
+    """Options of all images are on the command line, before the user's arguments and the names."""
+    wish: dict[str, Any] = {
+        "platforms": ["linux/amd64, linux/arm64", "linux/386"],
+        "target": "check",
+        "build_arguments": {"VERSION": "1+${x}"},
+        "cache_from": ["h.io/c", "type=local,src=/c"],
+        "cache_to": ["type=local,dest=/d,mode=max"],
+        "builder": "big",
+        "no_cache": True,
+        "pull": True,
+        "progress": "plain",
+        "push": True,
+        "load": True,
+        "arguments": ["--set", "*.network=host"],
+    }
+    assert command(**wish) == (
+        "docker buildx bake --file /w/b.json --allow fs.read=/w --allow fs.read=/src"
+        " --allow fs.read=/c --allow fs=/d --builder big --no-cache --pull --progress plain --m"
+        " --set '*.network=host' api worker"
+    )
+    found = definition(**wish)
+    assert found["platforms"] == ["linux/amd64", "linux/arm64", "linux/386"]
+    assert found["target"] == "check"
+    assert found["args"] == {"VERSION": "1+$${x}"}
+    assert found["cache-from"] == ["h.io/c", "type=local,src=/c"]
+    assert found["cache-to"] == ["type=local,dest=/d,mode=max"]
+    assert found["output"] == ["type=registry", "type=docker"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "wish", "output"),
+    [
+        (CONTAINERD, {"push": True}, ["type=image,push=true,store=false"]),
+        (REMOTE, {"push": True}, ["type=registry"]),
+        (REMOTE, {}, None),
+        (CONTAINERD, {"arguments": ["--print"]}, None),
+    ],
+)
+def test_what_becomes_of_the_images(
+    engine: EngineInfo, wish: dict[str, Any], output: list[str] | None
+) -> None:
+    """It is what becomes of a single one."""
+    assert definition(engine, **wish).get("output") == output
+
+
+def test_an_old_buildx_asks_for_no_leave() -> None:
+    """Before 0.19 it does not know the option."""
+    old = replace(CONTAINERD, buildx=(0, 18, 0))
+    assert "--allow" not in command(old)
+
+
+def test_an_old_buildx_cannot_be_quiet() -> None:
+    """Before 0.13 bake has no option for it, and would end at an unknown one."""
+    assert " --progress quiet " in command(progress="quiet")
+    old = replace(CONTAINERD, buildx=(0, 12, 1))
+    assert "quiet" not in command(old, progress="quiet")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (["--set", "*.args.VERSION=1=2", "--pull"], ("--build-arg=VERSION=1=2", "--pull")),
+        (["--set=a*.platform=linux/386"], ("--platform=linux/386",)),
+        (["--set", "api.ssh+=default=/key"], ("--ssh=default=/key",)),
+        (["--set", "worker.output=type=tar", "--set", "*.network=host"], ("--network=host",)),
+        (["--set"], ()),
+        (["--allow", "fs.read=/x", "--allow=ssh", "--pull"], ("--pull",)),
+        (["--allow", "network.host", "--allow=image=*"], ("--allow=network.host",)),
+        (["--allow"], ()),
+    ],
+)
+def test_what_is_set_of_an_image(arguments: list[str], options: tuple[str, ...]) -> None:
+    """It is what `build` would be told of it; that has no option of this name."""
+    assert options_for(arguments, "api") == options
+    assert options_for(arguments, "") == tuple(arguments)
+
+
+def test_what_is_set_counts() -> None:
+    """As an option of `build` does: where the image goes, what for, and by which key."""
+    said = ["--set", "*.output=type=tar", "--set", "*.platform=linux/386,linux/arm64"]
+    request = BuildRequest(context="/src", arguments=said, image="api")
+    assert results(request, CONTAINERD) == []
+    assert requested_platforms(request) == {"linux/386", "linux/arm64"}
+    key = ["--set", "*.ssh=default=/home/me/key"]
+    assert "--allow fs.read=/home/me/key " in command(arguments=key, image="api")
+
+
+def test_without_an_agent_a_key_can_be_set() -> None:
+    """By what bake understands: it has no option `--ssh`."""
+    for bakes, fix in ((True, "`-- --set '*.ssh=default=PATH'`"), (False, "`-- --ssh default=")):
+        with pytest.raises(DockerCacheError) as raised:
+            refuse_without_agent({}, bakes=bakes)
+        assert fix in raised.value.fix
+
+
+def test_a_list_is_no_build() -> None:
+    """Nothing is kept or told of an image that was not made."""
+    assert tells_only(["--list=targets"])
+    assert tells_only(["--check"])
+    assert not tells_only(["--progress", "plain"])
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [("a", "a"), ("$x", "$x"), ("${x}", "$${x}"), ("%{if}", "%%{if}"), ('"\\', '"\\')],
+)
+def test_text_arrives_as_it_is(text: str, inside: str) -> None:
+    """What HCL would replace is doubled."""
+    assert literal(text) == inside
+    assert quoted(text) == json.dumps(inside)
+
+
+def test_the_file_for_export() -> None:
+    """It says which image each Dockerfile is for; somebody's edit is seen."""
+    made = [
+        BakeTarget(
+            name=name, context="..", dockerfile=f"a/{name}.Dockerfile", repository=f"team/{name}"
+        )
+        for name in ("api", "worker")
+    ]
+    text = render_bake_file(made, tag="1.0")
+    assert 'default = "1.0"' in text
+    assert 'targets = ["api", "worker"]' in text
+    assert text.count('  tags       = [for tag in split(",", TAG) : "team/worker:${tag}"]\n') == 1
+    assert text.count("\ntarget ") == 2
+    assert text.count('  context    = ".."\n  dockerfile = "a/api.Dockerfile"\n') == 1
+    assert text.count("--allow fs.read=..  ") == 1
+    assert "ssh  " not in text
+    assert "--allow ssh" not in text
+    assert "WRITE_CACHE" not in text
+    agent = replace(made[0], ssh=True)
+    asks = render_bake_file([agent, made[1]], tag="1.0")
+    assert asks.count('  ssh        = ["default"]\n') == 1
+    assert "--allow ssh  " in asks
+    assert "VERSION" not in text
+    from_git = render_bake_file([replace(made[0], version="0.0.0"), made[1]], tag="0.0.0")
+    assert 'variable "VERSION" {\n  default = "0.0.0"\n}\n\n# ' in from_git
+    assert from_git.count("  args       = { VERSION = VERSION }\n") == 1
+    whole = with_banner(text, command="poetry docker export --bake")
+    assert is_ours(whole)
+    assert not is_ours(whole.replace("team/api", "team/other"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "does"),
+    [
+        ((), False),
+        ((".",), True),
+        (("--network=host", "."), True),
+        (("--network", "host", "."), True),
+        (("--output", "."), False),
+        (("-o", "."), False),
+        (("--build-context=x=.",), False),
+    ],
+)
+def test_a_context_behind_the_dashes(arguments: tuple[str, ...], *, does: bool) -> None:
+    """A `.` that is no option's value is the one that is typed after `docker build`."""
+    assert names_context(arguments) == does
+
+
+NAMED_FROM = 'concat(CACHE == "" ? [] : ["${CACHE}-api"]'
+NAMED_TO = 'CACHE != "" ? [to_registry("${CACHE}-api")]'
+
+
+def in_file(**fields: Any) -> str:  # noqa: ANN401  # a target's fields
+    """Give what the file for export says of one image."""
+    target = BakeTarget(
+        **{"name": "api", "context": ".", "dockerfile": "D", "repository": "team/api", **fields}
+    )
+    return render_bake_file([target], tag="1.0")
+
+
+def test_the_platforms_of_an_image() -> None:
+    """They are those of the settings, unless the environment says others, or none."""
+    own = ("linux/amd64", "linux/arm64")
+    line = '  platforms  = compact(split(",", coalesce(PLATFORMS, "%s")))\n'
+    assert line % "linux/amd64,linux/arm64" in in_file(platforms=own)
+    assert line % "" in in_file()
+
+
+@pytest.mark.parametrize(
+    ("setting", "read", "written"),
+    [
+        (
+            "h.io/team/api:cache",
+            '["h.io/team/api:cache"]',
+            (
+                "type=registry,ref=h.io/team/api:cache,mode=max,ignore-error=true"
+                ",oci-mediatypes=true,image-manifest=true"
+            ),
+        ),
+        (
+            "./.buildcache",
+            '["type=local,src=./.buildcache"]',
+            "type=local,dest=./.buildcache,mode=max,ignore-error=true",
+        ),
+        (
+            "type=gha,scope=a,mode=min,timeout=5m",
+            '["type=gha,scope=a,timeout=5m"]',
+            "type=gha,scope=a,mode=min,timeout=5m,ignore-error=true",
+        ),
+        ("type=inline", '[for tag in split(",", TAG) : "team/api:${tag}"]', "type=inline"),
+    ],
+)
+def test_the_cache_of_an_image(setting: str, read: str, written: str) -> None:
+    """It is spelt as for `build`: always read, written if that is asked for."""
+    text = in_file(cache=parse(setting, "both"))
+    assert f"  cache-from = {NAMED_FROM}, {read})\n" in text
+    assert f'  cache-to   = {NAMED_TO} : WRITE_CACHE ? ["{written}"] : []\n' in text
+    assert 'variable "WRITE_CACHE" {\n  default = false\n}\n' in text
+    assert "--allow fs=" not in text
+
+
+def test_an_image_without_a_registry_carries_no_cache() -> None:
+    """Nobody can have pushed it."""
+    text = in_file(cache=parse("type=inline", "both"), repository="api")
+    assert f"  cache-from = {NAMED_FROM}, [])\n" in text
+    assert 'WRITE_CACHE ? ["type=inline"] : []' in text
+
+
+def test_an_image_without_a_cache() -> None:
+    """The environment may name one for a run, which is written as `--cache` would be."""
+    text = in_file()
+    assert f"  cache-from = {NAMED_FROM}, [])\n" in text
+    assert f"  cache-to   = {NAMED_TO} : []\n" in text
+    assert '"type=registry,ref=${image},mode=max,ignore-error=true,oci-mediatypes=true,' in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "option"),
+    [
+        ("/var/cache/shop", "--allow fs=/var/cache/shop "),
+        ("../cache of all", "--allow 'fs=../cache of all' "),
+        ("type=local,src=/a,dest=./b", "--allow fs=/a "),
+    ],
+)
+def test_a_cache_elsewhere_needs_leave(setting: str, option: str) -> None:
+    """The file says by which option bake gets it."""
+    text = in_file(cache=parse(setting, "both"))
+    assert f"\n#     {option}  a cache\n" in text
+    assert "fs=./b" not in text
+
+
+def test_a_name_is_no_expression() -> None:
+    """What HCL would replace in the name of a folder arrives as it is."""
+    assert '["type=local,src=./$${x}"]' in in_file(cache=parse("./${x}", "both"))

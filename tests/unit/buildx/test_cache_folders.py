@@ -1,0 +1,517 @@
+"""A folder of build cache: read only if it is whole, and replaced as one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from cache_layouts import layers_of, write_layout
+
+from poetry_docker_cache.buildx import cache_images
+from poetry_docker_cache.buildx.cache_folders import (
+    Damaged,
+    OpenFolder,
+    opened,
+    refuse_foreign,
+    survey,
+)
+from poetry_docker_cache.buildx.cache_plan import CachePlan
+from poetry_docker_cache.buildx.cache_steps import (
+    Docker,
+    commands_before,
+    has_layout,
+    opened_caches,
+)
+from poetry_docker_cache.caches.spec import Folder
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.system.folder_locks import lock, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LEFTOVER = f".poetry-docker-cache-{'a' * 16}"
+
+
+@pytest.fixture(params=[True, False], ids=["image", "index"])
+def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Give a folder with a whole cache of two layers."""
+    folder = tmp_path / "cache"
+    write_layout(folder, ["one", "two"], as_image=request.param)
+    return folder
+
+
+def blobs(folder: Path) -> set[str]:
+    """List the blobs in a folder."""
+    return {path.name for path in (folder / "blobs" / "sha256").iterdir()}
+
+
+def blob_with(folder: Path, text: str) -> Path:
+    """Find a blob by its content."""
+    return next(p for p in (folder / "blobs" / "sha256").iterdir() if text in p.read_text())
+
+
+def build(folder: Path, layers: Sequence[str]) -> OpenFolder:
+    """Read and write a folder as a successful build does."""
+    with opened(folder, reads=True, writes=True) as found:
+        assert found.target
+        write_layout(found.target, layers)
+        assert found.publish() is None
+    return found
+
+
+def test_a_whole_cache(cache: Path) -> None:
+    """All that its index leads to is found, in either form."""
+    assert survey(cache) == blobs(cache)
+    (cache / "blobs" / "sha256" / ("f" * 64)).write_text("of an older build")
+    assert survey(cache) == blobs(cache) - {"f" * 64}
+
+
+def _cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _other_bytes(path: Path) -> None:
+    path.write_bytes(b"x" * path.stat().st_size)
+
+
+def _folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "missing layer": lambda folder: blob_with(folder, "one").unlink(),
+    "layer cut short": lambda folder: _cut_short(blob_with(folder, "two")),
+    "layer of other bytes": lambda folder: _other_bytes(blob_with(folder, "two")),
+    "layer is a folder": lambda folder: _folder_instead(blob_with(folder, "two")),
+    "missing manifest": lambda folder: blob_with(folder, "mediaType").unlink(),
+    "missing config": lambda folder: blob_with(folder, "config of").unlink(),
+    "no index": lambda folder: (folder / "index.json").unlink(),
+    "half an index": lambda folder: _cut_short(folder / "index.json"),
+    "empty index": lambda folder: (folder / "index.json").write_text(""),
+    "index of nothing": lambda folder: (folder / "index.json").write_text("{}"),
+    "index of no table": lambda folder: (folder / "index.json").write_text("[1]"),
+    "index of odd things": lambda folder: (folder / "index.json").write_text(
+        '{"manifests": [1, "x"]}'
+    ),
+    "index is no list": lambda folder: (folder / "index.json").write_text('{"manifests": {"a":1}}'),
+    "a digest that leads elsewhere": lambda folder: (folder / "index.json").write_text(
+        json.dumps({"manifests": [{"digest": "sha256:../../../etc/passwd", "size": 1}]})
+    ),
+    "no blobs": lambda folder: shutil.rmtree(folder / "blobs"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_cache_is_a_first_build(cache: Path, damage: Callable[[Path], object]) -> None:
+    """One note, nothing is read, and the next export makes it whole."""
+    damage(cache)
+    with pytest.raises(Damaged):
+        survey(cache)
+    with opened(cache, reads=True, writes=True) as found:
+        assert found.source is None
+        (note,) = found.notes
+        assert "is not read" in note
+        assert "first build" in note
+        assert found.target
+        write_layout(found.target, ["one", "three"])
+        assert found.publish() is None
+    assert survey(cache) == blobs(cache)
+    assert layers_of(cache) == {"one", "three"}
+
+
+def test_the_first_build(tmp_path: Path) -> None:
+    """No folder, and an empty one, are no cache and no problem."""
+    for folder in (tmp_path / "a" / "b", tmp_path / "empty"):
+        if folder.name == "empty":
+            folder.mkdir()
+        found = build(folder, ["one"])
+        assert (found.source, found.notes) == (None, [])
+        assert layers_of(folder) == {"one"}
+
+
+def test_reading_only(cache: Path, tmp_path: Path) -> None:
+    """What is there is read, what is not there is not made."""
+    before = blobs(cache)
+    with opened(cache, reads=True, writes=False) as found:
+        assert found.target is None
+        assert found.source
+        assert layers_of(found.source) == {"one", "two"}
+        assert found.publish() is None
+    assert blobs(cache) == before
+    with opened(tmp_path / "none", reads=True, writes=False) as found:
+        assert (found.source, found.target, found.notes) == (None, None, [])
+    assert not (tmp_path / "none").exists()
+
+
+def test_writing_only(cache: Path) -> None:
+    """Nothing is read, and the copy begins empty."""
+    with opened(cache, reads=False, writes=True) as found:
+        assert found.source is None
+        assert found.target
+        assert not list(found.target.iterdir())
+
+
+def test_no_growth(cache: Path) -> None:
+    """What the newest build does not name is gone, and nothing else is left."""
+    for count in range(4):
+        build(cache, ["one", f"layer {count}"])
+    assert layers_of(cache) == {"one", "layer 3"}
+    assert blobs(cache) == survey(cache)
+    assert sorted(path.name for path in cache.iterdir()) == ["blobs", "index.json", "oci-layout"]
+
+
+def test_unchanged_layers_are_not_copied(cache: Path) -> None:
+    """The private copy is made of links."""
+    inode = blob_with(cache, "one").stat().st_ino
+    build(cache, ["one", "three"])
+    assert blob_with(cache, "one").stat().st_ino == inode
+
+
+def test_an_interrupted_build_keeps_the_old(cache: Path) -> None:
+    """Whatever ends it, at whatever point of the export."""
+
+    def build_until_a_signal_comes() -> None:
+        with opened(cache, reads=True, writes=True) as found:
+            assert found.target
+            write_layout(found.target, ["three"])
+            raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        build_until_a_signal_comes()
+    assert layers_of(cache) == {"one", "two"}
+    assert blobs(cache) == survey(cache)
+    assert not [path for path in cache.iterdir() if path.name.startswith(".")]
+
+
+def test_a_build_that_is_killed_while_it_publishes(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each step of it the folder holds a whole cache, the old one or the new."""
+    replace, steps = Path.replace, 0
+    seen = set()
+
+    def look_before_each_step(self: Path, target: Path) -> Path:
+        nonlocal steps
+        steps += 1
+        survey(cache)
+        seen.add(frozenset(layers_of(cache)))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", look_before_each_step)
+    build(cache, ["two", "three"])
+    assert steps > 3
+    assert layers_of(cache) == {"two", "three"}
+    assert seen == {frozenset({"one", "two"})}
+
+
+def test_a_failed_first_build_leaves_no_folder(tmp_path: Path) -> None:
+    """A new folder without a cache is of no use."""
+    with opened(tmp_path / "c", reads=True, writes=True):
+        pass
+    assert not (tmp_path / "c").exists()
+
+
+def test_an_export_that_failed_keeps_the_old(cache: Path) -> None:
+    """BuildKit, told to ignore errors, ends well and has written nothing, or half of it."""
+    with opened(cache, reads=True, writes=True) as found:
+        assert found.publish() is None
+    assert layers_of(cache) == {"one", "two"}
+    with opened(cache, reads=False, writes=True) as found:
+        assert "stays as it was: BuildKit has written no cache" in (found.publish() or "")
+    with opened(cache, reads=False, writes=True) as found:
+        assert found.target
+        write_layout(found.target, ["three"])
+        _cut_short(blob_with(found.target, "three"))
+        assert "stays as it was: a blob is cut short" in (found.publish() or "")
+    with opened(cache, reads=False, writes=True) as found:
+        assert found.target
+        write_layout(found.target, ["three"])
+        blob_with(found.target, "three").unlink()
+        assert "stays as it was" in (found.publish() or "")
+    assert layers_of(cache) == {"one", "two"}
+    assert survey(cache) == blobs(cache)
+
+
+def test_two_builds_at_once(cache: Path) -> None:
+    """Each reads what was there when it began, both succeed, and the last one's cache stays."""
+    with opened(cache, reads=True, writes=True) as ours:
+        assert ours.source
+        assert ours.target
+        build(cache, ["three"])
+        assert layers_of(cache) == {"three"}
+        assert layers_of(ours.source) == {"one", "two"}
+        write_layout(ours.target, ["one", "four"])
+        assert ours.publish() is None
+    assert layers_of(cache) == {"one", "four"}
+    assert survey(cache) == blobs(cache)
+
+
+def test_many_builds_at_once(tmp_path: Path) -> None:
+    """At no moment does anybody see a cache that is not whole."""
+    cache = tmp_path / "cache"
+    notes: list[str] = []
+
+    def run(name: int) -> None:
+        for count in range(8):
+            with opened(cache, reads=True, writes=True) as found:
+                assert found.target
+                write_layout(found.target, ["shared", f"{name}", f"{name} {count}"])
+                notes.extend(filter(None, [*found.notes, found.publish()]))
+
+    threads = [threading.Thread(target=run, args=[name]) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not notes
+    assert survey(cache) == blobs(cache)
+
+
+def test_what_killed_builds_left_is_removed(cache: Path) -> None:
+    """A private folder that nobody holds goes at the next build; one that is held stays."""
+    for name in (LEFTOVER, f".poetry-docker-cache-{'b' * 16}"):
+        (cache / name / "blobs").mkdir(parents=True)
+    descriptor = lock(cache / LEFTOVER)
+    assert descriptor is not None
+    with opened(cache, reads=True, writes=False):
+        found = [path.name for path in cache.iterdir() if path.name.startswith(".")]
+        assert LEFTOVER in found
+        assert f".poetry-docker-cache-{'b' * 16}" not in found
+    os.close(descriptor)
+    with opened(cache, reads=True, writes=False):
+        pass
+    assert not (cache / LEFTOVER).exists()
+
+
+def test_where_there_are_no_links(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is read as it is, and written as elsewhere."""
+
+    def fail(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", fail)
+    with opened(cache, reads=True, writes=True) as found:
+        assert found.source == cache
+        assert found.target
+        assert not list(found.target.iterdir())
+        write_layout(found.target, ["three"])
+        assert found.publish() is None
+    assert layers_of(cache) == {"three"}
+    assert blobs(cache) == survey(cache)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """A note; the build goes on without."""
+    (tmp_path / "file").touch()
+    with opened(tmp_path / "file" / "c", reads=True, writes=True) as found:
+        assert (found.source, found.target) == (None, None)
+        (note,) = found.notes
+        assert "cannot be written: Not a directory" in note
+        assert found.publish() is None
+
+
+def test_a_folder_that_nobody_can_look_at(tmp_path: Path) -> None:
+    """A cache costs a note, never the build: not even where asking for it is an error."""
+    folder = Folder(path=str(tmp_path / ("x" * 300)))
+    refuse_foreign(Path(folder.path), tmp_path / "src")
+    plan = CachePlan(imports=(folder,), exports=(folder,), loaded=(folder,))
+    notes: list[str] = []
+    with opened_caches(plan, FakeDocker().called(), notes.append) as found:
+        assert (found.cache_from, found.cache_to) == ([], [])
+        found.after(0)
+    (note,) = notes
+    assert "cannot be written" in note
+    plan = replace(plan, exports=())
+    with opened_caches(plan, FakeDocker().called(), notes.append) as found:
+        assert found.cache_from == []
+    assert not has_layout(folder)
+    assert commands_before(plan, ["docker"]) == []
+
+
+def test_one_lock_waits_for_the_other(tmp_path: Path) -> None:
+    """Who publishes is alone."""
+    order: list[str] = []
+
+    def other() -> None:
+        with waiting(tmp_path):
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    with waiting(tmp_path):
+        thread.start()
+        thread.join(0.1)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "other"]
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "src", "image.tar.gz", ".env"])
+def test_a_folder_of_other_things_is_refused(name: str, cache: Path) -> None:
+    """Nothing that is no cache is ever touched."""
+    refuse_foreign(cache, cache.parent / "src")
+    (cache / ".gitignore").touch()
+    (cache / LEFTOVER).mkdir()
+    (cache / "lost+found").mkdir()  # of a volume that is mounted there
+    refuse_foreign(cache, cache.parent / "src")
+    (cache / name).touch()
+    with pytest.raises(DockerCacheError, match=name):
+        refuse_foreign(cache, cache.parent / "src")
+
+
+def test_the_project_is_no_cache(tmp_path: Path) -> None:
+    """Neither are the folders that it is in, nor a file."""
+    context = tmp_path / "a" / "project"
+    context.mkdir(parents=True)
+    for folder in (context, context.parent, tmp_path, Path("/")):
+        with pytest.raises(DockerCacheError, match="holds the project"):
+            refuse_foreign(folder, context)
+    (tmp_path / "file").touch()
+    with pytest.raises(DockerCacheError, match="is a file"):
+        refuse_foreign(tmp_path / "file", context)
+    refuse_foreign(context / "new", context)
+
+
+class FakeDocker:
+    """Keeps what it was asked; each command's exit status is told before."""
+
+    def __init__(self, *failing: str, output: str = "") -> None:
+        self.asked: list[list[str]] = []
+        self.failing = failing
+        self.output = output
+
+    def run(self, argv: Sequence[str]) -> int:
+        """Run, without a word."""
+        self.asked.append(list(argv))
+        if argv[1] == "save":
+            Path(argv[3]).write_text("image")
+        return int(argv[1] in self.failing)
+
+    def ask(self, argv: Sequence[str]) -> str:
+        """Run, and give the output."""
+        self.asked.append(list(argv))
+        return "" if argv[1] in self.failing else self.output
+
+    def called(self) -> Docker:
+        """Give it as the code knows it."""
+        return Docker(command=["docker"], run=self.run, ask=self.ask)
+
+
+def test_an_image_in_a_folder(tmp_path: Path) -> None:
+    """It is loaded for the build, and its name is gone afterwards."""
+    name = f"localhost/poetry-docker-cache:{secrets.token_hex(8)}"
+    docker = FakeDocker(output=f"Loaded image: {name}\n")
+    folder = Folder(path=str(tmp_path / "c"))
+    plan = CachePlan(loaded=(folder,), saved=(folder,), exports=("type=inline",), image="app:1")
+    notes: list[str] = []
+    with opened_caches(plan, docker.called(), notes.append) as found:
+        assert found.cache_from == []
+        found.after(0)
+    assert (tmp_path / "c" / "image.tar").read_text() == "image"
+    assert [path.name for path in (tmp_path / "c").iterdir()] == ["image.tar"]
+    assert [argv[1] for argv in docker.asked] == ["tag", "save", "image"]
+    docker.asked.clear()
+    with opened_caches(plan, docker.called(), notes.append) as found:
+        assert (found.cache_from, found.cache_to) == ([name], ["type=inline"])
+    assert docker.asked[-1] == ["docker", "image", "rm", name]
+    assert not notes
+
+
+def test_a_damaged_image_in_a_folder(tmp_path: Path) -> None:
+    """One note, and a first build."""
+    (tmp_path / "image.tar").write_text("half")
+    notes: list[str] = []
+    plan = CachePlan(loaded=(Folder(path=str(tmp_path)),))
+    with opened_caches(plan, FakeDocker("load").called(), notes.append) as found:
+        assert found.cache_from == []
+    (note,) = notes
+    assert "first build" in note
+
+
+@pytest.mark.parametrize("failing", ["tag", "save", "push"])
+def test_what_fails_after_the_build_is_a_note(failing: str, tmp_path: Path) -> None:
+    """The image is there, and the cache of before too."""
+    (tmp_path / "image.tar").write_text("old")
+    notes: list[str] = []
+    docker = FakeDocker(failing)
+    folder = Folder(path=str(tmp_path))
+    plan = CachePlan(saved=(folder,), pushed=("h.io/app:cache",), image="app:1")
+    with opened_caches(plan, docker.called(), notes.append) as found:
+        found.after(0)
+    assert len(notes) == (2 if failing == "tag" else 1)
+    assert all("as it should be" in note for note in notes)
+    expected = "image" if failing == "push" else "old"
+    assert (tmp_path / "image.tar").read_text() == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["image.tar"]
+
+
+@pytest.mark.parametrize("written", [True, False, None])
+def test_a_cache_that_buildkit_could_not_write(written: bool | None) -> None:
+    """It is told, once, if BuildKit says so; what is no cache of its own has nothing to tell."""
+    notes: list[str] = []
+    exports = ("type=registry,ref=h.io/a:c,mode=max,ignore-error=true", "type=gha", "type=inline")
+    with opened_caches(CachePlan(exports=exports), FakeDocker().called(), notes.append) as found:
+        found.after(1, written=written)
+        assert not notes
+        found.after(0, written=written)
+    told = ["The cache was not written to h.io/a:c; the image is as it should be."]
+    assert notes == (told if written is False else [])
+
+
+def test_a_failed_build_writes_nothing(tmp_path: Path) -> None:
+    """Neither a folder nor an image."""
+    docker = FakeDocker()
+    folder = Folder(path=str(tmp_path / "c"))
+    plan = CachePlan(
+        exports=(folder,), saved=(Folder(path=str(tmp_path)),), pushed=("h.io/a:c",), image="a"
+    )
+    with opened_caches(plan, docker.called(), lambda _: None) as found:
+        (words,) = found.cache_to
+        assert words.startswith(f"type=local,dest={tmp_path}/c/.poetry-docker-cache-")
+        found.after(1)
+    assert not docker.asked
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_save_leaves_no_draft(tmp_path: Path) -> None:
+    """A folder that cannot be made is a note too."""
+    (tmp_path / "file").touch()
+    docker = FakeDocker()
+    note = cache_images.save(
+        ["docker"], "app:1", tmp_path / "file" / "c", run=docker.run, ask=docker.ask
+    )
+    assert "was not written" in (note or "")
+    with contextlib.suppress(OSError):
+        assert not (tmp_path / "file" / "c").exists()
+
+
+def test_another_build_saves_meanwhile(tmp_path: Path) -> None:
+    """Its draft is gone between a look and the next."""
+    (tmp_path / ".image.tar.0").symlink_to("gone")
+    docker = FakeDocker()
+    assert cache_images.save(["docker"], "app:1", tmp_path, run=docker.run, ask=docker.ask) is None
+    assert (tmp_path / "image.tar").read_text() == "image"
+
+
+def test_a_signal_while_the_image_is_saved(tmp_path: Path) -> None:
+    """The name that was for this only goes, else nothing would ever free the image."""
+    docker = FakeDocker()
+
+    def run(argv: Sequence[str]) -> int:
+        if argv[1] == "save":
+            raise SystemExit(130)
+        return docker.run(argv)
+
+    with pytest.raises(SystemExit):
+        cache_images.save(["docker"], "app:1", tmp_path, run=run, ask=docker.ask)
+    (_, _, _, name), removed = docker.asked
+    assert removed == ["docker", "image", "rm", name]
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,363 @@
+"""Which caches a build reads and writes: by what was asked for, and by what the engine can do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from engine_kinds import CLASSIC, CONTAINER, CONTAINERD, REMOTE
+
+from poetry_docker_cache.buildx.cache_plan import CachePlan, CacheRequest, plan_caches
+from poetry_docker_cache.buildx.cache_steps import (
+    commands_after,
+    commands_before,
+    has_layout,
+    hidden_paths,
+    refuse_visible,
+    spelled,
+    written_inside,
+)
+from poetry_docker_cache.caches.spec import Cache, Folder, parse, placed
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
+    from poetry_docker_cache.caches.backends import Use
+
+OLD = replace(CONTAINERD, driver="remote", frontend=(1, 5))
+ENGINES = {"containerd": CONTAINERD, "classic": CLASSIC, "container": CONTAINER, "remote": REMOTE}
+ACTIONS = {"ACTIONS_RUNTIME_TOKEN": "t", "ACTIONS_RESULTS_URL": "https://gh.test/"}
+EVERY = "mode=max,ignore-error=true"
+MEDIA = "oci-mediatypes=true"
+OCI = f"{EVERY},{MEDIA},image-manifest=true"
+REF = "h.io/app:cache"
+
+
+def read(text: str, use: Use = "both") -> Cache:
+    """Read a cache as the command line does, in the folder /src."""
+    return placed(parse(text, use), Path("/src"))
+
+
+def request(
+    cache: str = "",
+    *,
+    cache_from: Sequence[str] = (),
+    cache_to: Sequence[str] = (),
+    setting: str = "",
+    push: bool = False,
+) -> CacheRequest:
+    """Ask for caches as on the command line."""
+    return CacheRequest(
+        cache=read(cache) if cache else None,
+        cache_from=tuple(read(text, "from") for text in cache_from),
+        cache_to=tuple(read(text, "to") for text in cache_to),
+        setting=read(setting) if setting else None,
+        push=push,
+    )
+
+
+def plan(
+    asked: CacheRequest,
+    engine: EngineInfo = CONTAINERD,
+    *,
+    tags: Sequence[str] = ("h.io/app:1",),
+    environment: Mapping[str, str] | None = None,
+) -> CachePlan:
+    """Decide."""
+    return plan_caches(asked, engine, tags=tags, environment=environment or {})
+
+
+def words(plan: CachePlan) -> tuple[list[str], list[str]]:
+    """Give what BuildKit is told."""
+    return spelled(plan, reads=lambda _: True)
+
+
+@pytest.mark.parametrize(
+    ("cache", "imports", "exports"),
+    [
+        (REF, [REF], [f"type=registry,ref={REF},{OCI}"]),
+        (
+            f"type=registry,ref={REF},mode=min,image-manifest=false",
+            [REF],
+            [
+                f"type=registry,ref={REF},mode=min,image-manifest=false,{EVERY},{MEDIA}".replace(
+                    "mode=max,", ""
+                )
+            ],
+        ),
+        ("./c", ["type=local,src=/src/c"], [f"type=local,dest=/src/c,{EVERY}"]),
+        ("/a,b", ['type=local,"src=/a,b"'], [f'type=local,"dest=/a,b",{EVERY}']),
+        ("type=local,src=c", ["type=local,src=/src/c"], [f"type=local,dest=/src/c,{EVERY}"]),
+        ("type=gha,scope=x", ["type=gha,scope=x"], [f"type=gha,scope=x,{EVERY}"]),
+        ("type=inline", ["h.io/app:1"], ["type=inline"]),
+    ],
+)
+def test_what_buildkit_is_told(cache: str, imports: list[str], exports: list[str]) -> None:
+    """What is read is written, with the mode that keeps every stage, and never the build's end."""
+    assert words(plan(request(cache), environment=ACTIONS)) == (imports, exports)
+
+
+@pytest.mark.parametrize(
+    ("cache", "imports", "exports"),
+    [
+        (
+            "type=s3,region=r,bucket=b,upload_parallelism=8",
+            ["type=s3,region=r,bucket=b"],
+            [f"type=s3,region=r,bucket=b,upload_parallelism=8,{EVERY}"],
+        ),
+        ("type=azblob,name=n", ["type=azblob,name=n"], [f"type=azblob,name=n,{EVERY}"]),
+    ],
+)
+def test_stores_that_need_a_builder_of_their_own(
+    cache: str, imports: list[str], exports: list[str]
+) -> None:
+    """The Docker engine's own builder lacks them, which is told before the build."""
+    assert words(plan(request(cache), CONTAINER)) == (imports, exports)
+    for engine in (CONTAINERD, CLASSIC):
+        with pytest.raises(DockerCacheError, match="the Docker engine itself") as caught:
+            plan(request(cache), engine)
+        assert "docker buildx create --name NAME --driver docker-container" in caught.value.fix
+
+
+def test_a_setting_that_this_engine_cannot_have_is_only_not_read() -> None:
+    """Who builds on a laptop need not have the builder that CI has; who pushes does."""
+    setting = "type=s3,region=r,bucket=b"
+    found = plan(request(setting=setting))
+    assert words(found) == ([], [])
+    (note,) = found.notes
+    assert "The setting `cache` is not read" in note
+    for asked in (request(setting=setting, push=True), request(setting, setting=setting)):
+        with pytest.raises(DockerCacheError):
+            plan(asked)
+
+
+def test_an_old_buildkit_writes_no_image_of_a_cache() -> None:
+    """BuildKit before 0.12 cannot."""
+    _, (export,) = words(plan(request(REF), OLD))
+    assert export == f"type=registry,ref={REF},{EVERY},oci-mediatypes=true"
+    assert words(plan(request(REF), replace(OLD, frontend=None)))[1] == [
+        f"type=registry,ref={REF},{OCI}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "reads", "writes"),
+    [
+        (request("h.io/a"), ["h.io/a"], ["h.io/a"]),
+        (request("h.io/a", cache_from=["h.io/b", "h.io/c"]), ["h.io/a", "h.io/b", "h.io/c"], ["a"]),
+        (request(cache_from=["h.io/b"]), ["h.io/b"], []),
+        (request(cache_to=["h.io/b"]), [], ["h.io/b"]),
+        (request(setting="h.io/s"), ["h.io/s"], []),
+        (request(setting="h.io/s", push=True), ["h.io/s"], ["h.io/s"]),
+        (request("h.io/a", setting="h.io/s"), ["h.io/a", "h.io/s"], ["h.io/a"]),
+        (request("h.io/a", setting="h.io/s", push=True), ["h.io/a", "h.io/s"], ["h.io/a"]),
+        (request("h.io/s", setting="h.io/s"), ["h.io/s"], ["h.io/s"]),
+        (request("type=registry,ref=h.io/s,mode=min", setting="h.io/s"), ["h.io/s"], ["h.io/s"]),
+        # a pull request: it may read, and not write
+        (request(cache_from=["h.io/b"], setting="h.io/s", push=True), ["h.io/b", "h.io/s"], []),
+        (request(cache_to=["h.io/b"], setting="h.io/s", push=True), ["h.io/s"], ["h.io/b"]),
+        (request(push=True), [], []),
+    ],
+)
+def test_what_is_read_and_written(asked: CacheRequest, reads: list[str], writes: list[str]) -> None:
+    """`--cache` both; `--cache-from` alone only reads; the setting is written with --push."""
+    imports, exports = words(plan(asked))
+    assert imports == reads
+    assert len(exports) == len(writes)
+    for export, written in zip(exports, writes, strict=True):
+        assert f"{written}," in export
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (request(REF), f"Cache: registry {REF}, all stages (mode=max)."),
+        (request(f"type=registry,ref={REF},mode=min"), f"Cache: registry {REF}, the final stage."),
+        (request("./c"), "Cache: folder ./c, all stages (mode=max)."),
+        (
+            request(REF, cache_from=["h.io/main:cache"]),
+            f"Cache: registry {REF}, all stages (mode=max); only read: registry h.io/main:cache.",
+        ),
+        (request(cache_from=[REF]), f"Cache: registry {REF}: only read."),
+        (
+            request(setting=REF),
+            f"Cache: registry {REF}: only read; --push writes it.",
+        ),
+        (
+            request(cache_from=["h.io/b"], setting=REF, push=True),
+            f"Cache: registry h.io/b, registry {REF}: only read.",
+        ),
+    ],
+)
+def test_one_line_says_which(asked: CacheRequest, line: str) -> None:
+    """The way that was chosen is one line."""
+    assert plan(asked).notes == (line,)
+
+
+def test_no_cache_is_no_word() -> None:
+    """Who asks for none reads nothing of it."""
+    assert plan(request()) == CachePlan()
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize(
+    ("tag", "cache"),
+    [
+        ("h.io/app:cache", "h.io/app:cache"),
+        ("h.io/app", "h.io/app:latest"),
+        ("team/app:1", "docker.io/team/app:1"),
+    ],
+)
+def test_a_cache_that_would_replace_the_image(engine: EngineInfo, tag: str, cache: str) -> None:
+    """The names are compared as Docker understands them, whichever option has the cache."""
+    for asked in (request(cache), request(cache_to=[cache]), request(setting=cache, push=True)):
+        with pytest.raises(DockerCacheError, match="replace the image") as caught:
+            plan(asked, engine, tags=["other:1", tag])
+        assert ":cache" in caught.value.fix
+    plan(request(cache_from=[cache]), engine, tags=[tag])  # an image may carry one
+    plan(request(setting=cache), engine, tags=[tag])
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"ACTIONS_RUNTIME_TOKEN": "t"}, {"ACTIONS_RESULTS_URL": "https://gh.test"}],
+)
+def test_outside_of_github_its_cache_is_left_out(
+    engine: EngineInfo, environment: dict[str, str]
+) -> None:
+    """A note, and the build goes on with the others."""
+    found = plan(request("type=gha", cache_from=[REF]), engine, environment=environment)
+    assert words(found) == ([REF], [])
+    assert "ACTIONS_RUNTIME_TOKEN" in found.notes[0]
+    assert f"registry {REF}: only read" in found.notes[1]
+
+
+def test_no_token_reaches_the_command_line() -> None:
+    """From the environment buildx takes it by itself."""
+    secret = {**ACTIONS, "ACTIONS_RUNTIME_TOKEN": "c4nary"}
+    assert "c4nary" not in str(plan(request("type=gha"), environment=secret))
+
+
+def test_the_classic_store_lets_the_image_carry_the_cache() -> None:
+    """It exports inline caches only: the image is pushed under the cache's name."""
+    found = plan(request(REF, cache_from=["h.io/main:cache"]), CLASSIC)
+    assert words(found) == ([REF, "h.io/main:cache"], ["type=inline"])
+    assert commands_after(found, ["docker"]) == [
+        ["docker", "tag", "h.io/app:1", REF],
+        ["docker", "push", REF],
+    ]
+    (note,) = found.notes
+    assert "classic image store exports inline caches only" in note
+    assert note.endswith(f": the image at {REF} carries the cache.")
+
+
+def test_the_classic_store_only_reads() -> None:
+    """A pull request exports nothing there either."""
+    found = plan(request(cache_from=[REF]), CLASSIC)
+    assert words(found) == ([REF], [])
+    assert not commands_after(found, ["docker"])
+    assert found.notes == (f"Cache: registry {REF}: only read.",)
+
+
+def test_the_classic_store_keeps_an_image_in_a_folder(tmp_path: Path) -> None:
+    """What `docker save` writes is what `docker load` reads."""
+    found = plan(request(f"{tmp_path}/c"), CLASSIC)
+    assert spelled(found, reads=has_layout) == ([], ["type=inline"])
+    # One that another engine has written is read, too.
+    assert words(found) == ([f"type=local,src={tmp_path}/c"], ["type=inline"])
+    assert not commands_before(found, ["docker"])
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "image.tar").touch()
+    file = f"{tmp_path}/c/image.tar"
+    assert commands_before(found, ["docker", "--context", "x"]) == [
+        ["docker", "--context", "x", "load", "--input", file]
+    ]
+    after = commands_after(found, ["docker"])
+    assert [argv[1] for argv in after] == ["tag", "save", "image"]
+    assert after[1][2:4] == ["--output", file]
+
+
+@pytest.mark.parametrize("cache", ["type=local,src=x", "type=gha"])
+def test_what_the_classic_store_cannot(cache: str) -> None:
+    """BuildKit would say so after the build."""
+    with pytest.raises(DockerCacheError, match="classic image store") as caught:
+        plan(request(cache), CLASSIC, environment=ACTIONS)
+    assert "containerd" in caught.value.fix
+    assert "docker-container" in caught.value.fix
+
+
+def test_the_classic_store_reads_what_it_cannot_write() -> None:
+    """A folder of BuildKit's own kind."""
+    found = plan(request(cache_from=["type=local,src=x"]), CLASSIC)
+    assert words(found) == (["type=local,src=/src/x"], [])
+
+
+def test_another_driver_beside_a_classic_store() -> None:
+    """The builder decides, not the engine that the image is loaded into."""
+    assert words(plan(request(REF), CONTAINER))[1] == [f"type=registry,ref={REF},{OCI}"]
+
+
+def test_folders_in_the_project_are_hidden(tmp_path: Path) -> None:
+    """Whatever way a path takes into the context; what is outside of it is nobody's business."""
+    (tmp_path / "src" / "c").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "src" / "c")
+    context = tmp_path / "src"
+    folders = [tmp_path / "link", tmp_path / "src" / "d" / "e", tmp_path / "src-2", tmp_path]
+    assert hidden_paths(folders, context) == ("c", "d/e")
+
+
+@pytest.mark.parametrize(
+    ("cache", "expected"),
+    [
+        ("./a/../b", ("b",)),
+        ("../b", ()),
+        ("/b", ()),
+        ("~/b", ()),
+        (".", ()),
+        ("h.io/b", ()),
+        ("type=local,src=a,dest=./b", ("a", "b")),
+    ],
+)
+def test_what_a_vendored_ignore_file_names(cache: str, expected: tuple[str, ...]) -> None:
+    """A path that depends on the machine would make the file differ from one to the next."""
+    assert written_inside(parse(cache, "both")) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "project", "hidden"),
+    [
+        ("/c\n", None, True),
+        ("c/**\n", None, True),
+        ("c\n!c/index.json\n", None, False),
+        (None, "c\n", True),
+        ("", "c\n", False),
+        (None, None, False),
+    ],
+)
+def test_a_vendored_dockerfile_must_not_send_the_cache(
+    own: str | None, project: str | None, hidden: bool, tmp_path: Path
+) -> None:
+    """Its ignore file is not ours to write: where that lets the cache through, it is an error."""
+    dockerfile = tmp_path / "Dockerfile"
+    for path, text in ((f"{dockerfile}.dockerignore", own), (tmp_path / ".dockerignore", project)):
+        if text is not None:
+            Path(path).write_text(text)
+    if hidden:
+        refuse_visible(["c"], dockerfile, tmp_path)
+        return
+    with pytest.raises(DockerCacheError, match="lies in the project") as caught:
+        refuse_visible(["c"], dockerfile, tmp_path)
+    assert "/c" in caught.value.fix
+
+
+def test_folders_are_asked_for_once() -> None:
+    """What is read and written is one folder."""
+    assert plan(request("./c", cache_from=["./d"])).folders == (
+        Folder(path="/src/c"),
+        Folder(path="/src/d"),
+    )

@@ -1,0 +1,166 @@
+"""The command line of a build, word by word."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine_kinds import CLASSIC, CONTAINER, CONTAINERD, REMOTE
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poetry_docker_cache.buildx.command_line import BuildRequest, build_command, result_note
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
+
+
+def command(engine: EngineInfo = CONTAINERD, secret: str | None = "/s/auth", **wish: Any) -> str:  # noqa: ANN401  # a request's fields
+    """Spell the command for a request of these wishes."""
+    request = BuildRequest(context="/src", **wish)
+    return shlex.join(
+        build_command(request, dockerfile="/w/Dockerfile", secret=secret, engine=engine)
+    )
+
+
+PREFIX = "docker buildx build --file /w/Dockerfile --secret id=auth,src=/s/auth"
+
+
+def test_plain_build_is_loaded() -> None:
+    """Without a word about the result, it goes into the engine's store."""
+    assert command(tags=["shop:1"]) == f"{PREFIX} --tag shop:1 --load /src"
+
+
+def test_everything_has_its_place() -> None:
+    """Our options come first, then the user's arguments unchanged, then the context."""
+    assert command(
+        tags=["a:1", "b:2"],
+        push=True,
+        platforms=["linux/amd64,linux/arm64", "linux/386"],
+        target="runtime",
+        cache_from=["type=registry,ref=r/c"],
+        cache_to=["type=registry,ref=r/c,mode=max"],
+        builder="big",
+        no_cache=True,
+        pull=True,
+        progress="plain",
+        arguments=["--network=host", "--label", "a=b c", "--"],
+    ) == (
+        f"{PREFIX} --builder big --tag a:1 --tag b:2 --platform linux/amd64,linux/arm64"
+        " --platform linux/386 --target runtime --cache-from type=registry,ref=r/c"
+        " --cache-to type=registry,ref=r/c,mode=max --output type=image,push=true,store=false"
+        " --no-cache --pull --progress plain"
+        " --network=host --label 'a=b c' -- /src"
+    )
+
+
+def test_the_ssh_agent_is_passed_on() -> None:
+    """Only where something needs it."""
+    assert command(ssh=True) == f"{PREFIX} --ssh default --load /src"
+
+
+def test_push_and_load_together() -> None:
+    """BuildKit does both (seen with buildx 0.29), so both are passed on."""
+    assert command(push=True, load=True) == f"{PREFIX} --push --load /src"
+
+
+def test_no_secret() -> None:
+    """A build without credentials has no --secret."""
+    assert command(secret=None) == "docker buildx build --file /w/Dockerfile --load /src"
+
+
+@given(st.text(st.characters(exclude_characters="\r\n\0"), min_size=1))
+def test_secret_path_survives_csv(path: str) -> None:
+    """Whatever the path, buildx reads two fields from the CSV."""
+    argv = build_command(BuildRequest(context="/"), dockerfile="D", secret=path, engine=CONTAINERD)
+    (fields,) = csv.reader([argv[argv.index("--secret") + 1]], strict=True)
+    assert fields == ["id=auth", f"src={path}"]
+
+
+def test_secret_path_is_quoted_as_go_reads_it() -> None:
+    """The field is quoted as a whole, and quotes in it are doubled (seen with buildx 0.29)."""
+    argv = build_command(
+        BuildRequest(context="/"), dockerfile="D", secret='/a,b"c/s', engine=CONTAINERD
+    )
+    assert 'id=auth,"src=/a,b""c/s"' in argv
+
+
+@pytest.mark.parametrize(
+    ("engine", "wish", "loaded"),
+    [
+        (CONTAINERD, {"platforms": ["linux/amd64,linux/arm64"]}, True),
+        (CLASSIC, {"platforms": ["linux/arm64"]}, True),
+        (CLASSIC, {"platforms": ["linux/arm64", "linux/arm64"]}, True),
+        (CONTAINER, {"platforms": ["linux/amd64", "linux/arm64"]}, False),
+        (CONTAINER, {"platforms": ["linux/amd64,linux/arm64"]}, False),
+        (CONTAINER, {"arguments": ["--platform=linux/amd64,linux/arm64"]}, False),
+        (CONTAINER, {"arguments": ["--platform", "linux/386,linux/arm64"]}, False),
+        (REMOTE, {}, False),
+    ],
+)
+def test_loads_where_possible(engine: EngineInfo, wish: dict[str, Any], loaded: bool) -> None:
+    """An image is loaded where the engine's store can take it; where not, a note says so."""
+    assert ("--load" in command(engine, **wish)) is loaded
+    note = result_note(BuildRequest(context="/src", **wish), engine)
+    assert (note is None) is loaded
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--output", "type=tar,dest=x"],
+        ["--output=out"],
+        ["-o", "out"],
+        ["-oout"],
+        ["--push"],
+        ["--call=check"],
+        ["--check"],
+    ],
+)
+def test_own_output_is_not_loaded(arguments: list[str]) -> None:
+    """Who says where the result goes does not get it loaded as well."""
+    assert command(arguments=arguments) == f"{PREFIX} {shlex.join(arguments)} /src"
+    assert result_note(BuildRequest(context="/", arguments=arguments), REMOTE) is None
+
+
+def test_load_is_passed_on_where_it_cannot_work() -> None:
+    """An explicit --load is BuildKit's to judge."""
+    assert command(REMOTE, load=True) == f"{PREFIX} --load /src"
+
+
+def test_push_is_not_loaded() -> None:
+    """--push alone leaves nothing in the engine, which would pull for that what nothing needs."""
+    assert command(push=True) == f"{PREFIX} --output type=image,push=true,store=false /src"
+    for engine in (CLASSIC, CONTAINER, REMOTE):
+        assert command(engine, push=True) == f"{PREFIX} --push /src"
+    own = ["--output=out"]
+    assert command(push=True, arguments=own) == f"{PREFIX} --push --output=out /src"
+
+
+def test_quiet_before_buildx_knew_the_mode() -> None:
+    """An old buildx takes --quiet for --progress=quiet."""
+    old = replace(CONTAINERD, buildx=(0, 12, 1))
+    assert command(old, progress="quiet") == f"{PREFIX} --load --quiet /src"
+    assert command(progress="quiet") == f"{PREFIX} --load --progress quiet /src"
+
+
+@pytest.mark.parametrize(
+    ("wish", "named"),
+    [
+        ({"tags": ["a", ""]}, "--tag"),
+        ({"platforms": [" "]}, "--platform"),
+        ({"target": ""}, "--target"),
+        ({"builder": ""}, "--builder"),
+        ({"cache_from": [""]}, "--cache-from"),
+        ({"cache_to": [""]}, "--cache-to"),
+        ({"progress": "fancy"}, "fancy"),
+    ],
+)
+def test_refuses_what_buildx_would_misread(wish: dict[str, Any], named: str) -> None:
+    """An empty value, of an unset variable say, is an error that names the option."""
+    with pytest.raises(DockerCacheError, match=named):
+        BuildRequest(context="/src", **wish)

@@ -1,0 +1,83 @@
+"""What images are called."""
+
+from __future__ import annotations
+
+import pytest
+
+from poetry_docker_cache.docker.image_names import default_tag, tagged
+from poetry_docker_cache.errors import DockerCacheError
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "image", "tag"),
+    [
+        ("My.Shop_API", "1.2.3", None, "my-shop-api:1.2.3"),
+        ("shop", "1!2.0+local.1", None, "shop:1-2.0-local.1"),
+        ("shop", None, None, "shop:latest"),
+        ("shop", "", None, "shop:latest"),
+        ("shop", "1.0", "ghcr.io/Me/my_shop", "ghcr.io/Me/my_shop:1.0"),
+        (None, "1.0", "localhost:5000/shop", "localhost:5000/shop:1.0"),
+    ],
+)
+def test_default_tag(name: str | None, version: str | None, image: str | None, tag: str) -> None:
+    """The image is named after the setting or else the project, with its version."""
+    assert default_tag(name, version, image=image) == tag
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        (":dev", "localhost:5000/shop:dev"),
+        (":1.2.3-rc_1", "localhost:5000/shop:1.2.3-rc_1"),
+        (f":{'x' * 128}", f"localhost:5000/shop:{'x' * 128}"),
+        ("other", "other"),
+        ("h.io/other:1", "h.io/other:1"),
+    ],
+)
+def test_a_tag_alone(tag: str, expected: str) -> None:
+    """It is one of the image's own name; any other `-t` is the whole name."""
+    assert tagged("localhost:5000/shop:1.0", tag) == expected
+
+
+@pytest.mark.parametrize("tag", [":", "::x", ":a/b", ":a:b", ":.a", ":-a", ":a b", f":{'x' * 129}"])
+def test_a_colon_without_a_tag(tag: str) -> None:
+    """As `-t ":$TAG"` is with an unset variable: buildx would name what becomes of it."""
+    with pytest.raises(DockerCacheError, match="is a colon without a tag") as caught:
+        tagged("shop:1.0", tag)
+    assert "unset" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "image", "cause"),
+    [
+        (None, "1.0", None, "no name"),
+        ("", "1.0", None, "no name"),
+        ("été", "1.0", None, "cannot be the name"),
+        ("shop", "1.0+" + "x" * 128, None, "128"),
+        ("shop", "1.0", "shop:dev", "tag or digest"),
+    ],
+)
+def test_no_default_tag(name: str | None, version: str, image: str | None, cause: str) -> None:
+    """What cannot be an image's name is an error that asks for -t."""
+    with pytest.raises(DockerCacheError, match=cause) as caught:
+        default_tag(name, version, image=image)
+    assert "-t" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "fix"),
+    [
+        (None, "1.0", "Set `image` in [tool.poetry-docker-cache.images.api]."),
+        (
+            "@acme/Shop front",
+            "1.0",
+            'Set `image = "acme-shop-front"` in [tool.poetry-docker-cache.images.api].',
+        ),
+        ("shop", "x" * 129, "`poetry docker build api -t NAME:TAG`"),
+    ],
+)
+def test_no_default_tag_among_several(name: str | None, version: str, fix: str) -> None:
+    """There -t names one image, and `export` has no such option."""
+    with pytest.raises(DockerCacheError) as caught:
+        default_tag(name, version, among="api")
+    assert fix in caught.value.fix

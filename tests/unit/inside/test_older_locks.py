@@ -1,0 +1,520 @@
+"""What is installed from a lock older than 2.1, against Poetry itself, which resolves it again."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cleo.io.null_io import NullIO
+from older_locks import OLDER, as_older, lock_data, locked, write_older
+from older_projects import ARM, CASES, NEVER, NP_LIKE, OTHERS, RISCV, legacy, standard
+from packaging.utils import canonicalize_name
+from poetry.config.config import Config
+from poetry.core.packages.dependency import Dependency
+from poetry.core.packages.package import Package
+from poetry.core.version.markers import parse_marker
+from poetry.factory import Factory
+from poetry.installation.installer import Installer
+from poetry.puzzle.exceptions import SolverProblemError
+from poetry.puzzle.solver import Solver
+from poetry.repositories import Repository, RepositoryPool
+from poetry.repositories.installed_repository import InstalledRepository
+from poetry.utils.env import MockEnv
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.install.poetry import document
+from poetry_docker_cache.inside.manifest.__main__ import main
+from poetry_docker_cache.inside.manifest.packages import readable, select
+from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.plan.python_version import Python, choose_python
+from poetry_docker_cache.project.lock import check_lock, locked_packages
+from poetry_docker_cache.project.selection import Selection
+from poetry_docker_cache.system.compat import tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+Installed = set[tuple[str, str, str]]
+"""Names, versions and indexes."""
+
+PYTHONS = ("3.9.1", "3.12.4")
+MACHINES = ("x86_64", "aarch64")
+
+
+def write(
+    folder: Path, pyproject: dict[str, Any], packages: list[dict[str, Any]], version: str = "2.0"
+) -> None:
+    """Write both files of a project."""
+    (folder / "pyproject.toml").write_text(document(pyproject), encoding="utf-8")
+    path = folder / "poetry.lock"
+    write_older(path, lock_data(pyproject, packages, path), version)
+
+
+def choices(folder: Path) -> Iterator[tuple[list[str], list[str]]]:
+    """List what may be chosen of a project: each of its groups, all, and each of its extras."""
+    package = Factory().create_poetry(folder).package
+    found = package.dependency_group_names(include_optional=True)
+    groups = sorted({"main", *map(str, found)})
+    extras = sorted(map(str, package.extras))
+    yield from (([group], []) for group in groups)
+    yield groups, extras
+    yield from ((["main"], [extra]) for extra in extras)
+
+
+class Recorder:
+    """An executor that installs nothing."""
+
+    def __init__(self) -> None:
+        self.operations: list[Any] = []
+
+    def execute(self, operations: list[Any]) -> int:
+        """Keep what would be done."""
+        self.operations = operations
+        return 0
+
+
+def by_poetry(
+    folder: Path, groups: list[str], extras: list[str], python: str, machine: str
+) -> Installed:
+    """Have Poetry say what it installs into an empty environment."""
+    Config.create(reload=True)
+    poetry = Factory().create_poetry(folder)
+    major, minor, patch = map(int, python.split("."))
+    env = MockEnv(
+        (major, minor, patch),
+        platform="linux",
+        platform_machine=machine,
+        marker_env={"platform_system": "Linux"},
+    )
+    recorder: Any = Recorder()
+    installer = Installer(
+        NullIO(),
+        env,
+        poetry.package,
+        poetry.locker,
+        poetry.pool,
+        poetry.config,
+        installed=InstalledRepository(),
+        executor=recorder,
+    )
+    installer.only_groups([canonicalize_name(group) for group in groups])
+    installer.extras(extras)
+    assert installer.run() == 0
+    return {
+        (str(it.package.name), it.package.pretty_version, it.package.source_reference or "")
+        for it in recorder.operations
+        if not it.skipped
+    }
+
+
+def installed(package: Mapping[str, Any]) -> tuple[str, str, str]:
+    """A locked package, as it is compared."""
+    name = str(canonicalize_name(package["name"]))
+    return name, package["version"], package.get("source", {}).get("reference", "")
+
+
+def by_us(
+    folder: Path, groups: list[str], extras: list[str], python: str, machine: str
+) -> Installed:
+    """Select for the image's Python, and let each machine decide what that leaves."""
+    pyproject, lock = (
+        tomllib.loads((folder / name).read_text(encoding="utf-8"))
+        for name in ("pyproject.toml", "poetry.lock")
+    )
+    environment = Target.linux(python).environment
+    return {
+        installed(package)
+        for package, marker in select(readable(pyproject, lock), groups, extras, environment)
+        if parse_marker(marker).validate({**environment, "platform_machine": machine})
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_packages_against_poetry(name: str, tmp_path: Path) -> None:
+    """They are those that `poetry install` would install, for each Python and machine."""
+    write(tmp_path, *CASES[name])
+    found: list[Installed] = []
+    for groups, extras in choices(tmp_path):
+        for python in PYTHONS:
+            for machine in MACHINES:
+                arguments = (tmp_path, groups, extras, python, machine)
+                found.append(by_us(*arguments))
+                assert found[-1] == by_poetry(*arguments), arguments
+    assert {it for packages in found for it in packages} == {
+        installed(it) for it in CASES[name][1] if it["name"] not in NEVER
+    }
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_packages_against_poetry(seed: int, tmp_path: Path) -> None:
+    """The same for a lock that was made up by chance: loops, extras, markers of all kinds."""
+    chance = random.Random(seed)
+    names = [f"p{number}" for number in range(9)]
+    markers = [ARM, OTHERS, 'python_version >= "3.10"', 'sys_platform == "win32"']
+    markers.append(f'({ARM} or python_full_version < "3.10.0") and os_name == "posix"')
+
+    def some(*, itself: str = "", optional: bool = False) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in chance.sample([it for it in names if it != itself], chance.randrange(1, 4)):
+            found[name] = {"version": chance.choice(["*", "^1.0", ">=0.5,<2", "1.0"])}
+            if chance.random() < 0.4:
+                found[name]["markers"] = chance.choice(markers)
+            if chance.random() < 0.3:
+                found[name]["extras"] = ["x"]
+            if optional and chance.random() < 0.3:
+                found[name]["optional"] = True
+        return found
+
+    packages = []
+    for name in names:
+        requires = some(itself=name)
+        in_extra = chance.choice(names)
+        extra = {"version": "*", "optional": True, "markers": 'extra == "x"'}
+        if in_extra != name:
+            requires[in_extra] = extra
+        packages.append(locked(name, requires=requires, extras={"x": [in_extra]}))
+    main = some(optional=True)
+    optional = [name for name, table in main.items() if "optional" in table]
+    pyproject = legacy(main, group={"dev": {"dependencies": some()}})
+    if optional:
+        pyproject["tool"]["poetry"]["extras"] = {"e": optional}
+    write(tmp_path, pyproject, packages)
+    for groups, extras in choices(tmp_path):
+        arguments = (tmp_path, groups, extras, chance.choice(PYTHONS), chance.choice(MACHINES))
+        assert by_us(*arguments) == by_poetry(*arguments), arguments
+
+
+def universe(chance: random.Random, names: list[str], markers: list[str]) -> Iterator[Package]:
+    """Make up an index that has several versions of most packages, some only for new Pythons."""
+    for name in names:
+        for version in chance.choice((["1.0"], ["1.0", "2.0"], ["1.0", "1.5", "2.0"])):
+            package = Package(name, version)
+            new = version == "2.0" and chance.random() < 0.6
+            package.python_versions = ">=3.10" if new else ">=3.8"
+            listed = locked(name, version)["files"]
+            package.files = [{"file": it["file"], "hash": it["hash"]} for it in listed]
+            others = [it for it in names if it != name]
+            for other in chance.sample(others, chance.randrange(3)):
+                table = {"version": chance.choice(["*", "*", ">=1", ">=1.5", "<2", "^2.0"])}
+                if chance.random() < 0.4:
+                    table["markers"] = chance.choice(markers)
+                package.add_dependency(Factory.create_dependency(other, table))
+            other = chance.choice(others)
+            table = {"version": "*", "markers": 'extra == "x"'}
+            package.add_dependency(Factory.create_dependency(other, table))
+            package.extras = {canonicalize_name("x"): [Dependency(other, "*")]}
+            yield package
+
+
+def solved_lock(folder: Path, pool: RepositoryPool) -> dict[str, Any] | None:
+    """Have Poetry lock a project, in the format of today; None where nothing fits together."""
+    poetry = Factory().create_poetry(folder)
+    try:
+        solved = Solver(poetry.package, pool, [], [], NullIO()).solve()
+    except SolverProblemError:
+        return None
+    poetry.locker.set_lock_data(poetry.package, solved.get_solved_packages())
+    found: dict[str, Any] = tomllib.loads((folder / "poetry.lock").read_text(encoding="utf-8"))
+    return found
+
+
+def test_what_poetry_itself_locked_against_poetry(tmp_path: Path) -> None:
+    """The same for what Poetry locked, with several versions of a package for several Pythons."""
+    chance, names = random.Random(4), [f"p{number}" for number in range(7)]
+    several = told = 0
+    markers = [ARM, OTHERS, 'python_version >= "3.10"', 'python_version < "3.10"']
+    for number in range(60):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        pool = RepositoryPool([Repository("PyPI", list(universe(chance, names, markers)))])
+        main: dict[str, Any] = dict.fromkeys(chance.sample(names, 2), ">=1")
+        main[chance.choice(names)] = {"version": "*", "extras": ["x"]}
+        if chance.random() < 0.5:
+            main[chance.choice(names)] = NP_LIKE
+        pyproject = legacy(main, group={"dev": {"dependencies": {chance.choice(names): "*"}}})
+        (folder / "pyproject.toml").write_text(document(pyproject), encoding="utf-8")
+        lock = solved_lock(folder, pool)
+        if lock is None or len({it["name"] for it in lock["package"]}) == len(lock["package"]):
+            continue
+        several += 1
+        write_older(folder / "poetry.lock", lock, "2.0")
+        for python, machine in zip(PYTHONS, MACHINES, strict=True):
+            arguments = (folder, ["main", "dev"], list[str](), python, machine)
+            with contextlib.suppress(ValueError):
+                assert by_us(*arguments) == by_poetry(*arguments), number
+                told += 1
+    assert told > 20
+    assert told >= 2 * several - 2  # the others are refused
+
+
+# --- Machines ------------------------------------------------------------------------------------
+def markers_of(main: dict[str, Any], *packages: dict[str, Any]) -> dict[str, str]:
+    """Give the markers of the packages that are chosen for the group main."""
+    pyproject = legacy(main)
+    lock = readable(pyproject, {"package": packages, "metadata": {"lock-version": "2.0"}})
+    chosen = select(lock, ["main"], [], Target.linux("3.12.4").environment)
+    return {package["name"]: marker for package, marker in chosen}
+
+
+def test_many_machines() -> None:
+    """However many are named, it takes a moment, and a marker names each once."""
+    machines = [f"m{number}" for number in range(14)]
+    asked = [f'platform_machine {"!=" if it > "m4" else "=="} "{it}"' for it in machines]
+    rings = [
+        locked(
+            f"p{number}",
+            requires={
+                f"p{(number * step + step) % 28}": {
+                    "version": "*",
+                    "markers": asked[(number + step) % 14],
+                }
+                for step in (1, 3, 5)
+            },
+        )
+        for number in range(28)
+    ]
+    found = markers_of({"p0": "*", "p1": {"version": "*", "markers": asked[0]}}, *rings)
+    assert found["p0"] == ""
+    assert max(marker.count(it) for marker in found.values() for it in ('"m1"', '"m9"')) == 1
+
+
+def test_machines_that_do_not_matter() -> None:
+    """What is wanted by machine names those that matter alone, whatever else is locked."""
+    main = {"a": [{"version": "<2", "markers": ARM}, {"version": ">=2", "markers": OTHERS}]}
+    packages = [locked("a"), locked("a", "2.0"), locked("b", requires={"a": "*"})]
+    before = markers_of({**main, "b": "*"}, *packages)
+    riscv = {"version": "*", "markers": 'platform_machine in "riscv64 s390x"'}
+    after = markers_of({**main, "b": "*", "c": riscv}, *packages, locked("c"))
+    assert before == {"a": OTHERS, "b": ""}
+    assert after == {**before, "c": f'({RISCV} or platform_machine == "s390x")'}
+
+
+# --- Formats -------------------------------------------------------------------------------------
+def test_each_format_tells_the_same(tmp_path: Path) -> None:
+    """Before 2.0, files stand apart, and those of two versions together."""
+    pyproject, packages = CASES["a version for each Python"]
+    path = tmp_path / "poetry.lock"
+    lock = lock_data(pyproject, packages, path)
+    chosen = []
+    for version in OLDER:
+        older = readable(pyproject, as_older(lock, version))
+        environment = Target.linux("3.12.4").environment
+        chosen.append([it["files"] for it, _ in select(older, ["main"], [], environment)])
+    assert chosen[0] == chosen[1] == chosen[2] == [it["files"] for it in packages[1:]]
+
+
+def test_the_files_of_one_version_have_any_name() -> None:
+    """Where there is but one, all that are listed are its own, however they spell it."""
+    table = locked("certifi", "2021.5.30")
+    table["files"][1]["file"] = "certifi-2021.05.30.tar.gz"
+    lock = as_older({"package": [table], "metadata": {}}, "1.1")
+    assert readable({}, lock)["package"][0]["files"] == table["files"]
+
+
+def manifest_of(folder: Path) -> bytes:
+    """Run the manifest's command line in a project; give what it wrote."""
+    output = folder / "out"
+    options = ["--project", str(folder), "--output", str(output), "--group=main"]
+    assert main([*options, "--layers=dependencies"]) == 0
+    return (output / "dependencies.json").read_bytes()
+
+
+TODAY: dict[str, dict[str, Any]] = {
+    "a": {},
+    "b": {"markers": 'platform_machine == "aarch64" or platform_machine == "x86_64"'},
+    "c": {"groups": ["dev"]},
+}
+
+
+def test_a_new_format_changes_no_manifest(tmp_path: Path) -> None:
+    """So `poetry lock` with a newer Poetry leaves the layers; line ends do not matter either."""
+    greenlet = {"version": "!=0.4.17", "markers": TODAY["b"]["markers"]}
+    pyproject = legacy({"a": "*"}, group={"dev": {"dependencies": {"c": "*"}}})
+    packages = [locked("a", requires={"b": greenlet}), locked("b"), locked("c")]
+    path = tmp_path / "poetry.lock"
+    lock = lock_data(pyproject, packages, path)
+    new = {**lock, "metadata": {**lock["metadata"], "lock-version": "2.1"}}
+    new["package"] = [{**it, "groups": ["main"], **TODAY[it["name"]]} for it in packages]
+    (tmp_path / "pyproject.toml").write_text(document(pyproject))
+    path.write_text(document(new))
+    expected = manifest_of(tmp_path)
+    assert b'"name": "b"' in expected
+    for version in OLDER:
+        (tmp_path / "pyproject.toml").write_text(document(pyproject))
+        write_older(path, lock, version)
+        assert manifest_of(tmp_path) == expected
+        for file in (path, tmp_path / "pyproject.toml"):
+            file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+        assert manifest_of(tmp_path) == expected
+
+
+def test_a_dockerfile_for_a_newer_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A vendored one does not have the scripts that an older lock takes, and says what to do."""
+    write(tmp_path, *CASES["groups"])
+    monkeypatch.setitem(sys.modules, "poetry_docker_cache.inside.manifest.older", None)
+    options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--layers=source"]
+    assert main(options) == 1
+    error = capsys.readouterr().err
+    assert "written for a newer format of poetry.lock than 2.0" in error
+    assert "poetry docker export" in error
+
+
+# --- Errors --------------------------------------------------------------------------------------
+MAIN = Selection(groups=("main",), extras=())
+ONE = legacy({"a": "*"})
+
+
+def check(pyproject: dict[str, Any], lock: dict[str, Any]) -> Any:  # noqa: ANN401  # a lock
+    """Check a lock as the commands do."""
+    return check_lock("", lock, pyproject)
+
+
+def test_the_plugin_reads_them(tmp_path: Path) -> None:
+    """To it, a package of an older lock is as any other, in what may be in an image."""
+    for version in OLDER:
+        lock = lock_data(*CASES["markers"], tmp_path / "poetry.lock")
+        found = check(CASES["markers"][0], as_older(lock, version))
+        assert found.older_format == version
+        packages = {it["name"]: it for it in locked_packages(found, MAIN, "3.12")}
+        assert set(packages) == {"a", "arm", "both", "deeper", "exactly", "new", "on-linux"}
+        assert packages["a"]["marker"] == ""
+        assert packages["deeper"]["marker"] == ARM
+        # Only the build knows the patch.
+        assert packages["new"]["marker"] == f'{OTHERS} and python_full_version >= "3.12.3"'
+        assert packages["a"]["files"] == locked("a")["files"]
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "packages", "problem"),
+    [
+        (
+            standard("a (<2)", f"a ; {ARM}"),
+            [locked("a"), locked("a", "2.0"), locked("b", requires={"a": ">=2"})],
+            None,
+        ),
+        (
+            legacy({"b": "*", "c": {"version": "*", "markers": "'x' in platform_machine"}}),
+            [
+                *(locked("a", it) for it in ("1.0", "2.0")),
+                locked("b", requires={"a": "*"}),
+                locked("c", requires={"a": "<2"}),
+            ],
+            "several versions of a, and its old format does not tell which is for",
+        ),
+        (
+            legacy({"a": "*"}),
+            [
+                locked("a", "1.0"),
+                locked("a", "2.0", {"b": "*"}),
+                locked("b", requires={"a": "<2"}),
+            ],
+            "several versions of a, and its old format",
+        ),
+        (legacy({"a": ">2"}), [locked("a", "1.0"), locked("a", "2.0")], "no version of a"),
+        (legacy({"a": "*"}), [locked("a", requires={"b": "*"})], "poetry.lock lacks b"),
+    ],
+)
+def test_what_the_lock_does_not_tell(
+    pyproject: dict[str, Any], packages: list[dict[str, Any]], problem: str | None, tmp_path: Path
+) -> None:
+    """No version is guessed: the error names the package and the way out."""
+    lock = check(pyproject, lock_data(pyproject, packages, tmp_path / "poetry.lock"))
+    if problem is None:
+        assert [it["version"] for it in locked_packages(lock, MAIN, "3.12")] == ["1.0"]
+        return
+    with pytest.raises(DockerCacheError, match=problem) as raised:
+        locked_packages(lock, MAIN, "3.12")
+    assert raised.value.problem.startswith("For an image with Python 3.12: ")
+    assert raised.value.fix == (
+        "Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions. Or set another"
+        " `python` in [tool.poetry-docker-cache]."
+    )
+
+
+def test_a_python_that_the_lock_does_not_tell_for(tmp_path: Path) -> None:
+    """It is no choice for the image; only where none is left is that an error."""
+    double = ["<2", ">=2"]
+    old = [{"version": it, "python": "<3.10"} for it in double]
+    packages = [locked("a"), locked("a", "2.0")]
+
+    def chosen(pyproject: dict[str, Any]) -> Python:
+        return choose_python(
+            ">=3.9,<3.11",
+            setting=None,
+            pinned=None,
+            lock=check(pyproject, lock_data(pyproject, packages, tmp_path / "poetry.lock")),
+            selection=MAIN,
+            libc=None,
+        )
+
+    assert chosen(legacy({"a": [*old, {"version": "*", "python": ">=3.10"}]})).tag == "3.10"
+    new = [{"version": it, "python": ">=3.10"} for it in double]
+    python = chosen(legacy({"a": [*new, {"version": "*", "python": "<3.10"}]}))
+    assert python.tag == "3.9"
+    assert "whose packages poetry.lock tells" in python.reason
+    with pytest.raises(DockerCacheError, match=r"Python 3\.10: .* version of a that") as raised:
+        chosen(legacy({"a": [{"version": it} for it in double]}))
+    assert "another `python`" in raised.value.fix
+
+
+@pytest.mark.parametrize("version", OLDER)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"name": 3},
+        {"version": 1.0},
+        {"dependencies": 3},
+        {"dependencies": {"b": 3}},
+        {"dependencies": {"b": {"version": "*", "markers": "(("}}},
+        {"dependencies": {"b": [["*"]]}},
+        {"extras": {"x": [3]}},
+        {"extras": {"x": 3}},
+        {"source": "acme"},
+        {"source": {"type": "legacy", "reference": 3}},
+        {"python-versions": 3},
+        {"python-versions": ">=three"},
+        {"version": "one"},
+        {"dependencies": {"b": {"version": 3}}},
+    ],
+)
+def test_a_damaged_lock(
+    damage: dict[str, Any], version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is an error of its own that names the entry, not a traceback; in the build, too."""
+    path = tmp_path / "poetry.lock"
+    lock = as_older(lock_data(ONE, [locked("a")], path), version)
+    lock["package"][0].update(damage)
+    name = lock["package"][0]["name"]
+    with pytest.raises(DockerCacheError, match=f"is damaged: the entry of {name} is") as raised:
+        check(ONE, lock)
+    assert "`" not in raised.value.problem
+    assert "`poetry lock --regenerate`" in raised.value.fix
+    path.write_text(document(lock), encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(document(ONE), encoding="utf-8")
+    options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--group=main"]
+    assert main([*options, "--layers=dependencies"]) == 1
+    told = capsys.readouterr().err
+    assert f"is damaged: the entry of {name} is" in told
+    assert told.endswith(": run `poetry lock --regenerate`\n")
+
+
+@pytest.mark.parametrize("files", [3, {"a": 3}, {"a": [3]}, {"a": [{"file": "a-1.0.tar.gz"}]}])
+def test_damaged_files(files: Any, tmp_path: Path) -> None:  # noqa: ANN401  # TOML of any shape
+    """The same for the files that stand apart."""
+    lock = as_older(lock_data(ONE, [locked("a")], tmp_path / "poetry.lock"), "1.1")
+    lock["metadata"]["files"] = files
+    with pytest.raises(DockerCacheError, match="is damaged: "):
+        check(ONE, lock)
+
+
+def test_a_stale_lock(tmp_path: Path) -> None:
+    """It is refused, as one of today's format is."""
+    lock = lock_data(ONE, [locked("a")], tmp_path / "poetry.lock")
+    with pytest.raises(DockerCacheError, match="changed significantly"):
+        check(legacy({"a": "*", "b": "*"}), lock)

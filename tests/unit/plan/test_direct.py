@@ -1,0 +1,239 @@
+"""Dependencies from git repositories, URLs and files: what is planned, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from projects import package
+
+from poetry_docker_cache.commands import build_image
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.direct import plan_direct
+from poetry_docker_cache.plan.model import Dependencies, Direct, Layer
+from poetry_docker_cache.project.sources import Address, direct_addresses
+
+COMMIT = "0d3b1ce5a1f4b1a1a6f0d4a2d1d9c0b8e7f60912"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+# github.com and [host.test]:2222, by `ssh-keygen -H`.
+HASHED = "|1|A0FJibOxneBnKsnZvMx0Wp+yta0=|ysw6sCs4wO7HlKL7nUbH049JmZI="
+HASHED_PORT = "|1|FbtXxgDHvCNyN4faCr6e6FKWklU=|Ujs/EGX3hzRnFbeSMVyxdLCfBvc="
+CANARY = "s3cr3t-canary"
+
+
+def git(url: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # values of TOML
+    """Make a locked package from a git repository."""
+    source = {"type": "git", "url": url, "reference": "main", "resolved_reference": COMMIT, **more}
+    return package("acme", files=[], source=source)
+
+
+def other(kind: str, url: str) -> dict[str, Any]:
+    """Make a locked package of another kind of source."""
+    return package("acme", source={"type": kind, "url": url})
+
+
+def test_nothing_of_the_kind() -> None:
+    """Packages from an index and from folders need no layer of this kind."""
+    packages = [package("a"), other("legacy", "https://x.test"), other("directory", "a")]
+    assert plan_direct(packages, ()) is None
+    assert direct_addresses(packages) == ()
+
+
+def test_what_the_layer_needs() -> None:
+    """Files by their paths from the project, and the addresses that may want a login."""
+    packages = [
+        other("file", "vendor/../libs/b-1.0.tar.gz"),
+        other("file", "./a b/a-1.0-py3-none-any.whl"),
+        other("file", "..wheels/c-1.0.tar.gz"),
+        other("file", "libs/../../wheels/d-1.0.zip"),
+        other("url", "HTTPS://files.test/a.whl"),
+        git("https://git.test/a.git", subdirectory="a"),
+        git("https://git.test/a.git", subdirectory="b"),
+    ]
+    found = plan_direct(packages, (f"host.test {KEY}",))
+    names = ("..wheels/c-1.0.tar.gz", "a b/a-1.0-py3-none-any.whl", "libs/b-1.0.tar.gz")
+    files = ("../wheels/d-1.0.zip", *names)
+    assert found == Direct(files=files, ssh=False, known_hosts=())
+    assert direct_addresses(packages) == (
+        Address("HTTPS://files.test/a.whl", is_git=False),
+        Address("https://git.test/a.git", is_git=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "known"),
+    [
+        ("git@host.test:team/a.git", f"host.test {KEY}"),
+        ("host.test:a.git", f"other.test,host.test {KEY}"),
+        ("ssh://git@host.test/a.git", f"@cert-authority host.test {KEY}"),
+        ("ssh://host.test:2222/~/a.git", f"[host.test]:2222,[10.0.0.1]:2222 {KEY} me@home"),
+        ("ssh://git@host.test:22/a.git", f"host.test {KEY}"),
+        ("ssh://git@host.test:2222/a.git", f"host.test {KEY}"),
+        ("git@Host.Test:a.git", f"HOST.test {KEY}"),
+        ("ssh://git@host.test:2222/a.git", f"{HASHED_PORT} {KEY}"),
+        ("git@github.com:a.git", f"{HASHED} {KEY}"),
+        ("git@host.test:a.git", f"!other.test,*.tes? {KEY}"),
+        ("ssh://git@host.test:2222/a.git", f"[*.test]:2222 {KEY}"),
+    ],
+)
+def test_over_ssh(url: str, known: str) -> None:
+    """A host that a line names is trusted, also by a hash or a wildcard, as ssh has it."""
+    found = plan_direct([git(url)], (f"elsewhere.test {KEY}", known))
+    assert found is not None
+    assert found.ssh
+    assert found.known_hosts == (f"elsewhere.test {KEY}", known)
+    assert direct_addresses([git(url)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "scan"),
+    [
+        ("git@host.test:team/a.git", "`ssh-keyscan host.test`"),
+        ("ssh://git@host.test:2222/a.git", "`ssh-keyscan -p 2222 host.test`"),
+    ],
+)
+@pytest.mark.parametrize(
+    "known",
+    [
+        "",
+        f"host.test:2222,test {KEY}",
+        f"[*.host.test]:2222,host?test.test {KEY}",
+        f"!host.test,*.test,[!h*]:2222 {KEY}",
+        f"|1|c2FsdA==|aGFzaA== {KEY}",
+        f"|1|x|y {KEY}",
+        f"{HASHED} {KEY}",
+        f"@revoked host.test {KEY}",
+    ],
+)
+def test_a_host_that_nobody_vouched_for(url: str, scan: str, known: str) -> None:
+    """It is an error before the build, with the command that tells the key."""
+    with pytest.raises(DockerCacheError, match="nobody has said which key") as raised:
+        plan_direct([git(url)], (known,) if known else ())
+    assert scan in raised.value.fix
+    assert "ssh-known-hosts = [" in raised.value.fix
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://ada:{CANARY}@host.test/a.git",
+        f"https://{CANARY}@host.test/a.git",
+        f"http://:{CANARY}@host.test:8080/a.git",
+        f"https://ada:x/{CANARY}@host.test/a.git",
+        f"HTTPS://ada:{CANARY}@host.test",
+        f"ssh://git:{CANARY}@host.test/a.git",
+    ],
+)
+@pytest.mark.parametrize("kind", ["git", "url"])
+def test_credentials_in_a_url(url: str, kind: str) -> None:
+    """They are refused, and not shown; the fix has the URL without them."""
+    locked = git(url) if kind == "git" else other(kind, url)
+    with pytest.raises(DockerCacheError, match=r"The URL of acme, a (git|URL) dep") as raised:
+        plan_direct([locked], (f"host.test {KEY}",))
+    assert CANARY not in str(raised.value)
+    shown = "https://HOST/PATH" if "x/" in url else url.split("@")[1].partition("/")[0]
+    assert shown in raised.value.fix
+    assert "poetry config http-basic.NAME USERNAME" in raised.value.fix
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"sig={CANARY}",
+        f"sv=2024-01-01&Signature={CANARY}",
+        f"private_token={CANARY}",
+        f"a=1;accessToken={CANARY}",
+        f"%74oken={CANARY}#egg=a",
+        f"api_key={CANARY}",
+        f"client-secret={CANARY}",
+        f"password={CANARY}",
+        f"X-Amz-Credential={CANARY}",
+        f"X-Goog-Signature={CANARY}",
+    ],
+)
+@pytest.mark.parametrize("user", ["", "ada:pw@"])
+@pytest.mark.parametrize("kind", ["git", "url"])
+def test_a_token_in_the_query_of_a_url(query: str, user: str, kind: str) -> None:
+    """It is refused as a password is, and not shown; the fix has the URL without it."""
+    url = f"https://{user}host.test/a.git?{query}"
+    locked = git(url) if kind == "git" else other(kind, url)
+    with pytest.raises(DockerCacheError, match=r"The URL of acme, a (git|URL) dep") as raised:
+        plan_direct([locked], ())
+    assert CANARY not in str(raised.value)
+    assert "has\n\n    https://host.test/a.git\n" in raised.value.fix
+
+
+@pytest.mark.parametrize("query", ["", "?", "?raw=1", "?design=a&keys_of=b", "#token=a"])
+def test_another_query(query: str) -> None:
+    """What names no token is part of the address."""
+    assert plan_direct([other("url", f"https://host.test/a.whl{query}")], ())
+
+
+@pytest.mark.parametrize(
+    ("locked", "words"),
+    [
+        (other("file", "/srv/a.whl"), "acme is a file dependency (/srv/a.whl) by an absolute path"),
+        (other("file", "C:/a.whl"), "by an absolute path, which no build has"),
+        (other("url", "file:///srv/a.whl"), "acme is a URL dependency (file:///srv/a.whl), which"),
+        (other("url", "git@host.test:a"), "which a build cannot reach"),
+        (git("../a"), "acme is a git dependency (../a), which a build cannot reach"),
+        (git("file:///srv/a"), "which a build cannot reach"),
+        (git("git://host.test/a"), "which a build cannot reach"),
+        (git("https://git.test/a", resolved_reference="main"), "does not name the commit of acme"),
+        (other("git", "https://git.test/a"), "does not name the commit of acme"),
+    ],
+)
+def test_what_no_build_can_have(locked: dict[str, Any], words: str) -> None:
+    """It is an error that names the package, and says what to do."""
+    with pytest.raises(DockerCacheError) as raised:
+        plan_direct([locked], (f"host.test {KEY}",))
+    assert words in raised.value.problem
+    assert raised.value.fix
+
+
+def needing(*, agent: bool) -> Dependencies:
+    """Make dependencies with a layer of this kind."""
+    direct = Direct(files=(), ssh=agent, known_hosts=())
+    layer = Layer(
+        name="direct",
+        installer="poetry",
+        from_source=True,
+        may_have_libraries=True,
+        direct=direct,
+    )
+    return Dependencies(
+        layers=(layer,),
+        compile=False,
+        libc=None,
+        machines=(),
+        index=None,
+        groups=(),
+        extras=(),
+        no_binary=(),
+        only_binary=(),
+        poetry="2.5.1",
+        uv=None,
+        environment={},
+        build_config_settings=None,
+        build_image="python:3.13",
+        packages=(),
+        instructions=(),
+    )
+
+
+def test_the_agent_is_passed_on_where_it_is_needed() -> None:
+    """But not where the user has said which one, or which keys."""
+    assert build_image.passes_agent(needing(agent=True), ["--network=host"])
+    assert not build_image.passes_agent(needing(agent=False), [])
+    for said in (["--ssh", "default=/key"], ["--ssh=default"]):
+        assert not build_image.passes_agent(needing(agent=True), said)
+
+
+def test_no_agent() -> None:
+    """It is an error before the build, with what to type."""
+    build_image.refuse_without_agent({"SSH_AUTH_SOCK": "/run/agent"})
+    without: list[dict[str, str]] = [{}, {"SSH_AUTH_SOCK": ""}]
+    for environment in without:
+        with pytest.raises(DockerCacheError, match="no SSH agent runs here") as raised:
+            build_image.refuse_without_agent(environment)
+        assert "ssh-add" in raised.value.fix

@@ -1,0 +1,595 @@
+"""The decisions about the image, and the notes that tell of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from plans import INSTALLER, METADATA, TREE, plan, project, wheel_root
+from projects import package, sdist, wheel
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.model import Direct, Files, Index
+from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.plan.runtime import checked_paths
+from poetry_docker_cache.project.reader import InstallerConfig, Metadata
+from poetry_docker_cache.project.selection import Selection
+from poetry_docker_cache.project.sources import Source, used_sources
+from poetry_docker_cache.render.dockerfile import render_dockerfile
+from poetry_docker_cache.settings.table import Settings
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+
+MODULE_TREE = replace(TREE, module="shop")
+MIRROR = Source(name="mirror", url="https://pypi.example.org/simple/", priority="primary")
+TEAM = Source(name="Team", url="https://team.example.org/simple/", priority="supplemental")
+PYPI = Source(name="PyPI", url="", priority="primary")
+NATIVE = wheel("numpy", tag="cp312-cp312-manylinux_2_17_x86_64")
+
+
+def taken_from(source: Source) -> dict[str, Any]:
+    """What the lock says of a package of this source."""
+    return {"source": {"type": "legacy", "url": source.url, "reference": source.name}}
+
+
+def test_an_ordinary_project() -> None:
+    """Slim base throughout, the lock's Poetry, no note but the one on the Python."""
+    made = plan(project(package("click")))
+    assert made.application is not None
+    assert made.application.image == made.runtime.image == "python:3.13-slim"
+    assert made.application.offline
+    assert [layer.name for layer in made.dependencies.layers] == ["dependencies"]
+    assert {layer.installer for layer in made.dependencies.layers} == {"pip"}
+    assert made.dependencies.poetry is None, "nothing needs it"
+    assert made.dependencies.uv is None
+    assert made.runtime.python == "3.13"
+    assert made.runtime.command == ("shop",)
+    assert made.files is None
+    assert made.notes == ("Python 3.13: the newest that the project allows.",)
+
+
+@pytest.mark.parametrize(
+    ("files", "no_binary", "only_binary", "built"),
+    [
+        ([wheel("numpy")], (), (), False),
+        ([wheel("numpy")], ("numpy",), (), True),
+        ([wheel("numpy")], (":all:",), (), True),
+        ([wheel("numpy")], (":all:",), ("numpy",), False),
+        ([wheel("numpy")], (":all:", "numpy"), ("numpy",), True),
+        ([wheel("numpy")], ("scipy",), (), False),
+        ([NATIVE, sdist("numpy")], (), (), False),
+        ([sdist("numpy")], (), (), True),
+        ([wheel("numpy", tag="cp312-cp312-win_amd64")], (), (), True),
+        ([wheel("numpy", tag="cp311-cp311-manylinux_2_17_x86_64")], (), (), True),
+    ],
+)
+def test_what_must_be_built_gets_a_layer_on_the_full_image(
+    files: list[str], no_binary: tuple[str, ...], only_binary: tuple[str, ...], *, built: bool
+) -> None:
+    """A package without a fitting wheel, or one whose wheels the user refuses; and a note."""
+    installer = replace(INSTALLER, no_binary=no_binary, only_binary=only_binary)
+    made = plan(
+        project(package("numpy", files=files), installer=installer, requires_python="~3.12")
+    )
+    (layer,) = made.dependencies.layers
+    assert (layer.name, layer.installer, layer.from_source) == (
+        ("source", "poetry", True) if built else ("dependencies", "pip", False)
+    )
+    assert made.dependencies.poetry == ("2.4.0" if built else None)
+    assert made.dependencies.build_image == "python:3.12"
+    assert made.runtime.image == "python:3.12-slim"
+    note = "numpy must be built from source, on python:3.12, in a layer apart."
+    assert (note in made.notes) == built
+
+
+def test_only_what_is_selected_counts() -> None:
+    """A package of another group is neither built nor refused."""
+    dev = package("uwsgi", files=[sdist("uwsgi")], groups=["dev"])
+    git = package("tool", groups=["dev"], source={"type": "git", "url": "https://git.example.org"})
+    made = plan(project(dev, git))
+    assert made.dependencies.layers == ()
+
+
+def test_a_long_list_is_cut() -> None:
+    """A note names five packages at most."""
+    many = [package(f"p{number}", files=[sdist(f"p{number}")]) for number in range(7)]
+    note = "p0, p1, p2, p3, p4 and 2 more must be built from source"
+    assert any(it.startswith(note) for it in plan(project(*many)).notes)
+
+
+def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
+    """Poetry installs it, whatever installs the rest, after the others; a note says so."""
+    git = {"type": "git", "url": "https://git.example.org/a.git", "resolved_reference": "a" * 40}
+    file = {"type": "file", "url": "vendor/psycopg2-1.0.tar.gz"}
+    made = plan(
+        project(
+            package("click"),
+            package("acme", files=[], source=git),
+            package("psycopg2", files=[sdist("psycopg2")], source=file),
+            requires_python="~3.12",
+        ),
+        build_packages=("g++",),
+        own_layers=("acme",),
+    )
+    shared, direct = made.dependencies.layers
+    assert (shared.name, shared.installer, shared.direct) == ("dependencies", "pip", None)
+    assert (direct.name, direct.installer, direct.from_source) == ("direct", "poetry", True)
+    assert direct.direct == Direct(files=(file["url"],), ssh=False, known_hosts=())
+    assert made.dependencies.files == (file["url"],)
+    assert not made.dependencies.ssh
+    assert (made.dependencies.poetry, made.dependencies.packages) == ("2.4.0", ("g++",))
+    assert made.runtime.packages == ("libpq5",), "it is linked with that of the build image"
+    note = "acme, psycopg2: from no package index, and so installed by Poetry, on python:3.12, in a"
+    assert made.notes[1:] == (
+        f"{note} layer apart.",
+        "No layer of its own: acme (not in this image, or built from source).",
+        "Debian packages added, which the dependencies need: libpq5.",
+    )
+
+
+def test_other_layers_hang_on_no_git_dependency() -> None:
+    """Their stages are the same with one and without."""
+    git = {"type": "git", "url": "https://git.example.org/a.git", "resolved_reference": "a" * 40}
+    others = package("click"), package("lxml", files=[sdist("lxml")])
+
+    def stages(*packages: dict[str, Any]) -> dict[str, str]:
+        found = render_dockerfile(plan(project(*packages))).split("\nFROM ")[1:]
+        return {stage.partition(" AS ")[2].split()[0]: stage for stage in found}
+
+    before, after = stages(*others), stages(*others, package("acme", files=[], source=git))
+    assert after.keys() - before.keys() == {"direct-scripts", "direct"}
+    # The comment of what comes next ends the one before.
+    changed = {stage for stage in before if before[stage] != after[stage]}
+    assert changed == {"manifest", "source", "check", "final"}
+    assert "direct.py" not in after["scripts"]
+    assert "--mount=type=ssh" not in after["direct"]
+
+
+def test_a_source_that_is_not_declared() -> None:
+    """The lock's sources must be those of pyproject.toml, whose credentials and URL count."""
+    with pytest.raises(DockerCacheError, match="takes acme from the source 'Team'"):
+        plan(project(package("acme", **taken_from(TEAM)), sources=(MIRROR,)))
+
+
+def test_a_source_is_known_by_its_name_in_any_case() -> None:
+    """Poetry compares them so."""
+    made = plan(
+        project(package("acme", **taken_from(replace(TEAM, name="TEAM"))), sources=(PYPI, TEAM))
+    )
+    assert made.dependencies.index is None
+
+
+@pytest.mark.parametrize(
+    ("sources", "index"),
+    [
+        ((), None),
+        ((TEAM,), None),
+        ((replace(TEAM, priority="explicit"),), None),
+        ((MIRROR,), MIRROR),
+        ((TEAM, MIRROR), MIRROR),
+        ((MIRROR, PYPI), None),
+        ((MIRROR, replace(PYPI, name="pypi", priority="supplemental")), None),
+        ((replace(MIRROR, name="first"), MIRROR), replace(MIRROR, name="first")),
+    ],
+)
+def test_the_index_that_replaces_pypi(sources: tuple[Source, ...], index: Source | None) -> None:
+    """Poetry and the build backend come from where the project's own packages come from."""
+    made = plan(project(sources=sources))
+    expected = Index(name=index.name, url=index.url) if index else None
+    assert made.dependencies.index == expected
+    assert made.application is not None
+    assert made.application.index == expected
+
+
+def test_used_sources() -> None:
+    """The secret is asked for what the build contacts: packages' sources, and the index."""
+    other = replace(TEAM, name="other")
+    git = {"type": "git", "url": "https://git.example.org/a.git", "reference": "other"}
+    url = {"type": "url", "url": "https://files.example.org/a.whl"}
+    packages = [package("acme", **taken_from(TEAM)), package("click")]
+    packages += [package("a", source=git), package("b", source=url)]
+    assert used_sources((other, TEAM, MIRROR), packages, MIRROR) == ("Team", "mirror")
+    assert used_sources((PYPI, TEAM), packages, None) == ("Team",)
+
+
+def test_pypi_needs_no_credentials() -> None:
+    """A package that names PyPI as its source adds nothing to the secret."""
+    assert used_sources((PYPI, TEAM), [package("acme", **taken_from(PYPI))], None) == ()
+
+
+@pytest.mark.parametrize(
+    ("root", "found", "setting", "expected", "noted"),
+    [
+        (wheel_root(), (), None, None, None),
+        (wheel_root(), ("alembic.ini",), None, ("alembic.ini",), "/app holds alembic.ini, found"),
+        (wheel_root(), None, None, (), "/app holds everything that the ignore file lets through"),
+        (wheel_root(), None, ("a",), ("a",), None),
+        (wheel_root(), ("alembic.ini",), (), None, None),
+        (wheel_root(), (), (".",), (), None),
+        (TREE, None, None, (), "No wheel of the project is installed (package-mode = false)"),
+        (TREE, None, (".",), (), None),
+    ],
+)
+def test_files(
+    root: WheelRoot | SourceTreeRoot,
+    found: tuple[str, ...] | None,
+    setting: tuple[str, ...] | None,
+    expected: tuple[str, ...] | None,
+    noted: str | None,
+) -> None:
+    """The setting, else what the project's shape asks for, which is told."""
+    made = plan(project(root=root, files=found), files=setting, command=("x",))
+    assert made.files == (None if expected is None else Files(paths=expected))
+    if noted:
+        assert any(note.startswith(noted) for note in made.notes)
+    else:
+        assert not any("/app holds" in note for note in made.notes)
+
+
+def test_the_working_directory_is_named_in_notes() -> None:
+    """Notes speak of the image as it is."""
+    made = plan(project(root=TREE, files=None), workdir="/srv")
+    assert any(
+        "it runs from what is copied to /srv, where its scripts (shop)" in note
+        for note in made.notes
+    )
+    assert any(note.startswith("/srv holds everything") for note in made.notes)
+
+
+def test_a_guessed_file_that_the_project_hides_is_not_taken() -> None:
+    """An allow-list that leaves `migrations` out means it; the setting would win."""
+    hidden = project(files=("alembic.ini", "migrations"), dockerignore="*\n!alembic.ini\n")
+    assert plan(hidden).files == Files(paths=("alembic.ini",))
+    assert plan(hidden, files=("migrations",)).files == Files(paths=("migrations",))
+
+
+@pytest.mark.parametrize("path", ["a*b", "what?", "back\\slash", "--from=x", "tab\tbed"])
+def test_what_a_dockerfile_cannot_name_is_refused(path: str) -> None:
+    """COPY would copy nothing, or something else."""
+    with pytest.raises(DockerCacheError, match="a Dockerfile cannot name it"):
+        plan(project(root=wheel_root(paths=(path,))))
+    with pytest.raises(DockerCacheError, match="a Dockerfile cannot name it"):
+        plan(project(files=(path,)))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "variable"),
+    [
+        ("poetry-dynamic-versioning>=1.8,<2.0", "POETRY_DYNAMIC_VERSIONING_BYPASS"),
+        ("setuptools_scm[toml] >= 8", "SETUPTOOLS_SCM_PRETEND_VERSION"),
+        ("hatch-vcs", "SETUPTOOLS_SCM_PRETEND_VERSION"),
+    ],
+)
+def test_a_version_from_git_is_told_to_the_backend(requirement: str, variable: str) -> None:
+    """In the build there is no git to ask."""
+    made = plan(project(root=wheel_root(requires=("poetry-core", requirement))))
+    assert made.application is not None
+    assert made.application.version_variables == (variable,)
+    assert made.version == "1.0"
+    assert "org.opencontainers.image.version" not in made.runtime.labels
+    assert any("-- --build-arg VERSION=" in note for note in made.notes)
+    nameless = replace(METADATA, version=None)
+    made = plan(project(root=wheel_root(requires=(requirement,)), metadata=nameless))
+    assert made.version == "0.0.0"
+    assert plan(project()).version is None
+    assert plan(project()).runtime.labels["org.opencontainers.image.version"] == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("backend", "requirement", "asks"),
+    [
+        ("setuptools.build_meta", "setuptools_scm[simple]>=8", True),
+        ("setuptools.build_meta", "setuptools>=77", False),
+        ("hatchling.build", "hatch-vcs", False),
+    ],
+)
+def test_a_backend_that_asks_git_for_files_takes_those_that_are_there(
+    backend: str, requirement: str, *, asks: bool
+) -> None:
+    """By the first line of setuptools' own list, which lines of the project follow."""
+    made = plan(project(root=wheel_root(backend=backend, requires=(requirement,))))
+    assert ("global-include" in render_dockerfile(made)) is asks
+
+
+def test_an_extension_is_built_with_the_packages_that_it_needs() -> None:
+    """Compilers and headers go where the wheel is built, and nowhere else for it."""
+    made = plan(project(root=wheel_root(needs_compiler=True)), build_packages=("libpq-dev",))
+    assert made.application is not None
+    assert (made.application.image, made.application.packages) == ("python:3.13", ("libpq-dev",))
+    assert any("its wheel is built on python:3.13" in note for note in made.notes)
+    made = plan(project(), build_packages=("libpq-dev",))
+    assert made.application is not None
+    assert made.application.packages == ()
+
+
+def test_rust_comes_along_where_it_is_compiled() -> None:
+    """No Python image has it; an image of somebody's own is to have what it is for."""
+    root = wheel_root(needs_compiler=True, requires=("poetry-core", "setuptools_rust>=1.3"))
+    for settings, packages in (
+        ({}, ("cargo",)),
+        ({"build_packages": ("cargo=1.*",)}, ("cargo=1.*",)),
+        ({"base_image": "python:{python}-alpine"}, ("build-base", "cargo")),
+        ({"build_image": "acme.example/rust:1"}, ()),
+    ):
+        made = plan(project(root=root), **settings)
+        assert made.application is not None
+        assert made.application.packages == packages, settings
+    made = plan(project(root=wheel_root(requires=("maturin",))))
+    assert made.application is not None
+    assert made.application.packages == ()
+
+
+def test_the_usual_libraries_of_what_is_built_from_source() -> None:
+    """psycopg2 needs libpq5 where it runs; a wheel brings its own; a named version stands."""
+    built = project(package("psycopg2", files=[sdist("psycopg2")]))
+    made = plan(built)
+    assert made.runtime.packages == ("libpq5",)
+    assert made.dependencies.packages == ()
+    assert any(
+        note == "Debian packages added, which the dependencies need: libpq5." for note in made.notes
+    )
+    assert plan(built, runtime_packages=("libpq5=17.*",)).runtime.packages == ("libpq5=17.*",)
+    assert plan(project(package("psycopg2"))).runtime.packages == ()
+
+
+def test_a_source_tree_is_imported_from_where_poetry_would() -> None:
+    """A src layout that no wheel can be built from has its folder on the path."""
+    tree = replace(TREE, reason="the README `R` does not exist", import_folder="src")
+    made = plan(project(root=tree, files=None))
+    assert made.runtime.environment["PYTHONPATH"] == "/app/src"
+    assert any("where its scripts (shop) are no commands." in note for note in made.notes)
+    own = plan(project(root=tree, files=None), env=(("PYTHONPATH", "/x"),))
+    assert own.runtime.environment["PYTHONPATH"] == "/x"
+    assert "PYTHONPATH" not in plan(project()).runtime.environment
+
+
+def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
+    """It is copied to the working directory, which no command has on its path by itself."""
+    beside = ("config.py", "src/common")
+    made = plan(project(files=("alembic.ini", *beside), beside=beside))
+    assert made.files == Files(paths=("alembic.ini", *beside))
+    assert made.runtime.environment["PYTHONPATH"] == "/app:/app/src"
+    assert any(it.startswith("The code imports config.py, src/common, which") for it in made.notes)
+    hidden = plan(project(files=beside, beside=beside, dockerignore="config.py\n"))
+    assert any(it.startswith("The code imports src/common, which") for it in hidden.notes)
+    whole = plan(project(files=None, beside=("config.py",)))
+    assert whole.runtime.environment["PYTHONPATH"] == "/app"
+    assert any(it.startswith("The code imports config.py, which") for it in whole.notes)
+
+
+def test_many_scripts_that_are_no_commands() -> None:
+    """A note names some of them."""
+    made = plan(project(root=TREE, files=None, scripts=tuple("abcdefg")))
+    assert any("its scripts (a, b, c, d, e and 2 more) are no commands" in it for it in made.notes)
+
+
+def test_a_group_that_poetry_would_install_is_not_left_out_in_silence() -> None:
+    """But for those that nobody expects in an image."""
+    groups = frozenset({"main", "dev", "server"})
+    notes = plan(project(default_groups=groups)).notes
+    assert "Left out: server (`--with` takes a group along)." in notes
+    made = make_plan(
+        project(default_groups=groups), Settings(), Selection(groups=("main", "server"), extras=())
+    )
+    assert not any("Left out" in note for note in made.notes)
+
+
+def test_the_note_on_the_command_has_a_line_to_paste() -> None:
+    """What was found is proposed, a script of the project's first."""
+    starts = (("gunicorn", "site.wsgi"), ("python", "app.py"))
+    made = plan(project(scripts=("a", "b"), start_commands=starts))
+    told = 'set `command` in [tool.poetry-docker-cache], for example `command = ["a"]`'
+    assert any(told in note for note in made.notes)
+    made = plan(project(scripts=(), start_commands=starts))
+    assert any('`command = ["gunicorn", "site.wsgi"]`' in note for note in made.notes)
+    for names, likely in (("abc", "start"), ("abc", "shop")):
+        made = plan(project(scripts=(*names, likely, "z")))
+        assert any(f'for example `command = ["{likely}"]`' in note for note in made.notes)
+
+
+def test_wheels_of_another_c_library_do_not_fit() -> None:
+    """On Alpine, a package with wheels for glibc only must be built."""
+    made = plan(project(package("numpy", files=[NATIVE])), base_image="python:{python}-alpine")
+    assert any("numpy must be built from source" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "module", "root", "command"),
+    [
+        (("shop",), None, None, ("shop",)),
+        (("shop",), "shop", None, ("shop",)),
+        ((), "shop", None, ("python", "-m", "shop")),
+        ((), None, MODULE_TREE, ("python", "-m", "shop")),
+        (("shop",), None, MODULE_TREE, ("python", "-m", "shop")),
+        (("a", "b"), "shop", None, ("python", "-m", "shop")),
+        (("a", "b"), None, None, None),
+        ((), None, None, None),
+        (("shop",), None, TREE, None),
+    ],
+)
+def test_command(
+    scripts: tuple[str, ...],
+    module: str | None,
+    root: SourceTreeRoot | None,
+    command: tuple[str, ...] | None,
+) -> None:
+    """The only script, else the module that runs, else the base's, with a note."""
+    made = plan(project(scripts=scripts, root=root or wheel_root(module=module)))
+    assert made.runtime.command == command
+    noted = [note for note in made.notes if note.startswith("The image starts what its base")]
+    assert bool(noted) == (command is None)
+    if noted and scripts:  # a script that no wheel brings along is none that could be started
+        assert (f'["{scripts[0]}"]' in noted[0]) == (root is None)
+
+
+def test_command_and_entrypoint_of_the_settings() -> None:
+    """An entrypoint of the user's gets no arguments that nobody asked for, and no note."""
+    made = plan(project(), entrypoint=("tini", "--"))
+    assert (made.runtime.entrypoint, made.runtime.command) == (("tini", "--"), None)
+    assert len(made.notes) == 1
+    made = plan(project(), entrypoint=("tini", "--"), command=("shop",))
+    assert made.runtime.command == ("shop",)
+    assert plan(project(), command=()).runtime.command == ()
+
+
+def test_labels() -> None:
+    """From the metadata where it says something, on one line; the user's own win."""
+    metadata = Metadata(
+        name="shop",
+        version=None,
+        description="Sells\r\n  books \n",
+        licenses="MIT",
+        authors=("Ada <ada@example.org>", "Grace"),
+        homepage="https://shop.example.org",
+        repository="https://git.example.org/shop",
+    )
+    made = plan(project(metadata=metadata), labels=(("org.opencontainers.image.url", "x"),))
+    assert dict(made.runtime.labels) == {
+        "org.opencontainers.image.title": "shop",
+        "org.opencontainers.image.description": "Sells books",
+        "org.opencontainers.image.licenses": "MIT",
+        "org.opencontainers.image.authors": "Ada <ada@example.org>, Grace",
+        "org.opencontainers.image.url": "x",
+        "org.opencontainers.image.source": "https://git.example.org/shop",
+    }
+
+
+def test_environment() -> None:
+    """A home and a user's name, unless the settings say others."""
+    made = plan(project(), env=(("HOME", "/srv"), ("X", "1")))
+    assert dict(made.runtime.environment) == {"HOME": "/srv", "USER": "app", "X": "1"}
+    assert dict(plan(project()).runtime.environment) == {"HOME": "/home/app", "USER": "app"}
+
+
+def test_poetry_s_own_settings() -> None:
+    """Those that change what is installed reach the installer, and no others."""
+    installer = InstallerConfig(
+        no_binary=("lxml", "xmlsec"),
+        only_binary=("numpy",),
+        build_config_settings={"b": {"y": "1", "x": ["2"]}, "a": {}},
+    )
+    made = plan(project(installer=installer)).dependencies
+    assert made.no_binary == ("lxml", "xmlsec")
+    assert made.environment == {
+        "POETRY_INSTALLER_NO_BINARY": "lxml,xmlsec",
+        "POETRY_INSTALLER_ONLY_BINARY": "numpy",
+    }
+    assert made.build_config_settings == '{"a": {}, "b": {"x": ["2"], "y": "1"}}'
+    plain = plan(project()).dependencies
+    assert (plain.environment, plain.build_config_settings) == ({}, None)
+
+
+def test_settings_of_builds_are_no_business_of_wheels() -> None:
+    """Poetry's own reach the stage that builds; the stages of wheels stay as they were."""
+    packages = package("click"), package("lxml", files=[sdist("lxml")])
+
+    def stages(**settings: Any) -> dict[str, str]:  # noqa: ANN401  # fields of InstallerConfig
+        project_ = project(*packages, installer=replace(INSTALLER, **settings))
+        text = render_dockerfile(plan(project_, installer="poetry"))
+        found = text.split("\nFROM ")[1:]
+        return {stage.partition(" AS ")[2].split()[0]: stage for stage in found}
+
+    before = stages()
+    after = stages(no_binary=("lxml",), build_config_settings={"lxml": {"a": "b"}})
+    assert {name for name in before if before[name] != after[name]} == {"manifest", "source"}
+    assert "POETRY_INSTALLER_NO_BINARY=lxml" in after["source"]
+    assert "--build-config-settings" in after["source"]
+
+
+def test_application() -> None:
+    """A wheel is built with its own backend; a compiler is there if it needs one."""
+    root = wheel_root(requires=("setuptools",), needs_compiler=True, git_ignored=("shop/x",))
+    made = plan(project(root=root))
+    assert made.application is not None
+    assert made.application.image == "python:3.13"
+    assert made.application.requires == ("setuptools",)
+    assert not made.application.offline, "who knows what a build script fetches"
+    assert made.application.paths == ("shop",)
+    assert made.dependencies.layers == ()
+    assert made.application.git_ignored == ("shop/x",)
+    assert plan(project(root=TREE)).application is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [("auto", "docker/dockerfile:1"), (False, None), ("example.org/f:2", "example.org/f:2")],
+)
+def test_syntax(setting: str | bool, line: str | None) -> None:
+    """The first line of an exported file."""
+    assert plan(project(), syntax=setting).syntax == line
+
+
+def test_settings_that_are_passed_on() -> None:
+    """They are the user's words."""
+    made = plan(
+        project(package("uwsgi", files=[sdist("uwsgi")]), dockerignore="x\n"),
+        ignore=("*.csv",),
+        build_packages=("g++",),
+        runtime_packages=("curl",),
+        workdir="/srv",
+        user="1:2",
+        ports=("80",),
+        stop_signal="SIGINT",
+        healthcheck=False,
+    )
+    assert (made.ignore, made.dockerignore) == (("*.csv",), "x\n")
+    assert (made.dependencies.packages, made.runtime.packages) == (("g++",), ("curl", "libxml2"))
+    runtime = made.runtime
+    assert (runtime.workdir, runtime.user, runtime.ports) == ("/srv", "1:2", ("80",))
+    assert (runtime.stop_signal, runtime.healthcheck) == ("SIGINT", False)
+
+
+def test_base_image_with_a_digest_and_its_own_build_image() -> None:
+    """The final stage stands on exactly what was named; what is built, on what fits it."""
+    base = f"example.org/python:3.13-slim@sha256:{'0' * 64}"
+    made = plan(
+        project(package("uwsgi", files=[sdist("uwsgi")])),
+        python="3.13",
+        base_image=base,
+        build_image="example.org/python:{python}",
+    )
+    assert made.runtime.image == base
+    assert made.dependencies.build_image == "example.org/python:3.13"
+    assert not any("Python 3.13" in note for note in made.notes), "the user knows"
+
+
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+@pytest.mark.parametrize("algorithm", ["md5", "sha1"])
+def test_weak_hashes_are_for_poetry_only(installer: str, algorithm: str) -> None:
+    """They would end in a usage error of pip; what Poetry builds from source is its own affair."""
+    file = {"file": wheel("click"), "hash": f"{algorithm}:{'0' * 32}"}
+    old = {**package("click"), "files": [file]}
+    with pytest.raises(DockerCacheError, match=f"knows click by its {algorithm}") as caught:
+        plan(project(old), installer=installer)
+    assert "poetry lock --regenerate" in str(caught.value.fix)
+    plan(project(old), installer="poetry")
+    built = {**package("click"), "files": [{**file, "file": sdist("click")}]}
+    plan(project(built), installer=installer)
+
+
+def test_own_layers() -> None:
+    """A layer for each that is installed as a wheel; a note on the others; a typo is an error."""
+    shop = project(
+        package("click"),
+        package("numpy"),
+        package("uwsgi", files=[sdist("uwsgi")]),
+        package("ruff", groups=["dev"]),
+    )
+    made = plan(shop, own_layers=("numpy", "ruff", "uwsgi"))
+    names = [layer.name for layer in made.dependencies.layers]
+    assert names == ["dependencies", "own-numpy", "source"]
+    assert (
+        "No layer of its own: ruff, uwsgi (not in this image, or built from source)." in made.notes
+    )
+    with pytest.raises(DockerCacheError, match=r"'nunpy', which poetry\.lock does not") as caught:
+        plan(shop, own_layers=("nunpy",))
+    assert "'numpy'" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("path", ["a*b", "a?", "a\\b", "a\nb", "a\udcff", "-a"])
+def test_a_path_that_no_dockerfile_can_name(path: str) -> None:
+    """It is told before BuildKit fails, or takes something else."""
+    with pytest.raises(DockerCacheError, match="cannot be copied into an image"):
+        checked_paths(["fine", path])

@@ -1,0 +1,183 @@
+"""Which Python and which Poetry an image gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from packaging.version import Version
+from projects import package, sdist, wheel
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.python_version import (
+    PYTHONS,
+    Python,
+    choose_poetry,
+    choose_python,
+)
+from poetry_docker_cache.project.lock import Lock
+from poetry_docker_cache.project.reader import pinned_python
+from poetry_docker_cache.project.selection import Selection
+
+MAIN = Selection(groups=("main",), extras=())
+NEWEST = PYTHONS[0]
+
+
+def choose(
+    constraint: str,
+    *packages: dict[str, Any],
+    setting: str | None = None,
+    pinned: str | None = None,
+    machines: tuple[str, ...] = (),
+) -> Python:
+    """Choose for a lock with these packages."""
+    data = {"package": list(packages), "metadata": {"lock-version": "2.1"}}
+    return choose_python(
+        constraint,
+        setting=setting,
+        pinned=pinned,
+        lock=Lock(data=data, generator=None),
+        selection=MAIN,
+        libc=None,
+        machines=machines,
+    )
+
+
+def native(name: str, *minors: int) -> dict[str, Any]:
+    """A package with Linux wheels for these minors of Python 3, and an sdist."""
+    tags = [f"cp3{minor}-cp3{minor}-manylinux_2_17_x86_64" for minor in minors]
+    return package(name, files=[*(wheel(name, tag=tag) for tag in tags), sdist(name)])
+
+
+@pytest.mark.parametrize(
+    ("constraint", "tag"),
+    [
+        (">=3.10", NEWEST),
+        (">=3.12,<4.0", NEWEST),
+        ("^3.9", NEWEST),
+        (">=3.9,<3.12", "3.11"),
+        (">=3.12.4,<3.13", "3.12"),
+        ("3.12.13", "3.12.13"),
+        ("~3.12.4", "3.12"),
+        (">=3.12,<3.12.5", "3.12.4"),
+        (">=3.12,<=3.12.5", "3.12.5"),
+        (">=3.8,<3.10 || >=3.11,<3.12", "3.11"),
+        ("*", NEWEST),
+    ],
+)
+def test_the_newest_that_the_constraint_allows(constraint: str, tag: str) -> None:
+    """A minor where any patch will do, a patch where the constraint leaves no newer one."""
+    assert choose(constraint).tag == tag
+
+
+def test_a_minor_without_wheels_is_passed_over() -> None:
+    """An old lock must not compile numpy in a slim image."""
+    python = choose(">=3.10", native("numpy", 11, 12), native("old", 12, 13), package("pure"))
+    assert python.tag == "3.12"
+    assert f"wheels of all locked packages ({NEWEST} has none of numpy, old)" in python.reason
+
+
+def test_wheels_for_all_platforms() -> None:
+    """A minor counts for what each of the image's platforms finds, where it is wanted."""
+    late = native("late", 13, 14)
+    arm = wheel("late", tag="cp313-cp313-manylinux_2_17_aarch64")
+    late["files"] += package("late", files=[arm])["files"]
+    both = ("aarch64", "x86_64")
+    assert choose(">=3.10,<3.15", late).tag == "3.14"
+    assert choose(">=3.10,<3.15", late, machines=both).tag == "3.13"
+    assert choose(">=3.10,<3.15", native("intel", 13, 14), machines=both).tag == "3.14"
+    sole = {**late, "markers": 'platform_machine == "x86_64"'}
+    assert choose(">=3.10,<3.15", sole, machines=both).tag == "3.14"
+
+
+def test_what_has_no_wheels_anywhere_does_not_count() -> None:
+    """A package that is always built from source says nothing about the Python."""
+    assert choose(">=3.10", package("uwsgi", files=[sdist("uwsgi")])).tag == NEWEST
+
+
+def test_what_the_image_leaves_out_does_not_count() -> None:
+    """Other groups, and packages for other Pythons or systems, are not in the way."""
+    dev = {**native("dev", 11), "groups": ["dev"]}
+    windows = {**native("win", 11), "markers": 'sys_platform == "win32"'}
+    backport = {**native("backport", 10), "markers": 'python_version < "3.11"'}
+    assert choose(">=3.10", dev, windows, backport).tag == NEWEST
+
+
+def test_the_fewest_misfits_win() -> None:
+    """When no Python has all the wheels, the newest with the most of them is taken."""
+    python = choose(">=3.11,<3.14", native("a", 12, 13), native("b", 11), native("c", 12))
+    assert python.tag == "3.12"
+
+
+def test_some_wheels_are_better_than_none() -> None:
+    """The reason names what the newest one lacks and the chosen one has, and claims no more."""
+    windows = package("windows", files=[wheel("windows", tag="cp313-cp313-win_amd64")])
+    python = choose(">=3.12", native("late", 13), windows)
+    assert python.tag == "3.13"
+    assert f"wheels of the most locked packages ({NEWEST} has none of late)" in python.reason
+    sole = choose(">=3.12,<3.13", windows).reason
+    assert (
+        sole
+        == "the only one that the project allows, though it lacks wheels of some locked packages"
+    )
+
+
+def test_settings_and_python_version_file() -> None:
+    """The setting wins over the file, which counts where the constraint allows it."""
+    assert choose(">=3.10", pinned="3.11.9").tag == "3.11.9"
+    assert choose(">=3.12", pinned="3.11.9").tag == NEWEST
+    assert choose(">=3.10", setting="3.12", pinned="3.11").tag == "3.12"
+    with pytest.raises(DockerCacheError, match="outside of what the project allows"):
+        choose(">=3.12", setting="3.11")
+
+
+def test_no_known_python() -> None:
+    """A constraint that no image satisfies names the ones that are known."""
+    with pytest.raises(DockerCacheError, match="No Python image fits"):
+        choose(">=4.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "pinned"),
+    [
+        ("3.12\n", "3.12"),
+        ("\n# comment\n 3.12.4 # why\n3.11\n", "3.12.4"),
+        ("pypy3.10\n", None),
+        ("myproject-venv\n", None),
+        ("3.13t\n", None),
+        ("3.8.19\n", None),
+        ("3.9\n", "3.9"),
+        ("3\n", None),
+        ("", None),
+    ],
+)
+def test_python_version_file(text: str, pinned: str | None) -> None:
+    """Only the first real line counts, and only a CPython's plain version."""
+    assert pinned_python(text) == pinned
+
+
+@pytest.mark.parametrize(
+    ("generator", "setting", "python", "poetry"),
+    [
+        ("2.3.4", None, "3.12", "2.3.4"),
+        ("2.9.1", None, "3.12", "2.9.1"),
+        ("2.0.1", None, "3.12", "2.5.1"),
+        ("2.4.0.dev0", None, "3.12", "2.5.1"),
+        ("2.4.0rc1", None, "3.12", "2.5.1"),
+        (None, None, "3.12", "2.5.1"),
+        ("2.5.1", None, "3.9", "2.2.1"),
+        ("2.1.2", None, "3.9", "2.1.2"),
+        ("2.5.1", "2.1.4", "3.12", "2.1.4"),
+    ],
+)
+def test_poetry(generator: str | None, setting: str | None, python: str, poetry: str) -> None:
+    """The lock's own writer, if it is a final release that runs on the image's Python."""
+    version = Version(generator) if generator else None
+    chosen = choose_poetry(version, setting=setting, python=Python(tag=python, reason=""))
+    assert chosen == poetry
+
+
+def test_a_poetry_that_does_not_run_there() -> None:
+    """Poetry 2.3 dropped Python 3.9."""
+    with pytest.raises(DockerCacheError, match=r"does not run on Python 3\.9"):
+        choose_poetry(None, setting="2.4.3", python=Python(tag="3.9", reason=""))

@@ -1,0 +1,269 @@
+"""What the stages stand on: Alpine, digests, images without a shell or with a user of their own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from plans import TREE, plan, project, wheel_root
+from projects import package, sdist, wheel
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.model import Template
+from poetry_docker_cache.render.dockerfile import render_dockerfile
+from poetry_docker_cache.settings.image_values import Instructions
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.plan.model import ImagePlan
+
+DIGEST = "@sha256:" + "a" * 64
+ALPINE = "python:{python}-alpine3.22"
+BUILT = package("psycopg2", files=[sdist("psycopg2")])
+NATIVE = package("numpy", files=[wheel("numpy", tag="cp313-cp313-manylinux_2_17_x86_64")])
+MUSL = package("msgpack", files=[wheel("msgpack", tag="cp313-cp313-musllinux_1_2_x86_64")])
+DISTROLESS: dict[str, Any] = {
+    "python": "3.13",
+    "base_image": "gcr.io/distroless/python3-debian13",
+    "build_image": "company/python:3.13",
+}
+
+
+def stages(made: ImagePlan) -> dict[str, str]:
+    """The images that the Dockerfile's stages start from, by the stages' names."""
+    found = re.findall(
+        r"^FROM (?:--platform=\S+ )?(\S+) AS (\S+)$", render_dockerfile(made), re.MULTILINE
+    )
+    return {stage: image for image, stage in found}
+
+
+def instructions(made: ImagePlan, stage: str) -> list[str]:
+    """The first words of a stage's lines, options and comments aside."""
+    text = render_dockerfile(made)
+    begin = re.search(rf"^FROM .* AS {stage}$", text, re.MULTILINE)
+    assert begin is not None
+    body = re.split(r"^FROM ", text[begin.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+    return [line for line in body.splitlines() if re.match(r"[A-Z]+ ", line)]
+
+
+def test_alpine() -> None:
+    """Wheels for musl are wheels; the rest is built, on the same image, which gets a compiler."""
+    made = plan(project(BUILT, NATIVE, MUSL), base_image=ALPINE)
+    assert [layer.name for layer in made.dependencies.layers] == ["dependencies", "source"]
+    assert made.dependencies.libc == "musl"
+    assert {*stages(made).values()} - {"venv", "base", "build-backend"} == {
+        "python:3.13-alpine3.22"
+    }
+    assert made.dependencies.packages == ("build-base", "libpq-dev")
+    assert made.runtime.packages == ("libpq",)
+    assert "Alpine packages added, which the dependencies need: libpq." in made.notes
+    assert (
+        "numpy, psycopg2 must be built from source, on python:3.13-alpine3.22, in a layer apart."
+        in (made.notes)
+    )
+    text = render_dockerfile(made)
+    assert "\nRUN apk add --no-cache build-base libpq-dev\n" in text
+    assert "\nRUN apk add --no-cache libpq\n" in text
+    assert "apt-get install" not in text.rpartition("AS venv")[2]
+
+
+def test_alpine_with_an_extension() -> None:
+    """A project with code to compile gets the compiler, too, and what it asks for."""
+    made = plan(
+        project(root=wheel_root(needs_compiler=True)),
+        base_image=ALPINE,
+        build_packages=("linux-headers",),
+    )
+    assert made.application is not None
+    assert made.application.packages == ("linux-headers", "build-base")
+    own = plan(project(BUILT), python="3.13", base_image="company/alpine-python:3")
+    assert own.dependencies.packages == ("libpq-dev",), "its compilers are its maker's affair"
+
+
+@pytest.mark.parametrize("base", ["python:3.13-slim", "python:3.13-slim-bookworm"])
+def test_a_digest(base: str) -> None:
+    """The final image is that one; what is compiled stands on its full one, and a note says so."""
+    made = plan(project(BUILT), python="3.13", base_image=base + DIGEST)
+    full = base.replace("-slim", "")
+    assert made.runtime.image == made.stage_image == base + DIGEST
+    assert made.dependencies.build_image == full
+    (note,) = [note for note in made.notes if "digest" in note]
+    assert note.startswith(f"`base-image` has a digest, {full} has none")
+    assert made.runtime.packages == ("libpq5",), "its name says that it is Debian"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"base_image": f"python:3.13-slim{DIGEST}", "build_image": f"python:3.13{DIGEST}"},
+        {"base_image": f"python:3.13-slim{DIGEST}", "build_image": "python:3.13"},
+        {"base_image": f"python:3.13{DIGEST}"},
+        {"base_image": "python:3.13-slim"},
+    ],
+)
+def test_no_note_on_digests(settings: dict[str, str]) -> None:
+    """Where there is nothing to pin, or somebody decided not to, or nothing is compiled."""
+    assert not any(
+        "digest" in note for note in plan(project(BUILT), python="3.13", **settings).notes
+    )
+    pinned = plan(project(), python="3.13", base_image=f"python:3.13-slim{DIGEST}")
+    assert not any("digest" in note for note in pinned.notes)
+
+
+def test_a_base_without_a_shell() -> None:
+    """It is the base of the final stages; whatever runs, but for the check, runs elsewhere."""
+    made = plan(project(BUILT, NATIVE), **DISTROLESS)
+    on_base = {stage for stage, image in stages(made).items() if image == made.runtime.image}
+    assert on_base == {"base"}
+    assert stages(made)["check"] == stages(made)["final"] == "base"
+    assert {stages(made)[stage] for stage in ("scripts", "venv", "manifest", "source")} == {
+        "company/python:3.13"
+    }
+    assert made.runtime.packages == ()
+    (run,) = [it for it in instructions(made, "check") if it.startswith("RUN")]
+    assert run.startswith("RUN --mount=")
+    assert '["/venv/bin/python", "/scripts/check.py"' in render_dockerfile(made)
+    # What the wheels' modules need of the image, they find on another one: all of it is checked.
+    assert render_dockerfile(made).count("--installer pip --from-source") == 1
+    assert (made.runtime.entrypoint, made.runtime.command) == ((), ("shop",))
+    assert any("ENTRYPOINT" in note for note in made.notes)
+
+
+def test_all_that_can_be_had_without_a_shell() -> None:
+    """Files, the compiled standard library, an own entrypoint, lines that start no shell."""
+    lines = ("COPY --from=x /lib/y /lib/", 'RUN --mount=type=cache,target=/x ["/bin/x"]', "ENV A=B")
+    made = plan(
+        project(NATIVE, root=TREE),
+        **DISTROLESS,
+        compile=True,
+        files=("a",),
+        entrypoint=("python", "-m"),
+        command=("shop",),
+        instructions=Instructions(runtime=lines),
+    )
+    assert stages(made)["files"] == "company/python:3.13"
+    text = render_dockerfile(made)
+    assert '["/venv/bin/python", "-B", "/scripts/compile.py", "--standard-library"]' in text
+    assert made.runtime.entrypoint == ("python", "-m")
+    assert not any("ENTRYPOINT" in note for note in made.notes)
+    assert [it for it in instructions(made, "base") if it in lines] == list(lines)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem", "fix"),
+    [
+        (
+            {"build_image": None},
+            "has no shell, so the packages",
+            "the same Python at the same path",
+        ),
+        (
+            {"build_image": DISTROLESS["base_image"]},
+            "neither has `build-image` gcr.io/distroless/python3-debian13",
+            "to an image with a shell and pip",
+        ),
+        (
+            {"base_image": "company/base:1", "build_image": "company/base:1", "shell": False},
+            "neither has `build-image` company/base:1",
+            "to an image with a shell and pip",
+        ),
+        (
+            {
+                "base_image": "cgr.dev/chainguard/python:latest",
+                "build_image": "cgr.dev/chainguard/python:latest",
+            },
+            "neither has `build-image` cgr.dev/chainguard/python:latest",
+            'for example `build-image = "cgr.dev/chainguard/python:latest-dev"`',
+        ),
+        (
+            {"runtime_packages": ("libpq5",)},
+            "`runtime-packages` cannot be installed",
+            "COPY --from",
+        ),
+        (
+            {"instructions": Instructions(runtime=("ENV A=B", "RUN ldconfig"))},
+            "so this line of `instructions.runtime` cannot run on it: RUN ldconfig",
+            "Write it as a list",
+        ),
+        (
+            {"instructions": Instructions(runtime=("run --network=none <<E", "E"))},
+            "cannot run on it",
+            "Write it as a list",
+        ),
+    ],
+)
+def test_what_a_base_without_a_shell_cannot_do(
+    settings: dict[str, Any], problem: str, fix: str
+) -> None:
+    """The error says why, and the nearest way."""
+    with pytest.raises(DockerCacheError) as caught:
+        plan(project(), **{**DISTROLESS, **settings})
+    assert problem in caught.value.problem
+    assert fix in (caught.value.fix or "")
+
+
+@pytest.mark.parametrize(
+    ("base", "proposed"),
+    [
+        ("cgr.dev/chainguard/python", '`build-image = "cgr.dev/chainguard/python:latest-dev"`'),
+        ("cgr.dev/acme/python:3.13", '`build-image = "cgr.dev/acme/python:3.13-dev"`'),
+        ("chainguard/python", '`build-image = "chainguard/python:latest-dev"`'),
+        ("dhi.io/python:3.13-debian13", '`build-image = "dhi.io/python:3.13-debian13-dev"`'),
+        (f"cgr.dev/acme/python{DIGEST}", None),
+    ],
+)
+def test_images_that_come_in_pairs(base: str, proposed: str | None) -> None:
+    """Of Chainguard's and Docker's hardened images, that of the one with a shell is known."""
+    with pytest.raises(DockerCacheError) as caught:
+        plan(project(), python="3.13", base_image=base)
+    fix = caught.value.fix or ""
+    assert proposed in fix if proposed else "for example" not in fix
+
+
+def test_the_setting_wins_over_the_name() -> None:
+    """An image of one's own may have no shell, and one that is called distroless may have one."""
+    own = plan(project(), base_image="company/{python}", build_image="b:{python}", shell=False)
+    assert stages(own)["venv"] == "b:3.13"
+    made = plan(project(), python="3.13", base_image="company/distroless", shell=True)
+    assert stages(made)["venv"] == "company/distroless"
+
+
+def test_a_base_with_a_user_of_its_own() -> None:
+    """Each stage that does something on it says who does; on Docker's own it is root anyway."""
+    made = plan(project(BUILT), python="3.13", base_image="company/base:1", files=("a",))
+    for stage in ("venv", "manifest", "source", "files", "base"):
+        assert instructions(made, stage)[:2] == ["USER 0", "ENV HOME=/root"], stage
+    assert re.findall(r"^USER .*", render_dockerfile(made), re.MULTILINE)[-1] == "USER 10001:10001"
+    final = instructions(made, "final")
+    assert 'ENV HOME="/home/app"' in final
+    mixed = plan(
+        project(BUILT), python="3.13", base_image="company/base:1", build_image="python:3.13"
+    )
+    assert "USER 0" not in instructions(mixed, "source")
+    assert "USER 0" in instructions(mixed, "venv")
+    assert "USER 0" not in render_dockerfile(plan(project(BUILT), files=("a",)))
+
+
+def test_lines_for_every_stage_that_installs() -> None:
+    """A CA or a proxy is there for the build backend of a project with C code, too.
+
+    They come behind the packages of the system, before anything is fetched from an index.
+    """
+    line = "COPY company-ca.pem /etc/ssl/certs/"
+    made = plan(
+        project(BUILT, root=wheel_root(needs_compiler=True)),
+        build_packages=("cmake",),
+        instructions=Instructions(build=(line,)),
+    )
+    for stage in ("venv", "manifest", "source", "build-backend"):
+        assert instructions(made, stage).count(line) == 1, stage
+    backend = instructions(made, "build-backend")
+    assert [word.split()[0] for word in backend] == ["RUN", "COPY", "WORKDIR", "RUN", "RUN"]
+    own = Template(
+        path="x.j2",
+        texts={
+            "x.j2": '{% extends "Dockerfile.j2" %}{% block build %}\nENV CFLAGS=-O1\n{% endblock %}'
+        },
+    )
+    assert "ENV CFLAGS=-O1" in instructions(replace(made, template=own), "build-backend")

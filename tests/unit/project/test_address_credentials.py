@@ -1,0 +1,153 @@
+"""The secret holds what Poetry shows to git servers and for URLs, where Poetry finds it again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from keyrings import FakeKeyring
+from poetry.config.config import Config
+from poetry.factory import Factory
+from poetry.utils.authenticator import Authenticator
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.credentials import AuthSecret, collect
+from poetry_docker_cache.project.sources import Address
+from poetry_docker_cache.system.compat import tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Gather = Callable[..., AuthSecret]
+
+CANARY = "s3cr3t-canary"
+PASSWORD = f'{{x}} {CANARY} "\\{{brace}}'
+GIT = Address("https://git.test/team/a.git", is_git=True)
+WHEEL = Address("https://files.test/b/a-1.0-py3-none-any.whl", is_git=False)
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBnzCCAUmg\n-----END CERTIFICATE-----\n"
+
+
+@pytest.fixture
+def gather(tmp_path: Path) -> Gather:
+    """Collect for addresses, with these texts as Poetry's config.toml and auth.toml."""
+
+    def gather(*addresses: Address, config: str = "", auth: str = "") -> AuthSecret:
+        folder = Path(os.environ["POETRY_CONFIG_DIR"])
+        (folder / "config.toml").write_text(config)
+        (folder / "auth.toml").write_text(auth)
+        pyproject = '[project]\nname = "demo"\nversion = "1"\n'
+        pyproject += '[[tool.poetry.source]]\nname = "acme"\nurl = "https://files.test/simple/"\n'
+        (tmp_path / "pyproject.toml").write_text(pyproject)
+        Config.create(reload=True)
+        return collect(Factory().create_poetry(tmp_path), [], addresses)
+
+    return gather
+
+
+def login(name: str, password: str = PASSWORD) -> str:
+    """Write a login as `poetry config` does, where no brace is to be looked up."""
+    text = password.replace("\\", "\\\\").replace('"', '\\"')
+    return f'[http-basic."{name}"]\nusername = "me"\npassword = "{text}"\n'
+
+
+def found(secret: AuthSecret, url: str) -> tuple[str | None, str | None]:
+    """Give what Poetry finds for an address in the build, where the secret is its auth.toml."""
+    config = Config(use_environment=False)
+    config.merge(tomllib.loads(secret.text))
+    config.merge({"keyring": {"enabled": False}})
+    authenticator = Authenticator(config, disable_cache=True)
+    git = url.endswith(".git")
+    by_url = authenticator.get_credentials_for_url
+    credential = authenticator.get_credentials_for_git_url(url) if git else by_url(url)
+    return credential.username, credential.password
+
+
+@pytest.mark.parametrize("name", ["team", "team.git"])
+def test_git(gather: Gather, name: str) -> None:
+    """The login of the repository whose URL is the very same, whatever its name."""
+    config = f'[repositories."{name}"]\nurl = "{GIT.url}"\n'
+    secret = gather(GIT, config=config, auth=login(name))
+    assert found(secret, GIT.url) == ("me", PASSWORD)
+    assert found(secret, "https://git.test/team/other.git") == (None, None)
+    for url in ("https://git.test/team", "https://git.test/team/a"):
+        config = f'[repositories."{name}"]\nurl = "{url}"\n'
+        assert CANARY not in gather(GIT, config=config, auth=login(name)).text
+
+
+def test_a_file_by_its_host(gather: Gather) -> None:
+    """A repository or a source of the same host lends its login, as in Poetry."""
+    config = '[repositories.files]\nurl = "https://files.test/b"\n'
+    assert found(gather(WHEEL, config=config, auth=login("files")), WHEEL.url) == ("me", PASSWORD)
+    assert found(gather(WHEEL, auth=login("acme")), WHEEL.url) == ("me", PASSWORD)
+
+
+def test_a_file_by_netrc(gather: Gather) -> None:
+    """What Poetry's own requests read there, the build is given."""
+    netrc = Path.home() / ".netrc"
+    netrc.write_text(f"default login me password {CANARY}\n")
+    netrc.chmod(0o600)
+    assert found(gather(WHEEL), WHEEL.url) == ("me", CANARY)
+    other = Address("https://other.test/a.whl", is_git=False)
+    assert found(gather(other), other.url) == ("me", CANARY)
+
+
+@pytest.mark.parametrize("config", ["", f'[repositories.team]\nurl = "{GIT.url}"\n'])
+def test_git_by_netrc(gather: Gather, config: str) -> None:
+    """What git reads there, each repository of the host is shown, and no other."""
+    netrc = Path.home() / ".netrc"
+    netrc.write_text(f"machine git.test login me password {CANARY}\n")
+    netrc.chmod(0o600)
+    more = [Address(f"https://{it}/b.git", is_git=True) for it in ("git.test", "public.test")]
+    secret = gather(GIT, *more, config=config)
+    assert found(secret, GIT.url) == found(secret, more[0].url) == ("me", CANARY)
+    assert found(secret, more[1].url) == (None, None)
+    assert len(tomllib.loads(secret.text)["repositories"]) == 2
+
+
+@pytest.mark.parametrize("place", [GIT.url, "git.test"])
+def test_git_by_keyring(
+    gather: Gather, use_keyring: Callable[[FakeKeyring], None], place: str
+) -> None:
+    """Poetry asks for the URL, then for the host."""
+    use_keyring(FakeKeyring({(place, "me"): PASSWORD}))
+    assert found(gather(GIT), GIT.url) == ("me", PASSWORD)
+
+
+def test_a_public_repository_needs_no_keyring(
+    gather: Gather, use_keyring: Callable[[FakeKeyring], None]
+) -> None:
+    """One that fails is no error: for a source it would be."""
+    use_keyring(FakeKeyring({}, OSError(CANARY)))
+    assert tomllib.loads(gather(GIT).text) == {}
+    with pytest.raises(DockerCacheError, match="cannot be read: OSError"):
+        gather(WHEEL)
+
+
+def test_certificates(gather: Gather, tmp_path: Path) -> None:
+    """A private CA of the host of a URL goes along."""
+    path = tmp_path / "ca.pem"
+    path.write_text(CERTIFICATE)
+    config = '[repositories.files]\nurl = "https://files.test"\n'
+    config += f'[certificates.files]\ncert = "{path}"\n'
+    document = tomllib.loads(gather(WHEEL, config=config).text)
+    (own,) = document["poetry-docker-cache"]["sources"].values()
+    assert own == {"ca": CERTIFICATE}
+    assert [it["url"] for it in document["repositories"].values()] == ["https://files.test"]
+
+
+def test_nothing_else(gather: Gather) -> None:
+    """What no address asks for stays out of the secret, and so does what is there to publish."""
+    config = '[repositories.mine]\nurl = "https://upload.test/"\n'
+    config += '[repositories.pypi]\nurl = "https://files.test/legacy/"\n'
+    secret = gather(GIT, WHEEL, config=config, auth=login("mine") + login("pypi"))
+    assert tomllib.loads(secret.text) == {}
+
+
+def test_half_a_login(gather: Gather) -> None:
+    """It is an error that names the repository, as for a source."""
+    config = f'[repositories.team]\nurl = "{GIT.url}"\n'
+    with pytest.raises(DockerCacheError, match="'team' has a user name but no password") as raised:
+        gather(GIT, config=config, auth=f'[http-basic.team]\nusername = "{CANARY}"\n')
+    assert CANARY not in str(raised.value)

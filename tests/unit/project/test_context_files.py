@@ -1,0 +1,74 @@
+"""What a build does not get as it is here; root may read all, so that part is made up."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from roots import write
+
+from poetry_docker_cache.project.context_files import Odd, odd_paths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_what_is_sent_and_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and folders, unless they are kept out; what is beside them does not count."""
+    places = ("app/locked.py", "app/locked/x", "app/hidden/locked", "app/.git/locked", "locked.txt")
+    write(tmp_path, "app/a.py", *places)
+    (tmp_path / "app" / "link").symlink_to("locked.py")
+    may = os.access
+
+    def access(path: str | Path, mode: int) -> bool:
+        return "locked" not in os.path.basename(path) and may(path, mode)  # noqa: PTH119  # a str
+
+    def unreadable(name: str, ignore: str) -> list[str]:
+        return [it.path for it in odd_paths(tmp_path, [name], ignore) if it.kind == "unreadable"]
+
+    monkeypatch.setattr(os, "access", access)
+    assert unreadable("app", "app/hidden\n") == ["app/locked", "app/locked.py"]
+    assert unreadable("locked.txt", "") == ["locked.txt"]
+    assert unreadable(".", "*\n!app\napp/locked*\napp/hidden\n") == []
+
+
+def test_links_that_lead_elsewhere(tmp_path: Path) -> None:
+    """Those within the context do not count, wherever they lead; and none is entered."""
+    write(tmp_path, "shop/a/b.py", "outside/x.py")
+    for name, target in {
+        "in": "a",
+        "gone": "b",
+        "loop": ".",
+        "out": "../outside",
+        "abs": "/etc",
+    }.items():
+        (tmp_path / "shop" / name).symlink_to(target)
+    found = odd_paths(tmp_path / "shop", ["."], "gone\n")
+    assert found == [Odd(path=name, kind="link") for name in ("abs", "out")]
+    assert odd_paths(tmp_path / "shop", ["a", "nowhere"], "") == []
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
+    """Old archives bring them; what is kept out does not count."""
+    write(tmp_path, "app/\udce9t\udce9.txt", "app/\xe9t\xe9.txt", "app/old/\udce9")
+    found = odd_paths(tmp_path, ["app"], "app/old\n")
+    assert found == [Odd(path="app/\udce9t\udce9.txt", kind="name")]
+
+
+def test_a_folder_that_is_removed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running program may do that; nothing is odd about it."""
+    (tmp_path / "shop" / "cache").mkdir(parents=True)
+
+    def scandir(path: Path) -> object:
+        if path.name == "cache":
+            path.rmdir()
+        return real(path)
+
+    real = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert odd_paths(tmp_path, ["shop"], "") == []
+    assert not (tmp_path / "shop" / "cache").exists()

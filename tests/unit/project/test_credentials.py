@@ -1,0 +1,563 @@
+"""The secret file holds what Poetry would send, exactly, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shlex
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keyring.errors
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keyrings import FakeKeyring
+from poetry.config.config import Config
+from poetry.factory import Factory
+from poetry.utils.password_manager import PasswordManager
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.install.refusal import refusal
+from poetry_docker_cache.project import credentials
+from poetry_docker_cache.project.auth_secret import MAX_SIZE, SourceAuth, auth_file
+from poetry_docker_cache.project.credentials import (
+    AuthSecret,
+    collect,
+    refuse_credentials_in_urls,
+)
+from poetry_docker_cache.project.sources import login_variables
+from poetry_docker_cache.system.compat import tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CANARY = "s3cr3t-canary"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBnzCCAUmg\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n-----END PRIVATE KEY-----\n"
+
+# Everything that a password can hold; the three refused characters and lone surrogates excepted.
+passwords = st.text(
+    st.one_of(
+        st.sampled_from(list("{}{}'\"\\%$#@:/ \t\x01\x1b\x7f\x85\u2028é漢😀")),
+        st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]),
+    ),
+    min_size=1,
+    max_size=40,
+)
+names = st.text(
+    st.one_of(
+        st.sampled_from(list("ab.-_A ")),
+        st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]),
+    ),
+    min_size=1,
+    max_size=12,
+).filter(lambda name: name.lower() != "pypi")
+
+
+@pytest.fixture
+def config_dir() -> Path:
+    """Give the folder of the isolated Poetry's settings."""
+    return Path(os.environ["POETRY_CONFIG_DIR"])
+
+
+@pytest.fixture
+def gather(tmp_path: Path) -> Callable[..., AuthSecret]:
+    """Collect for a project with these sources, all of them used unless `names` says otherwise."""
+
+    def gather(urls: dict[str, str], names: list[str] | None = None) -> AuthSecret:
+        lines = ['[project]\nname = "demo"\nversion = "1"\n']
+        lines += [
+            f'[[tool.poetry.source]]\nname = "{name}"\nurl = "{url}"\n'
+            if url
+            else f'[[tool.poetry.source]]\nname = "{name}"\n'
+            for name, url in urls.items()
+        ]
+        (tmp_path / "pyproject.toml").write_text("".join(lines))
+        Config.create(reload=True)
+        poetry = Factory().create_poetry(tmp_path)
+        return collect(poetry, list(urls) if names is None else names)
+
+    return gather
+
+
+def read(secret: AuthSecret) -> dict[str, Any]:
+    """Give what a strict TOML 1.0 reader sees."""
+    document: dict[str, Any] = tomllib.loads(secret.text)
+    return document
+
+
+def ours(secret: AuthSecret) -> Any:  # noqa: ANN401  # parsed TOML
+    """Give the exact values per source."""
+    return read(secret).get("poetry-docker-cache", {}).get("sources", {})
+
+
+def poetry_reads(secret: AuthSecret, name: str) -> tuple[str | None, str | None]:
+    """Give what this Poetry makes of the secret as its auth.toml."""
+    config = Config(use_environment=False)
+    config.merge(tomllib.loads(secret.text))
+    config.merge({"keyring": {"enabled": False}})
+    credential = PasswordManager(config).get_http_auth(name)
+    return credential.username, credential.password
+
+
+# Where Poetry finds them
+
+
+def test_environment_wins_over_every_file(
+    gather: Callable[..., AuthSecret],
+    config_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Poetry's order is environment, poetry.toml, auth.toml, netrc."""
+    netrc = Path.home() / ".netrc"
+    netrc.write_text("machine a.test login netrc password 4\n")
+    netrc.chmod(0o600)
+    urls = {"corp": "https://a.test/simple/"}
+    assert ours(gather(urls))["corp"] == {"username": "netrc", "password": "4"}
+
+    (config_dir / "auth.toml").write_text('[http-basic.corp]\nusername="auth"\npassword="3"\n')
+    assert ours(gather(urls))["corp"] == {"username": "auth", "password": "3"}
+
+    (tmp_path / "poetry.toml").write_text('[http-basic.corp]\nusername="toml"\npassword="2"\n')
+    assert ours(gather(urls))["corp"] == {"username": "toml", "password": "2"}
+
+    monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_USERNAME", "env")
+    monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_PASSWORD", "1")
+    assert ours(gather(urls))["corp"] == {"username": "env", "password": "1"}
+
+
+def test_keyring_by_name_and_by_url(
+    gather: Callable[..., AuthSecret],
+    config_dir: Path,
+    use_keyring: Callable[[FakeKeyring], None],
+) -> None:
+    """The keyring is asked under Poetry's own entry name, then under the URL."""
+    (config_dir / "auth.toml").write_text('[http-basic.corp]\nusername="me"\n')
+    entries = {("poetry-repository-corp", "me"): "by name", ("https://b.test/s", "you"): "by url"}
+    use_keyring(FakeKeyring(entries))
+    secret = gather({"corp": "https://a.test/s", "other": "https://b.test/s"})
+    assert ours(secret)["corp"] == {"username": "me", "password": "by name"}
+    assert ours(secret)["other"] == {"username": "you", "password": "by url"}
+
+
+def test_disabled_keyring_is_not_asked(
+    gather: Callable[..., AuthSecret],
+    use_keyring: Callable[[FakeKeyring], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """keyring.enabled = false holds, however loudly the backend would fail."""
+    use_keyring(FakeKeyring({}, OSError("asked")))
+    with pytest.raises(DockerCacheError, match="cannot be read: OSError"):
+        gather({"corp": "https://a.test/simple"})
+    monkeypatch.setenv("POETRY_KEYRING_ENABLED", "false")
+    assert ours(gather({"corp": "https://a.test/simple"})) == {}
+
+
+@pytest.mark.parametrize(
+    "error", [keyring.errors.KeyringLocked("locked"), OSError(CANARY), KeyError(CANARY)]
+)
+def test_failing_keyring_is_one_clear_error(
+    gather: Callable[..., AuthSecret],
+    use_keyring: Callable[[FakeKeyring], None],
+    error: Exception,
+) -> None:
+    """Whatever a backend raises becomes an error that says what to type, without its secrets."""
+    use_keyring(FakeKeyring({}, error))
+    with pytest.raises(DockerCacheError, match="source 'corp' cannot be read") as raised:
+        gather({"corp": "https://a.test/simple"})
+    assert "keyring.enabled false" in raised.value.fix
+    assert raised.value.__context__ is None
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
+
+
+def test_two_sources_on_one_host_keep_their_own(
+    gather: Callable[..., AuthSecret], config_dir: Path
+) -> None:
+    """A path that is the beginning of another one does not lend its credentials."""
+    (config_dir / "auth.toml").write_text(
+        '[http-basic.ab]\nusername="ab"\npassword="1"\n[http-basic.a]\nusername="a"\npassword="2"\n'
+    )
+    found = ours(gather({"ab": "https://h.test/simple/ab", "a": "https://h.test/simple/a"}))
+    assert found == {
+        "a": {"username": "a", "password": "2"},
+        "ab": {"username": "ab", "password": "1"},
+    }
+
+
+def test_credentials_of_a_configured_repository_with_the_same_url(
+    gather: Callable[..., AuthSecret], config_dir: Path
+) -> None:
+    """Poetry also finds them by URL, under the name that a user's own settings give the index."""
+    (config_dir / "config.toml").write_text('[repositories.mine]\nurl="https://h.test/simple"\n')
+    (config_dir / "auth.toml").write_text('[http-basic.mine]\nusername="u"\npassword="p"\n')
+    secret = gather({"corp": "https://h.test/simple"})
+    assert ours(secret) == {"corp": {"username": "u", "password": "p"}}
+
+
+# What is left out
+
+
+def test_nothing_but_the_sources_in_use(
+    gather: Callable[..., AuthSecret], config_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Publishing tokens, PyPI's login and unused sources never enter the secret."""
+    monkeypatch.setenv("POETRY_HTTP_BASIC_PYPI_USERNAME", "__token__")
+    monkeypatch.setenv("POETRY_HTTP_BASIC_PYPI_PASSWORD", CANARY)
+    monkeypatch.setenv("POETRY_PYPI_TOKEN_CORP", CANARY)
+    (config_dir / "auth.toml").write_text(
+        f'[pypi-token]\npypi="{CANARY}"\ncorp="{CANARY}"\n'
+        f'[http-basic.unused]\nusername="u"\npassword="{CANARY}"\n'
+        '[http-basic.corp]\nusername="u"\npassword="ours"\n'
+    )
+    urls = {"corp": "https://a.test/s", "unused": "https://b.test/s", "PyPI": ""}
+    secret = gather(urls, ["corp", "PyPI", "no such source"])
+    assert CANARY not in secret.text
+    assert list(ours(secret)) == ["corp"]
+    assert CANARY in gather(urls).text  # the search can find it
+
+
+def test_public_sources_give_a_comment_only(gather: Callable[..., AuthSecret]) -> None:
+    """A secret is never empty, and holds nothing that Poetry could misread."""
+    secret = gather({"b": "https://b.test/s", "a": "https://a.test/s"})
+    assert secret.text.startswith("#")
+    assert read(secret) == {}
+
+
+def test_source_names_compare_as_in_poetry(
+    gather: Callable[..., AuthSecret], config_dir: Path
+) -> None:
+    """The lock's spelling of a name may differ in case."""
+    (config_dir / "auth.toml").write_text('[http-basic.Corp]\nusername="u"\npassword="p"\n')
+    assert list(ours(gather({"Corp": "https://a.test/s"}, ["CORP"]))) == ["Corp"]
+
+
+# Half credentials
+
+
+def test_user_name_without_password(
+    gather: Callable[..., AuthSecret], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the source and both ways out, but not the user name: it may be a token."""
+    monkeypatch.setenv("POETRY_HTTP_BASIC_MY_CORP_USERNAME", CANARY)
+    with pytest.raises(DockerCacheError, match="'my-corp' has a user name but no pass") as raised:
+        gather({"my-corp": "https://a.test/simple"})
+    assert "poetry config http-basic.my-corp USERNAME " in raised.value.fix
+    assert "POETRY_HTTP_BASIC_MY_CORP_USERNAME and POETRY_HTTP_BASIC_MY_CORP_PASSWORD" in str(
+        raised.value
+    )
+    assert CANARY not in str(raised.value)
+
+
+def test_the_fix_for_a_name_with_a_space(
+    gather: Callable[..., AuthSecret], config_dir: Path
+) -> None:
+    """It is quoted, and the variables are ones that a shell can set."""
+    (config_dir / "auth.toml").write_text('[http-basic."my corp"]\nusername="u"\n')
+    with pytest.raises(DockerCacheError) as raised:
+        gather({"my corp": "https://a.test/simple"})
+    assert "poetry config 'http-basic.my corp' USERNAME" in raised.value.fix
+    assert "set POETRY_HTTP_BASIC_MY_CORP_USERNAME and" in raised.value.fix
+
+
+@pytest.mark.parametrize("name", ["my.corp", "my corp", "my-corp", "My_Corp", "my+corp"])
+def test_variables_that_any_shell_can_set(
+    gather: Callable[..., AuthSecret],
+    monkeypatch: pytest.MonkeyPatch,
+    config_dir: Path,
+    name: str,
+) -> None:
+    """Poetry keeps dots and spaces in its variables' names; `_` stands for them here, and wins."""
+    (config_dir / "auth.toml").write_text(
+        f'[http-basic."{name}"]\nusername="old"\npassword="old"\n'
+    )
+    monkeypatch.setenv("POETRY_HTTP_BASIC_MY_CORP_USERNAME", "me")
+    monkeypatch.setenv("POETRY_HTTP_BASIC_MY_CORP_PASSWORD", CANARY)
+    secret = gather({name: "https://a.test/simple"})
+    assert ours(secret)[name] == {"username": "me", "password": CANARY}
+
+
+@pytest.mark.parametrize("name", ["corp", "my.corp"])
+def test_a_secret_that_the_ci_does_not_have(
+    gather: Callable[..., AuthSecret], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It is an empty variable there: the source is read without a login."""
+    for variable in login_variables(name):
+        monkeypatch.setenv(variable, "")
+    assert name not in ours(gather({name: "https://a.test/simple"}))
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "expected"),
+    [("token", "", ("token", None)), ("", "token", (None, "token"))],
+)
+def test_one_half_configured_as_empty_is_legitimate(
+    gather: Callable[..., AuthSecret],
+    config_dir: Path,
+    username: str,
+    password: str,
+    expected: tuple[str | None, str | None],
+) -> None:
+    """Poetry sends a token in either place with the other one empty."""
+    (config_dir / "auth.toml").write_text(
+        f'[http-basic.corp]\nusername="{username}"\npassword="{password}"\n'
+    )
+    secret = gather({"corp": "https://a.test/simple"})
+    assert ours(secret)["corp"] == {"username": username, "password": password}
+    assert poetry_reads(secret, "corp") == expected
+
+
+def test_empty_password_in_the_keyring(
+    gather: Callable[..., AuthSecret],
+    config_dir: Path,
+    use_keyring: Callable[[FakeKeyring], None],
+) -> None:
+    """`poetry config http-basic.corp TOKEN ""` with a keyring is as legitimate."""
+    (config_dir / "auth.toml").write_text('[http-basic.corp]\nusername="token"\n')
+    use_keyring(FakeKeyring({("poetry-repository-corp", "token"): ""}))
+    assert ours(gather({"corp": "https://a.test/s"}))["corp"]["password"] == ""
+
+
+# Any password
+
+
+@given(username=passwords, password=passwords)
+@settings(max_examples=150)
+def test_poetry_reads_back_what_was_written(username: str, password: str) -> None:
+    """Braces, quotes, control characters: Poetry and a strict reader see the very same text."""
+    secret = compose({"corp": (username, password)})
+    assert poetry_reads(secret, "corp") == (username, password)
+    assert ours(secret)["corp"] == {"username": username, "password": password}
+
+
+@given(logins=st.dictionaries(names, st.tuples(passwords, passwords), max_size=5))
+@settings(max_examples=150)
+def test_any_names_beside_each_other(logins: dict[str, tuple[str, str]]) -> None:
+    """Dots, spaces, prefixes of each other: each name reads its own, or the clash is an error."""
+    try:
+        secret = compose(logins)
+    except DockerCacheError as error:
+        assert "cannot be told from" in error.problem  # noqa: PT017  # one of two outcomes
+        return
+    config = Config(use_environment=False)
+    config.merge(tomllib.loads(secret.text))
+    for name, (username, password) in logins.items():
+        assert poetry_reads(secret, name) == (username, password)
+        # As Poetry before 2.4 asks.
+        assert config.get(f"http-basic.{name}.username") == username
+        assert config.get(f"http-basic.{name}.password") == password
+    assert ours(secret).keys() == logins.keys()
+
+
+def compose(logins: dict[str, tuple[str, str]]) -> AuthSecret:
+    """Write logins as `collect` does."""
+    sources = [SourceAuth(name=name, login=login) for name, login in sorted(logins.items())]
+    return AuthSecret(text=auth_file(sources))
+
+
+def test_dotted_name_is_written_in_both_forms() -> None:
+    """Quoted for Poetry 2.4 and later, nested for those before."""
+    basic = read(compose({"my.repo": ("u", "p{")}))["http-basic"]
+    entry = {"username": "u", "password": "p{poetry-docker-cache.brace}"}
+    assert basic == {"my.repo": entry, "my": {"repo": entry}}
+
+
+@pytest.mark.parametrize(
+    "pair", [("a", "a.username"), ("a", "a.password.b"), ("x.y", "x.y.username")]
+)
+def test_names_that_no_poetry_before_2_4_can_tell_apart(pair: tuple[str, str]) -> None:
+    """Where one name is a setting of the other, the error says to rename it."""
+    with pytest.raises(DockerCacheError, match="cannot be told from") as raised:
+        compose(dict.fromkeys(pair, ("u", "p")))
+    assert "poetry lock" in raised.value.fix
+
+
+@pytest.mark.parametrize("bad", ["\n", "\r", "\0", "\udce9"])
+@pytest.mark.parametrize("half", ["username", "password"])
+def test_what_no_index_can_receive_is_refused(
+    gather: Callable[..., AuthSecret], monkeypatch: pytest.MonkeyPatch, half: str, bad: str
+) -> None:
+    """The error names the source and never the value."""
+    values = {"username": "u", "password": "p", half: f"{CANARY}{bad}"}
+    monkeypatch.setattr(credentials, "_ask_poetry", lambda *_: tuple(values.values()))
+    with pytest.raises(DockerCacheError, match="source 'corp' holds") as raised:
+        gather({"corp": "https://a.test/simple"})
+    assert CANARY not in str(raised.value)
+
+
+# Certificates
+
+
+def test_certificates_travel_as_text(
+    gather: Callable[..., AuthSecret],
+    config_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The CA loses comments, odd bytes and a stray key; paths count from the current folder."""
+    monkeypatch.chdir(tmp_path)
+    noise = b"Subject: caf\xe9\n" + KEY.encode()
+    (tmp_path / "ca.pem").write_bytes(noise + (CERTIFICATE + CERTIFICATE).encode())
+    (tmp_path / "client.pem").write_bytes((CERTIFICATE + KEY).replace("\n", "\r\n").encode())
+    (config_dir / "auth.toml").write_text(
+        '[certificates.corp]\ncert="ca.pem"\nclient-cert="client.pem"\n'
+        "[certificates.lax]\ncert=false\n"
+        '[certificates.PyPI]\ncert="ca.pem"\n'
+    )
+    urls = {"corp": "https://a.test/s", "lax": "https://b.test/s", "PyPI": ""}
+    secret = gather(urls)
+    assert ours(secret) == {
+        "corp": {"ca": CERTIFICATE + CERTIFICATE, "client-cert": CERTIFICATE + KEY},
+        "lax": {"verify": False},
+        "PyPI": {"ca": CERTIFICATE + CERTIFICATE},
+    }
+
+
+@pytest.mark.parametrize("setting", ["cert", "client-cert"])
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("gone.pem", "No such file"), ("folder", "Is a directory"), ("ca.der", "PEM format")],
+)
+def test_unusable_certificate_file(  # noqa: PLR0913, PLR0917  # fixtures
+    gather: Callable[..., AuthSecret],
+    config_dir: Path,
+    tmp_path: Path,
+    setting: str,
+    path: str,
+    why: str,
+) -> None:
+    """The error names the setting and the path."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "ca.der").write_bytes(b"\x30\x82")
+    (config_dir / "auth.toml").write_text(
+        f'[certificates.corp]\n{setting}="{(tmp_path / path).as_posix()}"\n'
+    )
+    with pytest.raises(DockerCacheError, match=why) as raised:
+        gather({"corp": "https://a.test/simple"})
+    assert f"certificates.corp.{setting} cannot be used: {tmp_path / path}" in raised.value.problem
+
+
+def test_tilde_is_not_expanded_as_in_poetry(
+    gather: Callable[..., AuthSecret], config_dir: Path
+) -> None:
+    """Poetry hands ~/ca.pem to requests as it stands, which finds nothing: so do we, and say so."""
+    (Path.home() / "ca.pem").write_text(CERTIFICATE)
+    (config_dir / "auth.toml").write_text('[certificates.corp]\ncert="~/ca.pem"\n')
+    with pytest.raises(DockerCacheError, match="No such file") as raised:
+        gather({"corp": "https://a.test/simple"})
+    assert "~ is not expanded" in raised.value.fix
+
+
+def test_too_large_for_buildkit(
+    gather: Callable[..., AuthSecret], config_dir: Path, tmp_path: Path
+) -> None:
+    """The error says which file is big; one just below the limit passes, and fast."""
+    bundle = tmp_path / "bundle.pem"
+    (config_dir / "auth.toml").write_text(f'[certificates.corp]\ncert="{bundle.as_posix()}"\n')
+    bundle.write_text(CERTIFICATE * 7000)
+    fitting = gather({"corp": "https://a.test/simple"})
+    assert 400 * 1024 < len(fitting.text) < MAX_SIZE
+    bundle.write_text(CERTIFICATE * 8000)
+    with pytest.raises(DockerCacheError, match=r"certificates\.corp\.cert \(\d+ KiB\)"):
+        gather({"corp": "https://a.test/simple"})
+
+
+# URLs
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        (f"https://u:{CANARY}@h.test/simple", "https://h.test/simple"),
+        (f"https://{CANARY}@h.test:8443/simple/", "https://h.test:8443/simple/"),
+        (f"https://:{CANARY}@h.test", "https://h.test"),
+        (f"https://u%40x:{CANARY}%2F@h.test/a@b/", "https://h.test/a@b/"),
+        (f"https://u%3A{CANARY}%40h.test/simple", "https://h.test/simple"),
+        (f"https://u:{CANARY}%40h.test/simple", "https://h.test/simple"),
+        (f"https://u:{CANARY}@x@h.test/simple", "https://h.test/simple"),
+        (f"https://u:{CANARY}]@h.test/simple", "https://h.test/simple"),
+        (f"https://u:{CANARY}@[::1]:80/s?token={CANARY}#{CANARY}", "https://[::1]:80/s"),
+        (f"https://u:{CANARY}/x@h.test/simple", "https://HOST/PATH"),
+        (f"https://u:{CANARY}#x@h.test/simple", "https://HOST/PATH"),
+        (f"u:{CANARY}@h.test/simple", "h.test/simple"),
+        (f"HTTPS://U:{CANARY}@H.test/s", "HTTPS://H.test/s"),
+    ],
+)
+def test_credentials_in_a_url_are_refused(url: str, clean: str) -> None:
+    """Every form is found; the fix shows the URL without them and what to type."""
+    with pytest.raises(DockerCacheError, match="source 'corp' holds credentials") as raised:
+        refuse_credentials_in_urls({"fine": "https://h.test", "corp": url})
+    assert f'url = "{clean}"' in raised.value.fix
+    assert "poetry config http-basic.corp USERNAME" in raised.value.fix
+    assert "poetry lock" in raised.value.fix
+    assert CANARY not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://h.test/simple",
+        "http://h.test:8080/_packaging/feed@Local/pypi/simple/",
+        "https://[::1]/simple",
+        "https://[::1]:8080/simple",
+        "https://@h.test/simple",
+        "https://h.test/?q=a@b",
+        "file:///srv/wheels",
+        "",
+    ],
+)
+def test_other_urls_pass(url: str) -> None:
+    """An @ in the path, ports and IPv6 are no credentials."""
+    refuse_credentials_in_urls({"corp": url})
+
+
+def test_collect_refuses_urls_before_it_asks_any_keyring(
+    gather: Callable[..., AuthSecret], use_keyring: Callable[[FakeKeyring], None]
+) -> None:
+    """A keyring and its log would see the URL."""
+    use_keyring(FakeKeyring({}, OSError("asked")))
+    with pytest.raises(DockerCacheError, match="holds credentials"):
+        gather({"corp": f"https://u:{CANARY}@a.test/simple"})
+
+
+# Leaks
+
+
+def test_no_secret_in_repr_or_log(
+    gather: Callable[..., AuthSecret],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither the secret nor anything on its way says the password, at any verbosity."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_USERNAME", "me")
+    monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_PASSWORD", CANARY)
+    secret = gather({"corp": "https://a.test/simple", "b": "https://a.test/other"})
+    assert CANARY in secret.text
+    said = capsys.readouterr()
+    assert CANARY not in repr(secret) + caplog.text + said.out + said.err
+    source = SourceAuth(name="a", login=("u", CANARY), ca=CANARY, client_cert=CANARY)
+    assert CANARY not in repr(source)
+
+
+def test_same_input_same_bytes(gather: Callable[..., AuthSecret], config_dir: Path) -> None:
+    """The order of sources and of settings does not matter."""
+    entries = [f'[http-basic.{n}]\nusername="u"\npassword="{n}"\n' for n in ("b", "a", "c")]
+    urls = {n: f"https://{n}.test/s" for n in ("c", "a", "b")}
+    (config_dir / "auth.toml").write_text("".join(entries))
+    first = gather(urls).text
+    (config_dir / "auth.toml").write_text("".join(reversed(entries)))
+    assert gather(dict(reversed(urls.items()))).text == first
+
+
+@pytest.mark.parametrize("name", ["acme", "my.private-repo", "our mirror", "größe"])
+def test_the_build_names_the_same(name: str) -> None:
+    """What the build says to type, where a source refuses access, is what is read here."""
+    said = refusal(name, "https://acme.test/simple", known=False)
+    assert "or set {} and {},".format(*login_variables(name)) in said
+    (command,) = re.findall(r"Type `(.*)`", said)
+    assert shlex.split(command) == ["poetry", "config", f"http-basic.{name}", "USERNAME"]

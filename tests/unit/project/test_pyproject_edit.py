@@ -1,0 +1,272 @@
+"""Writing settings into pyproject.toml: what is changed, and that nothing else is."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.pyproject_edit import with_settings, write_settings
+from poetry_docker_cache.system.compat import tomllib
+
+VALUES: dict[str, int | tuple[str, ...]] = {"layers": 6, "own-layers": ("numpy", "pandas")}
+NEW = ["layers = 6", 'own-layers = ["numpy", "pandas"]']
+
+HEAD = """\
+# A comment  with  blanks
+[project]
+name    =   "shop"   # of old
+dependencies = [
+  "numpy",  # heavy
+]
+"""
+TAIL = """
+[build-system]
+requires = ["poetry-core"]
+"""
+
+
+def table(text: str) -> dict[str, Any]:
+    """Our settings in a text."""
+    found: dict[str, Any] = tomllib.loads(text)["tool"]["poetry-docker-cache"]
+    return found
+
+
+def changes(before: str, after: str) -> tuple[list[str], list[str]]:
+    """The lines that went and those that came."""
+    diff = [
+        line
+        for line in difflib.ndiff(before.splitlines(), after.splitlines())
+        if line[0] in "+-" and line[2:].strip()
+    ]
+    return (
+        [line[2:] for line in diff if line[0] == "-"],
+        [line[2:] for line in diff if line[0] == "+"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "gone", "came"),
+    [
+        (HEAD + TAIL, [], ["[tool.poetry-docker-cache]", *NEW]),
+        (HEAD.rstrip() + " ", [], ["[tool.poetry-docker-cache]", *NEW]),
+        (HEAD + "\n[tool.black]\na = 1\n" + TAIL + "[tool.ruff]\nb = 1\n", [],
+         ["[tool.poetry-docker-cache]", *NEW]),
+        (HEAD + "\n[tool.poetry-docker-cache]\n" + TAIL, [], NEW),
+        (HEAD + '\n[tool.poetry-docker-cache]\npython = "3.13" # why\n\n# of\n' + TAIL, [], NEW),
+        (HEAD + "\n[tool.poetry-docker-cache]\nlayers   = 4   # four\n" + TAIL,
+         ["layers   = 4   # four"], ["layers   = 6   # four", NEW[1]]),
+        (HEAD + '\n[tool.poetry-docker-cache]\nlayers = "auto"\nown-layers = []\nports = [80]\n',
+         ['layers = "auto"', "own-layers = []"], NEW),
+        (HEAD + '\n[tool.poetry-docker-cache]\nlayers = 6\nown-layers = ["numpy", "six"] # x\n',
+         ['own-layers = ["numpy", "six"] # x'], ['own-layers = ["numpy", "pandas"] # x']),
+        (HEAD + '\n[tool.poetry-docker-cache]\nlayers = 6\nown-layers = [\n  "six",\n'
+         '  "numpy",  # heavy\n]\n', ['  "six",'], ['  "pandas",']),
+        (HEAD + "\n[tool]\npoetry-docker-cache.layers = 4\n" + TAIL,
+         ["poetry-docker-cache.layers = 4"],
+         ["poetry-docker-cache.layers = 6", f"poetry-docker-cache.{NEW[1]}"]),
+        ("tool.poetry-docker-cache.layers = 4\n" + HEAD,
+         ["tool.poetry-docker-cache.layers = 4"],
+         ["tool.poetry-docker-cache.layers = 6", f"tool.poetry-docker-cache.{NEW[1]}"]),
+        (HEAD + "\n[tool]\npoetry-docker-cache = { layers = 4, ports = [80] }\n",
+         ["poetry-docker-cache = { layers = 4, ports = [80] }"],
+         [f"poetry-docker-cache = {{ layers = 6, ports = [80], {NEW[1]} }}"]),
+        (HEAD + "\n[tool.poetry-docker-cache]\nlayers = 4\n[tool.ruff]\na = 1\n"
+         "[tool.poetry-docker-cache.env]\nA = 'x' # y\n",
+         ["layers = 4"], NEW),
+        (HEAD + "\n[tool.poetry-docker-cache.env]\nA = 'x' # y\n", [],
+         ["[tool.poetry-docker-cache]", *NEW]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
+def test_only_the_settings_change(
+    before: str, gone: list[str], came: list[str], newline: str
+) -> None:
+    """Every other line stays, in whatever form the file has the table."""
+    after = with_settings(before.replace("\n", newline), VALUES)
+    assert after.replace("\r\n", "\n").count("\n") == after.count(newline)
+    plain = after.replace("\r\n", "\n")
+    went, came_ = changes(before, plain)
+    assert went == gone
+    # tomlkit's versions differ on the blank before the brace of an inline table.
+    assert sorted(it.replace(" }", "}") for it in came_) == sorted(
+        it.replace(" }", "}") for it in came
+    )
+    assert table(plain)["layers"] == 6
+    assert sorted(table(plain)["own-layers"]) == ["numpy", "pandas"]
+    assert with_settings(after, VALUES) == after
+
+
+@pytest.mark.parametrize(
+    ("images", "gone", "came"),
+    [
+        ("[tool.poetry-docker-cache.images.api]\nports = [80]\n", [], NEW),
+        (("[tool.poetry-docker-cache]\nlayers = 3\n[tool.poetry-docker-cache.images.api]\n"
+         "[tool.poetry-docker-cache.images.worker]\nlayers = 2\n"), [], NEW),
+        (("[tool.poetry-docker-cache.images.worker]\n[tool.poetry-docker-cache.images.api]\n"
+         "layers = 2  # two\n[tool.ruff]\na = 1\n"), ["layers = 2  # two"],
+         ["layers = 6  # two", NEW[1]]),
+        ("[tool.poetry-docker-cache]\nimages.api.ports = [80]\nimages.worker.ports = []\n", [],
+         [f"images.api.{line}" for line in NEW]),
+    ],
+)  # fmt: skip
+def test_the_settings_of_an_image(images: str, gone: list[str], came: list[str]) -> None:
+    """They are in its table; what all have in common, and what is another's, stays."""
+    before = f"{HEAD}\n{images}{TAIL}"
+    after = with_settings(before, VALUES, image="api")
+    went, came_ = changes(before, after)
+    assert (went, sorted(came_)) == (gone, sorted(came))
+    assert table(after)["images"]["api"]["layers"] == 6
+    assert {**table(after), "images": 0} == {**table(before), "images": 0}
+    assert table(after)["images"].get("worker") == table(before)["images"].get("worker")
+    assert with_settings(after, VALUES, image="api") == after
+
+
+def test_the_common_settings_beside_those_of_images() -> None:
+    """They have a table of their own, whether it is there or not."""
+    images = "[tool.poetry-docker-cache.images.api]\nports = [80]\n"
+    for common in ("", "[tool.poetry-docker-cache]\nlayers = 4\n"):
+        after = with_settings(f"{HEAD}\n{common}{images}{TAIL}", VALUES)
+        assert table(after)["layers"] == 6
+        assert table(after)["images"] == {"api": {"ports": [80]}}
+
+
+@pytest.mark.parametrize("image", ["", "api", "worker"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("blank", ["", "\n"], ids=["close", "apart"])
+def test_the_comments_above_a_table_stay_there(image: str, newline: str, blank: str) -> None:
+    """They say what it is for; those below the last line of a table are its own."""
+    tables = [
+        "[tool.poetry-docker-cache]\nports = [80]\n# our own\n",
+        "# The API,\n# for all\n[tool.poetry-docker-cache.images.api]  # here\nports = [81]\n",
+        "# Another\n\n  [tool.poetry-docker-cache.images.worker]\n",
+        "# Style\n[[tool.style]]\ntext = '''\n# no comment\n[nor a table]\n'''\n# the end\n",
+    ]
+    before = f"{HEAD}\n{blank.join(tables)}"
+    if not blank:  # what stands between two tables is of the one below
+        tables[:2] = [tables[0].removesuffix("# our own\n"), f"# our own\n{tables[1]}"]
+        before = before.replace("# Another\n\n", "# Another\n")
+    after = with_settings(before.replace("\n", newline), VALUES, image=image)
+    number = ["", "api", "worker"].index(image)
+    lines = [line.strip() for line in after.splitlines() if line.strip()]
+    tables[number] += "\n".join(NEW)
+    wanted = f"{HEAD}\n{chr(10).join(tables)}".splitlines()
+    assert lines == [line.strip() for line in wanted if line.strip()]
+    assert f"{newline}{newline}{newline}" not in after
+
+
+@pytest.mark.parametrize(
+    ("image", "new"), [("", ["[tool.poetry-docker-cache]"]), ("api", [])], ids=["common", "api"]
+)
+def test_a_new_table_has_no_comment_of_another(image: str, new: list[str]) -> None:
+    """It is put above that of an image, whose comments stay with it alone."""
+    head = "# The API\n[tool.poetry-docker-cache.images.api]  # for all\n"
+    text = f"{head}text = '''\n[no table] \\\n'''\n"
+    after = with_settings(f"{HEAD}\n{text}{TAIL}", VALUES, image=image)
+    assert head in after
+    assert after.count("# for all") == after.count("# The API") == 1
+    added = changes(f"{HEAD}\n{text}{TAIL}", after)[1]
+    assert sorted(added) == sorted([*NEW, *new])
+
+
+def test_a_line_that_only_looks_like_a_head() -> None:
+    """Where nothing can stand behind it, the settings are written all the same."""
+    text = '[tool.poetry-docker-cache]\nports = [80]\n\n# x\n[tool.x]\na = """\n[b] \\\n"""\n'
+    after = with_settings(text, VALUES)
+    assert changes(text, after) == ([], NEW)
+
+
+@given(
+    before=st.lists(st.sampled_from("abcdef"), unique=True),
+    after=st.lists(st.sampled_from("abcdef"), unique=True),
+    several=st.booleans(),
+)
+def test_any_list_becomes_any_other(before: list[str], after: list[str], *, several: bool) -> None:
+    """On one line or on several, empty or not."""
+    sep = ",\n    " if several else ", "
+    start, end = ("\n    ", ",\n") if several and before else ("", "")
+    items = sep.join(f'"{name}"' for name in before)
+    text = f"{HEAD}\n[tool.poetry-docker-cache]\nown-layers = [{start}{items}{end}]\n{TAIL}"
+    changed = with_settings(text, {"layers": 1, "own-layers": after})
+    assert set(table(changed)["own-layers"]) == set(after)
+    assert len(table(changed)["own-layers"]) == len(after)
+    assert changed.startswith(HEAD)
+    assert changed.endswith(TAIL)
+
+
+def test_a_long_list_has_a_line_for_each() -> None:
+    """Twelve names would make a line that nobody reads."""
+    names = tuple(f"a-package-{number}" for number in range(12))
+    after = with_settings(HEAD, {"layers": 6, "own-layers": names})
+    assert all(len(line) < 60 for line in after.splitlines())
+    assert table(after)["own-layers"] == list(names)
+
+
+def test_an_image_that_is_not_there() -> None:
+    """The lines to paste are those of its table."""
+    with pytest.raises(DockerCacheError, match="without doing harm") as error:
+        with_settings(f"{HEAD}\n[tool.poetry-docker-cache]\n", VALUES, image="api")
+    assert "\n[tool.poetry-docker-cache.images.api]\nlayers = 6\n" in error.value.fix
+
+
+@pytest.mark.parametrize(
+    "text", ["tool = { black = { a = 1 } }\n[project]\nname = 'x'\n", "tool = 1\n", "= 1\n"]
+)
+def test_what_cannot_be_changed_is_told(text: str) -> None:
+    """An inline table cannot be added to from outside: the lines to paste are shown."""
+    with pytest.raises(DockerCacheError, match="without doing harm") as error:
+        with_settings(text, VALUES)
+    assert error.value.fix.endswith("\n".join(["[tool.poetry-docker-cache]", *NEW, ""]))
+
+
+def test_all_that_cannot_be_changed_is_told(tmp_path: Path) -> None:
+    """With a part of it, images would no longer share their layers; and no part is written."""
+    path = tmp_path / "pyproject.toml"
+    path.write_text(text := f"{HEAD}\n[tool.poetry-docker-cache]\nports = [80]\n")
+    with pytest.raises(DockerCacheError, match="without doing harm") as error:
+        write_settings(path, {"": VALUES, "api": VALUES, "worker": VALUES})
+    tables = ["", ".images.api", ".images.worker"]
+    pasted = "\n".join("\n".join([f"[tool.poetry-docker-cache{it}]", *NEW, ""]) for it in tables)
+    assert error.value.fix.endswith(f":\n\n{pasted}")
+    assert path.read_text() == text
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    """Its mode stays, a symlink too, and nothing lies beside it; what is right is not touched."""
+    real = tmp_path / "real" / "pyproject.toml"
+    real.parent.mkdir()
+    real.write_bytes(HEAD.replace("\n", "\r\n").encode())
+    real.chmod(0o664)
+    link = tmp_path / "pyproject.toml"
+    link.symlink_to(real)
+    assert write_settings(link, {"": VALUES})
+    assert link.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o664
+    assert real.read_bytes().count(b"\r\n") == HEAD.count("\n") + 4
+    before = real.stat()
+    assert not write_settings(link, {"": VALUES})
+    assert real.stat() == before
+    assert [path.name for path in real.parent.iterdir()] == ["pyproject.toml"]
+
+
+def test_a_file_that_cannot_be_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is whole afterwards, and the error has the lines to paste."""
+    path = tmp_path / "pyproject.toml"
+    path.write_text(HEAD)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(DockerCacheError, match="No space left") as error:
+        write_settings(path, {"": VALUES})
+    assert "layers = 6" in error.value.fix
+    assert path.read_text() == HEAD
+    assert [it.name for it in tmp_path.iterdir()] == ["pyproject.toml"]

@@ -1,0 +1,708 @@
+"""What the root of a project is, on projects shaped after real ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from poetry.factory import Factory
+from roots import CORE, POETRY, PROJECT, read, write
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.git import translate
+from poetry_docker_cache.project.root.applications import (
+    import_folder,
+    runtime_files,
+    start_commands,
+)
+from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.project.root.root_package import read_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HATCH = """
+[tool.hatch.version]
+path = "meta/v.py"
+[tool.hatch.build.targets.wheel]
+packages = ["app"]
+[tool.hatch.build.targets.wheel.force-include]
+"data/a.json" = "app/a.json"
+"""
+
+
+def backend(name: str, *requires: str, more: str = "") -> str:
+    """Give a [build-system] table."""
+    return f'[build-system]\nrequires = {[*requires]}\nbuild-backend = "{name}"\n{more}'
+
+
+def paths(root: WheelRoot | SourceTreeRoot) -> tuple[str, ...]:
+    """Give the paths of a root that must be a wheel's."""
+    assert isinstance(root, WheelRoot), root
+    return root.paths
+
+
+def reason(root: WheelRoot | SourceTreeRoot) -> str:
+    """Give the reason of a root that must be none."""
+    assert isinstance(root, SourceTreeRoot), root
+    return root.reason
+
+
+@pytest.mark.parametrize(
+    ("toml", "files", "expected"),
+    [
+        (PROJECT + CORE, ["my_app/__init__.py", "tests/t.py"], ["my_app"]),
+        (PROJECT + CORE, ["src/my_app/a.py", "src/other/b.py"], ["src/my_app"]),
+        (PROJECT + CORE, ["my_app.py", "setup.cfg"], ["my_app.py"]),
+        (
+            PROJECT + 'readme = "docs/README.rst"\nlicense-files = ["legal/*"]\n' + CORE,
+            ["my_app/a.py", "docs/README.rst", "docs/x", "legal/MIT", "LICENSE"],
+            ["docs/README.rst", "legal/MIT", "my_app"],
+        ),
+        (
+            POETRY + 'readme = ["README.md", "CHANGES.md"]\n',
+            ["my_app/a.py", "README.md", "CHANGES.md", "LICENSE", "LICENSES/MIT", "LICENSES/BSD"],
+            ["CHANGES.md", "LICENSE", "LICENSES/BSD", "LICENSES/MIT", "README.md", "my_app"],
+        ),
+        (
+            POETRY + 'packages = [{include = "a", from = "lib"}, {include = "b/c"}]\n',
+            ["lib/a/x.py", "lib/z/y.py", "b/c/d.py", "b/e.py"],
+            ["b/c", "lib/a"],
+        ),
+        (
+            POETRY
+            + 'packages = [{include = "my_app"}, {include = "templates/**/*", to = "my_app"}]\n',
+            ["my_app/a.py", "templates/a.py", "templates/x/y.html"],
+            ["my_app", "templates"],
+        ),
+        (
+            POETRY + 'packages = [{include = "**/*.py", from = "src"}]\n',
+            ["src/a/x.py", "src/b/y.py", "other/z.py"],
+            ["src"],
+        ),
+        (
+            POETRY + 'packages = [{include = "*.py"}]\n',
+            ["a.py", "b.py", "c/d.py", "README.md"],
+            ["a.py", "b.py"],
+        ),
+        (
+            POETRY + 'packages = [{include = "**/*.py"}]\n',
+            ["a.py", "c/d.py", ".venv/x.py"],
+            ["a.py", "c"],
+        ),
+        (
+            POETRY
+            + 'include = ["CHANGES", {path = "data/*.json", format = "wheel"},'
+            + ' {path = "my_app/gen.py", format = ["sdist", "wheel"]},'
+            + ' {path = "missing", format = "wheel"}]\n',
+            ["my_app/a.py", "my_app/gen.py", "CHANGES", "data/x.json"],
+            ["data", "my_app"],
+        ),
+        (
+            POETRY + '[tool.poetry.scripts]\nrun = {reference = "bin/run.sh", type = "file"}\n',
+            ["my_app/a.py", "bin/run.sh", "bin/other.sh"],
+            ["bin/run.sh", "my_app"],
+        ),
+        (
+            PROJECT + 'license = {file = "legal.txt"}\n' + CORE,
+            ["my_app/a.py", "legal.txt"],
+            ["legal.txt", "my_app"],
+        ),
+        (
+            PROJECT + backend("hooks", more='backend-path = ["build_tools"]\n'),
+            ["my_app/__init__.py", "build_tools/hooks.py"],
+            ["build_tools", "my_app"],
+        ),
+    ],
+)
+def test_names_what_the_wheel_is_made_of(
+    tmp_path: Path, toml: str, files: list[str], expected: list[str]
+) -> None:
+    """By name, sorted, none inside another, and nothing else."""
+    assert paths(read(tmp_path, toml, *files)) == tuple(expected)
+
+
+def test_what_only_the_sdist_takes_does_not_count(tmp_path: Path) -> None:
+    """Not even when it is outside of the project."""
+    toml = POETRY + 'packages = [{include = "my_app"}, {include = "../t", format = "sdist"}]\n'
+    assert paths(read(tmp_path / "project", toml, "my_app/a.py", "../t/t.py")) == ("my_app",)
+
+
+def test_packages_from_above(tmp_path: Path) -> None:
+    """`from` may lead out of the project: then the build context is to hold more than it."""
+    packages = '{include = "shared", from = ".."}, {include = "x/**/*.py", from = "../../libs"}'
+    toml = POETRY + f'packages = [{{include = "my_app"}}, {packages}]\n'
+    folder = tmp_path / "apps/one"
+    files = ["my_app/a.py", "../shared/a.py", "../.gitignore=*.log\n", "../../libs/x/y/b.py"]
+    root = read(folder, toml, *files, "../../libs/z.py", "LICENSE")
+    assert paths(root) == ("../../libs/x", "../shared", "LICENSE", "my_app")
+    assert isinstance(root, WheelRoot)
+    assert root.git_ignored == ("../shared/**/*.log",)
+    assert root.packages_above == (("shared", "../shared"), ("x", "../../libs/x"))
+    assert root.import_folders == (".",)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ['"x/../../libs"', '"../libs/../libs"', '"..//libs"', '\t"../libs"', '"\\u002e./libs"'],
+)
+def test_packages_from_above_are_written_plainly(tmp_path: Path, written: str) -> None:
+    """The build finds the folder by the text; what it would not find is refused before."""
+    toml = POETRY + f'packages = [{{ include = "shared", from ={written} }}]\n'
+    with pytest.raises(DockerCacheError, match="The build cannot find ") as raised:
+        read(tmp_path / "app", toml, "../libs/shared/a.py", "x/a.py")
+    assert '`from = "../libs"`' in raised.value.fix
+
+
+def test_packages_behind_a_link_are_not_taken_from_above(tmp_path: Path) -> None:
+    """A build context that holds the link need not hold what it points to."""
+    write(tmp_path, "else/shared/a.py")
+    (tmp_path / "link").symlink_to("else")
+    toml = POETRY + 'packages = [{include = "shared", from = "../link"}]\n'
+    assert reason(read(tmp_path / "app", toml, "a.py")) == (
+        "`../link/shared` is outside of the project"
+    )
+
+
+def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
+    """A script compiles from sources that need not be in the wheel."""
+    toml = POETRY + 'include = ["csrc/*.c"]\n[tool.poetry.build]\nscript = "build.py"\n'
+    root = read(tmp_path, toml, "my_app/a.py", "csrc/x.c", "build.py", "setup.py")
+    assert paths(root) == ("build.py", "csrc", "my_app")
+    assert isinstance(root, WheelRoot)
+    assert root.needs_compiler
+    root = read(tmp_path, toml + "generate-setup-file = true\n")
+    assert paths(root) == ("build.py", "csrc", "my_app", "setup.py")
+
+
+@pytest.mark.parametrize(
+    ("toml", "files", "expected"),
+    [
+        ("[tool.poetry]\npackage-mode = false\n", ["my_app/a.py"], "package-mode = false"),
+        (PROJECT, ["app/a.py"], "no module or package of the name `my_app`"),
+        (
+            POETRY + 'packages = [{include = "app", format = "sdist"}]\n',
+            ["app/a.py"],
+            "`packages` has none for the wheel",
+        ),
+        (PROJECT, ["my_app.py", "my_app/a.py"], "Both my_app and my_app.py exist"),
+        (PROJECT, ["my_app/a.txt"], "my_app is not a package."),
+        (
+            PROJECT + 'readme = "README.md"\n',
+            ["my_app/a.py"],
+            "the README `README.md` does not exist",
+        ),
+        (
+            POETRY + 'readme = "../README.md"\n',
+            ["my_app/a.py", "../README.md"],
+            "the README `../README.md` is outside of the project",
+        ),
+        (
+            POETRY + 'packages = [{include = "../shared"}]\n',
+            ["../shared/a.py"],
+            "packages from outside the project (`../shared`)",
+        ),
+        (
+            POETRY + 'packages = [{include = "*.py", from = ".."}]\n',
+            ["../shared.py"],
+            "`..` is outside of the project",
+        ),
+        (
+            PROJECT
+            + backend("hatchling.build", "hatchling")
+            + '[tool.poetry]\npackages = [{include = "shared", from = ".."}]\n',
+            ["my_app/a.py", "../shared/a.py"],
+            "packages from outside the project (`../shared`)",
+        ),
+        (
+            POETRY + 'packages = [{include = "gone"}]\n',
+            ["my_app/a.py"],
+            "`packages` names gone, which does not exist",
+        ),
+        (
+            POETRY + 'include = [{path = "../data", format = "wheel"}]\n',
+            ["my_app/a.py", "../data/x"],
+            "`../data` is outside of the project",
+        ),
+        (
+            POETRY + '[tool.poetry.scripts]\nrun = {reference = "run.sh", type = "file"}\n',
+            ["my_app/a.py"],
+            "run.sh in script specification (run) is not found.",
+        ),
+        (
+            PROJECT + '[project.scripts]\nrun = "my_app.a-b:run"\n',
+            ["my_app/a.py"],
+            "pip cannot install its script `run` (`my_app.a-b:run`)",
+        ),
+        (
+            POETRY + '[tool.poetry.scripts]\nrun = {reference = "my_app", type = "console"}\n',
+            ["my_app/a.py"],
+            "pip cannot install its script `run` (`my_app`)",
+        ),
+        (
+            POETRY + 'build = "build.py"\n',
+            ["my_app/a.py"],
+            "the build script `build.py` does not exist",
+        ),
+        (
+            PROJECT + 'license-files = ["legal/*"]\n',
+            ["my_app/a.py"],
+            "No files found for license file glob pattern 'legal/*'",
+        ),
+        (
+            PROJECT + backend("hatchling.build", "hatchling"),
+            ["docs/a.md"],
+            "no module or package of the name `my_app`, nor another one",
+        ),
+    ],
+)
+def test_what_cannot_be_built_is_a_source_tree(
+    tmp_path: Path, toml: str, files: list[str], expected: str
+) -> None:
+    """With one sentence on why, without this machine's paths."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    assert reason(read(folder, toml, *files)) == expected
+
+
+def test_links_bring_their_targets_or_leave_the_project(tmp_path: Path) -> None:
+    """A copied link is of use with its target only."""
+    folder = tmp_path / "project"
+    write(folder, "my_app/a.py", "assets/x.css", "../secret/y")
+    (folder / "my_app/static").symlink_to("../assets")
+    assert paths(read(folder, PROJECT)) == ("assets", "my_app")
+    (folder / "my_app/data").symlink_to(tmp_path / "secret")
+    with pytest.raises(DockerCacheError, match="my_app/data is a link that leaves the project"):
+        read(folder, PROJECT)
+
+
+@pytest.mark.parametrize(
+    ("toml", "requires", "name"),
+    [
+        (PROJECT, ("poetry-core",), "poetry.core.masonry.api"),
+        (PROJECT + '[build-system]\nrequires = ["x"]\n', ("x",), "poetry.core.masonry.api"),
+        (PROJECT + CORE, ("poetry-core>=2.0",), "poetry.core.masonry.api"),
+        (
+            POETRY + backend("poetry_dynamic_versioning.backend", "poetry-core", "p-d-v"),
+            ("poetry-core", "p-d-v"),
+            "poetry_dynamic_versioning.backend",
+        ),
+        (PROJECT + backend("setuptools.build_meta", "setuptools"), ("setuptools",), None),
+    ],
+)
+def test_the_backend_is_poetrys_unless_another_is_named(
+    tmp_path: Path, toml: str, requires: tuple[str, ...], name: str | None
+) -> None:
+    """As `poetry build` does, and not PEP 517's setuptools."""
+    root = read(tmp_path, toml, "my_app/__init__.py")
+    assert isinstance(root, WheelRoot)
+    assert root.requires == requires
+    assert root.backend == (name or "setuptools.build_meta")
+    assert not root.needs_compiler
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "files", "expected", "compiler"),
+    [
+        (
+            "setuptools.build_meta",
+            '[tool.setuptools.dynamic]\nversion = {file = "VERSION.txt"}\n',
+            ["src/my_app/a.py", "setup.py=setup(ext_modules=[])", "VERSION.txt", "tests/t.py"],
+            ["VERSION.txt", "setup.py", "src"],
+            True,
+        ),
+        (
+            "setuptools.build_meta",
+            '[tool.setuptools.packages.find]\nwhere = ["lib"]\n',
+            ["lib/my_app/__init__.py", "other/__init__.py", "tests/__init__.py", "setup.cfg"],
+            ["lib", "other", "setup.cfg"],
+            False,
+        ),
+        (
+            "hatchling.build",
+            HATCH,
+            ["app/a.py", "meta/v.py", "hatch_build.py", "data/a.json", "data/b.json"],
+            ["app", "data/a.json", "hatch_build.py", "meta/v.py"],
+            False,
+        ),
+        ("flit_core.buildapi", "", ["my_app.py", "LICENSE"], ["LICENSE", "my_app.py"], False),
+        (
+            "pdm.backend",
+            '[tool.pdm.build]\nincludes = ["my_app", "data/*.json"]\n',
+            ["my_app/__init__.py", "data/a.json", "pdm_build.py"],
+            ["data", "my_app", "pdm_build.py"],
+            False,
+        ),
+        (
+            "maturin",
+            '[tool.maturin]\npython-source = "python"\n',
+            ["Cargo.toml", "Cargo.lock", "src/lib.rs", "python/my_app/__init__.py", "target/x"],
+            ["Cargo.lock", "Cargo.toml", "python", "src"],
+            True,
+        ),
+        ("maturin", "", ["Cargo.toml", "src/lib.rs"], ["Cargo.toml", "src"], True),
+        (
+            "mesonpy",
+            "",
+            ["meson.build", "native/meson.build", "my_app/__init__.py"],
+            ["meson.build", "my_app", "native"],
+            True,
+        ),
+    ],
+)
+def test_other_backends_go_by_convention(  # noqa: PLR0913, PLR0917  # a table's columns
+    tmp_path: Path,
+    name: str,
+    more: str,
+    files: list[str],
+    expected: list[str],
+    compiler: bool,
+) -> None:
+    """Code, what builds it, and what pyproject.toml names."""
+    root = read(tmp_path, PROJECT + backend(name, "some-backend") + more, *files)
+    assert paths(root) == tuple(expected)
+    assert isinstance(root, WheelRoot)
+    assert root.needs_compiler is compiler
+
+
+SHIM = """\
+\"\"\"For tools that look for it.\"\"\"
+import setuptools
+if __name__ == "__main__":
+    setuptools.setup()
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "whole"),
+    [
+        (
+            "setup.py=from setuptools import setup\nsetup(packages=['a'], py_modules=['helpers'])",
+            True,
+        ),
+        ("setup.py=from setuptools import setup\nN = open('names').read()\nsetup()", True),
+        ("setup.py=print 'of Python 2'", True),
+        (f"setup.py={SHIM}", False),
+        ("setup.cfg=[options]\npackages = find:\n[options.packages.find]\nwhere = lib", True),
+        ("setup.cfg=[metadata]\nversion = attr: my_app.version", True),
+        ("setup.cfg=no section", True),
+        ("setup.cfg=[flake8]\nmax-line-length = 100\n[options]\n", False),
+        ("README=", False),
+    ],
+)
+def test_setuptools_is_given_the_whole_folder_where_its_own_files_decide(
+    tmp_path: Path, file: str, whole: bool
+) -> None:
+    """What they read cannot be told; a file that says nothing lets no more in."""
+    root = read(tmp_path, PROJECT + backend("setuptools.build_meta"), "my_app/__init__.py", file)
+    assert isinstance(root, WheelRoot)
+    assert root.whole is whole
+
+
+def test_setuptools_may_find_what_no_convention_does(tmp_path: Path) -> None:
+    """Only its own file says where the packages are."""
+    options = "setup.cfg=[options]\npackage_dir =\n    = lib\n"
+    root = read(tmp_path, PROJECT + backend("setuptools.build_meta"), "lib/app/a.py", options)
+    assert paths(root) == ("setup.cfg",)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "files", "expected"),
+    [
+        ("setuptools.build_meta", "", ["src/my/app/a.py"], ("src",)),
+        ("setuptools.build_meta", "", ["my/app/a.py", "my_tools/b.py"], ("my",)),
+        ("pdm.backend", "", ["src/my/app/a.py"], ("src",)),
+        ("hatchling.build", "", ["src/acme/my_app/__init__.py"], ("src",)),
+        ("hatchling.build", "", ["my/my_app/__init__.py"], ("my",)),
+        (
+            "uv_build",
+            '[tool.uv.build-backend]\nmodule-name = "acme.app"\n',
+            ["src/acme/app/__init__.py"],
+            ("src",),
+        ),
+        (
+            "flit_core.buildapi",
+            '[tool.flit.module]\nname = "acme.app"\n',
+            ["acme/app/__init__.py"],
+            ("acme",),
+        ),
+    ],
+)
+def test_namespace_packages(
+    tmp_path: Path, name: str, more: str, files: list[str], expected: tuple[str, ...]
+) -> None:
+    """Their top folder has no `__init__.py` (PEP 420): each backend finds it in its own way."""
+    assert paths(read(tmp_path, PROJECT + backend(name) + more, *files)) == expected
+
+
+@pytest.mark.parametrize("name", ["hatchling.build", "uv_build", "flit_core.buildapi"])
+def test_a_folder_of_code_is_no_package_to_every_backend(tmp_path: Path, name: str) -> None:
+    """These build nothing that does not have the name."""
+    root = read(tmp_path, PROJECT + backend(name), "src/main.py", "my/a.py")
+    assert reason(root) == "no module or package of the name `my_app`, nor another one"
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        (PROJECT + CORE, ("my_app",)),
+        (PROJECT + backend("hatchling.build"), ("my_app",)),
+        (
+            PROJECT + 'license-files = ["LICENSE"]\n' + CORE,
+            "`LICENSE` is outside of the project",
+        ),
+    ],
+)
+def test_a_licence_that_is_a_link_out_of_the_project(
+    tmp_path: Path, toml: str, expected: tuple[str, ...] | str
+) -> None:
+    """The wheel does without one that is only found by its name."""
+    folder = tmp_path / "repo/app"
+    write(folder, "../LICENSE", "my_app/__init__.py")
+    (folder / "LICENSE").symlink_to("../LICENSE")
+    root = read(folder, toml)
+    assert (reason(root) if isinstance(expected, str) else paths(root)) == expected
+
+
+def test_only_setuptools_asks_setup_py(tmp_path: Path) -> None:
+    """Beside another backend it is a remnant."""
+    root = read(tmp_path, PROJECT + CORE, "my_app/a.py", "setup.py=setup(py_modules=['helpers'])")
+    assert isinstance(root, WheelRoot)
+    assert not root.whole
+
+
+@pytest.mark.parametrize(
+    ("toml", "files", "expected"),
+    [
+        (PROJECT, ["my_app/__main__.py"], "my_app"),
+        (PROJECT, ["src/my_app/__main__.py"], "my_app"),
+        (PROJECT, ["my_app/a.py"], None),
+        (PROJECT, ["my_app.py=if __name__ == '__main__':\n    run()\n"], "my_app"),
+        (PROJECT, ["my_app.py=run()\n"], None),
+        (
+            POETRY + 'packages = [{include = "acme/web"}, {include = "tools"}]\n',
+            ["acme/web/__main__.py", "tools/a.py"],
+            "acme.web",
+        ),
+        (
+            POETRY + 'packages = [{include = "a"}, {include = "b"}]\n',
+            ["a/__main__.py", "b/__main__.py"],
+            None,
+        ),
+        (
+            PROJECT + backend("hatchling.build", "hatchling"),
+            ["src/my_app/__main__.py", "src/my_app/__init__.py"],
+            "my_app",
+        ),
+    ],
+)
+def test_finds_what_python_m_runs(
+    tmp_path: Path, toml: str, files: list[str], expected: str | None
+) -> None:
+    """One package with a `__main__`, no guess between two."""
+    root = read(tmp_path, toml, *files)
+    assert isinstance(root, WheelRoot)
+    assert root.module == expected
+
+
+@pytest.mark.parametrize(
+    ("toml", "files", "expected"),
+    [
+        (PROJECT, ["bot/__main__.py", "lib/a.py"], "bot"),
+        (PROJECT, ["src/bot/__main__.py"], "bot"),
+        (PROJECT, ["bot/__main__.py", "other/__main__.py"], None),
+        (PROJECT, ["bot/__main__.py", "tests/__main__.py", "scripts/__main__.py"], "bot"),
+        (POETRY + "package-mode = false\n", ["my_app/__main__.py", "x/__main__.py"], "my_app"),
+        (POETRY + "package-mode = false\n", ["src/__main__.py"], "src"),
+        (POETRY + "package-mode = false\n", ["src/bot/__main__.py"], None),
+    ],
+)
+def test_finds_what_python_m_runs_in_a_source_tree(
+    tmp_path: Path, toml: str, files: list[str], expected: str | None
+) -> None:
+    """By the same rule, of what is on the path."""
+    root = read(tmp_path, toml, *files)
+    assert isinstance(root, SourceTreeRoot)
+    assert root.module == expected
+
+
+BESIDE = ["my_app/a.py", "app.py", "static/a.css", "migrations/1.py", "docs/x", "wsgi/a.py"]
+
+
+def test_files_beside_the_package(tmp_path: Path) -> None:
+    """What a running app reads from its working directory, if it is there."""
+    root = read(tmp_path, PROJECT, *BESIDE)
+    assert runtime_files(tmp_path, root) == ("app.py", "migrations", "static")
+
+
+def test_files_of_the_wheel_are_not_taken_twice(tmp_path: Path) -> None:
+    """Templates that the wheel holds are not copied beside it."""
+    toml = POETRY + 'packages = [{include = "my_app"}, {include = "static/**/*", to = "my_app"}]\n'
+    root = read(tmp_path, toml, *BESIDE, "static/a.py")
+    assert runtime_files(tmp_path, root) == ("app.py", "migrations")
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("alembic", ("alembic", "alembic.ini")),
+        ("%(here)s/db/alembic", ("alembic.ini", "db/alembic")),
+        ("./my_app/migrations", ("alembic.ini", "my_app/migrations")),
+        ("my_app:migrations", ("alembic.ini",)),
+        ("../outside", ("alembic.ini",)),
+        ("missing", ("alembic.ini",)),
+    ],
+)
+def test_alembic_names_its_folder(tmp_path: Path, location: str, expected: tuple[str, ...]) -> None:
+    """The folder is taken even from inside the package: alembic.ini looks for it there."""
+    folder = tmp_path / "project"
+    ini = f"alembic.ini=[alembic]\nscript_location = {location}\nformat = %%(x)s %(rev)s\n"
+    names = ("alembic", "db/alembic", "my_app/migrations", "../outside")
+    root = read(folder, PROJECT, ini, "my_app/a.py", *(f"{name}/env.py" for name in names))
+    assert runtime_files(folder, root) == expected
+
+
+def test_a_broken_alembic_ini_is_just_a_file(tmp_path: Path) -> None:
+    """It is not for this program to complain about it."""
+    root = read(tmp_path, PROJECT, "alembic.ini=nonsense", "my_app/a.py")
+    assert runtime_files(tmp_path, root) == ("alembic.ini",)
+
+
+def test_whole_tree_for_applications_that_run_from_it(tmp_path: Path) -> None:
+    """A manage.py at the root asks for all files although the wheel can be built."""
+    root = read(tmp_path, PROJECT, "my_app/a.py", "manage.py")
+    assert isinstance(root, WheelRoot)
+    assert runtime_files(tmp_path, root) is None
+    assert runtime_files(tmp_path, SourceTreeRoot(reason="x")) is None
+
+
+def test_poetry_may_be_given_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`poetry -C` hands over one."""
+    folder = tmp_path / "project"
+    expected = read(folder, PROJECT + 'readme = "README.md"\n', "src/my_app/a.py", "README.md")
+    monkeypatch.chdir(tmp_path)
+    poetry = Factory().create_poetry(folder)
+    poetry._pyproject._path = folder.relative_to(tmp_path) / "pyproject.toml"
+    assert read_root(poetry) == expected
+
+
+GIT_IGNORE = """\
+# comment
+*.log
+!keep.log
+__pycache__/
+.env
+/my_app/data/
+/other/x
+docs/
+my_app/**/cache
+**/tmp
+my_app/
+local[!0-9].py
+\\#odd
+*
+!*/
+"""
+
+
+def test_git_ignored_lines_bind_to_the_package(tmp_path: Path) -> None:
+    """Poetry leaves such files out of the wheel; what is included by name stays."""
+    toml = POETRY + 'include = [{path = "my_app/gen/*.py", format = "wheel"}]\n'
+    files = ("my_app/a.py", "my_app/gen/x.py", "my_app/keep.log")  # hidden again by the `*`
+    root = read(tmp_path, toml, f".gitignore={GIT_IGNORE}", *files)
+    assert isinstance(root, WheelRoot)
+    assert root.git_ignored == (
+        "my_app/**/*.log",
+        "my_app/data",
+        "my_app/**/docs",
+        "my_app/**/cache",
+        "my_app/**/tmp",
+        "my_app/**/my_app",
+        "my_app/**/local[^0-9].py",
+        "my_app/**/#odd",
+        "my_app/**/*",
+        "!my_app/gen/*.py",
+    )
+
+
+def test_git_ignored_files_are_brought_back_by_name(tmp_path: Path) -> None:
+    """A wildcard behind a `!` has BuildKit open every folder; most undo nothing of a package."""
+    text = "/data/*\n!.gitkeep\n*.log\n!*keep.log\n"
+    files = ("a.py", "x/keep.log", "x/[y]keep.log", "x/other.log", "x/.gitkeep")
+    root = read(
+        tmp_path, PROJECT, f".gitignore={text}", "data/.gitkeep", *(f"my_app/{it}" for it in files)
+    )
+    assert isinstance(root, WheelRoot)
+    assert root.git_ignored == (
+        "my_app/**/*.log",
+        r"!my_app/x/\[y\]keep.log",
+        "!my_app/x/keep.log",
+    )
+
+
+def test_an_allow_list_of_git_stays_as_it_is(tmp_path: Path) -> None:
+    """To name all files of a package would make a new ignore file of each new one."""
+    files = [f"my_app/m{number}.py" for number in range(120)]
+    root = read(tmp_path, PROJECT, ".gitignore=*\n!*/\n!*.py\n", *files)
+    assert isinstance(root, WheelRoot)
+    assert root.git_ignored == ("my_app/**/*", "!my_app/**/*.py")
+
+
+def test_git_ignored_lines_from_above_the_project() -> None:
+    """In a repository of several projects the file may lie above."""
+    text = "/services/*/src/app/x\n/services/web/y\nlogs\n"
+    assert [*translate(text, ["src/app"], below="services/api")] == [
+        "src/app/x",
+        "src/app/**/logs",
+    ]
+
+
+def test_a_line_of_git_that_docker_refuses() -> None:
+    """To git it matches nothing; to Docker it would spoil the whole file."""
+    assert [*translate("[x\n*.log\n", ["app"])] == ["app/**/*.log"]
+
+
+def test_the_import_folder_of_a_src_layout(tmp_path: Path) -> None:
+    """`poetry install` has it on the path."""
+    write(tmp_path, "mysite/wsgi.py", "app.py")
+    assert import_folder(tmp_path) is None
+    write(tmp_path, "src/pkg/a.py")
+    assert import_folder(tmp_path) == "src"
+
+
+@pytest.mark.parametrize("toml", [POETRY, PROJECT + backend("setuptools.build_meta")])
+def test_a_folder_that_nobody_may_look_into(
+    toml: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database's data lies in many a project, and belongs to the container's user."""
+    look = type(tmp_path).is_file
+
+    def is_file(path: Path) -> bool:
+        if path.parent.name == "pgdata":
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(type(tmp_path), "is_file", is_file)
+    assert paths(read(tmp_path, toml, "my_app/__init__.py", "pgdata/base/1")) == ("my_app",)
+    root = read(tmp_path, f"{POETRY}package-mode = false\n", "job/__main__.py")
+    assert isinstance(root, SourceTreeRoot)
+    assert root.module == "job"
+
+
+def test_a_file_that_nobody_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts nothing that is known."""
+    text = type(tmp_path).read_text
+
+    def read_text(path: Path, encoding: str, errors: str | None = None) -> str:
+        if path.name == "app.py":
+            raise PermissionError(13, "Permission denied", str(path))
+        return text(path, encoding=encoding, errors=errors)
+
+    monkeypatch.setattr(type(tmp_path), "read_text", read_text)
+    write(tmp_path, "app.py=import streamlit")
+    assert start_commands(tmp_path) == (("python", "app.py"),)
+    root = read(tmp_path, f"{POETRY}package-mode = false\n", "job/__main__.py")
+    assert isinstance(root, SourceTreeRoot)
+    assert root.module == "job"

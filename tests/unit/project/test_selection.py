@@ -1,0 +1,73 @@
+"""Groups and extras, as `poetry install` takes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.selection import Selection, SelectionOptions, select
+
+GROUPS = ("main", "server", "dev", "Dev,Tests")
+EXTRAS = ("postgres", "Cuda_12")
+
+
+def chosen(options: SelectionOptions, groups: tuple[str, ...] = ("main",)) -> Selection:
+    """Select from the project above."""
+    return select(
+        options, default_groups=groups, default_extras=("postgres",), groups=GROUPS, extras=EXTRAS
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "groups"),
+    [
+        (SelectionOptions(), ("main",)),
+        (SelectionOptions(with_groups=["server, dev"]), ("dev", "main", "server")),
+        (SelectionOptions(without_groups=["main"], with_groups=["server"]), ("server",)),
+        (SelectionOptions(only_groups=["server"]), ("server",)),
+        (SelectionOptions(all_groups=True), ("dev", "dev,tests", "main", "server")),
+    ],
+)
+def test_groups(options: SelectionOptions, groups: tuple[str, ...]) -> None:
+    """The options start from the setting, or replace it."""
+    assert chosen(options).groups == groups
+
+
+def test_a_setting_may_name_what_the_command_line_cannot() -> None:
+    """A comma separates groups on the command line, but not in the settings."""
+    assert chosen(SelectionOptions(), ("dev,tests",)).groups == ("dev,tests",)
+
+
+def test_extras_are_added_and_normalised() -> None:
+    """`-E` adds to the setting; spelling does not matter."""
+    assert chosen(SelectionOptions(extras=["cuda-12 postgres"])).extras == ("cuda-12", "postgres")
+    assert chosen(SelectionOptions(all_extras=True)).extras == ("cuda-12", "postgres")
+
+
+def test_a_group_that_poetry_does_not_read_is_named_as_such() -> None:
+    """Poetry 2.1 knows nothing of `[dependency-groups]`; the file shows that it is there."""
+    keys = {"default_groups": (), "default_extras": (), "groups": (), "extras": ()}
+    with pytest.raises(DockerCacheError, match="this Poetry does not read"):
+        select(SelectionOptions(with_groups=["main,Server"]), **keys, unread_groups=["server"])
+    assert select(SelectionOptions(), **keys, unread_groups=["server"]).groups == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem", "fix"),
+    [
+        (SelectionOptions(with_groups=["serve"]), "'serve' (in --with)", "Did you mean server?"),
+        (SelectionOptions(only_groups=[""]), "group '' (in --only)", "groups: dev, dev,tests"),
+        (SelectionOptions(extras=["x"]), "The extra 'x'", "extras: cuda-12, postgres."),
+        (SelectionOptions(extras=["postgres"], all_extras=True), "exclude", "Leave one"),
+        (SelectionOptions(all_groups=True, only_groups=["dev"]), "--all-groups", "Leave"),
+        (SelectionOptions(only_groups=["dev"], with_groups=["dev"]), "--only", "Name all"),
+    ],
+)
+def test_what_cannot_be_meant_is_an_error(
+    options: SelectionOptions, problem: str, fix: str
+) -> None:
+    """Unknown names and options that exclude each other."""
+    with pytest.raises(DockerCacheError) as raised:
+        chosen(options)
+    assert problem in raised.value.problem
+    assert fix in raised.value.fix

@@ -1,0 +1,342 @@
+"""What a pipeline is told of a project: names that no YAML, shell or expression may misread."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ci_files import scripts
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.render.ci_files import (
+    CI_KINDS,
+    CiImage,
+    CiKind,
+    CiPlan,
+    render_ci,
+    selection_options,
+    yaml_string,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PLAN = CiPlan(
+    kind="github",
+    name="shop",
+    image=None,
+    sources=(),
+    poetry="2.5.1",
+    plugin="0.1.0",
+    folder=".",
+)
+ODD = [
+    "shop: #1",
+    "- 'shop\" & *x",
+    "${{ secrets.X }}",
+    "a\nb\ttab",
+    "ü\x85\u2028\U0001f600\\",
+    "!",
+]
+CHECKED_OUT = "github.ref_type == 'branch' && github.ref_name || ''"
+
+
+def load(text: str) -> Any:  # noqa: ANN401  # parsed YAML
+    """Parse a pipeline."""
+    return YAML(typ="safe").load(text)
+
+
+def image(plan: CiPlan) -> str:
+    """Give the line that says what the image is called."""
+    return "\n".join(re.findall(r"^ *(IMAGE=.*|: .*IMAGE:\?)", render_ci(plan), re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "github", "gitlab"),
+    [
+        (None, ".", "ghcr.io/${GITHUB_REPOSITORY,,}", "$CI_REGISTRY_IMAGE"),
+        ("api", ".", "ghcr.io/${GITHUB_REPOSITORY_OWNER,,}/api", "$CI_REGISTRY_IMAGE/api"),
+        ("team/api", ".", "team/api", "team/api"),
+        ("quay.io/team/api", ".", "quay.io/team/api", "quay.io/team/api"),
+        (None, "shop", "ghcr.io/${GITHUB_REPOSITORY,,}/shop", "$CI_REGISTRY_IMAGE/shop"),
+    ],
+)
+def test_the_name_of_the_image(name: str | None, folder: str, github: str, gitlab: str) -> None:
+    """The CI's own registry, unless `image` is more than a name; each project below has its own."""
+    for kind, expected in (("github", github), ("gitlab", gitlab)):
+        plan = replace(PLAN, kind=kind, image=name, folder=folder)  # type: ignore[arg-type]
+        assert image(plan) == f"IMAGE={expected}\nIMAGE={expected}", kind
+
+
+def several(kind: CiKind, common: str | None = None, worker: str | None = None) -> CiPlan:
+    """Two images, as the settings give them: `worker` is what its own table says."""
+    names = {"api": None, "worker": worker}
+    derived = {name: own or (common and f"{common}-{name}") for name, own in names.items()}
+    images = [CiImage(name=it, image=derived[it], project=f"shop-{it}") for it in names]
+    return replace(PLAN, kind=kind, image=common, images=tuple(images))
+
+
+def calls(plan: CiPlan) -> list[str]:
+    """Give what the images are called where they are built."""
+    lines = re.findall(r'^ *build ([a-z]+) "(.*?)"', render_ci(plan), re.MULTILINE)
+    assert {name for name, _ in lines} == {"api", "worker"}
+    assert plan.kind == "shell" or lines[:2] == lines[2:]
+    return [reference for _, reference in lines[:2]]
+
+
+@pytest.mark.parametrize(
+    ("common", "github", "gitlab", "shell"),
+    [
+        (None, "GH/{}", "GL/{}", "$common-{}"),
+        (
+            "shop",
+            "ghcr.io/${{GITHUB_REPOSITORY_OWNER,,}}/shop-{}",
+            "GL/shop-{}",
+            "$common-{}",
+        ),
+        ("h.io/a/shop", "h.io/a/shop-{}", "h.io/a/shop-{}", "$common-{}"),
+    ],
+)
+def test_the_names_of_several_images(
+    common: str | None, github: str, gitlab: str, shell: str
+) -> None:
+    """Each has its name behind the common one; below the CI's own registry it has a name there."""
+    short = {"GH": "ghcr.io/${{GITHUB_REPOSITORY,,}}", "GL": "$CI_REGISTRY_IMAGE"}
+    for kind, expected in zip(CI_KINDS, (github, gitlab, shell), strict=True):
+        text = re.sub("^(GH|GL)(?=/)", lambda match: short[match[0]], expected)
+        found = calls(several(kind, common))
+        assert found == [text.format(name) for name in ("api", "worker")], kind
+
+
+def test_an_image_with_a_name_of_its_own() -> None:
+    """It is below the same registry, or where it says; one shell variable serves the others."""
+    assert (
+        calls(several("github", worker="queue"))[1] == "ghcr.io/${GITHUB_REPOSITORY_OWNER,,}/queue"
+    )
+    assert calls(several("gitlab", worker="queue"))[1] == "$CI_REGISTRY_IMAGE/queue"
+    assert calls(several("shell", worker="queue"))[1] == "${common%/*}/queue"
+    for kind in CI_KINDS:
+        plan = several(kind, "h.io/a/shop", "h.io/b")
+        assert calls(plan)[1] == "h.io/b"
+        assert "GITHUB_TOKEN" not in render_ci(plan)
+    below = replace(several("gitlab"), folder="shop")
+    assert calls(below) == ["$CI_REGISTRY_IMAGE/shop-api", "$CI_REGISTRY_IMAGE/shop-worker"]
+
+
+def test_where_all_images_have_names_in_full() -> None:
+    """The shell form asks for none."""
+    plan = several("shell", worker="h.io/b")
+    named = replace(plan, images=tuple(replace(it, image=f"h.io/{it.name}") for it in plan.images))
+    text = render_ci(named)
+    assert not re.search(r"#   IMAGE|IMAGE:\?|common=", text)
+    assert calls(named) == ["h.io/api", "h.io/worker"]
+    assert 'docker login --username "$REGISTRY_USER" --password-stdin h.io\n' in text
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_images_in_several_registries(kind: CiKind) -> None:
+    """A password is given to one of them; which one IMAGE is at, only the shell knows."""
+    with pytest.raises(DockerCacheError, match=r"several registries.*: h\.io, quay\.io\."):
+        render_ci(several(kind, "h.io/shop", "quay.io/queue"))
+    if kind != "shell":
+        with pytest.raises(DockerCacheError, match="several registries"):
+            render_ci(several(kind, worker="h.io/queue"))
+    else:
+        assert calls(several(kind, worker="h.io/queue")) == ["$common-api", "h.io/queue"]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        several("gitlab", worker="api"),
+        several("shell", "team/shop", "shop-api"),
+        several("shell", "docker.io/team/shop", "team/shop-api"),
+    ],
+)
+def test_two_images_in_one_place(plan: CiPlan) -> None:
+    """They have other names on a machine, but the pipeline's registry has one place for both."""
+    with pytest.raises(DockerCacheError, match=r"push the images api and worker to \S+api: ") as it:
+        render_ci(plan)
+    assert "[tool.poetry-docker-cache.images.worker]" in it.value.fix
+
+
+def test_two_images_in_two_places() -> None:
+    """What would be one place in GitLab's registry is below a repository in GitHub's, and not."""
+    for plan in (several("github", worker="api"), several("shell", worker="api")):
+        assert len({*calls(plan)}) == 2
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_the_names_of_docker_hub(kind: CiKind) -> None:
+    """It is one registry, and the login names none."""
+    text = render_ci(several(kind, "team/shop", "docker.io/team/queue"))
+    assert "docker.io/team/queue" in text
+    assert not re.search(r"registry: .*docker\.io|--password-stdin .*docker\.io", text)
+
+
+def test_the_token_of_several_images() -> None:
+    """It is enough where all are in GitHub's registry, and has no more rights than for one."""
+    one = load(render_ci(PLAN))["jobs"]
+    for plan in (several("github"), several("github", "ghcr.io/team/shop", "ghcr.io/queue")):
+        for name, job in load(render_ci(plan))["jobs"].items():
+            assert job["permissions"] == one[name]["permissions"]
+            assert job["steps"][:-1] == one[name]["steps"][:-1]
+
+
+@pytest.mark.parametrize("name", [*ODD, "a/b", "a:b"])
+def test_a_name_that_no_image_can_have(name: str) -> None:
+    """It would be part of a script; `image` is the way out, and nobody asks at the root."""
+    below = replace(PLAN, name=name, folder="shop")
+    with pytest.raises(DockerCacheError, match="cannot be the name of an image"):
+        render_ci(below)
+    assert image(replace(below, image="api")).endswith("/api")
+    assert image(replace(below, folder=".")) == image(PLAN)
+
+
+@pytest.mark.parametrize(
+    ("name", "registry", "own"),
+    [
+        (None, "ghcr.io", True),
+        ("ghcr.io/team/api", "ghcr.io", True),
+        ("quay.io/team/api", "quay.io", False),
+        ("localhost:5000/api", "localhost:5000", False),
+        ("team/api", None, False),
+    ],
+)
+def test_the_login_and_its_permissions(name: str | None, registry: str | None, own: bool) -> None:
+    """GitHub's token writes packages in the job that pushes, and only where it is of use."""
+    document = load(render_ci(replace(PLAN, image=name)))
+    assert document["permissions"] == {"contents": "read"}
+    for job, access in (("image", "write"), ("pull-request", "read")):
+        login = next(
+            step for step in document["jobs"][job]["steps"] if "login" in step.get("uses", "")
+        )
+        assert login["with"].get("registry") == registry
+        secret = "GITHUB_TOKEN" if own else "REGISTRY_PASSWORD"
+        assert login["with"]["password"] == f"${{{{ secrets.{secret} }}}}"
+        expected = {"contents": "read"} | ({"packages": access} if own else {})
+        assert document["jobs"][job]["permissions"] == expected
+
+
+def test_secrets_only_for_the_build() -> None:
+    """A step that installs from elsewhere sees none of them; each source's are its own."""
+    plan = replace(PLAN, sources=("acme", "my.repo", "my-repo"))
+    for job in load(render_ci(plan))["jobs"].values():
+        steps = [step for step in job["steps"] if "POETRY_" in str(step)]
+        assert steps == job["steps"][-1:]
+        env = {name: value for name, value in steps[0]["env"].items() if "POETRY" in name}
+        assert list(env) == [
+            f"POETRY_HTTP_BASIC_{name}_{what}"
+            for name in ("ACME", "MY_REPO")
+            for what in ("USERNAME", "PASSWORD")
+        ]
+        assert all(value == f"${{{{ secrets.{name} }}}}" for name, value in env.items())
+    assert 'package source "my.repo" and "my-repo"' in render_ci(plan)
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_names_change_nothing_else(kind: CiKind, odd: str) -> None:
+    """A project or source of any name: the same pipeline but for that name."""
+    plain = render_ci(replace(PLAN, kind=kind, sources=("acme",)))
+    text = render_ci(replace(PLAN, kind=kind, name=odd, sources=("acme",)))
+    assert [*scripts(text, kind)][1:] == [*scripts(plain, kind)][1:]
+    if kind == "github":
+        document = load(text)
+        assert document["name"] == f"Docker image of {odd}".replace("${{", "$ {{")
+        assert {**document, "name": ""} == {**load(plain), "name": ""}
+    else:
+        assert text == plain
+    named = render_ci(replace(PLAN, kind=kind, sources=(odd,)))
+    variables = re.findall(r"POETRY_HTTP_BASIC_(\S+)_(?:USERNAME|PASSWORD)", named)
+    assert variables
+    assert all(re.fullmatch(r"\w+", name, re.ASCII) for name in variables)
+    lines = [line for line in named.splitlines() if "package source " in line]
+    assert [line for line in lines if not line.startswith("#")] == []
+    assert len(named.splitlines()) - len(plain.splitlines()) == 0
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_odd_folders_and_groups(kind: CiKind) -> None:
+    """Both reach the shell as they are."""
+    folder = "my $app's: #1 {{ x }}"
+    plan = replace(PLAN, kind=kind, folder=folder, selection=("--with=dev,te sts",))
+    text = render_ci(plan)
+    calls = [
+        shlex.split(line, comments=True)
+        for script in scripts(text, kind)
+        for line in script.replace("\\\n", "").splitlines()
+        if "poetry docker build " in line and "--help" not in line
+    ]
+    assert len(calls) == 2
+    assert all("--with=dev,te sts" in call for call in calls)
+    if kind == "github":
+        assert load(text)["defaults"]["run"]["working-directory"] == folder
+    elif kind == "gitlab":
+        assert shlex.split(load(text)[".docker"]["before_script"][-1]) == ["cd", folder]
+    else:
+        line = next(line for line in text.splitlines() if line.startswith("cd "))
+        assert shlex.split(line.split(')"')[-1]) == [f"/{folder}"]
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "${{ x }}"])
+def test_what_no_pipeline_can_pass_on(text: str) -> None:
+    """A block of YAML would change it, GitHub evaluate it."""
+    for plan in (replace(PLAN, selection=(f"--with={text}",)), replace(PLAN, folder=text)):
+        with pytest.raises(DockerCacheError, match=r"holds (a line break|`)"):
+            render_ci(plan)
+
+
+def test_options_that_choose() -> None:
+    """Repeated as given; what was not given is left out."""
+    options: dict[str, Sequence[str] | bool] = {
+        "with": ["a", "b"],
+        "only": [],
+        "all-groups": False,
+        "all-extras": True,
+    }
+    assert selection_options(options) == ("--with=a", "--with=b", "--all-extras")
+
+
+@given(st.text())
+def test_yaml_reads_the_same_string(text: str) -> None:
+    """Also in one line, whatever is in it."""
+    written = yaml_string(text)
+    assert len(written.splitlines()) == 1
+    assert load(f"x: {written} # y")["x"] == text
+
+
+def test_actions_by_released_major_version() -> None:
+    """No digest that nobody checked, and no branch that moves."""
+    uses = re.findall(r"uses: (\S+)", render_ci(PLAN))
+    assert {name.split("@")[0] for name in uses} == {
+        "actions/checkout",
+        "actions/setup-python",
+        "docker/login-action",
+        "docker/setup-buildx-action",
+    }
+    assert all(re.fullmatch(r"v\d+", name.split("@")[1]) for name in uses)
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_another_platform_is_emulated(kind: CiKind) -> None:
+    """Before the builder is made, and only where some stage runs on another architecture."""
+    plan = replace(PLAN, kind=kind, platforms=("linux/amd64",))
+    assert render_ci(plan) == render_ci(replace(PLAN, kind=kind))
+    text = render_ci(replace(plan, platforms=("linux/amd64", "linux/arm64")))
+    before = "docker/setup-buildx-action" if kind == "github" else "docker login"
+    how = "docker/setup-qemu-action@v4" if kind == "github" else "tonistiigi/binfmt"
+    assert 0 < text.index(how) < text.index(before)
+
+
+def test_nothing_of_an_event_is_pasted_into_a_script() -> None:
+    """A branch can have any name, also one that a shell would run."""
+    for script in scripts(render_ci(replace(PLAN, sources=("acme",))), "github"):
+        assert "${{" not in script
+    assert f"BRANCH: ${{{{ {CHECKED_OUT} }}}}" in render_ci(PLAN)

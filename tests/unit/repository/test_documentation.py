@@ -1,0 +1,89 @@
+"""The README and the pages that it leads to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+
+
+def anchors(path: Path) -> set[str]:
+    """Name the headings of a page as links do."""
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """Files are there, and so are the headings."""
+    path = ROOT / page
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if link.startswith("http"):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (path.parent / file).resolve() if file else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_linked() -> None:
+    """Who reads the README finds all of them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"({page}" in text for page in PAGES[1:])
+
+
+def measured(size: int) -> dict[tuple[str, str], str]:
+    """Give the seconds that docs/bench.md has for a size, by edit and by what built it."""
+    text = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
+    section = re.split(r"^## ", text.partition(f"\n## {size} packages")[2], flags=re.MULTILINE)[0]
+    found, edit = {}, ""
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|"):
+            edit = cells[0] or edit
+            found[edit, cells[1]] = cells[6]
+    return found
+
+
+def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
+    """A new measurement is a new text, too."""
+    pages = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES if "bench" not in page]
+    text = " ".join(" ".join(pages).split())
+    plugin, others = "plugin, pip", ("the article's Dockerfile", "uv's documented Dockerfile")
+    seconds = measured(77)
+    version, pure = "version bumped", "one pure dependency bumped"
+    takes = {edit: [whole(seconds[edit, it]) for it in others] for edit in (version, pure)}
+    assert (
+        f"a new version number costs {seconds[version, plugin]} seconds, where the Dockerfile that"
+        f" articles show takes {takes[version][0]} and the one that uv documents"
+        f" {takes[version][1]}; a bumped pure dependency costs {seconds[pure, plugin]}, and there"
+        f" {takes[pure][0]} and {takes[pure][1]} "
+    ) in text
+    seconds = measured(30)
+    fresh = "fresh machine{}: pure one"
+    kinds = ("", ", cache in a folder", ", `download-cache`", ", `reuse-image`")
+    cache, folder, *rest = (whole(seconds[fresh.format(it), plugin]) for it in kinds)
+    assert (
+        f"takes {cache} seconds with the registry cache, {folder} with one in a folder, and"
+        f" {max(rest)} with either of the last two"
+    ) in text
+    bench = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
+    starts = dict(re.findall(r"^\| (\d+ \| (?:true|false)) \| ([\d.]+) \|$", bench, re.MULTILINE))
+    web, data = ([starts[f"{size} | {it}"] for it in ("true", "false")] for size in (30, 77))
+    assert (
+        f"web API take {web[0]} s instead of {web[1]}, those of its data science {data[0]} instead"
+        f" of {data[1]}."
+    ) in text
+
+
+def whole(seconds: str) -> int:
+    """Round as people do."""
+    return int(float(seconds) + 0.5)

@@ -1,0 +1,74 @@
+"""What import-linter cannot check: who starts processes, what scripts in the build may import."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import poetry_docker_cache
+
+PACKAGE = "poetry_docker_cache"
+ROOT = Path(str(poetry_docker_cache.__file__)).parent
+OTHERS = re.compile(r"^from (\w+\.)*test_\w+ import", re.MULTILINE)
+
+
+def imported(path: Path) -> set[str]:
+    """Name what a module imports when it runs, with what it has for types only left out."""
+    package = [PACKAGE, *path.relative_to(ROOT).parts[:-1]]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(below)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for below in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            found |= {module, *(f"{module}.{name.name}" for name in node.names)}
+    return found
+
+
+def name_of(path: Path) -> str:
+    """Name a module as it is imported."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {name_of(path): imported(path) for path in sorted(ROOT.rglob("*.py"))}
+
+
+def below(names: set[str], *packages: str) -> set[str]:
+    """Give the names that are in these packages."""
+    return {name for name in names for it in packages if name == it or name.startswith(f"{it}.")}
+
+
+def test_who_runs_processes() -> None:
+    """The engine's runner, its way to all that a command has started, and the questions to git."""
+    runners = {it for it, found in MODULES.items() if "subprocess" in found}
+    host = {it for it in runners if not below({it}, f"{PACKAGE}.inside")}
+    assert host == {f"{PACKAGE}.{it}" for it in ("buildx.engine", "project.git", "system.signals")}
+
+
+def test_what_runs_in_the_build_stands_alone() -> None:
+    """The image has no more than its Python: of ours, a script imports its own folder only."""
+    scripts = {it: found for it, found in MODULES.items() if below({it}, f"{PACKAGE}.inside")}
+    assert scripts
+    for module, found in scripts.items():
+        assert below(found, PACKAGE) <= below(found, f"{PACKAGE}.inside"), module
+
+
+def test_no_test_module_imports_another_one() -> None:
+    """What several need is a helper beside the folders of tests."""
+    tests = Path(__file__).parents[2]
+    found = [
+        path.name for path in tests.rglob("test_*.py") if OTHERS.search(path.read_text("utf-8"))
+    ]
+    assert not found

@@ -1,0 +1,355 @@
+"""Each key of `[tool.poetry-docker-cache]`: what it gives, and how a mistake is told."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import fields
+
+import pytest
+import tomlkit
+
+from poetry_docker_cache.caches.spec import Folder, Store
+from poetry_docker_cache.settings.image_values import Healthcheck, Instructions
+from poetry_docker_cache.settings.keys import KEYS, Key
+from poetry_docker_cache.settings.setting_errors import SettingsError, refuse_misnamed, shown
+from poetry_docker_cache.settings.table import Settings
+
+PIN = 'python = "3.12"\n'
+
+GOOD: list[tuple[str, str, object]] = [
+    ('image = "app"', "image", "app"),
+    ('image = "localhost/app"', "image", "localhost/app"),
+    ('image = "Registry.example.com:5000/team__a/app-b.c"', "image", None),
+    ('image = "[::1]:5000/app"', "image", None),
+    ('python = "3.9"', "python", "3.9"),
+    ('python = "3.12.13"', "python", "3.12.13"),
+    ('base-image = "mirror:5000/python{python}:{python}-slim"', "base_image", None),
+    (f'{PIN}base-image = "team/base@sha256:{"a" * 64}"', "base_image", None),
+    (f'{PIN}base-image = "b:1@sha256:{"a" * 64}"', "base_image", None),
+    ('build-image = "team/build:1"', "build_image", "team/build:1"),
+    ('poetry-version = "2.1"', "poetry_version", "2.1"),
+    ('poetry-version = "2.10.0"', "poetry_version", "2.10.0"),
+    ('groups = ["dev,tests", "My_Group", "my.group"]', "groups", ("dev,tests", "my-group")),
+    ("groups = []", "groups", ()),
+    ('extras = ["A_b", "a-b"]', "extras", ("a-b",)),
+    (
+        'build-packages = ["g++", "libpq-dev:arm64=1:15.3-0+deb12u1~x", "gcc=12.*", "g++"]',
+        "build_packages",
+        ("g++", "libpq-dev:arm64=1:15.3-0+deb12u1~x", "gcc=12.*"),
+    ),
+    ('runtime-packages = ["libpq5"]', "runtime_packages", ("libpq5",)),
+    (
+        'ssh-known-hosts = [" h,[::1]:22 ssh-ed25519 A+/b= me", "@cert-authority *.x ssh-rsa A"]',
+        "ssh_known_hosts",
+        ("h,[::1]:22 ssh-ed25519 A+/b= me", "@cert-authority *.x ssh-rsa A"),
+    ),
+    (
+        'runtime-packages = ["so:libGL.so.1", "gcc=1.2_p3-r0"]',
+        "runtime_packages",
+        ("so:libGL.so.1", "gcc=1.2_p3-r0"),
+    ),
+    ("shell = false", "shell", False),
+    ("layers = 1", "layers", 1),
+    ('layers = "auto"', "layers", "auto"),
+    ("layers = 48", "layers", 48),
+    ("own-layers = ['Pandas', 'num_py', 'pandas']", "own_layers", ("num-py", "pandas")),
+    ("installer = 'uv'", "installer", "uv"),
+    ("uv-version = '0.9.2'", "uv_version", "0.9.2"),
+    ('files = ["./a b/", "a b", "é.ini", "."]', "files", ("a b", "é.ini", ".")),
+    ("files = []", "files", ()),
+    ('workdir = "/srv/app/"', "workdir", "/srv/app"),
+    ("user = 1000", "user", "1000:1000"),
+    ('user = "1000"', "user", "1000:1000"),
+    ('user = "1000:0"', "user", "1000:0"),
+    ('entrypoint = ["tini", "--", ""]', "entrypoint", ("tini", "--", "")),
+    ("command = []", "command", ()),
+    ('command = ["sh", "-c", "a\\nb"]', "command", ("sh", "-c", "a\nb")),
+    ("env = { B = '$x\"\\', _a1 = '' }", "env", (("B", '$x"\\'), ("_a1", ""))),
+    ('env = { USER = "me", HOME = "/tmp" }', "env", (("HOME", "/tmp"), ("USER", "me"))),
+    ('cache = "./.buildcache"', "cache", Folder(path="./.buildcache")),
+    (
+        'cache = { type = "gha", scope = "main" }',
+        "cache",
+        Store(type="gha", options=(("scope", "main"),)),
+    ),
+    ('labels = { "com.example" = "é\\t#" }', "labels", (("com.example", "é\t#"),)),
+    ('ports = [8000, "8000/tcp", "53/UDP", "1/sctp"]', "ports", ("8000", "53/udp", "1/sctp")),
+    ("healthcheck = false", "healthcheck", False),
+    ('healthcheck = ["x", "y"]', "healthcheck", Healthcheck(command=("x", "y"))),
+    (
+        (
+            "healthcheck = { command = ['x'], interval = '1m30s', timeout = '1.5s', "
+            "start-period = '1ms', retries = 3 }"
+        ),
+        "healthcheck",
+        Healthcheck(
+            command=("x",), interval="1m30s", timeout="1.5s", start_period="1ms", retries=3
+        ),
+    ),
+    ('stop-signal = "term"', "stop_signal", "SIGTERM"),
+    ('stop-signal = "SIGRTMIN+3"', "stop_signal", "SIGRTMIN+3"),
+    ("stop-signal = 15", "stop_signal", "15"),
+    ("compile = true", "compile", True),
+    ("syntax = false", "syntax", False),
+    ('syntax = "auto"', "syntax", "auto"),
+    ('syntax = "mirror/dockerfile:1"', "syntax", "mirror/dockerfile:1"),
+    ("images = { b = {}, a = { python = 1 } }", "images", ("a", "b")),
+    ('ignore = ["*.csv", "!keep.csv", "# why", ""]', "ignore", ("*.csv", "!keep.csv", "# why", "")),
+    ('template = "./docker/Dockerfile.j2"', "template", "docker/Dockerfile.j2"),
+    ('template = "../Dockerfile.j2"', "template", "../Dockerfile.j2"),
+    (
+        "instructions = { build = ['RUN a <<EOF \\', '&& b', 'FROM', '', 'EOF', 'ENV A=1\\\\'] }",
+        "instructions",
+        Instructions(build=("RUN a <<EOF \\", "&& b", "FROM", "", "EOF", "ENV A=1\\\\")),
+    ),
+    (
+        "instructions = { runtime = ['RUN cat <<-\"A\" <<B', '\tA', 'B', '# x', 'RUN a <<<b'] }",
+        "instructions",
+        Instructions(runtime=('RUN cat <<-"A" <<B', "\tA", "B", "# x", "RUN a <<<b")),
+    ),
+]
+
+# What is written; the key that the error names; words that explain it.
+BAD = [
+    ('image = ""', "image", "not the name of a repository"),
+    ('image = "app:1.0"', "image", "the tag is not part of it"),
+    (f'image = "app@sha256:{"a" * 64}"', "image", "the tag is not part of it"),
+    ('image = "Team/App"', "image", "lower case only"),
+    ('image = "https://example.com/app"', "image", "no scheme"),
+    ('image = "a//b"', "image", "not the name of a repository"),
+    (f'image = "{"a" * 256}"', "image", "not the name of a repository"),
+    (f'image = "{"a" * 64}"', "image", "not the name of a repository"),
+    ("image = true", "image", "that is a boolean, not a string"),
+    ("image = 2020-01-01", "image", "that is a date or time, not a string"),
+    ("python = 3.12", "python", "3.10 would become 3.1"),
+    ("python = 3", "python", "without quotes it is a number"),
+    ('python = "3"', "python", "not one version of Python"),
+    ('python = ">=3.12"', "python", "not one version of Python"),
+    ('python = "3.12\\n"', "python", "a line break"),
+    ('python = "3.12rc1"', "python", "not one version of Python"),
+    ('python = "3.٣٢"', "python", "not one version of Python"),
+    ('python = "3.8.20"', "python", "3.9 or newer"),
+    ('base-image = "a b"', "base-image", "could not read that"),
+    ('base-image = ""', "base-image", "could not read that"),
+    ('base-image = "{version}:{python}"', "base-image", "`{python}` is all that is filled in"),
+    ('base-image = "team/base:1"', "python", "`base-image` is team/base:1"),
+    ('build-image = "a:b:c:{python}"', "build-image", "could not read that"),
+    ("poetry-version = 2.1", "poetry-version", "2.10 would become 2.1"),
+    ('poetry-version = "2.0.1"', "poetry-version", "before 2.1"),
+    ('poetry-version = "1.8.5"', "poetry-version", "before 2.1"),
+    ('poetry-version = "^2.1"', "poetry-version", "one final release"),
+    ('poetry-version = "2.2.0rc1"', "poetry-version", "one final release"),
+    ('groups = "main"', "groups", 'Write groups = ["main"].'),
+    ('groups = ["main", " "]', "groups[1]", "cannot be empty"),
+    ('groups = ["a\\nb"]', "groups[0]", "a line break"),
+    ("extras = { a = 1 }", "extras", "that is a table, not a list"),
+    ('build-packages = ["git curl"]', "build-packages[0]", "an item of its own"),
+    ('ssh-known-hosts = ["github.com"]', "ssh-known-hosts[0]", "the kind of its key"),
+    ('ssh-known-hosts = ["# h:22 SSH-2.0"]', "ssh-known-hosts[0]", "the kind of its key"),
+    ('ssh-known-hosts = ["h ssh-ed25519 A\\nx"]', "ssh-known-hosts[0]", "a line break"),
+    ('build-packages = ["Git"]', "build-packages[0]", "no package has that name"),
+    ('runtime-packages = ["so:"]', "runtime-packages[0]", "no package has that name"),
+    ('runtime-packages = ["curl~"]', "runtime-packages[0]", "no package has that name"),
+    ("shell = 'sh'", "shell", "not a boolean"),
+    ('runtime-packages = ["curl-"]', "runtime-packages[0]", "no package has that name"),
+    ('runtime-packages = ["curl;id"]', "runtime-packages[0]", "no package has that name"),
+    ("layers = 49", "layers", "127 layers in all"),
+    ("own-layers = 'numpy'", "own-layers", "not a list"),
+    ("installer = 'conda'", "installer", "none of the three"),
+    ("uv-version = 0.9", "uv-version", "without quotes it is a number"),
+    ("uv-version = '0.9'", "uv-version", "not the version of one release"),
+    ("layers = true", "layers", "neither a count"),
+    ("layers = 0", "layers", "neither a count"),
+    ('layers = "4"', "layers", "a number has no quotes"),
+    ('files = ["a", "b/../c"]', "files[1]", "there is no `..`"),
+    ('files = ["/etc/passwd"]', "files[0]", "only what is inside the project"),
+    ('files = ["!a"]', "files[0]", "belongs into `ignore`"),
+    ('files = ["*.ini"]', "files[0]", "a folder's name takes all"),
+    ("files = ['a\\b']", "files[0]", "separated by /"),
+    ('files = ["$HOME"]', "files[0]", "the start of a variable"),
+    ('files = [""]', "files[0]", "a path is not empty"),
+    ('files = ["a\\nb"]', "files[0]", "a line break"),
+    ('workdir = "/"', "workdir", "not the plain absolute path"),
+    ('workdir = "app"', "workdir", "not the plain absolute path"),
+    ('workdir = "/app/../etc"', "workdir", "not the plain absolute path"),
+    ('workdir = "/venv/x"', "workdir", "the installed packages are there"),
+    ('workdir = "/home/app"', "workdir", "could replace the code"),
+    ("user = 0", "user", "0 is root"),
+    ('user = "00:5"', "user", "0 is root"),
+    ('user = "app"', "user", "/etc/passwd"),
+    ("user = -1", "user", "that is a number, not a string"),
+    ("user = 2147483648", "user", "largest id"),
+    ('command = "gunicorn app"', "command", 'Write command = ["gunicorn", "app"].'),
+    ("command = 'a && b'", "command", 'Write command = ["sh", "-c", "a && b"].'),
+    ("command = 'a \"b'", "command", 'Write command = ["sh", "-c",'),
+    ('entrypoint = [""]', "entrypoint[0]", "the program to run"),
+    ('command = ["a", 1]', "command[1]", "put it in quotes"),
+    ('command = ["a\\u0000"]', "command[0]", "no container can be given"),
+    ("env = { DEBUG = true }", "env.DEBUG", "put it in quotes"),
+    ("env = { N = 1 }", "env.N", "put it in quotes"),
+    ('env = { A = "a\\nb" }', "env.A", "no way to write a line break"),
+    ('env = { "A-B" = "x" }', "env.A-B", "letters, digits and underscores"),
+    ('env = { PATH = "/x" }', "env.PATH", "`ENV PATH=…` in `instructions.runtime`"),
+    ('env = { VIRTUAL_ENV = "/x" }', "env.VIRTUAL_ENV", "the image sets it"),
+    ('env = ["A=1"]', "env", "that is a list, not a table"),
+    ('labels.org.example = "x"', "labels.org", 'Write "org.…"'),
+    ('labels = { "a b" = "x" }', 'labels."a b"', "the name is empty or has"),
+    ('labels = { a = "x\\ny" }', "labels.a", "no way to write a line break"),
+    ("ports = [0]", "ports[0]", "not a port"),
+    ("ports = [65536]", "ports[0]", "not a port"),
+    ('ports = [80, "80:8080"]', "ports[1]", "`docker run -p`"),
+    ("ports = 80", "ports", "that is a number, not a list"),
+    ("ports = [true]", "ports[0]", "that is a boolean"),
+    ("healthcheck = true", "healthcheck", "what to run"),
+    ("healthcheck = []", "healthcheck", "`healthcheck = false` means no check"),
+    ('healthcheck = ["CMD", "x"]', "healthcheck", "belong to Compose"),
+    ('healthcheck = "curl localhost"', "healthcheck", '["curl", "localhost"]'),
+    ("healthcheck = {}", "healthcheck", "`command` is missing"),
+    ("healthcheck = { comand = ['x'] }", "healthcheck.comand", "`healthcheck.command`?"),
+    (
+        "healthcheck = { command = ['x'], start_period = '1s' }",
+        "healthcheck.start_period",
+        "`healthcheck.start-period`?",
+    ),
+    ("healthcheck.command = []", "healthcheck.command", "nothing to run"),
+    *(
+        (f"healthcheck = {{ command = ['x'], {text} }}", f"healthcheck.{key}", words)
+        for text, key, words in [
+            ("interval = 30", "interval", "the unit is missing"),
+            ("interval = '30'", "interval", "a number with a unit"),
+            ("timeout = '0s'", "timeout", "nothing below 1ms"),
+            ("start-period = '999999999h'", "start-period", "above 292 years"),
+            ("retries = 0", "retries", "a number, 1 or more"),
+            ("retries = '3'", "retries", "a number, 1 or more"),
+        ]
+    ),
+    ('stop-signal = "SIGTREM"', "stop-signal", "no such signal"),
+    ("stop-signal = 65", "stop-signal", "no such signal"),
+    ('compile = "no"', "compile", "that is a string, not a boolean"),
+    ("syntax = true", "syntax", '"auto" is the default'),
+    ('syntax = "a b"', "syntax", "could not read that"),
+    ("cache = 1", "cache", "that is a number, neither a string nor a table"),
+    ('cache = "buildcache"', "cache", "For a folder write ./buildcache"),
+    ('cache = "type=registry,ref=h.io/a,mdoe=max"', "cache", "Did you mean `mode`?"),
+    ('cache = { type = "gha", token = "c4nary" }', "cache", "ACTIONS_RUNTIME_TOKEN"),
+    ('template = ""', "template", "not empty"),
+    ('template = "/etc/a.j2"', "template", "starts at the project's root"),
+    ('template = "~/a.j2"', "template", "starts at the project's root"),
+    ('template = "docker\\\\a.j2"', "template", "separated by /"),
+    ('template = ".."', "template", "that is a folder"),
+    ('template = "docker/"', "template", "that is a folder"),
+    ('ignore = ["a\\nb"]', "ignore[0]", "a line break"),
+    ("instructions.runtime = ['']", "instructions.runtime[0]", "the line is empty"),
+    ("instructions.runtime = [' from x']", "instructions.runtime[0]", "start another stage"),
+    ("instructions.build = ['RUN a \\']", "instructions.build[0]", "the continuation"),
+    (
+        "instructions.build = ['RUN a <<EOF \\', 'EOF', 'RUN b']",
+        "instructions.build[2]",
+        "here-document EOF",
+    ),
+    ("instructions.build = ['RUN <<E', 'E ']", "instructions.build[1]", "here-document E"),
+    ("instructions.biuld = []", "instructions.biuld", "`instructions.build`?"),
+    ("base_image = 1", "base_image", "Did you mean `base-image`?"),
+    ("pyhton = 1", "pyhton", "Did you mean `python`?"),
+    ("'a b' = 1", '"a b"', "The settings are: `image`"),
+]
+
+
+@pytest.mark.parametrize(("text", "field", "expected"), GOOD)
+def test_a_good_value_is_read(text: str, field: str, expected: object) -> None:
+    """A value that Docker and Poetry users may write arrives; None stands for as it was written."""
+    table = tomlkit.parse(text)
+    if expected is None:
+        expected = table[field.replace("_", "-")]
+    assert getattr(Settings.parse(table), field) == expected
+
+
+@pytest.mark.parametrize(("text", "path", "words"), BAD)
+def test_a_bad_value_is_told(text: str, path: str, words: str) -> None:
+    """An error names the key in full and says why, and what to write instead."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.parse(tomlkit.parse(text))
+    message = str(caught.value)
+    assert f"`{path}`" in message or f"`{path} = " in message
+    assert words in message
+    assert caught.value.fix
+    assert "\n" not in caught.value.problem
+
+
+@pytest.mark.parametrize("table", [5, "x", [{}], None])
+def test_what_is_no_table_is_refused(table: object) -> None:
+    """The settings as a whole have a type, too."""
+    with pytest.raises(SettingsError, match="not a table"):
+        Settings.parse(table)
+
+
+def test_no_settings_are_the_defaults() -> None:
+    """An empty table asks for nothing."""
+    assert Settings.parse({}) == Settings()
+
+
+def test_the_keys_are_the_fields() -> None:
+    """The table of keys and the dataclass name the same settings in the same order."""
+    assert [key.field for key in KEYS] == [field.name for field in fields(Settings)]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: str(key.name))
+def test_examples_are_right(key: Key) -> None:
+    """What an error tells users to write would be accepted."""
+    table = tomlkit.parse(key.example)
+    assert list(table) == [key.name]
+    Settings.parse(table)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: str(key.name))
+def test_defaults_are_told_as_they_are(key: Key) -> None:
+    """A default that the table of keys gives as TOML is what no setting gives."""
+    default = getattr(Settings(), key.field)
+    if default in (None, (), Instructions()) and key.default != "`[]`":
+        return
+    table = tomlkit.parse(f"{key.name} = {key.default.strip('`')}")
+    assert getattr(Settings.parse(table), key.field) == default
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("x" * 50, '"' + "x" * 39 + '…"'),
+        ("\u202ea\x00\n", '"\\u202ea\\u0000\\n"'),
+        ([1, [2], "a", 4], '[1, […], "a", …]'),
+        ({"a b": {}, "c": {"d": 1}}, '{ "a b" = {}, c = { … } }'),
+        (10**200, "a very large number"),
+        (float("nan"), "nan"),
+        ((), "[]"),
+    ],
+)
+def test_values_are_shown_short_and_printable(value: object, expected: str) -> None:
+    """An error shows a value as TOML, on one line, without what a terminal would act on."""
+    assert shown(value) == expected
+
+
+@pytest.mark.parametrize("name", ["command", "env"])
+def test_half_a_surrogate_pair_is_refused(name: str) -> None:
+    """A value that no file can hold is refused, in an error that can be printed."""
+    value: object = {"A": "\ud800"} if name == "env" else ["\ud800"]
+    with pytest.raises(SettingsError, match="no container can be given") as caught:
+        Settings.parse({name: value})
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("poetry_docker_cache", True),
+        ("Poetry-Docker-Cache", True),
+        ("poetry-docker-caches", True),
+        ("poetry-docker-cache", False),
+        ("poetry-docker-bake", False),
+        ("poetry-docker-plugin", False),
+        ("poetry-docker", False),
+    ],
+)
+def test_tables_that_are_nearly_ours(name: str, *, refused: bool) -> None:
+    """Those of other plugins for Poetry and Docker are not."""
+    with pytest.raises(SettingsError) if refused else contextlib.nullcontext():
+        refuse_misnamed({name: {}})

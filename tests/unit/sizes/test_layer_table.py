@@ -1,0 +1,143 @@
+"""What `poetry docker layers` shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from size_tables import DATA, DJANGO, WEB_API, sized
+
+from poetry_docker_cache.sizes.layer_table import as_ascii, as_data, table, values
+from poetry_docker_cache.sizes.package_sizes import SizedPackage, settle
+from poetry_docker_cache.sizes.proposal import Outcome, Setting, outcome, propose
+from poetry_docker_cache.text import megabytes
+
+AUTO = Setting(layers="auto")
+
+
+def shown(packages: list[SizedPackage]) -> tuple[list[SizedPackage], Outcome, Outcome | None]:
+    """The packages as they are shown, with what is now and what would be better."""
+    packages = sorted(packages, key=lambda it: -it.size)
+    now = outcome(packages, AUTO)
+    return packages, now, propose(packages, now)
+
+
+def small() -> list[SizedPackage]:
+    """One of each: exact, converted, unknown."""
+    one = SizedPackage(
+        name="numpy", version="2.0", kind="native", size=8_000_000, origin="environment"
+    )
+    return [
+        one,
+        replace(one, name="markupsafe", size=1_000_000, origin="index", exact=False),
+        replace(one, name="jinja2", kind="pure", size=135_000, origin=None),
+        replace(one, name="a-name-that-is-longer-than-any-other", kind="pure", size=4_000),
+    ]
+
+
+def test_the_whole_table() -> None:
+    """Line by line, where there is nothing better to show."""
+    packages = small()
+    lines = table(packages, "installed", outcome(packages, Setting(layers=1)), None)
+    assert (
+        "\n".join(lines)
+        == """\
+ 4 packages, ≈ 9.1 MB installed (sizes from the environment and the index)
+                                                                  now
+ numpy                           8.0 MB  ███████████████████████  dependencies
+ markupsafe                    ≈ 1.0 MB  ██▉                      dependencies
+ jinja2                               ?                           dependencies
+ a-name-that-is-longer-than-…    4.0 kB  ▏                        dependencies
+
+ one random bump costs                       packages              size  layers
+ now     layers = 1                  4.0 of 4 (100 %)    9.1 MB (100 %)       1"""
+    )
+
+
+def test_a_better_setting_stands_beside() -> None:
+    """Only what moves has a second layer; the settings can be copied from the end."""
+    packages, now, better = shown(sized(WEB_API))
+    assert better is not None
+    lines = table(packages, "download", now, better)
+    assert lines[0] == " 30 packages, 42.6 MB to download (sizes from the index)"
+    for package, line in zip(packages, lines[2:], strict=False):
+        then = better.layer_of(package)
+        moved = [then] if then != now.layer_of(package) else []
+        assert line.split()[4:] == [now.layer_of(package), *moved]
+    end = lines[lines.index("", 34) :]
+    assert end[1] == f" layers = {better.setting.layers}"
+    assert json.loads(" ".join(end[2:]).partition("=")[2]) == list(better.setting.own)
+
+
+def test_only_layers_that_exist_are_counted() -> None:
+    """A setting may name what this image does not hold."""
+    packages = sized(WEB_API)
+    now = outcome(packages, Setting(layers="auto", own=("numpy", "ruff")))
+    lines = table(packages, "download", now, None)
+    assert any('layers = "auto" + 1 own' in line for line in lines)
+
+
+@pytest.mark.parametrize("packages", [sized(WEB_API), sized(DATA), sized(DJANGO), small()])
+def test_it_fits_a_terminal(packages: list[SizedPackage]) -> None:
+    """80 columns, no trailing blanks; and without bars where there is only ASCII."""
+    listed, now, better = shown(packages)
+    for line in table(listed, "download", now, better):
+        assert len(line) <= 80
+        assert line == line.rstrip()
+        assert as_ascii(line).isascii()
+        assert len(as_ascii(line)) == len(line)
+
+
+def test_without_a_byte() -> None:
+    """Nothing is divided by zero."""
+    packages = [replace(package, size=0) for package in small()]
+    assert " 0.0 kB " in table(packages, "installed", outcome(packages, AUTO), None)[0]
+
+
+def test_the_data_are_those_of_the_table() -> None:
+    """The keys that docs/layers.md documents."""
+    packages, now, better = shown(small() + sized(WEB_API)[:4])
+    assert better is not None
+    data = as_data(packages, "installed", now, better)
+    assert json.loads(json.dumps(data)) == data
+    assert sorted(data) == ["better", "now", "packages", "unit"]
+    by_name = {package["name"]: package for package in data["packages"]}
+    assert by_name["markupsafe"] == {
+        "name": "markupsafe",
+        "version": "2.0",
+        "kind": "native",
+        "bytes": 1_000_000,
+        "from": "index",
+        "exact": False,
+        "layer": now.layer_of(next(it for it in packages if it.name == "markupsafe")),
+    }
+    assert (by_name["jinja2"]["from"], by_name["jinja2"]["exact"]) == (None, False)
+    assert data["now"]["layers"] == "auto"
+    for found, side in ((now, data["now"]), (better, data["better"])):
+        assert side["own-layers"] == list(found.setting.own)
+        assert side["split"] == {
+            name: [it.name for it in them] for name, them in found.layers.items()
+        }
+        assert side["bump"]["packages"] == pytest.approx(found.packages, abs=0.001)
+        assert side["bump"]["packages-share"] == pytest.approx(found.packages_share, abs=0.0001)
+        assert side["bump"]["bytes"] == pytest.approx(found.size, abs=1)
+        assert side["bump"]["bytes-share"] == pytest.approx(found.size_share, abs=0.0001)
+    assert as_data(packages, "installed", now, None)["better"] is None
+    assert values(better.setting) == {
+        "layers": better.setting.layers,
+        "own-layers": better.setting.own,
+    }
+
+
+def test_sizes_for_people() -> None:
+    """In units of 1000, as Docker has them."""
+    sizes = [0, 940, 99_940, 100_000, 17_240_000, 1_234_000_000]
+    assert [megabytes(it) for it in sizes] == [
+        "0.0 kB", "0.9 kB", "99.9 kB", "0.1 MB", "17.2 MB", "1234.0 MB",
+    ]  # fmt: skip
+
+
+def test_settled_packages_are_shown_heaviest_first() -> None:
+    """The order of `settle` is the table's."""
+    assert settle([], {}) == ()

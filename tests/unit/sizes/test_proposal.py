@@ -1,0 +1,178 @@
+"""The search for a better split: what it promises for any packages, and reaches for real ones."""
+
+from __future__ import annotations
+
+import random
+import string
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from size_tables import DATA, DJANGO, WEB_API, sized
+
+from poetry_docker_cache.sizes.package_sizes import SizedPackage
+from poetry_docker_cache.sizes.proposal import (
+    MOST_LAYERS,
+    SMALL_GAIN,
+    Setting,
+    outcome,
+    propose,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+AUTO = Setting(layers="auto")
+WHEELS = ("pure", "native")
+
+
+def packages() -> st.SearchStrategy[list[SizedPackage]]:
+    """Any packages, heaviest first, as `settle` gives them."""
+    package = st.builds(
+        SizedPackage,
+        name=st.text(string.ascii_lowercase, min_size=1, max_size=4),
+        version=st.just("1.0"),
+        kind=st.sampled_from(["pure", "native", "source", "direct"]),
+        size=st.integers(0, 10**9),
+        origin=st.just("index"),
+        family=st.sampled_from(["", "", "api", "api.worker"]),
+    )
+    listed = st.lists(package, min_size=1, max_size=40, unique_by=lambda it: it.name)
+    return listed.map(lambda them: sorted(them, key=lambda it: (-it.size, it.name)))
+
+
+def present() -> st.SearchStrategy[Setting]:
+    """Any setting, also one that no proposal would make."""
+    layers = st.one_of(st.just("auto"), st.integers(1, 48))
+    names = st.lists(st.text("abc", min_size=1, max_size=2), max_size=6, unique=True)
+    return st.builds(Setting, layers=layers, own=names.map(tuple))
+
+
+@settings(max_examples=60)
+@given(packages(), present())
+def test_a_proposal_is_better_and_bounded(packages: list[SizedPackage], setting: Setting) -> None:
+    """By its own measure it is never worse; each package is in one layer; it repeats itself."""
+    now = outcome(packages, setting)
+    better = propose(packages, now)
+    shuffled = list(packages)
+    random.Random(1).shuffle(shuffled)
+    assert propose(shuffled, outcome(shuffled, setting)) == better
+    for found in (now, better or now):
+        placed = [package for inside in found.layers.values() for package in inside]
+        assert len(placed) == len(packages)
+        assert {*placed} == {*packages}
+        assert all(found.layers.values())
+    if better is None:
+        return
+    assert now.cost - better.cost >= SMALL_GAIN
+    assert len(better.layers) <= MOST_LAYERS
+    assert propose(packages, better) is None  # written, it is the end of the matter
+    by_name = {package.name: package for package in packages}
+    assert all(by_name[name].kind in WHEELS for name in better.setting.own)
+    lightest = min((by_name[name].size for name in better.setting.own), default=0)
+    others = [it for it in packages if it.kind in WHEELS and it.name not in better.setting.own]
+    assert not better.setting.own or all(it.size <= lightest for it in others)
+
+
+@settings(max_examples=60)
+@given(packages(), present())
+def test_the_mean_is_that_over_all_single_bumps(
+    packages: list[SizedPackage], setting: Setting
+) -> None:
+    """Counted one by one: the packages, and the bytes, of the layer of each."""
+    found = outcome(packages, setting)
+    layers = [found.layers[found.layer_of(package)] for package in packages]
+    count = sum(map(len, layers)) / len(packages)
+    size = sum(it.size for layer in layers for it in layer) / len(packages)
+    assert found.packages == pytest.approx(count)
+    assert found.size == pytest.approx(size)
+    assert found.packages_share == pytest.approx(count / len(packages))
+    assert found.size_share == pytest.approx(size / max(1, sum(it.size for it in packages)))
+
+
+@pytest.mark.parametrize(
+    ("table", "count"), [(WEB_API, 30), (DATA, 77), (DJANGO, 42)], ids=["api", "data", "django"]
+)
+@pytest.mark.parametrize("setting", [AUTO, Setting(layers=1)], ids=["auto", "one"])
+def test_real_projects(table: dict[str, str], count: int, setting: Setting) -> None:
+    """One random bump costs at most 15 % of the packages and 10 % of the bytes."""
+    packages = sized(table)
+    assert len(packages) == count
+    better = propose(packages, outcome(packages, setting))
+    assert better is not None
+    assert better.packages_share <= 0.15
+    assert better.size_share <= 0.10
+    assert len(better.layers) <= MOST_LAYERS
+
+
+def test_the_names_do_not_decide() -> None:
+    """A web API whose packages have other names, so that they fall otherwise, gets there too."""
+    words = random.Random(7)
+    for _ in range(20):
+        packages = _renamed(sized(WEB_API), words)
+        now = outcome(packages, AUTO)
+        found = propose(packages, now) or now
+        assert found.packages_share <= 0.15
+        assert found.size_share <= 0.10
+
+
+def _renamed(packages: Sequence[SizedPackage], words: random.Random) -> list[SizedPackage]:
+    return [
+        replace(it, name="".join(words.choices(string.ascii_lowercase, k=8))) for it in packages
+    ]
+
+
+def test_a_small_gain_changes_nothing() -> None:
+    """Somewhat other sizes, as those of the next release, leave a written proposal as it is."""
+    packages = sized(WEB_API)
+    better = propose(packages, outcome(packages, AUTO))
+    assert better is not None
+    grown = [
+        replace(package, size=package.size * (100 + number % 5) // 100)
+        for number, package in enumerate(packages)
+    ]
+    assert propose(grown, outcome(grown, better.setting)) is None
+
+
+@pytest.mark.parametrize(("count", "most"), [(3, 1), (5, 2), (10, 6), (20, 13)])
+def test_a_small_project_is_not_split_to_the_last_package(count: int, most: int) -> None:
+    """Its whole installation takes no longer than a few more starts of the installer."""
+    packages = sorted(sized(DATA), key=lambda it: -it.size)[:: 77 // count][:count]
+    now = outcome(packages, AUTO)
+    assert len((propose(packages, now) or now).layers) <= most
+
+
+def test_what_the_same_images_have_is_split_by_itself() -> None:
+    """Of two versions of one name each is where its images are; what is built is one layer."""
+    one = SizedPackage(name="a", version="1.0", kind="pure", size=1, origin="index")
+    listed = [
+        one,
+        replace(one, version="2.0", family="api"),
+        replace(one, name="b", family="api"),
+        replace(one, name="c", kind="source"),
+        replace(one, name="d", kind="source", family="api"),
+    ]
+    found = outcome(listed, Setting(layers=1, own=("b",)))
+    names = {layer: [it.name for it in inside] for layer, inside in found.layers.items()}
+    assert names == {
+        "dependencies": ["a"],
+        "source": ["c", "d"],
+        "dependencies.api": ["a"],
+        "own-b.api": ["b"],
+    }
+    assert [found.layer_of(it) for it in listed[:2]] == ["dependencies", "dependencies.api"]
+
+
+def test_more_images_than_a_proposal_has_layers() -> None:
+    """Where no setting is in bounds, there is none to propose."""
+    one = SizedPackage(name="a", version="1.0", kind="pure", size=1, origin="index")
+    listed = [replace(one, name=f"a{it}", family=f"x{it}") for it in range(MOST_LAYERS + 1)]
+    assert propose(listed, outcome(listed, AUTO)) is None
+
+
+def test_one_package_is_not_split() -> None:
+    """There is nothing to gain, and no division by zero without a single byte."""
+    alone = [replace(sized(WEB_API)[0], size=0)]
+    assert propose(alone, outcome(alone, AUTO)) is None

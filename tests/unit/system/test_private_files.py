@@ -1,0 +1,75 @@
+"""Files that only their owner reads, and telling whether a path is in the build context."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.system.private_files import inside, refuse_inside, write_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_private_file_replaces_an_open_one(tmp_path: Path) -> None:
+    """A file that everybody could read is replaced, not rewritten in place."""
+    path = tmp_path / "auth.toml"
+    path.write_text("old")
+    path.chmod(0o666)
+    with path.open() as reader:
+        write_private(path, "secret")
+        assert reader.read() == "old"
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("secret", 0o600)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["auth.toml"]
+
+
+def test_private_file_through_a_symlink(tmp_path: Path) -> None:
+    """The link stays, its target is replaced, or created where it did not exist."""
+    link, target = tmp_path / "link", tmp_path / "target"
+    link.symlink_to(target)
+    write_private(link, "one")
+    write_private(link, "two")
+    assert link.is_symlink()
+    assert (target.read_text(), target.stat().st_mode & 0o777) == ("two", 0o600)
+
+
+@pytest.mark.parametrize("name", ["missing/auth", "folder", "pipe", "loop", "file/auth"])
+def test_private_file_that_cannot_be(tmp_path: Path, name: str) -> None:
+    """No parent, a folder, a pipe, a loop of links, a file as parent: each is one clear error."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(DockerCacheError) as caught:
+        write_private(tmp_path / name, "secret")
+    assert caught.value.fix
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_inside(tmp_path: Path) -> None:
+    """Symlinks and dots are seen through; a sibling of a similar name is outside."""
+    context = tmp_path / "context"
+    (context / "deep").mkdir(parents=True)
+    (tmp_path / "context-2").mkdir()
+    (tmp_path / "way-in").symlink_to(context / "deep")
+    (tmp_path / "alias").symlink_to(context)
+    assert inside(context, context)
+    assert inside(context / "new/auth.toml", context)
+    assert inside(tmp_path / "way-in/auth.toml", context)
+    assert inside(context / "auth.toml", tmp_path / "alias")
+    assert not inside(context / "../auth.toml", context)
+    assert not inside(tmp_path / "context-2/auth.toml", context)
+    (context / "way-out").symlink_to(tmp_path)
+    assert not inside(context / "way-out/auth.toml", context)
+
+
+def test_a_secret_in_the_build_context(tmp_path: Path) -> None:
+    """What to type names the context, which may hold more than the project."""
+    refuse_inside(tmp_path / "auth.toml", tmp_path / "mono")
+    with pytest.raises(DockerCacheError, match="lies inside the build context") as raised:
+        refuse_inside(tmp_path / "mono" / "api" / ".." / "auth.toml", tmp_path / "mono")
+    assert raised.value.fix == f"Give --auth-file a path outside of {tmp_path / 'mono'}."
