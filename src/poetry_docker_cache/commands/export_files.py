@@ -17,6 +17,7 @@ from poetry_docker_cache.commands.planned_image import Prepared, prepare_images
 from poetry_docker_cache.docker.image_names import default_tag
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.bake_file import BakeTarget, render_bake_file
+from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, all_scripts, image_scripts
 from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
 from poetry_docker_cache.render.exported_files import (
     BAKE_FILE,
@@ -24,6 +25,7 @@ from poetry_docker_cache.render.exported_files import (
     difference,
     dockerfile_name,
     is_foreign,
+    leftovers,
     with_banner,
     writing,
 )
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.docker_command import DockerCommand
     from poetry_docker_cache.commands.export import ExportOptions
     from poetry_docker_cache.commands.planned_image import Prepared
+    from poetry_docker_cache.render.build_scripts import Scripts
 
 
 def export(command: DockerCommand, options: ExportOptions) -> int:
@@ -49,16 +52,22 @@ def export(command: DockerCommand, options: ExportOptions) -> int:
         _need_no_ignore_file(command, images)
     # Asked before anything is written: a missing password leaves nothing half-done.
     secret = secret_of(images) if options.auth_file else None
+    if options.to_stdout:
+        files: dict[Path, str] = {}
+        removed: list[Path] = []
+    else:
+        files = _files(images, options)
+        removed = _removed(images, options, files)
     if options.check:
-        return check(command, _files(images, options), again=_again(options))
-    files = {} if options.to_stdout else _files(images, options)
-    with writing(files, force=options.force, instead=_instead(images, options)):
+        return check(command, files, again=_again(options), removed=removed)
+    suggestions = _suggestions(images, options)
+    with writing(files, force=options.force, suggestions=suggestions, removed=removed):
         if options.auth_file and secret:
             _write_secret(Path(options.auth_file), secret.text, files)
     if options.to_stdout:
-        print_exactly(command, _dockerfile(images[0]))
+        print_exactly(command, _dockerfile(images[0], image_scripts(images[0].plan, place=None)))
     else:
-        command.line(Formatter.escape(f"Wrote {_listed(files)}."))
+        command.line(Formatter.escape(f"Wrote {_listed(_shown(files))}."))
     _tell_context(command, images, options)
     for note in bake_notes(images) if options.bake else ():
         command.note(note)
@@ -105,6 +114,12 @@ def _again(options: ExportOptions) -> str:
     return " ".join([EXPORT, *options.images, *["--bake"] * options.bake])
 
 
+def _shown(files: Collection[Path]) -> list[Path]:
+    """The written files, with the folder of scripts in place of each script."""
+    shown = (next((it for it in path.parents if it.name == SCRIPTS_FOLDER), path) for path in files)
+    return list(dict.fromkeys(shown))
+
+
 def _listed(files: Collection[Path]) -> str:
     *others, last = map(str, files)
     return f"{', '.join(others)} and {last}" if others else last
@@ -134,12 +149,14 @@ def print_exactly(command: DockerCommand, text: str) -> None:
         binary.flush()
 
 
-def check(command: DockerCommand, files: dict[Path, str], *, again: str) -> int:
+def check(
+    command: DockerCommand, files: dict[Path, str], *, again: str, removed: Sequence[Path] = ()
+) -> int:
     """Say whether the files are those on disk; `again` is the command that writes them.
 
     Raises DockerCacheError, after a diff on stdout, if they are not.
     """
-    found = difference(files)
+    found = difference(files, removed)
     if not found:
         command.line("Up to date.")
         return 0
@@ -151,14 +168,38 @@ def check(command: DockerCommand, files: dict[Path, str], *, again: str) -> int:
         f" `{again}` would write.",
         fix=(
             f"Run `{again} --force`: one was written or edited by hand, and would be replaced."
-            if any(is_foreign(path) for path in files)
+            if any(is_foreign(path) for path in (*files, *removed))
             else f"Run `{again}`."
         ),
     )
 
 
-def _dockerfile(prepared: Prepared) -> str:
-    return with_banner(render_dockerfile(prepared.plan), syntax=prepared.plan.syntax)
+def _dockerfile(prepared: Prepared, scripts: Scripts) -> str:
+    return with_banner(render_dockerfile(prepared.plan, scripts), syntax=prepared.plan.syntax)
+
+
+def _scripts(prepared: Prepared, dockerfile: Path) -> Scripts:
+    """The image's scripts: in a folder beside the Dockerfile, if the build context has it."""
+    folder = real_path(dockerfile).with_name(SCRIPTS_FOLDER)
+    inside = folder.is_relative_to(prepared.context)
+    place = Path(os.path.relpath(folder, prepared.folder)).as_posix() if inside else None
+    return image_scripts(prepared.plan, place=place)
+
+
+def _removed(
+    images: Sequence[Prepared], options: ExportOptions, files: Collection[Path]
+) -> list[Path]:
+    """The scripts that no exported image uses any more.
+
+    Where only some of several images are exported, a script of this release may be for another one.
+    """
+    found: list[Path] = []
+    for it in images:
+        dockerfile = output_path(options.output, it.folder / dockerfile_name(it.image))
+        folder = dockerfile.with_name(SCRIPTS_FOLDER)
+        known = {folder / path for path in all_scripts()} if it.image and options.images else set()
+        found += leftovers(folder, {*files, *known})
+    return list(dict.fromkeys(found))
 
 
 def _files(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str]:
@@ -166,18 +207,23 @@ def _files(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str
     files: dict[Path, str] = {}
     for it in images:
         path = output_path(options.output, it.folder / dockerfile_name(it.image))
-        files[path] = _dockerfile(it)
+        scripts = _scripts(it, path)
+        files[path] = _dockerfile(it, scripts)
         if options.ignore_file:
             ignore = path.with_name(f"{path.name}.dockerignore")
             below = _below(path, it.context) or it.plan.located("Dockerfile")
-            files[ignore] = with_banner(render_ignore_file(it.plan, below, it.kept, it.beside))
+            text = render_ignore_file(it.plan, below, it.kept, it.beside, scripts=scripts.folder)
+            files[ignore] = with_banner(text)
+        if scripts.folder:
+            folder = path.with_name(SCRIPTS_FOLDER)
+            files |= {folder / name: text for name, text in scripts.texts.items()}
     if options.bake:
         path = output_path(None, images[0].folder / BAKE_FILE)
         files[path] = bake_file(images)
     return files
 
 
-def _instead(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str]:
+def _suggestions(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str]:
     """What to type where somebody else's file is at one of the paths."""
     found = {output_path(None, images[0].folder / BAKE_FILE): "Pass `--force` to replace it."}
     for it in images:
