@@ -564,7 +564,7 @@ def test_a_layer_that_is_called_otherwise_is_the_same(tmp_path: Path) -> None:
         return stage.replace(f"/{layer}.json", "")
 
     before = command("dependencies.worker")
-    assert "python -m install --installer pip --reuse" in before
+    assert "python -m install --reuse" in before
     with (shop / "pyproject.toml").open("a") as file:
         file.write('[tool.poetry-docker-cache.images.docs]\ngroups = ["queue"]\n')
     assert command("dependencies.docs.worker") == before

@@ -14,7 +14,6 @@ from poetry_docker_cache.plan.dependencies import (
     package_layers,
     planned_target,
     refuse_unknown_packages,
-    refuse_weak_hashes,
     reuse_notes,
     source_notes,
 )
@@ -82,7 +81,6 @@ def gather(
     direct = plan_direct(packages, settings.ssh_known_hosts)
     refuse_unknown_packages(settings.own_layers, project.lock)
     layers = package_layers(project, settings, selection, python, images)
-    refuse_weak_hashes(packages, settings, layers)
     sources = wheel_sources(project, selection, python)
     refuse_too_many(len(layers), len(sources))
     return Contents(

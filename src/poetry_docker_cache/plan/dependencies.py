@@ -1,4 +1,4 @@
-"""How the dependencies get into the image: in which layers, by which installer. Pure."""
+"""How the dependencies get into the image, and in which layers. Pure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from poetry_docker_cache.inside.manifest.layers import (
     SOURCE,
     kind,
     machines_without_wheel,
+    unfit_for_pip,
 )
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheels import fits
@@ -39,11 +40,8 @@ if TYPE_CHECKING:
     from poetry_docker_cache.project.selection import Selection
     from poetry_docker_cache.settings.table import Settings
 
-_STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
-"""Those of pip's `--require-hashes`."""
-
 ON_BUILD_IMAGE = (SOURCE, DIRECT)
-"""The layers that Poetry makes, whatever installs the wheels."""
+"""The layers that Poetry installs; pip installs all others."""
 
 
 def package_layers(
@@ -114,45 +112,30 @@ def refuse_unknown_packages(names: Sequence[str], lock: Lock) -> None:
             )
 
 
-def refuse_weak_hashes(
-    packages: Iterable[Mapping[str, Any]], settings: Settings, layers: Mapping[str, Sequence[str]]
-) -> None:
-    """Raise DockerCacheError for a wheel whose hash pip and uv would not take for a proof.
-
-    Poetry writes sha256 since 1.0; what else stands in a lock was carried over from an old one.
-    """
-    by_poetry = {name for layer in ON_BUILD_IMAGE for name in layers.get(layer, ())}
-    for package in packages if settings.installer != "poetry" else ():
-        name = str(canonicalize_name(package["name"]))
-        kinds = {str(file["hash"]).partition(":")[0] for file in package.get("files", ())}
-        if name not in by_poetry and (weak := sorted(kinds - _STRONG_HASHES)):
-            raise DockerCacheError(
-                f"poetry.lock knows {name} by its {weak[0]}, which {settings.installer} takes for"
-                " no proof that a file is the right one.",
-                fix="Run `poetry lock --regenerate`, or let Poetry install:"
-                ' `installer = "poetry"` in [tool.poetry-docker-cache].',
-            )
-
-
 def source_notes(
     packages: Iterable[Mapping[str, Any]], from_source: Sequence[str], target: Target, builder: str
 ) -> list[str]:
     """What is told of the packages that must be built, on all platforms or on some."""
     partly: dict[str, list[str]] = {}
+    unfit: dict[str, str] = {}
     for package in packages:
         name = str(canonicalize_name(package["name"]))
         names = [file["file"] for file in package.get("files", ())]
         fitting = [file for file in names if fits(file, target)]
         if name in from_source and fitting:
-            for machine in machines_without_wheel(package, fitting, target):
+            lacking = machines_without_wheel(package, fitting, target)
+            for machine in lacking:
                 partly.setdefault(platforms.platform_of(machine), []).append(name)
+            if not lacking and (why := unfit_for_pip(package)):
+                unfit[name] = why
     some = {name for names in partly.values() for name in names}
-    wholly = [name for name in from_source if name not in some]
-    on = f"on {builder}, in a layer apart."
-    notes = [f"{listing(wholly)} must be built from source, {on}"] if wholly else []
+    wholly = [name for name in from_source if name not in some and name not in unfit]
+    on = f"on {builder}, in a layer apart"
+    notes = [f"{listing(wholly)} must be built from source, {on}."] if wholly else []
+    notes += [f"{name} is installed by Poetry, {on}: {why}." for name, why in unfit.items()]
     return notes + [
         f"{listing(names)} {'have' if len(names) > 1 else 'has'} no wheel for {platform}:"
-        f" built from source there, {on}"
+        f" built from source there, {on}."
         for platform, names in sorted(partly.items())
     ]
 
@@ -178,7 +161,6 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     image's Python.
     """
     made = tuple(_layer(name, names, settings, direct) for name, names in layers.items())
-    installers = {layer.installer for layer in made}
     poetry = choose_poetry(project.lock.generator, setting=settings.poetry_version, python=python)
     return Dependencies(
         layers=made,
@@ -190,8 +172,7 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         extras=selection.extras,
         no_binary=project.installer.no_binary,
         only_binary=project.installer.only_binary,
-        poetry=poetry if "poetry" in installers else None,
-        uv=settings.uv_version if "uv" in installers else None,
+        poetry=poetry if any(layer.from_source for layer in made) else None,
         environment=_installer_environment(project.installer),
         build_config_settings=_json(project.installer.build_config_settings),
         build_image=bases.build,
@@ -207,11 +188,9 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
 def _layer(
     name: str, packages: tuple[str, ...], settings: Settings, direct: Direct | None
 ) -> Layer:
-    by_poetry = name in ON_BUILD_IMAGE
     return Layer(
         name=name,
-        installer="poetry" if by_poetry else settings.installer,
-        from_source=by_poetry,
+        from_source=name in ON_BUILD_IMAGE,
         may_have_libraries=not name.startswith("pure-"),
         packages=packages,
         keeps_wheels=_keeps_wheels(name, settings),
@@ -230,8 +209,7 @@ def reuse_notes(settings: Settings, layers: Sequence[str]) -> list[str]:
 
 
 def _keeps_wheels(layer: str, settings: Settings) -> bool:
-    by_poetry = layer in ON_BUILD_IMAGE or settings.installer == "poetry"
-    return settings.download_cache is not None and not by_poetry
+    return settings.download_cache is not None and layer not in ON_BUILD_IMAGE
 
 
 def _installer_environment(config: InstallerConfig) -> dict[str, str]:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.settings.image_values import Healthcheck
-    from poetry_docker_cache.settings.install_values import Installer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +41,8 @@ class Layer:
 
     name: str
     """Of the stage, and of its manifest."""
-    installer: Installer
     from_source: bool
-    """Whether it is made on the build image, where a compiler is."""
+    """Whether Poetry installs it on the build image, where a compiler is; otherwise pip does."""
     may_have_libraries: bool
     """Whether a package in it may need shared libraries of the system."""
     packages: tuple[str, ...] = ()
@@ -72,8 +70,7 @@ class Dependencies:
     no_binary: tuple[str, ...]
     only_binary: tuple[str, ...]
     poetry: str | None
-    """The versions of the installers that the stages bring along; None where no layer needs it."""
-    uv: str | None
+    """Poetry's version; None if no layer needs it."""
     environment: Mapping[str, str]
     """Poetry's own settings that change what is installed, as its environment variables."""
     build_config_settings: str | None

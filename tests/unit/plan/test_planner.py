@@ -41,9 +41,8 @@ def test_an_ordinary_project() -> None:
     assert made.application.image == made.runtime.image == "python:3.13-slim"
     assert made.application.offline
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies"]
-    assert {layer.installer for layer in made.dependencies.layers} == {"pip"}
+    assert not made.dependencies.layers[0].from_source
     assert made.dependencies.poetry is None, "nothing needs it"
-    assert made.dependencies.uv is None
     assert made.runtime.python == "3.13"
     assert made.runtime.command == ("shop",)
     assert made.files is None
@@ -74,8 +73,8 @@ def test_what_must_be_built_gets_a_layer_on_the_full_image(
         project(package("numpy", files=files), installer=installer, requires_python="~3.12")
     )
     (layer,) = made.dependencies.layers
-    assert (layer.name, layer.installer, layer.from_source) == (
-        ("source", "poetry", True) if built else ("dependencies", "pip", False)
+    assert (layer.name, layer.from_source) == (
+        ("source", True) if built else ("dependencies", False)
     )
     assert made.dependencies.poetry == ("2.4.0" if built else None)
     assert made.dependencies.build_image == "python:3.12"
@@ -114,8 +113,8 @@ def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
         own_layers=("acme",),
     )
     shared, direct = made.dependencies.layers
-    assert (shared.name, shared.installer, shared.direct) == ("dependencies", "pip", None)
-    assert (direct.name, direct.installer, direct.from_source) == ("direct", "poetry", True)
+    assert (shared.name, shared.from_source, shared.direct) == ("dependencies", False, None)
+    assert (direct.name, direct.from_source) == ("direct", True)
     assert direct.direct == Direct(files=(file["url"],), ssh=False, known_hosts=())
     assert made.dependencies.files == (file["url"],)
     assert not made.dependencies.ssh
@@ -487,7 +486,7 @@ def test_settings_of_builds_are_no_business_of_wheels() -> None:
 
     def stages(**settings: Any) -> dict[str, str]:  # noqa: ANN401  # fields of InstallerConfig
         project_ = project(*packages, installer=replace(INSTALLER, **settings))
-        text = render_dockerfile(plan(project_, installer="poetry"))
+        text = render_dockerfile(plan(project_))
         found = text.split("\nFROM ")[1:]
         return {stage.partition(" AS ")[2].split()[0]: stage for stage in found}
 
@@ -555,18 +554,25 @@ def test_base_image_with_a_digest_and_its_own_build_image() -> None:
     assert not any("Python 3.13" in note for note in made.notes), "the user knows"
 
 
-@pytest.mark.parametrize("installer", ["pip", "uv"])
+APART = "on python:3.13, in a layer apart"
+
+
 @pytest.mark.parametrize("algorithm", ["md5", "sha1"])
-def test_weak_hashes_are_for_poetry_only(installer: str, algorithm: str) -> None:
-    """They would end in a usage error of pip; what Poetry builds from source is its own affair."""
+def test_poetry_installs_wheels_with_weak_hashes(algorithm: str) -> None:
+    """A note says why: pip accepts no such hash."""
     file = {"file": wheel("click"), "hash": f"{algorithm}:{'0' * 32}"}
-    old = {**package("click"), "files": [file]}
-    with pytest.raises(DockerCacheError, match=f"knows click by its {algorithm}") as caught:
-        plan(project(old), installer=installer)
-    assert "poetry lock --regenerate" in str(caught.value.fix)
-    plan(project(old), installer="poetry")
-    built = {**package("click"), "files": [{**file, "file": sdist("click")}]}
-    plan(project(built), installer=installer)
+    made = plan(project({**package("click"), "files": [file]}))
+    assert [layer.name for layer in made.dependencies.layers] == ["source"]
+    why = f"poetry.lock has only its {algorithm} hash"
+    assert made.notes[1:] == (f"click is installed by Poetry, {APART}: {why}.",)
+
+
+def test_poetry_installs_what_a_marker_about_the_kernel_selects() -> None:
+    """A note says why: pip reads the kernel's release in another way."""
+    made = plan(project(package("click", markers='platform_release != "5"'), package("lxml")))
+    assert [layer.name for layer in made.dependencies.layers] == ["dependencies", "source"]
+    why = "its marker names platform_release"
+    assert made.notes[1:] == (f"click is installed by Poetry, {APART}: {why}.",)
 
 
 def test_own_layers() -> None:

@@ -125,7 +125,7 @@ def test_a_base_without_a_shell() -> None:
     assert run.startswith("RUN --mount=")
     assert '["/venv/bin/python", "/scripts/check.py"' in render_dockerfile(made)
     # What the wheels' modules need of the image, they find on another one: all of it is checked.
-    assert render_dockerfile(made).count("--installer pip --from-source") == 1
+    assert render_dockerfile(made).count("-m install --on-build-image") == 1
     assert (made.runtime.entrypoint, made.runtime.command) == ((), ("shop",))
     assert any("ENTRYPOINT" in note for note in made.notes)
 
