@@ -336,8 +336,8 @@ def test_packages_of_the_project_from_above() -> None:
     text = render_dockerfile(made)
     assert "\nCOPY common/models /project/.above/.above/common/models\n" in text
     assert "\nCOPY services/x..y /project/.above/x..y\n" in text
-    assert text.count('RUN ["sed", ') == 1
-    assert 'RUN ["sed", ' not in render_dockerfile(plan(monorepo(lib("core", "libs/core"))))
+    assert text.count("RUN sed ") == 1
+    assert "RUN sed " not in render_dockerfile(plan(monorepo(lib("core", "libs/core"))))
 
 
 def test_an_image_holds_so_many_layers() -> None:
@@ -419,7 +419,7 @@ def test_markers_and_extras_hold() -> None:
     assert wheel.name == "path-arm"
     assert wheel.marker == 'platform_machine == "aarch64"'
     text = render_dockerfile(plan(shape))
-    assert r'"--marker", "platform_machine == \"aarch64\"", "/project"]' in text
+    assert """--marker 'platform_machine == "aarch64"'""" in text
     made = make_plan(shape, Settings(), Selection(groups=("main",), extras=("more",)))
     assert [it.name for it in made.packages] == ["path-arm", "path-extra"]
 
@@ -447,7 +447,7 @@ def test_backends_are_shared() -> None:
     compiled = made.packages[2]
     assert (compiled.image, compiled.packages) == ("python:3.13", ("libpq-dev",))
     text = render_dockerfile(made)
-    assert "\nCOPY --from=path-c /libraries.json /libraries/path-c.json\n" in text
+    assert "from=path-c,source=/libraries.json,target=/libraries/path-c.json " in text
     assert all(text.count(f" AS {name}\n") == 1 for name in names)
     assert "c has code to compile: its wheel is built on python:3.13." in made.notes
 
@@ -459,7 +459,7 @@ def test_what_their_backends_are_told() -> None:
     core = lib("core", "core", requires=("setuptools", "setuptools_scm>=8"), backend="setuptools")
     text = render_dockerfile(plan(monorepo(core, installer=installer)))
     assert '\nENV SETUPTOOLS_SCM_PRETEND_VERSION="1.0"\nCOPY core/pyproject.toml' in text
-    assert r'"--config-settings", "{\"opt\": [\"a\", \"b\"]}", "/project"]' in text
+    assert """--config-settings '{"opt": ["a", "b"]}' /project\n""" in text
     assert "ARG VERSION" not in text
     assert text.count("\nRUN echo >> /project/MANIFEST.in && sed -i ") == 1
     assert plan(monorepo(core)).packages[0].config_settings is None
@@ -503,7 +503,7 @@ def test_what_is_held_to_something_has_a_backend_of_its_own() -> None:
     ]
     text = render_dockerfile(made)
     assert '\nCOPY <<"constraints.txt" /opt/\nclick<9\npoetry-core<3\nconstraints.txt\n' in text
-    options = '"--compile", "--", "--constraint=/opt/constraints.txt", "poetry-core"]'
+    options = "--compile -- --constraint=/opt/constraints.txt poetry-core\n"
     assert text.count("/opt/constraints.txt") == text.count(options) == 1
     assert "/opt/constraints.txt" not in render_dockerfile(plan(monorepo(lib("b", "b"))))
 

@@ -245,7 +245,7 @@ MISTAKES = {
     ),
     "file": (
         block("base", "{{ text_of('../render.py') }}"),
-        "none of the scripts",
+        "'text_of' is undefined",
         "documentation",
     ),
     "name of ours": ("{% set add = 1 %}", "sets 'add', which the built-in", "another name"),

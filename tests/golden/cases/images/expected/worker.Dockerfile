@@ -26,35 +26,31 @@ RUN --mount=type=bind,from=scripts,source=/manifest,target=/scripts/manifest \
 FROM venv AS dependencies
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifest,source=/manifest/dependencies.json,target=/manifest.json \
-    --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
-    --mount=type=cache,target=/root/.cache/pip \
-    python -m install --installer pip
+    --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
+    python -m install
 
 FROM venv AS dependencies.api.worker
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifest,source=/manifest/dependencies.api.worker.json,target=/manifest.json \
-    --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
-    --mount=type=cache,target=/root/.cache/pip \
-    python -m install --installer pip
+    --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
+    python -m install
 
 FROM venv AS own-sqlalchemy.api.worker
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifest,source=/manifest/own-sqlalchemy.api.worker.json,target=/manifest.json \
-    --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
-    --mount=type=cache,target=/root/.cache/pip \
-    python -m install --installer pip
+    --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
+    python -m install
 
 FROM venv AS dependencies.worker
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifest,source=/manifest/dependencies.worker.json,target=/manifest.json \
-    --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
-    --mount=type=cache,target=/root/.cache/pip \
-    python -m install --installer pip
+    --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
+    python -m install
 
 # The build backend: this stage changes with [build-system] only.
 FROM venv AS build-backend
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    --mount=type=cache,target=/root/.cache/pip \
+--mount=type=cache,target=/root/.cache/pip \
     python -m install.tool --venv /opt/build --compile 'poetry-core>=2.0'
 
 # The project's own wheel, built from the files that are named here.
@@ -67,7 +63,7 @@ RUN --network=none --mount=type=bind,from=scripts,source=/install,target=/script
 # The base of the final image.
 FROM python:3.13-slim AS base
 
-# Fails the build where the container would fail: another Python, or a missing shared library.
+# Fails here where the container would fail: another Python, or a missing shared library.
 FROM base AS check
 RUN --mount=type=bind,from=scripts,source=/check.py,target=/scripts/check.py \
     --mount=type=bind,from=venv,source=/venv,target=/venv \
