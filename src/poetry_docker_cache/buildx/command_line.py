@@ -85,6 +85,8 @@ def tells_only(options: Sequence[str]) -> bool:
     return any(word.partition("=")[0] in TELLING for word in options)
 
 
+METADATA_OPTION = "--metadata-file"
+"""Ours, and buildx's."""
 SECRET_ID = "auth"  # noqa: S105  # the name under which the Dockerfile mounts it
 PROGRESS_MODES = ("auto", "plain", "tty", "quiet", "rawjson")
 _QUIET_PROGRESS = (0, 13)
@@ -110,6 +112,8 @@ class BuildRequest:
     """As given: an element may hold several, separated by commas."""
     target: str | None = None
     build_arguments: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """Named build contexts: a folder or an address for each name."""
     ssh: bool = False
     """Whether to pass on the SSH agent."""
     cache_from: Sequence[str] = ()
@@ -156,9 +160,17 @@ def refuse_empty(option: str, values: Iterable[str]) -> None:
 
 
 def build_command(
-    request: BuildRequest, *, dockerfile: str, secret: str | None, engine: EngineInfo
+    request: BuildRequest,
+    *,
+    dockerfile: str,
+    secret: str | None,
+    metadata: Sequence[str] = (),
+    engine: EngineInfo,
 ) -> list[str]:
-    """Give the command line: our options, then the user's arguments, then the context."""
+    """Give the command line: our options, then the user's arguments, then the context.
+
+    `metadata` are the options that ask buildx for what it did.
+    """
     command = ["docker", "buildx", "build", "--file", dockerfile]
     if secret is not None:
         command += ["--secret", go_csv.record(f"id={SECRET_ID}", f"src={secret}")]
@@ -169,13 +181,20 @@ def build_command(
     command += each("--target", given(request.target))
     arguments = [f"{name}={value}" for name, value in sorted(request.build_arguments.items())]
     command += each("--build-arg", arguments)
+    command += context_options(request)
     command += each("--cache-from", request.cache_from)
     command += each("--cache-to", request.cache_to)
     command += results(request, engine)
     flags = {"--no-cache": request.no_cache, "--pull": request.pull}
     command += [flag for flag, wanted in flags.items() if wanted]
     command += progress_options(request, engine)
-    return [*command, *request.arguments, request.context]
+    return [*command, *metadata, *request.arguments, request.context]
+
+
+def context_options(request: BuildRequest) -> list[str]:
+    """Give the options that name further build contexts."""
+    named = [f"{name}={path}" for name, path in sorted(request.contexts.items())]
+    return each("--build-context", named)
 
 
 def progress_options(request: BuildRequest, engine: EngineInfo) -> list[str]:

@@ -12,7 +12,7 @@ from poetry_docker_cache.text import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from poetry_docker_cache.commands.docker_command import DockerCommand
+    from poetry_docker_cache.project.selection import SelectionOptions
 
 
 def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
@@ -26,7 +26,7 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
             raise no_context(name)
         if set(name) & set("/:"):
             raise DockerCacheError(
-                f"{name!r} is no name of one of the project's images: they have no `/` and no `:`.",
+                f"{name!r} is not a configured image: names of images have no `/` and no `:`.",
                 fix=f"`-t {name}` calls an image so.",
             )
         if not known:
@@ -52,11 +52,15 @@ def no_context(name: str) -> DockerCacheError:
     )
 
 
-def selection_words(command: DockerCommand) -> tuple[str, ...]:
+def selection_words(selection: SelectionOptions) -> tuple[str, ...]:
     """The options GROUPS as they were given, for another command that is to choose the same."""
     return selection_options(
         {
-            **{name: command.many(name) for name in ("with", "without", "only", "extras")},
-            **{name: bool(command.option(name)) for name in ("all-groups", "all-extras")},
+            "with": selection.with_groups,
+            "without": selection.without_groups,
+            "only": selection.only_groups,
+            "extras": selection.extras,
+            "all-groups": selection.all_groups,
+            "all-extras": selection.all_extras,
         }
     )
