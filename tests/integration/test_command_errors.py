@@ -402,7 +402,7 @@ OPTIONS = {
             None,
         ),
         ((*BUILD, "."), "The build context is not to be named, as '.' does", "Leave it", None),
-        ((*BUILD, "team/shop:1"), "'team/shop:1' is no name of one", "`-t team/shop:1`", None),
+        ((*BUILD, "team/shop:1"), "'team/shop:1' is not a configured image", "`-t team/shop:1`", None),
         ((*EXPORT, "./api"), "not to be named, as './api' does", "Leave it", None),
         ((*BUILD, "--", "--network=host", "."), "is not to be named, as '.' does", "Leave", None),
         ((*BUILD, "--file", "shop"), "no Dockerfile: shop is a folder", "export", None),
