@@ -36,7 +36,7 @@ _OPTIONS = {"args": "build-arg", "contexts": "build-context", "tags": "tag", "se
 
 
 def options_for(arguments: Sequence[str], image: str) -> tuple[str, ...]:
-    """Spell what bake is told of an image as the options of `build`; no name is the only image.
+    """Spell the options of bake for an image as those of `build`; no name is the only image.
 
     >>> options_for(["--set", "*.args.VERSION=1", "--set=web.ssh=default"], "api")
     ('--build-arg=VERSION=1',)
@@ -94,7 +94,7 @@ _QUIET_PROGRESS = (0, 13)
 _MULTI_PLATFORM_LOAD = (0, 10)
 """The buildx that learnt to load several platforms into the containerd image store."""
 
-# Of the user's own arguments, those that say where the result goes, or that there is none.
+# Of the user's own arguments, those that say where the result goes, or that there is no result.
 _OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load", *TELLING)
 
 
@@ -216,7 +216,7 @@ def epoch_note(environment: Mapping[str, str]) -> str | None:
 
 
 def result_note(request: BuildRequest, engine: EngineInfo) -> str | None:
-    """Say where the image stays when it is neither pushed nor loaded, although nobody said so."""
+    """Say where the image stays if it is neither pushed nor loaded, and no option asks for that."""
     if request.push or request.load or _chooses_output(request) or _loads(request, engine):
         return None
     why = (

@@ -37,7 +37,7 @@ _PIPES = {
 }
 _UNKNOWN = re.compile(r'The option "-*(?P<name>[^"]+)" does not exist')
 _ALIKE = 0.85
-"""So alike is an option that was misspelt; `--build-arg` and our `--builder` are less so."""
+"""The similarity of a misspelt option; `--build-arg` is less similar to our `--builder`."""
 
 
 def images_argument(verb: str) -> Argument:
@@ -150,7 +150,7 @@ class DockerCommand(GroupCommand):
             application._io = self.io  # noqa: SLF001
 
     def _report(self, error: DockerCacheError) -> None:
-        """Say it also with `-q`, as BuildKit does: a status alone would help nobody."""
+        """Print it with `-q`, too, as BuildKit does: a status alone would not help."""
         if self.io.is_verbose():
             self.line_error(Formatter.escape(traceback.format_exc()))
         problem = f"<error>{Formatter.escape(error.problem)}</error>"

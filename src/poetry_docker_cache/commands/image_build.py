@@ -84,8 +84,8 @@ class _Work:
         several = zip(self.images, self.build.images, self.reports, strict=True)
         return {
             image.image: (
-                *(*built.caches.hidden, *built.reuse.hidden, *report.hidden),
-                *(image.kept if image.image else ()),
+                *(*built.caches.hidden, *built.reuse.hidden),
+                *(*report.hidden, *image.kept),
             )
             for image, built, report in several
         }

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
-    """The images of these names, all of them where there is none; "" is the only one of a project.
+    """Give the images of these names, all without a name; "" is the only one of a project.
 
-    Raises DockerCacheError for a name that there is not.
+    Raises DockerCacheError for an unknown name.
     """
     known = [name for name in images if name]
     for name in names:
@@ -46,8 +46,8 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
 def no_context(name: str) -> DockerCacheError:
     """The error for a path that was given as to `docker build`."""
     return DockerCacheError(
-        f"The build context is not to be named, as {name!r} does: it is the project's folder,"
-        " or one above it that holds its path dependencies, too.",
+        f"Do not pass a build context, such as {name!r}: it is the project's folder, or one above"
+        " it that holds its path dependencies, too.",
         fix="Leave it out. `poetry -C FOLDER` is for the project of another folder.",
     )
 

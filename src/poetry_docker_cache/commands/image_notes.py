@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def sending_notes(image: PlannedImage) -> list[str]:
-    """What is told of links; raises DockerCacheError for what BuildKit cannot take."""
+    """Give the note about links; raises DockerCacheError for what BuildKit cannot take."""
     plan = image.plan
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
@@ -34,16 +34,17 @@ def sending_notes(image: PlannedImage) -> list[str]:
         place = posixpath.relpath(odd.path, plan.folder)
         if odd.kind == "name":
             raise DockerCacheError(
-                f"The name of {place!r} is no UTF-8: BuildKit cannot take it.", fix="Rename it."
+                f"File name is not valid UTF-8: {place!r}. BuildKit cannot take it.",
+                fix="Rename it.",
             )
         if odd.kind == "unreadable":
             raise _unreadable(place)
         links.append(place)
-    told = (
+    note = (
         f"Links that lead out of the build context: {listing(links)}. In the image they lead to"
         " what is in their place there, if anything is."
     )
-    return [told] if links else []
+    return [note] if links else []
 
 
 def _unreadable(place: str) -> DockerCacheError:
@@ -89,16 +90,16 @@ def _git_note(image: PlannedImage) -> list[str]:
     found = [*taken(plan.files.paths)] if plan.files else []
     if beside:  # setuptools takes all modules, whatever git says
         found += [file for file in taken(beside) if not file.endswith(".py") and file not in found]
-    told = f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."
-    return [told] if found else []
+    note = f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."
+    return [note] if found else []
 
 
 def _silent_note(image: PlannedImage) -> list[str]:
     """What only git knows: the files that `.gitignore` names and yet are in the repository."""
     asks = any(wheel.git_ignored and wheel.backend in BACKENDS for wheel in image.plan.wheels)
     why = why_silent(image.folder) if asks else None
-    told = (
-        f"Nobody says which files git tracks ({why}): those of a package that .gitignore names all"
-        " the same are left out."
+    note = (
+        f"Unknown which files git tracks ({why}): files of a package that .gitignore names are"
+        " left out, even if git tracks them."
     )
-    return [told] if why else []
+    return [note] if why else []

@@ -44,7 +44,7 @@ its layer ends with the images that have it, unless all do. <info>poetry docker 
 one of them; the better setting is better for all that share.
 
 The sizes come from the project's environment; what that does not have in its locked version, from
-a built image; the rest from the package index, which tells sizes of downloads only.
+a built image; the rest from the package index, which knows sizes of downloads only.
 """
 
     def work(self) -> int:

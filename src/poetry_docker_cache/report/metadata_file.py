@@ -14,7 +14,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.system.compat import is_folder, real_path
 from poetry_docker_cache.system.private_files import put
 
-_ANYBODYS = 0o666
+_MODE = 0o666
 
 
 def refuse_unwritable(path: str) -> None:
@@ -39,7 +39,7 @@ def refuse_unwritable(path: str) -> None:
             f"{path} could not be written after the build: {error.strerror}.",
             fix="Name another file.",
         ) from error
-    # A new file takes the old one's place; what is no file (/dev/stdout) is written into.
+    # A new file takes the old one's place; a device (/dev/stdout) is written to.
     if not os.access(folder if _replaceable(Path(path)) else path, os.W_OK):
         raise DockerCacheError(
             f"{path} could not be written after the build: this user may not write there.",
@@ -71,7 +71,7 @@ def write(path: Path, data: dict[str, Any]) -> None:
             path.write_text(text, encoding="utf-8")
             return
         target = real_path(path)
-        put(target, text, _ANYBODYS)
+        put(target, text, _MODE)
     except OSError as error:
         raise DockerCacheError(
             f"{path} cannot be written: {error.strerror}. The image was built.",
