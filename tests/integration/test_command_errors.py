@@ -210,8 +210,8 @@ PROJECT = {
         fix="Close its brackets",
         arrange=_write(".dockerignore", b"*.md\r\n[data\r\n"),
     ),
-    "a name that is no UTF-8": Case(
-        says="The name of 'shop/\\udcff.txt' is no UTF-8: BuildKit cannot take it",
+    "a name that is not UTF-8": Case(
+        says="File name is not valid UTF-8: 'shop/\\udcff.txt'. BuildKit cannot take it",
         fix="Rename it",
         arrange=lambda folder: (folder / "shop" / "\udcff.txt").touch(),
     ),
@@ -400,10 +400,20 @@ OPTIONS = {
             "behind `--`",
             None,
         ),
-        ((*BUILD, "."), "The build context is not to be named, as '.' does", "Leave it", None),
-        ((*BUILD, "team/shop:1"), "'team/shop:1' is no name of one", "`-t team/shop:1`", None),
+        ((*BUILD, "."), "Do not pass a build context, such as '.'", "Leave it", None),
+        (
+            (*BUILD, "team/shop:1"),
+            "'team/shop:1' is not a configured image",
+            "`-t team/shop:1`",
+            None,
+        ),
         ((*EXPORT, "./api"), "not to be named, as './api' does", "Leave it", None),
-        ((*BUILD, "--", "--network=host", "."), "is not to be named, as '.' does", "Leave", None),
+        (
+            (*BUILD, "--", "--network=host", "."),
+            "Do not pass a build context, such as '.'",
+            "Leave",
+            None,
+        ),
         ((*BUILD, "--file", "shop"), "no Dockerfile: shop is a folder", "export", None),
         ((*BUILD, "--cache", ""), "--cache is empty", "may be unset", None),
         (

@@ -165,7 +165,7 @@ def test_the_environment_tells_what_is_installed(project: Path, index: PrivateIn
     assert "acme-light-7, acme-light-6: the size (≈) is estimated" in shown.err
     only = poetry(project, *LAYERS, "--json", "--from", "environment")
     assert column(data(only), "from")["acme-light-7"] is None
-    assert "Nobody knows the size of acme-light-7 1.0: it counts as" in only.err
+    assert "The size of acme-light-7 1.0 is unknown: it counts as" in only.err
 
 
 def test_an_environment_of_another_python_counts(
@@ -242,7 +242,7 @@ def test_the_layers_are_those_of_the_dockerfile(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--from", "wheel"], "--from 'wheel' is nowhere that sizes come from."),
+        (["--from", "wheel"], "--from 'wheel' is not a place that sizes come from."),
         (["--from", "index", "--image", "x"], "--image names an image, but --from says index."),
         (["--from", "environment"], "The project has no environment."),
         (["--image", "x"], "There is no `docker` on the PATH"),

@@ -123,7 +123,9 @@ class _Folder:
                 continue
             except FileNotFoundError:
                 continue
-            except OSError:  # no locks here (some network file systems): nobody sweeps it either
+            except (
+                OSError
+            ):  # no locks here (some network file systems): other builds leave it alone, too
                 self._lock = None
             return
 
@@ -153,7 +155,7 @@ def _sweep(base: Path) -> None:
             with contextlib.suppress(OSError):
                 if not _is_ours(folder):
                     continue
-                held = lock(folder)  # an error for what is no folder, such as a symlink
+                held = lock(folder)  # an error for anything but a folder, such as a symlink
                 try:
                     shutil.rmtree(folder)
                 finally:
