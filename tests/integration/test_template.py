@@ -80,5 +80,5 @@ def test_replaced_lines_are_noted(shop: Path) -> None:
     template.write_text(TEMPLATE.replace("{{ super() -}}\n", ""))
     done = poetry(shop, "docker", "export")
     assert done.status == 0
-    assert "docker/Dockerfile.j2 replaces base: " in done.err
+    assert "docker/Dockerfile.j2 replaces base, so " in done.err
     assert "`{{ super() }}` keeps it." in done.err
