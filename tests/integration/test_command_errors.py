@@ -200,7 +200,7 @@ PROJECT = {
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
     ),
     "a file that is a link": Case(
-        says="conf.ini is a link that leaves the project: a build does not see",
+        says="conf.ini is a link that leaves the project, so the build does not have",
         fix="Copy that into the project",
         more=settings('files = ["conf.ini"]'),
         arrange=lambda folder: (folder / "conf.ini").symlink_to(__file__),
