@@ -269,7 +269,7 @@ PROJECT = {
         rich={"source": FROM_ACME},
     ),
     "credentials in a URL": Case(
-        says="The URL of the source 'acme' holds credentials",
+        says="The URL of the source 'acme' contains credentials",
         fix="poetry config http-basic.acme USERNAME",
         more=ACME.format("https://me:hunter2@acme.test/simple"),
     ),
@@ -306,7 +306,7 @@ PROJECT = {
         env=HALF,
     ),
     "a secret too large": Case(
-        says="make a secret of 600 KiB, and BuildKit takes 500 KiB at most",
+        says="certificates has 600 KiB. BuildKit's limit is 500 KiB",
         fix="poetry config certificates.NAME.cert PATH",
         command=AUTH,
         more=SECRET,
