@@ -432,8 +432,8 @@ def test_what_the_lock_does_not_tell(
         locked_packages(lock, MAIN, "3.12")
     assert raised.value.problem.startswith("For an image with Python 3.12: ")
     assert raised.value.fix == (
-        "Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions. Or set another"
-        " `python` in [tool.poetry-docker-cache]."
+        "Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions, or set"
+        " another `python` in [tool.poetry-docker-cache]."
     )
 
 

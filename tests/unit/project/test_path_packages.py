@@ -105,10 +105,10 @@ def test_what_a_folder_is_built_from(
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ([], "there is no such folder"),
+        ([], "the folder does not exist"),
         (["lib/__init__.py"], "it has no pyproject.toml"),
         (["pyproject.toml=[tool.poetry]\npackage-mode = false\n"], "package-mode = false"),
-        ([f"pyproject.toml={NAMED}{CORE}"], "no module or package of the name `lib`"),
+        ([f"pyproject.toml={NAMED}{CORE}"], "no module or package named `lib`"),
         (["pyproject.toml=[x\n"], "pyproject.toml is not a valid TOML file."),
         (
             [f"pyproject.toml=[project]\nname = 'lib'\n{CORE}", "lib/a.py"],
@@ -124,7 +124,7 @@ def test_what_a_folder_is_built_from(
         ),
         (
             [f"pyproject.toml={NAMED}readme = '../R.md'\n{HATCH}", "lib/__init__.py"],
-            "the README `../R.md` is outside of ../lib",
+            "the README `../R.md` is outside ../lib",
         ),
         (
             [f"pyproject.toml={NAMED}readme = ['R.md']\n{HATCH}", "lib/__init__.py"],
@@ -146,7 +146,7 @@ def test_a_folder_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.M
     """A link to itself, and a folder of another user, are not there for a build either."""
     (tmp_path / "lib").symlink_to("lib")
     root = looked_at(tmp_path).root
-    assert root == SourceTreeRoot(reason="there is no such folder")
+    assert root == SourceTreeRoot(reason="the folder does not exist")
 
     def denied(path: Path) -> bool:
         raise PermissionError(13, "Permission denied", str(path))
@@ -396,10 +396,10 @@ def test_a_project_in_the_home_folder_itself() -> None:
 
 def test_one_that_cannot_be_built() -> None:
     """As with `poetry install`, it is an error; but not where its group is left out."""
-    gone = lib("gone", "../gone", root=SourceTreeRoot(reason="there is no such folder"))
+    gone = lib("gone", "../gone", root=SourceTreeRoot(reason="the folder does not exist"))
     with pytest.raises(DockerCacheError, match="gone is a path dependency") as raised:
         plan(monorepo(gone))
-    assert "of which no wheel can be built: there is no such folder." in str(raised.value)
+    assert "of which no wheel can be built: the folder does not exist." in str(raised.value)
     assert "--without" in (raised.value.fix or "")
     made = plan(monorepo(gone, lock_gone={"groups": ["dev"]}))
     assert made.packages == ()
