@@ -19,7 +19,7 @@ from harmless import edit_harmlessly
 from poetry.factory import Factory
 from projects import make_project, package
 
-from poetry_docker_cache.project.root.kinds import WheelRoot
+from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.root_package import read_root
 from poetry_docker_cache.render.stage_commands import FROM_ABOVE, in_project
 

@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.model import Direct
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.plan.wheels import WheelSource
-    from poetry_docker_cache.project.reader import Project
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
 
 

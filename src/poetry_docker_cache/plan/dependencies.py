@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.bases import Bases
     from poetry_docker_cache.plan.model import Direct, Index
     from poetry_docker_cache.plan.python_version import Python
-    from poetry_docker_cache.project.lock import Lock
-    from poetry_docker_cache.project.reader import InstallerConfig, Project
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.model import InstallerConfig, Lock, Project, Selection
     from poetry_docker_cache.settings.table import Settings
 
 _STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})

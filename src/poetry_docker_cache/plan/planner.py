@@ -21,7 +21,7 @@ from poetry_docker_cache.plan.python_version import choose_python
 from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
 from poetry_docker_cache.plan.system_packages import tools
 from poetry_docker_cache.plan.wheels import place_in_context, plan_wheels
-from poetry_docker_cache.project.root.kinds import WheelRoot
+from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.selection import left_out_note
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.contents import Contents
     from poetry_docker_cache.plan.model import Wheel
     from poetry_docker_cache.plan.python_version import Python
-    from poetry_docker_cache.project.reader import Project
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
 
 _SYNTAX = "docker/dockerfile:1"

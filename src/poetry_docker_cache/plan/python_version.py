@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
-from poetry.core.constraints.version import Version as PoetryVersion
-from poetry.core.constraints.version import VersionRange, parse_constraint
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import machines_without_wheel
@@ -19,10 +17,7 @@ from poetry_docker_cache.text import listing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poetry.core.constraints.version import VersionConstraint
-
-    from poetry_docker_cache.project.lock import Lock
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.model import Lock, PythonConstraint, Selection
 
 PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9")
 """The minors that this release knows to exist as images, newest first; `python` names any other."""
@@ -31,7 +26,6 @@ NEWEST_POETRY = Version("2.5.1")
 _OLDEST_POETRY = Version("2.1")
 # Poetry 2.3 dropped Python 3.9.
 _LAST_POETRY_FOR_39 = Version("2.2.1")
-_MORE_PATCHES_THAN_EVER = 999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +48,7 @@ class Python:
 
 
 def choose_python(  # noqa: PLR0913  # what it is chosen from
-    constraint: str,
+    constraint: PythonConstraint,
     *,
     setting: str | None,
     pinned: str | None,
@@ -68,22 +62,21 @@ def choose_python(  # noqa: PLR0913  # what it is chosen from
     `constraint` is the project's, `pinned` what `.python-version` says, `machines` those that must
     have the wheels. Raises DockerCacheError when the constraint forbids each of them.
     """
-    allowed = parse_constraint(constraint)
     if setting is not None:
-        if not _allows(allowed, setting):
+        if not constraint.allows(setting):
             raise DockerCacheError(
                 f'`python = "{setting}"` in [tool.poetry-docker-cache] is outside of what the'
-                f' project allows: requires-python is "{constraint}".',
+                f' project allows: requires-python is "{constraint.text}".',
                 fix="Choose a Python within the constraint, or widen it and run `poetry lock`.",
             )
         return Python(tag=setting, reason="set by `python`")
-    if pinned is not None and _allows(allowed, pinned):
+    if pinned is not None and constraint.allows(pinned):
         return Python(tag=pinned, reason="named by .python-version")
-    tags = [tag for minor in PYTHONS if (tag := _tag(allowed, minor))]
+    tags = [tag for minor in PYTHONS if (tag := constraint.image_tag(minor))]
     if not tags:
         raise DockerCacheError(
-            f'No Python image fits requires-python = "{constraint}": this release knows the minors'
-            f" {', '.join(reversed(PYTHONS))}.",
+            f'No Python image fits requires-python = "{constraint.text}": this release knows the'
+            f" minors {', '.join(reversed(PYTHONS))}.",
             fix='Set `python = "X.Y"` and `base-image` in [tool.poetry-docker-cache] for another.',
         )
     return _best(tags, lock, selection, libc, machines)
@@ -138,29 +131,6 @@ def _without_fitting_wheel(
         if wheels and (not fitting or machines_without_wheel(package, fitting, target)):
             found.append(package["name"])
     return found
-
-
-def _allows(allowed: VersionConstraint, tag: str) -> bool:
-    if tag.count(".") == 1:
-        return allowed.allows_any(parse_constraint(f"~{tag}"))
-    return allowed.allows(PoetryVersion.parse(tag))
-
-
-def _tag(allowed: VersionConstraint, minor: str) -> str | None:
-    """The image tag for a minor: itself, or the one patch that a narrow constraint leaves."""
-    within = allowed.intersect(parse_constraint(f"~{minor}"))
-    if within.is_empty():
-        return None
-    # The tag "3.12" is the newest patch, whatever number that has by now.
-    if within.allows(PoetryVersion.parse(f"{minor}.{_MORE_PATCHES_THAN_EVER}")):
-        return minor
-    if isinstance(within, PoetryVersion):
-        return within.text
-    if isinstance(within, VersionRange) and within.max is not None:
-        patch = (within.max.patch or 0) - (0 if within.include_max else 1)
-        tag = f"{minor}.{patch}"
-        return tag if patch >= 0 and within.allows(PoetryVersion.parse(tag)) else None
-    return None
 
 
 def choose_poetry(generator: Version | None, *, setting: str | None, python: Python) -> str:

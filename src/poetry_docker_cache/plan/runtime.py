@@ -11,7 +11,7 @@ from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.model import Files, Runtime
 from poetry_docker_cache.plan.start_command import Start, web_start, worker_start
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.selection import DEVELOPMENT
 from poetry_docker_cache.text import listing
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.plan.bases import Bases
     from poetry_docker_cache.plan.python_version import Python
-    from poetry_docker_cache.project.reader import Project
+    from poetry_docker_cache.project.model import Project
     from poetry_docker_cache.settings.table import Settings
 
 HOME = "/home/app"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from poetry_docker_cache.project.root.applications import App, Kind
+    from poetry_docker_cache.project.model import App, AppKind
 
 _PORT = "8000"
 _ADDRESS = ("--host", "0.0.0.0", "--port", "{port}")  # noqa: S104  # of a container: it is let out by `-p`
@@ -69,7 +69,7 @@ def web_start(
 
     It listens on the first of the ports that the settings have.
     """
-    web: Kind = "asgi" if _ASGI_FRAMEWORKS & {*installed} else "wsgi"
+    web: AppKind = "asgi" if _ASGI_FRAMEWORKS & {*installed} else "wsgi"
     known = [replace(app, kind=web) if app.kind == "web" else app for app in apps]
     tcp = (it.removesuffix("/tcp") for it in ports)
     port = next((it for it in tcp if it.isdecimal()), None)

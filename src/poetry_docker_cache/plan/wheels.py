@@ -18,7 +18,7 @@ from poetry_docker_cache.plan.model import Wheel
 from poetry_docker_cache.plan.runtime import checked_paths
 from poetry_docker_cache.plan.system_packages import tools
 from poetry_docker_cache.project.lock import path_dependencies
-from poetry_docker_cache.project.root.kinds import WheelRoot
+from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.bases import Bases
     from poetry_docker_cache.plan.model import Index
     from poetry_docker_cache.plan.python_version import Python
-    from poetry_docker_cache.project.reader import Project
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
 
 _POETRY_CORE = "poetry.core.masonry.api"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from poetry.config.config import Config
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.project.sources import Address
+    from poetry_docker_cache.project.model import Address
 
 # Poetry 2.4 learned to look up names with dots; before, every dot went one table deeper.
 _DOTS_ARE_TABLES = not hasattr(config_source, "split_key")

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
@@ -16,11 +15,12 @@ from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.older import DamagedError
 from poetry_docker_cache.inside.manifest.packages import is_path_dependency, readable, select
 from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.project.model import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.model import Selection
 
 OLDEST_FORMAT = Version("1")
 NEWEST_FORMAT = Version("3")
@@ -33,26 +33,6 @@ _GROUPS_HASHED_SINCE = Version("2.3")
 _PROJECT_KEYS = ("requires-python", "dependencies", "optional-dependencies")
 _LEGACY_KEYS = ("dependencies", "source", "extras", "dev-dependencies")
 _POETRY_KEYS = (*_LEGACY_KEYS, "group")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lock:
-    """A lock file that fits its pyproject.toml."""
-
-    data: Mapping[str, Any]
-    generator: Version | None
-    """The Poetry that wrote it, as far as the header names one."""
-
-    @property
-    def packages(self) -> list[dict[str, Any]]:
-        """The `[[package]]` tables, as they are."""
-        packages: list[dict[str, Any]] = self.data.get("package", [])
-        return packages
-
-    @property
-    def older_format(self) -> str | None:
-        """Its format, if that does not say itself what is for which group; None since 2.1."""
-        return str(self.data["metadata"]["lock-version"]) if "graph" in self.data else None
 
 
 def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any]) -> Lock:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.model import Selection
 from poetry_docker_cache.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -41,14 +42,6 @@ class SelectionOptions:
     all_groups: bool = False
     extras: Sequence[str] = ()
     all_extras: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Canonical names, sorted."""
-
-    groups: tuple[str, ...]
-    extras: tuple[str, ...]
 
 
 def together(selections: Iterable[Selection]) -> Selection:

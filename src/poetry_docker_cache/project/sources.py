@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
+from poetry_docker_cache.project.model import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from poetry.poetry import Poetry
+    from poetry_docker_cache.project.model import Source
 
-PRIMARY = "primary"
 WEB = re.compile(r"https?://", re.IGNORECASE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A package source of pyproject.toml; a PyPI that is named there has no URL."""
-
-    name: str
-    url: str
-    priority: str
-
-    @property
-    def is_pypi(self) -> bool:
-        """Whether this only gives Poetry's built-in source another priority."""
-        return self.name.lower() == "pypi"
-
-
-def read_sources(poetry: Poetry) -> tuple[Source, ...]:
-    """The package sources, in pyproject.toml's order."""
-    return tuple(
-        Source(
-            name=str(source["name"]),
-            url=str(source.get("url", "")),
-            priority=str(source.get("priority", PRIMARY)).lower(),
-        )
-        for source in poetry.local_config.get("source", [])
-    )
 
 
 def login_variables(name: str) -> tuple[str, str]:
@@ -86,13 +59,6 @@ def used_sources(
     return tuple(
         source.name for source in sources if source.name.lower() in used and not source.is_pypi
     )
-
-
-class Address(NamedTuple):
-    """A URL that a build downloads a dependency from, beside its package sources."""
-
-    url: str
-    is_git: bool
 
 
 def direct_addresses(packages: Iterable[Mapping[str, Any]]) -> tuple[Address, ...]:

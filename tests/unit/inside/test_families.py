@@ -18,7 +18,8 @@ from poetry_docker_cache.inside.manifest.packages import Wanted, manifests
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.workspace import main, shared_manifests
 from poetry_docker_cache.plan.planner import make_plan
-from poetry_docker_cache.project.selection import Selection, together
+from poetry_docker_cache.project.model import Selection
+from poetry_docker_cache.project.selection import together
 from poetry_docker_cache.render.dockerfile import scripts_of
 from poetry_docker_cache.render.stage_commands import manifest_command
 from poetry_docker_cache.settings.table import Settings

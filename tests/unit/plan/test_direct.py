@@ -11,7 +11,8 @@ from poetry_docker_cache.commands import build_image
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.direct import plan_direct
 from poetry_docker_cache.plan.model import Dependencies, Direct, Layer
-from poetry_docker_cache.project.sources import Address, direct_addresses
+from poetry_docker_cache.project.model import Address
+from poetry_docker_cache.project.sources import direct_addresses
 
 COMMIT = "0d3b1ce5a1f4b1a1a6f0d4a2d1d9c0b8e7f60912"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"

@@ -13,14 +13,13 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.model import Direct, Files, Index
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.plan.runtime import checked_paths
-from poetry_docker_cache.project.reader import InstallerConfig, Metadata
-from poetry_docker_cache.project.selection import Selection
-from poetry_docker_cache.project.sources import Source, used_sources
+from poetry_docker_cache.project.model import InstallerConfig, Metadata, Selection, Source
+from poetry_docker_cache.project.sources import used_sources
 from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.settings.table import Settings
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+    from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 
 MODULE_TREE = replace(TREE, module="shop")
 MIRROR = Source(name="mirror", url="https://pypi.example.org/simple/", priority="primary")

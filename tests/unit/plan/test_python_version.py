@@ -15,9 +15,8 @@ from poetry_docker_cache.plan.python_version import (
     choose_poetry,
     choose_python,
 )
-from poetry_docker_cache.project.lock import Lock
-from poetry_docker_cache.project.reader import pinned_python
-from poetry_docker_cache.project.selection import Selection
+from poetry_docker_cache.project.model import Lock, Selection
+from poetry_docker_cache.project.reader import pinned_python, python_constraint
 
 MAIN = Selection(groups=("main",), extras=())
 NEWEST = PYTHONS[0]
@@ -33,7 +32,7 @@ def choose(
     """Choose for a lock with these packages."""
     data = {"package": list(packages), "metadata": {"lock-version": "2.1"}}
     return choose_python(
-        constraint,
+        python_constraint(constraint),
         setting=setting,
         pinned=pinned,
         lock=Lock(data=data, generator=None),

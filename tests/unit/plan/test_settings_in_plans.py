@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from poetry_docker_cache.plan.model import ImagePlan
-    from poetry_docker_cache.project.reader import Project
+    from poetry_docker_cache.project.model import Project
 
 OURS = re.compile(
     r"(FROM|ENV|WORKDIR|COPY|LABEL|EXPOSE|HEALTHCHECK|STOPSIGNAL|USER|ENTRYPOINT|CMD) ."

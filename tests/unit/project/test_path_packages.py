@@ -16,10 +16,15 @@ from projects import package
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.planner import make_plan
-from poetry_docker_cache.project.reader import InstallerConfig, Project
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.root.path_packages import PathPackage, read_path_packages
-from poetry_docker_cache.project.selection import Selection
+from poetry_docker_cache.project.model import (
+    InstallerConfig,
+    PathPackage,
+    Project,
+    Selection,
+    SourceTreeRoot,
+    WheelRoot,
+)
+from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
 from poetry_docker_cache.settings.image_values import Instructions
 from poetry_docker_cache.settings.table import Settings

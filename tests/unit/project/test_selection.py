@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.selection import Selection, SelectionOptions, select
+from poetry_docker_cache.project.selection import SelectionOptions, select
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.project.model import Selection
 
 GROUPS = ("main", "server", "dev", "Dev,Tests")
 EXTRAS = ("postgres", "Cuda_12")
