@@ -122,7 +122,7 @@ LOCK = {
         arrange=_edit("pyproject.toml", "rich>=1", "rich>=2"),
     ),
     "old lock": Case(
-        says="poetry.lock has the format 0.9, which is too old to be read. It was written by",
+        says="poetry.lock has the format 0.9, which is too old. It was written by",
         fix="Run `poetry lock --regenerate`.",
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "0.9"'),
     ),
@@ -133,7 +133,7 @@ LOCK = {
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "2.0"'),
     ),
     "newer lock": Case(
-        says="poetry.lock has the format 3.0, newer than this release knows. It was written by",
+        says="poetry.lock has the format 3.0, which is newer than this release supports. It was written by",
         fix="poetry self update poetry-docker-cache",
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "3.0"'),
     ),

@@ -17,7 +17,7 @@ from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.credentials import refuse_credentials_in_urls
-from poetry_docker_cache.project.lock import locked_packages
+from poetry_docker_cache.project.locked_packages import locked_packages
 from poetry_docker_cache.project.reader import (
     check_files,
     check_locked_files,

@@ -21,7 +21,7 @@ from poetry_docker_cache.plan.dependencies import (
 from poetry_docker_cache.plan.direct import direct_notes, plan_direct
 from poetry_docker_cache.plan.layer_split import own_layers_note, refuse_too_many
 from poetry_docker_cache.plan.wheels import wheel_sources
-from poetry_docker_cache.project.lock import locked_packages
+from poetry_docker_cache.project.locked_packages import locked_packages
 from poetry_docker_cache.project.sources import refuse_sources
 
 if TYPE_CHECKING:

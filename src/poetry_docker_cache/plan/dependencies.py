@@ -24,7 +24,7 @@ from poetry_docker_cache.inside.manifest.wheels import fits
 from poetry_docker_cache.plan.layer_split import split
 from poetry_docker_cache.plan.model import Dependencies, Layer
 from poetry_docker_cache.plan.python_version import choose_poetry
-from poetry_docker_cache.project.lock import locked_packages
+from poetry_docker_cache.project.locked_packages import locked_packages
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from poetry_docker_cache.plan.bases import merged
 from poetry_docker_cache.plan.model import Wheel
 from poetry_docker_cache.plan.runtime import checked_paths
 from poetry_docker_cache.plan.system_packages import tools
-from poetry_docker_cache.project.lock import path_dependencies
+from poetry_docker_cache.project.locked_packages import path_dependencies
 from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.text import listing
 

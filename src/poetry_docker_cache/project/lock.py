@@ -1,4 +1,4 @@
-"""poetry.lock, read without Poetry: what wrote it, whether it is fresh, and what it holds."""
+"""poetry.lock: which Poetry wrote it, whether it is fresh, and which packages it locks."""
 
 from __future__ import annotations
 
@@ -6,39 +6,37 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
+from poetry.packages.locker import Locker
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.older import DamagedError
-from poetry_docker_cache.inside.manifest.packages import is_path_dependency, readable, select
+from poetry_docker_cache.inside.manifest.packages import readable
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.project.model import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from poetry_docker_cache.project.model import Selection
 
 OLDEST_FORMAT = Version("1")
 NEWEST_FORMAT = Version("3")
 _WHOLE_FORMAT = Version("2.1")
-"""The first that says which groups a package belongs to, and under which markers."""
+"""The first format that has the groups and markers of each package."""
 
 RESTORE = "Restore it from version control, or run `poetry lock --regenerate`."
+_GROUPS = "dependency-groups"
 _GROUPS_HASHED_SINCE = Version("2.3")
-
-_PROJECT_KEYS = ("requires-python", "dependencies", "optional-dependencies")
-_LEGACY_KEYS = ("dependencies", "source", "extras", "dev-dependencies")
-_POETRY_KEYS = (*_LEGACY_KEYS, "group")
 
 
 def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any]) -> Lock:
-    """The lock, if it is of a known format and fresh.
+    """Return the lock. Raises DockerCacheError for a stale or damaged one, or an unknown format.
 
-    `header` is the file's first line. Raises DockerCacheError.
+    `header` is the file's first line.
     """
     metadata = data.get("metadata", {})
     generator = _generator(header)
@@ -48,26 +46,27 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
         content_hash = str(metadata["content-hash"])
     except (KeyError, TypeError, InvalidVersion):
         raise DockerCacheError(
-            "poetry.lock has no usable [metadata]: it is damaged, or far too old.",
+            "poetry.lock has no valid [metadata]: it is damaged or far too old.",
             fix=RESTORE,
         ) from None
     if written >= NEWEST_FORMAT:
         raise DockerCacheError(
-            f"poetry.lock has the format {written}, newer than this release knows.{writer}",
+            f"poetry.lock has the format {written}, which is newer than this release supports."
+            f"{writer}",
             fix=(
-                "Update the plugin (`poetry self update poetry-docker-cache`), or write the lock"
-                " with a Poetry that it knows: `poetry lock --regenerate`."
+                "Update the plugin (`poetry self update poetry-docker-cache`), or run"
+                " `poetry lock --regenerate` with an older Poetry."
             ),
         )
     if written < OLDEST_FORMAT:
         raise DockerCacheError(
-            f"poetry.lock has the format {written}, which is too old to be read.{writer}",
+            f"poetry.lock has the format {written}, which is too old.{writer}",
             fix="Run `poetry lock --regenerate`.",
         )
     if content_hash not in _content_hashes(pyproject, generator):
         raise DockerCacheError(
-            "pyproject.toml changed significantly since poetry.lock was written: the image would"
-            f" not hold what pyproject.toml asks for.{writer}",
+            "pyproject.toml changed significantly since poetry.lock was written, so the image would"
+            f" not have the dependencies that pyproject.toml declares.{writer}",
             fix="Run `poetry lock`.",
         )
     if written < _WHOLE_FORMAT:
@@ -77,38 +76,8 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
     return Lock(data=data, generator=generator)
 
 
-def locked_packages(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    """The `[[package]]` tables that an image with this Python ("3.12") may hold in its layers.
-
-    To each is added, as `marker`, what its markers leave to what the image runs on, or "". Raises
-    DockerCacheError for a lock of an older format that does not tell.
-    """
-    chosen = _chosen(lock, selection, python)
-    return [package for package in chosen if not is_path_dependency(package)]
-
-
-def path_dependencies(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    """The tables, with `marker` as above, of what is built from folders of this machine."""
-    return [it for it in _chosen(lock, selection, python) if is_path_dependency(it)]
-
-
-def _chosen(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    environment = Target.linux(python=python).environment
-    try:
-        chosen = select(lock.data, selection.groups, selection.extras, environment)
-    except ValueError as error:
-        raise DockerCacheError(
-            f"For an image with Python {python}: {error}.",
-            fix=(
-                "Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions. Or set"
-                " another `python` in [tool.poetry-docker-cache]."
-            ),
-        ) from error
-    return [{**package, "marker": marker} for package, marker in chosen]
-
-
 def _readable(pyproject: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A lock of an older format, as `locked_packages` reads it. Raises DockerCacheError."""
+    """Convert a lock of an older format for `locked_packages`. Raises DockerCacheError."""
     _check_packages(data.get("package", []), older=True)
     try:
         found = readable(pyproject, data)
@@ -116,29 +85,28 @@ def _readable(pyproject: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[
         raise _damaged(error.what) from error
     except ValueError as error:
         raise DockerCacheError(
-            "poetry.lock is of an old format, and what pyproject.toml asks for cannot be followed"
-            f" through it: {error}.",
-            fix="Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions.",
+            "poetry.lock has an old format, and the dependencies in pyproject.toml cannot be found"
+            f" in it: {error}.",
+            fix="Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions.",
         ) from error
     _check_packages(found["package"], older=True)
     return found
 
 
 def _check_packages(packages: object, *, older: bool = False) -> None:
-    """Raise DockerCacheError where a `[[package]]` lacks what everything after this reads."""
-    damaged = [] if isinstance(packages, list) else ["what stands for its packages"]
+    """Raise DockerCacheError for a `[[package]]` whose keys are missing or of another type."""
+    damaged = [] if isinstance(packages, list) else ["its list of packages"]
     for number, package in enumerate(packages if isinstance(packages, list) else [], start=1):
         if not _is_whole(package, older=older):
             name = package.get("name") if isinstance(package, Mapping) else None
-            damaged.append(f"the entry of {name}" if name else f"its package number {number}")
+            damaged.append(f"the entry of {name}" if name else f"package number {number}")
     if damaged:
         raise _damaged(damaged[0])
 
 
 def _damaged(what: str) -> DockerCacheError:
     return DockerCacheError(
-        f"poetry.lock is damaged: {what} is not what Poetry writes, so nobody knows what the image"
-        " is to hold.",
+        f"poetry.lock is damaged: {what} is not what Poetry writes.",
         fix=RESTORE,
     )
 
@@ -173,7 +141,7 @@ def _are_markers(markers: Iterable[str]) -> bool:
 
 
 def _generator(header: str) -> Version | None:
-    # The header is free text that anyone can edit: only a version leaves this function.
+    # The header is free text and the version goes into a RUN line: return nothing but a version.
     match = re.search(r"\bPoetry (\d+(?:\.\d+)*\S*)", header)
     if not match:
         return None
@@ -184,31 +152,29 @@ def _generator(header: str) -> Version | None:
 
 
 def _content_hashes(pyproject: Mapping[str, Any], generator: Version | None) -> set[str]:
-    """The hashes of what Poetry resolves from that a fresh lock may carry.
+    """Return the content hashes that a fresh lock may have, whichever Poetry runs now.
 
-    The rule is `Locker._get_content_hash`. Since Poetry 2.3 it covers `[dependency-groups]`; a lock
-    from before that is fresh without them, whichever Poetry runs now.
+    Since Poetry 2.3 the hash covers `[dependency-groups]`; older locks are fresh without them.
     """
-    hashes = {_content_hash(pyproject, pyproject.get("dependency-groups", {}))}
-    if generator is None or generator < _GROUPS_HASHED_SINCE:
-        hashes.add(_content_hash(pyproject, {}))
-    return hashes
+    without_groups = {name: pyproject[name] for name in pyproject if name != _GROUPS}
+    old, new = _content_hash(without_groups), _content_hash(pyproject)
+    if pyproject.get(_GROUPS) and new == old:  # Poetry 2.1 or 2.2 is running
+        new = _hash_with_groups(pyproject)
+    return {old, new} if generator is None or generator < _GROUPS_HASHED_SINCE else {new}
 
 
-def _content_hash(pyproject: Mapping[str, Any], groups: Mapping[str, Any]) -> str:
-    table = pyproject.get("project", {})
-    project = {key: table[key] for key in _PROJECT_KEYS if table.get(key) is not None}
-    table = pyproject.get("tool", {}).get("poetry", {})
-    legacy_only = not project and not groups
-    poetry = {
-        key: table.get(key)
-        for key in _POETRY_KEYS
-        if table.get(key) is not None or (legacy_only and key in _LEGACY_KEYS)
-    }
-    content: dict[str, Any] = {}
-    if project:
-        content["project"] = project
-    if groups:
-        content["dependency-groups"] = groups
-    content = {**content, "tool": {"poetry": poetry}} if content else poetry
+def _content_hash(pyproject: Mapping[str, Any]) -> str:
+    return Locker(Path("poetry.lock"), dict(pyproject))._content_hash  # noqa: SLF001  # not public
+
+
+def _hash_with_groups(pyproject: Mapping[str, Any]) -> str:
+    """Hash as Poetry 2.3 does if there are dependency groups."""
+    project = _present(pyproject.get("project", {}), Locker._relevant_project_keys)  # noqa: SLF001
+    poetry = _present(pyproject.get("tool", {}).get("poetry", {}), Locker._relevant_keys)  # noqa: SLF001
+    content = {"project": project} if project else {}
+    content |= {_GROUPS: pyproject[_GROUPS], "tool": {"poetry": poetry}}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _present(table: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: table[key] for key in keys if table.get(key) is not None}

@@ -1,18 +1,17 @@
-"""Changes settings in pyproject.toml, and nothing else of it."""
+"""Changes the settings of this plugin in pyproject.toml, and nothing else in it."""
 
 from __future__ import annotations
 
-import re
-import secrets
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array
+from tomlkit.items import AoT, Array, Table
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.system.compat import tomllib
-from poetry_docker_cache.system.private_files import create
+from poetry_docker_cache.system.private_files import put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,20 +21,15 @@ if TYPE_CHECKING:
 
 _TABLE = "poetry-docker-cache"
 _LINE = 88
-_BY_HAND = "Write this there yourself:\n\n"
-# The head of a table with the comments above, from the first blank line on if there is one. tomlkit
-# counts them to the table before.
-_HEAD = re.compile(
-    r"((?<=\n\n)(?:^[ \t]*(?:#.*)?\n)+|(?:^[ \t]*#.*\n)+|)(^[ \t]*\[[^\r\n]*)", re.MULTILINE
-)
+_BY_HAND = "Add these lines yourself:\n\n"
 
 
 def write_settings(path: Path, changes: Mapping[str, Values]) -> bool:
-    """Write settings into the file, whole or not at all; whether that changed it.
+    """Write settings into the file and return whether it changed; it is never half written.
 
-    They are by the names of images, of which the empty one is what all have in common.
-
-    Raises DockerCacheError where it cannot be read, written, or changed without doing harm.
+    `changes` maps the name of an image to its settings; the empty name stands for the settings
+    that all images share. Raises DockerCacheError if the file cannot be read, written, or changed
+    without changing anything else.
     """
     lines_of_all = "\n".join(as_toml(values, image) for image, values in changes.items())
     try:
@@ -46,115 +40,98 @@ def write_settings(path: Path, changes: Mapping[str, Values]) -> bool:
         if after == before:
             return False
         target = path.resolve()  # a symlink stays one
-        draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         mode = target.stat().st_mode & 0o777
-        try:
-            create(draft, after, mode)
-            draft.chmod(mode)  # whatever the umask takes away
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except DockerCacheError as error:  # it knows of one table only
+        put(target, after, mode)
+        target.chmod(mode)  # the umask may have narrowed it
+    except DockerCacheError as error:  # its fix shows one table only
         raise DockerCacheError(error.problem, fix=f"{_BY_HAND}{lines_of_all}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DockerCacheError(
             f"{path.name} cannot be changed: {getattr(error, 'strerror', None) or error}.",
-            fix=f"Make it writable, or write this there yourself:\n\n{lines_of_all}",
+            fix=f"Make it writable, or add these lines yourself:\n\n{lines_of_all}",
         ) from error
     return True
 
 
 def with_settings(text: str, values: Values, *, image: str = "") -> str:
-    """The text of a pyproject.toml with these settings of ours; all else stays as it is.
+    """Return the text of a pyproject.toml with these settings; everything else stays the same.
 
-    They are those of an image, if one is named.
-
-    Raises DockerCacheError where that fails, as for a file that tomlkit does not keep.
+    The settings are those of `image`, or the common ones if it is empty. Raises DockerCacheError if
+    tomlkit cannot make the change without making another.
     """
     crlf = text.count("\r\n") == text.count("\n") > 0
     plain = text.replace("\r\n", "\n") if crlf else text
+    plain += "" if plain.endswith("\n") else "\n"
     after = ""
     try:
-        after = _changed_below_comments(plain, values, image)
+        after = _changed(plain, values, image)
         kept = tomllib.loads(after) == _expected(plain, values, image)
     except (TOMLKitError, tomllib.TOMLDecodeError, AttributeError, KeyError, TypeError):
         kept = False
     if not kept:
         raise DockerCacheError(
-            "pyproject.toml is written in a way that cannot be changed without doing harm.",
+            "pyproject.toml cannot be changed without changing more than these settings.",
             fix=f"{_BY_HAND}{as_toml(values, image)}",
         )
     return after.replace("\n", "\r\n") if crlf else after
 
 
 def as_toml(values: Values, image: str = "") -> str:
-    """The settings as a table of pyproject.toml."""
+    """Write the settings as a table of pyproject.toml."""
     return f"{table_of(image)}\n{lines(values)}"
 
 
 def table_of(image: str) -> str:
-    """The head of an image's table, or of the common one."""
+    """Return the head of an image's table, or of the common one."""
     return f"[tool.{_TABLE}.images.{image}]" if image else f"[tool.{_TABLE}]"
 
 
 def lines(values: Values) -> str:
-    """The settings, a line each; a long list has a line for each item."""
+    """Write the settings, one per line; a long list has one line per item."""
     document = tomlkit.document()
     for name, value in values.items():
         document.add(name, value if isinstance(value, int) else _array(value))
     return tomlkit.dumps(document)
 
 
-def _changed_below_comments(text: str, values: Values, image: str) -> str:
-    """Change the settings while the comments above the heads of tables stand behind these."""
-    mark = f" # {secrets.token_hex(8)}:"
-    above: list[str] = []
-
-    def behind(match: re.Match[str]) -> str:
-        above.append(match[1])
-        return f"{match[2]}{mark}{len(above) - 1}"
-
-    try:
-        after = _changed(_HEAD.sub(behind, text), values, image)
-    except TOMLKitError:  # there is more on the line, as in a text of several
-        return _changed(text, values, image)
-    parts = re.split(rf"^(.*){mark}(\d+)", after, flags=re.MULTILINE)
-    heads, numbers, rest = parts[1::3], [int(it) for it in parts[2::3]], parts[3::3]
-    if {*numbers} != {*range(len(above))}:
-        return _changed(text, values, image)
-    last = {number: place for place, number in enumerate(numbers)}
-    pieces = [parts[0]]
-    for place, (head, number, below) in enumerate(zip(heads, numbers, rest, strict=True)):
-        if last[number] == place:
-            pieces += [above[number], head, below]
-        else:  # a new table, to which tomlkit gives the comments of the one that it puts it above
-            pieces += [head.partition("#")[0].rstrip(), below]
-    return "".join(pieces)
-
-
 def _changed(text: str, values: Values, image: str) -> str:
     document = tomlkit.parse(text)
     table: Any = document.get("tool", {}).get(_TABLE)
-    if table is None:  # as text: tomlkit may put a table between others, or lose its blank line
-        end = "" if text.endswith("\n") else "\n"
-        return f"{text}{end}\n{as_toml(values)}"
-    if image:
+    if table is not None and image:
         table = table["images"][image]
+    if table is None or _has_no_head(table):
+        # It has no head of its own. As text, since tomlkit would put the head between other tables.
+        return f"{text}\n{as_toml(values, image)}"
+    new: dict[str, int | Sequence[str]] = {}
     for name, value in values.items():
         present = table.get(name)
-        if isinstance(value, int):
-            if present != value:
-                table[name] = value
-        elif isinstance(present, Array):
+        if isinstance(present, Array) and not isinstance(value, int):
             _exchange(present, value)
-        else:
-            table[name] = _array(value)
+        elif present is None and isinstance(table, Table):
+            new[name] = value
+        elif present != value:
+            table[name] = value if isinstance(value, int) else _array(value)
+    if new:
+        _insert(table, new)
     return tomlkit.dumps(document)
 
 
+def _has_no_head(table: Any) -> bool:  # noqa: ANN401  # tomlkit has several kinds of tables
+    below = [isinstance(value, Table | AoT) for value in table.values()]
+    return isinstance(table, Table) and table.is_super_table() and all(below)
+
+
+def _insert(table: Table, values: Values) -> None:
+    """Insert settings below the last one: tomlkit would put them below the next head's comments."""
+    body = table.value.body
+    own = takewhile(lambda entry: not isinstance(entry[1][1], Table | AoT), enumerate(body))
+    place = max((index + 1 for index, (key, _) in own if key), default=0)
+    body[place:place] = tomlkit.parse(lines(values)).body
+
+
 def _exchange(array: Array, names: Sequence[str]) -> None:
-    """Take out and add what differs: the comments between the others stay."""
-    for name in [str(it) for it in array if it not in names]:
+    """Remove and add only what differs, so that comments between the other items stay."""
+    for name in [str(item) for item in array if item not in names]:
         array.remove(name)
     for name in names:
         if name not in array:
@@ -180,6 +157,6 @@ def _expected(text: str, values: Values, image: str) -> dict[str, Any]:
 
 
 def _in_order(present: list[str], names: Sequence[str]) -> list[str]:
-    """The names as `_exchange` leaves them."""
+    """Return the names in the order in which `_exchange` leaves them."""
     kept = [name for name in present if name in names]
     return [*kept, *(name for name in names if name not in kept)]

@@ -30,7 +30,8 @@ from poetry_docker_cache.inside.manifest.__main__ import main
 from poetry_docker_cache.inside.manifest.packages import readable, select
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.plan.python_version import Python, choose_python
-from poetry_docker_cache.project.lock import check_lock, locked_packages
+from poetry_docker_cache.project.lock import check_lock
+from poetry_docker_cache.project.locked_packages import locked_packages
 from poetry_docker_cache.project.model import Selection
 from poetry_docker_cache.project.reader import python_constraint
 from poetry_docker_cache.system.compat import tomllib
@@ -433,8 +434,8 @@ def test_what_the_lock_does_not_tell(
         locked_packages(lock, MAIN, "3.12")
     assert raised.value.problem.startswith("For an image with Python 3.12: ")
     assert raised.value.fix == (
-        "Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions. Or set another"
-        " `python` in [tool.poetry-docker-cache]."
+        "Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions, or set"
+        " another `python` in [tool.poetry-docker-cache]."
     )
 
 

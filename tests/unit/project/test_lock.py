@@ -1,7 +1,8 @@
-"""The lock: which ones are refused, and whether they are fresh by the rules of every Poetry."""
+"""Which locks are refused, and which are fresh by the rules of every supported Poetry."""
 
 from __future__ import annotations
 
+from functools import partialmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,14 @@ def check(text: str, pyproject: dict[str, Any]) -> Lock:
 
 
 @pytest.mark.parametrize("pyproject", [PROJECT, GROUPS, LEGACY, {}])
-def test_a_lock_by_poetry_itself_is_fresh(pyproject: dict[str, Any]) -> None:
+def test_lock_written_by_poetry_is_fresh(pyproject: dict[str, Any]) -> None:
     """The hash is Poetry's, for PEP 621, for dependency groups, and for legacy metadata."""
     lock = check(lock_text(pyproject, [package("b")]), pyproject)
     assert lock.generator == Version("2.5.1")
     assert [p["name"] for p in lock.packages] == ["b"]
 
 
-def test_a_lock_from_before_groups_were_hashed_is_fresh() -> None:
+def test_lock_without_hashed_groups_is_fresh_before_poetry_23() -> None:
     """Poetry before 2.3 left `[dependency-groups]` out of the hash."""
     locker = Locker(Path("poetry.lock"), GROUPS)
     old = locker._get_content_hash(with_dependency_groups=False)
@@ -45,8 +46,23 @@ def test_a_lock_from_before_groups_were_hashed_is_fresh() -> None:
         check(text.replace("Poetry 2.2.1", "Poetry 2.3.0"), GROUPS)
 
 
-def test_a_changed_dependency_makes_it_stale() -> None:
-    """A lock for other dependencies would fill the image with something else."""
+@pytest.mark.parametrize(
+    "pyproject", [GROUPS, {**GROUPS, **LEGACY}, {"dependency-groups": {"a": []}}]
+)
+def test_lock_with_hashed_groups_is_fresh_before_poetry_23(
+    pyproject: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Poetry 2.1 and 2.2 cannot compute the hash that a newer one wrote."""
+    text = lock_text(pyproject, [])
+    without_groups = partialmethod(Locker._get_content_hash, with_dependency_groups=False)
+    monkeypatch.setattr(Locker, "_get_content_hash", without_groups)
+    assert check(text, pyproject)
+    with pytest.raises(DockerCacheError, match="changed significantly"):
+        check(text, {**pyproject, "dependency-groups": {"dev": ["d"]}})
+
+
+def test_changed_dependency_makes_lock_stale() -> None:
+    """The image would have other packages than pyproject.toml declares."""
     changed = {"project": {**PROJECT["project"], "dependencies": ["b", "c"]}}
     with pytest.raises(DockerCacheError, match="changed significantly") as raised:
         check(lock_text(PROJECT, []), changed)
@@ -55,10 +71,10 @@ def test_a_changed_dependency_makes_it_stale() -> None:
 
 @pytest.mark.parametrize(
     ("version", "message"),
-    [("0.9", "has the format 0.9, which is too old"), ("3.0", "newer than this release knows")],
+    [("0.9", "has the format 0.9, which is too old"), ("3.0", "newer than this release supports")],
 )
-def test_an_unknown_format_says_which_poetry_wrote_it(version: str, message: str) -> None:
-    """Formats that are too old or too new are refused, each with its fix."""
+def test_error_for_unknown_format_names_poetry_that_wrote_it(version: str, message: str) -> None:
+    """A format that is too old or too new is an error with its own fix."""
     with pytest.raises(DockerCacheError, match=message) as raised:
         check(lock_text(PROJECT, [], lock_version=version, generator="1.8.5"), PROJECT)
     assert "written by Poetry 1.8.5" in raised.value.problem
@@ -66,15 +82,15 @@ def test_an_unknown_format_says_which_poetry_wrote_it(version: str, message: str
 
 
 @pytest.mark.parametrize("data", [{}, {"metadata": {}}, {"metadata": {"lock-version": "x"}}])
-def test_a_lock_without_metadata_is_refused(data: dict[str, Any]) -> None:
-    """Damage is named as such, with what mends it: a mere `poetry lock` would read it first."""
-    with pytest.raises(DockerCacheError, match=r"no usable \[metadata\]") as raised:
+def test_lock_without_metadata_is_refused(data: dict[str, Any]) -> None:
+    """The fix is `--regenerate`, since a plain `poetry lock` would read the damaged file."""
+    with pytest.raises(DockerCacheError, match=r"no valid \[metadata\]") as raised:
         check_lock("", data, PROJECT)
     assert "`poetry lock --regenerate`" in raised.value.fix
 
 
 @pytest.mark.parametrize("header", ["# Poetry 1; rm -rf /", "", "# by Poetry x.y", "# Poetry $(x)"])
-def test_nothing_but_a_version_leaves_the_header(header: str) -> None:
+def test_header_gives_nothing_but_a_version(header: str) -> None:
     """The header is free text, and the version goes into a RUN line."""
     text = lock_text(PROJECT, [])
     lock = check_lock(header, tomllib.loads(text), PROJECT)
@@ -98,8 +114,8 @@ def test_nothing_but_a_version_leaves_the_header(header: str) -> None:
         {"source": "acme"},
     ],
 )
-def test_a_damaged_package_is_named(damage: dict[str, Any]) -> None:
-    """A lock that a merge or an editor broke is an error of its own, not a KeyError later on."""
+def test_damaged_package_is_named(damage: dict[str, Any]) -> None:
+    """A lock that a merge or an editor broke is an error that says so, not a KeyError."""
     broken = {key: value for key, value in {**package("b"), **damage}.items() if value is not None}
     text = lock_text(PROJECT, [package("a"), broken])
     with pytest.raises(DockerCacheError, match="is damaged: ") as raised:
@@ -109,16 +125,16 @@ def test_a_damaged_package_is_named(damage: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("packages", [3, "a", {"a": "b"}, [3]])
-def test_packages_that_are_no_tables(packages: Any) -> None:  # noqa: ANN401  # TOML of any shape
-    """The same for what stands in place of the packages."""
+def test_packages_that_are_not_tables_are_damage(packages: Any) -> None:  # noqa: ANN401  # TOML of any shape
+    """Any other value for `package` is an error, too."""
     data = {**tomllib.loads(lock_text(PROJECT, [])), "package": packages}
     with pytest.raises(DockerCacheError, match="is damaged: "):
         check_lock("", data, PROJECT)
 
 
 @pytest.mark.parametrize("content_hash", [3, [], {}])
-def test_a_content_hash_of_any_type(content_hash: Any) -> None:  # noqa: ANN401  # TOML of any shape
-    """It is a hash of something else, then."""
+def test_content_hash_of_wrong_type_is_stale(content_hash: Any) -> None:  # noqa: ANN401  # TOML of any shape
+    """It cannot equal a hash."""
     data = {"metadata": {"lock-version": "2.1", "content-hash": content_hash}}
     with pytest.raises(DockerCacheError, match="changed significantly"):
         check_lock("", data, PROJECT)

@@ -1,4 +1,4 @@
-"""Writing settings into pyproject.toml: what is changed, and that nothing else is."""
+"""Writing settings into pyproject.toml changes them and nothing else."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ requires = ["poetry-core"]
 
 
 def table(text: str) -> dict[str, Any]:
-    """Our settings in a text."""
+    """Read the plugin's settings from a text."""
     found: dict[str, Any] = tomllib.loads(text)["tool"]["poetry-docker-cache"]
     return found
 
 
 def changes(before: str, after: str) -> tuple[list[str], list[str]]:
-    """The lines that went and those that came."""
+    """Return the lines that were removed and those that were added."""
     diff = [
         line
         for line in difflib.ndiff(before.splitlines(), after.splitlines())
@@ -94,8 +94,8 @@ def test_only_the_settings_change(
     went, came_ = changes(before, plain)
     assert went == gone
     # tomlkit's versions differ on the blank before the brace of an inline table.
-    assert sorted(it.replace(" }", "}") for it in came_) == sorted(
-        it.replace(" }", "}") for it in came
+    assert sorted(line.replace(" }", "}") for line in came_) == sorted(
+        line.replace(" }", "}") for line in came
     )
     assert table(plain)["layers"] == 6
     assert sorted(table(plain)["own-layers"]) == ["numpy", "pandas"]
@@ -115,8 +115,10 @@ def test_only_the_settings_change(
          [f"images.api.{line}" for line in NEW]),
     ],
 )  # fmt: skip
-def test_the_settings_of_an_image(images: str, gone: list[str], came: list[str]) -> None:
-    """They are in its table; what all have in common, and what is another's, stays."""
+def test_settings_of_one_image_change_no_other(
+    images: str, gone: list[str], came: list[str]
+) -> None:
+    """The common settings and those of other images stay."""
     before = f"{HEAD}\n{images}{TAIL}"
     after = with_settings(before, VALUES, image="api")
     went, came_ = changes(before, after)
@@ -127,8 +129,8 @@ def test_the_settings_of_an_image(images: str, gone: list[str], came: list[str])
     assert with_settings(after, VALUES, image="api") == after
 
 
-def test_the_common_settings_beside_those_of_images() -> None:
-    """They have a table of their own, whether it is there or not."""
+def test_common_settings_have_their_own_table() -> None:
+    """The table is added if only those of images exist."""
     images = "[tool.poetry-docker-cache.images.api]\nports = [80]\n"
     for common in ("", "[tool.poetry-docker-cache]\nlayers = 4\n"):
         after = with_settings(f"{HEAD}\n{common}{images}{TAIL}", VALUES)
@@ -139,8 +141,8 @@ def test_the_common_settings_beside_those_of_images() -> None:
 @pytest.mark.parametrize("image", ["", "api", "worker"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("blank", ["", "\n"], ids=["close", "apart"])
-def test_the_comments_above_a_table_stay_there(image: str, newline: str, blank: str) -> None:
-    """They say what it is for; those below the last line of a table are its own."""
+def test_comments_keep_their_place(image: str, newline: str, blank: str) -> None:
+    """New settings go directly below the last one, so that no comment gets another neighbour."""
     tables = [
         "[tool.poetry-docker-cache]\nports = [80]\n# our own\n",
         "# The API,\n# for all\n[tool.poetry-docker-cache.images.api]  # here\nports = [81]\n",
@@ -154,7 +156,8 @@ def test_the_comments_above_a_table_stay_there(image: str, newline: str, blank: 
     after = with_settings(before.replace("\n", newline), VALUES, image=image)
     number = ["", "api", "worker"].index(image)
     lines = [line.strip() for line in after.splitlines() if line.strip()]
-    tables[number] += "\n".join(NEW)
+    before_comments = tables[number].removesuffix("# our own\n")
+    tables[number] = before_comments + "\n".join(NEW) + tables[number][len(before_comments) - 1 :]
     wanted = f"{HEAD}\n{chr(10).join(tables)}".splitlines()
     assert lines == [line.strip() for line in wanted if line.strip()]
     assert f"{newline}{newline}{newline}" not in after
@@ -163,8 +166,8 @@ def test_the_comments_above_a_table_stay_there(image: str, newline: str, blank: 
 @pytest.mark.parametrize(
     ("image", "new"), [("", ["[tool.poetry-docker-cache]"]), ("api", [])], ids=["common", "api"]
 )
-def test_a_new_table_has_no_comment_of_another(image: str, new: list[str]) -> None:
-    """It is put above that of an image, whose comments stay with it alone."""
+def test_new_table_takes_no_comment_from_another(image: str, new: list[str]) -> None:
+    """The comments of an image's table stay with that table alone."""
     head = "# The API\n[tool.poetry-docker-cache.images.api]  # for all\n"
     text = f"{head}text = '''\n[no table] \\\n'''\n"
     after = with_settings(f"{HEAD}\n{text}{TAIL}", VALUES, image=image)
@@ -174,19 +177,14 @@ def test_a_new_table_has_no_comment_of_another(image: str, new: list[str]) -> No
     assert sorted(added) == sorted([*NEW, *new])
 
 
-def test_a_line_that_only_looks_like_a_head() -> None:
-    """Where nothing can stand behind it, the settings are written all the same."""
-    text = '[tool.poetry-docker-cache]\nports = [80]\n\n# x\n[tool.x]\na = """\n[b] \\\n"""\n'
-    after = with_settings(text, VALUES)
-    assert changes(text, after) == ([], NEW)
-
-
 @given(
     before=st.lists(st.sampled_from("abcdef"), unique=True),
     after=st.lists(st.sampled_from("abcdef"), unique=True),
     several=st.booleans(),
 )
-def test_any_list_becomes_any_other(before: list[str], after: list[str], *, several: bool) -> None:
+def test_any_list_can_become_any_other(
+    before: list[str], after: list[str], *, several: bool
+) -> None:
     """On one line or on several, empty or not."""
     sep = ",\n    " if several else ", "
     start, end = ("\n    ", ",\n") if several and before else ("", "")
@@ -199,17 +197,17 @@ def test_any_list_becomes_any_other(before: list[str], after: list[str], *, seve
     assert changed.endswith(TAIL)
 
 
-def test_a_long_list_has_a_line_for_each() -> None:
-    """Twelve names would make a line that nobody reads."""
+def test_long_list_has_one_line_per_item() -> None:
+    """Twelve names on one line would be hard to read."""
     names = tuple(f"a-package-{number}" for number in range(12))
     after = with_settings(HEAD, {"layers": 6, "own-layers": names})
     assert all(len(line) < 60 for line in after.splitlines())
     assert table(after)["own-layers"] == list(names)
 
 
-def test_an_image_that_is_not_there() -> None:
-    """The lines to paste are those of its table."""
-    with pytest.raises(DockerCacheError, match="without doing harm") as error:
+def test_missing_image_table_is_an_error() -> None:
+    """The lines to add are those of its table."""
+    with pytest.raises(DockerCacheError, match="cannot be changed") as error:
         with_settings(f"{HEAD}\n[tool.poetry-docker-cache]\n", VALUES, image="api")
     assert "\n[tool.poetry-docker-cache.images.api]\nlayers = 6\n" in error.value.fix
 
@@ -217,27 +215,29 @@ def test_an_image_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     "text", ["tool = { black = { a = 1 } }\n[project]\nname = 'x'\n", "tool = 1\n", "= 1\n"]
 )
-def test_what_cannot_be_changed_is_told(text: str) -> None:
-    """An inline table cannot be added to from outside: the lines to paste are shown."""
-    with pytest.raises(DockerCacheError, match="without doing harm") as error:
+def test_impossible_change_shows_the_lines_to_add(text: str) -> None:
+    """An inline table cannot be extended from outside."""
+    with pytest.raises(DockerCacheError, match="cannot be changed") as error:
         with_settings(text, VALUES)
     assert error.value.fix.endswith("\n".join(["[tool.poetry-docker-cache]", *NEW, ""]))
 
 
-def test_all_that_cannot_be_changed_is_told(tmp_path: Path) -> None:
-    """With a part of it, images would no longer share their layers; and no part is written."""
+def test_impossible_change_of_one_image_changes_none(tmp_path: Path) -> None:
+    """With some of the changes, images would no longer share their layers."""
     path = tmp_path / "pyproject.toml"
     path.write_text(text := f"{HEAD}\n[tool.poetry-docker-cache]\nports = [80]\n")
-    with pytest.raises(DockerCacheError, match="without doing harm") as error:
+    with pytest.raises(DockerCacheError, match="cannot be changed") as error:
         write_settings(path, {"": VALUES, "api": VALUES, "worker": VALUES})
     tables = ["", ".images.api", ".images.worker"]
-    pasted = "\n".join("\n".join([f"[tool.poetry-docker-cache{it}]", *NEW, ""]) for it in tables)
+    pasted = "\n".join(
+        "\n".join([f"[tool.poetry-docker-cache{name}]", *NEW, ""]) for name in tables
+    )
     assert error.value.fix.endswith(f":\n\n{pasted}")
     assert path.read_text() == text
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    """Its mode stays, a symlink too, and nothing lies beside it; what is right is not touched."""
+def test_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """Its mode and a symlink to it stay; a file that has the settings is not touched."""
     real = tmp_path / "real" / "pyproject.toml"
     real.parent.mkdir()
     real.write_bytes(HEAD.replace("\n", "\r\n").encode())
@@ -254,10 +254,8 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert [path.name for path in real.parent.iterdir()] == ["pyproject.toml"]
 
 
-def test_a_file_that_cannot_be_written_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is whole afterwards, and the error has the lines to paste."""
+def test_failed_write_leaves_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is complete, and the error has the lines to add."""
     path = tmp_path / "pyproject.toml"
     path.write_text(HEAD)
 
@@ -269,4 +267,4 @@ def test_a_file_that_cannot_be_written_stays(
         write_settings(path, {"": VALUES})
     assert "layers = 6" in error.value.fix
     assert path.read_text() == HEAD
-    assert [it.name for it in tmp_path.iterdir()] == ["pyproject.toml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
