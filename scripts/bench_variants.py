@@ -1,4 +1,4 @@
-"""The ways to build the same project: the plugin with each installer, and its rivals."""
+"""The ways to build the same project: the plugin, and Dockerfiles by hand."""
 
 from __future__ import annotations
 
@@ -70,9 +70,8 @@ class Variant(Protocol):
 
 @dataclass(frozen=True)
 class Plugin:
-    """`poetry docker build` with one of its installers."""
+    """`poetry docker build`, which installs wheels by pip."""
 
-    installer: str
     compiled: bool = False
     setting: tuple[str, str] | None = None
     """One more, and its value."""
@@ -81,20 +80,18 @@ class Plugin:
     @property
     def name(self) -> str:
         """What the command line calls it."""
-        name = f"{self.installer}-compiled" if self.compiled else self.installer
+        name = "pip-compiled" if self.compiled else "pip"
         return f"{name}-{self.setting[0]}" if self.setting else name
 
     @property
     def title(self) -> str:
         """What readers see."""
-        return f"plugin, {self.installer}"
+        return "plugin, pip"
 
     def prepare(self, folder: Path, base: str) -> None:
         """Write the settings."""
         settings = (
-            "\n[tool.poetry-docker-cache]\n"
-            f'base-image = "{base.replace("3.13", "{python}")}"\n'
-            f'installer = "{self.installer}"\n'
+            f'\n[tool.poetry-docker-cache]\nbase-image = "{base.replace("3.13", "{python}")}"\n'
         )
         if self.compiled:
             settings += "compile = true\n"
@@ -140,9 +137,7 @@ def _id(name: str) -> str:
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
     for variant in (
-        Plugin("pip"),
-        Plugin("uv"),
-        Plugin("poetry"),
+        Plugin(),
         Rival("article", "the article's Dockerfile", "poetry", ("POETRY", POETRY), ("auth.toml",)),
         Rival(
             "uv-documented",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import clean_poetry as clean
@@ -15,11 +12,9 @@ from command_line import Client
 from engines import DockerEngine, docker_engine, unavailable
 from reference import PoetryInstall
 
-from poetry_docker_cache import inside
-from poetry_docker_cache.settings.install_values import NEWEST_UV
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -78,17 +73,6 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AcmeIndex]:
     """Serve the packages of acme.py, Poetry and poetry-core among them, to one user only."""
     with AcmeIndex(tmp_path_factory.mktemp("packages")) as served:
         yield served
-
-
-@pytest.fixture(scope="session")
-def uv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install uv as an image's build does, from what this machine's pip takes for PyPI."""
-    place = tmp_path_factory.mktemp("uv") / "opt" / "uv"
-    command = [sys.executable, "-m", "install.tool", "--venv", str(place), f"uv=={NEWEST_UV}"]
-    scripts = Path(str(inside.__file__)).parent
-    run = subprocess.run(command, cwd=scripts, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return place / "bin" / "uv"
 
 
 @pytest.fixture(scope="session")

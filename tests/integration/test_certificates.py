@@ -45,15 +45,14 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TlsIndex]
 
 
 @pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
-def test_certificates_reach_each_installer(  # noqa: PLR0913, PLR0917  # fixtures
+def test_certificates_reach_each_installer(
     served: TlsIndex,
-    uv: Path,
     version: str,
     tmp_path: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Poetry, pip and uv in the build verify, and identify themselves, as Poetry does here."""
+    """Poetry and pip in the build verify, and identify themselves, as Poetry does here."""
     unverified = "unverified" in request.node.name
     project = tmp_path / "project"
     project.mkdir()
@@ -74,12 +73,14 @@ def test_certificates_reach_each_installer(  # noqa: PLR0913, PLR0917  # fixture
     options += ["--project", project, "--output", manifest.parent]
     run(sys.executable, "-m", "manifest", *options, at=SCRIPTS)
     monkeypatch.setenv("PIP_RETRIES", "0")
-    for installer, python in (("pip", sys.executable), ("uv", sys.executable), ("poetry", poetry)):
+    for installer, python, more in (
+        ("pip", sys.executable, ()),
+        ("poetry", poetry, ("--from-source",)),
+    ):
         target = tmp_path / installer
         venv.create(target, symlinks=True)
-        install = [python, "-m", "install", "--installer", installer, "--manifest", manifest]
+        install = [python, "-m", "install", *more, "--manifest", manifest]
         install += ["--venv", target, "--libraries", tmp_path / "libraries.json"]
-        install += ["--uv", uv] if installer == "uv" else []
         assert fails(*install, "--secret", tmp_path / "none", at=SCRIPTS)
         run(*install, "--secret", secret, at=SCRIPTS)
         assert list(target.rglob("acme_tls-1.0.dist-info"))

@@ -335,8 +335,7 @@ SETTINGS = {
         ('python = "3.9"', 'requires-python is ">=3.10"', "Choose a Python within the constraint"),
         ("layers = 49", "`layers` in [tool.poetry-docker-cache] cannot be 49", "layers = 8"),
         ('own-layers = ["nmpy"]', "names 'nmpy', which poetry.lock does not have", "out of the"),
-        ('installer = "conda"', "`installer` in", 'installer = "uv"'),
-        ('uv-version = "new"', "`uv-version` in", "For example"),
+        ('installer = "uv"', "`installer` in [tool.poetry-docker-cache] was removed", "Remove"),
         ('template = "a.j2"', "names 'a.j2', which does not exist", "Correct the path"),
         ('template = "/a.j2"', "`template` in [tool", "docker/Dockerfile.j2"),
         (

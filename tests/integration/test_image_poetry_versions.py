@@ -39,7 +39,7 @@ more = ["acme-extra"]
 packages = [{{ include = "acme_shop", from = "src" }}]
 
 [tool.poetry.dependencies]
-acme-lib = {{ source = "acme" }}
+acme-lib = {{ source = "acme", markers = "platform_release != '5'" }}
 acme-native = {{ source = "acme" }}
 acme-util = {{ source = "acme" }}
 acme-extra = {{ source = "acme" }}
@@ -54,7 +54,6 @@ priority = "explicit"
 
 [tool.poetry-docker-cache]
 python = "{python}"
-installer = "poetry"
 extras = ["more"]
 """
 

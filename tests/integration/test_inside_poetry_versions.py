@@ -179,7 +179,7 @@ class Workshop:
             venv.create(target, symlinks=True)
         options = {"manifest": manifest, "venv": target, "secret": secret, "private": scratch}
         options["libraries"] = self.folder / "libraries.json"
-        command = [str(self.python), "-m", "install", "--installer", "poetry", "--from-source"]
+        command = [str(self.python), "-m", "install", "--from-source"]
         command += [f"--{name}={path}" for name, path in options.items()]
         run = subprocess.run(
             [*command, "--build-config-settings", json.dumps({"beta": SETTINGS})],

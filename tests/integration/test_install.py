@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -18,8 +19,9 @@ from installing import PASSWORD, SCRIPTS, SOURCE, Indexes, Workshop, serving, sh
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-INSTALLERS = pytest.mark.parametrize("installer", ["pip", "uv", "poetry"])
-PIP_AND_UV = pytest.mark.parametrize("installer", ["pip", "uv"])
+BY = {"pip": (), "poetry": ("--from-source",)}
+"""Options of the script, by what then installs."""
+INSTALLERS = pytest.mark.parametrize("installer", BY)
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +32,9 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, uv: Path) -> Workshop:
+def workshop(tmp_path: Path) -> Workshop:
     """Give a clean place."""
-    return Workshop(tmp_path, uv)
+    return Workshop(tmp_path)
 
 
 @INSTALLERS
@@ -43,7 +45,7 @@ def test_the_same_from_each(indexes: Indexes, workshop: Workshop, installer: str
     packages.append(indexes.package("gone", marker='platform_machine == "none"'))
     kept = {"marker": 'platform_machine != "none"'}
     manifest = indexes.manifest({**packages[0], **kept}, *packages[1:])
-    status, output = workshop.install(installer, manifest)
+    status, output = workshop.install(manifest, *BY[installer])
     assert status == 0, output
     assert workshop.names() == {"al_pha-1.0+cpu", "beta-1!2.0b1", "gamma-2021.05.30"}
     verb = "Installing" if installer == "poetry" else "Installed"
@@ -71,8 +73,8 @@ def test_every_byte_is_the_same(indexes: Indexes, workshop: Workshop) -> None:
     """Only who installed a package, and the text of its scripts, tell the installers apart."""
     manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
     snapshots = []
-    for installer in ("pip", "uv", "poetry"):
-        status, output = workshop.install(installer, manifest)
+    for installer, more in BY.items():
+        status, output = workshop.install(manifest, *more)
         assert status == 0, output
         found = workshop.snapshot()
         for name, (mode, time, _) in found.items():
@@ -80,9 +82,26 @@ def test_every_byte_is_the_same(indexes: Indexes, workshop: Workshop) -> None:
                 found[name] = (mode, time)
         snapshots.append(found)
         workshop.venv.rename(workshop.folder / f"of-{installer}")
-    pip, uv, poetry = snapshots
-    assert pip == uv
-    assert pip == poetry
+    assert snapshots[0] == snapshots[1]
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha1"])
+def test_poetry_installs_what_pip_would_not(
+    indexes: Indexes, workshop: Workshop, kind: str
+) -> None:
+    """A wheel with a weak hash in the lock, and one that is wanted by the kernel's release."""
+    wheel = indexes.wheels["beta"]
+    file = {
+        "file": wheel.name,
+        "hash": f"{kind}:{hashlib.new(kind, wheel.read_bytes()).hexdigest()}",
+    }
+    packages = [
+        indexes.package("al-pha", marker='platform_release != "not-a-version"'),
+        indexes.package("beta", files=[file]),
+    ]
+    status, output = workshop.install(indexes.manifest(*packages), "--from-source")
+    assert status == 0, output
+    assert workshop.names() == {"al_pha-1.0+cpu", "beta-1!2.0b1"}
 
 
 @INSTALLERS
@@ -90,11 +109,11 @@ def test_no_other_source(indexes: Indexes, workshop: Workshop, installer: str) -
     """An index with the same name and version is not asked, even if the image sets it for all."""
     before = len(indexes.public.requests())
     url = indexes.public.url
-    names = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "UV_INDEX", "UV_FIND_LINKS", "PIP_INDEX_URL")
+    names = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_INDEX_URL")
     status, output = workshop.install(
-        installer,
         indexes.manifest(indexes.package("al-pha")),
-        environment={**dict.fromkeys(names, url), "UV_INDEX_STRATEGY": "unsafe-best-match"},
+        *BY[installer],
+        environment=dict.fromkeys(names, url),
     )
     assert status == 0, output
     assert "main" in workshop.python("import al_pha; print(dir(al_pha))")
@@ -106,7 +125,7 @@ def test_two_sources(indexes: Indexes, workshop: Workshop, installer: str) -> No
     """Each gives what the lock says, and nothing of what the other one gives."""
     before = indexes.public.downloads()
     packages = [indexes.package("al-pha"), indexes.package("gamma", "public")]
-    status, output = workshop.install(installer, indexes.manifest(*packages))
+    status, output = workshop.install(indexes.manifest(*packages), *BY[installer])
     assert status == 0, output
     asked = indexes.public.downloads()[len(before) :]
     assert {name.split("-")[0] for name in asked} == {"gamma"}
@@ -117,7 +136,7 @@ def test_another_file_is_refused(indexes: Indexes, workshop: Workshop, installer
     """A file whose hash is not in the lock is not installed, and the reason is told."""
     package = indexes.package("al-pha", files=[{"file": "x.whl", "hash": f"sha256:{'0' * 64}"}])
     package["files"][0]["file"] = indexes.wheels["al-pha"].name
-    status, output = workshop.install(installer, indexes.manifest(package))
+    status, output = workshop.install(indexes.manifest(package), *BY[installer])
     assert status != 0
     assert "serves another file than the one that poetry.lock names" in output
     assert workshop.names() == set()
@@ -128,7 +147,7 @@ def test_another_file_is_refused(indexes: Indexes, workshop: Workshop, installer
 def test_a_version_that_is_gone(indexes: Indexes, workshop: Workshop, installer: str) -> None:
     """What the source does not have any more is named."""
     package = indexes.package("al-pha", version="9.0")
-    status, output = workshop.install(installer, indexes.manifest(package))
+    status, output = workshop.install(indexes.manifest(package), *BY[installer])
     assert status != 0
     end = output[output.rindex(" has no file of ") :]
     assert "al-pha" in end
@@ -144,21 +163,12 @@ def test_refused(
 ) -> None:
     """The end of the log says which source refused, why, and what to type."""
     manifest = indexes.manifest(indexes.package("al-pha"))
-    status, output = workshop.install(installer, manifest, password=password)
+    status, output = workshop.install(manifest, *BY[installer], password=password)
     assert status != 0
     end = output[output.index("\nThe package source") :]
     assert repr(SOURCE) in end
     assert reason in end
     assert f"poetry config http-basic.{SOURCE} USERNAME` (asks" in end
-
-
-def lingering(program: Path, folder: Path) -> Path:
-    """Give a program that can be seen with its arguments for a second before it does its work."""
-    path = folder / "lingering" / program.name
-    path.parent.mkdir()
-    path.write_text(f'#!/bin/sh\nsleep 1\nexec {program} "$@"\n')
-    path.chmod(0o755)
-    return path
 
 
 @INSTALLERS
@@ -177,16 +187,14 @@ def test_no_command_line_shows_the_password(
 
     watcher = threading.Thread(target=look)
     watcher.start()
-    place = Workshop(workshop.folder, lingering(workshop.uv, workshop.folder))
+    manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
     try:
-        status, output = place.install(
-            installer, indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
-        )
+        status, output = workshop.install(manifest, *BY[installer])
     finally:
         ended.set()
         watcher.join()
     assert status == 0, output
-    tool = {"pip": "pip-runner__.py install", "uv": "uv pip install", "poetry": "poetry install"}
+    tool = {"pip": "pip-runner__.py install", "poetry": "poetry install"}
     assert any(tool[installer] in line for line in seen)
     assert not [line for line in seen if shows(line, PASSWORD)]
 
@@ -201,7 +209,7 @@ def test_twice_the_same(
     snapshots = []
     for seed in ("1", "2"):
         environment = {"PYTHONHASHSEED": seed}
-        status, output = workshop.install(installer, manifest, *more, environment=environment)
+        status, output = workshop.install(manifest, *BY[installer], *more, environment=environment)
         assert status == 0, output
         snapshots.append(workshop.snapshot())
         workshop.venv.rename(workshop.folder / f"before-{seed}")
@@ -214,7 +222,7 @@ def test_twice_the_same(
 def test_compiled_files_hold_no_time(indexes: Indexes, workshop: Workshop) -> None:
     """A compiled file is used without a look at its source (PEP 552)."""
     manifest = indexes.manifest(indexes.package("beta"))
-    assert workshop.install("pip", manifest, "--compile")[0] == 0
+    assert workshop.install(manifest, "--compile")[0] == 0
     (path,) = workshop.venv.rglob("*.pyc")
     assert path.read_bytes()[4:8] == b"\x01\0\0\0"
 
@@ -222,28 +230,25 @@ def test_compiled_files_hold_no_time(indexes: Indexes, workshop: Workshop) -> No
 @INSTALLERS
 def test_nothing_to_install(indexes: Indexes, workshop: Workshop, installer: str) -> None:
     """An empty manifest calls nothing and gives an empty environment."""
-    gone = Workshop(workshop.folder, Path("/nowhere/uv"))
     asked = len(indexes.private.requests())
-    assert gone.install(installer, indexes.manifest()) == (0, "")
-    assert gone.names() == set()
+    assert workshop.install(indexes.manifest(), *BY[installer]) == (0, "")
+    assert workshop.names() == set()
     assert len(indexes.private.requests()) == asked
-    assert json.loads(gone.libraries.read_text())["needs"] == {}
-    assert len({time for _, time, _ in gone.snapshot().values()}) == 1
+    assert json.loads(workshop.libraries.read_text())["needs"] == {}
+    assert len({time for _, time, _ in workshop.snapshot().values()}) == 1
 
 
-@PIP_AND_UV
-def test_what_comes_from_no_index(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+def test_what_comes_from_no_index(indexes: Indexes, workshop: Workshop) -> None:
     """A package from git is refused with the reason."""
     package = indexes.package("al-pha")
     package["source"] = {"type": "git", "url": "https://git.example/a", "reference": "main"}
     manifest = {"packages": [package], "sources": []}
-    status, output = workshop.install(installer, manifest)
+    status, output = workshop.install(manifest)
     assert status == 1
     assert output == ("\nal-pha comes from no package index (git): only Poetry can install it.\n")
 
 
-@PIP_AND_UV
-def test_the_mirror_of_the_image(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+def test_the_mirror_of_the_image(indexes: Indexes, workshop: Workshop) -> None:
     """What its pip takes for PyPI serves the packages that name no source, and alone does."""
     host = indexes.private.url.partition("://")[2]
     conf = workshop.folder / "pip.conf"
@@ -253,9 +258,7 @@ def test_the_mirror_of_the_image(indexes: Indexes, workshop: Workshop, installer
     )
     asked = len(indexes.public.requests())
     manifest = {"packages": [indexes.package("al-pha", "")], "sources": []}
-    status, output = workshop.install(
-        installer, manifest, environment={"PIP_CONFIG_FILE": str(conf)}
-    )
+    status, output = workshop.install(manifest, environment={"PIP_CONFIG_FILE": str(conf)})
     assert status == 0, output
     assert workshop.names() == {"al_pha-1.0+cpu"}
     assert len(indexes.public.requests()) == asked

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-INSTALLERS = pytest.mark.parametrize("installer", ["pip", "uv", "poetry"])
-PIP_AND_UV = pytest.mark.parametrize("installer", ["pip", "uv"])
+BY = {"pip": (), "poetry": ("--from-source",)}
+"""Options of the script, by what then installs."""
+INSTALLERS = pytest.mark.parametrize("installer", BY)
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,9 @@ def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, uv: Path) -> Workshop:
+def workshop(tmp_path: Path) -> Workshop:
     """Give a clean place."""
-    return Workshop(tmp_path, uv)
+    return Workshop(tmp_path)
 
 
 def everything(indexes: Indexes) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def everything(indexes: Indexes) -> dict[str, Any]:
 
 def forget(workshop: Workshop) -> None:
     """Leave nothing that the installers keep by themselves."""
-    for tool in ("PIP", "UV", "POETRY"):
+    for tool in ("PIP", "POETRY"):
         shutil.rmtree(workshop.folder / tool, ignore_errors=True)
 
 
@@ -52,8 +53,7 @@ def asked(indexes: Indexes) -> int:
     return len(indexes.private.requests()) + len(indexes.public.requests())
 
 
-@PIP_AND_UV
-def test_wheels_that_are_kept(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+def test_wheels_that_are_kept(indexes: Indexes, workshop: Workshop) -> None:
     """Each wheel is downloaded once, then no index is asked; the result is that without them."""
     manifest = everything(indexes)
     wheels = workshop.folder / "wheels"
@@ -62,7 +62,7 @@ def test_wheels_that_are_kept(indexes: Indexes, workshop: Workshop, installer: s
     for more, asks in (([], True), ([f"--wheels={wheels}"], True), ([f"--wheels={wheels}"], False)):
         forget(workshop)
         before = asked(indexes)
-        status, output = workshop.install(installer, manifest, *more)
+        status, output = workshop.install(manifest, *more)
         assert status == 0, output
         assert (asked(indexes) > before) == asks
         for line in ("al-pha (1.0+cpu)", "beta (1!2.0b1)", "gamma (2021."):
@@ -76,10 +76,7 @@ def test_wheels_that_are_kept(indexes: Indexes, workshop: Workshop, installer: s
     assert {path.name for path in wheels.iterdir()} == names
 
 
-@PIP_AND_UV
-def test_a_kept_wheel_that_was_tampered_with(
-    indexes: Indexes, workshop: Workshop, installer: str
-) -> None:
+def test_a_kept_wheel_that_was_tampered_with(indexes: Indexes, workshop: Workshop) -> None:
     """It is not installed: the right one is downloaded, and takes its place."""
     wheels = workshop.folder / "wheels"
     wheels.mkdir()
@@ -89,7 +86,7 @@ def test_a_kept_wheel_that_was_tampered_with(
     shutil.copy(indexes.wheels["beta"], wheels)
     before = indexes.private.downloads()
     manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
-    status, output = workshop.install(installer, manifest, f"--wheels={wheels}")
+    status, output = workshop.install(manifest, f"--wheels={wheels}")
     assert status == 0, output
     assert "1 of 2 from the download cache" in output
     assert indexes.private.downloads()[len(before) :] == [right.name]
@@ -97,18 +94,16 @@ def test_a_kept_wheel_that_was_tampered_with(
     assert not list(workshop.venv.rglob("evil.py"))
 
 
-@PIP_AND_UV
-def test_a_wheel_that_cannot_be_had(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+def test_a_wheel_that_cannot_be_had(indexes: Indexes, workshop: Workshop) -> None:
     """Why it fails is told as ever, and nothing bad is kept."""
     wheels = workshop.folder / "wheels"
     wheels.mkdir()
     package = indexes.package("al-pha")
     package["files"][0]["hash"] = f"sha256:{'0' * 64}"
-    status, output = workshop.install(installer, indexes.manifest(package), f"--wheels={wheels}")
+    status, output = workshop.install(indexes.manifest(package), f"--wheels={wheels}")
     assert status != 0
     assert "serves another file than the one that poetry.lock names" in output
     status, output = workshop.install(
-        installer,
         indexes.manifest(indexes.package("al-pha")),
         f"--wheels={wheels}",
         password="hunter-canary",
@@ -128,7 +123,7 @@ def test_an_earlier_image(
     store.mkdir()
     options = ["--reuse", f"--installed={store}", f"--made-by={installer}", *more]
     old = indexes.manifest(indexes.package("al-pha"), indexes.package("gamma", "public"))
-    status, output = workshop.install(installer, old, *options)
+    status, output = workshop.install(old, *BY[installer], *options)
     assert status == 0, output
     assert "Reused" not in output
     image = workshop.folder / "image"
@@ -137,7 +132,7 @@ def test_an_earlier_image(
     assert json.loads(table.read_text()).keys() == {"al-pha", "gamma"}
 
     new = everything(indexes)
-    status, output = workshop.install(installer, new, *options)
+    status, output = workshop.install(new, *BY[installer], *options)
     assert status == 0, output
     wanted = workshop.snapshot()
     shutil.rmtree(workshop.venv)
@@ -145,7 +140,7 @@ def test_an_earlier_image(
     assert earlier.take(image, store) == 2
     forget(workshop)
     before = (indexes.private.downloads(), indexes.public.requests())
-    status, output = workshop.install(installer, new, *options)
+    status, output = workshop.install(new, *BY[installer], *options)
     assert status == 0, output
     assert "Reused al-pha, from the earlier image" in output
     assert "Reused gamma" in output
@@ -162,19 +157,19 @@ def test_an_earlier_image_that_is_not_right(indexes: Indexes, workshop: Workshop
     store.mkdir()
     manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
     options = ["--reuse", f"--installed={store}"]
-    assert workshop.install("pip", manifest, *options)[0] == 0
+    assert workshop.install(manifest, *options)[0] == 0
     wanted = workshop.snapshot()
     image = workshop.folder / "image"
     workshop.venv.rename(image)
     (next(image.rglob("al_pha/__init__.py"))).write_text("raise SystemExit('tampered with')\n")
     assert earlier.take(image, store) == 2
-    status, output = workshop.install("pip", manifest, *options)
+    status, output = workshop.install(manifest, *options)
     assert status == 0, output
     assert "Reused beta" in output
     assert "Installed al-pha" in output
     assert workshop.snapshot() == wanted
     shutil.rmtree(workshop.venv)
-    status, output = workshop.install("pip", manifest, *options, "--made-by=other")
+    status, output = workshop.install(manifest, *options, "--made-by=other")
     assert status == 0, output
     assert "Reused" not in output
 
@@ -198,15 +193,15 @@ def test_a_file_of_two_packages(indexes: Indexes, workshop: Workshop) -> None:
     store = workshop.folder / "installed"
     store.mkdir()
     options = ["--reuse", f"--installed={store}"]
-    assert workshop.install("pip", indexes.manifest(packages[0]), *options)[0] == 0
+    assert workshop.install(indexes.manifest(packages[0]), *options)[0] == 0
     image = workshop.folder / "image"
     workshop.venv.rename(image)
     both = indexes.manifest(*packages)
-    assert workshop.install("pip", both, *options)[0] == 0
+    assert workshop.install(both, *options)[0] == 0
     wanted = workshop.snapshot()
     shutil.rmtree(workshop.venv)
     assert earlier.take(image, store) == 1
-    status, output = workshop.install("pip", both, *options)
+    status, output = workshop.install(both, *options)
     assert status == 0, output
     assert "Reused" not in output
     assert workshop.snapshot() == wanted

@@ -290,7 +290,7 @@ def test_each_image_has_the_context_that_it_needs(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     outcome = poetry(tmp_path / "app", "docker", "export", "--bake")
     assert outcome.status == 0, outcome.err
-    assert "- worker: The build context is .., as the image takes ../base." in outcome.err
+    assert "- worker: The build context is .., because the image needs ../base." in outcome.err
     assert "built by `docker build --file worker.Dockerfile ..`." in outcome.err
     (tmp_path / "app/docker").mkdir()
     outcome = poetry(tmp_path / "app", "docker", "export", "worker", "-o", "docker/Dockerfile")

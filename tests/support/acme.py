@@ -16,8 +16,6 @@ from clean_poetry import POETRY
 from index import PrivateIndex
 from wheels import make_sdist, make_wheel
 
-from poetry_docker_cache.settings.install_values import NEWEST_UV
-
 if TYPE_CHECKING:
     from typing import Any
 
@@ -85,11 +83,11 @@ def make_packages(folder: Path, machine: str | None = None) -> None:
 
 
 def _download_installers(folder: Path) -> None:
-    """Have what an image needs to get Poetry and uv, poetry-core and setuptools."""
+    """Download what an image needs to get Poetry, poetry-core and setuptools."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
     pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
     done = subprocess.run(
-        [*pip, f"poetry=={POETRY}", f"uv=={NEWEST_UV}", "setuptools"],
+        [*pip, f"poetry=={POETRY}", "setuptools"],
         check=False,
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from pathlib import Path
 NAMES = ("pip", "setuptools", "poetry", "poetry.core", "acme_lint", "acme_docs")
 LEFTOVERS = (
     *("/manifest", "/project", "/wheels", "/out", "/opt/poetry", "/opt/build", "/scripts"),
-    *("/run/secrets", "/opt/uv", "/manifest.json", "/libraries.json", "/libraries", "/install"),
+    *("/run/secrets", "/manifest.json", "/libraries.json", "/libraries", "/install"),
 )
 
 

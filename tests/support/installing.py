@@ -60,7 +60,6 @@ class Workshop:
     """A place to install in, always at the same path, as in an image."""
 
     folder: Path
-    uv: Path
 
     @property
     def venv(self) -> Path:
@@ -89,7 +88,6 @@ class Workshop:
 
     def install(
         self,
-        installer: str,
         manifest: object,
         *more: str,
         password: str | None = PASSWORD,
@@ -106,11 +104,10 @@ class Workshop:
             "secret": self.secret(password),
             "libraries": self.libraries,
             "private": private,
-            "uv": self.uv,
         }
-        command = [sys.executable, "-m", "install", "--installer", installer, *more]
+        command = [sys.executable, "-m", "install", *more]
         command += [f"--{name}={path}" for name, path in places.items()]
-        caches = {f"{tool}_CACHE_DIR": str(self.folder / tool) for tool in ("PIP", "UV", "POETRY")}
+        caches = {f"{tool}_CACHE_DIR": str(self.folder / tool) for tool in ("PIP", "POETRY")}
         own = {k: v for k, v in os.environ.items() if not k.startswith(("POETRY_", "VIRTUAL_"))}
         run = subprocess.run(
             command,

@@ -50,8 +50,6 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "ssh-known-hosts": st.lists(st.sampled_from(["h ssh-ed25519 A", "|1|a|b ssh-rsa B== c"])),
     "layers": st.one_of(st.integers(1, 48), st.just("auto")),
     "own-layers": st.just([]),
-    "installer": st.sampled_from(["pip", "uv", "poetry"]),
-    "uv-version": st.sampled_from(["0.9.2", "0.13.9"]),
     "files": st.lists(WORDS),
     "workdir": st.sampled_from(["/app", "/srv/x/"]),
     "user": st.integers(1, 2**31 - 1) | st.sampled_from(["1000", "1000:0"]),

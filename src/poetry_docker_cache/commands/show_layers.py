@@ -116,7 +116,7 @@ def _sharing(images: Sequence[Prepared]) -> list[list[Prepared]]:
     for it in images:
         settings, how = it.settings, it.plan.dependencies
         stands_on = (it.plan.stage_image, it.plan.runtime.python, how.libc, how.machines)
-        made_by = (settings.installer, settings.uv_version, how.compile, how.instructions)
+        made_by = (how.compile, how.instructions)
         split_by = (settings.layers, frozenset(settings.own_layers))
         # A lock that has to be followed as a whole is split for each image by itself.
         alone = (how.groups, how.extras) if how.older_lock else ()

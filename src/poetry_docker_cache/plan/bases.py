@@ -30,8 +30,9 @@ _SHELL_FORM = re.compile(r"\s*RUN\s+(--\S+\s+)*[^-\[\\\s]", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class Bases:
-    """The base images of the stages."""
+    """The base images of the stages, and the Python that all of them have."""
 
+    python: Python
     final: str
     build: str
     """The image that packages are compiled on."""
@@ -101,7 +102,7 @@ def choose_bases(settings: Settings, python: Python) -> Bases:
     build = build_image(settings, python, final)
     if not shell:
         _refuse_without_shell(settings, final, build)
-    return Bases(final=final, build=build, has_shell=shell)
+    return Bases(python=python, final=final, build=build, has_shell=shell)
 
 
 def _refuse_without_shell(settings: Settings, image: str, build: str) -> None:
@@ -134,8 +135,8 @@ def _refuse_without_shell(settings: Settings, image: str, build: str) -> None:
         if _SHELL_FORM.match(line):
             raise DockerCacheError(
                 f"{no_shell}, so this line of `instructions.runtime` cannot run on it: {line}",
-                fix='If the image has the program, write RUN ["program", "argument"]. Otherwise run it'
-                " in another image and copy the result with COPY --from=IMAGE.",
+                fix='If the image has the program, write RUN ["program", "argument"]. Otherwise run'
+                " it in another image and copy the result with COPY --from=IMAGE.",
             )
 
 

@@ -12,11 +12,9 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.families import plain_name
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
 from poetry_docker_cache.plan.dependencies import (
-    ON_BUILD_IMAGE,
-    package_layers,
+    plan_layers,
     planned_target,
     refuse_unknown_packages,
-    refuse_weak_hashes,
     reuse_notes,
     source_notes,
 )
@@ -31,9 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.inside.manifest.families import Images
-    from poetry_docker_cache.inside.manifest.target import Target
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.model import Direct, Notes
+    from poetry_docker_cache.plan.model import Direct, Layer, Notes
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
@@ -59,11 +56,7 @@ class Contents:
 
     packages: Sequence[Mapping[str, Any]]
     """The `[[package]]` tables of the dependencies."""
-    target: Target
-    """The platform and Python that they are chosen for."""
-    layers: Mapping[str, tuple[str, ...]]
-    """The names of the dependencies by layer."""
-    direct: Direct | None
+    layers: tuple[Layer, ...]
     sources: tuple[WheelSource, ...]
     """The sources of wheels: path dependencies, then the project itself."""
 
@@ -75,13 +68,19 @@ class Contents:
     @property
     def from_source(self) -> tuple[str, ...]:
         """The dependencies that are built from source, or come from no package index."""
-        return tuple(name for layer in ON_BUILD_IMAGE for name in self.layers.get(layer, ()))
+        return tuple(name for layer in self.layers if layer.from_source for name in layer.packages)
 
     @property
-    def from_wheels(self) -> set[str]:
+    def from_wheels(self) -> tuple[str, ...]:
         """The dependencies that are installed from wheels."""
-        wheels = self.layers.keys() - {*ON_BUILD_IMAGE}
-        return {name for layer in wheels for name in self.layers[layer]}
+        return tuple(
+            name for layer in self.layers if not layer.from_source for name in layer.packages
+        )
+
+    @property
+    def direct(self) -> Direct | None:
+        """What git, URL and file dependencies need in the build."""
+        return next((layer.direct for layer in self.layers if layer.direct), None)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -96,31 +95,29 @@ def plan_contents(  # noqa: PLR0913  # what it is decided from
     images: Images | None,
     *,
     of_all: Selection,
-    python: Python,
     bases: Bases,
 ) -> tuple[Contents, Notes]:
     """Gather what is installed. Raises DockerCacheError for what no build can install."""
+    python = bases.python
     packages = locked_packages(project.lock, selection, python.short)
     refuse_sources(project.sources, packages)
     direct = plan_direct(packages, settings.ssh_known_hosts)
     refuse_unknown_packages(settings.own_layers, project.lock)
-    layers = package_layers(project, settings, selection, python, images)
-    refuse_weak_hashes(packages, settings, layers)
+    layers = plan_layers(project, settings, selection, images, python=python, direct=direct)
     sources = _wheel_sources(project, selection, python)
     refuse_too_many(len(layers), len(sources))
     target = planned_target(settings, python)
     # A path dependency has its own layer, too.
     own = {source.stage.replace("path-", "own-", 1) for source in sources}
     wanted = _own_layers(project, settings, packages, of_all, python)
-    contents = Contents(
-        packages=packages, target=target, layers=layers, direct=direct, sources=sources
-    )
+    names = {layer.name: layer.packages for layer in layers}
+    contents = Contents(packages=packages, layers=layers, sources=sources)
     return contents, (
         *_older_lock_notes(project.lock.older_format),
-        *source_notes(packages, layers.get(SOURCE, ()), target, bases.build),
-        *direct_notes(layers.get(DIRECT, ()), direct, bases.build),
-        *own_layers_notes(wanted, {*map(plain_name, layers), *own}),
-        *reuse_notes(settings, tuple(layers)),
+        *source_notes(packages, names.get(SOURCE, ()), target, bases.build),
+        *direct_notes(names.get(DIRECT, ()), direct, bases.build),
+        *own_layers_notes(wanted, {*map(plain_name, names), *own}),
+        *reuse_notes(settings, tuple(names)),
     )
 
 

@@ -1,4 +1,4 @@
-"""How the dependencies are installed: their layers, and the installer of each. Pure."""
+"""How the dependencies are installed, and in which layers. Pure."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from poetry_docker_cache.inside.manifest.layers import (
     SOURCE,
     kind,
     machines_without_wheel,
+    unfit_for_pip,
 )
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheels import fits
@@ -38,24 +39,47 @@ if TYPE_CHECKING:
     from poetry_docker_cache.project.model import InstallerConfig, Lock, Project, Selection
     from poetry_docker_cache.settings.table import Settings
 
-_STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
-"""The hashes that pip's `--require-hashes` accepts."""
-
 ON_BUILD_IMAGE = (SOURCE, DIRECT)
-"""The layers that Poetry always installs."""
+"""The layers that Poetry installs; pip installs all others."""
 
 
-def package_layers(
+def plan_layers(  # noqa: PLR0913  # what it is decided from
+    project: Project,
+    settings: Settings,
+    selection: Selection,
+    images: Images | None,
+    *,
+    python: Python,
+    direct: Direct | None,
+) -> tuple[Layer, ...]:
+    """The layers of the dependencies, in their order; `direct` is what the one of that name needs.
+
+    For one of several images, `images` is what each of them installs.
+    """
+    return tuple(
+        Layer(
+            name=name,
+            from_source=name in ON_BUILD_IMAGE,
+            may_have_libraries=not name.startswith("pure-"),
+            packages=packages,
+            keeps_wheels=_keeps_wheels(name, settings),
+            direct=direct if name == DIRECT else None,
+        )
+        for name, packages in _packages(project, settings, selection, python, images).items()
+    )
+
+
+def _packages(
     project: Project,
     settings: Settings,
     selection: Selection,
     python: Python,
-    images: Images | None = None,
+    images: Images | None,
 ) -> dict[str, tuple[str, ...]]:
     """The layers of the dependencies in their order, each with the names of its packages.
 
-    For one of several images, `images` is what each of them installs: packages that the same images
-    share are split separately, so that these images have the same layers.
+    Packages that the same images share are split separately, so that these images have the same
+    layers.
     """
     if not images:
         return _split(project, settings, selection, python)
@@ -113,46 +137,31 @@ def refuse_unknown_packages(names: Sequence[str], lock: Lock) -> None:
             )
 
 
-def refuse_weak_hashes(
-    packages: Iterable[Mapping[str, Any]], settings: Settings, layers: Mapping[str, Sequence[str]]
-) -> None:
-    """Raise DockerCacheError for a wheel whose hash pip and uv would not take for a proof.
-
-    Poetry writes sha256 since 1.0; what else stands in a lock was carried over from an old one.
-    """
-    by_poetry = {name for layer in ON_BUILD_IMAGE for name in layers.get(layer, ())}
-    for package in packages if settings.installer != "poetry" else ():
-        name = str(canonicalize_name(package["name"]))
-        kinds = {str(file["hash"]).partition(":")[0] for file in package.get("files", ())}
-        if name not in by_poetry and (weak := sorted(kinds - _STRONG_HASHES)):
-            raise DockerCacheError(
-                f"poetry.lock knows {name} by its {weak[0]}, which {settings.installer} takes for"
-                " no proof that a file is the right one.",
-                fix="Run `poetry lock --regenerate`, or let Poetry install:"
-                ' `installer = "poetry"` in [tool.poetry-docker-cache].',
-            )
-
-
 def source_notes(
     packages: Iterable[Mapping[str, Any]], from_source: Sequence[str], target: Target, builder: str
 ) -> Notes:
     """Notes on the packages that are built from source, on all platforms or on some."""
     partly: dict[str, list[str]] = {}
+    unfit: dict[str, str] = {}
     for package in packages:
         name = str(canonicalize_name(package["name"]))
         names = [file["file"] for file in package.get("files", ())]
         fitting = [file for file in names if fits(file, target)]
         if name in from_source and fitting:
-            for machine in machines_without_wheel(package, fitting, target):
+            lacking = machines_without_wheel(package, fitting, target)
+            for machine in lacking:
                 partly.setdefault(platforms.platform_of(machine), []).append(name)
+            if not lacking and (why := unfit_for_pip(package)):
+                unfit[name] = why
     some = {name for names in partly.values() for name in names}
-    wholly = [name for name in from_source if name not in some]
-    where = f"on {builder}, in a separate layer."
+    wholly = [name for name in from_source if name not in some and name not in unfit]
+    where = f"on {builder}, in a separate layer"
     return (
-        *([f"{listing(wholly)} must be built from source, {where}"] if wholly else []),
+        *([f"{listing(wholly)} must be built from source, {where}."] if wholly else []),
+        *(f"{name} is installed by Poetry, {where}: {why}." for name, why in unfit.items()),
         *(
             f"{listing(names)} {'have' if len(names) > 1 else 'has'} no wheel for {platform}:"
-            f" built from source there, {where}"
+            f" built from source there, {where}."
             for platform, names in sorted(partly.items())
         ),
     )
@@ -163,22 +172,21 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     settings: Settings,
     selection: Selection,
     images: Images | None,
-    layers: Mapping[str, tuple[str, ...]],
-    direct: Direct | None,
-    python: Python,
+    *,
+    layers: tuple[Layer, ...],
     bases: Bases,
     system: SystemPackages,
 ) -> Dependencies:
-    """How the layers are installed; `layers` has the packages of each by its name.
+    """How the layers are installed; `images` is what each of several images installs.
 
-    `images` is what each of several images installs. Raises DockerCacheError for a Poetry that does
-    not run on the image's Python.
+    Raises DockerCacheError for a Poetry that does not run on the image's Python.
     """
-    made = tuple(_layer(name, names, settings, direct) for name, names in layers.items())
-    installers = {layer.installer for layer in made}
-    poetry = choose_poetry(project.lock.generator, setting=settings.poetry_version, python=python)
+    poetry = choose_poetry(
+        project.lock.generator, setting=settings.poetry_version, python=bases.python
+    )
+    from_source = any(layer.from_source for layer in layers)
     return Dependencies(
-        layers=made,
+        layers=layers,
         compile=settings.compile,
         libc=libc(settings.base_image),
         machines=platforms.machines(settings.platforms),
@@ -187,32 +195,16 @@ def plan_dependencies(  # noqa: PLR0913  # what it is decided from
         extras=selection.extras,
         no_binary=project.installer.no_binary,
         only_binary=project.installer.only_binary,
-        poetry=poetry if "poetry" in installers else None,
-        uv=settings.uv_version if "uv" in installers else None,
+        poetry=poetry if from_source else None,
         environment=_installer_environment(project.installer),
         build_config_settings=_json(project.installer.build_config_settings),
         build_image=bases.build,
-        packages=system.build if any(layer.from_source for layer in made) else (),
+        packages=system.build if from_source else (),
         instructions=settings.instructions.build,
         images=images or {},
-        reuses_image=settings.reuse_image is not None and bool(made),
+        reuses_image=settings.reuse_image is not None and bool(layers),
         older_lock=project.lock.older_format is not None,
         on_build_image=not bases.has_shell,
-    )
-
-
-def _layer(
-    name: str, packages: tuple[str, ...], settings: Settings, direct: Direct | None
-) -> Layer:
-    by_poetry = name in ON_BUILD_IMAGE
-    return Layer(
-        name=name,
-        installer="poetry" if by_poetry else settings.installer,
-        from_source=by_poetry,
-        may_have_libraries=not name.startswith("pure-"),
-        packages=packages,
-        keeps_wheels=_keeps_wheels(name, settings),
-        direct=direct if name == DIRECT else None,
     )
 
 
@@ -233,8 +225,7 @@ def reuse_notes(settings: Settings, layers: Sequence[str]) -> Notes:
 
 
 def _keeps_wheels(layer: str, settings: Settings) -> bool:
-    by_poetry = layer in ON_BUILD_IMAGE or settings.installer == "poetry"
-    return settings.download_cache is not None and not by_poetry
+    return settings.download_cache is not None and layer not in ON_BUILD_IMAGE
 
 
 def _installer_environment(config: InstallerConfig) -> dict[str, str]:

@@ -158,8 +158,8 @@ def _relative_path(name: str, url: str) -> str:
     """The path of a file relative to the project, which may not contain it."""
     if re.match("/|[A-Za-z]:", url):
         raise DockerCacheError(
-            f"{name} is a file dependency with an absolute path ({url}), which does not exist in the"
-            " build.",
+            f"{name} is a file dependency with an absolute path ({url}), which does not exist in"
+            " the build.",
             fix="Run `poetry lock`, which writes a relative path.",
         )
     return posixpath.normpath(url)

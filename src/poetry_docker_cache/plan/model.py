@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.settings.image_values import Healthcheck
-    from poetry_docker_cache.settings.install_values import Installer
 
 Notes = tuple[str, ...]
 """Sentences that explain a decision to the user."""
@@ -48,9 +47,8 @@ class Layer:
 
     name: str
     """The name of the stage and of its manifest."""
-    installer: Installer
     from_source: bool
-    """Whether it is installed on the build image, which has a compiler."""
+    """Whether Poetry installs it on the build image, which has a compiler; pip installs others."""
     may_have_libraries: bool
     """Whether a package in it may need shared libraries of the system."""
     packages: tuple[str, ...] = ()
@@ -78,8 +76,7 @@ class Dependencies:
     no_binary: tuple[str, ...]
     only_binary: tuple[str, ...]
     poetry: str | None
-    """The versions of the installers that the stages bring along; None where no layer needs it."""
-    uv: str | None
+    """Poetry's version; None if no layer needs it."""
     environment: Mapping[str, str]
     """Poetry's own settings that change what is installed, as environment variables."""
     build_config_settings: str | None

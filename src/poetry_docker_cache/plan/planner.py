@@ -50,7 +50,7 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
     python, python_notes = _plan_python(project, settings, of_all)
     bases = choose_bases(settings, python)
     contents, content_notes = plan_contents(
-        project, settings, selection, images, of_all=of_all, python=python, bases=bases
+        project, settings, selection, images, of_all=of_all, bases=bases
     )
     system, system_notes = plan_system_packages(settings, contents, bases)
     folder, folder_notes = place_in_context(project, contents)
@@ -58,18 +58,10 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
     version, version_notes = _plan_version(project, wheels, bakes=bakes)
     files, file_notes = plan_files(project, settings)
     runtime, runtime_notes = plan_runtime(
-        project, settings, contents, python, bases, system, version_from_git=version is not None
+        project, settings, contents, version, bases=bases, system=system
     )
     dependencies = plan_dependencies(
-        project,
-        settings,
-        selection,
-        images,
-        contents.layers,
-        contents.direct,
-        python,
-        bases,
-        system,
+        project, settings, selection, images, layers=contents.layers, bases=bases, system=system
     )
     return ImagePlan(
         syntax=_SYNTAX if settings.syntax == "auto" else settings.syntax or None,

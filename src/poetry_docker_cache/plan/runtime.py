@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.bases import Bases
     from poetry_docker_cache.plan.contents import Contents
     from poetry_docker_cache.plan.model import Notes
-    from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.plan.system_packages import SystemPackages
     from poetry_docker_cache.project.model import Metadata, Project
     from poetry_docker_cache.settings.table import Settings
@@ -95,25 +94,24 @@ def plan_runtime(  # noqa: PLR0913  # what it is decided from
     project: Project,
     settings: Settings,
     contents: Contents,
-    python: Python,
+    version: str | None,
+    *,
     bases: Bases,
     system: SystemPackages,
-    *,
-    version_from_git: bool,
 ) -> tuple[Runtime, Notes]:
-    """The final image."""
+    """The final image; `version` is the default of the build argument, if there is one."""
     command, command_notes = _command(project, settings, contents.names)
     entrypoint, entrypoint_notes = _entrypoint(settings, command, bases)
     runtime = Runtime(
         image=bases.final,
         has_shell=bases.has_shell,
-        python=python.short,
+        python=bases.python.short,
         packages=system.runtime,
         optional_libraries=settings.optional_libraries,
         instructions=settings.instructions.runtime,
         environment={**_environment(project, settings), **dict(settings.env)},
         labels={
-            **_labels(project.metadata, version_from_git=version_from_git),
+            **_labels(project.metadata, is_argument=version is not None),
             **dict(settings.labels),
         },
         workdir=settings.workdir,
@@ -153,14 +151,14 @@ def _environment(project: Project, settings: Settings) -> dict[str, str]:
     return {**_DEFAULT_ENVIRONMENT, "PYTHONPATH": ":".join(places)}
 
 
-def _labels(metadata: Metadata, *, version_from_git: bool) -> dict[str, str]:
+def _labels(metadata: Metadata, *, is_argument: bool) -> dict[str, str]:
     """The labels of the OCI image specification that the metadata has values for.
 
-    A version from git is a build argument, and the Dockerfile has the label for it.
+    If the version is a build argument, the template adds its label.
     """
     values = {
         "title": metadata.name,
-        "version": None if version_from_git else metadata.version,
+        "version": None if is_argument else metadata.version,
         "description": metadata.description,
         "licenses": metadata.licenses,
         "authors": ", ".join(metadata.authors),

@@ -135,7 +135,7 @@ def _sharing_backends(wheels: Sequence[Wheel]) -> tuple[Wheel, ...]:
 
 
 def _version_variables(root: WheelRoot) -> tuple[str, ...]:
-    """The variables that set a version which the backend would read from git: builds have no `.git`."""
+    """The variables that set the version: the build has no `.git` to read it from."""
     return tuple(
         sorted({_VERSION_FROM_GIT[name] for name in _required(root) & _VERSION_FROM_GIT.keys()})
     )

@@ -116,7 +116,8 @@ def _refuse_unread(names: Sequence[str], unread: set[str]) -> None:
     for name in names:
         if canonicalize_name(name) in unread:
             raise DockerCacheError(
-                f"The group {name!r} is in [dependency-groups], which this version of Poetry cannot read.",
+                f"The group {name!r} is in [dependency-groups], which this version of Poetry"
+                " cannot read.",
                 fix="Use Poetry 2.2 or newer, or define the group in [tool.poetry.group.NAME].",
             )
 

@@ -104,7 +104,6 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
     environment.globals.update(
         build_command=stage_commands.build_command,
         check_command=stage_commands.check_command,
-        cache_folder=stage_commands.CACHE_FOLDERS.__getitem__,
         from_above=stage_commands.FROM_ABOVE,
         in_project=stage_commands.in_project,
         install_command=stage_commands.install_command,

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.plan.model import Dependencies, Index, Layer, Runtime, Wheel
 
-CACHE_FOLDERS = {"pip": "pip", "uv": "uv", "poetry": "pypoetry"}
-"""Where in `/root/.cache` each installer keeps what it downloads."""
 _ABOVE = ".above"
 FROM_ABOVE = (
     *("sed", "-i", "-E", "-e", ":again"),
@@ -64,14 +62,12 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
 
     `instructions` are the lines of the block `build`, as they stand in the Dockerfile.
     """
-    python = "/opt/poetry/bin/python" if layer.installer == "poetry" else "python"
+    python = "/opt/poetry/bin/python" if layer.from_source else "python"
     if layer.direct:
         words = [python, "-m", "install.direct", *["--ssh"] * layer.direct.ssh]
     else:
-        words = [python, "-m", "install", "--installer", layer.installer]
-        # What a layer needs of the image is written down wherever that is not the final one's.
-        elsewhere = layer.from_source or (dependencies.on_build_image and layer.may_have_libraries)
-        words += ["--from-source"] * elsewhere
+        words = [python, "-m", "install", *["--from-source"] * layer.from_source]
+        words += ["--on-build-image"] * (dependencies.on_build_image and layer.may_have_libraries)
     words += ["--compile"] * dependencies.compile
     if layer.from_source and dependencies.build_config_settings:
         words += ["--build-config-settings", dependencies.build_config_settings]
@@ -83,20 +79,17 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
 
 def _made_by(layer: Layer, dependencies: Dependencies, instructions: str) -> list[str]:
     """Tell inside/install/earlier.py what the files follow from that it cannot see."""
-    if layer.installer == "pip":  # the image's own
+    if not layer.from_source:  # it looks at the image's pip itself
         return []
-    versions = {"uv": dependencies.uv, "poetry": dependencies.poetry}
-    words = [layer.installer, versions[layer.installer] or ""]
-    if layer.from_source:
-        how = [
-            dependencies.build_image,
-            dependencies.packages,
-            instructions.split("\n")[:-1],
-            sorted(dependencies.environment.items()),
-            dependencies.build_config_settings,
-        ]
-        words.append(hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16])
-    return ["--made-by", " ".join(words)]
+    how = [
+        dependencies.build_image,
+        dependencies.packages,
+        instructions.split("\n")[:-1],
+        sorted(dependencies.environment.items()),
+        dependencies.build_config_settings,
+    ]
+    digest = hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16]
+    return ["--made-by", f"poetry {dependencies.poetry} {digest}"]
 
 
 def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:

@@ -6,27 +6,23 @@ import os.path
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.caches.backends import BadCache
 from poetry_docker_cache.caches.spec import Cache, parse
 from poetry_docker_cache.settings.setting_errors import TABLE, SettingsError, kind
-from poetry_docker_cache.settings.values import line, list_of, text
+from poetry_docker_cache.settings.values import line, list_of
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.setting_errors import Spot
 
-Installer = Literal["pip", "uv", "poetry"]
-INSTALLERS: tuple[Installer, ...] = get_args(Installer)
-NEWEST_UV = "0.13.9"
 MOST_LAYERS = 48
 
 _PYTHON = re.compile(r"3\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?")
 _OLDEST_PYTHON_MINOR = 9
 _POETRY = re.compile(r"([1-9][0-9]?)\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?")
-_UV = re.compile(r"(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)\.(0|[1-9][0-9]?)")
 # Debian policy, 5.6.1 and 5.6.12. A name with a hyphen at its end tells apt to remove the package.
 _DEBIAN_PACKAGE = re.compile(
     r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
@@ -128,22 +124,6 @@ def own_layers(spot: Spot, value: object) -> tuple[str, ...]:
     if len(names) > MOST_LAYERS:
         raise spot.refuse(len(names), "an image can hold 127 layers in all, its base's among them")
     return names
-
-
-def installer(spot: Spot, value: object) -> Installer:
-    """Read which program installs the wheels."""
-    for known in INSTALLERS:
-        if text(spot, value) == known:
-            return known
-    raise spot.refuse(value, "that is none of the three")
-
-
-def uv_version(spot: Spot, value: object) -> str:
-    """Read the version of a release of uv."""
-    content = _quoted(spot, value, "0.10 would become 0.1")
-    if not _UV.fullmatch(content):
-        raise spot.refuse(value, "that is not the version of one release")
-    return content
 
 
 def download_cache(spot: Spot, value: object) -> str:

@@ -99,26 +99,10 @@ INSTALLING = (
         name="poetry-version",
         takes="the version of a final release in quotes, 2.1 or newer",
         default="the one that wrote the lock, if it can install into the image",
-        meaning="Poetry in the build; it installs what is built from source, and all with "
-        '`installer = "poetry"`',
+        meaning="Poetry in the build; it installs what is built from source and what does not come "
+        "from a package index",
         example='poetry-version = "2.1.4"',
         read=install_values.poetry_version,
-    ),
-    Key(
-        name="installer",
-        takes='`"pip"`, `"uv"` or `"poetry"`',
-        default='`"pip"`',
-        meaning="what installs the wheels: all three install the same",
-        example='installer = "uv"',
-        read=install_values.installer,
-    ),
-    Key(
-        name="uv-version",
-        takes="the version of a release in quotes",
-        default=f'`"{install_values.NEWEST_UV}"`',
-        meaning='uv in the build, with `installer = "uv"`',
-        example='uv-version = "0.9.2"',
-        read=install_values.uv_version,
     ),
     Key(
         name="groups",
@@ -360,3 +344,7 @@ BUILDING = (
 
 KEYS: tuple[Key, ...] = (*BASES, *INSTALLING, *RUNNING, *BUILDING)
 """All of them, in the README's order."""
+
+_PIP_ONLY = "pip installs every wheel, and Poetry what must be built or does not come from an index"
+REMOVED = {"installer": _PIP_ONLY, "uv-version": _PIP_ONLY}
+"""Keys of earlier releases, each with the reason why it was removed."""

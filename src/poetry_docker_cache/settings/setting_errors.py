@@ -70,6 +70,12 @@ def unknown_key(name: str, known: Collection[str], *, inside: str = "") -> Setti
     )
 
 
+def removed_key(name: str, why: str, *, inside: str = "") -> SettingsError:
+    """Give the error for a key that an earlier release had."""
+    prefix = f"{inside}." if inside else ""
+    return SettingsError(f"`{prefix}{name}` in {TABLE} was removed: {why}.", fix="Remove the line.")
+
+
 def key_text(name: str) -> str:
     """Give a key as TOML wants it, in quotes where it needs them."""
     return name if _BARE_KEY.fullmatch(name) else shown(name)

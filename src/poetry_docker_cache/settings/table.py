@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from poetry_docker_cache.caches.spec import cache_of
 from poetry_docker_cache.docker.image_names import in_repository, repository_of
 from poetry_docker_cache.settings.image_values import Healthcheck, Instructions
-from poetry_docker_cache.settings.install_values import NEWEST_UV, Installer
-from poetry_docker_cache.settings.keys import KEYS
-from poetry_docker_cache.settings.setting_errors import TABLE, SettingsError, kind, unknown_key
+from poetry_docker_cache.settings.keys import KEYS, REMOVED
+from poetry_docker_cache.settings.setting_errors import (
+    TABLE,
+    SettingsError,
+    kind,
+    removed_key,
+    unknown_key,
+)
 
 if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
@@ -31,8 +36,6 @@ class Settings:
     shell: bool | None = None
     platforms: tuple[str, ...] = ()
     poetry_version: str | None = None
-    installer: Installer = "pip"
-    uv_version: str = NEWEST_UV
     groups: tuple[str, ...] = ("main",)
     extras: tuple[str, ...] = ()
     build_packages: tuple[str, ...] = ()
@@ -73,10 +76,7 @@ class Settings:
                 f"`{TABLE[1:-1]}` in pyproject.toml is {kind(table)}, not a table.",
                 fix=f"Write the settings below a line {TABLE}, each as key = value.",
             )
-        known = tuple(key.name for key in KEYS)
-        for name in table:
-            if name not in known:
-                raise unknown_key(str(name), known)
+        _refuse_unknown(table, [key.name for key in KEYS])
         # Each reader gives its field's type; `tests/unit/test_settings.py` holds them together.
         read: dict[str, Any] = {
             key.field: key.read(key.spot, plain(table[key.name]))
@@ -97,6 +97,15 @@ class Settings:
                 fix='Add the Python of that image, for example python = "3.12", or write '
                 "{python} where the image's name has its version.",
             )
+
+
+def _refuse_unknown(table: Mapping[str, object], known: Collection[str], inside: str = "") -> None:
+    """Raise `SettingsError` for a key that does not exist, or not any more."""
+    for name in table:
+        if name in REMOVED:
+            raise removed_key(name, REMOVED[name], inside=inside)
+        if name not in known:
+            raise unknown_key(str(name), known, inside=inside)
 
 
 def plain(value: object) -> object:
@@ -127,10 +136,7 @@ def _parse(
     name: str, own: Mapping[str, object], table: Mapping[str, object], common: Settings
 ) -> Settings:
     inside = f"images.{name}"
-    known = tuple(key.name for key in _OWN_KEYS)
-    for found in own:
-        if found not in known:
-            raise unknown_key(str(found), known, inside=inside)
+    _refuse_unknown(own, [key.name for key in _OWN_KEYS], inside=inside)
     read: dict[str, Any] = {}
     for key in _OWN_KEYS:
         if key.name in own:

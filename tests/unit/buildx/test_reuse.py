@@ -234,19 +234,18 @@ def test_a_path_that_no_folder_of_wheels_can_have(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("installer", "layers", "told"),
+    ("layers", "told"),
     [
-        ("pip", ["pure-1"], []),
-        ("pip", [], []),
-        ("uv", ["pure-1", "source"], ["What is built from source does not"]),
-        ("pip", ["source"], ["is not used: Poetry"]),
-        ("poetry", ["pure-1", "source"], ["is not used: Poetry"]),
+        (["pure-1"], []),
+        ([], []),
+        (["pure-1", "source"], ["What is built from source does not"]),
+        (["source"], ["is not used: Poetry"]),
     ],
 )
-def test_notes(installer: str, layers: list[str], told: list[str]) -> None:
+def test_notes(layers: list[str], told: list[str]) -> None:
     """Where wheels are kept for nothing, or not for all, that is said."""
-    settings = Settings.parse({"installer": installer, "download-cache": "wheels"})
+    settings = Settings.parse({"download-cache": "wheels"})
     notes = reuse_notes(settings, layers)
     assert len(notes) == len(told)
     assert all(text in note for text, note in zip(told, notes, strict=True))
-    assert reuse_notes(Settings(), layers) == []
+    assert reuse_notes(Settings(), layers) == ()

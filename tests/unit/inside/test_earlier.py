@@ -49,7 +49,7 @@ def test_what_decides_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         digest_of(version="1.1"),
         digest_of(files=[{"file": "a-1.0-py3-none-any.whl", "hash": "sha256:01"}]),
         digest_of(source={**ENTRY["source"], "url": "https://other.example/simple"}),
-        digest_of(made_by="uv 0.9.2"),
+        digest_of(made_by="poetry 2.4.1"),
         digest_of(constraints=["setuptools<80"]),
     ]
     assert digest_of() == found[0]

@@ -1,4 +1,4 @@
-"""What pip and uv are told, what their failures are understood to mean, what is left of them."""
+"""How pip is called, how its failures are explained, and what is left after an installation."""
 
 from __future__ import annotations
 
@@ -45,27 +45,24 @@ def test_credentials_in_the_url(
     assert (parts.hostname, parts.port, parts.path) == ("host.example", 8443, "/simple/")
     sent = requests.Request("GET", found["PIP_INDEX_URL"]).prepare().headers["Authorization"]
     assert base64.b64decode(sent.split()[1]).decode("latin1") == f"{user}:{word}"
-    assert surroundings.for_uv(found)["UV_DEFAULT_INDEX"] == found["PIP_INDEX_URL"]
 
 
 def test_certificates(tmp_path: Path) -> None:
-    """They become files for this user only, for pip and for uv; a public source needs none."""
-    image = {"SSL_CERT_DIR": "/etc/ssl/certs", "SSL_CERT_FILE": "/image.pem"}
+    """They become files for this user only; a public source needs none."""
+    image = {"REQUESTS_CA_BUNDLE": "/image.pem"}
     known = {"ca": "CA", "client-cert": "CLIENT"}
     found = surroundings.for_source(image, SOURCE, known, tmp_path)
     assert found["PIP_INDEX_URL"] == URL
-    uv = surroundings.for_uv(found)
     for variables, text in (
-        ((found["PIP_CERT"], found["REQUESTS_CA_BUNDLE"], uv["SSL_CERT_FILE"]), "CA"),
-        ((found["PIP_CLIENT_CERT"], uv["SSL_CLIENT_CERT"]), "CLIENT"),
+        ((found["PIP_CERT"], found["REQUESTS_CA_BUNDLE"]), "CA"),
+        ((found["PIP_CLIENT_CERT"],), "CLIENT"),
     ):
         (path,) = {tmp_path / variable for variable in variables}
         assert path.read_text() == text
         assert path.stat().st_mode & 0o777 == 0o600
-    assert "SSL_CERT_DIR" not in uv
     assert surroundings.for_source(image, SOURCE, {}, tmp_path) == {**image, "PIP_INDEX_URL": URL}
     trusted = surroundings.for_source({}, SOURCE, {"verify": False}, tmp_path)
-    assert trusted["PIP_TRUSTED_HOST"] == trusted["UV_INSECURE_HOST"] == "host.example:8443"
+    assert trusted["PIP_TRUSTED_HOST"] == "host.example:8443"
 
 
 IMAGE = {
@@ -85,17 +82,11 @@ IMAGE = {
     "PIP_TARGET": "/else",
     "PIP_PRE": "1",
     "PIP_CONFIG_FILE": "/pip.conf",
-    "UV_INDEX": "https://extra.example",
-    "UV_EXTRA_INDEX_URL": "https://extra.example",
-    "UV_FIND_LINKS": "/wheels",
-    "UV_EXCLUDE_NEWER": "2020-01-01",
-    "UV_COMPILE_BYTECODE": "1",
-    "UV_OVERRIDE": "/overrides.txt",
 }
 
 
 def test_only_the_transport_of_the_image_counts() -> None:
-    """Nothing that the image sets adds a source or changes what is installed, for pip or uv."""
+    """Nothing that the image sets adds a source or changes what is installed."""
     kept = surroundings.cleaned(IMAGE, {})
     assert {name for name in kept if name.startswith("PIP_")} == {
         *("PIP_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_PROXY"),
@@ -104,22 +95,7 @@ def test_only_the_transport_of_the_image_counts() -> None:
     assert kept["PIP_CONFIG_FILE"] == os.devnull
     assert kept["PATH"] == "/bin"
     assert "PYTHONPATH" not in kept
-    uv = surroundings.for_uv(kept)
-    assert {k: v for k, v in uv.items() if k not in ("PATH", "HTTPS_PROXY")} == {
-        "ALL_PROXY": "http://pips.proxy",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "SSL_CERT_FILE": "/ca.pem",
-        "UV_CACHE_DIR": "/root/.cache/uv",
-        "UV_DEFAULT_INDEX": "https://mirror.example/simple",
-        "UV_HTTP_RETRIES": "9",
-        "UV_HTTP_TIMEOUT": "120",
-        "UV_INSECURE_HOST": "mirror.example",
-        "UV_LINK_MODE": "copy",
-        "UV_NO_PROGRESS": "1",
-        "UV_PYTHON_DOWNLOADS": "never",
-    }
-    own = surroundings.for_uv(surroundings.cleaned({**IMAGE, "UV_HTTP_TIMEOUT": "7"}, {}))
-    assert own["UV_HTTP_TIMEOUT"] == "7"
+    assert kept["PYTHONDONTWRITEBYTECODE"] == "1"
 
 
 def test_settings_of_pip_files() -> None:
@@ -199,7 +175,7 @@ def test_a_pip_that_cannot_do_it(
     entry = {**package("click"), "files": ANY}
     wanted = tmp_path / "manifest.json"
     wanted.write_text(json.dumps({"packages": [entry], "sources": []}))
-    options = ["--installer=pip", "--manifest", str(wanted), "--venv", str(tmp_path / "venv")]
+    options = ["--manifest", str(wanted), "--venv", str(tmp_path / "venv")]
     assert install([*options, "--secret", str(tmp_path / "none")]) == 1
     assert capsys.readouterr().out == f"\n{message}\n"
 
@@ -276,13 +252,6 @@ def test_a_version_with_a_twin(version: str, of_file: str, line: str) -> None:
     assert requirement(entry).split()[0] == f"a{line}"
 
 
-@pytest.mark.parametrize("name", ["platform_release", "platform_version"])
-def test_a_marker_about_the_kernel(name: str) -> None:
-    """Is refused: a kernel's name is seldom a version, and pip and Poetry read it differently."""
-    with pytest.raises(ValueError, match=r'a is wanted by .*\n.*installer = "poetry"'):
-        requirement(package("a", marker=f'{name} >= "5"'))
-
-
 def test_each_package_has_one_source() -> None:
     """It is the one that the lock names, at the project's URL for it; else PyPI."""
     a, b, c = package("a", "One"), package("b", "two"), package("c")
@@ -340,17 +309,11 @@ NO_MATCH = "ERROR: No matching distribution found for alpha==1.0"
     [
         ("401 Error, Credentials not correct for https://h/", "refused access"),
         ("403 Client Error: Forbidden for url: https://h/", "refused access"),
-        ("hint: An index (https://h/) returned a 403 Forbidden error.", "refused access"),
-        ("due to a lack of valid authentication credentials (401 Unauthorized)", "refused access"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE R", "another file"),
-        ("  cause: Hash mismatch for `alpha==1.0`", "another file"),
         (NO_MATCH, "no file of alpha==1.0 that"),
         (f"{FETCH}: 404 Client Error: Not Found\n{NO_MATCH}", "no file of alpha==1.0 that"),
-        ("  cause: Because there is no version of alpha==9.0 and you", "no file of alpha==9.0"),
-        ("Because alpha was not found in the package registry", "no file of alpha that"),
         ("  | Unable to find installation candidates for alpha (1.0)", "no file of alpha (1.0)"),
         (f"{FETCH}: connection error: HTTPConnectionPool\n{NO_MATCH}", "cannot be reached"),
-        ("  cause: error sending request for url (https://h/)", "cannot be reached"),
     ],
 )
 def test_reasons(output: str, said: str) -> None:
@@ -379,7 +342,6 @@ def installed_venv(tmp_path: Path) -> Path:
     (place / "be_ta" / "a.py").touch()
     (info / "REQUESTED").touch()
     (info / "RECORD").write_text(f"be_ta/a.py,,0\n{info.name}/REQUESTED,,0\n{info.name}/RECORD,,\n")
-    (tmp_path / ".lock").touch()
     (tmp_path / "lib64").symlink_to("lib")
     (tmp_path / "broken").symlink_to("nowhere")
     return tmp_path
@@ -389,7 +351,7 @@ def test_tidy(installed_venv: Path) -> None:
     """No trace of who installed when is left, and the record says so."""
     finish.tidy(installed_venv)
     names = {path.name for path in installed_venv.rglob("*")}
-    assert not names & {".lock", "REQUESTED", "__pycache__", "a.pyc"}
+    assert not names & {"REQUESTED", "__pycache__", "a.pyc"}
     (record,) = installed_venv.rglob("lib/*/*/*/RECORD")
     assert record.read_text() == "be_ta/a.py,,0\nbe_ta.x-1.0+cpu.dist-info/RECORD,,\n"
     assert finish.installed(installed_venv) == [("be-ta-x", "1.0+cpu")]

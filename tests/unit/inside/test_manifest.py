@@ -251,9 +251,9 @@ def test_form_of_the_files(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert plain == crlf == other == strict
-    content = json.loads(plain["dependencies"])
+    content = json.loads(plain["source"])
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
-    assert plain["dependencies"] == text.encode()
+    assert plain["source"] == text.encode()
     assert [source["name"] for source in content["sources"]] == ["mirror", "private"]
     assert content["sources"][0]["priority"] == "primary"
 

@@ -172,7 +172,6 @@ ARM = wheel("a", tag="cp312-cp312-manylinux_2_28_aarch64")
         ([LINUX], "", "native"),
         ([LINUX, sdist("a")], 'platform_machine == "x86_64"', "native"),
         ([LINUX, sdist("a")], 'platform_machine != "ppc64le"', "source"),
-        ([LINUX, sdist("a")], '"tegra" in platform_release', "source"),
         ([wheel("a"), LINUX, sdist("a")], "", "native"),
     ],
 )
@@ -182,6 +181,26 @@ def test_kinds_where_the_platforms_are_known(files: list[str], marker: str, expe
     assert kind({**package("a", files=files), "marker": marker}, target) == expected
     only = {"only_binary": ["a"]}
     assert kind({**package("a", files=files), "marker": marker}, target, **only) == "native"
+
+
+@pytest.mark.parametrize("only_binary", [[], ["a"]])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"marker": '"tegra" in platform_release'},
+        {"marker": 'python_version > "3" and platform_version != "1"'},
+        {"files": [{"file": LINUX, "hash": "md5:12"}]},
+        {"files": [{"file": LINUX, "hash": "sha1:12"}, {"file": sdist("a"), "hash": "sha256:12"}]},
+    ],
+)
+def test_poetry_installs_what_pip_reads_differently(
+    entry: dict[str, object], only_binary: list[str]
+) -> None:
+    """A marker about the kernel, or a weak hash: it is with what is built, as its wheel."""
+    locked = {**package("a", files=[LINUX, sdist("a")]), **entry}
+    assert kind(locked, Target.linux("3.12"), only_binary=only_binary) == "source"
+    strong = {**locked, "files": [{"file": LINUX, "hash": "sha512:12"}], "marker": ""}
+    assert kind(strong, Target.linux("3.12"), only_binary=only_binary) == "native"
 
 
 def test_kinds_where_the_libc_is_unknown() -> None:

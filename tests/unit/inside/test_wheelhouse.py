@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wheels import make_wheel
 
-from poetry_docker_cache.inside.install.wheelhouse import NAMED, best, is_right, main, wanted
+from poetry_docker_cache.inside.install.wheelhouse import NAMED, best, is_right, main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,21 +54,6 @@ def test_the_wheel_that_pip_would_take(names: list[str], chosen: int) -> None:
     """The best tag, then the highest build number; nothing that is no wheel, or elsewhere."""
     found = best(package(*names), TAGS)
     assert (found or {}).get("file") == (names[chosen] if chosen >= 0 else None)
-
-
-def test_what_is_for_other_machines() -> None:
-    """Such a package is not looked for."""
-    here, there = package(), {**package(), "marker": 'sys_platform == "nowhere"'}
-    assert wanted([here, there, {**here, "marker": 'sys_platform != "nowhere"'}]) == [
-        here,
-        {**here, "marker": 'sys_platform != "nowhere"'},
-    ]
-
-
-def test_a_marker_about_the_kernel() -> None:
-    """It is refused as without kept wheels: by pip's reading, the package would be left out."""
-    with pytest.raises(ValueError, match="a marker about the kernel"):
-        wanted([{**package(), "marker": 'platform_release == "nowhere"'}])
 
 
 def test_only_the_bytes_count(tmp_path: Path) -> None:

@@ -197,7 +197,6 @@ def needing(*, agent: bool) -> Dependencies:
     direct = Direct(files=(), ssh=agent, known_hosts=())
     layer = Layer(
         name="direct",
-        installer="poetry",
         from_source=True,
         may_have_libraries=True,
         direct=direct,
@@ -213,7 +212,6 @@ def needing(*, agent: bool) -> Dependencies:
         no_binary=(),
         only_binary=(),
         poetry="2.5.1",
-        uv=None,
         environment={},
         build_config_settings=None,
         build_image="python:3.13",

@@ -12,7 +12,7 @@ from projects import package, sdist, wheel
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.model import Direct, Files, Index
 from poetry_docker_cache.plan.planner import make_plan
-from poetry_docker_cache.plan.runtime import checked_paths
+from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.project.model import InstallerConfig, Metadata, Selection, Source
 from poetry_docker_cache.project.sources import used_sources
 from poetry_docker_cache.render.dockerfile import render_dockerfile
@@ -40,9 +40,8 @@ def test_an_ordinary_project() -> None:
     assert made.application.image == made.runtime.image == "python:3.13-slim"
     assert made.application.offline
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies"]
-    assert {layer.installer for layer in made.dependencies.layers} == {"pip"}
+    assert not made.dependencies.layers[0].from_source
     assert made.dependencies.poetry is None, "nothing needs it"
-    assert made.dependencies.uv is None
     assert made.runtime.python == "3.13"
     assert made.runtime.command == ("shop",)
     assert made.files is None
@@ -73,13 +72,13 @@ def test_what_must_be_built_gets_a_layer_on_the_full_image(
         project(package("numpy", files=files), installer=installer, requires_python="~3.12")
     )
     (layer,) = made.dependencies.layers
-    assert (layer.name, layer.installer, layer.from_source) == (
-        ("source", "poetry", True) if built else ("dependencies", "pip", False)
+    assert (layer.name, layer.from_source) == (
+        ("source", True) if built else ("dependencies", False)
     )
     assert made.dependencies.poetry == ("2.4.0" if built else None)
     assert made.dependencies.build_image == "python:3.12"
     assert made.runtime.image == "python:3.12-slim"
-    note = "numpy must be built from source, on python:3.12, in a layer apart."
+    note = "numpy must be built from source, on python:3.12, in a separate layer."
     assert (note in made.notes) == built
 
 
@@ -113,8 +112,8 @@ def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
         own_layers=("acme",),
     )
     shared, direct = made.dependencies.layers
-    assert (shared.name, shared.installer, shared.direct) == ("dependencies", "pip", None)
-    assert (direct.name, direct.installer, direct.from_source) == ("direct", "poetry", True)
+    assert (shared.name, shared.from_source, shared.direct) == ("dependencies", False, None)
+    assert (direct.name, direct.from_source) == ("direct", True)
     assert direct.direct == Direct(files=(file["url"],), ssh=False, known_hosts=())
     assert made.dependencies.files == (file["url"],)
     assert not made.dependencies.ssh
@@ -123,8 +122,8 @@ def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
     note = "acme, psycopg2: from no package index, and so installed by Poetry, on python:3.12, in a"
     assert made.notes[1:] == (
         f"{note} layer apart.",
-        "No layer of its own: acme (not in this image, or built from source).",
-        "Debian packages added, which the dependencies need: libpq5.",
+        "`own-layers` has no effect on acme: not in this image, or built from source.",
+        "Debian packages added for the dependencies: libpq5.",
     )
 
 
@@ -203,11 +202,17 @@ def test_pypi_needs_no_credentials() -> None:
     [
         (wheel_root(), (), None, None, None),
         (wheel_root(), ("alembic.ini",), None, ("alembic.ini",), "/app holds alembic.ini, found"),
-        (wheel_root(), None, None, (), "/app holds everything that the ignore file lets through"),
+        (
+            wheel_root(),
+            None,
+            None,
+            (),
+            "/app contains all files that the ignore file does not exclude",
+        ),
         (wheel_root(), None, ("a",), ("a",), None),
         (wheel_root(), ("alembic.ini",), (), None, None),
         (wheel_root(), (), (".",), (), None),
-        (TREE, None, None, (), "No wheel of the project is installed (package-mode = false)"),
+        (TREE, None, None, (), "The project is not installed as a wheel (package-mode = false)"),
         (TREE, None, (".",), (), None),
     ],
 )
@@ -234,7 +239,7 @@ def test_the_working_directory_is_named_in_notes() -> None:
         "it runs from what is copied to /srv, where its scripts (shop)" in note
         for note in made.notes
     )
-    assert any(note.startswith("/srv holds everything") for note in made.notes)
+    assert any(note.startswith("/srv contains all files") for note in made.notes)
 
 
 def test_a_guessed_file_that_the_project_hides_is_not_taken() -> None:
@@ -326,9 +331,7 @@ def test_the_usual_libraries_of_what_is_built_from_source() -> None:
     made = plan(built)
     assert made.runtime.packages == ("libpq5",)
     assert made.dependencies.packages == ()
-    assert any(
-        note == "Debian packages added, which the dependencies need: libpq5." for note in made.notes
-    )
+    assert any(note == "Debian packages added for the dependencies: libpq5." for note in made.notes)
     assert plan(built, runtime_packages=("libpq5=17.*",)).runtime.packages == ("libpq5=17.*",)
     assert plan(project(package("psycopg2"))).runtime.packages == ()
 
@@ -368,11 +371,11 @@ def test_a_group_that_poetry_would_install_is_not_left_out_in_silence() -> None:
     """But for those that nobody expects in an image."""
     groups = frozenset({"main", "dev", "server"})
     notes = plan(project(default_groups=groups)).notes
-    assert "Left out: server (`--with` takes a group along)." in notes
+    assert "Groups that are not installed: server. To add one, use `--with`." in notes
     made = make_plan(
         project(default_groups=groups), Settings(), Selection(groups=("main", "server"), extras=())
     )
-    assert not any("Left out" in note for note in made.notes)
+    assert not any("not installed" in note for note in made.notes)
 
 
 def test_the_note_on_the_command_has_a_line_to_paste() -> None:
@@ -417,7 +420,7 @@ def test_command(
     """The only script, else the module that runs, else the base's, with a note."""
     made = plan(project(scripts=scripts, root=root or wheel_root(module=module)))
     assert made.runtime.command == command
-    noted = [note for note in made.notes if note.startswith("The image starts what its base")]
+    noted = [note for note in made.notes if note.startswith("No start command is set")]
     assert bool(noted) == (command is None)
     if noted and scripts:  # a script that no wheel brings along is none that could be started
         assert (f'["{scripts[0]}"]' in noted[0]) == (root is None)
@@ -486,7 +489,7 @@ def test_settings_of_builds_are_no_business_of_wheels() -> None:
 
     def stages(**settings: Any) -> dict[str, str]:  # noqa: ANN401  # fields of InstallerConfig
         project_ = project(*packages, installer=replace(INSTALLER, **settings))
-        text = render_dockerfile(plan(project_, installer="poetry"))
+        text = render_dockerfile(plan(project_))
         found = text.split("\nFROM ")[1:]
         return {stage.partition(" AS ")[2].split()[0]: stage for stage in found}
 
@@ -554,18 +557,25 @@ def test_base_image_with_a_digest_and_its_own_build_image() -> None:
     assert not any("Python 3.13" in note for note in made.notes), "the user knows"
 
 
-@pytest.mark.parametrize("installer", ["pip", "uv"])
+APART = "on python:3.13, in a separate layer"
+
+
 @pytest.mark.parametrize("algorithm", ["md5", "sha1"])
-def test_weak_hashes_are_for_poetry_only(installer: str, algorithm: str) -> None:
-    """They would end in a usage error of pip; what Poetry builds from source is its own affair."""
+def test_poetry_installs_wheels_with_weak_hashes(algorithm: str) -> None:
+    """A note says why: pip accepts no such hash."""
     file = {"file": wheel("click"), "hash": f"{algorithm}:{'0' * 32}"}
-    old = {**package("click"), "files": [file]}
-    with pytest.raises(DockerCacheError, match=f"knows click by its {algorithm}") as caught:
-        plan(project(old), installer=installer)
-    assert "poetry lock --regenerate" in str(caught.value.fix)
-    plan(project(old), installer="poetry")
-    built = {**package("click"), "files": [{**file, "file": sdist("click")}]}
-    plan(project(built), installer=installer)
+    made = plan(project({**package("click"), "files": [file]}))
+    assert [layer.name for layer in made.dependencies.layers] == ["source"]
+    why = f"poetry.lock has only its {algorithm} hash"
+    assert made.notes[1:] == (f"click is installed by Poetry, {APART}: {why}.",)
+
+
+def test_poetry_installs_what_a_marker_about_the_kernel_selects() -> None:
+    """A note says why: pip reads the kernel's release in another way."""
+    made = plan(project(package("click", markers='platform_release != "5"'), package("lxml")))
+    assert [layer.name for layer in made.dependencies.layers] == ["dependencies", "source"]
+    why = "its marker names platform_release"
+    assert made.notes[1:] == (f"click is installed by Poetry, {APART}: {why}.",)
 
 
 def test_own_layers() -> None:
@@ -580,7 +590,8 @@ def test_own_layers() -> None:
     names = [layer.name for layer in made.dependencies.layers]
     assert names == ["dependencies", "own-numpy", "source"]
     assert (
-        "No layer of its own: ruff, uwsgi (not in this image, or built from source)." in made.notes
+        "`own-layers` has no effect on ruff, uwsgi: not in this image, or built from source."
+        in made.notes
     )
     with pytest.raises(DockerCacheError, match=r"'nunpy', which poetry\.lock does not") as caught:
         plan(shop, own_layers=("nunpy",))

@@ -239,9 +239,9 @@ def test_workers() -> None:
 def note(*names: str, **keys: Any) -> str:  # noqa: ANN401  # fields of many types
     """Give the note on the command of a project with these packages."""
     shop = project(*(package(name) for name in names), **{"scripts": (), **keys})
-    (found,) = [it for it in plan(shop).notes if it.startswith("The image starts what its base")]
+    (found,) = [it for it in plan(shop).notes if it.startswith("No start command is set")]
     return found.removeprefix(
-        "The image starts what its base starts: set `command` in [tool.poetry-docker-cache]"
+        "No start command is set: add `command` to [tool.poetry-docker-cache]"
     )
 
 

@@ -182,7 +182,7 @@ def test_each_has_a_stage_and_a_layer() -> None:
     assert {wheel.backend_name for wheel in made.wheels} == {"build-backend"}
     assert made.folder == "."
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies"]
-    note = "Path dependencies, each in a layer of its own: core (libs/core), util (vendor/util)."
+    note = "Path dependencies, each in its own layer: core (libs/core), util (vendor/util)."
     assert note in made.notes
     text = render_dockerfile(made)
     assert "\nCOPY libs/core/src/core /project/src/core\n" in text
@@ -203,7 +203,7 @@ def test_a_context_that_holds_what_lies_outside() -> None:
     assert {wheel.folder for wheel in made.wheels} == {
         *("services/api/libs/core", "services/util", "libs/base", "services/api")
     }
-    assert "The build context is ../.., as the image takes ../../libs/base." in made.notes
+    assert "The build context is ../.., because the image needs ../../libs/base." in made.notes
     lines = render_dockerfile(made).splitlines()
     for line in (
         "COPY services/api/pyproject.toml services/api/poetry.lock /project/",
@@ -363,7 +363,7 @@ def test_a_wheel_beside_the_project() -> None:
     place = ("home", "ada", "repo", "services", "api")
     made = plan(project(boxed, package("click"), place=place, dockerignore="**/*.whl\n"))
     assert made.folder == "services/api"
-    assert f"The build context is ../.., as the image takes ../../{file}." in made.notes
+    assert f"The build context is ../.., because the image needs ../../{file}." in made.notes
     assert f"\nCOPY {file} /files/.above/.above/{file}\n" in render_dockerfile(made)
     text = render_ignore_file(made, made.located("Dockerfile"))
     beside = ["wheels/other-1.0-py3-none-any.whl", "services/b.py", "services/api/x.whl"]
@@ -516,7 +516,7 @@ def test_what_is_held_to_something_has_a_backend_of_its_own() -> None:
 def test_a_layer_of_its_own_is_no_news() -> None:
     """`own-layers` may name a path dependency, which has one anyway."""
     made = plan(monorepo(lib("core", "core")), own_layers=("core",))
-    assert not [note for note in made.notes if "No layer of its own" in note]
+    assert not [note for note in made.notes if "`own-layers` has no effect" in note]
 
 
 def test_nothing_but_path_dependencies() -> None:

@@ -163,18 +163,17 @@ def test_commands(tmp_path: Path, name: str) -> None:
 def test_the_plugins_settings(tmp_path: Path) -> None:
     """The base's name is the registry's, with the Python left for the plugin to fill in."""
     (tmp_path / "pyproject.toml").write_text("[project]\n")
-    VARIANTS["uv"].prepare(tmp_path, "127.0.0.1:1/library/python:3.13-slim")
+    VARIANTS["pip"].prepare(tmp_path, "127.0.0.1:1/library/python:3.13-slim")
     data = tomlkit.parse((tmp_path / "pyproject.toml").read_text()).unwrap()
     assert data["tool"]["poetry-docker-cache"] == {
         "base-image": "127.0.0.1:1/library/python:{python}-slim",
-        "installer": "uv",
     }
 
 
 def test_a_setting_of_one_scenario(tmp_path: Path) -> None:
     """It joins the others, and the variant with it has a folder of its own."""
     (tmp_path / "pyproject.toml").write_text("[project]\n")
-    variant = bench_variants.Plugin("pip", setting=("download-cache", '/a "b"'))
+    variant = bench_variants.Plugin(setting=("download-cache", '/a "b"'))
     variant.prepare(tmp_path, "python:3.13-slim")
     data = tomlkit.parse((tmp_path / "pyproject.toml").read_text()).unwrap()
     assert data["tool"]["poetry-docker-cache"]["download-cache"] == '/a "b"'
@@ -186,7 +185,7 @@ def test_who_can_use_what_is_kept(name: str) -> None:
     """A cache is for everyone; the plugin's settings are for the plugin, and no other drops out."""
     able = {it.name for it in SCENARIOS.values() if bench.suits(it, VARIANTS[name])}
     ours = {"fresh-downloads", "fresh-image"}
-    is_ours = name in ("pip", "uv", "poetry")
+    is_ours = name == "pip"
     assert able == (SCENARIOS.keys() if is_ours else SCENARIOS.keys() - ours)
 
 

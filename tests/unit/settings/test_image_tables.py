@@ -119,6 +119,7 @@ def test_the_common_part_need_not_be_enough() -> None:
         ('[images.api]\ncomand = ["x"]', "images.api.comand", "Did you mean `images.api.command`?"),
         ("[images.api]\nbase_image = 1", "images.api.base_image", "`images.api.base-image`?"),
         ("[images.api.images.x]", "images.api.images", "is not a setting"),
+        ('[images.api]\ninstaller = "uv"', "images.api.installer", "was removed: pip installs"),
         ('[images.api]\ncommand = "x y"', "images.api.command", '["x", "y"]'),
         ("[images.api]\nports = [80, 0]", "images.api.ports[1]", "not a port"),
         ("[images.api.env]\nA = 1", "images.api.env.A", "put it in quotes"),

@@ -11,18 +11,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import architecture, finish, indexes, libraries, pip, poetry, secret, uv
+from . import architecture, finish, indexes, libraries, pip, poetry, secret
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line; the defaults are the places in the build."""
     parser = argparse.ArgumentParser(prog="install")
-    parser.add_argument("--installer", choices=("pip", "uv", "poetry"), required=True)
-    parser.add_argument("--from-source", action="store_true")
+    parser.add_argument("--from-source", action="store_true", help="let Poetry install")
+    parser.add_argument(
+        "--on-build-image", action="store_true", help="the final image starts from another one"
+    )
     parser.add_argument("--wheels", type=Path, help="a folder of wheels to install from, if it can")
     parser.add_argument("--reuse", action="store_true", help="whether to use an earlier image")
     parser.add_argument("--made-by", default="", help="what else its files follow from")
-    add_common(parser, ("--uv", "/opt/uv/bin/uv"), ("--installed", "/installed"))
+    add_common(parser, ("--installed", "/installed"))
     return parser.parse_args(arguments)
 
 
@@ -42,9 +44,9 @@ def add_common(parser: argparse.ArgumentParser, *more: tuple[str, str]) -> None:
 
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
-    """Install with the chosen installer; give the status, and why it failed.
+    """Install with pip, or Poetry where something may have to be built.
 
-    Raises ValueError for a package that this installer cannot install.
+    Gives the status, and why it failed. Raises ValueError for a package that pip cannot install.
     """
     auth = secret.read(options.secret)
     memory = options.private if options.private.is_dir() else None
@@ -52,7 +54,7 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
         tempfile.TemporaryDirectory(dir=memory) as private,
         tempfile.TemporaryDirectory() as folder,
     ):
-        if options.installer == "poetry":
+        if options.from_source:
             return poetry.install(
                 manifest,
                 auth,
@@ -64,8 +66,6 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
             )
         python = options.venv / "bin" / "python"
         call = functools.partial(pip.install, python)
-        if options.installer == "uv":
-            call = functools.partial(uv.install, options.uv, python)
         if options.wheels:
             from . import wheelhouse  # noqa: PLC0415  # a Dockerfile has it only with this setting
 
@@ -103,24 +103,39 @@ def main(arguments: list[str] | None = None) -> int:
             status, why = install(options, manifest)
     except ValueError as error:
         status, why = 1, str(error)
-    return conclude(options, content, (status, why), from_source=options.from_source)
+    return conclude(
+        options,
+        content,
+        (status, why),
+        built=options.from_source,
+        elsewhere=options.from_source or options.on_build_image,
+    )
 
 
 def conclude(
-    options: argparse.Namespace, content: bytes, outcome: tuple[int, str], *, from_source: bool
+    options: argparse.Namespace,
+    content: bytes,
+    outcome: tuple[int, str],
+    *,
+    built: bool,
+    elsewhere: bool,
 ) -> int:
-    """Say why an installation failed, or make a layer of it; `content` is the manifest's."""
+    """Say why an installation failed, or make a layer of it.
+
+    `content` is the manifest's, `built` is whether packages may have been compiled, `elsewhere`
+    whether the final image starts from another one than this.
+    """
     status, why = outcome
     if status:
         if why:
             print(f"\n{why}", flush=True)
         return status
     finish.tidy(options.venv)
-    if from_source and shutil.which("strip"):  # compilers bring it
+    if built and shutil.which("strip"):  # compilers bring it
         finish.strip(options.venv)
     if options.compile:
         finish.compile_all(options.venv)
-    libraries.write(options.venv, options.libraries, from_source=from_source)
+    libraries.write(options.venv, options.libraries, from_source=elsewhere)
     finish.settle(options.venv, content)
     return 0
 

@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
         status, why = install(options, manifest)
     if not status:
         forget(options.venv)
-    return conclude(options, content, (status, why), from_source=True)
+    return conclude(options, content, (status, why), built=True, elsewhere=True)
 
 
 if __name__ == "__main__":

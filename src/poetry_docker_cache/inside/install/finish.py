@@ -27,18 +27,13 @@ def site_packages(venv: Path) -> list[Path]:
 
 
 def tidy(venv: Path) -> None:
-    """Remove what an installer may leave that is of no use, or that another one does not leave."""
-    (venv / ".lock").unlink(missing_ok=True)  # uv's
+    """Remove what pip or Poetry leaves that is of no use."""
     for place in site_packages(venv):
         for cache in sorted(place.rglob("__pycache__"), reverse=True):  # one inside another first
             shutil.rmtree(cache)
-        # Whoever asks for packages by a list has requested each of them: it tells nothing.
-        # And uv writes down when a wheel of a folder was put there.
-        for needless in [
-            *place.glob("*.dist-info/REQUESTED"),
-            *place.glob("*.dist-info/uv_cache.json"),
-        ]:
-            drop(needless)
+        # pip was given a list of all packages, so it marks each as requested.
+        for requested in [*place.glob("*.dist-info/REQUESTED")]:
+            drop(requested)
 
 
 def drop(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Install a manifest from package indexes: one call of pip or uv for each of them.
+"""Install a manifest from package indexes, by one call of pip for each of them.
 
 A call knows one index only, so that nothing of the same name in another one is ever taken.
 """

@@ -13,18 +13,14 @@ if TYPE_CHECKING:
 
 UNREACHABLE = re.compile(
     r"Could not fetch URL \S+ (?:connection error|There was a problem)|Max retries exceeded"  # pip
-    r"|error sending request for url"  # uv
     r"|All attempts to connect to"  # Poetry
 )
 OTHER_HASH = re.compile(
     r"DO NOT MATCH THE HASHES"  # pip
-    r"|Hash mismatch for"  # uv
     r"|did not match any known checksums|not found in known hashes"  # Poetry
 )
 MISSING = re.compile(
     r"No matching distribution found for (\S+)"  # pip
-    r"|there is no version of (\S+)|Because (\S+) was not found in"  # uv
-    r"|[Bb]ecause (\S+) has no (?:usable )?wheels"  # uv
     r"|Unable to find installation candidates for (\S+ \(\S+\))"  # Poetry
 )
 

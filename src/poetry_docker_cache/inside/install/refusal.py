@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 REFUSED = re.compile(
     r"\b401 Error, Credentials not correct\b"  # pip
     r"|\b40[13] Client Error\b"  # pip, Poetry
-    r"|\b(?:401 Unauthorized|403 Forbidden)\b"  # uv
     r"|\bAuthorization error accessing\b"  # Poetry
 )
 

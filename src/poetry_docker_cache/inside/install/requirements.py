@@ -49,17 +49,8 @@ def by_source(manifest: dict[str, Any]) -> list[tuple[Source, list[dict[str, Any
 
 
 def requirement(package: dict[str, Any]) -> str:
-    """Write a package as a line of a requirements file: this version, one of these files.
-
-    Raises ValueError for a marker that is decided in another way than Poetry's.
-    """
+    """Write a package as a line of a requirements file: this version, one of these files."""
     marker = f" ; {package['marker']}" if "marker" in package else ""
-    if "platform_release" in marker or "platform_version" in marker:
-        raise ValueError(
-            f"{package['name']} is wanted by a marker about the kernel ({package['marker']}), which"
-            ' pip and uv read otherwise than Poetry.\nSet `installer = "poetry"` in'
-            " [tool.poetry-docker-cache], or take the marker out of pyproject.toml."
-        )
     hashes = "".join(f" --hash={file['hash']}" for file in package["files"])
     return f"{package['name']}{pinned(package)}{marker}{hashes}\n"
 

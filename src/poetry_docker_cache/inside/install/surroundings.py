@@ -1,4 +1,4 @@
-"""The environment of pip and uv: one index, and of the image's own settings only the transport.
+"""The environment of pip: one index, and of the image's own settings only the transport.
 
 An image may set anything for its pip. What would add a second place to take packages from, or
 change what is installed, does not count here; how the network is reached does.
@@ -32,22 +32,7 @@ TRANSPORT = (
     "PIP_RETRIES",
     "PIP_TIMEOUT",
     "PIP_TRUSTED_HOST",
-    "UV_CACHE_DIR",
-    "UV_HTTP_RETRIES",
-    "UV_HTTP_TIMEOUT",
-    "UV_INSECURE_HOST",
-    "UV_NATIVE_TLS",
-    "UV_SYSTEM_CERTS",
 )
-# What uv calls it, where the image says nothing of uv.
-UV_NAMES = {
-    "UV_HTTP_TIMEOUT": ("PIP_TIMEOUT", "PIP_DEFAULT_TIMEOUT"),
-    "UV_HTTP_RETRIES": ("PIP_RETRIES",),
-    "UV_INSECURE_HOST": ("PIP_TRUSTED_HOST",),
-    "SSL_CERT_FILE": ("PIP_CERT", "REQUESTS_CA_BUNDLE"),
-    "SSL_CLIENT_CERT": ("PIP_CLIENT_CERT",),
-    "ALL_PROXY": ("PIP_PROXY",),
-}
 
 
 def has_pip_configuration(environment: Mapping[str, str]) -> bool:
@@ -86,11 +71,11 @@ def image_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def cleaned(environment: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
-    """Keep of the image's settings for pip and uv the transport and what it takes for PyPI."""
+    """Keep of the image's settings for pip the transport and what it takes for PyPI."""
     kept = (*TRANSPORT, INDEX)
     own = {name: value for name, value in environment.items() if name in kept and value}
-    ours = ("PIP_", "UV_", "PYTHONPATH")
-    others = {name: value for name, value in environment.items() if not name.startswith(ours)}
+    pips = ("PIP_", "PYTHONPATH")
+    others = {name: value for name, value in environment.items() if not name.startswith(pips)}
     result = {**{name: files[name] for name in kept if name in files}, **own, **others}
     return {**result, "PIP_CONFIG_FILE": os.devnull, "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -106,26 +91,10 @@ def for_source(
     result = {**base, INDEX: f"{scheme}://{':'.join(words)}@{rest}" if words else source.url}
     files = secret.certificates(known, folder)
     if "ca" in files:
-        # requests puts its own variable last, where the image sets it; uv reads a third one.
-        for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
-            result[name] = str(files["ca"])
-        result.pop("SSL_CERT_DIR", None)
+        # requests prefers its own variable, which the image may set.
+        result["PIP_CERT"] = result["REQUESTS_CA_BUNDLE"] = str(files["ca"])
     if "client-cert" in files:
-        result["PIP_CLIENT_CERT"] = result["SSL_CLIENT_CERT"] = str(files["client-cert"])
+        result["PIP_CLIENT_CERT"] = str(files["client-cert"])
     if not known.get("verify", True):
-        result["PIP_TRUSTED_HOST"] = result["UV_INSECURE_HOST"] = urlsplit(source.url).netloc
-    return result
-
-
-def for_uv(environment: Mapping[str, str]) -> dict[str, str]:
-    """Translate what pip would be told into uv's words."""
-    result = {name: value for name, value in environment.items() if not name.startswith("PIP_")}
-    for name, theirs in UV_NAMES.items():
-        said = [environment[other] for other in theirs if environment.get(other)]
-        if said and name not in environment:
-            result[name] = said[0]
-    if environment.get(INDEX):
-        result["UV_DEFAULT_INDEX"] = environment[INDEX]
-    result.update(UV_LINK_MODE="copy", UV_NO_PROGRESS="1", UV_PYTHON_DOWNLOADS="never")
-    result.setdefault("UV_CACHE_DIR", "/root/.cache/uv")
+        result["PIP_TRUSTED_HOST"] = urlsplit(source.url).netloc
     return result

@@ -1,4 +1,4 @@
-"""Put a program that the build needs into an environment of its own: Poetry, uv, a build backend.
+"""Install a program that the build needs into an environment of its own: Poetry, a build backend.
 
 It comes from the project's own package source, if one is named, with the credentials of the secret.
 They reach pip by its environment only: neither its command line nor its output shows them.

@@ -26,7 +26,7 @@ from .reasons import reason
 from .requirements import Source, requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from .process import Outcome
 
@@ -76,19 +76,6 @@ def best(package: dict[str, Any], tags: dict[str, int]) -> dict[str, str] | None
     return max(fitting, key=lambda item: item[:3])[3] if fitting else None
 
 
-def wanted(packages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what is for other machines.
-
-    Raises ValueError for a marker that is decided in another way than Poetry's.
-    """
-    found = []
-    for package in packages:
-        requirement(package)  # raises it: a package that is left out would never get there
-        if is_wanted(package.get("marker")):
-            found.append(package)
-    return found
-
-
 def install(  # noqa: PLR0913  # what the command line names
     manifest: dict[str, Any],
     auth: dict[str, Any],
@@ -103,7 +90,8 @@ def install(  # noqa: PLR0913  # what the command line names
     The installer sees copies of just these wheels, and checks their hashes once more.
     """
     tags = {str(tag): rank for rank, tag in enumerate(packaging("tags").sys_tags())}
-    packages, missing = wanted(manifest["packages"]), []
+    packages = [it for it in manifest["packages"] if is_wanted(it.get("marker"))]
+    missing = []
     with tempfile.TemporaryDirectory() as folder:
         house = Path(folder, "wheels")
         house.mkdir()

@@ -35,6 +35,12 @@ DIRECT_TYPES = ("file", "git", "url")
 SINGLE = "dependencies"
 """The only layer of wheels, where they are not split."""
 
+STRONG_HASHES = ("sha256", "sha384", "sha512")
+"""The only ones that pip accepts as proof that a file is the right one."""
+
+KERNEL = ("platform_release", "platform_version")
+"""Variables that pip compares in another way than Poetry: a kernel's name is not a version."""
+
 LINUX = re.compile(r"-[^-]*linux[^-]*\.whl")
 SHARED = re.compile(rf"{SINGLE}|(pure|native)-\d+")
 
@@ -51,21 +57,35 @@ def kind(
     `target` is one of `Target.linux` with a minor version; the two lists are Poetry's settings
     `installer.no-binary` and `installer.only-binary`. A package with any wheel for Linux counts as
     native for every Python, so that another Python does not move it. One that has to be built on
-    one of the target's machines is with those from source on all: there Poetry takes its wheel
-    where there is one.
+    one of the target's machines is with those from source on all, and so is one that pip cannot
+    install as Poetry does: Poetry takes its wheel where there is one.
     """
     if package.get("source", {}).get("type") in DIRECT_TYPES:
         return "direct"
     names = [file["file"] for file in package.get("files", ())]
     wheels, sdists = allowed(package["name"], no_binary, only_binary)
     fitting = [name for name in names if wheels and fits(name, target)]
-    if not fitting or (
-        sdists
-        and any(name.endswith(SDIST) for name in names)
-        and machines_without_wheel(package, fitting, target)
-    ):
+    if not fitting or unfit_for_pip(package):
+        return "source"
+    has_sdist = sdists and any(name.endswith(SDIST) for name in names)
+    if has_sdist and machines_without_wheel(package, fitting, target):
         return "source"
     return "native" if any(map(LINUX.search, names)) else "pure"
+
+
+def unfit_for_pip(package: Mapping[str, Any]) -> str:
+    """Say what in the lock pip does not read as Poetry does; "" for nearly all packages.
+
+    Poetry writes sha256 hashes since 1.0: others were carried over from an older lock.
+    """
+    for name in KERNEL:
+        if name in package.get("marker", ""):
+            return f"its marker names {name}"
+    for file in package.get("files", ()):
+        algorithm = str(file["hash"]).partition(":")[0]
+        if algorithm not in STRONG_HASHES:
+            return f"poetry.lock has only its {algorithm} hash"
+    return ""
 
 
 def machines_without_wheel(

@@ -9,7 +9,7 @@ FROM --platform=$BUILDPLATFORM python:3.13-slim AS scripts
 COPY <<"__init__.py" <<"__main__.py" <<"families.py" <<"layers.py" <<"markers.py" <<"names.py" <<"packages.py" <<"target.py" <<"wheels.py" <<"workspace.py" /manifest/
 …
 
-COPY <<"__init__.py" <<"__main__.py" <<"architecture.py" <<"build_wheel.py" <<"building.py" <<"elf.py" <<"finish.py" <<"indexes.py" <<"libraries.py" <<"pip.py" <<"poetry.py" <<"process.py" <<"project.py" <<"reasons.py" <<"refusal.py" <<"requirements.py" <<"secret.py" <<"surroundings.py" <<"tool.py" <<"uv.py" /install/
+COPY <<"__init__.py" <<"__main__.py" <<"architecture.py" <<"build_wheel.py" <<"building.py" <<"elf.py" <<"finish.py" <<"indexes.py" <<"libraries.py" <<"pip.py" <<"poetry.py" <<"process.py" <<"project.py" <<"reasons.py" <<"refusal.py" <<"requirements.py" <<"secret.py" <<"surroundings.py" <<"tool.py" /install/
 …
 
 COPY <<"check.py" /
@@ -35,35 +35,35 @@ RUN --mount=type=bind,from=scripts,source=/manifest,target=/scripts/manifest \
     ["python", "-m", "manifest.workspace", "--group=main", "--group=web", "--extra=sql", "--libc=glibc", "--images={\"api\": {\"groups\": [\"main\", \"web\"], \"extras\": [\"sql\"]}, \"tidy\": {\"groups\": [\"main\"], \"extras\": []}, \"worker\": {\"groups\": [\"main\", \"queue\"], \"extras\": [\"sql\"]}}", "--layers=dependencies,dependencies.api,dependencies.api.worker,own-sqlalchemy.api.worker", "--project", "/project", "--output", "/manifest"]
 
 # The dependencies, each layer by itself: a change in one installs that one again.
-# pip is told their versions, hashes and sources as poetry.lock has them, and decides nothing:
-# the result is that of `poetry install`, sooner.
+# pip installs exactly the versions, files and sources that poetry.lock names, so the result is that
+# of `poetry install`.
 FROM venv AS dependencies
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifest,source=/manifest/dependencies.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
     --mount=type=cache,target=/root/.cache/pip \
-    python -m install --installer pip
+    python -m install
 
 FROM venv AS dependencies.api
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifest,source=/manifest/dependencies.api.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
     --mount=type=cache,target=/root/.cache/pip \
-    python -m install --installer pip
+    python -m install
 
 FROM venv AS dependencies.api.worker
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifest,source=/manifest/dependencies.api.worker.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
     --mount=type=cache,target=/root/.cache/pip \
-    python -m install --installer pip
+    python -m install
 
 FROM venv AS own-sqlalchemy.api.worker
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifest,source=/manifest/own-sqlalchemy.api.worker.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml \
     --mount=type=cache,target=/root/.cache/pip \
-    python -m install --installer pip
+    python -m install
 
 # The build backend: it changes with [build-system] only.
 FROM venv AS build-backend
