@@ -23,7 +23,7 @@ def context_folder(project: Path, place: str, *, home: Path) -> Path:
     context = project.parents[place.count("/")]
     if home == context or context in home.parents:
         raise DockerCacheError(
-            f"The build context would be {context}, which is or contains your home folder: the"
+            f"The build context would be {context}, which is your home folder or contains it: the"
             " image needs files outside the project, and this is the nearest folder that has both.",
             fix="Move the project and these files into one folder.",
         )
@@ -38,8 +38,8 @@ def checked_paths(paths: Sequence[str]) -> tuple[str, ...]:
     for path in paths:
         if re.search(r"[*?\\\x00-\x1f\ud800-\udfff]|^-", path):
             raise DockerCacheError(
-                f"{path!r} cannot be copied into an image: a Dockerfile cannot contain this name,"
-                " because of a wildcard, a backslash, an invalid character or a leading hyphen.",
+                f"{path!r} cannot be copied into an image: a Dockerfile cannot name it, because of"
+                " a wildcard, a backslash, an invalid character or a leading hyphen.",
                 fix="Rename it, or copy the folder that contains it.",
             )
     return tuple(paths)

@@ -38,7 +38,7 @@ def refuse_collisions(
     for image, settings in images.items():
         place = place_of(settings.cache) if settings.cache else ""
         if place and (other := kept.setdefault(place, image)) != image:
-            raise _of_cache(image, place, f"so is that of {other}")
+            raise _of_cache(image, place, f"the cache of {other} is there as well")
         if (other := named.get(place, image)) != image:
             raise _of_cache(image, place, f"the image {other} has the same name")
 

@@ -190,7 +190,7 @@ def _refuse_credentials(name: str, kind: str, url: str) -> None:
     raise DockerCacheError(
         f"The URL of the {_KINDS[kind]} dependency {name} contains credentials. Poetry copies them"
         " into poetry.lock, and the installation would write them into the image.",
-        fix=f"Remove them from the URL in pyproject.toml\n\n    {shown}\n\nand run\n\n"
+        fix=f"Change the URL in pyproject.toml to\n\n    {shown}\n\nand run\n\n"
         f"    poetry config repositories.NAME {shown}\n"
         "    poetry config http-basic.NAME USERNAME    (asks for the password)\n"
         "    poetry lock\n\n"

@@ -97,18 +97,18 @@ def left_out_notes(default_groups: Collection[str], selection: Selection) -> tup
 def _refuse_conflicts(options: SelectionOptions) -> None:
     if options.extras and options.all_extras:
         raise DockerCacheError(
-            "--extras and --all-extras cannot be combined.", fix="Remove one of them."
+            "--extras and --all-extras cannot be combined.", fix="Leave one of them out."
         )
     some = options.with_groups or options.without_groups or options.only_groups
     if options.all_groups and some:
         raise DockerCacheError(
             "--all-groups cannot be combined with --with, --without or --only.",
-            fix="Remove --all-groups, or the others.",
+            fix="Leave out --all-groups, or the others.",
         )
     if options.only_groups and (options.with_groups or options.without_groups):
         raise DockerCacheError(
             "--only cannot be combined with --with or --without.",
-            fix="Name all groups with --only, or remove it.",
+            fix="Name all groups with --only, or leave it out.",
         )
 
 

@@ -238,7 +238,7 @@ def test_a_path_that_no_folder_of_wheels_can_have(path: str) -> None:
     [
         (["pure-1"], []),
         ([], []),
-        (["pure-1", "source"], ["What is built from source does not"]),
+        (["pure-1", "source"], ["Packages that are built from source do not"]),
         (["source"], ["is not used: Poetry"]),
     ],
 )

@@ -10,9 +10,9 @@ from plans import INSTALLER, METADATA, TREE, plan, project, wheel_root
 from projects import package, sdist, wheel
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.model import Direct, Files, Index
 from poetry_docker_cache.plan.planner import make_plan
-from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.project.model import InstallerConfig, Metadata, Selection, Source
 from poetry_docker_cache.project.sources import used_sources
 from poetry_docker_cache.render.dockerfile import render_dockerfile
@@ -119,9 +119,9 @@ def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
     assert not made.dependencies.ssh
     assert (made.dependencies.poetry, made.dependencies.packages) == ("2.4.0", ("g++",))
     assert made.runtime.packages == ("libpq5",), "it is linked with that of the build image"
-    note = "acme, psycopg2: from no package index, and so installed by Poetry, on python:3.12, in a"
     assert made.notes[1:] == (
-        f"{note} layer apart.",
+        "acme, psycopg2 do not come from a package index: Poetry installs them on python:3.12, in a"
+        " separate layer.",
         "`own-layers` has no effect on acme: not in this image, or built from source.",
         "Debian packages added for the dependencies: libpq5.",
     )
@@ -147,7 +147,9 @@ def test_other_layers_hang_on_no_git_dependency() -> None:
 
 def test_a_source_that_is_not_declared() -> None:
     """The lock's sources must be those of pyproject.toml, whose credentials and URL count."""
-    with pytest.raises(DockerCacheError, match="takes acme from the source 'Team'"):
+    with pytest.raises(
+        DockerCacheError, match=r"acme in poetry\.lock comes from the source 'Team'"
+    ):
         plan(project(package("acme", **taken_from(TEAM)), sources=(MIRROR,)))
 
 
@@ -201,7 +203,7 @@ def test_pypi_needs_no_credentials() -> None:
     ("root", "found", "setting", "expected", "noted"),
     [
         (wheel_root(), (), None, None, None),
-        (wheel_root(), ("alembic.ini",), None, ("alembic.ini",), "/app holds alembic.ini, found"),
+        (wheel_root(), ("alembic.ini",), None, ("alembic.ini",), "/app contains alembic.ini, found"),
         (
             wheel_root(),
             None,
@@ -341,7 +343,7 @@ def test_a_source_tree_is_imported_from_where_poetry_would() -> None:
     tree = replace(TREE, reason="the README `R` does not exist", import_folder="src")
     made = plan(project(root=tree, files=None))
     assert made.runtime.environment["PYTHONPATH"] == "/app/src"
-    assert any("where its scripts (shop) are no commands." in note for note in made.notes)
+    assert any("Its scripts (shop) are not installed." in note for note in made.notes)
     own = plan(project(root=tree, files=None), env=(("PYTHONPATH", "/x"),))
     assert own.runtime.environment["PYTHONPATH"] == "/x"
     assert "PYTHONPATH" not in plan(project()).runtime.environment
@@ -353,7 +355,7 @@ def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
     made = plan(project(files=("alembic.ini", *beside), beside=beside))
     assert made.files == Files(paths=("alembic.ini", *beside))
     assert made.runtime.environment["PYTHONPATH"] == "/app:/app/src"
-    assert any(it.startswith("The code imports config.py, src/common, which") for it in made.notes)
+    assert any(it.startswith("The code imports config.py, src/common, not part of") for it in made.notes)
     hidden = plan(project(files=beside, beside=beside, dockerignore="config.py\n"))
     assert any(it.startswith("The code imports src/common, which") for it in hidden.notes)
     whole = plan(project(files=None, beside=("config.py",)))
@@ -364,7 +366,7 @@ def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
 def test_many_scripts_that_are_no_commands() -> None:
     """A note names some of them."""
     made = plan(project(root=TREE, files=None, scripts=tuple("abcdefg")))
-    assert any("its scripts (a, b, c, d, e and 2 more) are no commands" in it for it in made.notes)
+    assert any("Its scripts (a, b, c, d, e and 2 more) are not installed" in it for it in made.notes)
 
 
 def test_a_group_that_poetry_would_install_is_not_left_out_in_silence() -> None:
@@ -593,7 +595,7 @@ def test_own_layers() -> None:
         "`own-layers` has no effect on ruff, uwsgi: not in this image, or built from source."
         in made.notes
     )
-    with pytest.raises(DockerCacheError, match=r"'nunpy', which poetry\.lock does not") as caught:
+    with pytest.raises(DockerCacheError, match=r"'nunpy', which is not in poetry\.lock") as caught:
         plan(shop, own_layers=("nunpy",))
     assert "'numpy'" in str(caught.value.fix)
 

@@ -160,12 +160,12 @@ def test_all_that_can_be_had_without_a_shell() -> None:
         ),
         (
             {"build_image": DISTROLESS["base_image"]},
-            "neither has `build-image` gcr.io/distroless/python3-debian13",
+            "neither does `build-image` gcr.io/distroless/python3-debian13",
             "to an image with a shell and pip",
         ),
         (
             {"base_image": "company/base:1", "build_image": "company/base:1", "shell": False},
-            "neither has `build-image` company/base:1",
+            "neither does `build-image` company/base:1",
             "to an image with a shell and pip",
         ),
         (
@@ -173,7 +173,7 @@ def test_all_that_can_be_had_without_a_shell() -> None:
                 "base_image": "cgr.dev/chainguard/python:latest",
                 "build_image": "cgr.dev/chainguard/python:latest",
             },
-            "neither has `build-image` cgr.dev/chainguard/python:latest",
+            "neither does `build-image` cgr.dev/chainguard/python:latest",
             'for example `build-image = "cgr.dev/chainguard/python:latest-dev"`',
         ),
         (
@@ -184,12 +184,12 @@ def test_all_that_can_be_had_without_a_shell() -> None:
         (
             {"instructions": Instructions(runtime=("ENV A=B", "RUN ldconfig"))},
             "so this line of `instructions.runtime` cannot run on it: RUN ldconfig",
-            "Write it as a list",
+            'write RUN ["program", "argument"]',
         ),
         (
             {"instructions": Instructions(runtime=("run --network=none <<E", "E"))},
             "cannot run on it",
-            "Write it as a list",
+            'write RUN ["program", "argument"]',
         ),
     ],
 )
