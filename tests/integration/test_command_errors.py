@@ -231,7 +231,7 @@ PROJECT = {
         arrange=_moved("poetry.lock"),
     ),
     "no key of a host": Case(
-        says="A git dependency comes from git.test over ssh, and nobody has said which key",
+        says="A git dependency is cloned from git.test over ssh, but the host key is not known",
         fix="Type `ssh-keyscan git.test`",
         rich={"files": [], "source": OVER_SSH},
     ),
@@ -244,12 +244,12 @@ PROJECT = {
         env={"SSH_AUTH_SOCK": ""},
     ),
     "path": Case(
-        says="rich is a path dependency (../rich) of which no wheel can be built: there is no such",
+        says="No wheel can be built from the path dependency rich (../rich): there is no such",
         fix="`--without`",
         rich={"source": {"type": "directory", "url": "../rich"}},
     ),
     "file": Case(
-        says="rich is a file dependency (/srv/rich.whl) by an absolute path",
+        says="rich is a file dependency with an absolute path (/srv/rich.whl)",
         fix="Run `poetry lock`",
         rich={"source": {"type": "file", "url": "/srv/rich.whl"}},
     ),
@@ -259,12 +259,12 @@ PROJECT = {
         rich={"source": {"type": "file", "url": "libs/rich.whl"}},
     ),
     "credentials in the URL of a file": Case(
-        says="The URL of rich, a URL dependency, holds credentials",
+        says="The URL of the URL dependency rich contains credentials",
         fix="https://acme.test/rich.whl",
         rich={"source": {"type": "url", "url": "https://me:hunter2@acme.test/rich.whl"}},
     ),
     "a source that is gone": Case(
-        says="takes rich from the source 'acme', which pyproject.toml does not have",
+        says="rich in poetry.lock comes from the source 'acme', which pyproject.toml does not",
         fix="Add it as a [[tool.poetry.source]]",
         rich={"source": FROM_ACME},
     ),
@@ -334,7 +334,7 @@ SETTINGS = {
         ("python = 3.12", "`python` in [tool.poetry-docker-cache] cannot be 3.12", "For example"),
         ('python = "3.9"', 'requires-python is ">=3.10"', "Choose a Python within the constraint"),
         ("layers = 49", "`layers` in [tool.poetry-docker-cache] cannot be 49", "layers = 8"),
-        ('own-layers = ["nmpy"]', "names 'nmpy', which poetry.lock does not have", "out of the"),
+        ('own-layers = ["nmpy"]', "contains 'nmpy', which is not in poetry.lock", "Remove it"),
         ('installer = "uv"', "`installer` in [tool.poetry-docker-cache] was removed", "Remove"),
         ('template = "a.j2"', "names 'a.j2', which does not exist", "Correct the path"),
         ('template = "/a.j2"', "`template` in [tool", "docker/Dockerfile.j2"),
@@ -517,7 +517,7 @@ def test_a_python_that_no_image_has(constraint: str, tmp_path: Path) -> None:
     project = make_project(tmp_path, text, PACKAGES)
     outcome = poetry(project, *EXPORT, colours=True)
     assert (outcome.status, outcome.err.count(ERROR)) == (1, 1)
-    assert f'No Python image fits requires-python = "{constraint}"' in outcome.err
+    assert f'No known Python image satisfies requires-python = "{constraint}"' in outcome.err
     assert 'Set `python = "X.Y"`' in outcome.err
 
 

@@ -119,7 +119,7 @@ def test_what_is_built_runs(engine: DockerEngine, built: Project) -> None:
     assert found["compilers"] == []
     done = built.poetry.run(built.folder, "docker", "export", "-o", "-")
     assert "acme-built, psycopg2 must be built from source, on python:3.13" in done.stderr
-    assert "Debian packages added, which the dependencies need: libpq5." in done.stderr
+    assert "Debian packages added for the dependencies: libpq5." in done.stderr
     assert "\nFROM python:3.13 AS source\n" in done.stdout
     assert done.stdout.count("FROM python:3.13 ") == 1
 

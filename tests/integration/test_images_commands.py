@@ -632,7 +632,7 @@ def test_images_that_start_nothing(tmp_path: Path) -> None:
     shop = make(tmp_path / "shop")
     path = shop / "pyproject.toml"
     path.write_text(path.read_text().replace('command = ["shop"]\n', ""))
-    note = "The image starts what its base starts: set `command` in [tool.poetry-docker-cache]."
+    note = "No start command is set: add `command` to [tool.poetry-docker-cache]."
     assert f"\n- {note}\n" in poetry(shop, *EXPORT).err
     path.write_text(path.read_text().replace("ports = [8000]", 'command = ["serve"]'))
     assert f"\n- worker: {note}\n" in poetry(shop, *EXPORT).err

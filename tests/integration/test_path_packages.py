@@ -19,7 +19,7 @@ from harmless import edit_harmlessly
 from poetry.factory import Factory
 from projects import make_project, package
 
-from poetry_docker_cache.project.root.kinds import WheelRoot
+from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.root_package import read_root
 from poetry_docker_cache.render.stage_commands import FROM_ABOVE, in_project
 
@@ -290,7 +290,7 @@ def test_each_image_has_the_context_that_it_needs(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     outcome = poetry(tmp_path / "app", "docker", "export", "--bake")
     assert outcome.status == 0, outcome.err
-    assert "- worker: The build context is .., as the image takes ../base." in outcome.err
+    assert "- worker: The build context is .., because the image needs ../base." in outcome.err
     assert "built by `docker build --file worker.Dockerfile ..`." in outcome.err
     (tmp_path / "app/docker").mkdir()
     outcome = poetry(tmp_path / "app", "docker", "export", "worker", "-o", "docker/Dockerfile")

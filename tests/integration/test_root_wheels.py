@@ -14,7 +14,7 @@ from poetry.factory import Factory
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
 from poetry_docker_cache.project.git import let_through
-from poetry_docker_cache.project.root.kinds import WheelRoot
+from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.root_package import read_root
 from poetry_docker_cache.render.ignore_file import IgnorePlan, render_ignore
 

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from poetry_docker_cache.plan.planner import make_plan
-from poetry_docker_cache.project.lock import Lock
-from poetry_docker_cache.project.reader import InstallerConfig, Metadata, Project
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.selection import Selection
+from poetry_docker_cache.project.model import (
+    InstallerConfig,
+    Lock,
+    Metadata,
+    Project,
+    Selection,
+    SourceTreeRoot,
+    WheelRoot,
+)
+from poetry_docker_cache.project.reader import python_constraint
 from poetry_docker_cache.settings.table import Settings
 
 if TYPE_CHECKING:
@@ -59,7 +65,9 @@ def project(*packages: dict[str, Any], **keys: Any) -> Project:  # noqa: ANN401 
         "files": (),
         "dockerignore": None,
     }
-    return Project(**{**defaults, **keys})
+    given = {**defaults, **keys}
+    given["requires_python"] = python_constraint(given["requires_python"])
+    return Project(**given)
 
 
 def lock(*packages: dict[str, Any]) -> Lock:

@@ -11,7 +11,7 @@ from poetry_docker_cache.project.root.root_package import read_root
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+    from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 
 PROJECT = '[project]\nname = "my-app"\nversion = "1"\n'
 POETRY = '[tool.poetry]\nname = "my-app"\nversion = "1"\ndescription = ""\nauthors = []\n'

@@ -15,16 +15,17 @@ from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
-from poetry_docker_cache.project.lock import locked_packages
+from poetry_docker_cache.project.locked_packages import locked_packages
 from poetry_docker_cache.project.reader import (
     check_files,
     check_locked_files,
     project_folder,
     read_project,
+    read_sources,
     settings_table,
 )
 from poetry_docker_cache.project.selection import SelectionOptions, select, together
-from poetry_docker_cache.project.sources import direct_addresses, read_sources, used_sources
+from poetry_docker_cache.project.sources import direct_addresses, used_sources
 from poetry_docker_cache.render.exported_files import BAKE_FILE, dockerfile_name
 from poetry_docker_cache.render.own_template import read_template
 from poetry_docker_cache.settings.install_values import within
@@ -40,9 +41,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.plan.model import ImagePlan, Template
     from poetry_docker_cache.project.credentials import AuthSecret
-    from poetry_docker_cache.project.reader import Project
-    from poetry_docker_cache.project.selection import Selection
-    from poetry_docker_cache.project.sources import Address
+    from poetry_docker_cache.project.model import Address, Project, Selection
 
 
 @dataclass(frozen=True, kw_only=True)

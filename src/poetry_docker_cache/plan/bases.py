@@ -1,4 +1,4 @@
-"""What the stages stand on, and what each of these images is known for. Pure."""
+"""The base images of the stages, and what is known about each. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.docker.base_names import (
     full_image,
     has_shell,
-    is_alpine,
     libc,
     may_have_user,
     package_manager,
@@ -19,36 +18,35 @@ from poetry_docker_cache.docker.base_names import (
 from poetry_docker_cache.docker.image_names import has_digest
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.model import Traits
-from poetry_docker_cache.plan.system_packages import alpine_packages, debian_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
+    from poetry_docker_cache.plan.model import Notes
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.settings.table import Settings
 
-# The shell form of RUN, as far as its first line tells: no list, and not only options.
+# The shell form of RUN, by its first line: after the options comes no list.
 _SHELL_FORM = re.compile(r"\s*RUN\s+(--\S+\s+)*[^-\[\\\s]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bases:
-    """The images of the stages."""
+    """The base images of the stages, and the Python that all of them have."""
 
+    python: Python
     final: str
     build: str
-    """Where things are compiled."""
+    """The image that packages are compiled on."""
     has_shell: bool
-    """Whether commands can run on the final one."""
+    """Whether the final image has a shell."""
 
     @property
     def stages(self) -> str:
-        """Where all that is not compiled is made: the final one, if it can be."""
+        """The base of stages that compile nothing: the final image if it has a shell."""
         return self.final if self.has_shell else self.build
 
     @property
     def traits(self) -> dict[str, Traits]:
-        """What the Dockerfile has to know of each."""
+        """What is known about each image."""
         return {
             image: Traits(apk=package_manager(image) == "apk", may_have_user=may_have_user(image))
             for image in (self.final, self.build)
@@ -58,24 +56,25 @@ class Bases:
 def final_image(settings: Settings, python: Python) -> str:
     """The base of the final image.
 
-    Raises DockerCacheError where its name has another Python than the image is to have.
+    Raises DockerCacheError if its name has another Python version than the plan.
     """
     image = settings.base_image.replace("{python}", python.tag)
     if python_in(image) not in {None, python.short}:
         raise DockerCacheError(
             f"`base-image` {image} has Python {python_in(image)}, but the packages would be"
             f" installed for {python.short} ({python.reason}).",
-            fix="Write `{python}` in place of the version in `base-image`, or set `python` to it.",
+            fix="Write `{python}` instead of the version in `base-image`, or set `python` to that"
+            " version.",
         )
     return image
 
 
 def build_image(settings: Settings, python: Python, base: str) -> str:
-    """The image for what must be built from source: the full one of the base's suite.
+    """The image that packages are compiled on: by default the full variant of a slim base.
 
-    A digest of a slim image is none of its full one, which is then taken by its tag. A base that is
-    not an official Python image has no full one that its name tells, and Alpine has none: it serves
-    itself. Raises DockerCacheError for a `build-image` that cannot fit the base.
+    The digest of a slim image does not fit the full one, which is then used by its tag. If the base
+    is Alpine or not an official Python image, the base itself is used. Raises DockerCacheError for
+    a `build-image` that is not compatible with the base.
     """
     if settings.build_image is None:
         return full_image(base)
@@ -85,28 +84,29 @@ def build_image(settings: Settings, python: Python, base: str) -> str:
         if ours and theirs and ours != theirs:
             raise DockerCacheError(
                 f"`build-image` {image} has another {what} ({theirs}) than the final image {base}"
-                f" ({ours}): what is built on the one does not run on the other.",
-                fix="Set `build-image` in [tool.poetry-docker-cache] to one that fits, or drop it.",
+                f" ({ours}): packages that are built on one do not run on the other.",
+                fix="Set `build-image` in [tool.poetry-docker-cache] to a matching image, or remove"
+                " it.",
             )
     return image
 
 
 def choose_bases(settings: Settings, python: Python) -> Bases:
-    """The images, as the settings have them.
+    """The base images, by the settings.
 
-    Raises DockerCacheError for images that do not fit together, and for what a final image without
-    a shell cannot do.
+    Raises DockerCacheError for images that are not compatible, and for settings that need a shell
+    in a final image without one.
     """
     final = final_image(settings, python)
     shell = has_shell(final) if settings.shell is None else settings.shell
     build = build_image(settings, python, final)
     if not shell:
         _refuse_without_shell(settings, final, build)
-    return Bases(final=final, build=build, has_shell=shell)
+    return Bases(python=python, final=final, build=build, has_shell=shell)
 
 
 def _refuse_without_shell(settings: Settings, image: str, build: str) -> None:
-    nothing_runs = f"`base-image` {image} has no shell"
+    no_shell = f"`base-image` {image} has no shell"
     pair = with_shell(build)
     example = f', for example `build-image = "{pair}"`' if pair else ""
     fix = (
@@ -115,68 +115,40 @@ def _refuse_without_shell(settings: Settings, image: str, build: str) -> None:
     )
     if settings.build_image is None:
         raise DockerCacheError(
-            f"{nothing_runs}, so the packages have to be installed on another image, and its name"
-            " does not tell which one fits.",
-            fix=f"{fix} If there is a shell: `shell = true`.",
+            f"{no_shell}, so the packages must be installed on another image, which cannot be"
+            " derived from its name.",
+            fix=f"{fix} If the base does have a shell, set `shell = true`.",
         )
     if build == image or not has_shell(build):
         raise DockerCacheError(
-            f"{nothing_runs}, and neither has `build-image` {build}, on which the packages would be"
+            f"{no_shell}, and neither does `build-image` {build}, on which the packages would be"
             " installed.",
-            fix=f"{fix} If there is a shell, a tag that ends with `-dev` says so.",
+            fix=f"{fix} A tag that ends with `-dev` is assumed to have a shell.",
         )
     if settings.runtime_packages:
         raise DockerCacheError(
-            f"{nothing_runs}, so `runtime-packages` cannot be installed on it.",
-            fix="Use a `base-image` that has them, or copy what they hold by lines in"
+            f"{no_shell}, so `runtime-packages` cannot be installed on it.",
+            fix="Use a `base-image` that has them, or copy their files with lines in"
             ' `instructions.runtime`: "COPY --from=IMAGE /usr/lib/… /usr/lib/".',
         )
     for line in settings.instructions.runtime:
         if _SHELL_FORM.match(line):
             raise DockerCacheError(
-                f"{nothing_runs}, so this line of `instructions.runtime` cannot run on it: {line}",
-                fix='Write it as a list, RUN ["program", "argument"], if its program is there; or'
-                " COPY --from=IMAGE what it makes.",
+                f"{no_shell}, so this line of `instructions.runtime` cannot run on it: {line}",
+                fix='If the image has the program, write RUN ["program", "argument"]. Otherwise run'
+                " it in another image and copy the result with COPY --from=IMAGE.",
             )
 
 
-def usual_packages(
-    built: Iterable[str], wheels: Iterable[str], bases: Bases
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The packages of the system to build these with, and those to run them with.
-
-    `built` are the normalised names of what is built from source, `wheels` those of the others.
-    Nothing can be added to an image without a shell.
-    """
-    if is_alpine(bases.stages):
-        build, run = alpine_packages(built, wheels)
-    else:
-        build, run = debian_packages(built, wheels, bases.stages)
-    return build, run if bases.has_shell else ()
-
-
-def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
-    """The packages of the system that were named, then the usual ones that were not."""
-    known = {re.split("[:=~]", package)[0] for package in named}
-    return (*named, *(package for package in usual if package not in known))
-
-
-def packages_note(packages: tuple[str, ...], bases: Bases) -> list[str]:
-    """What is told of those that were added to the final image."""
-    system = "Alpine" if is_alpine(bases.final) else "Debian"
-    added = f"{system} packages added, which the dependencies need: {', '.join(packages)}."
-    return [added] if packages else []
-
-
-def build_notes(settings: Settings, bases: Bases, *, compiles: bool) -> list[str]:
-    """What is told of where things are compiled, or that nothing is.
-
-    An image that is less fixed than the final one, and packages of the system for nothing.
-    """
+def build_notes(settings: Settings, bases: Bases, *, compiles: bool) -> Notes:
+    """Notes on `build-packages` without a use, and on a build image that is less pinned."""
     if not compiles:
         unused = "`build-packages` is not used: nothing is built from source."
-        return [unused] if settings.build_packages else []
+        return (unused,) if settings.build_packages else ()
     if settings.build_image is not None or not has_digest(bases.final) or has_digest(bases.build):
-        return []
-    floats = f"`base-image` has a digest, {bases.build} has none: what is compiled there may change"
-    return [f"{floats} with it, unless `build-image` has a digest, too."]
+        return ()
+    note = (
+        f"`base-image` has a digest, but {bases.build} has none: what is compiled there may change"
+        " with that tag. To pin it, set `build-image` with a digest."
+    )
+    return (note,)

@@ -1,40 +1,53 @@
-"""What an image installs: gathered, refused where no build can install it, and told of. Pure."""
+"""What an image installs: the locked packages, and the sources that wheels are built from. Pure."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.families import plain_name
 from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
 from poetry_docker_cache.plan.dependencies import (
-    ON_BUILD_IMAGE,
-    package_layers,
+    plan_layers,
     planned_target,
     refuse_unknown_packages,
     reuse_notes,
     source_notes,
 )
 from poetry_docker_cache.plan.direct import direct_notes, plan_direct
-from poetry_docker_cache.plan.layer_split import own_layers_note, refuse_too_many
-from poetry_docker_cache.plan.wheels import wheel_sources
-from poetry_docker_cache.project.lock import locked_packages
+from poetry_docker_cache.plan.layer_split import own_layers_notes, refuse_too_many
+from poetry_docker_cache.plan.model import APPLICATION
+from poetry_docker_cache.project.locked_packages import locked_packages, path_dependencies
+from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.sources import refuse_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.inside.manifest.families import Images
-    from poetry_docker_cache.inside.manifest.target import Target
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.model import Direct
+    from poetry_docker_cache.plan.model import Direct, Layer, Notes
     from poetry_docker_cache.plan.python_version import Python
-    from poetry_docker_cache.plan.wheels import WheelSource
-    from poetry_docker_cache.project.reader import Project
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelSource:
+    """A folder that a wheel is built from; its path is relative to the project's."""
+
+    stage: str
+    path: str
+    root: WheelRoot
+    has_pyproject: bool = True
+    version: str | None = None
+    config_settings: str | None = None
+    constraints: tuple[str, ...] = ()
+    marker: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,97 +56,135 @@ class Contents:
 
     packages: Sequence[Mapping[str, Any]]
     """The `[[package]]` tables of the dependencies."""
-    target: Target
-    """What they are chosen for."""
-    layers: Mapping[str, tuple[str, ...]]
-    """The names of the dependencies by layer."""
-    direct: Direct | None
+    layers: tuple[Layer, ...]
     sources: tuple[WheelSource, ...]
-    """What wheels are built from: path dependencies, then the project itself."""
+    """The sources of wheels: path dependencies, then the project itself."""
 
     @property
-    def built(self) -> tuple[str, ...]:
-        """The dependencies that are built from source, or come from no index."""
-        return tuple(name for layer in ON_BUILD_IMAGE for name in self.layers.get(layer, ()))
+    def names(self) -> set[str]:
+        """The names of the dependencies, as the lock file has them."""
+        return {package["name"] for package in self.packages}
+
+    @property
+    def from_source(self) -> tuple[str, ...]:
+        """The dependencies that are built from source, or come from no package index."""
+        return tuple(name for layer in self.layers if layer.from_source for name in layer.packages)
+
+    @property
+    def from_wheels(self) -> tuple[str, ...]:
+        """The dependencies that are installed from wheels."""
+        return tuple(
+            name for layer in self.layers if not layer.from_source for name in layer.packages
+        )
+
+    @property
+    def direct(self) -> Direct | None:
+        """What git, URL and file dependencies need in the build."""
+        return next((layer.direct for layer in self.layers if layer.direct), None)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files among the dependencies."""
+        """The paths of dependencies that are files."""
         return self.direct.files if self.direct else ()
 
-    @property
-    def ready_made(self) -> set[str]:
-        """The dependencies that are installed from wheels."""
-        wheels = self.layers.keys() - {*ON_BUILD_IMAGE}
-        return {name for layer in wheels for name in self.layers[layer]}
 
-
-def gather(
+def plan_contents(  # noqa: PLR0913  # what it is decided from
     project: Project,
     settings: Settings,
     selection: Selection,
     images: Images | None,
-    python: Python,
-) -> Contents:
-    """What is installed. Raises DockerCacheError for what no build can install."""
+    *,
+    of_all: Selection,
+    bases: Bases,
+) -> tuple[Contents, Notes]:
+    """Gather what is installed. Raises DockerCacheError for what no build can install."""
+    python = bases.python
     packages = locked_packages(project.lock, selection, python.short)
     refuse_sources(project.sources, packages)
     direct = plan_direct(packages, settings.ssh_known_hosts)
     refuse_unknown_packages(settings.own_layers, project.lock)
-    layers = package_layers(project, settings, selection, python, images)
-    sources = wheel_sources(project, selection, python)
+    layers = plan_layers(project, settings, selection, images, python=python, direct=direct)
+    sources = _wheel_sources(project, selection, python)
     refuse_too_many(len(layers), len(sources))
-    return Contents(
-        packages=packages,
-        target=planned_target(settings, python),
-        layers=layers,
-        direct=direct,
-        sources=sources,
+    target = planned_target(settings, python)
+    # A path dependency has its own layer, too.
+    own = {source.stage.replace("path-", "own-", 1) for source in sources}
+    wanted = _own_layers(project, settings, packages, of_all, python)
+    names = {layer.name: layer.packages for layer in layers}
+    contents = Contents(packages=packages, layers=layers, sources=sources)
+    return contents, (
+        *_older_lock_notes(project.lock.older_format),
+        *source_notes(packages, names.get(SOURCE, ()), target, bases.build),
+        *direct_notes(names.get(DIRECT, ()), direct, bases.build),
+        *own_layers_notes(wanted, {*map(plain_name, names), *own}),
+        *reuse_notes(settings, tuple(names)),
     )
 
 
-def own_layers_of(
+def _wheel_sources(
+    project: Project, selection: Selection, python: Python
+) -> tuple[WheelSource, ...]:
+    """The path dependencies of an image with this Python, then the project itself.
+
+    Raises DockerCacheError for one that cannot be built.
+    """
+    known = {(package.name, package.path): package for package in project.path_packages}
+    found: list[WheelSource] = []
+    for locked in path_dependencies(project.lock, selection, python.short):
+        package = known[str(canonicalize_name(locked["name"])), locked["source"]["url"]]
+        if not isinstance(package.root, WheelRoot):
+            raise DockerCacheError(
+                f"No wheel can be built from the path dependency {package.name} ({package.path}):"
+                f" {package.root.reason.rstrip('.')}.",
+                fix="Fix it, or leave its group out of the image (`--without`, or `groups` in"
+                " [tool.poetry-docker-cache]).",
+            )
+        stage = f"path-{package.name}"
+        again = [source.stage.partition(".")[0] for source in found].count(stage)
+        config_settings = project.installer.build_config_settings.get(package.name)
+        found.append(
+            WheelSource(
+                stage=f"{stage}.{again + 1}" if again else stage,
+                path=package.path,
+                root=package.root,
+                has_pyproject=package.has_pyproject,
+                version=package.version,
+                config_settings=(
+                    json.dumps(config_settings, sort_keys=True) if config_settings else None
+                ),
+                constraints=package.constraints,
+                marker=locked["marker"],
+            )
+        )
+    if isinstance(project.root, WheelRoot):
+        found.append(WheelSource(stage=APPLICATION, path=".", root=project.root))
+    return tuple(found)
+
+
+def _own_layers(
     project: Project,
     settings: Settings,
-    contents: Contents,
+    packages: Sequence[Mapping[str, Any]],
     of_all: Selection,
     python: Python,
-) -> list[str]:
-    """The setting, without what only other images hold: they may have it in common."""
+) -> tuple[str, ...]:
+    """The names in `own-layers`, without packages that only other images of the project have."""
     if project.lock.older_format:
-        return list(settings.own_layers)
-    everything = locked_packages(project.lock, of_all, python.short)
-    elsewhere = _names(everything) - _names(contents.packages)
-    return [name for name in settings.own_layers if name not in elsewhere]
+        return settings.own_layers
+    elsewhere = _names(locked_packages(project.lock, of_all, python.short)) - _names(packages)
+    return tuple(name for name in settings.own_layers if name not in elsewhere)
 
 
 def _names(packages: Sequence[Mapping[str, Any]]) -> set[str]:
     return {str(canonicalize_name(package["name"])) for package in packages}
 
 
-def contents_notes(
-    project: Project,
-    settings: Settings,
-    contents: Contents,
-    own_layers: Sequence[str],
-    bases: Bases,
-) -> list[str]:
-    """What is told of what is installed."""
-    layers, older = contents.layers, project.lock.older_format
-    # A path dependency has a layer of its own, too.
-    own = {source.stage.replace("path-", "own-", 1) for source in contents.sources}
-    return [
-        *([_older_lock(older)] if older else []),
-        *source_notes(contents.packages, layers.get(SOURCE, ()), contents.target, bases.build),
-        *direct_notes(layers.get(DIRECT, ()), contents.direct, bases.build),
-        *own_layers_note(own_layers, {*map(plain_name, layers), *own}),
-        *reuse_notes(settings, tuple(layers)),
-    ]
-
-
-def _older_lock(version: str) -> str:
-    return (
-        f"poetry.lock has the format {version}, in which only its dependencies tell what is for"
-        " this image. `poetry lock` with Poetry 2.1 or newer keeps the versions and writes that"
-        " down, which is also sooner for `poetry install`."
+def _older_lock_notes(version: str | None) -> Notes:
+    if version is None:
+        return ()
+    note = (
+        f"poetry.lock has the format {version}, which does not record the groups of a package."
+        " Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions, and"
+        " `poetry install` becomes faster as well."
     )
+    return (note,)

@@ -1,4 +1,4 @@
-"""How the dependencies get into the image, and in which layers. Pure."""
+"""How the dependencies are installed, and in which layers. Pure."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from poetry_docker_cache.inside.manifest.layers import (
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheels import fits
 from poetry_docker_cache.plan.layer_split import split
-from poetry_docker_cache.plan.model import Dependencies, Layer
+from poetry_docker_cache.plan.model import Dependencies, Index, Layer
 from poetry_docker_cache.plan.python_version import choose_poetry
-from poetry_docker_cache.project.lock import locked_packages
+from poetry_docker_cache.project.locked_packages import locked_packages
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
@@ -33,28 +33,53 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.inside.manifest.families import Images
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.model import Direct, Index
+    from poetry_docker_cache.plan.model import Direct, Notes
     from poetry_docker_cache.plan.python_version import Python
-    from poetry_docker_cache.project.lock import Lock
-    from poetry_docker_cache.project.reader import InstallerConfig, Project
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.plan.system_packages import SystemPackages
+    from poetry_docker_cache.project.model import InstallerConfig, Lock, Project, Selection
     from poetry_docker_cache.settings.table import Settings
 
 ON_BUILD_IMAGE = (SOURCE, DIRECT)
 """The layers that Poetry installs; pip installs all others."""
 
 
-def package_layers(
+def plan_layers(  # noqa: PLR0913  # what it is decided from
+    project: Project,
+    settings: Settings,
+    selection: Selection,
+    images: Images | None,
+    *,
+    python: Python,
+    direct: Direct | None,
+) -> tuple[Layer, ...]:
+    """The layers of the dependencies, in their order; `direct` is what the one of that name needs.
+
+    For one of several images, `images` is what each of them installs.
+    """
+    return tuple(
+        Layer(
+            name=name,
+            from_source=name in ON_BUILD_IMAGE,
+            may_have_libraries=not name.startswith("pure-"),
+            packages=packages,
+            keeps_wheels=_keeps_wheels(name, settings),
+            direct=direct if name == DIRECT else None,
+        )
+        for name, packages in _packages(project, settings, selection, python, images).items()
+    )
+
+
+def _packages(
     project: Project,
     settings: Settings,
     selection: Selection,
     python: Python,
-    images: Images | None = None,
+    images: Images | None,
 ) -> dict[str, tuple[str, ...]]:
     """The layers of the dependencies in their order, each with the names of its packages.
 
-    Where the image is one of several, `images` are what each installs: what the same of them
-    install is split by itself, so that its layers are the same in each of those.
+    Packages that the same images share are split separately, so that these images have the same
+    layers.
     """
     if not images:
         return _split(project, settings, selection, python)
@@ -94,28 +119,28 @@ def _split(
 
 
 def planned_target(settings: Settings, python: Python) -> Target:
-    """What the packages are chosen for, as far as it is known before the build."""
+    """The Python and platforms that packages are chosen for, as far as known before the build."""
     machines = platforms.machines(settings.platforms)
     return Target.linux(python=python.short, libc=libc(settings.base_image), machines=machines)
 
 
 def refuse_unknown_packages(names: Sequence[str], lock: Lock) -> None:
-    """Raise DockerCacheError for a package of `own-layers` that the lock does not have."""
+    """Raise DockerCacheError for a package in `own-layers` that the lock file does not have."""
     known = {str(canonicalize_name(package["name"])) for package in lock.packages}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, sorted(known), n=1)
             raise DockerCacheError(
-                f"`own-layers` in [tool.poetry-docker-cache] names {name!r}, which poetry.lock does"
-                " not have.",
-                fix=f"Write {near[0]!r}." if near else "Take it out of the list.",
+                f"`own-layers` in [tool.poetry-docker-cache] contains {name!r}, which is not in"
+                " poetry.lock.",
+                fix=f"Write {near[0]!r}." if near else "Remove it from the list.",
             )
 
 
 def source_notes(
     packages: Iterable[Mapping[str, Any]], from_source: Sequence[str], target: Target, builder: str
-) -> list[str]:
-    """What is told of the packages that must be built, on all platforms or on some."""
+) -> Notes:
+    """Notes on the packages that are built from source, on all platforms or on some."""
     partly: dict[str, list[str]] = {}
     unfit: dict[str, str] = {}
     for package in packages:
@@ -130,82 +155,73 @@ def source_notes(
                 unfit[name] = why
     some = {name for names in partly.values() for name in names}
     wholly = [name for name in from_source if name not in some and name not in unfit]
-    on = f"on {builder}, in a layer apart"
-    notes = [f"{listing(wholly)} must be built from source, {on}."] if wholly else []
-    notes += [f"{name} is installed by Poetry, {on}: {why}." for name, why in unfit.items()]
-    return notes + [
-        f"{listing(names)} {'have' if len(names) > 1 else 'has'} no wheel for {platform}:"
-        f" built from source there, {on}."
-        for platform, names in sorted(partly.items())
-    ]
+    where = f"on {builder}, in a separate layer"
+    return (
+        *([f"{listing(wholly)} must be built from source, {where}."] if wholly else []),
+        *(f"{name} is installed by Poetry, {where}: {why}." for name, why in unfit.items()),
+        *(
+            f"{listing(names)} {'have' if len(names) > 1 else 'has'} no wheel for {platform}:"
+            f" built from source there, {where}."
+            for platform, names in sorted(partly.items())
+        ),
+    )
 
 
 def plan_dependencies(  # noqa: PLR0913  # what it is decided from
     project: Project,
     settings: Settings,
     selection: Selection,
+    images: Images | None,
     *,
-    python: Python,
-    index: Index | None,
-    layers: Mapping[str, tuple[str, ...]],
+    layers: tuple[Layer, ...],
     bases: Bases,
-    packages: tuple[str, ...],
-    direct: Direct | None,
-    images: Images | None = None,
+    system: SystemPackages,
 ) -> Dependencies:
-    """How the layers are installed.
+    """How the layers are installed; `images` is what each of several images installs.
 
-    `layers` are their packages by their names, `packages` those of the system to build with,
-    `direct` is what the layer of that name needs, and `images` what each of several images
-    installs, of which this is one. Raises DockerCacheError for a Poetry that does not run on the
-    image's Python.
+    Raises DockerCacheError for a Poetry that does not run on the image's Python.
     """
-    made = tuple(_layer(name, names, settings, direct) for name, names in layers.items())
-    poetry = choose_poetry(project.lock.generator, setting=settings.poetry_version, python=python)
+    poetry = choose_poetry(
+        project.lock.generator, setting=settings.poetry_version, python=bases.python
+    )
+    from_source = any(layer.from_source for layer in layers)
     return Dependencies(
-        layers=made,
+        layers=layers,
         compile=settings.compile,
         libc=libc(settings.base_image),
         machines=platforms.machines(settings.platforms),
-        index=index,
+        index=plan_index(project),
         groups=selection.groups,
         extras=selection.extras,
         no_binary=project.installer.no_binary,
         only_binary=project.installer.only_binary,
-        poetry=poetry if any(layer.from_source for layer in made) else None,
+        poetry=poetry if from_source else None,
         environment=_installer_environment(project.installer),
         build_config_settings=_json(project.installer.build_config_settings),
         build_image=bases.build,
-        packages=packages if any(layer.from_source for layer in made) else (),
+        packages=system.build if from_source else (),
         instructions=settings.instructions.build,
         images=images or {},
-        reuses_image=settings.reuse_image is not None and bool(made),
+        reuses_image=settings.reuse_image is not None and bool(layers),
         older_lock=project.lock.older_format is not None,
         on_build_image=not bases.has_shell,
     )
 
 
-def _layer(
-    name: str, packages: tuple[str, ...], settings: Settings, direct: Direct | None
-) -> Layer:
-    return Layer(
-        name=name,
-        from_source=name in ON_BUILD_IMAGE,
-        may_have_libraries=not name.startswith("pure-"),
-        packages=packages,
-        keeps_wheels=_keeps_wheels(name, settings),
-        direct=direct if name == DIRECT else None,
-    )
+def plan_index(project: Project) -> Index | None:
+    """The package source that replaces PyPI."""
+    return Index(name=project.index.name, url=project.index.url) if project.index else None
 
 
-def reuse_notes(settings: Settings, layers: Sequence[str]) -> list[str]:
-    """What is told of `download-cache` where it does nothing."""
+def reuse_notes(settings: Settings, layers: Sequence[str]) -> Notes:
+    """Notes on layers that do not use `download-cache`."""
     if settings.download_cache is None or not layers:
-        return []
+        return ()
     if not any(_keeps_wheels(name, settings) for name in layers):
-        return ["`download-cache` is not used: Poetry installs all packages, from its own cache."]
-    unused = any(name in ON_BUILD_IMAGE for name in layers)
-    return ["What is built from source does not use `download-cache`."] * unused
+        return ("`download-cache` is not used: Poetry installs all packages, from its own cache.",)
+    if any(name in ON_BUILD_IMAGE for name in layers):
+        return ("Packages that are built from source do not use `download-cache`.",)
+    return ()
 
 
 def _keeps_wheels(layer: str, settings: Settings) -> bool:

@@ -11,33 +11,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.model import Direct
-from poetry_docker_cache.plan.runtime import checked_paths
 from poetry_docker_cache.project.sources import WEB, direct_dependencies
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from poetry_docker_cache.plan.model import Notes
 
 _SSH = re.compile(r"ssh://(?:[^/@:]+@)?(?P<host>[\w.-]+)(?::(?P<port>\d+))?/")
-_SCP = re.compile(r"(?:[^/@:]+@)?(?P<host>[\w.-]{2,}):(?!//)")  # as scp has it; C: is no host
+_SCP = re.compile(
+    r"(?:[^/@:]+@)?(?P<host>[\w.-]{2,}):(?!//)"
+)  # scp syntax; C: is a drive, not a host
 _USUAL_PORT = 22
 
 
 class Host(NamedTuple):
-    """A host, in lower case as ssh has it, and where its ssh server listens."""
+    """A host, in lower case as in ssh, and the port of its ssh server."""
 
     name: str
     port: int = _USUAL_PORT
 
     def __str__(self) -> str:
-        """The host as known_hosts names it."""
+        """The host as known_hosts writes it."""
         return self.name if self.port == _USUAL_PORT else f"[{self.name}]:{self.port}"
 
 
 def ssh_host(url: str) -> Host | None:
-    """The host of a repository that is reached over ssh."""
+    """The host of a repository that is cloned over ssh; None for other protocols."""
     if found := _SSH.match(url):
         return Host(found["host"].lower(), int(found["port"] or _USUAL_PORT))
     found = None if "://" in url else _SCP.match(url)
@@ -45,16 +48,16 @@ def ssh_host(url: str) -> Host | None:
 
 
 def refuse_unknown(host: Host, lines: Sequence[str]) -> None:
-    """Raise DockerCacheError for a host that no line of known_hosts vouches for."""
-    # Without an entry for the port, ssh takes the one of the host.
+    """Raise DockerCacheError for a host whose key is in no line of known_hosts."""
+    # ssh uses the entry of the host if there is none for the port.
     if any(_names(line, name) for line in lines for name in (str(host), host.name)):
         return
     other = "" if host.port == _USUAL_PORT else f"-p {host.port} "
     raise DockerCacheError(
-        f"A git dependency comes from {host} over ssh, and nobody has said which key that host"
-        " has: a build has no known_hosts of yours, and asks nobody.",
-        fix=f"Type `ssh-keyscan {other}{host.name}`, compare what it prints with the keys that the"
-        " host's owner publishes, and add a line of it to [tool.poetry-docker-cache]:\n\n"
+        f"A git dependency is cloned from {host} over ssh, but the host key is not known: the build"
+        " cannot read your known_hosts file.",
+        fix=f"Run `ssh-keyscan {other}{host.name}`, compare the output with the keys that the host"
+        " publishes, and add a line of it to [tool.poetry-docker-cache]:\n\n"
         f'    ssh-known-hosts = ["{host} ssh-ed25519 …"]',
     )
 
@@ -64,47 +67,47 @@ def _names(line: str, name: str) -> bool:
     if marker == "@revoked" or not fields:
         return False
     patterns = fields[0].split(",")
-    refused = any(_matches(it[1:], name) for it in patterns if it.startswith("!"))
-    return not refused and any(_matches(it, name) for it in patterns)
+    refused = any(_matches(each[1:], name) for each in patterns if each.startswith("!"))
+    return not refused and any(_matches(each, name) for each in patterns)
 
 
 def _matches(pattern: str, name: str) -> bool:
     if pattern.startswith("|1|"):
         return _is_hash_of(pattern, name)
-    # By hand: to fnmatch, the brackets around a host with a port would be a set of characters.
-    parts = (re.escape(it) for it in re.split(r"([*?])", pattern.lower()))
-    expression = "".join({r"\*": ".*", r"\?": "."}.get(it, it) for it in parts)
+    # Not fnmatch, which takes the brackets of [host]:port as a set of characters.
+    parts = (re.escape(part) for part in re.split(r"([*?])", pattern.lower()))
+    expression = "".join({r"\*": ".*", r"\?": "."}.get(part, part) for part in parts)
     return bool(re.fullmatch(expression, name))
 
 
 def _is_hash_of(pattern: str, name: str) -> bool:
     salt, _, digest = pattern.removeprefix("|1|").partition("|")
     try:
-        key, expected = (base64.b64decode(it, validate=True) for it in (salt, digest))
+        key, expected = (base64.b64decode(text, validate=True) for text in (salt, digest))
     except ValueError:
         return False
     return hmac.digest(key, name.encode(), hashlib.sha1) == expected
 
 
 _KINDS = {"file": "file", "git": "git", "url": "URL"}
-# A host with or without a port: nothing in front of it, and no part of a password.
+# A host with or without a port, and nothing else: no part of a password.
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(:\d*)?")
 _TOKEN = re.compile(
     r".*(token|key|secret|passwor?d|signature|credential)s?|(.*[-_])?(sig|pwd)|x-(amz|goog)-.*",
     re.IGNORECASE,
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_ANOTHER_WAY = (
-    "Take it from a package index, or leave its group out of the image"
+_ALTERNATIVES = (
+    "Install it from a package index, or leave its group out of the image"
     " (`--without`, or `groups` in [tool.poetry-docker-cache])."
 )
 
 
 def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str]) -> Direct | None:
-    """What these dependencies need of a build beside their manifest; None if there are none.
+    """What git, URL and file dependencies need in the build; None if there are none.
 
-    `known_hosts` is the setting. Raises DockerCacheError for what no build can have, for
-    credentials in a URL, and for a host that nobody has vouched for.
+    `known_hosts` is the setting. Raises DockerCacheError for a dependency that the build cannot
+    reach, for credentials in a URL, and for a host without a known key.
     """
     found = list(direct_dependencies(packages))
     files: set[str] = set()
@@ -120,9 +123,9 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
             hosts.add(host)
         elif not WEB.match(url):
             raise DockerCacheError(
-                f"{name} is a {_KINDS[source['type']]} dependency ({url}), which a build cannot"
-                " reach: it asks over https or ssh only.",
-                fix=f"Put it on a server that serves it so. {_ANOTHER_WAY}",
+                f"{name} is a {_KINDS[source['type']]} dependency ({url}) that the build cannot"
+                " reach: only https, http and ssh are possible.",
+                fix=f"Move it to a server with one of these protocols. {_ALTERNATIVES}",
             )
         _refuse_no_commit(name, source)
     for host in sorted(hosts):
@@ -136,26 +139,28 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
     )
 
 
-def direct_notes(names: Sequence[str], direct: Direct | None, builder: str) -> list[str]:
-    """What is told of these packages, and of the SSH agent that they may need."""
+def direct_notes(names: Sequence[str], direct: Direct | None, builder: str) -> Notes:
+    """Notes on these packages, and on the SSH agent that they may need."""
     if not names:
-        return []
-    by_poetry = f"{listing(names)}: from no package index, and so installed by Poetry"
-    notes = [f"{by_poetry}, on {builder}, in a layer apart."]
-    if direct and direct.ssh:
-        notes.append(
-            "A git dependency comes over ssh: `poetry docker build` passes on your SSH agent,"
-            " `docker build` does so with `--ssh default`."
-        )
-    return notes
+        return ()
+    note = (
+        f"{listing(names)} {'do' if len(names) > 1 else 'does'} not come from a package index:"
+        f" Poetry installs {'them' if len(names) > 1 else 'it'} on {builder}, in a separate layer."
+    )
+    agent = (
+        "A git dependency is cloned over ssh: `poetry docker build` forwards your SSH agent. With"
+        " `docker build`, add `--ssh default`."
+    )
+    return (note, agent) if direct and direct.ssh else (note,)
 
 
 def _relative_path(name: str, url: str) -> str:
-    """The path of a file, from the project; it may lie beside that."""
+    """The path of a file relative to the project, which may not contain it."""
     if re.match("/|[A-Za-z]:", url):
         raise DockerCacheError(
-            f"{name} is a file dependency ({url}) by an absolute path, which no build has.",
-            fix="Run `poetry lock`, which writes a relative one.",
+            f"{name} is a file dependency with an absolute path ({url}), which does not exist in"
+            " the build.",
+            fix="Run `poetry lock`, which writes a relative path.",
         )
     return posixpath.normpath(url)
 
@@ -164,14 +169,14 @@ def _refuse_no_commit(name: str, source: Mapping[str, Any]) -> None:
     commit = str(source.get("resolved_reference"))
     if source["type"] == "git" and not _COMMIT.fullmatch(commit):
         raise DockerCacheError(
-            f"poetry.lock does not name the commit of {name}, a git dependency ({source['url']}):"
-            " what is installed would change with the repository.",
+            f"poetry.lock does not name the commit of the git dependency {name} ({source['url']}):"
+            " the installed version would change with the repository.",
             fix="Run `poetry lock`.",
         )
 
 
 def _refuse_credentials(name: str, kind: str, url: str) -> None:
-    """Raise DockerCacheError for a user name, password or token in a URL; ssh needs the first."""
+    """Raise DockerCacheError for a user name, password or token in a URL; ssh needs a user name."""
     scheme, _, rest = url.partition("://")
     netloc = re.split("[/?#]", rest, maxsplit=1)[0]
     user, _, host = netloc.rpartition("@")
@@ -183,13 +188,13 @@ def _refuse_credentials(name: str, kind: str, url: str) -> None:
     if not is_host:  # https://user:pass/word@host
         shown = f"{scheme}://HOST/PATH"
     raise DockerCacheError(
-        f"The URL of {name}, a {_KINDS[kind]} dependency, holds credentials. Poetry copies them"
-        " into poetry.lock, and installing it would write them into the image.",
-        fix=f"Take them out of pyproject.toml, which then has\n\n    {shown}\n\nand type\n\n"
+        f"The URL of the {_KINDS[kind]} dependency {name} contains credentials. Poetry copies them"
+        " into poetry.lock, and the installation would write them into the image.",
+        fix=f"Change the URL in pyproject.toml to\n\n    {shown}\n\nand run\n\n"
         f"    poetry config repositories.NAME {shown}\n"
         "    poetry config http-basic.NAME USERNAME    (asks for the password)\n"
         "    poetry lock\n\n"
-        "What was committed or published once is known: replace the password as well.",
+        "If they were ever committed or published, replace them as well.",
     )
 
 

@@ -1,8 +1,8 @@
-"""Into which layers the dependencies are split. Pure.
+"""The split of the dependencies into layers. Pure.
 
-A layer is a stage of its own and a `COPY --link` of the final image: a changed package costs its
-layer. Many layers make such a change cheap, and the first build dearer, since the installer starts
-once for each of them.
+Each layer has its own stage and a `COPY --link` in the final image, so upgrading a package rebuilds
+only its layer. More layers make an upgrade cheaper and the first build slower, because the
+installer starts once for each.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from poetry_docker_cache.inside.manifest.layers import Kind
+    from poetry_docker_cache.plan.model import Notes
 
-# Up to so many packages: so many layers. The bounds lie far apart, so that a growing lock seldom
-# changes a vendored Dockerfile.
+# Pairs: up to this number of packages, this number of layers. The bounds are far apart, so that a
+# growing lock file rarely changes an exported Dockerfile.
 AUTO = ((5, 1), (15, 4), (50, 10))
 MOST = 16
-"""How many layers "auto" makes of more packages than these bounds name."""
+"""The number of layers for more packages than the largest bound."""
 MOST_IN_ALL = 105
-"""What the 127 of overlay2 leave, beside a base of many layers and the image's own few."""
+"""The limit of overlay2 is 127, minus the layers of a large base and the image's other layers."""
 
 
 def split(
@@ -35,8 +36,8 @@ def split(
 ) -> dict[str, tuple[str, ...]]:
     """The layers in the Dockerfile's order, each with the names of its packages.
 
-    `packages` are names with kinds; `own` are the names that get a layer to themselves. A layer
-    that would be empty is not there, which moves no package to another one.
+    `packages` are names with kinds; `own` are the names that get their own layer. Empty layers are
+    left out, which moves no package to another layer.
     """
     listed = sorted(set(packages))
     names = _names(listed, layers=layers, own=own)
@@ -47,28 +48,31 @@ def split(
 
 
 def refuse_too_many(dependencies: int, wheels: int) -> None:
-    """Raise DockerCacheError for more layers than an image can hold beside those of its base.
+    """Raise DockerCacheError for more layers than an image can have besides those of its base.
 
-    `wheels` are those of path dependencies and of the project itself.
+    `wheels` is the number of path dependencies and of the project itself.
     """
     if dependencies + wheels > MOST_IN_ALL:
         raise DockerCacheError(
             f"The image would have {dependencies} layers of dependencies and {wheels} of path"
-            " dependencies and the project. An image can hold 127 in all, its base's among them.",
-            fix="Lower `layers`, or take names out of `own-layers`, in"
-            f" [tool.poetry-docker-cache]: {MOST_IN_ALL} are possible in all.",
+            f" dependencies and the project. At most {MOST_IN_ALL} are possible: an image can have"
+            " 127 layers, including those of its base.",
+            fix="Lower `layers` or shorten `own-layers` in [tool.poetry-docker-cache].",
         )
 
 
-def own_layers_note(wanted: Iterable[str], stages: Collection[str]) -> list[str]:
-    """What is told of packages that are to have a layer, where no stage is theirs."""
+def own_layers_notes(wanted: Iterable[str], stages: Collection[str]) -> Notes:
+    """Notes on packages in `own-layers` that have no stage."""
     without = [name for name in wanted if f"own-{name}" not in stages]
-    told = f"No layer of its own: {listing(without)} (not in this image, or built from source)."
-    return [told] if without else []
+    note = (
+        f"`own-layers` has no effect on {listing(without)}: not in this image, or built from"
+        " source."
+    )
+    return (note,) if without else ()
 
 
 def automatic(packages: int) -> int:
-    """The number of layers that "auto" makes of so many packages."""
+    """The number of layers that "auto" stands for, by the number of packages."""
     return next((layers for most, layers in AUTO if packages <= most), MOST)
 
 
@@ -78,7 +82,7 @@ def _names(
     layers: int | Literal["auto"],
     own: Collection[str],
 ) -> list[str]:
-    """All layers that there may be."""
+    """The names of all possible layers."""
     kinds = {kind for _, kind in packages}
     total = automatic(len({name for name, _ in packages})) if layers == "auto" else layers
     if total == 1:

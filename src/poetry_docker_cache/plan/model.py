@@ -1,4 +1,4 @@
-"""The image as data: every decision that the Dockerfile shows, made before it is written.
+"""The plan of an image: all decisions that the Dockerfile shows, as plain data.
 
 Pure: it imports no Poetry, reads no file and holds no credential.
 """
@@ -14,10 +14,16 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.settings.image_values import Healthcheck
 
+Notes = tuple[str, ...]
+"""Sentences that explain a decision to the user."""
+
+APPLICATION = "application"
+"""The name of the project's own wheel."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """The package source that stands in for PyPI: where Poetry and build backends come from."""
+    """The package source that replaces PyPI, also for Poetry and build backends."""
 
     name: str
     url: str
@@ -25,45 +31,45 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class Direct:
-    """What the layer of git, URL and file dependencies needs of a build beside its manifest."""
+    """What the layer of git, URL and file dependencies needs besides its manifest."""
 
     files: tuple[str, ...]
-    """Wheels and source distributions: POSIX, from the project; some may lie beside it."""
+    """Wheels and sdists: POSIX paths relative to the project, some of them outside it."""
     ssh: bool
-    """Whether a repository is reached over ssh."""
+    """Whether any repository is cloned over ssh."""
     known_hosts: tuple[str, ...]
-    """Lines of OpenSSH's known_hosts; empty without ssh."""
+    """Lines for OpenSSH's known_hosts; empty without ssh."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A part of the dependencies: a stage that installs it, and a layer of the final image."""
+    """A part of the dependencies: installed by one stage, copied to the final image as a layer."""
 
     name: str
-    """Of the stage, and of its manifest."""
+    """The name of the stage and of its manifest."""
     from_source: bool
-    """Whether Poetry installs it on the build image, where a compiler is; otherwise pip does."""
+    """Whether Poetry installs it on the build image, which has a compiler; pip installs others."""
     may_have_libraries: bool
     """Whether a package in it may need shared libraries of the system."""
     packages: tuple[str, ...] = ()
-    """What it holds by the lock that it was planned from."""
+    """The names of its packages in the lock file."""
     keeps_wheels: bool = False
-    """Whether it installs from wheels that the machine keeps, and leaves there what it fetches."""
+    """Whether it installs from wheels in `download-cache`, and adds the wheels it downloads."""
     direct: Direct | None = None
-    """Given where the packages come from no index."""
+    """Set if the packages do not come from a package index."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dependencies:
-    """The stages that put the locked packages into /venv."""
+    """The stages that install the locked packages into /venv."""
 
     layers: tuple[Layer, ...]
     compile: bool
-    """Also the project and the standard library."""
+    """Whether to byte-compile them, the project and the standard library."""
     libc: str | None
-    """Of the final image, as far as it is known: what decides which packages have no wheel."""
+    """The C library of the final image, which decides the wheels that fit; None if unknown."""
     machines: tuple[str, ...]
-    """Those that the project names, as wheels do; with the libc they decide that."""
+    """The machines of the project's platforms, by their names in wheels."""
     index: Index | None
     groups: tuple[str, ...]
     extras: tuple[str, ...]
@@ -72,111 +78,116 @@ class Dependencies:
     poetry: str | None
     """Poetry's version; None if no layer needs it."""
     environment: Mapping[str, str]
-    """Poetry's own settings that change what is installed, as its environment variables."""
+    """Poetry's own settings that change what is installed, as environment variables."""
     build_config_settings: str | None
-    """JSON, as Poetry keeps them: package name to settings."""
+    """JSON, as Poetry stores them: package name to settings."""
     build_image: str
-    """Where what has no wheel is built."""
+    """The image on which packages without a wheel are built."""
     packages: tuple[str, ...]
-    """Packages of the system to build it with."""
+    """System packages to build them with."""
     instructions: tuple[str, ...]
     images: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    """The `groups` and `extras` of each of several images; empty where all hold the same."""
+    """The `groups` and `extras` of each of several images; empty if all install the same."""
     reuses_image: bool = False
-    """Whether unchanged packages come from an earlier image, where there is one."""
+    """Whether unchanged packages are copied from an earlier image, if it exists."""
     older_lock: bool = False
-    """Whether the lock is of a format before 2.1, which takes more scripts to read."""
+    """Whether the lock file's format is older than 2.1, which needs more scripts."""
     on_build_image: bool = False
-    """Whether all layers are installed on another image than the final one starts from."""
+    """Whether all layers are installed on another base than that of the final image."""
 
     @property
     def keeps_wheels(self) -> bool:
-        """Whether any layer does."""
+        """Whether any layer installs from wheels in `download-cache`."""
         return any(layer.keeps_wheels for layer in self.layers)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files among the dependencies."""
+        """The paths of dependencies that are files."""
         return tuple(path for layer in self.layers if layer.direct for path in layer.direct.files)
 
     @property
     def ssh(self) -> bool:
-        """Whether a build needs an SSH agent."""
+        """Whether the build needs an SSH agent."""
         return any(layer.direct is not None and layer.direct.ssh for layer in self.layers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traits:
-    """What is known of an image that stages start from."""
+    """What is known about a base image."""
 
     apk: bool
-    """Whether its packages are apk's, and not apt's."""
+    """Whether its package manager is apk, not apt."""
     may_have_user: bool
-    """Whether it may run as another user than root, who alone can install."""
+    """Whether its user may not be root, who installs packages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wheel:
-    """The stages that build a wheel, of the project itself or a path dependency, and install it."""
+    """A wheel of the project or of a path dependency, and the stages that build and install it."""
 
     name: str
-    """Of the stage that has the sources."""
+    """The name of the stage with the sources."""
     backend_name: str
-    """Of the stage that has the build backend; several wheels may stand on one."""
+    """The name of the stage with the build backend, which several wheels may share."""
     folder: str
-    """Of its sources, in the build context."""
+    """The path of its sources in the build context."""
     image: str
     requires: tuple[str, ...]
     backend: str
     backend_path: tuple[str, ...]
     version_variables: tuple[str, ...]
-    """Environment variables by which the backend is told the version, instead of asking git."""
+    """Environment variables that set the version, for a backend that reads it from git."""
     version: str | None
-    """What they say; None is what the build argument VERSION says."""
+    """Their value; None for the build argument VERSION."""
     offline: bool
-    """Whether the backend is known to fetch nothing while it builds."""
+    """Whether the backend is known to download nothing."""
     compiles: bool
     """Whether it has code to compile, which may need shared libraries of the system."""
     packages: tuple[str, ...]
-    """Packages of the system that building it needs."""
+    """System packages to build it with."""
     paths: tuple[str, ...]
-    """What the wheel is made of, beside pyproject.toml: POSIX, relative to the folder."""
+    """The files and folders it is built from, without pyproject.toml, relative to its folder."""
     has_pyproject: bool
     config_settings: str | None
-    """JSON: what Poetry's settings say to the backend."""
+    """JSON: Poetry's `build-config-settings` for the backend."""
     constraints: tuple[str, ...]
-    """On what it is built with, as pip takes them."""
+    """Constraints on its build requirements, as pip takes them."""
     marker: str
-    """Decides on the machine whether it is installed; empty, if it always is."""
+    """The marker that decides in the build whether it is installed; empty if it always is."""
     index: Index | None
     git_ignored: tuple[str, ...]
-    """Lines for the ignore file on what git ignores within the paths."""
+    """Lines for the ignore file: git-ignored files within the paths."""
     whole: bool = False
-    """Whether it is built from all that the ignore file lets through of the folder."""
+    """Whether it is built from the whole folder, except for ignored files."""
     lists_files_by_git: bool = False
-    """Whether its backend asks git which files beside the code are part of it."""
+    """Whether its backend reads from git which data files belong to it."""
+
+    @property
+    def is_application(self) -> bool:
+        """Whether this is the project's own wheel."""
+        return self.name == APPLICATION
 
     @property
     def copied(self) -> tuple[str, ...]:
-        """What is copied beside pyproject.toml."""
+        """The paths to copy besides pyproject.toml."""
         return (".",) if self.whole else self.paths
 
     @property
     def takes_from_above(self) -> bool:
-        """Whether any of the paths leads out of the folder."""
+        """Whether any path is outside the folder."""
         return any(path.startswith("../") for path in self.paths)
 
     def located(self, path: str) -> str:
-        """A path as the build context has it."""
+        """The path in the build context."""
         return posixpath.normpath(posixpath.join(self.folder, path))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """What is copied to the working directory."""
+    """The files that are copied to the working directory."""
 
     paths: tuple[str, ...]
-    """Empty: everything that the ignore file lets through."""
+    """The paths; empty for all files that the ignore file does not exclude."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,11 +196,11 @@ class Runtime:
 
     image: str
     has_shell: bool
-    """Whether commands can run on it; without, only its Python can."""
+    """Whether it has a shell; without one, only Python can run."""
     python: str
     packages: tuple[str, ...]
     optional_libraries: tuple[str, ...]
-    """Shared libraries that may be missing, although something asks for them."""
+    """Shared libraries that may be missing although a module needs them."""
     instructions: tuple[str, ...]
     environment: Mapping[str, str]
     labels: Mapping[str, str]
@@ -198,7 +209,7 @@ class Runtime:
     home: str
     ports: tuple[str, ...]
     healthcheck: Healthcheck | Literal[False] | None
-    """False turns off the base's own, None leaves it."""
+    """False disables that of the base image, None keeps it."""
     stop_signal: str | None
     entrypoint: tuple[str, ...] | None
     command: tuple[str, ...] | None
@@ -206,50 +217,54 @@ class Runtime:
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """The project's own template, which extends ours."""
+    """The project's own template, which extends the built-in one."""
 
     path: str
-    """As the setting says it: POSIX, relative to the project."""
+    """The path in the setting: POSIX, relative to the project."""
     texts: Mapping[str, str]
-    """Its text and those of the files that it names, by path."""
+    """The texts of the template and of the files it includes, by path."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePlan:
-    """One image, wholly decided; `notes` tell a person why."""
+    """The plan of one image; `notes` explain it to the user."""
 
     syntax: str | None
     folder: str
-    """Of the project, in the build context: "." where that is the project's own folder."""
+    """The path of the project in the build context; "." if both are the same folder."""
     dependencies: Dependencies
-    packages: tuple[Wheel, ...]
-    """The path dependencies."""
-    application: Wheel | None
+    wheels: tuple[Wheel, ...]
+    """The wheels that are built from source, in the order of their layers."""
     version: str | None
-    """The default of the build argument VERSION, where the version comes from git."""
+    """The default of the build argument VERSION; None unless the version comes from git."""
     files: Files | None
     runtime: Runtime
     stage_image: str
-    """What the stages start from where nothing is compiled: the final image's own, if it can."""
+    """The base of stages that compile nothing."""
     traits: Mapping[str, Traits]
-    """Those of all images that stages start from."""
+    """What is known about each base image."""
     ignore: tuple[str, ...]
-    """Lines that the project adds to the ignore file."""
+    """Lines that the settings add to the ignore file."""
     dockerignore: str | None
-    """The project's own `.dockerignore`."""
+    """The text of the project's own `.dockerignore`."""
     notes: tuple[str, ...]
     template: Template | None = None
 
     @property
-    def wheels(self) -> tuple[Wheel, ...]:
-        """What is built from sources of the context, in the order of the layers."""
-        return (*self.packages, *([self.application] if self.application else ()))
+    def packages(self) -> tuple[Wheel, ...]:
+        """The wheels of path dependencies."""
+        return tuple(wheel for wheel in self.wheels if not wheel.is_application)
+
+    @property
+    def application(self) -> Wheel | None:
+        """The project's own wheel."""
+        return next((wheel for wheel in self.wheels if wheel.is_application), None)
 
     @property
     def backends(self) -> tuple[Wheel, ...]:
-        """The stages with build backends, each as the first wheel that stands on it."""
+        """The stages with build backends, each represented by its first wheel."""
         return tuple({wheel.backend_name: wheel for wheel in reversed(self.wheels)}.values())
 
     def located(self, path: str) -> str:
-        """A path of the project as the build context has it."""
+        """The path in the build context of a path in the project."""
         return posixpath.normpath(posixpath.join(self.folder, path))

@@ -1,43 +1,38 @@
-"""Project + Settings -> ImagePlan: where every decision about the image is made. Pure."""
+"""Project + Settings -> ImagePlan: all decisions about an image. Pure.
+
+A function that decides something and has a reason to give returns both: the decision, and the notes
+that explain it to the user.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.base_names import libc
 from poetry_docker_cache.docker.platforms import machines
-from poetry_docker_cache.plan.bases import (
-    build_notes,
-    choose_bases,
-    merged,
-    packages_note,
-    usual_packages,
-)
-from poetry_docker_cache.plan.contents import contents_notes, gather, own_layers_of
+from poetry_docker_cache.plan.bases import choose_bases
+from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
-from poetry_docker_cache.plan.model import ImagePlan, Index
+from poetry_docker_cache.plan.model import ImagePlan
 from poetry_docker_cache.plan.python_version import choose_python
 from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
-from poetry_docker_cache.plan.system_packages import tools
+from poetry_docker_cache.plan.system_packages import plan_system_packages
 from poetry_docker_cache.plan.wheels import place_in_context, plan_wheels
-from poetry_docker_cache.project.root.kinds import WheelRoot
-from poetry_docker_cache.project.selection import left_out_note
+from poetry_docker_cache.project.selection import left_out_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from poetry_docker_cache.inside.manifest.families import Images
-    from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.contents import Contents
-    from poetry_docker_cache.plan.model import Wheel
+    from poetry_docker_cache.plan.model import Notes, Wheel
     from poetry_docker_cache.plan.python_version import Python
-    from poetry_docker_cache.project.reader import Project
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
 
 _SYNTAX = "docker/dockerfile:1"
 
 
-def make_plan(  # noqa: PLR0913  # the last three are of several images
+def make_plan(  # noqa: PLR0913  # the last three are for one of several images
     project: Project,
     settings: Settings,
     selection: Selection,
@@ -46,64 +41,50 @@ def make_plan(  # noqa: PLR0913  # the last three are of several images
     of_all: Selection | None = None,
     bakes: bool = False,
 ) -> ImagePlan:
-    """The image of this project, or one of several.
+    """Plan the project's image. Raises DockerCacheError if it cannot be built.
 
-    `images` are what each of those that share layers installs, `of_all` is what all of them do,
-    which are to have the same Python, and `bakes` is whether they are built in one call. Raises
-    DockerCacheError for what cannot be built, or not yet.
+    For one of several images, `images` is what each of them installs, `of_all` what they install
+    together, and `bakes` says whether one command builds them all.
     """
-    notes: list[str] = []
     of_all = of_all or selection
-    python = _choose_python(project, settings, of_all, notes)
-    contents = gather(project, settings, selection, images, python)
+    python, python_notes = _plan_python(project, settings, of_all)
     bases = choose_bases(settings, python)
-    own_layers = own_layers_of(project, settings, contents, of_all, python)
-    notes += contents_notes(project, settings, contents, own_layers, bases)
-    build_packages, runtime_packages = _system_packages(settings, contents, bases, notes)
-    folder, wheels = _wheels(project, settings, contents, bases, notes)
-    application = wheels[-1] if isinstance(project.root, WheelRoot) else None
-    version = _version_argument(project, application, notes, bakes=bakes)
-    if version:  # the label says what the argument says
-        project = replace(project, metadata=replace(project.metadata, version=None))
+    contents, content_notes = plan_contents(
+        project, settings, selection, images, of_all=of_all, bases=bases
+    )
+    system, system_notes = plan_system_packages(settings, contents, bases)
+    folder, folder_notes = place_in_context(project, contents)
+    wheels, wheel_notes = plan_wheels(project, settings, contents, folder, bases)
+    version, version_notes = _plan_version(project, wheels, bakes=bakes)
+    files, file_notes = plan_files(project, settings)
+    runtime, runtime_notes = plan_runtime(
+        project, settings, contents, version, bases=bases, system=system
+    )
+    dependencies = plan_dependencies(
+        project, settings, selection, images, layers=contents.layers, bases=bases, system=system
+    )
     return ImagePlan(
         syntax=_SYNTAX if settings.syntax == "auto" else settings.syntax or None,
         folder=folder,
-        dependencies=plan_dependencies(
-            project,
-            settings,
-            selection,
-            python=python,
-            index=_index(project),
-            layers=contents.layers,
-            bases=bases,
-            packages=build_packages,
-            direct=contents.direct,
-            images=images,
-        ),
-        packages=tuple(wheel for wheel in wheels if wheel is not application),
-        application=application,
+        dependencies=dependencies,
+        wheels=wheels,
         version=version,
-        files=plan_files(project, settings, notes),
-        runtime=plan_runtime(
-            project,
-            settings,
-            bases=bases,
-            python=python,
-            packages=runtime_packages,
-            installed={package["name"] for package in contents.packages},
-            notes=notes,
-        ),
+        files=files,
+        runtime=runtime,
         stage_image=bases.stages,
         traits=bases.traits,
         ignore=settings.ignore,
         dockerignore=project.dockerignore,
-        notes=tuple(notes),
+        notes=(
+            *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
+            *(*version_notes, *file_notes, *runtime_notes),
+        ),
     )
 
 
-def _choose_python(
-    project: Project, settings: Settings, selection: Selection, notes: list[str]
-) -> Python:
+def _plan_python(
+    project: Project, settings: Settings, selection: Selection
+) -> tuple[Python, Notes]:
     python = choose_python(
         project.requires_python,
         setting=settings.python,
@@ -113,49 +94,20 @@ def _choose_python(
         libc=libc(settings.base_image),
         machines=machines(settings.platforms),
     )
-    if settings.python is None:
-        notes.append(f"Python {python.tag}: {python.reason}.")
-    notes += left_out_note(project.default_groups, selection)
-    return python
+    chosen = () if settings.python else (f"Python {python.tag}: {python.reason}.",)
+    return python, (*chosen, *left_out_notes(project.default_groups, selection))
 
 
-def _system_packages(
-    settings: Settings, contents: Contents, bases: Bases, notes: list[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The packages of the system to build with, and those of the final image."""
-    build, runtime = usual_packages(contents.built, contents.ready_made, bases)
-    notes += packages_note(runtime, bases)
-    build = (*tools(bases.build, contents.direct), *build)
-    return merged(settings.build_packages, build), merged(settings.runtime_packages, runtime)
-
-
-def _wheels(
-    project: Project, settings: Settings, contents: Contents, bases: Bases, notes: list[str]
-) -> tuple[str, tuple[Wheel, ...]]:
-    """Where the project lies in the build context, and the wheels that are built from there."""
-    sources = contents.sources
-    folder = place_in_context(project, sources, contents.files, notes)
-    index = _index(project)
-    wheels = plan_wheels(sources, settings, folder=folder, bases=bases, index=index, notes=notes)
-    compiles = bool(contents.built) or any(wheel.compiles for wheel in wheels)
-    notes += build_notes(settings, bases, compiles=compiles)
-    return folder, wheels
-
-
-def _index(project: Project) -> Index | None:
-    return Index(name=project.index.name, url=project.index.url) if project.index else None
-
-
-def _version_argument(
-    project: Project, application: Wheel | None, notes: list[str], *, bakes: bool
-) -> str | None:
-    """The default of `ARG VERSION`, in an image whose project takes its version from git."""
-    if application is None or not application.version_variables:
-        return None
+def _plan_version(
+    project: Project, wheels: Sequence[Wheel], *, bakes: bool
+) -> tuple[str | None, Notes]:
+    """The default of `ARG VERSION`; None unless the project takes its version from git."""
+    if not any(wheel.is_application and wheel.version_variables for wheel in wheels):
+        return None, ()
     version = project.metadata.version or "0.0.0"
     option = "--set '*.args.VERSION=…'" if bakes else "--build-arg VERSION=…"
-    notes.append(
-        "The project takes its version from git, which a build does not see: the image says"
-        f" {version}, unless `-- {option}` tells it."
+    note = (
+        "The project takes its version from git, which is not available in the build: the image"
+        f" gets version {version}. To set another, add `-- {option}`."
     )
-    return version
+    return version, (note,)

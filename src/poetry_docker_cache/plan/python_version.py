@@ -1,4 +1,4 @@
-"""Which Python, and which Poetry, the image gets."""
+"""The choice of the image's Python and Poetry."""
 
 from __future__ import annotations
 
@@ -6,37 +6,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
-from poetry.core.constraints.version import Version as PoetryVersion
-from poetry.core.constraints.version import VersionRange, parse_constraint
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layers import machines_without_wheel
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheels import fits
-from poetry_docker_cache.project.lock import locked_packages
+from poetry_docker_cache.project.locked_packages import locked_packages
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poetry.core.constraints.version import VersionConstraint
-
-    from poetry_docker_cache.project.lock import Lock
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.project.model import Lock, PythonConstraint, Selection
 
 PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9")
-"""The minors that this release knows to exist as images, newest first; `python` names any other."""
+"""The minor versions with official images, newest first; the setting `python` can name others."""
 
 NEWEST_POETRY = Version("2.5.1")
 _OLDEST_POETRY = Version("2.1")
 # Poetry 2.3 dropped Python 3.9.
 _LAST_POETRY_FOR_39 = Version("2.2.1")
-_MORE_PATCHES_THAN_EVER = 999
 
 
 @dataclass(frozen=True, kw_only=True)
 class Python:
-    """The image's Python: the tag ("3.12" or "3.12.4") and why it is this one."""
+    """The image's Python: the tag ("3.12" or "3.12.4") and the reason for it."""
 
     tag: str
     reason: str
@@ -54,7 +48,7 @@ class Python:
 
 
 def choose_python(  # noqa: PLR0913  # what it is chosen from
-    constraint: str,
+    constraint: PythonConstraint,
     *,
     setting: str | None,
     pinned: str | None,
@@ -63,28 +57,28 @@ def choose_python(  # noqa: PLR0913  # what it is chosen from
     libc: str | None,
     machines: Sequence[str] = (),
 ) -> Python:
-    """The setting, else `.python-version`, else the newest minor that all wheels fit.
+    """The setting, else `.python-version`, else the newest minor version with all wheels.
 
-    `constraint` is the project's, `pinned` what `.python-version` says, `machines` those that must
-    have the wheels. Raises DockerCacheError when the constraint forbids each of them.
+    `pinned` is the version in `.python-version`, `machines` are those that need the wheels. Raises
+    DockerCacheError if the constraint allows none of them.
     """
-    allowed = parse_constraint(constraint)
     if setting is not None:
-        if not _allows(allowed, setting):
+        if not constraint.allows(setting):
             raise DockerCacheError(
-                f'`python = "{setting}"` in [tool.poetry-docker-cache] is outside of what the'
-                f' project allows: requires-python is "{constraint}".',
-                fix="Choose a Python within the constraint, or widen it and run `poetry lock`.",
+                f'The project does not allow `python = "{setting}"` in [tool.poetry-docker-cache]:'
+                f' requires-python is "{constraint.text}".',
+                fix="Choose a Python that it allows, or change it and run `poetry lock`.",
             )
         return Python(tag=setting, reason="set by `python`")
-    if pinned is not None and _allows(allowed, pinned):
-        return Python(tag=pinned, reason="named by .python-version")
-    tags = [tag for minor in PYTHONS if (tag := _tag(allowed, minor))]
+    if pinned is not None and constraint.allows(pinned):
+        return Python(tag=pinned, reason="from .python-version")
+    tags = [tag for minor in PYTHONS if (tag := constraint.image_tag(minor))]
     if not tags:
         raise DockerCacheError(
-            f'No Python image fits requires-python = "{constraint}": this release knows the minors'
-            f" {', '.join(reversed(PYTHONS))}.",
-            fix='Set `python = "X.Y"` and `base-image` in [tool.poetry-docker-cache] for another.',
+            f'No known Python image satisfies requires-python = "{constraint.text}". This release'
+            f" knows Python {', '.join(reversed(PYTHONS))}.",
+            fix='To use another, set `python = "X.Y"` and `base-image` in'
+            " [tool.poetry-docker-cache].",
         )
     return _best(tags, lock, selection, libc, machines)
 
@@ -96,12 +90,12 @@ def _best(
     libc: str | None,
     machines: Sequence[str],
 ) -> Python:
-    """The newest tag for which the fewest packages that have wheels lack a fitting one.
+    """The newest tag with the fewest packages that have wheels, but none for it.
 
-    Raises DockerCacheError where the lock tells for none of them what is installed.
+    Raises DockerCacheError if an old lock file does not say for any tag what is installed.
     """
     found = {tag: _without_fitting_wheel(lock, selection, tag, libc, machines) for tag in tags}
-    misfits = {tag: it for tag, it in found.items() if isinstance(it, list)}
+    misfits = {tag: names for tag, names in found.items() if isinstance(names, list)}
     refusal = found[tags[0]]
     if not misfits and isinstance(refusal, DockerCacheError):
         raise refusal
@@ -109,22 +103,22 @@ def _best(
     only = "only one" if len(tags) == 1 else "newest"
     reason = f"the {only} that the project allows"
     if newest != tags[0]:
-        reason += " and whose packages poetry.lock tells"
+        reason += " and that poetry.lock can be read for"
     if best != newest:
         lacking = [name for name in misfits[newest] if name not in misfits[best]]
         most = "the most" if misfits[best] else "all"
-        reason += f" and that has wheels of {most} locked packages ({newest} has none of "
+        reason += f" and that has wheels for {most} locked packages ({newest} has none for "
         reason += listing(lacking) + ")"
     elif misfits[best]:
-        reason += ", though it lacks wheels of some locked packages"
-        reason += "" if len(tags) == 1 else ", as each older one does"
+        reason += ", though it has no wheels for some locked packages"
+        reason += "" if len(tags) == 1 else ", like the older ones"
     return Python(tag=best, reason=reason)
 
 
 def _without_fitting_wheel(
     lock: Lock, selection: Selection, tag: str, libc: str | None, machines: Sequence[str]
 ) -> list[str] | DockerCacheError:
-    """The packages that have wheels, but none for this tag; or why the lock does not tell."""
+    """The packages that have wheels, but none for this tag; or why they are not known."""
     python = ".".join(tag.split(".")[:2])
     target = Target.linux(python=python, libc=libc, machines=machines)
     try:
@@ -140,33 +134,10 @@ def _without_fitting_wheel(
     return found
 
 
-def _allows(allowed: VersionConstraint, tag: str) -> bool:
-    if tag.count(".") == 1:
-        return allowed.allows_any(parse_constraint(f"~{tag}"))
-    return allowed.allows(PoetryVersion.parse(tag))
-
-
-def _tag(allowed: VersionConstraint, minor: str) -> str | None:
-    """The image tag for a minor: itself, or the one patch that a narrow constraint leaves."""
-    within = allowed.intersect(parse_constraint(f"~{minor}"))
-    if within.is_empty():
-        return None
-    # The tag "3.12" is the newest patch, whatever number that has by now.
-    if within.allows(PoetryVersion.parse(f"{minor}.{_MORE_PATCHES_THAN_EVER}")):
-        return minor
-    if isinstance(within, PoetryVersion):
-        return within.text
-    if isinstance(within, VersionRange) and within.max is not None:
-        patch = (within.max.patch or 0) - (0 if within.include_max else 1)
-        tag = f"{minor}.{patch}"
-        return tag if patch >= 0 and within.allows(PoetryVersion.parse(tag)) else None
-    return None
-
-
 def choose_poetry(generator: Version | None, *, setting: str | None, python: Python) -> str:
-    """The setting, else the lock's own writer if it is a final release that runs there.
+    """The setting, else the Poetry that wrote the lock if it is final and runs on the Python.
 
-    Raises DockerCacheError when the setting names a Poetry that does not run on that Python.
+    Raises DockerCacheError if the Poetry in the setting does not run on that Python.
     """
     old_python = python.minor < (3, 10)
     if setting is not None:

@@ -1,4 +1,4 @@
-"""What the final image holds beside the installed packages, and how it runs. Pure."""
+"""The final image: its files beside the installed packages, and how it starts. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse
-from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.model import Files, Runtime
 from poetry_docker_cache.plan.start_command import Start, web_start, worker_start
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.selection import DEVELOPMENT
 from poetry_docker_cache.text import listing
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.python_version import Python
-    from poetry_docker_cache.project.reader import Project
+    from poetry_docker_cache.plan.contents import Contents
+    from poetry_docker_cache.plan.model import Notes
+    from poetry_docker_cache.plan.system_packages import SystemPackages
+    from poetry_docker_cache.project.model import Metadata, Project
     from poetry_docker_cache.settings.table import Settings
 
 HOME = "/home/app"
@@ -28,67 +30,62 @@ _STARTING = ("start", "serve", "server", "run", "web", "api", "app", "main")
 _DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
 
 
-def plan_files(project: Project, settings: Settings, notes: list[str]) -> Files | None:
+def plan_files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
     """What is copied to the working directory, beside the package or instead of it.
 
-    Raises DockerCacheError for a name that a Dockerfile cannot say.
+    Raises DockerCacheError for a path that a Dockerfile cannot name.
     """
-    workdir = settings.workdir
-    if isinstance(project.root, SourceTreeRoot):
-        notes.append(
-            f"No wheel of the project is installed ({project.root.reason}): it runs from what is"
-            f" copied to {workdir}{_lost_scripts(project)}."
-        )
-    if settings.files == (".",) or (settings.files is None and project.files is None):
-        if settings.files is None:
-            notes.append(
-                f"{workdir} holds everything that the ignore file lets through; set `files` for"
-                " less."
-            )
-        notes += _beside_note(project.beside)
-        return Files(paths=())
-    if settings.files is not None:
-        return Files(paths=checked_paths(settings.files)) if settings.files else None
-    found = [path for path in project.files or () if not _is_hidden(path, project.dockerignore)]
-    if not found:
-        return None
-    notes.append(
-        f"{workdir} holds {', '.join(found)}, found beside the package; set `files` for others."
-    )
-    notes += _beside_note([path for path in found if path in project.beside])
-    return Files(paths=checked_paths(found))
+    source_notes = _source_tree_notes(project, settings)
+    files, notes = _files(project, settings)
+    return files, (*source_notes, *notes)
 
 
-def _beside_note(beside: Sequence[str]) -> list[str]:
-    told = (
-        f"The code imports {listing(beside)}, which its wheel lacks: PYTHONPATH leads there, as"
-        " `poetry install` does; `packages` in [tool.poetry] would take it into the wheel."
-    )
-    return [told] if beside else []
-
-
-def _lost_scripts(project: Project) -> str:
+def _source_tree_notes(project: Project, settings: Settings) -> Notes:
+    if isinstance(project.root, WheelRoot):
+        return ()
     names = listing(project.scripts)
-    return f", where its scripts ({names}) are no commands" if names else ""
+    lost = f" Its scripts ({names}) are not installed." if names else ""
+    note = (
+        f"The project is not installed as a wheel ({project.root.reason}): it runs from source in"
+        f" {settings.workdir}.{lost}"
+    )
+    return (note,)
 
 
-def checked_paths(paths: Sequence[str]) -> tuple[str, ...]:
-    """The paths, if COPY can name each: BuildKit has no way to quote some characters.
+def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
+    workdir = settings.workdir
+    if settings.files == (".",):
+        return Files(paths=()), _beside_notes(project.beside)
+    if settings.files is not None:
+        return Files(paths=checked_paths(settings.files)) if settings.files else None, ()
+    if project.files is None:
+        note = (
+            f"{workdir} contains all files that the ignore file does not exclude. Set `files` to"
+            " copy fewer."
+        )
+        return Files(paths=()), (note, *_beside_notes(project.beside))
+    found = [path for path in project.files if not _is_hidden(path, project.dockerignore)]
+    if not found:
+        return None, ()
+    note = (
+        f"{workdir} contains {', '.join(found)}, found beside the package. Set `files` to copy"
+        " others."
+    )
+    beside = [path for path in found if path in project.beside]
+    return Files(paths=checked_paths(found)), (note, *_beside_notes(beside))
 
-    Raises DockerCacheError.
-    """
-    for path in paths:
-        if re.search(r"[*?\\\x00-\x1f\ud800-\udfff]|^-", path):
-            raise DockerCacheError(
-                f"{path!r} cannot be copied into an image: a Dockerfile cannot name it, because of"
-                " a wildcard, a backslash, a character that is none, or a hyphen in front.",
-                fix="Rename it, or name the folder that it is in.",
-            )
-    return tuple(paths)
+
+def _beside_notes(beside: Sequence[str]) -> Notes:
+    note = (
+        f"The code imports {listing(beside)}, not part of the wheel: PYTHONPATH includes their"
+        " folder, as with `poetry install`. Add them to `packages` in [tool.poetry] to include them"
+        " in the wheel."
+    )
+    return (note,) if beside else ()
 
 
 def _is_hidden(path: str, dockerignore: str | None) -> bool:
-    """Whether the project itself keeps a path out: what was only guessed is not forced in."""
+    """Whether the project's own ignore file excludes a path that was found automatically."""
     lines = [parse(line) for line in (dockerignore or "").removeprefix("\ufeff").split("\n")]
     return hiding_line(lines, path) >= 0
 
@@ -96,46 +93,50 @@ def _is_hidden(path: str, dockerignore: str | None) -> bool:
 def plan_runtime(  # noqa: PLR0913  # what it is decided from
     project: Project,
     settings: Settings,
+    contents: Contents,
+    version: str | None,
     *,
     bases: Bases,
-    python: Python,
-    packages: tuple[str, ...],
-    installed: Collection[str],
-    notes: list[str],
-) -> Runtime:
-    """The final image; `installed` are the names of the packages in it."""
-    command = _command(project, settings, installed, notes)
-    return Runtime(
+    system: SystemPackages,
+) -> tuple[Runtime, Notes]:
+    """The final image; `version` is the default of the build argument, if there is one."""
+    command, command_notes = _command(project, settings, contents.names)
+    entrypoint, entrypoint_notes = _entrypoint(settings, command, bases)
+    runtime = Runtime(
         image=bases.final,
         has_shell=bases.has_shell,
-        python=python.short,
-        packages=packages,
+        python=bases.python.short,
+        packages=system.runtime,
         optional_libraries=settings.optional_libraries,
         instructions=settings.instructions.runtime,
         environment={**_environment(project, settings), **dict(settings.env)},
-        labels={**_labels(project), **dict(settings.labels)},
+        labels={
+            **_labels(project.metadata, is_argument=version is not None),
+            **dict(settings.labels),
+        },
         workdir=settings.workdir,
         user=settings.user,
         home=HOME,
         ports=settings.ports,
         healthcheck=settings.healthcheck,
         stop_signal=settings.stop_signal,
-        entrypoint=_entrypoint(settings, command, bases, notes),
+        entrypoint=entrypoint,
         command=command,
     )
+    return runtime, (*command_notes, *entrypoint_notes)
 
 
 def _entrypoint(
-    settings: Settings, command: tuple[str, ...] | None, bases: Bases, notes: list[str]
-) -> tuple[str, ...] | None:
-    """The setting; where there is no shell, the base's own would run the command by Python."""
+    settings: Settings, command: tuple[str, ...] | None, bases: Bases
+) -> tuple[tuple[str, ...] | None, Notes]:
+    """The setting; empty if an image without a shell would pass the command to its Python."""
     if bases.has_shell or settings.entrypoint is not None or not command:
-        return settings.entrypoint
-    notes.append(
-        "The ENTRYPOINT that images without a shell have is taken out, so that `command` is what"
-        " starts; `entrypoint` sets another."
+        return settings.entrypoint, ()
+    note = (
+        "The ENTRYPOINT of the base image is cleared, so that the image starts `command`. Set"
+        " `entrypoint` to use another."
     )
-    return ()
+    return (), (note,)
 
 
 def _environment(project: Project, settings: Settings) -> dict[str, str]:
@@ -146,23 +147,25 @@ def _environment(project: Project, settings: Settings) -> dict[str, str]:
         folders = {posixpath.dirname(path) for path in project.beside}
     if not folders:
         return _DEFAULT_ENVIRONMENT
-    places = [posixpath.join(settings.workdir, it).rstrip("/") for it in sorted(folders)]
+    places = [posixpath.join(settings.workdir, path).rstrip("/") for path in sorted(folders)]
     return {**_DEFAULT_ENVIRONMENT, "PYTHONPATH": ":".join(places)}
 
 
-def _labels(project: Project) -> dict[str, str]:
-    """The labels of the OCI image specification that the metadata has values for."""
-    metadata = project.metadata
+def _labels(metadata: Metadata, *, is_argument: bool) -> dict[str, str]:
+    """The labels of the OCI image specification that the metadata has values for.
+
+    If the version is a build argument, the template adds its label.
+    """
     values = {
         "title": metadata.name,
-        "version": metadata.version,
+        "version": None if is_argument else metadata.version,
         "description": metadata.description,
         "licenses": metadata.licenses,
         "authors": ", ".join(metadata.authors),
         "url": metadata.homepage,
         "source": metadata.repository,
     }
-    # A Dockerfile cannot say a newline here (BuildKit's parser has no escape for it).
+    # A label in a Dockerfile cannot contain a newline: BuildKit's parser has no escape for it.
     return {
         f"org.opencontainers.image.{key}": re.sub(r"\s*[\r\n]+\s*", " ", value).strip()
         for key, value in values.items()
@@ -171,28 +174,27 @@ def _labels(project: Project) -> dict[str, str]:
 
 
 def _command(
-    project: Project, settings: Settings, installed: Collection[str], notes: list[str]
-) -> tuple[str, ...] | None:
+    project: Project, settings: Settings, installed: Collection[str]
+) -> tuple[tuple[str, ...] | None, Notes]:
     if settings.command is not None or settings.entrypoint is not None:
-        return settings.command
+        return settings.command, ()
     if isinstance(project.root, WheelRoot) and len(project.scripts) == 1:
-        return project.scripts
+        return project.scripts, ()
     if project.root.module:
-        return ("python", "-m", project.root.module)
-    example = _example(project, settings.ports, installed)
-    notes.append(
-        "The image starts what its base starts: set `command` in [tool.poetry-docker-cache]"
-        f"{example}."
+        return ("python", "-m", project.root.module), ()
+    note = (
+        "No start command is set: add `command` to [tool.poetry-docker-cache]"
+        f"{_example(project, settings.ports, installed)}."
     )
-    return None
+    return None, (note,)
 
 
 def _example(project: Project, ports: Sequence[str], installed: Collection[str]) -> str:
-    """Lines to paste, of what was found: for what serves or runs, and for a worker beside it."""
+    """Settings to paste, for what was found: an application, and a worker beside it."""
     found: list[Start | None] = []
-    if isinstance(project.root, WheelRoot):  # elsewhere nothing installs the scripts
+    if isinstance(project.root, WheelRoot):  # otherwise its scripts are not installed
         likely = (project.metadata.name, *_STARTING)
-        scripts = sorted(project.scripts, key=lambda it: it not in likely)
+        scripts = sorted(project.scripts, key=lambda name: name not in likely)
         found += [Start(command=(name,)) for name in scripts]
     web = web_start(project.apps, installed, ports)
     if web and web.missing:
@@ -206,7 +208,7 @@ def _example(project: Project, ports: Sequence[str], installed: Collection[str])
 
 
 def _group_of(project: Project, package: str) -> str | None:
-    """The group by which `poetry install` has a package that the image has not."""
-    locked = [it for it in project.lock.packages if it["name"] == package]
-    groups = {group for it in locked for group in it.get("groups", ())}
+    """The group that `poetry install` installs a package with that the image lacks."""
+    locked = [table for table in project.lock.packages if table["name"] == package]
+    groups = {group for table in locked for group in table.get("groups", ())}
     return next(iter(sorted(groups & project.default_groups - DEVELOPMENT)), None)

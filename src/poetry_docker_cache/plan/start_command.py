@@ -1,6 +1,6 @@
-"""How an application that was found in the source is started, with the packages of the image.
+"""Start commands for the applications found in the source. Pure.
 
-Only a note proposes this: what a container starts is never guessed. Pure.
+They only appear in notes, as proposals.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from poetry_docker_cache.project.root.applications import App, Kind
+    from poetry_docker_cache.project.model import App, AppKind
 
 _PORT = "8000"
-_ADDRESS = ("--host", "0.0.0.0", "--port", "{port}")  # noqa: S104  # of a container: it is let out by `-p`
-# By kind of application and by package, the likeliest first.
+_ADDRESS = ("--host", "0.0.0.0", "--port", "{port}")  # noqa: S104  # inside a container, where `-p` publishes it
+# By kind of application, then by package, the likeliest first.
 _SERVERS: dict[str, dict[str, tuple[str, ...]]] = {
     "asgi": {
         "uvicorn": ("uvicorn", "{app}", *_ADDRESS),
@@ -31,30 +31,30 @@ _SERVERS: dict[str, dict[str, tuple[str, ...]]] = {
         "uwsgi": ("uwsgi", "--http=0.0.0.0:{port}", "--module", "{app}"),
     },
 }
-# Those of which a `web` application is one by ASGI.
+# With one of these, an application of the kind `web` uses ASGI.
 _ASGI_FRAMEWORKS = {"fastapi", "litestar", "quart", "starlette"}
 _WORKERS: dict[str, tuple[str, ...]] = {
     "celery": ("celery", "-A", "{app}", "worker", "--loglevel=info"),
     "arq": ("arq", "{app}"),
 }
-# Where a function that makes the application is not written as a call of it.
+# Servers that take a function that returns the application by an option; others take a call.
 _FACTORY_OPTIONS = {"uvicorn": "--factory", "granian": "--factory", "waitress": "--call"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A way to start something."""
+    """A command that starts an application or a worker."""
 
     command: tuple[str, ...]
     port: str | None = None
-    """The port that it listens on, unless the settings have it."""
+    """The port that it listens on, if the settings do not have it."""
     missing: str | None = None
-    """A package that the image lacks for it."""
+    """The package that it needs but the image lacks."""
     group: str | None = None
-    """The group that has this package, and is not in the image."""
+    """The group with this package, which the image does not install."""
 
     def __str__(self) -> str:
-        """The lines to paste."""
+        """The settings to paste."""
         text = f"`command = {json.dumps(self.command)}`"
         text += f" and `ports = [{self.port}]`" if self.port else ""
         if self.group:
@@ -65,14 +65,14 @@ class Start:
 def web_start(
     apps: Sequence[App], installed: Collection[str], ports: Sequence[str] = ()
 ) -> Start | None:
-    """How to serve the first application that a server is there for, else what is missing.
+    """A command that serves the first application with an installed server.
 
-    It listens on the first of the ports that the settings have.
+    Without such a server, the result names one as missing. It listens on the first of `ports`.
     """
-    web: Kind = "asgi" if _ASGI_FRAMEWORKS & {*installed} else "wsgi"
+    web: AppKind = "asgi" if _ASGI_FRAMEWORKS & {*installed} else "wsgi"
     known = [replace(app, kind=web) if app.kind == "web" else app for app in apps]
-    tcp = (it.removesuffix("/tcp") for it in ports)
-    port = next((it for it in tcp if it.isdecimal()), None)
+    tcp = (each.removesuffix("/tcp") for each in ports)
+    port = next((each for each in tcp if each.isdecimal()), None)
     new = None if port else _PORT
     for app in known:
         for server in _SERVERS.get(app.kind, ()):
@@ -86,10 +86,10 @@ def web_start(
 
 
 def worker_start(apps: Sequence[App], installed: Collection[str]) -> Start | None:
-    """How to start a worker, if its package is there."""
+    """A command that starts a worker, if its package is installed."""
     for app in apps:
         if app.kind in _WORKERS and app.kind in installed:
-            return Start(command=tuple(it.format(app=app.target) for it in _WORKERS[app.kind]))
+            return Start(command=tuple(word.format(app=app.target) for word in _WORKERS[app.kind]))
     return Start(command=("rq", "worker")) if "rq" in installed else None
 
 

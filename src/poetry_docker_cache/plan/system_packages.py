@@ -1,28 +1,70 @@
-"""Debian and Alpine packages that well-known Python packages need.
+"""System packages of the image: Debian and Alpine packages that known Python packages need.
 
-Most wheels bring their libraries along; what is built here is linked with the libraries of the
-build image, which the final image needs too. This saves the usual cases a first, failing build, or
-a failing container; for other modules the build's own check names what is missing.
+Most wheels contain their libraries. A package that is built from source is linked with libraries of
+the build image, which the final image needs as well. The tables here prevent a failing build, or a
+failing container, in common cases; for other packages, a check in the build names what is missing.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.docker.base_names import is_debian, is_official_alpine, suite
+from poetry_docker_cache.docker.base_names import (
+    is_alpine,
+    is_debian,
+    is_official_alpine,
+    suite,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from poetry_docker_cache.plan.model import Direct
+    from poetry_docker_cache.plan.bases import Bases
+    from poetry_docker_cache.plan.contents import Contents
+    from poetry_docker_cache.plan.model import Direct, Notes
+    from poetry_docker_cache.settings.table import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemPackages:
+    """The system packages to build with, and those of the final image."""
+
+    build: tuple[str, ...]
+    runtime: tuple[str, ...]
+
+
+def plan_system_packages(
+    settings: Settings, contents: Contents, bases: Bases
+) -> tuple[SystemPackages, Notes]:
+    """The packages in the settings, and those that the dependencies are known to need."""
+    if is_alpine(bases.stages):
+        build, runtime = alpine_packages(contents.from_source, contents.from_wheels)
+    else:
+        build, runtime = debian_packages(contents.from_source, contents.from_wheels, bases.stages)
+    if not bases.has_shell:  # nothing can be installed on it
+        runtime = ()
+    system = "Alpine" if is_alpine(bases.final) else "Debian"
+    note = f"{system} packages added for the dependencies: {', '.join(runtime)}."
+    packages = SystemPackages(
+        build=merged(settings.build_packages, (*tools(bases.build, contents.direct), *build)),
+        runtime=merged(settings.runtime_packages, runtime),
+    )
+    return packages, (note,) if runtime else ()
+
+
+def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
+    """The packages that were named, then the usual ones that were not."""
+    known = {re.split("[:=~]", package)[0] for package in named}
+    return (*named, *(package for package in usual if package not in known))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Needs:
     runtime: tuple[str, ...]
     build: tuple[str, ...] = ()
-    """What the full `python` image does not have anyway."""
+    """Those that the full `python` image lacks."""
 
 
 _TABLE = {
@@ -39,7 +81,7 @@ _TABLE = {
     "xmlsec": _Needs(runtime=("libxmlsec1t64-openssl",), build=("libxmlsec1-dev",)),
 }
 _OPENCV = _Needs(runtime=("libgl1", "libglib2.0-0", "libxcb1"))
-# Of these a wheel needs them, too. Most load them when they run, which no check sees.
+# Their wheels need the packages, too. Most load a library at run time, which no check sees.
 _WHEELS = {
     "cairosvg": _Needs(runtime=("libcairo2",)),
     "lightgbm": _Needs(runtime=("libgomp1",)),
@@ -50,7 +92,7 @@ _WHEELS = {
     "pyzbar": _Needs(runtime=("libzbar0",)),
     "weasyprint": _Needs(runtime=("libharfbuzz-subset0", "libpango-1.0-0", "libpangoft2-1.0-0")),
 }
-# What they were called before Debian 13, which knows the others' old names.
+# Names before Debian 13, which still accepts the other old names.
 _BOOKWORM = {"libldap2": "libldap-2.5-0", "libxmlsec1t64-openssl": "libxmlsec1-openssl"}
 _BULLSEYE = {**_BOOKWORM, "libldap2": "libldap-2.4-2", "libodbc2": "libodbc1"}
 _OLDER_NAMES = {"bookworm": _BOOKWORM, "bullseye": _BULLSEYE}
@@ -59,10 +101,10 @@ _OLDER_NAMES = {"bookworm": _BOOKWORM, "bullseye": _BULLSEYE}
 def debian_packages(
     built: Iterable[str], wheels: Iterable[str], image: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The packages to build these with, and those to run them with; none where it is not Debian.
+    """The Debian packages to build with and to run with; none if the image is not Debian.
 
-    `built` are the normalised names of what is built from source, `wheels` those of the others,
-    `image` is the final image's base.
+    `built` are the normalised names of packages that are built from source, `wheels` those of the
+    others, `image` is the base of the final image.
     """
     if not is_debian(image):
         return (), ()
@@ -76,8 +118,8 @@ def debian_packages(
     return tuple(sorted(build)), tuple(sorted(runtime))
 
 
-# Names from Alpine's own recipes (aports); those that begin with `so:` are libraries, whichever
-# package has them, as WeasyPrint's documentation names them.
+# Names from Alpine's package recipes (aports). Names that begin with `so:` are libraries, whichever
+# package provides them, from WeasyPrint's documentation.
 _BUILD = {
     "cffi": ("libffi-dev",),
     "gssapi": ("krb5-dev",),
@@ -101,7 +143,7 @@ _RUN = {
     "python-ldap": ("libldap", "libsasl"),
     "xmlsec": ("xmlsec",),
 }
-# Pure wheels that load a library when they run, which no check sees.
+# Pure wheels that load a library at run time, which no check sees.
 _LOADED = {
     "cairosvg": ("so:libcairo.so.2",),
     "python-magic": ("libmagic",),
@@ -119,9 +161,10 @@ _LOADED = {
 def alpine_packages(
     built: Iterable[str], wheels: Iterable[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The packages to build these with, and those to run them with.
+    """The Alpine packages to build with and to run with.
 
-    `built` are the normalised names of what is built from source, `wheels` those of the others.
+    `built` are the normalised names of packages that are built from source, `wheels` those of the
+    others.
     """
     built = tuple(built)
     build = {package for name in built for package in _BUILD.get(name, ())}
@@ -131,7 +174,7 @@ def alpine_packages(
 
 
 def tools(image: str, direct: Direct | None = None) -> tuple[str, ...]:
-    """What builds, and fetches direct dependencies; nothing where that is the maker's affair."""
+    """The compiler, and the tools that fetch direct dependencies: only Alpine images lack them."""
     if not is_official_alpine(image):
         return ()
     fetch = ("git", *["openssh-client"] * direct.ssh) if direct else ()

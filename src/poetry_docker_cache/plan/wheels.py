@@ -1,34 +1,31 @@
-"""The wheels that are built from sources: of path dependencies, and the project's own. Pure."""
+"""The wheels that are built from source: path dependencies, and the project itself. Pure."""
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.docker.base_names import is_debian, is_official_alpine
 from poetry_docker_cache.docker.ignore_patterns import moved
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.bases import merged
-from poetry_docker_cache.plan.model import Wheel
-from poetry_docker_cache.plan.runtime import checked_paths
-from poetry_docker_cache.plan.system_packages import tools
-from poetry_docker_cache.project.lock import path_dependencies
-from poetry_docker_cache.project.root.kinds import WheelRoot
+from poetry_docker_cache.plan.bases import build_notes
+from poetry_docker_cache.plan.build_context import checked_paths
+from poetry_docker_cache.plan.dependencies import plan_index
+from poetry_docker_cache.plan.model import APPLICATION, Wheel
+from poetry_docker_cache.plan.system_packages import merged, tools
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.model import Index
-    from poetry_docker_cache.plan.python_version import Python
-    from poetry_docker_cache.project.reader import Project
-    from poetry_docker_cache.project.selection import Selection
+    from poetry_docker_cache.plan.contents import Contents, WheelSource
+    from poetry_docker_cache.plan.model import Index, Notes
+    from poetry_docker_cache.project.model import Project, WheelRoot
     from poetry_docker_cache.settings.table import Settings
 
 _POETRY_CORE = "poetry.core.masonry.api"
@@ -38,88 +35,32 @@ _VERSION_FROM_GIT = {
     "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
 }
 _RUST = {"maturin", "setuptools-rust"}
-_APPLICATION = "application"
 _BACKEND = "build-backend"
 
 
-@dataclass(frozen=True, kw_only=True)
-class WheelSource:
-    """A folder, seen from the project's, that a wheel is built from."""
+def place_in_context(project: Project, contents: Contents) -> tuple[str, Notes]:
+    """The path of the project in the build context: "." unless the image needs files outside it.
 
-    stage: str
-    path: str
-    root: WheelRoot
-    has_pyproject: bool = True
-    version: str | None = None
-    config_settings: str | None = None
-    constraints: tuple[str, ...] = ()
-    marker: str = ""
-
-
-def wheel_sources(
-    project: Project, selection: Selection, python: Python
-) -> tuple[WheelSource, ...]:
-    """The path dependencies that an image with this Python may hold, then the project itself.
-
-    Raises DockerCacheError for one that cannot be built.
-    """
-    known = {(package.name, package.path): package for package in project.path_packages}
-    found: list[WheelSource] = []
-    for locked in path_dependencies(project.lock, selection, python.short):
-        package = known[str(canonicalize_name(locked["name"])), locked["source"]["url"]]
-        if not isinstance(package.root, WheelRoot):
-            raise DockerCacheError(
-                f"{package.name} is a path dependency ({package.path}) of which no wheel can be"
-                f" built: {package.root.reason.rstrip('.')}.",
-                fix="Mend it, or leave its group out of the image (`--without`, or `groups` in"
-                " [tool.poetry-docker-cache]).",
-            )
-        stage = f"path-{package.name}"
-        again = [source.stage.partition(".")[0] for source in found].count(stage)
-        found.append(
-            WheelSource(
-                stage=f"{stage}.{again + 1}" if again else stage,
-                path=package.path,
-                root=package.root,
-                has_pyproject=package.has_pyproject,
-                version=package.version,
-                config_settings=_json(project.installer.build_config_settings.get(package.name)),
-                constraints=package.constraints,
-                marker=locked["marker"],
-            )
-        )
-    if isinstance(project.root, WheelRoot):
-        found.append(WheelSource(stage=_APPLICATION, path=".", root=project.root))
-    return tuple(found)
-
-
-def place_in_context(
-    project: Project, sources: Iterable[WheelSource], files: Iterable[str], notes: list[str]
-) -> str:
-    """Where in the build context the project lies: ".", if that need not hold more than it.
-
-    `files` are other paths that the image takes, seen from the project. Raises DockerCacheError
-    where the context would have to be the root of the file system.
+    Raises DockerCacheError if the context would have to be the root of the file system.
     """
     taken = {
         posixpath.normpath(posixpath.join(source.path, path))
-        for source in sources
+        for source in contents.sources
         for path in (".", *source.root.paths)
-    }.union(files)
+    }.union(contents.files)
     levels = max((_levels(path) for path in taken), default=0)
     if not levels:
-        return "."
+        return ".", ()
     furthest = min(path for path in taken if _levels(path) == levels)
     if levels >= len(project.place):
         raise DockerCacheError(
-            f"The image takes {furthest}, which has no folder in common with the project but the"
-            " root of the file system: all of it would be the build context.",
+            f"The build context would be the root of the file system, because the image needs"
+            f" {furthest}: no other folder contains both the project and that path.",
             fix="Move both into one folder.",
         )
     context = "/".join([".."] * levels)
-    notes.append(f"The build context is {context}, as the image takes {furthest}.")
     (folder,) = checked_paths(["/".join(project.place[-levels:])])
-    return folder
+    return folder, (f"The build context is {context}, because the image needs {furthest}.",)
 
 
 def _levels(path: str) -> int:
@@ -127,26 +68,27 @@ def _levels(path: str) -> int:
     return path.split("/").count("..")
 
 
-def plan_wheels(  # noqa: PLR0913  # what it is decided from
-    sources: Sequence[WheelSource],
-    settings: Settings,
-    *,
-    folder: str,
-    bases: Bases,
-    index: Index | None,
-    notes: list[str],
-) -> tuple[Wheel, ...]:
-    """The wheels, in the order of their layers; `folder` is the project's in the context."""
-    if packages := [it for it in sources if it.stage != _APPLICATION]:
-        named = [f"{it.stage.removeprefix('path-')} ({it.path})" for it in packages]
-        notes.append(f"Path dependencies, each in a layer of its own: {listing(named)}.")
-    wheels: list[Wheel] = []
-    for source in sources:
-        wheels.append(_wheel(source, settings, folder=folder, bases=bases, index=index))
-        if source.root.needs_compiler:
-            what = "The project" if source.stage == _APPLICATION else source.path
-            notes.append(f"{what} has code to compile: its wheel is built on {bases.build}.")
-    return _sharing_backends(wheels)
+def plan_wheels(
+    project: Project, settings: Settings, contents: Contents, folder: str, bases: Bases
+) -> tuple[tuple[Wheel, ...], Notes]:
+    """The wheels, in the order of their layers; `folder` is the project's path in the context."""
+    index = plan_index(project)
+    wheels = tuple(
+        _wheel(source, settings, folder=folder, bases=bases, index=index)
+        for source in contents.sources
+    )
+    packages = [source for source in contents.sources if source.stage != APPLICATION]
+    named = [f"{source.stage.removeprefix('path-')} ({source.path})" for source in packages]
+    compiled = [source for source in contents.sources if source.root.needs_compiler]
+    return _sharing_backends(wheels), (
+        *([f"Path dependencies, each in its own layer: {listing(named)}."] if named else []),
+        *(
+            f"{'The project' if source.stage == APPLICATION else source.path} has code to compile:"
+            f" its wheel is built on {bases.build}."
+            for source in compiled
+        ),
+        *build_notes(settings, bases, compiles=bool(contents.from_source or compiled)),
+    )
 
 
 def _wheel(
@@ -181,12 +123,8 @@ def _wheel(
     return wheel
 
 
-def _json(settings: Mapping[str, Any] | None) -> str | None:
-    return json.dumps(settings, sort_keys=True) if settings else None
-
-
 def _sharing_backends(wheels: Sequence[Wheel]) -> tuple[Wheel, ...]:
-    """Give each kind of build backend a stage, the project's own the first."""
+    """Give wheels with the same build backend one stage for it; the project's own is the first."""
     kinds: dict[tuple[object, ...], str] = {}
     named: list[Wheel] = []
     for wheel in reversed(wheels):
@@ -197,26 +135,26 @@ def _sharing_backends(wheels: Sequence[Wheel]) -> tuple[Wheel, ...]:
 
 
 def _version_variables(root: WheelRoot) -> tuple[str, ...]:
-    """What tells a backend the version that it would ask git for: there is no `.git` in a build."""
+    """The variables that set the version: the build has no `.git` to read it from."""
     return tuple(
         sorted({_VERSION_FROM_GIT[name] for name in _required(root) & _VERSION_FROM_GIT.keys()})
     )
 
 
 def _lists_files_by_git(root: WheelRoot) -> bool:
-    """Whether data beside the code is part of the wheel because git tracks it."""
+    """Whether the wheel contains the data files that git tracks."""
     return root.backend.startswith("setuptools") and "setuptools-scm" in _required(root)
 
 
 def _packages(root: WheelRoot, settings: Settings, bases: Bases) -> tuple[str, ...]:
-    """What compiles it: Rust is in no Python image, but for one that somebody made for that."""
+    """The system packages that compile it; no official Python image has Rust."""
     known = is_debian(bases.build) or is_official_alpine(bases.build)
     rust = ("cargo",) if known and _RUST & _required(root) else ()
     return merged(settings.build_packages, (*tools(bases.build), *rust))
 
 
 def _required(root: WheelRoot) -> set[str]:
-    """The normalised names of what the backend is made of."""
+    """The normalised names of its build requirements."""
     return {
         str(canonicalize_name(re.split(r"[^\w.-]", requirement, maxsplit=1)[0]))
         for requirement in root.requires

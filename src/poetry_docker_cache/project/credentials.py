@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from poetry.config.config import Config
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.project.sources import Address
+    from poetry_docker_cache.project.model import Address
 
 # Before Poetry 2.4, every dot in a name is one table deeper.
 _DOTS_ARE_TABLES = not hasattr(config_source, "split_key")

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +15,13 @@ from poetry.packages.locker import Locker
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.older import DamagedError
-from poetry_docker_cache.inside.manifest.packages import is_path_dependency, readable, select
+from poetry_docker_cache.inside.manifest.packages import readable
 from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.project.model import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from poetry_docker_cache.project.selection import Selection
 
 OLDEST_FORMAT = Version("1")
 NEWEST_FORMAT = Version("3")
@@ -32,26 +31,6 @@ _WHOLE_FORMAT = Version("2.1")
 RESTORE = "Restore it from version control, or run `poetry lock --regenerate`."
 _GROUPS = "dependency-groups"
 _GROUPS_HASHED_SINCE = Version("2.3")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lock:
-    """A lock file that matches its pyproject.toml."""
-
-    data: Mapping[str, Any]
-    generator: Version | None
-    """The Poetry that wrote it; None if the header does not name one."""
-
-    @property
-    def packages(self) -> list[dict[str, Any]]:
-        """Return the `[[package]]` tables unchanged."""
-        packages: list[dict[str, Any]] = self.data.get("package", [])
-        return packages
-
-    @property
-    def older_format(self) -> str | None:
-        """The format if it has no groups (before 2.1), else None."""
-        return str(self.data["metadata"]["lock-version"]) if "graph" in self.data else None
 
 
 def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any]) -> Lock:
@@ -95,37 +74,6 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
     else:
         _check_packages(data.get("package", []))
     return Lock(data=data, generator=generator)
-
-
-def locked_packages(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    """Return the `[[package]]` tables that an image with this Python ("3.12") may install.
-
-    Each has an additional `marker`: the part of its markers that depends on the platform, or "".
-    Raises DockerCacheError if a lock of an older format does not contain enough to decide.
-    """
-    chosen = _chosen(lock, selection, python)
-    return [package for package in chosen if not is_path_dependency(package)]
-
-
-def path_dependencies(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    """Return the tables, with `marker` as above, of the dependencies on local folders."""
-    chosen = _chosen(lock, selection, python)
-    return [package for package in chosen if is_path_dependency(package)]
-
-
-def _chosen(lock: Lock, selection: Selection, python: str) -> list[dict[str, Any]]:
-    environment = Target.linux(python=python).environment
-    try:
-        chosen = select(lock.data, selection.groups, selection.extras, environment)
-    except ValueError as error:
-        raise DockerCacheError(
-            f"For an image with Python {python}: {error}.",
-            fix=(
-                "Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions,"
-                " or set another `python` in [tool.poetry-docker-cache]."
-            ),
-        ) from error
-    return [{**package, "marker": marker} for package, marker in chosen]
 
 
 def _readable(pyproject: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:

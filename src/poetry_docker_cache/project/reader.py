@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version as PlainVersion
 from poetry.config.config import Config, PackageFilterPolicy
-from poetry.core.constraints.version import Version
+from poetry.core.constraints.version import Version, parse_constraint
 from poetry.core.factory import Factory
 from poetry.core.json import validate_object
 from poetry.toml.file import TOMLFile
 
 from poetry_docker_cache.docker.ignore_patterns import checked, outermost
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.lock import RESTORE, Lock, check_lock
-from poetry_docker_cache.project.root.applications import (
-    App,
-    find_apps,
-    runtime_files,
-    start_commands,
+from poetry_docker_cache.project.lock import RESTORE, check_lock
+from poetry_docker_cache.project.model import (
+    PRIMARY,
+    InstallerConfig,
+    Metadata,
+    Project,
+    PythonConstraint,
+    Source,
+    VersionRange,
 )
+from poetry_docker_cache.project.root.applications import find_apps, runtime_files, start_commands
 from poetry_docker_cache.project.root.declared import is_here, scripts
 from poetry_docker_cache.project.root.imports import find_beside
-from poetry_docker_cache.project.root.path_packages import PathPackage, read_path_packages
+from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.project.root.root_package import read_root
-from poetry_docker_cache.project.sources import PRIMARY, Source, read_sources
 from poetry_docker_cache.settings.setting_errors import NAME, refuse_misnamed
 from poetry_docker_cache.system.compat import tomllib
 
@@ -37,55 +40,7 @@ if TYPE_CHECKING:
 
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
-
-
-@dataclass(frozen=True, kw_only=True)
-class InstallerConfig:
-    """Poetry's own settings that change what is installed."""
-
-    no_binary: tuple[str, ...]
-    only_binary: tuple[str, ...]
-    build_config_settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Project:
-    """A Poetry project as far as an image of it depends on it. Holds no credential."""
-
-    metadata: Metadata
-    requires_python: str
-    pinned_python: str | None
-    groups: frozenset[str]
-    extras: frozenset[str]
-    scripts: tuple[str, ...]
-    """The names of its commands, without those that are tools of the project itself."""
-    sources: tuple[Source, ...]
-    lock: Lock
-    installer: InstallerConfig
-    root: WheelRoot | SourceTreeRoot
-    files: tuple[str, ...] | None
-    """What a running app needs beside its package; None is the whole source tree."""
-    dockerignore: str | None
-    start_commands: tuple[tuple[str, ...], ...] = ()
-    """What may start the application, the likeliest first."""
-    apps: tuple[App, ...] = ()
-    """The applications that are in its source."""
-    beside: tuple[str, ...] = ()
-    """Modules that the code imports and no wheel of it has; of `files`, if that is not None."""
-    default_groups: frozenset[str] = frozenset()
-    """The groups that `poetry install` takes when it is told nothing."""
-    path_packages: tuple[PathPackage, ...] = ()
-    """The path dependencies of the lock, wanted or not."""
-    place: tuple[str, ...] = ()
-    """The names of the folders that lead to the project, the last one its own."""
-
-    @property
-    def index(self) -> Source | None:
-        """The source that replaces PyPI, if one does: Poetry's rule in `Factory.create_pool`."""
-        if any(source.is_pypi for source in self.sources):
-            return None
-        return next((source for source in self.sources if source.priority == PRIMARY), None)
+    from poetry_docker_cache.project.model import Lock
 
 
 def project_folder(poetry: Poetry) -> Path:
@@ -116,7 +71,7 @@ def read_project(poetry: Poetry) -> Project:
         files = None if beside.whole else outermost((*files, *beside.modules))
     return Project(
         metadata=read_metadata(poetry),
-        requires_python=package.python_versions,
+        requires_python=python_constraint(package.python_versions),
         pinned_python=_pinned_python(folder),
         groups=frozenset(map(str, package.dependency_group_names(include_optional=True))),
         extras=frozenset(map(str, package.extras)),
@@ -155,6 +110,18 @@ def settings_table(poetry: Poetry) -> Mapping[str, Any]:
     refuse_misnamed(tool)
     table: Mapping[str, Any] = tool.get(NAME, {})
     return table
+
+
+def read_sources(poetry: Poetry) -> tuple[Source, ...]:
+    """The package sources, in pyproject.toml's order."""
+    return tuple(
+        Source(
+            name=str(source["name"]),
+            url=str(source.get("url", "")),
+            priority=str(source.get("priority", PRIMARY)).lower(),
+        )
+        for source in poetry.local_config.get("source", [])
+    )
 
 
 def check_files(folder: Path, names: Sequence[str] | None) -> None:
@@ -234,6 +201,26 @@ def _lock(poetry: Poetry, folder: Path) -> Lock:
     return check_lock(text.partition("\n")[0], data, poetry.pyproject.data)
 
 
+def python_constraint(text: str) -> PythonConstraint:
+    """Read a constraint on the Python version, in the syntax of Poetry or of PEP 440."""
+    return PythonConstraint(
+        text=text,
+        ranges=tuple(
+            VersionRange(
+                lower=_plain_version(part.min),
+                upper=_plain_version(part.max),
+                includes_lower=part.include_min,
+                includes_upper=part.include_max,
+            )
+            for part in parse_constraint(text).flatten()
+        ),
+    )
+
+
+def _plain_version(version: Version | None) -> PlainVersion | None:
+    return None if version is None else PlainVersion(str(version))
+
+
 def _pinned_python(folder: Path) -> str | None:
     text = _text(folder / ".python-version")
     return None if text is None else pinned_python(text)
@@ -258,19 +245,6 @@ def _text(path: Path) -> str | None:
         raise DockerCacheError(
             f"{path.name} cannot be read: {error}.", fix="Mend the file, or remove it."
         ) from error
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metadata:
-    """What the OCI labels are made of; absent values are None or empty."""
-
-    name: str | None
-    version: str | None
-    description: str
-    licenses: str
-    authors: tuple[str, ...]
-    homepage: str | None
-    repository: str | None
 
 
 def read_metadata(poetry: Poetry) -> Metadata:

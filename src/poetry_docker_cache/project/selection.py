@@ -1,4 +1,4 @@
-"""Which dependency groups and extras the image gets, by the rules of `poetry install`."""
+"""The dependency groups and extras of an image, by the rules of `poetry install`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.model import Selection
 from poetry_docker_cache.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 MAIN_GROUP = "main"
-# Groups that nobody expects in an image: no note tells that they are left out.
+# Groups for development, about which there is no note when they are left out.
 DEVELOPMENT = frozenset(
     {
         "ci",
@@ -43,20 +44,12 @@ class SelectionOptions:
     all_extras: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Canonical names, sorted."""
-
-    groups: tuple[str, ...]
-    extras: tuple[str, ...]
-
-
 def together(selections: Iterable[Selection]) -> Selection:
-    """What several images install in all."""
-    chosen = [*selections]
+    """The groups and extras that any of several images installs."""
+    all_of_them = [*selections]
     return Selection(
-        groups=tuple(sorted({group for it in chosen for group in it.groups})),
-        extras=tuple(sorted({extra for it in chosen for extra in it.extras})),
+        groups=tuple(sorted({group for each in all_of_them for group in each.groups})),
+        extras=tuple(sorted({extra for each in all_of_them for extra in each.extras})),
     )
 
 
@@ -69,14 +62,13 @@ def select(  # noqa: PLR0913  # the settings' part, and the project's
     extras: Iterable[str],
     unread_groups: Iterable[str] = (),
 ) -> Selection:
-    """The selection; `groups` and `extras` are what the project has.
+    """The selection; `groups` and `extras` are those of the project.
 
-    `unread_groups` are what it has too, but this Poetry does not know.
-
-    Raises DockerCacheError for a name that does not exist and for options that exclude each other.
+    `unread_groups` are groups of the project that this version of Poetry cannot read. Raises
+    DockerCacheError for an unknown name, and for options that exclude each other.
     """
     _refuse_conflicts(options)
-    # Poetry knows the main group even where nothing depends on anything.
+    # The main group exists even if the project has no dependencies.
     known_groups = {*map(str, map(canonicalize_name, groups)), MAIN_GROUP}
     known_extras = set(map(str, map(canonicalize_name, extras)))
     unread = set(map(str, map(canonicalize_name, unread_groups))) - known_groups
@@ -95,28 +87,28 @@ def select(  # noqa: PLR0913  # the settings' part, and the project's
     )
 
 
-def left_out_note(default_groups: Collection[str], selection: Selection) -> list[str]:
-    """What is told of the groups that `poetry install` would install, and the image has not."""
+def left_out_notes(default_groups: Collection[str], selection: Selection) -> tuple[str, ...]:
+    """Notes on groups that `poetry install` installs by default, but the image does not."""
     left = set(default_groups) - set(selection.groups) - DEVELOPMENT
-    told = f"Left out: {', '.join(sorted(left))} (`--with` takes a group along)."
-    return [told] if left else []
+    note = f"Groups that are not installed: {', '.join(sorted(left))}. To add one, use `--with`."
+    return (note,) if left else ()
 
 
 def _refuse_conflicts(options: SelectionOptions) -> None:
     if options.extras and options.all_extras:
         raise DockerCacheError(
-            "--extras and --all-extras exclude each other.", fix="Leave one of them out."
+            "--extras and --all-extras cannot be combined.", fix="Leave one of them out."
         )
     some = options.with_groups or options.without_groups or options.only_groups
     if options.all_groups and some:
         raise DockerCacheError(
             "--all-groups cannot be combined with --with, --without or --only.",
-            fix="Leave --all-groups out, or the others.",
+            fix="Leave out --all-groups, or the others.",
         )
     if options.only_groups and (options.with_groups or options.without_groups):
         raise DockerCacheError(
             "--only cannot be combined with --with or --without.",
-            fix="Name all the groups after --only, or leave it out.",
+            fix="Name all groups with --only, or leave it out.",
         )
 
 
@@ -124,8 +116,9 @@ def _refuse_unread(names: Sequence[str], unread: set[str]) -> None:
     for name in names:
         if canonicalize_name(name) in unread:
             raise DockerCacheError(
-                f"The group {name!r} is in [dependency-groups], which this Poetry does not read.",
-                fix="Use Poetry 2.2 or newer, or define it as [tool.poetry.group.NAME].",
+                f"The group {name!r} is in [dependency-groups], which this version of Poetry"
+                " cannot read.",
+                fix="Use Poetry 2.2 or newer, or define the group in [tool.poetry.group.NAME].",
             )
 
 

@@ -273,7 +273,7 @@ def test_a_path_that_no_folder_of_wheels_can_have(path: str) -> None:
     [
         (["pure-1"], []),
         ([], []),
-        (["pure-1", "source"], ["What is built from source does not"]),
+        (["pure-1", "source"], ["Packages that are built from source do not"]),
         (["source"], ["is not used: Poetry"]),
     ],
 )
@@ -283,4 +283,4 @@ def test_notes(layers: list[str], told: list[str]) -> None:
     notes = reuse_notes(settings, layers)
     assert len(notes) == len(told)
     assert all(text in note for text, note in zip(told, notes, strict=True))
-    assert reuse_notes(Settings(), layers) == []
+    assert reuse_notes(Settings(), layers) == ()

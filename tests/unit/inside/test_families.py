@@ -18,7 +18,8 @@ from poetry_docker_cache.inside.manifest.packages import Wanted, manifests
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.workspace import main, shared_manifests
 from poetry_docker_cache.plan.planner import make_plan
-from poetry_docker_cache.project.selection import Selection, together
+from poetry_docker_cache.project.model import Selection
+from poetry_docker_cache.project.selection import together
 from poetry_docker_cache.render.build_scripts import image_scripts
 from poetry_docker_cache.render.stage_commands import manifest_command
 from poetry_docker_cache.settings.table import Settings
@@ -117,9 +118,11 @@ def test_the_layers_of_an_image_are_those_of_its_families() -> None:
     held = {it.name: it.packages for it in made["worker"].dependencies.layers}
     assert held["dependencies.worker"] == ("celery",)
     # That an image does not hold it is nothing to tell, where another one does.
-    assert not [note for it in made.values() for note in it.notes if "No layer of its own" in note]
+    assert not [
+        note for it in made.values() for note in it.notes if "`own-layers` has no effect" in note
+    ]
     missing = planned([*PACKAGES[:5], package("num", groups=["dev"])], CHOICES, own_layers=("num",))
-    assert all("No layer of its own: num" in " ".join(it.notes) for it in missing.values())
+    assert all("`own-layers` has no effect on num" in " ".join(it.notes) for it in missing.values())
 
 
 @st.composite

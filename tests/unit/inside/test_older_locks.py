@@ -30,8 +30,10 @@ from poetry_docker_cache.inside.manifest.__main__ import main
 from poetry_docker_cache.inside.manifest.packages import readable, select
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.plan.python_version import Python, choose_python
-from poetry_docker_cache.project.lock import check_lock, locked_packages
-from poetry_docker_cache.project.selection import Selection
+from poetry_docker_cache.project.lock import check_lock
+from poetry_docker_cache.project.locked_packages import locked_packages
+from poetry_docker_cache.project.model import Selection
+from poetry_docker_cache.project.reader import python_constraint
 from poetry_docker_cache.system.compat import tomllib
 
 if TYPE_CHECKING:
@@ -445,7 +447,7 @@ def test_a_python_that_the_lock_does_not_tell_for(tmp_path: Path) -> None:
 
     def chosen(pyproject: dict[str, Any]) -> Python:
         return choose_python(
-            ">=3.9,<3.11",
+            python_constraint(">=3.9,<3.11"),
             setting=None,
             pinned=None,
             lock=check(pyproject, lock_data(pyproject, packages, tmp_path / "poetry.lock")),

@@ -55,12 +55,12 @@ def test_two_images_have_two_caches(api: str, worker: str, place: str) -> None:
     with pytest.raises(DockerCacheError, match="cache of the image worker") as raised:
         refuse(f'cache = "{api}"', f'cache = "{worker}"')
     assert place in raised.value.problem
-    assert "that of api is there, too" in raised.value.problem
+    assert "the cache of api is there as well" in raised.value.problem
 
 
 def test_a_cache_is_no_image() -> None:
     """Under another image's name it would replace that."""
-    with pytest.raises(DockerCacheError, match="and the image api is called so, too"):
+    with pytest.raises(DockerCacheError, match="and the image api has the same name"):
         refuse('image = "h.io/shop"', 'cache = "h.io/shop:1.0"')
 
 

@@ -11,7 +11,8 @@ from poetry_docker_cache.buildx import ssh_agent
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.direct import plan_direct
 from poetry_docker_cache.plan.model import Dependencies, Direct, Layer
-from poetry_docker_cache.project.sources import Address, direct_addresses
+from poetry_docker_cache.project.model import Address
+from poetry_docker_cache.project.sources import direct_addresses
 
 COMMIT = "0d3b1ce5a1f4b1a1a6f0d4a2d1d9c0b8e7f60912"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
@@ -107,7 +108,7 @@ def test_over_ssh(url: str, known: str) -> None:
 )
 def test_a_host_that_nobody_vouched_for(url: str, scan: str, known: str) -> None:
     """It is an error before the build, with the command that tells the key."""
-    with pytest.raises(DockerCacheError, match="nobody has said which key") as raised:
+    with pytest.raises(DockerCacheError, match="the host key is not known") as raised:
         plan_direct([git(url)], (known,) if known else ())
     assert scan in raised.value.fix
     assert "ssh-known-hosts = [" in raised.value.fix
@@ -128,7 +129,9 @@ def test_a_host_that_nobody_vouched_for(url: str, scan: str, known: str) -> None
 def test_credentials_in_a_url(url: str, kind: str) -> None:
     """They are refused, and not shown; the fix has the URL without them."""
     locked = git(url) if kind == "git" else other(kind, url)
-    with pytest.raises(DockerCacheError, match=r"The URL of acme, a (git|URL) dep") as raised:
+    with pytest.raises(
+        DockerCacheError, match=r"The URL of the (git|URL) dependency acme"
+    ) as raised:
         plan_direct([locked], (f"host.test {KEY}",))
     assert CANARY not in str(raised.value)
     shown = "https://HOST/PATH" if "x/" in url else url.split("@")[1].partition("/")[0]
@@ -157,10 +160,12 @@ def test_a_token_in_the_query_of_a_url(query: str, user: str, kind: str) -> None
     """It is refused as a password is, and not shown; the fix has the URL without it."""
     url = f"https://{user}host.test/a.git?{query}"
     locked = git(url) if kind == "git" else other(kind, url)
-    with pytest.raises(DockerCacheError, match=r"The URL of acme, a (git|URL) dep") as raised:
+    with pytest.raises(
+        DockerCacheError, match=r"The URL of the (git|URL) dependency acme"
+    ) as raised:
         plan_direct([locked], ())
     assert CANARY not in str(raised.value)
-    assert "has\n\n    https://host.test/a.git\n" in raised.value.fix
+    assert "to\n\n    https://host.test/a.git\n" in raised.value.fix
 
 
 @pytest.mark.parametrize("query", ["", "?", "?raw=1", "?design=a&keys_of=b", "#token=a"])
@@ -172,15 +177,21 @@ def test_another_query(query: str) -> None:
 @pytest.mark.parametrize(
     ("locked", "words"),
     [
-        (other("file", "/srv/a.whl"), "acme is a file dependency (/srv/a.whl) by an absolute path"),
-        (other("file", "C:/a.whl"), "by an absolute path, which no build has"),
-        (other("url", "file:///srv/a.whl"), "acme is a URL dependency (file:///srv/a.whl), which"),
-        (other("url", "git@host.test:a"), "which a build cannot reach"),
-        (git("../a"), "acme is a git dependency (../a), which a build cannot reach"),
-        (git("file:///srv/a"), "which a build cannot reach"),
-        (git("git://host.test/a"), "which a build cannot reach"),
-        (git("https://git.test/a", resolved_reference="main"), "does not name the commit of acme"),
-        (other("git", "https://git.test/a"), "does not name the commit of acme"),
+        (
+            other("file", "/srv/a.whl"),
+            "a file dependency with an absolute path (/srv/a.whl)",
+        ),
+        (other("file", "C:/a.whl"), "which does not exist in the build"),
+        (other("url", "file:///srv/a.whl"), "acme is a URL dependency (file:///srv/a.whl) that"),
+        (other("url", "git@host.test:a"), "that the build cannot reach"),
+        (git("../a"), "acme is a git dependency (../a) that the build cannot reach"),
+        (git("file:///srv/a"), "that the build cannot reach"),
+        (git("git://host.test/a"), "that the build cannot reach"),
+        (
+            git("https://git.test/a", resolved_reference="main"),
+            "the commit of the git dependency acme",
+        ),
+        (other("git", "https://git.test/a"), "the commit of the git dependency acme"),
     ],
 )
 def test_what_no_build_can_have(locked: dict[str, Any], words: str) -> None:

@@ -10,17 +10,16 @@ from plans import INSTALLER, METADATA, TREE, plan, project, wheel_root
 from projects import package, sdist, wheel
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.model import Direct, Files, Index
 from poetry_docker_cache.plan.planner import make_plan
-from poetry_docker_cache.plan.runtime import checked_paths
-from poetry_docker_cache.project.reader import InstallerConfig, Metadata
-from poetry_docker_cache.project.selection import Selection
-from poetry_docker_cache.project.sources import Source, used_sources
+from poetry_docker_cache.project.model import InstallerConfig, Metadata, Selection, Source
+from poetry_docker_cache.project.sources import used_sources
 from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.settings.table import Settings
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+    from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 
 MODULE_TREE = replace(TREE, module="shop")
 MIRROR = Source(name="mirror", url="https://pypi.example.org/simple/", priority="primary")
@@ -79,7 +78,7 @@ def test_what_must_be_built_gets_a_layer_on_the_full_image(
     assert made.dependencies.poetry == ("2.4.0" if built else None)
     assert made.dependencies.build_image == "python:3.12"
     assert made.runtime.image == "python:3.12-slim"
-    note = "numpy must be built from source, on python:3.12, in a layer apart."
+    note = "numpy must be built from source, on python:3.12, in a separate layer."
     assert (note in made.notes) == built
 
 
@@ -120,11 +119,11 @@ def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
     assert not made.dependencies.ssh
     assert (made.dependencies.poetry, made.dependencies.packages) == ("2.4.0", ("g++",))
     assert made.runtime.packages == ("libpq5",), "it is linked with that of the build image"
-    note = "acme, psycopg2: from no package index, and so installed by Poetry, on python:3.12, in a"
     assert made.notes[1:] == (
-        f"{note} layer apart.",
-        "No layer of its own: acme (not in this image, or built from source).",
-        "Debian packages added, which the dependencies need: libpq5.",
+        "acme, psycopg2 do not come from a package index: Poetry installs them on python:3.12, in a"
+        " separate layer.",
+        "`own-layers` has no effect on acme: not in this image, or built from source.",
+        "Debian packages added for the dependencies: libpq5.",
     )
 
 
@@ -148,7 +147,9 @@ def test_other_layers_hang_on_no_git_dependency() -> None:
 
 def test_a_source_that_is_not_declared() -> None:
     """The lock's sources must be those of pyproject.toml, whose credentials and URL count."""
-    with pytest.raises(DockerCacheError, match="takes acme from the source 'Team'"):
+    with pytest.raises(
+        DockerCacheError, match=r"acme in poetry\.lock comes from the source 'Team'"
+    ):
         plan(project(package("acme", **taken_from(TEAM)), sources=(MIRROR,)))
 
 
@@ -202,12 +203,24 @@ def test_pypi_needs_no_credentials() -> None:
     ("root", "found", "setting", "expected", "noted"),
     [
         (wheel_root(), (), None, None, None),
-        (wheel_root(), ("alembic.ini",), None, ("alembic.ini",), "/app holds alembic.ini, found"),
-        (wheel_root(), None, None, (), "/app holds everything that the ignore file lets through"),
+        (
+            wheel_root(),
+            ("alembic.ini",),
+            None,
+            ("alembic.ini",),
+            "/app contains alembic.ini, found",
+        ),
+        (
+            wheel_root(),
+            None,
+            None,
+            (),
+            "/app contains all files that the ignore file does not exclude",
+        ),
         (wheel_root(), None, ("a",), ("a",), None),
         (wheel_root(), ("alembic.ini",), (), None, None),
         (wheel_root(), (), (".",), (), None),
-        (TREE, None, None, (), "No wheel of the project is installed (package-mode = false)"),
+        (TREE, None, None, (), "The project is not installed as a wheel (package-mode = false)"),
         (TREE, None, (".",), (), None),
     ],
 )
@@ -234,7 +247,7 @@ def test_the_working_directory_is_named_in_notes() -> None:
         "it runs from what is copied to /srv, where its scripts (shop)" in note
         for note in made.notes
     )
-    assert any(note.startswith("/srv holds everything") for note in made.notes)
+    assert any(note.startswith("/srv contains all files") for note in made.notes)
 
 
 def test_a_guessed_file_that_the_project_hides_is_not_taken() -> None:
@@ -326,9 +339,7 @@ def test_the_usual_libraries_of_what_is_built_from_source() -> None:
     made = plan(built)
     assert made.runtime.packages == ("libpq5",)
     assert made.dependencies.packages == ()
-    assert any(
-        note == "Debian packages added, which the dependencies need: libpq5." for note in made.notes
-    )
+    assert any(note == "Debian packages added for the dependencies: libpq5." for note in made.notes)
     assert plan(built, runtime_packages=("libpq5=17.*",)).runtime.packages == ("libpq5=17.*",)
     assert plan(project(package("psycopg2"))).runtime.packages == ()
 
@@ -338,7 +349,7 @@ def test_a_source_tree_is_imported_from_where_poetry_would() -> None:
     tree = replace(TREE, reason="the README `R` does not exist", import_folder="src")
     made = plan(project(root=tree, files=None))
     assert made.runtime.environment["PYTHONPATH"] == "/app/src"
-    assert any("where its scripts (shop) are no commands." in note for note in made.notes)
+    assert any("Its scripts (shop) are not installed." in note for note in made.notes)
     own = plan(project(root=tree, files=None), env=(("PYTHONPATH", "/x"),))
     assert own.runtime.environment["PYTHONPATH"] == "/x"
     assert "PYTHONPATH" not in plan(project()).runtime.environment
@@ -350,7 +361,9 @@ def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
     made = plan(project(files=("alembic.ini", *beside), beside=beside))
     assert made.files == Files(paths=("alembic.ini", *beside))
     assert made.runtime.environment["PYTHONPATH"] == "/app:/app/src"
-    assert any(it.startswith("The code imports config.py, src/common, which") for it in made.notes)
+    assert any(
+        it.startswith("The code imports config.py, src/common, not part of") for it in made.notes
+    )
     hidden = plan(project(files=beside, beside=beside, dockerignore="config.py\n"))
     assert any(it.startswith("The code imports src/common, which") for it in hidden.notes)
     whole = plan(project(files=None, beside=("config.py",)))
@@ -361,18 +374,20 @@ def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
 def test_many_scripts_that_are_no_commands() -> None:
     """A note names some of them."""
     made = plan(project(root=TREE, files=None, scripts=tuple("abcdefg")))
-    assert any("its scripts (a, b, c, d, e and 2 more) are no commands" in it for it in made.notes)
+    assert any(
+        "Its scripts (a, b, c, d, e and 2 more) are not installed" in it for it in made.notes
+    )
 
 
 def test_a_group_that_poetry_would_install_is_not_left_out_in_silence() -> None:
     """But for those that nobody expects in an image."""
     groups = frozenset({"main", "dev", "server"})
     notes = plan(project(default_groups=groups)).notes
-    assert "Left out: server (`--with` takes a group along)." in notes
+    assert "Groups that are not installed: server. To add one, use `--with`." in notes
     made = make_plan(
         project(default_groups=groups), Settings(), Selection(groups=("main", "server"), extras=())
     )
-    assert not any("Left out" in note for note in made.notes)
+    assert not any("not installed" in note for note in made.notes)
 
 
 def test_the_note_on_the_command_has_a_line_to_paste() -> None:
@@ -417,7 +432,7 @@ def test_command(
     """The only script, else the module that runs, else the base's, with a note."""
     made = plan(project(scripts=scripts, root=root or wheel_root(module=module)))
     assert made.runtime.command == command
-    noted = [note for note in made.notes if note.startswith("The image starts what its base")]
+    noted = [note for note in made.notes if note.startswith("No start command is set")]
     assert bool(noted) == (command is None)
     if noted and scripts:  # a script that no wheel brings along is none that could be started
         assert (f'["{scripts[0]}"]' in noted[0]) == (root is None)
@@ -554,7 +569,7 @@ def test_base_image_with_a_digest_and_its_own_build_image() -> None:
     assert not any("Python 3.13" in note for note in made.notes), "the user knows"
 
 
-APART = "on python:3.13, in a layer apart"
+APART = "on python:3.13, in a separate layer"
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1"])
@@ -587,9 +602,10 @@ def test_own_layers() -> None:
     names = [layer.name for layer in made.dependencies.layers]
     assert names == ["dependencies", "own-numpy", "source"]
     assert (
-        "No layer of its own: ruff, uwsgi (not in this image, or built from source)." in made.notes
+        "`own-layers` has no effect on ruff, uwsgi: not in this image, or built from source."
+        in made.notes
     )
-    with pytest.raises(DockerCacheError, match=r"'nunpy', which poetry\.lock does not") as caught:
+    with pytest.raises(DockerCacheError, match=r"'nunpy', which is not in poetry\.lock") as caught:
         plan(shop, own_layers=("nunpy",))
     assert "'numpy'" in str(caught.value.fix)
 

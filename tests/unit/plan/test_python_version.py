@@ -15,9 +15,8 @@ from poetry_docker_cache.plan.python_version import (
     choose_poetry,
     choose_python,
 )
-from poetry_docker_cache.project.lock import Lock
-from poetry_docker_cache.project.reader import pinned_python
-from poetry_docker_cache.project.selection import Selection
+from poetry_docker_cache.project.model import Lock, Selection
+from poetry_docker_cache.project.reader import pinned_python, python_constraint
 
 MAIN = Selection(groups=("main",), extras=())
 NEWEST = PYTHONS[0]
@@ -33,7 +32,7 @@ def choose(
     """Choose for a lock with these packages."""
     data = {"package": list(packages), "metadata": {"lock-version": "2.1"}}
     return choose_python(
-        constraint,
+        python_constraint(constraint),
         setting=setting,
         pinned=pinned,
         lock=Lock(data=data, generator=None),
@@ -74,7 +73,7 @@ def test_a_minor_without_wheels_is_passed_over() -> None:
     """An old lock must not compile numpy in a slim image."""
     python = choose(">=3.10", native("numpy", 11, 12), native("old", 12, 13), package("pure"))
     assert python.tag == "3.12"
-    assert f"wheels of all locked packages ({NEWEST} has none of numpy, old)" in python.reason
+    assert f"wheels for all locked packages ({NEWEST} has none for numpy, old)" in python.reason
 
 
 def test_wheels_for_all_platforms() -> None:
@@ -114,11 +113,11 @@ def test_some_wheels_are_better_than_none() -> None:
     windows = package("windows", files=[wheel("windows", tag="cp313-cp313-win_amd64")])
     python = choose(">=3.12", native("late", 13), windows)
     assert python.tag == "3.13"
-    assert f"wheels of the most locked packages ({NEWEST} has none of late)" in python.reason
+    assert f"wheels for the most locked packages ({NEWEST} has none for late)" in python.reason
     sole = choose(">=3.12,<3.13", windows).reason
     assert (
         sole
-        == "the only one that the project allows, though it lacks wheels of some locked packages"
+        == "the only one that the project allows, though it has no wheels for some locked packages"
     )
 
 
@@ -127,13 +126,13 @@ def test_settings_and_python_version_file() -> None:
     assert choose(">=3.10", pinned="3.11.9").tag == "3.11.9"
     assert choose(">=3.12", pinned="3.11.9").tag == NEWEST
     assert choose(">=3.10", setting="3.12", pinned="3.11").tag == "3.12"
-    with pytest.raises(DockerCacheError, match="outside of what the project allows"):
+    with pytest.raises(DockerCacheError, match="The project does not allow"):
         choose(">=3.12", setting="3.11")
 
 
 def test_no_known_python() -> None:
     """A constraint that no image satisfies names the ones that are known."""
-    with pytest.raises(DockerCacheError, match="No Python image fits"):
+    with pytest.raises(DockerCacheError, match="No known Python image"):
         choose(">=4.0")
 
 

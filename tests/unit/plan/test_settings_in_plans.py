@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from poetry_docker_cache.plan.model import ImagePlan
-    from poetry_docker_cache.project.reader import Project
+    from poetry_docker_cache.project.model import Project
 
 ENVIRONMENT = "ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1"
 OURS = re.compile(

@@ -57,9 +57,9 @@ def test_alpine() -> None:
     }
     assert made.dependencies.packages == ("build-base", "libpq-dev")
     assert made.runtime.packages == ("libpq",)
-    assert "Alpine packages added, which the dependencies need: libpq." in made.notes
+    assert "Alpine packages added for the dependencies: libpq." in made.notes
     assert (
-        "numpy, psycopg2 must be built from source, on python:3.13-alpine3.22, in a layer apart."
+        "numpy, psycopg2 must be built from source, on python:3.13-alpine3.22, in a separate layer."
         in (made.notes)
     )
     text = render_dockerfile(made)
@@ -89,7 +89,7 @@ def test_a_digest(base: str) -> None:
     assert made.runtime.image == made.stage_image == base + DIGEST
     assert made.dependencies.build_image == full
     (note,) = [note for note in made.notes if "digest" in note]
-    assert note.startswith(f"`base-image` has a digest, {full} has none")
+    assert note.startswith(f"`base-image` has a digest, but {full} has none")
     assert made.runtime.packages == ("libpq5",), "its name says that it is Debian"
 
 
@@ -160,12 +160,12 @@ def test_all_that_can_be_had_without_a_shell() -> None:
         ),
         (
             {"build_image": DISTROLESS["base_image"]},
-            "neither has `build-image` gcr.io/distroless/python3-debian13",
+            "neither does `build-image` gcr.io/distroless/python3-debian13",
             "to an image with a shell and pip",
         ),
         (
             {"base_image": "company/base:1", "build_image": "company/base:1", "shell": False},
-            "neither has `build-image` company/base:1",
+            "neither does `build-image` company/base:1",
             "to an image with a shell and pip",
         ),
         (
@@ -173,7 +173,7 @@ def test_all_that_can_be_had_without_a_shell() -> None:
                 "base_image": "cgr.dev/chainguard/python:latest",
                 "build_image": "cgr.dev/chainguard/python:latest",
             },
-            "neither has `build-image` cgr.dev/chainguard/python:latest",
+            "neither does `build-image` cgr.dev/chainguard/python:latest",
             'for example `build-image = "cgr.dev/chainguard/python:latest-dev"`',
         ),
         (
@@ -184,12 +184,12 @@ def test_all_that_can_be_had_without_a_shell() -> None:
         (
             {"instructions": Instructions(runtime=("ENV A=B", "RUN ldconfig"))},
             "so this line of `instructions.runtime` cannot run on it: RUN ldconfig",
-            "Write it as a list",
+            'write RUN ["program", "argument"]',
         ),
         (
             {"instructions": Instructions(runtime=("run --network=none <<E", "E"))},
             "cannot run on it",
-            "Write it as a list",
+            'write RUN ["program", "argument"]',
         ),
     ],
 )

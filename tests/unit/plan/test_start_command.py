@@ -10,13 +10,8 @@ from plans import TREE, plan, project, wheel_root
 from projects import package
 
 from poetry_docker_cache.plan.start_command import web_start, worker_start
-from poetry_docker_cache.project.root.applications import (
-    App,
-    find_apps,
-    import_folder,
-    start_commands,
-)
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.project.model import App, SourceTreeRoot, WheelRoot
+from poetry_docker_cache.project.root.applications import find_apps, import_folder, start_commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,9 +239,9 @@ def test_workers() -> None:
 def note(*names: str, **keys: Any) -> str:  # noqa: ANN401  # fields of many types
     """Give the note on the command of a project with these packages."""
     shop = project(*(package(name) for name in names), **{"scripts": (), **keys})
-    (found,) = [it for it in plan(shop).notes if it.startswith("The image starts what its base")]
+    (found,) = [it for it in plan(shop).notes if it.startswith("No start command is set")]
     return found.removeprefix(
-        "The image starts what its base starts: set `command` in [tool.poetry-docker-cache]"
+        "No start command is set: add `command` to [tool.poetry-docker-cache]"
     )
 
 

@@ -14,7 +14,7 @@ from poetry.utils.authenticator import Authenticator
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.credentials import AuthSecret, collect
-from poetry_docker_cache.project.sources import Address
+from poetry_docker_cache.project.model import Address
 from poetry_docker_cache.system.compat import tomllib
 
 if TYPE_CHECKING:

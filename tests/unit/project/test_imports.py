@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from roots import POETRY, PROJECT, read, write
 
+from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.imports import find_beside
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,10 +16,15 @@ from projects import package
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.planner import make_plan
-from poetry_docker_cache.project.reader import InstallerConfig, Project
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.root.path_packages import PathPackage, read_path_packages
-from poetry_docker_cache.project.selection import Selection
+from poetry_docker_cache.project.model import (
+    InstallerConfig,
+    PathPackage,
+    Project,
+    Selection,
+    SourceTreeRoot,
+    WheelRoot,
+)
+from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
 from poetry_docker_cache.settings.image_values import Instructions
 from poetry_docker_cache.settings.table import Settings
@@ -177,7 +182,7 @@ def test_each_has_a_stage_and_a_layer() -> None:
     assert {wheel.backend_name for wheel in made.wheels} == {"build-backend"}
     assert made.folder == "."
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies"]
-    note = "Path dependencies, each in a layer of its own: core (libs/core), util (vendor/util)."
+    note = "Path dependencies, each in its own layer: core (libs/core), util (vendor/util)."
     assert note in made.notes
     text = render_dockerfile(made)
     assert "\nCOPY libs/core/src/core /project/src/core\n" in text
@@ -198,7 +203,7 @@ def test_a_context_that_holds_what_lies_outside() -> None:
     assert {wheel.folder for wheel in made.wheels} == {
         *("services/api/libs/core", "services/util", "libs/base", "services/api")
     }
-    assert "The build context is ../.., as the image takes ../../libs/base." in made.notes
+    assert "The build context is ../.., because the image needs ../../libs/base." in made.notes
     lines = render_dockerfile(made).splitlines()
     for line in (
         "COPY services/api/pyproject.toml services/api/poetry.lock /project/",
@@ -347,7 +352,7 @@ def test_an_image_holds_so_many_layers() -> None:
         DockerCacheError, match="1 layers of dependencies and 105 of path"
     ) as raised:
         plan(monorepo(*packages))
-    assert "Lower `layers`, or take names out of `own-layers`" in raised.value.fix
+    assert "Lower `layers` or shorten `own-layers`" in raised.value.fix
     assert len(plan(monorepo(*packages[1:])).packages) == 103
 
 
@@ -358,7 +363,7 @@ def test_a_wheel_beside_the_project() -> None:
     place = ("home", "ada", "repo", "services", "api")
     made = plan(project(boxed, package("click"), place=place, dockerignore="**/*.whl\n"))
     assert made.folder == "services/api"
-    assert f"The build context is ../.., as the image takes ../../{file}." in made.notes
+    assert f"The build context is ../.., because the image needs ../../{file}." in made.notes
     assert f"\nCOPY {file} /files/.above/.above/{file}\n" in render_dockerfile(made)
     text = render_ignore_file(made, made.located("Dockerfile"))
     beside = ["wheels/other-1.0-py3-none-any.whl", "services/b.py", "services/api/x.whl"]
@@ -385,7 +390,7 @@ def test_the_context_is_never_the_home_folder(place: str, context: str | None) -
     if context is not None:
         assert context_folder(folder, place, **where) == Path(context)
     else:
-        with pytest.raises(DockerCacheError, match="is your home folder or holds it"):
+        with pytest.raises(DockerCacheError, match="is your home folder or contains it"):
             context_folder(folder, place, **where)
 
 
@@ -397,9 +402,10 @@ def test_a_project_in_the_home_folder_itself() -> None:
 def test_one_that_cannot_be_built() -> None:
     """As with `poetry install`, it is an error; but not where its group is left out."""
     gone = lib("gone", "../gone", root=SourceTreeRoot(reason="the folder does not exist"))
-    with pytest.raises(DockerCacheError, match="gone is a path dependency") as raised:
+    with pytest.raises(DockerCacheError, match="the path dependency gone") as raised:
         plan(monorepo(gone))
-    assert "of which no wheel can be built: the folder does not exist." in str(raised.value)
+    assert "No wheel can be built from" in str(raised.value)
+    assert "(../gone): the folder does not exist." in str(raised.value)
     assert "--without" in (raised.value.fix or "")
     made = plan(monorepo(gone, lock_gone={"groups": ["dev"]}))
     assert made.packages == ()
@@ -511,7 +517,7 @@ def test_what_is_held_to_something_has_a_backend_of_its_own() -> None:
 def test_a_layer_of_its_own_is_no_news() -> None:
     """`own-layers` may name a path dependency, which has one anyway."""
     made = plan(monorepo(lib("core", "core")), own_layers=("core",))
-    assert not [note for note in made.notes if "No layer of its own" in note]
+    assert not [note for note in made.notes if "`own-layers` has no effect" in note]
 
 
 def test_nothing_but_path_dependencies() -> None:

@@ -13,14 +13,13 @@ from poetry.factory import Factory
 from projects import make_project, package
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.model import Source, SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.reader import project_folder, read_project, settings_table
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.sources import Source
 
 if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.project.reader import Project
+    from poetry_docker_cache.project.model import Project
 
 PEP621 = """
 [project]
@@ -76,7 +75,7 @@ def test_metadata_of_either_table(pyproject: str, tmp_path: Path) -> None:
     assert metadata.authors == ("Ada <ada@example.org>", "Grace")
     assert metadata.homepage == "https://prices.example.org"
     assert metadata.repository == "https://git.example.org/prices"
-    assert project.requires_python == ">=3.11"
+    assert project.requires_python.text == ">=3.11"
 
 
 def test_metadata_that_is_not_there(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from roots import CORE, POETRY, PROJECT, read, write
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.git import translate
+from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.applications import (
     import_folder,
     runtime_files,
     start_commands,
 )
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.root_package import read_root
 
 if TYPE_CHECKING:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.selection import Selection, SelectionOptions, select
+from poetry_docker_cache.project.selection import SelectionOptions, select
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.project.model import Selection
 
 GROUPS = ("main", "server", "dev", "Dev,Tests")
 EXTRAS = ("postgres", "Cuda_12")
@@ -47,7 +52,7 @@ def test_extras_are_added_and_normalised() -> None:
 def test_a_group_that_poetry_does_not_read_is_named_as_such() -> None:
     """Poetry 2.1 knows nothing of `[dependency-groups]`; the file shows that it is there."""
     keys = {"default_groups": (), "default_extras": (), "groups": (), "extras": ()}
-    with pytest.raises(DockerCacheError, match="this Poetry does not read"):
+    with pytest.raises(DockerCacheError, match="this version of Poetry cannot read"):
         select(SelectionOptions(with_groups=["main,Server"]), **keys, unread_groups=["server"])
     assert select(SelectionOptions(), **keys, unread_groups=["server"]).groups == ()
 
@@ -58,7 +63,7 @@ def test_a_group_that_poetry_does_not_read_is_named_as_such() -> None:
         (SelectionOptions(with_groups=["serve"]), "'serve' (in --with)", "Did you mean server?"),
         (SelectionOptions(only_groups=[""]), "group '' (in --only)", "groups: dev, dev,tests"),
         (SelectionOptions(extras=["x"]), "The extra 'x'", "extras: cuda-12, postgres."),
-        (SelectionOptions(extras=["postgres"], all_extras=True), "exclude", "Leave one"),
+        (SelectionOptions(extras=["postgres"], all_extras=True), "cannot be combined", "Leave one"),
         (SelectionOptions(all_groups=True, only_groups=["dev"]), "--all-groups", "Leave"),
         (SelectionOptions(only_groups=["dev"], with_groups=["dev"]), "--only", "Name all"),
     ],

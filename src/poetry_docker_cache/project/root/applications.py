@@ -6,13 +6,12 @@ import configparser
 import contextlib
 import posixpath
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, outermost
 from poetry_docker_cache.docker.kept_out import is_kept_out
+from poetry_docker_cache.project.model import App, AppKind, SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.declared import is_file, is_here, text_of
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -92,12 +91,9 @@ def _alembic_scripts(folder: Path) -> str | None:
     return name if name != "." and is_here(folder, name) and (folder / name).is_dir() else None
 
 
-Kind = Literal["asgi", "wsgi", "web", "celery", "arq"]
-"""`web` is `asgi` or `wsgi`; the packages of the image decide."""
-
 _WEB_MODULES = ("wsgi", "asgi", "main", "app", "api", "server", "application", "core", "__init__")
 _MODULES = (*_WEB_MODULES, "celery", "celery_app", "worker", "tasks")
-_FRAMEWORKS: dict[str, Kind] = {
+_FRAMEWORKS: dict[str, AppKind] = {
     "FastAPI": "asgi",
     "Litestar": "asgi",
     "Quart": "asgi",
@@ -120,17 +116,6 @@ _CALLED = re.compile(
 )
 _FACTORY = re.compile(r"^def ((?:create|make|get)_app(?:lication)?)\(([^()]*)\)", re.MULTILINE)
 _ARQ = re.compile(r"^class (WorkerSettings)\b", re.MULTILINE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class App:
-    """An application that a server or worker can start."""
-
-    kind: Kind
-    target: str
-    """`module:name`."""
-    factory: bool = False
-    """Whether `name` is a function that returns the application."""
 
 
 def find_apps(
@@ -192,14 +177,14 @@ def _apps(text: str, stem: str, module: str) -> list[App]:
     return found
 
 
-def _web_kind(text: str, name: str) -> Kind:
+def _web_kind(text: str, name: str) -> AppKind:
     if name in ("asgi", "wsgi"):
         return "asgi" if name == "asgi" else "wsgi"
     kinds = {_FRAMEWORKS[name] for name in re.findall(_MAKING, text)} - {"celery"}
     return kinds.pop() if len(kinds) == 1 else "web"
 
 
-def _factory(text: str) -> tuple[str, Kind] | None:
+def _factory(text: str) -> tuple[str, AppKind] | None:
     """Find a function that can be called without arguments, in a module with a web framework."""
     made = re.search(_MAKING, text)
     if made and _FRAMEWORKS[made[1]] in ("asgi", "wsgi"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from poetry_docker_cache.docker.ignore_patterns import outermost
 from poetry_docker_cache.docker.kept_out import is_kept_out
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.root.kinds import NoWheelError
+from poetry_docker_cache.project.root.no_wheel import NoWheelError
 from poetry_docker_cache.system.compat import real_path
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside
 from poetry_docker_cache.docker.kept_out import is_kept_out
+from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.declared import is_here, relative, text_of
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping

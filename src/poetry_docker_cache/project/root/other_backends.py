@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from poetry.core.utils.helpers import module_name
 
 from poetry_docker_cache.project.git import git_ignored
+from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.applications import main_module
 from poetry_docker_cache.project.root.declared import (
     check_declared,
@@ -29,7 +30,7 @@ from poetry_docker_cache.project.root.declared import (
     readmes,
     requires_of,
 )
-from poetry_docker_cache.project.root.kinds import NoWheelError, WheelRoot
+from poetry_docker_cache.project.root.no_wheel import NoWheelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,7 +13,7 @@ from poetry.core.poetry import Poetry
 from poetry.core.pyproject.toml import PyProjectTOML
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
+from poetry_docker_cache.project.model import PathPackage, SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.poetry_core import BACKENDS
 from poetry_docker_cache.project.root.root_package import read_root
 from poetry_docker_cache.system.compat import real_path
@@ -26,21 +26,6 @@ if TYPE_CHECKING:
 
 _SETUPTOOLS = "setuptools.build_meta:__legacy__"
 """The default of PEP 517 if no backend is named."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PathPackage:
-    """A path dependency in the lock."""
-
-    name: str
-    version: str
-    """The version when the lock was written."""
-    path: str
-    """Its folder relative to the project: POSIX."""
-    root: WheelRoot | SourceTreeRoot
-    has_pyproject: bool = True
-    constraints: tuple[str, ...] = ()
-    """Build constraints: requirements in pip's syntax."""
 
 
 def read_path_packages(

@@ -16,6 +16,7 @@ from poetry.core.utils.helpers import module_name
 from poetry_docker_cache.docker.ignore_patterns import moved
 from poetry_docker_cache.docker.kept_out import is_kept_out
 from poetry_docker_cache.project.git import git_ignored
+from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.applications import main_module
 from poetry_docker_cache.project.root.declared import (
     check_declared,
@@ -32,7 +33,7 @@ from poetry_docker_cache.project.root.declared import (
     requires_of,
     static_part,
 )
-from poetry_docker_cache.project.root.kinds import NoWheelError, WheelRoot
+from poetry_docker_cache.project.root.no_wheel import NoWheelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

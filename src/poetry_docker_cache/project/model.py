@@ -1,0 +1,277 @@
+"""The project as plain data: all that the plan of an image takes from it.
+
+Imports no Poetry and holds no credential. `project.reader` makes these objects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PRIMARY = "primary"
+"""The priority of a source that names none."""
+
+_LARGER_THAN_ANY_PATCH = 999
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionRange:
+    """The versions between two bounds; a bound that is None is open."""
+
+    lower: Version | None = None
+    upper: Version | None = None
+    includes_lower: bool = False
+    includes_upper: bool = False
+
+    def __contains__(self, version: Version) -> bool:
+        """Whether the version lies between the bounds."""
+        above = self.lower is None or (
+            version >= self.lower if self.includes_lower else version > self.lower
+        )
+        below = self.upper is None or (
+            version <= self.upper if self.includes_upper else version < self.upper
+        )
+        return above and below
+
+    def within(self, first: Version, after: Version) -> VersionRange | None:
+        """The part from `first` up to, but without, `after`; None if it is empty."""
+        lower, includes_lower = first, True
+        if self.lower is not None and self.lower >= first:
+            lower, includes_lower = self.lower, self.includes_lower
+        upper, includes_upper = after, False
+        if self.upper is not None and self.upper < after:
+            upper, includes_upper = self.upper, self.includes_upper
+        if lower > upper or (lower == upper and not (includes_lower and includes_upper)):
+            return None
+        return VersionRange(
+            lower=lower,
+            upper=upper,
+            includes_lower=includes_lower,
+            includes_upper=includes_upper,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonConstraint:
+    """The Python versions that the project allows."""
+
+    text: str
+    """As pyproject.toml has it."""
+    ranges: tuple[VersionRange, ...]
+
+    def allows(self, tag: str) -> bool:
+        """Whether "3.12.4" is allowed, or any patch version of "3.12"."""
+        if tag.count(".") == 1:
+            return bool(self._of_minor(tag))
+        return any(Version(tag) in versions for versions in self.ranges)
+
+    def image_tag(self, minor: str) -> str | None:
+        """The image tag for a minor version; None if the project does not allow it.
+
+        The tag is the minor version itself, unless the constraint has an upper bound within it.
+        """
+        allowed = self._of_minor(minor)
+        # The tag "3.12" is the newest patch version, whatever its number is by now.
+        newest = Version(f"{minor}.{_LARGER_THAN_ANY_PATCH}")
+        if any(newest in versions for versions in allowed):
+            return minor
+        if len(allowed) != 1:
+            return None
+        (versions,) = allowed
+        if versions.lower == versions.upper:
+            return str(versions.upper)
+        patch = 0 if versions.upper is None else versions.upper.micro
+        patch -= 0 if versions.includes_upper else 1
+        tag = f"{minor}.{patch}"
+        return tag if patch >= 0 and Version(tag) in versions else None
+
+    def _of_minor(self, minor: str) -> list[VersionRange]:
+        major, number = map(int, minor.split("."))
+        # The pre-releases of the next minor version are not part of this one.
+        first, after = Version(minor), Version(f"{major}.{number + 1}.dev0")
+        return [found for it in self.ranges if (found := it.within(first, after))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """The metadata that OCI labels are made from; missing values are None or empty."""
+
+    name: str | None
+    version: str | None
+    description: str
+    licenses: str
+    authors: tuple[str, ...]
+    homepage: str | None
+    repository: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstallerConfig:
+    """Poetry's own settings that change what is installed."""
+
+    no_binary: tuple[str, ...]
+    only_binary: tuple[str, ...]
+    build_config_settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A package source of pyproject.toml; an explicit PyPI has no URL."""
+
+    name: str
+    url: str
+    priority: str
+
+    @property
+    def is_pypi(self) -> bool:
+        """Whether this only changes the priority of Poetry's built-in source."""
+        return self.name.lower() == "pypi"
+
+
+class Address(NamedTuple):
+    """A URL outside the package sources from which a build downloads a dependency."""
+
+    url: str
+    is_git: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """A lock file that is up to date with its pyproject.toml."""
+
+    data: Mapping[str, Any]
+    generator: Version | None
+    """The version of Poetry that wrote it; None if the header does not name one."""
+
+    @property
+    def packages(self) -> list[dict[str, Any]]:
+        """The `[[package]]` tables, unchanged."""
+        packages: list[dict[str, Any]] = self.data.get("package", [])
+        return packages
+
+    @property
+    def older_format(self) -> str | None:
+        """The lock file's format if it is older than 2.1, which added groups to packages."""
+        return str(self.data["metadata"]["lock-version"]) if "graph" in self.data else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The chosen dependency groups and extras: normalised names, sorted."""
+
+    groups: tuple[str, ...]
+    extras: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelRoot:
+    """A project, or a path dependency, from which a wheel can be built."""
+
+    paths: tuple[str, ...]
+    """Files and folders that the wheel is built from, without pyproject.toml.
+
+    They are sorted, and none lies inside another. A path that begins with `..` is outside the
+    project.
+    """
+    requires: tuple[str, ...]
+    backend: str
+    """The build backend; Poetry's own if pyproject.toml names none."""
+    needs_compiler: bool
+    module: str | None
+    """The module that `python -m` can run."""
+    import_folders: tuple[str, ...] = ()
+    """Folders that `poetry install` puts on the import path; "." is the project's folder."""
+    packages_above: tuple[tuple[str, str], ...] = ()
+    """Import name and path of each package outside the project."""
+    backend_path: tuple[str, ...] = ()
+    """Folders of an in-tree build backend."""
+    git_ignored: tuple[str, ...] = ()
+    """Lines for the ignore file: git-ignored files within the paths, which no wheel contains."""
+    whole: bool = False
+    """Whether the wheel is built from the whole folder, because its files are not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceTreeRoot:
+    """A project, or a path dependency, from which no wheel can be built."""
+
+    reason: str
+    import_folder: str | None = None
+    """The folder of its packages if that is not the top one: on the path by `poetry install`."""
+    module: str | None = None
+    """The module that `python -m` can run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathPackage:
+    """A path dependency in the lock file."""
+
+    name: str
+    version: str
+    """The version at the time of locking."""
+    path: str
+    """The path of its folder, relative to the project: POSIX."""
+    root: WheelRoot | SourceTreeRoot
+    has_pyproject: bool = True
+    constraints: tuple[str, ...] = ()
+    """Constraints on its build requirements, as pip takes them."""
+
+
+AppKind = Literal["asgi", "wsgi", "web", "celery", "arq"]
+"""The protocol or worker of an application; `web` is ASGI or WSGI, as the framework decides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """An application found in the source, as servers and workers refer to it."""
+
+    kind: AppKind
+    target: str
+    """`module:name`."""
+    factory: bool = False
+    """Whether the target is a function that returns the application."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A Poetry project, as far as its images depend on it."""
+
+    metadata: Metadata
+    requires_python: PythonConstraint
+    pinned_python: str | None
+    """The version in `.python-version`."""
+    groups: frozenset[str]
+    extras: frozenset[str]
+    scripts: tuple[str, ...]
+    """The names of the application's commands, without development tools."""
+    sources: tuple[Source, ...]
+    lock: Lock
+    installer: InstallerConfig
+    root: WheelRoot | SourceTreeRoot
+    files: tuple[str, ...] | None
+    """Files that a running application needs beside its package; None is the whole source tree."""
+    dockerignore: str | None
+    """The text of the project's `.dockerignore`."""
+    start_commands: tuple[tuple[str, ...], ...] = ()
+    """Commands that may start the application, the likeliest first."""
+    apps: tuple[App, ...] = ()
+    beside: tuple[str, ...] = ()
+    """Modules that the code imports but the wheel does not contain; part of `files`."""
+    default_groups: frozenset[str] = frozenset()
+    """The groups that `poetry install` installs by default."""
+    path_packages: tuple[PathPackage, ...] = ()
+    """All path dependencies in the lock file, whatever their group."""
+    place: tuple[str, ...] = ()
+    """The names of the folders that lead to the project, the last one its own."""
+
+    @property
+    def index(self) -> Source | None:
+        """The source that replaces PyPI, by the rule of Poetry's `Factory.create_pool`."""
+        if any(source.is_pypi for source in self.sources):
+            return None
+        return next((source for source in self.sources if source.priority == PRIMARY), None)
