@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 AUTH_FILE = "secret/auth.toml"
 """Apart from the Dockerfile: a frontend may ask for any file beside that."""
 METADATA_FILE = "metadata.json"
+SCRIPTS = "scripts"
+"""The folder of scripts, and the named context that stands for it in the Dockerfile."""
 DEFINITION_FILE = "build/docker-bake.json"
 
 
@@ -75,28 +77,41 @@ class Places:
 
     @classmethod
     def below(
-        cls, folder: str, images: Sequence[str], *, vendored: str | None = None, shown: bool = False
+        cls,
+        folder: str,
+        images: Sequence[str],
+        *,
+        vendored: str | None = None,
+        scripts: bool = True,
+        shown: bool = False,
     ) -> Places:
-        """Lay out the files in a folder. `vendored` is the Dockerfile that the user chose."""
+        """Lay out the files in a folder.
+
+        `vendored` is the Dockerfile that the user chose, and `scripts` whether there are any.
+        """
         own = {name: str(Path(folder, "build", dockerfile_name(name))) for name in images}
         return cls(
             folder=folder,
             dockerfiles=dict.fromkeys(images, vendored) if vendored else own,
             auth=str(Path(folder, AUTH_FILE)),
             metadata=str(Path(folder, METADATA_FILE)),
+            contexts={SCRIPTS: str(Path(folder, SCRIPTS))} if scripts else {},
             shown=shown,
         )
 
     @classmethod
-    def placeholders(cls, images: Sequence[str], *, vendored: str | None = None) -> Places:
+    def placeholders(
+        cls, images: Sequence[str], *, vendored: str | None = None, scripts: bool = True
+    ) -> Places:
         """Give what `--dry-run` shows: short names if there is one image only."""
         if len(images) > 1:
-            return cls.below("<folder>", images, shown=True)
+            return cls.below("<folder>", images, scripts=scripts, shown=True)
         return cls(
             folder="<folder>",
             dockerfiles=dict.fromkeys(images, vendored or "<dockerfile>"),
             auth="<auth>",
             metadata="<metadata>",
+            contexts={SCRIPTS: f"<{SCRIPTS}>"} if scripts else {},
             shown=True,
         )
 

@@ -18,9 +18,9 @@ from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, 
 from poetry_docker_cache.buildx.reuse import Reuse
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
-from poetry_docker_cache.buildx.steps import Places
+from poetry_docker_cache.buildx.steps import SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
-from poetry_docker_cache.commands.build_files import render_files
+from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds
 from poetry_docker_cache.commands.image_notes import print_notes
@@ -79,6 +79,10 @@ class _Work:
             last = (result_note(built.request, engine), epoch_note(os.environ))
             yield from filter(None, (frontend, *built.caches.notes, *last))
 
+    def has_scripts(self) -> bool:
+        """Whether scripts come along: beside a vendored Dockerfile there may be none."""
+        return not self.options.file or bool(scripts_beside(Path(self.options.file)))
+
     def hidden(self) -> dict[str, tuple[str, ...]]:
         """List by image what its build keeps or writes in the context."""
         several = zip(self.images, self.build.images, self.reports, strict=True)
@@ -135,7 +139,9 @@ def _docker(options: BuildOptions, engine: EngineInfo) -> tuple[str, ...]:
 def _print_steps(work: _Work, console: Console) -> None:
     """Print the steps, and on stderr the files that are written for one of them."""
     build = work.build
-    places = Places.placeholders(build.names, vendored=work.options.file)
+    places = Places.placeholders(
+        build.names, vendored=work.options.file, scripts=work.has_scripts()
+    )
     caches = {image.name: shown_caches(image.caches) for image in build.images}
     steps = [*load_steps(build), *build_steps(build, places, caches)]
     for path, text in (item for step in steps for item in step.needs.items()):
@@ -166,11 +172,17 @@ def _run_steps(work: _Work, console: Console) -> int:
             hidden=work.hidden(),
             secret=secret.text,
             engine=engine,
-            vendored=bool(work.options.file),
+            vendored=work.options.file,
         )
         for path, text in files.items():
             folder.write(path, text)
-        places = Places.below(str(folder.path), build.names, vendored=work.options.file)
+        folder.freeze(SCRIPTS)
+        places = Places.below(
+            str(folder.path),
+            build.names,
+            vendored=work.options.file,
+            scripts=work.has_scripts(),
+        )
         outcome = runner.run_all(build_steps(build, places, caches))
         if outcome.status:
             return outcome.status

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.model import ImagePlan
 
 SCRIPTS_FOLDER = "Dockerfile.scripts"
-SCRIPTS_CONTEXT = "scripts"
-"""The stage of the Dockerfile that holds the scripts, and the named context that replaces it."""
 _FOR_OLDER_LOCKS = (
     *("conditions.py", "constraints.py", "dependencies.py"),
     *("older.py", "versions.py", "walk.py"),
