@@ -19,9 +19,9 @@ from poetry_docker_cache.commands.planned_image import Prepared, prepare_images
 from poetry_docker_cache.docker.image_names import default_tag
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.families import families
-from poetry_docker_cache.inside.manifest.layers import DIRECT, kind
+from poetry_docker_cache.inside.manifest.layer_choice import DIRECT, kind
 from poetry_docker_cache.inside.manifest.target import Target
-from poetry_docker_cache.inside.manifest.wheels import allowed, usable_files
+from poetry_docker_cache.inside.manifest.wheel_files import allowed, usable_files
 from poetry_docker_cache.project.pyproject_edit import table_of, write_settings
 from poetry_docker_cache.project.reader import settings_table
 from poetry_docker_cache.sizes.environment_sizes import environment_sizes

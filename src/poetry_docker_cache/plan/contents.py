@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.inside.manifest.families import plain_name
-from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
+from poetry_docker_cache.inside.manifest.layer_choice import DIRECT, SOURCE
 from poetry_docker_cache.plan.dependencies import (
     ON_BUILD_IMAGE,
     package_layers,

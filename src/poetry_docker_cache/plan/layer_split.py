@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest.layers import DIRECT, SINGLE, SOURCE, assign
+from poetry_docker_cache.inside.manifest.layer_choice import DIRECT, SINGLE, SOURCE, assign
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from poetry_docker_cache.inside.manifest.layers import Kind
+    from poetry_docker_cache.inside.manifest.layer_choice import Kind
 
 # Up to so many packages: so many layers. The bounds lie far apart, so that a growing lock seldom
 # changes a vendored Dockerfile.

@@ -10,9 +10,9 @@ from poetry.core.constraints.version import Version as PoetryVersion
 from poetry.core.constraints.version import VersionRange, parse_constraint
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest.layers import machines_without_wheel
+from poetry_docker_cache.inside.manifest.layer_choice import machines_without_wheel
 from poetry_docker_cache.inside.manifest.target import Target
-from poetry_docker_cache.inside.manifest.wheels import fits
+from poetry_docker_cache.inside.manifest.wheel_files import fits
 from poetry_docker_cache.project.lock import locked_packages
 from poetry_docker_cache.text import listing
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import InvalidVersion, Version
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.locked_packages import is_path_dependency, readable, select
 from poetry_docker_cache.inside.manifest.markers import evaluate
-from poetry_docker_cache.inside.manifest.older import DamagedError
-from poetry_docker_cache.inside.manifest.packages import is_path_dependency, readable, select
+from poetry_docker_cache.inside.manifest.old_locks import DamagedError
 from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:

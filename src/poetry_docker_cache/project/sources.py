@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
+from poetry_docker_cache.inside.manifest.layer_choice import DIRECT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

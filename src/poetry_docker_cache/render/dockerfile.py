@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.model import ImagePlan, Template
     from poetry_docker_cache.settings.image_values import Healthcheck
 
-_FOR_OLDER_LOCKS = (
-    *("conditions.py", "constraints.py", "dependencies.py"),
-    *("older.py", "versions.py", "walk.py"),
-)
+_FOR_OLDER_LOCKS = ("dependency_graph.py", "old_locks.py")
 
 
 def render_dockerfile(plan: ImagePlan) -> str:
@@ -142,9 +139,8 @@ def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
     packages = ["manifest", "install"] if installs else ["manifest"]
     unused = {
         "wheelhouse.py": not plan.dependencies.keeps_wheels,
-        "earlier.py": not plan.dependencies.reuses_image,
+        "earlier_image.py": not plan.dependencies.reuses_image,
         **dict.fromkeys(_FOR_OLDER_LOCKS, not plan.dependencies.older_lock),
-        "direct.py": True,  # in a stage of its own: no key of another layer may hang on it
         **dict.fromkeys(("families.py", "workspace.py"), not plan.dependencies.images),
     }
     modules = {

@@ -6,10 +6,10 @@
 # platforms of an image, on the one that builds. A base image that does not have that one needs
 # `--build-arg BUILDPLATFORM=linux/amd64`, or whichever it has.
 FROM --platform=$BUILDPLATFORM python:3.13-slim AS scripts
-COPY <<"__init__.py" <<"__main__.py" <<"families.py" <<"layers.py" <<"markers.py" <<"names.py" <<"packages.py" <<"target.py" <<"wheels.py" <<"workspace.py" /manifest/
+COPY <<"__init__.py" <<"__main__.py" <<"families.py" <<"layer_choice.py" <<"locked_packages.py" <<"markers.py" <<"target.py" <<"wheel_files.py" <<"workspace.py" /manifest/
 …
 
-COPY <<"__init__.py" <<"__main__.py" <<"architecture.py" <<"build_wheel.py" <<"building.py" <<"elf.py" <<"finish.py" <<"indexes.py" <<"libraries.py" <<"pip.py" <<"poetry.py" <<"process.py" <<"project.py" <<"reasons.py" <<"refusal.py" <<"requirements.py" <<"secret.py" <<"surroundings.py" <<"tool.py" /install/
+COPY <<"__init__.py" <<"__main__.py" <<"architecture.py" <<"build_wheel.py" <<"elf.py" <<"failures.py" <<"installed_files.py" <<"own_wheel.py" <<"package_indexes.py" <<"pip_command.py" <<"pip_settings.py" <<"poetry_install.py" <<"process.py" <<"secret.py" <<"shared_libraries.py" <<"tool.py" /install/
 …
 
 COPY <<"check.py" /
@@ -55,7 +55,7 @@ FROM build-backend AS application
 COPY pyproject.toml /project/
 COPY shop /project/shop
 RUN --network=none --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    ["python", "-m", "install.project", "--backend", "poetry.core.masonry.api", "/project"]
+    ["python", "-m", "install.own_wheel", "--backend", "poetry.core.masonry.api", "/project"]
 
 # What the final image stands on.
 FROM python:3.13-slim AS base
