@@ -14,7 +14,7 @@ from plans import plan, project
 from projects import package, sdist, wheel
 
 from poetry_docker_cache.inside.manifest.families import families, family_name, plain_name
-from poetry_docker_cache.inside.manifest.packages import Wanted, manifests
+from poetry_docker_cache.inside.manifest.locked_packages import Wanted, manifests
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.workspace import main, shared_manifests
 from poetry_docker_cache.plan.planner import make_plan

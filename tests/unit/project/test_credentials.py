@@ -20,7 +20,7 @@ from poetry.factory import Factory
 from poetry.utils.password_manager import PasswordManager
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.install.refusal import refusal
+from poetry_docker_cache.inside.install.failures import refusal
 from poetry_docker_cache.project import credentials
 from poetry_docker_cache.project.auth_secret import MAX_SIZE, SourceAuth, auth_file
 from poetry_docker_cache.project.credentials import (

@@ -24,7 +24,7 @@ from poetry_docker_cache.sizes.package_sizes import (
 )
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.inside.manifest.layers import Kind
+    from poetry_docker_cache.inside.manifest.layer_choice import Kind
 
 
 def locked(name: str, kind: Kind = "pure", version: str = "1.0") -> LockedPackage:

@@ -1,4 +1,4 @@
-"""The command line: read a project's files, write a manifest for each layer."""
+"""Read pyproject.toml and poetry.lock, and write a manifest for each layer: the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .packages import Wanted, manifests
+from .locked_packages import Wanted, manifests
 from .target import Target
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ OLD_PIP = (
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; Python before 3.11 borrows pip's parser.
 
-    Raises ValueError for a file that is none, and for a pip without one.
+    Raises ValueError for a file that is not valid TOML, and for a pip without a parser.
     """
     if sys.version_info >= (3, 11):
         import tomllib as toml  # noqa: PLC0415  # not in 3.9 and 3.10

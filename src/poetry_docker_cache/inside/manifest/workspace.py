@@ -1,4 +1,4 @@
-"""The command line for one of several images: its manifests, in the layers that it shares."""
+"""Write the manifests of one of several images, by the layers that the images share."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from .__main__ import main as run
 from .families import families, family_name, layer_name, plain_name
-from .layers import SHARED
-from .packages import manifests, readable
+from .layer_choice import SHARED
+from .locked_packages import manifests, readable
 from .target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .families import Images
-    from .packages import Wanted
+    from .locked_packages import Wanted
 
 
 def shared_manifests(
