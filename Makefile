@@ -28,6 +28,9 @@ lint: $(READY)  ## check format, style, types and the direction of imports
 	@$(VENV) -m mypy
 	@.venv/bin/lint-imports
 
+words: $(READY)  ## list the places of words that the project does not use
+	@$(VENV) scripts/words.py
+
 golden: $(READY)  ## write the expected Dockerfiles of tests/golden anew
 	@$(VENV) -m pytest tests/golden --regenerate
 
@@ -50,4 +53,4 @@ $(READY): pyproject.toml
 	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
 
-.PHONY: help setup demo bench test test-unit lint golden clean
+.PHONY: help setup demo bench test test-unit lint words golden clean
