@@ -17,7 +17,7 @@ bench: $(READY)  ## compare with Dockerfiles by hand, and write docs/bench.* (tw
 	@$(VENV) scripts/bench.py --output docs/bench --readme README.md --command "make bench"
 
 test: $(READY)  ## run every test, on a private container engine where there is no other
-	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile
+	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-unit: $(READY)  ## run the tests that need neither engine nor network
 	@$(VENV) -m pytest tests/unit
