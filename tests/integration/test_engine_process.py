@@ -212,7 +212,7 @@ def test_many_builds_at_once(base: Path) -> None:
     script = textwrap.dedent("""\
         import sys
         from pathlib import Path
-        from poetry_docker_cache.build_folder import build_folder
+        from poetry_docker_cache.buildx.build_folder import build_folder
         for _ in range(100):
             with build_folder(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
                 auth = folder.write("auth", "x")
