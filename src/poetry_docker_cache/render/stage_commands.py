@@ -41,8 +41,7 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
             ("--only-binary", dependencies.only_binary),
             ("--libc", [dependencies.libc] if dependencies.libc else []),
             ("--machines", [",".join(dependencies.machines)] if dependencies.machines else []),
-            ("--images", [json.dumps(dependencies.images)] if dependencies.images else []),
-            ("--layers", [",".join(layer.name for layer in dependencies.layers)]),
+            ("--image", [f"{name}={json.dumps(it)}" for name, it in dependencies.images.items()]),
         )
         for name in names
     ]
@@ -52,10 +51,8 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
         "-m",
         "manifest.workspace" if dependencies.images else "manifest",
         *arguments,
-        "--project",
-        "/project",
-        "--output",
-        "/manifest",
+        "--layers",
+        *(layer.name for layer in dependencies.layers),
     ]
 
 

@@ -57,10 +57,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="manifest")
     for option in ("--group", "--extra", "--no-binary", "--only-binary"):
         parser.add_argument(option, action="append", default=[])
-    for option in ("--project", "--output"):
-        parser.add_argument(option, type=Path, required=True)
+    parser.add_argument("--project", type=Path, default=Path("/project"))
+    parser.add_argument("--output", type=Path, default=Path("/manifest"))
     parser.add_argument("--libc", choices=("glibc", "musl"))
-    parser.add_argument("--layers", required=True, type=lambda text: text.split(","))
+    parser.add_argument("--layers", required=True, nargs="*")
     parser.add_argument("--machines", default=[], type=lambda text: text.split(","))
     return parser.parse_args(arguments)
 
@@ -87,6 +87,7 @@ def main(arguments: list[str] | None = None, make: Make = manifests) -> int:
     except (OSError, ValueError) as error:
         print(f"manifest: {error}", file=sys.stderr)
         return 1
+    options.output.mkdir(parents=True, exist_ok=True)
     for layer, manifest in content.items():
         write(options.output / f"{layer}.json", manifest)
     return 0

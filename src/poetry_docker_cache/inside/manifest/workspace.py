@@ -59,9 +59,11 @@ def _is_of_wheels(plain: str) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: that of `manifest`, and the images."""
     parser = argparse.ArgumentParser(prog="manifest.workspace", allow_abbrev=False)
-    parser.add_argument("--images", required=True, type=json.loads)
+    parser.add_argument("--image", action="append", help="NAME={groups, extras} as JSON")
     options, others = parser.parse_known_args(arguments)
-    return run(others, functools.partial(shared_manifests, images=options.images))
+    named = (text.partition("=") for text in options.image)
+    images = {name: json.loads(chosen) for name, _, chosen in named}
+    return run(others, functools.partial(shared_manifests, images=images))
 
 
 if __name__ == "__main__":
