@@ -239,12 +239,12 @@ def _refuse_one_place(plan: CiPlan) -> None:
 
 def _refuse_unwritable(text: str, kind: CiKind) -> None:
     if re.search(r"[\n\r]", text):
-        why = "a line break, which YAML would change"
+        why = "its line break, which YAML would change"
     elif kind == "github" and "${{" in text:
-        why = "`${{`, which begins an expression of GitHub"
+        why = "`${{`, which GitHub would evaluate"
     else:
         return
     raise DockerCacheError(
-        f"The pipeline cannot contain {text!r}, which has {why}.",
+        f"The pipeline cannot contain {text!r} because of {why}.",
         fix="Rename the folder, group or extra.",
     )
