@@ -133,7 +133,7 @@ LOCK = {
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "2.0"'),
     ),
     "newer lock": Case(
-        says="poetry.lock has the format 3.0, which is newer than this release supports. It was written by",
+        says="poetry.lock has the format 3.0, which is newer than this release supports.",
         fix="poetry self update poetry-docker-cache",
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "3.0"'),
     ),
