@@ -216,7 +216,7 @@ PROJECT = {
         arrange=lambda folder: (folder / "shop" / "\udcff.txt").touch(),
     ),
     "settings of another name": Case(
-        says="`tool.poetry_docker_cache` in pyproject.toml is not where the settings",
+        says="`tool.poetry_docker_cache` in pyproject.toml is not the name of this plugin",
         fix="Write [tool.poetry-docker-cache].",
         more="[tool.poetry_docker_cache.images.api]\n",
     ),
@@ -332,7 +332,7 @@ SETTINGS = {
     for text, says, fix in (
         ('pyton = "3.12"', "`pyton` in [tool.poetry-docker-cache] is not a setting", "`python`?"),
         ("python = 3.12", "`python` in [tool.poetry-docker-cache] cannot be 3.12", "For example"),
-        ('python = "3.9"', 'requires-python is ">=3.10"', "Choose a Python within the constraint"),
+        ('python = "3.9"', 'requires-python is ">=3.10"', "Choose a Python that it allows"),
         ("layers = 49", "`layers` in [tool.poetry-docker-cache] cannot be 49", "layers = 8"),
         ('own-layers = ["nmpy"]', "contains 'nmpy', which is not in poetry.lock", "Remove it"),
         ('installer = "uv"', "`installer` in [tool.poetry-docker-cache] was removed", "Remove"),

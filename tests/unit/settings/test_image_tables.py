@@ -134,7 +134,7 @@ def test_the_common_part_need_not_be_enough() -> None:
         ("[images.Api]", "images.Api", "lower-case letters"),
         ("[images.a-]", "images.a-", "between them"),
         ('[images."a.b"]', 'images."a.b"', "lower-case letters"),
-        ("[images.default]", "images.default", "all of the images"),
+        ("[images.default]", "images.default", "for all images"),
         ("[image.api]", "image", "not a string"),
     ],
 )
