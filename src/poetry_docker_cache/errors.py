@@ -1,13 +1,13 @@
-"""The one exception that this project raises for its users."""
+"""The exception for mistakes that the user can fix."""
 
 from __future__ import annotations
 
 
 class DockerCacheError(Exception):
-    """Something the user can mend: what is wrong, why it matters, and what to type.
+    """A mistake that the user can fix: what is wrong, and what to do.
 
-    Everything that a user's input can cause is raised as this, or as a subclass, and printed at
-    one place (`commands.base`). Any other exception that reaches a user is a bug.
+    All errors that a user's input can cause are raised as this class and printed in one place.
+    Any other exception that reaches a user is a bug.
     """
 
     def __init__(self, problem: str, *, fix: str = "") -> None:

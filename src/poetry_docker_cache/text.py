@@ -1,4 +1,4 @@
-"""How names, sizes and guesses are told, in several places alike."""
+"""Names, sizes and suggestions as messages show them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 _IN_MEGABYTES = 100_000
-"""What is smaller is told in kilobytes."""
+"""Smaller sizes are shown in kilobytes."""
 
 
 def did_you_mean(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
-    """The question that a fix begins with; empty where no known name is near.
+    """Return the question that a fix begins with; empty if no known name is similar.
 
     >>> did_you_mean("worke", ["api", "worker"])
     'Did you mean worker? '
@@ -23,7 +23,7 @@ def did_you_mean(name: str, known: Collection[str], *, cutoff: float = 0.6) -> s
 
 
 def listing(names: Sequence[str], most: int = 5) -> str:
-    """The names, of which the last ones are only counted.
+    """List the first names and count the others.
 
     >>> listing(["a", "b", "c"], most=2)
     'a, b and 1 more'
@@ -33,7 +33,7 @@ def listing(names: Sequence[str], most: int = 5) -> str:
 
 
 def megabytes(size: float) -> str:
-    """Bytes as Docker shows them, in units of 1000.
+    """Format bytes as Docker does, in units of 1000.
 
     >>> megabytes(84_120_000), megabytes(2_000)
     ('84.1 MB', '2.0 kB')

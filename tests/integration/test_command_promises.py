@@ -294,7 +294,7 @@ def test_git_that_does_not_answer(
     monkeypatch.setenv("PATH", str(programs))
     outcome = poetry(shop, *EXPORT)
     assert outcome.status == 0
-    why = "`git config --global --add safe.directory /x` mends it" if installed else "not installed"
+    why = "`git config --global --add safe.directory /x`" if installed else "not installed"
     assert f"{why}): those of a package that .gitignore names" in outcome.err
     lines = (shop / "Dockerfile.dockerignore").read_text().splitlines()
     assert lines.index("shop/**/*.tmp") < lines.index("!shop/keep.tmp")
@@ -363,7 +363,7 @@ def test_credentials_in_a_url_are_refused_before_the_lock_is_looked_at(tmp_path:
     pyproject.write_text(text.replace("//acme.test", "//u:c4nary@acme.test"), encoding="utf-8")
     outcome = poetry(shop, *EXPORT)
     assert outcome.status == 1
-    assert "The URL of the source 'acme' holds credentials" in outcome.err
+    assert "The URL of the source 'acme' contains credentials" in outcome.err
     assert "c4nary" not in outcome.err
 
 

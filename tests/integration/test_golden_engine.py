@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from golden_cases import NAMES, expected, is_dockerfile
-from golden_shorten import expand
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +24,7 @@ def dockerfile(name: str, file: str = "Dockerfile") -> str:
 
     That is the frontend of the `# syntax` line, and base images other than its own.
     """
-    text = expand(expected(name)[file])
+    text = expected(name)[file]
     text = re.sub(r"\A# syntax=.*\n", "", text)
     image = r"^(FROM (?:--platform=\S+ )?)\S*python:\S+ AS "
     return re.sub(image, r"\1python:3.13-slim AS ", text, flags=re.MULTILINE)

@@ -165,7 +165,7 @@ def test_the_environment_tells_what_is_installed(project: Path, index: PrivateIn
     assert "acme-light-7, acme-light-6: the size (≈) is estimated" in shown.err
     only = poetry(project, *LAYERS, "--json", "--from", "environment")
     assert column(data(only), "from")["acme-light-7"] is None
-    assert "Nobody knows the size of acme-light-7 1.0: it counts as" in only.err
+    assert "The size of acme-light-7 1.0 is unknown: it counts as" in only.err
 
 
 def test_an_environment_of_another_python_counts(
@@ -242,11 +242,11 @@ def test_the_layers_are_those_of_the_dockerfile(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--from", "wheel"], "--from 'wheel' is nowhere that sizes come from."),
+        (["--from", "wheel"], "--from 'wheel' is not a place that sizes come from."),
         (["--from", "index", "--image", "x"], "--image names an image, but --from says index."),
         (["--from", "environment"], "The project has no environment."),
         (["--image", "x"], "There is no `docker` on the PATH"),
-        (["--image", ""], "'' is no name of an image."),
+        (["--image", ""], "'' is not the name of an image."),
         (["--", "x"], "`poetry docker layers` takes no arguments after `--`."),
         (["--only", "nothing"], "The group 'nothing' (in --only) does not exist"),
     ],
@@ -265,7 +265,7 @@ def test_a_wrong_password_is_told(project: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", f"wrong{CANARY}")
     shown = poetry(project, *LAYERS, "-v")
     assert (shown.status, shown.out) == (1, "")
-    assert "The source 'acme' refuses the credentials that Poetry has for it" in shown.err
+    assert "The source 'acme' rejects the credentials, or needs some" in shown.err
     assert no_secret(shown)
 
 

@@ -68,7 +68,7 @@ def modules(python: Path, command: Sequence[str], path: Path | None = None) -> s
         (
             ["list"],
             [
-                *(f"commands.{it}" for it in ("base", "build", "export", "layers")),
+                *(f"commands.{it}" for it in ("build", "docker_command", "export", "layers")),
                 "commands",
                 "errors",
             ],

@@ -74,11 +74,11 @@ def test_a_mistake_writes_nothing(shop: Path) -> None:
     assert not (shop / "Dockerfile").exists()
 
 
-def test_what_the_template_drops_is_told(shop: Path) -> None:
+def test_replaced_lines_are_noted(shop: Path) -> None:
     """A note on stderr, since a later release may have more there."""
     template = shop / "docker" / "Dockerfile.j2"
     template.write_text(TEMPLATE.replace("{{ super() -}}\n", ""))
     done = poetry(shop, "docker", "export")
     assert done.status == 0
-    assert "docker/Dockerfile.j2 replaces base: " in done.err
-    assert "`{{ super() }}` takes it in." in done.err
+    assert "docker/Dockerfile.j2 replaces base, so " in done.err
+    assert "`{{ super() }}` keeps it." in done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,7 +13,11 @@ from poetry.config.config import Config
 from shapes import SHAPES
 from shapes.indexes import INDEXES
 
+from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shapes.shape import Shape
 
 CASES = Path(__file__).parents[1] / "golden" / "cases"
@@ -22,6 +27,9 @@ NAMES = tuple(
     sorted({*(path.name for path in CASES.iterdir()), *(f"{_SHAPE}{it}" for it in SHAPES)})
 )
 NOTES = "notes.txt"
+SCRIPTS = "scripts.txt"
+"""The names of the exported scripts."""
+_DIGEST = re.compile(r"(?<=^# )(?P<what>[^\n]*)sha256:[0-9a-f]{64}$", re.MULTILINE)
 OPTIONS = {"images": ("--bake",)}
 """What is asked for besides, by the name of the case."""
 PLACES = {"monorepo": "services/api"}
@@ -57,15 +65,25 @@ def export(case: Path) -> dict[str, bytes]:
     """Call the command in a case's project; give what it wrote and what it said, by file name."""
     folder = project_in(case)
     Config.create(reload=True)  # Poetry reads one poetry.toml per process
-    before = set(folder.iterdir())
+    before = set(folder.rglob("*"))
     outcome = poetry(folder, "docker", "export", *OPTIONS.get(case.name, ()))
     assert outcome.status == 0, outcome.err
-    written = {path.name: path.read_bytes() for path in sorted({*folder.iterdir()} - before)}
+    new = sorted(path for path in {*folder.rglob("*")} - before if path.is_file())
+    written = {path.relative_to(folder).as_posix(): path.read_bytes() for path in new}
     return {**written, NOTES: outcome.err.encode()}
 
 
+def without_digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Give the files as they are kept: zeros for digests, and a list of names for the scripts."""
+    scripts = [name for name in files if name.startswith(f"{SCRIPTS_FOLDER}/")]
+    kept = {name: content.decode() for name, content in files.items() if name not in scripts}
+    kept = {name: _DIGEST.sub(rf"\g<what>sha256:{'0' * 64}", text) for name, text in kept.items()}
+    names = (f"{name.removeprefix(f'{SCRIPTS_FOLDER}/')}\n" for name in scripts)
+    return {**kept, SCRIPTS: "".join(names)}
+
+
 def expected(name: str) -> dict[str, str]:
-    """Give the files that a case's export is to write, as they are kept here."""
+    """Give the files that a case's export is to write, as they are kept here: without digests."""
     files = sorted((CASES / name / "expected").iterdir())
     return {path.name: path.read_bytes().decode() for path in files}
 
@@ -77,4 +95,7 @@ def is_dockerfile(name: str) -> bool:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        (project_in(Path(name)) / NOTES).write_bytes(export(Path(name))[NOTES])
+        place = project_in(Path(name))
+        for file, text in without_digests(export(Path(name))).items():
+            (place.parent / f"{place.name}.found" / file).parent.mkdir(exist_ok=True)
+            (place.parent / f"{place.name}.found" / file).write_bytes(text.encode())

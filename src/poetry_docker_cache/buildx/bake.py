@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.command_line import (
@@ -75,9 +76,10 @@ def _target(target: Target, secret: str, engine: EngineInfo) -> dict[str, Any]:
         "context": request.context,
         "dockerfile": target.dockerfile,
         "tags": [*request.tags],
-        "platforms": [part.strip() for it in request.platforms for part in it.split(",")],
+        "platforms": [part.strip() for one in request.platforms for part in one.split(",")],
         "target": request.target,
         "args": dict(sorted(request.build_arguments.items())),
+        "contexts": dict(sorted(request.contexts.items())),
         "ssh": ["default"] * request.ssh,
         "secret": [go_csv.record(f"id={SECRET_ID}", f"src={secret}")],
         "cache-from": [*request.cache_from],
@@ -102,12 +104,20 @@ def _keys(options: Iterable[str]) -> list[str]:
     return [path for match in said if match for path in match[1].split(",")]
 
 
+def _folders(contexts: Iterable[str], folder: str) -> list[str]:
+    """The named contexts that are folders of this machine, outside the one that is allowed."""
+    addresses = re.compile(r"[a-z-]+:")  # docker-image://…, target:…
+    local = (path for path in contexts if not addresses.match(path))
+    return [path for path in local if not Path(path).is_relative_to(folder)]
+
+
 def _allowed(targets: Iterable[Target], folder: str) -> list[str]:
     """What lies outside of the working directory: the user chose it, or it is ours."""
     found = {f"fs.read={folder}": None}
     for target in targets:
         request = target.request
         found[f"fs.read={request.context}"] = None
+        found |= {f"fs.read={path}": None for path in _folders(request.contexts.values(), folder)}
         found |= {"ssh": None} if request.ssh else {}
         found |= {f"fs.read={path}": None for path in _keys(request.options)}
         for words in (*request.cache_from, *request.cache_to):

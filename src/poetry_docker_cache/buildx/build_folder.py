@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "poetry-docker-cache-"
 _OURS = re.compile(rf"{PREFIX}[0-9a-f]{{16}}")
 _PRIVATE_FOLDER = 0o700
+_FROZEN = 0o555
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,16 @@ class BuildFolder:
                 fix="Set TMPDIR to a folder with room for a few kilobytes.",
             ) from error
         return path
+
+    def freeze(self, name: str) -> None:
+        """Give a folder and all that is in it the mode that its copy has in a Dockerfile.
+
+        BuildKit's cache keys contain modes: see `COPY --chmod=0555` of the scripts.
+        """
+        top = self.path / name
+        if sys.platform != "win32" and top.is_dir():  # a client on Windows sends one mode for all
+            for path in (*top.rglob("*"), top):
+                path.chmod(_FROZEN)
 
 
 @contextlib.contextmanager
@@ -123,14 +134,16 @@ class _Folder:
                 continue
             except FileNotFoundError:
                 continue
-            except OSError:  # no locks here (some network file systems): nobody sweeps it either
+            except (
+                OSError
+            ):  # no locks here (some network file systems): other builds leave it alone, too
                 self._lock = None
             return
 
     def remove(self) -> None:
         """Remove it; say so where that fails, for it may hold a password."""
         try:
-            shutil.rmtree(self.path)
+            _remove_tree(self.path)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -153,12 +166,20 @@ def _sweep(base: Path) -> None:
             with contextlib.suppress(OSError):
                 if not _is_ours(folder):
                     continue
-                held = lock(folder)  # an error for what is no folder, such as a symlink
+                held = lock(folder)  # an error for anything but a folder, such as a symlink
                 try:
-                    shutil.rmtree(folder)
+                    _remove_tree(folder)
                 finally:
                     if held is not None:
                         os.close(held)
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder with others in it that are frozen."""
+    for path in folder.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(_PRIVATE_FOLDER)
+    shutil.rmtree(folder)
 
 
 def _is_ours(folder: Path) -> bool:

@@ -87,7 +87,7 @@ def _document(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise Damaged(f"{path.name} is not JSON") from error
     if not isinstance(content, dict):
-        raise Damaged(f"{path.name} is no index")
+        raise Damaged(f"{path.name} is not an index")
     return content
 
 
@@ -165,8 +165,8 @@ def refuse_foreign(folder: Path, context: Path) -> None:
     foreign = sorted(name for name in _names(folder) if not _OF_A_CACHE.fullmatch(name))
     if foreign:
         raise DockerCacheError(
-            f"The cache folder {folder} holds something else ({foreign[0]}): what is no cache is "
-            "not touched.",
+            f"The cache folder {folder} holds something else ({foreign[0]}): refusing to modify a "
+            "folder that is not a cache.",
             fix="Name a folder of its own, such as ./.buildcache.",
         )
 
@@ -197,7 +197,7 @@ def _make_private(
         if new:
             stack.callback(_remove_empty, path)
         stack.callback(shutil.rmtree, private, ignore_errors=True)
-        with waiting(path):  # nobody sweeps it before it is locked
+        with waiting(path):  # no other build removes it before it is locked
             private.mkdir(mode=0o700)
             with contextlib.suppress(OSError):
                 descriptor = lock(private)
@@ -234,7 +234,7 @@ def _snapshot(path: Path, private: Path | None, notes: list[str]) -> Path | None
             for name in (LAYOUT, INDEX):
                 if (path / name).exists():
                     shutil.copyfile(path / name, private / name)
-        except OSError:  # no hard links on this file system, or none of somebody else's files
+        except OSError:  # no hard links on this file system, or none to files of another user
             for leftover in private.iterdir():
                 _remove(leftover)
             return path

@@ -1,112 +1,110 @@
-"""What the classic image store needs besides a build: an image pushed, or kept in a file."""
+"""Steps that the classic image store needs for a cache: an image pushed, or kept in a file.
+
+That store exports inline caches only, so the image carries the cache.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import re
-import secrets
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.cache_folders import IMAGE
+from poetry_docker_cache.buildx.steps import Step
 from poetry_docker_cache.system.compat import exists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    Run = Callable[[Sequence[str]], int]
-    """Runs docker, with its output on stderr, and gives its exit status."""
-    Ask = Callable[[Sequence[str]], str]
-    """Runs docker and gives what it prints; empty where it fails."""
+    from poetry_docker_cache.buildx.cache_plan import CachePlan
+    from poetry_docker_cache.buildx.steps import Places
 
-_LOADED = re.compile(r"^Loaded image: (localhost/poetry-docker-cache:\S+)$", re.MULTILINE)
+REPOSITORY = "localhost/poetry-docker-cache"
+"""Images in files have this name, which needs no registry."""
+_LOADED = re.compile(rf"^Loaded image: ({REPOSITORY}:\S+)$", re.MULTILINE)
 _DAY = 24 * 60 * 60
-SOME_NAME = "localhost/poetry-docker-cache:<name>"
-"""What `--dry-run` shows."""
 
 
-def push_commands(docker: Sequence[str], image: str, reference: str) -> list[list[str]]:
-    """Give the commands that push an image under another name."""
-    return [[*docker, "tag", image, reference], [*docker, "push", reference]]
-
-
-def save_commands(docker: Sequence[str], image: str, file: Path, name: str) -> list[list[str]]:
-    """Give the commands that keep an image in a file, under a name that needs no registry."""
+def load_steps(plan: CachePlan, docker: Sequence[str]) -> list[Step]:
+    """Give the steps that load images from files, if they are there."""
+    files = [Path(folder.path, IMAGE) for folder in plan.loaded]
     return [
-        [*docker, "tag", image, name],
-        [*docker, "save", "--output", str(file), name],
-        [*docker, "image", "rm", name],
+        Step(
+            argv=(*docker, "load", "--input", str(file)),
+            failure=f"{file} is not read: it is damaged. This is a first build.",
+        )
+        for file in files
+        if exists(file)
     ]
 
 
-def load_command(docker: Sequence[str], folder: Path) -> list[str]:
-    """Give the command that loads the image of a folder."""
-    return [*docker, "load", "--input", str(folder / IMAGE)]
+def loaded_name(output: str) -> str | None:
+    """Find the name of the image in what `docker load` prints; None if it is not one of ours."""
+    found = _LOADED.search(output)
+    return found[1] if found else None
 
 
-def is_in(folder: Path) -> bool:
-    """Tell whether a folder has an image to load."""
-    return exists(folder / IMAGE)
+def export_steps(plan: CachePlan, docker: Sequence[str], places: Places) -> list[Step]:
+    """Give the steps that push the image under other names, and write it to files."""
+    pushes = [step for reference in plan.pushed for step in _push(plan, docker, reference)]
+    saves = [
+        step for folder in plan.saved for step in _save(plan, docker, Path(folder.path), places)
+    ]
+    return [*pushes, *saves]
 
 
-def new_name() -> str:
-    """Give a name that no other build uses."""
-    return f"{SOME_NAME.partition(':')[0]}:{secrets.token_hex(8)}"
+def _push(plan: CachePlan, docker: Sequence[str], reference: str) -> list[Step]:
+    failure = f"The cache was not pushed to {reference}"
+    commands = [(*docker, "tag", plan.image, reference), (*docker, "push", reference)]
+    return [Step(argv=argv, output="stderr", failure=failure) for argv in commands]
 
 
-@contextlib.contextmanager
-def loaded(
-    docker: Sequence[str], folder: Path, *, ask: Ask, notes: list[str]
-) -> Iterator[str | None]:
-    """Load a folder's image for the time of a build; give the name that BuildKit imports."""
-    if not is_in(folder):
-        yield None
-        return
-    found = _LOADED.search(ask(load_command(docker, folder)))
-    if not found:
-        notes.append(f"{folder / IMAGE} is not read: it is damaged. This is a first build.")
-        yield None
-        return
-    try:
-        yield found[1]
-    finally:
-        ask([*docker, "image", "rm", found[1]])
+def _save(plan: CachePlan, docker: Sequence[str], folder: Path, places: Places) -> list[Step]:
+    failure = f"The cache folder {folder} was not written"
+    token = places.token("name")
+    name = f"{REPOSITORY}:{token}"
+    draft = folder / (IMAGE if places.shown else f".{IMAGE}.{token}")
+    return [
+        Step(argv=(*docker, "tag", plan.image, name), output="stderr", failure=failure),
+        Step(
+            argv=(*docker, "save", "--output", str(draft), name),
+            output="stderr",
+            leaves=ImageFile(draft=draft, folder=folder),
+            failure=failure,
+        ),
+        # The name would keep the image forever.
+        Step(argv=(*docker, "image", "rm", name), failure=failure, always=True),
+    ]
 
 
-def push(docker: Sequence[str], image: str, reference: str, *, run: Run) -> str | None:
-    """Push an image under another name; a note where that fails."""
-    for command in push_commands(docker, image, reference):
-        if run(command):
-            return f"The cache was not pushed to {reference}; the image is as it should be."
-    return None
+@dataclass(frozen=True, kw_only=True)
+class ImageFile:
+    """An image in a file, which replaces the one in its folder."""
 
+    draft: Path
+    folder: Path
 
-def save(docker: Sequence[str], image: str, folder: Path, *, run: Run, ask: Ask) -> str | None:
-    """Keep an image in a folder, in place of the one before; a note where that fails."""
-    draft = folder / f".{IMAGE}.{secrets.token_hex(8)}"
-    tag, save_it, remove = save_commands(docker, image, draft, new_name())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        try:
-            saved = run(tag) == 0 and run(save_it) == 0
-        finally:  # after a signal, too: the name would keep the image for ever
-            ask(remove)
-        if not saved:
-            return f"The cache folder {folder} was not written; the image is as it should be."
-        draft.replace(folder / IMAGE)
-    except OSError as error:
-        return f"The cache folder {folder} was not written: {error.strerror}."
-    finally:
+    def prepare(self) -> None:
+        """Make the folder, and remove what killed builds left there. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self.folder.glob(f".{IMAGE}.*"):
+            with contextlib.suppress(OSError):  # another build has just put it in place
+                if time.time() - leftover.stat().st_mtime > _DAY:
+                    leftover.unlink()
+
+    def explain(self, error: str) -> str:
+        """Give the error as it is."""
+        return error
+
+    def take(self) -> str:
+        """Put the file in place. Raises OSError."""
+        self.draft.replace(self.folder / IMAGE)
+        return ""
+
+    def discard(self) -> None:
+        """Remove the draft, if it is still there."""
         with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-    return None
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what killed builds have left; what is younger may be of one that runs."""
-    for leftover in folder.glob(f".{IMAGE}.*"):
-        with contextlib.suppress(OSError):  # another build's, which has just been put in place
-            if time.time() - leftover.stat().st_mtime > _DAY:
-                leftover.unlink()
+            self.draft.unlink(missing_ok=True)

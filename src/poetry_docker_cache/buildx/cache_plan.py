@@ -42,7 +42,7 @@ def refuse_tag(cache: Cache, tags: Sequence[str]) -> None:
 
 
 def refuse_backend(store: Store, engine: EngineInfo, *, writes: bool) -> None:
-    """Raise for a backend that the builder does not have: BuildKit tells only after the build."""
+    """Raise for a backend that the builder does not have: BuildKit says so only after the build."""
     if engine.driver != "docker":
         return
     if store.type not in _DOCKER_HAS:
@@ -109,7 +109,7 @@ class CacheRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class CachePlan:
-    """What BuildKit is told, and what is done besides."""
+    """The caches that BuildKit reads and writes, and what is done besides."""
 
     imports: tuple[str | Folder, ...] = ()
     """For --cache-from; a folder is read through a copy of its own (`caches.folders`)."""
@@ -132,13 +132,13 @@ class CachePlan:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every folder of this machine that holds a cache of this build."""
-        return tuple(Path(it) for it in (*(f.path for f in self.folders), *self.local))
+        return tuple(map(Path, (*(folder.path for folder in self.folders), *self.local)))
 
     @property
     def folders(self) -> tuple[Folder, ...]:
         """Every folder that is read or written."""
         several = (*self.imports, *self.exports, *self.loaded, *self.saved)
-        return tuple(dict.fromkeys(it for it in several if isinstance(it, Folder)))
+        return tuple(dict.fromkeys(cache for cache in several if isinstance(cache, Folder)))
 
 
 def plan_caches(
@@ -153,9 +153,9 @@ def plan_caches(
         refuse_tag(cache, tags)
     notes: list[str] = []
     usable = _usable(request, engine, environment, notes)
-    imports = _readable([it for it in request.imports if it in usable], tags)
-    exports = [it for it in request.exports if it in usable]
-    stores = [it for it in usable if isinstance(it, Store)]
+    imports = _readable([cache for cache in request.imports if cache in usable], tags)
+    exports = [cache for cache in request.exports if cache in usable]
+    stores = [cache for cache in usable if isinstance(cache, Store)]
     if not imports and not exports:
         return CachePlan(notes=tuple(notes))
     if is_classic(engine):
@@ -165,7 +165,7 @@ def plan_caches(
     notes.append(_line(imports, exports, idle=idle))
     return CachePlan(
         imports=tuple(dict.fromkeys(map(_import, imports))),
-        exports=tuple(_export(it, engine) for it in exports),
+        exports=tuple(_export(cache, engine) for cache in exports),
         notes=tuple(notes),
         local=_local_folders(stores),
     )
@@ -194,7 +194,7 @@ def _usable(
 
 
 def _local_folders(stores: Iterable[Store]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(path for it in stores for path in folders_of(it)))
+    return tuple(dict.fromkeys(path for store in stores for path in folders_of(store)))
 
 
 def _import(cache: Cache) -> str | Folder:
@@ -223,10 +223,11 @@ def _classic(
     imports: Sequence[Cache], exports: Sequence[Cache], *, tags: Sequence[str], notes: list[str]
 ) -> CachePlan:
     """Let the image carry the cache: of what is exported, that is all the classic store can do."""
-    references = tuple(it.reference for it in exports if isinstance(it, Store) and it.reference)
-    folders = tuple(it for it in exports if isinstance(it, Folder))
+    stores = [cache for cache in exports if isinstance(cache, Store)]
+    references = tuple(store.reference for store in stores if store.reference)
+    folders = tuple(cache for cache in exports if isinstance(cache, Folder))
     if exports:
-        where = [*references, *(it.written or it.path for it in folders)]
+        where = [*references, *(folder.written or folder.path for folder in folders)]
         carrier = f"the image at {', '.join(where)}" if where else "the image itself"
         notes.append(
             "The engine's classic image store exports inline caches only: "
@@ -237,7 +238,7 @@ def _classic(
     return CachePlan(
         imports=tuple(dict.fromkeys(map(_import, imports))),
         exports=("type=inline",) if exports else (),
-        loaded=tuple(it for it in imports if isinstance(it, Folder)),
+        loaded=tuple(cache for cache in imports if isinstance(cache, Folder)),
         saved=folders,
         pushed=references,
         image=tags[0] if tags else "",
@@ -247,9 +248,9 @@ def _classic(
 
 def _line(imports: Sequence[Cache], exports: Sequence[Cache], *, idle: Cache | None) -> str:
     """Say in one line what is read and written."""
-    written = [f"{it}{_stages(it)}" for it in exports]
-    places = {str(it) for it in exports}
-    only_read = list(dict.fromkeys(str(it) for it in imports if str(it) not in places))
+    written = [f"{cache}{_stages(cache)}" for cache in exports]
+    places = set(map(str, exports))
+    only_read = [name for name in dict.fromkeys(map(str, imports)) if name not in places]
     if not written:
         writes = "; --push writes it" if idle in imports else ""
         return f"Cache: {', '.join(only_read)}: only read{writes}."

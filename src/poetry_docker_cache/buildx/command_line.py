@@ -36,7 +36,7 @@ _OPTIONS = {"args": "build-arg", "contexts": "build-context", "tags": "tag", "se
 
 
 def options_for(arguments: Sequence[str], image: str) -> tuple[str, ...]:
-    """Spell what bake is told of an image as the options of `build`; no name is the only image.
+    """Spell the options of bake for an image as those of `build`; no name is the only image.
 
     >>> options_for(["--set", "*.args.VERSION=1", "--set=web.ssh=default"], "api")
     ('--build-arg=VERSION=1',)
@@ -85,6 +85,8 @@ def tells_only(options: Sequence[str]) -> bool:
     return any(word.partition("=")[0] in TELLING for word in options)
 
 
+METADATA_OPTION = "--metadata-file"
+"""Ours, and buildx's."""
 SECRET_ID = "auth"  # noqa: S105  # the name under which the Dockerfile mounts it
 PROGRESS_MODES = ("auto", "plain", "tty", "quiet", "rawjson")
 _QUIET_PROGRESS = (0, 13)
@@ -92,7 +94,7 @@ _QUIET_PROGRESS = (0, 13)
 _MULTI_PLATFORM_LOAD = (0, 10)
 """The buildx that learnt to load several platforms into the containerd image store."""
 
-# Of the user's own arguments, those that say where the result goes, or that there is none.
+# Of the user's own arguments, those that say where the result goes, or that there is no result.
 _OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load", *TELLING)
 
 
@@ -110,6 +112,8 @@ class BuildRequest:
     """As given: an element may hold several, separated by commas."""
     target: str | None = None
     build_arguments: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """Named build contexts: a folder or an address for each name."""
     ssh: bool = False
     """Whether to pass on the SSH agent."""
     cache_from: Sequence[str] = ()
@@ -156,9 +160,17 @@ def refuse_empty(option: str, values: Iterable[str]) -> None:
 
 
 def build_command(
-    request: BuildRequest, *, dockerfile: str, secret: str | None, engine: EngineInfo
+    request: BuildRequest,
+    *,
+    dockerfile: str,
+    secret: str | None,
+    metadata: Sequence[str] = (),
+    engine: EngineInfo,
 ) -> list[str]:
-    """Give the command line: our options, then the user's arguments, then the context."""
+    """Give the command line: our options, then the user's arguments, then the context.
+
+    `metadata` are the options that ask buildx for what it did.
+    """
     command = ["docker", "buildx", "build", "--file", dockerfile]
     if secret is not None:
         command += ["--secret", go_csv.record(f"id={SECRET_ID}", f"src={secret}")]
@@ -169,13 +181,20 @@ def build_command(
     command += each("--target", given(request.target))
     arguments = [f"{name}={value}" for name, value in sorted(request.build_arguments.items())]
     command += each("--build-arg", arguments)
+    command += context_options(request)
     command += each("--cache-from", request.cache_from)
     command += each("--cache-to", request.cache_to)
     command += results(request, engine)
     flags = {"--no-cache": request.no_cache, "--pull": request.pull}
     command += [flag for flag, wanted in flags.items() if wanted]
     command += progress_options(request, engine)
-    return [*command, *request.arguments, request.context]
+    return [*command, *metadata, *request.arguments, request.context]
+
+
+def context_options(request: BuildRequest) -> list[str]:
+    """Give the options that name further build contexts."""
+    named = [f"{name}={path}" for name, path in sorted(request.contexts.items())]
+    return each("--build-context", named)
 
 
 def progress_options(request: BuildRequest, engine: EngineInfo) -> list[str]:
@@ -197,7 +216,7 @@ def epoch_note(environment: Mapping[str, str]) -> str | None:
 
 
 def result_note(request: BuildRequest, engine: EngineInfo) -> str | None:
-    """Say where the image stays when it is neither pushed nor loaded, although nobody said so."""
+    """Say where the image stays if it is neither pushed nor loaded, and no option asks for that."""
     if request.push or request.load or _chooses_output(request) or _loads(request, engine):
         return None
     why = (

@@ -115,8 +115,9 @@ def probing(
 
     def found() -> EngineInfo:
         info, inspect = answers()
-        it = parse_builder(inspect.out)
-        endpoint = it.nodes[0].endpoint if it.driver == "docker" and it.nodes else ""
+        chosen = parse_builder(inspect.out)
+        is_engine = chosen.driver == "docker" and chosen.nodes
+        endpoint = chosen.nodes[0].endpoint if is_engine else ""
         context = (parse_info(info).get("ClientInfo") or {}).get("Context", "")
         if endpoint and context and endpoint != context:
             # A builder named after another context: that context's engine builds and keeps the

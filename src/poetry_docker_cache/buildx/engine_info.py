@@ -159,11 +159,11 @@ def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineI
 
 
 def _buildx(facts: dict[str, Any]) -> Version:
-    """Find the plugin among those that the client lists; () where there is none that runs."""
+    """Find the plugin among those that the client lists; () if none runs."""
     plugins = (facts.get("ClientInfo") or {}).get("Plugins") or []
     for plugin in plugins:
         if plugin.get("Name") == "buildx" and not plugin.get("Err"):
-            # A build from source may not know its version: it is nobody's old one.
+            # A build from source may not know its version: assume it is supported.
             return parse_version(str(plugin.get("Version") or "")) or _OLDEST_BUILDX
     return ()
 

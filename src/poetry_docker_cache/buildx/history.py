@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.engine_info import Answer
 
 _SECONDS = 15
-"""The build is done: nobody waits long for what is only told about it."""
+"""The build is done: what is only reported about it may not take long."""
 _TRACE = "application/vnd.buildkit.otlp.json.v0"
 _LOST = re.compile(r"failed to prepare extraction snapshot .*parent snapshot .* does not exist")
 
@@ -86,10 +86,10 @@ def lost_a_layer(
     The containerd image store collects what an image had whose name is taken, also while it unpacks
     the new one on it: moby/buildkit#6521. `docker` is how the client is called. Never raises.
     """
-    # Not `logs`, which would wait for the end of a build that somebody runs meanwhile.
+    # Not `logs`, which would wait for the end of a build that runs meanwhile.
     inspect = [*docker, "buildx", "--builder", builder, "history", "inspect"]
     with contextlib.suppress(DockerCacheError):
-        answers = ask([[*inspect, *([f"^{it}"] if it else [])] for it in range(builds)])
+        answers = ask([[*inspect, *([f"^{number}"] if number else [])] for number in range(builds)])
         return any(_LOST.search(answer.out + answer.err) for answer in answers)
     return False
 
@@ -105,7 +105,7 @@ def _questions(  # noqa: PLR0913  # what there is to ask about
 ) -> dict[str, list[list[str]]]:
     history = [*docker, "buildx", "--builder", builder, "history"]
     manifest = [*history, "inspect", "attachment", "--type=manifest"]
-    which = [["--platform", it] for it in platforms] if len(platforms) > 1 else [[]]
+    which = [["--platform", platform] for platform in platforms] if len(platforms) > 1 else [[]]
     # A trace is written some seconds after its build, or when it is asked to be final.
     trace = [*history, "export", "--finalize", f"--output={bundle}", build]
     return {

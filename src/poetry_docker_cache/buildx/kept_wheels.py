@@ -1,6 +1,6 @@
-"""The folder of `download-cache`: what a build gives back is added, what nobody needs goes.
+"""The folder of `download-cache`: new wheels are added, what no project needs is removed.
 
-Only files that a build has put there are ever removed: a list beside them tells which, and which
+Only files that a build has put there are ever removed: a list beside them says which, and which
 projects need them.
 """
 

@@ -1,4 +1,4 @@
-"""A build cache as the user names it: parsed, checked, spelled for BuildKit, one for each image."""
+"""A build cache as the user writes it: parsed, checked, and written for BuildKit."""
 
 from __future__ import annotations
 
@@ -28,43 +28,40 @@ class Folder:
     """A folder of this machine."""
 
     path: str
-    """As it was written, until `placed` makes it absolute."""
+    """As the user wrote it, until `placed` makes it absolute."""
     written: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        """Name it in a note."""
+        """Write the cache as in a note."""
         return f"folder {self.written or self.path}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """A backend of BuildKit's and its options, in the order given."""
+    """A backend of BuildKit and its options, in the order given."""
 
     type: str
     options: tuple[tuple[str, str], ...] = ()
 
     def get(self, name: str) -> str | None:
-        """Give the value of an option."""
+        """Return the value of an option."""
         return dict(self.options).get(name)
 
     @property
     def reference(self) -> str:
-        """The image that is meant, empty for other backends than `registry`."""
+        """The image of the backend `registry`; empty for other backends."""
         return (self.get("ref") or "") if self.type == "registry" else ""
 
     def words(self, *, writing: bool, extra: Mapping[str, str] | None = None) -> str:
-        """Spell it for --cache-from or --cache-to, with `extra` options unless they are given."""
+        """Write the cache for --cache-from or --cache-to; `extra` options are defaults."""
         known = BACKENDS[self.type].options
-        options = {
-            name: value
-            for name, value in self.options
-            if (known[name].writes if writing else known[name].reads)
-        }
+        use: Use = "to" if writing else "from"
+        options = {name: value for name, value in self.options if known[name].is_for(use)}
         merged = {**options, **{k: v for k, v in (extra or {}).items() if k not in options}}
         return go_csv.record(f"type={self.type}", *(f"{k}={v}" for k, v in merged.items()))
 
     def __str__(self) -> str:
-        """Name it in a note."""
+        """Write the cache as in a note."""
         named = self.reference or self.get("name") or self.get("scope") or self.get("dest")
         return f"{self.type} {named or self.get('src') or ''}".strip()
 
@@ -73,7 +70,7 @@ Cache = Folder | Store
 
 
 def folders_of(cache: Cache) -> tuple[str, ...]:
-    """Give the folders of this machine that a cache is in, as they are written."""
+    """Return the local folders that a cache is in, as written."""
     if isinstance(cache, Folder):
         return (cache.path,)
     names = ("src", "dest") if cache.type == "local" else ()
@@ -81,7 +78,7 @@ def folders_of(cache: Cache) -> tuple[str, ...]:
 
 
 def placed(cache: Cache, base: Path) -> Cache:
-    """Give a cache whose folders are absolute; relative ones begin at `base`."""
+    """Make the folders of a cache absolute; relative ones start at `base`."""
     if isinstance(cache, Folder):
         return Folder(path=_absolute(cache.path, base), written=cache.path)
     if cache.type != "local":
@@ -95,18 +92,18 @@ def _absolute(path: str, base: Path) -> str:
 
 
 def is_folder(text: str) -> bool:
-    """Say whether this names a folder: its beginning tells, as with `docker build`'s context."""
+    """Return whether this is a folder, by its first characters as `docker build` does."""
     return text in (".", "..") or text.startswith(("./", "../", "/", "~"))
 
 
 def parse(value: object, use: Use) -> Cache:
-    """Read one cache of the setting, or of the command line. Raises BadCache."""
+    """Parse one cache. Raises BadCache."""
     with _discreet(value):
         return _parsed(value, use)
 
 
 def parse_list(text: str, use: Use) -> list[Cache]:
-    """Read an option's value: --cache-from and --cache-to take images with commas between them."""
+    """Parse an option's value: --cache-from and --cache-to take several images with commas."""
     if use == "both" or "=" in text or is_folder(text) or "," not in text:
         return [parse(text, use)]
     with _discreet(text):
@@ -115,7 +112,7 @@ def parse_list(text: str, use: Use) -> list[Cache]:
 
 @contextlib.contextmanager
 def _discreet(value: object) -> Iterator[None]:
-    """Whatever is wrong with a value, another part of it may hold a password."""
+    """Mark an error as not quotable if any part of the value may be a password."""
     try:
         yield
     except BadCache as error:
@@ -127,9 +124,9 @@ def _parsed(value: object, use: Use) -> Cache:
     if isinstance(value, Mapping):
         return _from_table(value, use)
     if not isinstance(value, str):
-        raise BadCache("that is neither a string nor a table")
+        raise BadCache("it is neither a string nor a table")
     if any(not c.isprintable() for c in value):
-        raise BadCache("it has a line break or another control character in it")
+        raise BadCache("it contains a line break or another control character")
     if not value.strip():
         raise BadCache("it is empty")
     if is_folder(value):
@@ -141,7 +138,7 @@ def _fields(text: str) -> list[str]:
     try:
         return go_csv.fields_of(text)
     except ValueError as error:
-        raise BadCache(f"its quotes cannot be read ({error})", quotable=False) from error
+        raise BadCache(f"its quotes are not valid ({error})", quotable=False) from error
 
 
 def _from_csv(text: str, use: Use) -> Store:
@@ -154,14 +151,14 @@ def _from_csv(text: str, use: Use) -> Store:
                 fix="Write it as type=…,option=value,….",
                 quotable=False,
             )
-        found[name.lower()] = value  # BuildKit lowers them, too
+        found[name.lower()] = value  # as BuildKit does
     return _store(found, use)
 
 
 def _from_table(table: Mapping[object, object], use: Use) -> Store:
     found: dict[str, str] = {}
     for key, value in table.items():
-        if isinstance(value, Mapping):  # registry.insecure without quotes is a table of a table
+        if isinstance(value, Mapping):  # unquoted, registry.insecure is a nested table
             found.update({f"{key}.{name}": _plain(f"{key}.{name}", v) for name, v in value.items()})
         else:
             found[str(key)] = _plain(str(key), value)
@@ -182,15 +179,15 @@ def _image(text: str, use: Use) -> Store:
     if "://" in text:
         raise BadCache(
             "the name of an image has no scheme",
-            fix="Leave out what stands before the host.",
+            fix="Remove what is before the host.",
         )
     if "," in text:
-        raise BadCache("that is more than one place", fix="Read the others by --cache-from.")
+        raise BadCache("it is more than one cache", fix="Add the others with --cache-from.")
     if not is_reference(text):
         lower = is_reference(text.lower())
         raise BadCache(
-            "Docker takes lower case only" if lower else "that is not the name of an image",
-            fix="A folder begins with ./ or /, and another backend with type=.",
+            "image names are lower case" if lower else "it is not a valid image name",
+            fix="A folder begins with ./ or /, another backend with type=.",
         )
     return _store({"type": "registry", "ref": text}, use)
 
@@ -204,7 +201,7 @@ _EXPORT = {"mode": "max", "ignore-error": "true"}
 
 
 def read_words(cache: Cache) -> str:
-    """Spell a cache for --cache-from; an image alone as BuildKit itself abbreviates it."""
+    """Write a cache for --cache-from; an image without options in BuildKit's short form."""
     if isinstance(cache, Folder):
         return folder_words(cache.path, writing=False)
     words = cache.words(writing=False)
@@ -213,9 +210,9 @@ def read_words(cache: Cache) -> str:
 
 
 def write_words(cache: Cache, *, as_image: bool = True) -> str:
-    """Spell a cache for --cache-to: every stage, and a failure does not cost the image.
+    """Write a cache for --cache-to: it has every stage, and its failure is not the build's.
 
-    `as_image` is whether BuildKit can write that of a registry as an image, which ECR wants.
+    `as_image`: whether BuildKit can write a registry cache as an image manifest, which ECR needs.
     """
     if isinstance(cache, Folder):
         return folder_words(cache.path, writing=True)
@@ -225,7 +222,7 @@ def write_words(cache: Cache, *, as_image: bool = True) -> str:
 
 
 def folder_words(path: str, *, writing: bool) -> str:
-    """Spell a folder for --cache-from or --cache-to."""
+    """Write a folder for --cache-from or --cache-to."""
     if not writing:
         return go_csv.record("type=local", f"src={path}")
     return go_csv.record("type=local", f"dest={path}", *(f"{k}={v}" for k, v in _EXPORT.items()))
@@ -234,18 +231,18 @@ def folder_words(path: str, *, writing: bool) -> str:
 def _format(store: Store, *, as_image: bool) -> dict[str, str]:
     if store.type != "registry":
         return {}
-    image = as_image and store.get("oci-mediatypes") is None  # an image manifest is an OCI one
+    image = as_image and store.get("oci-mediatypes") is None  # an image manifest needs OCI types
     return {"oci-mediatypes": "true", **({"image-manifest": "true"} if image else {})}
 
 
 _NAMES = {"gha": "scope", "s3": "name", "azblob": "name"}
-"""What tells the caches of a backend apart."""
+"""The option that distinguishes the caches of a backend."""
 _BUILDKIT = "buildkit"
-"""Its value, where nothing is said."""
+"""BuildKit's default for it."""
 
 
 def cache_of(image: str, cache: Cache) -> Cache:
-    """Give the place of an image's own cache beside the one that was named for all images.
+    """Derive the cache of one image from the cache that is configured for all images.
 
     >>> cache_of("api", Folder(path="./.buildcache")).path
     './.buildcache-api'
@@ -267,9 +264,10 @@ def cache_of(image: str, cache: Cache) -> Cache:
 def named_cache(
     image: str, cache: Cache, *, setting: Cache | None, tags: Sequence[str] = ()
 ) -> Cache:
-    """Give the cache that an option names for an image, which has this one of its own, and tags.
+    """Return the cache of one image if an option names a cache.
 
-    That, and what lies in its own repository, is meant as it is; any other is named for all images.
+    The image's own cache (`setting`) and one in the repository of its tags are used unchanged; any
+    other is meant for all images.
     """
     repositories = [repository_of(tag) for tag in tags if is_reference(tag)]
     is_own = setting is not None and place_of(cache) == place_of(setting)
@@ -279,7 +277,7 @@ def named_cache(
 
 
 def place_of(cache: Cache) -> str:
-    """Give what two caches have in common that would replace each other; "" where that is nothing.
+    """Return a key that is equal for caches that would overwrite each other, or "".
 
     >>> place_of(Folder(path="./.buildcache/"))
     '.buildcache'
@@ -303,5 +301,5 @@ def _place(path: str) -> str:
 
 def _beside(path: str, image: str) -> str:
     folder = path.rstrip("/")
-    # A folder without a name of its own is refused elsewhere.
+    # A folder without its own name is refused elsewhere.
     return path if folder.rpartition("/")[2] in ("", ".", "..", "~") else f"{folder}-{image}"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
 
+    from poetry_docker_cache.commands.options import BuildOptions
+
 
 def _repeatable(name: str, shortcut: str | None, description: str) -> Option:
     return option(name, shortcut, description, flag=False, multiple=True)
@@ -69,34 +71,44 @@ turn, <info>--cache</> first.
         """Read the project while the engine is asked, and run BuildKit."""
         from poetry_docker_cache.buildx.engine import probing  # noqa: PLC0415  # see base
 
-        vendored = self.vendored()
-        with probing(self.option("builder")) as probe:
-            from poetry_docker_cache.commands.build_image import build  # noqa: PLC0415  # see base
-            from poetry_docker_cache.commands.build_images import bake  # noqa: PLC0415  # see base
-            from poetry_docker_cache.commands.planned_image import prepare_images  # noqa: PLC0415  # see base
+        options = self.build_options()
+        with probing(options.builder) as probe:
+            from poetry_docker_cache.commands.image_build import build_images  # noqa: PLC0415  # see base
 
-            images = prepare_images(self, self.argument("images") or (), notes=not vendored)
-            return build(self, images[0], probe) if len(images) == 1 else bake(self, images, probe)
+            return build_images(options, self.read_poetry(), probe, self.console)
 
-    def vendored(self) -> str | None:
-        """What `--file` names: told here if it is not there, rather than by BuildKit."""
-        from poetry_docker_cache.system.compat import exists, is_folder  # noqa: PLC0415  # see base
+    def build_options(self) -> BuildOptions:
+        """Read the command line. Raises DockerCacheError if --file is not a Dockerfile."""
+        from poetry_docker_cache.commands.options import BuildOptions  # noqa: PLC0415  # see base
 
-        path: str | None = self.option("file")
-        if path is None or path == "-":  # which BuildKit reads from its standard input
-            return path
-        if is_folder(path) or not exists(path):
-            why = "is a folder" if is_folder(path) else "does not exist"
-            raise DockerCacheError(
-                f"--file names no Dockerfile: {path} {why}." if path else "--file is empty.",
-                fix="`poetry docker export` writes one; without --file none is needed.",
-            )
-        return path
+        file = self.option("file")
+        _refuse_missing(file)
+        return BuildOptions(
+            images=self.image_names(),
+            selection=self.selection_options(),
+            tags=self.many("tag"),
+            push=self.option("push"),
+            load=self.option("load"),
+            platforms=self.many("platform"),
+            target=self.option("target"),
+            file=file,
+            cache=self.option("cache"),
+            cache_from=self.many("cache-from"),
+            cache_to=self.many("cache-to"),
+            builder=self.option("builder"),
+            no_cache=bool(self.option("no-cache")),
+            pull=self.option("pull"),
+            progress=self.progress(),
+            metadata_file=self.option("metadata-file"),
+            dry_run=self.option("dry-run"),
+            quiet=self.io.output.is_quiet(),
+            after_dashes=self.after_dashes,
+        )
 
-    def instead(self, option: str) -> str:
+    def suggest_option(self, option: str) -> str:
         """Most options that we lack are those of buildx."""
         dashes = f"Other options of `docker buildx build` go behind `--`: `-- {option} …`."
-        return f"{super().instead(option)}{dashes}"
+        return f"{super().suggest_option(option)}{dashes}"
 
     def progress(self) -> str | None:
         """BuildKit's form of progress; Poetry's own options choose one unless it is given."""
@@ -106,3 +118,17 @@ turn, <info>--cache</> first.
         if given is None and self.option("no-ansi"):
             return "plain"
         return given
+
+
+def _refuse_missing(file: str | None) -> None:
+    """Raise DockerCacheError if --file is not a file, before BuildKit would fail on it."""
+    from poetry_docker_cache.system.compat import exists, is_folder  # noqa: PLC0415  # see base
+
+    if file is None or file == "-":  # BuildKit reads its standard input
+        return
+    if is_folder(file) or not exists(file):
+        why = "is a folder" if is_folder(file) else "does not exist"
+        raise DockerCacheError(
+            f"--file names no Dockerfile: {file} {why}." if file else "--file is empty.",
+            fix="`poetry docker export` writes one; without --file none is needed.",
+        )

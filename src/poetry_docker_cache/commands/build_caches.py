@@ -1,4 +1,4 @@
-"""Which caches a build was asked for, on the command line and by the setting."""
+"""The caches of a build: those of the command line and that of the setting."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.buildx import engine as engines
 from poetry_docker_cache.buildx.cache_folders import refuse_foreign
 from poetry_docker_cache.buildx.cache_plan import CachePlan, CacheRequest, plan_caches
-from poetry_docker_cache.buildx.cache_steps import Docker, hidden_paths, refuse_visible
 from poetry_docker_cache.buildx.command_line import refuse_empty
+from poetry_docker_cache.buildx.hidden_folders import hidden_paths, refuse_visible
 from poetry_docker_cache.caches.backends import BadCache
 from poetry_docker_cache.caches.spec import named_cache, parse_list, placed
 from poetry_docker_cache.errors import DockerCacheError
@@ -20,88 +19,53 @@ from poetry_docker_cache.system.compat import real_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
     from poetry_docker_cache.caches.backends import Use
     from poetry_docker_cache.caches.spec import Cache
-    from poetry_docker_cache.commands.build import BuildCommand
-    from poetry_docker_cache.commands.planned_image import Prepared
-
-_LOAD_SECONDS = 3600
-_STDERR = 2
-_SIGNALS = 128
-"""Above it is the status of what a signal has ended."""
+    from poetry_docker_cache.commands.options import BuildOptions
+    from poetry_docker_cache.commands.planned_image import PlannedImage
 
 
 def decide_caches(
-    command: BuildCommand, prepared: Prepared, request: BuildRequest, engine: EngineInfo
+    options: BuildOptions, image: PlannedImage, tags: Sequence[str], engine: EngineInfo
 ) -> CachePlan:
-    """Decide on the caches of a build; raises DockerCacheError for what cannot be."""
+    """Decide on the caches of an image; raises DockerCacheError for what cannot be."""
     plan = plan_caches(
-        _asked(command, prepared, request.tags), engine, tags=request.tags, environment=os.environ
+        _cache_request(options, image, tags), engine, tags=tags, environment=os.environ
     )
-    context = real_path(prepared.context)
+    context = real_path(image.context)
     for path in plan.paths:
-        refuse_foreign(real_path(path), real_path(prepared.folder))
+        refuse_foreign(real_path(path), real_path(image.folder))
     plan = replace(plan, hidden=hidden_paths(plan.paths, context))
-    if dockerfile := command.vendored():
-        refuse_visible(plan.hidden, Path(dockerfile), context)
+    if options.file:
+        refuse_visible(plan.hidden, Path(options.file), context)
     return plan
 
 
-def how_docker_is_called(command: BuildCommand, engine: EngineInfo) -> Docker:
-    """Say how docker is called for the same engine, apart from the build."""
-    named = command.option("builder") or os.environ.get("BUILDX_BUILDER")
-    # A builder of this driver has the name of its context.
-    context = ["--context", engine.builder] if named and engine.driver == "docker" else []
-    return Docker(
-        command=["docker", *context],
-        run=_run_docker,
-        ask=_asked_of_docker,
-    )
-
-
-def _run_docker(argv: Sequence[str]) -> int:
-    """Run it with its output on stderr; a signal ends the command, as one ends a build."""
-    status = engines.run(argv, output=_STDERR)
-    if status > _SIGNALS:
-        raise SystemExit(status)
-    return status
-
-
-def _asked_of_docker(argv: Sequence[str]) -> str:
-    try:
-        (answer,) = engines.ask([argv], seconds=_LOAD_SECONDS)
-    except DockerCacheError:  # what is only a cache's costs no build
-        return ""
-    return answer.out if answer.status == 0 else ""
-
-
-def _asked(command: BuildCommand, prepared: Prepared, tags: Sequence[str]) -> CacheRequest:
-    given: str | None = command.option("cache")
-    refuse_empty("--cache", [] if given is None else [given])
-    setting = prepared.settings.cache and placed(prepared.settings.cache, prepared.folder)
+def _cache_request(options: BuildOptions, image: PlannedImage, tags: Sequence[str]) -> CacheRequest:
+    setting = image.settings.cache and placed(image.settings.cache, image.folder)
 
     def own(caches: Iterable[Cache]) -> tuple[Cache, ...]:
-        """For one of several images, each cache is one of its own."""
-        if not prepared.image:
+        """Give each of several images a cache of its own."""
+        if not image.image:
             return tuple(caches)
-        return tuple(named_cache(prepared.image, it, setting=setting, tags=tags) for it in caches)
+        return tuple(
+            named_cache(image.image, cache, setting=setting, tags=tags) for cache in caches
+        )
 
-    both = own([] if given is None else _parsed("--cache", given, "both"))
+    both = own(_parse("--cache", [] if options.cache is None else [options.cache], "both"))
     return CacheRequest(
         cache=both[0] if both else None,
-        cache_from=own(_each(command, "cache-from", "from")),
-        cache_to=own(_each(command, "cache-to", "to")),
+        cache_from=own(_parse("--cache-from", options.cache_from, "from")),
+        cache_to=own(_parse("--cache-to", options.cache_to, "to")),
         setting=setting,
-        push=bool(command.option("push")),
+        push=options.push,
     )
 
 
-def _each(command: BuildCommand, option: str, use: Use) -> list[Cache]:
-    given = command.many(option)
-    refuse_empty(f"--{option}", given)
-    return [cache for text in given for cache in _parsed(f"--{option}", text, use)]
+def _parse(option: str, values: Sequence[str], use: Use) -> list[Cache]:
+    refuse_empty(option, values)
+    return [cache for text in values for cache in _parsed(option, text, use)]
 
 
 def _parsed(option: str, text: str, use: Use) -> list[Cache]:

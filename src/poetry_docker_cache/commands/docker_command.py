@@ -16,7 +16,7 @@ from cleo.formatters.formatter import Formatter
 from cleo.helpers import argument, option
 from cleo.io.inputs.argv_input import ArgvInput
 from cleo.io.io import IO
-from cleo.io.outputs.output import Type, Verbosity
+from cleo.io.outputs.output import Verbosity
 from poetry.console.commands.group_command import GroupCommand
 from poetry.console.exceptions import PoetryRuntimeError
 
@@ -25,7 +25,9 @@ from poetry_docker_cache.errors import DockerCacheError
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
+    from poetry.poetry import Poetry
 
+    from poetry_docker_cache.commands.console import CleoConsole
     from poetry_docker_cache.project.selection import SelectionOptions
 
 # Options whose value may be a pipe, each as cleo takes that.
@@ -35,7 +37,7 @@ _PIPES = {
 }
 _UNKNOWN = re.compile(r'The option "-*(?P<name>[^"]+)" does not exist')
 _ALIKE = 0.85
-"""So alike is an option that was misspelt; `--build-arg` and our `--builder` are less so."""
+"""The similarity of a misspelt option; `--build-arg` is less similar to our `--builder`."""
 
 
 def images_argument(verb: str) -> Argument:
@@ -78,14 +80,14 @@ class DockerCommand(GroupCommand):
                 raise
             name = unknown["name"]
             option = f"-{name}" if len(name) == 1 else f"--{name}"
-            text = f"The option {option} does not exist. {self.instead(option)}"
+            text = f"The option {option} does not exist. {self.suggest_option(option)}"
             raise type(error)(text.rstrip()) from error
 
-    def instead(self, option: str) -> str:
-        """What to type in place of an option that there is not."""
+    def suggest_option(self, option: str) -> str:
+        """Suggest what to type instead of an unknown option."""
         from poetry_docker_cache.text import did_you_mean  # noqa: PLC0415  # when one fails
 
-        known = [f"--{it.name}" for it in self.definition.options]
+        known = [f"--{defined.name}" for defined in self.definition.options]
         return did_you_mean(option, known, cutoff=_ALIKE)
 
     def handle(self) -> int:
@@ -127,26 +129,42 @@ class DockerCommand(GroupCommand):
             all_extras=bool(self.option("all-extras")),
         )
 
-    def note(self, text: str) -> None:
-        """One line on stderr, as it is: cleo would take `<…>` in it for a style."""
-        self.line_error(f"<comment>-</comment> {Formatter.escape(text)}")
+    @property
+    def console(self) -> CleoConsole:
+        """Where the work prints."""
+        from poetry_docker_cache.commands.console import CleoConsole  # noqa: PLC0415  # when one runs
 
-    def raw_line(self, text: str) -> None:
-        """One line on stdout, as it is and at any verbosity: it is what was asked for."""
-        self.io.output.write_line(text, verbosity=Verbosity.QUIET, type=Type.RAW)
+        return CleoConsole(self.io)
+
+    def read_poetry(self) -> Poetry:
+        """Read the project. With `-vvv` Poetry reports its loading on stdout, which is ours."""
+        application = self.get_application()
+        application._io = IO(self.io.input, self.io.error_output, self.io.error_output)  # noqa: SLF001
+        try:
+            return self.poetry
+        except Exception as error:
+            from poetry_docker_cache.project.reader import unreadable  # noqa: PLC0415  # when one runs
+
+            raise unreadable(error, application.project_directory) from error
+        finally:
+            application._io = self.io  # noqa: SLF001
 
     def _report(self, error: DockerCacheError) -> None:
-        """Say it also with `-q`, as BuildKit does: a status alone would help nobody."""
+        """Print it with `-q`, too, as BuildKit does: a status alone would not help."""
         if self.io.is_verbose():
             self.line_error(Formatter.escape(traceback.format_exc()))
         problem = f"<error>{Formatter.escape(error.problem)}</error>"
         for text in filter(None, (problem, Formatter.escape(error.fix))):
             self.line_error(text, verbosity=Verbosity.QUIET)
 
-    def many(self, name: str) -> list[str]:
-        """What an option was given that may be repeated."""
+    def many(self, name: str) -> tuple[str, ...]:
+        """Give the values of an option that may be repeated."""
         value: Any = self.option(name)
-        return list(value or [])
+        return tuple(value or ())
+
+    def image_names(self) -> tuple[str, ...]:
+        """Give the names of images on the command line."""
+        return tuple(self.argument("images") or ())
 
 
 def _bug(error: Exception) -> DockerCacheError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from cleo.helpers import option
@@ -14,28 +13,8 @@ if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
 
+    from poetry_docker_cache.commands.options import ExportOptions
     from poetry_docker_cache.render.ci_files import CiKind
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """The command line, read."""
-
-    output: str | None
-    """None is the file at the project's root, wherever the command was called."""
-    check: bool
-    force: bool
-    ignore_file: bool
-    auth_file: str | None
-    images: tuple[str, ...] = ()
-    """Those that were named; none is all."""
-    bake: bool = False
-    ci: CiKind | None = None
-
-    @property
-    def to_stdout(self) -> bool:
-        """Whether `-o -` was given."""
-        return self.output == "-"
 
 
 class ExportCommand(DockerCommand):
@@ -87,10 +66,12 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
 
         options = self._options()
         if options.ci is None:
-            return export(self, options)
-        return export_ci(self, options, options.ci)
+            return export(options, self.read_poetry(), self.console)
+        return export_ci(options, options.ci, self.read_poetry(), self.console)
 
     def _options(self) -> ExportOptions:
+        from poetry_docker_cache.commands.options import ExportOptions  # noqa: PLC0415  # see base
+
         self.refuse_after_dashes()
         if self.option("auth-file") == "":
             raise DockerCacheError(
@@ -103,7 +84,8 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
             force=self.option("force"),
             ignore_file=not (self.option("no-dockerignore") or self.option("output") == "-"),
             auth_file=self.option("auth-file"),
-            images=tuple(self.argument("images") or ()),
+            images=self.image_names(),
+            selection=self.selection_options(),
             bake=self.option("bake"),
             ci=self._ci(),
         )

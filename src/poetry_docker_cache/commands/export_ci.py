@@ -8,11 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleo.formatters.formatter import Formatter
-
-from poetry_docker_cache.commands.export_files import check, output_path, print_exactly
+from poetry_docker_cache.commands.export_files import check, output_path
 from poetry_docker_cache.commands.image_choice import selection_words
-from poetry_docker_cache.commands.planned_image import Prepared, prepare_images
+from poetry_docker_cache.commands.planned_image import plan_images
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.python_version import Python, choose_poetry
 from poetry_docker_cache.project.git import repository_of
@@ -32,8 +30,11 @@ from poetry_docker_cache.system.compat import real_path
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poetry_docker_cache.commands.docker_command import DockerCommand
-    from poetry_docker_cache.commands.export import ExportOptions
+    from poetry.poetry import Poetry
+
+    from poetry_docker_cache.commands.console import Console
+    from poetry_docker_cache.commands.options import ExportOptions
+    from poetry_docker_cache.commands.planned_image import PlannedImage
     from poetry_docker_cache.render.ci_files import CiKind
 
 _SCRIPT_MODE = 0o755
@@ -41,38 +42,40 @@ _GITHUB = Path(".github", "workflows")
 _HOSTS = {"github": "GitHub", "gitlab": "GitLab"}
 
 
-def export_ci(command: DockerCommand, options: ExportOptions, kind: CiKind) -> int:
+def export_ci(options: ExportOptions, kind: CiKind, poetry: Poetry, console: Console) -> int:
     """Write, print or check the pipeline; the exit status. Raises DockerCacheError."""
-    images = prepare_images(command, (), notes=False)
+    images = plan_images(poetry, (), options.selection)
     folder = images[0].folder
     usual = folder / CI_PATHS[kind]
     path = usual if options.to_stdout else output_path(options.output, usual)
-    plan = _plan(command, images, kind, path)
+    plan = _plan(options, images, kind, path)
     again = f"{EXPORT} --ci {kind}"
     text = with_banner(render_ci(plan), shebang=SHEBANG if kind == "shell" else "", command=again)
     if options.to_stdout:
-        print_exactly(command, text)
+        console.raw(text)
         return 0
     if options.check:
-        return check(command, {path: text}, again=again)
+        return check(console, {path: text}, again=again)
     if path.parts[-3:-1] == _GITHUB.parts:
         _make_folder(path.parent)
     mode = _SCRIPT_MODE if kind == "shell" else None
     with writing({path: text}, force=options.force, mode=mode):
         pass
-    command.line(Formatter.escape(f"Wrote {path}."))
+    console.line(f"Wrote {path}.")
     if options.output is None and (place := _where_it_is_read(kind, real_path(folder))):
-        command.note(
+        console.note(
             f"{_HOSTS[kind]} looks for it at the root of the repository only, and the project is"
             f" below that: run `{again} -o {shlex.quote(os.path.relpath(place))}`, and remove"
             f" {path}."
         )
     if plan.logins:
-        command.note("Its first lines name the secrets of package sources that have a login.")
+        console.note("Its first lines name the secrets of package sources that have a login.")
     return 0
 
 
-def _plan(command: DockerCommand, images: Sequence[Prepared], kind: CiKind, path: Path) -> CiPlan:
+def _plan(
+    options: ExportOptions, images: Sequence[PlannedImage], kind: CiKind, path: Path
+) -> CiPlan:
     first = images[0]
     common = Settings.parse(settings_table(first.poetry))
     sources = [source for it in images for source in it.sources]
@@ -90,7 +93,7 @@ def _plan(command: DockerCommand, images: Sequence[Prepared], kind: CiKind, path
         ),
         plugin=version("poetry-docker-cache"),
         folder=_project_from(kind, real_path(path).parent, real_path(first.folder)),
-        selection=selection_words(command),
+        selection=selection_words(options.selection),
         platforms=tuple(dict.fromkeys(platforms)),
         version_from_git=any(it.plan.version is not None for it in images),
         images=tuple(it for it in several if it.name),

@@ -7,16 +7,14 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleo.formatters.formatter import Formatter
-from cleo.io.outputs.output import Type, Verbosity
-
 from poetry_docker_cache.buildx.cache_plan import refuse_tag
 from poetry_docker_cache.caches.spec import folders_of
-from poetry_docker_cache.commands.build_image import secret_of
-from poetry_docker_cache.commands.planned_image import Prepared, prepare_images
+from poetry_docker_cache.commands.image_notes import print_notes
+from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.docker.image_names import default_tag
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.bake_file import BakeTarget, render_bake_file
+from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, all_scripts, image_scripts
 from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
 from poetry_docker_cache.render.exported_files import (
     BAKE_FILE,
@@ -24,6 +22,7 @@ from poetry_docker_cache.render.exported_files import (
     difference,
     dockerfile_name,
     is_foreign,
+    leftovers,
     with_banner,
     writing,
 )
@@ -33,41 +32,49 @@ from poetry_docker_cache.system.private_files import refuse_inside, write_privat
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from poetry_docker_cache.commands.docker_command import DockerCommand
-    from poetry_docker_cache.commands.export import ExportOptions
-    from poetry_docker_cache.commands.planned_image import Prepared
+    from poetry.poetry import Poetry
+
+    from poetry_docker_cache.commands.console import Console
+    from poetry_docker_cache.commands.options import ExportOptions
+    from poetry_docker_cache.commands.planned_image import PlannedImage
+    from poetry_docker_cache.render.build_scripts import Scripts
 
 
-def export(command: DockerCommand, options: ExportOptions) -> int:
+def export(options: ExportOptions, poetry: Poetry, console: Console) -> int:
     """Write, print or check the files; the exit status. Raises DockerCacheError."""
-    images = prepare_images(command, options.images)
+    images = plan_images(poetry, options.images, options.selection)
+    print_notes(console, images)
     _refuse_what_is_of_one(images, options)
     if options.auth_file:
         for it in images:
             refuse_inside(Path(options.auth_file), it.context)
     if not options.ignore_file:
-        _need_no_ignore_file(command, images)
+        _need_no_ignore_file(console, images)
     # Asked before anything is written: a missing password leaves nothing half-done.
-    secret = secret_of(images) if options.auth_file else None
+    secret = collect_secret(images) if options.auth_file else None
+    if options.to_stdout:
+        files: dict[Path, str] = {}
+        removed: list[Path] = []
+    else:
+        files = _files(images, options)
+        removed = _removed(images, options, files)
     if options.check:
-        return check(command, _files(images, options), again=_again(options))
-    files = {} if options.to_stdout else _files(images, options)
-    with writing(files, force=options.force, instead=_instead(images, options)):
+        return check(console, files, again=_again(options), removed=removed)
+    suggestions = _suggestions(images, options)
+    with writing(files, force=options.force, suggestions=suggestions, removed=removed):
         if options.auth_file and secret:
             _write_secret(Path(options.auth_file), secret.text, files)
     if options.to_stdout:
-        print_exactly(command, _dockerfile(images[0]))
+        console.raw(_dockerfile(images[0], image_scripts(images[0].plan, place=None)))
     else:
-        command.line(Formatter.escape(f"Wrote {_listed(files)}."))
-    _tell_context(command, images, options)
+        console.line(f"Wrote {_listed(_shown(files))}.")
+    _tell_context(console, images, options)
     for note in bake_notes(images) if options.bake else ():
-        command.note(note)
+        console.note(note)
     return 0
 
 
-def _tell_context(
-    command: DockerCommand, images: Sequence[Prepared], options: ExportOptions
-) -> None:
+def _tell_context(console: Console, images: Sequence[PlannedImage], options: ExportOptions) -> None:
     """Say how a Dockerfile is built whose context is not the project's folder."""
     commands: list[str] = []
     for it in images:
@@ -77,10 +84,10 @@ def _tell_context(
             context = Path(os.path.relpath(it.context)).as_posix()
             commands.append(f"`{shlex.join(['docker', 'build', '--file', file, context])}`")
     if commands:
-        command.note(f"What was written is built by {', '.join(commands)}.")
+        console.note(f"What was written is built by {', '.join(commands)}.")
 
 
-def _refuse_what_is_of_one(images: Sequence[Prepared], options: ExportOptions) -> None:
+def _refuse_what_is_of_one(images: Sequence[PlannedImage], options: ExportOptions) -> None:
     """Raise DockerCacheError for options that several images, or a single one, cannot have."""
     names = ", ".join(it.image for it in images)
     if options.output is not None and len(images) > 1:
@@ -105,12 +112,18 @@ def _again(options: ExportOptions) -> str:
     return " ".join([EXPORT, *options.images, *["--bake"] * options.bake])
 
 
+def _shown(files: Collection[Path]) -> list[Path]:
+    """The written files, with the folder of scripts in place of each script."""
+    shown = (next((it for it in path.parents if it.name == SCRIPTS_FOLDER), path) for path in files)
+    return list(dict.fromkeys(shown))
+
+
 def _listed(files: Collection[Path]) -> str:
     *others, last = map(str, files)
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _need_no_ignore_file(command: DockerCommand, images: Sequence[Prepared]) -> None:
+def _need_no_ignore_file(console: Console, images: Sequence[PlannedImage]) -> None:
     """Refuse to copy a whole tree that nothing filters; else say that nothing filters."""
     if any(it.plan.files and not it.plan.files.paths for it in images):
         raise DockerCacheError(
@@ -118,66 +131,87 @@ def _need_no_ignore_file(command: DockerCommand, images: Sequence[Prepared]) -> 
             " no ignore file: `.git`, `.env` and the like would be copied.",
             fix='Name what the image needs: `files = ["…"]` in [tool.poetry-docker-cache].',
         )
-    command.note(
+    console.note(
         "No Dockerfile.dockerignore goes along: Docker reads the .dockerignore of the context, and"
         " what that lets through is sent to the builder."
     )
 
 
-def print_exactly(command: DockerCommand, text: str) -> None:
-    """The text, byte for byte, at any verbosity."""
-    binary = getattr(getattr(command.io.output, "stream", None), "buffer", None)
-    if binary is None:
-        command.io.output.write(text, verbosity=Verbosity.QUIET, type=Type.RAW)
-    else:
-        binary.write(text.encode())
-        binary.flush()
-
-
-def check(command: DockerCommand, files: dict[Path, str], *, again: str) -> int:
+def check(
+    console: Console, files: dict[Path, str], *, again: str, removed: Sequence[Path] = ()
+) -> int:
     """Say whether the files are those on disk; `again` is the command that writes them.
 
     Raises DockerCacheError, after a diff on stdout, if they are not.
     """
-    found = difference(files)
+    found = difference(files, removed)
     if not found:
-        command.line("Up to date.")
+        console.line("Up to date.")
         return 0
-    if command.io.output.is_quiet():  # the status is the answer
+    if console.is_quiet:  # the status is the answer
         return 1
-    print_exactly(command, found)  # for `patch`, whatever the terminal can show
+    console.raw(found)  # for `patch`, whatever the terminal can show
     raise DockerCacheError(
         f"{'The files on disk are' if len(files) > 1 else f'{next(iter(files))} is'} not what"
         f" `{again}` would write.",
         fix=(
             f"Run `{again} --force`: one was written or edited by hand, and would be replaced."
-            if any(is_foreign(path) for path in files)
+            if any(is_foreign(path) for path in (*files, *removed))
             else f"Run `{again}`."
         ),
     )
 
 
-def _dockerfile(prepared: Prepared) -> str:
-    return with_banner(render_dockerfile(prepared.plan), syntax=prepared.plan.syntax)
+def _dockerfile(prepared: PlannedImage, scripts: Scripts) -> str:
+    return with_banner(render_dockerfile(prepared.plan, scripts), syntax=prepared.plan.syntax)
 
 
-def _files(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str]:
+def _scripts(prepared: PlannedImage, dockerfile: Path) -> Scripts:
+    """The image's scripts: in a folder beside the Dockerfile, if the build context has it."""
+    folder = real_path(dockerfile).with_name(SCRIPTS_FOLDER)
+    inside = folder.is_relative_to(prepared.context)
+    place = Path(os.path.relpath(folder, prepared.folder)).as_posix() if inside else None
+    return image_scripts(prepared.plan, place=place)
+
+
+def _removed(
+    images: Sequence[PlannedImage], options: ExportOptions, files: Collection[Path]
+) -> list[Path]:
+    """The scripts that no exported image uses any more.
+
+    Where only some of several images are exported, a script of this release may be for another one.
+    """
+    found: list[Path] = []
+    for it in images:
+        dockerfile = output_path(options.output, it.folder / dockerfile_name(it.image))
+        folder = dockerfile.with_name(SCRIPTS_FOLDER)
+        known = {folder / path for path in all_scripts()} if it.image and options.images else set()
+        found += leftovers(folder, {*files, *known})
+    return list(dict.fromkeys(found))
+
+
+def _files(images: Sequence[PlannedImage], options: ExportOptions) -> dict[Path, str]:
     """The files by path, relative to where the command was called if they lie below."""
     files: dict[Path, str] = {}
     for it in images:
         path = output_path(options.output, it.folder / dockerfile_name(it.image))
-        files[path] = _dockerfile(it)
+        scripts = _scripts(it, path)
+        files[path] = _dockerfile(it, scripts)
         if options.ignore_file:
             ignore = path.with_name(f"{path.name}.dockerignore")
             below = _below(path, it.context) or it.plan.located("Dockerfile")
-            files[ignore] = with_banner(render_ignore_file(it.plan, below, it.kept, it.beside))
+            text = render_ignore_file(it.plan, below, it.kept, it.beside, scripts=scripts.folder)
+            files[ignore] = with_banner(text)
+        if scripts.folder:
+            folder = path.with_name(SCRIPTS_FOLDER)
+            files |= {folder / name: text for name, text in scripts.texts.items()}
     if options.bake:
         path = output_path(None, images[0].folder / BAKE_FILE)
         files[path] = bake_file(images)
     return files
 
 
-def _instead(images: Sequence[Prepared], options: ExportOptions) -> dict[Path, str]:
+def _suggestions(images: Sequence[PlannedImage], options: ExportOptions) -> dict[Path, str]:
     """What to type where somebody else's file is at one of the paths."""
     found = {output_path(None, images[0].folder / BAKE_FILE): "Pass `--force` to replace it."}
     for it in images:
@@ -224,7 +258,7 @@ def _write_secret(path: Path, text: str, files: Collection[Path]) -> None:
     write_private(path, text)
 
 
-def bake_file(images: Sequence[Prepared]) -> str:
+def bake_file(images: Sequence[PlannedImage]) -> str:
     """The file for these images, with its banner.
 
     Raises DockerCacheError for a cache that would be pushed where the image is.
@@ -239,7 +273,7 @@ def bake_file(images: Sequence[Prepared]) -> str:
     return with_banner(render_bake_file(targets, tag=tag), command=f"{EXPORT} --bake")
 
 
-def bake_notes(images: Sequence[Prepared]) -> list[str]:
+def bake_notes(images: Sequence[PlannedImage]) -> list[str]:
     """What is told of what the file cannot have."""
     names = ", ".join(it.image for it in images if _is_at_home(it))
     told = (
@@ -249,7 +283,7 @@ def bake_notes(images: Sequence[Prepared]) -> list[str]:
     return [told] if names else []
 
 
-def _target(prepared: Prepared, repository: str) -> BakeTarget:
+def _target(prepared: PlannedImage, repository: str) -> BakeTarget:
     plan, settings = prepared.plan, prepared.settings
     return BakeTarget(
         name=prepared.image,
@@ -263,7 +297,7 @@ def _target(prepared: Prepared, repository: str) -> BakeTarget:
     )
 
 
-def _is_at_home(prepared: Prepared) -> bool:
+def _is_at_home(prepared: PlannedImage) -> bool:
     """Whether the cache is in the home folder of whoever builds."""
     cache = prepared.settings.cache
     return any(path.startswith("~") for path in (folders_of(cache) if cache else ()))

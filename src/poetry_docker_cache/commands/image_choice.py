@@ -12,13 +12,13 @@ from poetry_docker_cache.text import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from poetry_docker_cache.commands.docker_command import DockerCommand
+    from poetry_docker_cache.project.selection import SelectionOptions
 
 
 def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
-    """The images of these names, all of them where there is none; "" is the only one of a project.
+    """Give the images of these names, all without a name; "" is the only one of a project.
 
-    Raises DockerCacheError for a name that there is not.
+    Raises DockerCacheError for an unknown name.
     """
     known = [name for name in images if name]
     for name in names:
@@ -26,7 +26,7 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
             raise no_context(name)
         if set(name) & set("/:"):
             raise DockerCacheError(
-                f"{name!r} is no name of one of the project's images: they have no `/` and no `:`.",
+                f"{name!r} is not a configured image: names of images have no `/` and no `:`.",
                 fix=f"`-t {name}` calls an image so.",
             )
         if not known:
@@ -46,17 +46,21 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
 def no_context(name: str) -> DockerCacheError:
     """The error for a path that was given as to `docker build`."""
     return DockerCacheError(
-        f"The build context is not to be named, as {name!r} does: it is the project's folder,"
-        " or one above it that holds its path dependencies, too.",
+        f"Do not pass a build context, such as {name!r}: it is the project's folder, or one above"
+        " it that holds its path dependencies, too.",
         fix="Leave it out. `poetry -C FOLDER` is for the project of another folder.",
     )
 
 
-def selection_words(command: DockerCommand) -> tuple[str, ...]:
+def selection_words(selection: SelectionOptions) -> tuple[str, ...]:
     """The options GROUPS as they were given, for another command that is to choose the same."""
     return selection_options(
         {
-            **{name: command.many(name) for name in ("with", "without", "only", "extras")},
-            **{name: bool(command.option(name)) for name in ("all-groups", "all-extras")},
+            "with": selection.with_groups,
+            "without": selection.without_groups,
+            "only": selection.only_groups,
+            "extras": selection.extras,
+            "all-groups": selection.all_groups,
+            "all-extras": selection.all_extras,
         }
     )

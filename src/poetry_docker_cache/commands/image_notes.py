@@ -18,32 +18,33 @@ from poetry_docker_cache.text import listing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poetry_docker_cache.commands.docker_command import DockerCommand
-    from poetry_docker_cache.commands.planned_image import Prepared
+    from poetry_docker_cache.commands.console import Console
+    from poetry_docker_cache.commands.planned_image import PlannedImage
 
 
-def sending_notes(prepared: Prepared) -> list[str]:
-    """What is told of links; raises DockerCacheError for what BuildKit cannot take."""
-    plan = prepared.plan
+def sending_notes(image: PlannedImage) -> list[str]:
+    """Give the note about links; raises DockerCacheError for what BuildKit cannot take."""
+    plan = image.plan
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
         within += [plan.located(path) for path in plan.files.paths or (".",)]
-    ignore = render_ignore_file(plan, plan.located("Dockerfile"), prepared.kept, prepared.beside)
+    ignore = render_ignore_file(plan, plan.located("Dockerfile"), image.kept, image.beside)
     links: list[str] = []
-    for odd in odd_paths(prepared.context, within, ignore):
+    for odd in odd_paths(image.context, within, ignore):
         place = posixpath.relpath(odd.path, plan.folder)
         if odd.kind == "name":
             raise DockerCacheError(
-                f"The name of {place!r} is no UTF-8: BuildKit cannot take it.", fix="Rename it."
+                f"File name is not valid UTF-8: {place!r}. BuildKit cannot take it.",
+                fix="Rename it.",
             )
         if odd.kind == "unreadable":
             raise _unreadable(place)
         links.append(place)
-    told = (
+    note = (
         f"Links that lead out of the build context: {listing(links)}. In the image they lead to"
         " what is in their place there, if anything is."
     )
-    return [told] if links else []
+    return [note] if links else []
 
 
 def _unreadable(place: str) -> DockerCacheError:
@@ -56,47 +57,49 @@ def _unreadable(place: str) -> DockerCacheError:
     )
 
 
-def tell(command: DockerCommand, images: Sequence[Prepared]) -> None:
-    """Say each note once, and of which image it is where that is not all of them.
+def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
+    """Print each note once, with the names of its images unless it is about all of them.
 
-    Raises DockerCacheError, before it says anything, as `sending_notes` does.
+    Raises DockerCacheError, before it prints anything, as `sending_notes` does.
     """
-    told: dict[str, dict[str, None]] = {}
-    for it in images:
-        seen = (*_git_note(it), *_silent_note(it), *sending_notes(it))
-        for note in (*it.plan.notes, *template_notes(it.plan), *seen):
-            told.setdefault(note, {})[it.image] = None
-    for note, names in told.items():
-        command.note(note if len(names) == len(images) else f"{', '.join(names)}: {note}")
+    found: dict[str, dict[str, None]] = {}
+    for image in images:
+        seen = (*_git_note(image), *_silent_note(image), *sending_notes(image))
+        for note in (*image.plan.notes, *template_notes(image.plan), *seen):
+            found.setdefault(note, {})[image.image] = None
+    for note, names in found.items():
+        console.note(note if len(names) == len(images) else f"{', '.join(names)}: {note}")
 
 
-def _git_note(prepared: Prepared) -> list[str]:
-    plan = prepared.plan
-    wheels = [it for it in plan.wheels if it.lists_files_by_git]
+def _git_note(image: PlannedImage) -> list[str]:
+    plan = image.plan
+    wheels = [wheel for wheel in plan.wheels if wheel.lists_files_by_git]
     beside = [
-        posixpath.relpath(it.located(path), plan.folder) for it in wheels for path in it.paths
+        posixpath.relpath(wheel.located(path), plan.folder)
+        for wheel in wheels
+        for path in wheel.paths
     ]
     if plan.files is None and not beside:
         return []
     dockerfile = plan.located("Dockerfile")
-    ignore = render_ignore_file(plan, dockerfile, prepared.kept, prepared.beside)
+    ignore = render_ignore_file(plan, dockerfile, image.kept, image.beside)
 
     def taken(within: Sequence[str]) -> tuple[str, ...]:
-        return let_through(prepared.folder, ignore, within, place=plan.folder)
+        return let_through(image.folder, ignore, within, place=plan.folder)
 
     found = [*taken(plan.files.paths)] if plan.files else []
     if beside:  # setuptools takes all modules, whatever git says
-        found += [it for it in taken(beside) if not it.endswith(".py") and it not in found]
-    told = f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."
-    return [told] if found else []
+        found += [file for file in taken(beside) if not file.endswith(".py") and file not in found]
+    note = f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."
+    return [note] if found else []
 
 
-def _silent_note(prepared: Prepared) -> list[str]:
+def _silent_note(image: PlannedImage) -> list[str]:
     """What only git knows: the files that `.gitignore` names and yet are in the repository."""
-    asks = any(it.git_ignored and it.backend in BACKENDS for it in prepared.plan.wheels)
-    why = why_silent(prepared.folder) if asks else None
-    told = (
-        f"Nobody says which files git tracks ({why}): those of a package that .gitignore names all"
-        " the same are left out."
+    asks = any(wheel.git_ignored and wheel.backend in BACKENDS for wheel in image.plan.wheels)
+    why = why_silent(image.folder) if asks else None
+    note = (
+        f"Unknown which files git tracks ({why}): files of a package that .gitignore names are"
+        " left out, even if git tracks them."
     )
-    return [told] if why else []
+    return [note] if why else []

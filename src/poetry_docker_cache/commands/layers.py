@@ -44,12 +44,21 @@ its layer ends with the images that have it, unless all do. <info>poetry docker 
 one of them; the better setting is better for all that share.
 
 The sizes come from the project's environment; what that does not have in its locked version, from
-a built image; the rest from the package index, which tells sizes of downloads only.
+a built image; the rest from the package index, which knows sizes of downloads only.
 """
 
     def work(self) -> int:
         """Find the sizes, show them, perhaps write."""
-        from poetry_docker_cache.commands.show_layers import layers  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.layer_report import report_layers  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.options import LayersOptions  # noqa: PLC0415  # see base
 
         self.refuse_after_dashes()
-        return layers(self)
+        options = LayersOptions(
+            images=self.image_names(),
+            selection=self.selection_options(),
+            origin=self.option("from"),
+            built_image=self.option("image"),
+            write=self.option("write"),
+            json=self.option("json"),
+        )
+        return report_layers(options, self.read_poetry(), self.console)

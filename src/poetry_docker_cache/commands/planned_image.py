@@ -7,16 +7,14 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cleo.io.io import IO
-
-from poetry_docker_cache.buildx.cache_steps import written_inside
+from poetry_docker_cache.buildx.hidden_folders import written_inside
 from poetry_docker_cache.commands.image_choice import chosen
-from poetry_docker_cache.commands.image_notes import tell
+from poetry_docker_cache.docker.image_names import default_tag
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
 from poetry_docker_cache.plan.planner import make_plan
-from poetry_docker_cache.project.credentials import refuse_credentials_in_urls
+from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
 from poetry_docker_cache.project.locked_packages import locked_packages
 from poetry_docker_cache.project.reader import (
     check_files,
@@ -25,7 +23,6 @@ from poetry_docker_cache.project.reader import (
     read_project,
     read_sources,
     settings_table,
-    unreadable,
 )
 from poetry_docker_cache.project.selection import SelectionOptions, select, together
 from poetry_docker_cache.project.sources import direct_addresses, used_sources
@@ -43,14 +40,14 @@ if TYPE_CHECKING:
     from packaging.version import Version
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.commands.docker_command import DockerCommand
     from poetry_docker_cache.plan.model import ImagePlan, Template
+    from poetry_docker_cache.project.credentials import AuthSecret
     from poetry_docker_cache.project.model import Address, Project, Selection
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A project that was read, and one image of it that was planned."""
+class PlannedImage:
+    """One image of a project that was read, and what is decided about it."""
 
     poetry: Poetry
     folder: Path
@@ -79,23 +76,34 @@ class Prepared:
     beside: tuple[str, ...]
     """What `export` writes, where there are several images: no part of any of them."""
 
+    def own_name(self, version: str | None) -> str:
+        """Give the name that the image has by default, with this version as its tag."""
+        image = self.settings.image
+        return default_tag(self.name, version, image=image, among=self.image)
 
-def prepare_images(
-    command: DockerCommand, names: Sequence[str], *, notes: bool = True
-) -> tuple[Prepared, ...]:
-    """Read the project and decide on its images; say on stderr what was decided and why.
+    @property
+    def default_tag(self) -> str:
+        """The name of the image if `-t` gives no other."""
+        return self.own_name(self.git_version or self.version)
 
-    They are those of these names, all of them where there is no name. A project that names none has
-    one image, without a name. Raises DockerCacheError for a name that there is not.
+
+def plan_images(
+    poetry: Poetry, names: Sequence[str], selection: SelectionOptions
+) -> tuple[PlannedImage, ...]:
+    """Read the project and decide about its images: those of these names, or all.
+
+    A project without named images has one, whose name is empty. Raises DockerCacheError for an
+    unknown name.
     """
-    poetry = _load(command)
     table = settings_table(poetry)
     images = parse_images(table) or {"": Settings.parse(table)}
     asked = chosen(names, images)
     # Before the lock is looked at: `poetry lock` would copy them into it.
     refuse_credentials_in_urls({source.name: source.url for source in read_sources(poetry)})
     folder = project_folder(poetry)
-    templates = {name: read_template(folder, it.template) for name, it in images.items()}
+    templates = {
+        name: read_template(folder, settings.template) for name, settings in images.items()
+    }
     project = read_project(poetry)
     metadata = project.metadata
     if images.keys() != {""}:
@@ -105,16 +113,21 @@ def prepare_images(
         with _naming(name):
             check_files(folder, settings.files)
             _select(project, settings, poetry, SelectionOptions())
-        selections[name] = _select(project, settings, poetry, command.selection_options())
-    prepared = []
+        selections[name] = _select(project, settings, poetry, selection)
+    planned = []
     for name in asked:
         with _naming(name):
-            made = _planned(poetry, project, name, images, selections, bakes=len(asked) > 1)
-        prepared.append(_with_template(made, templates[name]))
-        check_locked_files(folder, made.plan.dependencies.files)
-    if notes:
-        tell(command, prepared)
-    return tuple(prepared)
+            image = _planned(poetry, project, name, images, selections, bakes=len(asked) > 1)
+        planned.append(_with_template(image, templates[name]))
+        check_locked_files(folder, image.plan.dependencies.files)
+    return tuple(planned)
+
+
+def collect_secret(images: Sequence[PlannedImage]) -> AuthSecret:
+    """Collect the credentials that the builds of these images need; raises what `collect` does."""
+    sources = tuple(dict.fromkeys(name for image in images for name in image.sources))
+    addresses = tuple(sorted({address for image in images for address in image.addresses}))
+    return collect(images[0].poetry, sources, addresses)
 
 
 @contextlib.contextmanager
@@ -149,9 +162,12 @@ def _planned(  # noqa: PLR0913  # one of several depends on the others
     selections: Mapping[str, Selection],
     *,
     bakes: bool,
-) -> Prepared:
-    named = {name: it for name, it in selections.items() if name}
-    installs = {name: {"groups": it.groups, "extras": it.extras} for name, it in named.items()}
+) -> PlannedImage:
+    named = {name: selection for name, selection in selections.items() if name}
+    installs = {
+        name: {"groups": selection.groups, "extras": selection.extras}
+        for name, selection in named.items()
+    }
     # Where all install the same, the layers are shared as they are. A lock that has to be followed
     # from dependency to dependency cannot be taken apart.
     shares = len(set(named.values())) > 1 and project.lock.older_format is None
@@ -167,8 +183,8 @@ def _planned(  # noqa: PLR0913  # one of several depends on the others
     name = project.metadata.name
     folder = project_folder(poetry)
     home = real_path(os.path.expanduser("~"))  # noqa: PTH111  # Path's may raise
-    kept = dict.fromkeys(it for each in images.values() for it in kept_folders(each))
-    return Prepared(
+    kept = dict.fromkeys(path for settings in images.values() for path in kept_folders(settings))
+    return PlannedImage(
         poetry=poetry,
         folder=folder,
         context=context_folder(folder, plan.folder, home=home),
@@ -187,13 +203,13 @@ def _planned(  # noqa: PLR0913  # one of several depends on the others
     )
 
 
-def _with_template(prepared: Prepared, template: Template | None) -> Prepared:
-    return replace(prepared, plan=replace(prepared.plan, template=template))
+def _with_template(image: PlannedImage, template: Template | None) -> PlannedImage:
+    return replace(image, plan=replace(image.plan, template=template))
 
 
 def _exported(images: Mapping[str, Settings]) -> tuple[str, ...]:
     files = [dockerfile_name(name) for name in images]
-    return (*files, *(f"{it}.dockerignore" for it in files), BAKE_FILE)
+    return (*files, *(f"{file}.dockerignore" for file in files), BAKE_FILE)
 
 
 def kept_folders(settings: Settings) -> tuple[str, ...]:
@@ -205,15 +221,3 @@ def kept_folders(settings: Settings) -> tuple[str, ...]:
 def _git_version(poetry: Poetry, plan: ImagePlan) -> str | None:
     version = str(poetry.package.version)
     return version if plan.version is not None and version != plan.version else None
-
-
-def _load(command: DockerCommand) -> Poetry:
-    """The project; with `-vvv` Poetry tells of its loading on stdout, which is ours."""
-    application = command.get_application()
-    application._io = IO(command.io.input, command.io.error_output, command.io.error_output)  # noqa: SLF001
-    try:
-        return command.poetry
-    except Exception as error:
-        raise unreadable(error, application.project_directory) from error
-    finally:
-        application._io = command.io  # noqa: SLF001

@@ -1,4 +1,4 @@
 """Docker's own formats and names: image references, platforms, ignore patterns, Dockerfile syntax.
 
-Pure: it knows nothing about Poetry or about the project.
+Pure functions that know nothing about Poetry or the project.
 """

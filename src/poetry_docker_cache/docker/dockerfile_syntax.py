@@ -1,4 +1,4 @@
-"""How BuildKit divides a Dockerfile, where lines that people bring may be in it. Pure."""
+"""How BuildKit splits a Dockerfile into instructions and stages, users' lines included."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTINUATION = re.compile(r"(?:^|[^\\])\\[ \t]*$")
 
 
 def stages(dockerfile: str) -> Iterator[tuple[str | None, str]]:
-    """The name of each stage, if it has one, and its line."""
+    """Yield the name of each stage, None if it has none, and its line."""
     for line in _instructions(dockerfile):
         words = [word for word in line.split() if not word.startswith("--")]
         if words[0].upper() == "FROM":
@@ -24,7 +24,7 @@ def stages(dockerfile: str) -> Iterator[tuple[str | None, str]]:
 
 
 def _instructions(dockerfile: str) -> Iterator[str]:
-    """Each on one line, without comments and here-documents."""
+    """Yield each instruction on one line, without comments and here-documents."""
     lines = dockerfile.split("\n")
     started, at = "", 0
     while at < len(lines):
@@ -39,11 +39,11 @@ def _instructions(dockerfile: str) -> Iterator[str]:
         yield whole
         if whole.split()[0].upper() in HEREDOC_INSTRUCTIONS:
             for match in HEREDOC.finditer(whole):
-                at = _behind(lines, at, match[3], tabs=match[1] == "-")
+                at = _after_heredoc(lines, at, match[3], tabs=match[1] == "-")
 
 
-def _behind(lines: list[str], start: int, end: str, *, tabs: bool) -> int:
-    """Where it goes on behind a here-document; one without an end is none."""
+def _after_heredoc(lines: list[str], start: int, end: str, *, tabs: bool) -> int:
+    """Return the index after a here-document; without an end it is not a here-document."""
     for at in range(start, len(lines)):
         if (lines[at].lstrip("\t") if tabs else lines[at]) == end:
             return at + 1

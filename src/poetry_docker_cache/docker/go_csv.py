@@ -1,4 +1,4 @@
-"""One record of CSV as Go's encoding/csv reads it: BuildKit's options are made of such."""
+"""One CSV record as Go's encoding/csv reads it, which is the format of BuildKit's options."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import io
 
 
 def record(*fields: str) -> str:
-    """Write a record: a field is quoted as a whole, and only where it needs to be."""
+    """Write a record; only fields that need it are quoted."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields)
     return line.getvalue()
 
 
 def fields_of(text: str) -> list[str]:
-    """Read a record. Raises ValueError where its quotes do not fit."""
+    """Read a record. Raises ValueError for invalid quotes."""
     try:
         records = list(csv.reader([text], strict=True))
     except csv.Error as error:

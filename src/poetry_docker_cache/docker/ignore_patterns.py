@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _SPECIAL = re.compile(r"([\\*?\[\]^])")
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Characters that a line cannot hold: control characters, and bytes that are no UTF-8."""
-# The grammar of Go's filepath.Match, by which moby checks each pattern.
+"""Characters that a line cannot contain: control characters and bytes that are not UTF-8."""
+# The grammar of Go's filepath.Match, with which moby checks each pattern.
 _IN_SET = r"(?:\\.|[^\\\]-])"
 _PATTERN = re.compile(rf"(?s)(?:[^\\\[]|\\.|\[(?:\^|(?!\^))(?:{_IN_SET}(?:-{_IN_SET})?)+\])*")
 
@@ -35,20 +35,20 @@ class Line:
 
 
 def literal(path: str) -> str:
-    r"""Write a path so that it matches itself only.
+    r"""Escape a path so that it matches only itself.
 
     >>> literal("notes [1].md")
     'notes \\[1\\].md'
     """
     text = _SPECIAL.sub(r"\\\1", path)
     text = _UNWRITABLE.sub("?", text)
-    if text.startswith(" "):  # at either end it would be trimmed
+    if text.startswith(" "):  # blanks at both ends would be trimmed
         text = f"[ ]{text[1:]}"
     return f"{text[:-1]}[ ]" if text.endswith(" ") else text
 
 
 def at_start(text: str) -> str:
-    """Keep a first `#` from making a comment, a first `!` from making a re-inclusion."""
+    """Escape a first `#`, which would start a comment, or `!`, which would include again."""
     return f"\\{text}" if text.startswith(("#", "!")) else text
 
 
@@ -64,13 +64,13 @@ def parse(text: str) -> Line:
 
 
 def is_line(text: str) -> bool:
-    """Tell whether BuildKit takes this for a line; else it refuses the whole file."""
+    """Return whether BuildKit accepts this line; one invalid line makes the file invalid."""
     line = parse(text)
     return is_readable(line.pattern) if line.pattern else not line.negated
 
 
 def is_readable(pattern: str) -> bool:
-    """Tell whether BuildKit takes this for a pattern; else it refuses the whole file."""
+    """Return whether BuildKit accepts this pattern."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # sets that look nested
@@ -81,53 +81,53 @@ def is_readable(pattern: str) -> bool:
 
 
 def checked(text: str | None) -> str | None:
-    """Give the text of a `.dockerignore`; raise DockerCacheError where BuildKit would refuse it."""
+    """Return the text of a `.dockerignore`. Raises DockerCacheError for an invalid line."""
     for number, line in enumerate((text or "").split("\n"), start=1):
         if not is_line(line):
             raise DockerCacheError(
-                f"Docker cannot read line {number} of .dockerignore, {line.strip()!r}: that is no"
-                " pattern, and nothing can be built with it.",
-                fix="Close its brackets, put a backslash before what is to be taken literally, or"
-                " take the line out.",
+                f"Line {number} of .dockerignore is not a valid pattern, so Docker cannot build:"
+                f" {line.strip()!r}.",
+                fix="Close its brackets, put a backslash before special characters, or remove the"
+                " line.",
             )
     return text
 
 
 def moved(text: str, folder: str) -> str:
-    """Write a line for the context that a folder is in; it was written for that folder alone.
+    """Rewrite a line that is relative to a folder for the build context of that folder.
 
     >>> moved("!/static", "shop")
     '!shop/static'
     """
     line = parse(text)
-    if folder == "." or line.pattern in ("", "."):  # BuildKit passes over a mere `.`
+    if folder == "." or line.pattern in ("", "."):  # BuildKit skips `.`
         return text
     pattern = posixpath.normpath(f"{literal(folder)}/{line.pattern}")
     return f"!{pattern}" if line.negated else at_start(pattern)
 
 
 def outermost(paths: Iterable[str]) -> tuple[str, ...]:
-    """Sort, without what is inside of another."""
+    """Sort paths and remove those inside another."""
     kept: list[str] = []
-    for path in sorted(set(paths), key=lambda it: it.split("/")):
+    for path in sorted(set(paths), key=lambda path: path.split("/")):
         if not is_inside(path, kept[-1:]):
             kept.append(path)
     return tuple(sorted(kept))
 
 
 def is_inside(path: str, others: Iterable[str]) -> bool:
-    """Tell whether a path is one of these or below one."""
+    """Return whether a path is one of these or below one."""
     return any(path == other or path.startswith(f"{other}/") for other in others)
 
 
 def may_be_folder(path: str) -> bool:
-    """Guess by its name whether a path is a folder; the text of an ignore file is all we have."""
+    """Guess from its name whether a path is a folder, since only names are known here."""
     name = posixpath.basename(path)
     return "." not in name[1:] and not name.isupper()
 
 
 def reaches_into(pattern: str, folder: str) -> bool:
-    """Tell whether a pattern can match something below a folder without matching the folder."""
+    """Return whether a pattern can match something in a folder without matching the folder."""
     parts = pattern.split("/")
     for index, name in enumerate(folder.split("/")):
         if index >= len(parts) or "**" in parts[index]:
@@ -138,27 +138,27 @@ def reaches_into(pattern: str, folder: str) -> bool:
 
 
 def covers(pattern: str, path: str) -> bool:
-    """Tell whether a pattern matches a path or one of the folders that it is in."""
+    """Return whether a pattern matches a path or one of its parent folders."""
     parts = path.split("/")
     return any(matches(pattern, "/".join(parts[:end])) for end in range(1, len(parts) + 1))
 
 
 def hides(pattern: str, path: str) -> bool:
-    """Tell whether a pattern takes a path away: itself, or what makes a package of a folder."""
-    return covers(pattern, path) or any(matches(pattern, it) for it in probes_inside(path))
+    """Return whether a pattern hides a path: the path itself, or a package's `__init__.py`."""
+    return covers(pattern, path) or any(matches(pattern, probe) for probe in probes_inside(path))
 
 
 def probes_inside(path: str) -> tuple[str, ...]:
-    """Give what to try to see whether a folder's content is hidden as a whole."""
+    """Return paths with which to test whether a folder's whole content is hidden."""
     names = ("__init__.py", "\N{REPLACEMENT CHARACTER}") if may_be_folder(path) else ()
     return tuple(f"{path}/{name}" for name in names)
 
 
 def hiding_line(lines: Sequence[Line], path: str) -> int:
-    """Give the index of the last line that hides a path, -1 if it is not hidden.
+    """Return the index of the last line that hides a path, -1 if it is not hidden.
 
-    The walk is BuildKit's, which asks only lines that can change the verdict, and remembers for
-    a folder's content which of them matched the folder: not all that would have.
+    As BuildKit does, this tests only lines that can change the result, and for a folder's content
+    it remembers only which of these matched the folder.
     """
     parts = path.split("/")
     matched = [False] * len(lines)
@@ -167,15 +167,15 @@ def hiding_line(lines: Sequence[Line], path: str) -> int:
         prefix = "/".join(parts[:end])
         last = -1
         for index, line in enumerate(lines):
-            asked = bool(line.pattern) and line.negated == (last >= 0)
-            matched[index] = matched[index] or (asked and matches(line.pattern, prefix))
+            tested = bool(line.pattern) and line.negated == (last >= 0)
+            matched[index] = matched[index] or (tested and matches(line.pattern, prefix))
             if matched[index]:
                 last = -1 if line.negated else index
     return last
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Tell whether a cleaned pattern matches exactly this path, by moby's rules."""
+    """Return whether a cleaned pattern matches exactly this path by moby's rules."""
     if re.fullmatch(r"\*\*[^*?\[\]\\]*", pattern):  # moby compares the end only: `**x` is `*x`
         end = pattern[2:]
         return path.endswith(end) or path == end.removeprefix("/")
@@ -184,7 +184,7 @@ def matches(pattern: str, path: str) -> bool:
             warnings.simplefilter("ignore", FutureWarning)  # sets that look nested
             return re.fullmatch(_regex(pattern), path, re.ASCII) is not None
     except re.error:
-        return False  # BuildKit refuses the whole file and says why
+        return False  # an invalid pattern, which BuildKit reports
 
 
 @functools.lru_cache(maxsize=4096)

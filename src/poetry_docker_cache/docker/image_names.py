@@ -1,4 +1,4 @@
-"""Names of images: their grammar, which two mean the same, and what the built image is called."""
+"""Names of images: their grammar, normal form, and the name of the built image."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ _PATH_PART = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+_TAG_RULE = "A tag has up to 128 letters, digits, '_', '.' and '-', and starts with no '.' or '-'."
 _LONGEST_NAME = 255
 _DOCKER_HUB = "docker.io"
 
 
 def is_repository(text: str) -> bool:
-    """Say whether this is the name of an image without tag and digest."""
+    """Return whether this is the name of an image without tag and digest."""
     host, path = _host_and_path(text)
     return (
         len(text) <= _LONGEST_NAME
@@ -33,7 +34,7 @@ def is_repository(text: str) -> bool:
 
 
 def is_reference(text: str) -> bool:
-    """Say whether this is the name of an image, a tag and a digest allowed."""
+    """Return whether this is the name of an image, with or without tag and digest."""
     repository, tag, digest = _parts(text)
     return (
         is_repository(repository)
@@ -43,22 +44,22 @@ def is_reference(text: str) -> bool:
 
 
 def is_tag(text: str) -> bool:
-    """Say whether this can be the tag of an image."""
+    """Return whether this is a valid tag."""
     return _TAG.fullmatch(text) is not None
 
 
 def has_digest(text: str) -> bool:
-    """Say whether a reference names one image for ever: nothing can be pushed under it."""
+    """Return whether a reference has a digest, so that nothing can be pushed to it."""
     return "@" in text
 
 
 def names_registry(text: str) -> bool:
-    """Say whether a reference begins with a registry's host: Docker Hub's may be left out."""
+    """Return whether a reference begins with a registry's host; Docker Hub's is optional."""
     return bool(_host_and_path(text)[0])
 
 
 def normalised(reference: str) -> str:
-    """Write a reference in full, as Docker understands it: two that mean the same are equal.
+    """Write a reference in full, so that references to the same image are equal.
 
     >>> normalised("shop")
     'docker.io/library/shop:latest'
@@ -74,19 +75,19 @@ def normalised(reference: str) -> str:
 
 
 def in_repository_of(reference: str, name: str) -> str:
-    """Name another image in the same repository: its tag ends with a name, or is that.
+    """Name another image in the same repository by adding a name to the tag.
 
     >>> in_repository_of("team/shop:cache", "api")
     'team/shop:cache-api'
     """
     repository, tag, digest = _parts(reference)
-    if digest is not None:  # one image for ever
+    if digest is not None:
         return reference
     return f"{repository}:{f'{tag}-{name}' if tag else name}"
 
 
 def in_repository(reference: str, repository: str) -> str:
-    """Name the image with the same tag in another repository; a digest is in its own one only.
+    """Name the image with the same tag in another repository; keep a reference with a digest.
 
     >>> in_repository("team/shop:1", "team/shop-api")
     'team/shop-api:1'
@@ -105,7 +106,7 @@ def repository_of(reference: str) -> str:
 
 
 def _parts(text: str) -> tuple[str, str | None, str | None]:
-    """Split into repository, tag and digest; what is not there is None."""
+    """Split into repository, tag and digest; a missing part is None."""
     tagged, at, digest = text.partition("@")
     folder, slash, last = tagged.rpartition("/")
     base, colon, tag = last.partition(":")
@@ -125,50 +126,48 @@ _REPOSITORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 def default_tag(
     name: str | None, version: str | None, *, image: str | None = None, among: str = ""
 ) -> str:
-    """Name the image after the `image` setting, or else the project, and its version.
+    """Name the image after the `image` setting, else the project, with the version as tag.
 
-    `among` is what it is called among several, of which -t names one only. Raises DockerCacheError
-    where there is no name, or where Docker takes none like it.
+    `among` is the image's key if there are several. Raises DockerCacheError if there is no name, or
+    if Docker does not accept it.
     """
     tag = re.sub(r"[+!]", "-", version) if version else "latest"
     if not is_tag(tag):
         raise DockerCacheError(
-            f"The version {version!r} cannot be an image's tag: those have at most 128 letters, "
-            "digits, '_', '.' and '-', and begin with none of the last two.",
+            f"The version {version!r} is not a valid tag. {_TAG_RULE}",
             fix="Name the image and its tag with -t"
             + (f": `poetry docker build {among} -t NAME:TAG`." if among else "."),
         )
     last = (image or "").rpartition("/")[2]
     if ":" in last or "@" in last:
         raise DockerCacheError(
-            f"image = {image!r} has a tag or digest already; the tag is the project's version.",
-            fix="Leave it out of `image`, or name image and tag with -t.",
+            f"image = {image!r} has a tag or digest, but the tag is the project's version.",
+            fix="Remove it from `image`, or pass name and tag with -t.",
         )
     return f"{image or _repository(name, among)}:{tag}"
 
 
 def tagged(own: str, given: str) -> str:
-    """Name an image as `-t` says: by a whole name, or by a tag alone, which is one of its own name.
+    """Return the name that `-t` gives: a complete one, or a tag alone for the image's own name.
 
     >>> tagged("team/shop:1.2.3", ":dev")
     'team/shop:dev'
 
-    Raises DockerCacheError for what begins as such a tag and is none.
+    Raises DockerCacheError for a colon without a valid tag.
     """
     if not given.startswith(":"):
         return given
     if not is_tag(given[1:]):
         raise DockerCacheError(
-            f"-t {given!r} is a colon without a tag: those have at most 128 letters, digits, '_',"
-            " '.' and '-', and begin with none of the last two.",
-            fix="Give a tag alone (`-t :TAG`), or a whole name (`-t NAME:TAG`). A variable in a"
-            " script may be unset.",
+            f"-t {given!r} is not a valid tag. {_TAG_RULE}",
+            fix="Use a tag (`-t :TAG`) or a name (`-t NAME:TAG`). A variable in a script may be"
+            " unset.",
         )
     return f"{own.rpartition(':')[0]}{given}"
 
 
 def _repository(name: str | None, among: str) -> str:
-    """Make a repository name of a project's name."""
+    """Derive the repository from the project's name."""
     likely = re.sub("[^a-z0-9]+", "-", (name or "").lower()).strip("-")
     setting = f'`image = "{likely}"`' if likely else "`image`"
     ask_for = (
@@ -177,7 +176,7 @@ def _repository(name: str | None, among: str) -> str:
         else f"Set {setting} in [tool.poetry-docker-cache], or name the image with -t."
     )
     if not name:
-        raise DockerCacheError("The project has no name, so neither has the image.", fix=ask_for)
+        raise DockerCacheError("The project has no name, so the image has no name.", fix=ask_for)
     repository = canonicalize_name(name)
     if not _REPOSITORY.fullmatch(repository):
         raise DockerCacheError(

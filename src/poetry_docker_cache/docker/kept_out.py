@@ -1,4 +1,4 @@
-"""What is kept out of a build by its name, and what is unless the build takes it."""
+"""Names of files and folders that are kept out of a build."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# These stand first: any later line can let them through again, and what the build takes by name is
-# let through whole, since a package may well ship certificates or a database.
+# These come first, so that any later line can include them again. What the build takes by name is
+# included completely, since a package may contain certificates or a database.
 UNLIKELY = (
     "dist/*.whl",
     "dist/*.tar.gz",
@@ -26,9 +26,9 @@ UNLIKELY = (
     "docker-build.sh",
 )
 
-# Folders and files of these names never enter, unless one is asked for by that name. The `**` at a
-# folder's end is for its content: BuildKit forgets what hides a folder when another line hid it
-# before, and asks again for each file in it that a line like `!*/*` has opened in between.
+# Folders and files with these names are kept out unless one is included by its name. The `**` at a
+# folder's end matches its content: if another line hid the folder before, BuildKit does not
+# remember this one, and a line like `!*/*` in between would include the files again.
 FOLDERS = (
     ".git**",
     ".hg**",
@@ -95,5 +95,5 @@ NEVER = (*FOLDERS, *FILES)
 
 
 def is_kept_out(path: str, names: Sequence[str] = NEVER) -> bool:
-    """Tell whether a part of this path or pattern is kept out of every build by its name."""
+    """Return whether a part of this path or pattern has a name that is kept out."""
     return any(fnmatchcase(part, name) for part in path.split("/") for name in names)

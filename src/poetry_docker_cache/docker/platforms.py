@@ -1,4 +1,4 @@
-"""The platforms that an image can be for: as Docker names them, and as wheels do."""
+"""The platforms of an image, as Docker and as wheels name them."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ MACHINES = {
     "linux/riscv64": "riscv64",
     "linux/s390x": "s390x",
 }
-"""Those that have wheels at all, each with the last part of the wheels' names."""
+"""Docker's names of the platforms that have wheels, and the machine in the wheels' names."""
 
 
 def machines(platforms: Iterable[str]) -> tuple[str, ...]:
-    """Their architectures, sorted: the order of the platforms decides nothing."""
+    """Return the platforms' machines, sorted."""
     return tuple(sorted({MACHINES[platform] for platform in platforms}))
 
 
 def platform_of(machine: str) -> str:
-    """The platform of an architecture."""
-    return next(platform for platform, its in MACHINES.items() if its == machine)
+    """Return the platform of a machine."""
+    return next(platform for platform, name in MACHINES.items() if name == machine)
 
 
 def to_build(
     given: Sequence[str], *, own: Sequence[str], push: bool, arguments: Sequence[str]
 ) -> Sequence[str]:
-    """What to build for: what was said, else all of the project's own for an image that is pushed.
+    """Return the platforms to build: the given ones, else the project's own if it is pushed.
 
-    One that is not is for this machine. `arguments` are those for buildx, which may say it, too.
+    An image that is not pushed is for this machine. `arguments` for buildx may have platforms, too.
     """
-    said = given or any(word.partition("=")[0] == "--platform" for word in arguments)
-    return own if push and not said else given
+    is_given = given or any(word.partition("=")[0] == "--platform" for word in arguments)
+    return own if push and not is_given else given

@@ -1,8 +1,7 @@
 """The auth secret: one file with the credentials and certificates for package sources.
 
-It is an auth.toml that every supported Poetry reads, plus a table per source of our own,
-`[poetry-docker-cache.sources.NAME]`, with exact values and certificates for the scripts that run
-inside the build.
+It is an auth.toml that every supported Poetry reads. For the scripts in the build it also has a
+table per source, `[poetry-docker-cache.sources.NAME]`, with exact values and certificates.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_SIZE = 500 * 1024
-"""The largest secret that BuildKit takes, in bytes (its MaxSecretSize)."""
+"""BuildKit's limit in bytes (MaxSecretSize)."""
 
 _HEADER = "# Credentials for one build, written by poetry-docker-cache. Never commit this file.\n"
-# Poetry interpolates `{setting}` inside every value that it reads. A lone closing brace is safe;
-# an opening one is written as the name of a setting whose value is a brace.
+# Poetry interpolates `{setting}` in every value. A closing brace alone is safe; an opening one is
+# written as a setting whose value is a brace.
 _BRACE = "{poetry-docker-cache.brace}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceAuth:
-    """What one package source, or another server, is shown; empty where it asks for nothing."""
+    """Credentials and certificates for one package source or another server; all may be empty."""
 
     name: str
     login: tuple[str, str] | None = field(default=None, repr=False)
@@ -40,19 +39,19 @@ class SourceAuth:
     client_cert: str = field(default="", repr=False)
     verify: bool = True
     url: str = ""
-    """Where it is shown, if that is no source of the project: Poetry is told so."""
+    """The address of a server that is not a source of the project; Poetry looks it up."""
 
     @property
-    def says_something(self) -> bool:
-        """Whether anything is shown there, or held against its certificate."""
+    def has_content(self) -> bool:
+        """Whether there is anything to tell Poetry about this server."""
         return bool(self.login or self.ca or self.client_cert or not self.verify)
 
 
 def auth_file(sources: Sequence[SourceAuth]) -> str:
-    """Write the file; the sources come sorted by name.
+    """Write the file for sources that are sorted by name.
 
-    Raises DockerCacheError for names that it cannot hold side by side, and if BuildKit would
-    refuse it for its size.
+    Raises DockerCacheError for names that Poetry cannot distinguish, and for a file larger than
+    BuildKit's limit.
     """
     text = _compose(sources)
     size = len(text.encode())
@@ -88,28 +87,30 @@ def _compose(sources: Sequence[SourceAuth]) -> str:
 
 
 def _repositories(sources: Iterable[SourceAuth]) -> dict[str, Any]:
-    return {it.name: {"url": it.url.replace("{", _BRACE)} for it in sources if it.url}
+    return {
+        source.name: {"url": source.url.replace("{", _BRACE)} for source in sources if source.url
+    }
 
 
 def _add_login(basic: dict[str, Any], name: str, login: Mapping[str, str]) -> None:
     escaped = {key: value.replace("{", _BRACE) for key, value in login.items()}
     if "." in name:
-        basic[name] = dict(escaped)  # where Poetry looks from 2.4 on
+        basic[name] = dict(escaped)  # read by Poetry 2.4 and later
     table: Any = basic
-    # Where it looked before. Names come sorted: `a` has its entries before `a.username` claims one.
+    # Read by older versions. Names are sorted: `a` has its entries before `a.username` needs one.
     for part in name.split("."):
         table = table.setdefault(part, {}) if isinstance(table, dict) else None
     if not isinstance(table, dict):
         raise DockerCacheError(
-            f"The name of the source {name!r} cannot be told from a setting of another source:"
-            " Poetry before 2.4 reads each dot as one level of its settings.",
-            fix="Rename it in [[tool.poetry.source]] of pyproject.toml, then type `poetry lock`.",
+            f"The name of the source {name!r} looks like a setting of another source: Poetry before"
+            " 2.4 reads each dot as one level of its settings.",
+            fix="Rename it in [[tool.poetry.source]] of pyproject.toml, then run `poetry lock`.",
         )
     table.update(escaped)
 
 
 def _block(text: str) -> tomlkit.items.String:
-    # Literal, as tomlkit's escaping takes quadratic time.
+    # Literal, since tomlkit's escaping takes quadratic time.
     return tomlkit.string(text, literal=True, multiline=True)
 
 
@@ -118,10 +119,10 @@ def _too_large(size: int, sources: Iterable[SourceAuth]) -> DockerCacheError:
     parts += [(len(s.client_cert), f"certificates.{s.name}.client-cert") for s in sources]
     listed = ", ".join(f"{setting} ({n // 1024} KiB)" for n, setting in sorted(parts)[::-1] if n)
     return DockerCacheError(
-        f"The credentials and certificates make a secret of {size // 1024} KiB, and BuildKit"
-        f" takes 500 KiB at most. It holds {listed or 'no certificate'}.",
-        fix="Give a source only the certificate that its own server needs, not the system's"
-        " whole bundle:\n\n    poetry config certificates.NAME.cert PATH",
+        f"The secret with credentials and certificates has {size // 1024} KiB. BuildKit's limit is"
+        f" 500 KiB. It contains {listed or 'no certificate'}.",
+        fix="Configure only the certificate that a source's own server needs, not the system's"
+        " bundle:\n\n    poetry config certificates.NAME.cert PATH",
     )
 
 
@@ -129,16 +130,16 @@ _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[\t\r\n\x20-\x26\x28-\x7e]+?---
 
 
 def pem_blocks(path: Path | None, setting: str, kind: str) -> str:
-    """Give the PEM blocks of a file whose kind ends so: comments stay behind.
+    """Return the PEM blocks of a file whose type ends with `kind`, without comments.
 
-    Raises DockerCacheError for a file that has none, or cannot be read; `setting` names it.
+    Raises DockerCacheError for a file that has none or cannot be read; `setting` names it.
     """
     if path is None:
         return ""
     content = b""
     try:
         content = path.read_bytes()
-        problem = "it holds no certificate in PEM format"
+        problem = "it has no certificate in PEM format"
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", "") or "not a path"
     found = (block for block in _PEM.finditer(content) if block[1].decode().endswith(kind))
@@ -147,7 +148,6 @@ def pem_blocks(path: Path | None, setting: str, kind: str) -> str:
         raise DockerCacheError(
             f"The file of the setting {setting} cannot be used: {path}: {problem}",
             fix=f"Name a file with PEM blocks:\n\n    poetry config {shlex.quote(setting)} PATH\n\n"
-            "Poetry takes the path as it stands: a relative one counts from where poetry runs,"
-            " and a ~ is not expanded.",
+            "Poetry does not expand ~, and a relative path starts where poetry runs.",
         )
     return "\n".join(blocks) + "\n"

@@ -1,8 +1,7 @@
-"""What of a build context the builder does not get as it is on this machine.
+"""Paths of a build context that BuildKit cannot send as they are.
 
-Of a file that this user may not read, BuildKit makes an empty one, without a word; at a folder it
-stops, as it does at a name that is no UTF-8. A link is sent as it is: what it points to, outside of
-the context, is not there.
+BuildKit silently sends an unreadable file as an empty one, and fails for an unreadable folder or a
+name that is not valid UTF-8. It sends a link unchanged, without a target outside the context.
 """
 
 from __future__ import annotations
@@ -21,24 +20,24 @@ from poetry_docker_cache.system.compat import is_folder, real_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_NO_UTF_8 = re.compile(r"[\ud800-\udfff]")
-"""How Python has the bytes of a name that are none."""
+_NOT_UTF_8 = re.compile(r"[\ud800-\udfff]")
+"""How Python represents bytes that are not valid UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Odd:
-    """A path in the context of which the build gets something else, or nothing."""
+    """A path in the context that the build does not get as it is."""
 
     path: str
     kind: Literal["unreadable", "name", "link"]
-    """Whether this user may not read it, its name is no UTF-8, or it is a link that leaves the
+    """The user may not read it, its name is not valid UTF-8, or it is a link that leaves the
     context."""
 
 
 def odd_paths(context: Path, within: Iterable[str], ignore_file: str) -> list[Odd]:
-    """List those within these paths that are sent to the builder.
+    """List the odd paths within these paths that are sent to BuildKit.
 
-    `ignore_file` is the text that decides on that; all paths are as the context has them.
+    `ignore_file` is the text of the ignore file; all paths are relative to the context.
     """
     found = {odd.path: odd for name in within for odd in _odd(context, context / name)}
     lines = [parse(line) for line in ignore_file.split("\n")] if found else []
@@ -46,10 +45,10 @@ def odd_paths(context: Path, within: Iterable[str], ignore_file: str) -> list[Od
 
 
 def _odd(context: Path, place: Path) -> Iterator[Odd]:
-    """Go through what is at a place, but for what is kept out by its name."""
+    """Walk a path, without what is kept out by its name."""
     path = Path(os.path.normpath(place)).relative_to(context).as_posix()
     folder = is_folder(place)
-    if _NO_UTF_8.search(place.name):
+    if _NOT_UTF_8.search(place.name):
         yield Odd(path=path, kind="name")
     elif place.is_symlink():
         if not real_path(place).is_relative_to(context):
@@ -63,12 +62,14 @@ def _odd(context: Path, place: Path) -> Iterator[Odd]:
 
 
 def _entries(place: Path) -> list[str]:
-    """List what may be odd in a folder; nothing, where a running program has removed it."""
+    """List what may be odd in a folder; nothing if the folder has just been removed."""
     with contextlib.suppress(FileNotFoundError), os.scandir(place) as entries:
-        return [it.name for it in entries if not _is_plain(it) and not is_kept_out(it.name)]
+        return [
+            entry.name for entry in entries if not (_is_plain(entry) or is_kept_out(entry.name))
+        ]
     return []
 
 
 def _is_plain(entry: os.DirEntry[str]) -> bool:
     readable = entry.is_file(follow_symlinks=False) and os.access(entry.path, os.R_OK)
-    return readable and (entry.name.isascii() or not _NO_UTF_8.search(entry.name))
+    return readable and (entry.name.isascii() or not _NOT_UTF_8.search(entry.name))

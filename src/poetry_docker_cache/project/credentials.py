@@ -1,4 +1,4 @@
-"""What Poetry would show to a package source, gathered for the build.
+"""The credentials and certificates that Poetry would use for a source, collected for the build.
 
 Only Poetry's own code decides which credentials belong to a source.
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.project.model import Address
 
-# Poetry 2.4 learned to look up names with dots; before, every dot went one table deeper.
+# Before Poetry 2.4, every dot in a name is one table deeper.
 _DOTS_ARE_TABLES = not hasattr(config_source, "split_key")
 
 
@@ -48,11 +48,11 @@ class AuthSecret:
 def collect(
     poetry: Poetry, names: Collection[str], addresses: Sequence[Address] = ()
 ) -> AuthSecret:
-    """Give the secret for these sources; a name that is no HTTP source of the project is ignored.
+    """Collect the secret for these sources and addresses.
 
-    `addresses` are those that a build asks besides. Raises DockerCacheError for credentials that
-    stand in a URL, are half there, cannot be read or cannot be carried, for an unusable certificate
-    file, and for a secret that BuildKit refuses.
+    A name that is not an HTTP source of the project is ignored. Raises DockerCacheError for
+    credentials that are in a URL, incomplete, unreadable or impossible to pass on, for an unusable
+    certificate file, and for a secret that is too large for BuildKit.
     """
     wanted = {name.lower() for name in names}  # as Poetry's pool compares them
     repositories = sorted(
@@ -70,12 +70,12 @@ def collect(
 
 
 def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:
-    """Raise DockerCacheError for the first source whose URL holds a user name, password or token.
+    """Raise DockerCacheError for the first source whose URL has a user name, password or token.
 
-    Poetry would use them, and copy the URL into poetry.lock and into every export.
+    Poetry would use them, and copy the URL into poetry.lock and every export.
     """
     for name, url in sorted(urls.items()):
-        # By hand, since urlsplit fails on some passwords, with a message that shows them.
+        # Not urlsplit, which fails for some passwords with a message that shows them.
         scheme, netloc, path = re.findall(r"(?s)\A((?:[\w+.-]*:)?//|)([^/?#]*)([^?#]*)", url)[0]
         userinfo, at, host = ("", "", netloc)
         if found := re.fullmatch(r"(?s)(.*)(@|%40)(.*)", netloc):
@@ -86,23 +86,22 @@ def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:
         elif not (at and userinfo.strip(":")):
             continue
         raise DockerCacheError(
-            f"The URL of the source {name!r} holds credentials. Poetry copies it into poetry.lock"
-            " and into exports, where everyone can read them.",
-            fix="Take them out of pyproject.toml, which then reads\n\n"
+            f"The URL of the source {name!r} contains credentials. Poetry copies it into"
+            " poetry.lock and into exports, where everyone can read them.",
+            fix="Remove them from pyproject.toml:\n\n"
             f"    [[tool.poetry.source]]\n    name = {json.dumps(name, ensure_ascii=False)}\n"
             f"    url = {json.dumps(scheme + host + path, ensure_ascii=False)}\n\n"
-            f"and type\n\n{_how_to_configure(name)}\n    poetry lock\n\n"
-            "What was committed or published once is known: replace the password as well.",
+            f"and run\n\n{_how_to_configure(name)}\n    poetry lock\n\n"
+            "If they were ever committed or published, replace the password as well.",
         )
 
 
 def _of_addresses(addresses: Iterable[Address], config: Config) -> list[SourceAuth]:
-    """What is shown at these addresses, for each place that Poetry's settings know, or host.
+    """Collect the credentials for these addresses, one entry per configured repository or host.
 
-    Poetry finds it by `repositories.NAME.url` in its settings, for git by the very URL, and else by
-    the host. In the build it does so by that setting alone: the secret has one for each, under
-    another name, since a name with dots has two spellings. What is configured for PyPI is there to
-    publish with.
+    Poetry finds a repository by `repositories.NAME.url` in its settings: for git by the exact URL,
+    else by the host. In the build it does the same with the entries of the secret, which have names
+    without dots, since a name with dots has two spellings. Credentials for PyPI are for publishing.
     """
     authenticator = Authenticator(config, disable_cache=True)
     found: dict[str, SourceAuth] = {}
@@ -120,17 +119,17 @@ def _of_addresses(addresses: Iterable[Address], config: Config) -> list[SourceAu
     return [
         replace(auth, name=f"poetry-docker-cache-{number}")
         for number, (_, auth) in enumerate(sorted(found.items()), start=1)
-        if auth.says_something
+        if auth.has_content
     ]
 
 
 def _of_unknown_git(authenticator: Authenticator, url: str) -> tuple[str, str] | None:
-    """What the keyring has for the host, as Poetry asks it, else ~/.netrc, which git itself reads.
+    """Return the login in the keyring, as Poetry asks for it, else in ~/.netrc, as git does.
 
-    A public repository needs neither: a keyring that cannot be read is no error.
+    A public repository needs neither, so a failing keyring is not an error.
     """
     username = password = None
-    with contextlib.suppress(Exception):  # keyring backends raise what they like
+    with contextlib.suppress(Exception):  # keyring backends raise any exception
         credential = authenticator.get_credentials_for_git_url(url)
         username, password = credential.username, credential.password
     login = (username, password) if username and password else get_netrc_auth(url)
@@ -138,7 +137,7 @@ def _of_unknown_git(authenticator: Authenticator, url: str) -> tuple[str, str] |
 
 
 def _is_public(repository: HTTPRepository) -> bool:
-    # What is configured for PyPI itself is there to publish with; nothing on it needs a login.
+    # PyPI needs no login to install; credentials for it are for publishing.
     return isinstance(repository, PyPiRepository)
 
 
@@ -147,7 +146,7 @@ def _read(repository: HTTPRepository, config: Config) -> SourceAuth:
     login = None if _is_public(repository) else _login(repository, config)
     default = RepositoryCertificateConfig()
     certificates = repository.session.get_certs_for_repository(name)
-    if certificates == default:  # none under its name: Poetry takes those of the same host
+    if certificates == default:  # not configured: Poetry uses those of the same host
         certificates = repository.certificates
     return SourceAuth(
         name=name,
@@ -166,27 +165,27 @@ def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None
         username, password = _of_a_shell(name) or _ask_poetry(repository, config)
     except PoetryKeyringError as error:
         failure = str(error)
-    except Exception as error:  # noqa: BLE001  # keyring backends raise what they like
+    except Exception as error:  # noqa: BLE001  # keyring backends raise any exception
         failure = type(error).__name__
-    if failure:  # raised out here: no exception that may hold a secret is chained to it
+    if failure:  # raised outside the handler, so that no exception with a secret is chained
         raise DockerCacheError(
             f"The credentials of the source {name!r} cannot be read: {failure}",
-            fix="Unlock the keyring, or do without it:\n\n"
+            fix="Unlock the keyring, or disable it:\n\n"
             f"    poetry config keyring.enabled false\n{_how_to_configure(name)}",
         )
-    if not username and not password:  # a secret that a CI does not have is an empty variable
+    if not username and not password:  # a CI sets the variable of a missing secret to an empty text
         return get_netrc_auth(repository.url)
     if password is None:
         raise DockerCacheError(
-            f"The source {name!r} has a user name but no password, so the build could not install"
-            " from it. Perhaps the password is in a keyring that is locked or disabled.",
-            fix=f"Type\n\n{_how_to_configure(name)}",
+            f"The source {name!r} has a user name but no password. The password may be in a keyring"
+            " that is locked or disabled.",
+            fix=f"Run\n\n{_how_to_configure(name)}",
         )
     return str(username or ""), str(password)
 
 
 def _of_a_shell(name: str) -> tuple[str | None, str | None] | None:
-    """The variables that stand for Poetry's own, where no shell could set those."""
+    """Read the variables that replace Poetry's own if no shell can set those."""
     if re.fullmatch(r"[A-Za-z0-9_-]+", name):
         return None
     username, password = map(os.environ.get, login_variables(name))
@@ -194,16 +193,16 @@ def _of_a_shell(name: str) -> tuple[str | None, str | None] | None:
 
 
 def _ask_poetry(repository: HTTPRepository, config: Config) -> tuple[str | None, str | None]:
-    # By name first: by URL, Poetry before 2.5 may take another source of the same host.
+    # By name first: by URL, Poetry before 2.5 may find another source on the same host.
     own = repository.session.get_http_auth(repository.name)
     if own is None or (own.username is None and own.password is None):
-        repository.session.reset_credentials_cache()  # its key is the URL: one answer for all names
+        repository.session.reset_credentials_cache()  # its key is the URL, not the name
         other = repository.session.get_credentials_for_url(repository.url)
         return (None, None) if other.password is None else (other.username, other.password)
     if own.password is not None or own.username is None:
         return own.username, own.password
-    # Poetry sends an empty password when one was configured (a token as the user name), and also
-    # when none was found; its answer is the same for both, so look at what is stored.
+    # Poetry answers the same for a missing password and for an empty one, which a token as the user
+    # name has, so look it up.
     keys = ["http-basic", repository.name, "password"]
     stored = config.get(".".join(keys) if _DOTS_ARE_TABLES else keys)
     manager = PasswordManager(config)
@@ -217,12 +216,12 @@ def _carriable(name: str, username: str, password: str) -> tuple[str, str]:
         wrong = ""
         if re.search(r"[\n\r\0]", value):
             wrong = "a line break or a NUL character"
-        elif re.search(r"[\ud800-\udfff]", value):  # how Python shows stray bytes
-            wrong = "bytes that are no UTF-8"
+        elif re.search(r"[\ud800-\udfff]", value):  # how Python represents other bytes
+            wrong = "bytes that are not valid UTF-8"
         if wrong:
             raise DockerCacheError(
-                f"The {what} of the source {name!r} holds {wrong}, which no index can receive and"
-                " the build cannot carry. Often a line break was copied along with it.",
+                f"The {what} of the source {name!r} contains {wrong}, which cannot be sent. Often a"
+                " line break was copied with it.",
                 fix=f"Store it again:\n\n{_how_to_configure(name)}",
             )
     return username, password

@@ -1,8 +1,8 @@
 """What git ignores inside the folders that a wheel is made of.
 
-Poetry and hatchling leave it out of a wheel, but in the build there is no git to ask. So the lines
-of `.gitignore` become lines of the ignore file, each bound to one of these folders: outside of them
-the project's own `.dockerignore` decides alone.
+Poetry and hatchling leave these files out of a wheel, but the build has no git repository. So the
+lines of `.gitignore` become lines of the ignore file that are limited to these folders; elsewhere
+only the project's own `.dockerignore` decides.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _OF_A_HOOK = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
 def git_ignored(
     folder: Path, inside: Sequence[str], *, included: Sequence[str], ask_git: bool
 ) -> tuple[str, ...]:
-    """Give lines for the ignore file.
+    """Return lines for the ignore file.
 
-    `included` are globs that a wheel takes all the same. `ask_git` where what git tracks is taken
-    too, whatever its name: Poetry asks git itself, hatchling reads `.gitignore` only.
+    `included` are globs that are in the wheel anyway. `ask_git`: whether tracked files are, too;
+    Poetry asks git, hatchling reads only `.gitignore`.
     """
     found: dict[str, None] = {}
     for text, below in _git_ignore_files(folder):
@@ -58,9 +58,9 @@ def git_ignored(
 
 
 def _brought_back(folder: Path, inside: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Name the files that a `!` line brings back, in place of the line.
+    """List the files that `!` lines include again, to be written in place of these lines.
 
-    With a wildcard in it, it would make BuildKit open every folder of the context (see `ignore`).
+    A `!` line with a wildcard would make BuildKit read every folder of the context.
     """
     lines = [parse(text) for text in texts]
     without = [line for line in lines if not line.negated]
@@ -74,18 +74,18 @@ def _brought_back(folder: Path, inside: Sequence[str], texts: Sequence[str]) -> 
 
 
 def _known(folder: Path, inside: Sequence[str]) -> list[str]:
-    """List the files that git does not ignore; all, where it cannot tell."""
+    """List the files that git does not ignore, or all files without git."""
     if repository_of(folder):
         others = ("--cached", "--others", "--exclude-per-directory=.gitignore")
         found = _git_files(folder, *others, "--", *inside)
         if found is not None:
             return sorted(set(found))
-    files = (it for name in inside for it in (folder / name).rglob("*") if it.is_file())
-    return sorted(it.relative_to(folder).as_posix() for it in files)
+    paths = (path for name in inside for path in (folder / name).rglob("*"))
+    return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
 
 
 def translate(text: str, inside: Iterable[str], *, below: str = "") -> Iterator[str]:
-    """Translate one file's lines; `below` is the way from its folder to the project's."""
+    """Translate one file's lines; `below` is the project's path from its folder."""
     folders = tuple(inside)
     for raw in text.removeprefix("\ufeff").splitlines():
         line = raw if raw.endswith("\\ ") else raw.rstrip()
@@ -98,7 +98,7 @@ def translate(text: str, inside: Iterable[str], *, below: str = "") -> Iterator[
         if pattern.startswith(("\\#", "\\!")):
             pattern = pattern[1:]
         if sign and only_folders and set(pattern) <= set("*/"):
-            continue  # `!*/` lets git look into folders; here that would open all their files
+            continue  # git then only looks into the folders; Docker would include all their files
         if not pattern.strip("/") or (not sign and is_kept_out(pattern)):
             continue
         for folder in folders:
@@ -108,7 +108,7 @@ def translate(text: str, inside: Iterable[str], *, below: str = "") -> Iterator[
 
 
 def _inside(pattern: str, folder: str) -> str:
-    """Give what of a pattern applies below a folder, empty if nothing does."""
+    """Return the part of a pattern that applies below a folder; empty if it does not apply."""
     if "/" not in pattern:
         return f"**/{pattern}"
     parts = pattern.removeprefix("/").split("/")
@@ -118,17 +118,17 @@ def _inside(pattern: str, folder: str) -> str:
         if not matches(parts[0], name):
             return ""
         parts = parts[1:]
-    # A line that matches the folder itself says nothing: what the wheel is made of is there.
+    # A line that matches the folder itself has no effect, since the wheel is made of the folder.
     return "/".join(parts)
 
 
 def let_through(
     folder: Path, ignore_file: str, within: Sequence[str], *, place: str = "."
 ) -> tuple[str, ...]:
-    """List what git ignores and yet is in the folders or files `within`, if the image takes it.
+    """List what git ignores in the folders or files `within` and the image would have.
 
-    `ignore_file` is the text that decides, for a context in which the folder has this place. Built
-    assets belong into an image, local secrets do not: only a person can tell them apart.
+    `ignore_file` is the text of the ignore file, `place` the folder's path in the build context.
+    Built assets belong in an image and local secrets do not, so a person has to decide.
     """
     if not repository_of(folder):
         return ()
@@ -138,17 +138,18 @@ def let_through(
     names = [name.rstrip("/") for name in found]
     located = {name: posixpath.normpath(posixpath.join(place, name)) for name in names}
     taken = [name for name in names if hiding_line(lines, located[name]) < 0]
-    # Git names a folder of nothing else as well as the ignored ones in it.
-    return tuple(it for it in taken if not any(it.startswith(f"{other}/") for other in taken))
+    # Git lists a fully ignored folder as well as the ignored folders in it.
+    return tuple(name for name in taken if not any(name.startswith(f"{other}/") for other in taken))
 
 
 def repository_of(folder: Path) -> Path | None:
-    """Give the root of the repository that a folder is in, or is; None if it is in none."""
-    return next((it for it in (folder, *folder.parents) if (it / ".git").exists()), None)
+    """Return the root of the git repository that contains a folder; None if there is none."""
+    places = (folder, *folder.parents)
+    return next((place for place in places if (place / ".git").exists()), None)
 
 
 def _git_ignore_files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Give the text of `.gitignore` here and above, up to the repository's root."""
+    """Yield the text of each `.gitignore` from the repository's root down to the folder."""
     repository = repository_of(folder) or folder
     for place in reversed((folder, *folder.parents)):
         if place == repository or repository in place.parents:
@@ -160,19 +161,19 @@ def _git_ignore_files(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _tracked(folder: Path, inside: Sequence[str]) -> list[str]:
-    """List the files that a line of `.gitignore` matches but that are in the repository."""
+    """List the files that `.gitignore` matches although git tracks them."""
     if not inside or not repository_of(folder):
         return []
-    # Not `--exclude-standard`: what this machine's git ignores besides is no part of the project.
+    # Not `--exclude-standard`, which reads this machine's own ignore files as well.
     own = "--exclude-per-directory=.gitignore"
     found = _git_files(folder, "--cached", "--ignored", own, "--", *inside) or []
     return sorted(map(literal, found))
 
 
 def why_silent(folder: Path) -> str | None:
-    """Give why git does not tell what is in the repository that a folder is in; None where it does.
+    """Return why git cannot list the files of the folder's repository; None if it can.
 
-    It may not be installed, and it answers nobody but the owner of the repository.
+    Git may not be installed, or the repository may belong to another user.
     """
     if not repository_of(folder):
         return None
@@ -182,12 +183,12 @@ def why_silent(folder: Path) -> str | None:
     if not done.returncode:
         return None
     said = done.stderr.decode(errors="replace").split("\n")
-    mends = [f"; `{it.strip()}` mends it" for it in said if it.startswith("\tgit config")]
-    return f"{said[0]}{''.join(mends[:1])}"
+    fixes = [f"; run `{line.strip()}`" for line in said if line.startswith("\tgit config")]
+    return f"{said[0]}{''.join(fixes[:1])}"
 
 
 def _git_files(folder: Path, *options: str) -> list[str] | None:
-    """Ask git for names; None where it does not tell."""
+    """Run `git ls-files`; return None if that fails."""
     done = _git(folder, "ls-files", "-z", *options)
     if done is None or done.returncode:
         return None
@@ -196,8 +197,8 @@ def _git_files(folder: Path, *options: str) -> list[str] | None:
 
 
 def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes] | None:
-    """Run git in a folder; None where there is none."""
-    # In a hook, git is told of its repository in a way that holds for the root of the work tree.
+    """Run git in a folder; return None if it is not installed."""
+    # In a hook, these variables have paths relative to the root of the work tree.
     env = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
     command = ["git", "--literal-pathspecs", *words]
     try:

@@ -99,8 +99,8 @@ def _refuse_link(folder: Path, name: str) -> None:
     """Raise DockerCacheError for a link to a path that does not exist in the build."""
     if not is_here(folder, name):
         raise DockerCacheError(
-            f"{name} is a link to a path outside the project, which does not exist in the build.",
-            fix="Copy its target into the project, or run the command in the target's project:"
+            f"{name} is a link that leaves the project, so the build does not have its target.",
+            fix="Copy the target into the project, or run the command in the target's project:"
             " `poetry -C FOLDER`.",
         )
 

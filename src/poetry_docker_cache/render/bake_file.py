@@ -1,4 +1,4 @@
-"""The file by which plain `docker buildx bake` builds the exported Dockerfiles. Pure."""
+"""The file with which plain `docker buildx bake` builds the exported Dockerfiles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "docker-bake.hcl.j2"
 _TO_REGISTRY = write_words(Store(type="registry", options=(("ref", "${image}"),)))
-"""How a cache is written whose name bake knows as `image`."""
+"""The cache export to the name in bake's variable `image`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,49 +27,49 @@ class BakeTarget:
 
     name: str
     context: str
-    """From the project's folder, where the file lies."""
+    """Relative to the project's folder, where the file is."""
     dockerfile: str
-    """In the context."""
+    """Relative to the context."""
     repository: str
     platforms: tuple[str, ...] = ()
-    """Those of the settings."""
+    """The platforms in the settings."""
     cache: Cache | None = None
-    """That of the settings; a folder is seen from the project's."""
+    """The cache in the settings; a folder is relative to the project's."""
     ssh: bool = False
     """Whether its build needs an SSH agent."""
     version: str | None = None
-    """The default of its `ARG VERSION`, where only git knows the version."""
+    """The default of `ARG VERSION` if the version comes from git."""
 
     @property
     def reads(self) -> str:
-        """The caches of the settings that are read, as HCL."""
+        """The caches to import, as HCL."""
         if isinstance(self.cache, Store) and self.cache.type == "inline":  # the image carries it
             named = f'"{literal(self.repository)}:${{tag}}"'
-            # Without a `/` in its name, nobody ever pushed it.
+            # Without a `/` in its name, it was never pushed.
             return f'[for tag in split(",", TAG) : {named}]' if "/" in self.repository else "[]"
         return f"[{quoted(read_words(self.cache))}]" if self.cache else "[]"
 
     @property
     def writes(self) -> str:
-        """Those that are written, as HCL."""
+        """The caches to export, as HCL."""
         return f"WRITE_CACHE ? [{quoted(write_words(self.cache))}] : []" if self.cache else "[]"
 
 
 def render_bake_file(targets: Sequence[BakeTarget], *, tag: str) -> str:
-    """The file, without banner; `tag` is the default of all images."""
+    """Render the file without its banner; `tag` is the default tag of all images."""
     environment = TemplateEnvironment()
     environment.filters.update(hcl=quoted, literal=literal)
     return environment.get_template(TEMPLATE).render(
         targets=targets,
         tag=tag,
-        version=next((it.version for it in targets if it.version), None),
+        version=next((target.version for target in targets if target.version), None),
         to_registry=_TO_REGISTRY,
         allowed=_allowed(targets),
     )
 
 
 def _allowed(targets: Sequence[BakeTarget]) -> dict[str, str]:
-    """The options by which bake may use what is not in the project's folder, and what that is."""
+    """Return the options that allow bake to use what is outside the project, and why."""
     found: dict[str, str] = {}
     for target in targets:
         if target.context != ".":
@@ -84,10 +84,10 @@ def _allowed(targets: Sequence[BakeTarget]) -> dict[str, str]:
 
 
 def quoted(text: str) -> str:
-    """A string of HCL, which arrives as it is: JSON's, but for what begins an interpolation."""
+    """Quote a string for HCL: as JSON, with escaped interpolations."""
     return literal(json.dumps(text, ensure_ascii=False))
 
 
 def literal(text: str) -> str:
-    """The inside of a string of HCL without interpolation."""
+    """Escape what would start an interpolation in a string of HCL."""
     return text.replace("${", "$${").replace("%{", "%%{")

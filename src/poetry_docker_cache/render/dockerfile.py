@@ -5,45 +5,52 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside
 from poetry_docker_cache.render import stage_commands
+from poetry_docker_cache.render.build_scripts import image_scripts
 from poetry_docker_cache.render.ignore_file import IgnorePlan, render_ignore
 from poetry_docker_cache.render.templates import DOCKERFILE, TemplateEnvironment, render_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from poetry_docker_cache.plan.model import ImagePlan, Template
+    from poetry_docker_cache.render.build_scripts import Scripts
     from poetry_docker_cache.settings.image_values import Healthcheck
 
-_FOR_OLDER_LOCKS = (
-    *("conditions.py", "constraints.py", "dependencies.py"),
-    *("older.py", "versions.py", "walk.py"),
-)
+_WIDTH = 100
+"""Lines are wrapped before this column, where the words allow it."""
+_SHORT, _LONGEST_LINE = 75, 110
+_BREAK = re.compile(r"(?<=[A-Za-z0-9]) ?(?=[A-Za-z0-9])")
 
 
-def render_dockerfile(plan: ImagePlan) -> str:
+def render_dockerfile(plan: ImagePlan, scripts: Scripts | None = None) -> str:
     """The Dockerfile, without banner and `# syntax` line.
 
+    `scripts` says where the scripts of the build are; by default in a folder beside the Dockerfile.
     Raises DockerCacheError for a mistake in the project's own template.
     """
     environment = dockerfile_environment(plan.template)
+    values = {"plan": plan, "scripts": scripts or image_scripts(plan)}
     if plan.template:
-        return render_own(environment, plan.template, plan)
-    return environment.get_template(DOCKERFILE).render(plan=plan)
+        return render_own(environment, plan.template, values)
+    return environment.get_template(DOCKERFILE).render(values)
 
 
 def render_ignore_file(
-    plan: ImagePlan, dockerfile: str, hidden: Sequence[str] = (), beside: Sequence[str] = ()
+    plan: ImagePlan,
+    dockerfile: str,
+    hidden: Sequence[str] = (),
+    beside: Sequence[str] = (),
+    *,
+    scripts: str | None = None,
 ) -> str:
     """The ignore file, without banner, of a Dockerfile at this path in the context.
 
-    `hidden` are folders in the context that no build may see, whatever else is said, and `beside`
-    what `export` has written for other images.
+    `hidden` are folders in the context that no build may see, whatever else is said, `beside` what
+    `export` has written for other images, and `scripts` the folder of scripts that it sends.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
@@ -68,6 +75,7 @@ def render_ignore_file(
             folder=plan.folder,
             others=tuple(_others(plan)),
             whole=whole,
+            scripts=scripts and scripts.rstrip("/"),
         )
     )
 
@@ -95,6 +103,8 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
     """What the Dockerfile's template, or the project's own that extends it, is read with."""
     environment = TemplateEnvironment(template)
     environment.filters.update(
+        assignments=assignments,
+        command=command,
         copy=copy_arguments,
         exec_form=exec_form,
         healthcheck=healthcheck,
@@ -104,56 +114,16 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
     environment.globals.update(
         build_command=stage_commands.build_command,
         check_command=stage_commands.check_command,
+        checked_stages=stage_commands.checked_stages,
+        files_command=stage_commands.files_command,
         from_above=stage_commands.FROM_ABOVE,
         in_project=stage_commands.in_project,
         install_command=stage_commands.install_command,
         library_command=stage_commands.library_command,
         manifest_command=stage_commands.manifest_command,
-        scripts_of=scripts_of,
-        text_of=text_of,
         tool_command=stage_commands.tool_command,
     )
     return environment
-
-
-def text_of(name: str) -> str:
-    """The text of a script that runs inside the build, for a heredoc.
-
-    Raises ValueError for any other name: a template of the project's own may call this, too.
-    """
-    if not re.fullmatch(r"/?(\w+/)*\w+\.py", name, re.ASCII):
-        raise ValueError(f"{name!r} is none of the scripts")
-    text = _inside().joinpath(name.lstrip("/")).read_text(encoding="utf-8")
-    # What our linters are told is of no use to who reads the Dockerfile.
-    return re.sub(r"  # (noqa|type:).*", "", text.replace("\r\n", "\n"))
-
-
-def _inside() -> Path:
-    return Path(str(resources.files("poetry_docker_cache"))) / "inside"
-
-
-def scripts_of(plan: ImagePlan) -> dict[str, list[str]]:
-    """The files of the scripts that this image's build runs: folder, "/" or "/install/", to names.
-
-    They are those of `inside/`.
-    """
-    single = ["compile.py"] if plan.dependencies.compile else []
-    installs = bool(plan.dependencies.layers or plan.wheels)
-    packages = ["manifest", "install"] if installs else ["manifest"]
-    unused = {
-        "wheelhouse.py": not plan.dependencies.keeps_wheels,
-        "earlier.py": not plan.dependencies.reuses_image,
-        **dict.fromkeys(_FOR_OLDER_LOCKS, not plan.dependencies.older_lock),
-        "direct.py": True,  # in a stage of its own: no key of another layer may hang on it
-        **dict.fromkeys(("families.py", "workspace.py"), not plan.dependencies.images),
-    }
-    modules = {
-        f"/{name}/": sorted(
-            p.name for p in (_inside() / name).glob("*.py") if not unused.get(p.name)
-        )
-        for name in packages
-    }
-    return {**modules, "/": [*single, "check.py"]}
 
 
 def exec_form(words: Sequence[str]) -> str:
@@ -167,6 +137,48 @@ def quoted(value: str) -> str:
     The Dockerfile's own rule: inside double quotes a backslash, a quote and a dollar are special.
     """
     return '"' + re.sub(r'([\\"$])', r"\\\1", value) + '"'
+
+
+def command(words: Sequence[str], shell: bool = True) -> str:
+    """A command of RUN, wrapped: for a shell, or a JSON list where the image has no shell."""
+    if shell:
+        return _wrapped(map(shlex.quote, words), joint=" ")
+    items = [json.dumps(word, ensure_ascii=False) for word in words]
+    return f"[{_wrapped([f'{item},' for item in items[:-1]] + items[-1:], joint=' ')}]"
+
+
+def assignments(values: Mapping[str, str]) -> str:
+    """Names and quoted values of ENV and LABEL: in one line if it is short, else one to a line."""
+    pairs = [f"{name}={quoted(value)}" for name, value in values.items()]
+    short = " ".join(pairs)
+    return short if len(short) < _SHORT else " \\\n    ".join(map(_broken, pairs))
+
+
+def _wrapped(words: Iterable[str], joint: str) -> str:
+    """Join words to lines that continue with a backslash; a single long word stays whole."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1]) + len(word) < _WIDTH:
+            lines[-1] += f"{joint}{word}"
+        else:
+            lines.append(word)
+    return " \\\n    ".join(lines)
+
+
+def _broken(text: str) -> str:
+    """Continue a quoted value on the next line where it is too long for one.
+
+    BuildKit joins the lines before it reads the quotes. A line that began with a space or a `#`
+    would lose it, or be taken for a comment, so a break stands between two letters or digits.
+    """
+    parts = []
+    while len(text) > _LONGEST_LINE:
+        places = [match.end() for match in _BREAK.finditer(text, 0, _LONGEST_LINE)]
+        if not places:
+            break
+        parts.append(text[: places[-1]])
+        text = text[places[-1] :]
+    return "\\\n".join([*parts, text])
 
 
 def copy_arguments(paths: str | Sequence[str], destination: str) -> str:

@@ -60,6 +60,8 @@ class IgnorePlan:
     others: Sequence[str] = ()
     """The folders there that it is kept from: no name on the way to them, or to the project, keeps
     anything out."""
+    scripts: str | None = None
+    """The folder of scripts that the build runs: all of it is sent."""
     whole: Sequence[str] = ()
     """Folders of which all may enter that nothing else keeps out."""
 
@@ -85,6 +87,7 @@ def render_ignore(plan: IgnorePlan) -> str:
         *_seldom(folder, [path for path in kept if path not in plan.whole]),
         *_sections(_with_kept(sections, kept)),
         "",
+        *_scripts(plan.scripts),
         *_never(roots, kept, _named((*own, *added), roots)),
         *_closed(plan.hidden),
         *(at_start(literal(path)) for path in (*dict.fromkeys(ours), *plan.unsent)),
@@ -126,6 +129,14 @@ def _never(roots: Sequence[str], kept: Sequence[str], named: Sequence[str]) -> I
     yield "# Leftovers, settings, credentials, private keys: only by name"
     yield from _by_name(FILES, NEVER, roots=roots, kept=kept, named=named)
     yield ""
+
+
+def _scripts(folder: str | None) -> Iterator[str]:
+    if folder:
+        yield "# The scripts that the build runs"
+        yield f"!{literal(folder)}"
+        yield f"!{literal(folder)}/**"
+        yield ""
 
 
 def _closed(folders: Sequence[str]) -> Iterator[str]:

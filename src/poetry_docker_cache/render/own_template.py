@@ -1,86 +1,32 @@
-"""The project's own template: reading it, and checking that none of its lines is lost silently.
+"""The project's own template: how it is read, and checks that none of its lines is lost silently.
 
 Jinja ignores what has no effect: a block that the extended template does not have, and text outside
-of blocks. In a Dockerfile that would be a missing step, so here it is an error or a note.
+blocks. In a Dockerfile that would be a missing step, so here it is an error or a note.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import traceback
 from typing import TYPE_CHECKING
 
-from jinja2 import TemplateSyntaxError, nodes
+from jinja2 import TemplateSyntaxError, meta, nodes
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.model import Template
 from poetry_docker_cache.render.dockerfile import dockerfile_environment
 from poetry_docker_cache.render.templates import CORRECT_IT, DOCKERFILE, built_in_text, path_of
+from poetry_docker_cache.system.compat import real_path
 from poetry_docker_cache.text import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from poetry_docker_cache.plan.model import ImagePlan
 
-_NAMING: tuple[type[nodes.Extends | nodes.FromImport | nodes.Import | nodes.Include], ...] = (
-    nodes.Extends,
-    nodes.FromImport,
-    nodes.Import,
-    nodes.Include,
-)
+    Blocks = Mapping[str, nodes.Block]
 
-
-def parse(text: str, path: str) -> nodes.Template:
-    """The tree of a template. Raises DockerCacheError for what Jinja cannot read."""
-    environment = dockerfile_environment()
-    try:
-        environment.compile(text, path, path)  # sees unknown filters, repeated blocks
-        return environment.parse(text, path, path)
-    except TemplateSyntaxError as error:
-        raise DockerCacheError(
-            f"{path}, line {error.lineno}: {str(error.message).rstrip('.')}.", fix=CORRECT_IT
-        ) from error
-    except (RecursionError, SyntaxError) as error:  # Python's own, of what Jinja makes of it
-        line = _line_reached(error)
-        raise DockerCacheError(
-            f"{path}{f', line {line}' if line else ''}: this is nested too deeply.",
-            fix="Write it with fewer parentheses, or blocks, in one another.",
-        ) from error
-
-
-def _line_reached(error: Exception) -> int | None:
-    """The template's line that Jinja was at: its own functions know it by these names."""
-    known = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
-    lines = [it.get("lineno") or getattr(it.get("node"), "lineno", None) for it in known]
-    return next((line for line in reversed(lines) if isinstance(line, int)), None)
-
-
-def named_files(tree: nodes.Template, path: str) -> Mapping[str, int]:
-    """The names by which a template extends, includes and imports others, but for ours; and lines.
-
-    Raises DockerCacheError for one that is known only when it is rendered.
-    """
-    names: dict[str, int] = {}
-    for node in tree.find_all(_NAMING):
-        named = node.template
-        values = named.items if isinstance(named, nodes.List | nodes.Tuple) else [named]
-        for value in values:
-            if not (isinstance(value, nodes.Const) and isinstance(value.value, str)):
-                raise DockerCacheError(
-                    f"{path}, line {node.lineno}: the name of the file is worked out, and files are"
-                    " read before that.",
-                    fix="Write the name itself, in quotes.",
-                )
-            names.setdefault(value.value, node.lineno)
-    return {name: line for name, line in names.items() if name != DOCKERFILE}
-
-
-_EXTENDS = f'{{% extends "{DOCKERFILE}" %}}'
-# What has an effect outside of blocks. Of text, nothing has.
-_OUTSIDE = (
+_NAMING = (nodes.Extends, nodes.FromImport, nodes.Import, nodes.Include)
+_ALLOWED_OUTSIDE = (
     nodes.Assign,
     nodes.AssignBlock,
     nodes.Block,
@@ -89,184 +35,13 @@ _OUTSIDE = (
     nodes.Import,
     nodes.Macro,
 )
-
-
-def our_blocks() -> Mapping[str, nodes.Block]:
-    """The blocks of the built-in template, in its order: their names are promised."""
-    return {block.name: block for block in _ours().find_all(nodes.Block)}
-
-
-def check_template(template: Template) -> None:
-    """Raise DockerCacheError for what would have no effect, or another one than it seems."""
-    trees = {path: parse(text, path) for path, text in template.texts.items()}
-    chain = _chain(template, trees)
-    known = [*our_blocks()]
-    names = {"plan", *dockerfile_environment().globals, *_names(_ours())}
-    for path in reversed(chain):
-        _check_outside(path, trees[path])
-        _check_blocks(path, trees[path], known)
-        for name in _names(trees[path]):
-            if name in names:
-                raise DockerCacheError(
-                    f"{path} sets {name!r}, which the built-in template has a use for: its lines"
-                    " would say something else.",
-                    fix="Give it another name.",
-                )
-        known += [block.name for block in trees[path].find_all(nodes.Block)]
-    _check_contents(chain, trees)
-    for path in sorted(trees.keys() - chain):
-        if block := next(trees[path].find_all((nodes.Block, nodes.Extends)), None):
-            raise DockerCacheError(
-                f"{path}, line {block.lineno}: only {template.path} and what it extends can have"
-                " blocks; in a file that is included or imported they replace nothing.",
-                fix=f"Move the block to {template.path}, or take its tags away.",
-            )
-
-
-def template_notes(plan: ImagePlan) -> list[str]:
-    """What a person may not have meant: blocks that lose our lines, or are not used at all."""
-    template = plan.template
-    if template is None:
-        return []
-    trees = {path: parse(text, path) for path, text in template.texts.items()}
-    chain = _chain(template, trees)
-    lost: dict[str, list[str]] = {}
-    for name, ours in our_blocks().items():
-        if path := _replacing(name, chain, trees):
-            above = chain[chain.index(path) + 1 :]
-            if any(map(_has_lines, [ours, *(_block(trees[it], name) for it in above)])):
-                lost.setdefault(path, []).append(name)
-    notes = [
-        f"{path} replaces {', '.join(names)}: what is there without it, in later"
-        " releases too, is left out; `{{ super() }}` takes it in."
-        for path, names in lost.items()
-    ]
-    owners = [path for path in chain if _block(trees[path], "application")]
-    if plan.application is None and owners:
-        notes.append(
-            f"The block `application` of {owners[0]} is not used: no wheel of the project is built."
-        )
-    return notes
-
-
-def _ours() -> nodes.Template:
-    return dockerfile_environment().parse(built_in_text(), DOCKERFILE)
-
-
-def _chain(template: Template, trees: Mapping[str, nodes.Template]) -> list[str]:
-    """The files from the template up to the one that extends ours."""
-    chain: list[str] = []
-    path = template.path
-    while path in trees and path not in chain:
-        chain.append(path)
-        extended = [it.template for it in trees[path].body if isinstance(it, nodes.Extends)]
-        if len(extended) != 1 or not isinstance(extended[0], nodes.Const):
-            break
-        if extended[0].value == DOCKERFILE:
-            return chain
-        path = path_of(extended[0].value, template.path)
-    missing = f", since there is no file {path}" if path not in trees else ""
-    raise DockerCacheError(
-        f"{chain[-1]} does not extend the built-in template{missing}: it would be the whole"
-        " Dockerfile.",
-        fix=f"Begin it with {_EXTENDS}; a whole Dockerfile is for `poetry docker build --file`.",
-    )
-
-
-def _check_outside(path: str, tree: nodes.Template) -> None:
-    for node in tree.body:
-        line = _text_line(node) if isinstance(node, nodes.Output) else node.lineno
-        if line and not isinstance(node, _OUTSIDE):
-            raise DockerCacheError(
-                f"{path}, line {line}: this stands outside of a block, so it would not be in the"
-                " Dockerfile.",
-                fix=f"Move it into a block: {', '.join(our_blocks())}.",
-            )
-
-
-def _text_line(output: nodes.Output) -> int | None:
-    """The first line on which there is more than white space."""
-    for part in output.nodes:
-        if not isinstance(part, nodes.TemplateData):
-            return part.lineno
-        if part.data.strip():
-            blank = len(part.data) - len(part.data.lstrip())
-            return part.lineno + part.data[:blank].count("\n")
-    return None
-
-
-def _check_blocks(path: str, tree: nodes.Template, known: list[str]) -> None:
-    for block in tree.find_all(nodes.Block):
-        is_nested = block not in tree.body
-        if is_nested and block.name in known:
-            raise DockerCacheError(
-                f"{path}, line {block.lineno}: {block.name!r} stands inside of something else, but"
-                " it would replace the block of this name wherever that one is.",
-                fix="Move it out, to the top; or give it a name of its own.",
-            )
-        if not is_nested and block.name not in known:
-            raise DockerCacheError(
-                f"{path}, line {block.lineno}: this release's template has no block"
-                f" {block.name!r}, so its lines would not be in the Dockerfile.",
-                fix=f"{did_you_mean(block.name, known)}The blocks are {', '.join(known)}.",
-            )
-
-
-def _check_contents(chain: Sequence[str], trees: Mapping[str, nodes.Template]) -> None:
-    """It is a part of our `final`: lines for the one are lost with the other."""
-    owners = [path for path in chain if _block(trees[path], "contents")]
-    path = _replacing("final", chain, trees)
-    if owners and path and not any(map(_takes_contents, trees.values())):
-        raise DockerCacheError(
-            f"The block `final` of {path} leaves ours out, and with it `contents`: that block of"
-            f" {owners[0]} would not be in the Dockerfile.",
-            fix="Write `{{ super() -}}` or `{{ self.contents() -}}` in `final`.",
-        )
-
-
-def _replacing(name: str, chain: Sequence[str], trees: Mapping[str, nodes.Template]) -> str | None:
-    """The file whose block of this name leaves out what those above it have."""
-    blocks = ((path, _block(trees[path], name)) for path in chain)
-    return next((path for path, block in blocks if block and not _keeps_ours(block)), None)
-
-
-def _block(tree: nodes.Template, name: str) -> nodes.Block | None:
-    return next((block for block in tree.find_all(nodes.Block) if block.name == name), None)
-
-
-def _takes_contents(tree: nodes.Template) -> bool:
-    taken = [it for it in tree.find_all(nodes.Getattr) if it.attr == "contents"]
-    return any(isinstance(it.node, nodes.Name) and it.node.name == "self" for it in taken)
-
-
-def _names(tree: nodes.Template) -> Iterator[str]:
-    """What a template sets for all blocks: variables, macros, imports."""
-    for node in tree.body:
-        if isinstance(node, nodes.Macro):
-            yield node.name
-        elif isinstance(node, nodes.Import):
-            yield node.target
-        elif isinstance(node, nodes.FromImport):
-            yield from (name if isinstance(name, str) else name[1] for name in node.names)
-        elif isinstance(node, nodes.Assign | nodes.AssignBlock):
-            targets = [node.target, *node.target.find_all(nodes.Name)]
-            yield from (target.name for target in targets if isinstance(target, nodes.Name))
-
-
-def _has_lines(block: nodes.Block | None) -> bool:
-    return block is not None and any(
-        not isinstance(node, nodes.Output) or _text_line(node) for node in block.body
-    )
-
-
-def _keeps_ours(block: nodes.Block) -> bool:
-    return any(name.name == "super" for name in block.find_all(nodes.Name))
+"""What has an effect outside blocks; text has none."""
 
 
 def read_template(folder: Path, path: str | None) -> Template | None:
-    """The template that the setting names, as seen from the project's folder.
+    """Read the template that the setting names, relative to the project's folder.
 
-    Raises DockerCacheError for one that cannot be read, and for what it could not mean.
+    Raises DockerCacheError if it cannot be read, or if some of its lines would have no effect.
     """
     if path is None:
         return None
@@ -278,36 +53,17 @@ def read_template(folder: Path, path: str | None) -> Template | None:
         if text is None and current == path:
             raise DockerCacheError(
                 f"`template` in [tool.poetry-docker-cache] names {path!r}, which does not exist.",
-                fix="Correct the path; it starts at the project's root.",
+                fix="Correct the path, which is relative to the project's root.",
             )
-        if text is not None:  # what else is missing may be meant to be, or Jinja says so
+        if text is not None:  # Jinja reports another missing file, if it is not optional
             texts[current] = text
-            for name, line in named_files(parse(text, current), current).items():
+            for name, line in _named_files(_parse(text, current), current):
                 found = path_of(name, path)
                 _refuse_elsewhere(folder, found, path, f"{current}, line {line}")
                 waiting += [found] if found not in texts else []
     template = Template(path=path, texts=texts)
-    check_template(template)
+    _check(template)
     return template
-
-
-def _refuse_elsewhere(folder: Path, path: str, template: str, place: str) -> None:
-    """What is included ends up in the Dockerfile: so it is not read from all over the machine."""
-    home = os.path.realpath((folder / template).parent)
-    try:
-        with contextlib.suppress(OSError):  # it may be missing
-            (folder / path).stat()
-        real = os.path.realpath(folder / path)
-    except ValueError as error:
-        raise DockerCacheError(
-            f"{place}: no file can have the name {path!r}.", fix="Correct the name."
-        ) from error
-    if os.path.commonpath([home, real]) != home:
-        raise DockerCacheError(
-            f"{place}: {path} lies outside of the template's folder: files are read from there"
-            " only.",
-            fix="Move it into that folder.",
-        )
 
 
 def _text(folder: Path, path: str) -> str | None:
@@ -315,10 +71,196 @@ def _text(folder: Path, path: str) -> str | None:
         return (folder / path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        why = str(error.strerror)
-    except UnicodeDecodeError:
-        why = "it is not UTF-8"
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not valid UTF-8"
+        raise DockerCacheError(
+            f"The template {path} cannot be read: {why}.", fix="Fix the file or its permissions."
+        ) from error
+
+
+def _parse(text: str, path: str) -> nodes.Template:
+    environment = dockerfile_environment()
+    try:
+        environment.compile(text, path, path)  # detects unknown filters and repeated blocks
+        return environment.parse(text, path, path)
+    except TemplateSyntaxError as error:
+        place, problem = f"{path}, line {error.lineno}", str(error.message).rstrip(".")
+    except (RecursionError, SyntaxError):  # Python's own, for the code that Jinja generates
+        place, problem = path, "parentheses or blocks are nested too deeply"
+    raise DockerCacheError(f"{place}: {problem}.", fix=CORRECT_IT)
+
+
+def _named_files(tree: nodes.Template, path: str) -> Iterator[tuple[str, int]]:
+    """Give the names of the files that a template extends, includes and imports, and the lines."""
+    for node in tree.find_all(_NAMING):
+        for name in meta.find_referenced_templates(nodes.Template([node])):
+            if name is None:
+                raise DockerCacheError(
+                    f"{path}, line {node.lineno}: the name of the file is an expression, but files"
+                    " are read before expressions have a value.",
+                    fix="Write the name itself, in quotes.",
+                )
+            if name != DOCKERFILE:
+                yield name, node.lineno
+
+
+def _refuse_elsewhere(folder: Path, path: str, template: str, place: str) -> None:
+    """Refuse files from outside the template's folder, since their text gets into the image."""
+    if not real_path(folder / path).is_relative_to(real_path((folder / template).parent)):
+        raise DockerCacheError(
+            f"{place}: {path} is outside the template's folder.",
+            fix="Move it into that folder.",
+        )
+
+
+def our_blocks() -> Blocks:
+    """Return the blocks of the built-in template in its order: their names are promised."""
+    return _blocks(_ours())
+
+
+def _ours() -> nodes.Template:
+    return dockerfile_environment().parse(built_in_text(), DOCKERFILE)
+
+
+def _blocks(tree: nodes.Template) -> Blocks:
+    return {block.name: block for block in tree.find_all(nodes.Block)}
+
+
+def _chain(template: Template) -> Mapping[str, nodes.Template]:
+    """Return the files from the template up to the one that extends the built-in one, by path."""
+    chain: dict[str, nodes.Template] = {}
+    path = template.path
+    while path in template.texts and path not in chain:
+        chain[path] = _parse(template.texts[path], path)
+        extended = [node.template for node in chain[path].body if isinstance(node, nodes.Extends)]
+        if len(extended) != 1 or not isinstance(extended[0], nodes.Const):
+            break
+        if extended[0].value == DOCKERFILE:
+            return chain
+        path = path_of(extended[0].value, template.path)
+    missing = f": {path} does not exist" if path not in template.texts else ""
     raise DockerCacheError(
-        f"The template {path} cannot be read: {why}.", fix="Mend the file, or its permissions."
+        f"{[*chain][-1]} does not extend the built-in template{missing}.",
+        fix=f'Begin it with {{% extends "{DOCKERFILE}" %}}. To use a complete Dockerfile, run'
+        " `poetry docker build --file`.",
+    )
+
+
+def _check(template: Template) -> None:
+    """Raise DockerCacheError for lines that have no effect, or another one than it seems."""
+    chain = _chain(template)
+    known = [*our_blocks()]
+    names = {"plan", *dockerfile_environment().globals, *_names(_ours())}
+    for path, tree in reversed([*chain.items()]):
+        _check_outside(path, tree)
+        for name in names.intersection(_names(tree)):
+            raise DockerCacheError(
+                f"{path} sets {name!r}, a name that the built-in template uses.",
+                fix="Choose another name.",
+            )
+        for block in _blocks(tree).values():
+            _check_block(path, block, known, is_nested=block not in tree.body)
+        known += _blocks(tree)
+    _check_contents(template, chain)
+
+
+def _check_outside(path: str, tree: nodes.Template) -> None:
+    for node in tree.body:
+        line = _text_line(node) if isinstance(node, nodes.Output) else node.lineno
+        if line and not isinstance(node, _ALLOWED_OUTSIDE):
+            raise DockerCacheError(
+                f"{path}, line {line}: this is outside a block, so the Dockerfile would not have"
+                " it.",
+                fix=f"Move it into a block: {', '.join(our_blocks())}.",
+            )
+
+
+def _text_line(output: nodes.Output) -> int | None:
+    """Find the first line that has more than white space."""
+    for part in output.nodes:
+        if not isinstance(part, nodes.TemplateData):
+            return part.lineno
+        if part.data.strip():
+            blank = len(part.data) - len(part.data.lstrip())
+            return part.lineno + part.data[:blank].count("\n")
+    return None
+
+
+def _names(tree: nodes.Template) -> Iterator[str]:
+    """Name what a template defines for all blocks: variables, macros and imports."""
+    for node in tree.body:
+        if isinstance(node, nodes.Macro):
+            yield node.name
+        elif isinstance(node, nodes.Import):
+            yield node.target
+        elif isinstance(node, nodes.FromImport):
+            yield from (name if isinstance(name, str) else name[1] for name in node.names)
+        elif isinstance(node, nodes.Assign | nodes.AssignBlock):
+            yield from (name.name for name in node.find_all(nodes.Name) if name.ctx == "store")
+
+
+def _check_block(path: str, block: nodes.Block, known: list[str], *, is_nested: bool) -> None:
+    place = f"{path}, line {block.lineno}"
+    if is_nested and block.name in known:
+        raise DockerCacheError(
+            f"{place}: the block {block.name!r} is nested, but it would replace the block of this"
+            " name in the built-in template.",
+            fix="Move it to the top level, or give it another name.",
+        )
+    if not is_nested and block.name not in known:
+        raise DockerCacheError(
+            f"{place}: this release's template has no block {block.name!r}, so the Dockerfile would"
+            " not have its lines.",
+            fix=f"{did_you_mean(block.name, known)}The blocks are {', '.join(known)}.",
+        )
+
+
+def _check_contents(template: Template, chain: Mapping[str, nodes.Template]) -> None:
+    """Refuse a block `contents` if another block replaces `final`, which has it."""
+    owner = next((path for path, tree in chain.items() if "contents" in _blocks(tree)), None)
+    final = _replacing("final", chain)
+    if owner and final and "self.contents" not in "".join(template.texts.values()):
+        raise DockerCacheError(
+            f"The block `final` of {final} replaces the built-in one, so the Dockerfile would not"
+            f" have the block `contents` of {owner}.",
+            fix="Write `{{ super() -}}` or `{{ self.contents() -}}` in `final`.",
+        )
+
+
+def _replacing(name: str, chain: Mapping[str, nodes.Template]) -> str | None:
+    """Find the first file whose block of this name leaves out what it extends."""
+    for path, tree in chain.items():
+        block = _blocks(tree).get(name)
+        if block and all(called.name != "super" for called in block.find_all(nodes.Name)):
+            return path
+    return None
+
+
+def template_notes(plan: ImagePlan) -> list[str]:
+    """Note what may be a mistake: blocks that replace lines, or that the Dockerfile lacks."""
+    if plan.template is None:
+        return []
+    chain = _chain(plan.template)
+    replaced: dict[str, list[str]] = {}
+    for name, ours in our_blocks().items():
+        if path := _replacing(name, chain):
+            above = [*chain][[*chain].index(path) + 1 :]
+            if any(map(_has_lines, [ours, *(_blocks(chain[other]).get(name) for other in above)])):
+                replaced.setdefault(path, []).append(name)
+    notes = [
+        f"{path} replaces {', '.join(names)}, so the Dockerfile lacks what the built-in template"
+        " has there, in later releases too; `{{ super() }}` keeps it."
+        for path, names in replaced.items()
+    ]
+    owner = next((path for path, tree in chain.items() if "application" in _blocks(tree)), None)
+    if plan.application is None and owner:
+        notes.append(
+            f"The block `application` of {owner} has no effect: no wheel of the project is built."
+        )
+    return notes
+
+
+def _has_lines(block: nodes.Block | None) -> bool:
+    return block is not None and any(
+        not isinstance(node, nodes.Output) or _text_line(node) for node in block.body
     )

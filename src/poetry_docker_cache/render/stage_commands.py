@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poetry_docker_cache.plan.model import Dependencies, Index, Layer, Runtime, Wheel
+    from poetry_docker_cache.plan.model import (
+        Dependencies,
+        Files,
+        ImagePlan,
+        Index,
+        Layer,
+        Runtime,
+        Wheel,
+    )
 
 _ABOVE = ".above"
 FROM_ABOVE = (
@@ -57,8 +65,8 @@ def tool_command(venv: str, index: Index | None, arguments: Sequence[str]) -> li
     return ["python", "-m", "install.tool", "--venv", venv, *source, *arguments]
 
 
-def install_command(layer: Layer, dependencies: Dependencies, instructions: str) -> str:
-    """The call of inside/install, or of its direct.py, for a shell.
+def install_command(layer: Layer, dependencies: Dependencies, instructions: str) -> list[str]:
+    """The call of inside/install or of inside/direct.py.
 
     `instructions` are the lines of the block `build`, as they stand in the Dockerfile.
     """
@@ -74,7 +82,7 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
     words += ["--wheels", "/wheels"] * layer.keeps_wheels
     if dependencies.reuses_image and not layer.direct:
         words += ["--reuse", *_made_by(layer, dependencies, instructions)]
-    return shlex.join(words)
+    return words
 
 
 def _made_by(layer: Layer, dependencies: Dependencies, instructions: str) -> list[str]:
@@ -119,3 +127,16 @@ def library_command(runtime: Runtime) -> list[str]:
     """The call of inside/compile.py for the standard library, by a Python that is there."""
     python = "python" if runtime.has_shell else "/venv/bin/python"
     return [python, "-B", "/scripts/compile.py", "--standard-library"]
+
+
+def checked_stages(plan: ImagePlan) -> list[str]:
+    """The stages that write down which shared libraries their packages need."""
+    layers = [layer.name for layer in plan.dependencies.layers if layer.may_have_libraries]
+    return layers + [wheel.name for wheel in plan.wheels if wheel.compiles]
+
+
+def files_command(files: Files, place: str, *, compiles: bool) -> str:
+    """What is run on the files beside the package; `place` is the folder of scripts among them."""
+    commands = [] if files.paths else [shlex.join(["rm", "-rf", place])]
+    commands += ["python /scripts/compile.py ."] if compiles else []
+    return " && ".join([*commands, "chmod -R u=rwX,go=rX ."])

@@ -31,9 +31,9 @@ from poetry_docker_cache.docker.dockerfile_syntax import stages
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
-    from poetry_docker_cache.plan.model import ImagePlan, Template
+    from poetry_docker_cache.plan.model import Template
 
 DOCKERFILE = "Dockerfile.j2"
 """The template of the Dockerfile; what one of the project's own extends under this name."""
@@ -116,13 +116,15 @@ def path_of(name: str, template: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(template), name))
 
 
-def render_own(environment: TemplateEnvironment, template: Template, plan: ImagePlan) -> str:
-    """What the project's own template makes of the plan.
+def render_own(
+    environment: TemplateEnvironment, template: Template, values: Mapping[str, object]
+) -> str:
+    """The text that the project's own template makes of these values.
 
     Raises DockerCacheError for a mistake in it.
     """
     try:
-        text = environment.get_template(_THEIRS + template.path).render(plan=plan)
+        text = environment.get_template(_THEIRS + template.path).render(values)
     except Exception as error:
         place = _place(error, template)
         if place is None:  # it is ours

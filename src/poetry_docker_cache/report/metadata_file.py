@@ -1,4 +1,4 @@
-"""The file that tells machines what a build did: buildx's own metadata, and ours."""
+"""The metadata file of a build, for scripts: buildx's own metadata, and ours."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from poetry_docker_cache.buildx.command_line import METADATA_OPTION
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.system.compat import is_folder, real_path
 from poetry_docker_cache.system.private_files import put
 
-OPTION = "--metadata-file"
-"""Ours, and buildx's."""
-_ANYBODYS = 0o666
+_MODE = 0o666
 
 
 def refuse_unwritable(path: str) -> None:
@@ -23,8 +22,8 @@ def refuse_unwritable(path: str) -> None:
     folder = os.path.dirname(path) or "."  # noqa: PTH120  # Path() makes `.` of an empty path
     if not path or is_folder(path):
         raise DockerCacheError(
-            f"{OPTION} {path} is a folder." if path else f"{OPTION} is empty.",
-            fix=f"Give {OPTION} the path of a file.",
+            f"{METADATA_OPTION} {path} is a folder." if path else f"{METADATA_OPTION} is empty.",
+            fix=f"Give {METADATA_OPTION} the path of a file.",
         )
     if not is_folder(folder):
         raise DockerCacheError(
@@ -40,7 +39,7 @@ def refuse_unwritable(path: str) -> None:
             f"{path} could not be written after the build: {error.strerror}.",
             fix="Name another file.",
         ) from error
-    # A new file takes the old one's place; what is no file (/dev/stdout) is written into.
+    # A new file takes the old one's place; a device (/dev/stdout) is written to.
     if not os.access(folder if _replaceable(Path(path)) else path, os.W_OK):
         raise DockerCacheError(
             f"{path} could not be written after the build: this user may not write there.",
@@ -56,7 +55,7 @@ def _replaceable(path: Path) -> bool:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What buildx left; nothing, if it left none."""
+    """Read buildx's metadata; empty if there is none."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -72,9 +71,9 @@ def write(path: Path, data: dict[str, Any]) -> None:
             path.write_text(text, encoding="utf-8")
             return
         target = real_path(path)
-        put(target, text, _ANYBODYS)
+        put(target, text, _MODE)
     except OSError as error:
         raise DockerCacheError(
             f"{path} cannot be written: {error.strerror}. The image was built.",
-            fix=f"Make room, or name another file with {OPTION}.",
+            fix=f"Make room, or name another file with {METADATA_OPTION}.",
         ) from error

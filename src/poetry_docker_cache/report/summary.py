@@ -33,7 +33,7 @@ class Package:
 
     name: str
     version: str | None
-    """None where nobody told."""
+    """None if unknown."""
     reused: bool = False
     """Whether it was taken over from an earlier image, rather than installed (`reuse-image`)."""
 
@@ -45,12 +45,12 @@ class Layer:
     name: str
     cached: bool
     packages: tuple[Package, ...] | None
-    """None where nobody knows: a cached layer of a Dockerfile that may not be ours."""
+    """None if unknown: a cached layer of a Dockerfile that may not be ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a build did. None is what the engine did not tell."""
+    """What a build did. None is what the engine did not say."""
 
     seconds: float
     tags: tuple[str, ...]
@@ -132,7 +132,7 @@ def _counts(rebuilt: Sequence[Layer]) -> str:
 
 def _installed(layer: Layer) -> list[str]:
     """The packages that were installed, with their versions."""
-    return [f"{it.name} {it.version}" for it in layer.packages or () if not it.reused]
+    return [f"{each.name} {each.version}" for each in layer.packages or () if not each.reused]
 
 
 def _shortened(words: Sequence[str]) -> str:
@@ -165,7 +165,7 @@ _CREATED = 201
 def blobs(manifests: Sequence[str]) -> dict[str, int] | None:
     """The sizes of an image's configurations and compressed layers, by digest.
 
-    A manifest for each platform; None where one is none.
+    A manifest for each platform; None if one is not a manifest.
     """
     found: dict[str, int] = {}
     for text in manifests:
@@ -189,28 +189,28 @@ def bytes_of(text: str) -> int | None:
 def pushed(trace: str, sizes: Mapping[str, int], names: str) -> int | None:
     """The bytes of an image that BuildKit's trace shows on their way.
 
-    None where it shows no push, or where nobody knows the `sizes` of what was sent. `names` are
+    None if it shows no push, or the `sizes` of what was sent are unknown. `names` are
     the image's, with commas, as buildx has them in its metadata. What a registry has already, or
     takes over from another of its repositories, is not sent. Attestations, a few kilobytes, and
     caches do not count.
     """
     repositories = {_repository(name) for name in names.split(",") if name}
     sent: set[tuple[str, str, str]] = set()
-    told = False
+    seen = False
     for facts in _requests(trace):
         url = urllib.parse.urlsplit(str(_first(facts, _URL)))
         repository = _pushed_to(url.path)
         if _first(facts, _METHOD) != "PUT" or repository not in repositories:
             continue
-        told = True  # a manifest at least
+        seen = True  # a manifest at least
         if _first(facts, _STATUS) == _CREATED:
             digests = urllib.parse.parse_qs(url.query).get("digest", [])
-            sent.update((url.netloc, repository, it) for it in digests if it in sizes)
-    return sum(sizes[digest] for *_, digest in sent) if told and sizes else None
+            sent.update((url.netloc, repository, name) for name in digests if name in sizes)
+    return sum(sizes[digest] for *_, digest in sent) if seen and sizes else None
 
 
 def _repository(name: str) -> str:
-    """The repository that a whole name tells, without the registry."""
+    """The repository in a whole name, without the registry."""
     path = name.partition("@")[0].partition("/")[2]
     return path.rpartition(":")[0] or path
 
@@ -236,9 +236,9 @@ def _requests(trace: str) -> Iterator[dict[str, Any]]:
         attributes = span.get("Attributes") if isinstance(span, dict) else None
         if isinstance(attributes, list):
             yield {
-                str(it.get("Key")): it["Value"].get("Value")
-                for it in attributes
-                if isinstance(it, dict) and isinstance(it.get("Value"), dict)
+                str(attribute.get("Key")): attribute["Value"].get("Value")
+                for attribute in attributes
+                if isinstance(attribute, dict) and isinstance(attribute.get("Value"), dict)
             }
 
 
@@ -260,7 +260,7 @@ _REUSED = re.compile(r"^ +- Reused (\S+), from ", re.MULTILINE)
 
 @dataclass
 class _Steps:
-    """What is told of the build's steps, by their digests."""
+    """What the record says about the build's steps, by their digests."""
 
     names: dict[str, str] = field(default_factory=dict)
     """The layer that a step installs, of those that install one."""
@@ -270,11 +270,11 @@ class _Steps:
     BuildKit begins others, and gives them up when it finds a result that needs none of them.
     """
     cached: set[str] = field(default_factory=set)
-    """Those whose result was there; it may be unpacked later, which is told as if they ran."""
+    """Those whose result was there; it may be unpacked later, which is recorded as if they ran."""
     output: dict[str, bytes] = field(default_factory=lambda: defaultdict(bytes))
 
     def read(self, status: Mapping[str, Any]) -> None:
-        """Add what one line of the record tells."""
+        """Add what one line of the record says."""
         for vertex in _objects(status, "vertexes"):
             digest = str(vertex.get("digest"))
             if match := _STEP.match(str(vertex.get("name"))):
@@ -290,11 +290,11 @@ class _Steps:
 def read_layers(
     text: str, known: Mapping[str, Sequence[Package]] | None = None
 ) -> tuple[Layer, ...] | None:
-    """The layers of dependencies that a record in BuildKit's `rawjson` tells of.
+    """The layers of dependencies in a record in BuildKit's `rawjson`.
 
-    None for what is no record, such as the help that an old buildx shows for `history`.
+    None for anything but a record, such as the help that an old buildx shows for `history`.
     `known` are the layers as they were planned, each with what it may hold. What a rebuilt layer
-    really installed, the record tells itself.
+    really installed, the record says itself.
     """
     known = known or {}
     steps = _Steps()
@@ -315,7 +315,7 @@ def read_layers(
             cached=name not in installed,
             packages=_sorted(installed.get(name, known.get(name))),
         )
-        for name in [*(it for it in known if it in names), *sorted(names - {*known})]
+        for name in [*(name for name in known if name in names), *sorted(names - {*known})]
     )
 
 
@@ -333,7 +333,7 @@ def _statuses(text: str) -> Iterator[dict[str, Any]]:
 
 def _objects(status: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
     found = status.get(key)
-    yield from (it for it in found if isinstance(it, dict)) if isinstance(found, list) else ()
+    yield from (item for item in found if isinstance(item, dict)) if isinstance(found, list) else ()
 
 
 def _decoded(data: object) -> bytes:

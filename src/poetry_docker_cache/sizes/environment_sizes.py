@@ -1,4 +1,4 @@
-"""Sizes from the project's own environment, if there is one: it is read, never made."""
+"""Sizes from the project's virtual environment, which is read and never created."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.sizes.package_sizes import LockedPackage, Sizes
 
-_FIX = "Run `poetry install`, or take the sizes from an image or the index: `--from`."
+_FIX = "Run `poetry install`, or use `--from image` or `--from index`."
 
 
 def environment_sizes(poetry: Poetry, packages: Sequence[LockedPackage]) -> Sizes:
-    """The bytes of what is installed there in its locked version.
+    """Return the bytes of the packages that are installed in their locked versions.
 
-    Raises DockerCacheError where there is no environment, or it cannot be read.
+    Raises DockerCacheError if there is no environment or it cannot be read.
     """
     try:
         found = [locked_sizes(packages, installed(_folders(env))) for env in _environments(poetry)]
@@ -38,10 +38,10 @@ def environment_sizes(poetry: Poetry, packages: Sequence[LockedPackage]) -> Size
 
 
 def _environments(poetry: Poetry) -> list[Env]:
-    """The one that Poetry would use; all that there are where it would choose one first."""
+    """Return the environment that Poetry uses, or all of them if it has not chosen one."""
     manager = EnvManager(poetry)
     env = manager.get()
-    # Where there is none for Poetry's own Python, this is the Python that Poetry runs on.
+    # Without an environment for Poetry's own Python, this is the Python that Poetry runs on.
     if env.is_venv() or not poetry.config.get("virtualenvs.create"):
         return [env]
     return [*manager.list()]

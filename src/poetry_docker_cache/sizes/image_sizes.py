@@ -1,4 +1,4 @@
-"""Sizes from an image that was built before, told by its own Python."""
+"""Sizes from an existing image, read by its own Python."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 def image_sizes(image: str, packages: Sequence[LockedPackage]) -> Sizes:
-    """The bytes of what the image holds in its locked version.
+    """Return the bytes of the packages that the image has in their locked versions.
 
-    Raises DockerCacheError where the engine does not have the image or cannot run its Python.
+    Raises DockerCacheError if the engine does not have the image or cannot run its Python.
     """
     if not image or image.startswith("-"):
-        raise DockerCacheError(f"{image!r} is no name of an image.", fix="Give --image a name.")
+        raise DockerCacheError(
+            f"{image!r} is not the name of an image.", fix="Pass a name to --image."
+        )
     script = files(__package__).joinpath("installed.py").read_text(encoding="utf-8")
     run = [find(), "run", "--rm", "--pull=never", "--network=none", "--entrypoint=python"]
     (answer,) = ask([[*run, image, "-I", "-c", script]])
@@ -33,6 +35,6 @@ def image_sizes(image: str, packages: Sequence[LockedPackage]) -> Sizes:
         said = next((line for line in lines if "rror" in line), lines[0] if lines else "no answer")
         raise DockerCacheError(
             f"The sizes cannot be read from the image {image}: {said.removeprefix('docker: ')}",
-            fix="Build it with `poetry docker build`, or name another one: `--image`.",
+            fix="Build it with `poetry docker build`, or choose another one with `--image`.",
         ) from None
     return locked_sizes(packages, found)

@@ -1,6 +1,6 @@
 """Sizes from the package index: those of the files that would be downloaded.
 
-It is asked as Poetry asks it, with its credentials and certificates.
+Requests are made by Poetry, with its credentials and certificates.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 _AT_ONCE = 4
 _JSON = "application/vnd.pypi.simple.v1+json"
 _PAGE = {"Accept": f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"}
-_FILE = {"Accept-Encoding": "identity"}  # else the length is that of a compressed transfer
+_FILE = {"Accept-Encoding": "identity"}  # else the length is the compressed one
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-# As Docker's own Linux has it on a Mac or on Windows.
+# Names on macOS and Windows, and in Docker's Linux there.
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 
 
 def index_sizes(poetry: Poetry, packages: Sequence[LockedPackage]) -> Sizes:
-    """The bytes of the files that an installation would download, as far as the index tells.
+    """Return the bytes of the files that an installation would download, if the index has them.
 
-    Raises DockerCacheError for an index that does not answer, or that refuses the credentials.
+    Raises DockerCacheError for an index that does not answer or rejects the credentials.
     """
     repositories = {package.key: _repository(poetry, package.source) for package in packages}
     for repository in dict.fromkeys(repositories.values()):
-        if repository is not None:  # a keyring is asked once, and not by each thread
+        if repository is not None:  # before the threads, each of which would ask the keyring
             _credentials(repository)
 
     def ask(package: LockedPackage) -> int | None:
@@ -55,9 +55,9 @@ def index_sizes(poetry: Poetry, packages: Sequence[LockedPackage]) -> Sizes:
 
 
 def best_file(names: Iterable[str], machine: str | None = None) -> str | None:
-    """The file that this machine's architecture would get in a Linux image, of those that fit it.
+    """Return the file that a Linux image of this machine's architecture would get.
 
-    Several may do, which hardly differ in size: one and the same is taken each time.
+    If several fit, their sizes hardly differ, and the same one is chosen each time.
     """
     machine = machine or platform.machine().lower()
     wanted = _MACHINES.get(machine, machine)
@@ -75,21 +75,21 @@ def best_file(names: Iterable[str], machine: str | None = None) -> str | None:
 
 
 def _repository(poetry: Poetry, name: str | None) -> HTTPRepository | None:
-    repositories = [it for it in poetry.pool.all_repositories if isinstance(it, HTTPRepository)]
     wanted = (name or "PyPI").lower()
-    return next((it for it in repositories if it.name.lower() == wanted), None)
+    named = (found for found in poetry.pool.all_repositories if found.name.lower() == wanted)
+    return next((found for found in named if isinstance(found, HTTPRepository)), None)
 
 
 def _credentials(repository: HTTPRepository) -> None:
     failure = ""
     try:
         repository.session.get_credentials_for_url(repository.url)
-    except Exception as error:  # noqa: BLE001  # keyring backends raise what they like
+    except Exception as error:  # noqa: BLE001  # keyring backends raise any exception
         failure = type(error).__name__
-    if failure:  # raised out here: no exception that may hold a secret is chained to it
+    if failure:  # raised outside the handler, so that no exception with a secret is chained
         raise DockerCacheError(
             f"The credentials of the source {repository.name!r} cannot be read ({failure}).",
-            fix="Unlock the keyring, or do without it: `poetry config keyring.enabled false`.",
+            fix="Unlock the keyring, or run `poetry config keyring.enabled false`.",
         )
 
 
@@ -101,11 +101,11 @@ def _size(repository: HTTPRepository, package: str, file: str) -> int | None:
     url, size = links.get(file, (None, None))
     if url is None or size is not None:
         return size
-    for method in ("head", "get"):  # some stores only answer the latter
+    for method in ("head", "get"):  # some servers do not support HEAD
         answer = _answer(repository, method, url, _FILE)
         if answer is None:
             continue
-        answer.close()  # of the file itself nothing is read
+        answer.close()  # the file itself is not read
         length = answer.headers.get("Content-Length", "")
         if length.isdecimal():
             return int(length)
@@ -113,7 +113,7 @@ def _size(repository: HTTPRepository, package: str, file: str) -> int | None:
 
 
 def _listed(page: Response) -> dict[str, tuple[str, int | None]]:
-    """URL and, if it is told, size by the name of the file."""
+    """Map file names to URL and size; the size is None if the page does not have it."""
     if _JSON in page.headers.get("Content-Type", ""):
         return {
             str(file["filename"]): (
@@ -125,7 +125,8 @@ def _listed(page: Response) -> dict[str, tuple[str, int | None]]:
     parser = HTMLPageParser()
     parser.feed(page.text)
     base = urllib.parse.urljoin(page.url, parser.base_url or "")
-    links = [urllib.parse.urljoin(base, href) for it in parser.anchors if (href := it.get("href"))]
+    hrefs = [href for anchor in parser.anchors if (href := anchor.get("href"))]
+    links = [urllib.parse.urljoin(base, href) for href in hrefs]
     return {
         urllib.parse.unquote(urllib.parse.urlsplit(link).path.rpartition("/")[2]): (
             urllib.parse.urldefrag(link).url,
@@ -138,7 +139,7 @@ def _listed(page: Response) -> dict[str, tuple[str, int | None]]:
 def _answer(
     repository: HTTPRepository, method: str, url: str, headers: dict[str, str]
 ) -> Response | None:
-    """The answer of the index; None if it does not have that, or does not do that."""
+    """Return the index's answer; None for what it does not have or support."""
     name = repository.name
     failure = ""
     try:
@@ -155,20 +156,19 @@ def _answer(
     if failure:  # raised out here, as above
         raise DockerCacheError(
             f"The source {name!r} does not answer ({failure}).",
-            fix="Check the network, or take the sizes from elsewhere:"
-            " `--from environment` or `--from image`.",
+            fix="Check the network, or use `--from environment` or `--from image`.",
         )
     if answer.ok:
         return answer
     if answer.status_code in _REFUSED and headers is _PAGE:
         raise DockerCacheError(
-            f"The source {name!r} refuses the credentials that Poetry has for it, or wants some"
-            f" (HTTP {answer.status_code}).",
-            fix=f"Type `poetry config {shlex.quote(f'http-basic.{name}')} USERNAME`.",
+            f"The source {name!r} rejects the credentials, or needs some (HTTP"
+            f" {answer.status_code}).",
+            fix=f"Run `poetry config {shlex.quote(f'http-basic.{name}')} USERNAME`.",
         )
     if answer.status_code not in _GONE and headers is _PAGE:
         raise DockerCacheError(
             f"The source {name!r} answers with HTTP {answer.status_code}.",
-            fix="Try again later, or take the sizes from elsewhere: `--from`.",
+            fix="Try again later, or use `--from environment` or `--from image`.",
         )
     return None

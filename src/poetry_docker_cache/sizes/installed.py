@@ -1,4 +1,4 @@
-"""How many bytes each installed distribution has: run by an image's Python too, so 3.9 must do."""
+"""Sizes of installed distributions; an image's Python, 3.9 or later, runs this file as well."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def installed(paths: Iterable[str]) -> dict[str, tuple[str, int]]:
-    """Give version and bytes by canonical name, without what Python compiles by itself."""
+    """Map canonical names to version and bytes, without bytecode."""
     found: dict[str, tuple[str, int]] = {}
     for distribution in importlib.metadata.distributions(path=list(paths)):
         files, name = distribution.files, distribution.metadata["Name"]
@@ -25,7 +25,7 @@ def installed(paths: Iterable[str]) -> dict[str, tuple[str, int]]:
 
 
 def measure(file: importlib.metadata.PackagePath) -> int:
-    """Give the bytes of a file, by RECORD if they stand there."""
+    """Return the bytes of a file, from RECORD if it has them."""
     if file.size is not None:
         return int(file.size)
     try:

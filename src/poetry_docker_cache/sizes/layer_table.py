@@ -1,4 +1,4 @@
-"""What `poetry docker layers` shows: a table for people, JSON for machines. Pure."""
+"""The output of `poetry docker layers`: a table for people, JSON for scripts."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _ASCII = str.maketrans(dict.fromkeys("█▉▊▋▌", "#") | dict.fromkeys("�
 def table(
     packages: Sequence[SizedPackage], unit: Unit, now: Outcome, better: Outcome | None
 ) -> list[str]:
-    """The lines: all packages, heaviest first, then what a bump costs now and could cost."""
+    """Return the lines: packages by size, then the cost of an update now and with another split."""
     return [*_packages(packages, unit, now, better), "", *_bumps(len(packages), now, better)]
 
 
 def as_ascii(text: str) -> str:
-    """The text for a terminal that has no bars."""
+    """Replace characters that an ASCII terminal does not have."""
     return text.translate(_ASCII)
 
 
 def as_data(
     packages: Sequence[SizedPackage], unit: Unit, now: Outcome, better: Outcome | None
 ) -> dict[str, Any]:
-    """What `--json` prints; docs/layers.md documents the keys."""
+    """Return the data for `--json`; docs/layers.md documents the keys."""
     return {
         "unit": unit,
         "packages": [
@@ -60,7 +60,7 @@ def as_data(
 
 
 def values(setting: Setting) -> dict[str, int | Sequence[str]]:
-    """The settings as pyproject.toml has them."""
+    """Return the settings as they are in pyproject.toml."""
     return {"layers": int(setting.layers), "own-layers": setting.own}
 
 
@@ -68,7 +68,9 @@ def _outcome_data(outcome: Outcome) -> dict[str, Any]:
     return {
         "layers": outcome.setting.layers,
         "own-layers": list(outcome.setting.own),
-        "split": {name: [it.name for it in inside] for name, inside in outcome.layers.items()},
+        "split": {
+            name: [package.name for package in inside] for name, inside in outcome.layers.items()
+        },
         "bump": {
             "packages": round(outcome.packages, 3),
             "packages-share": round(outcome.packages_share, 4),
@@ -103,14 +105,14 @@ def _packages(
 
 
 def _bar(length: float) -> str:
-    """A bar of so many characters, never wholly empty."""
+    """Draw a bar of this many characters, at least an eighth of one."""
     whole, eighths = divmod(max(1, round(length * 8)), 8)
     return "█" * whole + _EIGHTHS[eighths]
 
 
 def _heading(packages: Sequence[SizedPackage], unit: Unit) -> str:
     total = megabytes(sum(package.size for package in packages))
-    used = [it for it in ORIGINS if any(package.origin == it for package in packages)]
+    used = [origin for origin in ORIGINS if any(package.origin == origin for package in packages)]
     sources = " and ".join(_FROM[origin] for origin in used) or "nowhere"
     exact = all(package.exact and package.origin for package in packages)
     what = "installed" if unit == "installed" else "to download"

@@ -1,4 +1,4 @@
-"""How large the packages of an image are, from wherever it is known. Pure."""
+"""Sizes of the packages of an image, combined from all origins."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ if TYPE_CHECKING:
 
 Origin = Literal["environment", "image", "index"]
 ORIGINS: tuple[Origin, ...] = ("environment", "image", "index")
-"""Where sizes come from, the nearest at hand first."""
+"""Where sizes come from, the preferred origin first."""
 
 Unit = Literal["installed", "download"]
 
 Sizes = dict[tuple[str, str], int]
-"""Bytes by the names of packages and their locked versions: images may have several of one."""
+"""Bytes by package name and locked version, since images may have different versions."""
 
 UNPACKED = 3.5
-"""A wheel is a compressed archive: installed, its files take about so many times its bytes, as
-those of 39 packages of a web API did."""
+"""Installed bytes per byte of a wheel, measured with 39 packages of a web API."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,47 +35,48 @@ class LockedPackage:
     kind: Kind
     files: tuple[str, ...] = ()
     source: str | None = None
-    """The name of the package source; None is Poetry's default."""
+    """The name of the package source; None for Poetry's default."""
     family: str = ""
-    """Those of several images that have it, as the name of its layer ends."""
+    """The images that have it, as in the name of its layer; empty for one image."""
 
     @property
     def key(self) -> tuple[str, str]:
-        """What its size is known by."""
+        """The key in `Sizes`."""
         return self.name, self.version
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizedPackage:
-    """A package with the bytes that it counts for."""
+    """A package with its size."""
 
     name: str
     version: str
     kind: Kind
     size: int
     origin: Origin | None
-    """Who knows the size; None if nobody does: then it is the median of its kind."""
+    """Where the size comes from; None if it is unknown, and the median of its kind is used."""
     exact: bool = True
-    """False for a size in the other unit, converted."""
+    """False for a size that was converted from the other unit."""
     family: str = ""
     """As above."""
 
 
 def unit_of(found: Mapping[Origin, Sizes]) -> Unit:
-    """What the sizes count: bytes installed, unless only the index knows any."""
+    """Return the unit: installed bytes, unless only the index has sizes."""
     return "installed" if found.get("environment") or found.get("image") else "download"
 
 
 def settle(
     packages: Iterable[LockedPackage], found: Mapping[Origin, Sizes]
 ) -> tuple[SizedPackage, ...]:
-    """Give each package its size from the first origin that has it; the heaviest first."""
+    """Return the packages with sizes from the first origin that has one, the largest first."""
     unit = unit_of(found)
     listed = {(package.name, package.family): package for package in packages}
     known: list[SizedPackage] = []
     unknown: list[LockedPackage] = []
     for package in listed.values():
-        origin = next((it for it in ORIGINS if package.key in found.get(it, {})), None)
+        known_by = (origin for origin in ORIGINS if package.key in found.get(origin, {}))
+        origin = next(known_by, None)
         if origin is None:
             unknown.append(package)
             continue
@@ -84,11 +84,15 @@ def settle(
         size = round(found[origin][package.key] * (1 if exact else UNPACKED))
         known.append(_sized(package, size, origin, exact=exact))
     guessed = [_sized(package, _median(known, package.kind), None) for package in unknown]
-    return tuple(sorted([*known, *guessed], key=lambda it: (-it.size, it.name, it.family)))
+    return tuple(sorted([*known, *guessed], key=_by_size))
+
+
+def _by_size(package: SizedPackage) -> tuple[int, str, str]:
+    return -package.size, package.name, package.family
 
 
 def same_version(one: str, other: str) -> bool:
-    """Whether two spellings mean one version."""
+    """Return whether two spellings mean the same version."""
     try:
         return Version(one) == Version(other)
     except InvalidVersion:
@@ -98,7 +102,7 @@ def same_version(one: str, other: str) -> bool:
 def locked_sizes(
     packages: Iterable[LockedPackage], installed: Mapping[str, tuple[str, int]]
 ) -> Sizes:
-    """Of what is installed (version and bytes by name), that which is the locked version."""
+    """Return the sizes of packages that are installed (version and bytes) as locked."""
     return {
         package.key: installed[package.name][1]
         for package in packages
@@ -121,5 +125,6 @@ def _sized(
 
 
 def _median(known: Sequence[SizedPackage], kind: Kind) -> int:
-    sizes = [it.size for it in known if it.kind == kind] or [it.size for it in known]
+    sizes = [package.size for package in known if package.kind == kind]
+    sizes = sizes or [package.size for package in known]
     return int(statistics.median(sizes)) if sizes else 0

@@ -1,4 +1,4 @@
-"""What one changed package costs under a split into layers, and which split is better. Pure."""
+"""The average cost of updating one package with a split into layers, and a better split."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from poetry_docker_cache.sizes.package_sizes import SizedPackage
 
 MOST_LAYERS = 24
-"""No proposal has more: each is a stage that starts the installer, and lines in the Dockerfile."""
+"""The limit of a proposal: each layer starts an installer and adds lines to the Dockerfile."""
 
 LAYER_PRICE = 0.3
-"""What a layer more must save of a bump, in packages and bytes together: a part of one package. A
-cold build starts the installer once for each layer, which takes about as long as a package does;
-but there are many more bumps than cold builds."""
+"""How many packages of an update another layer must save, counting packages and bytes. Starting the
+installer for a layer takes about as long as installing a package, but only in a cold build, and
+updates are much more frequent."""
 
 SMALL_GAIN = 0.015
-"""What is better by less is not worth another Dockerfile."""
+"""A smaller improvement is not worth another Dockerfile."""
 
 _SHARED = (1, 4, 6, 8, 10, 12, 16)
 _MOST_OWN = 12
-# Of the packages. A small project would be split to the last one, although its installation takes
-# no longer than a few starts of the installer do.
+# Packages per layer. Without a limit, a small project would get a layer per package, although it
+# installs as fast as the installer starts a few times.
 _SHARED_PART = 2
 _OWN_PART = 4
 
@@ -43,37 +43,37 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What comes of a setting: the layers, and the mean cost of a bump over all packages."""
+    """The result of a setting: the layers, and the average cost of updating one package."""
 
     setting: Setting
     layers: Mapping[str, tuple[SizedPackage, ...]] = field(hash=False)
     packages: float
-    """So many packages are installed anew,"""
+    """How many packages are installed again."""
     size: float
-    """and so many bytes."""
+    """How many bytes these have."""
     packages_share: float
     size_share: float
 
     @property
     def cost(self) -> float:
-        """What makes one setting better than another."""
+        """The value that a proposal minimises."""
         packages = sum(map(len, self.layers.values()))
         price = LAYER_PRICE * len(self.layers) / max(1, packages)
         return self.packages_share + self.size_share + price
 
     def layer_of(self, package: SizedPackage) -> str:
-        """The layer that a package falls into."""
+        """Return the layer of a package."""
         return next(name for name, packages in self.layers.items() if package in packages)
 
 
 def outcome(packages: Sequence[SizedPackage], setting: Setting) -> Outcome:
-    """What comes of this setting for these packages."""
+    """Return the result of a setting for these packages."""
     layers = _split(packages, setting)
     total = sum(package.size for package in packages)
-    # A layer is hit as often as it has packages, and then costs all of them.
-    hits = [(len(inside), sum(it.size for it in inside)) for inside in layers.values()]
-    count = sum(packages_in * packages_in for packages_in, _ in hits) / max(1, len(packages))
-    size = sum(packages_in * bytes_in for packages_in, bytes_in in hits) / max(1, len(packages))
+    # Each package of a layer may be the updated one, and all of them are installed again.
+    rebuilt = [(len(inside), sum(each.size for each in inside)) for inside in layers.values()]
+    count = sum(packages_in * packages_in for packages_in, _ in rebuilt) / max(1, len(packages))
+    size = sum(packages_in * bytes_in for packages_in, bytes_in in rebuilt) / max(1, len(packages))
     return Outcome(
         setting=setting,
         layers=layers,
@@ -85,15 +85,15 @@ def outcome(packages: Sequence[SizedPackage], setting: Setting) -> Outcome:
 
 
 def propose(packages: Sequence[SizedPackage], now: Outcome) -> Outcome | None:
-    """The best setting that was found; None if the present one is as good, or nearly.
+    """Return the best setting found; None if it is not noticeably better than the present one.
 
-    The heaviest packages get layers of their own, as many as pay for them.
+    The largest packages get their own layers, as long as that lowers the cost.
     """
     found = (outcome(packages, setting) for setting in _settings(packages))
     best = min(
-        (it for it in found if len(it.layers) <= MOST_LAYERS),
-        key=lambda it: (round(it.cost, 9), len(it.layers), len(it.setting.own)),
-        default=now,  # many images may have more layers by any setting
+        (each for each in found if len(each.layers) <= MOST_LAYERS),
+        key=lambda each: (round(each.cost, 9), len(each.layers), len(each.setting.own)),
+        default=now,  # with many images, every setting may have more layers
     )
     return best if now.cost - best.cost >= SMALL_GAIN else None
 
@@ -101,15 +101,15 @@ def propose(packages: Sequence[SizedPackage], now: Outcome) -> Outcome | None:
 def _split(
     packages: Sequence[SizedPackage], setting: Setting
 ) -> dict[str, tuple[SizedPackage, ...]]:
-    """The layers, each with its packages: what the same images have is split by itself."""
+    """Return the layers and their packages; packages of the same images are split together."""
     layers: dict[str, tuple[SizedPackage, ...]] = {}
     for family in sorted({package.family for package in packages}):
         own = {package.name: package for package in packages if package.family == family}
         kinds = ((package.name, package.kind) for package in own.values())
         for name, names in split(kinds, layers=setting.layers, own=setting.own).items():
-            # What is built is one layer in each image.
+            # Each image has one layer of packages that are built from source.
             layer = name if name in (SOURCE, DIRECT) else layer_name(name, family)
-            layers[layer] = (*layers.get(layer, ()), *(own[it] for it in names))
+            layers[layer] = (*layers.get(layer, ()), *(own[each] for each in names))
     return layers
 
 

@@ -1,4 +1,4 @@
-"""Locks on folders, which the kernel lets go of when their holder dies."""
+"""Locks on folders, which the kernel releases when their holder dies."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if sys.platform != "win32":
 
 
 def lock(folder: Path) -> int | None:
-    """Lock a folder for as long as the descriptor is open; None where there are no locks.
+    """Lock a folder while the returned descriptor is open; return None on Windows.
 
-    Raises BlockingIOError where another process holds it, FileNotFoundError where the folder is
-    gone by the time that it is ours, another OSError where the file system has no locks.
+    Raises BlockingIOError if another process has the lock, FileNotFoundError if the folder was
+    removed meanwhile, and another OSError if the file system has no locks.
     """
     if sys.platform == "win32":
         return None
@@ -35,7 +35,7 @@ def lock(folder: Path) -> int | None:
 
 @contextlib.contextmanager
 def waiting(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, after whoever else has it; nothing where there are no locks."""
+    """Wait for a folder's lock and hold it; do nothing on Windows."""
     if sys.platform == "win32":
         yield
         return

@@ -1,4 +1,4 @@
-"""Files that only their owner can read, and whether a build would get to see them."""
+"""Files that only their owner can read, and whether they are inside the build context."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def create(path: Path, text: str, mode: int = PRIVATE) -> None:
 
 
 def put(path: Path, text: str, mode: int = PRIVATE) -> None:
-    """Put a file in place of what is there, as a whole or not at all. Raises OSError."""
+    """Replace a file; it is never half written. Raises OSError."""
     draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         create(draft, text, mode)
@@ -34,55 +34,55 @@ def put(path: Path, text: str, mode: int = PRIVATE) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from its creation on; replace one that is there.
+    """Write a file that only its owner can read from its creation on, or replace it.
 
-    A symlink is followed, and what it points to is replaced. Raises DockerCacheError where the
-    file cannot be written.
+    The target of a symlink is replaced. Raises DockerCacheError if the file cannot be written.
     """
     try:
         target = path.resolve()
         # Since Python 3.13, resolve() stops at a loop of symlinks instead of raising.
         if target.is_symlink() or (target.exists() and not target.is_file()):
             raise DockerCacheError(
-                f"{path} is not a regular file: a secret cannot be written there.",
-                fix="Name a file.",
+                f"{path} is not a regular file, so the secret cannot be written.",
+                fix="Choose another path.",
             )
         if not target.parent.is_dir():
             raise DockerCacheError(
                 f"{path} cannot be written: the folder {target.parent} does not exist.",
-                fix=f"Create it (mkdir -p {shlex.quote(str(target.parent))}) or name another file.",
+                fix=f"Create it (mkdir -p {shlex.quote(str(target.parent))}), or choose another"
+                " path.",
             )
         put(target, text)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, before Python 3.13
         raise DockerCacheError(
             f"{path} cannot be written: {getattr(error, 'strerror', error)}.",
-            fix="Name a file that you may write.",
+            fix="Choose a path that you may write to.",
         ) from error
 
 
 def inside(path: Path, context: Path) -> bool:
-    """Say whether a path lies in a folder, whatever symlinks or letter case it is spelt with."""
+    """Return whether a path is in a folder, whatever its symlinks and letter case."""
     resolved, folder = path.resolve(), context.resolve()
     if resolved.is_relative_to(folder):
         return True
     for parent in (resolved, *resolved.parents):
-        with contextlib.suppress(OSError):  # what does not exist yet is nowhere
+        with contextlib.suppress(OSError):  # it does not exist yet
             if parent.samefile(folder):
                 return True
     return False
 
 
 def refuse_inside(path: Path, context: Path) -> None:
-    """Raise DockerCacheError for a secret's path in the build context."""
+    """Raise DockerCacheError for a secret in the build context."""
     try:
         refused = inside(path, context)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks
         raise DockerCacheError(
-            f"{path} cannot be written: {error}.", fix="Name a file that you may write."
+            f"{path} cannot be written: {error}.", fix="Choose a path that you may write to."
         ) from error
     if refused:
         raise DockerCacheError(
-            f"{path} lies inside the build context {context}: the secret could be copied into an"
-            " image. Nothing was written.",
-            fix=f"Give --auth-file a path outside of {context}.",
+            f"{path} is inside the build context {context}, so the secret could get into an image."
+            " Nothing was written.",
+            fix=f"Choose a path outside {context} for --auth-file.",
         )

@@ -33,15 +33,17 @@ def exit_status(number: int) -> int:
 def handled(handler: Callable[[int], None]) -> Iterator[None]:
     """Call `handler` for each signal that ends a program, until the block is left.
 
-    A signal that is ignored stays ignored: that is what `nohup` asks for. Only the main thread can
-    have handlers; in any other this does nothing.
+    A signal that is ignored stays ignored, as `nohup` requires. Only the main thread can have
+    handlers; in another thread this does nothing.
     """
     previous = {}
     try:
         if threading.current_thread() is threading.main_thread():
             for number in ENDING:
                 old = signal.getsignal(number)
-                if old is None or old == signal.SIG_IGN:  # None: not Python's to put back
+                if (
+                    old is None or old == signal.SIG_IGN
+                ):  # None: not set by Python, which cannot restore it
                     continue
                 previous[number] = old
                 signal.signal(number, lambda received, _frame: handler(received))
@@ -53,15 +55,14 @@ def handled(handler: Callable[[int], None]) -> Iterator[None]:
 
 _FORWARD_SECONDS = 0.5
 _KILL_SECONDS = 10.0
-_ENOUGH = 0
-"""No signal: nothing is to be handed on any more."""
+_END = 0
+"""Not a signal: ends the forwarding."""
 
 
 class Signals:
-    """Signals that came for us, on their way to a process.
+    """Signals that this program received and forwards to a process.
 
-    A handler may do next to nothing, since it may interrupt itself. So it only queues the signal,
-    and a thread does the rest.
+    A handler can interrupt itself, so it only queues the signal, and a thread does the rest.
     """
 
     def __init__(self) -> None:
@@ -75,23 +76,23 @@ class Signals:
 
     @contextlib.contextmanager
     def forwarded(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Forward to a process what came and what comes, until the block is left."""
+        """Forward past and future signals to a process until the block is left."""
         thread = threading.Thread(target=self._forward, args=[process], daemon=True)
         thread.start()
         try:
             yield
         finally:
-            self._queue.put(_ENOUGH)
+            self._queue.put(_END)
             thread.join()
 
     def _forward(self, process: subprocess.Popen[bytes]) -> None:
-        """Hand signals on, and see to it that the process ends.
+        """Forward signals, and make sure that the process ends.
 
-        A Ctrl-C in a terminal reaches the process without us, a `kill -INT` does not: so it is
-        forwarded only if the process has not ended soon. buildx gives up tidily on the first two
-        signals, and at once on the third (the user's second Ctrl-C).
+        Ctrl-C in a terminal also reaches the process directly, `kill -INT` does not: so SIGINT is
+        forwarded only if the process has not ended soon. buildx stops cleanly on the first two
+        signals, and immediately on the third (the user's second Ctrl-C).
         """
-        if hasattr(signal, "pthread_sigmask"):  # the main thread is to be woken by them
+        if hasattr(signal, "pthread_sigmask"):  # so that they wake the main thread
             signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         due: list[tuple[float, int]] = []
         while True:
@@ -101,7 +102,7 @@ class Signals:
             except queue.Empty:
                 send(process, heapq.heappop(due)[1])
                 continue
-            if number == _ENOUGH:
+            if number == _END:
                 return
             now = time.monotonic()
             delay = _FORWARD_SECONDS if number == signal.SIGINT else 0.0
@@ -110,10 +111,10 @@ class Signals:
 
 
 def send(process: subprocess.Popen[Any], number: int) -> None:
-    """Send a signal to a process and to all that it started.
+    """Send a signal to a process and all its descendants.
 
-    docker does not hand SIGTERM on to buildx when its output is a terminal (28.5): it swallows it,
-    and the build goes on to its end.
+    If its output is a terminal, docker 28.5 does not forward SIGTERM to buildx, and the build
+    continues to its end.
     """
     below = _descendants(process.pid)
     process.send_signal(number)
@@ -123,7 +124,7 @@ def send(process: subprocess.Popen[Any], number: int) -> None:
 
 
 def _descendants(pid: int) -> list[int]:
-    """List the processes that a process started, and those that they started."""
+    """List the descendants of a process."""
     parents = _parents()
     found = [pid]
     for one in found:
@@ -132,11 +133,11 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _parents() -> dict[int, int]:
-    """Map each process to its parent; empty where the system does not tell."""
+    """Map each process to its parent; empty if the system does not show that."""
     parents = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):  # it has ended meanwhile
-            # pid (name) state parent: the name may hold anything, brackets too
+            # pid (name) state parent: the name may contain anything, even brackets
             parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
     if not parents and os.name == "posix":  # macOS
         with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):

@@ -19,8 +19,8 @@ from poetry_docker_cache.buildx.command_line import (
     results,
     tells_only,
 )
+from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.caches.spec import parse
-from poetry_docker_cache.commands.build_image import refuse_without_agent
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.bake_file import BakeTarget, literal, quoted, render_bake_file
 from poetry_docker_cache.render.exported_files import is_ours, with_banner
@@ -96,6 +96,17 @@ def test_everything_has_its_place() -> None:
     assert found["cache-from"] == ["h.io/c", "type=local,src=/c"]
     assert found["cache-to"] == ["type=local,dest=/d,mode=max"]
     assert found["output"] == ["type=registry", "type=docker"]
+
+
+def test_named_contexts_are_in_the_definition() -> None:
+    """Bake may read the folders among them; addresses need no leave, nor what is ours."""
+    contexts = {"scripts": "/w/scripts", "data": "/data", "base": "docker-image://python:3.13"}
+    assert definition(contexts=contexts)["contexts"] == contexts
+    allowed = command(contexts=contexts)
+    assert "--allow fs.read=/data " in allowed
+    assert "scripts" not in allowed
+    assert "docker-image" not in allowed
+    assert "contexts" not in definition()
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
 import shutil
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from cache_layouts import layers_of, write_layout
 
-from poetry_docker_cache.buildx import cache_images
 from poetry_docker_cache.buildx.cache_folders import (
     Damaged,
     OpenFolder,
@@ -23,14 +19,6 @@ from poetry_docker_cache.buildx.cache_folders import (
     refuse_foreign,
     survey,
 )
-from poetry_docker_cache.buildx.cache_plan import CachePlan
-from poetry_docker_cache.buildx.cache_steps import (
-    Docker,
-    commands_before,
-    has_layout,
-    opened_caches,
-)
-from poetry_docker_cache.caches.spec import Folder
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.system.folder_locks import lock, waiting
 
@@ -319,24 +307,6 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         assert found.publish() is None
 
 
-def test_a_folder_that_nobody_can_look_at(tmp_path: Path) -> None:
-    """A cache costs a note, never the build: not even where asking for it is an error."""
-    folder = Folder(path=str(tmp_path / ("x" * 300)))
-    refuse_foreign(Path(folder.path), tmp_path / "src")
-    plan = CachePlan(imports=(folder,), exports=(folder,), loaded=(folder,))
-    notes: list[str] = []
-    with opened_caches(plan, FakeDocker().called(), notes.append) as found:
-        assert (found.cache_from, found.cache_to) == ([], [])
-        found.after(0)
-    (note,) = notes
-    assert "cannot be written" in note
-    plan = replace(plan, exports=())
-    with opened_caches(plan, FakeDocker().called(), notes.append) as found:
-        assert found.cache_from == []
-    assert not has_layout(folder)
-    assert commands_before(plan, ["docker"]) == []
-
-
 def test_one_lock_waits_for_the_other(tmp_path: Path) -> None:
     """Who publishes is alone."""
     order: list[str] = []
@@ -378,140 +348,3 @@ def test_the_project_is_no_cache(tmp_path: Path) -> None:
     with pytest.raises(DockerCacheError, match="is a file"):
         refuse_foreign(tmp_path / "file", context)
     refuse_foreign(context / "new", context)
-
-
-class FakeDocker:
-    """Keeps what it was asked; each command's exit status is told before."""
-
-    def __init__(self, *failing: str, output: str = "") -> None:
-        self.asked: list[list[str]] = []
-        self.failing = failing
-        self.output = output
-
-    def run(self, argv: Sequence[str]) -> int:
-        """Run, without a word."""
-        self.asked.append(list(argv))
-        if argv[1] == "save":
-            Path(argv[3]).write_text("image")
-        return int(argv[1] in self.failing)
-
-    def ask(self, argv: Sequence[str]) -> str:
-        """Run, and give the output."""
-        self.asked.append(list(argv))
-        return "" if argv[1] in self.failing else self.output
-
-    def called(self) -> Docker:
-        """Give it as the code knows it."""
-        return Docker(command=["docker"], run=self.run, ask=self.ask)
-
-
-def test_an_image_in_a_folder(tmp_path: Path) -> None:
-    """It is loaded for the build, and its name is gone afterwards."""
-    name = f"localhost/poetry-docker-cache:{secrets.token_hex(8)}"
-    docker = FakeDocker(output=f"Loaded image: {name}\n")
-    folder = Folder(path=str(tmp_path / "c"))
-    plan = CachePlan(loaded=(folder,), saved=(folder,), exports=("type=inline",), image="app:1")
-    notes: list[str] = []
-    with opened_caches(plan, docker.called(), notes.append) as found:
-        assert found.cache_from == []
-        found.after(0)
-    assert (tmp_path / "c" / "image.tar").read_text() == "image"
-    assert [path.name for path in (tmp_path / "c").iterdir()] == ["image.tar"]
-    assert [argv[1] for argv in docker.asked] == ["tag", "save", "image"]
-    docker.asked.clear()
-    with opened_caches(plan, docker.called(), notes.append) as found:
-        assert (found.cache_from, found.cache_to) == ([name], ["type=inline"])
-    assert docker.asked[-1] == ["docker", "image", "rm", name]
-    assert not notes
-
-
-def test_a_damaged_image_in_a_folder(tmp_path: Path) -> None:
-    """One note, and a first build."""
-    (tmp_path / "image.tar").write_text("half")
-    notes: list[str] = []
-    plan = CachePlan(loaded=(Folder(path=str(tmp_path)),))
-    with opened_caches(plan, FakeDocker("load").called(), notes.append) as found:
-        assert found.cache_from == []
-    (note,) = notes
-    assert "first build" in note
-
-
-@pytest.mark.parametrize("failing", ["tag", "save", "push"])
-def test_what_fails_after_the_build_is_a_note(failing: str, tmp_path: Path) -> None:
-    """The image is there, and the cache of before too."""
-    (tmp_path / "image.tar").write_text("old")
-    notes: list[str] = []
-    docker = FakeDocker(failing)
-    folder = Folder(path=str(tmp_path))
-    plan = CachePlan(saved=(folder,), pushed=("h.io/app:cache",), image="app:1")
-    with opened_caches(plan, docker.called(), notes.append) as found:
-        found.after(0)
-    assert len(notes) == (2 if failing == "tag" else 1)
-    assert all("as it should be" in note for note in notes)
-    expected = "image" if failing == "push" else "old"
-    assert (tmp_path / "image.tar").read_text() == expected
-    assert [path.name for path in tmp_path.iterdir()] == ["image.tar"]
-
-
-@pytest.mark.parametrize("written", [True, False, None])
-def test_a_cache_that_buildkit_could_not_write(written: bool | None) -> None:
-    """It is told, once, if BuildKit says so; what is no cache of its own has nothing to tell."""
-    notes: list[str] = []
-    exports = ("type=registry,ref=h.io/a:c,mode=max,ignore-error=true", "type=gha", "type=inline")
-    with opened_caches(CachePlan(exports=exports), FakeDocker().called(), notes.append) as found:
-        found.after(1, written=written)
-        assert not notes
-        found.after(0, written=written)
-    told = ["The cache was not written to h.io/a:c; the image is as it should be."]
-    assert notes == (told if written is False else [])
-
-
-def test_a_failed_build_writes_nothing(tmp_path: Path) -> None:
-    """Neither a folder nor an image."""
-    docker = FakeDocker()
-    folder = Folder(path=str(tmp_path / "c"))
-    plan = CachePlan(
-        exports=(folder,), saved=(Folder(path=str(tmp_path)),), pushed=("h.io/a:c",), image="a"
-    )
-    with opened_caches(plan, docker.called(), lambda _: None) as found:
-        (words,) = found.cache_to
-        assert words.startswith(f"type=local,dest={tmp_path}/c/.poetry-docker-cache-")
-        found.after(1)
-    assert not docker.asked
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_failed_save_leaves_no_draft(tmp_path: Path) -> None:
-    """A folder that cannot be made is a note too."""
-    (tmp_path / "file").touch()
-    docker = FakeDocker()
-    note = cache_images.save(
-        ["docker"], "app:1", tmp_path / "file" / "c", run=docker.run, ask=docker.ask
-    )
-    assert "was not written" in (note or "")
-    with contextlib.suppress(OSError):
-        assert not (tmp_path / "file" / "c").exists()
-
-
-def test_another_build_saves_meanwhile(tmp_path: Path) -> None:
-    """Its draft is gone between a look and the next."""
-    (tmp_path / ".image.tar.0").symlink_to("gone")
-    docker = FakeDocker()
-    assert cache_images.save(["docker"], "app:1", tmp_path, run=docker.run, ask=docker.ask) is None
-    assert (tmp_path / "image.tar").read_text() == "image"
-
-
-def test_a_signal_while_the_image_is_saved(tmp_path: Path) -> None:
-    """The name that was for this only goes, else nothing would ever free the image."""
-    docker = FakeDocker()
-
-    def run(argv: Sequence[str]) -> int:
-        if argv[1] == "save":
-            raise SystemExit(130)
-        return docker.run(argv)
-
-    with pytest.raises(SystemExit):
-        cache_images.save(["docker"], "app:1", tmp_path, run=run, ask=docker.ask)
-    (_, _, _, name), removed = docker.asked
-    assert removed == ["docker", "image", "rm", name]
-    assert not list(tmp_path.iterdir())

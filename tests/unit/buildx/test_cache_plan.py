@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from engine_kinds import CLASSIC, CONTAINER, CONTAINERD, REMOTE
 
+from poetry_docker_cache.buildx.cache_folders import OpenFolder
+from poetry_docker_cache.buildx.cache_images import export_steps, load_steps
 from poetry_docker_cache.buildx.cache_plan import CachePlan, CacheRequest, plan_caches
-from poetry_docker_cache.buildx.cache_steps import (
-    commands_after,
-    commands_before,
-    has_layout,
-    hidden_paths,
-    refuse_visible,
-    spelled,
-    written_inside,
-)
+from poetry_docker_cache.buildx.hidden_folders import hidden_paths, refuse_visible, written_inside
+from poetry_docker_cache.buildx.open_caches import OpenCaches, shown_caches
+from poetry_docker_cache.buildx.steps import Places
 from poetry_docker_cache.caches.spec import Cache, Folder, parse, placed
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -72,8 +68,24 @@ def plan(
 
 
 def words(plan: CachePlan) -> tuple[list[str], list[str]]:
-    """Give what BuildKit is told."""
-    return spelled(plan, reads=lambda _: True)
+    """Give what BuildKit is told, if every folder holds a cache."""
+    folders = {
+        folder: OpenFolder(Path(folder.path), Path(folder.path), Path(folder.path))
+        for folder in plan.folders
+    }
+    caches = OpenCaches(plan=plan, folders=folders)
+    return caches.cache_from, caches.cache_to
+
+
+def exported(plan: CachePlan) -> list[list[str]]:
+    """Give the commands that follow a successful build, as --dry-run shows them."""
+    places = Places.placeholders([""])
+    return [[*step.argv] for step in export_steps(plan, ["docker"], places)]
+
+
+def loaded(plan: CachePlan) -> list[list[str]]:
+    """Give the commands that come before the build."""
+    return [[*step.argv] for step in load_steps(plan, ["docker", "--context", "x"])]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +259,7 @@ def test_the_classic_store_lets_the_image_carry_the_cache() -> None:
     """It exports inline caches only: the image is pushed under the cache's name."""
     found = plan(request(REF, cache_from=["h.io/main:cache"]), CLASSIC)
     assert words(found) == ([REF, "h.io/main:cache"], ["type=inline"])
-    assert commands_after(found, ["docker"]) == [
+    assert exported(found) == [
         ["docker", "tag", "h.io/app:1", REF],
         ["docker", "push", REF],
     ]
@@ -260,24 +272,24 @@ def test_the_classic_store_only_reads() -> None:
     """A pull request exports nothing there either."""
     found = plan(request(cache_from=[REF]), CLASSIC)
     assert words(found) == ([REF], [])
-    assert not commands_after(found, ["docker"])
+    assert not exported(found)
     assert found.notes == (f"Cache: registry {REF}: only read.",)
 
 
 def test_the_classic_store_keeps_an_image_in_a_folder(tmp_path: Path) -> None:
     """What `docker save` writes is what `docker load` reads."""
     found = plan(request(f"{tmp_path}/c"), CLASSIC)
-    assert spelled(found, reads=has_layout) == ([], ["type=inline"])
+    shown = shown_caches(found)
+    assert (shown.cache_from, shown.cache_to) == ([], ["type=inline"])
     # One that another engine has written is read, too.
     assert words(found) == ([f"type=local,src={tmp_path}/c"], ["type=inline"])
-    assert not commands_before(found, ["docker"])
+    assert not loaded(found)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "image.tar").touch()
     file = f"{tmp_path}/c/image.tar"
-    assert commands_before(found, ["docker", "--context", "x"]) == [
-        ["docker", "--context", "x", "load", "--input", file]
-    ]
-    after = commands_after(found, ["docker"])
+    assert loaded(found) == [["docker", "--context", "x", "load", "--input", file]]
+    assert shown_caches(found).cache_from == ["localhost/poetry-docker-cache:<name>"]
+    after = exported(found)
     assert [argv[1] for argv in after] == ["tag", "save", "image"]
     assert after[1][2:4] == ["--output", file]
 

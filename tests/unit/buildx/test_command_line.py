@@ -63,6 +63,15 @@ def test_the_ssh_agent_is_passed_on() -> None:
     assert command(ssh=True) == f"{PREFIX} --ssh default --load /src"
 
 
+def test_named_contexts_are_passed_on() -> None:
+    """Each is an option of its own, sorted by name."""
+    contexts = {"scripts": "/w/my scripts", "base": "docker-image://python:3.13"}
+    assert command(contexts=contexts) == (
+        f"{PREFIX} --build-context base=docker-image://python:3.13"
+        " --build-context 'scripts=/w/my scripts' --load /src"
+    )
+
+
 def test_push_and_load_together() -> None:
     """BuildKit does both (seen with buildx 0.29), so both are passed on."""
     assert command(push=True, load=True) == f"{PREFIX} --push --load /src"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from fake_docker import FakeDocker
 
 from poetry_docker_cache.buildx.command_line import BuildRequest
-from poetry_docker_cache.buildx.engine_info import Answer
-from poetry_docker_cache.buildx.reuse import Reusing, _why
+from poetry_docker_cache.buildx.reuse import EarlierImage, Output, Reuse, export_steps, import_steps
+from poetry_docker_cache.buildx.steps import Places
 from poetry_docker_cache.commands.planned_image import kept_folders
 from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse
 from poetry_docker_cache.errors import DockerCacheError
@@ -16,6 +19,12 @@ from poetry_docker_cache.plan.dependencies import reuse_notes
 from poetry_docker_cache.render.ignore_file import IgnorePlan, render_ignore
 from poetry_docker_cache.settings.install_values import within
 from poetry_docker_cache.settings.table import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry_docker_cache.buildx.engine_info import Answer
+    from poetry_docker_cache.buildx.steps import Step
 
 IMAGE = "registry.example.com/shop:latest"
 
@@ -27,41 +36,44 @@ class Dependencies:
     reuses_image = True
 
 
-def reusing(request: BuildRequest, **table: object) -> Reusing:
-    """What a project with these settings does."""
-    settings = Settings.parse({name.replace("_", "-"): it for name, it in table.items()})
-    return Reusing.of(settings, Dependencies(), request, print, project="shop")  # type: ignore[arg-type]
+def reuse(request: BuildRequest, **table: object) -> Reuse:
+    """What a project with these settings takes over."""
+    settings = Settings.parse({name.replace("_", "-"): value for name, value in table.items()})
+    return Reuse.of(settings, Dependencies(), request, project="shop")  # type: ignore[arg-type]
 
 
-def commands(request: BuildRequest, **table: object) -> list[list[str]]:
-    """What `--dry-run` shows."""
-    return [*reusing(request, **table).around("Dockerfile", [["the", "build"]])]
+def steps(request: BuildRequest, **table: object) -> tuple[list[Step], list[Step]]:
+    """Give the steps before the build and those after it, as --dry-run shows them."""
+    found, places = reuse(request, **table), Places.placeholders([""])
+    return (
+        import_steps(found, request, places, dockerfile="Dockerfile"),
+        export_steps(found, request, places, dockerfile="Dockerfile"),
+    )
 
 
 def test_without_the_settings_there_is_one_build(tmp_path: Path) -> None:
-    """The command is the same as ever."""
-    assert commands(BuildRequest(context=str(tmp_path))) == [["the", "build"]]
-    with_pip = reusing(BuildRequest(context=str(tmp_path)))
-    assert (with_pip.folder, with_pip.image) == (None, None)
+    """There is no step beside it."""
+    request = BuildRequest(context=str(tmp_path))
+    assert steps(request) == ([], [])
+    assert (reuse(request).folder, reuse(request).image) == (None, None)
 
 
 def test_one_comes_before_and_one_after(tmp_path: Path) -> None:
     """An empty folder has nothing to bring in; each stage runs anew, whatever BuildKit knows."""
     request = BuildRequest(context=str(tmp_path), builder="far", pull=True)
-    assert len(commands(request, download_cache="my wheels")) == 2
+    assert [len(found) for found in steps(request, download_cache="my wheels")] == [0, 1]
     (tmp_path / "my wheels").mkdir()
     (tmp_path / "my wheels" / "a-1-py3-none-any.whl").touch()
-    before, build, after = commands(request, download_cache="my wheels")
-    assert build == ["the", "build"]
-    for command, target in ((before, "import-wheels"), (after, "export-wheels")):
-        assert command[:8] == [
-            *("docker", "buildx", "build", "--file", "Dockerfile", "--builder", "far", "--pull")
-        ]
+    (before,), (after,) = steps(request, download_cache="my wheels")
+    for command, target in ((before.argv, "import-wheels"), (after.argv, "export-wheels")):
+        assert command[:8] == (
+            *("docker", "buildx", "build", "--file", "Dockerfile", "--builder", "far", "--pull"),
+        )
         assert command[command.index("--target") + 1] == target
         assert "ANEW=<random>" in command
         assert f"download-cache={tmp_path}/my wheels" in command
         assert command[-1] == str(tmp_path)
-    assert "--secret" not in {*before, *after}
+    assert "--secret" not in {*before.argv, *after.argv}
 
 
 def test_an_image_for_each_platform(tmp_path: Path) -> None:
@@ -82,12 +94,13 @@ def test_an_image_for_each_platform(tmp_path: Path) -> None:
             "type=oci",
         ],
     )
-    before, build = commands(request, reuse_image=IMAGE)
-    assert build == ["the", "build"]
+    (step,), after = steps(request, reuse_image=IMAGE)
+    assert after == []
+    before = step.argv
     assert before[before.index("--platform") + 1] == "linux/amd64,linux/arm64"
     assert f"reuse-image=docker-image://{IMAGE}" in before
     mirror = "--build-context=python=docker-image://mirror.example/python"
-    assert before[-5:] == ["--network", "host", "--build-arg=A=1", mirror, str(tmp_path)]
+    assert before[-5:] == ("--network", "host", "--build-arg=A=1", mirror, str(tmp_path))
     assert not {"--tag", "--push", "--metadata-file", "-o"} & {*before}
 
 
@@ -101,34 +114,51 @@ def test_what_bake_is_told_as_a_build_is(tmp_path: Path) -> None:
             *("--file=network.json", "--set", "*.network=host", "--set=worker.args.A=1"),
         ],
     )
-    before, _ = commands(request, reuse_image=IMAGE)
-    assert before[-3:] == ["--allow=network.host", "--network=host", str(tmp_path)]
+    (step,), _ = steps(request, reuse_image=IMAGE)
+    assert step.argv[-3:] == ("--allow=network.host", "--network=host", str(tmp_path))
+
+
+def test_named_contexts_reach_every_stage(tmp_path: Path) -> None:
+    """The stages of the same Dockerfile may use them."""
+    request = BuildRequest(context=str(tmp_path), contexts={"scripts": "/w/scripts"})
+    (step,), _ = steps(request, reuse_image=IMAGE)
+    contexts = [value for word, value in itertools.pairwise(step.argv) if word == "--build-context"]
+    assert contexts == [f"reuse-image=docker-image://{IMAGE}", "scripts=/w/scripts"]
 
 
 @pytest.mark.parametrize("name", ["no-table", "linux_arm64/no-table", ""])
-def test_an_image_without_tables(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """That nothing comes of it is said, and when that changes."""
+def test_an_image_without_tables_is_a_note(name: str, tmp_path: Path) -> None:
+    """It says that nothing comes of it, and when that changes."""
 
-    def answer(commands: list[list[str]], *, seconds: float) -> list[Answer]:
-        assert seconds > 0
-        (command,) = commands
-        path = Path(command[command.index("--output") + 1].partition("dest=")[2], name)
-        path.parent.mkdir(exist_ok=True)
-        if name:
-            path.touch()
-        return [Answer(status=0, out="", err="")]
+    class Docker(FakeDocker):
+        """Writes what the stage would."""
 
-    monkeypatch.setattr("poetry_docker_cache.buildx.reuse.ask", answer)
-    reusing(BuildRequest(context=str(tmp_path)), reuse_image=IMAGE).before("Dockerfile")
-    assert ("was built without this setting" in capsys.readouterr().out) == bool(name)
+        def ask(
+            self, commands: Sequence[Sequence[str]], *, seconds: float | None = None
+        ) -> list[Answer]:
+            (command,) = commands
+            output = command[command.index("--output") + 1].partition("dest=")[2]
+            if name:
+                Path(output, name).parent.mkdir(exist_ok=True)
+                Path(output, name).touch()
+            return super().ask(commands, seconds=seconds)
+
+    request = BuildRequest(context=str(tmp_path))
+    places = Places.below(str(tmp_path / "w"), [""])
+    found = reuse(request, reuse_image=IMAGE)
+    docker = Docker()
+    docker.runner().run_all(import_steps(found, request, places, dockerfile="Dockerfile"))
+    looking, *problems = docker.notes
+    assert looking == f"Looking for unchanged packages in the image {IMAGE}."
+    assert len(problems) == bool(name)
+    assert all("was built without this setting" in note for note in problems)
+    assert not list((tmp_path / "w").iterdir())
 
 
 def test_where_nothing_is_built(tmp_path: Path) -> None:
     """A question to buildx needs no wheels."""
     request = BuildRequest(context=str(tmp_path), arguments=["--call=check"])
-    assert commands(request, download_cache="wheels", reuse_image=IMAGE) == [["the", "build"]]
+    assert steps(request, download_cache="wheels", reuse_image=IMAGE) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -142,22 +172,24 @@ def test_where_nothing_is_built(tmp_path: Path) -> None:
 )
 def test_why(error: str, told: str) -> None:
     """BuildKit's last word becomes part of a note."""
-    assert told in _why(error, IMAGE)
-    assert "failed to solve" not in _why(error, IMAGE)
+    explained = EarlierImage(path=Path("/w/out"), image=IMAGE).explain(error)
+    assert told in explained
+    assert "failed to solve" not in explained
+    assert ("it is not there" in Output(path=Path("/w/out")).explain(error)) is False
 
 
 def test_a_folder_in_the_project(tmp_path: Path) -> None:
     """However it is written, no build sees it; elsewhere it is nobody's concern."""
     request = BuildRequest(context=str(tmp_path))
-    assert reusing(request, download_cache=f"{tmp_path}/wheels").hidden == ("wheels",)
-    assert reusing(request, download_cache="./wheels").hidden == ("wheels",)
+    assert reuse(request, download_cache=f"{tmp_path}/wheels").hidden == ("wheels",)
+    assert reuse(request, download_cache="./wheels").hidden == ("wheels",)
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    assert reusing(request, download_cache="link").hidden == ("link", "real")
+    assert reuse(request, download_cache="link").hidden == ("link", "real")
     for path in ("../wheels", "/srv/wheels"):
-        assert reusing(request, download_cache=path).hidden == ()
+        assert reuse(request, download_cache=path).hidden == ()
     asks = BuildRequest(context=str(tmp_path), arguments=["--call=check"])
-    assert reusing(asks, download_cache="wheels").hidden == ("wheels",)
+    assert reuse(asks, download_cache="wheels").hidden == ("wheels",)
 
 
 def test_the_ignore_file_hides_what_is_kept() -> None:
@@ -177,8 +209,8 @@ def test_the_ignore_file_hides_what_is_kept() -> None:
 def test_no_folder(tmp_path: Path) -> None:
     """A file in its place is an error before the build."""
     (tmp_path / "wheels").touch()
-    with pytest.raises(DockerCacheError, match="which is no folder: it is a file"):
-        reusing(BuildRequest(context=str(tmp_path)), download_cache="wheels")
+    with pytest.raises(DockerCacheError, match="which is not a folder: it is a file"):
+        reuse(BuildRequest(context=str(tmp_path)), download_cache="wheels")
 
 
 @pytest.mark.parametrize("path", ["..", "../..", "~/src", "{}"])
@@ -191,21 +223,24 @@ def test_a_folder_that_holds_the_project(
     (tmp_path / "src").symlink_to("real")
     request = BuildRequest(context=str(tmp_path / "real" / "shop"))
     with pytest.raises(DockerCacheError, match="holds the project"):
-        reusing(request, download_cache=path.format(request.context))
+        reuse(request, download_cache=path.format(request.context))
 
 
 def test_a_user_that_is_not_known(tmp_path: Path) -> None:
     """As in a shell, the path is then taken as it is written."""
     request = BuildRequest(context=str(tmp_path))
-    assert reusing(request, download_cache="~no-such-user/w").folder == tmp_path / "~no-such-user/w"
+    assert reuse(request, download_cache="~no-such-user/w").folder == tmp_path / "~no-such-user/w"
 
 
 def test_where_the_wheels_come_out(tmp_path: Path) -> None:
     """The option is CSV: a folder's name may hold what that writes in its own way."""
-    command = reusing(BuildRequest(context=str(tmp_path)), download_cache="wheels")._export_wheels(
-        "Dockerfile", '/a "b",c'
-    )
-    assert command[command.index("--output") + 1] == 'type=local,"dest=/a ""b"",c"'
+    folder = tmp_path / 'a "b",c'
+    request = BuildRequest(context=str(tmp_path))
+    found = reuse(request, reuse_image=IMAGE)
+    places = Places.below(str(folder), [""])
+    (step,) = import_steps(found, request, places, dockerfile="Dockerfile")
+    output = step.argv[step.argv.index("--output") + 1]
+    assert output == f'type=local,"dest={tmp_path}/a ""b"",c/import-image-"'
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a user may write for a cache, and how a mistake is told."""
+"""What a user can write for a cache, and the errors for mistakes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIGEST = f"sha256:{'a' * 64}"
 
 
 def store(kind: str, **options: str) -> Store:
-    """Spell a backend; a dash in a name is written as `_`."""
+    """Make a backend; `__` in a name stands for a dash."""
     return Store(type=kind, options=tuple((k.replace("__", "-"), v) for k, v in options.items()))
 
 
@@ -61,8 +61,8 @@ def store(kind: str, **options: str) -> Store:
         ),
     ],
 )
-def test_what_can_be_written(value: object, expected: Cache) -> None:
-    """An image, a folder, a backend as a string or a table."""
+def test_cache_is_parsed(value: object, expected: Cache) -> None:
+    """It is an image, a folder, or a backend as a string or a table."""
     assert parse(value, "both") == expected
 
 
@@ -73,20 +73,35 @@ def test_what_can_be_written(value: object, expected: Cache) -> None:
         ("a\nb", "both", "a line break", ""),
         (5, "both", "neither a string nor a table", ""),
         ("https://ghcr.io/a/b", "both", "has no scheme", "before the host"),
-        ("Team/App", "both", "lower case only", ""),
-        ("h.io/a,h.io/b", "both", "more than one place", "--cache-from"),
-        ("a b", "both", "not the name of an image", "begins with ./"),
-        (f"h.io/a@{DIGEST}", "both", "under a digest", "--cache-from"),
+        ("Team/App", "both", "are lower case", ""),
+        ("h.io/a,h.io/b", "both", "more than one cache", "--cache-from"),
+        ("a b", "both", "not a valid image name", "begins with ./"),
+        (f"h.io/a@{DIGEST}", "both", "pushed to a digest", "--cache-from"),
         ("buildcache", "both", "an official image of Docker Hub", "./buildcache"),
         ("docker.io/library/a", "to", "an official image of Docker Hub", ""),
         ("ref=h.io/x", "both", "`type` is missing", "registry, local, gha, s3, azblob, inline"),
-        ("type=regsitry,ref=h.io/x", "both", "no cache of the type `regsitry`", "type=registry?"),
+        (
+            "type=regsitry,ref=h.io/x",
+            "both",
+            "no cache of the type `regsitry`",
+            "Did you mean registry?",
+        ),
         ("type=registry,ref", "both", "`ref` is not an option with a value", "type=…"),
         ("type=registry,,ref=h.io/x", "both", "an empty option", ""),
         ("type=registry", "both", "`ref` is missing", "type=registry,ref=…"),
         ("type=registry,ref=", "both", "a variable may be unset", ""),
-        ("type=registry,ref=h.io/x,mdoe=max", "both", "`mdoe` is not an option", "`mode`?"),
-        ("type=registry,ref=h.io/x,ignore_error=true", "both", "not an option", "`ignore-error`?"),
+        (
+            "type=registry,ref=h.io/x,mdoe=max",
+            "both",
+            "`mdoe` is not an option",
+            "Did you mean mode?",
+        ),
+        (
+            "type=registry,ref=h.io/x,ignore_error=true",
+            "both",
+            "not an option",
+            "Did you mean ignore-error?",
+        ),
         ("type=registry,ref=h.io/x,mode=all", "both", "`mode` takes `min` or `max`", ""),
         ("type=registry,ref=h.io/x,compression=lz4", "both", "`uncompressed`, `gzip`", ""),
         ("type=registry,ref=h.io/x,compression-level=99", "both", "from 0 to 22", ""),
@@ -95,18 +110,23 @@ def test_what_can_be_written(value: object, expected: Cache) -> None:
         ("type=local,src=x", "to", "an option of imports only", "--cache-from"),
         ("type=local,mode=max", "both", "`src` is missing", ""),
         ("type=inline,mode=max", "to", "not an option of type=inline", "has no options"),
-        ("type=inline", "from", "cannot be read by itself", "image that carries it"),
+        ("type=inline", "from", "is read with its image", "Name that image"),
         ("type=gha,timeout=10", "both", "a duration such as `10m`", ""),
         ("type=s3,bucket=b", "both", "`region` is missing", ""),
         ("type=s3,region=r,bucket=b,upload_parallelism=0", "both", "1 or more", ""),
-        ("type=s3,region=r,bucket=b,endpoint-url=h", "both", "not an option", "`endpoint_url`?"),
+        (
+            "type=s3,region=r,bucket=b,endpoint-url=h",
+            "both",
+            "not an option",
+            "Did you mean endpoint_url?",
+        ),
         ("type=azblob", "both", "`name` is missing", ""),
-        ('type=local,"src=a', "from", "its quotes cannot be read", ""),
+        ('type=local,"src=a', "from", "its quotes are not valid", ""),
         ({"type": "gha", "scope": ["a"]}, "both", "`scope` is not a line of text", ""),
     ],
 )
-def test_a_mistake_is_told(value: object, use: Use, why: str, fix: str) -> None:
-    """What BuildKit would misread or ignore is refused, with the nearest right word."""
+def test_mistake_is_an_error_with_a_fix(value: object, use: Use, why: str, fix: str) -> None:
+    """BuildKit would misread or ignore it."""
     with pytest.raises(BadCache) as caught:
         parse(value, use)
     assert why in caught.value.why
@@ -133,8 +153,8 @@ def test_a_mistake_is_told(value: object, use: Use, why: str, fix: str) -> None:
         (f"type=registry,mode=all,ref=me:{CANARY}@h.io/x", ""),
     ],
 )
-def test_no_credential_on_the_command_line(text: str, instead: str) -> None:
-    """It is refused, its environment variable is named, and it is not shown."""
+def test_credential_is_refused_and_not_shown(text: str, instead: str) -> None:
+    """The fix names the environment variable to use instead."""
     with pytest.raises(BadCache) as caught:
         parse(text, "both")
     assert instead.lower() in caught.value.fix.lower()
@@ -142,26 +162,26 @@ def test_no_credential_on_the_command_line(text: str, instead: str) -> None:
     assert not caught.value.quotable
 
 
-def test_no_credential_of_another_image_in_the_list() -> None:
-    """What is shown is the whole list."""
+def test_list_with_a_credential_is_not_shown() -> None:
+    """An error would quote the whole list."""
     with pytest.raises(BadCache) as caught:
         parse_list(f"H.io/X,me:{CANARY}@h.io/x", "from")
     assert not caught.value.quotable
 
 
-def test_images_in_a_list() -> None:
-    """As with BuildKit, several images may be one value; a folder's comma is its own."""
+def test_list_of_images_is_split() -> None:
+    """As with BuildKit; a comma in the name of a folder is kept."""
     assert parse_list("h.io/a,h.io/b", "from") == [
         store("registry", ref="h.io/a"),
         store("registry", ref="h.io/b"),
     ]
     assert parse_list("./a,b", "from") == [Folder(path="./a,b")]
-    with pytest.raises(BadCache, match="more than one place"):
+    with pytest.raises(BadCache, match="more than one cache"):
         parse_list("h.io/a,h.io/b", "both")
 
 
-def test_folders_are_placed() -> None:
-    """Relative ones begin where they were written; how they were written is what notes say."""
+def test_folders_become_absolute() -> None:
+    """Relative ones start at the base; notes show what the user wrote."""
     folder = placed(Folder(path="./a/../b"), Path("/src"))
     assert folder == Folder(path="/src/b")
     assert str(folder) == "folder ./a/../b"
@@ -170,8 +190,8 @@ def test_folders_are_placed() -> None:
     assert placed(store("gha"), Path("/src")) == store("gha")
 
 
-def test_each_direction_gets_its_own_options() -> None:
-    """What belongs to exports is not said of imports; what the user says stands."""
+def test_import_and_export_have_their_own_options() -> None:
+    """Options of exports are left out of imports; the user's options win over defaults."""
     cache = store("registry", ref="h.io/x", mode="min", compression="zstd")
     assert cache.words(writing=False) == "type=registry,ref=h.io/x"
     extra = {"mode": "max", "ignore-error": "true"}
@@ -181,15 +201,15 @@ def test_each_direction_gets_its_own_options() -> None:
     assert store("local", src="/a,b", dest="/c").words(writing=False) == 'type=local,"src=/a,b"'
 
 
-def test_no_backend_lists_a_secret_as_an_option() -> None:
-    """What is refused cannot be accepted by another row of the table."""
+def test_secret_is_never_an_option() -> None:
+    """No other row of the table accepts what is refused."""
     for backend in BACKENDS.values():
         assert not backend.secrets.keys() & backend.options.keys()
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused(text: str) -> None:
-    """Nothing else than BadCache is raised, and what is accepted survives the way to BuildKit."""
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    """Only BadCache is raised, and BuildKit gets accepted options unchanged."""
     try:
         cache = parse(text, "to")
     except BadCache:
@@ -202,8 +222,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n\0")), min_size=1))
-def test_csv_survives(fields: list[str]) -> None:
-    """What is written as a record is read back."""
+def test_written_csv_is_read_back(fields: list[str]) -> None:
+    """Quotes and commas included."""
     assert go_csv.fields_of(go_csv.record(*fields)) == fields
 
 
@@ -218,13 +238,13 @@ def test_csv_survives(fields: list[str]) -> None:
         (f"shop:1@{DIGEST}", f"docker.io/library/shop@{DIGEST}"),
     ],
 )
-def test_names_that_mean_the_same(one: str, other: str) -> None:
+def test_equal_names_are_normalised_to_one(one: str, other: str) -> None:
     """Docker fills in its hub, `library` and `latest`."""
     assert is_reference(one)
     assert normalised(one) == normalised(other)
 
 
-def test_names_that_differ() -> None:
-    """A host is no part of a path, and a port no tag."""
+def test_different_names_stay_different() -> None:
+    """A host is not part of a path, and a port is not a tag."""
     names = ["a/b", "a.io/b", "a:5000/b", "b", "b:a", "localhost/b", "library/a/b"]
     assert len({normalised(name) for name in names}) == len(names)

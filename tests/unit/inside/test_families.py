@@ -20,7 +20,7 @@ from poetry_docker_cache.inside.manifest.workspace import main, shared_manifests
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.model import Selection
 from poetry_docker_cache.project.selection import together
-from poetry_docker_cache.render.dockerfile import scripts_of
+from poetry_docker_cache.render.build_scripts import image_scripts
 from poetry_docker_cache.render.stage_commands import manifest_command
 from poetry_docker_cache.settings.table import Settings
 
@@ -207,8 +207,8 @@ def test_the_command_line(tmp_path: Path) -> None:
 def test_the_scripts_come_along_where_they_are_needed() -> None:
     """A Dockerfile of one image does not know of others."""
     alone, several = plan(project(*PACKAGES)), planned(PACKAGES, CHOICES)["api"]
-    extra = {*scripts_of(several)["/manifest/"]} - {*scripts_of(alone)["/manifest/"]}
-    assert extra == {"families.py", "workspace.py"}
+    extra = image_scripts(several).texts.keys() - image_scripts(alone).texts.keys()
+    assert extra == {"manifest/families.py", "manifest/workspace.py"}
 
 
 def test_images_have_the_same_python() -> None:

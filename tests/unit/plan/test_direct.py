@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from projects import package
 
-from poetry_docker_cache.commands import build_image
+from poetry_docker_cache.buildx import ssh_agent
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.direct import plan_direct
 from poetry_docker_cache.plan.model import Dependencies, Direct, Layer
@@ -232,17 +232,17 @@ def needing(*, agent: bool) -> Dependencies:
 
 def test_the_agent_is_passed_on_where_it_is_needed() -> None:
     """But not where the user has said which one, or which keys."""
-    assert build_image.passes_agent(needing(agent=True), ["--network=host"])
-    assert not build_image.passes_agent(needing(agent=False), [])
+    assert ssh_agent.passes_agent(needing(agent=True), ["--network=host"])
+    assert not ssh_agent.passes_agent(needing(agent=False), [])
     for said in (["--ssh", "default=/key"], ["--ssh=default"]):
-        assert not build_image.passes_agent(needing(agent=True), said)
+        assert not ssh_agent.passes_agent(needing(agent=True), said)
 
 
 def test_no_agent() -> None:
     """It is an error before the build, with what to type."""
-    build_image.refuse_without_agent({"SSH_AUTH_SOCK": "/run/agent"})
+    ssh_agent.refuse_without_agent({"SSH_AUTH_SOCK": "/run/agent"})
     without: list[dict[str, str]] = [{}, {"SSH_AUTH_SOCK": ""}]
     for environment in without:
         with pytest.raises(DockerCacheError, match="no SSH agent runs here") as raised:
-            build_image.refuse_without_agent(environment)
+            ssh_agent.refuse_without_agent(environment)
         assert "ssh-add" in raised.value.fix

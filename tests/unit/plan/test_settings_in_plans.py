@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.model import ImagePlan
     from poetry_docker_cache.project.model import Project
 
+ENVIRONMENT = "ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1"
 OURS = re.compile(
     r"(FROM|ENV|WORKDIR|COPY|LABEL|EXPOSE|HEALTHCHECK|STOPSIGNAL|USER|ENTRYPOINT|CMD) ."
 )
@@ -48,10 +49,11 @@ def check(table: Mapping[str, object]) -> None:
         # The last stage is ours, whole, and nothing that stands in the settings has ended it.
         last = text[text.rindex("\nFROM base AS final\n") :]
         (layer,) = plan.dependencies.layers
-        for word in ("ENV VIRTUAL_ENV=/venv", f"COPY --link --from={layer.name} /venv /venv"):
+        for word in (ENVIRONMENT, f"COPY --link --from={layer.name} /venv /venv"):
             assert last.splitlines().count(word) == 1
         assert re.findall(r"^USER (.*)$", last, re.MULTILINE) == [plan.runtime.user]
-        assert all(OURS.match(line) for line in last.split("\n") if line)
+        whole = re.sub(r"(?<!\\)\\\n", "", last)
+        assert all(OURS.match(line) for line in whole.split("\n") if line)
 
 
 @given(VALID_TABLES)

@@ -52,7 +52,7 @@ def test_alpine() -> None:
     made = plan(project(BUILT, NATIVE, MUSL), base_image=ALPINE)
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies", "source"]
     assert made.dependencies.libc == "musl"
-    assert {*stages(made).values()} - {"venv", "base", "build-backend"} == {
+    assert {*stages(made).values()} - {"scratch", "venv", "base", "build-backend"} == {
         "python:3.13-alpine3.22"
     }
     assert made.dependencies.packages == ("build-base", "libpq-dev")
@@ -117,7 +117,7 @@ def test_a_base_without_a_shell() -> None:
     on_base = {stage for stage, image in stages(made).items() if image == made.runtime.image}
     assert on_base == {"base"}
     assert stages(made)["check"] == stages(made)["final"] == "base"
-    assert {stages(made)[stage] for stage in ("scripts", "venv", "manifest", "source")} == {
+    assert {stages(made)[stage] for stage in ("venv", "manifest", "source")} == {
         "company/python:3.13"
     }
     assert made.runtime.packages == ()
@@ -236,7 +236,7 @@ def test_a_base_with_a_user_of_its_own() -> None:
         assert instructions(made, stage)[:2] == ["USER 0", "ENV HOME=/root"], stage
     assert re.findall(r"^USER .*", render_dockerfile(made), re.MULTILINE)[-1] == "USER 10001:10001"
     final = instructions(made, "final")
-    assert 'ENV HOME="/home/app"' in final
+    assert 'ENV HOME="/home/app" USER="app"' in final
     mixed = plan(
         project(BUILT), python="3.13", base_image="company/base:1", build_image="python:3.13"
     )

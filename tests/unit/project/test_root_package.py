@@ -149,7 +149,7 @@ def test_packages_from_above(tmp_path: Path) -> None:
 def test_packages_from_above_are_written_plainly(tmp_path: Path, written: str) -> None:
     """The build finds the folder by the text; what it would not find is refused before."""
     toml = POETRY + f'packages = [{{ include = "shared", from ={written} }}]\n'
-    with pytest.raises(DockerCacheError, match="The build cannot find ") as raised:
+    with pytest.raises(DockerCacheError, match="The build cannot replace the path ") as raised:
         read(tmp_path / "app", toml, "../libs/shared/a.py", "x/a.py")
     assert '`from = "../libs"`' in raised.value.fix
 
@@ -160,7 +160,7 @@ def test_packages_behind_a_link_are_not_taken_from_above(tmp_path: Path) -> None
     (tmp_path / "link").symlink_to("else")
     toml = POETRY + 'packages = [{include = "shared", from = "../link"}]\n'
     assert reason(read(tmp_path / "app", toml, "a.py")) == (
-        "`../link/shared` is outside of the project"
+        "`../link/shared` is outside the project"
     )
 
 
@@ -179,11 +179,11 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
     ("toml", "files", "expected"),
     [
         ("[tool.poetry]\npackage-mode = false\n", ["my_app/a.py"], "package-mode = false"),
-        (PROJECT, ["app/a.py"], "no module or package of the name `my_app`"),
+        (PROJECT, ["app/a.py"], "no module or package named `my_app`"),
         (
             POETRY + 'packages = [{include = "app", format = "sdist"}]\n',
             ["app/a.py"],
-            "`packages` has none for the wheel",
+            "`packages` has no entry for the wheel",
         ),
         (PROJECT, ["my_app.py", "my_app/a.py"], "Both my_app and my_app.py exist"),
         (PROJECT, ["my_app/a.txt"], "my_app is not a package."),
@@ -195,7 +195,7 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
         (
             POETRY + 'readme = "../README.md"\n',
             ["my_app/a.py", "../README.md"],
-            "the README `../README.md` is outside of the project",
+            "the README `../README.md` is outside the project",
         ),
         (
             POETRY + 'packages = [{include = "../shared"}]\n',
@@ -205,7 +205,7 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
         (
             POETRY + 'packages = [{include = "*.py", from = ".."}]\n',
             ["../shared.py"],
-            "`..` is outside of the project",
+            "`..` is outside the project",
         ),
         (
             PROJECT
@@ -222,7 +222,7 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
         (
             POETRY + 'include = [{path = "../data", format = "wheel"}]\n',
             ["my_app/a.py", "../data/x"],
-            "`../data` is outside of the project",
+            "`../data` is outside the project",
         ),
         (
             POETRY + '[tool.poetry.scripts]\nrun = {reference = "run.sh", type = "file"}\n',
@@ -252,7 +252,7 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
         (
             PROJECT + backend("hatchling.build", "hatchling"),
             ["docs/a.md"],
-            "no module or package of the name `my_app`, nor another one",
+            "no module or package named `my_app`, and no other one",
         ),
     ],
 )
@@ -439,7 +439,7 @@ def test_namespace_packages(
 def test_a_folder_of_code_is_no_package_to_every_backend(tmp_path: Path, name: str) -> None:
     """These build nothing that does not have the name."""
     root = read(tmp_path, PROJECT + backend(name), "src/main.py", "my/a.py")
-    assert reason(root) == "no module or package of the name `my_app`, nor another one"
+    assert reason(root) == "no module or package named `my_app`, and no other one"
 
 
 @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ def test_a_folder_of_code_is_no_package_to_every_backend(tmp_path: Path, name: s
         (PROJECT + backend("hatchling.build"), ("my_app",)),
         (
             PROJECT + 'license-files = ["LICENSE"]\n' + CORE,
-            "`LICENSE` is outside of the project",
+            "`LICENSE` is outside the project",
         ),
     ],
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import re
+import shlex
+import string
 from pathlib import Path
 
 import pytest
@@ -11,18 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poetry_docker_cache import inside
+from poetry_docker_cache.render.build_scripts import script_text
 from poetry_docker_cache.render.dockerfile import (
+    assignments,
+    command,
     copy_arguments,
     exec_form,
     healthcheck,
     quoted,
-    text_of,
 )
+from poetry_docker_cache.render.exported_files import is_ours
 from poetry_docker_cache.settings.image_values import Healthcheck
 
 INSIDE = Path(str(inside.__file__)).parent
 SCRIPTS = sorted(path.relative_to(INSIDE).as_posix() for path in INSIDE.rglob("*.py"))
 ONE_LINE = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"))
+ASCII = st.characters(codec="ascii")
+VALUE = st.one_of(ONE_LINE, st.text(string.ascii_letters + ' "$\\#', min_size=90, max_size=400))
 
 
 def unquoted(word: str) -> str:
@@ -68,18 +76,62 @@ def test_healthcheck() -> None:
     assert healthcheck(False) == "NONE"
 
 
+@given(st.lists(ONE_LINE))
+def test_a_wrapped_command_is_the_same_command(words: list[str]) -> None:
+    """BuildKit joins the lines before a shell, or JSON, splits the words."""
+    assert shlex.split(joined(command(words))) == words
+    assert json.loads(joined(command(words, shell=False))) == words
+
+
+def test_a_long_command_is_wrapped() -> None:
+    """Lines stay below 120 characters where words allow it."""
+    words = ["python", "-m", "manifest", *(f"--group=group-{number}" for number in range(20))]
+    for text in (command(words), command(words, shell=False)):
+        assert len(text.splitlines()) > 1
+        assert max(map(len, text.splitlines())) < 116
+
+
+def unescaped(text: str) -> dict[str, str]:
+    """Read names and quoted values as BuildKit does, with a name that has no quote in it."""
+    found = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*")(?: |$)', joined(text))
+    return {name: unquoted(value) for name, value in found}
+
+
+def joined(text: str) -> str:
+    """Join continued lines by BuildKit's rule, which drops lines that look like comments."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        assert not lines or not line.lstrip().startswith("#")
+        lines.append(line)
+    return "".join(re.sub(r"(?:^|(?<=[^\\]))\\[ \t]*$", "", line) for line in lines)
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Za-z_]\w{0,8}", fullmatch=True, alphabet=ASCII), VALUE))
+def test_assignments_arrive(values: dict[str, str]) -> None:
+    """Long values are continued on another line, and lose nothing by that."""
+    assert unescaped(assignments(values)) == values
+
+
+def test_a_long_value_is_wrapped() -> None:
+    """A description of a project may have any length."""
+    text = assignments({"description": "one two three four five " * 20, "other": "x"})
+    assert max(map(len, text.splitlines())) < 120
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_no_script_ends_its_own_heredoc(name: str) -> None:
-    """Each is embedded up to a line with its own name."""
-    lines = text_of(name).splitlines()
+    """Where it is embedded, it ends with a line of its own name."""
+    lines = script_text(name).splitlines()
     assert Path(name).name not in lines
-    assert text_of(name).endswith("\n")
+    assert script_text(name).endswith("\n")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_an_embedded_script_lacks_nothing_but_remarks_to_linters(name: str) -> None:
-    """What the Dockerfile runs is what is tested here."""
+def test_an_exported_script_lacks_only_remarks_to_linters(name: str) -> None:
+    """The build runs what is tested here."""
     original = (INSIDE / name).read_text(encoding="utf-8")
-    assert "# noqa" not in text_of(name)
-    assert "# type:" not in text_of(name)
-    assert ast.dump(ast.parse(text_of(name))) == ast.dump(ast.parse(original))
+    text = script_text(name)
+    assert is_ours(text)
+    assert "# noqa" not in text
+    assert "# type:" not in text
+    assert ast.dump(ast.parse(text)) == ast.dump(ast.parse(original))

@@ -70,6 +70,6 @@ def test_inside(tmp_path: Path) -> None:
 def test_a_secret_in_the_build_context(tmp_path: Path) -> None:
     """What to type names the context, which may hold more than the project."""
     refuse_inside(tmp_path / "auth.toml", tmp_path / "mono")
-    with pytest.raises(DockerCacheError, match="lies inside the build context") as raised:
+    with pytest.raises(DockerCacheError, match="is inside the build context") as raised:
         refuse_inside(tmp_path / "mono" / "api" / ".." / "auth.toml", tmp_path / "mono")
-    assert raised.value.fix == f"Give --auth-file a path outside of {tmp_path / 'mono'}."
+    assert raised.value.fix == f"Choose a path outside {tmp_path / 'mono'} for --auth-file."

@@ -1,4 +1,4 @@
-"""Finds what can be started: modules, and applications of web and worker frameworks."""
+"""Finds what can be started: modules and the applications of web and worker frameworks."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _STARTED = ("main.py", "app.py", "run.py", "server.py", "bot.py", "streamlit_app
 _BESIDE_FILES = ("alembic.ini", "asgi.py", "gunicorn.conf.py", "wsgi.py", *_STARTED)
 _BESIDE_FOLDERS = ("migrations", "static", "templates")
 NO_APPLICATIONS = {"docs", "examples", "migrations", "scripts", "test", "tests"}
-"""Folders that nothing is started from."""
+"""Folders without applications."""
 
 
 def main_module(folder: Path, modules: Iterable[tuple[str, str]], own: str) -> str | None:
-    """Name what `python -m` runs, of packages by name and place: the own one, or the only one."""
+    """Return the module for `python -m`: the one named like the project, else the only one."""
     found = {name for name, place in modules if _runs(folder / place)} - {"."}
     return own if own in found else found.pop() if len(found) == 1 else None
 
 
 def tree_module(folder: Path, packages_in: str | None, own: str) -> str | None:
-    """Name it for a source tree: of the packages at the top, and of those in that folder."""
+    """Return the module for `python -m` in a source tree: at its top or in `packages_in`."""
     tops = [folder, *([folder / packages_in] if packages_in else [])]
     names = [
         (path.name, path.relative_to(folder).as_posix())
@@ -51,7 +51,7 @@ def _runs(path: Path) -> bool:
 
 
 def runtime_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str, ...] | None:
-    """Name what a running app needs beside its package; None is the whole source tree."""
+    """List what a running app needs beside its package; None is the whole source tree."""
     if isinstance(root, SourceTreeRoot) or (folder / "manage.py").is_file():
         return None
     found = [name for name in _BESIDE_FILES if (folder / name).is_file()]
@@ -63,13 +63,13 @@ def runtime_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str, 
 
 
 def import_folder(folder: Path) -> str | None:
-    """Name the folder that a src layout keeps its packages in."""
+    """Return the folder of the packages in a src layout."""
     is_layout = (folder / "src").is_dir() and not (folder / "src" / "__init__.py").exists()
     return "src" if is_layout else None
 
 
 def start_commands(folder: Path) -> tuple[tuple[str, ...], ...]:
-    """Name the files that may start an application, the likeliest first; a person is to choose."""
+    """List possible start commands for a person to choose from, the most likely first."""
     names = (name for name in _STARTED if (folder / name).is_file())
     return tuple((*_program(folder / name), name) for name in names)
 
@@ -80,7 +80,7 @@ def _program(path: Path) -> tuple[str, ...]:
 
 
 def _alembic_scripts(folder: Path) -> str | None:
-    """Find the folder of alembic's migrations, where it is one of the project's."""
+    """Find the folder of alembic's migrations, if it is in the project."""
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read(folder / "alembic.ini", encoding="utf-8")
@@ -91,17 +91,7 @@ def _alembic_scripts(folder: Path) -> str | None:
     return name if name != "." and is_here(folder, name) and (folder / name).is_dir() else None
 
 
-_WEB_MODULES = (
-    "wsgi",
-    "asgi",
-    "main",
-    "app",
-    "api",
-    "server",
-    "application",
-    "core",
-    "__init__",
-)
+_WEB_MODULES = ("wsgi", "asgi", "main", "app", "api", "server", "application", "core", "__init__")
 _MODULES = (*_WEB_MODULES, "celery", "celery_app", "worker", "tasks")
 _FRAMEWORKS: dict[str, AppKind] = {
     "FastAPI": "asgi",
@@ -114,7 +104,7 @@ _FRAMEWORKS: dict[str, AppKind] = {
     "get_wsgi_application": "wsgi",
     "Celery": "celery",
 }
-# At the start of a word, or a long one would be tried from each of its letters.
+# At the start of a word, since a match attempt at each letter of a long word is slow.
 _MAKING = rf"(?<![\w.])(?:\w+\.)*({'|'.join(_FRAMEWORKS)})\("
 _MADE = re.compile(rf"^(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*{_MAKING}", re.MULTILINE)
 _USUAL = ("app", "application")
@@ -131,30 +121,28 @@ _ARQ = re.compile(r"^class (WorkerSettings)\b", re.MULTILINE)
 def find_apps(
     folder: Path, root: WheelRoot | SourceTreeRoot, files: Sequence[str] | None
 ) -> tuple[App, ...]:
-    """The applications of the image, the likeliest first; `files` is `runtime_files`."""
+    """List the applications in the image, the most likely first; `files` is `runtime_files`."""
     kept = None if files is None or isinstance(root, SourceTreeRoot) else [*root.paths, *files]
     found: list[App] = []
     for path, module in _modules(folder, root):
         if kept is None or is_inside(path.relative_to(folder).as_posix(), kept):
-            with contextlib.suppress(OSError):  # most are not there, some may not be read
-                text = path.read_text(encoding="utf-8", errors="replace")
-                found += _apps(text, path.stem, module)
+            found += _apps(text_of(path), path.stem, module)
     return tuple(found)
 
 
 def _modules(folder: Path, root: WheelRoot | SourceTreeRoot) -> Iterator[tuple[Path, str]]:
-    """The usual places with their import names: at the top, in src, and two packages deep."""
+    """Yield the usual files and their import names: at the top, in src, and two packages deep."""
     above: list[tuple[Path, str]] = []
     if isinstance(root, SourceTreeRoot):
         on_path = [root.import_folder or "."]
     else:
         on_path = [*root.import_folders] or [import_folder(folder) or "."]
         above = [(folder / place, name) for name, place in root.packages_above]
-    tops = [*dict.fromkeys((folder, *(folder / it for it in on_path)))]
-    here = [(it, it.name) for top in tops for it in _packages(top) if it not in tops]
-    packages = [*above, *here]
-    inner = [(it, f"{name}.{it.name}") for place, name in packages for it in _packages(place)]
-    for place, package in [*((top, "") for top in tops), *packages, *inner]:
+    tops = [*dict.fromkeys((folder, *(folder / name for name in on_path)))]
+    here = [(path, path.name) for top in tops for path in _packages(top) if path not in tops]
+    outer = [*above, *here]
+    inner = [(path, f"{name}.{path.name}") for place, name in outer for path in _packages(place)]
+    for place, package in [*((top, "") for top in tops), *outer, *inner]:
         for stem in _MODULES:
             parts = [package, "" if stem == "__init__" else stem]
             if any(parts):
@@ -164,15 +152,19 @@ def _modules(folder: Path, root: WheelRoot | SourceTreeRoot) -> Iterator[tuple[P
 def _packages(folder: Path) -> list[Path]:
     found: list[Path] = []
     with contextlib.suppress(OSError):
-        found = [it for it in folder.iterdir() if it.name.isidentifier() and it.is_dir()]
-    return sorted(it for it in found if it.name not in NO_APPLICATIONS and not is_kept_out(it.name))
+        found = [path for path in folder.iterdir() if path.name.isidentifier() and path.is_dir()]
+    return sorted(
+        path for path in found if path.name not in NO_APPLICATIONS and not is_kept_out(path.name)
+    )
 
 
 def _apps(text: str, stem: str, module: str) -> list[App]:
     name = module.rpartition(".")[2]
     found = [
         App(kind=_FRAMEWORKS[framework], target=f"{module}:{variable}")
-        for variable, framework in sorted(_MADE.findall(text), key=lambda it: it[0] not in _USUAL)
+        for variable, framework in sorted(
+            _MADE.findall(text), key=lambda made: made[0] not in _USUAL
+        )
     ]
     if not found and stem in _WEB_MODULES and (called := _CALLED.search(text)):
         found.append(App(kind=_web_kind(text, name), target=f"{module}:{called[1]}"))
@@ -188,15 +180,16 @@ def _apps(text: str, stem: str, module: str) -> list[App]:
 def _web_kind(text: str, name: str) -> AppKind:
     if name in ("asgi", "wsgi"):
         return "asgi" if name == "asgi" else "wsgi"
-    kinds = {_FRAMEWORKS[it] for it in re.findall(_MAKING, text)} - {"celery"}
+    kinds = {_FRAMEWORKS[name] for name in re.findall(_MAKING, text)} - {"celery"}
     return kinds.pop() if len(kinds) == 1 else "web"
 
 
 def _factory(text: str) -> tuple[str, AppKind] | None:
-    """A function that can be called without arguments, in a module that makes an application."""
+    """Find a function that can be called without arguments, in a module with a web framework."""
     made = re.search(_MAKING, text)
     if made and _FRAMEWORKS[made[1]] in ("asgi", "wsgi"):
         for name, parameters in _FACTORY.findall(text):
-            if all("=" in it or it.strip() in ("", "*", "/") for it in parameters.split(",")):
+            words = [parameter.strip() for parameter in parameters.split(",")]
+            if all("=" in word or word in ("", "*", "/") for word in words):
                 return name, _FRAMEWORKS[made[1]]
     return None

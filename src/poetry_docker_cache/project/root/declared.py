@@ -1,4 +1,4 @@
-"""What pyproject.toml says about the wheel, whichever backend builds it, and its paths."""
+"""What pyproject.toml declares for the wheel, whichever backend builds it, and its paths."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 
 class OutsideError(Exception):
-    """A path leaves the project."""
+    """A path that leaves the project."""
 
 
 def static_part(pattern: str) -> str:
-    """Give the part of a glob that is a plain path."""
+    """Return the part of a glob before the first wildcard."""
     parts = posixpath.normpath(pattern).split("/")
     plain = [index for index, part in enumerate(parts) if set(part) & set("*?[")]
     return "/".join(parts[: plain[0]] if plain else parts) or "."
 
 
 def relative(root: Path, path: Path) -> str:
-    """Write a path as seen from a folder."""
+    """Return a path relative to a folder, in POSIX form."""
     return Path(os.path.relpath(path, root)).as_posix()
 
 
 def is_here(folder: Path, path: str) -> bool:
-    """Tell whether a path is inside the project, links followed."""
+    """Return whether a path is inside the project after following links."""
     name = posixpath.normpath(path)
     inside = not name.startswith(("..", "/"))
     place = real_path(folder / name)
@@ -45,12 +45,12 @@ def is_here(folder: Path, path: str) -> bool:
 
 
 def leaves(path: str) -> bool:
-    """Tell whether a path, as it is written, leads out of the project."""
+    """Return whether a path as written leaves the project."""
     return posixpath.normpath(path).split("/")[0] == ".."
 
 
 def copied(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Take the paths that are there; refuse what no build context of this folder can hold."""
+    """Return the existing paths to copy. Raises OutsideError for one outside the folder."""
     names = {str(posixpath.normpath(path)) for path in paths} - {
         ".",
         "pyproject.toml",
@@ -58,7 +58,7 @@ def copied(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     }
     for name in sorted(names):
         if not is_here(folder, name):
-            raise OutsideError(f"`{name}` is outside of the project")
+            raise OutsideError(f"`{name}` is outside the project")
     found = {name for name in names if (folder / name).exists()}
     for name in sorted(found):
         found.update(_link_targets(folder, name))
@@ -66,47 +66,49 @@ def copied(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def copied_from_above(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Take paths that leave the project, for a build context that holds more than it."""
+    """Return the paths to copy outside the project, from a larger build context."""
     found: list[str] = []
     for path in map(posixpath.normpath, paths):
         place, name = posixpath.split(path)
         base = Path(os.path.normpath(folder / place))
-        if name == ".." or base.resolve() != base:  # all that is beside it, or behind a link
-            raise OutsideError(f"`{path}` is outside of the project")
-        found += [posixpath.join(place, it) for it in copied(base, [name])]
+        if (
+            name == ".." or base.resolve() != base
+        ):  # a whole parent folder, or a path through a link
+            raise OutsideError(f"`{path}` is outside the project")
+        found += [posixpath.join(place, inner) for inner in copied(base, [name])]
     return outermost(found)
 
 
 def _link_targets(folder: Path, name: str) -> Iterator[str]:
-    """A copied link needs what it points to."""
+    """Yield what copied links point to, which must be copied as well."""
     top = folder / name
     places = [top]
     for here, folders, files in os.walk(top):
-        folders[:] = sorted(it for it in folders if not is_kept_out(it))
-        places += [Path(here, it) for it in (*folders, *sorted(files))]
+        folders[:] = sorted(name for name in folders if not is_kept_out(name))
+        places += [Path(here, name) for name in (*folders, *sorted(files))]
     for place in places:
         if place.is_symlink():
             link = relative(folder, place)
             if not is_here(folder, link):
                 raise DockerCacheError(
-                    f"{link} is a link that leaves the project: a build does not see what it"
-                    " points to, so the package would lack it.",
-                    fix="Copy what it points to into the project, or take the link away.",
+                    f"{link} is a link that leaves the project, so the build does not have its"
+                    " target.",
+                    fix="Copy the target into the project, or remove the link.",
                 )
             if place.exists():
                 yield relative(folder.resolve(), place.resolve())
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether a path is a file; `Path.is_file` raises where this user may not look.
+    """Return whether a path is a file; `Path.is_file` raises if the folder is not readable.
 
-    Databases that run in containers leave such folders in a project.
+    Databases in containers create such folders in a project.
     """
     return os.path.isfile(path)  # noqa: PTH113  # as above
 
 
 def text_of(path: Path) -> str:
-    """Give the text of a source file; none, where it cannot be read."""
+    """Read a source file; return an empty text if that fails."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -114,27 +116,27 @@ def text_of(path: Path) -> str:
 
 
 def folders(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Give those that are folders."""
+    """Return the paths that are folders."""
     return tuple(path for path in paths if (folder / path).is_dir())
 
 
-# How pip wants a script to begin: it stops at a module that has a dash in its name.
+# pip installs only scripts that begin like this: a module with a dash in its name is an error.
 _SCRIPT = re.compile(r"\w+(\.\w+)*:\w")
 
 
 def requires_of(build_system: Mapping[str, Any], default: str) -> tuple[str, ...]:
-    """List what the backend needs; `default` is it where nothing is said."""
-    return tuple(str(it) for it in build_system.get("requires", [default]))
+    """List the requirements of the build; `default` is used if none are declared."""
+    return tuple(map(str, build_system.get("requires", [default])))
 
 
 def check_declared(poetry: Poetry, folder: Path, *, from_above: bool = False) -> None:
-    """Raise NoWheelError for what is usually wrong, in shorter words than the builder's.
+    """Raise NoWheelError for common mistakes, with a shorter message than the builder's.
 
-    `from_above`: whether poetry-core is that, so that a `from` may lead out of the project.
+    `from_above`: whether a `from` may leave the project, which poetry-core allows.
     """
     for readme in readmes(poetry):
         if not is_here(folder, readme):
-            raise NoWheelError(f"the README `{readme}` is outside of the project")
+            raise NoWheelError(f"the README `{readme}` is outside the project")
         if not (folder / readme).is_file():
             raise NoWheelError(f"the README `{readme}` does not exist")
     for item in poetry.package.packages:
@@ -153,7 +155,7 @@ def check_declared(poetry: Poetry, folder: Path, *, from_above: bool = False) ->
 
 
 def scripts(poetry: Poetry) -> dict[str, str]:
-    """Give the references of the console scripts. Those of type `file` are copied as they are."""
+    """Return the console scripts and their references, without those of type `file`."""
     data = poetry.pyproject.data
     tables = {**data.get("tool", {}).get("poetry", {}).get("scripts", {})}
     tables.update(data.get("project", {}).get("scripts", {}))
@@ -166,35 +168,37 @@ def scripts(poetry: Poetry) -> dict[str, str]:
 
 
 def check_from(poetry: Poetry) -> None:
-    """Raise DockerCacheError for a `from` that leads out of the project in an unusual spelling.
+    """Raise DockerCacheError for a `from` outside the project in an unusual spelling.
 
-    The build puts another folder in its place by the text of pyproject.toml.
+    The build replaces that path in the text of pyproject.toml.
     """
-    above = [it["from"] for it in poetry.package.packages if leaves(it.get("from") or ".")]
-    odd = [it for it in above if it.rstrip("/").removeprefix("./") != posixpath.normpath(it)]
+    sources = [package.get("from") or "." for package in poetry.package.packages]
+    above = [path for path in sources if leaves(path)]
+    odd = [
+        path for path in above if path.rstrip("/").removeprefix("./") != posixpath.normpath(path)
+    ]
     text = poetry.pyproject_path.read_text(encoding="utf-8")
     plain = re.findall(r"""from["']? *= *["'](?:\./)*\.\.[/"']""", text)
     if odd or len(plain) < len(above):
+        path = (odd or above)[0]
         raise DockerCacheError(
-            f"The build cannot find {odd[0] if odd else above[0]} as pyproject.toml writes it:"
-            " there the folder lies elsewhere, and its path is replaced in the text.",
-            fix=f'Write `from = "{posixpath.normpath(odd[0] if odd else above[0])}"`, in one line'
-            " and with no tab.",
+            f"The build cannot replace the path {path} in pyproject.toml: its spelling is unusual.",
+            fix=f'Write `from = "{posixpath.normpath(path)}"` on one line, without tabs.',
         )
 
 
 def readmes(poetry: Poetry) -> list[str]:
-    """Name the readme files."""
+    """List the readme files."""
     root = poetry.package.root_dir
     return [relative(root, readme) for readme in poetry.package.readmes] if root else []
 
 
 def names_licenses(poetry: Poetry) -> bool:
-    """Tell whether the build fails without a licence's file; one found by its name is no loss."""
+    """Return whether licence files are declared, so that the build fails without them."""
     return "license-files" in poetry.pyproject.data.get("project", {})
 
 
 def declared_license(poetry: Poetry) -> list[str]:
-    """Name the file of `license = { file = … }`."""
+    """List the file of `license = { file = … }`."""
     value = poetry.pyproject.data.get("project", {}).get("license")
     return [str(value["file"])] if isinstance(value, dict) and "file" in value else []

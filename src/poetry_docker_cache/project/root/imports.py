@@ -1,12 +1,11 @@
-"""Modules of a project that its wheel lacks, and that its code imports all the same.
+"""Modules of a project that its code imports although its wheel does not have them.
 
-`poetry install` puts the folder of the packages on the path, so an application may import more of
-it than a wheel holds: a `config.py` at the top, say. Its image needs them, too.
+`poetry install` puts the folder of the packages on the path, so code may import other modules from
+there, such as a `config.py` at the top. The image needs them, too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -18,7 +17,7 @@ from packaging.utils import canonicalize_name
 from poetry_docker_cache.docker.ignore_patterns import is_inside
 from poetry_docker_cache.docker.kept_out import is_kept_out
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.root.declared import is_here, relative
+from poetry_docker_cache.project.root.declared import is_here, relative, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -32,14 +31,14 @@ _IMPORT = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What was found when the imports of the code were followed."""
+    """The result of following the imports of the code."""
 
     scripts: tuple[str, ...]
     """The names of the application's own commands."""
     modules: tuple[str, ...]
-    """The files and folders that are imported, and no part of the wheel."""
+    """The files and folders that are imported and not in the wheel."""
     whole: bool = False
-    """Whether the commands are all of such modules: what runs is the source tree."""
+    """Whether all commands are in such modules, so that the application runs from source."""
 
 
 def find_beside(
@@ -52,17 +51,17 @@ def find_beside(
 ) -> Beside:
     """Follow the imports from what the wheel is made of, and from the `files` beside it.
 
-    `scripts` are the modules of the project's commands by their names, `installed` the names of its
-    dependencies. A command of a module that the wheel lacks is a tool of those who work on the
-    project, unless there is no other.
+    `scripts` maps the project's commands to their modules, `installed` are the names of its
+    dependencies. A command in a module that the wheel does not have is a development tool, unless
+    there is no other command.
     """
     if isinstance(root, SourceTreeRoot) or root.whole:
         return Beside(scripts=tuple(sorted(scripts)), modules=())
     on_path = {*root.import_folders}
     if any(path.endswith(".py") and "/" not in path for path in files):
-        on_path.add(".")  # where Python starts a file, its folder is
+        on_path.add(".")  # Python puts the folder of the file that it starts on the path
     lacking = dict(_lacking(folder, root, sorted(on_path), installed))
-    # `poetry run` finds a command where it is started, too.
+    # `poetry run` also finds modules in the project's folder.
     tools = {*lacking, *dict(_lacking(folder, root, ["."], installed)), *_TESTS}
     tops = {name: module.split(".")[0] for name, module in scripts.items()}
     own = [name for name, top in tops.items() if top not in tools] or [*tops]
@@ -83,7 +82,7 @@ def find_beside(
 def _lacking(
     folder: Path, root: WheelRoot, on_path: Iterable[str], installed: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """Give the modules in these folders that the wheel has no part of: name and path."""
+    """Yield name and path of the modules in these folders that the wheel does not have."""
     elsewhere = {*sys.stdlib_module_names, *_TESTS}
     for place in on_path:
         for child in sorted((folder / place).iterdir()):
@@ -95,7 +94,7 @@ def _lacking(
                 and canonicalize_name(name) not in installed
                 and not is_kept_out(path)
                 and not is_inside(path, root.paths)
-                and not any(is_inside(it, [path]) for it in root.paths)
+                and not any(is_inside(taken, [path]) for taken in root.paths)
                 and (child.suffix == ".py" or _has_code(child))
                 and is_here(folder, path)
             ):
@@ -103,23 +102,21 @@ def _lacking(
 
 
 def _has_code(folder: Path) -> bool:
-    return any(it for glob in ("*.py", "*/*.py") for it in folder.glob(glob))
+    return any(any(folder.glob(pattern)) for pattern in ("*.py", "*/*.py"))
 
 
 def _imported(folder: Path, place: str) -> Iterator[str]:
-    """Name what the code of a path imports, that of tests left out."""
+    """Yield the modules that the code of a path imports, without its tests."""
     for file in _code(folder / place):
-        text = ""
-        with contextlib.suppress(OSError):  # some may not be read
-            text = file.read_text(encoding="utf-8", errors="replace")
-        for module, modules in _IMPORT.findall(text):
+        for module, modules in _IMPORT.findall(text_of(file)):
             names = modules.split(",") if modules else [module]
-            yield from (re.split(r"[\s.]", it.strip(), maxsplit=1)[0] for it in names)
+            yield from (re.split(r"[\s.]", name.strip(), maxsplit=1)[0] for name in names)
 
 
 def _code(top: Path) -> Iterator[Path]:
     if top.suffix == ".py":
         yield top
     for here, folders, names in os.walk(top):
-        folders[:] = [it for it in folders if it not in _TESTS and not is_kept_out(it)]
-        yield from (top / here / it for it in names if it.endswith(".py") and it[:-3] not in _TESTS)
+        folders[:] = [name for name in folders if name not in _TESTS and not is_kept_out(name)]
+        files = (top / here / name for name in names)
+        yield from (file for file in files if file.suffix == ".py" and file.stem not in _TESTS)

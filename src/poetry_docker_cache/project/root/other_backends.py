@@ -1,17 +1,20 @@
-"""The root of a project that another backend than poetry-core builds.
+"""The root package of a project with another build backend than poetry-core.
 
-No backend says what it takes without being run, so this goes by what pyproject.toml names and by
-the conventions that all of them share. Too much is harmless here, too little is not.
+A backend lists its files only when it runs, so they are found by the paths in pyproject.toml and by
+the conventions that all backends share. One path too many does no harm, a missing one does.
 """
 
 from __future__ import annotations
 
 import ast
 import configparser
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from poetry.core.utils.helpers import module_name
 
 from poetry_docker_cache.project.git import git_ignored
@@ -30,45 +33,33 @@ from poetry_docker_cache.project.root.declared import (
 from poetry_docker_cache.project.root.no_wheel import NoWheelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from poetry.core.poetry import Poetry
 
 
-def decide(folder: Path) -> bool:
-    """Tell whether one of them does."""
-    return _script_decides(folder / "setup.py") or _settings_decide(folder / "setup.cfg")
+def _setuptools_files_decide(folder: Path) -> bool:
+    """Return whether setup.py or setup.cfg decides what is in the wheel."""
+    return _has_call_with_arguments(folder / "setup.py") or _has_options(folder / "setup.cfg")
 
 
-def _script_decides(path: Path) -> bool:
-    if not path.is_file():
+def _has_call_with_arguments(script: Path) -> bool:
+    if not script.is_file():
         return False
     try:
-        body = ast.parse(path.read_bytes()).body
+        calls = [
+            node for node in ast.walk(ast.parse(script.read_bytes())) if isinstance(node, ast.Call)
+        ]
     except (SyntaxError, ValueError):
         return True
-    return not all(_says_nothing(it) for it in body)
+    return any(call.args or call.keywords for call in calls)
 
 
-def _says_nothing(statement: ast.stmt) -> bool:
-    """An import of setuptools, a text, `setup()`, or that below `if __name__ == "__main__"`."""
-    if isinstance(statement, ast.ImportFrom):
-        return statement.module == "setuptools"
-    if isinstance(statement, ast.Import):
-        return all(it.name == "setuptools" for it in statement.names)
-    if isinstance(statement, ast.If):
-        return all(_says_nothing(it) for it in (*statement.body, *statement.orelse))
-    value = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(value, ast.Constant) or (
-        isinstance(value, ast.Call) and not value.args and not value.keywords
-    )
-
-
-def _settings_decide(path: Path) -> bool:
+def _has_options(settings: Path) -> bool:
     parser = configparser.RawConfigParser(strict=False)
     try:
-        parser.read(path, encoding="utf-8")
+        parser.read(settings, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError):
         return True
     return any(
@@ -78,9 +69,17 @@ def _settings_decide(path: Path) -> bool:
 
 
 _COMPILING = ("maturin", "scikit_build_core", "skbuild", "mesonpy", "setuptools_rust")
-_COMPILING_REQUIREMENTS = (
-    r"cython|cffi|pybind11|nanobind|setuptools[-_]rust|mypyc|numpy|scikit-build"
-)
+_COMPILING_REQUIREMENTS = {
+    "cffi",
+    "cython",
+    "mypy",
+    "nanobind",
+    "numpy",
+    "pybind11",
+    "scikit-build",
+    "scikit-build-core",
+    "setuptools-rust",
+}
 _RUST = ("Cargo.toml", "Cargo.lock", "build.rs", "src", "crates", "rust-toolchain.toml", ".cargo")
 _FILES = {
     "setuptools": ("setup.py", "setup.cfg", "MANIFEST.in", "versioneer.py", "VERSION", *_RUST[:3]),
@@ -91,9 +90,9 @@ _FILES = {
     "mesonpy": ("meson.build", "meson.options", "meson_options.txt", "subprojects", "src"),
 }
 _LICENSES = ("COPYING*", "LICEN[SC]E*", "AUTHORS*", "NOTICE*")
-# Packages by their form, but seldom a part of what is installed.
+# Folders that look like packages but are usually not installed.
 _NOT_INSTALLED = {"tests", "test", "testing", "docs", "doc", "examples", "benchmarks", "scripts"}
-# Settings that name a file or a folder, or several.
+# Settings with the paths of files or folders.
 _NAMING = (
     "setuptools.packages.find.where",
     "setuptools.package-dir",
@@ -124,7 +123,7 @@ _NAMING = (
     "uv.build-backend.module-root",
 )
 _FINDING_NAMESPACES = ("setuptools", "pdm")
-"""They take folders without an `__init__.py`, too; the others need to be told, or the name."""
+"""These backends also find packages without an `__init__.py`, whatever their name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,13 +136,13 @@ class Project:
     module: str
 
     def packages(self) -> list[str]:
-        """Name the folders and modules with the code: declared ones, else found by convention."""
+        """List the folders and modules with the code, declared or found by convention."""
         named = [name for name in self._named() if (self.folder / name).is_dir()]
-        source = [it for it in ("src",) if any(self._packages_in(self.folder / it))]
+        source = ["src"] if any(self._packages_in(self.folder / "src")) else []
         return sorted({*named, *source, *self._namespaces(), *self.importable()})
 
     def importable(self) -> list[str]:
-        """Name the packages and modules themselves."""
+        """List the packages and modules that can be imported."""
         places = {"src": self.folder / "src", "": self.folder}
         tool = self.data.get("tool", {})
         for name in _strings(_at(tool, "setuptools.packages.find.where")):
@@ -157,11 +156,11 @@ class Project:
         declared = _strings(_at(tool, "hatch.build.targets.wheel.packages"))
         declared += [name.split(".")[0] for name in _strings(_at(tool, "setuptools.packages"))]
         found += [name for name in declared if (self.folder / name).is_dir()]
-        found += [f"{it}.py" for it in modules if (self.folder / f"{it}.py").is_file()]
+        found += [f"{name}.py" for name in modules if (self.folder / f"{name}.py").is_file()]
         return sorted(set(found))
 
     def _namespaces(self) -> list[str]:
-        """Name folders of packages that have no `__init__.py` at their top (PEP 420)."""
+        """List the folders of namespace packages, which have no `__init__.py` (PEP 420)."""
         finds = self.backend.startswith(_FINDING_NAMESPACES)
         code = "**/*.py" if finds else f"*/{self.module}/__init__.py"
         first = self.module.split("_")[0]
@@ -173,34 +172,41 @@ class Project:
         ]
 
     def files(self) -> list[str]:
-        """Name what is read beside the code: build scripts, licences, files of the version."""
+        """List what the build reads beside the code: scripts, licences, the file of the version."""
         names = [*self._named()]
         for backend, files in _FILES.items():
             if self.backend.startswith(backend):
                 names += files
         if self.backend.startswith("mesonpy"):
-            names += [it.parent.name for it in self.folder.glob("*/meson.build")]
+            names += [path.parent.name for path in self.folder.glob("*/meson.build")]
         licenses = _strings(self.data.get("project", {}).get("license-files"))
         names += licenses
-        found = [it for pattern in names if pattern.strip("/") for it in self._existing(pattern)]
-        usual = () if licenses else _LICENSES  # no loss, where a link leads out of the folder
+        found = [
+            path for pattern in names if pattern.strip("/") for path in self._existing(pattern)
+        ]
+        usual = (
+            () if licenses else _LICENSES
+        )  # optional, so a link that leaves the folder is left out
         return found + [
-            it for pattern in usual for it in self._existing(pattern) if is_here(self.folder, it)
+            path
+            for pattern in usual
+            for path in self._existing(pattern)
+            if is_here(self.folder, path)
         ]
 
     def whole(self) -> bool:
-        """Tell whether only the backend knows what it takes, so that it needs the whole folder."""
-        return self.backend.startswith("setuptools") and decide(self.folder)
+        """Return whether only the backend knows its files, so that it needs the whole folder."""
+        return self.backend.startswith("setuptools") and _setuptools_files_decide(self.folder)
 
     def native(self) -> bool:
-        """Tell whether the backend is one for compiled code, which needs no Python beside it."""
+        """Return whether the backend is for compiled code, so that there may be no Python code."""
         return self.backend.startswith(_COMPILING)
 
     def needs_compiler(self, requires: Sequence[str]) -> bool:
-        """Tell whether building runs a compiler, as far as that shows."""
+        """Return whether the build probably runs a compiler."""
         if self.native():
             return True
-        if any(re.match(_COMPILING_REQUIREMENTS, it, re.IGNORECASE) for it in requires):
+        if not _COMPILING_REQUIREMENTS.isdisjoint(_names_of(requires)):
             return True
         if _at(self.data.get("tool", {}), "setuptools.ext-modules"):
             return True
@@ -209,12 +215,15 @@ class Project:
         return re.search(r"ext_modules|cffi_modules|rust_extensions|Extension\(", text) is not None
 
     def artifacts(self) -> list[str]:
-        """Give the globs by which hatchling takes what git ignores."""
+        """List the globs of files that hatchling includes although git ignores them."""
         tool = self.data.get("tool", {})
         tables = ("hatch.build", "hatch.build.targets.wheel")
         keys = ("artifacts", "force-include")
         found = [
-            name for it in tables for key in keys for name in _strings(_at(tool, f"{it}.{key}"))
+            name
+            for table in tables
+            for key in keys
+            for name in _strings(_at(tool, f"{table}.{key}"))
         ]
         return [name.strip("/") for name in found if not name.startswith("!")]
 
@@ -222,11 +231,11 @@ class Project:
         tool = self.data.get("tool", {})
         names = [name for key in _NAMING for name in _strings(_at(tool, key))]
         fragments = _at(tool, "hatch.metadata.hooks.fancy-pypi-readme.fragments") or ()
-        names += [str(it["path"]) for it in fragments if "path" in it]
+        names += [str(fragment["path"]) for fragment in fragments if "path" in fragment]
         return [name for name in names if name.strip("./")]
 
     def _existing(self, pattern: str) -> Iterator[str]:
-        """Give a path, or what a glob finds: its plain part where it has one."""
+        """List a path, or for a glob the folder before the wildcard, else what it finds."""
         path = pattern.strip("/")
         plain = re.split(r"[*?\[]", path, maxsplit=1)[0]
         if plain == path:
@@ -234,19 +243,25 @@ class Project:
         elif "/" in plain:
             yield plain.rpartition("/")[0]
         else:
-            yield from sorted(it.name for it in self.folder.glob(path.split("/")[0]))
+            yield from sorted(found.name for found in self.folder.glob(path.split("/")[0]))
 
     def _packages_in(self, folder: Path) -> Iterator[str]:
         tool = self.data.get("tool", {})
-        told = ("uv.build-backend.module-name", "flit.module.name")
-        modules = (it for key in told for it in _strings(_at(tool, key)))
-        names = {self.module, *(it.split(".")[0] for it in modules)}
-        yield from (f"{it}.py" for it in sorted(names) if (folder / f"{it}.py").is_file())
+        settings = ("uv.build-backend.module-name", "flit.module.name")
+        modules = (module for key in settings for module in _strings(_at(tool, key)))
+        names = {self.module, *(module.split(".")[0] for module in modules)}
+        yield from (f"{name}.py" for name in sorted(names) if (folder / f"{name}.py").is_file())
         children = sorted(folder.iterdir()) if folder.is_dir() else []
         for child in children:
             known = child.name in names or is_file(child / "__init__.py")
             if child.is_dir() and known and child.name not in _NOT_INSTALLED - names:
                 yield child.name
+
+
+def _names_of(requirements: Iterable[str]) -> Iterator[str]:
+    for requirement in requirements:
+        with contextlib.suppress(InvalidRequirement):  # pip reports it in the build
+            yield canonicalize_name(Requirement(requirement).name)
 
 
 def _at(table: Any, dotted: str) -> Any:  # noqa: ANN401  # TOML is any shape
@@ -256,16 +271,18 @@ def _at(table: Any, dotted: str) -> Any:  # noqa: ANN401  # TOML is any shape
 
 
 def _strings(value: Any) -> list[str]:  # noqa: ANN401
-    """Read a string, a list of strings, or a table's keys or values that are paths."""
+    """List the strings of a value: itself, its items, or its keys and values."""
     if isinstance(value, str):
         return [str(value)]
     if isinstance(value, dict):
-        return [str(it) for pair in value.items() for it in pair if isinstance(it, str) and it]
-    return [str(it) for it in value if isinstance(it, str)] if isinstance(value, list) else []
+        return [
+            str(text) for pair in value.items() for text in pair if isinstance(text, str) and text
+        ]
+    return [str(item) for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def read_other(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
-    """Go by what pyproject.toml names and by conventions. Raises NoWheelError."""
+    """Find what the wheel is made of. Raises NoWheelError if there is no package."""
     name = module_name(poetry.package.name)
     backend = str(build_system["build-backend"])
     requires = requires_of(build_system, "setuptools")
@@ -273,12 +290,12 @@ def read_other(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) ->
     project = Project(folder=folder, data=poetry.pyproject.data, backend=backend, module=name)
     packages = project.packages()
     if not packages and not project.native() and not project.whole():
-        raise NoWheelError(f"no module or package of the name `{name}`, nor another one")
+        raise NoWheelError(f"no module or package named `{name}`, and no other one")
     others = [*readmes(poetry), *declared_license(poetry), *project.files()]
     paths = copied(folder, [*packages, *others, *build_system.get("backend-path", [])])
     hatch = backend.startswith("hatchling")
     inside = folders(folder, paths) if hatch else ()
-    modules = [(re.sub("^src/", "", it).replace("/", "."), it) for it in project.importable()]
+    modules = [(re.sub("^src/", "", path).replace("/", "."), path) for path in project.importable()]
     return WheelRoot(
         paths=paths,
         requires=requires,

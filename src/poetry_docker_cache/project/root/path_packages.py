@@ -1,4 +1,4 @@
-"""Path dependencies: folders of this machine from which the image's build makes wheels."""
+"""Path dependencies: local folders that are built as wheels in the image's build."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from poetry.core.packages.dependency import Dependency
 
 _SETUPTOOLS = "setuptools.build_meta:__legacy__"
-"""Builds what names no backend, by PEP 517."""
+"""The default of PEP 517 if no backend is named."""
 
 
 def read_path_packages(
@@ -33,19 +33,19 @@ def read_path_packages(
     packages: Iterable[Mapping[str, Any]],
     constraints: Mapping[Any, Iterable[Dependency]] | None = None,
 ) -> tuple[PathPackage, ...]:
-    """Look at the path dependencies among locked packages, whatever their groups.
+    """Read the path dependencies among locked packages, whatever their groups.
 
-    `constraints` are those of `[tool.poetry.build-constraints]`, by the names of packages. One of
-    which no wheel can be built is no error: it may not be wanted.
+    `constraints` are those of `[tool.poetry.build-constraints]`, by the names of packages. A
+    package that cannot be built is not an error, since it may not be selected.
     """
     return tuple(
-        _look_at(folder, package, constraints or {})
+        _read_package(folder, package, constraints or {})
         for package in packages
         if package.get("source", {}).get("type") == "directory"
     )
 
 
-def _look_at(
+def _read_package(
     folder: Path, package: Mapping[str, Any], constraints: Mapping[Any, Iterable[Dependency]]
 ) -> PathPackage:
     name, path = canonicalize_name(package["name"]), str(package["source"]["url"])
@@ -63,7 +63,7 @@ def _look_at(
 
 
 def _for_pip(constraints: Iterable[Dependency]) -> tuple[str, ...]:
-    """Write them in the words of PEP 508. Raises InvalidRequirement for what these cannot say."""
+    """Write them as PEP 508 requirements. Raises InvalidRequirement if that is impossible."""
     found = set()
     for constraint in constraints:
         text = "" if constraint.source_type else constraint.to_pep_508()
@@ -87,24 +87,25 @@ def _read(place: Path, path: str, name: str) -> WheelRoot | SourceTreeRoot:
     folder = real_path(place / path)
     try:
         if not folder.is_dir():
-            return SourceTreeRoot(reason="there is no such folder")
-        if not any((folder / it).is_file() for it in ("pyproject.toml", "setup.py", "setup.cfg")):
+            return SourceTreeRoot(reason="the folder does not exist")
+        files = ("pyproject.toml", "setup.py", "setup.cfg")
+        if not any((folder / file).is_file() for file in files):
             return SourceTreeRoot(reason="it has no pyproject.toml")
         root = _read_root(folder, name)
     except DockerCacheError as error:
         root = SourceTreeRoot(reason=error.problem.rstrip("."))
     except OSError as error:
         root = SourceTreeRoot(reason=f"it cannot be read ({error.strerror})")
-    except Exception as error:  # noqa: BLE001  # whatever stops Poetry here stops it there
+    except Exception as error:  # noqa: BLE001  # Poetry would fail in the image as well
         reason = " ".join(str(error).replace(f"{folder.as_posix()}/", "").split())
         root = SourceTreeRoot(reason=reason)
-    if isinstance(root, SourceTreeRoot):  # "the project" is another one here
+    if isinstance(root, SourceTreeRoot):  # "the project" would be misread here
         root = replace(root, reason=root.reason.replace("the project", path))
     return root
 
 
 def _read_root(folder: Path, name: str) -> WheelRoot | SourceTreeRoot:
-    """Read it as Poetry does; of what Poetry does not build, it needs to know only the README."""
+    """Read it as Poetry does; for another backend only the README matters."""
     data = PyProjectTOML(folder / "pyproject.toml").data
     own = "poetry" in data.get("tool", {})
     default = BACKENDS[0] if own else _SETUPTOOLS

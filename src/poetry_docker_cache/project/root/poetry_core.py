@@ -1,11 +1,9 @@
-"""What a wheel is made of when poetry-core builds it.
-
-Its own builder says that, from 2.0 on in the same words.
-"""
+"""The root package of a project that poetry-core builds: its builder lists the files."""
 
 from __future__ import annotations
 
 import posixpath
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +48,7 @@ BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backen
 
 
 def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
-    """Ask the builder. Raises NoWheelError, and whatever the builder does."""
+    """Ask the builder. Raises NoWheelError, and whatever the builder raises."""
     check_declared(poetry, folder, from_above=True)
     builder = WheelBuilder(poetry)
     module = _module(builder, poetry)
@@ -71,26 +69,26 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
         backend_path=tuple(map(str, build_system.get("backend-path", ()))),
         needs_compiler=package.build_script is not None,
         module=main_module(folder, modules, module_name(package.name)),
-        packages_above=tuple(it for it in modules if leaves(it[1])),
+        packages_above=tuple((name, place) for name, place in modules if leaves(place)),
         import_folders=_import_folders(module.includes, base),
         git_ignored=(*ignored, *_git_ignored_above(folder, folders(folder, above))),
     )
 
 
 def _module(builder: Builder, poetry: Poetry) -> Module:
-    """Give what poetry-core walks itself. Raises NoWheelError where there is nothing."""
+    """Return the module whose files poetry-core collects. Raises NoWheelError if there is none."""
     try:
-        return builder._module  # noqa: SLF001  # it has no public name for it
+        return builder._module  # noqa: SLF001  # there is no public name
     except ModuleOrPackageNotFoundError as error:
-        name = f"no module or package of the name `{module_name(poetry.package.name)}`"
-        none = "`packages` has none for the wheel" if poetry.package.packages else name
+        name = f"no module or package named `{module_name(poetry.package.name)}`"
+        none = "`packages` has no entry for the wheel" if poetry.package.packages else name
         raise NoWheelError(none) from error
 
 
 def _sources(builder: WheelBuilder, poetry: Poetry, folder: Path) -> tuple[list[str], list[str]]:
-    """Name what the wheel is made of: in the project, and outside of it.
+    """List what the wheel is made of: in the project, and outside it.
 
-    Raises NoWheelError for a build script that is not there.
+    Raises NoWheelError for a missing build script.
     """
     package = poetry.package
     base = Path(builder._path)  # noqa: SLF001  # as above
@@ -102,19 +100,19 @@ def _sources(builder: WheelBuilder, poetry: Poetry, folder: Path) -> tuple[list[
         inside += [script, *(["setup.py"] if package.build_should_generate_setup() else [])]
         builders.append(SdistBuilder(poetry))  # sources of extensions are often in the sdist only
     outside: list[str] = []
-    for include in (it for each in builders for it in each._module.includes):  # noqa: SLF001
+    for include in chain.from_iterable(each._module.includes for each in builders):  # noqa: SLF001
         found = [*_include_paths(include, base)]
         if isinstance(include, PackageInclude):
             outside += [path for path in found if leaves(path)]
         inside += [path for path in found if path not in outside]
     legal = [relative(base, path) for path in builder._get_legal_files()]  # noqa: SLF001  # as above
-    inside += legal if names_licenses(poetry) else [it for it in legal if is_here(folder, it)]
+    inside += legal if names_licenses(poetry) else [path for path in legal if is_here(folder, path)]
     inside += [relative(base, path) for path in builder.convert_script_files()]
     return inside, outside
 
 
 def _git_ignored_above(folder: Path, paths: Iterable[str]) -> Iterator[str]:
-    """Give the lines for folders that lie outside of the project, as seen from it."""
+    """Return the lines for folders outside the project, relative to the project."""
     for path in paths:
         place, name = posixpath.split(path)
         lines = git_ignored((folder / place).resolve(), [name], included=(), ask_git=True)
@@ -122,13 +120,13 @@ def _git_ignored_above(folder: Path, paths: Iterable[str]) -> Iterator[str]:
 
 
 def _include_paths(include: Include, root: Path) -> Iterator[str]:
-    """Name what to copy for one entry: the folder before a wildcard, not the files of today."""
+    """List what to copy for one entry: the folder before a wildcard, not its present files."""
     pattern = _pattern(include, root)
     static = static_part(pattern)
     if static != ".":
         yield static
         return
-    for element in include.elements:  # a wildcard at the very start: what it finds at the top
+    for element in include.elements:  # a wildcard at the start: take the top-level names that match
         name = relative(root, element).split("/")[0]
         if not is_kept_out(name):
             yield name
@@ -140,13 +138,15 @@ def _pattern(include: Include, root: Path | None = None) -> str:
 
 
 def _import_folders(includes: Iterable[Include], root: Path) -> tuple[str, ...]:
-    """Name the folders that the packages lie in, but for those outside of the project."""
-    places = {relative(root, it.base) for it in includes if isinstance(it, PackageInclude)}
+    """List the folders that packages are in, except those outside the project."""
+    places = {
+        relative(root, include.base) for include in includes if isinstance(include, PackageInclude)
+    }
     return tuple(sorted(place for place in places if not leaves(place)))
 
 
 def _modules(includes: Iterable[Include], root: Path) -> Iterator[tuple[str, str]]:
-    """Give each package's import name and place."""
+    """Yield the import name and path of each package."""
     for include in includes:
         if isinstance(include, PackageInclude):
             inner = static_part(posixpath.normpath(include._include))  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Decides what a project's root is: a package that a wheel can be built from, or a source tree."""
+"""Decides whether a project's root can be built as a wheel or runs from its source tree."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 
 def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot | SourceTreeRoot:
-    """Tell what the project's root is. A root that cannot be built is no error.
+    """Read the project's root. If no wheel can be built from it, return the reason.
 
-    Raises DockerCacheError for a `build-system` that is no table, and for a link that leaves it.
+    Raises DockerCacheError for a `build-system` that is not a table and for a link that leaves the
+    project.
     """
     folder = poetry.pyproject_path.parent.resolve()
     if not poetry.is_package_mode:
@@ -35,7 +36,7 @@ def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot |
     if not isinstance(build_system, dict):
         raise DockerCacheError(
             "`build-system` in pyproject.toml is not a table: nothing can build the project.",
-            fix="See `poetry check`, or leave it out: poetry-core is the default.",
+            fix="Run `poetry check`, or remove it: poetry-core is the default.",
         )
     build_system = {"build-backend": default_backend, **build_system}
     try:
@@ -46,7 +47,7 @@ def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot |
         raise
     except NoWheelError as error:
         reason = str(error)
-    except Exception as error:  # noqa: BLE001  # whatever stops the builder here stops it there
+    except Exception as error:  # noqa: BLE001  # the builder would fail in the image as well
         reason = _portable(str(error) or type(error).__name__, poetry, folder)
     return _source_tree(poetry, folder, reason, import_folder(folder))
 
@@ -62,7 +63,7 @@ def _source_tree(
 
 
 def _portable(text: str, poetry: Poetry, folder: Path) -> str:
-    """Take this machine's paths out of a message."""
+    """Remove this machine's paths from a message."""
     for root in (folder, poetry.pyproject_path.parent.absolute()):
         text = text.replace(f"{root.as_posix()}/", "")
     return " ".join(text.split())

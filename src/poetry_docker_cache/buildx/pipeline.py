@@ -1,0 +1,117 @@
+"""All steps of a build, in order, for one image or several: what runs, and what --dry-run shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.buildx import cache_images, reuse
+from poetry_docker_cache.buildx.bake import Target, bake_command, bake_definition
+from poetry_docker_cache.buildx.command_line import METADATA_OPTION, build_command, tells_only
+from poetry_docker_cache.buildx.steps import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from poetry_docker_cache.buildx.cache_plan import CachePlan
+    from poetry_docker_cache.buildx.command_line import BuildRequest
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
+    from poetry_docker_cache.buildx.open_caches import OpenCaches
+    from poetry_docker_cache.buildx.reuse import Reuse
+    from poetry_docker_cache.buildx.steps import Places
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBuild:
+    """One image of a build."""
+
+    name: str
+    """Its name in the settings; empty for the only image of a project."""
+    request: BuildRequest
+    caches: CachePlan
+    reuse: Reuse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """Everything that is decided about a build before it starts."""
+
+    images: tuple[ImageBuild, ...]
+    engine: EngineInfo
+    docker: tuple[str, ...]
+    """How the client is called for everything but BuildKit."""
+    environment: Mapping[str, str]
+    """Variables for buildx, unless the environment has them."""
+    metadata: bool
+    """Whether buildx is asked for its metadata."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the images."""
+        return tuple(image.name for image in self.images)
+
+
+def load_steps(build: Build) -> list[Step]:
+    """Give the steps that come first: what they load is named in the steps of the build."""
+    caches = [image.caches for image in build.images]
+    return [step for plan in caches for step in cache_images.load_steps(plan, build.docker)]
+
+
+def build_steps(build: Build, places: Places, caches: Mapping[str, OpenCaches]) -> list[Step]:
+    """Give the steps that follow: import, build, export. `caches` has those of each image."""
+    requests = {image.name: _request(image, places, caches[image.name]) for image in build.images}
+    before: list[Step] = []
+    wheels: list[Step] = []
+    images: list[Step] = []
+    for image in build.images:
+        request, dockerfile = requests[image.name], places.dockerfiles[image.name]
+        before += reuse.import_steps(image.reuse, request, places, dockerfile=dockerfile)
+        wheels += reuse.export_steps(image.reuse, request, places, dockerfile=dockerfile)
+        if not tells_only(request.options):
+            images += cache_images.export_steps(image.caches, build.docker, places)
+    return [*before, _main_step(build, places, requests), *wheels, *images]
+
+
+def _request(image: ImageBuild, places: Places, caches: OpenCaches) -> BuildRequest:
+    return replace(
+        image.request,
+        cache_from=caches.cache_from,
+        cache_to=caches.cache_to,
+        contexts={**image.request.contexts, **places.contexts},
+    )
+
+
+def _main_step(build: Build, places: Places, requests: Mapping[str, BuildRequest]) -> Step:
+    """Give the step that builds the images: `buildx build` for one, `buildx bake` for several."""
+    metadata = [METADATA_OPTION, places.metadata] if build.metadata else []
+    targets = {
+        name: Target(request=request, dockerfile=places.dockerfiles[name])
+        for name, request in requests.items()
+    }
+    if len(targets) == 1:
+        (target,) = targets.values()
+        argv = build_command(
+            target.request,
+            dockerfile=target.dockerfile,
+            secret=places.auth,
+            metadata=metadata,
+            engine=build.engine,
+        )
+        needs = {}
+    else:
+        argv = bake_command(
+            targets,
+            file=places.definition,
+            folder=places.folder,
+            metadata=metadata,
+            engine=build.engine,
+        )
+        definition = bake_definition(targets, secret=places.auth, engine=build.engine)
+        needs = {places.definition: definition}
+    return Step(
+        argv=tuple(argv),
+        output="terminal",
+        decides=True,
+        environment=build.environment,
+        needs=needs,
+    )

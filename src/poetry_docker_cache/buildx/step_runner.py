@@ -1,0 +1,161 @@
+"""Runs the steps of a build, one after the other."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from poetry_docker_cache.buildx import engine
+from poetry_docker_cache.buildx.engine_info import Answer
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from poetry_docker_cache.buildx.steps import Step
+
+_SECONDS = 60 * 60.0
+"""The limit for a command whose output is captured."""
+_STDERR = 2
+_SIGNALS = 128
+"""A higher exit status means that a signal ended the command."""
+_FAILED = 1
+"""buildx's status if the build failed; wrong options and signals have others."""
+_AGAIN = (
+    "The engine threw away layers of the older image of this name while it unpacked the new one on"
+    " them (moby/buildkit#6521): building again, all is cached."
+)
+
+
+class Run(Protocol):
+    """Runs a command on the terminal and gives its exit status."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        output: int | None = None,
+    ) -> int:
+        """Run it."""
+
+
+class Ask(Protocol):
+    """Runs commands and gives what they print."""
+
+    def __call__(
+        self, commands: Sequence[Sequence[str]], *, seconds: float | None = None
+    ) -> list[Answer]:
+        """Run them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How the build ended."""
+
+    status: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRunner:
+    """Runs steps with real processes, unless it is given others."""
+
+    note: Callable[[str], None]
+    write: Callable[[str, str], object]
+    """Writes a file that a step needs."""
+    lost_a_layer: Callable[[], bool]
+    """Whether the build failed because the engine lost a layer (moby/buildkit#6521)."""
+    run: Run = engine.run
+    ask: Ask = engine.ask
+
+    def run_all(self, steps: Sequence[Step]) -> Outcome:
+        """Run the steps; give the outcome of the one that builds the images.
+
+        The failure of another one costs a note. Raises DockerCacheError if the build cannot be
+        started, and SystemExit if a signal ends another step.
+        """
+        outcome = Outcome(status=0, seconds=0.0)
+        failed: set[str] = set()
+        for number, step in enumerate(steps):
+            if step.decides:
+                outcome = self._build(step)
+                if outcome.status:
+                    break
+            elif step.always:
+                self._clean_up([step])
+            elif step.failure not in failed:
+                try:
+                    problem = self._problem(step)
+                except BaseException:
+                    self._clean_up(
+                        later for later in steps[number:] if later.failure == step.failure
+                    )
+                    raise
+                if problem:
+                    failed.add(step.failure)
+                    self.note(problem)
+        return outcome
+
+    def captured(self, step: Step) -> Answer:
+        """Run a step and give what it prints; its failure if it cannot be run."""
+        try:
+            (answer,) = self.ask([step.argv], seconds=_SECONDS)
+        except DockerCacheError as error:
+            return Answer(status=_FAILED, out="", err=error.problem)
+        return answer
+
+    def _build(self, step: Step) -> Outcome:
+        for path, text in step.needs.items():
+            self.write(path, text)
+        started = time.monotonic()
+        environment = {**step.environment, **os.environ}
+        status = self.run(step.argv, env=environment)
+        if status == _FAILED and self.lost_a_layer():
+            self.note(_AGAIN)
+            status = self.run(step.argv, env=environment)
+        return Outcome(status=status, seconds=time.monotonic() - started)
+
+    def _clean_up(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            if step.always:
+                self.captured(step)
+
+    def _problem(self, step: Step) -> str:
+        """Run a step beside the build; give the note about its failure, "" after a success."""
+        if step.announcement:
+            self.note(step.announcement)
+        leftover = step.leaves
+        try:
+            if leftover:
+                leftover.prepare()
+            failed, why = self._failure(step)
+            if not failed and leftover:
+                why = leftover.take()
+                failed = bool(why)
+        except OSError as error:
+            failed, why = True, error.strerror or str(error)
+        finally:
+            if leftover:
+                leftover.discard()
+        if not failed:
+            return ""
+        return f"{step.failure}: {why}" if why else f"{step.failure}; the image is as it should be."
+
+    def _failure(self, step: Step) -> tuple[bool, str]:
+        """Run a step's command: whether it failed, and why, if its output is not shown."""
+        if step.output == "stderr":
+            status = self.run(step.argv, output=_STDERR)
+            if status > _SIGNALS:
+                raise SystemExit(status)
+            return bool(status), ""
+        answer = self.captured(step)
+        if not answer.status:
+            return False, ""
+        lines = [line.strip() for line in answer.err.splitlines() if line.strip()]
+        errors = [line for line in lines if line.startswith("ERROR: ")] or lines[-1:]
+        if not errors:
+            return True, f"status {answer.status}"
+        return True, step.leaves.explain(errors[-1]) if step.leaves else errors[-1]

@@ -1,0 +1,76 @@
+"""The temporary files of a build."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.buildx.hidden_folders import hidden_paths
+from poetry_docker_cache.buildx.steps import AUTH_FILE, SCRIPTS
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, image_scripts
+from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
+from poetry_docker_cache.render.exported_files import dockerfile_name, with_banner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
+    from poetry_docker_cache.commands.planned_image import PlannedImage
+
+
+def render_files(
+    images: Sequence[PlannedImage],
+    *,
+    hidden: Mapping[str, Sequence[str]],
+    secret: str,
+    engine: EngineInfo,
+    vendored: str | None,
+) -> dict[str, str]:
+    """Give the texts of all files by their paths in the build's private folder.
+
+    `hidden` are the paths that each image's build keeps or writes in its context: no image gets to
+    see any of them. A vendored Dockerfile brings its ignore file, and the scripts beside it.
+    """
+    files = {AUTH_FILE: secret}
+    if vendored:
+        texts = scripts_beside(Path(vendored))
+        return files | {f"{SCRIPTS}/{name}": text for name, text in texts.items()}
+    for image in images:
+        name = dockerfile_name(image.image)
+        plan = image.plan
+        if image.settings.syntax == "auto" and engine.frontend_is_enough:
+            plan = replace(plan, syntax=None)
+        unseen = _unseen(image, images, hidden)
+        ignore = render_ignore_file(plan, plan.located("Dockerfile"), unseen, image.beside)
+        scripts = image_scripts(plan)
+        files |= {f"{SCRIPTS}/{path}": text for path, text in scripts.texts.items()}
+        files[f"build/{name}"] = with_banner(render_dockerfile(plan, scripts), syntax=plan.syntax)
+        files[f"build/{name}.dockerignore"] = with_banner(ignore)
+    return files
+
+
+def scripts_beside(dockerfile: Path) -> dict[str, str]:
+    """Read the exported scripts beside a Dockerfile, by their paths; empty if there are none.
+
+    Raises DockerCacheError for one that cannot be read.
+    """
+    folder = dockerfile.with_name(SCRIPTS_FOLDER)
+    paths = sorted(path for path in folder.rglob("*.py") if path.is_file())
+    try:
+        return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in paths}
+    except (OSError, UnicodeDecodeError) as error:
+        raise DockerCacheError(
+            f"{folder} cannot be read: {error}.",
+            fix="Export the Dockerfile again: `poetry docker export --force`.",
+        ) from error
+
+
+def _unseen(
+    image: PlannedImage, images: Sequence[PlannedImage], hidden: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    """List what an image's build must not see, as its context names it."""
+    every = [other.context / path for other in images for path in hidden[other.image]]
+    own = (*hidden[image.image], *hidden_paths(every, image.context.resolve()))
+    return tuple(dict.fromkeys(own))

@@ -1,0 +1,96 @@
+"""What the options and the settings ask of buildx for each image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.buildx.command_line import (
+    SET_BY_BAKE,
+    BuildRequest,
+    names_context,
+    options_for,
+)
+from poetry_docker_cache.buildx.ssh_agent import passes_agent
+from poetry_docker_cache.commands.image_choice import no_context
+from poetry_docker_cache.docker import platforms
+from poetry_docker_cache.docker.image_names import tagged
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from poetry_docker_cache.commands.options import BuildOptions
+    from poetry_docker_cache.commands.planned_image import PlannedImage
+
+
+def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> list[BuildRequest]:
+    """Give the request for each image.
+
+    Raises DockerCacheError for options that are empty, wrong or for one image only.
+    """
+    bakes = len(images) > 1
+    if bakes:
+        _refuse_options_of_one_image(options, images)
+    if names_context(options.after_dashes):
+        raise no_context(".")
+    return [_request(options, image, among=image.image if bakes else "") for image in images]
+
+
+def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> BuildRequest:
+    arguments = options_for(options.after_dashes, among)
+    return BuildRequest(
+        tags=_tags(options, image),
+        build_arguments={"VERSION": image.git_version} if image.git_version else {},
+        ssh=passes_agent(image.plan.dependencies, arguments),
+        push=options.push,
+        load=options.load,
+        platforms=platforms.to_build(
+            options.platforms,
+            own=image.settings.platforms,
+            push=options.push,
+            arguments=arguments,
+        ),
+        target=options.target,
+        builder=options.builder,
+        no_cache=options.no_cache,
+        pull=options.pull,
+        progress=options.progress,
+        arguments=options.after_dashes,
+        image=among,
+        context=str(image.context),
+        place=image.plan.folder,
+    )
+
+
+def _tags(options: BuildOptions, image: PlannedImage) -> list[str]:
+    """Give the names of the image: a tag alone, such as `-t :dev`, belongs to its own name."""
+    if not options.tags:
+        return [image.default_tag]
+    # A project without a name needs none if each tag is a whole name.
+    name = image.own_name(None) if any(tag.startswith(":") for tag in options.tags) else ""
+    return [tagged(name, tag) for tag in options.tags]
+
+
+def _refuse_options_of_one_image(options: BuildOptions, images: Sequence[PlannedImage]) -> None:
+    """Raise DockerCacheError for options that several images cannot share."""
+    names = ", ".join(image.image for image in images)
+    one = images[0].image
+    if not all(tag.startswith(":") for tag in options.tags):
+        raise DockerCacheError(
+            f"-t names one image, and these are to be built: {names}.",
+            fix=f"Build one of them (`poetry docker build {one} -t …`), give a tag alone for all of"
+            f" them (`-t :latest`), or set `image` in [tool.poetry-docker-cache.images.{one}].",
+        )
+    if options.file is not None:
+        raise DockerCacheError(
+            f"--file is the Dockerfile of one image, and these are to be built: {names}.",
+            fix=f"Build one of them: `poetry docker build {one} --file …`. `poetry docker export"
+            " --bake` writes a file by which `docker buildx bake` builds all exported ones.",
+        )
+    for option in (word.partition("=")[0] for word in options.after_dashes):
+        if path := SET_BY_BAKE.get(option):
+            raise DockerCacheError(
+                f"Several images are built by `docker buildx bake`, which has no {option}.",
+                fix=f"Write `-- --set '*.{path}'`, or build one of them:"
+                f" `poetry docker build {one} -- {option} …`.",
+            )

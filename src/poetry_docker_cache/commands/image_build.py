@@ -1,0 +1,210 @@
+"""The work of `poetry docker build`: decide, list the steps, run or print them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.buildx.build_folder import build_folder
+from poetry_docker_cache.buildx.command_line import epoch_note, result_note
+from poetry_docker_cache.buildx.engine_info import frontend_note
+from poetry_docker_cache.buildx.history import lost_a_layer
+from poetry_docker_cache.buildx.open_caches import open_caches, shown_caches
+from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, load_steps
+from poetry_docker_cache.buildx.reuse import Reuse
+from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
+from poetry_docker_cache.buildx.step_runner import StepRunner
+from poetry_docker_cache.buildx.steps import SCRIPTS, Places
+from poetry_docker_cache.commands.build_caches import decide_caches
+from poetry_docker_cache.commands.build_files import render_files, scripts_beside
+from poetry_docker_cache.commands.build_report import Report, report_build
+from poetry_docker_cache.commands.build_request import request_builds
+from poetry_docker_cache.commands.image_notes import print_notes
+from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from poetry.poetry import Poetry
+
+    from poetry_docker_cache.buildx.command_line import BuildRequest
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
+    from poetry_docker_cache.commands.console import Console
+    from poetry_docker_cache.commands.options import BuildOptions
+    from poetry_docker_cache.commands.planned_image import PlannedImage
+
+
+def build_images(
+    options: BuildOptions, poetry: Poetry, probe: Callable[[], EngineInfo], console: Console
+) -> int:
+    """Build the images, or print how; give BuildKit's exit status. Raises DockerCacheError.
+
+    `probe` waits for the engine's answer.
+    """
+    images = plan_images(poetry, options.images, options.selection)
+    if not options.file:
+        print_notes(console, images)
+    requests = request_builds(options, images)
+    reports = [
+        Report.of(options, image, request, among=len(images) > 1)
+        for image, request in zip(images, requests, strict=True)
+    ]
+    work = _decide(options, images, reports, probe())
+    for note in dict.fromkeys(work.notes()):
+        console.note(note)
+    if options.dry_run:
+        _print_steps(work, console)
+        return 0
+    return _run_steps(work, console)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A build, with what is only known here: the planned images, and what is reported."""
+
+    options: BuildOptions
+    images: tuple[PlannedImage, ...]
+    reports: tuple[Report, ...]
+    build: Build
+
+    def notes(self) -> Iterator[str]:
+        """Give the notes before the build."""
+        engine = self.build.engine
+        for image, built in zip(self.images, self.build.images, strict=True):
+            frontend = None if self.options.file else frontend_note(engine, image.plan.syntax)
+            last = (result_note(built.request, engine), epoch_note(os.environ))
+            yield from filter(None, (frontend, *built.caches.notes, *last))
+
+    def has_scripts(self) -> bool:
+        """Whether scripts come along: beside a vendored Dockerfile there may be none."""
+        return not self.options.file or bool(scripts_beside(Path(self.options.file)))
+
+    def hidden(self) -> dict[str, tuple[str, ...]]:
+        """List by image what its build keeps or writes in the context."""
+        several = zip(self.images, self.build.images, self.reports, strict=True)
+        return {
+            image.image: (
+                *(*built.caches.hidden, *built.reuse.hidden),
+                *(*report.hidden, *image.kept),
+            )
+            for image, built, report in several
+        }
+
+
+def _decide(
+    options: BuildOptions,
+    images: tuple[PlannedImage, ...],
+    reports: list[Report],
+    engine: EngineInfo,
+) -> _Work:
+    """Decide everything about the build on this engine."""
+    builds = tuple(
+        _image_build(options, image, report.request, engine)
+        for image, report in zip(images, reports, strict=True)
+    )
+    asks = any(report.wanted for report in reports) or any(built.caches.exports for built in builds)
+    build = Build(
+        images=builds,
+        engine=engine,
+        docker=_docker(options, engine),
+        environment=reports[0].environment,
+        metadata=asks and reports[0].theirs is None,
+    )
+    return _Work(options=options, images=images, reports=tuple(reports), build=build)
+
+
+def _image_build(
+    options: BuildOptions, image: PlannedImage, request: BuildRequest, engine: EngineInfo
+) -> ImageBuild:
+    return ImageBuild(
+        name=image.image,
+        request=request,
+        caches=decide_caches(options, image, request.tags, engine),
+        reuse=Reuse.of(image.settings, image.plan.dependencies, request, project=image.name),
+    )
+
+
+def _docker(options: BuildOptions, engine: EngineInfo) -> tuple[str, ...]:
+    """Give the start of a command line for the same engine that buildx builds for."""
+    named = options.builder or os.environ.get("BUILDX_BUILDER")
+    # A builder of this driver has the name of its context.
+    context = ("--context", engine.builder) if named and engine.driver == "docker" else ()
+    return ("docker", *context)
+
+
+def _print_steps(work: _Work, console: Console) -> None:
+    """Print the steps, and on stderr the files that are written for one of them."""
+    build = work.build
+    places = Places.placeholders(
+        build.names, vendored=work.options.file, scripts=work.has_scripts()
+    )
+    caches = {image.name: shown_caches(image.caches) for image in build.images}
+    steps = [*load_steps(build), *build_steps(build, places, caches)]
+    for path, text in (item for step in steps for item in step.needs.items()):
+        console.note(f"{path}:")
+        console.message(text.rstrip())
+    for step in steps:
+        console.raw(f"{shlex.join(step.argv)}\n")
+
+
+def _run_steps(work: _Work, console: Console) -> int:
+    """Run the steps on temporary files, publish caches, report; give BuildKit's exit status."""
+    build, engine = work.build, work.build.engine
+    if any(image.request.ssh for image in build.images):
+        refuse_without_agent(os.environ, bakes=len(build.images) > 1)
+    secret = collect_secret(work.images)
+    widest = min((image.context for image in work.images), key=lambda path: len(path.parts))
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(build_folder(context=widest, docker=engine.docker))
+        runner = StepRunner(
+            note=console.note, write=folder.write, lost_a_layer=lambda: _lost_a_layer(build)
+        )
+        caches = {
+            image.name: stack.enter_context(open_caches(image.caches, build.docker, runner))
+            for image in build.images
+        }
+        files = render_files(
+            work.images,
+            hidden=work.hidden(),
+            secret=secret.text,
+            engine=engine,
+            vendored=work.options.file,
+        )
+        for path, text in files.items():
+            folder.write(path, text)
+        folder.freeze(SCRIPTS)
+        places = Places.below(
+            str(folder.path),
+            build.names,
+            vendored=work.options.file,
+            scripts=work.has_scripts(),
+        )
+        outcome = runner.run_all(build_steps(build, places, caches))
+        if outcome.status:
+            return outcome.status
+        metadata = Path(places.metadata)
+        for report in work.reports:
+            if report.builds:
+                written = report.cache_was_written(metadata)
+                for note in caches[report.image.image].publish(written=written):
+                    console.note(note)
+        report_build(
+            work.reports,
+            console,
+            docker=build.docker,
+            engine=engine,
+            metadata=metadata,
+            seconds=outcome.seconds,
+        )
+    return 0
+
+
+def _lost_a_layer(build: Build) -> bool:
+    """Ask if the engine lost a layer while it unpacked the image (moby/buildkit#6521)."""
+    engine = build.engine
+    unpacks = engine.driver == "docker" and engine.store == "containerd"
+    return unpacks and lost_a_layer(build.docker, engine.builder, builds=len(build.images))

@@ -1,0 +1,69 @@
+"""A docker that keeps what it was asked, for the runner of steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.buildx.engine_info import Answer
+from poetry_docker_cache.buildx.step_runner import StepRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class FakeDocker:
+    """Commands whose first word after `docker` is among the failing ones fail, with an error."""
+
+    def __init__(self, *failing: str, output: str = "", error: str = "") -> None:
+        self.asked: list[list[str]] = []
+        self.environments: list[Mapping[str, str]] = []
+        self.written: dict[str, str] = {}
+        self.notes: list[str] = []
+        self.failing = failing
+        self.output = output
+        self.error = error
+
+    @property
+    def verbs(self) -> list[str]:
+        """The first word of each command."""
+        return [argv[1] for argv in self.asked]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        output: int | None = None,
+    ) -> int:
+        """Run on the terminal: what is not the build itself writes to stderr."""
+        assert (output == 2) == (argv[1] != "buildx")
+        self.asked.append([*argv])
+        if env is not None:
+            self.environments.append(env)
+        if argv[1] == "save":
+            Path(argv[3]).write_text("image")
+        return int(argv[1] in self.failing)
+
+    def ask(
+        self, commands: Sequence[Sequence[str]], *, seconds: float | None = None
+    ) -> list[Answer]:
+        """Run, and give the output."""
+        assert seconds
+        self.asked += [[*argv] for argv in commands]
+        return [
+            Answer(status=1, out="", err=self.error)
+            if argv[1] in self.failing
+            else Answer(status=0, out=self.output, err="")
+            for argv in commands
+        ]
+
+    def runner(self, *, loses_layers: bool = False) -> StepRunner:
+        """Give a runner that uses it."""
+        return StepRunner(
+            note=self.notes.append,
+            write=self.written.__setitem__,
+            lost_a_layer=lambda: loses_layers,
+            run=self.run,
+            ask=self.ask,
+        )

@@ -1,0 +1,158 @@
+"""The steps of a build, in order, for one image and several."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from engine_kinds import CLASSIC
+
+from poetry_docker_cache.buildx.cache_plan import CachePlan
+from poetry_docker_cache.buildx.command_line import BuildRequest
+from poetry_docker_cache.buildx.open_caches import shown_caches
+from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, load_steps
+from poetry_docker_cache.buildx.reuse import Reuse
+from poetry_docker_cache.buildx.steps import Places, Step
+from poetry_docker_cache.caches.spec import Folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROVENANCE = {"BUILDX_METADATA_PROVENANCE": "disabled"}
+
+
+def image(folder: Path, name: str = "", *arguments: str) -> ImageBuild:
+    """An image with every step that there is."""
+    (folder / "kept").mkdir(exist_ok=True)
+    (folder / "kept" / "image.tar").touch()
+    kept = Folder(path=str(folder / "kept"))
+    return ImageBuild(
+        name=name,
+        request=BuildRequest(
+            context="/src", tags=[f"shop{name}:1"], image=name, arguments=arguments
+        ),
+        caches=CachePlan(
+            exports=("type=inline",),
+            loaded=(kept,),
+            saved=(kept,),
+            pushed=(f"h.io/c:{name}",),
+            image=f"shop{name}:1",
+        ),
+        reuse=Reuse(
+            project="shop", folder=folder / "wheels", has_wheels=True, image="shop:0", hidden=()
+        ),
+    )
+
+
+def build(*images: ImageBuild) -> Build:
+    """A build of these images."""
+    return Build(
+        images=images, engine=CLASSIC, docker=("docker",), environment=PROVENANCE, metadata=True
+    )
+
+
+def shown(whole: Build, places: Places | None = None) -> list[Step]:
+    """List all steps as --dry-run shows them, or with these places."""
+    caches = {image.name: shown_caches(image.caches) for image in whole.images}
+    places = places or Places.placeholders(whole.names)
+    return [*load_steps(whole), *build_steps(whole, places, caches)]
+
+
+def kind(step: Step) -> str:
+    """What a step does, in a word."""
+    argv = step.argv
+    return (
+        argv[argv.index("--target") + 1] if "--target" in argv else argv[argv[1] == "buildx" : 3][1]
+    )
+
+
+EACH = ["import-wheels", "import-image"]
+AFTER = ["tag", "push", "tag", "save", "image"]
+
+
+@pytest.mark.parametrize("names", [[""], ["api", "worker"]])
+def test_one_image_and_several_have_the_same_steps(names: list[str], tmp_path: Path) -> None:
+    """What is beside the build is there for each image; the images are one step."""
+    steps = shown(build(*(image(tmp_path, name) for name in names)))
+    count = len(names)
+    assert [*map(kind, steps)] == [
+        *(["load"] * count),
+        *(EACH * count),
+        "build" if count == 1 else "bake",
+        *(["export-wheels"] * count),
+        *(AFTER * count),
+    ]
+    (main,) = [step for step in steps if step.decides]
+    assert (main.output, main.environment, main.leaves) == ("terminal", PROVENANCE, None)
+
+
+def test_placeholders_stand_for_temporary_files(tmp_path: Path) -> None:
+    """Of one image they have short names."""
+    (main,) = [step for step in shown(build(image(tmp_path))) if step.decides]
+    assert main.argv == (
+        *("docker", "buildx", "build", "--file", "<dockerfile>", "--secret", "id=auth,src=<auth>"),
+        *("--tag", "shop:1", "--cache-from", "localhost/poetry-docker-cache:<name>"),
+        *("--cache-to", "type=inline", "--load", "--metadata-file", "<metadata>", "/src"),
+    )
+    assert not main.needs
+
+
+def test_bake_needs_its_definition(tmp_path: Path) -> None:
+    """The file is written for this step, wherever the temporary files are."""
+    whole = build(image(tmp_path, "api"), image(tmp_path, "worker"))
+    for folder, places in (("<folder>", None), ("/w", Places.below("/w", whole.names))):
+        (main,) = [step for step in shown(whole, places) if step.decides]
+        ((path, text),) = main.needs.items()
+        assert path == f"{folder}/build/docker-bake.json"
+        assert main.argv[3:5] == ("--file", path)
+        assert main.argv[-4:] == ("--metadata-file", f"{folder}/metadata.json", "api", "worker")
+        target = json.loads(text)["target"]["worker"]
+        assert target["dockerfile"] == f"{folder}/build/worker.Dockerfile"
+        assert target["secret"] == [f"id=auth,src={folder}/secret/auth.toml"]
+
+
+def test_contexts_in_the_private_folder_are_named(tmp_path: Path) -> None:
+    """Every build of the Dockerfile gets them, beside those of the request."""
+    api = image(tmp_path, "api")
+    other = {"base": "docker-image://python:3.13"}
+    api = replace(api, request=replace(api.request, contexts=other))
+    worker = image(tmp_path, "worker")
+    places = Places.below("/w", ["api", "worker"])
+    places = replace(places, contexts={"scripts": "/w/scripts"})
+    steps = shown(build(api, worker), places)
+    builds = [step for step in steps if "--target" in step.argv]
+    assert len(builds) == 6
+    assert all("scripts=/w/scripts" in step.argv for step in builds)
+    ((_, text),) = next(step for step in steps if step.decides).needs.items()
+    found = json.loads(text)["target"]
+    assert found["api"]["contexts"] == {**other, "scripts": "/w/scripts"}
+    assert found["worker"]["contexts"] == {"scripts": "/w/scripts"}
+
+
+def test_a_vendored_dockerfile_is_used_everywhere(tmp_path: Path) -> None:
+    """It is no temporary file."""
+    whole = build(image(tmp_path))
+    for places in (
+        Places.placeholders([""], vendored="mine"),
+        Places.below("/w", [""], vendored="mine"),
+    ):
+        files = [step.argv[4] for step in shown(whole, places) if "--file" in step.argv]
+        assert files == ["mine"] * 4
+
+
+def test_a_question_to_buildx_exports_no_image(tmp_path: Path) -> None:
+    """There is none: that of an earlier build would be taken for it."""
+    steps = shown(build(image(tmp_path, "", "--call=check")))
+    assert {"tag", "push", "save"}.isdisjoint(map(kind, steps))
+
+
+def test_two_steps_never_share_a_folder(tmp_path: Path) -> None:
+    """Each result has one of its own."""
+    whole = build(image(tmp_path, "api"), image(tmp_path, "worker"))
+    steps = shown(whole, Places.below("/w", whole.names))
+    outputs = [
+        step.argv[step.argv.index("--output") + 1] for step in steps if "--output" in step.argv
+    ]
+    assert len({*outputs}) == len(outputs) == 8

@@ -1,0 +1,100 @@
+"""Running steps: what a failure means, and what runs in any case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fake_docker import FakeDocker
+
+from poetry_docker_cache.buildx.step_runner import StepRunner
+from poetry_docker_cache.buildx.steps import Step
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.buildx.engine_info import Answer
+
+MAIN = Step(
+    argv=("docker", "buildx", "build"),
+    output="terminal",
+    decides=True,
+    environment={"OURS": "1", "PATH": "ours"},
+    needs={"/w/file": "text"},
+)
+
+
+def step(*words: str, always: bool = False, failure: str = "Not done") -> Step:
+    """A step beside the build."""
+    return Step(argv=("docker", *words), failure=failure, always=always)
+
+
+def test_the_build_decides_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are written before; the environment's variables win."""
+    monkeypatch.setenv("PATH", "/theirs")
+    docker = FakeDocker()
+    outcome = docker.runner().run_all([step("a"), MAIN, step("b")])
+    assert (outcome.status, docker.verbs) == (0, ["a", "buildx", "b"])
+    assert outcome.seconds > 0
+    assert docker.written == {"/w/file": "text"}
+    (environment,) = docker.environments
+    assert (environment["OURS"], environment["PATH"]) == ("1", "/theirs")
+
+
+def test_nothing_follows_a_failed_build() -> None:
+    """Not even what always runs: its step has not begun."""
+    docker = FakeDocker("buildx")
+    outcome = docker.runner().run_all([step("a"), MAIN, step("b"), step("c", always=True)])
+    assert (outcome.status, docker.verbs) == (1, ["a", "buildx"])
+    assert not docker.notes
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_lost_layer_is_built_again(*, fails: bool) -> None:
+    """Once, with a note; another failure is final."""
+    docker = FakeDocker(*["buildx"] * fails)
+    outcome = docker.runner(loses_layers=True).run_all([MAIN])
+    assert outcome.status == int(fails)
+    assert docker.verbs == ["buildx"] * (1 + fails)
+    assert len(docker.notes) == int(fails)
+    assert len(docker.written) == 1
+
+
+def test_a_failure_beside_the_build_is_one_note() -> None:
+    """Later steps with the same note are left out, but for cleaning up."""
+    docker = FakeDocker("a", error="what\nERROR: no room\nsee above")
+    steps = [
+        MAIN,
+        step("a"),
+        step("b"),
+        step("other", failure="Other"),
+        step("c", always=True),
+    ]
+    assert docker.runner().run_all(steps).status == 0
+    assert docker.verbs == ["buildx", "a", "other", "c"]
+    assert docker.notes == ["Not done: ERROR: no room"]
+
+
+@pytest.mark.parametrize(("error", "why"), [("", "status 1"), ("it broke\n", "it broke")])
+def test_the_reason_is_the_last_line(error: str, why: str) -> None:
+    """The status if there is no line."""
+    docker = FakeDocker("a", error=error)
+    docker.runner().run_all([step("a")])
+    assert docker.notes == [f"Not done: {why}"]
+
+
+def test_a_command_that_cannot_be_run_is_a_note() -> None:
+    """A problem beside the build never stops it."""
+
+    def ask(*_: object, **__: object) -> list[Answer]:
+        raise DockerCacheError("docker cannot be run.")
+
+    docker = FakeDocker()
+    runner = StepRunner(
+        note=docker.notes.append,
+        write=docker.written.__setitem__,
+        lost_a_layer=lambda: False,
+        run=docker.run,
+        ask=ask,
+    )
+    assert runner.run_all([step("a"), MAIN]).status == 0
+    assert docker.notes == ["Not done: docker cannot be run."]
