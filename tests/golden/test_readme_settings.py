@@ -1,25 +1,25 @@
-"""The README's table of settings is that of the code."""
+"""The README's table of settings is generated from their definitions."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from poetry_docker_cache.settings.keys import KEYS
+from poetry_docker_cache.settings.table import KEYS
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-START = "<!-- settings: written by `make golden` from settings/keys -->\n"
+START = "<!-- settings: written by `make golden` from settings/table -->\n"
 END = "<!-- end of settings -->\n"
 
 
 def table() -> str:
-    """Each key, as the code reads and explains it."""
+    """Return the table, with a row for each key."""
     rows = ["| key | takes | meaning | default |", "| --- | --- | --- | --- |"]
-    rows += [f"| `{key.name}` | {key.takes} | {key.meaning} | {key.default} |" for key in KEYS]
+    rows += [f"| `{key.name}` | {key.takes} | {key.meaning} | {key.default_text} |" for key in KEYS]
     return "".join(f"{row}\n" for row in rows)
 
 
-def test_the_table_of_settings(regenerate: bool) -> None:
-    """What is documented is what is parsed; `--regenerate` writes it."""
+def test_readme_lists_every_setting(regenerate: bool) -> None:
+    """`--regenerate` writes the table."""
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
@@ -29,6 +29,6 @@ def test_the_table_of_settings(regenerate: bool) -> None:
     assert README.read_text(encoding="utf-8") == expected
 
 
-def test_examples_are_accepted() -> None:
-    """An error shows the key's example as what would have been right."""
+def test_examples_name_their_key() -> None:
+    """Errors show the example as a line to paste."""
     assert all(key.example.startswith(f"{key.name} = ") for key in KEYS)

@@ -112,7 +112,7 @@ AUTH = (*EXPORT, "--auth-file", "../auth.toml")
 
 LOCK = {
     "no lock": Case(
-        says="There is no poetry.lock",
+        says="poetry.lock not found",
         fix="Run `poetry lock`",
         arrange=lambda folder: (folder / "poetry.lock").unlink(),
     ),
@@ -156,52 +156,52 @@ LOCK = {
 PROJECT = {
     "no pyproject": Case(
         says="could not find a pyproject.toml file",
-        fix="name that with `-C FOLDER`",
+        fix="add `-C FOLDER`",
         arrange=lambda folder: (folder / "pyproject.toml").unlink(),
     ),
     "TOML syntax": Case(
         says="The project cannot be read: Invalid TOML file",
-        fix="Mend ",
+        fix="Fix ",
         arrange=_write("pyproject.toml", b"[project\n"),
     ),
     "not UTF-8": Case(
         says="can't decode byte 0xff",
-        fix="Mend ",
+        fix="Fix ",
         arrange=_write("pyproject.toml", b"\xff\xfe[project]\n"),
     ),
     "no table": Case(
         says="'project' in pyproject.toml must be a table",
-        fix="Mend ",
+        fix="Fix ",
         arrange=_write("pyproject.toml", b"project = 3\n"),
     ),
     "name is a number": Case(
         says="project.name must be string",
-        fix="Mend ",
+        fix="Fix ",
         arrange=_edit("pyproject.toml", 'name = "shop"', "name = 3"),
     ),
     "dependencies are a string": Case(
         says="project.dependencies must be array",
-        fix="Mend ",
+        fix="Fix ",
         arrange=_edit("pyproject.toml", '["rich>=1"]', '"rich"'),
     ),
     "a bad requirement": Case(
         says='invalid version constraint ">>>"',
-        fix="Mend ",
+        fix="Fix ",
         arrange=_edit("pyproject.toml", "rich>=1", "rich >>>"),
     ),
     "TOML syntax of Poetry's settings": Case(
         says="poetry.toml: Unexpected character",
-        fix="Mend that file.",
+        fix="Fix that file.",
         arrange=_write("poetry.toml", b"[x\n"),
     ),
     "another Poetry is required": Case(
         says="This project requires Poetry >9",
-        fix="Mend ",
+        fix="Fix ",
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
     ),
     "a file that is a link": Case(
         says="conf.ini is a link that leaves the project, so the build does not have",
-        fix="Copy that into the project",
+        fix="Copy the target into the project",
         more=settings('files = ["conf.ini"]'),
         arrange=lambda folder: (folder / "conf.ini").symlink_to(__file__),
     ),
@@ -216,23 +216,23 @@ PROJECT = {
         arrange=lambda folder: (folder / "shop" / "\udcff.txt").touch(),
     ),
     "settings of another name": Case(
-        says="`tool.poetry_docker_cache` in pyproject.toml is not where the settings",
+        says="`tool.poetry_docker_cache` in pyproject.toml is not the name of this plugin",
         fix="Write [tool.poetry-docker-cache].",
         more="[tool.poetry_docker_cache.images.api]\n",
     ),
     "pyproject.toml is a link": Case(
-        says="pyproject.toml is a link that leaves the project: a build does not see",
+        says="pyproject.toml is a link that leaves the project, so the build does not have",
         fix="`poetry -C FOLDER`",
         arrange=_moved("pyproject.toml"),
     ),
     "poetry.lock is a link": Case(
-        says="poetry.lock is a link that leaves the project: a build does not see",
-        fix="Copy that into the project",
+        says="poetry.lock is a link that leaves the project, so the build does not have",
+        fix="Copy the target into the project",
         arrange=_moved("poetry.lock"),
     ),
     "no key of a host": Case(
         says="A git dependency is cloned from git.test over ssh, but the host key is not known",
-        fix="Type `ssh-keyscan git.test`",
+        fix="Run `ssh-keyscan git.test`",
         rich={"files": [], "source": OVER_SSH},
     ),
     "no SSH agent": Case(
@@ -254,7 +254,7 @@ PROJECT = {
         rich={"source": {"type": "file", "url": "/srv/rich.whl"}},
     ),
     "file that is gone": Case(
-        says="poetry.lock takes a package from the file 'libs/rich.whl', which does not exist",
+        says="poetry.lock has a dependency on the file 'libs/rich.whl', which does not exist",
         fix="Restore it",
         rich={"source": {"type": "file", "url": "libs/rich.whl"}},
     ),
@@ -332,7 +332,7 @@ SETTINGS = {
     for text, says, fix in (
         ('pyton = "3.12"', "`pyton` in [tool.poetry-docker-cache] is not a setting", "`python`?"),
         ("python = 3.12", "`python` in [tool.poetry-docker-cache] cannot be 3.12", "For example"),
-        ('python = "3.9"', 'requires-python is ">=3.10"', "Choose a Python within the constraint"),
+        ('python = "3.9"', 'requires-python is ">=3.10"', "Choose a Python that it allows"),
         ("layers = 49", "`layers` in [tool.poetry-docker-cache] cannot be 49", "layers = 8"),
         ('own-layers = ["nmpy"]', "contains 'nmpy', which is not in poetry.lock", "Remove it"),
         ('installer = "uv"', "`installer` in [tool.poetry-docker-cache] was removed", "Remove"),
@@ -535,7 +535,7 @@ def test_an_error_is_told_with_q_too(tmp_path: Path) -> None:
     (project / "poetry.lock").unlink()
     outcome = poetry(project, *BUILD, "-q", colours=True)
     assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
-    assert "There is no poetry.lock" in outcome.err
+    assert "poetry.lock not found" in outcome.err
     assert "Run `poetry lock`" in outcome.err
 
 

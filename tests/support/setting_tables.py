@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from poetry_docker_cache.settings.keys import KEYS
+from poetry_docker_cache.settings.table import KEYS
 
 NAMES = [key.name for key in KEYS]
 

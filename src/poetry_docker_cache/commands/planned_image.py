@@ -28,8 +28,9 @@ from poetry_docker_cache.project.selection import SelectionOptions, select, toge
 from poetry_docker_cache.project.sources import direct_addresses, used_sources
 from poetry_docker_cache.render.exported_files import BAKE_FILE, dockerfile_name
 from poetry_docker_cache.render.own_template import read_template
+from poetry_docker_cache.settings.image_tables import parse_images
 from poetry_docker_cache.settings.install_values import within
-from poetry_docker_cache.settings.table import Settings, parse_images
+from poetry_docker_cache.settings.table import Settings
 from poetry_docker_cache.system.compat import real_path
 
 if TYPE_CHECKING:

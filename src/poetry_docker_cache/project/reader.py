@@ -1,4 +1,4 @@
-"""Reads a Poetry project: metadata, groups, sources, lock file and root package."""
+"""The reader of a Poetry project: metadata, groups, sources, lock file and root package."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
 
 
 def project_folder(poetry: Poetry) -> Path:
-    """The folder of pyproject.toml, absolute: under `-C` Poetry's own path may be relative."""
+    """Return the absolute folder of pyproject.toml; with `-C`, Poetry's path may be relative."""
     return poetry.file.path.parent.resolve()
 
 
 def read_project(poetry: Poetry) -> Project:
-    """Everything that the plan is made from.
+    """Read all that a plan is made from.
 
-    Raises DockerCacheError for a lock that is missing, stale or unreadable.
+    Raises DockerCacheError for a lock file that is missing, stale or unreadable.
     """
     folder = project_folder(poetry)
     for name in ("pyproject.toml", "poetry.lock"):
@@ -64,8 +64,8 @@ def read_project(poetry: Poetry) -> Project:
         folder,
         root,
         files=files or (),
-        scripts={name: it.partition(":")[0].strip() for name, it in scripts(poetry).items()},
-        installed={canonicalize_name(it["name"]) for it in lock.packages},
+        scripts={name: place.partition(":")[0].strip() for name, place in scripts(poetry).items()},
+        installed={canonicalize_name(table["name"]) for table in lock.packages},
     )
     if files is not None:
         files = None if beside.whole else outermost((*files, *beside.modules))
@@ -96,16 +96,17 @@ def read_project(poetry: Poetry) -> Project:
 
 
 def _refuse_link(folder: Path, name: str) -> None:
-    """Raise DockerCacheError where a build would not find what this machine does."""
+    """Raise DockerCacheError for a link to a path that does not exist in the build."""
     if not is_here(folder, name):
         raise DockerCacheError(
-            f"{name} is a link that leaves the project: a build does not see what it points to.",
-            fix="Copy that into the project, or use the project it is in: `poetry -C FOLDER`.",
+            f"{name} is a link that leaves the project, so the build does not have its target.",
+            fix="Copy the target into the project, or run the command in the target's project:"
+            " `poetry -C FOLDER`.",
         )
 
 
 def settings_table(poetry: Poetry) -> Mapping[str, Any]:
-    """`[tool.poetry-docker-cache]`, unchecked. Raises SettingsError where its name is misspelt."""
+    """Return `[tool.poetry-docker-cache]` unchecked. Raises SettingsError for a misspelled name."""
     tool = poetry.pyproject.data.get("tool", {})
     refuse_misnamed(tool)
     table: Mapping[str, Any] = tool.get(NAME, {})
@@ -113,7 +114,7 @@ def settings_table(poetry: Poetry) -> Mapping[str, Any]:
 
 
 def read_sources(poetry: Poetry) -> tuple[Source, ...]:
-    """The package sources, in pyproject.toml's order."""
+    """Read the package sources, in the order of pyproject.toml."""
     return tuple(
         Source(
             name=str(source["name"]),
@@ -125,29 +126,29 @@ def read_sources(poetry: Poetry) -> tuple[Source, ...]:
 
 
 def check_files(folder: Path, names: Sequence[str] | None) -> None:
-    """Raise DockerCacheError for a file of the setting `files` that a build would not find."""
+    """Raise DockerCacheError for a path in `files` that does not exist in the build."""
     for name in names or ():
         if not (folder / name).exists():
             raise DockerCacheError(
                 f"`files` in [tool.poetry-docker-cache] names {name!r}, which does not exist.",
-                fix="Correct the name, or take it out of the list.",
+                fix="Correct the name, or remove it from the list.",
             )
         _refuse_link(folder, name)
 
 
 def check_locked_files(folder: Path, names: Sequence[str]) -> None:
-    """Raise DockerCacheError for a file dependency that is not there."""
+    """Raise DockerCacheError for a file dependency that does not exist."""
     for name in names:
         if not (folder / name).is_file():
             raise DockerCacheError(
-                f"poetry.lock takes a package from the file {name!r}, which does not exist.",
+                f"poetry.lock has a dependency on the file {name!r}, which does not exist.",
                 fix="Restore it, or correct its path in pyproject.toml and run `poetry lock`.",
             )
 
 
 def _installer(poetry: Poetry) -> InstallerConfig:
-    # The project's poetry.toml and the environment, not this user's own settings: an image is to be
-    # the same whoever builds it.
+    # The project's poetry.toml and the environment, but not the user's own configuration: every
+    # user must get the same image.
     config = Config()
     local = poetry.file.path.parent / "poetry.toml"
     if local.is_file():
@@ -160,7 +161,9 @@ def _installer(poetry: Poetry) -> InstallerConfig:
         return tuple(sorted(map(str, PackageFilterPolicy(value).packages)))
 
     settings = config.get("installer.build-config-settings") or {}
-    if not isinstance(settings, dict) or not all(isinstance(it, dict) for it in settings.values()):
+    if not isinstance(settings, dict) or not all(
+        isinstance(each, dict) for each in settings.values()
+    ):
         raise _unusable("installer.build-config-settings", "a table for each package")
     return InstallerConfig(
         no_binary=names("installer.no-binary"),
@@ -174,8 +177,8 @@ def _installer(poetry: Poetry) -> InstallerConfig:
 
 def _unusable(key: str, takes: str) -> DockerCacheError:
     return DockerCacheError(
-        f"Poetry's setting {key} is not {takes}: what would be installed is not clear.",
-        fix=f"Correct it in poetry.toml or config.toml: `poetry config --list` shows {key}.",
+        f"Poetry's setting {key} must be {takes}.",
+        fix=f"Correct it in poetry.toml or in the environment: `poetry config --list` shows {key}.",
     )
 
 
@@ -190,13 +193,13 @@ def _lock(poetry: Poetry, folder: Path) -> Lock:
         data = tomllib.loads(text)
     except FileNotFoundError:
         raise DockerCacheError(
-            "There is no poetry.lock: without it nobody knows what the image is to hold.",
-            fix="Run `poetry lock`, and commit the file.",
+            "poetry.lock not found: the image is built from it.",
+            fix="Run `poetry lock` and commit the file.",
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DockerCacheError(
             f"poetry.lock cannot be read: {error}.",
-            fix="Make it readable." if isinstance(error, PermissionError) else RESTORE,
+            fix="Change its permissions." if isinstance(error, PermissionError) else RESTORE,
         ) from error
     return check_lock(text.partition("\n")[0], data, poetry.pyproject.data)
 
@@ -227,9 +230,9 @@ def _pinned_python(folder: Path) -> str | None:
 
 
 def pinned_python(text: str) -> str | None:
-    """What `.python-version` names: its first real line, if that is X.Y or X.Y.Z of CPython.
+    """Return the version in `.python-version`: its first line, if that is a CPython X.Y or X.Y.Z.
 
-    One before 3.9 could not run what the build runs.
+    Versions before 3.9 are ignored, because the scripts in the build do not run on them.
     """
     lines = (line.split("#", 1)[0].strip() for line in text.splitlines())
     first = next((line for line in lines if line), "")
@@ -243,16 +246,16 @@ def _text(path: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise DockerCacheError(
-            f"{path.name} cannot be read: {error}.", fix="Mend the file, or remove it."
+            f"{path.name} cannot be read: {error}.", fix="Fix or remove the file."
         ) from error
 
 
 def read_metadata(poetry: Poetry) -> Metadata:
-    """The metadata as pyproject.toml has it."""
+    """Read the metadata in pyproject.toml."""
     data = poetry.pyproject.data
     project, legacy = data.get("project", {}), data.get("tool", {}).get("poetry", {})
     package = poetry.package
-    # Without package mode Poetry makes up a name and a version: only what is written counts.
+    # Without package mode Poetry invents a name and a version: use only those in pyproject.toml.
     named = bool(project.get("name") or legacy.get("name"))
     license_ = getattr(package, "license_expression", None) or (
         package.license.id if package.license else ""
@@ -261,7 +264,7 @@ def read_metadata(poetry: Poetry) -> Metadata:
         name=package.pretty_name if named else None,
         version=_version(project.get("version") or legacy.get("version")),
         description=package.description or "",
-        # `license = { file = … }` is the whole text here: nothing that a label could name.
+        # With `license = { file = … }` this is the whole text, which is too long for a label.
         licenses="" if "\n" in str(license_).strip() else str(license_),
         authors=tuple(map(str, package.authors)),
         homepage=package.homepage,
@@ -270,11 +273,11 @@ def read_metadata(poetry: Poetry) -> Metadata:
 
 
 def _version(written: object) -> str | None:
-    """The version in pyproject.toml, normalised: a plugin may have put git's into the package."""
+    """Normalise the version in pyproject.toml; a plugin may have replaced that of the package."""
     return str(Version.parse(str(written))) if written else None
 
 
-# Poetry's schemas, and the tables that they are for.
+# The tables of pyproject.toml, and Poetry's schemas for them.
 _SCHEMAS = {
     "project": "project-schema",
     "tool.poetry": "poetry-schema",
@@ -283,16 +286,18 @@ _SCHEMAS = {
 
 
 def unreadable(error: Exception, folder: Path) -> DockerCacheError:
-    """The error for what Poetry raised when it read the project of this folder."""
+    """Return the error for an exception that Poetry raised while reading the project."""
     problem = str(error).strip().rstrip(".")
     try:
         path = Factory.locate(folder)
     except RuntimeError:
-        fix = "Run it in the project's folder, or name that with `-C FOLDER`."
+        fix = "Run the command in the project's folder, or add `-C FOLDER`."
     else:
-        own = str(path) in problem or ".toml" not in problem  # else it is one of Poetry's settings
-        fix = f"Mend {path}; `poetry check` may tell more." if own else "Mend that file."
-        # Poetry checks the types after it has used some values: `'int' has no attribute 'lower'`.
+        own = (
+            str(path) in problem or ".toml" not in problem
+        )  # otherwise it is a file of Poetry's configuration
+        fix = f"Fix {path}; `poetry check` may show more." if own else "Fix that file."
+        # Poetry uses some values before it checks their types: `'int' has no attribute 'lower'`.
         if isinstance(error, AttributeError | LookupError | TypeError):
             problem = _wrong_type(path) or problem
     return DockerCacheError(f"The project cannot be read: {problem}.", fix=fix)

@@ -1,4 +1,4 @@
-"""Readers of settings that Docker's rules decide: images, users, ports, health checks."""
+"""Readers of settings with rules of Docker: images, users, ports, health checks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _USER = re.compile(r"([0-9]{1,10})(?::([0-9]{1,10}))?")
 _LARGEST_ID = 2**31 - 1
 _PORT = re.compile(r"([1-9][0-9]{0,4})(?:/(tcp|udp|sctp))?")
 _LARGEST_PORT = 65535
-# What containerd's `platforms` package takes for the same.
+# Names that containerd's `platforms` package treats as the same.
 _PLATFORMS = {
     "linux/arm": "linux/arm/v7",
     "linux/arm64/v8": "linux/arm64",
@@ -34,7 +34,7 @@ _PLATFORMS = {
     "linux/i386": "linux/386",
 }
 
-# What moby's signal package knows on Linux.
+# The signals in moby's signal package for Linux.
 _SIGNAL_NAME = re.compile(
     "ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT"
     "|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR[12]|VTALRM|WINCH|XCPU|XFSZ"
@@ -59,7 +59,7 @@ _LARGEST_RETRIES = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Healthcheck:
-    """A HEALTHCHECK in exec form; what is None is left to Docker."""
+    """A HEALTHCHECK in exec form; None stands for Docker's default."""
 
     command: tuple[str, ...]
     interval: str | None = None
@@ -70,57 +70,57 @@ class Healthcheck:
 
 @dataclass(frozen=True, kw_only=True)
 class Instructions:
-    """Raw Dockerfile lines for the stages that install and for the final one."""
+    """Raw Dockerfile lines for the stages that install packages, and for the final stage."""
 
     build: tuple[str, ...] = ()
     runtime: tuple[str, ...] = ()
 
 
 def _is_count(value: object) -> bool:
-    # Nothing that is counted here is larger; and a longer number could not be printed.
+    # All valid numbers are smaller, and Python cannot print a number of thousands of digits.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def user(spot: Spot, value: object) -> str:
-    """Read a user as `uid:gid`; a lone uid is its own group, not root's as Docker would have it."""
+    """Read a user as `uid:gid`; a uid alone is also the gid, which would be 0 in Docker."""
     content = str(value) if _is_count(value) else line(spot, value)
     match = _USER.fullmatch(content)
     if not match:
-        why = "the image has numeric users: a name would need an entry in the base's /etc/passwd"
+        why = "users must be numeric: a name needs an entry in the base image's /etc/passwd"
         raise spot.refuse(value, why)
     uid, gid = int(match[1]), int(match[2] or match[1])
     if max(uid, gid) > _LARGEST_ID:
-        raise spot.refuse(value, f"Docker's largest id is {_LARGEST_ID}")
+        raise spot.refuse(value, f"the largest id in Docker is {_LARGEST_ID}")
     if uid == 0:
-        raise spot.refuse(value, "0 is root, which could change the code that it runs")
+        raise spot.refuse(value, "0 is root, who could change the code")
     return f"{uid}:{gid}"
 
 
 def port(spot: Spot, value: object) -> str:
-    """Read a port as EXPOSE takes it, without `/tcp`."""
+    """Read a port for EXPOSE, without `/tcp`."""
     content = str(value) if _is_count(value) else line(spot, value).lower()
     match = _PORT.fullmatch(content)
     if not match or int(match[1]) > _LARGEST_PORT:
         published = ":" in content
-        why = "the host's port is chosen by `docker run -p`" if published else "that is not a port"
+        why = "set the host's port with `docker run -p`" if published else "that is not a port"
         raise spot.refuse(value, why)
     return match[1] if match[2] in {None, "tcp"} else content
 
 
 def platform(spot: Spot, value: object) -> str:
-    """Read a platform as `docker build --platform` takes it, by the name that is usual for it."""
+    """Read a platform for `docker build --platform`, and return its usual name."""
     content = line(spot, value)
     usual = _PLATFORMS.get(content, content)
     if usual in MACHINES:
         return usual
     known = [name.partition("/")[2] for name in MACHINES]
     near = difflib.get_close_matches(usual.partition("/")[2] or usual, known, n=1)
-    fix = f'Did you mean "linux/{near[0]}"?' if near else f"There are {', '.join(MACHINES)}."
-    raise spot.refuse(value, "that is no platform that Python packages are made for", fix=fix)
+    fix = f'Did you mean "linux/{near[0]}"?' if near else f"Write one of {', '.join(MACHINES)}."
+    raise spot.refuse(value, "there are no Python wheels for that platform", fix=fix)
 
 
 def stop_signal(spot: Spot, value: object) -> str:
-    """Read a signal's number, or its name and complete it: `term` is `SIGTERM`."""
+    """Read the number or name of a signal; `term` is completed to `SIGTERM`."""
     content = str(value) if _is_count(value) else line(spot, value).upper()
     if _SIGNAL_NUMBER.fullmatch(content):
         return content
@@ -140,24 +140,26 @@ def duration(spot: Spot, value: object) -> str:
     parts = _DURATION_PART.findall(content)
     total = sum(float(number) * _NANOSECONDS[unit] for number, unit in parts)
     if not _SHORTEST_DURATION <= total < _LONGEST_DURATION:
-        raise spot.refuse(value, "Docker takes nothing below 1ms and nothing above 292 years")
+        raise spot.refuse(value, "Docker accepts durations from 1ms to 292 years")
     return content
 
 
 def retries(spot: Spot, value: object) -> int:
-    """Read how often a check may fail."""
+    """Read the number of failures after which a container is unhealthy."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST_RETRIES:
-        raise spot.refuse(value, "that is not a count of failures")
+        raise spot.refuse(value, "that is not a number of failures")
     return int(value)
 
 
 def health_command(spot: Spot, value: object) -> tuple[str, ...]:
-    """Read what a health check runs; it has no shell, and no word of Compose's in front."""
+    """Read the command of a health check: exec form, without the first word that Compose has."""
     words = argv(spot, value)
     if not words:
-        raise spot.refuse(value, "there is nothing to run; `healthcheck = false` means no check")
+        raise spot.refuse(
+            value, "the command is empty; to disable the check, write `healthcheck = false`"
+        )
     if words[0] in {"CMD", "CMD-SHELL", "NONE"}:
-        why = "CMD, CMD-SHELL and NONE belong to Compose; the list starts with the program"
+        why = "CMD, CMD-SHELL and NONE are Compose syntax; the list must start with the program"
         raise spot.refuse(value, why)
     return words
 
@@ -172,16 +174,16 @@ _HEALTHCHECK = {
 
 
 def healthcheck(spot: Spot, value: object) -> Healthcheck | Literal[False]:
-    """Read a health check; `false` turns off the base's."""
+    """Read a health check; `false` disables that of the base image."""
     if isinstance(value, bool):
         if value:
-            raise spot.refuse(value, "that does not say what to run")
+            raise spot.refuse(value, "the command is missing")
         return False
     if isinstance(value, str | list | tuple):
         return Healthcheck(command=health_command(spot, value))
     found = fields(spot, value, tuple(_HEALTHCHECK))
     if "command" not in found:
-        raise spot.refuse(value, "`command` is missing, so there is nothing to run")
+        raise spot.refuse(value, "`command` is missing")
     # `_HEALTHCHECK` names the fields of the dataclass, so the types fit.
     read = {
         name.replace("-", "_"): reader(spot.entry(name, takes=takes), found[name])
@@ -192,17 +194,17 @@ def healthcheck(spot: Spot, value: object) -> Healthcheck | Literal[False]:
 
 
 def instructions(spot: Spot, value: object) -> Instructions:
-    """Read raw Dockerfile lines for two named points."""
+    """Read raw Dockerfile lines for the two kinds of stages."""
     found = fields(spot, value, ("build", "runtime"))
     read = {name: dockerfile_lines(spot.entry(name), found[name]) for name in found}
     return Instructions(**read)
 
 
 def dockerfile_lines(spot: Spot, value: object) -> tuple[str, ...]:
-    """Read Dockerfile lines that leave whatever comes after them as it is.
+    """Read Dockerfile lines that do not change the meaning of the lines after them.
 
-    They may not open another stage, and a continuation (a backslash) or a here-document that they
-    open must end within them, or the lines after them would become part of it.
+    They must not start another stage. A continuation (a backslash) or a here-document must end
+    within them; otherwise the following lines would become part of it.
     """
     lines = list_of(line)(spot, value)
     ends: list[tuple[str, bool]] = []
@@ -220,14 +222,14 @@ def dockerfile_lines(spot: Spot, value: object) -> tuple[str, ...]:
         if is_first:
             keyword = content.split()[0].upper()
             if keyword == "FROM":
-                why = "FROM would start another stage, and the rest of the image would be lost"
+                why = "FROM would start another stage, without the rest of the image"
                 raise spot.item(index).refuse(content, why)
         is_first = not CONTINUATION.search(content)
         if keyword in HEREDOC_INSTRUCTIONS:
             ends += [(match[3], match[1] == "-") for match in HEREDOC.finditer(content)]
     if lines and (ends or not is_first):
         opened = f"the here-document {ends[0][0]}" if ends else "the continuation (`\\` at its end)"
-        raise spot.item(len(lines) - 1).refuse(lines[-1], f"{opened} does not end in the list")
+        raise spot.item(len(lines) - 1).refuse(lines[-1], f"{opened} does not end within the list")
     return lines
 
 
@@ -235,36 +237,36 @@ _IMAGE_NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
 
 def repository(spot: Spot, value: object) -> str:
-    """Read the name of the image that is built."""
+    """Read the repository name of the image."""
     content = line(spot, value)
     if is_repository(content):
         return content
-    why = "that is not the name of a repository"
+    why = "that is not a repository name"
     if "://" in content:
-        why = "a repository's name has no scheme"
+        why = "a repository name has no scheme"
     elif is_reference(content):
-        why = "the tag is not part of it: that is the project's version, or what `-t` says"
+        why = "leave out the tag: it is the project's version, or set with `-t`"
     elif is_reference(content.lower()):
-        why = "Docker takes lower case only"
+        why = "it must be in lower case"
     raise spot.refuse(value, why)
 
 
 def reference(spot: Spot, value: object) -> str:
-    """Read the name of an image to pull."""
+    """Read an image reference."""
     content = line(spot, value)
     if not is_reference(content):
-        raise spot.refuse(value, "Docker could not read that as the name of an image")
+        raise spot.refuse(value, "that is not a valid image reference")
     return content
 
 
 def base_image(spot: Spot, value: object) -> str:
-    """Read the name of an image to pull in which `{python}` may stand for the version."""
+    """Read an image reference in which `{python}` stands for the version."""
     content = line(spot, value)
     filled = content.replace("{python}", "3.12")
     if "{" in filled or "}" in filled:
-        raise spot.refuse(value, "`{python}` is all that is filled in")
+        raise spot.refuse(value, "`{python}` is the only placeholder")
     if not is_reference(filled):
-        raise spot.refuse(value, "Docker could not read that as the name of an image")
+        raise spot.refuse(value, "that is not a valid image reference")
     return content
 
 
@@ -273,20 +275,20 @@ def syntax(spot: Spot, value: object) -> str | Literal[False]:
     if value is False:
         return False
     if value is True:
-        raise spot.refuse(value, 'that does not say which frontend; "auto" is the default')
+        raise spot.refuse(value, 'that does not name a frontend; "auto" is the default')
     return reference(spot, value)
 
 
 def image_names(spot: Spot, value: object) -> tuple[str, ...]:
-    """Read the names of several images, sorted; what each table holds, `settings.images` reads."""
+    """Read the names of several images, sorted; `settings.image_tables` reads their tables."""
     found = entries(spot, value)
     for name, table in found.items():
         here = spot.entry(name)
         why = ""
         if not _IMAGE_NAME.fullmatch(name):
-            why = "the name is not lower-case letters and digits with single - or _ between them"
+            why = "the name must be lower-case letters and digits, with single - or _ between them"
         elif name == "default":
-            why = "for `docker buildx bake` that name is all of the images"
+            why = "`docker buildx bake` uses that name for all images"
         elif not isinstance(table, Mapping):
             why = f"that is {kind(table)}, not a table"
         if why:

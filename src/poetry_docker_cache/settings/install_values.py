@@ -1,4 +1,4 @@
-"""Readers of settings about what is installed: Python, Poetry, packages, caches."""
+"""Readers of settings about the installation: Python, Poetry, packages, caches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_LAYERS = 48
 _PYTHON = re.compile(r"3\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?")
 _OLDEST_PYTHON_MINOR = 9
 _POETRY = re.compile(r"([1-9][0-9]?)\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?")
-# Debian policy, 5.6.1 and 5.6.12. A name with a hyphen at its end tells apt to remove the package.
+# Debian policy, 5.6.1 and 5.6.12. A name with a hyphen at its end makes apt remove the package.
 _DEBIAN_PACKAGE = re.compile(
     r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
     r"(:[a-z0-9][a-z0-9-]*)?"
@@ -43,7 +43,7 @@ _LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\.so[A-Za-z0-9_.+-]*")
 
 
 def name(spot: Spot, value: object) -> str:
-    """Read the name of a group or extra, normalised as Poetry does; `dev,tests` is one name."""
+    """Read the name of a group or extra, normalised as in Poetry; `dev,tests` is one name."""
     content = line(spot, value)
     if not content.strip():
         raise spot.refuse(value, "a name cannot be empty")
@@ -51,20 +51,20 @@ def name(spot: Spot, value: object) -> str:
 
 
 def _quoted(spot: Spot, value: object, otherwise: str) -> str:
-    """Read a version as a string: it loses a zero at its end where it is a number."""
+    """Read a version as a string; a number would lose a zero at its end."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise spot.refuse(value, f"without quotes it is a number, and {otherwise}")
     return line(spot, value)
 
 
 def python_version(spot: Spot, value: object) -> str:
-    """Read a Python version as image tags have it."""
+    """Read a Python version as in image tags."""
     content = _quoted(spot, value, "3.10 would become 3.1")
     match = _PYTHON.fullmatch(content)
     if not match:
-        raise spot.refuse(value, "that is not one version of Python")
+        raise spot.refuse(value, "that is not a Python version")
     if int(match[1]) < _OLDEST_PYTHON_MINOR:
-        raise spot.refuse(value, "no Poetry that can install into the image runs on it")
+        raise spot.refuse(value, "the oldest supported version is 3.9")
     return content
 
 
@@ -73,9 +73,9 @@ def poetry_version(spot: Spot, value: object) -> str:
     content = _quoted(spot, value, "2.10 would become 2.1")
     match = _POETRY.fullmatch(content)
     if not match:
-        raise spot.refuse(value, "that is not the version of one final release")
+        raise spot.refuse(value, "that is not the version of a final release")
     if (int(match[1]), int(match[2])) < (2, 1):
-        raise spot.refuse(value, "Poetry before 2.1 does not write what is installed into the lock")
+        raise spot.refuse(value, "Poetry before 2.1 does not record groups in the lock file")
     return content
 
 
@@ -84,13 +84,13 @@ def system_package(spot: Spot, value: object) -> str:
     content = line(spot, value)
     if not (_DEBIAN_PACKAGE.fullmatch(content) or _ALPINE_PACKAGE.fullmatch(content)):
         several = len(content.split()) > 1
-        why = "each package is an item of its own" if several else "no package has that name"
+        why = "write each package as a separate item" if several else "that is not a package name"
         raise spot.refuse(value, why)
     return content
 
 
 def shared_library(spot: Spot, value: object) -> str:
-    """Read the name of a shared library as a program asks for it."""
+    """Read the file name of a shared library."""
     content = line(spot, value)
     if not _LIBRARY.fullmatch(content):
         raise spot.refuse(value, "that is not the file name of a shared library")
@@ -98,10 +98,10 @@ def shared_library(spot: Spot, value: object) -> str:
 
 
 def known_host(spot: Spot, value: object) -> str:
-    """Read a line that names a host and its key."""
+    """Read a line of known_hosts."""
     content = line(spot, value).strip()
     if not _KNOWN_HOST.fullmatch(content):
-        raise spot.refuse(value, "that is not a host, the kind of its key, and the key")
+        raise spot.refuse(value, "the line must have a host, a key type and a key")
     return content
 
 
@@ -111,10 +111,12 @@ def layers(spot: Spot, value: object) -> int | Literal["auto"]:
         return "auto"
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         quoted = isinstance(value, str) and value.isdecimal()
-        why = "a number has no quotes" if quoted else 'that is neither a count nor "auto"'
+        why = "remove the quotes" if quoted else 'that is neither a number above 0 nor "auto"'
         raise spot.refuse(value, why)
     if value > MOST_LAYERS:
-        raise spot.refuse(value, "an image can hold 127 layers in all, its base's among them")
+        raise spot.refuse(
+            value, "an image can have at most 127 layers, including those of its base"
+        )
     return int(value)
 
 
@@ -122,27 +124,31 @@ def own_layers(spot: Spot, value: object) -> tuple[str, ...]:
     """Read the names of the packages that get a layer each, sorted."""
     names = tuple(sorted(set(list_of(name)(spot, value))))
     if len(names) > MOST_LAYERS:
-        raise spot.refuse(len(names), "an image can hold 127 layers in all, its base's among them")
+        raise spot.refuse(
+            len(names), "an image can have at most 127 layers, including those of its base"
+        )
     return names
 
 
 def download_cache(spot: Spot, value: object) -> str:
-    """Read the path of a folder of this machine, as it is written but for a `/` at its end."""
+    """Read the path of a folder on this machine, without a `/` at its end."""
     content = line(spot, value)
     why = ""
     if not content or content != content.strip():
-        why = "a path is not empty and has no spaces at its ends"
+        why = "the path is empty, or begins or ends with a space"
     elif any(c in content for c in "*?[\\") or content.startswith(("!", "#")):
-        why = "the ignore file could not name it: it has one of *?[\\ in it, or begins with ! or #"
+        why = (
+            "the ignore file cannot name a path that contains *, ?, [ or \\, or begins with ! or #"
+        )
     elif within(content) == "." or content.rstrip("/") in ("", "~"):
-        why = "all of it would be sent to the builder: wheels need a folder of their own"
+        why = "the whole folder would be sent to the builder: use a separate folder for wheels"
     if why:
         raise spot.refuse(value, why)
     return content.rstrip("/")
 
 
 def within(path: str) -> str | None:
-    """The same folder relative to the project, if it is written as one inside of it."""
+    """The folder relative to the project; None if the path is outside it."""
     if path.startswith(("/", "~")) or Path(path).is_absolute():
         return None
     inside = PurePosixPath(os.path.normpath(path)).as_posix()

@@ -1,4 +1,4 @@
-"""How a mistake in `[tool.poetry-docker-cache]` is told: the key, the value, what it takes."""
+"""Errors in `[tool.poetry-docker-cache]`: the key, the value, and what the key takes."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from poetry_docker_cache.errors import DockerCacheError
 NAME = "poetry-docker-cache"
 TABLE = f"[tool.{NAME}]"
 _ALIKE = 0.89
-"""So alike is a name that was misspelt; another plugin may be called `poetry-docker-bake`."""
+"""The similarity of a misspelled name; another plugin may be called `poetry-docker-bake`."""
 _SHOWN_CHARACTERS = 40
 _SHOWN_ITEMS = 3
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class SettingsError(DockerCacheError):
-    """A key of `[tool.poetry-docker-cache]` is unknown, or holds what it cannot hold."""
+    """A key of `[tool.poetry-docker-cache]` is unknown, or its value is not valid."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spot:
-    """Where in the table a value stands, and what belongs there: enough to word an error."""
+    """The place of a value in the table, and the values that it takes: enough for an error."""
 
     path: str
     takes: str
     example: str
 
     def item(self, index: int) -> Spot:
-        """Give the spot of one item of the list that stands here, counted from 0."""
+        """Return the place of an item of the list here, counted from 0."""
         return replace(self, path=f"{self.path}[{index}]")
 
     def entry(self, name: str, *, takes: str = "") -> Spot:
-        """Give the spot of one entry of the table that stands here."""
+        """Return the place of an entry of the table here."""
         return replace(self, path=f"{self.path}.{key_text(name)}", takes=takes or self.takes)
 
     def refuse(self, value: object, why: str, *, fix: str = "") -> SettingsError:
-        """Give the error for a value that cannot stand here."""
+        """Return the error for a value that is not valid here."""
         return SettingsError(
             f"`{self.path}` in {TABLE} cannot be {shown(value)}: {why}. It takes {self.takes}.",
             fix=f"{fix} For example: {self.example}".lstrip(),
@@ -48,18 +48,18 @@ class Spot:
 
 
 def refuse_misnamed(tool: Mapping[str, object]) -> None:
-    """Raise the error for a table, of those below `tool`, whose name is nearly ours."""
+    """Raise `SettingsError` for a table below `tool` with a misspelled name of this plugin."""
     for name in tool:
         if name != NAME and difflib.get_close_matches(name.lower(), [NAME], cutoff=_ALIKE):
             raise SettingsError(
-                f"`tool.{key_text(name)}` in pyproject.toml is not where the settings of this"
-                " plugin are, so they would have no effect.",
+                f"`tool.{key_text(name)}` in pyproject.toml is not the name of this plugin, so the"
+                " settings would have no effect.",
                 fix=f"Write {TABLE}.",
             )
 
 
 def unknown_key(name: str, known: Collection[str], *, inside: str = "") -> SettingsError:
-    """Give the error for a key that does not exist, with the nearest one that does."""
+    """Return the error for an unknown key, with the most similar known one."""
     prefix = f"{inside}." if inside else ""
     spelled = name.lower().replace("_", "-")
     near = [spelled] if spelled in known else difflib.get_close_matches(spelled, known, n=1)
@@ -71,18 +71,18 @@ def unknown_key(name: str, known: Collection[str], *, inside: str = "") -> Setti
 
 
 def removed_key(name: str, why: str, *, inside: str = "") -> SettingsError:
-    """Give the error for a key that an earlier release had."""
+    """Return the error for a key that an earlier release had."""
     prefix = f"{inside}." if inside else ""
     return SettingsError(f"`{prefix}{name}` in {TABLE} was removed: {why}.", fix="Remove the line.")
 
 
 def key_text(name: str) -> str:
-    """Give a key as TOML wants it, in quotes where it needs them."""
+    """Return a key as TOML writes it, in quotes if it needs them."""
     return name if _BARE_KEY.fullmatch(name) else shown(name)
 
 
 def kind(value: object) -> str:
-    """Name the TOML type of a value as one would say it."""
+    """Return the TOML type of a value, with its article."""
     if isinstance(value, bool):
         return "a boolean"
     if isinstance(value, int | float):
@@ -95,11 +95,11 @@ def kind(value: object) -> str:
 
 
 def shown(value: object, *, depth: int = 1) -> str:
-    """Give a value as TOML would write it: on one line, printable and short."""
+    """Return a value as TOML writes it: on one line, printable and short."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        # Python refuses to print a number of more than some thousand digits.
+        # Python cannot print a number of thousands of digits.
         return str(int(value)) if value.bit_length() < 128 else "a very large number"  # noqa: PLR2004  # any bound will do
     if isinstance(value, str):
         return _shown_text(value)

@@ -1,15 +1,14 @@
-"""`[tool.poetry-docker-cache]` of pyproject.toml as data, for one image or for each of several."""
+"""`[tool.poetry-docker-cache]` of pyproject.toml: each setting, and the parser of the table."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from poetry_docker_cache.caches.spec import cache_of
-from poetry_docker_cache.docker.image_names import in_repository, repository_of
+from poetry_docker_cache.settings import image_values, install_values, values
 from poetry_docker_cache.settings.image_values import Healthcheck, Instructions
-from poetry_docker_cache.settings.keys import KEYS, REMOVED
+from poetry_docker_cache.settings.keys import REMOVED, keys_of, setting
 from poetry_docker_cache.settings.setting_errors import (
     TABLE,
     SettingsError,
@@ -21,63 +20,297 @@ from poetry_docker_cache.settings.setting_errors import (
 if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
 
+_NAMES = values.set_of(install_values.name)
+_PACKAGES = values.set_of(install_values.system_package)
+_TAKES_PACKAGES = "a list of Debian or Alpine packages, with an optional `:arch` or `=version`"
+_TAKES_COMMAND = "a list: the program and its arguments"
+_TAKES_BASE = "an image with a tag or digest, in which `{python}` is replaced"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user asked for; None is what the project, the lock or the base decides.
+    """The settings of one image; None if the project, the lock file or the base image decides."""
 
-    `settings.keys.KEYS` says what each key takes and means.
-    """
-
-    image: str | None = None
-    python: str | None = None
-    base_image: str = "python:{python}-slim"
-    build_image: str | None = None
-    shell: bool | None = None
-    platforms: tuple[str, ...] = ()
-    poetry_version: str | None = None
-    groups: tuple[str, ...] = ("main",)
-    extras: tuple[str, ...] = ()
-    build_packages: tuple[str, ...] = ()
-    runtime_packages: tuple[str, ...] = ()
-    optional_libraries: tuple[str, ...] = ()
-    ssh_known_hosts: tuple[str, ...] = ()
-    layers: int | Literal["auto"] = "auto"
-    own_layers: tuple[str, ...] = ()
-    files: tuple[str, ...] | None = None
-    workdir: str = "/app"
-    user: str = "10001:10001"
-    entrypoint: tuple[str, ...] | None = None
-    command: tuple[str, ...] | None = None
-    env: tuple[tuple[str, str], ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
-    ports: tuple[str, ...] = ()
-    healthcheck: Healthcheck | Literal[False] | None = None
-    stop_signal: str | None = None
-    compile: bool = False
-    syntax: str | Literal[False] = "auto"
-    cache: Cache | None = None
-    download_cache: str | None = None
-    reuse_image: str | None = None
-    ignore: tuple[str, ...] = ()
-    instructions: Instructions = field(default_factory=Instructions)
-    template: str | None = None
-    images: tuple[str, ...] = ()
-    """The names of several images, which `settings.images` reads; then these are common to all."""
+    image: str | None = setting(
+        default=None,
+        default_text="the project's name",
+        read=image_values.repository,
+        takes="a repository name in lower case, without a tag",
+        meaning="repository name of the image",
+        example='image = "registry.example.com/team/app"',
+    )
+    python: str | None = setting(
+        default=None,
+        default_text="`.python-version`, else the newest version that the project allows and that"
+        " has wheels for all locked packages",
+        read=install_values.python_version,
+        takes='`"X.Y"` or `"X.Y.Z"` in quotes, 3.9 or newer',
+        meaning="the image's Python",
+        example='python = "3.12"',
+    )
+    base_image: str = setting(
+        default="python:{python}-slim",
+        read=image_values.base_image,
+        takes=f"{_TAKES_BASE}; without `{{python}}`, `python` is required",
+        meaning="base of the final image",
+        example='base-image = "python:{python}-slim-bookworm"',
+    )
+    build_image: str | None = setting(
+        default=None,
+        default_text="`python:{python}`, the full image of the same suite",
+        read=image_values.base_image,
+        takes=_TAKES_BASE,
+        meaning="base of the stage that builds packages from source; only used if there are any",
+        example='build-image = "python:{python}-bookworm"',
+    )
+    shell: bool | None = setting(
+        default=None,
+        default_text="`false` for the names of distroless, Chainguard and Docker Hardened images,"
+        " else `true`",
+        read=values.boolean,
+        takes="`true` or `false`",
+        meaning="whether `base-image` has a shell and pip. Without them, all but `compile` and the"
+        " final check runs on `build-image`, which is then required",
+        example="shell = false",
+    )
+    platforms: tuple[str, ...] = setting(
+        default=(),
+        default_text="the platform of the builder, or `--platform`",
+        read=values.set_of(image_values.platform),
+        takes='a list of platforms such as `"linux/arm64"`',
+        meaning="platforms of the image: `build --push` builds them all, and a package without a"
+        " wheel for one of them is built from source there",
+        example='platforms = ["linux/amd64", "linux/arm64"]',
+    )
+    poetry_version: str | None = setting(
+        default=None,
+        default_text="the version that wrote the lock file, if it can install into the image",
+        read=install_values.poetry_version,
+        takes="the version of a final release in quotes, 2.1 or newer",
+        meaning="Poetry in the build, for packages that are built from source or do not come from a"
+        " package index",
+        example='poetry-version = "2.1.4"',
+    )
+    groups: tuple[str, ...] = setting(
+        default=("main",),
+        read=_NAMES,
+        takes="a list of names",
+        meaning="dependency groups to install; `--with` and `--without` modify the list, `--only`"
+        " replaces it",
+        example='groups = ["main", "server"]',
+    )
+    extras: tuple[str, ...] = setting(
+        default=(),
+        read=_NAMES,
+        takes="a list of names",
+        meaning="extras to install; `-E` adds to them",
+        example='extras = ["postgres"]',
+    )
+    build_packages: tuple[str, ...] = setting(
+        default=(),
+        read=_PACKAGES,
+        takes=_TAKES_PACKAGES,
+        meaning="system packages for the stages that build from source",
+        example='build-packages = ["libpq-dev"]',
+    )
+    runtime_packages: tuple[str, ...] = setting(
+        default=(),
+        read=_PACKAGES,
+        takes=_TAKES_PACKAGES,
+        meaning="system packages for the final image",
+        example='runtime-packages = ["libpq5"]',
+    )
+    optional_libraries: tuple[str, ...] = setting(
+        default=(),
+        read=values.set_of(install_values.shared_library),
+        takes='a list of names such as `"libtbb.so.12"`',
+        meaning="shared libraries that may be missing, because the module that needs them is never"
+        " imported",
+        example='optional-libraries = ["libtbb.so.12"]',
+    )
+    ssh_known_hosts: tuple[str, ...] = setting(
+        default=(),
+        read=values.set_of(install_values.known_host),
+        takes="a list of lines of OpenSSH's `known_hosts`, as `ssh-keyscan HOST` prints them",
+        meaning="host keys for git dependencies over ssh; no other host is trusted",
+        example='ssh-known-hosts = ["git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ"]',
+    )
+    layers: int | Literal["auto"] = setting(
+        default="auto",
+        read=install_values.layers,
+        takes='`"auto"` or a number from 1 to 48, without quotes',
+        meaning="number of layers that the dependencies are split into",
+        example="layers = 8",
+    )
+    own_layers: tuple[str, ...] = setting(
+        default=(),
+        read=install_values.own_layers,
+        takes="a list of package names",
+        meaning="packages that get their own layer in addition to `layers`: the largest ones, as"
+        " `poetry docker layers` proposes",
+        example='own-layers = ["numpy", "pandas"]',
+    )
+    files: tuple[str, ...] | None = setting(
+        default=None,
+        default_text="the files that a running application needs beside its package",
+        read=values.set_of(values.project_path),
+        takes="a list of paths relative to the project; `.` is the whole project",
+        meaning="files and folders that are copied to the working directory; `[]` copies none",
+        example='files = ["alembic.ini", "migrations"]',
+    )
+    workdir: str = setting(
+        default="/app",
+        read=values.workdir,
+        takes="an absolute path below `/`, of letters, digits and `._@+-`",
+        meaning="working directory",
+        example='workdir = "/srv/app"',
+    )
+    user: str = setting(
+        default="10001:10001",
+        read=image_values.user,
+        takes='a number, `"uid"` or `"uid:gid"`, not root',
+        meaning="user of the image; a uid alone is also the gid",
+        example='user = "1000:1000"',
+    )
+    entrypoint: tuple[str, ...] | None = setting(
+        default=None,
+        read=values.argv,
+        takes=_TAKES_COMMAND,
+        meaning="ENTRYPOINT in exec form; `[]` clears that of the base image",
+        example='entrypoint = ["tini", "--"]',
+    )
+    command: tuple[str, ...] | None = setting(
+        default=None,
+        default_text="the project's only script, else `python -m PACKAGE`; none with `entrypoint`",
+        read=values.argv,
+        takes=_TAKES_COMMAND,
+        meaning="CMD in exec form; `[]` clears that of the base image",
+        example='command = ["gunicorn", "shop.wsgi"]',
+    )
+    env: tuple[tuple[str, str], ...] = setting(
+        default=(),
+        default_text="`HOME`, a folder that the user owns, and `USER=app`",
+        read=values.env,
+        takes="a table of strings",
+        meaning="environment variables, without substitution",
+        example='env = { LOG_LEVEL = "info" }',
+    )
+    labels: tuple[tuple[str, str], ...] = setting(
+        default=(),
+        default_text="OCI labels from the project's metadata",
+        read=values.labels,
+        takes="a table of strings, with dotted names in quotes",
+        meaning="labels of the image, without substitution",
+        example='labels = { "com.example.team" = "shop" }',
+    )
+    ports: tuple[str, ...] = setting(
+        default=(),
+        read=values.set_of(image_values.port),
+        takes='a list of numbers from 1 to 65535 or strings such as `"8000/udp"`',
+        meaning="ports for EXPOSE",
+        example='ports = [8000, "8125/udp"]',
+    )
+    healthcheck: Healthcheck | Literal[False] | None = setting(
+        default=None,
+        read=image_values.healthcheck,
+        takes="a list (the program and its arguments), a table of `command`, `interval`,"
+        " `timeout`, `start-period` and `retries`, or `false`",
+        meaning="HEALTHCHECK in exec form; `false` disables that of the base image",
+        example='healthcheck = { command = ["python", "-m", "shop.health"], interval = "30s" }',
+    )
+    stop_signal: str | None = setting(
+        default=None,
+        read=image_values.stop_signal,
+        takes="the name or number of a signal",
+        meaning="signal that `docker stop` sends",
+        example='stop-signal = "SIGINT"',
+    )
+    compile: bool = setting(
+        default=False,
+        read=values.boolean,
+        takes="`true` or `false`",
+        meaning="byte-compile dependencies, project and standard library, reproducibly: a larger"
+        " image that starts faster",
+        example="compile = true",
+    )
+    syntax: str | Literal[False] = setting(
+        default="auto",
+        read=image_values.syntax,
+        takes='`"auto"`, `false` or the name of a frontend image',
+        meaning="the `# syntax` line: `auto` writes it if the engine may need it",
+        example='syntax = "docker/dockerfile:1"',
+    )
+    cache: Cache | None = setting(
+        default=None,
+        read=install_values.cache,
+        takes="an image in a registry, a folder (`./…`, relative to the project), `type=…` with"
+        " options, or a table of `type` and options",
+        meaning="build cache, as `--cache`; always read, but only written with `--push`",
+        example='cache = "registry.example.com/team/app:cache"',
+    )
+    download_cache: str | None = setting(
+        default=None,
+        read=install_values.download_cache,
+        takes="the path of a folder: relative to the project, absolute, or below `~`",
+        meaning="folder of this machine in which `build` keeps the wheels of the image, for layers"
+        " that are installed again after BuildKit's caches are gone; for CI, which can keep the"
+        " folder between runs",
+        example='download-cache = ".cache/wheels"',
+    )
+    reuse_image: str | None = setting(
+        default=None,
+        read=image_values.reference,
+        takes="an image with a tag or digest",
+        meaning="an earlier image of the project: a layer that is installed again copies unchanged"
+        " packages from it, if it exists",
+        example='reuse-image = "registry.example.com/team/app:latest"',
+    )
+    ignore: tuple[str, ...] = setting(
+        default=(),
+        read=values.list_of(values.ignore_line),
+        takes="a list of lines",
+        meaning="lines added to the ignore file",
+        example='ignore = ["data/", "*.csv"]',
+    )
+    instructions: Instructions = setting(
+        default=Instructions(),
+        default_text="none",
+        read=image_values.instructions,
+        takes="a table of `build` and `runtime`, each a list of Dockerfile lines",
+        meaning="lines added to the stages that install packages, and to the final stage",
+        example='instructions = { runtime = ["RUN ldconfig"] }',
+    )
+    template: str | None = setting(
+        default=None,
+        read=values.template,
+        takes="the path of a Jinja template, relative to the project",
+        meaning="a template that extends the built-in one and overrides its blocks",
+        example='template = "docker/Dockerfile.j2"',
+    )
+    images: tuple[str, ...] = setting(
+        default=(),
+        default_text="none",
+        read=image_values.image_names,
+        takes="a table for each image by its name, with any of the other settings",
+        meaning="several images of one project, which share layers; the settings of an image"
+        " override the common ones",
+        example='images = { api = { command = ["api"] }, worker = { command = ["worker"] } }',
+    )
+    """The names of several images, whose tables `settings.image_tables` reads."""
 
     @classmethod
     def parse(cls, table: object) -> Settings:
-        """Give the settings of a TOML table, which stays as it is.
+        """Return the settings of a TOML table, which is not modified.
 
         Raises `SettingsError` for an unknown key, a wrong type or an impossible value.
         """
         if not isinstance(table, Mapping):
             raise SettingsError(
                 f"`{TABLE[1:-1]}` in pyproject.toml is {kind(table)}, not a table.",
-                fix=f"Write the settings below a line {TABLE}, each as key = value.",
+                fix=f"Add a line {TABLE} and write each setting below it as key = value.",
             )
-        _refuse_unknown(table, [key.name for key in KEYS])
-        # Each reader gives its field's type; `tests/unit/test_settings.py` holds them together.
+        refuse_unknown(table, [key.name for key in KEYS])
+        # `setting` makes mypy check that each reader returns the type of its field.
         read: dict[str, Any] = {
             key.field: key.read(key.spot, plain(table[key.name]))
             for key in KEYS
@@ -89,18 +322,22 @@ class Settings:
         return settings
 
     def refuse_unknown_python(self, *, inside: str = "") -> None:
-        """Raise `SettingsError` where nothing says which Python a base image has."""
+        """Raise `SettingsError` if the Python of the base image is unknown."""
         if self.python is None and "{python}" not in self.base_image:
             raise SettingsError(
-                f"`{inside}python` in {TABLE} is missing: `base-image` is {self.base_image}, which "
-                "does not say which Python is in it.",
-                fix='Add the Python of that image, for example python = "3.12", or write '
-                "{python} where the image's name has its version.",
+                f"`{inside}python` in {TABLE} is missing: `base-image` is {self.base_image},"
+                " and its Python is not known.",
+                fix='Add the Python of that image, for example python = "3.12", or write {python}'
+                " instead of the version in the image's name.",
             )
 
 
-def _refuse_unknown(table: Mapping[str, object], known: Collection[str], inside: str = "") -> None:
-    """Raise `SettingsError` for a key that does not exist, or not any more."""
+KEYS = keys_of(Settings)
+"""The keys of all settings, in the README's order."""
+
+
+def refuse_unknown(table: Mapping[str, object], known: Collection[str], inside: str = "") -> None:
+    """Raise `SettingsError` for a key that is unknown or was removed."""
     for name in table:
         if name in REMOVED:
             raise removed_key(name, REMOVED[name], inside=inside)
@@ -109,63 +346,6 @@ def _refuse_unknown(table: Mapping[str, object], known: Collection[str], inside:
 
 
 def plain(value: object) -> object:
-    """Take off tomlkit's wrapper: its booleans in lists, for one, are none of Python's."""
+    """Return a plain Python value instead of tomlkit's, whose booleans in lists are not bool."""
     unwrap = getattr(value, "unwrap", None)
     return unwrap() if callable(unwrap) else value
-
-
-_MERGED = ("env", "instructions", "labels")
-"""Tables that are laid over each other key by key; any other value replaces the common one."""
-
-_OWN_KEYS = tuple(key for key in KEYS if key.name != "images")
-
-
-def parse_images(table: object) -> dict[str, Settings]:
-    """Give the settings of each named image; nothing where the project names none.
-
-    Raises `SettingsError` as `Settings.parse` does, for a mistake in an image with its path.
-    """
-    common = Settings.parse(table)
-    if not isinstance(table, Mapping) or not common.images:
-        return {}
-    images: Any = plain(table["images"])
-    return {name: _parse(name, images[name], table, common) for name in common.images}
-
-
-def _parse(
-    name: str, own: Mapping[str, object], table: Mapping[str, object], common: Settings
-) -> Settings:
-    inside = f"images.{name}"
-    _refuse_unknown(own, [key.name for key in _OWN_KEYS], inside=inside)
-    read: dict[str, Any] = {}
-    for key in _OWN_KEYS:
-        if key.name in own:
-            spot = replace(key.spot, path=f"{inside}.{key.name}")
-            read[key.field] = key.read(spot, _laid_over(key.name, table, own))
-    # What all images have in common can name one place only, and each has its own.
-    if "image" not in own and common.image is not None:
-        read["image"] = f"{common.image}-{name}"
-    if "cache" not in own and common.cache is not None:
-        read["cache"] = cache_of(name, common.cache)
-    settings = replace(common, images=(), **read)
-    if "reuse-image" not in own:
-        settings = replace(settings, reuse_image=_earlier(common, settings.image))
-    settings.refuse_unknown_python(inside=f"{inside}.")
-    return settings
-
-
-def _earlier(common: Settings, image: str | None) -> str | None:
-    """Give the earlier image of one of several: none is ever called as all of them in common."""
-    earlier = common.reuse_image
-    if not (earlier and image and common.image):
-        return earlier
-    is_common = repository_of(earlier) == repository_of(common.image)
-    return in_repository(earlier, image) if is_common else earlier
-
-
-def _laid_over(key: str, table: Mapping[str, object], own: Mapping[str, object]) -> object:
-    """Give an image's value of a setting, with the common one below it where both are tables."""
-    value, below = plain(own[key]), plain(table.get(key))
-    if key in _MERGED and isinstance(value, Mapping) and isinstance(below, Mapping):
-        return {**below, **value}
-    return value

@@ -1,7 +1,7 @@
-"""What a setting's value may be: the readers that all kinds of settings share.
+"""Readers of values that all kinds of settings share.
 
-Each function takes where the value stands and the value as it was read, which may be tomlkit's
-wrapper; gives plain Python values, tuples instead of lists; and raises `SettingsError`.
+Each function takes the place of a value and the value as TOML has it, returns plain Python values
+(tuples instead of lists), and raises `SettingsError`.
 """
 
 from __future__ import annotations
@@ -24,50 +24,50 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Both find the environment that the image is about.
+# Both lead to the virtual environment in the image.
 _ENV_OF_THE_IMAGE = ("PATH", "VIRTUAL_ENV")
 _WORKDIR = re.compile(r"(/[A-Za-z0-9._@+-]+)+/?")
 _FORBIDDEN_WORKDIRS = {
-    "/venv": "the installed packages are there",
-    "/home/app": "the image's user owns it, and could replace the code",
-    "/proc": "the kernel mounts its own folder there",
-    "/sys": "the kernel mounts its own folder there",
-    "/dev": "the kernel mounts its own folder there",
+    "/venv": "the packages are installed there",
+    "/home/app": "the image's user owns it and could change the code",
+    "/proc": "the kernel mounts a file system there",
+    "/sys": "the kernel mounts a file system there",
+    "/dev": "the kernel mounts a file system there",
 }
 _SHELL_SYNTAX = re.compile(r"[$&|;<>`*]")
 
 
 def text(spot: Spot, value: object) -> str:
-    """Read any string that a container can hold: no NUL, no half of a surrogate pair."""
+    """Read a string without NUL characters and lone surrogates, which a container cannot have."""
     if not isinstance(value, str):
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         quote = "; put it in quotes" if is_number else ""
         raise spot.refuse(value, f"that is {kind(value)}, not a string{quote}")
     if any(c == "\0" or unicodedata.category(c) == "Cs" for c in value):
-        raise spot.refuse(value, "it holds a character that no container can be given")
+        raise spot.refuse(value, "it contains a character that is not possible in a container")
     return str(value)
 
 
 def line(spot: Spot, value: object) -> str:
-    """Read a string of one line without control characters other than tabs."""
+    """Read a single line without control characters other than tabs."""
     content = text(spot, value)
     if any(c != "\t" and unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in content):
-        raise spot.refuse(value, "it has a line break or another control character in it")
+        raise spot.refuse(value, "it contains a line break or another control character")
     return content
 
 
 def value_of_variable(spot: Spot, value: object) -> str:
-    """Read a string for ENV or LABEL, where Dockerfile has no way to write a newline."""
+    """Read a string for ENV or LABEL, which cannot contain a newline in a Dockerfile."""
     if isinstance(value, bool):
         raise spot.refuse(value, "that is a boolean, not a string; put it in quotes")
     content = text(spot, value)
     if "\n" in content:
-        raise spot.refuse(value, "a Dockerfile has no way to write a line break here")
+        raise spot.refuse(value, "a Dockerfile cannot contain a line break here")
     return content
 
 
 def boolean(spot: Spot, value: object) -> bool:
-    """Read a switch."""
+    """Read a boolean."""
     if not isinstance(value, bool):
         raise spot.refuse(value, f"that is {kind(value)}, not a boolean")
     return value
@@ -89,20 +89,20 @@ def list_of(read: Callable[[Spot, object], T]) -> Callable[[Spot, object], tuple
 
 
 def set_of(read: Callable[[Spot, object], T]) -> Callable[[Spot, object], tuple[T, ...]]:
-    """Make a reader of lists whose repeated items count once, where they stand first."""
+    """Make a reader of lists that drops repeated items."""
     read_list = list_of(read)
     return lambda spot, value: tuple(dict.fromkeys(read_list(spot, value)))
 
 
 def entries(spot: Spot, value: object) -> dict[str, object]:
-    """Read a table whose keys are free."""
+    """Read a table with any keys."""
     if not isinstance(value, Mapping):
         raise spot.refuse(value, f"that is {kind(value)}, not a table")
     return {str(name): item for name, item in value.items()}
 
 
 def fields(spot: Spot, value: object, known: tuple[str, ...]) -> dict[str, object]:
-    """Read a table whose keys are given."""
+    """Read a table with known keys."""
     found = entries(spot, value)
     for name in found:
         if name not in known:
@@ -111,14 +111,14 @@ def fields(spot: Spot, value: object, known: tuple[str, ...]) -> dict[str, objec
 
 
 def argv(spot: Spot, value: object) -> tuple[str, ...]:
-    """Read a command as a list of words, Docker's exec form; an empty list is no command."""
+    """Read a command as a list of words (exec form); an empty list clears the command."""
     if isinstance(value, str):
         words = json.dumps(_split(value), ensure_ascii=False)
         fix = f"Write {spot.path} = {words}." if len(words) < 100 and value.strip() else ""  # noqa: PLR2004  # as long as it fits a line
-        raise spot.refuse(value, "that is a string, and no shell is there to split it", fix=fix)
+        raise spot.refuse(value, "that is a string, which no shell splits into words", fix=fix)
     words_read = list_of(text)(spot, value)
     if words_read and not words_read[0].strip():
-        raise spot.item(0).refuse(words_read[0], "the first word is the program to run")
+        raise spot.item(0).refuse(words_read[0], "the first word must be the program")
     return words_read
 
 
@@ -132,34 +132,34 @@ def _split(command: str) -> list[str]:
 
 
 def project_path(spot: Spot, value: object) -> str:
-    """Read a path inside the project, without `./` and `/` at its ends; `.` is all of it."""
+    """Read a path inside the project, without a leading `./` and a trailing `/`."""
     content = line(spot, value)
     why = ""
     if not content or content != content.strip():
-        why = "a path is not empty and has no spaces at its ends"
+        why = "the path is empty, or begins or ends with a space"
     elif "\\" in content:
-        why = "folders are separated by /"
+        why = "use / to separate folders"
     elif content.startswith("/"):
-        why = "only what is inside the project can be copied: the path starts at its root"
+        why = "only paths inside the project can be copied: write it relative to the project"
     elif ".." in PurePosixPath(content).parts:
-        why = "only what is inside the project can be copied: there is no `..`"
+        why = "only paths inside the project can be copied: remove `..`"
     elif content.startswith("!"):
-        why = "it names what is copied; what is left out belongs into `ignore`"
+        why = "to exclude files, use `ignore`"
     elif any(c in content for c in "*?["):
-        why = "patterns are not expanded; a folder's name takes all that is in it"
+        why = "patterns are not expanded; name the folder to copy all its files"
     elif "$" in content:
-        why = "Docker would read $ as the start of a variable"
+        why = "Docker would expand $ as a variable"
     if why:
         raise spot.refuse(value, why)
     return str(PurePosixPath(content))
 
 
 def workdir(spot: Spot, value: object) -> str:
-    """Read the absolute path of a folder in the image that may hold code."""
+    """Read the absolute path of a folder in the image."""
     content = line(spot, value)
     path = PurePosixPath(content)
     if not _WORKDIR.fullmatch(content) or {".", ".."} & set(content.split("/")):
-        raise spot.refuse(value, "that is not the plain absolute path of a folder below /")
+        raise spot.refuse(value, "that is not the normalised absolute path of a folder below /")
     for folder, why in _FORBIDDEN_WORKDIRS.items():
         if path.is_relative_to(folder):
             raise spot.refuse(value, why)
@@ -172,12 +172,12 @@ def env(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
     for variable, content in entries(spot, value).items():
         here = spot.entry(variable)
         if not _ENV_NAME.fullmatch(variable):
-            raise here.refuse(content, "the name is not letters, digits and underscores")
+            raise here.refuse(content, "the name must be letters, digits and underscores")
         if variable in _ENV_OF_THE_IMAGE:
             raise here.refuse(
                 content,
-                "the image sets it, or would not find its own packages",
-                fix=f"A line `ENV {variable}=…` in `instructions.runtime` can still change it.",
+                "the image sets it to find its packages",
+                fix=f"To change it, add a line `ENV {variable}=…` to `instructions.runtime`.",
             )
         variables[variable] = value_of_variable(here, content)
     return tuple(sorted(variables.items()))
@@ -190,12 +190,10 @@ def labels(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
         here = spot.entry(label)
         if isinstance(content, Mapping):
             # `org.example.team = "x"` without quotes is three tables in TOML.
-            fix = (
-                f'Write "{label}.…" with its dots as one key in quotes.' if label.isalnum() else ""
-            )
+            fix = f'Write the name "{label}.…" in quotes.' if label.isalnum() else ""
             raise here.refuse(content, "that is a table, not a string", fix=fix)
         if not label or not label.isprintable() or any(c in label for c in " =\"'\\$"):
-            raise here.refuse(content, "the name is empty or has a space or one of =\"'\\$ in it")
+            raise here.refuse(content, "the name is empty, or contains a space or one of =\"'\\$")
         found[label] = value_of_variable(here, content)
     return tuple(sorted(found.items()))
 
@@ -204,24 +202,25 @@ def ignore_line(spot: Spot, value: object) -> str:
     """Read a line of an ignore file."""
     content = line(spot, value)
     if not is_line(content):
-        why = "Docker takes that for no pattern, and would refuse the whole file"
+        why = "that is not a valid pattern, and Docker would reject the whole file"
         raise spot.refuse(value, why)
     return content
 
 
 def template(spot: Spot, value: object) -> str:
-    """Read the path of the project's own template, without `./`; it may be outside of the project.
+    """Read the path of the project's own template, without a leading `./`.
 
-    One template may serve several projects of a repository. It is read before the build only.
+    It may be outside the project, because it is only read before the build, and several projects of
+    a repository may share it.
     """
     content = line(spot, value)
     why = ""
     if not content or content != content.strip():
-        why = "a path is not empty and has no spaces at its ends"
+        why = "the path is empty, or begins or ends with a space"
     elif "\\" in content:
-        why = "folders are separated by /"
+        why = "use / to separate folders"
     elif content.startswith(("/", "~")):
-        why = "the path starts at the project's root, to be the same on every machine"
+        why = "write it relative to the project, so that it is the same on every machine"
     elif PurePosixPath(content).name in ("", "..") or content.endswith("/"):
         why = "that is a folder"
     if why:

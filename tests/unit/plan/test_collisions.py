@@ -7,7 +7,7 @@ import tomlkit
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.collisions import refuse_collisions
-from poetry_docker_cache.settings.table import parse_images
+from poetry_docker_cache.settings.image_tables import parse_images
 
 
 def refuse(api: str, worker: str, *, name: str | None = "shop", common: str = "") -> None:

@@ -290,7 +290,7 @@ def test_a_stale_lock(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "problem", "fix"),
     [
-        (None, "There is no poetry.lock", "Run `poetry lock`"),
+        (None, "poetry.lock not found", "Run `poetry lock`"),
         (b"<<<<<<< HEAD\n", "poetry.lock cannot be read", "Restore it"),
         (b"\xff", "poetry.lock cannot be read", "Restore it"),
     ],

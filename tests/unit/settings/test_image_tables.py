@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import tomlkit
 
 from poetry_docker_cache.caches.spec import Folder, Store, cache_of, named_cache, parse
+from poetry_docker_cache.settings.image_tables import parse_images
 from poetry_docker_cache.settings.image_values import Instructions
 from poetry_docker_cache.settings.setting_errors import SettingsError
-from poetry_docker_cache.settings.table import Settings, parse_images
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.settings.table import Settings
 
 COMMON = """\
 image = "team/shop"
@@ -129,7 +134,7 @@ def test_the_common_part_need_not_be_enough() -> None:
         ("[images.Api]", "images.Api", "lower-case letters"),
         ("[images.a-]", "images.a-", "between them"),
         ('[images."a.b"]', 'images."a.b"', "lower-case letters"),
-        ("[images.default]", "images.default", "all of the images"),
+        ("[images.default]", "images.default", "for all images"),
         ("[image.api]", "image", "not a string"),
     ],
 )

@@ -1,0 +1,67 @@
+"""`[tool.poetry-docker-cache.images]`: the settings of each of several images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from poetry_docker_cache.caches.spec import cache_of
+from poetry_docker_cache.docker.image_names import in_repository, repository_of
+from poetry_docker_cache.settings.table import KEYS, Settings, plain, refuse_unknown
+
+_MERGED = ("env", "instructions", "labels")
+"""Tables that are merged key by key with the common one; any other value replaces it."""
+
+_OWN_KEYS = tuple(key for key in KEYS if key.name != "images")
+
+
+def parse_images(table: object) -> dict[str, Settings]:
+    """Return the settings of each named image; empty if the project has one unnamed image.
+
+    Raises `SettingsError` as `Settings.parse` does; an error in an image has its path.
+    """
+    common = Settings.parse(table)
+    if not isinstance(table, Mapping) or not common.images:
+        return {}
+    images: Any = plain(table["images"])
+    return {name: _parse(name, images[name], table, common) for name in common.images}
+
+
+def _parse(
+    name: str, own: Mapping[str, object], table: Mapping[str, object], common: Settings
+) -> Settings:
+    inside = f"images.{name}"
+    refuse_unknown(own, [key.name for key in _OWN_KEYS], inside=inside)
+    read: dict[str, Any] = {}
+    for key in _OWN_KEYS:
+        if key.name in own:
+            spot = replace(key.spot, path=f"{inside}.{key.name}")
+            read[key.field] = key.read(spot, _laid_over(key.name, table, own))
+    # Two images cannot share a repository or a cache: each gets a name derived from the common one.
+    if "image" not in own and common.image is not None:
+        read["image"] = f"{common.image}-{name}"
+    if "cache" not in own and common.cache is not None:
+        read["cache"] = cache_of(name, common.cache)
+    settings = replace(common, images=(), **read)
+    if "reuse-image" not in own:
+        settings = replace(settings, reuse_image=_earlier(common, settings.image))
+    settings.refuse_unknown_python(inside=f"{inside}.")
+    return settings
+
+
+def _earlier(common: Settings, image: str | None) -> str | None:
+    """Return the earlier image of one of several, whose repository has the image's name added."""
+    earlier = common.reuse_image
+    if not (earlier and image and common.image):
+        return earlier
+    is_common = repository_of(earlier) == repository_of(common.image)
+    return in_repository(earlier, image) if is_common else earlier
+
+
+def _laid_over(key: str, table: Mapping[str, object], own: Mapping[str, object]) -> object:
+    """Return an image's value of a setting, merged with the common one if both are tables."""
+    value, below = plain(own[key]), plain(table.get(key))
+    if key in _MERGED and isinstance(value, Mapping) and isinstance(below, Mapping):
+        return {**below, **value}
+    return value
