@@ -27,8 +27,18 @@ from golden_locks import renew_lock
 
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER
 
-LINES_OF_SETTINGS: dict[str, int] = {}
-"""What settings ask for beyond the usual length, by case."""
+LINES_OF_SETTINGS = {
+    "custom_base": 5,  # an image that may have a user of its own: `USER 0` in its stages
+    "download_cache": 11,  # two stages that import and export the wheels
+    "every_setting": 18,
+    "from_source": 3,  # build-packages, runtime-packages, build-config-settings
+    "git_dependency": 5,  # ssh-known-hosts
+    "monorepo": 42,  # download-cache, three path dependencies with backends of their own
+    "reuse_image": 20,  # the stages that import the earlier image
+    "shape_extension": 2,  # a build backend with a compiler
+    "shell_less": 6,  # a final image without a shell, which its own stages build on another one
+}
+"""What settings and path dependencies ask for beyond the usual length, by case."""
 HADOLINT = Path(sys.executable).with_name("hadolint")
 HADOLINT_CONFIG = Path(__file__).parents[2] / ".hadolint.yaml"
 
@@ -56,7 +66,12 @@ def test_each_dockerfile_is_short(name: str) -> None:
             layers = len(re.findall(r"^COPY --link --from=(?!files)\S+ /venv", text, re.MULTILINE))
             lines = text.splitlines()
             assert len(lines) <= 60 + 9 * layers + LINES_OF_SETTINGS.get(name, 0), file
-            assert not [line for line in lines if len(line) > 120], file
+            assert not [line for line in lines if len(line) > 120 and can_be_wrapped(line)], file
+
+
+def can_be_wrapped(line: str) -> bool:
+    """Tell whether a line's length does not come from one long name, of an image or a layer."""
+    return max(map(len, line.split())) < 100 and "@sha256:" not in line
 
 
 def test_the_dockerfile_names_the_digest_of_its_scripts(tmp_path: Path) -> None:

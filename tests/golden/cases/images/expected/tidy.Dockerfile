@@ -18,8 +18,9 @@ WORKDIR /scripts
 COPY pyproject.toml poetry.lock /project/
 RUN --mount=type=bind,from=scripts,source=/manifest,target=/scripts/manifest \
     python -m manifest.workspace --group=main --libc=glibc \
-    '--images={"api": {"groups": ["main", "web"], "extras": ["sql"]}, "tidy": {"groups": ["main"], "extras": []}, "worker": {"groups": ["main", "queue"], "extras": ["sql"]}}' \
-    --layers=dependencies --project /project --output /manifest
+    '--image=api={"groups": ["main", "web"], "extras": ["sql"]}' \
+    '--image=tidy={"groups": ["main"], "extras": []}' \
+    '--image=worker={"groups": ["main", "queue"], "extras": ["sql"]}' --layers dependencies
 
 # The dependencies: pip installs the versions, hashes and sources that poetry.lock names.
 FROM venv AS dependencies
@@ -39,7 +40,7 @@ FROM build-backend AS application
 COPY pyproject.toml /project/
 COPY shop /project/shop
 RUN --network=none --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    python -m install.project --backend poetry.core.masonry.api /project
+    python -m install.own_wheel --backend poetry.core.masonry.api /project
 
 # The base of the final image.
 FROM python:3.13-slim AS base
