@@ -75,28 +75,42 @@ class Places:
 
     @classmethod
     def below(
-        cls, folder: str, images: Sequence[str], *, vendored: str | None = None, shown: bool = False
+        cls,
+        folder: str,
+        images: Sequence[str],
+        *,
+        vendored: str | None = None,
+        contexts: Sequence[str] = (),
+        shown: bool = False,
     ) -> Places:
-        """Lay out the files in a folder. `vendored` is the Dockerfile that the user chose."""
+        """Lay out the files in a folder.
+
+        `vendored` is the Dockerfile that the user chose, `contexts` are the names of folders that
+        are named contexts.
+        """
         own = {name: str(Path(folder, "build", dockerfile_name(name))) for name in images}
         return cls(
             folder=folder,
             dockerfiles=dict.fromkeys(images, vendored) if vendored else own,
             auth=str(Path(folder, AUTH_FILE)),
             metadata=str(Path(folder, METADATA_FILE)),
+            contexts={name: str(Path(folder, name)) for name in contexts},
             shown=shown,
         )
 
     @classmethod
-    def placeholders(cls, images: Sequence[str], *, vendored: str | None = None) -> Places:
+    def placeholders(
+        cls, images: Sequence[str], *, vendored: str | None = None, contexts: Sequence[str] = ()
+    ) -> Places:
         """Give what `--dry-run` shows: short names if there is one image only."""
         if len(images) > 1:
-            return cls.below("<folder>", images, shown=True)
+            return cls.below("<folder>", images, contexts=contexts, shown=True)
         return cls(
             folder="<folder>",
             dockerfiles=dict.fromkeys(images, vendored or "<dockerfile>"),
             auth="<auth>",
             metadata="<metadata>",
+            contexts={name: f"<{name}>" for name in contexts},
             shown=True,
         )
 
