@@ -16,7 +16,7 @@ from poetry.toml.file import TOMLFile
 
 from poetry_docker_cache.docker.ignore_patterns import checked, outermost
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.lock import RESTORE, Lock, check_lock
+from poetry_docker_cache.project.lock_file import RESTORE, check_lock
 from poetry_docker_cache.project.root.applications import (
     App,
     find_apps,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from poetry.poetry import Poetry
 
+    from poetry_docker_cache.project.lock import Lock
     from poetry_docker_cache.project.root.kinds import SourceTreeRoot, WheelRoot
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partialmethod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.version import Version
@@ -12,8 +12,11 @@ from poetry.packages.locker import Locker
 from projects import lock_text, package
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.lock import Lock, check_lock
+from poetry_docker_cache.project.lock_file import check_lock
 from poetry_docker_cache.system.compat import tomllib
+
+if TYPE_CHECKING:
+    from poetry_docker_cache.project.lock import Lock
 
 PROJECT: dict[str, Any] = {"project": {"name": "a", "version": "1", "dependencies": ["b"]}}
 GROUPS: dict[str, Any] = {**PROJECT, "dependency-groups": {"dev": ["c"]}}
