@@ -1,4 +1,4 @@
-"""What a pipeline is told of a project: names that no YAML, shell or expression may misread."""
+"""The rendered pipelines: YAML, shells and expressions read all names correctly."""
 
 from __future__ import annotations
 
