@@ -128,7 +128,7 @@ LOCK = {
     ),
     "an older lock that lacks something": Case(
         says="poetry.lock lacks poor, which is required.",
-        fix="Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions.",
+        fix="Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions,",
         rich={"dependencies": {"poor": "*"}},
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "2.0"'),
     ),
@@ -200,7 +200,7 @@ PROJECT = {
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
     ),
     "a file that is a link": Case(
-        says="conf.ini is a link that leaves the project, so the build does not have",
+        says="conf.ini is a link that leaves the project: a build does not see",
         fix="Copy that into the project",
         more=settings('files = ["conf.ini"]'),
         arrange=lambda folder: (folder / "conf.ini").symlink_to(__file__),
@@ -244,7 +244,7 @@ PROJECT = {
         env={"SSH_AUTH_SOCK": ""},
     ),
     "path": Case(
-        says="rich is a path dependency (../rich) of which no wheel can be built: there is no such",
+        says="rich is a path dependency (../rich) of which no wheel can be built: the folder",
         fix="`--without`",
         rich={"source": {"type": "directory", "url": "../rich"}},
     ),
