@@ -128,7 +128,7 @@ LOCK = {
     ),
     "an older lock that lacks something": Case(
         says="poetry.lock lacks poor, which is required.",
-        fix="Run `poetry lock` with Poetry 2.1 or newer: it keeps the locked versions.",
+        fix="Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions,",
         rich={"dependencies": {"poor": "*"}},
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "2.0"'),
     ),
@@ -140,8 +140,7 @@ LOCK = {
     "conflicted lock": Case(
         says="poetry.lock cannot be read",
         fix="Restore it from version control",
-        arrange=_edit("poetry.lock", "[[package]]", "<<<<<<< HEAD\n[[package]]"),
-    ),
+        arrange=_edit("poetry.lock", "[[package]]", "    ),
     "broken lock": Case(
         says="poetry.lock is damaged: the entry of rich",
         fix="Restore it from version control",
@@ -200,6 +199,7 @@ PROJECT = {
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
     ),
     "a file that is a link": Case(
+<<<<<<< HEAD
         says="conf.ini is a link that leaves the project, so the build does not have",
         fix="Copy the target into the project",
         more=settings('files = ["conf.ini"]'),
@@ -244,7 +244,7 @@ PROJECT = {
         env={"SSH_AUTH_SOCK": ""},
     ),
     "path": Case(
-        says="No wheel can be built from the path dependency rich (../rich): there is no such",
+        says="No wheel can be built from the path dependency rich (../rich): the folder",
         fix="`--without`",
         rich={"source": {"type": "directory", "url": "../rich"}},
     ),
