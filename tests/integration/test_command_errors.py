@@ -140,7 +140,8 @@ LOCK = {
     "conflicted lock": Case(
         says="poetry.lock cannot be read",
         fix="Restore it from version control",
-        arrange=_edit("poetry.lock", "[[package]]", "    ),
+        arrange=_edit("poetry.lock", "[[package]]", "<<<<<<< HEAD\n[[package]]"),
+    ),
     "broken lock": Case(
         says="poetry.lock is damaged: the entry of rich",
         fix="Restore it from version control",
@@ -199,7 +200,6 @@ PROJECT = {
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
     ),
     "a file that is a link": Case(
-<<<<<<< HEAD
         says="conf.ini is a link that leaves the project, so the build does not have",
         fix="Copy the target into the project",
         more=settings('files = ["conf.ini"]'),
