@@ -17,7 +17,7 @@ bench: $(READY)  ## compare with Dockerfiles by hand, and write docs/bench.* (tw
 	@$(VENV) scripts/bench.py --output docs/bench --readme README.md --command "make bench"
 
 test: $(READY)  ## run every test, on a private container engine where there is no other
-	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile
+	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-unit: $(READY)  ## run the tests that need neither engine nor network
 	@$(VENV) -m pytest tests/unit
@@ -27,6 +27,9 @@ lint: $(READY)  ## check format, style, types and the direction of imports
 	@$(VENV) -m ruff check
 	@$(VENV) -m mypy
 	@.venv/bin/lint-imports
+
+words: $(READY)  ## list the places of words that the project does not use
+	@$(VENV) scripts/words.py
 
 golden: $(READY)  ## write the expected Dockerfiles of tests/golden anew
 	@$(VENV) -m pytest tests/golden --regenerate
@@ -50,4 +53,4 @@ $(READY): pyproject.toml
 	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
 
-.PHONY: help setup demo bench test test-unit lint golden clean
+.PHONY: help setup demo bench test test-unit lint words golden clean

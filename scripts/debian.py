@@ -18,6 +18,8 @@ from processes import SYSTEM_PATH, EngineError, run, say, unmount_below
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LOCK = "rootfs.lock"
+"""The name of the lock that a caller of `rootfs` holds."""
 RECIPE = 4  # goes up with every change of what is done to a root file system
 SUITES = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
 PIPS = {"3.9": "pip==23.0.1"}
@@ -50,6 +52,7 @@ def rootfs(state: Path, tag: str, other: str = "") -> Path:
     if tarball.exists():
         return tarball
     slim = rootfs(state, f"{version}-slim", other) if not variant else None
+    remove_leftovers(state)
     say(f"making python:{stem} (about 40 s, once)")
     # debootstrap cannot work in a folder with a space or the like in its path
     plain = re.fullmatch(r"[\w./+-]+", str(state), re.ASCII)
@@ -79,7 +82,7 @@ def rootfs(state: Path, tag: str, other: str = "") -> Path:
 
 def remove_leftovers(state: Path) -> None:
     """Remove what runs that were killed have left half made."""
-    for pattern in ("rootfs-*", "unpack-*", "rootfs/*.partial"):
+    for pattern in ("rootfs-*", "rootfs/*.partial"):
         for path in state.glob(pattern):
             _remove(path)
 

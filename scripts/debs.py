@@ -19,6 +19,8 @@ HOST_PACKAGES = ("containerd", "runc", "docker-registry", "debootstrap")
 # Its docker.io is the oldest engine that the plugin knows, 20.10, and holds its client, too.
 OLD_SUITE = "bookworm"
 OLD_PACKAGES = ("docker.io", "libdevmapper1.02.1")
+# netavark is one of two packages that buildah may get its networks from, and the smaller one.
+BUILDAH_PACKAGES = ("buildah", "netavark")
 # These have libraries of their own, so they are installed, if they are missing.
 INSTALLED = {
     "gpgv": "gpgv",
@@ -85,10 +87,10 @@ def unpack_old_engine(state: Path) -> Path:
     """Download and unpack Docker 20.10 once; what it lacks is that of the other engine."""
     root = state / "root-old"
     if not root.is_dir():
+        new = unpack_engine(state)
         debs = state / "debs-old"
         _download_from(state, OLD_SUITE, OLD_PACKAGES, debs)
         unpacked = _unpack(state, debs)
-        new = unpack_engine(state)
         for program in new.glob("usr/*bin/*"):
             if not (place := unpacked / program.relative_to(new)).exists():
                 place.unlink(missing_ok=True)  # a link to what is not unpacked here
@@ -100,7 +102,30 @@ def unpack_old_engine(state: Path) -> Path:
     return root
 
 
-def _download_from(state: Path, suite: str, packages: Sequence[str], debs: Path) -> None:
+def unpack_buildah(state: Path) -> Path:
+    """Download and unpack buildah once, with its libraries: the root of a file system to run in."""
+    root = state / "root-buildah"
+    if not root.is_dir():
+        debs = state / "debs-buildah"
+        _download_from(state, "sid", BUILDAH_PACKAGES, debs, with_dependencies=True)
+        unpacked = _unpack(state, debs, merged=True)
+        for name in ("dev", "proc", "root", "storage", "sys", "tmp"):
+            (unpacked / name).mkdir()
+        user, group = "root:x:0:0:root:/root:/bin/sh\n", "root:x:0:\n"
+        (unpacked / "etc/passwd").write_text(user, encoding="ascii")
+        (unpacked / "etc/group").write_text(group, encoding="ascii")
+        unpacked.rename(root)
+    return root
+
+
+def _download_from(
+    state: Path,
+    suite: str,
+    packages: Sequence[str],
+    debs: Path,
+    *,
+    with_dependencies: bool = False,
+) -> None:
     """Download a suite's packages.
 
     apt itself fetches the list and the packages, with folders of its own in the state directory, so
@@ -117,12 +142,24 @@ def _download_from(state: Path, suite: str, packages: Sequence[str], debs: Path)
     apt += ["-o", f"Dir::Cache={private / 'cache'}"]
     say(f"downloading {', '.join(packages)} of {suite}")
     run([*apt, "update"])
-    run([*apt, "download", *packages], cwd=debs)
+    if with_dependencies:
+        install = ["install", "--yes", "--no-install-recommends", "--download-only", *packages]
+        run([*apt, *install])
+        for deb in (private / "cache/archives").glob("*.deb"):
+            deb.rename(debs / deb.name)
+    else:
+        run([*apt, "download", *packages], cwd=debs)
     shutil.rmtree(private)
 
 
-def _unpack(state: Path, debs: Path) -> Path:
+def _unpack(state: Path, debs: Path, *, merged: bool = False) -> Path:
+    """Unpack packages into a new folder; if `merged`, /bin and /lib lead into /usr there."""
+    for leftover in state.glob("unpack-*"):  # of a run that was killed
+        shutil.rmtree(leftover)
     unpacked = Path(tempfile.mkdtemp(dir=state, prefix="unpack-"))
+    for name in ("bin", "lib", "lib64", "sbin") if merged else ():
+        (unpacked / "usr" / name).mkdir(parents=True)
+        (unpacked / name).symlink_to(f"usr/{name}")
     for deb in sorted(debs.glob("*.deb")):
         run(["dpkg", "-x", deb, unpacked])
     unpacked.chmod(0o755)

@@ -25,7 +25,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import debian
 import debs
 import dockerd
 import network
@@ -86,20 +85,24 @@ class Engine:
             raise EngineError("an engine needs root")
         with lock(engine.state):
             debs.install_missing()
-            debian.remove_leftovers(engine.state)
             debs.unpack_engine(engine.state)
             registry = Registry(engine.state)
             try:
                 registry.up()
                 engine._ensure("classic" if old else store, old=old)
-                for image in images:
-                    registry.provide(image)
             except BaseException:
                 if engine.started:
                     engine._down()
                 elif not _engines(engine.state):
                     registry.down()
                 raise
+        try:
+            for image in images:
+                registry.provide(image)
+        except BaseException:
+            if engine.started:
+                engine.down()
+            raise
         return engine
 
     @property

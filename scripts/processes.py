@@ -117,10 +117,13 @@ def _start_time(pid: int) -> str:
 
 
 @contextlib.contextmanager
-def lock(state: Path) -> Iterator[None]:
-    """One `up` or `down` at a time: test workers ask for the same engine at once."""
+def lock(state: Path, name: str = "lock") -> Iterator[None]:
+    """Let one process at a time into the block: test workers ask for the same engine at once.
+
+    Engines come and go under one lock, and base images are made under another: that takes a minute.
+    """
     state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as file:
+    with (state / name).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

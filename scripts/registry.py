@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import debian
-from processes import SYSTEM_PATH, Daemon, EngineError, free_port, run, say
+from processes import SYSTEM_PATH, Daemon, EngineError, free_port, lock, run, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,10 @@ class Registry:
         """Have python:TAG in the registry."""
         if self._get(f"/v2/library/python/manifests/{tag}") == http.HTTPStatus.OK:
             return
-        tarball = debian.rootfs(self.state, tag)
+        with lock(self.state, debian.LOCK):
+            self._push(tag, debian.rootfs(self.state, tag))
+
+    def _push(self, tag: str, tarball: Path) -> None:
         say(f"pushing python:{tag}")
         crane = str(self.state / "root/usr/bin/crane")
         image = f"{self.address}/library/python:{tag}"

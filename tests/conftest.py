@@ -39,6 +39,32 @@ for _name in (
 ):
     os.environ.pop(_name, None)
 
+LONGEST = (
+    *("test_cache_machines", "test_shapes", "test_build", "test_cache", "test_leaks"),
+    *("test_inside_poetry_versions", "test_platforms", "test_bases", "test_images"),
+    *("test_layers_command", "test_ci_shell", "test_buildah", "test_direct", "test_path_packages"),
+    *("test_oldest_python", "test_applications", "test_older_locks", "test_install_reuse"),
+)
+"""The test files that take a minute or more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files so that two workers are busy to the end.
+
+    The first worker waits for the base images with the longest file while the other one runs what
+    needs no engine. Then the long files come first, and the short ones fill the gap at the end.
+    """
+    with_engine = {item.path for item in items if item.get_closest_marker("engine")}
+
+    def rank(item: pytest.Item) -> int:
+        if item.path.stem in LONGEST[1:]:
+            return LONGEST.index(item.path.stem) + 1
+        if item.path.stem == LONGEST[0]:
+            return 0
+        return len(LONGEST) + 1 if item.path in with_engine else 1
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(autouse=True)
 def _isolated_poetry(

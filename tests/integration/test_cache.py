@@ -18,6 +18,7 @@ from acme import CANARY, PASSWORD, SHOP, AcmeIndex, Project, make_shop
 from builds import build
 from edits import (
     EDITS,
+    HARMLESS,
     INSTALLING,
     LAYERS,
     PACKAGES,
@@ -103,12 +104,39 @@ def test_edit_on_the_same_engine(copy: Project, name: str) -> None:
     """Only what an edit changes is installed again."""
     edit = EDITS[name]
     edit.change(copy)
-    steps = build(copy)
+    steps = build(copy, "--", "--output=type=cacheonly")
     assert steps.ran & INSTALLING == edit.runs
     assert steps.installed == edit.installs
 
 
-@pytest.mark.parametrize("name", EDITS)
+def test_harmless_edits_on_an_empty_engine(
+    copy: Project, built: Built, ci: Poetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them at once take every layer from the registry cache."""
+    with monkeypatch.context() as patched:
+        patched.setattr(copy, "lock", lambda: None)
+        for name in HARMLESS:
+            if name != "lock by another Poetry":
+                EDITS[name].change(copy)
+    another_poetry(copy)  # it locks what the others have edited
+    imported = f"--cache-from=type=registry,ref={built.cache}"
+    steps = build(copy, imported, "--", "--output=type=cacheonly", poetry=ci)
+    assert "manifest" in steps.ran | steps.cached
+    assert steps.ran & INSTALLING == frozenset()
+    assert steps.installed == ()
+
+
+# The others install everything, or apt's packages, whatever a cache has.
+@pytest.mark.parametrize(
+    "name",
+    [
+        "one pure dependency's version",
+        "one native dependency's version",
+        "one dependency more",
+        "one dependency less",
+        "build backend",
+    ],
+)
 def test_edit_on_an_empty_engine(copy: Project, built: Built, ci: Poetry, name: str) -> None:
     """A registry cache is as good as the engine's own."""
     edit = EDITS[name]

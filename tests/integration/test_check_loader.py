@@ -9,7 +9,7 @@ import venv
 from pathlib import Path
 
 from poetry_docker_cache import inside
-from poetry_docker_cache.inside.install import libraries
+from poetry_docker_cache.inside.install import shared_libraries
 
 SCRIPTS = Path(str(inside.__file__)).parent
 
@@ -32,7 +32,7 @@ def check(target: Path, home: Path) -> tuple[int, str]:
     """Write down what an environment needs, and run the check as the image does, by itself."""
     needs = home.parent / "libraries"
     needs.mkdir(exist_ok=True)
-    libraries.write(target, needs / "native-1.json", from_source=False)
+    shared_libraries.write(target, needs / "native-1.json", from_source=False)
     run = subprocess.run(
         [target / "bin" / "python", SCRIPTS / "check.py", "--home", home, "--libraries", needs],
         capture_output=True,

@@ -295,7 +295,7 @@ def test_git_that_does_not_answer(
     outcome = poetry(shop, *EXPORT)
     assert outcome.status == 0
     why = "`git config --global --add safe.directory /x`" if installed else "not installed"
-    assert f"{why}): those of a package that .gitignore names" in outcome.err
+    assert f"{why}): files of a package that .gitignore names" in outcome.err
     lines = (shop / "Dockerfile.dockerignore").read_text().splitlines()
     assert lines.index("shop/**/*.tmp") < lines.index("!shop/keep.tmp")
 

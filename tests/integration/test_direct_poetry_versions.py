@@ -91,7 +91,7 @@ def install(
     options = [f"--{name}={path}" for name, path in places.items()]
     own = {k: v for k, v in os.environ.items() if not k.startswith(("POETRY_", "VIRTUAL_"))}
     done = subprocess.run(
-        [python, "-m", "install.direct", *options],
+        [python, "-m", "direct", *options],
         cwd=SCRIPTS,
         env={**own, "POETRY_CACHE_DIR": str(folder / "cache")},
         stdout=subprocess.PIPE,

@@ -36,8 +36,9 @@ DRIVER = """\
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from poetry_docker_cache import engine, build_folder as folders
-engine.forwarding._KILL_SECONDS = 600
+from poetry_docker_cache.buildx import engine, build_folder as folders
+from poetry_docker_cache.system import signals
+signals._KILL_SECONDS = 600
 {before}
 with folders.build_folder(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
     folder.write("secret/auth.toml", "canary")
@@ -120,7 +121,7 @@ TIDY = 'trap "exit 130" INT TERM; echo $$ > $MARKS/child; while :; do sleep 0.05
 # A docker that swallows signals and waits for its plugin, as the real one does on a terminal.
 SWALLOWS = "trap : INT TERM; sh -c 'echo $$ > $MARKS/child; exec sleep 600'; exit 0"
 # For tests of what happens before we do anything about it.
-SLOWLY = "engine.forwarding._FORWARD_SECONDS = engine.forwarding._KILL_SECONDS = 600"
+SLOWLY = "signals._FORWARD_SECONDS = signals._KILL_SECONDS = 600"
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_many_builds_at_once(base: Path) -> None:
     script = textwrap.dedent("""\
         import sys
         from pathlib import Path
-        from poetry_docker_cache.build_folder import build_folder
+        from poetry_docker_cache.buildx.build_folder import build_folder
         for _ in range(100):
             with build_folder(context=Path("/nowhere"), bases=[Path(sys.argv[1])]) as folder:
                 auth = folder.write("auth", "x")
@@ -228,7 +229,7 @@ def test_command_that_will_not_end(base: Path, started: Callable[[Build], Build]
     build = started(
         Build(
             base,
-            before="engine.forwarding._KILL_SECONDS = 0.3",
+            before="signals._KILL_SECONDS = 0.3",
             child='trap "" INT TERM HUP; echo $$ > $MARKS/child; while :; do sleep 0.05; done',
         )
     )

@@ -163,7 +163,8 @@ class Workshop:
         output = self.folder / "manifest"
         subprocess.run(
             [
-                *(sys.executable, "-m", "manifest", *arguments, "--layers=dependencies,source"),
+                *(sys.executable, "-m", "manifest", *arguments),
+                *("--layers", "dependencies", "source"),
                 *("--project", str(self.project), "--output", str(output)),
             ],
             cwd=SCRIPTS,

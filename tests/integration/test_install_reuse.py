@@ -11,7 +11,7 @@ import pytest
 from installing import SOURCE, Indexes, Workshop, serving
 from wheels import make_wheel
 
-from poetry_docker_cache.inside.install import earlier
+from poetry_docker_cache.inside.install import earlier_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +128,7 @@ def test_an_earlier_image(
     assert "Reused" not in output
     image = workshop.folder / "image"
     workshop.venv.rename(image)
-    (table,) = (image / earlier.TABLES).iterdir()
+    (table,) = (image / earlier_image.TABLES).iterdir()
     assert json.loads(table.read_text()).keys() == {"al-pha", "gamma"}
 
     new = everything(indexes)
@@ -137,7 +137,7 @@ def test_an_earlier_image(
     wanted = workshop.snapshot()
     shutil.rmtree(workshop.venv)
 
-    assert earlier.take(image, store) == 2
+    assert earlier_image.take(image, store) == 2
     forget(workshop)
     before = (indexes.private.downloads(), indexes.public.requests())
     status, output = workshop.install(new, *BY[installer], *options)
@@ -162,7 +162,7 @@ def test_an_earlier_image_that_is_not_right(indexes: Indexes, workshop: Workshop
     image = workshop.folder / "image"
     workshop.venv.rename(image)
     (next(image.rglob("al_pha/__init__.py"))).write_text("raise SystemExit('tampered with')\n")
-    assert earlier.take(image, store) == 2
+    assert earlier_image.take(image, store) == 2
     status, output = workshop.install(manifest, *options)
     assert status == 0, output
     assert "Reused beta" in output
@@ -200,7 +200,7 @@ def test_a_file_of_two_packages(indexes: Indexes, workshop: Workshop) -> None:
     assert workshop.install(both, *options)[0] == 0
     wanted = workshop.snapshot()
     shutil.rmtree(workshop.venv)
-    assert earlier.take(image, store) == 1
+    assert earlier_image.take(image, store) == 1
     status, output = workshop.install(both, *options)
     assert status == 0, output
     assert "Reused" not in output

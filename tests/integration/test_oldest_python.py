@@ -9,7 +9,6 @@ from acme import AcmeIndex, Project
 from builds import build, look, names
 from engine import default_state
 from harmless import edit_harmlessly
-from processes import lock
 from reference import PoetryInstall
 from registry import Registry
 
@@ -74,8 +73,7 @@ def test_the_oldest_python(
 ) -> None:
     """The image holds what the last Poetry for it installs, and keeps its layers."""
     if engine.registry is not None:  # else it is an engine that finds the official image
-        with lock(STATE):
-            Registry(STATE).provide(f"{OLDEST}-slim")
+        Registry(STATE).provide(f"{OLDEST}-slim")
     project = Project(tmp_path / "acme-old-python", poetry_home(engine))
     text = PYPROJECT.format(url=index.url, python=OLDEST)
     project.write("pyproject.toml", text.encode())

@@ -26,6 +26,7 @@ _PROBE = Path(__file__).with_name("image_probe.py")
 _STEP = re.compile(r"\[(?:\S+ )?([a-z0-9._-]+) +\d+/\d+\] (.*)", re.DOTALL)
 _SHARED = ("WORKDIR /scripts", "RUN python -m venv")
 LAYER = re.compile(r"(dependencies|source|direct|(pure|native)-\d+)(\..*)?|own-.*")
+_STATUS = re.compile(r'\{"(?:vertexes|statuses|logs|warnings)":')
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing|Updating) (\S+) \(", re.MULTILINE)
 _GIVEN_UP = "context canceled"
 
@@ -61,7 +62,10 @@ class Steps:
 
 
 def read_progress(text: str) -> Steps:
-    """Read the output of `--progress=rawjson`; lines that are not BuildKit's are passed over."""
+    """Read the output of `--progress=rawjson`; other lines are the plugin's or buildx's.
+
+    Nothing of BuildKit's may get lost on the way, or a test would miss what a step has printed.
+    """
     names: dict[str, str] = {}
     cached: set[str] = set()
     ended: set[str] = set()
@@ -69,8 +73,9 @@ def read_progress(text: str) -> Steps:
     errors: dict[str, str] = {}
     said: list[str] = []
     sent = 0
-    for line in text.splitlines():
+    for line in text.split("\n"):  # `splitlines` takes some characters of JSON for line ends
         if not line.startswith("{"):
+            assert not _STATUS.search(line), f"a status behind other output: {line}"
             said.append(line)
             continue
         status = json.loads(line)
@@ -86,6 +91,9 @@ def read_progress(text: str) -> Steps:
                 sent = max(sent, part.get("current", 0))
         for log in status.get("logs") or ():
             output[log["vertex"]] += base64.b64decode(log["data"])
+    clipped = [data for data in output.values() if b"[output clipped, log limit" in data]
+    assert not clipped, "BuildKit has clipped the log"
+    assert output.keys() <= names.keys(), "a step of another build has printed the log of this one"
     steps = {digest: match for digest, name in names.items() if (match := _STEP.match(name))}
     steps = {digest: match for digest, match in steps.items() if not match[2].startswith("FROM ")}
     ran = {_stage(match) for digest, match in steps.items() if digest in ended - cached}

@@ -214,3 +214,5 @@ EDITS = {
     "Debian package": Edit(change=debian_package, runs=frozenset({"check"})),
     "build backend": Edit(change=backend, runs=frozenset({"build-backend"})),
 }
+HARMLESS = tuple(name for name, edit in EDITS.items() if not edit.runs | {*edit.installs})
+"""Those that install nothing again."""

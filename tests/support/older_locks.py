@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from poetry.packages.locker import Locker
 from projects import digest, sdist, wheel
 
-from poetry_docker_cache.inside.install.poetry import document
+from poetry_docker_cache.inside.install.poetry_install import document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

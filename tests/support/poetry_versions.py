@@ -8,22 +8,18 @@ path that no longer exists, as the environment was moved into place when it was 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from clean_poetry import fill_environment
 
 POETRY_VERSIONS = ("2.1.4", "2.2.1", "2.3.4", "2.4.3", "2.5.1")
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 
 
 def poetry_python(version: str) -> Path:
-    """Give the Python of an environment that holds this Poetry; make it on first use.
-
-    Raises subprocess.CalledProcessError when pip cannot install it.
-    """
+    """Give the Python of an environment that holds this Poetry; make it on first use."""
     place = CACHE / f"poetry-{version}"
     python = place / "bin" / "python"
     CACHE.mkdir(exist_ok=True)
@@ -38,14 +34,8 @@ def poetry_python(version: str) -> Path:
 def _make(version: str, place: Path) -> None:
     building = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=CACHE))
     try:
-        subprocess.run([sys.executable, "-m", "venv", building], check=True)
-        pip = [str(building / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-compile"]
-        subprocess.run([*pip, f"poetry=={version}"], check=True, env=_without_poetry())
+        fill_environment(building, f"poetry=={version}")
         building.rename(place)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
-
-
-def _without_poetry() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("POETRY_")}

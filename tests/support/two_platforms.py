@@ -30,7 +30,7 @@ def provide(registry: str) -> tuple[str, str]:
     if platform.machine() != "x86_64" or not CRANE.exists():
         unavailable("only a private engine on x86_64 has another platform that it runs natively")
     try:
-        with lock(STATE):
+        with lock(STATE, debian.LOCK):
             tarballs = {"amd64": debian.rootfs(STATE, TAG)}
             tarballs["386"] = debian.rootfs(STATE, TAG, "i386")
     except (EngineError, OSError) as error:

@@ -20,7 +20,7 @@ from poetry_docker_cache.buildx.kept_wheels import PARTS, keep
 from poetry_docker_cache.buildx.steps import Step
 from poetry_docker_cache.docker import go_csv
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.install.earlier import NO_TABLE
+from poetry_docker_cache.inside.install.earlier_image import NO_TABLE
 from poetry_docker_cache.settings.install_values import within
 from poetry_docker_cache.system.private_files import inside
 

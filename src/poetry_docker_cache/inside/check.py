@@ -71,7 +71,7 @@ def faults(name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
         if absent == name:
             package = need.get("package") or debian_package(name)
             yield from (Missing(by, name, package) for by in need["by"])
-        elif absent:  # any other error tells of a library that is there
+        elif absent:  # any other error means that the library was found
             yield Missing(name, absent, debian_package(absent))
         return
     versions = need.get("versions", ())

@@ -1,4 +1,4 @@
-"""Compile what is installed: a module that is not compiled is compiled at every start.
+"""Compile Python modules in advance, so that the container need not do so at each start.
 
 The compiled files hold no time (PEP 552, "unchecked-hash"), so that they are the same wherever and
 whenever they are made. The image's user cannot write them later.
@@ -24,7 +24,7 @@ UNUSED = re.compile(
 
 
 def compile_folder(folder: str, *, without: re.Pattern[str] | None = None) -> None:
-    """Compile what is in a folder; no time tells when, so that the layer is the same elsewhere."""
+    """Compile what is in a folder; without times, so that the layer is the same elsewhere."""
     times = {Path(path): Path(path).stat() for path, *_ in os.walk(folder)}
     mode = PycInvalidationMode.UNCHECKED_HASH
     compileall.compile_dir(folder, quiet=2, rx=without, invalidation_mode=mode)

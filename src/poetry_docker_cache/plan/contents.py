@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.families import plain_name
-from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
+from poetry_docker_cache.inside.manifest.layer_choice import DIRECT, SOURCE
 from poetry_docker_cache.plan.dependencies import (
     plan_layers,
     planned_target,

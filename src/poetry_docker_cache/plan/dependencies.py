@@ -13,7 +13,7 @@ from poetry_docker_cache.docker import platforms
 from poetry_docker_cache.docker.base_names import libc
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.families import families, layer_name
-from poetry_docker_cache.inside.manifest.layers import (
+from poetry_docker_cache.inside.manifest.layer_choice import (
     DIRECT,
     SOURCE,
     kind,
@@ -21,7 +21,7 @@ from poetry_docker_cache.inside.manifest.layers import (
     unfit_for_pip,
 )
 from poetry_docker_cache.inside.manifest.target import Target
-from poetry_docker_cache.inside.manifest.wheels import fits
+from poetry_docker_cache.inside.manifest.wheel_files import fits
 from poetry_docker_cache.plan.layer_split import split
 from poetry_docker_cache.plan.model import Dependencies, Index, Layer
 from poetry_docker_cache.plan.python_version import choose_poetry

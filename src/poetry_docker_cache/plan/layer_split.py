@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest.layers import DIRECT, SINGLE, SOURCE, assign
+from poetry_docker_cache.inside.manifest.layer_choice import DIRECT, SINGLE, SOURCE, assign
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from poetry_docker_cache.inside.manifest.layers import Kind
+    from poetry_docker_cache.inside.manifest.layer_choice import Kind
     from poetry_docker_cache.plan.model import Notes
 
 # Pairs: up to this number of packages, this number of layers. The bounds are far apart, so that a

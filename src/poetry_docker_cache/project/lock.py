@@ -13,9 +13,9 @@ from packaging.version import InvalidVersion, Version
 from poetry.packages.locker import Locker
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.locked_packages import readable
 from poetry_docker_cache.inside.manifest.markers import evaluate
-from poetry_docker_cache.inside.manifest.older import DamagedError
-from poetry_docker_cache.inside.manifest.packages import readable
+from poetry_docker_cache.inside.manifest.old_locks import DamagedError
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.project.model import Lock
 

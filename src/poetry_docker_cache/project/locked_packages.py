@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest.packages import is_path_dependency, select
+from poetry_docker_cache.inside.manifest.locked_packages import is_path_dependency, select
 from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:

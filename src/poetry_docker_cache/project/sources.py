@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest.layers import DIRECT_TYPES
+from poetry_docker_cache.inside.manifest.layer_choice import DIRECT_TYPES
 from poetry_docker_cache.project.model import Address
 
 if TYPE_CHECKING:

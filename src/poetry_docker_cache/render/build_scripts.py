@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.model import ImagePlan
 
 SCRIPTS_FOLDER = "Dockerfile.scripts"
-_FOR_OLDER_LOCKS = (
-    *("conditions.py", "constraints.py", "dependencies.py"),
-    *("older.py", "versions.py", "walk.py"),
-)
+_FOR_OLDER_LOCKS = ("dependency_graph.py", "old_locks.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +80,7 @@ def _used(plan: ImagePlan) -> Iterator[str]:
     dependencies = plan.dependencies
     unused = {
         "wheelhouse.py": not dependencies.keeps_wheels,
-        "earlier.py": not dependencies.reuses_image,
+        "earlier_image.py": not dependencies.reuses_image,
         **dict.fromkeys(_FOR_OLDER_LOCKS, not dependencies.older_lock),
         **dict.fromkeys(("families.py", "workspace.py"), not dependencies.images),
     }

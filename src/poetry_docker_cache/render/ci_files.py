@@ -1,4 +1,4 @@
-"""A project -> a pipeline for its image. Pure: the same project gives the same bytes."""
+"""Renders a CI pipeline that builds the project's image."""
 
 from __future__ import annotations
 
@@ -28,65 +28,65 @@ CI_PATHS: Mapping[CiKind, str] = {
 SHEBANG = "#!/bin/sh\n"
 """The first line of the shell form."""
 CI_PYTHON = "3.13"
-"""Runs Poetry there; which Python the image has is another question."""
+"""The Python that runs Poetry in the pipeline, not the image's."""
 
 _GHCR = "ghcr.io"
 _DOCKER_HUB = ("docker.io", "index.docker.io")
-"""Those of its names that a login may leave out."""
+"""Names of Docker Hub, which a login does not need."""
 _CI_PLATFORM = "linux/amd64"
-# What YAML calls not printable, and its line breaks; JSON lets them stand.
+# YAML's line breaks and characters that are not printable, which JSON does not escape.
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CiImage:
-    """One of several images, by what it is called."""
+    """One of several images."""
 
     name: str
     image: str | None
-    """The setting, which may be made of the common one."""
+    """The setting, which may be derived from the common one."""
     project: str | None
-    """The project's name, with that of the image behind it."""
+    """The project's name followed by the image's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CiPlan:
-    """What a pipeline knows of the project. Holds no credential, and no address of an index."""
+    """The project as a pipeline needs it, without credentials and addresses of indexes."""
 
     kind: CiKind
     name: str | None
-    """The project's."""
+    """The project's name."""
     image: str | None
-    """The setting: a name of the CI's own registry, unless it holds a `/`."""
+    """The setting: a name in the CI's own registry, unless it has a `/`."""
     sources: tuple[str, ...]
     """The names of the package sources that a build contacts."""
     poetry: str
     plugin: str
-    """The versions that the CI installs."""
+    """The version of the plugin; the CI installs both."""
     folder: str
-    """Of the project, below the checkout; for the shell form, as seen from the script."""
+    """The project's folder in the checkout; for the shell form, relative to the script."""
     selection: tuple[str, ...] = ()
     """The options of `poetry docker build` that choose groups and extras."""
     version_from_git: bool = False
     platforms: tuple[str, ...] = ()
-    """The setting; none is that of the CI's machine."""
+    """The setting; empty for the platform of the CI's machine."""
     images: tuple[CiImage, ...] = ()
-    """Where there are several: `name` and `image` are what they have in common."""
+    """The images if there are several; `name` and `image` are the common settings."""
 
     @property
     def emulates(self) -> bool:
-        """Whether a machine of the CI's cannot run what some platform's stages run."""
+        """Whether the CI's machine must emulate a platform."""
         return not set(self.platforms) <= {_CI_PLATFORM}
 
     @property
     def repository(self) -> str | None:
-        """The image in full, where the setting says that."""
+        """The full name of the image, if the setting has it."""
         return _in_full(self.image)
 
     @property
     def repositories(self) -> tuple[str | None, ...]:
-        """Each of the images in full, where its setting says that."""
-        several = tuple(_in_full(it.image) for it in self.images)
+        """The full name of each image, if its setting has it."""
+        several = tuple(_in_full(each.image) for each in self.images)
         return several or (self.repository,)
 
     @property
@@ -96,51 +96,53 @@ class CiPlan:
 
     @property
     def registry(self) -> str:
-        """The host that the names in full begin with; empty is Docker Hub's."""
-        return next((_host(it) for it in self.repositories if it), "")
+        """The registry in the full names; empty for Docker Hub."""
+        return next((_host(name) for name in self.repositories if name), "")
 
     @property
     def token_is_enough(self) -> bool:
-        """Whether GitHub's own token opens the registry."""
-        return all(it is None or _host(it) == _GHCR for it in self.repositories)
+        """Whether GitHub's own token is enough to log in."""
+        return all(name is None or _host(name) == _GHCR for name in self.repositories)
 
     @property
     def needs_image(self) -> bool:
-        """Whether the shell form is to be told a name that those of the images are made of."""
-        return not self.images or any("$" in it for it in self.references.values())
+        """Whether the shell form needs a name from which those of the images are derived."""
+        return not self.images or any("$" in name for name in self.references.values())
 
     @property
     def references(self) -> dict[str, str]:
-        """What several images are called, as a shell reads it between double quotes.
+        """The names of several images, as a shell reads them between double quotes.
 
-        Raises DockerCacheError for a project's name that no image can have.
+        Raises DockerCacheError for a project's name that is not valid for an image.
         """
-        return {it.name: self._reference(it) for it in self.images}
+        return {each.name: self._reference(each) for each in self.images}
 
-    def _reference(self, it: CiImage) -> str:
-        if self.kind == "shell" and it.image in (None, f"{self.image}-{it.name}"):
-            return f"$common-{it.name}"
-        if found := _in_full(it.image):
+    def _reference(self, ci_image: CiImage) -> str:
+        if self.kind == "shell" and ci_image.image in (None, f"{self.image}-{ci_image.name}"):
+            return f"$common-{ci_image.name}"
+        if found := _in_full(ci_image.image):
             return found
         if self.kind == "shell":
-            return f"${{common%/*}}/{it.image}"
-        own = it.image or (it.name if self.folder == "." else _name_of(it.project) or it.name)
+            return f"${{common%/*}}/{ci_image.image}"
+        own = ci_image.image or (
+            ci_image.name if self.folder == "." else _name_of(ci_image.project) or ci_image.name
+        )
         if self.kind == "gitlab":
             return f"$CI_REGISTRY_IMAGE/{own}"
-        above = "GITHUB_REPOSITORY_OWNER" if it.image else "GITHUB_REPOSITORY"
+        above = "GITHUB_REPOSITORY_OWNER" if ci_image.image else "GITHUB_REPOSITORY"
         return f"{_GHCR}/${{{above},,}}/{own}"
 
     @property
     def own_name(self) -> str | None:
-        """The image's name below that of the repository, which may have several projects.
+        """The image's name below that of the repository, for one of several projects.
 
-        Raises DockerCacheError for a project's name that no image can have.
+        Raises DockerCacheError for a project's name that is not valid for an image.
         """
         return self.image if self.image or self.folder == "." else _name_of(self.name)
 
     @property
     def logins(self) -> Mapping[tuple[str, str], str]:
-        """The variables of user names and passwords, with the sources that they are for."""
+        """The variables of user names and passwords, with the names of their sources."""
         found: dict[tuple[str, str], list[str]] = {}
         for source in self.sources:
             found.setdefault(login_variables(source), []).append(yaml_string(source))
@@ -148,7 +150,7 @@ class CiPlan:
 
 
 def _in_full(image: str | None) -> str | None:
-    """The name of an image, if it says in which registry or team it is."""
+    """Return the name of an image if it includes a registry or team."""
     return image if image and "/" in image else None
 
 
@@ -158,7 +160,7 @@ def _host(repository: str) -> str:
 
 
 def _name_of(project: str | None) -> str | None:
-    """A project's name as that of an image; raises DockerCacheError where that cannot be."""
+    """Return a project's name as an image's. Raises DockerCacheError if that is not valid."""
     name = str(canonicalize_name(project or ""))
     if project and (not is_repository(name) or "/" in name):
         raise DockerCacheError(
@@ -169,7 +171,7 @@ def _name_of(project: str | None) -> str | None:
 
 
 def selection_options(options: Mapping[str, Sequence[str] | bool]) -> tuple[str, ...]:
-    """The options GROUPS, as words of a command line."""
+    """Return the options GROUPS as words of a command line."""
     words: list[str] = []
     for name, value in options.items():
         if isinstance(value, bool):
@@ -180,48 +182,48 @@ def selection_options(options: Mapping[str, Sequence[str] | bool]) -> tuple[str,
 
 
 def render_ci(plan: CiPlan) -> str:
-    """The pipeline, without banner and `#!` line.
+    """Render the pipeline without banner and `#!` line.
 
-    Raises DockerCacheError for a name that it could not pass on as it is, and for images in several
-    registries, or in one place.
+    Raises DockerCacheError for a name that a pipeline cannot contain, for images in several
+    registries, and for two images with the same full name.
     """
     _refuse_several_registries(plan)
     _refuse_one_place(plan)
     for text in (plan.folder, *plan.selection):
-        _refuse_unspeakable(text, plan.kind)
+        _refuse_unwritable(text, plan.kind)
     environment = TemplateEnvironment()
     environment.filters.update(yaml=yaml_string, words=words, shell=shlex.quote)
     return environment.get_template(f"ci/{plan.kind}.j2").render(plan=plan, python=CI_PYTHON)
 
 
 def yaml_string(text: str) -> str:
-    """A double-quoted scalar of YAML, in one line: what is JSON, but for a few characters."""
+    """Return a double-quoted YAML scalar on one line: JSON with a few more escapes."""
     return _NOT_IN_YAML.sub(
         lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False)
     )
 
 
 def words(arguments: Sequence[str]) -> str:
-    """Words of a shell's command line, each after a space."""
+    """Return words of a shell's command line, each after a space."""
     return "".join(f" {shlex.quote(word)}" for word in arguments)
 
 
 def _refuse_several_registries(plan: CiPlan) -> None:
-    """Raise DockerCacheError for images of which some are where the pipeline does not log in."""
+    """Raise DockerCacheError for images in several registries: the pipeline logs in to one."""
     own = {"github": _GHCR, "gitlab": "GitLab's own", "shell": None}[plan.kind]
     if plan.kind == "shell" and plan.needs_image and plan.repository:
         own = _host(plan.repository)
-    hosts = {own if it is None else _host(it) for it in plan.repositories} - {None}
+    hosts = {own if name is None else _host(name) for name in plan.repositories} - {None}
     if len(hosts) > 1:
-        names = ", ".join(sorted(it or "Docker Hub" for it in hosts if it is not None))
+        names = ", ".join(sorted(host or "Docker Hub" for host in hosts if host is not None))
         raise DockerCacheError(
-            f"The images are in several registries, and the pipeline logs in to one: {names}.",
-            fix="Give each an `image` of the same one, in [tool.poetry-docker-cache.images.NAME].",
+            f"The pipeline can log in to one registry only, but the images are in: {names}.",
+            fix="Use the same registry for each `image` in [tool.poetry-docker-cache.images.NAME].",
         )
 
 
 def _refuse_one_place(plan: CiPlan) -> None:
-    """Raise DockerCacheError for two images that are called otherwise, but not in the registry."""
+    """Raise DockerCacheError for two images that have the same name in the registry."""
     found: dict[str, str] = {}
     for name, reference in plan.references.items():
         place = reference
@@ -230,20 +232,19 @@ def _refuse_one_place(plan: CiPlan) -> None:
             place = place.replace("${common%/*}", above).replace("$common", plan.repository)
         if (other := found.setdefault(normalised(place), name)) != name:
             raise DockerCacheError(
-                f"The pipeline would push the images {other} and {name} to {place}: the one would"
-                " take the other's place.",
-                fix=f"Give `image` in [tool.poetry-docker-cache.images.{name}] another value.",
+                f"The pipeline would push both images {other} and {name} to {place}.",
+                fix=f"Change `image` in [tool.poetry-docker-cache.images.{name}].",
             )
 
 
-def _refuse_unspeakable(text: str, kind: CiKind) -> None:
+def _refuse_unwritable(text: str, kind: CiKind) -> None:
     if re.search(r"[\n\r]", text):
-        why = "a line break, which a block of YAML would change"
+        why = "its line break, which YAML would change"
     elif kind == "github" and "${{" in text:
-        why = "`${{`, with which an expression of GitHub begins"
+        why = "`${{`, which GitHub would evaluate"
     else:
         return
     raise DockerCacheError(
-        f"The pipeline cannot name {text!r}, which holds {why}.",
-        fix="Rename the folder, group or extra that is called so.",
+        f"The pipeline cannot contain {text!r} because of {why}.",
+        fix="Rename the folder, group or extra.",
     )

@@ -1,11 +1,10 @@
-"""The ignore file beside the Dockerfile: what never enters a build, and what always does.
+"""The ignore file beside the Dockerfile: what is kept out of the build context, and what is in it.
 
-The last line that matches decides, and a line that matches a folder matches all that is in it.
-Three things follow. A re-inclusion opens a whole folder, so the lines on secrets and caches come
-after all re-inclusions, once. `!folder` undoes only what hid the folder itself; what hid its
-content is undone by `!folder/**`. And a re-inclusion with a wildcard before its end, or a
-backslash, makes BuildKit open every folder that is kept out (`.git`, `.venv`, a database's
-unreadable data), so those written here are plain names wherever the name allows it.
+The last matching line decides, and a line that matches a folder matches its whole content:
+- A `!` line includes a whole folder, so the lines on secrets and caches come after all `!` lines.
+- `!folder` undoes only lines that hid the folder itself; `!folder/**` undoes those on its content.
+- A `!` line with a wildcard before its end, or a backslash, makes BuildKit read every folder that
+  is kept out (`.git`, `.venv`, unreadable data), so `!` lines are plain names if possible.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class IgnorePlan:
-    """What an ignore file lets through and hides; all paths are as the build context has them."""
+    """The content of an ignore file; all paths are relative to the build context."""
 
     keep: Sequence[str]
-    """What the build takes by name. No line can hide it, but lines on what is inside hold."""
+    """What the build takes by name. No line hides it, but lines can hide parts of its content."""
     dockerfile: str
     """The Dockerfile's path."""
     project_ignore: str | None = None
@@ -49,25 +48,25 @@ class IgnorePlan:
     beside: Sequence[str] = ()
     """The Dockerfiles and ignore files of other images."""
     git_ignored: Sequence[str] = ()
-    """Lines on what git ignores."""
+    """Lines that come from `.gitignore`."""
     hidden: Sequence[str] = ()
-    """Folders that never enter."""
+    """Folders that are always kept out."""
     unsent: Sequence[str] = ()
-    """Files that do not either."""
+    """Files that are always kept out."""
     folder: str = "."
-    """Where the project lies. The project's own lines are relative to it, and of what lies beside
-    it only what is kept may enter."""
+    """The project's folder. The project's own lines are relative to it, and beside it only the
+    paths of `keep` are in the context."""
     others: Sequence[str] = ()
-    """The folders there that it is kept from: no name on the way to them, or to the project, keeps
-    anything out."""
+    """The folders of `keep` outside the project. As for the project's, the names of their parent
+    folders keep nothing out."""
     scripts: str | None = None
     """The folder of scripts that the build runs: all of it is sent."""
     whole: Sequence[str] = ()
-    """Folders of which all may enter that nothing else keeps out."""
+    """Folders that are in the context except for what other lines keep out."""
 
 
 def render_ignore(plan: IgnorePlan) -> str:
-    """Give the content of `Dockerfile.dockerignore`."""
+    """Render `Dockerfile.dockerignore`."""
     folder = plan.folder
     kept = sorted({posixpath.normpath(path) for path in (*plan.keep, *plan.whole)} - {"."})
     roots = outermost((folder, *plan.others)) if "." not in {folder, *plan.others} else (".",)
@@ -81,10 +80,10 @@ def render_ignore(plan: IgnorePlan) -> str:
     }
     ours = (plan.dockerfile, f"{plan.dockerfile}.dockerignore", *plan.beside)
     lines = [
-        "# What `docker build` does not get to see: the last line that matches decides.",
+        "# What is kept out of the build context: the last matching line decides.",
         "",
         *(_only_named(folder, kept) if folder != "." and "." not in plan.whole else ()),
-        *_seldom(folder, [path for path in kept if path not in plan.whole]),
+        *_usually_unneeded(folder, [path for path in kept if path not in plan.whole]),
         *_sections(_with_kept(sections, kept)),
         "",
         *_scripts(plan.scripts),
@@ -98,23 +97,23 @@ def render_ignore(plan: IgnorePlan) -> str:
 
 
 def _placed(texts: Iterable[str], folder: str) -> list[Line]:
-    """Read lines of the project, without those that lead out of it: alone, they match nothing."""
-    inside = (it for it in texts if folder == "." or parse(it).pattern.split("/")[0] != "..")
-    return [parse(moved(it, folder)) for it in inside]
+    """Parse lines of the project, without those on paths outside it, which match nothing."""
+    inside = (text for text in texts if folder == "." or parse(text).pattern.split("/")[0] != "..")
+    return [parse(moved(text, folder)) for text in inside]
 
 
 def _only_named(folder: str, kept: Iterable[str]) -> Iterator[str]:
-    """Hide all that lies beside the project but what the build takes from there."""
-    yield "# Beside the project, only what is named"
+    """Hide everything beside the project that the build does not take."""
+    yield "# Beside the project, only these paths"
     yield "*"
     yield f"!{literal(folder)}"
     yield from (f"!{literal(path)}" for path in kept if not path.startswith(f"{folder}/"))
     yield ""
 
 
-def _seldom(folder: str, kept: Sequence[str]) -> Iterator[str]:
-    """Hide what hardly any image needs, but for what the build takes by name."""
-    yield "# Seldom of use, unless the build takes it by name"
+def _usually_unneeded(folder: str, kept: Sequence[str]) -> Iterator[str]:
+    """Hide what images rarely need, except what the build takes by name."""
+    yield "# Rarely needed in an image"
     patterns = [line if line.startswith("**/") else moved(line, folder) for line in UNLIKELY]
     yield from patterns
     hidden = [path for path in kept if any(hides(pattern, path) for pattern in patterns)]
@@ -122,11 +121,11 @@ def _seldom(folder: str, kept: Sequence[str]) -> Iterator[str]:
 
 
 def _never(roots: Sequence[str], kept: Sequence[str], named: Sequence[str]) -> Iterator[str]:
-    """Keep out what is kept out of every build, but for what is asked for by name."""
-    yield "# Version control, environments, caches, editors: only by name"
+    """Hide what is kept out of every build, except what is included by name."""
+    yield "# Version control, environments, caches, editors: included only by name"
     yield from _by_name(FOLDERS, FOLDERS, roots=roots, kept=kept, named=named)
     yield ""
-    yield "# Leftovers, settings, credentials, private keys: only by name"
+    yield "# Temporary files, settings, credentials, private keys: included only by name"
     yield from _by_name(FILES, NEVER, roots=roots, kept=kept, named=named)
     yield ""
 
@@ -140,9 +139,9 @@ def _scripts(folder: str | None) -> Iterator[str]:
 
 
 def _closed(folders: Sequence[str]) -> Iterator[str]:
-    """Hide folders, and by a second line what another one opens in them (see `FOLDERS`)."""
+    """Hide folders and, as for `FOLDERS`, their content."""
     if folders:
-        yield "# What is kept between builds"
+        yield "# Build caches"
         for folder in folders:
             yield at_start(literal(folder))
             yield at_start(f"{literal(folder)}/**")
@@ -157,8 +156,8 @@ def _by_name(
     kept: Iterable[str],
     named: Iterable[str],
 ) -> Iterator[str]:
-    """Keep these names out, but for what is asked for by name; in that, again what is `closed`."""
-    places = [f"{literal(it)}/**" for it in roots] if any(map(is_kept_out, roots)) else ["**"]
+    """Hide these names; include what is requested by name, but not `closed` names inside it."""
+    places = [f"{literal(root)}/**" for root in roots] if any(map(is_kept_out, roots)) else ["**"]
     yield from (at_start(f"{place}/{name}") for place in places for name in names)
     for path in kept:
         if is_kept_out(_below(literal(path), roots), names):
@@ -169,7 +168,7 @@ def _by_name(
 
 
 def _below(pattern: str, roots: Iterable[str]) -> str:
-    """Give the part of a path or pattern that is below one of these folders."""
+    """Return the part of a path or pattern below one of these folders."""
     starts = (f"{literal(root)}/" for root in roots)
     found = (pattern.removeprefix(start) for start in starts if pattern.startswith(start))
     return next(found, "" if pattern in map(literal, roots) else pattern)
@@ -184,9 +183,9 @@ def _sections(sections: dict[str, list[str]]) -> Iterator[str]:
 
 
 def _with_kept(sections: dict[str, list[Line]], kept: Sequence[str]) -> dict[str, list[str]]:
-    """Put `!path` behind the last line that would hide a path, where no later one opens it.
+    """Insert `!path` after the last line that hides a path that must be in the context.
 
-    Not behind all lines: there it would open what a line in between hides within a folder.
+    Not after all lines, where it would include what a line in between hides inside the path.
     """
     flat = [line for lines in sections.values() for line in lines]
     behind: dict[int, list[str]] = {}
@@ -203,12 +202,12 @@ def _with_kept(sections: dict[str, list[Line]], kept: Sequence[str]) -> dict[str
 
 
 def _hidden_by(lines: Sequence[Line], path: str) -> int | None:
-    """Find the line behind which a path must be opened, if it is hidden in the end."""
+    """Find the line after which a path must be included; None if it is not hidden."""
     probes = [path, *probes_inside(path)]
     names = (literal(path), f"{literal(path)}/**")
     opening = [Line(text="", pattern=name, negated=True) for name in names]
     behind = None
-    while True:  # opened there, a line further down may hide it again: each round goes further
+    while True:  # a later line may hide the path again, so each round continues further down
         at = 0 if behind is None else behind + 1
         tried = [*lines[:at], *opening, *lines[at:]] if at else lines
         last = max(hiding_line(tried, probe) for probe in probes)
@@ -218,7 +217,7 @@ def _hidden_by(lines: Sequence[Line], path: str) -> int | None:
 
 
 def _opening(before: Sequence[Line], paths: Sequence[str], kept: Sequence[str]) -> Iterator[str]:
-    """Open these paths, and close again what lines before had closed inside of them."""
+    """Include these paths, and hide again what earlier lines hide inside them."""
     yield from _open(paths)
     folders = [path for path in paths if may_be_folder(path)]
     inside = [
@@ -240,7 +239,7 @@ def _open(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _named(lines: Iterable[Line], roots: Sequence[str]) -> list[str]:
-    """Give the patterns by which a user lets something through that its name keeps out."""
+    """List the patterns with which a user includes something that its name keeps out."""
     names: dict[str, None] = {}
     for line in lines:
         if line.negated and is_kept_out(_below(line.pattern, roots)):

@@ -41,8 +41,7 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
             ("--only-binary", dependencies.only_binary),
             ("--libc", [dependencies.libc] if dependencies.libc else []),
             ("--machines", [",".join(dependencies.machines)] if dependencies.machines else []),
-            ("--images", [json.dumps(dependencies.images)] if dependencies.images else []),
-            ("--layers", [",".join(layer.name for layer in dependencies.layers)]),
+            ("--image", [f"{name}={json.dumps(it)}" for name, it in dependencies.images.items()]),
         )
         for name in names
     ]
@@ -52,10 +51,8 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
         "-m",
         "manifest.workspace" if dependencies.images else "manifest",
         *arguments,
-        "--project",
-        "/project",
-        "--output",
-        "/manifest",
+        "--layers",
+        *(layer.name for layer in dependencies.layers),
     ]
 
 
@@ -72,7 +69,7 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
     """
     python = "/opt/poetry/bin/python" if layer.from_source else "python"
     if layer.direct:
-        words = [python, "-m", "install.direct", *["--ssh"] * layer.direct.ssh]
+        words = [python, "-m", "direct", *["--ssh"] * layer.direct.ssh]
     else:
         words = [python, "-m", "install", *["--from-source"] * layer.from_source]
         words += ["--on-build-image"] * (dependencies.on_build_image and layer.may_have_libraries)
@@ -86,7 +83,7 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
 
 
 def _made_by(layer: Layer, dependencies: Dependencies, instructions: str) -> list[str]:
-    """Tell inside/install/earlier.py what the files follow from that it cannot see."""
+    """Tell inside/install/earlier_image.py what the files follow from that it cannot see."""
     if not layer.from_source:  # it looks at the image's pip itself
         return []
     how = [
@@ -101,14 +98,14 @@ def _made_by(layer: Layer, dependencies: Dependencies, instructions: str) -> lis
 
 
 def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
-    """The call of inside/install/project.py."""
+    """The call of inside/install/own_wheel.py."""
     paths = [f"--backend-path={path}" for path in wheel.backend_path]
     options = ["--compile"] * dependencies.compile
     options += ["--libraries", "/libraries.json"] * wheel.compiles
     options += ["--config-settings", wheel.config_settings] if wheel.config_settings else []
     options += ["--marker", wheel.marker] if wheel.marker else []
     backend = ["--backend", wheel.backend, *paths]
-    return ["python", "-m", "install.project", *backend, *options, "/project"]
+    return ["python", "-m", "install.own_wheel", *backend, *options, "/project"]
 
 
 def in_project(path: str) -> str:

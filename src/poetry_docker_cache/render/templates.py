@@ -1,8 +1,7 @@
-"""Jinja: where templates come from, what they may do, and how a mistake in one is told.
+"""The Jinja environment: where templates come from, and errors for mistakes in them.
 
-A template of the project's own comes along with the project, which somebody may have cloned a
-minute ago. So it is rendered in Jinja's sandbox: it sees data and runs no code, and it finds no
-file but ours and those that were read for it.
+The project's own template may be part of a repository that has just been cloned. So it is rendered
+in Jinja's sandbox: it runs no code, and finds only the built-in files and those read for it.
 """
 
 from __future__ import annotations
@@ -36,14 +35,14 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.model import Template
 
 DOCKERFILE = "Dockerfile.j2"
-"""The template of the Dockerfile; what one of the project's own extends under this name."""
-CORRECT_IT = "Correct the line; the documentation, docs/templates.md, has what can stand there."
-# In front of the names of the project's own files, so that none of them stands in for one of ours.
+"""The built-in template, and the name under which the project's own template extends it."""
+CORRECT_IT = "Correct the line. The documentation, docs/templates.md, describes what is possible."
+# The prefix of the project's own files, so that none of them replaces a built-in file.
 _THEIRS = "project:"
 
 
 class TemplateEnvironment(ImmutableSandboxedEnvironment):
-    """What reads the templates; each kind of file brings filters of its own, which quote."""
+    """The environment for all templates; each kind of file adds its own filters for quoting."""
 
     def __init__(self, template: Template | None = None) -> None:
         ours = FileSystemLoader(_template_folder())
@@ -53,13 +52,13 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
-            autoescape=False,  # nothing that is written is HTML
+            autoescape=False,  # the output is not HTML
         )
         self._path = template.path if template else ""
         self.filters["whole_lines"] = whole_lines
 
     def join_path(self, template: str, parent: str) -> str:
-        """Find what a template names: the project's own by its path from the template's folder."""
+        """Resolve a name in a template; the project's own files are relative to its template."""
         if template == DOCKERFILE or not parent.startswith(_THEIRS):
             return template
         return _THEIRS + path_of(template, self._path)
@@ -72,15 +71,15 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         *rest: bool,
         **more: bool,
     ) -> str:
-        """Jinja's hook: what the project's own files put among our lines are whole lines, too."""
+        """Compile, a hook of Jinja; blocks of the project's own files end with a whole line."""
         if name and name.startswith(_THEIRS):
-            ours = {it.name for it in self.parse(built_in_text()).find_all(nodes.Block)}
+            ours = {block.name for block in self.parse(built_in_text()).find_all(nodes.Block)}
             source = _WholeLines(ours).visit(source)
         return super()._generate(source, name, filename, *rest, **more)
 
 
 class _WholeLines(NodeTransformer):
-    """Ends the last line of the blocks with these names, and of whatever is included."""
+    """Ends the last line of the blocks with these names, and of included files."""
 
     def __init__(self, blocks: Collection[str]) -> None:
         self._blocks = blocks
@@ -92,7 +91,7 @@ class _WholeLines(NodeTransformer):
         return node
 
     def visit_Include(self, node: nodes.Include) -> nodes.FilterBlock:  # noqa: N802  # as above
-        node.with_context = True  # without it, Jinja puts the file before the lines of its block
+        node.with_context = True  # else Jinja puts the file before the block's lines
         return _ended([node], node.lineno)
 
 
@@ -102,32 +101,29 @@ def _ended(body: list[nodes.Node], line: int) -> nodes.FilterBlock:
 
 
 def whole_lines(text: str) -> str:
-    """End the last line, or what comes next would be a part of it."""
+    """End the last line, so that the next text is not part of it."""
     return text if text.endswith("\n") or not text else f"{text}\n"
 
 
 def built_in_text() -> str:
-    """The built-in template of the Dockerfile."""
+    """Read the built-in template of the Dockerfile."""
     return (_template_folder() / DOCKERFILE).read_text(encoding="utf-8")
 
 
 def path_of(name: str, template: str) -> str:
-    """The path of a file that a template of the project's own names, as that one's is written."""
+    """Resolve a name in the project's own template to a path like the template's own."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(template), name))
 
 
 def render_own(
     environment: TemplateEnvironment, template: Template, values: Mapping[str, object]
 ) -> str:
-    """The text that the project's own template makes of these values.
-
-    Raises DockerCacheError for a mistake in it.
-    """
+    """Render the project's own template. Raises DockerCacheError for a mistake in it."""
     try:
         text = environment.get_template(_THEIRS + template.path).render(values)
     except Exception as error:
         place = _place(error, template)
-        if place is None:  # it is ours
+        if place is None:  # not from the project's own files
             raise
         raise DockerCacheError(f"{place}: {_words(error)}.", fix=CORRECT_IT) from error
     _check_stages(text, template)
@@ -135,7 +131,7 @@ def render_own(
 
 
 def _text_of(template: Template) -> Callable[[str], tuple[str, str, None] | None]:
-    """The loader of the project's own files; their paths are what tracebacks call them."""
+    """Make a loader of the project's own files; tracebacks show their paths."""
 
     def load(name: str) -> tuple[str, str, None] | None:
         path = name.removeprefix(_THEIRS)
@@ -146,7 +142,7 @@ def _text_of(template: Template) -> Callable[[str], tuple[str, str, None] | None
 
 
 def _place(error: Exception, template: Template) -> str | None:
-    """The line of the project's own files that it comes from, if it comes from one."""
+    """Return the file and line of the project's own that an error comes from; None if none."""
     frames = traceback.walk_tb(error.__traceback__)
     places = [(frame.f_code.co_filename, line) for frame, line in frames]
     if isinstance(error, TemplateSyntaxError):
@@ -164,26 +160,25 @@ def _words(error: Exception) -> str:
 
 
 def _check_stages(text: str, template: Template) -> None:
-    """Refuse what BuildKit takes without a word: it would build another image than was meant."""
+    """Refuse stages with which BuildKit would silently build another image."""
     found = [(name.lower() if name else None, line) for name, line in stages(text)]
     names = Counter(name for name, _ in found if name)
     if twice := [name for name, count in names.items() if count > 1]:
         raise DockerCacheError(
-            f"With {template.path} there are two stages of the name {twice[0]!r}: each would stand"
-            " in for the other one.",
-            fix="Give the template's own stage another name.",
+            f"With {template.path} there are two stages named {twice[0]!r}.",
+            fix="Rename the template's own stage.",
         )
     name, line = found[-1]
     if name != "final":
         raise DockerCacheError(
-            f"With {template.path} the last stage is {name or line!r}: that would be the image,"
+            f"With {template.path} the last stage is {name or line!r}, which would be the image"
             " instead of `final`.",
             fix="Move the stage to the block `last_stages`, or `first_stages`.",
         )
 
 
 def _template_folder() -> Path:
-    """Inside the package when installed; at the top of the repository in an editable install."""
+    """Return the templates' folder, which an editable install has in the repository's root."""
     package = Path(str(resources.files("poetry_docker_cache")))
     installed = package / "templates"
     return installed if installed.is_dir() else package.parents[1] / "templates"

@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from poetry_docker_cache.inside.manifest.layers import Kind
+    from poetry_docker_cache.inside.manifest.layer_choice import Kind
 
 Origin = Literal["environment", "image", "index"]
 ORIGINS: tuple[Origin, ...] = ("environment", "image", "index")

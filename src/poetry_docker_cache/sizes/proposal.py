@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.inside.manifest.families import layer_name
-from poetry_docker_cache.inside.manifest.layers import DIRECT, SOURCE
+from poetry_docker_cache.inside.manifest.layer_choice import DIRECT, SOURCE
 from poetry_docker_cache.plan.layer_split import split
 
 if TYPE_CHECKING:

@@ -19,8 +19,10 @@ from poetry_docker_cache.errors import DockerCacheError
         (None, "1.0", "localhost:5000/shop", "localhost:5000/shop:1.0"),
     ],
 )
-def test_default_tag(name: str | None, version: str | None, image: str | None, tag: str) -> None:
-    """The image is named after the setting or else the project, with its version."""
+def test_default_tag_has_name_and_version(
+    name: str | None, version: str | None, image: str | None, tag: str
+) -> None:
+    """The name is the setting or the project."""
     assert default_tag(name, version, image=image) == tag
 
 
@@ -34,14 +36,14 @@ def test_default_tag(name: str | None, version: str | None, image: str | None, t
         ("h.io/other:1", "h.io/other:1"),
     ],
 )
-def test_a_tag_alone(tag: str, expected: str) -> None:
-    """It is one of the image's own name; any other `-t` is the whole name."""
+def test_tag_alone_keeps_the_name(tag: str, expected: str) -> None:
+    """Any other `-t` is the complete name."""
     assert tagged("localhost:5000/shop:1.0", tag) == expected
 
 
 @pytest.mark.parametrize("tag", [":", "::x", ":a/b", ":a:b", ":.a", ":-a", ":a b", f":{'x' * 129}"])
-def test_a_colon_without_a_tag(tag: str) -> None:
-    """As `-t ":$TAG"` is with an unset variable: buildx would name what becomes of it."""
+def test_colon_without_valid_tag_is_an_error(tag: str) -> None:
+    """As for `-t ":$TAG"` with an unset variable."""
     with pytest.raises(DockerCacheError, match="is not a valid tag") as caught:
         tagged("shop:1.0", tag)
     assert "unset" in caught.value.fix
@@ -57,8 +59,10 @@ def test_a_colon_without_a_tag(tag: str) -> None:
         ("shop", "1.0", "shop:dev", "tag or digest"),
     ],
 )
-def test_no_default_tag(name: str | None, version: str, image: str | None, cause: str) -> None:
-    """What cannot be an image's name is an error that asks for -t."""
+def test_invalid_default_tag_is_an_error(
+    name: str | None, version: str, image: str | None, cause: str
+) -> None:
+    """The fix is -t."""
     with pytest.raises(DockerCacheError, match=cause) as caught:
         default_tag(name, version, image=image)
     assert "-t" in caught.value.fix
@@ -76,8 +80,10 @@ def test_no_default_tag(name: str | None, version: str, image: str | None, cause
         ("shop", "x" * 129, "`poetry docker build api -t NAME:TAG`"),
     ],
 )
-def test_no_default_tag_among_several(name: str | None, version: str, fix: str) -> None:
-    """There -t names one image, and `export` has no such option."""
+def test_invalid_default_tag_of_one_of_several_images(
+    name: str | None, version: str, fix: str
+) -> None:
+    """The fix names the image, since -t is for one."""
     with pytest.raises(DockerCacheError) as caught:
         default_tag(name, version, among="api")
     assert fix in caught.value.fix

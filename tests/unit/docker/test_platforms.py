@@ -22,8 +22,8 @@ from poetry_docker_cache.settings.table import Settings
         ('["linux/arm"]', ("linux/arm/v7",)),
     ],
 )
-def test_the_setting(text: str, expected: tuple[str, ...]) -> None:
-    """Other names that Docker knows for a platform are the same one."""
+def test_platform_names_are_normalised(text: str, expected: tuple[str, ...]) -> None:
+    """Docker has several names for one platform."""
     assert Settings.parse(tomlkit.parse(f"platforms = {text}")).platforms == expected
 
 
@@ -39,22 +39,22 @@ def test_the_setting(text: str, expected: tuple[str, ...]) -> None:
         ('["linux/amd64,linux/arm64"]', "There are "),
     ],
 )
-def test_no_platform(text: str, words: str) -> None:
-    """The error names the nearest one."""
+def test_unknown_platform_is_an_error(text: str, words: str) -> None:
+    """It names the nearest one."""
     with pytest.raises(SettingsError) as caught:
         Settings.parse(tomlkit.parse(f"platforms = {text}"))
     assert words in f"{caught.value}"
 
 
-def test_architectures() -> None:
-    """Wheels call them otherwise; the order of the platforms is none of theirs."""
+def test_machines_are_sorted_names_of_wheels() -> None:
+    """The order of the platforms does not matter."""
     assert machines(["linux/arm64", "linux/amd64"]) == machines(["linux/amd64", "linux/arm64"])
     assert machines(["linux/arm64", "linux/386"]) == ("aarch64", "i686")
     assert [platform_of(machine) for machine in MACHINES.values()] == list(MACHINES)
 
 
-def test_the_build_itself_names_them_alike() -> None:
-    """An installation that fails suggests a value that the setting takes."""
+def test_build_suggests_a_valid_platform() -> None:
+    """The setting accepts what a failing installation suggests."""
     assert set(PLATFORMS.values()) <= set(MACHINES)
     for machine, platform in PLATFORMS.items():
         assert MACHINES[platform] == machine or machine == "armv8l"
@@ -77,7 +77,7 @@ OWN = ("linux/amd64", "linux/arm64")
         ([], {"push": True, "arguments": ["--network=host"]}, OWN),
     ],
 )
-def test_what_is_built(given: list[str], more: dict[str, Any], expected: list[str]) -> None:
-    """An image that stays here is for this machine; what was said counts most."""
+def test_platforms_to_build(given: list[str], more: dict[str, Any], expected: list[str]) -> None:
+    """An image that is not pushed is for this machine; options win."""
     options: dict[str, Any] = {"push": False, "arguments": [], **more}
     assert to_build(given, own=OWN, **options) == expected

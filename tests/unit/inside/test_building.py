@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poetry_docker_cache.inside.install.building import explain
+from poetry_docker_cache.inside.install.failures import explain_build as explain
 
 POETRY = """\
   - Installing {package}

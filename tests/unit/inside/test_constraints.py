@@ -8,7 +8,7 @@ from poetry.core.constraints.version import parse_constraint
 from poetry.core.packages.utils.utils import create_nested_marker
 from poetry.core.version.markers import parse_marker
 
-from poetry_docker_cache.inside.manifest.constraints import allows, as_marker
+from poetry_docker_cache.inside.manifest.dependency_graph import allows, as_marker
 from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.target import Target
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from poetry_docker_cache.inside.install.earlier import (
+from poetry_docker_cache.inside.install.earlier_image import (
     NO_TABLE,
     TABLES,
     digests,

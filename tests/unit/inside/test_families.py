@@ -14,7 +14,7 @@ from plans import plan, project
 from projects import package, sdist, wheel
 
 from poetry_docker_cache.inside.manifest.families import families, family_name, plain_name
-from poetry_docker_cache.inside.manifest.packages import Wanted, manifests
+from poetry_docker_cache.inside.manifest.locked_packages import Wanted, manifests
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.workspace import main, shared_manifests
 from poetry_docker_cache.plan.planner import make_plan
@@ -197,8 +197,8 @@ def test_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").touch()
     command = manifest_command(made)
     assert command[:3] == ["python", "-m", "manifest.workspace"]
-    words = [word.replace("/project", str(tmp_path)) for word in command[3:]]
-    assert main([word.replace("/manifest", str(tmp_path / "out")) for word in words]) == 0
+    places = ["--project", str(tmp_path), "--output", str(tmp_path / "out")]
+    assert main([*places, *command[3:]]) == 0
     written = {path.stem: names(json.loads(path.read_text())) for path in tmp_path.glob("out/*")}
     assert written == {"dependencies": ("click", "flask"), "dependencies.worker": ("celery",)}
     assert manifest_command(plan(project()).dependencies)[:3] == ["python", "-m", "manifest"]

@@ -15,12 +15,19 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_docker_cache.inside.install import finish, pip, secret, surroundings, tool
+from poetry_docker_cache.inside.install import (
+    installed_files,
+    pip_command,
+    pip_settings,
+    secret,
+    tool,
+)
+from poetry_docker_cache.inside.install.__main__ import announcement
 from poetry_docker_cache.inside.install.__main__ import main as install
+from poetry_docker_cache.inside.install.failures import reason, refusal
+from poetry_docker_cache.inside.install.package_indexes import by_source, requirement
 from poetry_docker_cache.inside.install.process import without_users
-from poetry_docker_cache.inside.install.reasons import reason
-from poetry_docker_cache.inside.install.refusal import refusal
-from poetry_docker_cache.inside.install.requirements import Source, by_source, requirement
+from poetry_docker_cache.inside.install.secret import Source
 from poetry_docker_cache.inside.manifest.__main__ import OLD_PIP
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ def test_credentials_in_the_url(
 ) -> None:
     """Every user name and password arrives as it is, and the address is the same as before."""
     known = {"username": user, "password": word}
-    found = surroundings.for_source({}, SOURCE, known, tmp_path_factory.getbasetemp())
+    found = pip_settings.for_source({}, SOURCE, known, tmp_path_factory.getbasetemp())
     parts = urlsplit(found["PIP_INDEX_URL"])
     assert (unquote(parts.username or ""), unquote(parts.password or "")) == (user, word)
     assert (parts.hostname, parts.port, parts.path) == ("host.example", 8443, "/simple/")
@@ -51,7 +58,7 @@ def test_certificates(tmp_path: Path) -> None:
     """They become files for this user only; a public source needs none."""
     image = {"REQUESTS_CA_BUNDLE": "/image.pem"}
     known = {"ca": "CA", "client-cert": "CLIENT"}
-    found = surroundings.for_source(image, SOURCE, known, tmp_path)
+    found = pip_settings.for_source(image, SOURCE, known, tmp_path)
     assert found["PIP_INDEX_URL"] == URL
     for variables, text in (
         ((found["PIP_CERT"], found["REQUESTS_CA_BUNDLE"]), "CA"),
@@ -60,8 +67,8 @@ def test_certificates(tmp_path: Path) -> None:
         (path,) = {tmp_path / variable for variable in variables}
         assert path.read_text() == text
         assert path.stat().st_mode & 0o777 == 0o600
-    assert surroundings.for_source(image, SOURCE, {}, tmp_path) == {**image, "PIP_INDEX_URL": URL}
-    trusted = surroundings.for_source({}, SOURCE, {"verify": False}, tmp_path)
+    assert pip_settings.for_source(image, SOURCE, {}, tmp_path) == {**image, "PIP_INDEX_URL": URL}
+    trusted = pip_settings.for_source({}, SOURCE, {"verify": False}, tmp_path)
     assert trusted["PIP_TRUSTED_HOST"] == "host.example:8443"
 
 
@@ -87,7 +94,7 @@ IMAGE = {
 
 def test_only_the_transport_of_the_image_counts() -> None:
     """Nothing that the image sets adds a source or changes what is installed."""
-    kept = surroundings.cleaned(IMAGE, {})
+    kept = pip_settings.cleaned(IMAGE, {})
     assert {name for name in kept if name.startswith("PIP_")} == {
         *("PIP_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_PROXY"),
         *("PIP_TRUSTED_HOST", "PIP_CONFIG_FILE"),
@@ -108,22 +115,22 @@ def test_settings_of_pip_files() -> None:
         "global.extra-index-url='https://extra.example'\n"
         "download.index-url='https://download.example'\n"
     )
-    files = surroundings.configured(listing)
+    files = pip_settings.configured(listing)
     assert files["PIP_INDEX_URL"] == "https://install.example/simple"
-    found = surroundings.cleaned({"PIP_CERT": "/ca.pem"}, files)
+    found = pip_settings.cleaned({"PIP_CERT": "/ca.pem"}, files)
     assert found["PIP_TRUSTED_HOST"] == "one.example two.example"
     assert "PIP_EXTRA_INDEX_URL" not in found
-    assert surroundings.cleaned(IMAGE, files)["PIP_INDEX_URL"] == IMAGE["PIP_INDEX_URL"]
+    assert pip_settings.cleaned(IMAGE, files)["PIP_INDEX_URL"] == IMAGE["PIP_INDEX_URL"]
 
 
 def test_pip_is_asked_only_where_it_has_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An image without a pip.conf costs no start of pip; each place of one is seen."""
-    monkeypatch.setattr(surroundings, "FOR_ALL", str(tmp_path / "all.conf"))
+    monkeypatch.setattr(pip_settings, "FOR_ALL", str(tmp_path / "all.conf"))
     monkeypatch.setattr("sys.prefix", str(tmp_path / "prefix"))
     empty = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
-    assert not surroundings.has_pip_configuration(empty)
+    assert not pip_settings.has_pip_configuration(empty)
     for place, variables in (
         ("named.conf", {"PIP_CONFIG_FILE": str(tmp_path / "named.conf")}),
         ("all.conf", {}),
@@ -135,8 +142,8 @@ def test_pip_is_asked_only_where_it_has_files(
         path = tmp_path / place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-        assert surroundings.has_pip_configuration({**empty, **variables}), place
-        assert not surroundings.has_pip_configuration({**empty, "PIP_CONFIG_FILE": os.devnull})
+        assert pip_settings.has_pip_configuration({**empty, **variables}), place
+        assert not pip_settings.has_pip_configuration({**empty, "PIP_CONFIG_FILE": os.devnull})
         path.unlink()
 
 
@@ -148,12 +155,12 @@ def test_which_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     python = tmp_path / "bin" / "python"
     monkeypatch.setattr("importlib.metadata.version", lambda _: "22.3")
-    assert pip.command(python) == [sys.executable, "-m", "pip", "--python", str(python)]
+    assert pip_command.command(python) == [sys.executable, "-m", "pip", "--python", str(python)]
     runner = origin.with_name("__pip-runner__.py")
     runner.parent.mkdir()
     runner.touch()
     monkeypatch.setattr("importlib.metadata.version", lambda _: "22.2")
-    assert pip.command(python) == [str(python), str(runner)]
+    assert pip_command.command(python) == [str(python), str(runner)]
 
 
 @pytest.mark.parametrize("version", ["21.2", "22.0.2", "22.1b1", "22.1.2", None])
@@ -168,8 +175,8 @@ def test_a_pip_that_cannot_do_it(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: spec if version else None)
     monkeypatch.setattr("importlib.metadata.version", lambda _: version)
     monkeypatch.setattr("venv.create", lambda *_, **__: None)
-    monkeypatch.setattr(surroundings, "image_settings", lambda _: {})  # else it asks pip
-    message = OLD_PIP if version else pip.MISSING
+    monkeypatch.setattr(pip_settings, "image_settings", lambda _: {})  # else it asks pip
+    message = OLD_PIP if version else pip_command.MISSING
     assert tool.main(["--venv", str(tmp_path / "poetry"), "poetry"]) == 1
     assert capsys.readouterr().out == f"\n{message}\n"
     entry = {**package("click"), "files": ANY}
@@ -177,7 +184,18 @@ def test_a_pip_that_cannot_do_it(
     wanted.write_text(json.dumps({"packages": [entry], "sources": []}))
     options = ["--manifest", str(wanted), "--venv", str(tmp_path / "venv")]
     assert install([*options, "--secret", str(tmp_path / "none")]) == 1
-    assert capsys.readouterr().out == f"\n{message}\n"
+    assert capsys.readouterr().out == f"Installing click 1!1.0+cpu\n\n{message}\n"
+
+
+def test_the_first_line_names_the_packages() -> None:
+    """As many as fit into 79 columns; a package for each kind of machine is named once."""
+    packages = [{"name": "a", "version": "1.0"}, {"name": "b-c", "version": "1!2.0"}]
+    assert announcement({"packages": packages * 2}) == "Installing a 1.0, b-c 1!2.0"
+    many = [{"name": f"package-{number}", "version": "1.0"} for number in range(9)]
+    line = announcement({"packages": many})
+    assert line.startswith("Installing package-0 1.0, package-1 1.0, ")
+    assert line.endswith("…")
+    assert len(line) == 79
 
 
 def test_what_stands_behind_dashes_is_for_pip(
@@ -349,12 +367,12 @@ def installed_venv(tmp_path: Path) -> Path:
 
 def test_tidy(installed_venv: Path) -> None:
     """No trace of who installed when is left, and the record says so."""
-    finish.tidy(installed_venv)
+    installed_files.tidy(installed_venv)
     names = {path.name for path in installed_venv.rglob("*")}
     assert not names & {"REQUESTED", "__pycache__", "a.pyc"}
     (record,) = installed_venv.rglob("lib/*/*/*/RECORD")
     assert record.read_text() == "be_ta/a.py,,0\nbe_ta.x-1.0+cpu.dist-info/RECORD,,\n"
-    assert finish.installed(installed_venv) == [("be-ta-x", "1.0+cpu")]
+    assert installed_files.installed(installed_venv) == [("be-ta-x", "1.0+cpu")]
 
 
 def times(folder: Path) -> set[int]:
@@ -364,10 +382,10 @@ def times(folder: Path) -> set[int]:
 
 def test_settle(installed_venv: Path) -> None:
     """Everything has one time, links too: the same for the same content, another for another."""
-    finish.settle(installed_venv, b"one")
+    installed_files.settle(installed_venv, b"one")
     (one,) = times(installed_venv)
-    finish.settle(installed_venv, b"two")
+    installed_files.settle(installed_venv, b"two")
     assert times(installed_venv) != {one}
-    finish.settle(installed_venv, b"one")
+    installed_files.settle(installed_venv, b"one")
     assert times(installed_venv) == {one}
     assert 315532800 <= one / 10**9 < 315532800 + 10**9

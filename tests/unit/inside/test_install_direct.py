@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from poetry.packages.locker import Locker
 
-from poetry_docker_cache.inside.install import direct
-from poetry_docker_cache.inside.install import poetry as poetry_install
+from poetry_docker_cache.inside import direct
+from poetry_docker_cache.inside.install import poetry_install
 from poetry_docker_cache.render.stage_commands import in_project
 
 if TYPE_CHECKING:

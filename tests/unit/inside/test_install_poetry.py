@@ -12,7 +12,7 @@ from poetry.packages.locker import Locker
 from poetry.utils._compat import tomllib
 from poetry.utils.authenticator import RepositoryCertificateConfig
 
-from poetry_docker_cache.inside.install import poetry as poetry_install
+from poetry_docker_cache.inside.install import poetry_install
 from poetry_docker_cache.inside.install.process import Outcome
 
 if TYPE_CHECKING:

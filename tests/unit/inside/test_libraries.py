@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from elf_files import make_elf
 
-from poetry_docker_cache.inside.install import libraries
+from poetry_docker_cache.inside.install import shared_libraries
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
-MODULE = libraries.MODULES[0]
+MODULE = shared_libraries.MODULES[0]
 """Such as `.cpython-313-x86_64-linux-gnu.so`."""
 
 
@@ -39,7 +39,7 @@ class Layer:
 
     def write(self, *, from_source: bool = False) -> dict[str, Any]:
         """Write the layer's file and read it."""
-        libraries.write(self.venv, self.target, from_source=from_source)
+        shared_libraries.write(self.venv, self.target, from_source=from_source)
         return dict(json.loads(self.target.read_bytes()))
 
     def needs(self) -> dict[str, Any]:

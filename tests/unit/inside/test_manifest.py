@@ -21,7 +21,7 @@ from poetry.packages.locker import Locker
 from poetry.puzzle.transaction import Transaction
 
 from poetry_docker_cache.inside.manifest.__main__ import main
-from poetry_docker_cache.inside.manifest.packages import Wanted, manifests, select, sources
+from poetry_docker_cache.inside.manifest.locked_packages import Wanted, manifests, select, sources
 from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:
@@ -93,7 +93,15 @@ def written(
     (folder / "pyproject.toml").write_bytes(spoil(tomlkit.dumps(pyproject)).encode())
     (folder / "poetry.lock").write_bytes(spoil(tomlkit.dumps(lock)).encode())
     output = folder / "out" / "manifest"
-    options = ["--layers=dependencies,source", "--project", str(folder), "--output", str(output)]
+    options = [
+        "--layers",
+        "dependencies",
+        "source",
+        "--project",
+        str(folder),
+        "--output",
+        str(output),
+    ]
     assert main(["--group", "main", *arguments, *options]) == 0
     paths = sorted(output.iterdir())
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o644}

@@ -10,11 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from projects import package, sdist, wheel
 
-from poetry_docker_cache.inside.manifest.layers import assign, kind
+from poetry_docker_cache.inside.manifest.layer_choice import assign, kind
 from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.inside.manifest.layers import Kind
+    from poetry_docker_cache.inside.manifest.layer_choice import Kind
 
 POSSIBLE = [f"{kind}-{number}" for kind in ("pure", "native") for number in range(1, 9)]
 NAMES = st.sampled_from([f"{name}-{number}" for name in ("a", "b", "zope") for number in range(20)])

@@ -9,7 +9,7 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from poetry_docker_cache.inside.manifest.target import Target
-from poetry_docker_cache.inside.manifest.wheels import (
+from poetry_docker_cache.inside.manifest.wheel_files import (
     allowed,
     fits,
     fits_machine,

@@ -25,9 +25,9 @@ from poetry.repositories.installed_repository import InstalledRepository
 from poetry.utils.env import MockEnv
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.install.poetry import document
+from poetry_docker_cache.inside.install.poetry_install import document
 from poetry_docker_cache.inside.manifest.__main__ import main
-from poetry_docker_cache.inside.manifest.packages import readable, select
+from poetry_docker_cache.inside.manifest.locked_packages import readable, select
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.plan.python_version import Python, choose_python
 from poetry_docker_cache.project.lock import check_lock
@@ -359,7 +359,7 @@ def test_a_dockerfile_for_a_newer_format(
 ) -> None:
     """A vendored one does not have the scripts that an older lock takes, and says what to do."""
     write(tmp_path, *CASES["groups"])
-    monkeypatch.setitem(sys.modules, "poetry_docker_cache.inside.manifest.older", None)
+    monkeypatch.setitem(sys.modules, "poetry_docker_cache.inside.manifest.old_locks", None)
     options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--layers=source"]
     assert main(options) == 1
     error = capsys.readouterr().err

@@ -14,7 +14,7 @@ from poetry_docker_cache.plan.layer_split import AUTO, MOST, automatic, split
 if TYPE_CHECKING:
     from random import Random
 
-    from poetry_docker_cache.inside.manifest.layers import Kind
+    from poetry_docker_cache.inside.manifest.layer_choice import Kind
 
     Packages = dict[str, Kind]
 

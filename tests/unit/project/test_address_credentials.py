@@ -65,8 +65,8 @@ def found(secret: AuthSecret, url: str) -> tuple[str | None, str | None]:
 
 
 @pytest.mark.parametrize("name", ["team", "team.git"])
-def test_git(gather: Gather, name: str) -> None:
-    """The login of the repository whose URL is the very same, whatever its name."""
+def test_git_login_is_found_by_the_exact_url(gather: Gather, name: str) -> None:
+    """Whatever the name of the repository in the settings."""
     config = f'[repositories."{name}"]\nurl = "{GIT.url}"\n'
     secret = gather(GIT, config=config, auth=login(name))
     assert found(secret, GIT.url) == ("me", PASSWORD)
@@ -76,15 +76,15 @@ def test_git(gather: Gather, name: str) -> None:
         assert CANARY not in gather(GIT, config=config, auth=login(name)).text
 
 
-def test_a_file_by_its_host(gather: Gather) -> None:
-    """A repository or a source of the same host lends its login, as in Poetry."""
+def test_file_login_is_found_by_host(gather: Gather) -> None:
+    """A repository or source on the same host provides it, as in Poetry."""
     config = '[repositories.files]\nurl = "https://files.test/b"\n'
     assert found(gather(WHEEL, config=config, auth=login("files")), WHEEL.url) == ("me", PASSWORD)
     assert found(gather(WHEEL, auth=login("acme")), WHEEL.url) == ("me", PASSWORD)
 
 
-def test_a_file_by_netrc(gather: Gather) -> None:
-    """What Poetry's own requests read there, the build is given."""
+def test_file_login_is_found_in_netrc(gather: Gather) -> None:
+    """As Poetry's own requests do."""
     netrc = Path.home() / ".netrc"
     netrc.write_text(f"default login me password {CANARY}\n")
     netrc.chmod(0o600)
@@ -94,8 +94,8 @@ def test_a_file_by_netrc(gather: Gather) -> None:
 
 
 @pytest.mark.parametrize("config", ["", f'[repositories.team]\nurl = "{GIT.url}"\n'])
-def test_git_by_netrc(gather: Gather, config: str) -> None:
-    """What git reads there, each repository of the host is shown, and no other."""
+def test_git_login_is_found_in_netrc(gather: Gather, config: str) -> None:
+    """For each repository of the host, and no other."""
     netrc = Path.home() / ".netrc"
     netrc.write_text(f"machine git.test login me password {CANARY}\n")
     netrc.chmod(0o600)
@@ -107,25 +107,25 @@ def test_git_by_netrc(gather: Gather, config: str) -> None:
 
 
 @pytest.mark.parametrize("place", [GIT.url, "git.test"])
-def test_git_by_keyring(
+def test_git_login_is_found_in_the_keyring(
     gather: Gather, use_keyring: Callable[[FakeKeyring], None], place: str
 ) -> None:
-    """Poetry asks for the URL, then for the host."""
+    """By the URL, then by the host."""
     use_keyring(FakeKeyring({(place, "me"): PASSWORD}))
     assert found(gather(GIT), GIT.url) == ("me", PASSWORD)
 
 
-def test_a_public_repository_needs_no_keyring(
+def test_failing_keyring_is_ignored_for_git(
     gather: Gather, use_keyring: Callable[[FakeKeyring], None]
 ) -> None:
-    """One that fails is no error: for a source it would be."""
+    """The repository may be public."""
     use_keyring(FakeKeyring({}, OSError(CANARY)))
     assert tomllib.loads(gather(GIT).text) == {}
     with pytest.raises(DockerCacheError, match="cannot be read: OSError"):
         gather(WHEEL)
 
 
-def test_certificates(gather: Gather, tmp_path: Path) -> None:
+def test_certificates_of_the_host_are_included(gather: Gather, tmp_path: Path) -> None:
     """A private CA of the host of a URL goes along."""
     path = tmp_path / "ca.pem"
     path.write_text(CERTIFICATE)
@@ -137,16 +137,16 @@ def test_certificates(gather: Gather, tmp_path: Path) -> None:
     assert [it["url"] for it in document["repositories"].values()] == ["https://files.test"]
 
 
-def test_nothing_else(gather: Gather) -> None:
-    """What no address asks for stays out of the secret, and so does what is there to publish."""
+def test_secret_has_only_requested_addresses(gather: Gather) -> None:
+    """No other login, and none for publishing."""
     config = '[repositories.mine]\nurl = "https://upload.test/"\n'
     config += '[repositories.pypi]\nurl = "https://files.test/legacy/"\n'
     secret = gather(GIT, WHEEL, config=config, auth=login("mine") + login("pypi"))
     assert tomllib.loads(secret.text) == {}
 
 
-def test_half_a_login(gather: Gather) -> None:
-    """It is an error that names the repository, as for a source."""
+def test_incomplete_login_is_an_error(gather: Gather) -> None:
+    """It names the repository, as for a source."""
     config = f'[repositories.team]\nurl = "{GIT.url}"\n'
     with pytest.raises(DockerCacheError, match="'team' has a user name but no password") as raised:
         gather(GIT, config=config, auth=f'[http-basic.team]\nusername = "{CANARY}"\n')

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_what_is_sent_and_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files and folders, unless they are kept out; what is beside them does not count."""
+def test_unreadable_paths_that_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and folders, unless they are kept out."""
     places = ("app/locked.py", "app/locked/x", "app/hidden/locked", "app/.git/locked", "locked.txt")
     write(tmp_path, "app/a.py", *places)
     (tmp_path / "app" / "link").symlink_to("locked.py")
@@ -34,8 +34,8 @@ def test_what_is_sent_and_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Mon
     assert unreadable(".", "*\n!app\napp/locked*\napp/hidden\n") == []
 
 
-def test_links_that_lead_elsewhere(tmp_path: Path) -> None:
-    """Those within the context do not count, wherever they lead; and none is entered."""
+def test_links_that_leave_the_context(tmp_path: Path) -> None:
+    """Links within it do not count, and none is followed."""
     write(tmp_path, "shop/a/b.py", "outside/x.py")
     for name, target in {
         "in": "a",
@@ -50,17 +50,17 @@ def test_links_that_lead_elsewhere(tmp_path: Path) -> None:
     assert odd_paths(tmp_path / "shop", ["a", "nowhere"], "") == []
 
 
-def test_names_that_are_no_utf_8(tmp_path: Path) -> None:
-    """Old archives bring them; what is kept out does not count."""
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    """Old archives contain them."""
     write(tmp_path, "app/\udce9t\udce9.txt", "app/\xe9t\xe9.txt", "app/old/\udce9")
     found = odd_paths(tmp_path, ["app"], "app/old\n")
     assert found == [Odd(path="app/\udce9t\udce9.txt", kind="name")]
 
 
-def test_a_folder_that_is_removed_meanwhile(
+def test_folder_removed_meanwhile_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A running program may do that; nothing is odd about it."""
+    """A running program may remove it."""
     (tmp_path / "shop" / "cache").mkdir(parents=True)
 
     def scandir(path: Path) -> object:

@@ -20,7 +20,7 @@ from poetry.factory import Factory
 from poetry.utils.password_manager import PasswordManager
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.install.refusal import refusal
+from poetry_docker_cache.inside.install.failures import refusal
 from poetry_docker_cache.project import credentials
 from poetry_docker_cache.project.auth_secret import MAX_SIZE, SourceAuth, auth_file
 from poetry_docker_cache.project.credentials import (
@@ -201,7 +201,7 @@ def test_credentials_of_a_configured_repository_with_the_same_url(
 # What is left out
 
 
-def test_nothing_but_the_sources_in_use(
+def test_secret_has_only_sources_in_use(
     gather: Callable[..., AuthSecret], config_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Publishing tokens, PyPI's login and unused sources never enter the secret."""
@@ -220,8 +220,8 @@ def test_nothing_but_the_sources_in_use(
     assert CANARY in gather(urls).text  # the search can find it
 
 
-def test_public_sources_give_a_comment_only(gather: Callable[..., AuthSecret]) -> None:
-    """A secret is never empty, and holds nothing that Poetry could misread."""
+def test_secret_of_public_sources_is_a_comment(gather: Callable[..., AuthSecret]) -> None:
+    """It is never empty."""
     secret = gather({"b": "https://b.test/s", "a": "https://a.test/s"})
     assert secret.text.startswith("#")
     assert read(secret) == {}
@@ -252,10 +252,10 @@ def test_user_name_without_password(
     assert CANARY not in str(raised.value)
 
 
-def test_the_fix_for_a_name_with_a_space(
+def test_fix_quotes_a_name_with_a_space(
     gather: Callable[..., AuthSecret], config_dir: Path
 ) -> None:
-    """It is quoted, and the variables are ones that a shell can set."""
+    """A shell can set the variables that it names."""
     (config_dir / "auth.toml").write_text('[http-basic."my corp"]\nusername="u"\n')
     with pytest.raises(DockerCacheError) as raised:
         gather({"my corp": "https://a.test/simple"})
@@ -264,13 +264,13 @@ def test_the_fix_for_a_name_with_a_space(
 
 
 @pytest.mark.parametrize("name", ["my.corp", "my corp", "my-corp", "My_Corp", "my+corp"])
-def test_variables_that_any_shell_can_set(
+def test_variables_with_underscores_work(
     gather: Callable[..., AuthSecret],
     monkeypatch: pytest.MonkeyPatch,
     config_dir: Path,
     name: str,
 ) -> None:
-    """Poetry keeps dots and spaces in its variables' names; `_` stands for them here, and wins."""
+    """Poetry keeps dots and spaces in the names of its variables, which no shell can set."""
     (config_dir / "auth.toml").write_text(
         f'[http-basic."{name}"]\nusername="old"\npassword="old"\n'
     )
@@ -281,10 +281,10 @@ def test_variables_that_any_shell_can_set(
 
 
 @pytest.mark.parametrize("name", ["corp", "my.corp"])
-def test_a_secret_that_the_ci_does_not_have(
+def test_empty_variable_means_no_login(
     gather: Callable[..., AuthSecret], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """It is an empty variable there: the source is read without a login."""
+    """A CI sets the variable of a missing secret to an empty text."""
     for variable in login_variables(name):
         monkeypatch.setenv(variable, "")
     assert name not in ours(gather({name: "https://a.test/simple"}))
@@ -335,7 +335,7 @@ def test_poetry_reads_back_what_was_written(username: str, password: str) -> Non
 
 @given(logins=st.dictionaries(names, st.tuples(passwords, passwords), max_size=5))
 @settings(max_examples=150)
-def test_any_names_beside_each_other(logins: dict[str, tuple[str, str]]) -> None:
+def test_any_names_together_are_read_back(logins: dict[str, tuple[str, str]]) -> None:
     """Dots, spaces, prefixes of each other: each name reads its own, or the clash is an error."""
     try:
         secret = compose(logins)
@@ -368,8 +368,8 @@ def test_dotted_name_is_written_in_both_forms() -> None:
 @pytest.mark.parametrize(
     "pair", [("a", "a.username"), ("a", "a.password.b"), ("x.y", "x.y.username")]
 )
-def test_names_that_no_poetry_before_2_4_can_tell_apart(pair: tuple[str, str]) -> None:
-    """Where one name is a setting of the other, the error says to rename it."""
+def test_ambiguous_dotted_name_is_an_error(pair: tuple[str, str]) -> None:
+    """If one name looks like a setting of the other, the error says to rename it."""
     with pytest.raises(DockerCacheError, match="looks like a setting of another source") as raised:
         compose(dict.fromkeys(pair, ("u", "p")))
     assert "poetry lock" in raised.value.fix
@@ -377,7 +377,7 @@ def test_names_that_no_poetry_before_2_4_can_tell_apart(pair: tuple[str, str]) -
 
 @pytest.mark.parametrize("bad", ["\n", "\r", "\0", "\udce9"])
 @pytest.mark.parametrize("half", ["username", "password"])
-def test_what_no_index_can_receive_is_refused(
+def test_credentials_that_cannot_be_sent_are_refused(
     gather: Callable[..., AuthSecret], monkeypatch: pytest.MonkeyPatch, half: str, bad: str
 ) -> None:
     """The error names the source and never the value."""
@@ -391,7 +391,7 @@ def test_what_no_index_can_receive_is_refused(
 # Certificates
 
 
-def test_certificates_travel_as_text(
+def test_certificates_are_in_the_secret(
     gather: Callable[..., AuthSecret],
     config_dir: Path,
     tmp_path: Path,
@@ -555,8 +555,8 @@ def test_same_input_same_bytes(gather: Callable[..., AuthSecret], config_dir: Pa
 
 
 @pytest.mark.parametrize("name", ["acme", "my.private-repo", "our mirror", "größe"])
-def test_the_build_names_the_same(name: str) -> None:
-    """What the build says to type, where a source refuses access, is what is read here."""
+def test_build_suggests_the_same_variables(name: str) -> None:
+    """A source that rejects the login is reported with the settings that are read here."""
     said = refusal(name, "https://acme.test/simple", known=False)
     assert "or set {} and {},".format(*login_variables(name)) in said
     (command,) = re.findall(r"Type `(.*)`", said)

@@ -55,27 +55,29 @@ def modules(folder: Path, toml: str, *files: str, beside: tuple[str, ...] = ()) 
         ),
     ],
 )
-def test_modules(tmp_path: Path, toml: str, files: list[str], expected: tuple[str, ...]) -> None:
-    """On the path of `poetry install`, imported by what runs, and of no dependency's name."""
+def test_imported_modules_are_found(
+    tmp_path: Path, toml: str, files: list[str], expected: tuple[str, ...]
+) -> None:
+    """On the path, imported by code that runs, and not a dependency."""
     assert modules(tmp_path, toml, *files) == expected
 
 
-def test_files_beside_the_package_import_too(tmp_path: Path) -> None:
-    """A main.py is as much the application as its package."""
+def test_imports_of_files_beside_the_package_count(tmp_path: Path) -> None:
+    """A main.py is part of the application."""
     files = ("acme/a.py", "main.py=import routes\n", "routes/a.py", "unused.py")
     assert modules(tmp_path, FLAT, *files) == ()
     assert modules(tmp_path, FLAT, *files, beside=("main.py",)) == ("routes",)
 
 
-def test_a_file_is_started_from_its_folder(tmp_path: Path) -> None:
-    """So it may import what is there, even if the packages are in src."""
+def test_started_file_can_import_from_its_folder(tmp_path: Path) -> None:
+    """Even if the packages are in src."""
     files = ("src/acme/a.py", "main.py=import config\n", "config.py")
     assert modules(tmp_path, SRC, *files) == ()
     assert modules(tmp_path, SRC, *files, beside=("main.py",)) == ("config.py",)
 
 
-def test_what_lies_above_the_project_is_none_of_it(tmp_path: Path) -> None:
-    """Packages may come from there, with nothing of the project's own on the path."""
+def test_folders_above_the_project_do_not_count(tmp_path: Path) -> None:
+    """Packages may come from there."""
     write(tmp_path, "base/acme/a.py=import config\n", "base/config.py")
     toml = POETRY + 'packages = [{include = "acme", from = "../base"}]\n'
     assert modules(tmp_path / "app", toml, "config.py") == ()
@@ -91,10 +93,10 @@ def test_what_lies_above_the_project_is_none_of_it(tmp_path: Path) -> None:
         ({}, (), ()),
     ],
 )
-def test_scripts(
+def test_scripts_of_missing_modules_are_development_tools(
     tmp_path: Path, scripts: dict[str, str], own: tuple[str, ...], taken: tuple[str, ...]
 ) -> None:
-    """One whose module the wheel lacks is a tool of the developers', unless all are like that."""
+    """Unless all scripts are."""
     root = read(tmp_path, FLAT, "acme/cli.py", "tools/lint.py", "tests/run.py")
     found = find_beside(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)
     assert (found.scripts, found.modules, found.whole) == (own, taken, bool(taken))
@@ -103,16 +105,16 @@ def test_scripts(
 @pytest.mark.parametrize(
     ("toml", "code"), [(SRC, "src/acme/cli.py"), (SETUPTOOLS, "src/my_app/cli.py")]
 )
-def test_a_tool_at_the_top_of_a_src_layout(tmp_path: Path, toml: str, code: str) -> None:
-    """`poetry run` finds it where it is started, and no image has it."""
+def test_script_outside_src_is_a_development_tool(tmp_path: Path, toml: str, code: str) -> None:
+    """`poetry run` finds it, the image does not have it."""
     root = read(tmp_path, toml, code, "tools/lint.py")
     scripts = {"a": code.split("/")[1] + ".cli", "lint": "tools.lint"}
     found = find_beside(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)
     assert (found.scripts, found.modules, found.whole) == (("a",), (), False)
 
 
-def test_a_source_tree_has_all_of_it(tmp_path: Path) -> None:
-    """There is no wheel that could lack something, or nobody can tell what is in it."""
+def test_source_tree_lacks_no_module(tmp_path: Path) -> None:
+    """There is no wheel, or its content is unknown."""
     write(tmp_path, "a.py=import b\n", "b.py")
     tree = SourceTreeRoot(reason="x")
     found = find_beside(tmp_path, tree, files=(), scripts={"b": "b", "a": "a"}, installed=())

@@ -96,10 +96,10 @@ def looked_at(folder: Path, *files: str) -> PathPackage:
         ),
     ],
 )
-def test_what_a_folder_is_built_from(
+def test_backend_of_a_folder(
     tmp_path: Path, files: list[str], paths: tuple[str, ...], backend: str, requires: tuple[str]
 ) -> None:
-    """By its own backend; what names none is setuptools', unless its metadata are Poetry's."""
+    """The declared one; else setuptools, or poetry-core with metadata of Poetry."""
     found = looked_at(tmp_path, *files)
     assert isinstance(found.root, WheelRoot), found.root
     assert found.root.paths == paths
@@ -137,18 +137,16 @@ def test_what_a_folder_is_built_from(
         ),
     ],
 )
-def test_a_folder_of_which_no_wheel_can_be_built(
-    tmp_path: Path, files: list[str], reason: str
-) -> None:
-    """It is no error, as nobody may want it; but why is known, without this machine's paths."""
+def test_folder_without_wheel_has_a_reason(tmp_path: Path, files: list[str], reason: str) -> None:
+    """It is not an error, since it may not be selected; the reason has no paths of this machine."""
     root = looked_at(tmp_path, *files).root
     assert isinstance(root, SourceTreeRoot)
     assert root.reason.startswith(reason)
     assert str(tmp_path) not in root.reason
 
 
-def test_a_folder_that_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link to itself, and a folder of another user, are not there for a build either."""
+def test_unreadable_folder_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither does a link to itself."""
     (tmp_path / "lib").symlink_to("lib")
     root = looked_at(tmp_path).root
     assert root == SourceTreeRoot(reason="the folder does not exist")
@@ -174,8 +172,8 @@ def monorepo(*packages: PathPackage, **keys: Any) -> Project:  # noqa: ANN401  #
     return project(*entries, package("click"), path_packages=packages, place=place, **keys)
 
 
-def test_each_has_a_stage_and_a_layer() -> None:
-    """In the order of their names, before the project's own; in no layer of dependencies."""
+def test_each_package_has_a_stage_and_a_layer() -> None:
+    """Sorted by name, before the project's own."""
     made = plan(monorepo(lib("core", "libs/core"), lib("util", "vendor/util")))
     assert [wheel.name for wheel in made.wheels] == ["path-core", "path-util", "application"]
     assert [wheel.folder for wheel in made.wheels] == ["libs/core", "vendor/util", "."]
@@ -193,8 +191,8 @@ def test_each_has_a_stage_and_a_layer() -> None:
     ]
 
 
-def test_a_context_that_holds_what_lies_outside() -> None:
-    """It is the nearest folder above all of it; the project's own files are then further down."""
+def test_context_contains_packages_outside() -> None:
+    """It is the nearest common parent folder."""
     made = plan(
         monorepo(lib("core", "libs/core"), lib("util", "../util"), lib("base", "../../libs/base")),
         files=("alembic.ini",),
@@ -215,8 +213,8 @@ def test_a_context_that_holds_what_lies_outside() -> None:
         assert line in lines
 
 
-def test_only_what_is_named_enters_a_larger_context() -> None:
-    """An allow-list beside the project; within it, the project's own lines count as ever."""
+def test_larger_context_has_only_named_paths() -> None:
+    """In the project, its own lines apply as usual."""
     made = make_plan(
         monorepo(
             lib("base", "../../libs/base", git_ignored=("src/base/**/*.tmp",)),
@@ -243,8 +241,8 @@ def test_only_what_is_named_enters_a_larger_context() -> None:
     assert passing(text, sorted(wanted | unwanted)) == wanted
 
 
-def test_a_whole_folder() -> None:
-    """What is made of it cannot be told: all of it enters but what the ignore file keeps out."""
+def test_whole_folder_is_sent_if_the_backend_needs_it() -> None:
+    """Except what the ignore file keeps out."""
     made = plan(
         monorepo(
             lib("base", "../../libs/base", whole=True),
@@ -270,8 +268,8 @@ def test_a_whole_folder() -> None:
     assert passing(ignore, sorted(wanted | unwanted)) == wanted
 
 
-def test_a_whole_project() -> None:
-    """Its own ignore file decides, but cannot hide what is known to be needed."""
+def test_whole_project_keeps_its_own_ignore_file() -> None:
+    """It decides, but cannot hide what the build needs."""
     made = plan(project(root=wheel_root(whole=True), dockerignore="*\n!helpers.py\n"))
     assert "\nCOPY . /project/.\n" in render_dockerfile(made)
     ignore = render_ignore_file(made, "Dockerfile")
@@ -284,8 +282,8 @@ SECRETS = (
 )
 
 
-def test_no_name_on_the_way_to_a_project_keeps_anything_out() -> None:
-    """A monorepo's folder may be called `gcloud-worker`; what is in it is kept out as ever."""
+def test_parent_directory_names_are_not_ignored() -> None:
+    """A monorepo may have a folder `gcloud-worker`; names inside it count as usual."""
     place = ("home", "ada", "repo", "services", "gcloud-worker")
     packages = (lib("base", "../../prod.env/base"),)
     entries = [locked(it.name, it.path) for it in packages]
@@ -313,8 +311,8 @@ def test_no_name_on_the_way_to_a_project_keeps_anything_out() -> None:
     assert text.count("!services/gcloud-worker/notes\n") == 1
 
 
-def test_what_is_taken_by_name_is_still_searched_for_secrets() -> None:
-    """A path dependency in the project, in a folder of a name that is kept out."""
+def test_secrets_in_a_named_folder_are_kept_out() -> None:
+    """Even if the folder itself has a name that is kept out."""
     made = plan(monorepo(lib("core", "gcloud/core"), lib("x", "x.env/x")))
     assert made.folder == "."
     text = render_ignore_file(made, "Dockerfile")
@@ -324,8 +322,8 @@ def test_what_is_taken_by_name_is_still_searched_for_secrets() -> None:
     assert passing(text, sorted(wanted | unwanted)) == wanted
 
 
-def test_a_source_tree_is_taken_from_its_place() -> None:
-    """`COPY services/api .`, and of the rest of the context nothing."""
+def test_source_tree_is_copied_from_its_folder() -> None:
+    """`COPY services/api .`, and nothing else of the context."""
     made = plan(monorepo(lib("base", "../../libs/base"), root=TREE, files=None))
     assert made.application is None
     assert "\nCOPY services/api .\n" in render_dockerfile(made)
@@ -334,8 +332,8 @@ def test_a_source_tree_is_taken_from_its_place() -> None:
     assert passing(text, files) == {"services/api/a.py", "libs/base/src/base/a.py"}
 
 
-def test_packages_of_the_project_from_above() -> None:
-    """They are copied into a folder of the project, where poetry-core finds them."""
+def test_packages_from_outside_are_copied_into_the_project() -> None:
+    """poetry-core finds them there."""
     made = plan(monorepo(root=wheel_root(paths=("../../common/models", "../x..y", "shop"))))
     assert made.folder == "services/api"
     text = render_dockerfile(made)
@@ -345,8 +343,8 @@ def test_packages_of_the_project_from_above() -> None:
     assert "RUN sed " not in render_dockerfile(plan(monorepo(lib("core", "libs/core"))))
 
 
-def test_an_image_holds_so_many_layers() -> None:
-    """Path dependencies count as well, and are no setting; what is one is to be lowered."""
+def test_too_many_layers_is_an_error() -> None:
+    """Path dependencies count, and the error names the setting to reduce."""
     packages = [lib(f"lib{number}", f"lib{number}") for number in range(104)]
     with pytest.raises(
         DockerCacheError, match="1 layers of dependencies and 105 of path"
@@ -356,8 +354,8 @@ def test_an_image_holds_so_many_layers() -> None:
     assert len(plan(monorepo(*packages[1:])).packages) == 103
 
 
-def test_a_wheel_beside_the_project() -> None:
-    """The context grows as for a folder, and of the folder that it is in, nothing else enters."""
+def test_wheel_outside_the_project_is_sent() -> None:
+    """Nothing else from its folder is."""
     file = "wheels/boxed-1.0-py3-none-any.whl"
     boxed = package("boxed", source={"type": "file", "url": f"../../{file}"})
     place = ("home", "ada", "repo", "services", "api")
@@ -372,8 +370,8 @@ def test_a_wheel_beside_the_project() -> None:
 
 
 @pytest.mark.parametrize("path", ["../../../../../lib", "../../../../../../lib"])
-def test_the_context_is_never_the_root(path: str) -> None:
-    """There is nothing to send but what is named, yet it is no context that anybody means."""
+def test_context_is_never_the_root_folder(path: str) -> None:
+    """That is never what a user wants."""
     with pytest.raises(DockerCacheError, match="root of the file system") as raised:
         plan(monorepo(lib("lib", path)))
     assert raised.value.fix == "Move both into one folder."
@@ -383,8 +381,8 @@ def test_the_context_is_never_the_root(path: str) -> None:
     ("place", "context"),
     [(".", "/home/ada/repo/api"), ("api", "/home/ada/repo"), ("repo/api", None), ("a/b/c", None)],
 )
-def test_the_context_is_never_the_home_folder(place: str, context: str | None) -> None:
-    """Nor a folder above it; what lies there is another thing on each machine."""
+def test_context_is_never_the_home_folder(place: str, context: str | None) -> None:
+    """Nor a folder above it, which differs on each machine."""
     where = {"home": Path("/home/ada")}
     folder = Path("/home/ada/repo/api")
     if context is not None:
@@ -394,13 +392,13 @@ def test_the_context_is_never_the_home_folder(place: str, context: str | None) -
             context_folder(folder, place, **where)
 
 
-def test_a_project_in_the_home_folder_itself() -> None:
-    """Its context has not grown, so it is nobody's business where it is."""
+def test_project_may_be_the_home_folder() -> None:
+    """Its context has not grown."""
     assert context_folder(Path("/home/ada"), ".", home=Path("/home/ada")) == Path("/home/ada")
 
 
-def test_one_that_cannot_be_built() -> None:
-    """As with `poetry install`, it is an error; but not where its group is left out."""
+def test_selected_package_without_wheel_is_an_error() -> None:
+    """As with `poetry install`; not if its group is left out."""
     gone = lib("gone", "../gone", root=SourceTreeRoot(reason="the folder does not exist"))
     with pytest.raises(DockerCacheError, match="the path dependency gone") as raised:
         plan(monorepo(gone))
@@ -412,8 +410,8 @@ def test_one_that_cannot_be_built() -> None:
     assert made.folder == "."
 
 
-def test_markers_and_extras_hold() -> None:
-    """What is decided decides; what the machine decides is left to pip."""
+def test_markers_and_extras_apply() -> None:
+    """What depends on the platform is left to pip."""
     mac = {"markers": 'sys_platform == "darwin"'}
     arm = {"markers": 'platform_machine == "aarch64" and python_version >= "3.9"'}
     extra = {"markers": 'extra == "more"', "optional": True}
@@ -430,8 +428,8 @@ def test_markers_and_extras_hold() -> None:
     assert [it.name for it in made.packages] == ["path-arm", "path-extra"]
 
 
-def test_backends_are_shared() -> None:
-    """Those that need the same stand on one stage; the project's own comes first."""
+def test_packages_with_equal_requirements_share_a_backend() -> None:
+    """The project's own comes first."""
     made = plan(
         monorepo(
             lib("a", "a", requires=("hatchling",), backend="hatchling.build"),
@@ -458,8 +456,8 @@ def test_backends_are_shared() -> None:
     assert "c has code to compile: its wheel is built on python:3.13." in made.notes
 
 
-def test_what_their_backends_are_told() -> None:
-    """The version that the lock has, in place of git's, and Poetry's own settings for a build."""
+def test_backends_get_version_and_settings() -> None:
+    """The version in the lock replaces git's."""
     settings = {"core": {"opt": ["a", "b"]}}
     installer = InstallerConfig(no_binary=(), only_binary=(), build_config_settings=settings)
     core = lib("core", "core", requires=("setuptools", "setuptools_scm>=8"), backend="setuptools")
@@ -483,10 +481,10 @@ def test_what_their_backends_are_told() -> None:
         ({"git": "https://git.example/setuptools.git"}, None),
     ],
 )
-def test_what_a_build_is_held_to(
+def test_build_constraints_are_written_for_pip(
     tmp_path: Path, constraint: str | dict[str, Any], expected: tuple[str, ...] | None
 ) -> None:
-    """In the words of pip, which has none for all that Poetry can say."""
+    """The syntax of pip does not have everything that Poetry's has."""
     (tmp_path / "lib/lib").mkdir(parents=True)
     (tmp_path / "lib/lib/__init__.py").touch()
     (tmp_path / "lib/pyproject.toml").write_text(NAMED + CORE)
@@ -500,8 +498,8 @@ def test_what_a_build_is_held_to(
         assert found.root == SourceTreeRoot(reason=reason)
 
 
-def test_what_is_held_to_something_has_a_backend_of_its_own() -> None:
-    """Where pip is given a file of constraints; nowhere else is there one."""
+def test_build_constraints_get_separate_backend() -> None:
+    """Only that one gets a constraints file."""
     held = replace(lib("a", "a"), constraints=("click<9", "poetry-core<3"))
     made = plan(monorepo(held, lib("b", "b")))
     assert [it.backend_name for it in made.wheels] == [
@@ -514,14 +512,14 @@ def test_what_is_held_to_something_has_a_backend_of_its_own() -> None:
     assert "/opt/constraints.txt" not in render_dockerfile(plan(monorepo(lib("b", "b"))))
 
 
-def test_a_layer_of_its_own_is_no_news() -> None:
-    """`own-layers` may name a path dependency, which has one anyway."""
+def test_own_layers_may_name_a_path_dependency() -> None:
+    """It has its own layer anyway."""
     made = plan(monorepo(lib("core", "core")), own_layers=("core",))
     assert not [note for note in made.notes if "`own-layers` has no effect" in note]
 
 
-def test_nothing_but_path_dependencies() -> None:
-    """Then no layer of packages is there, and the image has theirs on the empty environment."""
+def test_project_with_only_path_dependencies() -> None:
+    """Then the image has no layer of packages."""
     made = plan(
         project(
             locked("core", "core"),

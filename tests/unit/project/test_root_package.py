@@ -115,21 +115,21 @@ def reason(root: WheelRoot | SourceTreeRoot) -> str:
         ),
     ],
 )
-def test_names_what_the_wheel_is_made_of(
+def test_paths_of_the_wheel_are_listed(
     tmp_path: Path, toml: str, files: list[str], expected: list[str]
 ) -> None:
-    """By name, sorted, none inside another, and nothing else."""
+    """Sorted, without paths inside another, and nothing else."""
     assert paths(read(tmp_path, toml, *files)) == tuple(expected)
 
 
-def test_what_only_the_sdist_takes_does_not_count(tmp_path: Path) -> None:
-    """Not even when it is outside of the project."""
+def test_paths_of_the_sdist_are_not_listed(tmp_path: Path) -> None:
+    """Not even those outside the project."""
     toml = POETRY + 'packages = [{include = "my_app"}, {include = "../t", format = "sdist"}]\n'
     assert paths(read(tmp_path / "project", toml, "my_app/a.py", "../t/t.py")) == ("my_app",)
 
 
-def test_packages_from_above(tmp_path: Path) -> None:
-    """`from` may lead out of the project: then the build context is to hold more than it."""
+def test_packages_outside_the_project_are_listed(tmp_path: Path) -> None:
+    """`from` may leave the project; the build context is then larger."""
     packages = '{include = "shared", from = ".."}, {include = "x/**/*.py", from = "../../libs"}'
     toml = POETRY + f'packages = [{{include = "my_app"}}, {packages}]\n'
     folder = tmp_path / "apps/one"
@@ -146,16 +146,16 @@ def test_packages_from_above(tmp_path: Path) -> None:
     "written",
     ['"x/../../libs"', '"../libs/../libs"', '"..//libs"', '\t"../libs"', '"\\u002e./libs"'],
 )
-def test_packages_from_above_are_written_plainly(tmp_path: Path, written: str) -> None:
-    """The build finds the folder by the text; what it would not find is refused before."""
+def test_unusual_spelling_of_from_is_an_error(tmp_path: Path, written: str) -> None:
+    """The build replaces the path in the text of pyproject.toml."""
     toml = POETRY + f'packages = [{{ include = "shared", from ={written} }}]\n'
     with pytest.raises(DockerCacheError, match="The build cannot replace the path ") as raised:
         read(tmp_path / "app", toml, "../libs/shared/a.py", "x/a.py")
     assert '`from = "../libs"`' in raised.value.fix
 
 
-def test_packages_behind_a_link_are_not_taken_from_above(tmp_path: Path) -> None:
-    """A build context that holds the link need not hold what it points to."""
+def test_packages_through_a_link_are_not_listed(tmp_path: Path) -> None:
+    """A build context with the link may not have its target."""
     write(tmp_path, "else/shared/a.py")
     (tmp_path / "link").symlink_to("else")
     toml = POETRY + 'packages = [{include = "shared", from = "../link"}]\n'
@@ -164,8 +164,8 @@ def test_packages_behind_a_link_are_not_taken_from_above(tmp_path: Path) -> None
     )
 
 
-def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
-    """A script compiles from sources that need not be in the wheel."""
+def test_build_script_needs_paths_of_the_sdist(tmp_path: Path) -> None:
+    """A script compiles sources that need not be in the wheel."""
     toml = POETRY + 'include = ["csrc/*.c"]\n[tool.poetry.build]\nscript = "build.py"\n'
     root = read(tmp_path, toml, "my_app/a.py", "csrc/x.c", "build.py", "setup.py")
     assert paths(root) == ("build.py", "csrc", "my_app")
@@ -256,17 +256,17 @@ def test_a_build_script_brings_what_the_sdist_has(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_built_is_a_source_tree(
+def test_project_without_wheel_is_a_source_tree(
     tmp_path: Path, toml: str, files: list[str], expected: str
 ) -> None:
-    """With one sentence on why, without this machine's paths."""
+    """The reason is one sentence without this machine's paths."""
     folder = tmp_path / "project"
     folder.mkdir()
     assert reason(read(folder, toml, *files)) == expected
 
 
-def test_links_bring_their_targets_or_leave_the_project(tmp_path: Path) -> None:
-    """A copied link is of use with its target only."""
+def test_links_need_their_targets(tmp_path: Path) -> None:
+    """A link that leaves the project is an error."""
     folder = tmp_path / "project"
     write(folder, "my_app/a.py", "assets/x.css", "../secret/y")
     (folder / "my_app/static").symlink_to("../assets")
@@ -290,10 +290,10 @@ def test_links_bring_their_targets_or_leave_the_project(tmp_path: Path) -> None:
         (PROJECT + backend("setuptools.build_meta", "setuptools"), ("setuptools",), None),
     ],
 )
-def test_the_backend_is_poetrys_unless_another_is_named(
+def test_default_backend_is_poetry_core(
     tmp_path: Path, toml: str, requires: tuple[str, ...], name: str | None
 ) -> None:
-    """As `poetry build` does, and not PEP 517's setuptools."""
+    """As with `poetry build`, not PEP 517's setuptools."""
     root = read(tmp_path, toml, "my_app/__init__.py")
     assert isinstance(root, WheelRoot)
     assert root.requires == requires
@@ -350,7 +350,7 @@ def test_the_backend_is_poetrys_unless_another_is_named(
         ),
     ],
 )
-def test_other_backends_go_by_convention(  # noqa: PLR0913, PLR0917  # a table's columns
+def test_other_backends_follow_conventions(  # noqa: PLR0913, PLR0917  # a table's columns
     tmp_path: Path,
     name: str,
     more: str,
@@ -358,7 +358,7 @@ def test_other_backends_go_by_convention(  # noqa: PLR0913, PLR0917  # a table's
     expected: list[str],
     compiler: bool,
 ) -> None:
-    """Code, what builds it, and what pyproject.toml names."""
+    """Code, build scripts, and the paths in pyproject.toml."""
     root = read(tmp_path, PROJECT + backend(name, "some-backend") + more, *files)
     assert paths(root) == tuple(expected)
     assert isinstance(root, WheelRoot)
@@ -390,16 +390,16 @@ if __name__ == "__main__":
         ("README=", False),
     ],
 )
-def test_setuptools_is_given_the_whole_folder_where_its_own_files_decide(
+def test_setuptools_gets_the_whole_folder_if_its_files_decide(
     tmp_path: Path, file: str, whole: bool
 ) -> None:
-    """What they read cannot be told; a file that says nothing lets no more in."""
+    """Only setuptools knows what they include; files without settings do not count."""
     root = read(tmp_path, PROJECT + backend("setuptools.build_meta"), "my_app/__init__.py", file)
     assert isinstance(root, WheelRoot)
     assert root.whole is whole
 
 
-def test_setuptools_may_find_what_no_convention_does(tmp_path: Path) -> None:
+def test_setuptools_finds_packages_without_convention(tmp_path: Path) -> None:
     """Only its own file says where the packages are."""
     options = "setup.cfg=[options]\npackage_dir =\n    = lib\n"
     root = read(tmp_path, PROJECT + backend("setuptools.build_meta"), "lib/app/a.py", options)
@@ -428,16 +428,16 @@ def test_setuptools_may_find_what_no_convention_does(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_namespace_packages(
+def test_namespace_packages_are_found(
     tmp_path: Path, name: str, more: str, files: list[str], expected: tuple[str, ...]
 ) -> None:
-    """Their top folder has no `__init__.py` (PEP 420): each backend finds it in its own way."""
+    """Their top folder has no `__init__.py` (PEP 420); each backend has its own rule."""
     assert paths(read(tmp_path, PROJECT + backend(name) + more, *files)) == expected
 
 
 @pytest.mark.parametrize("name", ["hatchling.build", "uv_build", "flit_core.buildapi"])
-def test_a_folder_of_code_is_no_package_to_every_backend(tmp_path: Path, name: str) -> None:
-    """These build nothing that does not have the name."""
+def test_some_backends_need_the_projects_name(tmp_path: Path, name: str) -> None:
+    """They do not build a package with another name."""
     root = read(tmp_path, PROJECT + backend(name), "src/main.py", "my/a.py")
     assert reason(root) == "no module or package named `my_app`, and no other one"
 
@@ -453,10 +453,10 @@ def test_a_folder_of_code_is_no_package_to_every_backend(tmp_path: Path, name: s
         ),
     ],
 )
-def test_a_licence_that_is_a_link_out_of_the_project(
+def test_licence_that_links_outside_is_left_out(
     tmp_path: Path, toml: str, expected: tuple[str, ...] | str
 ) -> None:
-    """The wheel does without one that is only found by its name."""
+    """The wheel does not need a licence that is only found by its name."""
     folder = tmp_path / "repo/app"
     write(folder, "../LICENSE", "my_app/__init__.py")
     (folder / "LICENSE").symlink_to("../LICENSE")
@@ -464,8 +464,8 @@ def test_a_licence_that_is_a_link_out_of_the_project(
     assert (reason(root) if isinstance(expected, str) else paths(root)) == expected
 
 
-def test_only_setuptools_asks_setup_py(tmp_path: Path) -> None:
-    """Beside another backend it is a remnant."""
+def test_setup_py_counts_only_for_setuptools(tmp_path: Path) -> None:
+    """Another backend does not read it."""
     root = read(tmp_path, PROJECT + CORE, "my_app/a.py", "setup.py=setup(py_modules=['helpers'])")
     assert isinstance(root, WheelRoot)
     assert not root.whole
@@ -496,10 +496,10 @@ def test_only_setuptools_asks_setup_py(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_finds_what_python_m_runs(
+def test_module_for_python_m_is_found(
     tmp_path: Path, toml: str, files: list[str], expected: str | None
 ) -> None:
-    """One package with a `__main__`, no guess between two."""
+    """One package with a `__main__`; between two, none."""
     root = read(tmp_path, toml, *files)
     assert isinstance(root, WheelRoot)
     assert root.module == expected
@@ -517,10 +517,10 @@ def test_finds_what_python_m_runs(
         (POETRY + "package-mode = false\n", ["src/bot/__main__.py"], None),
     ],
 )
-def test_finds_what_python_m_runs_in_a_source_tree(
+def test_module_for_python_m_is_found_in_a_source_tree(
     tmp_path: Path, toml: str, files: list[str], expected: str | None
 ) -> None:
-    """By the same rule, of what is on the path."""
+    """By the same rule for the packages on the path."""
     root = read(tmp_path, toml, *files)
     assert isinstance(root, SourceTreeRoot)
     assert root.module == expected
@@ -529,14 +529,14 @@ def test_finds_what_python_m_runs_in_a_source_tree(
 BESIDE = ["my_app/a.py", "app.py", "static/a.css", "migrations/1.py", "docs/x", "wsgi/a.py"]
 
 
-def test_files_beside_the_package(tmp_path: Path) -> None:
-    """What a running app reads from its working directory, if it is there."""
+def test_files_beside_the_package_are_listed(tmp_path: Path) -> None:
+    """What a running app reads from its working directory."""
     root = read(tmp_path, PROJECT, *BESIDE)
     assert runtime_files(tmp_path, root) == ("app.py", "migrations", "static")
 
 
-def test_files_of_the_wheel_are_not_taken_twice(tmp_path: Path) -> None:
-    """Templates that the wheel holds are not copied beside it."""
+def test_files_in_the_wheel_are_not_listed(tmp_path: Path) -> None:
+    """Templates in the wheel are not copied beside it."""
     toml = POETRY + 'packages = [{include = "my_app"}, {include = "static/**/*", to = "my_app"}]\n'
     root = read(tmp_path, toml, *BESIDE, "static/a.py")
     assert runtime_files(tmp_path, root) == ("app.py", "migrations")
@@ -553,8 +553,10 @@ def test_files_of_the_wheel_are_not_taken_twice(tmp_path: Path) -> None:
         ("missing", ("alembic.ini",)),
     ],
 )
-def test_alembic_names_its_folder(tmp_path: Path, location: str, expected: tuple[str, ...]) -> None:
-    """The folder is taken even from inside the package: alembic.ini looks for it there."""
+def test_folder_of_alembic_is_listed(
+    tmp_path: Path, location: str, expected: tuple[str, ...]
+) -> None:
+    """Even inside the package, since alembic.ini looks for it there."""
     folder = tmp_path / "project"
     ini = f"alembic.ini=[alembic]\nscript_location = {location}\nformat = %%(x)s %(rev)s\n"
     names = ("alembic", "db/alembic", "my_app/migrations", "../outside")
@@ -562,24 +564,22 @@ def test_alembic_names_its_folder(tmp_path: Path, location: str, expected: tuple
     assert runtime_files(folder, root) == expected
 
 
-def test_a_broken_alembic_ini_is_just_a_file(tmp_path: Path) -> None:
-    """It is not for this program to complain about it."""
+def test_broken_alembic_ini_is_copied(tmp_path: Path) -> None:
+    """It is not an error of the build."""
     root = read(tmp_path, PROJECT, "alembic.ini=nonsense", "my_app/a.py")
     assert runtime_files(tmp_path, root) == ("alembic.ini",)
 
 
-def test_whole_tree_for_applications_that_run_from_it(tmp_path: Path) -> None:
-    """A manage.py at the root asks for all files although the wheel can be built."""
+def test_manage_py_needs_the_whole_tree(tmp_path: Path) -> None:
+    """Although the wheel can be built."""
     root = read(tmp_path, PROJECT, "my_app/a.py", "manage.py")
     assert isinstance(root, WheelRoot)
     assert runtime_files(tmp_path, root) is None
     assert runtime_files(tmp_path, SourceTreeRoot(reason="x")) is None
 
 
-def test_poetry_may_be_given_a_relative_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`poetry -C` hands over one."""
+def test_relative_project_folder_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`poetry -C` passes one."""
     folder = tmp_path / "project"
     expected = read(folder, PROJECT + 'readme = "README.md"\n', "src/my_app/a.py", "README.md")
     monkeypatch.chdir(tmp_path)
@@ -607,8 +607,8 @@ local[!0-9].py
 """
 
 
-def test_git_ignored_lines_bind_to_the_package(tmp_path: Path) -> None:
-    """Poetry leaves such files out of the wheel; what is included by name stays."""
+def test_gitignore_applies_to_the_package(tmp_path: Path) -> None:
+    """Poetry leaves such files out of the wheel, except explicitly included ones."""
     toml = POETRY + 'include = [{path = "my_app/gen/*.py", format = "wheel"}]\n'
     files = ("my_app/a.py", "my_app/gen/x.py", "my_app/keep.log")  # hidden again by the `*`
     root = read(tmp_path, toml, f".gitignore={GIT_IGNORE}", *files)
@@ -627,8 +627,8 @@ def test_git_ignored_lines_bind_to_the_package(tmp_path: Path) -> None:
     )
 
 
-def test_git_ignored_files_are_brought_back_by_name(tmp_path: Path) -> None:
-    """A wildcard behind a `!` has BuildKit open every folder; most undo nothing of a package."""
+def test_files_after_gitignore_exceptions_are_named(tmp_path: Path) -> None:
+    """A wildcard after `!` makes BuildKit read every folder."""
     text = "/data/*\n!.gitkeep\n*.log\n!*keep.log\n"
     files = ("a.py", "x/keep.log", "x/[y]keep.log", "x/other.log", "x/.gitkeep")
     root = read(
@@ -642,16 +642,16 @@ def test_git_ignored_files_are_brought_back_by_name(tmp_path: Path) -> None:
     )
 
 
-def test_an_allow_list_of_git_stays_as_it_is(tmp_path: Path) -> None:
-    """To name all files of a package would make a new ignore file of each new one."""
+def test_allow_list_in_gitignore_is_kept(tmp_path: Path) -> None:
+    """Listing all files would change the ignore file with each new one."""
     files = [f"my_app/m{number}.py" for number in range(120)]
     root = read(tmp_path, PROJECT, ".gitignore=*\n!*/\n!*.py\n", *files)
     assert isinstance(root, WheelRoot)
     assert root.git_ignored == ("my_app/**/*", "!my_app/**/*.py")
 
 
-def test_git_ignored_lines_from_above_the_project() -> None:
-    """In a repository of several projects the file may lie above."""
+def test_gitignore_above_the_project_applies() -> None:
+    """A repository of several projects may have it at its root."""
     text = "/services/*/src/app/x\n/services/web/y\nlogs\n"
     assert [*translate(text, ["src/app"], below="services/api")] == [
         "src/app/x",
@@ -659,13 +659,13 @@ def test_git_ignored_lines_from_above_the_project() -> None:
     ]
 
 
-def test_a_line_of_git_that_docker_refuses() -> None:
-    """To git it matches nothing; to Docker it would spoil the whole file."""
+def test_gitignore_line_that_docker_rejects_is_left_out() -> None:
+    """Git ignores such a line; Docker rejects the whole file."""
     assert [*translate("[x\n*.log\n", ["app"])] == ["app/**/*.log"]
 
 
-def test_the_import_folder_of_a_src_layout(tmp_path: Path) -> None:
-    """`poetry install` has it on the path."""
+def test_src_layout_has_an_import_folder(tmp_path: Path) -> None:
+    """`poetry install` puts it on the path."""
     write(tmp_path, "mysite/wsgi.py", "app.py")
     assert import_folder(tmp_path) is None
     write(tmp_path, "src/pkg/a.py")
@@ -673,10 +673,10 @@ def test_the_import_folder_of_a_src_layout(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("toml", [POETRY, PROJECT + backend("setuptools.build_meta")])
-def test_a_folder_that_nobody_may_look_into(
+def test_unreadable_folder_is_skipped(
     toml: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A database's data lies in many a project, and belongs to the container's user."""
+    """A database in a container leaves one that belongs to the container's user."""
     look = type(tmp_path).is_file
 
     def is_file(path: Path) -> bool:
@@ -691,8 +691,8 @@ def test_a_folder_that_nobody_may_look_into(
     assert root.module == "job"
 
 
-def test_a_file_that_nobody_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It starts nothing that is known."""
+def test_unreadable_file_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be searched for an application."""
     text = type(tmp_path).read_text
 
     def read_text(path: Path, encoding: str, errors: str | None = None) -> str:

@@ -33,13 +33,15 @@ def chosen(options: SelectionOptions, groups: tuple[str, ...] = ("main",)) -> Se
         (SelectionOptions(all_groups=True), ("dev", "dev,tests", "main", "server")),
     ],
 )
-def test_groups(options: SelectionOptions, groups: tuple[str, ...]) -> None:
-    """The options start from the setting, or replace it."""
+def test_options_change_the_groups_of_the_setting(
+    options: SelectionOptions, groups: tuple[str, ...]
+) -> None:
+    """They add to it, remove from it or replace it."""
     assert chosen(options).groups == groups
 
 
-def test_a_setting_may_name_what_the_command_line_cannot() -> None:
-    """A comma separates groups on the command line, but not in the settings."""
+def test_setting_may_name_a_group_with_a_comma() -> None:
+    """A comma separates groups on the command line only."""
     assert chosen(SelectionOptions(), ("dev,tests",)).groups == ("dev,tests",)
 
 
@@ -49,8 +51,8 @@ def test_extras_are_added_and_normalised() -> None:
     assert chosen(SelectionOptions(all_extras=True)).extras == ("cuda-12", "postgres")
 
 
-def test_a_group_that_poetry_does_not_read_is_named_as_such() -> None:
-    """Poetry 2.1 knows nothing of `[dependency-groups]`; the file shows that it is there."""
+def test_dependency_groups_need_poetry_22() -> None:
+    """The error for Poetry 2.1 says so."""
     keys = {"default_groups": (), "default_extras": (), "groups": (), "extras": ()}
     with pytest.raises(DockerCacheError, match="this version of Poetry cannot read"):
         select(SelectionOptions(with_groups=["main,Server"]), **keys, unread_groups=["server"])
@@ -68,10 +70,10 @@ def test_a_group_that_poetry_does_not_read_is_named_as_such() -> None:
         (SelectionOptions(only_groups=["dev"], with_groups=["dev"]), "--only", "Name all"),
     ],
 )
-def test_what_cannot_be_meant_is_an_error(
+def test_impossible_selection_is_an_error(
     options: SelectionOptions, problem: str, fix: str
 ) -> None:
-    """Unknown names and options that exclude each other."""
+    """Unknown names, and options that exclude each other."""
     with pytest.raises(DockerCacheError) as raised:
         chosen(options)
     assert problem in raised.value.problem

@@ -67,8 +67,8 @@ def image(plan: CiPlan) -> str:
         (None, "shop", "ghcr.io/${GITHUB_REPOSITORY,,}/shop", "$CI_REGISTRY_IMAGE/shop"),
     ],
 )
-def test_the_name_of_the_image(name: str | None, folder: str, github: str, gitlab: str) -> None:
-    """The CI's own registry, unless `image` is more than a name; each project below has its own."""
+def test_name_of_the_image(name: str | None, folder: str, github: str, gitlab: str) -> None:
+    """In the CI's own registry, unless `image` has a registry; each project has its own."""
     for kind, expected in (("github", github), ("gitlab", gitlab)):
         plan = replace(PLAN, kind=kind, image=name, folder=folder)  # type: ignore[arg-type]
         assert image(plan) == f"IMAGE={expected}\nIMAGE={expected}", kind
@@ -103,10 +103,8 @@ def calls(plan: CiPlan) -> list[str]:
         ("h.io/a/shop", "h.io/a/shop-{}", "h.io/a/shop-{}", "$common-{}"),
     ],
 )
-def test_the_names_of_several_images(
-    common: str | None, github: str, gitlab: str, shell: str
-) -> None:
-    """Each has its name behind the common one; below the CI's own registry it has a name there."""
+def test_names_of_several_images(common: str | None, github: str, gitlab: str, shell: str) -> None:
+    """Each follows the common one; in the CI's own registry it is below it."""
     short = {"GH": "ghcr.io/${{GITHUB_REPOSITORY,,}}", "GL": "$CI_REGISTRY_IMAGE"}
     for kind, expected in zip(CI_KINDS, (github, gitlab, shell), strict=True):
         text = re.sub("^(GH|GL)(?=/)", lambda match: short[match[0]], expected)
@@ -114,8 +112,8 @@ def test_the_names_of_several_images(
         assert found == [text.format(name) for name in ("api", "worker")], kind
 
 
-def test_an_image_with_a_name_of_its_own() -> None:
-    """It is below the same registry, or where it says; one shell variable serves the others."""
+def test_image_with_its_own_name() -> None:
+    """It is in the same registry or in the one that it names."""
     assert (
         calls(several("github", worker="queue"))[1] == "ghcr.io/${GITHUB_REPOSITORY_OWNER,,}/queue"
     )
@@ -129,8 +127,8 @@ def test_an_image_with_a_name_of_its_own() -> None:
     assert calls(below) == ["$CI_REGISTRY_IMAGE/shop-api", "$CI_REGISTRY_IMAGE/shop-worker"]
 
 
-def test_where_all_images_have_names_in_full() -> None:
-    """The shell form asks for none."""
+def test_full_names_need_no_variable() -> None:
+    """The shell form does not ask for one."""
     plan = several("shell", worker="h.io/b")
     named = replace(plan, images=tuple(replace(it, image=f"h.io/{it.name}") for it in plan.images))
     text = render_ci(named)
@@ -140,12 +138,14 @@ def test_where_all_images_have_names_in_full() -> None:
 
 
 @pytest.mark.parametrize("kind", CI_KINDS)
-def test_images_in_several_registries(kind: CiKind) -> None:
-    """A password is given to one of them; which one IMAGE is at, only the shell knows."""
-    with pytest.raises(DockerCacheError, match=r"several registries.*: h\.io, quay\.io\."):
+def test_images_in_several_registries_are_an_error(kind: CiKind) -> None:
+    """The pipeline logs in to one."""
+    with pytest.raises(
+        DockerCacheError, match=r"one registry only, but the images are in: h\.io, quay\.io\."
+    ):
         render_ci(several(kind, "h.io/shop", "quay.io/queue"))
     if kind != "shell":
-        with pytest.raises(DockerCacheError, match="several registries"):
+        with pytest.raises(DockerCacheError, match="one registry only"):
             render_ci(several(kind, worker="h.io/queue"))
     else:
         assert calls(several(kind, worker="h.io/queue")) == ["$common-api", "h.io/queue"]
@@ -159,29 +159,31 @@ def test_images_in_several_registries(kind: CiKind) -> None:
         several("shell", "docker.io/team/shop", "team/shop-api"),
     ],
 )
-def test_two_images_in_one_place(plan: CiPlan) -> None:
-    """They have other names on a machine, but the pipeline's registry has one place for both."""
-    with pytest.raises(DockerCacheError, match=r"push the images api and worker to \S+api: ") as it:
+def test_two_images_with_one_full_name_are_an_error(plan: CiPlan) -> None:
+    """Their names differ locally, but not in the registry."""
+    with pytest.raises(
+        DockerCacheError, match=r"push both images api and worker to \S+api\."
+    ) as it:
         render_ci(plan)
     assert "[tool.poetry-docker-cache.images.worker]" in it.value.fix
 
 
-def test_two_images_in_two_places() -> None:
-    """What would be one place in GitLab's registry is below a repository in GitHub's, and not."""
+def test_two_images_with_different_full_names() -> None:
+    """They would be equal in another form."""
     for plan in (several("github", worker="api"), several("shell", worker="api")):
         assert len({*calls(plan)}) == 2
 
 
 @pytest.mark.parametrize("kind", CI_KINDS)
-def test_the_names_of_docker_hub(kind: CiKind) -> None:
-    """It is one registry, and the login names none."""
+def test_docker_hub_needs_no_registry_name(kind: CiKind) -> None:
+    """Its names mean one registry."""
     text = render_ci(several(kind, "team/shop", "docker.io/team/queue"))
     assert "docker.io/team/queue" in text
     assert not re.search(r"registry: .*docker\.io|--password-stdin .*docker\.io", text)
 
 
-def test_the_token_of_several_images() -> None:
-    """It is enough where all are in GitHub's registry, and has no more rights than for one."""
+def test_token_is_enough_if_all_images_are_in_ghcr() -> None:
+    """It has the same permissions as for one image."""
     one = load(render_ci(PLAN))["jobs"]
     for plan in (several("github"), several("github", "ghcr.io/team/shop", "ghcr.io/queue")):
         for name, job in load(render_ci(plan))["jobs"].items():
@@ -190,8 +192,8 @@ def test_the_token_of_several_images() -> None:
 
 
 @pytest.mark.parametrize("name", [*ODD, "a/b", "a:b"])
-def test_a_name_that_no_image_can_have(name: str) -> None:
-    """It would be part of a script; `image` is the way out, and nobody asks at the root."""
+def test_invalid_image_name_is_an_error(name: str) -> None:
+    """It would be part of a script; `image` is the fix."""
     below = replace(PLAN, name=name, folder="shop")
     with pytest.raises(DockerCacheError, match="cannot be the name of an image"):
         render_ci(below)
@@ -209,8 +211,8 @@ def test_a_name_that_no_image_can_have(name: str) -> None:
         ("team/api", None, False),
     ],
 )
-def test_the_login_and_its_permissions(name: str | None, registry: str | None, own: bool) -> None:
-    """GitHub's token writes packages in the job that pushes, and only where it is of use."""
+def test_login_and_permissions(name: str | None, registry: str | None, own: bool) -> None:
+    """GitHub's token writes packages in the job that pushes, and only if needed."""
     document = load(render_ci(replace(PLAN, image=name)))
     assert document["permissions"] == {"contents": "read"}
     for job, access in (("image", "write"), ("pull-request", "read")):
@@ -224,8 +226,8 @@ def test_the_login_and_its_permissions(name: str | None, registry: str | None, o
         assert document["jobs"][job]["permissions"] == expected
 
 
-def test_secrets_only_for_the_build() -> None:
-    """A step that installs from elsewhere sees none of them; each source's are its own."""
+def test_only_the_build_gets_secrets() -> None:
+    """Steps that install from elsewhere do not."""
     plan = replace(PLAN, sources=("acme", "my.repo", "my-repo"))
     for job in load(render_ci(plan))["jobs"].values():
         steps = [step for step in job["steps"] if "POETRY_" in str(step)]
@@ -286,15 +288,15 @@ def test_odd_folders_and_groups(kind: CiKind) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\rb", "${{ x }}"])
-def test_what_no_pipeline_can_pass_on(text: str) -> None:
-    """A block of YAML would change it, GitHub evaluate it."""
+def test_text_that_a_pipeline_cannot_contain_is_an_error(text: str) -> None:
+    """YAML would change it, or GitHub evaluate it."""
     for plan in (replace(PLAN, selection=(f"--with={text}",)), replace(PLAN, folder=text)):
-        with pytest.raises(DockerCacheError, match=r"holds (a line break|`)"):
+        with pytest.raises(DockerCacheError, match=r"because of (its line break|`)"):
             render_ci(plan)
 
 
-def test_options_that_choose() -> None:
-    """Repeated as given; what was not given is left out."""
+def test_selection_options() -> None:
+    """Repeated as given; others are left out."""
     options: dict[str, Sequence[str] | bool] = {
         "with": ["a", "b"],
         "only": [],
@@ -305,15 +307,15 @@ def test_options_that_choose() -> None:
 
 
 @given(st.text())
-def test_yaml_reads_the_same_string(text: str) -> None:
-    """Also in one line, whatever is in it."""
+def test_yaml_string_is_read_back(text: str) -> None:
+    """On one line, whatever it contains."""
     written = yaml_string(text)
     assert len(written.splitlines()) == 1
     assert load(f"x: {written} # y")["x"] == text
 
 
-def test_actions_by_released_major_version() -> None:
-    """No digest that nobody checked, and no branch that moves."""
+def test_actions_have_a_major_version() -> None:
+    """Not a digest or a branch."""
     uses = re.findall(r"uses: (\S+)", render_ci(PLAN))
     assert {name.split("@")[0] for name in uses} == {
         "actions/checkout",
@@ -325,8 +327,8 @@ def test_actions_by_released_major_version() -> None:
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
-def test_another_platform_is_emulated(kind: CiKind) -> None:
-    """Before the builder is made, and only where some stage runs on another architecture."""
+def test_other_platforms_are_emulated(kind: CiKind) -> None:
+    """The emulator is set up before the builder, and only if needed."""
     plan = replace(PLAN, kind=kind, platforms=("linux/amd64",))
     assert render_ci(plan) == render_ci(replace(PLAN, kind=kind))
     text = render_ci(replace(plan, platforms=("linux/amd64", "linux/arm64")))
@@ -335,8 +337,8 @@ def test_another_platform_is_emulated(kind: CiKind) -> None:
     assert 0 < text.index(how) < text.index(before)
 
 
-def test_nothing_of_an_event_is_pasted_into_a_script() -> None:
-    """A branch can have any name, also one that a shell would run."""
+def test_scripts_have_no_text_of_an_event() -> None:
+    """The name of a branch could contain commands."""
     for script in scripts(render_ci(replace(PLAN, sources=("acme",))), "github"):
         assert "${{" not in script
     assert f"BRANCH: ${{{{ {CHECKED_OUT} }}}}" in render_ci(PLAN)

@@ -43,7 +43,7 @@ def unquoted(word: str) -> str:
 
 
 @given(ONE_LINE)
-def test_a_quoted_value_arrives(value: str) -> None:
+def test_quoted_value_is_read_back(value: str) -> None:
     """Quotes, dollars and backslashes are escaped, and nothing else is touched."""
     assert unquoted(quoted(value)) == value
 
@@ -64,8 +64,8 @@ def test_exec_form_is_one_line_of_json(words: list[str]) -> None:
         ("[x]*", '["[[]x][*]", "./[x]*"]'),
     ],
 )
-def test_a_copied_path_is_literal(path: str, arguments: str) -> None:
-    """COPY would take globs for patterns and a dollar for a variable."""
+def test_copied_path_is_literal(path: str, arguments: str) -> None:
+    """COPY would expand patterns and variables."""
     assert copy_arguments(path, f"./{path}") == arguments
 
 

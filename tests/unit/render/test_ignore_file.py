@@ -69,8 +69,8 @@ def render(project_ignore: str | None = None, *more: str, extra: tuple[str, ...]
         "*\n**/*.py\n",
     ],
 )
-def test_needed_passes_and_secret_does_not(project_ignore: str | None) -> None:
-    """Whatever the project's own ignore file says, within what it may decide."""
+def test_needed_paths_are_sent_and_secrets_are_not(project_ignore: str | None) -> None:
+    """Whatever the project's own ignore file says."""
     allowed = {".env"} if project_ignore and "!.env" in project_ignore else set()
     seen = passing(render(project_ignore), FILES)
     assert seen >= NEEDED
@@ -94,13 +94,13 @@ LINES = st.lists(
 
 @settings(max_examples=300)
 @given(LINES)
-def test_no_lines_hide_what_is_named(lines: list[str]) -> None:
-    """Random ignore files: names stay visible, the package importable, secrets out."""
+def test_no_line_hides_named_paths(lines: list[str]) -> None:
+    """With random ignore files."""
     files = ["pyproject.toml", "poetry.lock", "README.md", "src/app/__init__.py", *SECRET]
     assert passing(render("\n".join(lines)), files) == set(files) - SECRET
 
 
-def test_lines_on_the_inside_of_a_package_hold() -> None:
+def test_project_can_hide_files_in_a_package() -> None:
     """A secret that the project hides inside its package stays hidden."""
     files = ["src/app/local_settings.py", "src/app/tests/t.py", "src/app/a.py"]
     inside = "src/app/tests\n**/local_settings.py\n"
@@ -108,8 +108,8 @@ def test_lines_on_the_inside_of_a_package_hold() -> None:
         assert passing(render(text), files) == {"src/app/a.py"}, text
 
 
-def test_lines_closed_again_may_have_exceptions() -> None:
-    """What the project opens again inside a package is open after the package was."""
+def test_exceptions_in_a_package_stay() -> None:
+    """What the project includes again inside a package is included."""
     text = render("src/app/tests\n!src/app/tests/data\n*\n")
     files = ["src/app/tests/t.py", "src/app/tests/data/d.py"]
     assert passing(text, files) == {"src/app/tests/data/d.py"}
@@ -129,28 +129,28 @@ def test_lines_closed_again_may_have_exceptions() -> None:
         (".", "."),
     ],
 )
-def test_lines_of_a_project_within_a_larger_context(line: str, expected: str) -> None:
-    """They are relative to the project, wherever in the context that is."""
+def test_lines_of_the_project_are_relative_to_it(line: str, expected: str) -> None:
+    """Wherever the project is in the context."""
     assert moved(line, "a/b") == expected
     assert moved(line, ".") == line
 
 
-def test_lines_of_the_project_stay_as_they_are() -> None:
-    """Comments, blanks and order of the project's own file are kept."""
+def test_lines_of_the_project_are_kept() -> None:
+    """Comments, blank lines and their order, too."""
     text = "# ours\nnotes\n\n!notes/a.md\n"
     assert f"# From .dockerignore\n{text}" in render(text)
     assert passing(render(text), ["notes/b.md", "notes/a.md"]) == {"notes/a.md"}
 
 
-def test_extra_lines_come_after_the_projects_own() -> None:
-    """The setting `ignore` has the last word, but cannot hide what the build needs."""
+def test_extra_lines_come_last() -> None:
+    """The setting `ignore` cannot hide what the build needs."""
     text = render("!docs\n", extra=("docs", "README.md", "!certs/ca.pem"))
     files = ["docs/a", "README.md", "certs/ca.pem", "certs/other.pem"]
     assert passing(text, files) == {"README.md", "certs/ca.pem"}
 
 
-def test_what_is_named_passes_although_its_name_is_kept_out() -> None:
-    """A file named by `keep`, `.dockerignore` or `ignore` is visible, others like it are not."""
+def test_named_file_is_sent_although_its_name_is_kept_out() -> None:
+    """By `keep`, `.dockerignore` or `ignore`; other files like it are not."""
     text = render(
         "!.env.example\n", "src/app/public.key", "web/node_modules/x", extra=("!deploy/auth.toml",)
     )
@@ -164,21 +164,21 @@ def test_what_is_named_passes_although_its_name_is_kept_out() -> None:
     assert passing(text, [*files, *others]) == set(files)
 
 
-def test_a_name_given_and_taken_back_is_out() -> None:
-    """A later line of the user's that hides the same name again wins."""
+def test_last_line_on_a_name_wins() -> None:
+    """A later line that hides the name again counts."""
     assert not passing(render("!.env.example\n.env.example\n"), [".env.example"])
 
 
-def test_packages_may_ship_what_is_seldom_of_use() -> None:
-    """A CA bundle inside the package passes, one that lies about does not."""
+def test_packages_may_contain_rarely_needed_files() -> None:
+    """A CA bundle inside the package is sent, one outside it is not."""
     text = render(None, "env", "trace.log")
     files = ["src/app/cacert.pem", "cacert.pem", "env/__init__.py", "venv/x.py", "trace.log"]
     assert passing(text, files) == {"src/app/cacert.pem", "env/__init__.py", "trace.log"}
 
 
 @pytest.mark.parametrize("file", CI_PATHS.values())
-def test_what_only_ci_runs_stays_out(file: str) -> None:
-    """An image of the whole tree has no pipeline in it; one that asks for the file gets it."""
+def test_ci_files_are_kept_out(file: str) -> None:
+    """Unless the file is included by name."""
     text = render_ignore(IgnorePlan(keep=["."], dockerfile="Dockerfile"))
     assert passing(text, [file, "start.sh"]) == {"start.sh"}
     assert passing(render(None, file), [file]) == {file}
@@ -187,15 +187,15 @@ def test_what_only_ci_runs_stays_out(file: str) -> None:
 @pytest.mark.parametrize(
     "name", ["#a", "!a", " a", "a ", "a*b", "a?b", "[a]", "a\\b", "^a$", "ü+ä"]
 )
-def test_odd_names_are_written_so_that_they_match_themselves(name: str) -> None:
-    """Hidden by `*`, a file of an odd name comes back, and only that one."""
+def test_odd_names_match_only_themselves(name: str) -> None:
+    """Such a file is included although `*` hides it."""
     text = render_ignore(IgnorePlan(keep=[name], project_ignore="*", dockerfile="Dockerfile"))
     assert passing(text, [name, "a", "axb", "b"]) == {name}
 
 
 @pytest.mark.parametrize("name", ["#Dockerfile", "!Dockerfile", "a b/Docker[file]"])
-def test_the_dockerfile_itself_is_hidden_whatever_its_name(name: str) -> None:
-    """A Dockerfile's odd name is no comment and no re-inclusion."""
+def test_dockerfile_is_hidden_whatever_its_name(name: str) -> None:
+    """An odd name is not a comment or a `!` line."""
     text = render_ignore(IgnorePlan(keep=["a b"], dockerfile=name))
     files = [name, f"{name}.dockerignore", ".dockerignore", "a b/x"]
     assert passing(text, files) == {"a b/x"}
@@ -205,8 +205,8 @@ def test_the_dockerfile_itself_is_hidden_whatever_its_name(name: str) -> None:
     "project_ignore",
     [None, "!**\n", "*\n!*/*\n!**/index.json\n", "!cache/**\n!a b/#c/**\n!**/sha256/*\n"],
 )
-def test_a_build_cache_never_enters(project_ignore: str | None) -> None:
-    """Nothing that is said anywhere lets it through, not even what takes the whole project."""
+def test_build_cache_is_never_sent(project_ignore: str | None) -> None:
+    """Not even with the whole project."""
     text = render_ignore(
         IgnorePlan(
             keep=["a b", "cache"],
@@ -230,16 +230,16 @@ def test_a_build_cache_never_enters(project_ignore: str | None) -> None:
     )
 
 
-def test_re_inclusions_are_plain_names() -> None:
-    """A wildcard in one would make BuildKit open every hidden folder, unreadable ones too."""
+def test_included_paths_have_no_wildcards() -> None:
+    """A wildcard makes BuildKit read every hidden folder, unreadable ones too."""
     lines = render("*\n").splitlines()
     again = [line for line in lines if line.startswith("!")]
     assert len(again) >= len(KEEP)
     assert not [line for line in again if set(line.removesuffix("/**")) & set("*?[]^\\")]
 
 
-def test_the_same_input_gives_the_same_file() -> None:
-    """Order and repetition of the names do not count."""
+def test_order_of_paths_does_not_matter() -> None:
+    """Nor does repetition."""
     assert render("*\n") == render("*\n", "README.md", "src/app/")
 
 
@@ -248,14 +248,14 @@ NAMES = st.text(st.sampled_from(CHARACTERS), min_size=1, max_size=6)
 
 
 @given(NAMES.filter(lambda name: name not in {".", ".."}))
-def test_a_literal_matches_itself(name: str) -> None:
-    """Every character is taken at its word."""
+def test_literal_matches_itself(name: str) -> None:
+    """Every character is escaped if needed."""
     assert matches(literal(name), name)
     assert literal(name).encode(), "a file can hold it"
     assert not matches(literal(name), f"{name}x")
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_what_docker_takes_for_a_pattern(pattern: str) -> None:
-    """For one that it does not, it refuses the whole file."""
+def test_invalid_patterns_are_detected(pattern: str) -> None:
+    """Docker rejects a file with one."""
     assert is_line(pattern) == PATTERNS[pattern]

@@ -259,7 +259,7 @@ MISTAKES = {
     "any": (block("base", "{% include ['a.j2', 'b.j2'] %}"), "there is no file a.j2 or b.j2", ""),
     "computed": (block("base", "{% include plan.x %}"), "line 3: the name of the file", "in quot"),
     "outside of it": (block("base", "{% include '../../x.j2' %}"), "outside the tem", "Move it"),
-    "stage": (block("last_stages", "FROM base as Venv"), "two stages of the name 'venv'", "other"),
+    "stage": (block("last_stages", "FROM base as Venv"), "two stages named 'venv'", "Rename"),
     "last stage": (
         block("final", "{{ super() -}}\nFROM final AS debug"),
         "the last stage is 'debug'",

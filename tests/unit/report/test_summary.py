@@ -168,7 +168,7 @@ def test_steps_that_install_nothing() -> None:
         ran("[source 1/5] FROM docker.io/library/python:3.13"),
         cached("[source 5/5] RUN install"),
         ran("[dependencies-of-mine 2/2] RUN make"),
-        ran("[direct-scripts 2/2] COPY <<direct.py /install/"),
+        ran("[direct-scripts 1/1] COPY <<direct.py /"),
         ran("[direct 5/6] COPY libs/a.whl /files/libs/a.whl"),
         cached("[linux/arm64 direct 6/6] RUN install"),
         ran("[internal] load build definition from Dockerfile"),

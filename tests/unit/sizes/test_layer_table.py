@@ -36,8 +36,8 @@ def small() -> list[SizedPackage]:
     ]
 
 
-def test_the_whole_table() -> None:
-    """Line by line, where there is nothing better to show."""
+def test_whole_table() -> None:
+    """Line by line, without a better setting."""
     packages = small()
     lines = table(packages, "installed", outcome(packages, Setting(layers=1)), None)
     assert (
@@ -55,8 +55,8 @@ def test_the_whole_table() -> None:
     )
 
 
-def test_a_better_setting_stands_beside() -> None:
-    """Only what moves has a second layer; the settings can be copied from the end."""
+def test_better_setting_is_shown_beside() -> None:
+    """Only packages that move have a second layer; the settings come last."""
     packages, now, better = shown(sized(WEB_API))
     assert better is not None
     lines = table(packages, "download", now, better)
@@ -70,8 +70,8 @@ def test_a_better_setting_stands_beside() -> None:
     assert json.loads(" ".join(end[2:]).partition("=")[2]) == list(better.setting.own)
 
 
-def test_only_layers_that_exist_are_counted() -> None:
-    """A setting may name what this image does not hold."""
+def test_only_existing_layers_are_counted() -> None:
+    """A setting may name packages that the image does not have."""
     packages = sized(WEB_API)
     now = outcome(packages, Setting(layers="auto", own=("numpy", "ruff")))
     lines = table(packages, "download", now, None)
@@ -79,8 +79,8 @@ def test_only_layers_that_exist_are_counted() -> None:
 
 
 @pytest.mark.parametrize("packages", [sized(WEB_API), sized(DATA), sized(DJANGO), small()])
-def test_it_fits_a_terminal(packages: list[SizedPackage]) -> None:
-    """80 columns, no trailing blanks; and without bars where there is only ASCII."""
+def test_table_fits_a_terminal(packages: list[SizedPackage]) -> None:
+    """80 columns, no trailing blanks, and ASCII if needed."""
     listed, now, better = shown(packages)
     for line in table(listed, "download", now, better):
         assert len(line) <= 80
@@ -89,14 +89,14 @@ def test_it_fits_a_terminal(packages: list[SizedPackage]) -> None:
         assert len(as_ascii(line)) == len(line)
 
 
-def test_without_a_byte() -> None:
+def test_packages_without_bytes() -> None:
     """Nothing is divided by zero."""
     packages = [replace(package, size=0) for package in small()]
     assert " 0.0 kB " in table(packages, "installed", outcome(packages, AUTO), None)[0]
 
 
-def test_the_data_are_those_of_the_table() -> None:
-    """The keys that docs/layers.md documents."""
+def test_data_have_the_documented_keys() -> None:
+    """docs/layers.md lists them."""
     packages, now, better = shown(small() + sized(WEB_API)[:4])
     assert better is not None
     data = as_data(packages, "installed", now, better)
@@ -130,14 +130,14 @@ def test_the_data_are_those_of_the_table() -> None:
     }
 
 
-def test_sizes_for_people() -> None:
-    """In units of 1000, as Docker has them."""
+def test_sizes_have_units_of_1000() -> None:
+    """As Docker shows them."""
     sizes = [0, 940, 99_940, 100_000, 17_240_000, 1_234_000_000]
     assert [megabytes(it) for it in sizes] == [
         "0.0 kB", "0.9 kB", "99.9 kB", "0.1 MB", "17.2 MB", "1234.0 MB",
     ]  # fmt: skip
 
 
-def test_settled_packages_are_shown_heaviest_first() -> None:
-    """The order of `settle` is the table's."""
+def test_packages_are_sorted_by_size() -> None:
+    """In the order of `settle`."""
     assert settle([], {}) == ()

@@ -24,7 +24,7 @@ from poetry_docker_cache.sizes.package_sizes import (
 )
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.inside.manifest.layers import Kind
+    from poetry_docker_cache.inside.manifest.layer_choice import Kind
 
 
 def locked(name: str, kind: Kind = "pure", version: str = "1.0") -> LockedPackage:
@@ -37,8 +37,8 @@ def sizes(**packages: int) -> Sizes:
     return {(name, "1.0"): size for name, size in packages.items()}
 
 
-def test_the_nearest_origin_counts() -> None:
-    """The environment before the image; heaviest first, by name among equals."""
+def test_preferred_origin_wins() -> None:
+    """The environment before the image; the largest first, then by name."""
     packages = [locked("b"), locked("a"), locked("c")]
     found: dict[Origin, Sizes] = {
         "environment": sizes(a=5),
@@ -53,8 +53,8 @@ def test_the_nearest_origin_counts() -> None:
     assert unit_of(found) == "installed"
 
 
-def test_units_are_not_mixed() -> None:
-    """What only the index knows is converted and marked where the rest is installed."""
+def test_download_sizes_are_converted() -> None:
+    """If other sizes are installed bytes; they are marked."""
     packages = [locked("a"), locked("b")]
     found: dict[Origin, Sizes] = {"environment": sizes(a=100), "index": sizes(b=100)}
     first, second = settle(packages, found)
@@ -65,8 +65,8 @@ def test_units_are_not_mixed() -> None:
     assert all(it.exact and it.size == 100 for it in settle(packages, only))
 
 
-def test_an_unknown_size_is_the_median_of_its_kind() -> None:
-    """Of all, where nobody knows any of its kind; and then it has no origin."""
+def test_unknown_size_is_the_median_of_its_kind() -> None:
+    """Or of all packages; it has no origin."""
     packages = [locked(name) for name in "abc"] + [locked("x", "native"), locked("y", "native")]
     packages.append(locked("z", "source"))
     found: dict[Origin, Sizes] = {"index": sizes(a=1, b=3, x=100)}
@@ -77,8 +77,8 @@ def test_an_unknown_size_is_the_median_of_its_kind() -> None:
     assert [it.size for it in settle([locked("a")], {})] == [0]
 
 
-def test_only_the_locked_version_counts() -> None:
-    """However it is spelt."""
+def test_only_locked_versions_count() -> None:
+    """Whatever their spelling."""
     packages = [
         locked("a", version="1.0"),
         locked("b", version="2"),
@@ -88,8 +88,8 @@ def test_only_the_locked_version_counts() -> None:
     assert locked_sizes(packages, found) == {("a", "1.0"): 1, ("c", "odd one"): 3}
 
 
-def test_two_versions_of_two_images() -> None:
-    """Each has its own size, as the builds of one package for CPU and GPU do."""
+def test_versions_of_two_images_have_their_own_sizes() -> None:
+    """Such as the builds of a package for CPU and GPU."""
     packages = [locked("torch", version="2.9.0"), locked("torch", version="2.9.0+cpu")]
     packages = [replace(it, family=family) for it, family in zip(packages, "ab", strict=True)]
     found: dict[Origin, Sizes] = {
@@ -110,8 +110,8 @@ def _distribution(folder: Path, name: str, record: str | None) -> None:
         (info / "RECORD").write_text(record)
 
 
-def test_what_is_installed_is_measured(tmp_path: Path) -> None:
-    """By RECORD, by the file where that says nothing; without .pyc files and broken packages."""
+def test_installed_packages_are_measured(tmp_path: Path) -> None:
+    """By RECORD or the file; without bytecode and broken packages."""
     record = "a/x.py,sha256=x,40\na/__pycache__/x.cpython-313.pyc,sha256=x,900\na/y.py,,\ngone,,\n"
     _distribution(tmp_path, "Some.Name", record)
     _distribution(tmp_path, "broken", None)
@@ -122,8 +122,8 @@ def test_what_is_installed_is_measured(tmp_path: Path) -> None:
     assert installed.installed([]) == {}
 
 
-def test_an_old_python_can_measure() -> None:
-    """The script runs in the image, whose Python may be 3.9, and imports nothing of ours."""
+def test_script_runs_on_python_39() -> None:
+    """It runs in the image and imports nothing of this project."""
     text = Path(str(installed.__file__)).read_text(encoding="utf-8")
     tree = ast.parse(text, feature_version=(3, 9))
     imported = {
@@ -170,8 +170,10 @@ def test_an_old_python_can_measure() -> None:
         ),
     ],
 )
-def test_the_file_of_this_machine(names: list[str], machine: str, expected: str | None) -> None:
-    """A wheel of its architecture, else the usual one, else what there is; in any order."""
+def test_file_for_this_machine_is_chosen(
+    names: list[str], machine: str, expected: str | None
+) -> None:
+    """A wheel for its architecture, else the usual one, else any."""
     assert best_file(names, machine) == expected
     assert best_file(names[::-1], machine) == expected
 
@@ -185,8 +187,8 @@ def _page(body: str, content_type: str) -> Response:
     return page
 
 
-def test_an_index_that_speaks_json_tells_sizes() -> None:
-    """As PEP 691 and 700 have it; the size may be absent."""
+def test_json_index_has_sizes() -> None:
+    """As in PEP 691 and 700; the size may be missing."""
     files = [
         {"filename": "a-1.whl", "url": "../../files/a-1.whl", "size": 12},
         {"filename": "a-2.whl", "url": "https://files.test/a-2.whl"},
@@ -198,7 +200,7 @@ def test_an_index_that_speaks_json_tells_sizes() -> None:
     }
 
 
-def test_an_index_of_html_tells_where_the_files_are() -> None:
-    """Quoted names, relative links, a base and fragments, as PEP 503 allows."""
+def test_html_index_has_links() -> None:
+    """Quoted names, relative links, a base and fragments, as in PEP 503."""
     page = _page('<base href="/x/"><a href="a-1%2Bcpu.whl#sha256=0">a</a><a>none</a>', "text/html")
     assert _listed(page) == {"a-1+cpu.whl": ("https://acme.test/x/a-1%2Bcpu.whl", None)}

@@ -52,8 +52,10 @@ def present() -> st.SearchStrategy[Setting]:
 
 @settings(max_examples=60)
 @given(packages(), present())
-def test_a_proposal_is_better_and_bounded(packages: list[SizedPackage], setting: Setting) -> None:
-    """By its own measure it is never worse; each package is in one layer; it repeats itself."""
+def test_proposal_is_better_and_within_limits(
+    packages: list[SizedPackage], setting: Setting
+) -> None:
+    """Each package is in one layer, and the result is repeatable."""
     now = outcome(packages, setting)
     better = propose(packages, now)
     shuffled = list(packages)
@@ -78,10 +80,10 @@ def test_a_proposal_is_better_and_bounded(packages: list[SizedPackage], setting:
 
 @settings(max_examples=60)
 @given(packages(), present())
-def test_the_mean_is_that_over_all_single_bumps(
+def test_cost_is_the_average_over_all_updates(
     packages: list[SizedPackage], setting: Setting
 ) -> None:
-    """Counted one by one: the packages, and the bytes, of the layer of each."""
+    """Counted package by package."""
     found = outcome(packages, setting)
     layers = [found.layers[found.layer_of(package)] for package in packages]
     count = sum(map(len, layers)) / len(packages)
@@ -96,8 +98,8 @@ def test_the_mean_is_that_over_all_single_bumps(
     ("table", "count"), [(WEB_API, 30), (DATA, 77), (DJANGO, 42)], ids=["api", "data", "django"]
 )
 @pytest.mark.parametrize("setting", [AUTO, Setting(layers=1)], ids=["auto", "one"])
-def test_real_projects(table: dict[str, str], count: int, setting: Setting) -> None:
-    """One random bump costs at most 15 % of the packages and 10 % of the bytes."""
+def test_proposals_for_real_projects(table: dict[str, str], count: int, setting: Setting) -> None:
+    """An average update costs at most 15 % of the packages and 10 % of the bytes."""
     packages = sized(table)
     assert len(packages) == count
     better = propose(packages, outcome(packages, setting))
@@ -107,8 +109,8 @@ def test_real_projects(table: dict[str, str], count: int, setting: Setting) -> N
     assert len(better.layers) <= MOST_LAYERS
 
 
-def test_the_names_do_not_decide() -> None:
-    """A web API whose packages have other names, so that they fall otherwise, gets there too."""
+def test_names_do_not_decide() -> None:
+    """A web API whose packages have other names gets a similar result."""
     words = random.Random(7)
     for _ in range(20):
         packages = _renamed(sized(WEB_API), words)
@@ -124,8 +126,8 @@ def _renamed(packages: Sequence[SizedPackage], words: random.Random) -> list[Siz
     ]
 
 
-def test_a_small_gain_changes_nothing() -> None:
-    """Somewhat other sizes, as those of the next release, leave a written proposal as it is."""
+def test_small_improvement_is_not_proposed() -> None:
+    """Slightly different sizes do not change settings that were proposed before."""
     packages = sized(WEB_API)
     better = propose(packages, outcome(packages, AUTO))
     assert better is not None
@@ -137,15 +139,15 @@ def test_a_small_gain_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("count", "most"), [(3, 1), (5, 2), (10, 6), (20, 13)])
-def test_a_small_project_is_not_split_to_the_last_package(count: int, most: int) -> None:
-    """Its whole installation takes no longer than a few more starts of the installer."""
+def test_small_project_keeps_shared_layers(count: int, most: int) -> None:
+    """It installs as fast as an installer starts a few times."""
     packages = sorted(sized(DATA), key=lambda it: -it.size)[:: 77 // count][:count]
     now = outcome(packages, AUTO)
     assert len((propose(packages, now) or now).layers) <= most
 
 
-def test_what_the_same_images_have_is_split_by_itself() -> None:
-    """Of two versions of one name each is where its images are; what is built is one layer."""
+def test_packages_of_the_same_images_are_split_together() -> None:
+    """Packages built from source are one layer per image."""
     one = SizedPackage(name="a", version="1.0", kind="pure", size=1, origin="index")
     listed = [
         one,
@@ -165,14 +167,14 @@ def test_what_the_same_images_have_is_split_by_itself() -> None:
     assert [found.layer_of(it) for it in listed[:2]] == ["dependencies", "dependencies.api"]
 
 
-def test_more_images_than_a_proposal_has_layers() -> None:
-    """Where no setting is in bounds, there is none to propose."""
+def test_no_proposal_if_there_are_more_images_than_layers() -> None:
+    """No setting is within the limit."""
     one = SizedPackage(name="a", version="1.0", kind="pure", size=1, origin="index")
     listed = [replace(one, name=f"a{it}", family=f"x{it}") for it in range(MOST_LAYERS + 1)]
     assert propose(listed, outcome(listed, AUTO)) is None
 
 
 def test_one_package_is_not_split() -> None:
-    """There is nothing to gain, and no division by zero without a single byte."""
+    """There is nothing to gain, and nothing is divided by zero."""
     alone = [replace(sized(WEB_API)[0], size=0)]
     assert propose(alone, outcome(alone, AUTO)) is None

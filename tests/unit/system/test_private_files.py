@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_private_file_replaces_an_open_one(tmp_path: Path) -> None:
-    """A file that everybody could read is replaced, not rewritten in place."""
+def test_readable_file_is_replaced(tmp_path: Path) -> None:
+    """It is not rewritten in place."""
     path = tmp_path / "auth.toml"
     path.write_text("old")
     path.chmod(0o666)
@@ -26,8 +26,8 @@ def test_private_file_replaces_an_open_one(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["auth.toml"]
 
 
-def test_private_file_through_a_symlink(tmp_path: Path) -> None:
-    """The link stays, its target is replaced, or created where it did not exist."""
+def test_target_of_symlink_is_replaced(tmp_path: Path) -> None:
+    """Or created; the link stays."""
     link, target = tmp_path / "link", tmp_path / "target"
     link.symlink_to(target)
     write_private(link, "one")
@@ -37,8 +37,8 @@ def test_private_file_through_a_symlink(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing/auth", "folder", "pipe", "loop", "file/auth"])
-def test_private_file_that_cannot_be(tmp_path: Path, name: str) -> None:
-    """No parent, a folder, a pipe, a loop of links, a file as parent: each is one clear error."""
+def test_unwritable_path_is_an_error(tmp_path: Path, name: str) -> None:
+    """A missing parent, a folder, a pipe, a loop of links, a file as parent."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
@@ -50,8 +50,8 @@ def test_private_file_that_cannot_be(tmp_path: Path, name: str) -> None:
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_inside(tmp_path: Path) -> None:
-    """Symlinks and dots are seen through; a sibling of a similar name is outside."""
+def test_inside_follows_symlinks_and_dots(tmp_path: Path) -> None:
+    """A sibling with a similar name is outside."""
     context = tmp_path / "context"
     (context / "deep").mkdir(parents=True)
     (tmp_path / "context-2").mkdir()
@@ -67,8 +67,8 @@ def test_inside(tmp_path: Path) -> None:
     assert not inside(context / "way-out/auth.toml", context)
 
 
-def test_a_secret_in_the_build_context(tmp_path: Path) -> None:
-    """What to type names the context, which may hold more than the project."""
+def test_secret_in_the_build_context_is_refused(tmp_path: Path) -> None:
+    """The fix names the context, which may be larger than the project."""
     refuse_inside(tmp_path / "auth.toml", tmp_path / "mono")
     with pytest.raises(DockerCacheError, match="is inside the build context") as raised:
         refuse_inside(tmp_path / "mono" / "api" / ".." / "auth.toml", tmp_path / "mono")

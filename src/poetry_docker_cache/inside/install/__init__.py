@@ -1,4 +1,4 @@
-"""Install what a manifest lists: one layer of the dependencies."""
+"""Install the packages that a manifest lists: one layer of the dependencies."""
 
 import sys
 

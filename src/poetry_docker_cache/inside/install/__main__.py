@@ -1,4 +1,4 @@
-"""The command line: install a manifest into an empty virtual environment."""
+"""Install the packages of a manifest into an empty virtual environment: the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import architecture, finish, indexes, libraries, pip, poetry, secret
+from . import (
+    architecture,
+    installed_files,
+    package_indexes,
+    pip_command,
+    poetry_install,
+    secret,
+    shared_libraries,
+)
+
+COLUMNS = 79
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -48,6 +58,7 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
 
     Gives the status, and why it failed. Raises ValueError for a package that pip cannot install.
     """
+    print(announcement(manifest), flush=True)
     auth = secret.read(options.secret)
     memory = options.private if options.private.is_dir() else None
     with (
@@ -55,7 +66,7 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
         tempfile.TemporaryDirectory() as folder,
     ):
         if options.from_source:
-            return poetry.install(
+            return poetry_install.install(
                 manifest,
                 auth,
                 Path(private),
@@ -65,7 +76,7 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
                 build_config_settings=options.build_config_settings,
             )
         python = options.venv / "bin" / "python"
-        call = functools.partial(pip.install, python)
+        call = functools.partial(pip_command.install, python)
         if options.wheels:
             from . import wheelhouse  # noqa: PLC0415  # a Dockerfile has it only with this setting
 
@@ -73,16 +84,26 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
                 manifest, auth, Path(private), wheels=options.wheels, python=python, call=call
             )
         else:
-            status, why = indexes.install(manifest, auth, Path(private), call)
+            status, why = package_indexes.install(manifest, auth, Path(private), call)
         if not status:
             report(options.venv, manifest)  # Poetry does so itself
         return status, why
 
 
+def announcement(manifest: dict[str, Any]) -> str:
+    """Name the manifest's packages in one line that fits a terminal.
+
+    BuildKit shows the last lines of a step that runs: this is what it installs.
+    """
+    names = dict.fromkeys(f"{it['name']} {it['version']}" for it in manifest["packages"])
+    line = "Installing " + ", ".join(names)
+    return line if len(line) <= COLUMNS else f"{line[: COLUMNS - 1]}…"
+
+
 def report(venv: Path, manifest: dict[str, Any]) -> None:
     """Say which of the manifest's packages are in place."""
     wanted = {package["name"] for package in manifest["packages"]}
-    for name, version in finish.installed(venv):
+    for name, version in installed_files.installed(venv):
         if name in wanted:
             print(f"  - Installed {name} ({version})", flush=True)
 
@@ -96,9 +117,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         manifest = architecture.checked(manifest)
         if options.reuse:
-            from . import earlier  # noqa: PLC0415  # a Dockerfile has it only with this setting
+            from . import earlier_image  # noqa: PLC0415  # a Dockerfile has it only with this setting
 
-            status, why = earlier.install(options, manifest, install)
+            status, why = earlier_image.install(options, manifest, install)
         elif manifest["packages"]:
             status, why = install(options, manifest)
     except ValueError as error:
@@ -130,13 +151,13 @@ def conclude(
         if why:
             print(f"\n{why}", flush=True)
         return status
-    finish.tidy(options.venv)
+    installed_files.tidy(options.venv)
     if built and shutil.which("strip"):  # compilers bring it
-        finish.strip(options.venv)
+        installed_files.strip(options.venv)
     if options.compile:
-        finish.compile_all(options.venv)
-    libraries.write(options.venv, options.libraries, from_source=elsewhere)
-    finish.settle(options.venv, content)
+        installed_files.compile_all(options.venv)
+    shared_libraries.write(options.venv, options.libraries, from_source=elsewhere)
+    installed_files.settle(options.venv, content)
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Whether a layer's packages have wheels for the architecture that this image is for.
+"""Check that a layer's packages have wheels for the architecture of this image.
 
-The manifest is the same for all platforms of an image: here is the first place that knows its own.
+The manifest is the same for all platforms of an image, so it cannot check that.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def is_wanted(marker: str | None) -> bool:
     """Decide what the manifest left open; what cannot be decided so, is the installer's affair."""
     try:
         return marker is None or bool(packaging("markers").Marker(marker).evaluate())
-    except ValueError:  # a version of the kernel that is none to PEP 440
+    except ValueError:  # the kernel's version is not one of PEP 440
         return False
 
 

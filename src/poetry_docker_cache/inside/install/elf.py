@@ -1,4 +1,4 @@
-"""What an ELF file asks of the dynamic loader; nothing of it runs."""
+"""Read which shared libraries a compiled file (ELF) needs, without running it."""
 
 from __future__ import annotations
 

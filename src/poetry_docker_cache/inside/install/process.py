@@ -1,4 +1,4 @@
-"""Run a tool and pass its output on, without the secrets in it."""
+"""Run a program and show its output without the secrets in it."""
 
 from __future__ import annotations
 

@@ -1,12 +1,19 @@
-"""The auth secret that the build mounts: what each package source is to be shown."""
+"""Read the credentials and certificates of the package sources from the build's secret."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class Source(NamedTuple):
+    """A package source of the project, or what the image takes for PyPI: no name, no URL."""
+
+    name: str = ""
+    url: str = ""
 
 
 def read(path: Path) -> dict[str, Any]:

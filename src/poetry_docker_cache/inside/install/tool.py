@@ -13,10 +13,10 @@ import tempfile
 import venv
 from pathlib import Path
 
-from . import secret, surroundings
-from .pip import INSTALL, run_pip
-from .reasons import reason
-from .requirements import Source
+from . import pip_settings, secret
+from .failures import reason
+from .pip_command import INSTALL, run_pip
+from .secret import Source
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,12 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
     venv.create(options.venv, symlinks=True)
     environment = dict(os.environ)
     if source.name:  # else it comes from wherever the image's pip takes things from
-        files = surroundings.image_settings(os.environ)
-        environment = surroundings.cleaned(os.environ, files)
+        files = pip_settings.image_settings(os.environ)
+        environment = pip_settings.cleaned(os.environ, files)
     memory = options.private if options.private.is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as private:
         folder = Path(private)
-        environment = surroundings.for_source(environment, source, known, folder)
+        environment = pip_settings.for_source(environment, source, known, folder)
         python, log = options.venv / "bin" / "python", folder / "pip.log"
         arguments = [*INSTALL, *options.requirements, *["--compile"] * options.compile]
         try:

@@ -1,7 +1,7 @@
-"""Wheels that are kept from one build to the next: what a layer installs from, if it can.
+"""Install from wheels that are kept from one build to the next.
 
-Nothing is believed of a file but its bytes: one whose hash poetry.lock does not have is as good as
-absent. The folder is a cache mount, so that what it holds is in no layer's key.
+A file whose hash poetry.lock does not have is ignored. The folder is a cache mount, so its content
+is not part of any cache key.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import indexes, pip, surroundings
+from . import package_indexes, pip_command, pip_settings
 from .architecture import is_wanted, packaging
-from .reasons import reason
-from .requirements import Source, requirement
+from .failures import reason
+from .package_indexes import requirement
+from .secret import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,8 +106,10 @@ def install(  # noqa: PLR0913  # what the command line names
                 (house / file["file"]).unlink()
             missing.append(package)
         held = set(house.iterdir())
-        fetch = functools.partial(pip.download, python, house)
-        status, why = indexes.install({**manifest, "packages": missing}, auth, private, fetch)
+        fetch = functools.partial(pip_command.download, python, house)
+        status, why = package_indexes.install(
+            {**manifest, "packages": missing}, auth, private, fetch
+        )
         if status:
             return status, why
         for path in set(house.iterdir()) - held:
@@ -114,7 +117,7 @@ def install(  # noqa: PLR0913  # what the command line names
         print(f"  {len(held)} of {len(packages)} from the download cache", flush=True)
         requirements = Path(folder, "requirements.txt")
         requirements.write_text("".join(map(requirement, packages)), encoding="utf-8")
-        environment = surroundings.cleaned(os.environ, {})
+        environment = pip_settings.cleaned(os.environ, {})
         local = ("--no-index", f"--find-links={house}")
         status, output = call(requirements, environment, *local) if packages else (0, "")
         return status, reason(output, Source(), known=False) if status else ""

@@ -1,1 +1,1 @@
-"""Write what is to be installed, and nothing else: the cache keys of the dependency layers."""
+"""Write down what each layer installs, and nothing else: the cache keys of the layers."""

@@ -1,4 +1,4 @@
-"""The command line: read a project's files, write a manifest for each layer."""
+"""Read pyproject.toml and poetry.lock, and write a manifest for each layer: the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .packages import Wanted, manifests
+from .locked_packages import Wanted, manifests
 from .target import Target
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ OLD_PIP = (
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file; Python before 3.11 borrows pip's parser.
 
-    Raises ValueError for a file that is none, and for a pip without one.
+    Raises ValueError for a file that is not valid TOML, and for a pip without a parser.
     """
     if sys.version_info >= (3, 11):
         import tomllib as toml  # noqa: PLC0415  # not in 3.9 and 3.10
@@ -57,10 +57,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="manifest")
     for option in ("--group", "--extra", "--no-binary", "--only-binary"):
         parser.add_argument(option, action="append", default=[])
-    for option in ("--project", "--output"):
-        parser.add_argument(option, type=Path, required=True)
+    parser.add_argument("--project", type=Path, default=Path("/project"))
+    parser.add_argument("--output", type=Path, default=Path("/manifest"))
     parser.add_argument("--libc", choices=("glibc", "musl"))
-    parser.add_argument("--layers", required=True, type=lambda text: text.split(","))
+    parser.add_argument("--layers", required=True, nargs="*")
     parser.add_argument("--machines", default=[], type=lambda text: text.split(","))
     return parser.parse_args(arguments)
 
@@ -87,6 +87,7 @@ def main(arguments: list[str] | None = None, make: Make = manifests) -> int:
     except (OSError, ValueError) as error:
         print(f"manifest: {error}", file=sys.stderr)
         return 1
+    options.output.mkdir(parents=True, exist_ok=True)
     for layer, manifest in content.items():
         write(options.output / f"{layer}.json", manifest)
     return 0

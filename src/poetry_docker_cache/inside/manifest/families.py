@@ -1,6 +1,6 @@
-"""Which of a project's images install a package together: those have it in the same layer.
+"""Group the locked packages by the images that install them.
 
-The plugin and the build ask here alike, and must agree. A family is a set of images. What all of
+The plugin and the build use the same code, so they agree. A family is a set of images. What all of
 them install lies in layers with plain names; the name of any other layer ends with those images
 that have it: `pure-1.api`, `native-2.api.worker`.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .packages import select
+from .locked_packages import select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

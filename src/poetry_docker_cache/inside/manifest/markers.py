@@ -1,11 +1,11 @@
-"""Markers, decided as poetry-core's markers.py does, but for what only the machine tells."""
+"""Evaluate markers as poetry-core does, except for what depends on the machine."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from .names import canonical
+from .wheel_files import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ def combine(word: str, conditions: Iterable[bool | str]) -> bool | str:
 
 
 def tokenize(marker: str) -> list[str]:
-    """Split a marker, last token first, behind a `)` that closes it; ValueError if it is none."""
+    """Split a marker, last token first, behind a `)` that closes it; ValueError if not valid."""
     tokens, position = ["("], 0
     while position < len(marker):
         match = TOKEN.match(marker, position)
@@ -56,7 +56,7 @@ def tokenize(marker: str) -> list[str]:
 def evaluate(marker: str, environment: Mapping[str, str], extras: set[str]) -> bool | str:
     """Decide a PEP 508 marker; give what is left where the environment does not say enough.
 
-    Raises ValueError if it is none.
+    Raises ValueError if it is not valid.
     """
 
     def operand() -> bool | str:

@@ -1,4 +1,4 @@
-"""The Python that packages are chosen for: one that is known by name, or the one here."""
+"""Describe the Python that packages are chosen for: a known version, or the one that runs this."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Target:
 
 
 def libc_here() -> tuple[str | None, tuple[int, int] | None]:
-    """Name the C library and its version; musl's is told by its loader, on stderr."""
+    """Name the C library and its version; musl's loader prints its version on stderr."""
     loaders = sorted(Path("/lib").glob("ld-musl-*.so.1"))
     if loaders and platform.libc_ver()[0] != "glibc":
         run = subprocess.run([str(loaders[0])], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The command line for one of several images: its manifests, in the layers that it shares."""
+"""Write the manifests of one of several images, by the layers that the images share."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from .__main__ import main as run
 from .families import families, family_name, layer_name, plain_name
-from .layers import SHARED
-from .packages import manifests, readable
+from .layer_choice import SHARED
+from .locked_packages import manifests, readable
 from .target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .families import Images
-    from .packages import Wanted
+    from .locked_packages import Wanted
 
 
 def shared_manifests(
@@ -59,9 +59,11 @@ def _is_of_wheels(plain: str) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: that of `manifest`, and the images."""
     parser = argparse.ArgumentParser(prog="manifest.workspace", allow_abbrev=False)
-    parser.add_argument("--images", required=True, type=json.loads)
+    parser.add_argument("--image", action="append", help="NAME={groups, extras} as JSON")
     options, others = parser.parse_known_args(arguments)
-    return run(others, functools.partial(shared_manifests, images=options.images))
+    named = (text.partition("=") for text in options.image)
+    images = {name: json.loads(chosen) for name, _, chosen in named}
+    return run(others, functools.partial(shared_manifests, images=images))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Install with the image's own pip."""
+"""Run the image's own pip."""
 
 from __future__ import annotations
 

@@ -1,13 +1,16 @@
-"""What a project and its locked packages depend on: strings of PEP 508, and Poetry's tables."""
+"""Read what a project and its locked packages depend on: strings of PEP 508, and Poetry's tables.
+
+Only a lock file older than version 2.1 needs it.
+"""
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .constraints import allows, as_marker
-from .names import canonical
+from .wheel_files import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +22,7 @@ REQUIREMENT = re.compile(
     re.DOTALL,
 )
 IN_EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']*)|["']([^"']*)["']\s*==\s*extra\b""")
-# What a table says of where it holds, and the variable of markers that tells the same.
+# The keys of a table that say where it holds, and the variables of markers for the same.
 PLACES = {"python": "python_version", "platform": "sys_platform"}
 # What a table says of where a package comes from, if not from an index.
 DIRECT = {"git": "git", "url": "url", "path": "path", "file": "path"}
@@ -28,7 +31,7 @@ DIRECT = {"git": "git", "url": "url", "path": "path", "file": "path"}
 class Dependency(NamedTuple):
     """What is asked for, where its marker holds.
 
-    `in_extras` are those extras of whoever depends that it is a part of; `origin` is the only kind
+    `in_extras` are the extras of the dependent that it is a part of; `origin` is the only kind
     of source, or "index NAME", that it may come from, if that is said.
     """
 
@@ -78,7 +81,7 @@ class Graph(NamedTuple):
 
 
 def read_requirement(text: str) -> Dependency:
-    """Read a string of PEP 508. Raises ValueError if it is none."""
+    """Read a string of PEP 508. Raises ValueError if it is not valid."""
     found = REQUIREMENT.fullmatch(text.partition(" #")[0].strip())
     if not found:
         raise ValueError(f"not a requirement: {text}")
@@ -226,3 +229,79 @@ def is_asked(package: Mapping[str, Any], dependency: Dependency) -> bool:
     if dependency.origin and not dependency.origin.startswith("index "):
         return True
     return all(allows(it, package["version"]) for it in dependency.constraints)
+
+
+PART = re.compile(r"(\^|~=|~|===?|=|!=|<>|<=|>=|<|>)?\s*((?:\d+!)?[^\s,^~=!<>]+)")
+WILDCARDS = re.compile(r"(?:^|\.)[*xX](?:\.[*xX])*$")
+
+
+def allows(constraint: str, version: str) -> bool:
+    """Tell whether a version is within a constraint. Raises ValueError for what is neither."""
+    specifiers = packaging("specifiers")
+    texts = [",".join(op + it for op, it in parts) for parts in alternatives(constraint)]
+    return any(specifiers.SpecifierSet(it).contains(version, prereleases=True) for it in texts)
+
+
+def as_marker(name: str, constraint: str) -> str:
+    """Write a constraint on `python_version` or `sys_platform` as a marker; "" is no condition."""
+    parts = [
+        " and ".join(
+            f'{precise(name, op, version)} {op} "{version}"' for op, version in comparisons
+        )
+        for comparisons in alternatives(constraint)
+    ]
+    return "" if "" in parts else " or ".join(f"({part})" for part in parts)
+
+
+def precise(name: str, op: str, version: str) -> str:
+    """Name what a Python is compared by: its patch counts where the version has one, or `op` says.
+
+    The rule is `create_nested_marker` of poetry-core.
+    """
+    minor = version.count(".") < 2 and op in ("<", ">=", "==", "~=") and "*" not in version  # noqa: PLR2004  # X.Y
+    return name if name != "python_version" or minor else "python_full_version"
+
+
+def alternatives(constraint: str) -> list[list[tuple[str, str]]]:
+    """Split a constraint into lists of comparisons: one of the lists must hold, and all of it."""
+    return [
+        [comparison for op, version in PART.findall(part) for comparison in compared(op, version)]
+        for part in re.split(r"\|\|?", constraint)
+    ]
+
+
+def compared(op: str, version: str) -> list[tuple[str, str]]:
+    """Read a part of a constraint as comparisons; a mere `*` gives none."""
+    release = WILDCARDS.sub("", version)
+    if not release:
+        return []
+    if op in ("^", "~") or (op == "~=" and "." not in release):
+        return [(">=", release), ("<", following(op, release))]
+    op = {"": "==", "=": "==", "<>": "!="}.get(op, op)
+    return [(op, f"{release}.*" if release != version and op in ("==", "!=") else release)]
+
+
+def following(op: str, version: str) -> str:
+    """Give the release before which a caret's or a tilde's range ends."""
+    found = re.match(r"v?(\d+!)?(\d+(?:\.\d+)*)", version)
+    if not found:
+        raise ValueError(f"not a version: {version}")
+    numbers = [int(number) for number in found[2].split(".")]
+    if op == "^":  # the first number that is not zero, of three
+        known = numbers[:3]
+        place = next((it for it, number in enumerate(known) if number), len(known) - 1)
+    else:
+        place = min(1, len(numbers) - 1)
+    end = [*numbers[:place], numbers[place] + 1]
+    return (found[1] or "") + ".".join(map(str, end))
+
+
+def packaging(module: str) -> Any:  # noqa: ANN401  # a module
+    """Import a module of the packaging that is here: pip's own, or Poetry's.
+
+    `install.architecture` has the same: neither can import from the other (see `OLD_PIP`).
+    """
+    try:
+        return importlib.import_module(f"pip._vendor.packaging.{module}")
+    except ImportError:
+        return importlib.import_module(f"packaging.{module}")

@@ -1,6 +1,6 @@
-"""Which layer of the image a package belongs to.
+"""Choose the layer of the image that a package belongs to.
 
-The plugin and the build ask here alike, and must agree: only the lock's file names, the minor
+The plugin and the build use the same code, so they agree: only the lock's file names, the minor
 version of Python, the C library's name, the platforms that the project names and Poetry's settings
 count, never the machine that asks.
 """
@@ -12,8 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from .markers import evaluate
-from .names import canonical
-from .wheels import SDIST, allowed, fits, fits_machine
+from .wheel_files import SDIST, allowed, canonical, fits, fits_machine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -93,7 +92,7 @@ def machines_without_wheel(
 ) -> list[str]:
     """List those of the target's machines where a package is wanted and none of these wheels fits.
 
-    Where it is wanted, its `marker` tells: what `select` leaves of that in the lock.
+    Its `marker` says where it is wanted: what `select` leaves undecided of the lock's markers.
     """
     lacking = [it for it in target.machines if not any(fits_machine(name, it) for name in fitting)]
     marker = package.get("marker", "")
@@ -116,7 +115,7 @@ def assign(name: str, kind: Kind, layers: Sequence[str]) -> str:
     else:
         shared = [layer for layer in layers if SHARED.fullmatch(layer)]
         candidates = [layer for layer in shared if layer.startswith(kind)]
-        # Native code stays out of layers of pure packages, where nobody looks for its libraries.
+        # Native code stays out of layers of pure packages, which are not checked for libraries.
         candidates = candidates or [it for it in shared if kind == "pure" or it == SINGLE]
     if not candidates:
         why = {"source": ", which is built from source", "native": ", which has compiled code"}

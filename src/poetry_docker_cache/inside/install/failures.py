@@ -1,13 +1,84 @@
-"""Why a package could not be built from source, in words that say what to do."""
+"""Explain why an installation or a build failed, and say what to do about it."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .secret import Source
+
+UNREACHABLE = re.compile(
+    r"Could not fetch URL \S+ (?:connection error|There was a problem)|Max retries exceeded"  # pip
+    r"|All attempts to connect to"  # Poetry
+)
+OTHER_HASH = re.compile(
+    r"DO NOT MATCH THE HASHES"  # pip
+    r"|did not match any known checksums|not found in known hashes"  # Poetry
+)
+MISSING = re.compile(
+    r"No matching distribution found for (\S+)"  # pip
+    r"|Unable to find installation candidates for (\S+ \(\S+\))"  # Poetry
+)
+
+
+def reason(output: str, source: Source, *, known: bool, locked: bool = True) -> str:
+    """Explain the failure of a call to one source, "" if its own words must do.
+
+    `known` says whether there were credentials; `locked`, that poetry.lock asked for the package.
+    """
+    name = f"The package source {source.name!r}" if source.name else "The package index"
+    if source.name and REFUSED.search(output):
+        return refusal(source.name, source.url, known=known)
+    if OTHER_HASH.search(output):
+        return (
+            f"{name} serves another file than the one that poetry.lock names: see the hashes above."
+            "\nDo not install it unless you know that it was replaced on purpose."
+            " `poetry lock --no-cache` takes the new one."
+        )
+    # A failed build comes first: what it prints may look like anything.
+    return explain_build(output) or _unavailable(output, name, locked=locked)
+
+
+def _unavailable(output: str, name: str, *, locked: bool) -> str:
+    """Explain what could not be had; "" if it was something else."""
+    if UNREACHABLE.search(output):
+        return f"{name} cannot be reached from the build."
+    if found := MISSING.search(output):
+        package = next(filter(None, found.groups()), "")
+        if not locked:
+            return f"{name} has no {package} that this Python can install, and the build needs it."
+        return (
+            f"{name} has no file of {package} that poetry.lock allows and this Python can install:"
+            "\nit may have been deleted there. `poetry update` locks a version that is there."
+        )
+    return ""
+
+
+REFUSED = re.compile(
+    r"\b401 Error, Credentials not correct\b"  # pip
+    r"|\b40[13] Client Error\b"  # pip, Poetry
+    r"|\bAuthorization error accessing\b"  # Poetry
+)
+
+
+def refusal(source: str, url: str, *, known: bool) -> str:
+    """Explain that the source refused the credentials, or their absence."""
+    variable = "POETRY_HTTP_BASIC_" + re.sub(r"[^A-Z0-9]", "_", source.upper())
+    setting = shlex.quote(f"http-basic.{source}")
+    reason = "it does not accept the credentials" if known else "there are no credentials"
+    return (
+        f"The package source {source!r} ({urlsplit(url).netloc}) refused access: {reason} that"
+        f" this build was given for it.\nType `poetry config {setting} USERNAME`"
+        f" (asks for the password)\nor set {variable}_USERNAME and {variable}_PASSWORD,"
+        "\nthen `poetry docker build` again."
+    )
+
 
 # What Poetry says around the output of a build that failed, and what pip says behind it.
 FAILURE = re.compile(
@@ -42,7 +113,7 @@ WORDINGS = (
     r"(Rust) (?:compiler|not found)",
     r"(Cargo), the Rust package manager, is not installed",
 )
-MISSING = re.compile("|".join(WORDINGS).replace("NAME", r"([\w.+-]*[\w+])"))
+NOT_FOUND = re.compile("|".join(WORDINGS).replace("NAME", r"([\w.+-]*[\w+])"))
 COMPILER = re.compile(r"(\w+-)*(cc|gcc|c\+\+|g\+\+|make)|compiler|CMAKE_\w+")
 HEADER = re.compile(r"\.h\w*$")
 RUST = ("Rust", "Cargo", "rustc", "cargo")
@@ -114,7 +185,7 @@ ALPINE = {
 }
 
 
-def explain(output: str) -> str:
+def explain_build(output: str) -> str:
     """Explain each failed build in an installer's output; "" if there is none."""
     return "\n".join(_explanation(*failure) for failure in _failures(output))
 
@@ -135,7 +206,7 @@ def _failures(output: str) -> Iterator[tuple[str, str]]:
 
 
 def _missing(output: str) -> list[str]:
-    groups = (name for names in MISSING.findall(output) for name in names if name)
+    groups = (name for names in NOT_FOUND.findall(output) for name in names if name)
     return list(dict.fromkeys(map(_named, groups)))
 
 
@@ -162,7 +233,7 @@ def _explanation(package: str, output: str) -> str:
             "Does its code not compile: this version may be too old for the image's Python.",
         ]
     lines += [
-        f"`apt-file search /{name}` on a Debian machine tells which package that is."
+        f"`apt-file search /{name}` on a Debian machine names its package."
         for name in telling
         if name not in PACKAGES and HEADER.search(name) and system == "Debian"
     ]

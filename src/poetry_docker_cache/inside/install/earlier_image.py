@@ -1,4 +1,4 @@
-"""Packages that an earlier image of the project has installed: taken over, where nothing differs.
+"""Reuse the packages of an earlier image of the project that have not changed.
 
 A layer leaves a table of its packages, each with a digest of all that decides its files. A package
 is taken from the earlier image if its digest is the same there and its files are those that its
@@ -24,7 +24,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import finish
+from . import installed_files
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +40,7 @@ UNUSED = 30 * 24 * 60 * 60
 DIGEST = re.compile(r"[0-9a-f]{64}")
 RELEASE = Path("/etc/os-release")
 UNREADABLE = (OSError, ValueError, IndexError, csv.Error)
-"""What a RECORD leads to that nobody should have written, or that a crash has left."""
+"""The errors of reading a RECORD that was tampered with, or that a crash has damaged."""
 
 
 def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None) -> dict[str, str]:
@@ -72,7 +72,7 @@ def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None)
 def records(root: Path) -> dict[str, Path]:
     """Find the RECORD of each installed package."""
     found = sorted(root.glob("lib/python*/site-packages/*.dist-info/RECORD"))
-    return {finish.name_and_version(it.parent)[0]: it for it in found}
+    return {installed_files.name_and_version(it.parent)[0]: it for it in found}
 
 
 def owned(root: Path, record: Path) -> dict[str, str]:
@@ -114,7 +114,7 @@ def copy(source: Path, target: Path, files: dict[str, str]) -> None:
 
 
 def reuse(store: Path, venv: Path, digest: str) -> dict[str, str] | None:
-    """Copy a package into the environment, and give its files; None if there is none to trust.
+    """Copy a package into the environment, and give its files; None without one to trust.
 
     One that is not to be trusted is removed, or it would be in the way of a better one for ever.
     """

@@ -1,7 +1,7 @@
-"""Write down which shared libraries a layer needs of the final image, and which it brings.
+"""Write a list of the shared libraries that a layer needs and of those that it brings.
 
-The image's check reads these small files, so that the layers themselves need not be there. No code
-of the packages runs: what their modules need is read from the files.
+The stage `check` reads these small files, so it does not need the layers. No code of the packages
+runs: what their modules need is read from the files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import elf, finish
+from . import elf, installed_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -150,7 +150,7 @@ def _loads(name: str) -> bool:
 
 
 def debian_packages(names: Iterable[str]) -> dict[str, str]:
-    """Ask dpkg which packages libraries come from; nothing where there is none."""
+    """Ask dpkg which packages libraries come from; {} on other systems than Debian."""
     if not shutil.which("dpkg-query"):
         return {}
     # By the last part of the path: in which of /lib and /usr/lib a package has it is history.
@@ -170,7 +170,7 @@ def _owners(venv: Path) -> dict[Path, str]:
     result = {}
     for site in venv.glob("lib/python*/site-packages"):
         for record in sorted(site.glob("*.dist-info/RECORD")):
-            name, _ = finish.name_and_version(record.parent)
+            name, _ = installed_files.name_and_version(record.parent)
             with record.open(newline="", encoding="utf-8") as file:
                 for row in csv.reader(file):
                     if row:

@@ -1,4 +1,4 @@
-"""Install a manifest with Poetry itself, run by the interpreter that has it.
+"""Install a manifest with `poetry install`, run by the interpreter that has Poetry.
 
 The manifest becomes a project in a temporary folder, whose lock holds just these packages;
 `poetry install` checks hashes and markers as always.
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from . import secret
+from .failures import reason
 from .process import Outcome, run
-from .reasons import reason
-from .requirements import Source
+from .secret import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ def certificates(auth: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
-    """Explain a failure; whose it was, the URL in a refusal tells."""
+    """Explain a failure; the URL in a refusal shows which source refused."""
     found = REFUSED.search(output)
     if not found:
         return reason(output, Source(), known=False)

@@ -1,4 +1,4 @@
-"""After an installation: the same files, bytes and times wherever and whenever it ran."""
+"""Make the installed files the same, to the byte and the time, wherever they were installed."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def settle(venv: Path, seed: bytes) -> None:
     """Give everything one time, which follows from what is installed.
 
     So the layer is the same wherever it is made; and as another version of a package brings other
-    times, a web server that tells static files apart by their time sees that they changed.
+    times, a web server that compares static files by their time sees that they changed.
     """
     time = EPOCH + int(hashlib.sha256(seed).hexdigest()[:8], 16) % 10**9
     for folder, folders, files in os.walk(venv, topdown=False):

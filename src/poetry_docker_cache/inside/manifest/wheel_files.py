@@ -1,11 +1,9 @@
-"""Which of a package's files can be installed, told by their names."""
+"""Tell by their names which of a package's files can be installed."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-
-from .names import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -92,3 +90,8 @@ def usable_files(
     if sdists and not any(name.endswith("-any.whl") for name, _ in kept):
         kept |= {file for file in known if file[0].endswith(SDIST)}
     return [{"file": name, "hash": digest} for name, digest in sorted(kept)]
+
+
+def canonical(name: str) -> str:
+    """Normalise the name of a package, group or extra (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()

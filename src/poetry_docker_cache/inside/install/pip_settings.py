@@ -1,4 +1,4 @@
-"""The environment of pip: one index, and of the image's own settings only the transport.
+"""Set the environment variables of pip: one index, and how the image reaches the network.
 
 An image may set anything for its pip. What would add a second place to take packages from, or
 change what is installed, does not count here; how the network is reached does.
@@ -19,7 +19,7 @@ from . import secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .requirements import Source
+    from .secret import Source
 
 INDEX = "PIP_INDEX_URL"
 FOR_ALL = "/etc/pip.conf"

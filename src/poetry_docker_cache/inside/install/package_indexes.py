@@ -1,22 +1,31 @@
-"""A manifest's packages as requirements, by the one source that each may come from."""
+"""Install a manifest's wheels from package indexes, by one call of pip for each of them.
+
+A call knows one index only, so a package of the same name in another one is never installed.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from . import pip_settings, secret
+from .failures import reason
+from .secret import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from .process import Outcome
+
+    Call = Callable[[Path, Mapping[str, str]], Outcome]
 
 # A version without a local part, written as PEP 440 writes it.
 PUBLIC = re.compile(
     r"([1-9]\d*!)?(0|[1-9]\d*)(\.(0|[1-9]\d*))*"
     r"((a|b|rc)(0|[1-9]\d*))?(\.post(0|[1-9]\d*))?(\.dev(0|[1-9]\d*))?"
 )
-
-
-class Source(NamedTuple):
-    """A package source of the project, or what the image takes for PyPI: no name, no URL."""
-
-    name: str = ""
-    url: str = ""
 
 
 def source_of(package: dict[str, Any], manifest: dict[str, Any]) -> Source:
@@ -64,3 +73,25 @@ def pinned(package: dict[str, Any]) -> str:
     version = package["version"]
     named = {file["file"].split("-")[1:2] == [version] for file in package["files"]}
     return f"==={version}" if PUBLIC.fullmatch(version) and named == {True} else f"=={version}"
+
+
+def install(
+    manifest: dict[str, Any], auth: dict[str, Any], folder: Path, call: Call
+) -> tuple[int, str]:
+    """Install each source's packages; give the status, and why it failed.
+
+    The call is given a file of requirements and an environment. Raises ValueError for a package
+    that comes from no index.
+    """
+    base = pip_settings.cleaned(os.environ, pip_settings.image_settings(os.environ))
+    for number, (source, packages) in enumerate(by_source(manifest)):
+        place = folder / str(number)
+        place.mkdir()
+        known = secret.of_source(auth, source.name)
+        requirements = place / "requirements.txt"
+        requirements.write_text("".join(map(requirement, packages)), encoding="utf-8")
+        environment = pip_settings.for_source(base, source, known, place)
+        status, output = call(requirements, environment)
+        if status:
+            return status, reason(output, source, known="username" in known)
+    return 0, ""

@@ -1,6 +1,7 @@
-"""The command line: install what comes from git repositories, URLs and files.
+"""Install what comes from git repositories, URLs and files, with Poetry.
 
-Poetry does, by a manifest as for any other layer; git, ssh and the files are this layer's alone.
+The manifest is like that of any other layer. git, ssh and the files are for this layer only, so no
+other layer depends on this script.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from . import finish, poetry, secret
-from .__main__ import add_common, conclude
-from .building import explain as explain_build
-from .reasons import OTHER_HASH, UNREACHABLE
+if TYPE_CHECKING or __package__:
+    from .install import installed_files, poetry_install, secret
+    from .install.__main__ import add_common, announcement, conclude
+    from .install.failures import OTHER_HASH, UNREACHABLE, explain_build
+else:  # in the build, where this file lies beside the folder `install`
+    from install import installed_files, poetry_install, secret
+    from install.__main__ import add_common, announcement, conclude
+    from install.failures import OTHER_HASH, UNREACHABLE, explain_build
 
 ABOVE = ".above"
 """Stands for each `..` in the path of a file, as in the Dockerfile."""
@@ -39,14 +44,14 @@ GONE = """\
 OTHER_KEY = """\
 The host of a git repository, or of a submodule, showed another key than `ssh-known-hosts` in
 [tool.poetry-docker-cache] has for it, or is one that it does not name. If its owner has changed
-the key, `ssh-keyscan HOST` tells the new one."""
+the key, `ssh-keyscan HOST` prints the new one."""
 NO_KEY = """\
 The host of a git repository refused the keys of your SSH agent: `ssh-add -l` lists them,
 `ssh-add` adds one."""
 OTHER_FILE = """\
 A file is another one than poetry.lock names: see the hash above.
-Unless somebody replaced it on purpose, do not install it. `poetry lock --no-cache` takes the new
-one."""
+Do not install it unless you know that it was replaced on purpose. `poetry lock --no-cache` takes
+the new one."""
 # What ssh, git and Poetry say, and what that means.
 REASONS = (
     (
@@ -65,7 +70,7 @@ REASONS = (
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line; the defaults are the places in the build."""
-    parser = argparse.ArgumentParser(prog="install.direct")
+    parser = argparse.ArgumentParser(prog="direct")
     parser.add_argument("--ssh", action="store_true", help="whether a repository needs an agent")
     add_common(parser, ("--files", "/files"))
     return parser.parse_args(arguments)
@@ -92,6 +97,7 @@ def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> dict[str
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
     """Install all packages; give the status, and why it failed."""
+    print(announcement(manifest), flush=True)
     auth = secret.read(options.secret)
     memory = options.private if options.private.is_dir() else None
     with (
@@ -99,7 +105,7 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
         tempfile.TemporaryDirectory() as folder,
     ):
         call = functools.partial(
-            poetry.install,
+            poetry_install.install,
             place_files(manifest, options.files, Path(folder)),
             auth,
             Path(private),
@@ -125,9 +131,10 @@ def of_unknown_origin(venv: Path, manifest: dict[str, Any]) -> list[Path]:
     names = {it["name"] for it in manifest["packages"] if it["source"]["type"] in ("git", "url")}
     return [
         folder
-        for place in finish.site_packages(venv)
+        for place in installed_files.site_packages(venv)
         for folder in place.glob("*.dist-info")
-        if finish.name_and_version(folder)[0] in names and not (folder / "direct_url.json").exists()
+        if installed_files.name_and_version(folder)[0] in names
+        and not (folder / "direct_url.json").exists()
     ]
 
 
@@ -137,22 +144,22 @@ def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
     for pattern, text in REASONS:
         if found := re.search(pattern, said):
             return text.format(**found.groupdict())
-    refused = poetry.REFUSED.search(output)
+    refused = poetry_install.REFUSED.search(output)
     sources = {urlsplit(source.get("url", "")).netloc for source in manifest["sources"]}
     if refused and urlsplit(refused[1]).netloc not in sources:
         return REFUSED.format(url=refused[1])
     if UNREACHABLE.search(said) and not explain_build(output):
         return "A server cannot be reached from the build: see above."
-    return poetry.explain(output, manifest, auth)
+    return poetry_install.explain(output, manifest, auth)
 
 
 def forget(venv: Path) -> None:
-    """Remove the clones, and what tells of the places that the project's files had in the build."""
+    """Remove the clones, and the records of where the project's files were in the build."""
     shutil.rmtree(venv / "src", ignore_errors=True)
-    for place in finish.site_packages(venv):
+    for place in installed_files.site_packages(venv):
         for direct in place.glob("*.dist-info/direct_url.json"):
             if json.loads(direct.read_bytes())["url"].startswith("file:"):
-                finish.drop(direct)
+                installed_files.drop(direct)
 
 
 def main(arguments: list[str] | None = None) -> int:

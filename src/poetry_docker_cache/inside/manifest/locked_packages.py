@@ -1,7 +1,7 @@
-"""The manifests: those packages of poetry.lock that `poetry install` would install, by layer.
+"""List by layer the packages of poetry.lock that `poetry install` would install.
 
-What does not change an installation does not change one byte. The rules are Poetry's own:
-installer.py, transaction.py, chooser.py.
+What does not change an installation does not change one byte of these manifests. The rules are
+Poetry's own: installer.py, transaction.py, chooser.py.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .layers import DIRECT, MACHINE, SOURCE, assign, kind
+from .layer_choice import DIRECT, MACHINE, SOURCE, assign, kind
 from .markers import combine, compare, evaluate
-from .names import canonical
 from .target import Target
-from .wheels import allowed, fitting_wheels, usable_files
+from .wheel_files import allowed, canonical, fitting_wheels, usable_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +48,7 @@ def readable(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> Mapping[s
             "poetry.lock is older than version 1.0 of its format: run `poetry lock --regenerate`"
         )
     try:
-        from .older import with_graph  # noqa: PLC0415  # not in every build
+        from .old_locks import with_graph  # noqa: PLC0415  # not in every build
     except ImportError:
         raise ValueError(
             f"the Dockerfile was written for a newer format of poetry.lock than {version}."
@@ -70,7 +69,7 @@ def select(
     """
     wanted, active = {canonical(group) for group in groups}, {canonical(e) for e in extras}
     if "graph" in lock:
-        from .older import select_older  # noqa: PLC0415  # not in every build
+        from .old_locks import select_older  # noqa: PLC0415  # not in every build
 
         return select_older(lock, wanted, active, environment)
     chosen = []
@@ -112,9 +111,8 @@ def layer_sources(
 ) -> list[dict[str, str]]:
     """List the package sources that a layer needs.
 
-    Where each package names its source, no other one matters, nor their order and priority. Which
-    one a package without a source comes from, Poetry tells by all of them; and so with whatever a
-    build requires, which is all that the layer of what comes from no index asks them for.
+    Where each package names its source, no other one matters, nor their order and priority. For a
+    package without a source, and for what a build requires, Poetry chooses among all of them.
     """
     if layer == DIRECT:
         return sources(pyproject, {"pypi"})

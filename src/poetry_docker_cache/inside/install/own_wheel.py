@@ -1,4 +1,4 @@
-"""The command line for what is built from sources: a wheel, which lies over the dependencies."""
+"""Build the wheel of the project or of a path dependency, and install it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import building, finish, libraries, pip, process, surroundings
+from . import failures, installed_files, pip_command, pip_settings, process, shared_libraries
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line; the defaults are the places in the build."""
-    parser = argparse.ArgumentParser(prog="install.project")
+    parser = argparse.ArgumentParser(prog="install.own_wheel")
     parser.add_argument("--backend", required=True)
     parser.add_argument("--backend-path", action="append", default=[])
     parser.add_argument("--config-settings", help="for the backend, as JSON")
@@ -37,18 +37,23 @@ def build(options: argparse.Namespace, wheels: str) -> int:
     path = os.pathsep.join([str(options.builder.parent), os.environ.get("PATH", os.defpath)])
     env = {**os.environ, "PATH": path}  # maturin and others call themselves
     status, output = process.run(command, env, options.project)
-    if status and (why := building.explain_own(f"The wheel of {options.project}", output)):
+    if status and (why := failures.explain_own(f"The wheel of {options.project}", output)):
         print(f"\n{why}", flush=True)
     return status
 
 
 def install(wheel: Path, venv: Path, marker: str | None) -> int:
     """Install by name: of a wheel that is named by its path, pip would write down the path."""
-    command = [*pip.command(venv / "bin" / "python"), *pip.INSTALL, "--no-deps", "--pre"]
+    command = [
+        *pip_command.command(venv / "bin" / "python"),
+        *pip_command.INSTALL,
+        "--no-deps",
+        "--pre",
+    ]
     name = wheel.name.partition("-")[0]
     wanted = f"{name} ; {marker}" if marker else name
     command += ["--no-index", f"--find-links={wheel.parent}", wanted]
-    return subprocess.run(command, env=surroundings.cleaned(os.environ, {}), check=False).returncode
+    return subprocess.run(command, env=pip_settings.cleaned(os.environ, {}), check=False).returncode
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,10 +67,10 @@ def main(arguments: list[str] | None = None) -> int:
             return status
         seed = wheel.read_bytes()
     if options.compile:
-        finish.compile_all(options.venv)
+        installed_files.compile_all(options.venv)
     if options.libraries:
-        libraries.write(options.venv, options.libraries, from_source=True)
-    finish.settle(options.venv, seed)
+        shared_libraries.write(options.venv, options.libraries, from_source=True)
+    installed_files.settle(options.venv, seed)
     return 0
 
 
