@@ -34,7 +34,7 @@ LINES_OF_SETTINGS = {
     "from_source": 3,  # build-packages, runtime-packages, build-config-settings
     "git_dependency": 5,  # ssh-known-hosts
     "monorepo": 42,  # download-cache, three path dependencies with backends of their own
-    "reuse_image": 20,  # the stages that import the earlier image
+    "reuse_image": 21,  # the stages that import the earlier image
     "shape_extension": 2,  # a build backend with a compiler
     "shell_less": 6,  # a final image without a shell, which its own stages build on another one
 }

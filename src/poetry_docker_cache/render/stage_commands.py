@@ -59,7 +59,7 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
 def tool_command(venv: str, index: Index | None, arguments: Sequence[str]) -> list[str]:
     """The call of inside/install/tool.py: a program that the build needs, in a place of its own."""
     source = ["--source", index.name, index.url] if index else []
-    return ["python", "-m", "install.tool", "--venv", venv, *source, *arguments]
+    return ["python", "-m", "install.tool", f"--venv={venv}", *source, *arguments]
 
 
 def install_command(layer: Layer, dependencies: Dependencies, instructions: str) -> list[str]:
@@ -75,8 +75,8 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
         words += ["--on-build-image"] * (dependencies.on_build_image and layer.may_have_libraries)
     words += ["--compile"] * dependencies.compile
     if layer.from_source and dependencies.build_config_settings:
-        words += ["--build-config-settings", dependencies.build_config_settings]
-    words += ["--wheels", "/wheels"] * layer.keeps_wheels
+        words.append(f"--build-config-settings={dependencies.build_config_settings}")
+    words += ["--wheels=/wheels"] * layer.keeps_wheels
     if dependencies.reuses_image and not layer.direct:
         words += ["--reuse", *_made_by(layer, dependencies, instructions)]
     return words
@@ -94,17 +94,17 @@ def _made_by(layer: Layer, dependencies: Dependencies, instructions: str) -> lis
         dependencies.build_config_settings,
     ]
     digest = hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16]
-    return ["--made-by", f"poetry {dependencies.poetry} {digest}"]
+    return [f"--made-by=poetry {dependencies.poetry} {digest}"]
 
 
 def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
     """The call of inside/install/own_wheel.py."""
     paths = [f"--backend-path={path}" for path in wheel.backend_path]
     options = ["--compile"] * dependencies.compile
-    options += ["--libraries", "/libraries.json"] * wheel.compiles
-    options += ["--config-settings", wheel.config_settings] if wheel.config_settings else []
-    options += ["--marker", wheel.marker] if wheel.marker else []
-    backend = ["--backend", wheel.backend, *paths]
+    options += ["--libraries=/libraries.json"] * wheel.compiles
+    options += [f"--config-settings={wheel.config_settings}"] if wheel.config_settings else []
+    options += [f"--marker={wheel.marker}"] if wheel.marker else []
+    backend = [f"--backend={wheel.backend}", *paths]
     return ["python", "-m", "install.own_wheel", *backend, *options, "/project"]
 
 
@@ -115,9 +115,9 @@ def in_project(path: str) -> str:
 
 def check_command(runtime: Runtime) -> list[str]:
     """The call of inside/check.py."""
-    command = ["/venv/bin/python", "/scripts/check.py", "--python", runtime.python]
+    command = ["/venv/bin/python", "/scripts/check.py", f"--python={runtime.python}"]
     command += [f"--optional={name}" for name in runtime.optional_libraries]
-    return [*command, "--home", runtime.home]
+    return [*command, f"--home={runtime.home}"]
 
 
 def library_command(runtime: Runtime) -> list[str]:

@@ -425,7 +425,7 @@ def test_markers_and_extras_apply() -> None:
     assert wheel.name == "path-arm"
     assert wheel.marker == 'platform_machine == "aarch64"'
     text = render_dockerfile(plan(shape))
-    assert """--marker 'platform_machine == "aarch64"'""" in text
+    assert """'--marker=platform_machine == "aarch64"'""" in text
     made = make_plan(shape, Settings(), Selection(groups=("main",), extras=("more",)))
     assert [each.name for each in made.packages] == ["path-arm", "path-extra"]
 
@@ -465,7 +465,7 @@ def test_backends_get_version_and_settings() -> None:
     core = lib("core", "core", requires=("setuptools", "setuptools_scm>=8"), backend="setuptools")
     text = render_dockerfile(plan(monorepo(core, installer=installer)))
     assert '\nENV SETUPTOOLS_SCM_PRETEND_VERSION="1.0"\nCOPY core/pyproject.toml' in text
-    assert """--config-settings '{"opt": ["a", "b"]}' /project\n""" in text
+    assert """'--config-settings={"opt": ["a", "b"]}' /project\n""" in text
     assert "ARG VERSION" not in text
     assert text.count("\nRUN echo >> /project/MANIFEST.in && sed -i ") == 1
     assert plan(monorepo(core)).packages[0].config_settings is None

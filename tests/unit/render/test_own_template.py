@@ -438,7 +438,7 @@ def test_reused_builds_depend_on_the_block_build(tmp_path: Path) -> None:
 
     def made_by(text: str) -> str:
         own = replace(source, template=read(tmp_path, text) if text else None)
-        (found,) = re.finditer(r"--made-by '(poetry .*)'", render_dockerfile(own))
+        (found,) = re.finditer(r"'--made-by=(poetry .*)'", render_dockerfile(own))
         return found[1]
 
     alone = made_by("")

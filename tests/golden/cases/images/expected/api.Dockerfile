@@ -52,14 +52,14 @@ RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
 FROM venv AS build-backend
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=cache,target=/root/.cache/pip \
-    python -m install.tool --venv /opt/build --compile 'poetry-core>=2.0'
+    python -m install.tool --venv=/opt/build --compile 'poetry-core>=2.0'
 
 # The project's own wheel, built from the files that are named here.
 FROM build-backend AS application
 COPY pyproject.toml /project/
 COPY shop /project/shop
 RUN --network=none --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    python -m install.own_wheel --backend poetry.core.masonry.api /project
+    python -m install.own_wheel --backend=poetry.core.masonry.api /project
 
 # The base of the final image.
 FROM python:3.13-slim AS base
@@ -72,7 +72,7 @@ RUN --mount=type=bind,from=scripts,source=/check.py,target=/scripts/check.py \
     --mount=type=bind,from=dependencies.api,source=/libraries.json,target=/libraries/dependencies.api.json \
     --mount=type=bind,from=dependencies.api.worker,source=/libraries.json,target=/libraries/dependencies.api.worker.json \
     --mount=type=bind,from=own-sqlalchemy.api.worker,source=/libraries.json,target=/libraries/own-sqlalchemy.api.worker.json \
-    /venv/bin/python /scripts/check.py --python 3.13 --home /home/app
+    /venv/bin/python /scripts/check.py --python=3.13 --home=/home/app
 
 # The image: with --link, a layer stays as it is when the layers below it change.
 FROM base AS final
