@@ -109,6 +109,11 @@ def test_edit_on_the_same_engine(copy: Project, name: str) -> None:
     assert steps.installed == edit.installs
 
 
+APART = ("lock by another Poetry", "a source that is not used")
+"""The first comes last. The second has the address of the other source, and no credentials: a
+Poetry that has not downloaded anything yet would use it."""
+
+
 def test_harmless_edits_on_an_empty_engine(
     copy: Project, built: Built, ci: Poetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,7 +121,7 @@ def test_harmless_edits_on_an_empty_engine(
     with monkeypatch.context() as patched:
         patched.setattr(copy, "lock", lambda: None)
         for name in HARMLESS:
-            if name != "lock by another Poetry":
+            if name not in APART:
                 EDITS[name].change(copy)
     another_poetry(copy)  # it locks what the others have edited
     imported = f"--cache-from=type=registry,ref={built.cache}"
@@ -135,6 +140,7 @@ def test_harmless_edits_on_an_empty_engine(
         "one dependency more",
         "one dependency less",
         "build backend",
+        "a source that is not used",
     ],
 )
 def test_edit_on_an_empty_engine(copy: Project, built: Built, ci: Poetry, name: str) -> None:
