@@ -83,7 +83,7 @@ class Bench:
                 # Before any edit: BuildKit exports what it has learnt from later builds, too.
                 left = self._each(left, current.export_cache)
             for scenario in edits:
-                left = left[1:] + left[:1]  # nobody always comes first
+                left = left[1:] + left[:1]  # each variant comes first once
                 able = [variant for variant in left if suits(scenario, variant)]
                 done = self._each(able, partial(self._measure, current, scenario))
                 left = [variant for variant in left if variant in done or variant not in able]
@@ -94,7 +94,7 @@ class Bench:
     def _once(self, current: Round, variants: Sequence[Variant]) -> None:
         """Take what repetitions do not change: sizes, starts, and what is computed."""
         self._each(variants, lambda variant: self.results.images.append(current.image(variant)))
-        plugins = [it for it in VARIANTS.values() if it in variants and isinstance(it, Plugin)]
+        plugins = [one for one in VARIANTS.values() if one in variants and isinstance(one, Plugin)]
         for plugin in plugins[:1]:
             both = [plugin, replace(plugin, compiled=True)]
             self._each(both, partial(self._start, current, plugin))

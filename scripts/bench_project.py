@@ -40,11 +40,11 @@ class PackageSet:
     imports: tuple[str, ...]
     """Modules of the heavy ones, which an application imports when it starts."""
     rounds: int = 1
-    """How often each build is measured, where nobody says otherwise."""
+    """How often each build is measured by default."""
 
     @classmethod
     def read(cls, name: str) -> PackageSet:
-        """Read the file of that name; FileNotFoundError where there is none."""
+        """Read the file of that name; FileNotFoundError if it is missing."""
         text = (EXAMPLES / f"{name}.toml").read_text(encoding="utf-8")
         data: dict[str, Any] = tomlkit.parse(text).unwrap()
         packages = dict(_pin(requirement) for requirement in data["packages"])

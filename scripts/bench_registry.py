@@ -1,4 +1,4 @@
-"""A registry of the benchmark's own, whose log tells what was pushed and pulled."""
+"""A registry of the benchmark's own, whose log shows what was pushed and pulled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One round: every scenario and variant at one size, on engines that nobody has used before."""
+"""One round: every scenario and variant at one size, on new engines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ROOM = 20 * 1000**3
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """What a round is run on: engines that nobody has used before, a registry, an index.
+    """What a round is run on: new engines, a registry, an index.
 
     Each variant has an engine of its own, so that none finds what another one has cached; there
     is one more, which is emptied for every build on a fresh machine.

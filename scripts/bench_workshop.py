@@ -136,7 +136,7 @@ class Workshop:
         return self._states / f"{packages.name}-{name}-{kind}"
 
     def _user_environment(self) -> Mapping[str, str]:
-        """Give the environment of whoever builds: nothing of this machine's Poetry counts."""
+        """Return the environment of a build: nothing of this machine's Poetry counts."""
         kept = {name: text for name, text in os.environ.items() if not name.startswith("POETRY_")}
         kept.pop("VIRTUAL_ENV", None)
         own = {f"POETRY_{name}_DIR": str(self._folder / "poetry") for name in ("CONFIG", "CACHE")}

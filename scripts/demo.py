@@ -121,7 +121,7 @@ def show(project: Project, env: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def environment(*, export_only: bool) -> Iterator[Mapping[str, str] | str]:
-    """Give the environment of an engine, or the reason why there is none."""
+    """Give the environment of an engine, or the reason why one is missing."""
     if export_only:
         yield "--export-only was given."
     elif usable_engine():

@@ -1,4 +1,4 @@
-"""What BuildKit's own log tells about the dependencies, and the table that the demo makes of it."""
+"""BuildKit's log of the dependencies, and the table that the demo makes of it."""
 
 from __future__ import annotations
 

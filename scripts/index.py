@@ -84,7 +84,7 @@ class PrivateIndex:
     def downloads(self) -> list[str]:
         """Return the names of the files that were handed out so far, repetitions included.
 
-        Poetry's look into a wheel's metadata, a range request with status 206, is none.
+        A range request with status 206, by which Poetry reads a wheel's metadata, does not count.
         """
         return [
             urllib.parse.unquote(path.rpartition("/")[2])

@@ -89,10 +89,9 @@ def wait_until(ready: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def free_port() -> int:
-    """Choose a port of loopback that nobody listens on, and that no connection takes meanwhile.
+    """Choose a free port of loopback that no connection takes meanwhile.
 
-    A port that the system chooses may be that of somebody's connection by the time that it is
-    listened on.
+    A connection may take a port that the system chooses before a server listens on it.
     """
     try:
         low, high = map(int, CONNECTIONS.read_text(encoding="ascii").split())

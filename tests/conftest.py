@@ -1,4 +1,4 @@
-"""Every test starts with a Poetry that nobody has configured."""
+"""Every test starts with a Poetry without configuration."""
 
 from __future__ import annotations
 

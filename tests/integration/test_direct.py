@@ -188,6 +188,7 @@ def built(
             f"--cache-to=type=registry,ref={image}:cache,mode=max",
         )
         steps = build(project, *options, *anew("dependencies", "direct"), "--provenance=mode=max")
+        # A failure shows what the engine ran, and all that it said.
         assert steps.installed == tuple(f"acme-{name}" for name in NAMES), steps
         assert 0 < steps.sent < 1_000_000, "only what is named is sent"
         search = Search(CANARY)

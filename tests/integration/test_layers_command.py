@@ -118,8 +118,8 @@ def no_secret(outcome: Outcome) -> bool:
     return not any(probe in printed for probe in probes(CANARY).values())
 
 
-def test_the_index_tells_downloads(project: Path, index: PrivateIndex, wheels: Path) -> None:
-    """The exact sizes of the files, of which none is downloaded; no environment is made."""
+def test_index_has_download_sizes(project: Path, index: PrivateIndex, wheels: Path) -> None:
+    """Nothing is downloaded, and no environment is created."""
     before = index.downloads()
     shown = poetry(project, *LAYERS, "--json", "-vvv")
     found = data(shown)
@@ -138,8 +138,8 @@ def test_the_index_tells_downloads(project: Path, index: PrivateIndex, wheels: P
     assert not list(Path(os.environ["POETRY_CACHE_DIR"]).glob("virtualenvs/*"))
 
 
-def test_the_environment_tells_what_is_installed(project: Path, index: PrivateIndex) -> None:
-    """Nobody else is asked; what it lacks comes from the index, converted and told."""
+def test_environment_has_installed_sizes(project: Path, index: PrivateIndex) -> None:
+    """Sizes that it lacks come from the index, are converted and marked."""
     install(project)
     asked = len(index.requests())
     found = data(poetry(project, *LAYERS, "--json"))
@@ -168,10 +168,10 @@ def test_the_environment_tells_what_is_installed(project: Path, index: PrivateIn
     assert "The size of acme-light-7 1.0 is unknown: it counts as" in only.err
 
 
-def test_an_environment_of_another_python_counts(
+def test_environment_of_another_python_counts(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Poetry keeps it under a name that its own Python does not lead to."""
+    """Poetry has it under the name of that Python."""
     monkeypatch.delenv("POETRY_VIRTUALENVS_IN_PROJECT")
     install(project)
     (made,) = Path(os.environ["POETRY_CACHE_DIR"]).glob("virtualenvs/*-py3*")
@@ -180,8 +180,8 @@ def test_an_environment_of_another_python_counts(
     assert set(column(found, "from").values()) == {"environment"}
 
 
-def test_the_table(project: Path) -> None:
-    """What people see: all packages, the cost now, the better setting and how to get it."""
+def test_table_shows_cost_and_better_setting(project: Path) -> None:
+    """All packages, the cost now, the better setting and how to write it."""
     shown = poetry(project, *LAYERS, colours=True)
     assert shown.status == 0, shown.err
     lines = shown.out.splitlines()
@@ -193,7 +193,7 @@ def test_the_table(project: Path) -> None:
     assert "`poetry docker layers --write` puts the better setting" in shown.err
 
 
-def test_a_terminal_without_bars(project: Path) -> None:
+def test_table_is_ascii_if_stdout_is(project: Path) -> None:
     """Where stdout is ASCII, so is the table."""
     command = [sys.executable, "-m", "poetry", *LAYERS]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
@@ -204,8 +204,8 @@ def test_a_terminal_without_bars(project: Path) -> None:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
-def test_the_better_setting_is_written(project: Path, newline: str) -> None:
-    """Formatting stays, the lock is fresh, an export has the layers; once written, it stays."""
+def test_better_setting_is_written(project: Path, newline: str) -> None:
+    """Formatting stays, the lock is fresh, and a second run changes nothing."""
     path = project / "pyproject.toml"
     before = path.read_text(encoding="utf-8")
     path.write_bytes(before.replace("\n", newline).encode())
@@ -229,8 +229,8 @@ def test_the_better_setting_is_written(project: Path, newline: str) -> None:
     assert poetry(project, "docker", "export", "--check").status == 0
 
 
-def test_the_layers_are_those_of_the_dockerfile(project: Path) -> None:
-    """The split that is shown is the one that is exported."""
+def test_layers_are_those_of_the_dockerfile(project: Path) -> None:
+    """The shown split is the exported one."""
     found = data(poetry(project, *LAYERS, "--json"))
     exported = poetry(project, "docker", "export", "-o", "-").out
     for layer, packages in found["now"]["split"].items():
@@ -251,8 +251,8 @@ def test_the_layers_are_those_of_the_dockerfile(project: Path) -> None:
         (["--only", "nothing"], "The group 'nothing' (in --only) does not exist"),
     ],
 )
-def test_errors(project: Path, arguments: list[str], says: str) -> None:
-    """One error that says what to do; nothing on stdout, nothing written."""
+def test_mistake_is_one_error_with_a_fix(project: Path, arguments: list[str], says: str) -> None:
+    """Nothing is printed to stdout and nothing is written."""
     before = (project / "pyproject.toml").read_bytes()
     shown = poetry(project, *LAYERS, "--write", *arguments)
     assert (shown.status, shown.out) == (1, "")
@@ -260,8 +260,8 @@ def test_errors(project: Path, arguments: list[str], says: str) -> None:
     assert (project / "pyproject.toml").read_bytes() == before
 
 
-def test_a_wrong_password_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the name of the source, and without showing it."""
+def test_wrong_password_is_an_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the source and does not show the password."""
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", f"wrong{CANARY}")
     shown = poetry(project, *LAYERS, "-v")
     assert (shown.status, shown.out) == (1, "")
@@ -269,8 +269,8 @@ def test_a_wrong_password_is_told(project: Path, monkeypatch: pytest.MonkeyPatch
     assert no_secret(shown)
 
 
-def test_an_index_that_is_gone_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It fails the command only where nobody else knows a size."""
+def test_missing_index_is_an_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless another origin has the sizes."""
     monkeypatch.setattr("poetry.utils.authenticator.time.sleep", lambda _: None)
     path = project / "pyproject.toml"
     with PrivateIndex(project, {}) as gone:
@@ -299,7 +299,7 @@ def _rehash(project: Path) -> None:
     lock.write_text("\n".join(lines) + "\n")
 
 
-def test_a_project_without_packages(project: Path) -> None:
+def test_project_without_packages_has_nothing_to_split(project: Path) -> None:
     """There is nothing to split."""
     path = project / "pyproject.toml"
     text = path.read_text(encoding="utf-8")
@@ -329,8 +329,8 @@ def plugin(plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def test_every_poetry_shows_the_same(project: Path, plugin: Path) -> None:
-    """Of the index, and of the environment that one of them has made."""
+def test_every_poetry_shows_the_same_table(project: Path, plugin: Path) -> None:
+    """From the index, and from an environment that one of them created."""
     install(project)
     answers = {}
     for version in POETRY_VERSIONS:
@@ -352,10 +352,10 @@ def test_every_poetry_shows_the_same(project: Path, plugin: Path) -> None:
 
 
 @pytest.mark.engine
-def test_a_built_image_tells_what_is_installed(
+def test_built_image_has_installed_sizes(
     project: Path, engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own tag by default, another by name; as the environment has it."""
+    """The default tag or a given name; equal to those of the environment."""
     for name in ("DOCKER_HOST", "DOCKER_CONFIG", "PATH"):
         if name in engine.env:
             monkeypatch.setenv(name, engine.env[name])

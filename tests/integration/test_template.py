@@ -43,8 +43,8 @@ def shop(tmp_path: Path) -> Path:
     return folder
 
 
-def test_check_notices_an_edit_of_the_template(shop: Path) -> None:
-    """The template is a part of what is rendered; the banner's digest covers its lines."""
+def test_check_fails_after_an_edit_of_the_template(shop: Path) -> None:
+    """The template is part of what is rendered."""
     done = poetry(shop, "docker", "export")
     assert done.status == 0, done.err
     text = (shop / "Dockerfile").read_text()
@@ -64,8 +64,8 @@ def test_check_notices_an_edit_of_the_template(shop: Path) -> None:
     )
 
 
-def test_a_mistake_writes_nothing(shop: Path) -> None:
-    """One error, with the place; the files stay as they are."""
+def test_mistake_in_template_writes_nothing(shop: Path) -> None:
+    """One error with file and line; the exported files stay."""
     (shop / "docker" / "part.j2").write_text("ENV PART=1\nENV NAME={{ name }}\n")
     done = poetry(shop, "docker", "export", colours=True)
     assert done.status == 1
@@ -75,7 +75,7 @@ def test_a_mistake_writes_nothing(shop: Path) -> None:
 
 
 def test_replaced_lines_are_noted(shop: Path) -> None:
-    """A note on stderr, since a later release may have more there."""
+    """On stderr, since a later release may have more lines there."""
     template = shop / "docker" / "Dockerfile.j2"
     template.write_text(TEMPLATE.replace("{{ super() -}}\n", ""))
     done = poetry(shop, "docker", "export")

@@ -82,12 +82,13 @@ class Places:
         images: Sequence[str],
         *,
         vendored: str | None = None,
-        scripts: bool = True,
+        contexts: Sequence[str] = (),
         shown: bool = False,
     ) -> Places:
         """Lay out the files in a folder.
 
-        `vendored` is the Dockerfile that the user chose, and `scripts` whether there are any.
+        `vendored` is the Dockerfile that the user chose, `contexts` are the names of folders that
+        are named contexts.
         """
         own = {name: str(Path(folder, "build", dockerfile_name(name))) for name in images}
         return cls(
@@ -95,23 +96,23 @@ class Places:
             dockerfiles=dict.fromkeys(images, vendored) if vendored else own,
             auth=str(Path(folder, AUTH_FILE)),
             metadata=str(Path(folder, METADATA_FILE)),
-            contexts={SCRIPTS: str(Path(folder, SCRIPTS))} if scripts else {},
+            contexts={name: str(Path(folder, name)) for name in contexts},
             shown=shown,
         )
 
     @classmethod
     def placeholders(
-        cls, images: Sequence[str], *, vendored: str | None = None, scripts: bool = True
+        cls, images: Sequence[str], *, vendored: str | None = None, contexts: Sequence[str] = ()
     ) -> Places:
         """Give what `--dry-run` shows: short names if there is one image only."""
         if len(images) > 1:
-            return cls.below("<folder>", images, scripts=scripts, shown=True)
+            return cls.below("<folder>", images, contexts=contexts, shown=True)
         return cls(
             folder="<folder>",
             dockerfiles=dict.fromkeys(images, vendored or "<dockerfile>"),
             auth="<auth>",
             metadata="<metadata>",
-            contexts={SCRIPTS: f"<{SCRIPTS}>"} if scripts else {},
+            contexts={name: f"<{name}>" for name in contexts},
             shown=True,
         )
 

@@ -79,9 +79,10 @@ class _Work:
             last = (result_note(built.request, engine), epoch_note(os.environ))
             yield from filter(None, (frontend, *built.caches.notes, *last))
 
-    def has_scripts(self) -> bool:
-        """Whether scripts come along: beside a vendored Dockerfile there may be none."""
-        return not self.options.file or bool(scripts_beside(Path(self.options.file)))
+    def contexts(self) -> tuple[str, ...]:
+        """Name the folders of files that come along; a vendored Dockerfile may have no scripts."""
+        has_scripts = not self.options.file or scripts_beside(Path(self.options.file))
+        return (SCRIPTS,) if has_scripts else ()
 
     def hidden(self) -> dict[str, tuple[str, ...]]:
         """List by image what its build keeps or writes in the context."""
@@ -139,9 +140,7 @@ def _docker(options: BuildOptions, engine: EngineInfo) -> tuple[str, ...]:
 def _print_steps(work: _Work, console: Console) -> None:
     """Print the steps, and on stderr the files that are written for one of them."""
     build = work.build
-    places = Places.placeholders(
-        build.names, vendored=work.options.file, scripts=work.has_scripts()
-    )
+    places = Places.placeholders(build.names, vendored=work.options.file, contexts=work.contexts())
     caches = {image.name: shown_caches(image.caches) for image in build.images}
     steps = [*load_steps(build), *build_steps(build, places, caches)]
     for path, text in (item for step in steps for item in step.needs.items()):
@@ -181,7 +180,7 @@ def _run_steps(work: _Work, console: Console) -> int:
             str(folder.path),
             build.names,
             vendored=work.options.file,
-            scripts=work.has_scripts(),
+            contexts=work.contexts(),
         )
         outcome = runner.run_all(build_steps(build, places, caches))
         if outcome.status:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.inside.manifest.families import Images
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.model import Direct, Layer, Notes
+    from poetry_docker_cache.plan.model import Layer, Notes
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
@@ -71,21 +71,9 @@ class Contents:
         return tuple(name for layer in self.layers if layer.from_source for name in layer.packages)
 
     @property
-    def from_wheels(self) -> tuple[str, ...]:
-        """The dependencies that are installed from wheels."""
-        return tuple(
-            name for layer in self.layers if not layer.from_source for name in layer.packages
-        )
-
-    @property
-    def direct(self) -> Direct | None:
-        """What git, URL and file dependencies need in the build."""
-        return next((layer.direct for layer in self.layers if layer.direct), None)
-
-    @property
     def files(self) -> tuple[str, ...]:
         """The paths of dependencies that are files."""
-        return self.direct.files if self.direct else ()
+        return tuple(path for layer in self.layers if layer.direct for path in layer.direct.files)
 
 
 def plan_contents(  # noqa: PLR0913  # what it is decided from

@@ -52,7 +52,7 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
     contents, content_notes = plan_contents(
         project, settings, selection, images, of_all=of_all, bases=bases
     )
-    system, system_notes = plan_system_packages(settings, contents, bases)
+    system, system_notes = plan_system_packages(settings, contents.layers, bases)
     folder, folder_notes = place_in_context(project, contents)
     wheels, wheel_notes = plan_wheels(project, settings, contents, folder, bases)
     version, version_notes = _plan_version(project, wheels, bakes=bakes)

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.contents import Contents
-    from poetry_docker_cache.plan.model import Direct, Notes
+    from poetry_docker_cache.plan.model import Direct, Layer, Notes
     from poetry_docker_cache.settings.table import Settings
 
 
@@ -36,19 +35,22 @@ class SystemPackages:
 
 
 def plan_system_packages(
-    settings: Settings, contents: Contents, bases: Bases
+    settings: Settings, layers: Sequence[Layer], bases: Bases
 ) -> tuple[SystemPackages, Notes]:
     """The packages in the settings, and those that the dependencies are known to need."""
+    built = [name for layer in layers if layer.from_source for name in layer.packages]
+    wheels = [name for layer in layers if not layer.from_source for name in layer.packages]
+    direct = next((layer.direct for layer in layers if layer.direct), None)
     if is_alpine(bases.stages):
-        build, runtime = alpine_packages(contents.from_source, contents.from_wheels)
+        build, runtime = alpine_packages(built, wheels)
     else:
-        build, runtime = debian_packages(contents.from_source, contents.from_wheels, bases.stages)
+        build, runtime = debian_packages(built, wheels, bases.stages)
     if not bases.has_shell:  # nothing can be installed on it
         runtime = ()
     system = "Alpine" if is_alpine(bases.final) else "Debian"
     note = f"{system} packages added for the dependencies: {', '.join(runtime)}."
     packages = SystemPackages(
-        build=merged(settings.build_packages, (*tools(bases.build, contents.direct), *build)),
+        build=merged(settings.build_packages, (*tools(bases.build, direct), *build)),
         runtime=merged(settings.runtime_packages, runtime),
     )
     return packages, (note,) if runtime else ()

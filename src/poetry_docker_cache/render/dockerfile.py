@@ -142,9 +142,9 @@ def quoted(value: str) -> str:
 def command(words: Sequence[str], shell: bool = True) -> str:
     """A command of RUN, wrapped: for a shell, or a JSON list where the image has no shell."""
     if shell:
-        return _wrapped(map(shlex.quote, words), joint=" ")
+        return _wrapped(map(shlex.quote, words))
     items = [json.dumps(word, ensure_ascii=False) for word in words]
-    return f"[{_wrapped([f'{item},' for item in items[:-1]] + items[-1:], joint=' ')}]"
+    return f"[{_wrapped([f'{item},' for item in items[:-1]] + items[-1:])}]"
 
 
 def assignments(values: Mapping[str, str]) -> str:
@@ -154,12 +154,12 @@ def assignments(values: Mapping[str, str]) -> str:
     return short if len(short) < _SHORT else " \\\n    ".join(map(_broken, pairs))
 
 
-def _wrapped(words: Iterable[str], joint: str) -> str:
+def _wrapped(words: Iterable[str]) -> str:
     """Join words to lines that continue with a backslash; a single long word stays whole."""
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + len(word) < _WIDTH:
-            lines[-1] += f"{joint}{word}"
+            lines[-1] += f" {word}"
         else:
             lines.append(word)
     return " \\\n    ".join(lines)
@@ -203,4 +203,4 @@ def healthcheck(check: Healthcheck | Literal[False]) -> str:
         "retries": check.retries,
     }
     words = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    return " ".join([*words, "CMD", exec_form(check.command)])
+    return _wrapped([*words, f"CMD {exec_form(check.command)}"])

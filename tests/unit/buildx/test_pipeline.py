@@ -99,6 +99,17 @@ def test_placeholders_stand_for_temporary_files(tmp_path: Path) -> None:
     assert not main.needs
 
 
+def test_a_named_context_has_a_placeholder(tmp_path: Path) -> None:
+    """As the other temporary files have."""
+    whole = build(image(tmp_path))
+    places = Places.placeholders(whole.names, contexts=["scripts"])
+    (main,) = [step for step in shown(whole, places) if step.decides]
+    assert "--build-context scripts=<scripts> " in " ".join(main.argv)
+    assert Places.placeholders(["a", "b"], contexts=["scripts"]).contexts == {
+        "scripts": "<folder>/scripts"
+    }
+
+
 def test_bake_needs_its_definition(tmp_path: Path) -> None:
     """The file is written for this step, wherever the temporary files are."""
     whole = build(image(tmp_path, "api"), image(tmp_path, "worker"))
@@ -119,8 +130,7 @@ def test_contexts_in_the_private_folder_are_named(tmp_path: Path) -> None:
     other = {"base": "docker-image://python:3.13"}
     api = replace(api, request=replace(api.request, contexts=other))
     worker = image(tmp_path, "worker")
-    places = Places.below("/w", ["api", "worker"])
-    places = replace(places, contexts={"scripts": "/w/scripts"})
+    places = Places.below("/w", ["api", "worker"], contexts=["scripts"])
     steps = shown(build(api, worker), places)
     builds = [step for step in steps if "--target" in step.argv]
     assert len(builds) == 6

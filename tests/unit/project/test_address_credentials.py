@@ -99,7 +99,7 @@ def test_git_login_is_found_in_netrc(gather: Gather, config: str) -> None:
     netrc = Path.home() / ".netrc"
     netrc.write_text(f"machine git.test login me password {CANARY}\n")
     netrc.chmod(0o600)
-    more = [Address(f"https://{it}/b.git", is_git=True) for it in ("git.test", "public.test")]
+    more = [Address(f"https://{host}/b.git", is_git=True) for host in ("git.test", "public.test")]
     secret = gather(GIT, *more, config=config)
     assert found(secret, GIT.url) == found(secret, more[0].url) == ("me", CANARY)
     assert found(secret, more[1].url) == (None, None)
@@ -134,7 +134,9 @@ def test_certificates_of_the_host_are_included(gather: Gather, tmp_path: Path) -
     document = tomllib.loads(gather(WHEEL, config=config).text)
     (own,) = document["poetry-docker-cache"]["sources"].values()
     assert own == {"ca": CERTIFICATE}
-    assert [it["url"] for it in document["repositories"].values()] == ["https://files.test"]
+    assert [repository["url"] for repository in document["repositories"].values()] == [
+        "https://files.test"
+    ]
 
 
 def test_secret_has_only_requested_addresses(gather: Gather) -> None:

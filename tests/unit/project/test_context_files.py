@@ -26,7 +26,7 @@ def test_unreadable_paths_that_are_sent(tmp_path: Path, monkeypatch: pytest.Monk
         return "locked" not in os.path.basename(path) and may(path, mode)  # noqa: PTH119  # a str
 
     def unreadable(name: str, ignore: str) -> list[str]:
-        return [it.path for it in odd_paths(tmp_path, [name], ignore) if it.kind == "unreadable"]
+        return [odd.path for odd in odd_paths(tmp_path, [name], ignore) if odd.kind == "unreadable"]
 
     monkeypatch.setattr(os, "access", access)
     assert unreadable("app", "app/hidden\n") == ["app/locked", "app/locked.py"]

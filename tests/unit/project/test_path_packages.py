@@ -167,7 +167,9 @@ def lib(name: str, path: str, **keys: Any) -> PathPackage:  # noqa: ANN401  # fi
 
 def monorepo(*packages: PathPackage, **keys: Any) -> Project:  # noqa: ANN401  # fields of a project
     """A project in /home/ada/repo/services/api with these path dependencies, all of them wanted."""
-    entries = [locked(it.name, it.path, **keys.pop(f"lock_{it.name}", {})) for it in packages]
+    entries = [
+        locked(each.name, each.path, **keys.pop(f"lock_{each.name}", {})) for each in packages
+    ]
     place = ("home", "ada", "repo", "services", "api")
     return project(*entries, package("click"), path_packages=packages, place=place, **keys)
 
@@ -286,7 +288,7 @@ def test_parent_directory_names_are_not_ignored() -> None:
     """A monorepo may have a folder `gcloud-worker`; names inside it count as usual."""
     place = ("home", "ada", "repo", "services", "gcloud-worker")
     packages = (lib("base", "../../prod.env/base"),)
-    entries = [locked(it.name, it.path) for it in packages]
+    entries = [locked(each.name, each.path) for each in packages]
     made = plan(
         project(
             *entries,
@@ -425,7 +427,7 @@ def test_markers_and_extras_apply() -> None:
     text = render_dockerfile(plan(shape))
     assert """--marker 'platform_machine == "aarch64"'""" in text
     made = make_plan(shape, Settings(), Selection(groups=("main",), extras=("more",)))
-    assert [it.name for it in made.packages] == ["path-arm", "path-extra"]
+    assert [each.name for each in made.packages] == ["path-arm", "path-extra"]
 
 
 def test_packages_with_equal_requirements_share_a_backend() -> None:
@@ -445,7 +447,7 @@ def test_packages_with_equal_requirements_share_a_backend() -> None:
     assert names[0] == names[3]
     assert len({*names}) == 3
     stages = re.split(r"^FROM .* AS ", render_dockerfile(made), flags=re.MULTILINE)
-    with_line = [it.split("\n")[0] for it in stages if "\nENV CFLAGS=-O1\n" in it]
+    with_line = [stage.split("\n")[0] for stage in stages if "\nENV CFLAGS=-O1\n" in stage]
     assert with_line == ["venv", "manifest", names[2]], "the others stand on `venv`"
     assert [wheel.offline for wheel in made.wheels] == [False, True, False, False, True]
     compiled = made.packages[2]
@@ -502,7 +504,7 @@ def test_build_constraints_get_separate_backend() -> None:
     """Only that one gets a constraints file."""
     held = replace(lib("a", "a"), constraints=("click<9", "poetry-core<3"))
     made = plan(monorepo(held, lib("b", "b")))
-    assert [it.backend_name for it in made.wheels] == [
+    assert [wheel.backend_name for wheel in made.wheels] == [
         *("build-backend-2", "build-backend", "build-backend")
     ]
     text = render_dockerfile(made)

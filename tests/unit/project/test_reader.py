@@ -66,8 +66,8 @@ def read(folder: Path, pyproject: str, **files: str) -> Project:
 
 
 @pytest.mark.parametrize("pyproject", [PEP621, LEGACY], ids=["project", "tool.poetry"])
-def test_metadata_of_either_table(pyproject: str, tmp_path: Path) -> None:
-    """Both ways to write it say the same; the name stays as it is spelt."""
+def test_metadata_of_both_tables_are_equal(pyproject: str, tmp_path: Path) -> None:
+    """The name keeps its spelling."""
     project = read(tmp_path, pyproject)
     metadata = project.metadata
     assert (metadata.name, metadata.version) == ("Price.Api", "1.4.0")
@@ -78,8 +78,8 @@ def test_metadata_of_either_table(pyproject: str, tmp_path: Path) -> None:
     assert project.requires_python.text == ">=3.11"
 
 
-def test_metadata_that_is_not_there(tmp_path: Path) -> None:
-    """Poetry makes up a name and a version where there is no package: nobody wrote them."""
+def test_missing_name_and_version_are_none(tmp_path: Path) -> None:
+    """Poetry invents them if there is no package."""
     project = read(tmp_path, NAMELESS)
     metadata = project.metadata
     assert (metadata.name, metadata.version) == (None, None)
@@ -96,20 +96,20 @@ def test_metadata_that_is_not_there(tmp_path: Path) -> None:
         ('{ file = "LICENSE" }', ""),
     ],
 )
-def test_license(license_: str, label: str, tmp_path: Path) -> None:
-    """What has a name; a text of several lines is none."""
+def test_license_is_a_name(license_: str, label: str, tmp_path: Path) -> None:
+    """A text of several lines is not one."""
     (tmp_path / "LICENSE").write_text("The licence.\n\nYou may.\n", encoding="utf-8")
     assert read(tmp_path, f"{MINIMAL}license = {license_}\n").metadata.licenses == label
 
 
-def test_a_version_of_the_other_table(tmp_path: Path) -> None:
+def test_dynamic_version_comes_from_poetrys_table(tmp_path: Path) -> None:
     """With `dynamic`, Poetry's table has it."""
     pyproject = '[project]\nname = "shop"\ndynamic = ["version"]\n[tool.poetry]\nversion = "2.0"\n'
     assert read(tmp_path, pyproject).metadata.version == "2.0"
 
 
-def test_groups_and_extras(tmp_path: Path) -> None:
-    """Optional ones too, from both tables; names are normalised by whoever compares them."""
+def test_groups_and_extras_of_both_tables(tmp_path: Path) -> None:
+    """Optional groups, too; names are not normalised here."""
     pyproject = f"""{MINIMAL}
 dependencies = ["click"]
 [project.optional-dependencies]
@@ -139,8 +139,8 @@ mkdocs = "*"
         ('[project.gui-scripts]\na = "shop:a"\n', ()),
     ],
 )
-def test_scripts(table: str, scripts: tuple[str, ...], tmp_path: Path) -> None:
-    """Those that run in a terminal, sorted."""
+def test_console_scripts_are_sorted(table: str, scripts: tuple[str, ...], tmp_path: Path) -> None:
+    """Other scripts are left out."""
     assert read(tmp_path, MINIMAL + table).scripts == scripts
 
 
@@ -149,8 +149,8 @@ def source_table(**keys: str) -> str:
     return "[[tool.poetry.source]]\n" + "".join(f'{k} = "{v}"\n' for k, v in keys.items())
 
 
-def test_sources(tmp_path: Path) -> None:
-    """In their order, with Poetry's default priority; one called PyPI is PyPI in any case."""
+def test_sources_keep_their_order(tmp_path: Path) -> None:
+    """With the default priority of Poetry; the name PyPI means PyPI."""
     url = "https://team.example.org/simple/"
     project = read(
         tmp_path,
@@ -179,10 +179,10 @@ def test_sources(tmp_path: Path) -> None:
         (["primary", "primary"], 0),
     ],
 )
-def test_the_index_is_poetry_s_first_primary_source(
+def test_index_is_the_first_primary_source(
     priorities: list[str], index: int | None, tmp_path: Path
 ) -> None:
-    """What replaces PyPI by Poetry's own rule: its pool is asked too."""
+    """It replaces PyPI, as in the pool of Poetry."""
     names = [f"s{number}" for number in range(len(priorities))]
     tables = (
         source_table(name=name, url=f"https://{name}.example.org/", priority=priority)
@@ -199,19 +199,19 @@ def test_the_index_is_poetry_s_first_primary_source(
     ("text", "pinned"),
     [("3.13\n", "3.13"), ("\ufeff3.12.1\r\n", "3.12.1"), ("pypy3.10\n", None), ("", None)],
 )
-def test_pinned_python(text: str, pinned: str | None, tmp_path: Path) -> None:
-    """What `.python-version` says, whatever editor wrote it."""
+def test_pinned_python_is_read(text: str, pinned: str | None, tmp_path: Path) -> None:
+    """From `.python-version`, whatever its line endings."""
     assert read(tmp_path, MINIMAL, **{".python-version": text}).pinned_python == pinned
 
 
-def test_no_pinned_python(tmp_path: Path) -> None:
-    """Most projects have no such file, and no ignore file."""
+def test_missing_files_are_none(tmp_path: Path) -> None:
+    """Most projects have no `.python-version` and no ignore file."""
     project = read(tmp_path, MINIMAL)
     assert (project.pinned_python, project.dockerignore) == (None, None)
 
 
-def test_files_that_are_no_text(tmp_path: Path) -> None:
-    """An error that names the file."""
+def test_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
+    """It names the file."""
     make_project(tmp_path, MINIMAL, [])
     (tmp_path / ".dockerignore").write_bytes(b"\xff\xfe")
     with pytest.raises(DockerCacheError, match=r"^\.dockerignore cannot be read"):
@@ -234,21 +234,21 @@ INSTALLER_FILES: list[tuple[str, tuple[str, ...], tuple[str, ...], dict[str, Any
 
 
 @pytest.mark.parametrize(("table", "no_binary", "only_binary", "settings"), INSTALLER_FILES)
-def test_installer_settings_of_poetry_toml(
+def test_installer_settings_of_poetry_toml_count(
     table: str,
     no_binary: tuple[str, ...],
     only_binary: tuple[str, ...],
     settings: dict[str, Any],
     tmp_path: Path,
 ) -> None:
-    """Those that change what is installed, as Poetry itself reads them."""
+    """Those that change what is installed."""
     installer = read(tmp_path, MINIMAL, **{"poetry.toml": f"[installer]\n{table}\n"}).installer
     assert installer.no_binary == no_binary
     assert installer.only_binary == only_binary
     assert installer.build_config_settings == settings
 
 
-def test_installer_settings_of_the_environment(
+def test_installer_settings_of_the_environment_win(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They win over the file."""
@@ -262,7 +262,7 @@ def test_installer_settings_of_the_environment(
 def test_installer_settings_of_the_user_do_not_count(
     tmp_path: Path,
 ) -> None:
-    """An image is to be the same whoever builds it."""
+    """The image must not depend on the user."""
     config = Path(os.environ["POETRY_CONFIG_DIR"]) / "config.toml"
     config.write_text('[installer]\nno-binary = ["lxml"]\n', encoding="utf-8")
     Config.create(reload=True)
@@ -271,15 +271,15 @@ def test_installer_settings_of_the_user_do_not_count(
     assert read(tmp_path, MINIMAL).installer.no_binary == ()
 
 
-def test_the_lock(tmp_path: Path) -> None:
-    """It is read and fresh; the Poetry that wrote it is known."""
+def test_lock_is_read(tmp_path: Path) -> None:
+    """With the version of Poetry that wrote it."""
     project = read(tmp_path, MINIMAL)
     assert [package["name"] for package in project.lock.packages] == ["click"]
     assert project.lock.generator == Version("2.5.1")
 
 
-def test_a_stale_lock(tmp_path: Path) -> None:
-    """An edit of what is locked is refused, here through all layers."""
+def test_stale_lock_is_an_error(tmp_path: Path) -> None:
+    """After an edit of the dependencies."""
     make_project(tmp_path, MINIMAL, [])
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text(f'{MINIMAL}dependencies = ["flask"]\n', encoding="utf-8")
@@ -295,7 +295,9 @@ def test_a_stale_lock(tmp_path: Path) -> None:
         (b"\xff", "poetry.lock cannot be read", "Restore it"),
     ],
 )
-def test_no_usable_lock(content: bytes | None, problem: str, fix: str, tmp_path: Path) -> None:
+def test_missing_and_broken_lock_are_different_errors(
+    content: bytes | None, problem: str, fix: str, tmp_path: Path
+) -> None:
     """A missing lock and a broken one are different mistakes."""
     make_project(tmp_path, MINIMAL, [])
     path = tmp_path / "poetry.lock"
@@ -305,7 +307,7 @@ def test_no_usable_lock(content: bytes | None, problem: str, fix: str, tmp_path:
     assert fix in (raised.value.fix or "")
 
 
-def test_line_endings_of_windows(tmp_path: Path) -> None:
+def test_crlf_changes_nothing(tmp_path: Path) -> None:
     """A checkout with CRLF is the same project."""
     make_project(tmp_path, PEP621, [package("click")])
     unix = read_project(load(tmp_path))
@@ -315,7 +317,7 @@ def test_line_endings_of_windows(tmp_path: Path) -> None:
     assert read_project(load(tmp_path)) == unix
 
 
-def test_root_and_files(tmp_path: Path) -> None:
+def test_root_and_files_are_read(tmp_path: Path) -> None:
     """They are root.py's answers for this folder."""
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__main__.py").touch()
@@ -326,8 +328,8 @@ def test_root_and_files(tmp_path: Path) -> None:
     assert project.dockerignore == "*.md\n"
 
 
-def test_modules_beside_the_package(tmp_path: Path) -> None:
-    """What the code imports, with its commands: a dependency's name is the dependency."""
+def test_modules_beside_the_package_are_found(tmp_path: Path) -> None:
+    """Unless a dependency has that name."""
     for name, text in (("shop.py", "import config, click"), ("config.py", ""), ("click.py", "")):
         (tmp_path / name).write_text(f"{text}\n", encoding="utf-8")
     pyproject = MINIMAL + '[project.scripts]\nlint = "config:lint"\nserve = "shop:main"\n'
@@ -339,8 +341,8 @@ def test_modules_beside_the_package(tmp_path: Path) -> None:
     )
 
 
-def test_settings_table(tmp_path: Path) -> None:
-    """It is passed on unchecked; most projects have none."""
+def test_settings_table_is_not_checked(tmp_path: Path) -> None:
+    """Most projects have none."""
     make_project(tmp_path, f"{MINIMAL}[tool.poetry-docker-cache]\nx = 1\n", [])
     assert settings_table(load(tmp_path)) == {"x": 1}
     make_project(tmp_path, MINIMAL, [])
@@ -348,7 +350,7 @@ def test_settings_table(tmp_path: Path) -> None:
 
 
 def test_folder_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where Poetry was pointed to a relative path."""
+    """Even if Poetry got a relative path."""
     from pathlib import Path  # noqa: PLC0415  # elsewhere it is a type only
 
     make_project(tmp_path / "shop", MINIMAL, [])

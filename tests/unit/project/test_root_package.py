@@ -632,7 +632,11 @@ def test_files_after_gitignore_exceptions_are_named(tmp_path: Path) -> None:
     text = "/data/*\n!.gitkeep\n*.log\n!*keep.log\n"
     files = ("a.py", "x/keep.log", "x/[y]keep.log", "x/other.log", "x/.gitkeep")
     root = read(
-        tmp_path, PROJECT, f".gitignore={text}", "data/.gitkeep", *(f"my_app/{it}" for it in files)
+        tmp_path,
+        PROJECT,
+        f".gitignore={text}",
+        "data/.gitkeep",
+        *(f"my_app/{name}" for name in files),
     )
     assert isinstance(root, WheelRoot)
     assert root.git_ignored == (

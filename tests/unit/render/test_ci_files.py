@@ -1,4 +1,4 @@
-"""What a pipeline is told of a project: names that no YAML, shell or expression may misread."""
+"""The rendered pipelines: YAML, shells and expressions read all names correctly."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def several(kind: CiKind, common: str | None = None, worker: str | None = None) 
     """Two images, as the settings give them: `worker` is what its own table says."""
     names = {"api": None, "worker": worker}
     derived = {name: own or (common and f"{common}-{name}") for name, own in names.items()}
-    images = [CiImage(name=it, image=derived[it], project=f"shop-{it}") for it in names]
+    images = [CiImage(name=name, image=derived[name], project=f"shop-{name}") for name in names]
     return replace(PLAN, kind=kind, image=common, images=tuple(images))
 
 
@@ -130,7 +130,9 @@ def test_image_with_its_own_name() -> None:
 def test_full_names_need_no_variable() -> None:
     """The shell form does not ask for one."""
     plan = several("shell", worker="h.io/b")
-    named = replace(plan, images=tuple(replace(it, image=f"h.io/{it.name}") for it in plan.images))
+    named = replace(
+        plan, images=tuple(replace(each, image=f"h.io/{each.name}") for each in plan.images)
+    )
     text = render_ci(named)
     assert not re.search(r"#   IMAGE|IMAGE:\?|common=", text)
     assert calls(named) == ["h.io/api", "h.io/worker"]

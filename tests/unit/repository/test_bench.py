@@ -183,7 +183,7 @@ def test_a_setting_of_one_scenario(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_who_can_use_what_is_kept(name: str) -> None:
     """A cache is for everyone; the plugin's settings are for the plugin, and no other drops out."""
-    able = {it.name for it in SCENARIOS.values() if bench.suits(it, VARIANTS[name])}
+    able = {edit.name for edit in SCENARIOS.values() if bench.suits(edit, VARIANTS[name])}
     ours = {"fresh-downloads", "fresh-image"}
     is_ours = name == "pip"
     assert able == (SCENARIOS.keys() if is_ours else SCENARIOS.keys() - ours)
@@ -248,7 +248,7 @@ def test_sizes_of_an_earlier_run(results: Results) -> None:
 
 
 def test_median_and_ratio(results: Results) -> None:
-    """Repetitions become one number; what was not measured is none."""
+    """Repetitions become one number; what was not measured has no number."""
     assert results.median("30", "pip", "cold", lambda row: row.seconds) == 10
     assert results.ratio("30", "pip", "cold") == 0.5
     assert results.median("30", "pip", "version", lambda row: row.seconds) is None
@@ -351,7 +351,9 @@ def test_what_is_published() -> None:
     for size in results.titles:
         assert bench_tables.scenarios(results, size) == [*SCENARIOS]
         assert bench_tables.variants(results, size) == [*VARIANTS]
-        cells = Counter((it.variant, it.scenario) for it in results.measurements if it.size == size)
+        cells = Counter(
+            (row.variant, row.scenario) for row in results.measurements if row.size == size
+        )
         assert {*cells.values()} == {bench_project.PackageSet.read(size).rounds}
 
 

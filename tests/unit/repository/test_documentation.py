@@ -60,7 +60,7 @@ def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
     plugin, others = "plugin, pip", ("the article's Dockerfile", "uv's documented Dockerfile")
     seconds = measured(77)
     version, pure = "version bumped", "one pure dependency bumped"
-    takes = {edit: [whole(seconds[edit, it]) for it in others] for edit in (version, pure)}
+    takes = {edit: [whole(seconds[edit, other]) for other in others] for edit in (version, pure)}
     assert (
         f"takes {seconds[version, plugin]} seconds after a new version number and"
         f" {seconds[pure, plugin]} seconds after an update of one pure Python dependency. The usual"
@@ -70,14 +70,14 @@ def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
     seconds = measured(30)
     fresh = "fresh machine{}: pure one"
     kinds = ("", ", cache in a folder", ", `download-cache`", ", `reuse-image`")
-    cache, folder, *rest = (whole(seconds[fresh.format(it), plugin]) for it in kinds)
+    cache, folder, *rest = (whole(seconds[fresh.format(kind), plugin]) for kind in kinds)
     assert (
         f"takes {cache} seconds with the registry cache, {folder} with one in a folder, and"
         f" {max(rest)} with either of the last two"
     ) in text
     bench = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
     starts = dict(re.findall(r"^\| (\d+ \| (?:true|false)) \| ([\d.]+) \|$", bench, re.MULTILINE))
-    web, data = ([starts[f"{size} | {it}"] for it in ("true", "false")] for size in (30, 77))
+    web, data = ([starts[f"{size} | {flag}"] for flag in ("true", "false")] for size in (30, 77))
     assert (
         f"web API take {web[0]} s instead of {web[1]}, those of its data science {data[0]} instead"
         f" of {data[1]}."

@@ -47,19 +47,21 @@ MODULES = {name_of(path): imported(path) for path in sorted(ROOT.rglob("*.py"))}
 
 def below(names: set[str], *packages: str) -> set[str]:
     """Give the names that are in these packages."""
-    return {name for name in names for it in packages if name == it or name.startswith(f"{it}.")}
+    return {name for name in names for package in packages if f"{name}.".startswith(f"{package}.")}
 
 
 def test_who_runs_processes() -> None:
     """The engine's runner, its way to all that a command has started, and the questions to git."""
-    runners = {it for it, found in MODULES.items() if "subprocess" in found}
-    host = {it for it in runners if not below({it}, f"{PACKAGE}.inside")}
-    assert host == {f"{PACKAGE}.{it}" for it in ("buildx.engine", "project.git", "system.signals")}
+    runners = {name for name, found in MODULES.items() if "subprocess" in found}
+    host = {name for name in runners if not below({name}, f"{PACKAGE}.inside")}
+    assert host == {
+        f"{PACKAGE}.{name}" for name in ("buildx.engine", "project.git", "system.signals")
+    }
 
 
 def test_what_runs_in_the_build_stands_alone() -> None:
     """The image has no more than its Python: of ours, a script imports its own folder only."""
-    scripts = {it: found for it, found in MODULES.items() if below({it}, f"{PACKAGE}.inside")}
+    scripts = {name: found for name, found in MODULES.items() if below({name}, f"{PACKAGE}.inside")}
     assert scripts
     for module, found in scripts.items():
         assert below(found, PACKAGE) <= below(found, f"{PACKAGE}.inside"), module

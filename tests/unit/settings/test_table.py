@@ -227,7 +227,7 @@ BAD = [
     ('syntax = "a b"', "syntax", "not a valid image reference"),
     ("cache = 1", "cache", "that is a number, neither a string nor a table"),
     ('cache = "buildcache"', "cache", "For a folder write ./buildcache"),
-    ('cache = "type=registry,ref=h.io/a,mdoe=max"', "cache", "Did you mean `mode`?"),
+    ('cache = "type=registry,ref=h.io/a,mdoe=max"', "cache", "Did you mean mode?"),
     ('cache = { type = "gha", token = "c4nary" }', "cache", "ACTIONS_RUNTIME_TOKEN"),
     ('template = ""', "template", "is empty"),
     ('template = "/etc/a.j2"', "template", "relative to the project, so"),

@@ -18,7 +18,7 @@ AUTO = Setting(layers="auto")
 
 def shown(packages: list[SizedPackage]) -> tuple[list[SizedPackage], Outcome, Outcome | None]:
     """The packages as they are shown, with what is now and what would be better."""
-    packages = sorted(packages, key=lambda it: -it.size)
+    packages = sorted(packages, key=lambda each: -each.size)
     now = outcome(packages, AUTO)
     return packages, now, propose(packages, now)
 
@@ -110,14 +110,14 @@ def test_data_have_the_documented_keys() -> None:
         "bytes": 1_000_000,
         "from": "index",
         "exact": False,
-        "layer": now.layer_of(next(it for it in packages if it.name == "markupsafe")),
+        "layer": now.layer_of(next(each for each in packages if each.name == "markupsafe")),
     }
     assert (by_name["jinja2"]["from"], by_name["jinja2"]["exact"]) == (None, False)
     assert data["now"]["layers"] == "auto"
     for found, side in ((now, data["now"]), (better, data["better"])):
         assert side["own-layers"] == list(found.setting.own)
         assert side["split"] == {
-            name: [it.name for it in them] for name, them in found.layers.items()
+            name: [each.name for each in them] for name, them in found.layers.items()
         }
         assert side["bump"]["packages"] == pytest.approx(found.packages, abs=0.001)
         assert side["bump"]["packages-share"] == pytest.approx(found.packages_share, abs=0.0001)
@@ -133,7 +133,7 @@ def test_data_have_the_documented_keys() -> None:
 def test_sizes_have_units_of_1000() -> None:
     """As Docker shows them."""
     sizes = [0, 940, 99_940, 100_000, 17_240_000, 1_234_000_000]
-    assert [megabytes(it) for it in sizes] == [
+    assert [megabytes(size) for size in sizes] == [
         "0.0 kB", "0.9 kB", "99.9 kB", "0.1 MB", "17.2 MB", "1234.0 MB",
     ]  # fmt: skip
 

@@ -44,7 +44,9 @@ def test_preferred_origin_wins() -> None:
         "environment": sizes(a=5),
         "image": sizes(a=7, b=5, c=9),
     }
-    result = [(it.name, it.size, it.origin, it.exact) for it in settle(packages, found)]
+    result = [
+        (sized.name, sized.size, sized.origin, sized.exact) for sized in settle(packages, found)
+    ]
     assert result == [
         ("c", 9, "image", True),
         ("a", 5, "environment", True),
@@ -62,7 +64,7 @@ def test_download_sizes_are_converted() -> None:
     assert (second.name, second.size, second.exact) == ("a", 100, True)
     only: dict[Origin, Sizes] = {"environment": {}, "index": sizes(a=100, b=100)}
     assert unit_of(only) == "download"
-    assert all(it.exact and it.size == 100 for it in settle(packages, only))
+    assert all(sized.exact and sized.size == 100 for sized in settle(packages, only))
 
 
 def test_unknown_size_is_the_median_of_its_kind() -> None:
@@ -70,11 +72,11 @@ def test_unknown_size_is_the_median_of_its_kind() -> None:
     packages = [locked(name) for name in "abc"] + [locked("x", "native"), locked("y", "native")]
     packages.append(locked("z", "source"))
     found: dict[Origin, Sizes] = {"index": sizes(a=1, b=3, x=100)}
-    given = {it.name: (it.size, it.origin) for it in settle(packages, found)}
+    given = {sized.name: (sized.size, sized.origin) for sized in settle(packages, found)}
     assert given["c"] == (2, None)
     assert given["y"] == (100, None)
     assert given["z"] == (3, None)
-    assert [it.size for it in settle([locked("a")], {})] == [0]
+    assert [sized.size for sized in settle([locked("a")], {})] == [0]
 
 
 def test_only_locked_versions_count() -> None:
@@ -96,7 +98,7 @@ def test_versions_of_two_images_have_their_own_sizes() -> None:
         "environment": locked_sizes(packages, {"torch": ("2.9.0+cpu", 2)}),
         "index": {("torch", "2.9.0"): 9, ("torch", "2.9.0+cpu"): 1},
     }
-    assert [(it.version, it.size, it.origin) for it in settle(packages, found)] == [
+    assert [(sized.version, sized.size, sized.origin) for sized in settle(packages, found)] == [
         ("2.9.0", round(9 * UNPACKED), "index"),
         ("2.9.0+cpu", 2, "environment"),
     ]

@@ -39,8 +39,8 @@ def packages() -> st.SearchStrategy[list[SizedPackage]]:
         origin=st.just("index"),
         family=st.sampled_from(["", "", "api", "api.worker"]),
     )
-    listed = st.lists(package, min_size=1, max_size=40, unique_by=lambda it: it.name)
-    return listed.map(lambda them: sorted(them, key=lambda it: (-it.size, it.name)))
+    listed = st.lists(package, min_size=1, max_size=40, unique_by=lambda each: each.name)
+    return listed.map(lambda them: sorted(them, key=lambda each: (-each.size, each.name)))
 
 
 def present() -> st.SearchStrategy[Setting]:
@@ -74,8 +74,10 @@ def test_proposal_is_better_and_within_limits(
     by_name = {package.name: package for package in packages}
     assert all(by_name[name].kind in WHEELS for name in better.setting.own)
     lightest = min((by_name[name].size for name in better.setting.own), default=0)
-    others = [it for it in packages if it.kind in WHEELS and it.name not in better.setting.own]
-    assert not better.setting.own or all(it.size <= lightest for it in others)
+    others = [
+        each for each in packages if each.kind in WHEELS and each.name not in better.setting.own
+    ]
+    assert not better.setting.own or all(each.size <= lightest for each in others)
 
 
 @settings(max_examples=60)
@@ -87,11 +89,11 @@ def test_cost_is_the_average_over_all_updates(
     found = outcome(packages, setting)
     layers = [found.layers[found.layer_of(package)] for package in packages]
     count = sum(map(len, layers)) / len(packages)
-    size = sum(it.size for layer in layers for it in layer) / len(packages)
+    size = sum(each.size for layer in layers for each in layer) / len(packages)
     assert found.packages == pytest.approx(count)
     assert found.size == pytest.approx(size)
     assert found.packages_share == pytest.approx(count / len(packages))
-    assert found.size_share == pytest.approx(size / max(1, sum(it.size for it in packages)))
+    assert found.size_share == pytest.approx(size / max(1, sum(each.size for each in packages)))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_names_do_not_decide() -> None:
 
 def _renamed(packages: Sequence[SizedPackage], words: random.Random) -> list[SizedPackage]:
     return [
-        replace(it, name="".join(words.choices(string.ascii_lowercase, k=8))) for it in packages
+        replace(each, name="".join(words.choices(string.ascii_lowercase, k=8))) for each in packages
     ]
 
 
@@ -141,7 +143,7 @@ def test_small_improvement_is_not_proposed() -> None:
 @pytest.mark.parametrize(("count", "most"), [(3, 1), (5, 2), (10, 6), (20, 13)])
 def test_small_project_keeps_shared_layers(count: int, most: int) -> None:
     """It installs as fast as an installer starts a few times."""
-    packages = sorted(sized(DATA), key=lambda it: -it.size)[:: 77 // count][:count]
+    packages = sorted(sized(DATA), key=lambda each: -each.size)[:: 77 // count][:count]
     now = outcome(packages, AUTO)
     assert len((propose(packages, now) or now).layers) <= most
 
@@ -157,20 +159,22 @@ def test_packages_of_the_same_images_are_split_together() -> None:
         replace(one, name="d", kind="source", family="api"),
     ]
     found = outcome(listed, Setting(layers=1, own=("b",)))
-    names = {layer: [it.name for it in inside] for layer, inside in found.layers.items()}
+    names = {layer: [each.name for each in inside] for layer, inside in found.layers.items()}
     assert names == {
         "dependencies": ["a"],
         "source": ["c", "d"],
         "dependencies.api": ["a"],
         "own-b.api": ["b"],
     }
-    assert [found.layer_of(it) for it in listed[:2]] == ["dependencies", "dependencies.api"]
+    assert [found.layer_of(each) for each in listed[:2]] == ["dependencies", "dependencies.api"]
 
 
 def test_no_proposal_if_there_are_more_images_than_layers() -> None:
     """No setting is within the limit."""
     one = SizedPackage(name="a", version="1.0", kind="pure", size=1, origin="index")
-    listed = [replace(one, name=f"a{it}", family=f"x{it}") for it in range(MOST_LAYERS + 1)]
+    listed = [
+        replace(one, name=f"a{number}", family=f"x{number}") for number in range(MOST_LAYERS + 1)
+    ]
     assert propose(listed, outcome(listed, AUTO)) is None
 
 

@@ -51,7 +51,7 @@ RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
 # The build backend: this stage changes with [build-system] only.
 FROM venv AS build-backend
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
---mount=type=cache,target=/root/.cache/pip \
+    --mount=type=cache,target=/root/.cache/pip \
     python -m install.tool --venv /opt/build --compile 'poetry-core>=2.0'
 
 # The project's own wheel, built from the files that are named here.
