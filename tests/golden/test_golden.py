@@ -30,7 +30,7 @@ from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER
 LINES_OF_SETTINGS = {
     "custom_base": 5,  # an image that may have a user of its own: `USER 0` in its stages
     "download_cache": 11,  # two stages that import and export the wheels
-    "every_setting": 18,
+    "every_setting": 19,
     "from_source": 3,  # build-packages, runtime-packages, build-config-settings
     "git_dependency": 5,  # ssh-known-hosts
     "monorepo": 42,  # download-cache, three path dependencies with backends of their own

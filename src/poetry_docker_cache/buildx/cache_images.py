@@ -59,7 +59,7 @@ def export_steps(plan: CachePlan, docker: Sequence[str], places: Places) -> list
 def _push(plan: CachePlan, docker: Sequence[str], reference: str) -> list[Step]:
     failure = f"The cache was not pushed to {reference}"
     commands = [(*docker, "tag", plan.image, reference), (*docker, "push", reference)]
-    return [Step(argv=argv, output="stderr", failure=failure) for argv in commands]
+    return [Step(argv=argv, output="stderr", failure=failure, chain=failure) for argv in commands]
 
 
 def _save(plan: CachePlan, docker: Sequence[str], folder: Path, places: Places) -> list[Step]:
@@ -68,15 +68,21 @@ def _save(plan: CachePlan, docker: Sequence[str], folder: Path, places: Places) 
     name = f"{REPOSITORY}:{token}"
     draft = folder / (IMAGE if places.shown else f".{IMAGE}.{token}")
     return [
-        Step(argv=(*docker, "tag", plan.image, name), output="stderr", failure=failure),
+        Step(
+            argv=(*docker, "tag", plan.image, name),
+            output="stderr",
+            failure=failure,
+            chain=failure,
+        ),
         Step(
             argv=(*docker, "save", "--output", str(draft), name),
             output="stderr",
             leaves=ImageFile(draft=draft, folder=folder),
             failure=failure,
+            chain=failure,
         ),
         # The name would keep the image forever.
-        Step(argv=(*docker, "image", "rm", name), failure=failure, always=True),
+        Step(argv=(*docker, "image", "rm", name), chain=failure, always=True),
     ]
 
 

@@ -86,16 +86,14 @@ class StepRunner:
                     break
             elif step.always:
                 self._clean_up([step])
-            elif step.failure not in failed:
+            elif not step.chain or step.chain not in failed:
                 try:
                     problem = self._problem(step)
                 except BaseException:
-                    self._clean_up(
-                        later for later in steps[number:] if later.failure == step.failure
-                    )
+                    self._clean_up(later for later in steps[number:] if later.chain == step.chain)
                     raise
                 if problem:
-                    failed.add(step.failure)
+                    failed.add(step.chain)
                     self.note(problem)
         return outcome
 

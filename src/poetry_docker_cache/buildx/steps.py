@@ -54,7 +54,9 @@ class Step:
     """Files that are written for this step only: their paths and texts."""
     leaves: Leftover | None = None
     failure: str = ""
-    """The note after a failure. The following steps with the same note are left out then."""
+    """The note after a failure."""
+    chain: str = ""
+    """The name that it shares with steps that need each other: the first failure ends them."""
     always: bool = False
     """Whether it runs all the same, even after a signal; its own failure does not matter."""
 

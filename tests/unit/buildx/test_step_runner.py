@@ -23,9 +23,9 @@ MAIN = Step(
 )
 
 
-def step(*words: str, always: bool = False, failure: str = "Not done") -> Step:
+def step(*words: str, always: bool = False, chain: str = "") -> Step:
     """A step beside the build."""
-    return Step(argv=("docker", *words), failure=failure, always=always)
+    return Step(argv=("docker", *words), failure="Not done", always=always, chain=chain)
 
 
 def test_the_build_decides_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,18 +60,26 @@ def test_a_lost_layer_is_built_again(*, fails: bool) -> None:
 
 
 def test_a_failure_beside_the_build_is_one_note() -> None:
-    """Later steps with the same note are left out, but for cleaning up."""
+    """The rest of its chain is left out, but for cleaning up; other steps run."""
     docker = FakeDocker("a", error="what\nERROR: no room\nsee above")
     steps = [
         MAIN,
-        step("a"),
-        step("b"),
-        step("other", failure="Other"),
-        step("c", always=True),
+        step("a", chain="one"),
+        step("b", chain="one"),
+        step("other", chain="another"),
+        step("c", always=True, chain="one"),
     ]
     assert docker.runner().run_all(steps).status == 0
     assert docker.verbs == ["buildx", "a", "other", "c"]
     assert docker.notes == ["Not done: ERROR: no room"]
+
+
+def test_steps_without_a_chain_fail_by_themselves() -> None:
+    """Each image's import is tried, and noted."""
+    docker = FakeDocker("a", error="none")
+    docker.runner().run_all([step("a"), step("a"), MAIN])
+    assert docker.verbs == ["a", "a", "buildx"]
+    assert docker.notes == ["Not done: none"] * 2
 
 
 @pytest.mark.parametrize(("error", "why"), [("", "status 1"), ("it broke\n", "it broke")])
