@@ -321,10 +321,10 @@ def test_the_script_asks_git(notes: Path, checkout: Path) -> None:
     git(checkout, "commit", "--quiet", "--allow-empty", "--message=y")
     done = call(notes, checkout)
     assert done.returncode == 1
-    assert "set BRANCH or GIT_TAG" in done.stderr
+    assert "Set BRANCH or GIT_TAG" in done.stderr
     done = call(notes, checkout, BRANCH="x", IMAGE="")
     assert done.returncode != 0
-    assert "IMAGE: is to be the name of the image" in done.stderr
+    assert "IMAGE: set it to the name of the image" in done.stderr
 
 
 def test_the_script_for_a_pull_request(notes: Path, checkout: Path) -> None:

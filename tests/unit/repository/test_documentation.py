@@ -62,10 +62,10 @@ def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
     version, pure = "version bumped", "one pure dependency bumped"
     takes = {edit: [whole(seconds[edit, other]) for other in others] for edit in (version, pure)}
     assert (
-        f"a new version number costs {seconds[version, plugin]} seconds, where the Dockerfile that"
-        f" articles show takes {takes[version][0]} and the one that uv documents"
-        f" {takes[version][1]}; a bumped pure dependency costs {seconds[pure, plugin]}, and there"
-        f" {takes[pure][0]} and {takes[pure][1]} "
+        f"takes {seconds[version, plugin]} seconds after a new version number and"
+        f" {seconds[pure, plugin]} seconds after an update of one pure Python dependency. The usual"
+        f" Dockerfile from articles takes {takes[version][0]} and {takes[pure][0]} seconds, the one"
+        f" from uv's documentation {takes[version][1]} and {takes[pure][1]} "
     ) in text
     seconds = measured(30)
     fresh = "fresh machine{}: pure one"
