@@ -28,15 +28,15 @@ from golden_locks import renew_lock
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER
 
 LINES_OF_SETTINGS = {
-    "custom_base": 5,  # an image that may have a user of its own: `USER 0` in its stages
-    "download_cache": 11,  # two stages that import and export the wheels
-    "every_setting": 19,
-    "from_source": 3,  # build-packages, runtime-packages, build-config-settings
-    "git_dependency": 5,  # ssh-known-hosts
-    "monorepo": 42,  # download-cache, three path dependencies with backends of their own
-    "reuse_image": 21,  # the stages that import the earlier image
-    "shape_extension": 2,  # a build backend with a compiler
-    "shell_less": 6,  # a final image without a shell, which its own stages build on another one
+    "custom_base": 8,  # an image that may have a user of its own: `USER 0` in its stages
+    "download_cache": 14,  # two stages that import and export the wheels
+    "every_setting": 22,
+    "from_source": 6,  # build-packages, runtime-packages, build-config-settings
+    "git_dependency": 8,  # ssh-known-hosts
+    "monorepo": 45,  # download-cache, three path dependencies with backends of their own
+    "reuse_image": 24,  # the stages that import the earlier image
+    "shape_extension": 5,  # a build backend with a compiler
+    "shell_less": 9,  # a final image without a shell, whose stages start from another one
 }
 """What settings and path dependencies ask for beyond the usual length, by case."""
 HADOLINT = Path(sys.executable).with_name("hadolint")

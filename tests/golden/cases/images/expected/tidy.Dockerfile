@@ -21,11 +21,14 @@ RUN --mount=type=bind,from=scripts,source=/manifest,target=/scripts/manifest \
     '--image=api={"groups": ["main", "web"], "extras": ["sql"]}' \
     '--image=tidy={"groups": ["main"], "extras": []}' \
     '--image=worker={"groups": ["main", "queue"], "extras": ["sql"]}' --layers dependencies
+# Alone in a stage, for builders whose cache keys cover the whole stage of a mount, such as buildah.
+FROM scratch AS manifests
+COPY --from=manifest /manifest /
 
 # The dependencies: pip installs the versions, hashes and sources that poetry.lock names.
 FROM venv AS dependencies
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    --mount=type=bind,from=manifest,source=/manifest/dependencies.json,target=/manifest.json \
+    --mount=type=bind,from=manifests,source=/dependencies.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
     python -m install
 

@@ -22,29 +22,32 @@ RUN --mount=type=bind,from=scripts,source=/manifest,target=/scripts/manifest \
     '--image=tidy={"groups": ["main"], "extras": []}' \
     '--image=worker={"groups": ["main", "queue"], "extras": ["sql"]}' --layers dependencies \
     dependencies.api.worker own-sqlalchemy.api.worker dependencies.worker
+# Alone in a stage, for builders whose cache keys cover the whole stage of a mount, such as buildah.
+FROM scratch AS manifests
+COPY --from=manifest /manifest /
 
 # The dependencies: pip installs the versions, hashes and sources that poetry.lock names.
 FROM venv AS dependencies
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    --mount=type=bind,from=manifest,source=/manifest/dependencies.json,target=/manifest.json \
+    --mount=type=bind,from=manifests,source=/dependencies.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
     python -m install
 
 FROM venv AS dependencies.api.worker
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    --mount=type=bind,from=manifest,source=/manifest/dependencies.api.worker.json,target=/manifest.json \
+    --mount=type=bind,from=manifests,source=/dependencies.api.worker.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
     python -m install
 
 FROM venv AS own-sqlalchemy.api.worker
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    --mount=type=bind,from=manifest,source=/manifest/own-sqlalchemy.api.worker.json,target=/manifest.json \
+    --mount=type=bind,from=manifests,source=/own-sqlalchemy.api.worker.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
     python -m install
 
 FROM venv AS dependencies.worker
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    --mount=type=bind,from=manifest,source=/manifest/dependencies.worker.json,target=/manifest.json \
+    --mount=type=bind,from=manifests,source=/dependencies.worker.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
     python -m install
 
