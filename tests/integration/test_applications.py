@@ -16,7 +16,7 @@ import pytest
 from acme import IMAGE_PYTHON, Project
 from builds import build, look
 from engines import PATIENCE
-from harmless import assert_it_keeps_its_layers
+from harmless import assert_harmless_edits_keep_layers
 from index import PrivateIndex
 from wheels import make_wheel
 
@@ -235,7 +235,9 @@ def kinds(make: Callable[..., Project]) -> Project:
 def edit(project: Project, folder: Path, *sources: str) -> None:
     """Edit a copy, in all ways that change nothing of what is installed, and build it."""
     wider = ('"celery"', '"celery (>=5)"')
-    assert_it_keeps_its_layers(project, folder, sources=sources, wider=wider, source="public")
+    assert_harmless_edits_keep_layers(
+        project, folder, sources=sources, wider=wider, source="public"
+    )
 
 
 @contextlib.contextmanager

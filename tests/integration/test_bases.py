@@ -10,7 +10,7 @@ from acme import SHOP, AcmeIndex, Project, make_shop
 from builds import build, failed_build, look
 from clean_poetry import POETRY
 from elf_files import make_elf
-from harmless import assert_it_keeps_its_layers
+from harmless import assert_harmless_edits_keep_layers
 from wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def ordinary(engine: DockerEngine, shop: Shop, poetry_install: PoetryInstall) ->
 
 def edit(project: Project, folder: Path, *options: str) -> None:
     """Edit a copy, in all ways that change nothing of what is installed, and build it."""
-    assert_it_keeps_its_layers(
+    assert_harmless_edits_keep_layers(
         project,
         folder,
         *options,

@@ -1,4 +1,4 @@
-"""Edits of Acme's shop, each with what it costs: which stages run and what is installed again."""
+"""Edits of Acme's shop, and their cost: the stages that run and the packages installed again."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ if TYPE_CHECKING:
     from acme import Project
 
 PACKAGES = ("acme-lib", "acme-native", "acme-util")
-"""What the shop installs."""
+"""The packages that the shop installs."""
 LAYERS = frozenset({"pure-1", "pure-2", "native-1"})
-"""With `layers = 4`: acme-lib, acme-util and acme-native, each in one."""
+"""With `layers = 4`, acme-lib, acme-util and acme-native each have their own layer."""
 INSTALLING = LAYERS | {"venv", "check", "build-backend"}
-"""The stages that cost: none of them may run unless what they install has changed."""
+"""The expensive stages; each may only run if what it installs has changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """A change to a project, and what it costs."""
+    """A change to a project, and its cost."""
 
     change: Callable[[Project], None]
     runs: frozenset[str] = frozenset()
-    """Of the stages that install something, those that run."""
+    """Which of the installing stages run."""
     installs: tuple[str, ...] = ()
 
 
 def release(project: Project) -> None:
-    """Release."""
+    """Change the version."""
     project.poetry.run(project.folder, "version", "minor")
 
 
 def description(project: Project) -> None:
-    """Say it in other words."""
+    """Change the description."""
     project.replace("pyproject.toml", "Sells", "Lends")
 
 
 def readme(project: Project) -> None:
-    """Write more."""
+    """Extend the README."""
     project.write("README.md", "# Shop\n\nWith more words.\n")
 
 
 def script(project: Project) -> None:
-    """Add a command."""
+    """Add an entry point."""
     project.replace(
         "pyproject.toml",
         'acme-shop = "acme_shop:main"',
@@ -63,7 +63,7 @@ def linter(project: Project) -> None:
 
 
 def dev_group(project: Project) -> None:
-    """Add a package for developers, and lock."""
+    """Add a development dependency, and lock."""
     project.replace("pyproject.toml", '"acme-lint"', '"acme-lint", "acme-extra"')
     project.lock()
 
@@ -86,52 +86,52 @@ def source(project: Project) -> None:
 
 
 def other_files(project: Project) -> None:
-    """Edit what is no part of the image."""
+    """Edit files that are not part of the image."""
     project.write("tests/test_shop.py", "def test_something(): ...\n")
 
 
 def wider(project: Project) -> None:
-    """Allow more versions, which changes none, and lock."""
+    """Allow more versions without selecting another one, and lock."""
     project.replace("pyproject.toml", "acme-lib (>=1.0,<2)", "acme-lib (>=0.5,<3)")
     project.lock()
 
 
 def labels(project: Project) -> None:
-    """Change what only the image's configuration holds."""
+    """Change the image's configuration only."""
     project.configure(env={"LEVEL": "debug"}, labels={"team": "shop"}, command=["acme-shop", "-v"])
 
 
 def touched(project: Project) -> None:
-    """Check out anew, under another umask."""
+    """Check out again, with another umask."""
     for path in [project.folder, *project.folder.rglob("*")]:
         path.chmod(0o700 if path.is_dir() else 0o600)
         os.utime(path, (1_000_000_000, 1_000_000_000))
 
 
 def another_poetry(project: Project) -> None:
-    """Lock with another Poetry, as a colleague may."""
+    """Lock with another Poetry version, as a colleague may."""
     env = {**project.poetry.env, "POETRY_CACHE_DIR": str(project.poetry.home / "other-cache")}
-    (project.folder / "poetry.lock").unlink()  # else one that is fresh is left as it is
+    (project.folder / "poetry.lock").unlink()  # otherwise Poetry does not rewrite a fresh lock file
     command = [str(poetry_python("2.4.3")), "-m", "poetry", "lock", "--no-interaction"]
     subprocess.run(command, cwd=project.folder, env=env, check=True, capture_output=True)
     assert "Poetry 2.4.3" in project.read("poetry.lock").partition("\n")[0]
 
 
 def one_version(project: Project) -> None:
-    """Take another version of one dependency."""
+    """Select another version of one dependency."""
     project.replace("pyproject.toml", "acme-lib (>=1.0,<2)", "acme-lib (>=1.0,<1.1)")
     project.lock()
 
 
 def one_less(project: Project) -> None:
-    """Drop a dependency."""
+    """Remove a dependency."""
     project.replace("pyproject.toml", ', "acme-native"', "")
     project.write("src/acme_shop/__init__.py", "def main() -> None: ...\n")
     project.lock()
 
 
 def native_version(project: Project) -> None:
-    """Take another version of a dependency with compiled code."""
+    """Select another version of a dependency with compiled code."""
     project.replace("pyproject.toml", '"acme-native"', '"acme-native (<1.0)"')
     project.lock()
 
@@ -162,17 +162,17 @@ def build_instructions(project: Project) -> None:
 
 
 def base_image(project: Project) -> None:
-    """Stand on another image."""
+    """Use another base image."""
     project.configure(base_image="python:{python}")
 
 
 def debian_package(project: Project) -> None:
-    """Ask for a Debian package in the final image."""
+    """Add a Debian package to the final image."""
     project.configure(runtime_packages=["libpq5"])
 
 
 def backend(project: Project) -> None:
-    """Ask for another build backend, which no dependency needs."""
+    """Use another build backend, which no dependency needs."""
     project.replace("pyproject.toml", "poetry-core>=2.0", "poetry-core>=2.1")
 
 
@@ -195,7 +195,7 @@ EDITS = {
     "one pure dependency's version": Edit(
         change=one_version, runs=frozenset({"pure-1"}), installs=("acme-lib",)
     ),
-    # It may need shared libraries, and its file says that it still needs none: no check.
+    # The check does not run: it depends on a list of required shared libraries, still empty.
     "one native dependency's version": Edit(
         change=native_version, runs=frozenset({"native-1"}), installs=("acme-native",)
     ),
@@ -204,15 +204,15 @@ EDITS = {
     ),
     "one dependency less": Edit(change=one_less, runs=frozenset({"check"})),
     "a source that is not used": Edit(change=other_source),
-    # What it makes is the same as before, so that the check need not run again.
+    # The stages install the same as before, so the check need not run again.
     "stages that install": Edit(
         change=build_instructions, runs=INSTALLING - {"check"}, installs=PACKAGES
     ),
     "byte-compiling": Edit(change=compiled, runs=LAYERS | {"check"}, installs=PACKAGES),
     "base image": Edit(change=base_image, runs=INSTALLING, installs=PACKAGES),
-    # The check stands on the final image's base, the dependencies do not.
+    # The check is based on the final image's base, the dependencies are not.
     "Debian package": Edit(change=debian_package, runs=frozenset({"check"})),
     "build backend": Edit(change=backend, runs=frozenset({"build-backend"})),
 }
 HARMLESS = tuple(name for name, edit in EDITS.items() if not edit.runs | {*edit.installs})
-"""Those that install nothing again."""
+"""Edits that install nothing again."""

@@ -1,4 +1,4 @@
-"""Projects with locks older than 2.1, of every kind that Poetry resolves again: `CASES`."""
+"""Projects with locks older than 2.1, one for each kind that Poetry resolves again: `CASES`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 from older_locks import locked
 
 NEVER = ("colour", "deep-down", "elsewhere", "never")
-"""Packages that no choice installs."""
+"""Packages that no selection installs."""
 URL = "https://{}.example/simple/"
 
 
 def project(**tables: Any) -> dict[str, Any]:  # noqa: ANN401  # TOML of any shape
-    """A pyproject.toml; `poetry` is `[tool.poetry]`."""
+    """Return a pyproject.toml; `poetry` is `[tool.poetry]`."""
     poetry = {"package-mode": False, **tables.pop("poetry", {})}
     return {**tables, "tool": {"poetry": poetry}}
 
 
 def legacy(main: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401  # as above
-    """A pyproject.toml with its dependencies in Poetry's own table."""
+    """Return a pyproject.toml with its dependencies in Poetry's own table."""
     return project(poetry={"dependencies": {"python": ">=3.8", **main}, **more})
 
 
 def standard(*dependencies: str, poetry: dict[str, Any] | None = None, **more: Any) -> Any:  # noqa: ANN401
-    """A pyproject.toml with its dependencies in the standard's table."""
+    """Return a pyproject.toml with its dependencies in the standard table."""
     names = {"name": "app", "version": "1.0", "requires-python": ">=3.8"}
     tables = {key: more.pop(key) for key in ("dependency-groups",) if key in more}
     given = {} if "dynamic" in more else {"dependencies": [*dependencies]}
@@ -32,12 +32,12 @@ def standard(*dependencies: str, poetry: dict[str, Any] | None = None, **more: A
 
 
 def origin(name: str) -> dict[str, Any]:
-    """What the lock says of a package of this index."""
+    """Return the lock's entry for a package of this index."""
     return {"type": "legacy", "url": URL.format(name), "reference": name}
 
 
 def sources(*names: str) -> list[dict[str, str]]:
-    """Explicit sources."""
+    """Return explicit sources."""
     return [{"name": name, "url": URL.format(name), "priority": "explicit"} for name in names]
 
 
@@ -48,7 +48,7 @@ RISCV = 'platform_machine == "riscv64"'
 NP_LIKE = [{"version": "<2", "python": "<3.10"}, {"version": ">=1.5", "python": ">=3.10"}]
 NP = [{"version": "^1.2", "python": "<3.10"}, {"version": "^2.0", "python": ">=3.10"}]
 
-# Each is a pyproject.toml and its locked packages. All groups and extras are tried.
+# Each is a pyproject.toml and its locked packages. All groups and extras are tested.
 CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "groups": (
         legacy(
@@ -130,8 +130,11 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             ),
             locked("deep-down"),
             locked("deeper"),
-            *(locked(it) for it in ("colour", "tom", "exactly", "on-linux", "elsewhere", "both")),
-            *(locked(it) for it in ("new", "old")),
+            *(
+                locked(name)
+                for name in ("colour", "tom", "exactly", "on-linux", "elsewhere", "both")
+            ),
+            *(locked(name) for name in ("new", "old")),
         ],
     ),
     "a package that several want, each under its own marker": (
