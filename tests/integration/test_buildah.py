@@ -1,4 +1,4 @@
-"""The exported Dockerfile, built by buildah (and so by `podman build`) instead of BuildKit."""
+"""Build the exported Dockerfile with buildah (as `podman build` does) instead of BuildKit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# Without metadata that becomes labels: each costs a step, and buildah takes a second for it.
+# Without metadata that becomes labels: each label costs buildah a step, about a second.
 PYPROJECT = """\
 [project]
 name = "acme-shop"
@@ -56,7 +56,7 @@ def test_exported_files_build_with_buildah(
     index: AcmeIndex,
     tmp_path: Path,
 ) -> None:
-    """The image holds what is locked; a release installs nothing again, another version does."""
+    """The image has what is locked; a release installs nothing again, an upgrade does."""
     storage = tmp_path / "storage"
     storage.mkdir()
     buildah = Buildah.set_up(STATE, storage, registry)
@@ -64,14 +64,14 @@ def test_exported_files_build_with_buildah(
     tag = f"buildah-shop:{os.urandom(4).hex()}"
 
     def export_and_build() -> tuple[str, ...]:
-        """Build as the README says, push the image, and return the dependencies installed."""
+        """Build as the README says, push the image, and return the installed dependencies."""
         shop.poetry.run(shop.folder, "docker", "export", f"--auth-file={storage / 'auth.toml'}")
         log = buildah.build("shop", "--secret=id=auth,src=/storage/auth.toml", f"--tag={tag}")
         buildah.run("push", tag, f"docker://{registry}/{tag}")
         return tuple(sorted(re.findall(r"^ +- Installed (\S+) \(", log, re.MULTILINE)))
 
     def list_distributions() -> list[list[str]]:
-        """Run the image on a real engine, and return what is in it."""
+        """Run the image on a real engine, and return its distributions."""
         engine.docker("pull", f"{registry}/{tag}")
         found = look(engine, f"{registry}/{tag}")
         assert (found["user"], found["leftovers"]) == ([10001, 10001], [])
