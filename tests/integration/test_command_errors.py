@@ -1,4 +1,4 @@
-"""Every error of the commands: what it says, how it ends, and that nothing was touched."""
+"""Every error of the commands: message, exit status, and that nothing was changed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EXPORT, BUILD = ("docker", "export"), ("docker", "build")
 
 
 def make(folder: Path, more: str = "", **rich: Any) -> Path:  # noqa: ANN401  # lock keys
-    """Write the shop, with more in its pyproject.toml, and another entry of rich in its lock."""
+    """Write the shop, with additions to its pyproject.toml and to the lock entry of rich."""
     make_project(folder, PYPROJECT + more, [package("rich", **rich), *PACKAGES[1:]])
     (folder / "shop").mkdir()
     (folder / "shop" / "__init__.py").touch()
@@ -46,13 +46,13 @@ def make(folder: Path, more: str = "", **rich: Any) -> Path:  # noqa: ANN401  # 
 
 
 def settings(text: str) -> str:
-    """Give the table of settings."""
+    """Return the plugin's table of settings."""
     return f"[tool.poetry-docker-cache]\n{text}\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A mistake: how it is made, and what is said about it."""
+    """A mistake: how to make it, and the expected message."""
 
     says: str
     fix: str
@@ -446,13 +446,13 @@ CASES = LOCK | PROJECT | SETTINGS | OPTIONS
 
 @pytest.mark.parametrize("verbose", [(), ("-v",)], ids=["", "v"])
 @pytest.mark.parametrize("case", CASES.values(), ids=[name[:60] for name in CASES])
-def test_an_error_is_one_text_and_nothing_else(
+def test_error_is_one_message_and_changes_nothing(
     case: Case,
     verbose: tuple[str, ...],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Status 1; what is wrong and what to type; a traceback with -v only; no file touched."""
+    """Status 1; cause and remedy; a traceback only with -v; no file is changed."""
     client = Client.create(tmp_path / "bin")
     monkeypatch.setenv("PATH", str(client.folder), prepend=os.pathsep)
     project = make(tmp_path / "work" / "shop", case.more, **case.rich)
@@ -485,14 +485,14 @@ def test_an_error_is_one_text_and_nothing_else(
     ],
     ids=["no docker", "not running", "no buildx"],
 )
-def test_no_engine(
+def test_missing_engine(
     answers: dict[str, Any] | None,
     says: str,
     fix: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A build says what is missing; an export does not need it."""
+    """A build says what is missing; an export does not need an engine."""
     client = Client.create(tmp_path / "bin")
     if answers is None:
         (client.folder / "docker").unlink()
@@ -511,8 +511,8 @@ def test_no_engine(
 
 
 @pytest.mark.parametrize("constraint", ["<3.9", ">=3.99", ">=3.12.5,<3.12.5"])
-def test_a_python_that_no_image_has(constraint: str, tmp_path: Path) -> None:
-    """It names the constraint and the Pythons that are known."""
+def test_python_without_an_image(constraint: str, tmp_path: Path) -> None:
+    """The message contains the constraint and the known Python versions."""
     text = PYPROJECT.replace(">=3.10", constraint)
     project = make_project(tmp_path, text, PACKAGES)
     outcome = poetry(project, *EXPORT, colours=True)
@@ -521,16 +521,16 @@ def test_a_python_that_no_image_has(constraint: str, tmp_path: Path) -> None:
     assert 'set `python = "X.Y"`' in outcome.err
 
 
-def test_a_lock_by_poetry_for_a_package_with_no_wheel_is_no_error(tmp_path: Path) -> None:
-    """What must be built from source is a note."""
+def test_package_without_a_wheel_is_a_note(tmp_path: Path) -> None:
+    """A note says that the package must be built from source."""
     project = make(tmp_path / "shop", files=[sdist("rich")])
     outcome = poetry(project, *EXPORT)
     assert outcome.status == 0
     assert "rich must be built from source" in outcome.err
 
 
-def test_an_error_is_told_with_q_too(tmp_path: Path) -> None:
-    """As BuildKit tells its own; that a check found a difference is its status."""
+def test_quiet_shows_errors(tmp_path: Path) -> None:
+    """-q hides no errors, like BuildKit."""
     project = make(tmp_path / "shop")
     (project / "poetry.lock").unlink()
     outcome = poetry(project, *BUILD, "-q", colours=True)
@@ -549,8 +549,8 @@ def test_an_error_is_told_with_q_too(tmp_path: Path) -> None:
         ((*EXPORT, "-x"), "The option -x does not exist."),
     ],
 )
-def test_an_option_that_there_is_not(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
-    """The near one is named; and most of buildx's own options are not ours."""
+def test_unknown_option(words: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    """A similar option is suggested; for most options of buildx, the message refers to `--`."""
     project = make(tmp_path / "shop")
     before = snapshot(project)
     outcome = poetry(project, *words)
@@ -560,8 +560,10 @@ def test_an_option_that_there_is_not(words: tuple[str, ...], says: str, tmp_path
     assert snapshot(project) == before
 
 
-def test_an_error_of_ours_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody foresaw is called a bug; the traceback comes with `-v` only."""
+def test_unexpected_exception_is_called_a_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unexpected exception is reported as a bug; the traceback is only shown with `-v`."""
     project = make(tmp_path / "shop")
     monkeypatch.setattr("poetry_docker_cache.project.reader.runtime_files", lambda *_: 1 / 0)
     outcome = poetry(project, *EXPORT, colours=True)
