@@ -193,7 +193,7 @@ def test_pull_request_only_reads_caches(kind: str, env: dict[str, str], notes: P
 
 
 def calls_by_image(notes: Path) -> dict[str, list[str]]:
-    """Return the options of each call by image, join_options and sorted."""
+    """Return the options of each call by image, joined and sorted."""
     calls = [text.split() for text in (notes / "calls").read_text().split(";\n") if text]
     assert all(words[:2] == ["docker", "build"] for words in calls)
     found = {
@@ -204,7 +204,7 @@ def calls_by_image(notes: Path) -> dict[str, list[str]]:
 
 
 def run_several(kind: CiKind, notes: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the script that pushes calls_by_image images; the default is the default branch."""
+    """Run the script that pushes several images; the default is the default branch."""
     env = {"BRANCH": "main", "DEFAULT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main", **more}
     env |= {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "s3cret"}
     checked_out = ("CI_COMMIT_BRANCH", "BRANCH") if env["BRANCH"] else ("CI_COMMIT_TAG", "GIT_TAG")

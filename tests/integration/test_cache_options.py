@@ -61,7 +61,7 @@ def caches(client: Client) -> tuple[list[str], list[str]]:
 
 def other_commands(client: Client) -> list[str]:
     """Return what docker was asked to do in addition to the build."""
-    log = client.folder / "other_commands"
+    log = client.folder / "besides"
     return log.read_text().splitlines() if log.exists() else []
 
 

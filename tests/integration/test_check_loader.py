@@ -15,7 +15,7 @@ SCRIPTS = Path(str(inside.__file__)).parent
 
 
 def copy_extension(target: Path, name: str) -> Path:
-    """Copy one of Python's own copy_extension modules, which needs libssl, into an environment."""
+    """Copy one of Python's own extension modules, which needs libssl, into an environment."""
     (origin,) = Path(sysconfig.get_path("stdlib")).glob("lib-dynload/_ssl.*.so")
     place = next(target.glob("lib/python*/site-packages"))
     info = place / "speaks_tls-1.0.dist-info"

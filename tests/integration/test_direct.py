@@ -251,8 +251,8 @@ def test_no_trace_of_the_build_remains(engine: DockerEngine, built: Built) -> No
 # Prints each file of the environment that differs from the RECORD beside it.
 CHANGED = """
 import base64, hashlib, importlib.metadata as metadata
-for it in metadata.distributions():
-    for file in it.files:
+for distribution in metadata.distributions():
+    for file in distribution.files:
         content = file.read_binary()
         if file.hash:
             found = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, content).digest())

@@ -1,4 +1,4 @@
-"""A lock of 300 packages, as large real ones have."""
+"""A lock with 300 packages, the size of large real ones."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ command = ["python", "main.py"]
 
 
 @pytest.mark.engine
-def test_three_hundred(
+def test_three_hundred_packages(
     engine: DockerEngine,
     poetry_home: Callable[[DockerEngine], Poetry],
     poetry_install: PoetryInstall,
     tmp_path: Path,
 ) -> None:
-    """All are installed, in no more layers than an image can have, and stay there."""
+    """All are installed in fewer layers than the limit of an image, and stay cached."""
     packages = tmp_path / "packages"
     packages.mkdir()
     native = f"py3-none-manylinux_2_17_{platform.machine()}"
