@@ -102,12 +102,10 @@ def test_every_command_works(
     run(blocks[0], tmp_path, poetry)
     project = make_shop(tmp_path / "shop", poetry, index, pyproject=pyproject())
     for block in blocks[1:]:
-        named = "build api worker" in block
-        run(
-            block,
-            with_several_images(project, tmp_path / "several") if named else project.folder,
-            poetry,
-        )
+        folder = project.folder
+        if "build api worker" in block:
+            folder = with_several_images(project, tmp_path / "several")
+        run(block, folder, poetry)
 
 
 def pyproject() -> str:
