@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import IMAGE_PYTHON, Project
-from builds import build, look
+from builds import build, inspect_image
 from engines import PATIENCE
 from harmless import assert_harmless_edits_keep_layers
 from index import PrivateIndex
@@ -283,7 +283,7 @@ def test_script_with_module_and_c_extension(
     """
     assert engine.run("acme-kinds:1.0") == "script 10001\n"
     assert engine.run("acme-kinds:1.0", "python", "-m", "acme_kinds") == "module 5\n"
-    found = look(engine, "acme-kinds:1.0")
+    found = inspect_image(engine, "acme-kinds:1.0")
     assert found["compilers"] == []
     assert found["distributions"] == poetry_install(kinds, "--only=main")
     edit(kinds, tmp_path / "copy", "src/acme_kinds/web.py", "src/acme_kinds/_sum.c")
@@ -346,8 +346,8 @@ def test_django(
         assert get(engine, site) == "Django 10001"
         assert get(engine, site, "/static/site.css") == "body {}\n"
     assert engine.run("acme-site:1.0", "id", "-un") == "app\n"
-    found = look(engine, "acme-site:1.0")
-    of_kinds = look(engine, "acme-kinds:1.0")["distributions"]
+    found = inspect_image(engine, "acme-site:1.0")
+    of_kinds = inspect_image(engine, "acme-kinds:1.0")["distributions"]
     dependencies = [requirement for requirement in of_kinds if requirement[0] != "acme-kinds"]
     assert found["distributions"] == sorted([*dependencies, ["acme-site", "1.0"]])
     assert found["writable"] == []

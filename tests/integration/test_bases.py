@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import SHOP, AcmeIndex, Project, make_shop
-from builds import build, failed_build, look
+from builds import build, failed_build, inspect_image
 from clean_poetry import POETRY
 from elf_files import make_elf
 from harmless import assert_harmless_edits_keep_layers
@@ -95,7 +95,7 @@ def ordinary(engine: DockerEngine, shop: Shop, poetry_install: PoetryInstall) ->
     """Build on the slim image and describe its content, which is what Poetry installs."""
     project = shop.on()
     build(project, "--tag=acme/bases:slim")
-    found = look(engine, "acme/bases:slim")
+    found = inspect_image(engine, "acme/bases:slim")
     assert found["distributions"] == poetry_install(project, "--only=main")
     return found
 
@@ -129,7 +129,7 @@ def test_base_image_by_digest(
     steps = build(project, "--with=old", "--tag=acme/bases:digest")
     assert {"venv", "dependencies", "build-backend"} <= steps.cached
     assert "source" in steps.ran | steps.cached
-    found = look(engine, "acme/bases:digest")
+    found = inspect_image(engine, "acme/bases:digest")
     assert found["distributions"] == sorted([*ordinary["distributions"], ["acme-old", "1.0"]])
     assert engine.run("acme/bases:digest") == "shop 1.1 1.0\n"
     edit(project, tmp_path / "copy", "--with=old")
@@ -144,7 +144,7 @@ def test_full_base_image(
     assert "FROM python:3.13 AS base" in exported
     assert "python:3.13-slim" not in exported
     build(project, "--tag=acme/bases:full")
-    found = look(engine, "acme/bases:full")
+    found = inspect_image(engine, "acme/bases:full")
     assert found["distributions"] == ordinary["distributions"]
     assert found["writable"] == []
     assert engine.run("acme/bases:full") == "shop 1.1 1.0\n"
@@ -170,7 +170,7 @@ def test_base_image_without_shell(
     build(shop.on(**settings, optional_libraries=[LIBRARY]), "--tag=acme/bases:bare")
     image = "acme/bases:bare"
     assert engine.run(image) == "shop 1.1 1.0\n"
-    found = look(engine, image)
+    found = inspect_image(engine, image)
     assert found["distributions"] == ordinary["distributions"]
     assert found["user"] == [10001, 10001]
     assert found["home"] == ["/home/app", 10001, [], True]
@@ -190,7 +190,7 @@ def test_base_image_with_user(
     """The build runs as root; the image has our user and home folder."""
     base = build_base(engine, "acme-bases/company:3.13", COMPANY)
     build(shop.on(base_image=base, files=["README.md"]), "--tag=acme/bases:company")
-    found = look(engine, "acme/bases:company")
+    found = inspect_image(engine, "acme/bases:company")
     assert found["distributions"] == ordinary["distributions"]
     assert found["user"] == [10001, 10001]
     assert (found["environment"]["HOME"], found["environment"]["USER"]) == ("/home/app", "app")
@@ -200,5 +200,7 @@ def test_base_image_with_user(
     assert found["files"] == ["README.md"]
     assert engine.run("acme/bases:company") == "shop 1.1 1.0\n"
     build(shop.on(base_image=base), "--tag=acme/bases:company")
-    assert look(engine, "acme/bases:company")["writable"] == [], "nor a folder that WORKDIR makes"
+    assert inspect_image(engine, "acme/bases:company")["writable"] == [], (
+        "nor a folder that WORKDIR makes"
+    )
     edit(shop.project, tmp_path / "copy")

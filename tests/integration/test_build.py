@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import PASSWORD, AcmeIndex, Project, make_shop
-from builds import anew, build, failed_build, look, names
+from builds import build, failed_build, inspect_image, names, without_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ def built(
     steps = build(project, "--no-cache")  # ignores layers of other tests
     assert sorted(project.folder.rglob("*")) == before, "the build wrote into the project"
     (image,) = json.loads(engine.docker("image", "inspect", TAG).stdout)
-    return Built(project=project, steps=steps, found=look(engine, TAG), image=image)
+    return Built(project=project, steps=steps, found=inspect_image(engine, TAG), image=image)
 
 
 @pytest.fixture
@@ -144,10 +144,10 @@ def test_poetry_installer_makes_the_same_image(
         r"(?m)^groups = .*$", "\\g<0>\nmarkers = 'platform_release != \"5\"'", lock.read_text()
     )
     lock.write_text(marked)
-    steps = build(copy, "--tag=shop:installer", *anew("source"))
+    steps = build(copy, "--tag=shop:installer", *without_cache("source"))
     assert steps.installed == built.steps.installed
     assert any(name.startswith("poetry-") for name in index.downloads())
-    found = look(engine, "shop:installer")
+    found = inspect_image(engine, "shop:installer")
     for what in ("distributions", "commands", "importable", "leftovers", "direct_url", "bytecode"):
         assert found[what] == built.found[what], what
     assert engine.run("shop:installer") == engine.run(TAG)
@@ -156,7 +156,7 @@ def test_poetry_installer_makes_the_same_image(
 def test_other_groups_and_extras(engine: DockerEngine, copy: Project) -> None:
     """They are named on the command line, as for `poetry install`."""
     build(copy, "--with=docs", "-E", "more", "--tag=acme-shop:more")
-    found = names(look(engine, "acme-shop:more"))
+    found = names(inspect_image(engine, "acme-shop:more"))
     assert found == ["acme-docs", "acme-extra", "acme-lib", "acme-native", "acme-shop", "acme-util"]
 
 
@@ -183,7 +183,7 @@ def test_image_settings_are_applied(engine: DockerEngine, copy: Project) -> None
     assert config["Healthcheck"] == check
     copy.configure(entrypoint=[])
     build(copy, "--tag=shop:probed")
-    found = look(engine, "shop:probed")
+    found = inspect_image(engine, "shop:probed")
     assert found["user"] == [1234, 5678]
     assert found["home"] == ["/home/app", 1234, [], True]
     assert (found["folder"], found["files"]) == ("/srv/shop", ["README.md"])
@@ -329,7 +329,7 @@ def test_files_with_private_umask_are_readable(engine: DockerEngine, copy: Proje
     build(copy, "--tag=shop:umask")
     assert engine.run("shop:umask") == "shop 1.1 1.0\n"
     assert engine.run("shop:umask", "cat", "conf/settings.ini") == "[shop]\n"
-    assert look(engine, "shop:umask")["writable"] == []
+    assert inspect_image(engine, "shop:umask")["writable"] == []
 
 
 def test_build_from_another_directory(copy: Project, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import AcmeIndex, Project, make_shop
-from builds import anew, build, failed_build, look, names
+from builds import build, failed_build, inspect_image, names, without_cache
 from harmless import edit_harmlessly
 from wheels import make_wheel
 
@@ -71,7 +71,7 @@ def test_project_without_package_runs_from_source_tree(
     project.configure(command=["python", "manage.py"])
     build(project)
     assert engine.run("acme-app:2.0") == "tree\n"
-    found = look(engine, "acme-app:2.0")
+    found = inspect_image(engine, "acme-app:2.0")
     assert names(found) == ["acme-lib", "acme-util"]
     assert {"manage.py", "site_settings.py"} <= set(found["files"])
     assert not [name for name in found["files"] if name.startswith((".env", ".git", "Dockerfile"))]
@@ -88,10 +88,10 @@ def test_dependency_without_wheel_is_built(
     dry = poetry.run(tmp_path, "docker", "build", "--dry-run")
     assert "acme-old must be built from source" in dry.stderr
     assert "on python:3.13, in a layer apart" in dry.stderr
-    steps = build(project, *anew("dependencies", "source"))
+    steps = build(project, *without_cache("dependencies", "source"))
     assert steps.installed == ("acme-old", "acme-util")
     assert engine.run("acme/old:2.0") == "old 1.0\n"
-    found = look(engine, "acme/old:2.0")
+    found = inspect_image(engine, "acme/old:2.0")
     assert names(found) == ["acme-old", "acme-util"]
     assert found["compilers"] == []
 
@@ -169,7 +169,7 @@ def test_missing_shared_library(
     assert "check" in steps.ran
     assert "dependencies" in steps.cached
     assert engine.run("acme/pq:2.0") == "loaded\n"
-    found = look(engine, "acme/pq:2.0")
+    found = inspect_image(engine, "acme/pq:2.0")
     assert found["apt"] == []
     assert found["distributions"] == poetry_install(project)
     headers = engine.run("acme/pq:2.0", "sh", "-c", "ls /usr/include/postgresql 2>&1 || true")

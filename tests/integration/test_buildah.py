@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import CANARY, make_shop
 from buildah import Buildah
-from builds import look
+from builds import inspect_image
 from edits import PACKAGES, one_version, release
 from engines import STATE
 from leaks import Search
@@ -73,7 +73,7 @@ def test_exported_files_build_with_buildah(
     def list_distributions() -> list[list[str]]:
         """Run the image on a real engine, and return its distributions."""
         engine.docker("pull", f"{registry}/{tag}")
-        found = look(engine, f"{registry}/{tag}")
+        found = inspect_image(engine, f"{registry}/{tag}")
         assert (found["user"], found["leftovers"]) == ([10001, 10001], [])
         return list(found["distributions"])
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import USER, AcmeIndex, Project
-from builds import anew, build, failed_build, look, names
+from builds import build, failed_build, inspect_image, names, without_cache
 from clean_poetry import POETRY
 from git_servers import git_over_http, git_over_ssh, make_repository
 from harmless import edit_harmlessly
@@ -187,7 +187,9 @@ def built(
             f"--tag={image}:1",
             f"--cache-to=type=registry,ref={image}:cache,mode=max",
         )
-        steps = build(project, *options, *anew("dependencies", "direct"), "--provenance=mode=max")
+        steps = build(
+            project, *options, *without_cache("dependencies", "direct"), "--provenance=mode=max"
+        )
         # A failure shows what the engine ran, and all output.
         assert steps.installed == tuple(f"acme-{name}" for name in NAMES), steps
         assert 0 < steps.sent < 1_000_000, "only what is named is sent"
@@ -217,7 +219,7 @@ def test_distributions_match_poetry_install(
     engine: DockerEngine, built: Built, poetry_install: PoetryInstall
 ) -> None:
     """The distributions are those that `poetry install` installs."""
-    found = look(engine, built.image)
+    found = inspect_image(engine, built.image)
     repository = built.project.folder.parent
     assert found["distributions"] == poetry_install(
         built.project, "--only=main", repository=repository, container=built.ssh
@@ -231,7 +233,7 @@ def test_distributions_match_poetry_install(
 
 def test_no_trace_of_the_build_remains(engine: DockerEngine, built: Built) -> None:
     """No clone or build path remains; the URL of a repository does, with the locked commit."""
-    found = look(engine, built.image)
+    found = inspect_image(engine, built.image)
     assert {Path(path).parent.name for path in found["direct_url"]} == {
         f"acme_{name}-1.0.dist-info" for name in ("extra", "mail", "queue", "sent")
     }
@@ -282,11 +284,13 @@ def test_edits_install_nothing(built: Built) -> None:
 def test_rebuild_is_identical(engine: DockerEngine, built: Built) -> None:
     """Clone, download and build again: this layer and all others are identical."""
     build(built.project, "--tag=acme-direct:cached")
-    steps = build(built.project, "--tag=acme-direct:anew", "--", "--no-cache-filter=direct")
+    steps = build(built.project, "--tag=acme-direct:rebuilt", "--", "--no-cache-filter=direct")
     assert "direct" in steps.ran
     inspect = ("image", "inspect", "--format", "{{json .RootFS.Layers}}")
-    cached, anew = (engine.docker(*inspect, f"acme-direct:{tag}") for tag in ("cached", "anew"))
-    assert cached.stdout == anew.stdout
+    cached, rebuilt = (
+        engine.docker(*inspect, f"acme-direct:{tag}") for tag in ("cached", "rebuilt")
+    )
+    assert cached.stdout == rebuilt.stdout
 
 
 def test_commands_know_direct_dependencies(built: Built) -> None:

@@ -48,7 +48,7 @@ def package(name: str) -> dict[str, str]:
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """Serve two packages of one repository, and provide a third as a file."""
     root = tmp_path_factory.mktemp("git")
-    files = {f"{name}/{path}": it for name in ("a", "b") for path, it in package(name).items()}
+    files = {f"{name}/{path}": text for name in ("a", "b") for path, text in package(name).items()}
     commit = make_repository(root / "mono.git", files)
     with tarfile.open(root / "c-1.0.tar.gz", "w:gz") as archive:
         for path, text in package("c").items():

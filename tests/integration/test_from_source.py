@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import AcmeIndex, Project
-from builds import build, failed_build, look, names
+from builds import build, failed_build, inspect_image, names
 from pip._internal.models.index import PyPI
 from wheels import Extension, make_sdist
 
@@ -114,7 +114,7 @@ def test_built_packages_run(engine: DockerEngine, built: Project) -> None:
     version, *_, libpq = engine.run("acme-source:1", "python", "-c", code).split()
     assert version == "2.9.10"
     assert int(libpq) >= 150000
-    found = look(engine, "acme-source:1")
+    found = inspect_image(engine, "acme-source:1")
     assert {*names(found)} == {"MarkupSafe", "acme-built", "acme-util", "iniconfig", "psycopg2"}
     assert found["compilers"] == []
     done = built.poetry.run(built.folder, "docker", "export", "-o", "-")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import IMAGE_PYTHON, AcmeIndex, Project
-from builds import LAYER, build, look
+from builds import LAYER, build, inspect_image
 from harmless import edit_harmlessly
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def test_version_from_git(
     assert json.loads(labels)["org.opencontainers.image.version"] == "1.2.3"
     find = "find / -xdev -name .git 2> /dev/null || true"
     assert engine.run(image, "sh", "-c", find) == ""
-    found = look(engine, image)
+    found = inspect_image(engine, image)
     assert (found["leftovers"], found["writable"]) == ([], [])
 
     venv = tmp_path / "venv"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import AcmeIndex, Project, make_shop
-from builds import build, look
+from builds import build, inspect_image
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
 if TYPE_CHECKING:
@@ -93,4 +93,4 @@ def test_image_from_lock_by_each_poetry(
     image = f"shop:poetry-{version}"
     build(project, f"--tag={image}")
     assert engine.run(image) == "shop 1.1 1.0\n"
-    assert look(engine, image)["distributions"] == installed
+    assert inspect_image(engine, image)["distributions"] == installed

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import AcmeIndex, Project, make_shop
-from builds import build, look, read_progress
+from builds import build, inspect_image, read_progress
 from engines import PATIENCE
 from harmless import edit_harmlessly
 
@@ -129,7 +129,7 @@ def test_images_run_and_share_layers(
         (worker, ("--only=main,docs",)),
     ):
         installed = poetry_install(built.project, *options)
-        assert look(engine, image)["distributions"] == installed
+        assert inspect_image(engine, image)["distributions"] == installed
     ours, theirs = layers(engine, api), layers(engine, worker)
     assert len(ours) == len(theirs) == len({*ours} & {*theirs}) + 1
     assert ours[-2] != theirs[-2]

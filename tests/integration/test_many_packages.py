@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import IMAGE_PYTHON, Project
-from builds import build, look
+from builds import build, inspect_image
 from harmless import OTHER_POETRY
 from index import PrivateIndex
 from projects import lock_text, package
@@ -77,7 +77,7 @@ def test_three_hundred_packages(
         assert steps.installed == tuple(NAMES)
         assert 1 < len(steps.layers) < 50
         assert engine.run("acme-many:1.0") == "1.0\n"
-        found = look(engine, "acme-many:1.0")["distributions"]
+        found = inspect_image(engine, "acme-many:1.0")["distributions"]
         assert found == poetry_install(project, "--only=main", "--no-root")
         project.replace("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
         other = lock_text(data, locked, generator=OTHER_POETRY)

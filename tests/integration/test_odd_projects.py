@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import AcmeIndex, Project
-from builds import build, look
+from builds import build, inspect_image
 from clean_poetry import POETRY
 from harmless import edit_harmlessly
 from poetry.packages.locker import Locker
@@ -128,7 +128,7 @@ def test_unusual_features_of_real_projects(
     assert f"Python {odd.python}: named by .python-version." in steps.said
     assert "the README `README.md` does not exist" in steps.said
     assert engine.run("acme-odd:source") == f"odd 1.0 {odd.python}\n"
-    found = look(engine, "acme-odd:source")
+    found = inspect_image(engine, "acme-odd:source")
     assert found["distributions"] == poetry_install(project, "--no-root", container=certificates)
     assert (found["writable"], found["leftovers"]) == ([], [])
 
@@ -140,7 +140,7 @@ def test_unusual_features_of_real_projects(
     assert f"Python {odd.python}: the only one that the project allows." in steps.said
     assert (steps.installed, steps.rebuilt) == ((), frozenset())
     assert engine.run("acme-odd:wheel") == f"odd 1.0 {odd.python}\n"
-    found = look(engine, "acme-odd:wheel")
+    found = inspect_image(engine, "acme-odd:wheel")
     assert ["acme-odd", "7.0"] in found["distributions"]
     installed = poetry_install(project, "--without=tools", container=certificates)
     assert found["distributions"] == installed

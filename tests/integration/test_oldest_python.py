@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import AcmeIndex, Project
-from builds import build, look, names
+from builds import build, inspect_image, names
 from engine import default_state
 from harmless import edit_harmlessly
 from reference import PoetryInstall
@@ -82,7 +82,7 @@ def test_oldest_python(
     project.lock()
     build(project)
     assert engine.run("acme-old-python:1.0") == f"old 1.0 {OLDEST.replace('.', ' ')}\n"
-    found = look(engine, "acme-old-python:1.0")
+    found = inspect_image(engine, "acme-old-python:1.0")
     assert "acme-extra" in names(found)
     poetry_install = PoetryInstall.prepare(engine, f"{OLDEST}-slim", LAST_POETRY)
     assert found["distributions"] == poetry_install(project, "--only=main")

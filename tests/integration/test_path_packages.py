@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import IMAGE_PYTHON, AcmeIndex, Project
-from builds import build, look, names
+from builds import build, inspect_image, names
 from command_line import poetry
 from dockerignore import passing
 from harmless import edit_harmlessly
@@ -131,7 +131,7 @@ def built(
     for place in (".", "libs/core", "..", "../side", "../base", "../shared"):
         project.write(f"{place}/dump.bin", os.urandom(2_000_000))
     steps = build(project, "--no-cache")  # ignores layers of other tests
-    return Built(project=project, steps=steps, found=look(engine, TAG))
+    return Built(project=project, steps=steps, found=inspect_image(engine, TAG))
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_edit_of_path_dependency_runs_its_own_stage(engine: DockerEngine, copy: 
     assert steps.ran & {*STAGES, "venv", "manifest", "check", "application"} == {"path-acme-side"}
     assert steps.installed == ()
     assert engine.run("shop:edited") == "shop core edge of base models 1.0\n"
-    assert ["acme-side", "0.6"] in look(engine, "shop:edited")["distributions"]
+    assert ["acme-side", "0.6"] in inspect_image(engine, "shop:edited")["distributions"]
 
 
 @pytest.mark.engine

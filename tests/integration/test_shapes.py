@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import PASSWORD, USER, AcmeIndex, Project
-from builds import build, look
+from builds import build, inspect_image
 from clean_poetry import POETRY
 from harmless import COMMENTS, edit_harmlessly
 from index import PrivateIndex
@@ -96,7 +96,7 @@ def test_shape(
     project.lock()
     build(project, f"--tag={image}")
     assert engine.run(image) == shape.prints
-    found = look(engine, image)
+    found = inspect_image(engine, image)
     options = [*shape.options, *(() if shape.is_package else ("--no-root",))]
     assert found["distributions"] == poetry_install(project, *options)
     for nothing in ("apt", "compilers", "leftovers", "writable"):

@@ -126,7 +126,7 @@ def _stage(step: re.Match[str]) -> str:
     return "venv" if shared else step[1]
 
 
-def look(engine: DockerEngine, image: str) -> dict[str, Any]:
+def inspect_image(engine: DockerEngine, image: str) -> dict[str, Any]:
     """Describe the content of an image, as its own user sees it."""
     code = base64.b64encode(_PROBE.read_bytes()).decode()
     command = f"import base64; exec(base64.b64decode('{code}'))"
@@ -152,7 +152,7 @@ def build(project: Project, *options: str, poetry: Poetry | None = None) -> Step
     return read_progress(done.stderr)
 
 
-def anew(*stages: str) -> tuple[str, ...]:
+def without_cache(*stages: str) -> tuple[str, ...]:
     """Return build options that ignore every cache for these stages."""
     return ("--", *(f"--no-cache-filter={stage}" for stage in stages))
 
