@@ -104,13 +104,13 @@ PUSHES = {
         cache="buildcache-feature-log-in",
         reads=[MAIN],
     ),
-    "what a shell or a tag cannot have": Push(
+    "invalid characters": Push(
         branch="-.$(id)'\"`ö #1", tags=["id-1"], cache="buildcache-id-1", reads=[MAIN]
     ),
-    "nothing that a tag can have": Push(
+    "only invalid characters": Push(
         branch="привет", tags=["branch"], cache="buildcache-branch", reads=[MAIN]
     ),
-    "a long name": Push(
+    "long name": Push(
         branch="x" * 200, tags=["x" * 100], cache=f"buildcache-{'x' * 100}", reads=[MAIN]
     ),
     "version": Push(tag="v1.2.3", tags=["1.2.3", "1.2"], reads=[MAIN]),

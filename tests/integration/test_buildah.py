@@ -10,7 +10,7 @@ import pytest
 from acme import CANARY, make_shop
 from buildah import Buildah
 from builds import inspect_image
-from edits import PACKAGES, one_version, release
+from edits import PACKAGES, change_pure_version, release
 from engines import STATE
 from leaks import Search
 
@@ -88,6 +88,6 @@ def test_exported_files_build_with_buildah(
     assert export_and_build() == ()
     assert list_distributions() == [["acme-lib", "1.1"], native, ["acme-shop", "1.3.0"], util]
 
-    one_version(shop)
+    change_pure_version(shop)
     assert "acme-lib" in export_and_build()
     assert list_distributions() == [["acme-lib", "1.0"], native, ["acme-shop", "1.3.0"], util]

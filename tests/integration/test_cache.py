@@ -22,8 +22,8 @@ from edits import (
     INSTALLING,
     LAYERS,
     PACKAGES,
-    another_poetry,
-    one_version,
+    change_pure_version,
+    lock_with_another_poetry,
     release,
 )
 from wheels import make_wheel
@@ -110,7 +110,7 @@ def test_edit_on_the_same_engine(copy: Project, name: str) -> None:
     assert steps.installed == edit.installs
 
 
-APART = ("lock by another Poetry", "a source that is not used")
+APART = ("lock by another Poetry", "unused source")
 """One must be the last edit; the other needs a warm Poetry cache, since its source has no login."""
 
 
@@ -123,7 +123,7 @@ def test_harmless_edits_with_registry_cache(
         for name in HARMLESS:
             if name not in APART:
                 EDITS[name].change(copy)
-    another_poetry(copy)  # it locks what the others have edited
+    lock_with_another_poetry(copy)  # it locks what the others have edited
     imported = f"--cache-from=type=registry,ref={built.cache}"
     steps = build(copy, imported, "--", "--output=type=cacheonly", poetry=ci)
     assert "manifest" in steps.ran | steps.cached
@@ -135,12 +135,12 @@ def test_harmless_edits_with_registry_cache(
 @pytest.mark.parametrize(
     "name",
     [
-        "one pure dependency's version",
-        "one native dependency's version",
-        "one dependency more",
-        "one dependency less",
+        "version of a pure dependency",
+        "version of a native dependency",
+        "additional dependency",
+        "removed dependency",
         "build backend",
-        "a source that is not used",
+        "unused source",
     ],
 )
 def test_edit_with_registry_cache(copy: Project, built: Built, ci: Poetry, name: str) -> None:
@@ -205,7 +205,7 @@ def test_vendored_dockerfile_with_lock_by_another_poetry(copy: Project) -> None:
     """A colleague's lock, written by another Poetry, works with a vendored Dockerfile."""
     copy.configure(syntax=False)  # Docker Hub may be unreachable
     copy.poetry.run(copy.folder, "docker", "export")
-    another_poetry(copy)
+    lock_with_another_poetry(copy)
     steps = build(copy, "--file=Dockerfile")
     assert not steps.ran & INSTALLING
     assert steps.installed == ()
@@ -247,7 +247,7 @@ def test_push_sends_only_changed_layers(copy: Project, built: Built, ci: Poetry)
     imported = f"--cache-from=type=registry,ref={built.cache}"
     steps = build(copy, "--push", f"--tag={third}", imported, poetry=ci)
     assert not steps.ran & INSTALLING
-    one_version(copy)
+    change_pure_version(copy)
     steps = build(copy, "--push", f"--tag={fourth}", imported, poetry=ci)
     assert steps.ran & INSTALLING == {"pure-1"}
     *before, project = layers(first)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import SHOP, Project, make_shop
-from edits import one_version, release
+from edits import change_pure_version, release
 from engines import PATIENCE
 from machines import Machine, Machines, digest
 
@@ -86,7 +86,7 @@ def test_cache_folder_contains_only_the_last_build(
     first.build(shop, f"--cache={folder}", *NOTHING)
     before = blobs(folder)
     assert survey(folder) == before.keys()
-    one_version(shop)
+    change_pure_version(shop)
     steps = second.empty().build(shop, f"--cache={folder}", *NOTHING)
     assert steps.installed == ("acme-lib",)
     after = blobs(folder)
@@ -106,7 +106,7 @@ def test_interrupted_build_keeps_the_cache_folder(
     folder = tmp_path / "kept"
     first.build(shop, f"--cache={folder}", *NOTHING)
     index = (folder / "index.json").read_bytes()
-    one_version(shop)
+    change_pure_version(shop)
     options = (f"--cache={folder}", "--no-cache", "--", "--network=host")
     for number in (signal.SIGTERM, signal.SIGKILL):
         with first.poetry.start(shop.folder, "docker", "build", *options) as process:

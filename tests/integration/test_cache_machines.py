@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import SHOP, Project, make_shop
-from edits import INSTALLING, LAYERS, PACKAGES, one_version, release
+from edits import INSTALLING, LAYERS, PACKAGES, change_pure_version, release
 from forwarding import Gate
 from machines import Machines, digest
 from registries import own_registry
@@ -87,7 +87,7 @@ def original(
     released, bumped = (_copied(initial, folder / name) for name in ("released", "bumped"))
     for project in (released, bumped):
         release(project)
-    one_version(bumped)
+    change_pure_version(bumped)
     return Shop(initial=initial, released=released, bumped=bumped)
 
 

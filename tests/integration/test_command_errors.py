@@ -126,7 +126,7 @@ LOCK = {
         fix="Run `poetry lock --regenerate`.",
         arrange=_edit("poetry.lock", 'lock-version = "2.1"', 'lock-version = "0.9"'),
     ),
-    "an older lock that lacks something": Case(
+    "older lock without a required package": Case(
         says="poetry.lock lacks poor, which is required.",
         fix="Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions",
         rich={"dependencies": {"poor": "*"}},
@@ -184,7 +184,7 @@ PROJECT = {
         fix="Fix ",
         arrange=_edit("pyproject.toml", '["rich>=1"]', '"rich"'),
     ),
-    "a bad requirement": Case(
+    "invalid requirement": Case(
         says='invalid version constraint ">>>"',
         fix="Fix ",
         arrange=_edit("pyproject.toml", "rich>=1", "rich >>>"),
@@ -199,23 +199,23 @@ PROJECT = {
         fix="Fix ",
         more='[tool.poetry]\nrequires-poetry = ">9"\n',
     ),
-    "a file that is a link": Case(
+    "file is a link": Case(
         says="conf.ini is a link that leaves the project, so the build does not have",
         fix="Copy the target into the project",
         more=settings('files = ["conf.ini"]'),
         arrange=lambda folder: (folder / "conf.ini").symlink_to(__file__),
     ),
-    "an ignore file that Docker refuses": Case(
+    "invalid ignore pattern": Case(
         says="Line 2 of .dockerignore is not a valid pattern, so Docker cannot build: '[data'.",
         fix="Close its brackets",
         arrange=_write(".dockerignore", b"*.md\r\n[data\r\n"),
     ),
-    "a name that is not UTF-8": Case(
+    "file name is not UTF-8": Case(
         says="File name is not valid UTF-8: 'shop/\\udcff.txt'. BuildKit cannot take it",
         fix="Rename it",
         arrange=lambda folder: (folder / "shop" / "\udcff.txt").touch(),
     ),
-    "settings of another name": Case(
+    "wrong name of the settings table": Case(
         says="`tool.poetry_docker_cache` in pyproject.toml is not the name of this plugin",
         fix="Write [tool.poetry-docker-cache].",
         more="[tool.poetry_docker_cache.images.api]\n",
@@ -230,7 +230,7 @@ PROJECT = {
         fix="Copy the target into the project",
         arrange=_moved("poetry.lock"),
     ),
-    "no key of a host": Case(
+    "unknown host key": Case(
         says="A git dependency is cloned from git.test over ssh, but the host key is not known",
         fix="Run `ssh-keyscan git.test`",
         rich={"files": [], "source": OVER_SSH},
@@ -253,7 +253,7 @@ PROJECT = {
         fix="Run `poetry lock`",
         rich={"source": {"type": "file", "url": "/srv/rich.whl"}},
     ),
-    "file that is gone": Case(
+    "missing file dependency": Case(
         says="poetry.lock has a dependency on the file 'libs/rich.whl', which does not exist",
         fix="Restore it",
         rich={"source": {"type": "file", "url": "libs/rich.whl"}},
@@ -263,7 +263,7 @@ PROJECT = {
         fix="https://acme.test/rich.whl",
         rich={"source": {"type": "url", "url": "https://me:hunter2@acme.test/rich.whl"}},
     ),
-    "a source that is gone": Case(
+    "missing source": Case(
         says="rich in poetry.lock comes from the source 'acme', which pyproject.toml does not",
         fix="Add it as a [[tool.poetry.source]]",
         rich={"source": FROM_ACME},
@@ -283,13 +283,13 @@ PROJECT = {
         fix="Pass `--force` to replace it, `-o PATH` to write elsewhere, or build with it",
         arrange=_write("Dockerfile", b"FROM scratch\n"),
     ),
-    "the ignore file is a folder": Case(
+    "ignore file is a folder": Case(
         says="Dockerfile.dockerignore is not a regular file",
         fix="Give `-o` the path of a file",
         command=(*EXPORT, "--force"),
         arrange=lambda folder: (folder / "Dockerfile.dockerignore").mkdir(),
     ),
-    "no half credentials": Case(
+    "missing password": Case(
         says="The source 'acme' has a user name but no password",
         fix="POETRY_HTTP_BASIC_ACME_PASSWORD",
         command=AUTH,
@@ -297,7 +297,7 @@ PROJECT = {
         rich={"source": FROM_ACME},
         env=HALF,
     ),
-    "no half credentials in a build": Case(
+    "missing password in a build": Case(
         says="The source 'acme' has a user name but no password",
         fix="POETRY_HTTP_BASIC_ACME_PASSWORD",
         command=BUILD,
@@ -305,7 +305,7 @@ PROJECT = {
         rich={"source": FROM_ACME},
         env=HALF,
     ),
-    "a secret too large": Case(
+    "secret is too large": Case(
         says="certificates has 600 KiB. BuildKit's limit is 500 KiB",
         fix="poetry config certificates.NAME.cert PATH",
         command=AUTH,
@@ -314,13 +314,13 @@ PROJECT = {
         arrange=_huge,
         env=HUGE,
     ),
-    "nothing to filter a whole tree": Case(
+    "source tree without an ignore file": Case(
         says="everything that the ignore file lets through, and here there is no ignore file",
         fix='`files = ["…"]` in [tool.poetry-docker-cache]',
         command=(*EXPORT, "-o", "-"),
         arrange=_source_tree,
     ),
-    "nothing to filter a whole tree, in a file": Case(
+    "source tree with --no-dockerignore": Case(
         says="everything that the ignore file lets through, and here there is no ignore file",
         fix='`files = ["…"]` in [tool.poetry-docker-cache]',
         command=(*EXPORT, "--no-dockerignore"),

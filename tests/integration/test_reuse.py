@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import SHOP, make_shop
 from builds import NETWORK, read_progress
-from edits import LAYERS, PACKAGES, one_version
+from edits import LAYERS, PACKAGES, change_pure_version
 from machines import Machine
 from wheels import make_wheel
 
@@ -95,7 +95,7 @@ def test_download_cache(machine: Machine, shop: Project, index: AcmeIndex) -> No
     moved.rename(kept)
 
     # On another machine, only the folder is kept.
-    one_version(shop)
+    change_pure_version(shop)
     right = (kept / "acme_util-1.0-py3-none-any.whl").read_bytes()
     evil = make_wheel(kept, "acme-util", files={"acme_util.py": "raise SystemExit(1)\n"})
     assert evil.read_bytes() != right
@@ -140,7 +140,7 @@ def test_reuse_image(machine: Machine, shop: Project, index: AcmeIndex, registry
     )
     assert steps.installed == PACKAGES
 
-    one_version(shop)
+    change_pure_version(shop)
     machine.empty()
     before = index.downloads()
     steps, said = build(shop)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from acme import Project, make_shop
 from builds import NETWORK
-from edits import native_version, one_version, release
+from edits import change_native_version, change_pure_version, release
 from registries import own_registry
 
 from poetry_docker_cache.text import megabytes
@@ -181,7 +181,7 @@ def test_release(copy: Project, first: BuildReport, name: str) -> None:
 
 def test_upgrade(copy: Project) -> None:
     """An upgrade rebuilds one layer, which is listed with its packages; nothing is pushed."""
-    one_version(copy)
+    change_pure_version(copy)
     report = build_and_report(copy)
     assert report.lines["Dependencies"] == "3 layers, 2 cached, 1 rebuilt: 1 package installed"
     assert report.lines["pure-1"] == "acme-lib 1.0"
@@ -193,7 +193,7 @@ def test_upgrade(copy: Project) -> None:
 
 def test_vendored_dockerfile(copy: Project) -> None:
     """The packages of rebuilt layers come from the log, those of cached ones are unknown."""
-    native_version(copy)
+    change_native_version(copy)
     copy.configure(syntax=False)
     copy.poetry.run(copy.folder, "docker", "export")
     report = build_and_report(copy, "--file=Dockerfile")
