@@ -69,7 +69,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("snowball"),
         ],
     ),
-    "the groups of Poetry 1.0": (
+    "dev-dependencies of Poetry 1.0": (
         legacy({"a": "*"}, **{"dev-dependencies": {"b": {"version": "1.*", "extras": ["x"]}}}),
         [
             locked("a"),
@@ -81,7 +81,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("c"),
         ],
     ),
-    "a group in another": (
+    "group that includes another": (
         standard(
             "a",
             poetry={"group": {"all": {"include-groups": ["web"], "dependencies": {"d": "*"}}}},
@@ -137,7 +137,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             *(locked(name) for name in ("new", "old")),
         ],
     ),
-    "a package that several want, each under its own marker": (
+    "package with a different marker from each dependent": (
         legacy({"a": {"version": "*", "markers": ARM}, "b": {"version": "*", "python": ">=3.10"}}),
         [
             locked("a", requires={"c": {"version": "*", "markers": 'python_version < "3.10"'}}),
@@ -172,7 +172,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("deep", optional=True),
         ],
     ),
-    "what an extra that is not chosen brings along": (
+    "dependencies of an unselected extra": (
         legacy(
             {
                 "a": {"version": "*", "platform": "win32", "extras": ["x"]},
@@ -188,7 +188,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("d"),
         ],
     ),
-    "extras of the standard's table": (
+    "extras of the standard table": (
         standard("a", **{"optional-dependencies": {"x": ["b[y]>=1"], "Big_One": ["c", "a"]}}),
         [
             locked("a"),
@@ -242,7 +242,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("h"),
         ],
     ),
-    "an extra that another marker is joined with": (
+    "extra combined with another marker": (
         legacy({"sql": {"version": "*", "extras": ["asyncio"], "python": ">=3.10"}, "orm": "*"}),
         [
             locked(
@@ -287,7 +287,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             ),
         ],
     ),
-    "a version for each Python, which only the packages tell": (
+    "version for each Python, from the packages": (
         legacy({"a": "*"}),
         [
             locked("a", "1.0", {"b": "<2"}, **{"python-versions": ">=3.8,<3.10"}),
@@ -296,7 +296,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("b", "2.0rc1", **{"python-versions": "!=3.9.*,>=3.8"}),
         ],
     ),
-    "a version that another package demands": (
+    "version required by another package": (
         legacy({"a": "*", "b": {"version": "*", "python": ">=3.10"}, "c": "~1.1 || ~1.2"}),
         [
             locked("a", "1.0", {"old": "*"}),
@@ -307,7 +307,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("old"),
         ],
     ),
-    "a version that requires what is not for this Python": (
+    "version whose dependency excludes this Python": (
         legacy({"np": NP, "pd": "*", "pl": "*"}),
         [
             locked("np", "1.26"),
@@ -319,7 +319,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("lib", "2.0", **{"python-versions": ">=3.10"}),
         ],
     ),
-    "an extra that requires what is not for this Python": (
+    "extra whose dependency excludes this Python": (
         legacy({"a": "*", "b": "*"}, group={"dev": {"dependencies": {"c": "*"}}}),
         [
             locked("a", "1.0", {"lib": {"version": "*", "optional": True}}, {"x": ["lib"]}),
@@ -330,11 +330,11 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("lib", "2.0", **{"python-versions": ">=3.10"}),
         ],
     ),
-    "a version for each machine": (
+    "version for each machine": (
         standard(f"a (==1.0) ; {ARM}", f"a (==2.0) ; {OTHERS}"),
         [locked("a", "1.0", {"b": "*"}), locked("a", "2.0"), locked("b")],
     ),
-    "a version for each machine, which others are not told": (
+    "version for each machine, with dependents": (
         legacy({"b": "*", "c": {"version": "*", "markers": ARM}, "d": "*"}),
         [
             locked("a", "1.0", {"e": "*"}),
@@ -346,7 +346,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("f"),
         ],
     ),
-    "an index for each extra": (
+    "index for each extra": (
         standard(
             **{"optional-dependencies": {"cpu": ["torch (==2.9.0)"], "cuda": ["torch (==2.9.0)"]}},
             poetry={
@@ -365,7 +365,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("sympy", optional=True),
         ],
     ),
-    "an index for each machine": (
+    "index for each machine": (
         legacy(
             {
                 "torch": [
@@ -382,7 +382,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("vision"),
         ],
     ),
-    "the standard's table with what Poetry's adds": (
+    "standard table with additions from Poetry's": (
         standard(
             "a[x] >=1",
             "b; python_version >= '3.10'",
@@ -406,7 +406,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("c"),
         ],
     ),
-    "dependencies that are dynamic": (
+    "dynamic dependencies": (
         standard(
             dynamic=["dependencies"],
             **{"optional-dependencies": {"x": ["b"]}},
@@ -414,7 +414,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         ),
         [locked("a"), locked("b")],
     ),
-    "a repository of git": (
+    "git repository": (
         legacy({"a": {"git": "https://git.example/a.git", "extras": ["x"]}, "c": "*"}),
         [
             locked(
