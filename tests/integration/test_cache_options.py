@@ -115,7 +115,7 @@ def test_invalid_cache_options_are_refused(tmp_path: Path) -> None:
     shop = make(tmp_path / "shop")
     outcome = poetry(shop, *BUILD, f"--cache={REF},h.io/team/shop:main")
     assert outcome.status == 1
-    assert f"--cache {REF},h.io/team/shop:main cannot be used: that is more than one" in outcome.err
+    assert f"--cache {REF},h.io/team/shop:main cannot be used: it is more than one" in outcome.err
     for bad in ("type=registry,mode=all,ref=me:c4nary@h.io/x", "H.io/X,me:c4nary@h.io/x"):
         outcome = poetry(shop, *BUILD, f"--cache-to={bad}")
         assert outcome.status == 1

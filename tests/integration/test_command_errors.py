@@ -274,12 +274,12 @@ PROJECT = {
         more=ACME.format("https://me:hunter2@acme.test/simple"),
     ),
     "foreign ignore file only": Case(
-        says="Dockerfile.dockerignore exists, and `poetry docker export` did not write it",
+        says="Dockerfile.dockerignore was written or edited by hand. Nothing was changed.",
         fix="Pass `--force`",
         arrange=_write("Dockerfile.dockerignore", b"*\n"),
     ),
     "foreign Dockerfile": Case(
-        says="Dockerfile exists, and `poetry docker export` did not write it",
+        says="Dockerfile was written or edited by hand. Nothing was changed.",
         fix="Pass `--force` to replace it, `-o PATH` to write elsewhere, or build with it",
         arrange=_write("Dockerfile", b"FROM scratch\n"),
     ),
@@ -386,7 +386,6 @@ OPTIONS = {
         ((*EXPORT, "--auth-file", ""), "--auth-file is empty", "unset", None),
         ((*EXPORT, "-o", "../D", "--auth-file", "../D"), "in one", "another path", None),
         ((*EXPORT, "-o", ""), "`-o` is empty", "leave it out", None),
-        ((*EXPORT, "-o", "docker/Dockerfile"), "docker/Dockerfile cannot be written", "-o", None),
         ((*EXPORT, "-o", "pyproject.toml/D"), "pyproject.toml/D cannot be read: Not", "-o", None),
         ((*EXPORT, "-o", "shop"), "shop is a folder", "the path of a file", None),
         ((*EXPORT, "-o", "new/"), "new/ is a folder", "the path of a file", None),
@@ -407,7 +406,7 @@ OPTIONS = {
             "`-t team/shop:1`",
             None,
         ),
-        ((*EXPORT, "./api"), "not to be named, as './api' does", "Leave it", None),
+        ((*EXPORT, "./api"), "Do not pass a build context, such as './api'", "Leave it", None),
         (
             (*BUILD, "--", "--network=host", "."),
             "Do not pass a build context, such as '.'",

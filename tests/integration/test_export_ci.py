@@ -85,7 +85,6 @@ def test_states_of_the_file(shop: Path, kind: CiKind) -> None:
         (("--ci", "shell", "--no-dockerignore"), "combined with --no-dockerignore", "Leave one"),
         (("--ci", "shell", "--check", "-o", "-"), "combined with -o -", "Leave one"),
         (("--ci", "shell", "-o", "."), ". is a folder", "the path of a file"),
-        (("--ci", "shell", "-o", "no/x.sh"), "No such file or directory", "Make the folder"),
         (("--ci", "shell", "--with", "nope"), "The group 'nope' (in --with)", "server"),
     ],
 )

@@ -313,12 +313,16 @@ def test_export_writes_a_dockerfile_for_each(tmp_path: Path) -> None:
     shop = make(tmp_path / "shop")
     before = {path.name for path in shop.iterdir()}
     assert poetry(shop, *EXPORT, "api").out == (
-        "Wrote api.Dockerfile and api.Dockerfile.dockerignore.\n"
+        "Wrote api.Dockerfile, api.Dockerfile.dockerignore and Dockerfile.scripts.\n"
     )
     outcome = poetry(shop, *EXPORT, "--bake")
     assert outcome.status == 0, outcome.err
     assert outcome.out.endswith(" and docker-bake.hcl.\n")
-    assert {path.name for path in shop.iterdir()} - before == {*WRITTEN, "docker-bake.hcl"}
+    assert {path.name for path in shop.iterdir()} - before == {
+        *WRITTEN,
+        "Dockerfile.scripts",
+        "docker-bake.hcl",
+    }
     for check in (("--check",), ("--check", "--bake"), ("--check", "worker")):
         assert poetry(shop, *EXPORT, *check).status == 0
     with (shop / "docker-bake.hcl").open("a") as file:
@@ -330,7 +334,7 @@ def test_export_writes_a_dockerfile_for_each(tmp_path: Path) -> None:
     before_all = snapshot(shop)
     outcome = poetry(shop, *EXPORT, "--bake")
     assert outcome.status == 1
-    assert "docker-bake.hcl exists, and `poetry docker export` did not write it" in outcome.err
+    assert "docker-bake.hcl was written or edited by hand. Nothing was changed." in outcome.err
     assert "Pass `--force` to replace it.\n" in outcome.err
     assert snapshot(shop) == before_all
 
@@ -401,7 +405,7 @@ def test_export_of_single_image_to_a_path(tmp_path: Path) -> None:
     shop = make(tmp_path / "shop")
     assert poetry(shop, *EXPORT, "worker", "-o", "Dockerfile").status == 0
     assert "dependencies.worker" in (shop / "Dockerfile").read_text()
-    assert poetry(shop, *EXPORT, "worker", "-o", "-").out == (shop / "Dockerfile").read_text()
+    assert "dependencies.worker" in poetry(shop, *EXPORT, "worker", "-o", "-").out
 
 
 MISTAKES = {
@@ -416,7 +420,7 @@ MISTAKES = {
     (*EXPORT, "-o", "-"): ("`-o` is where one Dockerfile goes", "export api -o -"),
     (*EXPORT, "api", "--bake"): ("--bake writes a file for all images", "Leave the names out"),
     (*EXPORT, "api", "--ci", "github"): ("cannot be combined with names of images", "Leave"),
-    (*EXPORT, "--ci", "gitlab"): ("in several registries", "an `image` of the same one"),
+    (*EXPORT, "--ci", "gitlab"): ("can log in to one registry only", "Use the same registry"),
     (*EXPORT, "--ci", "github", "--bake"): ("cannot be combined with --bake", "Leave"),
     (*LAYERS, "wroker"): ("no image 'wroker'", "Did you mean worker?"),
     (*LAYERS, "--image", "x:1"): ("--image is one image", "poetry docker layers api --image"),
@@ -598,8 +602,10 @@ def test_project_with_one_image(tmp_path: Path) -> None:
 MISTAKEN = {
     'groups = ["main", "queu"]': "`images.worker`: The group 'queu' (in `groups`) does not exist",
     'files = ["nothing"]': "`images.worker`: `files` in [tool.poetry-docker-cache] names 'nothing'",
-    'own-layers = ["nothing"]': "`images.worker`: `own-layers` in [tool.poetry-docker-cache] names",
-    'python = "3.9"': '`images.worker`: `python = "3.9"` in [tool.poetry-docker-cache] is outside',
+    'own-layers = ["nothing"]': (
+        "`images.worker`: `own-layers` in [tool.poetry-docker-cache] contains 'nothing'"
+    ),
+    'python = "3.9"': '`images.worker`: The project does not allow `python = "3.9"`',
     'image = "docker.io/library/shop-api"': "The images api and worker are both called",
 }
 
@@ -625,8 +631,8 @@ def test_mistake_in_option_names_no_image(tmp_path: Path) -> None:
 def test_note_about_version_has_the_right_option(tmp_path: Path) -> None:
     """Bake has no `--build-arg`; a build of a single image does."""
     shop = make(tmp_path / "shop", from_git=True)
-    assert "unless `-- --set '*.args.VERSION=…'` tells" in poetry(shop, *BUILD).err
-    assert "unless `-- --build-arg VERSION=…` tells" in poetry(shop, *BUILD, "api").err
+    assert "add `-- --set '*.args.VERSION=…'`." in poetry(shop, *BUILD).err
+    assert "add `-- --build-arg VERSION=…`." in poetry(shop, *BUILD, "api").err
 
 
 def test_notes_name_their_image(tmp_path: Path) -> None:
@@ -690,5 +696,5 @@ def test_older_lock_is_not_split(tmp_path: Path) -> None:
     assert outcome.status == 0, outcome.err
     for name in ("api", "worker"):
         text = (shop / f"{name}.Dockerfile").read_text()
-        assert '["python", "-m", "manifest", ' in text
+        assert "\n    python -m manifest " in text
         assert "\nFROM venv AS dependencies\n" in text
