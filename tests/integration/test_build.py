@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import PASSWORD, AcmeIndex, Project, make_shop
-from builds import build, failed_build, inspect_image, names, without_cache
+from builds import build, failed_build, inspect_image, names, read_progress, without_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +191,10 @@ def test_image_settings_are_applied(engine: DockerEngine, copy: Project) -> None
 
 
 def test_vendored_dockerfile(engine: DockerEngine, copy: Project, tmp_path: Path) -> None:
-    """`docker build .` and `build --file` make the same image; `--check` detects every edit."""
+    """`docker build .` and `build --file` make the same image from the same cache.
+
+    The scripts are a named context for one of them, and are copied by the other.
+    """
     poetry, folder = copy.poetry, copy.folder
     copy.configure(syntax=False)  # Docker Hub may be unreachable
     auth = tmp_path / "auth.toml"
@@ -199,11 +202,19 @@ def test_vendored_dockerfile(engine: DockerEngine, copy: Project, tmp_path: Path
     assert auth.stat().st_mode & 0o777 == 0o600
     poetry.run(folder, "docker", "export", "--check")
     secret = f"id=auth,src={auth}"
-    engine.docker("build", "--network=host", "--secret", secret, "-t", "shop:vendored", str(folder))
+    command = ("build", "--progress=rawjson", "--network=host", "--secret", secret)
+    done = engine.docker(*command, "-t", "shop:vendored", str(folder))
     assert engine.run("shop:vendored") == "shop 1.1 1.0\n"
+    stages = {"venv", "manifest", "dependencies", "build-backend", "application", "check"}
+    vendored = read_progress(done.stderr)
+    assert stages <= vendored.cached | vendored.ran
+    # pyproject.toml was edited: the manifest is written again, and nothing is installed.
+    assert not vendored.ran & (stages - {"manifest", "application"})
+    assert vendored.installed == ()
 
     steps = build(copy, "--file=Dockerfile", "--tag=shop:file")
-    assert not steps.ran & {"venv", "dependencies", "check", "application"}
+    assert not steps.ran & stages
+    assert steps.installed == ()
     layers = [
         engine.docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).stdout
         for image in ("shop:vendored", "shop:file", TAG)
