@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings.table import Settings
 
 HOME = "/home/app"
-_STARTING = ("start", "serve", "server", "run", "web", "api", "app", "main")
+_LIKELY_SCRIPTS = ("start", "serve", "server", "run", "web", "api", "app", "main")
 _DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
 
 
@@ -77,9 +77,9 @@ def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
 
 def _beside_notes(beside: Sequence[str]) -> Notes:
     note = (
-        f"The code imports {listing(beside)}, not part of the wheel: PYTHONPATH includes their"
-        " folder, as with `poetry install`. Add them to `packages` in [tool.poetry] to include them"
-        " in the wheel."
+        f"The code imports modules that the wheel does not contain: {listing(beside)}. PYTHONPATH"
+        " includes their folder, as with `poetry install`. To include them in the wheel, add them"
+        " to `packages` in [tool.poetry]."
     )
     return (note,) if beside else ()
 
@@ -90,7 +90,7 @@ def _is_hidden(path: str, dockerignore: str | None) -> bool:
     return hiding_line(lines, path) >= 0
 
 
-def plan_runtime(  # noqa: PLR0913  # what it is decided from
+def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
     project: Project,
     settings: Settings,
     contents: Contents,
@@ -190,10 +190,10 @@ def _command(
 
 
 def _example(project: Project, ports: Sequence[str], installed: Collection[str]) -> str:
-    """Settings to paste, for what was found: an application, and a worker beside it."""
+    """Settings to paste for the application and the worker that were found."""
     found: list[Start | None] = []
     if isinstance(project.root, WheelRoot):  # otherwise its scripts are not installed
-        likely = (project.metadata.name, *_STARTING)
+        likely = (project.metadata.name, *_LIKELY_SCRIPTS)
         scripts = sorted(project.scripts, key=lambda name: name not in likely)
         found += [Start(command=(name,)) for name in scripts]
     web = web_start(project.apps, installed, ports)
@@ -208,7 +208,7 @@ def _example(project: Project, ports: Sequence[str], installed: Collection[str])
 
 
 def _group_of(project: Project, package: str) -> str | None:
-    """The group that `poetry install` installs a package with that the image lacks."""
+    """The default group of `poetry install` with a package that the image lacks."""
     locked = [table for table in project.lock.packages if table["name"] == package]
     groups = {group for table in locked for group in table.get("groups", ())}
     return next(iter(sorted(groups & project.default_groups - DEVELOPMENT)), None)

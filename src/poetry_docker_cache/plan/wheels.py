@@ -100,7 +100,7 @@ def _wheel(
         name=source.stage,
         backend_name=_BACKEND,
         folder=place,
-        image=bases.build if root.needs_compiler else bases.stages,
+        image=bases.build if root.needs_compiler else bases.stage_image,
         requires=root.requires,
         backend=root.backend,
         backend_path=root.backend_path,
@@ -124,7 +124,7 @@ def _wheel(
 
 
 def _sharing_backends(wheels: Sequence[Wheel]) -> tuple[Wheel, ...]:
-    """Give wheels with the same build backend one stage for it; the project's own is the first."""
+    """Let wheels with the same build backend share its stage; the project's own comes first."""
     kinds: dict[tuple[object, ...], str] = {}
     named: list[Wheel] = []
     for wheel in reversed(wheels):

@@ -359,13 +359,22 @@ def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
     assert made.files == Files(paths=("alembic.ini", *beside))
     assert made.runtime.environment["PYTHONPATH"] == "/app:/app/src"
     assert any(
-        it.startswith("The code imports config.py, src/common, not part of") for it in made.notes
+        it.startswith(
+            "The code imports modules that the wheel does not contain: config.py, src/common."
+        )
+        for it in made.notes
     )
     hidden = plan(project(files=beside, beside=beside, dockerignore="config.py\n"))
-    assert any(it.startswith("The code imports src/common, not part") for it in hidden.notes)
+    assert any(
+        it.startswith("The code imports modules that the wheel does not contain: src/common.")
+        for it in hidden.notes
+    )
     whole = plan(project(files=None, beside=("config.py",)))
     assert whole.runtime.environment["PYTHONPATH"] == "/app"
-    assert any(it.startswith("The code imports config.py, not part") for it in whole.notes)
+    assert any(
+        it.startswith("The code imports modules that the wheel does not contain: config.py.")
+        for it in whole.notes
+    )
 
 
 def test_many_scripts_that_are_no_commands() -> None:
@@ -604,7 +613,7 @@ def test_own_layers() -> None:
     )
     with pytest.raises(DockerCacheError, match=r"'nunpy', which is not in poetry\.lock") as caught:
         plan(shop, own_layers=("nunpy",))
-    assert "'numpy'" in str(caught.value.fix)
+    assert "Did you mean numpy?" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("path", ["a*b", "a?", "a\\b", "a\nb", "a\udcff", "-a"])
