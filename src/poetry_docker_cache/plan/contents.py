@@ -23,7 +23,7 @@ from poetry_docker_cache.plan.layer_split import own_layers_notes, refuse_too_ma
 from poetry_docker_cache.plan.model import APPLICATION
 from poetry_docker_cache.project.locked_packages import locked_packages, path_dependencies
 from poetry_docker_cache.project.model import WheelRoot
-from poetry_docker_cache.project.sources import refuse_sources
+from poetry_docker_cache.project.sources import refuse_unknown_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ def plan_contents(  # noqa: PLR0913  # all inputs of the decision
     """Gather what is installed. Raises DockerCacheError for a package that cannot be installed."""
     python = bases.python
     packages = locked_packages(project.lock, selection, python.short)
-    refuse_sources(project.sources, packages)
+    refuse_unknown_sources(project.sources, packages)
     direct = plan_direct(packages, settings.ssh_known_hosts)
     refuse_unknown_packages(settings.own_layers, project.lock)
     layers = plan_layers(project, settings, selection, images, python=python, direct=direct)

@@ -130,7 +130,7 @@ def refuse_unknown_packages(names: Sequence[str], lock: Lock) -> None:
     for name in names:
         if name not in known:
             raise DockerCacheError(
-                f"`own-layers` in [tool.poetry-docker-cache] contains {name!r}, which is not in"
+                f"`own-layers` in [tool.poetry-docker-cache] names {name!r}, which is not in"
                 " poetry.lock.",
                 fix=f"{did_you_mean(name, sorted(known))}Correct it, or remove it from the list.",
             )

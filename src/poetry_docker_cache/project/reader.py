@@ -293,9 +293,8 @@ def unreadable(error: Exception, folder: Path) -> DockerCacheError:
     except RuntimeError:
         fix = "Run the command in the project's folder, or add `-C FOLDER`."
     else:
-        own = (
-            str(path) in problem or ".toml" not in problem
-        )  # otherwise it is a file of Poetry's configuration
+        # Otherwise the problem is in a file of Poetry's configuration.
+        own = str(path) in problem or ".toml" not in problem
         fix = f"Fix {path}; `poetry check` may show more." if own else "Fix that file."
         # Poetry uses some values before it checks their types: `'int' has no attribute 'lower'`.
         if isinstance(error, AttributeError | LookupError | TypeError):
