@@ -1,4 +1,4 @@
-"""What pyproject.toml declares for the wheel, whichever backend builds it, and its paths."""
+"""What pyproject.toml declares for the wheel, whichever backend builds it, and tests of paths."""
 
 from __future__ import annotations
 
@@ -51,11 +51,8 @@ def leaves(path: str) -> bool:
 
 def copied(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     """Return the existing paths to copy. Raises OutsideError for one outside the folder."""
-    names = {str(posixpath.normpath(path)) for path in paths} - {
-        ".",
-        "pyproject.toml",
-        "poetry.lock",
-    }
+    names = {str(posixpath.normpath(path)) for path in paths}
+    names -= {".", "pyproject.toml", "poetry.lock"}
     for name in sorted(names):
         if not is_here(folder, name):
             raise OutsideError(f"`{name}` is outside the project")
@@ -71,9 +68,8 @@ def copied_from_above(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     for path in map(posixpath.normpath, paths):
         place, name = posixpath.split(path)
         base = Path(os.path.normpath(folder / place))
-        if (
-            name == ".." or base.resolve() != base
-        ):  # a whole parent folder, or a path through a link
+        # A whole parent folder, or a path through a link.
+        if name == ".." or base.resolve() != base:
             raise OutsideError(f"`{path}` is outside the project")
         found += [posixpath.join(place, inner) for inner in copied(base, [name])]
     return outermost(found)
@@ -120,7 +116,7 @@ def folders(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in paths if (folder / path).is_dir())
 
 
-# pip installs only scripts that begin like this: a module with a dash in its name is an error.
+# pip installs only scripts that begin like this, not those with a dash in the module's name.
 _SCRIPT = re.compile(r"\w+(\.\w+)*:\w")
 
 

@@ -1,4 +1,4 @@
-"""Modules of a project that its code imports although its wheel does not have them.
+"""Modules that the project's code imports although its wheel does not contain them.
 
 `poetry install` puts the folder of the packages on the path, so code may import other modules from
 there, such as a `config.py` at the top. The image needs them, too.
@@ -36,7 +36,7 @@ class Beside:
     scripts: tuple[str, ...]
     """The names of the application's own commands."""
     modules: tuple[str, ...]
-    """The files and folders that are imported and not in the wheel."""
+    """The files and folders that are imported but not in the wheel."""
     whole: bool = False
     """Whether all commands are in such modules, so that the application runs from source."""
 

@@ -63,7 +63,7 @@ def _read_package(
 
 
 def _for_pip(constraints: Iterable[Dependency]) -> tuple[str, ...]:
-    """Write them as PEP 508 requirements. Raises InvalidRequirement if that is impossible."""
+    """Write constraints as PEP 508 requirements. Raises InvalidRequirement for an impossible one."""
     found = set()
     for constraint in constraints:
         text = "" if constraint.source_type else constraint.to_pep_508()
@@ -105,7 +105,7 @@ def _read(place: Path, path: str, name: str) -> WheelRoot | SourceTreeRoot:
 
 
 def _read_root(folder: Path, name: str) -> WheelRoot | SourceTreeRoot:
-    """Read it as Poetry does; for another backend only the README matters."""
+    """Read the folder as Poetry does, which for another backend uses only the README."""
     data = PyProjectTOML(folder / "pyproject.toml").data
     own = "poetry" in data.get("tool", {})
     default = BACKENDS[0] if own else _SETUPTOOLS
