@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from poetry_docker_cache.docker.ignore_patterns import outermost
 from poetry_docker_cache.docker.kept_out import is_kept_out
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.root.no_wheel import NoWheelError
 from poetry_docker_cache.system.compat import real_path
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from poetry.core.poetry import Poetry
 
 
-class OutsideError(Exception):
-    """A path that leaves the project."""
+class NoWheelError(Exception):
+    """The reason why no wheel can be built from a folder."""
 
 
 def static_part(pattern: str) -> str:
@@ -50,12 +49,12 @@ def leaves(path: str) -> bool:
 
 
 def copied(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the existing paths to copy. Raises OutsideError for one outside the folder."""
+    """Return the existing paths to copy. Raises NoWheelError for one outside the folder."""
     names = {str(posixpath.normpath(path)) for path in paths}
     names -= {".", "pyproject.toml", "poetry.lock"}
     for name in sorted(names):
         if not is_here(folder, name):
-            raise OutsideError(f"`{name}` is outside the project")
+            raise NoWheelError(f"`{name}` is outside the project")
     found = {name for name in names if (folder / name).exists()}
     for name in sorted(found):
         found.update(_link_targets(folder, name))
@@ -70,7 +69,7 @@ def copied_from_above(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
         base = Path(os.path.normpath(folder / place))
         # A whole parent folder, or a path through a link.
         if name == ".." or base.resolve() != base:
-            raise OutsideError(f"`{path}` is outside the project")
+            raise NoWheelError(f"`{path}` is outside the project")
         found += [posixpath.join(place, inner) for inner in copied(base, [name])]
     return outermost(found)
 

@@ -63,7 +63,7 @@ def _read_package(
 
 
 def _for_pip(constraints: Iterable[Dependency]) -> tuple[str, ...]:
-    """Write constraints as PEP 508 requirements. Raises InvalidRequirement for an impossible one."""
+    """Write constraints as PEP 508 requirements. Raises InvalidRequirement if impossible."""
     found = set()
     for constraint in constraints:
         text = "" if constraint.source_type else constraint.to_pep_508()

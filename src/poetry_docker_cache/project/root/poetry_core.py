@@ -19,6 +19,7 @@ from poetry_docker_cache.project.git import git_ignored
 from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.applications import main_module
 from poetry_docker_cache.project.root.declared import (
+    NoWheelError,
     check_declared,
     check_from,
     copied,
@@ -33,7 +34,6 @@ from poetry_docker_cache.project.root.declared import (
     requires_of,
     static_part,
 )
-from poetry_docker_cache.project.root.no_wheel import NoWheelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -48,7 +48,7 @@ BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backen
 
 
 def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
-    """Get the files from poetry-core's builder. Raises NoWheelError, and what the builder raises."""
+    """Get the files from poetry-core's builder. Raises NoWheelError, and the builder's exceptions."""
     check_declared(poetry, folder, from_above=True)
     builder = WheelBuilder(poetry)
     module = _module(builder, poetry)
