@@ -10,7 +10,7 @@ from poetry_docker_cache.docker.image_names import has_digest
 _OFFICIAL = re.compile(
     r"(?P<repository>(?:.*/)?python):(?P<python>\d+\.\d+(?:\.\d+)?)(?P<slim>-slim)?(?P<suite>-.+)?"
 )
-# Docker's own, which runs as root. Another host or folder may have any image.
+# Docker's own images run as root. Those of another host or folder may not.
 _DOCKERS_OWN = re.compile(r"(docker\.io/)?(library/)?python[:@].*")
 # Chainguard's images and their mirrors are Wolfi, which uses apk.
 _CHAINGUARD = r"(cgr\.dev|(.*/)?chainguard)/(.*/)?"

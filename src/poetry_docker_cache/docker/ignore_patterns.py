@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SPECIAL = re.compile(r"([\\*?\[\]^])")
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Characters that a line cannot contain: control characters and bytes that are not UTF-8."""
+"""Characters that a line cannot contain: control characters and bytes that are not valid UTF-8."""
 # The grammar of Go's filepath.Match, with which moby checks each pattern.
 _IN_SET = r"(?:\\.|[^\\\]-])"
 _PATTERN = re.compile(rf"(?s)(?:[^\\\[]|\\.|\[(?:\^|(?!\^))(?:{_IN_SET}(?:-{_IN_SET})?)+\])*")

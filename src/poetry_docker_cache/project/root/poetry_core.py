@@ -48,7 +48,7 @@ BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backen
 
 
 def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
-    """Get the files from poetry-core's builder. Raises NoWheelError, and the builder's exceptions."""
+    """Get the files from poetry-core's builder. Raises NoWheelError or the builder's exceptions."""
     check_declared(poetry, folder, from_above=True)
     builder = WheelBuilder(poetry)
     module = _module(builder, poetry)
