@@ -28,7 +28,7 @@ UNLIKELY = (
 
 # Folders and files with these names are kept out unless one is included by its name. The `**` at
 # the end of a folder's name matches its content: if another line has already hidden the folder,
-# BuildKit does not remember this line, and a line such as `!*/*` in between would include the files.
+# BuildKit does not remember this line, and a line such as `!*/*` in between includes the files.
 FOLDERS = (
     ".git**",
     ".hg**",
