@@ -90,7 +90,7 @@ def _best(
     libc: str | None,
     machines: Sequence[str],
 ) -> Python:
-    """The newest of the tags that the fewest packages lack a wheel for.
+    """The tag for which the fewest packages lack a wheel, and of several the newest.
 
     A package without any wheel does not count. Raises DockerCacheError if an old lock file does not
     say for any tag what is installed.
@@ -119,7 +119,7 @@ def _best(
 def _without_fitting_wheel(
     lock: Lock, selection: Selection, tag: str, libc: str | None, machines: Sequence[str]
 ) -> list[str] | DockerCacheError:
-    """The packages that have wheels but none for this tag, or the error that hides them."""
+    """The packages that have wheels but none for this tag; an error if that is not known."""
     python = ".".join(tag.split(".")[:2])
     target = Target.linux(python=python, libc=libc, machines=machines)
     try:
