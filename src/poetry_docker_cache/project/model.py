@@ -260,7 +260,7 @@ class Project:
     start_commands: tuple[tuple[str, ...], ...] = ()
     """Commands that may start the application, the likeliest first."""
     apps: tuple[App, ...] = ()
-    beside: tuple[str, ...] = ()
+    unpackaged: tuple[str, ...] = ()
     """Modules that the code imports but the wheel does not contain; part of `files`."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` installs by default."""

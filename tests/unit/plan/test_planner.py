@@ -355,7 +355,7 @@ def test_a_source_tree_is_imported_from_where_poetry_would() -> None:
 def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
     """It is copied to the working directory, which no command has on its path by itself."""
     beside = ("config.py", "src/common")
-    made = plan(project(files=("alembic.ini", *beside), beside=beside))
+    made = plan(project(files=("alembic.ini", *beside), unpackaged=beside))
     assert made.files == Files(paths=("alembic.ini", *beside))
     assert made.runtime.environment["PYTHONPATH"] == "/app:/app/src"
     assert any(
@@ -364,12 +364,12 @@ def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
         )
         for it in made.notes
     )
-    hidden = plan(project(files=beside, beside=beside, dockerignore="config.py\n"))
+    hidden = plan(project(files=beside, unpackaged=beside, dockerignore="config.py\n"))
     assert any(
         it.startswith("The code imports modules that the wheel does not contain: src/common.")
         for it in hidden.notes
     )
-    whole = plan(project(files=None, beside=("config.py",)))
+    whole = plan(project(files=None, unpackaged=("config.py",)))
     assert whole.runtime.environment["PYTHONPATH"] == "/app"
     assert any(
         it.startswith("The code imports modules that the wheel does not contain: config.py.")
