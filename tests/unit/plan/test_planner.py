@@ -358,23 +358,13 @@ def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
     made = plan(project(files=("alembic.ini", *beside), unpackaged=beside))
     assert made.files == Files(paths=("alembic.ini", *beside))
     assert made.runtime.environment["PYTHONPATH"] == "/app:/app/src"
-    assert any(
-        it.startswith(
-            "The code imports modules that the wheel does not contain: config.py, src/common."
-        )
-        for it in made.notes
-    )
+    lacks = "The code imports modules that the wheel does not contain: "
+    assert any(note.startswith(f"{lacks}config.py, src/common.") for note in made.notes)
     hidden = plan(project(files=beside, unpackaged=beside, dockerignore="config.py\n"))
-    assert any(
-        it.startswith("The code imports modules that the wheel does not contain: src/common.")
-        for it in hidden.notes
-    )
+    assert any(note.startswith(f"{lacks}src/common.") for note in hidden.notes)
     whole = plan(project(files=None, unpackaged=("config.py",)))
     assert whole.runtime.environment["PYTHONPATH"] == "/app"
-    assert any(
-        it.startswith("The code imports modules that the wheel does not contain: config.py.")
-        for it in whole.notes
-    )
+    assert any(note.startswith(f"{lacks}config.py.") for note in whole.notes)
 
 
 def test_many_scripts_that_are_no_commands() -> None:
