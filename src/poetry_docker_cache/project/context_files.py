@@ -26,7 +26,7 @@ _NOT_UTF_8 = re.compile(r"[\ud800-\udfff]")
 
 @dataclass(frozen=True, kw_only=True)
 class ProblemPath:
-    """A path in the context that the build does not get as it is."""
+    """A path in the context that BuildKit cannot send as it is."""
 
     path: str
     kind: Literal["unreadable", "name", "link"]

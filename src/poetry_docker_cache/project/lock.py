@@ -152,7 +152,7 @@ def _generator(header: str) -> Version | None:
 
 
 def _content_hashes(pyproject: Mapping[str, Any], generator: Version | None) -> set[str]:
-    """Return the content hashes that a fresh lock may have, whichever Poetry runs now.
+    """Return the content hashes that a fresh lock may have, regardless of the Poetry that runs.
 
     Since Poetry 2.3 the hash covers `[dependency-groups]`; older locks are fresh without them.
     """

@@ -265,7 +265,7 @@ class Project:
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` installs by default."""
     path_packages: tuple[PathPackage, ...] = ()
-    """All path dependencies in the lock file, whatever their group."""
+    """The path dependencies of all groups in the lock file."""
     place: tuple[str, ...] = ()
     """The names of the folders from the root of the file system to the project's own."""
 

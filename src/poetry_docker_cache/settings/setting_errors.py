@@ -13,7 +13,7 @@ from poetry_docker_cache.errors import DockerCacheError
 NAME = "poetry-docker-cache"
 TABLE = f"[tool.{NAME}]"
 _ALIKE = 0.89
-"""The least similarity of a misspelled name: above that of another plugin, `poetry-docker-bake`."""
+"""A name at least this similar is misspelled; `poetry-docker-bake` may be another plugin."""
 _SHOWN_CHARACTERS = 40
 _SHOWN_ITEMS = 3
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

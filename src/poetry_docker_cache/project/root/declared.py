@@ -1,4 +1,4 @@
-"""What pyproject.toml declares for the wheel, whichever backend builds it, and tests of paths."""
+"""What pyproject.toml declares for the wheel of any build backend, and tests of its paths."""
 
 from __future__ import annotations
 

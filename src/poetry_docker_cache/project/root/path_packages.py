@@ -33,7 +33,7 @@ def read_path_packages(
     packages: Iterable[Mapping[str, Any]],
     constraints: Mapping[Any, Iterable[Dependency]] | None = None,
 ) -> tuple[PathPackage, ...]:
-    """Read the path dependencies among locked packages, whatever their groups.
+    """Read the path dependencies of all groups among locked packages.
 
     `constraints` are those of `[tool.poetry.build-constraints]`, by the names of packages. A
     package that cannot be built is not an error, since it may not be selected.
