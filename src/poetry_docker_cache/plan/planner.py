@@ -43,8 +43,8 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
 ) -> ImagePlan:
     """Plan the project's image. Raises DockerCacheError if it cannot be built.
 
-    For one of several images, `images` is what each of them installs, `of_all` what they install
-    together, and `bakes` says whether one command builds them all.
+    For one of several images, `images` is what each of them installs, `selected_by_any` what they
+    install together, and `bakes` says whether one command builds them all.
     """
     selected_by_any = selected_by_any or selection
     python, python_notes = _plan_python(project, settings, selected_by_any)
