@@ -9,7 +9,7 @@ from poetry.core.utils.helpers import module_name
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.applications import import_folder, tree_module
-from poetry_docker_cache.project.root.no_wheel import NoWheelError
+from poetry_docker_cache.project.root.declared import NoWheelError
 from poetry_docker_cache.project.root.other_backends import read_other
 from poetry_docker_cache.project.root.poetry_core import (
     BACKENDS,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot | SourceTreeRoot:
-    """Read the project's root. If no wheel can be built from it, return the reason.
+    """Read the project's root; without a wheel, the result has the reason.
 
     Raises DockerCacheError for a `build-system` that is not a table and for a link that leaves the
     project.
