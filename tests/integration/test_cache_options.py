@@ -180,7 +180,7 @@ def test_the_classic_store_pushes_the_image_as_the_cache(tmp_path: Path, client:
     assert after == [f"docker tag shop:1.2.3 {REF}", f"docker push {REF}"]
     assert besides(client) == []
     outcome = build(shop, f"--cache={REF}")
-    assert f"inline caches only: the image at {REF} carries the cache." in outcome.err
+    assert f"inline caches only: the image at {REF} contains the cache." in outcome.err
     assert besides(client) == [f"tag shop:1.2.3 {REF}", f"push {REF}"]
     build(shop, f"--cache={REF}", "--", "--check")  # makes no image: that of before is no news
     assert len(besides(client)) == 2

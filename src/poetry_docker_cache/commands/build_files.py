@@ -52,9 +52,9 @@ def render_files(
 
 
 def scripts_beside(dockerfile: Path) -> dict[str, str]:
-    """Read the exported scripts beside a Dockerfile, by their paths; empty if there are none.
+    """Return the texts of the exported scripts beside a Dockerfile, by path.
 
-    Raises DockerCacheError for one that cannot be read.
+    Raises DockerCacheError if a script cannot be read.
     """
     folder = dockerfile.with_name(SCRIPTS_FOLDER)
     paths = sorted(path for path in folder.rglob("*.py") if path.is_file())
@@ -70,7 +70,7 @@ def scripts_beside(dockerfile: Path) -> dict[str, str]:
 def _unseen(
     image: PlannedImage, images: Sequence[PlannedImage], hidden: Mapping[str, Sequence[str]]
 ) -> tuple[str, ...]:
-    """List what an image's build must not see, as its context names it."""
+    """List the paths, relative to the context, that must stay out of an image's build."""
     every = [other.context / path for other in images for path in hidden[other.image]]
     own = (*hidden[image.image], *hidden_paths(every, image.context.resolve()))
     return tuple(dict.fromkeys(own))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def sending_notes(image: PlannedImage) -> list[str]:
-    """Give the note about links; raises DockerCacheError for what BuildKit cannot take."""
+    """Return the note about links. Raises DockerCacheError for files that BuildKit cannot send."""
     plan = image.plan
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
@@ -34,33 +34,33 @@ def sending_notes(image: PlannedImage) -> list[str]:
         place = posixpath.relpath(odd.path, plan.folder)
         if odd.kind == "name":
             raise DockerCacheError(
-                f"File name is not valid UTF-8: {place!r}. BuildKit cannot take it.",
+                f"File name is not valid UTF-8: {place!r}. BuildKit cannot send it.",
                 fix="Rename it.",
             )
         if odd.kind == "unreadable":
             raise _unreadable(place)
         links.append(place)
     note = (
-        f"Links that lead out of the build context: {listing(links)}. In the image they lead to"
-        " what is in their place there, if anything is."
+        f"Links that point out of the build context: {listing(links)}. In the image, they point to"
+        " the same paths there, which may not exist."
     )
     return [note] if links else []
 
 
 def _unreadable(place: str) -> DockerCacheError:
     line = json.dumps(f"/{literal(place)}", ensure_ascii=False)
-    leaving_out = f", or leave it out: `ignore = [{line}]` in [tool.poetry-docker-cache]"
+    ignore = f", or leave it out: `ignore = [{line}]` in [tool.poetry-docker-cache]"
     return DockerCacheError(
-        f"This user may not read {place}. Of such a file the image would get an empty one, and at a"
-        " folder the build would stop.",
-        fix=f"Make it readable{'' if place.startswith('../') else leaving_out}.",
+        f"No permission to read {place}. BuildKit would send an empty file, or fail if it is a"
+        " folder.",
+        fix=f"Make it readable{'' if place.startswith('../') else ignore}.",
     )
 
 
 def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
-    """Print each note once, with the names of its images unless it is about all of them.
+    """Print each note once, after the names of its images unless it is about all of them.
 
-    Raises DockerCacheError, before it prints anything, as `sending_notes` does.
+    Raises DockerCacheError, before it prints anything, for files that BuildKit cannot send.
     """
     found: dict[str, dict[str, None]] = {}
     for image in images:
@@ -90,12 +90,15 @@ def _git_note(image: PlannedImage) -> list[str]:
     found = [*taken(plan.files.paths)] if plan.files else []
     if beside:  # setuptools takes all modules, whatever git says
         found += [file for file in taken(beside) if not file.endswith(".py") and file not in found]
-    note = f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."
+    note = (
+        f"The image contains files that git ignores: {listing(found)}."
+        " Set `ignore` to leave them out."
+    )
     return [note] if found else []
 
 
 def _silent_note(image: PlannedImage) -> list[str]:
-    """What only git knows: the files that `.gitignore` names and yet are in the repository."""
+    """Note that git could not say which of the files in `.gitignore` it tracks."""
     asks = any(wheel.git_ignored and wheel.backend in BACKENDS for wheel in image.plan.wheels)
     why = why_silent(image.folder) if asks else None
     note = (

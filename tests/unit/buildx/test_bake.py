@@ -14,10 +14,10 @@ from poetry_docker_cache.buildx.bake import Target, bake_command, bake_definitio
 from poetry_docker_cache.buildx.command_line import (
     BuildRequest,
     names_context,
+    only_prints,
     options_for,
     requested_platforms,
     results,
-    tells_only,
 )
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.caches.spec import parse
@@ -177,9 +177,9 @@ def test_without_an_agent_a_key_can_be_set() -> None:
 
 def test_a_list_is_no_build() -> None:
     """Nothing is kept or told of an image that was not made."""
-    assert tells_only(["--list=targets"])
-    assert tells_only(["--check"])
-    assert not tells_only(["--progress", "plain"])
+    assert only_prints(["--list=targets"])
+    assert only_prints(["--check"])
+    assert not only_prints(["--progress", "plain"])
 
 
 @pytest.mark.parametrize(

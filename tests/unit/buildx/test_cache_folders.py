@@ -108,7 +108,7 @@ def test_a_damaged_cache_is_a_first_build(cache: Path, damage: Callable[[Path], 
         assert found.source is None
         (note,) = found.notes
         assert "is not read" in note
-        assert "first build" in note
+        assert "The build starts without it" in note
         assert found.target
         write_layout(found.target, ["one", "three"])
         assert found.publish() is None
@@ -214,17 +214,17 @@ def test_an_export_that_failed_keeps_the_old(cache: Path) -> None:
         assert found.publish() is None
     assert layers_of(cache) == {"one", "two"}
     with opened(cache, reads=False, writes=True) as found:
-        assert "stays as it was: BuildKit has written no cache" in (found.publish() or "")
+        assert "was left unchanged: BuildKit has written no cache" in (found.publish() or "")
     with opened(cache, reads=False, writes=True) as found:
         assert found.target
         write_layout(found.target, ["three"])
         _cut_short(blob_with(found.target, "three"))
-        assert "stays as it was: a blob is cut short" in (found.publish() or "")
+        assert "was left unchanged: a blob is cut short" in (found.publish() or "")
     with opened(cache, reads=False, writes=True) as found:
         assert found.target
         write_layout(found.target, ["three"])
         blob_with(found.target, "three").unlink()
-        assert "stays as it was" in (found.publish() or "")
+        assert "was left unchanged" in (found.publish() or "")
     assert layers_of(cache) == {"one", "two"}
     assert survey(cache) == blobs(cache)
 
@@ -342,7 +342,7 @@ def test_the_project_is_no_cache(tmp_path: Path) -> None:
     context = tmp_path / "a" / "project"
     context.mkdir(parents=True)
     for folder in (context, context.parent, tmp_path, Path("/")):
-        with pytest.raises(DockerCacheError, match="holds the project"):
+        with pytest.raises(DockerCacheError, match="contains the project"):
             refuse_foreign(folder, context)
     (tmp_path / "file").touch()
     with pytest.raises(DockerCacheError, match="is a file"):

@@ -265,7 +265,7 @@ def test_the_classic_store_lets_the_image_carry_the_cache() -> None:
     ]
     (note,) = found.notes
     assert "classic image store exports inline caches only" in note
-    assert note.endswith(f": the image at {REF} carries the cache.")
+    assert note.endswith(f": the image at {REF} contains the cache.")
 
 
 def test_the_classic_store_only_reads() -> None:
@@ -362,7 +362,7 @@ def test_a_vendored_dockerfile_must_not_send_the_cache(
     if hidden:
         refuse_visible(["c"], dockerfile, tmp_path)
         return
-    with pytest.raises(DockerCacheError, match="lies in the project") as caught:
+    with pytest.raises(DockerCacheError, match="is in the project") as caught:
         refuse_visible(["c"], dockerfile, tmp_path)
     assert "/c" in caught.value.fix
 

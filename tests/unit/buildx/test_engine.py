@@ -252,7 +252,7 @@ def test_ssh_that_fails() -> None:
     )
     inspected = Answer(status=0, out=f"Name: default\nDriver: \nError:  {error}\n", err="")
     refusal = refused(NO_ENGINE, inspected)
-    assert refusal.problem.endswith("built: me@nohost: Permission denied (publickey).")
+    assert refusal.problem.endswith("reached: me@nohost: Permission denied (publickey).")
     assert "usermod" not in refusal.fix
 
 
@@ -286,7 +286,7 @@ def test_context_that_does_not_exist() -> None:
 def test_no_buildx() -> None:
     """Seen with Debian's client alone."""
     error = refused(info(plugins=[]), NO_BUILDX)
-    assert "no buildx" in error.problem
+    assert "buildx is not installed" in error.problem
     assert "docker-buildx" in error.fix
 
 
@@ -299,7 +299,10 @@ def test_broken_buildx() -> None:
 def test_no_buildx_and_no_engine() -> None:
     """The missing plugin comes first: it has to be installed in any case."""
     down = json.dumps({"ServerVersion": "", "ClientInfo": {"Plugins": []}})
-    assert "no buildx" in refused(Answer(status=1, out=down, err=DOWN), NO_BUILDX).problem
+    assert (
+        "buildx is not installed"
+        in refused(Answer(status=1, out=down, err=DOWN), NO_BUILDX).problem
+    )
 
 
 def test_no_such_builder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,13 +359,13 @@ def test_long_and_odd_messages() -> None:
     assert ": first x" in problem
     assert problem.endswith("…")
     assert len(problem) < 400
-    assert "says nothing" in refused(*[Answer(status=1, out="", err="")] * 2).problem
+    assert "printed no error" in refused(*[Answer(status=1, out="", err="")] * 2).problem
 
 
 def test_no_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without docker on the PATH the error says what still works."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DockerCacheError, match="no `docker` on the PATH") as caught:
+    with pytest.raises(DockerCacheError, match="`docker` not found on the PATH") as caught:
         find()
     assert "poetry docker export" in caught.value.fix
 

@@ -91,7 +91,7 @@ def test_a_damaged_image_in_a_folder_is_a_note(failing: str, tmp_path: Path) -> 
     argv = build(CachePlan(loaded=(Folder(path=str(tmp_path)),)), docker)
     assert given(argv, "--cache-from") == []
     (note,) = docker.notes
-    assert note.endswith("image.tar is not read: it is damaged. This is a first build.")
+    assert note.endswith("image.tar is not read: it is damaged. The build starts without it.")
 
 
 @pytest.mark.parametrize("failing", ["tag", "save", "push"])
@@ -102,7 +102,7 @@ def test_a_failure_after_the_build_is_a_note(failing: str, tmp_path: Path) -> No
     folder = Folder(path=str(tmp_path))
     build(CachePlan(saved=(folder,), pushed=("h.io/app:cache",), image="app:1"), docker)
     assert len(docker.notes) == (2 if failing == "tag" else 1)
-    assert all("as it should be" in note for note in docker.notes)
+    assert all("image itself is complete" in note for note in docker.notes)
     expected = "image" if failing == "push" else "old"
     assert (tmp_path / "image.tar").read_text() == expected
     assert [path.name for path in tmp_path.iterdir()] == ["image.tar"]
@@ -118,7 +118,7 @@ def test_a_cache_that_buildkit_could_not_write_is_a_note(written: bool | None) -
     assert not docker.notes
     docker = FakeDocker()
     build(CachePlan(exports=exports), docker, written=written)
-    expected = ["The cache was not written to h.io/a:c; the image is as it should be."]
+    expected = ["The cache was not written to h.io/a:c; the image itself is complete."]
     assert docker.notes == (expected if written is False else [])
 
 

@@ -164,7 +164,7 @@ def test_where_nothing_is_built(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (f"ERROR: failed to build: failed to solve: {IMAGE}: not found", "it is not there"),
+        (f"ERROR: failed to build: failed to solve: {IMAGE}: not found", "it does not exist"),
         ('ERROR: failed to solve: target stage "x" could not be found', "without this setting"),
         ("ERROR: failed to solve: no space left on device", "no space left on device"),
         ("ERROR: failed to solve: docker/dockerfile:1: not found", "docker/dockerfile:1: not"),
@@ -175,7 +175,7 @@ def test_why(error: str, told: str) -> None:
     explained = EarlierImage(path=Path("/w/out"), image=IMAGE).explain(error)
     assert told in explained
     assert "failed to solve" not in explained
-    assert ("it is not there" in Output(path=Path("/w/out")).explain(error)) is False
+    assert ("it does not exist" in Output(path=Path("/w/out")).explain(error)) is False
 
 
 def test_a_folder_in_the_project(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_the_ignore_file_hides_what_is_kept() -> None:
 def test_no_folder(tmp_path: Path) -> None:
     """A file in its place is an error before the build."""
     (tmp_path / "wheels").touch()
-    with pytest.raises(DockerCacheError, match="which is not a folder: it is a file"):
+    with pytest.raises(DockerCacheError, match="which is a file, not a folder"):
         reuse(BuildRequest(context=str(tmp_path)), download_cache="wheels")
 
 
@@ -222,7 +222,7 @@ def test_a_folder_that_holds_the_project(
     (tmp_path / "real" / "shop").mkdir(parents=True)
     (tmp_path / "src").symlink_to("real")
     request = BuildRequest(context=str(tmp_path / "real" / "shop"))
-    with pytest.raises(DockerCacheError, match="holds the project"):
+    with pytest.raises(DockerCacheError, match="contains the project"):
         reuse(request, download_cache=path.format(request.context))
 
 
