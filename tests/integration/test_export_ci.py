@@ -85,7 +85,11 @@ def test_from_written_to_edited(shop: Path, kind: CiKind) -> None:
         (("--ci", "shell", "--no-dockerignore"), "combined with --no-dockerignore", "Leave one"),
         (("--ci", "shell", "--check", "-o", "-"), "combined with -o -", "Leave one"),
         (("--ci", "shell", "-o", "."), ". is a folder", "the path of a file"),
-        (("--ci", "shell", "-o", "no/x.sh"), "No such file or directory", "Make the folder"),
+        (
+            ("--ci", "shell", "-o", "no/x.sh"),
+            "No such file or directory",
+            "Fix the permissions of the folder",
+        ),
         (("--ci", "shell", "--with", "nope"), "The group 'nope' (in --with)", "server"),
     ],
 )
@@ -103,7 +107,7 @@ def test_a_folder_that_cannot_be_made(shop: Path) -> None:
     """A file stands where `.github` is to be."""
     (shop / ".github").touch()
     outcome = export(shop, "--ci", "github", status=1)
-    assert "cannot be made" in outcome.err
+    assert "cannot be created" in outcome.err
     assert "give `-o` another path" in outcome.err
 
 

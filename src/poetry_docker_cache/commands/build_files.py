@@ -10,7 +10,7 @@ from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.steps import AUTH_FILE, SCRIPTS
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, image_scripts
-from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
+from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.render.exported_files import dockerfile_name, with_banner
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ def render_files(
         plan = image.plan
         if image.settings.syntax == "auto" and engine.frontend_is_enough:
             plan = replace(plan, syntax=None)
-        unseen = _unseen(image, images, hidden)
-        ignore = render_ignore_file(plan, plan.located("Dockerfile"), unseen, image.beside)
+        ignore = image.ignore_file(hidden=_unseen(image, images, hidden))
         scripts = image_scripts(plan)
         files |= {f"{SCRIPTS}/{path}": text for path, text in scripts.texts.items()}
         files[f"build/{name}"] = with_banner(render_dockerfile(plan, scripts), syntax=plan.syntax)

@@ -14,7 +14,7 @@ from poetry_docker_cache.commands.planned_image import collect_secret, plan_imag
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.bake_file import BakeTarget, render_bake_file
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, all_scripts, image_scripts
-from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
+from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.render.exported_files import (
     BAKE_FILE,
     EXPORT,
@@ -80,7 +80,7 @@ def _note_build_commands(
     commands: list[str] = []
     for image in images:
         if image.context != image.folder:
-            path = output_path(options.output, image.folder / dockerfile_name(image.image))
+            path = _dockerfile_path(image, options)
             file = "-" if options.to_stdout else path.as_posix()
             context = Path(os.path.relpath(image.context)).as_posix()
             commands.append(f"`{shlex.join(['docker', 'build', '--file', file, context])}`")
@@ -187,7 +187,7 @@ def _removed(
     """
     found: list[Path] = []
     for image in images:
-        dockerfile = output_path(options.output, image.folder / dockerfile_name(image.image))
+        dockerfile = _dockerfile_path(image, options)
         folder = dockerfile.with_name(SCRIPTS_FOLDER)
         some = image.image and options.images
         known = {folder / path for path in all_scripts()} if some else set()
@@ -199,15 +199,12 @@ def _files(images: Sequence[PlannedImage], options: ExportOptions) -> dict[Path,
     """Return the texts of the files by path, relative to the working directory if possible."""
     files: dict[Path, str] = {}
     for image in images:
-        path = output_path(options.output, image.folder / dockerfile_name(image.image))
+        path = _dockerfile_path(image, options)
         scripts = _scripts(image, path)
         files[path] = _dockerfile(image, scripts)
         if options.ignore_file:
             ignore = path.with_name(f"{path.name}.dockerignore")
-            below = _below(path, image.context) or image.plan.located("Dockerfile")
-            text = render_ignore_file(
-                image.plan, below, image.kept, image.beside, scripts=scripts.folder
-            )
+            text = image.ignore_file(_below(path, image.context), scripts=scripts.folder)
             files[ignore] = with_banner(text)
         if scripts.folder:
             folder = path.with_name(SCRIPTS_FOLDER)
@@ -222,7 +219,7 @@ def _suggestions(images: Sequence[PlannedImage], options: ExportOptions) -> dict
     """Return the fix for each path at which there is a file that was written by hand."""
     found = {output_path(None, images[0].folder / BAKE_FILE): "Pass `--force` to replace it."}
     for image in images:
-        path = output_path(options.output, image.folder / dockerfile_name(image.image))
+        path = _dockerfile_path(image, options)
         elsewhere = f"`{EXPORT} {image.image} -o PATH`" if image.image else "`-o PATH`"
         build = ["poetry docker build", *[image.image] * bool(image.image), "--file"]
         found[path] = (
@@ -247,6 +244,10 @@ def output_path(given: str | None, usual: Path) -> Path:
         )
     path = (usual if given is None else Path(given)).absolute()
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _dockerfile_path(image: PlannedImage, options: ExportOptions) -> Path:
+    return output_path(options.output, image.folder / dockerfile_name(image.image))
 
 
 def _below(path: Path, context: Path) -> str | None:

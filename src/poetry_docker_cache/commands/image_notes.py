@@ -11,7 +11,6 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.context_files import odd_paths
 from poetry_docker_cache.project.git import let_through, why_silent
 from poetry_docker_cache.project.root.poetry_core import BACKENDS
-from poetry_docker_cache.render.dockerfile import render_ignore_file
 from poetry_docker_cache.render.own_template import template_notes
 from poetry_docker_cache.text import listing
 
@@ -28,9 +27,8 @@ def sending_notes(image: PlannedImage) -> list[str]:
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
         within += [plan.located(path) for path in plan.files.paths or (".",)]
-    ignore = render_ignore_file(plan, plan.located("Dockerfile"), image.kept, image.beside)
     links: list[str] = []
-    for odd in odd_paths(image.context, within, ignore):
+    for odd in odd_paths(image.context, within, image.ignore_file()):
         place = posixpath.relpath(odd.path, plan.folder)
         if odd.kind == "name":
             raise DockerCacheError(
@@ -81,8 +79,7 @@ def _git_note(image: PlannedImage) -> list[str]:
     ]
     if plan.files is None and not beside:
         return []
-    dockerfile = plan.located("Dockerfile")
-    ignore = render_ignore_file(plan, dockerfile, image.kept, image.beside)
+    ignore = image.ignore_file()
 
     def taken(within: Sequence[str]) -> tuple[str, ...]:
         return let_through(image.folder, ignore, within, place=plan.folder)

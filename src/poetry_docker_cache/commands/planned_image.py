@@ -26,6 +26,7 @@ from poetry_docker_cache.project.reader import (
 )
 from poetry_docker_cache.project.selection import SelectionOptions, select, together
 from poetry_docker_cache.project.sources import direct_addresses, used_sources
+from poetry_docker_cache.render.dockerfile import render_ignore_file
 from poetry_docker_cache.render.exported_files import BAKE_FILE, dockerfile_name
 from poetry_docker_cache.render.own_template import read_template
 from poetry_docker_cache.settings.image_tables import parse_images
@@ -85,6 +86,25 @@ class PlannedImage:
     def default_tag(self) -> str:
         """The name of the image without `-t`."""
         return self.own_name(self.git_version or self.version)
+
+    def ignore_file(
+        self,
+        dockerfile: str | None = None,
+        *,
+        hidden: Sequence[str] | None = None,
+        scripts: str | None = None,
+    ) -> str:
+        """Render the ignore file, without banner; by default that of a Dockerfile in the project.
+
+        `hidden` replaces the folders that are kept in the project.
+        """
+        return render_ignore_file(
+            self.plan,
+            dockerfile or self.plan.located("Dockerfile"),
+            self.kept if hidden is None else hidden,
+            self.beside,
+            scripts=scripts,
+        )
 
 
 def plan_images(

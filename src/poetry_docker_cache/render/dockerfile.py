@@ -86,7 +86,7 @@ def _others(plan: ImagePlan) -> Iterator[str]:
         holds = is_inside(plan.folder, [wheel.folder]) or wheel.folder == "."
         if not holds or (wheel.whole and wheel.folder != plan.folder):
             yield wheel.folder
-        else:  # a folder above the project, of which only some paths are sent
+        else:  # a folder above the project: only some of its paths are sent
             yield from map(wheel.located, wheel.paths)
 
 
