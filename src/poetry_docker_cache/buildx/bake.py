@@ -89,7 +89,7 @@ def _target(target: Target, secret: str, engine: EngineInfo) -> dict[str, Any]:
     return {key: _literal(value) for key, value in found.items() if value}
 
 
-def _literal(value: Any) -> Any:  # noqa: ANN401  # what JSON holds
+def _literal(value: Any) -> Any:  # noqa: ANN401  # any JSON value
     """Escape every string: bake reads strings in JSON as templates, too."""
     if isinstance(value, str):
         return literal(value)

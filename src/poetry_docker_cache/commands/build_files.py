@@ -28,10 +28,10 @@ def render_files(
     engine: EngineInfo,
     vendored: str | None,
 ) -> dict[str, str]:
-    """Give the texts of all files by their paths in the build's private folder.
+    """Return the texts of all files, by path in the build's private folder.
 
-    `hidden` are the paths that each image's build keeps or writes in its context: no image gets to
-    see any of them. A vendored Dockerfile brings its ignore file, and the scripts beside it.
+    `hidden` are the paths that each image's build keeps or writes in its context; they are excluded
+    from all builds. A vendored Dockerfile has its own ignore file, and scripts in the same folder.
     """
     files = {AUTH_FILE: secret}
     if vendored:

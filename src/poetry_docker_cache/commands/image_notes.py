@@ -72,12 +72,12 @@ def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
 def _git_note(image: PlannedImage) -> list[str]:
     plan = image.plan
     wheels = [wheel for wheel in plan.wheels if wheel.lists_files_by_git]
-    beside = [
+    wheel_paths = [
         posixpath.relpath(wheel.located(path), plan.folder)
         for wheel in wheels
         for path in wheel.paths
     ]
-    if plan.files is None and not beside:
+    if plan.files is None and not wheel_paths:
         return []
     ignore = image.ignore_file()
 
@@ -85,8 +85,10 @@ def _git_note(image: PlannedImage) -> list[str]:
         return let_through(image.folder, ignore, within, place=plan.folder)
 
     found = [*taken(plan.files.paths)] if plan.files else []
-    if beside:  # setuptools takes all modules, whatever git says
-        found += [file for file in taken(beside) if not file.endswith(".py") and file not in found]
+    if wheel_paths:  # setuptools packages all modules, even those that git ignores
+        found += [
+            file for file in taken(wheel_paths) if not file.endswith(".py") and file not in found
+        ]
     note = (
         f"The image contains files that git ignores: {listing(found)}."
         " Set `ignore` to leave them out."

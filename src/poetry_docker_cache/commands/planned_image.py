@@ -74,7 +74,7 @@ class PlannedImage:
     kept: tuple[str, ...]
     """Caches and wheels that the settings of any image keep in the project: excluded from every
     build. Relative to the context."""
-    beside: tuple[str, ...]
+    exported: tuple[str, ...]
     """The files that `export` writes for several images: excluded from every build."""
 
     def own_name(self, version: str | None) -> str:
@@ -102,7 +102,7 @@ class PlannedImage:
             self.plan,
             dockerfile or self.plan.located("Dockerfile"),
             self.kept if hidden is None else hidden,
-            self.beside,
+            self.exported,
             scripts=scripts,
         )
 
@@ -219,7 +219,7 @@ def _planned(  # noqa: PLR0913  # an image depends on the others
         generator=project.lock.generator,
         git_version=_git_version(poetry, plan),
         kept=tuple(map(plan.located, kept)),
-        beside=tuple(map(plan.located, _exported(images))) if image else (),
+        exported=tuple(map(plan.located, _exported(images))) if image else (),
     )
 
 

@@ -43,13 +43,13 @@ def render_ignore_file(
     plan: ImagePlan,
     dockerfile: str,
     hidden: Sequence[str] = (),
-    beside: Sequence[str] = (),
+    exported: Sequence[str] = (),
     *,
     scripts: str | None = None,
 ) -> str:
     """Render the ignore file, without banner, of a Dockerfile at this path in the context.
 
-    `hidden` are folders that are excluded in any case, `beside` the files that `export` writes for
+    `hidden` are folders that are excluded in any case, `exported` the files that `export` writes for
     other images, and `scripts` is the folder of scripts, which is included.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
@@ -71,7 +71,7 @@ def render_ignore_file(
                 *_unsent(plan, keep),
                 *(wheel.located("build/lib") for wheel in plan.wheels if wheel.whole),
             ),
-            beside=beside,
+            exported=exported,
             folder=plan.folder,
             others=tuple(_others(plan)),
             whole=whole,

@@ -45,7 +45,7 @@ class IgnorePlan:
     """The text of the project's own `.dockerignore`."""
     extra: Sequence[str] = ()
     """The setting `ignore`."""
-    beside: Sequence[str] = ()
+    exported: Sequence[str] = ()
     """The Dockerfiles and ignore files of other images."""
     git_ignored: Sequence[str] = ()
     """Lines that come from `.gitignore`."""
@@ -78,7 +78,7 @@ def render_ignore(plan: IgnorePlan) -> str:
         "From .dockerignore": own,
         "From [tool.poetry-docker-cache] ignore": added,
     }
-    ours = (plan.dockerfile, f"{plan.dockerfile}.dockerignore", *plan.beside)
+    ours = (plan.dockerfile, f"{plan.dockerfile}.dockerignore", *plan.exported)
     lines = [
         "# What is kept out of the build context: the last matching line decides.",
         "",

@@ -70,7 +70,7 @@ def test_plain_images_are_loaded() -> None:
 
 def test_options_are_in_order() -> None:
     """Options for all images come first, then the user's arguments, then the names."""
-    wish: dict[str, Any] = {
+    options: dict[str, Any] = {
         "platforms": ["linux/amd64, linux/arm64", "linux/386"],
         "target": "check",
         "build_arguments": {"VERSION": "1+${x}"},
@@ -110,7 +110,7 @@ def test_named_contexts_are_in_the_definition() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "wish", "output"),
+    ("engine", "options", "output"),
     [
         (CONTAINERD, {"push": True}, ["type=image,push=true,store=false"]),
         (REMOTE, {"push": True}, ["type=registry"]),
@@ -119,7 +119,7 @@ def test_named_contexts_are_in_the_definition() -> None:
     ],
 )
 def test_outputs_are_those_of_a_single_image(
-    engine: EngineInfo, wish: dict[str, Any], output: list[str] | None
+    engine: EngineInfo, options: dict[str, Any], output: list[str] | None
 ) -> None:
     """Images are loaded and pushed as by `build`."""
     assert definition(engine, **options).get("output") == output

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.engine_info import EngineInfo
 
 
-def command(engine: EngineInfo = CONTAINERD, secret: str | None = "/s/auth", **wish: Any) -> str:  # noqa: ANN401  # a request's fields
+def command(engine: EngineInfo = CONTAINERD, secret: str | None = "/s/auth", **options: Any) -> str:  # noqa: ANN401  # a request's fields
     """Return the command for a request with these options."""
-    request = BuildRequest(context="/src", **wish)
+    request = BuildRequest(context="/src", **options)
     return shlex.join(
         build_command(request, dockerfile="/w/Dockerfile", secret=secret, engine=engine)
     )
@@ -99,7 +99,7 @@ def test_secret_path_is_quoted_as_go_reads_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "wish", "loaded"),
+    ("engine", "options", "loaded"),
     [
         (CONTAINERD, {"platforms": ["linux/amd64,linux/arm64"]}, True),
         (CLASSIC, {"platforms": ["linux/arm64"]}, True),
@@ -111,10 +111,10 @@ def test_secret_path_is_quoted_as_go_reads_it() -> None:
         (REMOTE, {}, False),
     ],
 )
-def test_loads_if_possible(engine: EngineInfo, wish: dict[str, Any], loaded: bool) -> None:
+def test_loads_if_possible(engine: EngineInfo, options: dict[str, Any], loaded: bool) -> None:
     """If the engine cannot load the image, there is a note."""
-    assert ("--load" in command(engine, **wish)) is loaded
-    note = result_note(BuildRequest(context="/src", **wish), engine)
+    assert ("--load" in command(engine, **options)) is loaded
+    note = result_note(BuildRequest(context="/src", **options), engine)
     assert (note is None) is loaded
 
 
@@ -158,7 +158,7 @@ def test_old_buildx_gets_quiet_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "named"),
+    ("options", "named"),
     [
         ({"tags": ["a", ""]}, "--tag"),
         ({"platforms": [" "]}, "--platform"),
@@ -169,7 +169,7 @@ def test_old_buildx_gets_quiet_option() -> None:
         ({"progress": "fancy"}, "fancy"),
     ],
 )
-def test_empty_values_are_refused(wish: dict[str, Any], named: str) -> None:
+def test_empty_values_are_refused(options: dict[str, Any], named: str) -> None:
     """A variable may be unset; the error names the option."""
     with pytest.raises(DockerCacheError, match=named):
-        BuildRequest(context="/src", **wish)
+        BuildRequest(context="/src", **options)
