@@ -22,7 +22,7 @@ class ExportCommand(DockerCommand):
 
     name = "docker export"
     description = "Writes a Dockerfile and its ignore file for the project."
-    arguments: ClassVar[list[Argument]] = [images_argument("write")]
+    arguments: ClassVar[list[Argument]] = [images_argument("export")]
     options: ClassVar[list[Option]] = [
         option(
             "output",

@@ -49,7 +49,7 @@ def render_ignore_file(
 ) -> str:
     """Render the ignore file, without banner, of a Dockerfile at this path in the context.
 
-    `hidden` are folders that are excluded in any case, `exported` the files that `export` writes for
+    `hidden` are folders that are excluded in any case, `exported` what `export` writes for
     other images, and `scripts` is the folder of scripts, which is included.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
