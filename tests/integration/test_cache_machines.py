@@ -265,7 +265,7 @@ def test_unreachable_registry(first_build: Callable[[str], Built], kind: str) ->
     steps = first.build(built.shop.initial, "--tag=shop:away", f"--cache={cache}")
     assert first.has("shop:away")
     verb = "pushed" if kind == "classic" else "written"
-    assert f"The cache was not {verb} to {cache}; the image is as it should be." in steps.said
+    assert f"The cache was not {verb} to {cache}; the image itself is complete." in steps.said
 
 
 def test_registry_that_stops_during_export(warm: Built, tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_registry_that_stops_during_export(warm: Built, tmp_path: Path) -> None:
         assert gate.shut
         assert digest(f"{address}/shop:cache") is None
     assert first.has("shop:died")
-    assert f"The cache was not written to {cache}; the image is as it should be." in steps.said
+    assert f"The cache was not written to {cache}; the image itself is complete." in steps.said
 
 
 def test_read_only_registry(warm: Built, tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_read_only_registry(warm: Built, tmp_path: Path) -> None:
         assert before is not None
         assert (digest(cache), steps.installed) == (before, ())
     assert second.has("shop:fixed")
-    assert f"The cache was not written to {cache}; the image is as it should be." in steps.said
+    assert f"The cache was not written to {cache}; the image itself is complete." in steps.said
 
 
 @pytest.mark.parametrize("harm", ["a layer", "the index"])

@@ -178,7 +178,7 @@ def test_classic_store_pushes_image_as_cache(tmp_path: Path, client: Client) -> 
     assert after == [f"docker tag shop:1.2.3 {REF}", f"docker push {REF}"]
     assert other_commands(client) == []
     outcome = build(shop, f"--cache={REF}")
-    assert f"inline caches only: the image at {REF} carries the cache." in outcome.err
+    assert f"inline caches only: the image at {REF} contains the cache." in outcome.err
     assert other_commands(client) == [f"tag shop:1.2.3 {REF}", f"push {REF}"]
     build(shop, f"--cache={REF}", "--", "--check")  # `--check` makes no image, so none is pushed
     assert len(other_commands(client)) == 2

@@ -126,7 +126,7 @@ def test_stdout_is_exactly_the_dockerfile(shop: Path, verbosity: str) -> None:
     printed = run_in_new_process(shop, *EXPORT, "-o", "-", *filter(None, [verbosity]))
     assert printed.returncode == 0
     assert printed.stdout == (shop.parent / "Dockerfile").read_bytes()
-    said = b"No Dockerfile.dockerignore goes along" in printed.stderr
+    said = b"Without Dockerfile.dockerignore" in printed.stderr
     assert said == (verbosity != "-q")
     assert snapshot(shop) == before
 
@@ -187,7 +187,9 @@ def test_check_on_a_terminal_without_unicode(shop: Path, monkeypatch: pytest.Mon
     outcome = run_in_new_process(shop, *EXPORT, "--check")
     assert outcome.returncode == 1
     assert '.description="Fähre"' in outcome.stdout.decode()
-    assert b"The files on disk are not what `poetry docker export` would write." in outcome.stderr
+    assert (
+        b"The files on disk are out of date: `poetry docker export` would write" in outcome.stderr
+    )
 
 
 def test_force_replaces_both_files(shop: Path) -> None:

@@ -161,7 +161,7 @@ def test_old_frontend(tmp_path: Path, client: Client) -> None:
     client.answer(server="20.10.24")
     told = poetry(make(tmp_path / "auto"), *BUILD)
     assert told.status == 0
-    own = "Docker Engine 20.10.24 reads Dockerfiles of syntax 1.2 only"
+    own = "Docker Engine 20.10.24 supports Dockerfile syntax 1.2 only"
     assert f"{own}: the build fetches a newer frontend, docker/dockerfile:1." in told.err
     (client.folder / "argv").unlink()
     shop = make(tmp_path / "false", "syntax = false")
@@ -266,7 +266,9 @@ def test_setuptools_scm_with_data_ignored_by_git(requirement: str, tmp_path: Pat
     for name in ("local.db", "_version.py", "kept.txt"):
         (shop / "shop" / name).touch()
     subprocess.run([*GIT, "init", "-q"], cwd=shop, check=True)
-    told = "The image takes what git ignores: shop/local.db; `ignore` leaves it out."
+    told = (
+        "The image contains files that git ignores: shop/local.db. Set `ignore` to leave them out."
+    )
     assert (told in poetry(shop, *EXPORT).err) == ("scm" in requirement)
     with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write('ignore = ["/shop/local.db"]')
@@ -306,7 +308,7 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(os, "access", access)
     outcome = poetry(shop, *EXPORT)
     assert outcome.status == 1
-    assert "This user may not read shop/[un]locked.py." in outcome.err
+    assert "No permission to read shop/[un]locked.py." in outcome.err
     line = r'ignore = ["/shop/\\[un\\]locked.py"]'
     assert line in outcome.err
     with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
@@ -319,7 +321,7 @@ def test_links_out_of_the_build_context_are_noted(tmp_path: Path) -> None:
     text = PYPROJECT.replace("[tool.poetry-docker-cache]", "[tool.poetry]\npackage-mode = false\n")
     shop = make(tmp_path / "shop", pyproject=text)
     (shop / "common").symlink_to("../common")
-    assert "Links that lead out of the build context: common." in poetry(shop, *EXPORT).err
+    assert "Links that point out of the build context: common." in poetry(shop, *EXPORT).err
 
 
 @pytest.mark.usefixtures("client")

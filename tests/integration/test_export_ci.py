@@ -59,7 +59,7 @@ def test_states_of_the_file(shop: Path, kind: CiKind) -> None:
 
     outcome = export(shop, "--ci", kind, "--with", "server", "--check", status=1)
     assert "+" in outcome.out
-    assert f"{CI_PATHS[kind]} is not what `poetry docker export --ci {kind}`" in outcome.err
+    assert f"{CI_PATHS[kind]} is out of date: `poetry docker export --ci {kind}`" in outcome.err
     assert f"Run `poetry docker export --ci {kind}`." in outcome.err
     export(shop, "--ci", kind, "--with", "server")
     assert "poetry docker build --push --with=server" in file.read_text()
@@ -78,8 +78,8 @@ def test_states_of_the_file(shop: Path, kind: CiKind) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says", "fix"),
     [
-        (("--ci", "jenkins"), "--ci 'jenkins' is no kind", "one of github, gitlab, shell"),
-        (("--ci", "GitHub"), "--ci 'GitHub' is no kind", "one of github, gitlab, shell"),
+        (("--ci", "jenkins"), "--ci 'jenkins' is not a kind", "one of github, gitlab, shell"),
+        (("--ci", "GitHub"), "--ci 'GitHub' is not a kind", "one of github, gitlab, shell"),
         (("--ci=",), "--ci is empty", "one of github, gitlab, shell"),
         (("--ci", "shell", "--auth-file", "x"), "combined with --auth-file", "Leave one"),
         (("--ci", "shell", "--no-dockerignore"), "combined with --no-dockerignore", "Leave one"),
@@ -102,7 +102,7 @@ def test_folder_that_cannot_be_created(shop: Path) -> None:
     """A file exists where the folder `.github` is needed."""
     (shop / ".github").touch()
     outcome = export(shop, "--ci", "github", status=1)
-    assert "cannot be made" in outcome.err
+    assert "cannot be created" in outcome.err
     assert "give `-o` another path" in outcome.err
 
 
@@ -128,7 +128,7 @@ def test_project_below_the_checkout(shop: Path, kind: CiKind, path: str, says: s
 @pytest.mark.parametrize("kind", CI_KINDS)
 def test_unused_location_is_noted(shop: Path, kind: CiKind) -> None:
     """A note gives the command that writes the file where CI reads it."""
-    looks = "looks for it at the root of the repository only"
+    looks = "reads the pipeline only from the root of the repository"
     assert looks not in export(shop, "--ci", kind).err
     (shop.parent / ".git").mkdir()
     outcome = export(shop, "--ci", kind)

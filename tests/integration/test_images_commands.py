@@ -383,7 +383,7 @@ def test_bake_file_without_cache_below_home(tmp_path: Path) -> None:
     shop = make(tmp_path / "shop", CACHED % "~/kept")
     outcome = poetry(shop, *EXPORT, "--bake")
     assert outcome.status == 0
-    assert "docker-bake.hcl has no cache for api: bake does not know" in outcome.err
+    assert "docker-bake.hcl has no cache for api: bake cannot resolve" in outcome.err
     text = (shop / "docker-bake.hcl").read_text()
     assert "~" not in text
     assert text.count('-api"], [])\n') == 1
@@ -396,7 +396,7 @@ def test_bake_file_refuses_cache_with_the_image_name(tmp_path: Path) -> None:
     shop = make(tmp_path / "shop", images)
     outcome = poetry(shop, *EXPORT, "--bake")
     assert outcome.status == 1
-    assert "is also the image's name team/queue:1.2.3" in " ".join(outcome.err.split())
+    assert "has the same name as the image team/queue:1.2.3" in " ".join(outcome.err.split())
     assert not (shop / "docker-bake.hcl").exists()
 
 
@@ -416,10 +416,10 @@ MISTAKES = {
     (*BUILD, "--", "--ssh", "default"): ("bake`, which has no --ssh", "build api -- --ssh …`"),
     (*BUILD, "--progress", "loud"): ("--progress 'loud' is not", "auto, plain, tty"),
     (*EXPORT, "wroker"): ("no image 'wroker'", "The project's images: api, worker."),
-    (*EXPORT, "-o", "x"): ("`-o` is where one Dockerfile goes", "export api -o x"),
-    (*EXPORT, "-o", "-"): ("`-o` is where one Dockerfile goes", "export api -o -"),
+    (*EXPORT, "-o", "x"): ("`-o` is the path of one Dockerfile", "export api -o x"),
+    (*EXPORT, "-o", "-"): ("`-o` is the path of one Dockerfile", "export api -o -"),
     (*EXPORT, "api", "--bake"): ("--bake writes a file for all images", "Leave the names out"),
-    (*EXPORT, "api", "--ci", "github"): ("cannot be combined with names of images", "Leave"),
+    (*EXPORT, "api", "--ci", "github"): ("cannot be combined with image names", "Leave"),
     (*EXPORT, "--ci", "gitlab"): ("can log in to one registry only", "Use the same registry"),
     (*EXPORT, "--ci", "github", "--bake"): ("cannot be combined with --bake", "Leave"),
     (*LAYERS, "wroker"): ("no image 'wroker'", "Did you mean worker?"),
@@ -498,7 +498,7 @@ def test_layers_of_all_images(tmp_path: Path, client: Client) -> None:
     table = poetry(shop, *LAYERS, "--from", "image")
     assert table.out.startswith(" api, worker\n 20 packages, 30.2 MB installed")
     again = "`poetry docker layers --from=image --write`"
-    assert f"{again} puts the better setting into pyproject" in table.err
+    assert f"Run {again} to write the better setting into pyproject" in table.err
     words = ("worker", "--with", "queue", "--all-extras")
     again = "`poetry docker layers worker --with=queue --all-extras --from=image --write`"
     assert f"\n- {again} puts" in f"\n{poetry(shop, *LAYERS, *words, '--from', 'image').err}"
@@ -590,9 +590,9 @@ def test_project_with_one_image(tmp_path: Path) -> None:
     """Images cannot be selected, and there is nothing to bake."""
     shop = make(tmp_path / "shop", "")
     for command, says in (
-        ((*BUILD, "web"), "There is no image 'web': the project has one image"),
-        ((*LAYERS, "web"), "There is no image 'web': the project has one image"),
-        ((*EXPORT, "--bake"), "the project names none"),
+        ((*BUILD, "web"), "There is no image 'web': the project has a single image"),
+        ((*LAYERS, "web"), "There is no image 'web': the project has a single image"),
+        ((*EXPORT, "--bake"), "the settings define only one"),
     ):
         outcome = poetry(shop, *command)
         assert outcome.status == 1

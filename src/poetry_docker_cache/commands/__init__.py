@@ -1,1 +1,1 @@
-"""The commands: the only place where steps with effects are put in sequence."""
+"""The commands. Only they run steps with side effects, in sequence."""
