@@ -123,7 +123,7 @@ def test_invalid_cache_options_are_refused(tmp_path: Path) -> None:
         assert "c4nary" not in outcome.out + outcome.err
     outcome = poetry(shop, *BUILD, "--cache-to=type=local,dest=.")  # BuildKit writes there
     assert outcome.status == 1
-    assert f"The cache folder {shop} holds the project" in outcome.err
+    assert f"The cache folder {shop} contains the project" in outcome.err
 
 
 def test_cache_folder_is_used_through_a_copy(tmp_path: Path, client: Client) -> None:
