@@ -150,7 +150,7 @@ def test_export_without_ignore_file(shop: Path) -> None:
     """Only the Dockerfile is written; stderr says what Docker reads instead of the ignore file."""
     outcome = run_successfully(shop, *EXPORT, "--no-dockerignore")
     assert outcome.out == "Wrote Dockerfile and Dockerfile.scripts.\n"
-    assert "Docker reads the .dockerignore of the context" in outcome.err
+    assert "Docker reads the .dockerignore of the build context" in outcome.err
     assert not (shop / FILES[1]).exists()
     assert run_successfully(shop, *EXPORT, "--no-dockerignore", "--check").out == "Up to date.\n"
 
