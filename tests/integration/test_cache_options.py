@@ -125,7 +125,7 @@ def test_what_is_refused_before_the_build(tmp_path: Path) -> None:
         assert "c4nary" not in outcome.out + outcome.err
     outcome = poetry(shop, *BUILD, "--cache-to=type=local,dest=.")  # BuildKit writes there itself
     assert outcome.status == 1
-    assert f"The cache folder {shop} holds the project" in outcome.err
+    assert f"The cache folder {shop} contains the project" in outcome.err
 
 
 def test_a_folder_is_read_and_written_through_a_copy(tmp_path: Path, client: Client) -> None:
