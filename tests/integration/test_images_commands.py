@@ -501,7 +501,9 @@ def test_layers_of_all_images(tmp_path: Path, client: Client) -> None:
     assert f"Run {again} to write the better setting into pyproject" in table.err
     words = ("worker", "--with", "queue", "--all-extras")
     again = "`poetry docker layers worker --with=queue --all-extras --from=image --write`"
-    assert f"\n- {again} puts" in f"\n{poetry(shop, *LAYERS, *words, '--from', 'image').err}"
+    assert (
+        f"\n- Run {again} to write" in f"\n{poetry(shop, *LAYERS, *words, '--from', 'image').err}"
+    )
 
 
 def test_better_split_is_written_to_common_settings(tmp_path: Path, client: Client) -> None:

@@ -39,9 +39,7 @@ class BuildCommand(DockerCommand):
             "Cache to read and write: an image name, a folder (./…), or type=… with options.",
             flag=False,
         ),
-        _repeatable(
-            "cache-from", None, "Another cache to read; if given alone, no cache is written."
-        ),
+        _repeatable("cache-from", None, "Another cache to read; given alone, no cache is written."),
         _repeatable("cache-to", None, "Another cache to write."),
         option("builder", None, "The buildx builder to use.", flag=False),
         option("pull", None, "Pull newer versions of the base images."),
