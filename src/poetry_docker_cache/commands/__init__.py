@@ -1,1 +1,4 @@
-"""The commands: the only place where steps with effects are put in sequence."""
+"""The commands `poetry docker build`, `export` and `layers`, and the options that they share.
+
+The only folder that puts steps with effects in sequence.
+"""

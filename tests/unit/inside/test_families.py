@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from poetry_docker_cache.plan.model import ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
 GROUPS = ("main", "web", "queue")
 NATIVE = [wheel("num", tag="cp312-cp312-manylinux_2_17_x86_64")]

@@ -21,7 +21,12 @@ from poetry.packages.locker import Locker
 from poetry.puzzle.transaction import Transaction
 
 from poetry_docker_cache.inside.manifest.__main__ import main
-from poetry_docker_cache.inside.manifest.locked_packages import Wanted, manifests, select, sources
+from poetry_docker_cache.inside.manifest.locked_packages import (
+    Wanted,
+    manifests,
+    select,
+    sources,
+)
 from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:

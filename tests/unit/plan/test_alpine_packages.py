@@ -10,7 +10,7 @@ import pytest
 from packaging._musllinux import _parse_musl_version
 
 from poetry_docker_cache.inside.manifest import target
-from poetry_docker_cache.plan.model import Direct
+from poetry_docker_cache.plan.image_plan import Direct
 from poetry_docker_cache.plan.system_packages import alpine_packages, tools
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from projects import package, sdist, wheel
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import checked_paths
-from poetry_docker_cache.plan.model import Direct, Files, Index
+from poetry_docker_cache.plan.image_plan import Direct, Files, Index
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.model import InstallerConfig, Metadata, Selection, Source
 from poetry_docker_cache.project.sources import used_sources

@@ -18,7 +18,7 @@ from poetry_docker_cache.settings.table import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from poetry_docker_cache.plan.model import ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
     from poetry_docker_cache.project.model import Project
 
 ENVIRONMENT = "ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1"

@@ -11,12 +11,12 @@ from plans import TREE, plan, project, wheel_root
 from projects import package, sdist, wheel
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.model import Template
+from poetry_docker_cache.plan.image_plan import Template
 from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.settings.image_values import Instructions
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.plan.model import ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
 DIGEST = "@sha256:" + "a" * 64
 ALPINE = "python:{python}-alpine3.22"

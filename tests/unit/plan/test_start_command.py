@@ -11,7 +11,11 @@ from projects import package
 
 from poetry_docker_cache.plan.start_command import web_start, worker_start
 from poetry_docker_cache.project.model import App, SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.root.applications import find_apps, import_folder, start_commands
+from poetry_docker_cache.project.root.applications import (
+    find_apps,
+    import_folder,
+    start_commands,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

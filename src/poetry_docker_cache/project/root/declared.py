@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 from poetry_docker_cache.docker.ignore_patterns import outermost
 from poetry_docker_cache.docker.kept_out import is_kept_out
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.root.no_wheel import NoWheelError
 from poetry_docker_cache.system.compat import real_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from poetry.core.poetry import Poetry
+
+
+class NoWheelError(Exception):
+    """The reason why no wheel can be built."""
 
 
 class OutsideError(Exception):

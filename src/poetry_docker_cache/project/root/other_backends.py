@@ -21,6 +21,7 @@ from poetry_docker_cache.project.git import git_ignored
 from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.applications import main_module
 from poetry_docker_cache.project.root.declared import (
+    NoWheelError,
     check_declared,
     copied,
     declared_license,
@@ -30,7 +31,6 @@ from poetry_docker_cache.project.root.declared import (
     readmes,
     requires_of,
 )
-from poetry_docker_cache.project.root.no_wheel import NoWheelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

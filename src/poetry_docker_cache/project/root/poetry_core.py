@@ -19,6 +19,7 @@ from poetry_docker_cache.project.git import git_ignored
 from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.applications import main_module
 from poetry_docker_cache.project.root.declared import (
+    NoWheelError,
     check_declared,
     check_from,
     copied,
@@ -33,7 +34,6 @@ from poetry_docker_cache.project.root.declared import (
     requires_of,
     static_part,
 )
-from poetry_docker_cache.project.root.no_wheel import NoWheelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

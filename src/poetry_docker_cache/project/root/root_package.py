@@ -9,7 +9,7 @@ from poetry.core.utils.helpers import module_name
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.applications import import_folder, tree_module
-from poetry_docker_cache.project.root.no_wheel import NoWheelError
+from poetry_docker_cache.project.root.declared import NoWheelError
 from poetry_docker_cache.project.root.other_backends import read_other
 from poetry_docker_cache.project.root.poetry_core import (
     BACKENDS,

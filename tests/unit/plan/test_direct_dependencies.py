@@ -9,8 +9,8 @@ from projects import package
 
 from poetry_docker_cache.buildx import ssh_agent
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.direct import plan_direct
-from poetry_docker_cache.plan.model import Dependencies, Direct, Layer
+from poetry_docker_cache.plan.direct_dependencies import plan_direct
+from poetry_docker_cache.plan.image_plan import Dependencies, Direct, Layer
 from poetry_docker_cache.project.model import Address
 from poetry_docker_cache.project.sources import direct_addresses
 
