@@ -588,7 +588,7 @@ MISTAKEN = {
     'groups = ["main", "queu"]': "`images.worker`: The group 'queu' (in `groups`) does not exist",
     'files = ["nothing"]': "`images.worker`: `files` in [tool.poetry-docker-cache] names 'nothing'",
     'own-layers = ["nothing"]': "`images.worker`: `own-layers` in [tool.poetry-docker-cache] names",
-    'python = "3.9"': '`images.worker`: `python = "3.9"` in [tool.poetry-docker-cache] is outside',
+    'python = "3.9"': '`images.worker`: The project does not allow `python = "3.9"`',
     'image = "docker.io/library/shop-api"': "The images api and worker are both called",
 }
 

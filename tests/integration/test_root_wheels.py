@@ -13,7 +13,7 @@ from dockerignore import passing
 from poetry.factory import Factory
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
-from poetry_docker_cache.project.git import let_through
+from poetry_docker_cache.project.git import ignored_in_image
 from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.root_package import read_root
 from poetry_docker_cache.render.ignore_file import IgnorePlan, render_ignore
@@ -209,9 +209,9 @@ def test_what_git_ignores_and_the_image_takes_is_named(tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert let_through(tmp_path, "**/.env**\n", ()) == ()
+    assert ignored_in_image(tmp_path, "**/.env**\n", ()) == ()
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
-    found = let_through(tmp_path, "**/.env**\n", ())
+    found = ignored_in_image(tmp_path, "**/.env**\n", ())
     assert sorted(found) == ["a/dump.sql", "secrets", "static"]
     (tmp_path / "static/logo.svg").touch()
-    assert let_through(tmp_path, "**/.env**\n", ("static",)) == ("static/dist",)
+    assert ignored_in_image(tmp_path, "**/.env**\n", ("static",)) == ("static/dist",)

@@ -22,7 +22,7 @@ Use = Literal["both", "from", "to"]
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """An option: its values, and whether it is one of imports (`from`), of exports, or of both."""
+    """An option: its values, and whether it applies to imports (`from`), exports (`to`) or both."""
 
     takes: str
     pattern: str
@@ -43,7 +43,7 @@ class Backend:
     """Options that would show a credential on the command line, and what to do instead."""
 
 
-_TEXT = Option(takes="a text", pattern=r"(?s).*\S.*")
+_TEXT = Option(takes="a string", pattern=r"(?s).*\S.*")
 _REQUIRED = replace(_TEXT, required=True)
 _FOLDER = Option(takes="a folder", pattern="(?s).+", required=True)
 _URL = Option(
@@ -152,7 +152,7 @@ BACKENDS: Mapping[str, Backend] = {
 _OFFICIAL = "docker.io/library/"
 
 
-class BadCache(Exception):  # noqa: N818  # the caller knows where the value is from
+class BadCache(Exception):  # noqa: N818  # not shown: the caller turns it into an error
     """What is wrong with a cache and what to write instead. Never holds a secret."""
 
     def __init__(self, why: str, *, fix: str = "", quotable: bool = True) -> None:
@@ -206,7 +206,7 @@ def _check(kind: str, name: str, value: str, use: Use) -> None:
             f"`{name}` is not an option of type={kind}, so it would have no effect",
             fix=f"{did_you_mean(name, backend.options)}Its options are {listed}."
             if listed
-            else f"type={kind} has no options.",
+            else f"Leave it out: type={kind} has no options.",
             quotable=False,
         )
     if not option.is_for(use):

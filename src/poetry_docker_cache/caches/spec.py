@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.caches.backends import BACKENDS, BadCache, Use, checked, may_be_shown
 from poetry_docker_cache.docker import go_csv
 from poetry_docker_cache.docker.image_names import (
-    in_repository_of,
     is_reference,
     normalised,
     repository_of,
+    with_suffix,
 )
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def is_folder(text: str) -> bool:
 
 def parse(value: object, use: Use) -> Cache:
     """Parse one cache. Raises BadCache."""
-    with _discreet(value):
+    with _hiding_passwords(value):
         return _parsed(value, use)
 
 
@@ -106,12 +106,12 @@ def parse_list(text: str, use: Use) -> list[Cache]:
     """Parse an option's value: --cache-from and --cache-to take several images with commas."""
     if use == "both" or "=" in text or is_folder(text) or "," not in text:
         return [parse(text, use)]
-    with _discreet(text):
+    with _hiding_passwords(text):
         return [parse(part, use) for part in _fields(text)]
 
 
 @contextlib.contextmanager
-def _discreet(value: object) -> Iterator[None]:
+def _hiding_passwords(value: object) -> Iterator[None]:
     """Mark an error as not quotable if any part of the value may be a password."""
     try:
         yield
@@ -210,7 +210,7 @@ def read_words(cache: Cache) -> str:
 
 
 def write_words(cache: Cache, *, as_image: bool = True) -> str:
-    """Write a cache for --cache-to: it has every stage, and its failure is not the build's.
+    """Write a cache for --cache-to: with every stage, and a failure that does not fail the build.
 
     `as_image`: whether BuildKit can write a registry cache as an image manifest, which ECR needs.
     """
@@ -238,7 +238,7 @@ def _format(store: Store, *, as_image: bool) -> dict[str, str]:
 _NAMES = {"gha": "scope", "s3": "name", "azblob": "name"}
 """The option that distinguishes the caches of a backend."""
 _BUILDKIT = "buildkit"
-"""BuildKit's default for it."""
+"""BuildKit's default for that option."""
 
 
 def cache_of(image: str, cache: Cache) -> Cache:
@@ -255,7 +255,7 @@ def cache_of(image: str, cache: Cache) -> Cache:
         if cache.type == "local" and name in options:
             options[name] = _beside(options[name], image)
     if cache.type == "registry":
-        options["ref"] = in_repository_of(options["ref"], image)
+        options["ref"] = with_suffix(options["ref"], image)
     if name := _NAMES.get(cache.type, ""):
         options[name] = f"{options.get(name, _BUILDKIT)}-{image}"
     return replace(cache, options=tuple(options.items()))
@@ -301,5 +301,5 @@ def _place(path: str) -> str:
 
 def _beside(path: str, image: str) -> str:
     folder = path.rstrip("/")
-    # A folder without its own name is refused elsewhere.
+    # A folder without a name of its own is an error elsewhere.
     return path if folder.rpartition("/")[2] in ("", ".", "..", "~") else f"{folder}-{image}"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import literal
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.context_files import odd_paths
-from poetry_docker_cache.project.git import let_through, why_silent
+from poetry_docker_cache.project.context_files import problem_paths
+from poetry_docker_cache.project.git import git_problem, ignored_in_image
 from poetry_docker_cache.project.root.poetry_core import BACKENDS
 from poetry_docker_cache.render.dockerfile import render_ignore_file
 from poetry_docker_cache.render.own_template import template_notes
@@ -30,7 +30,7 @@ def sending_notes(image: PlannedImage) -> list[str]:
         within += [plan.located(path) for path in plan.files.paths or (".",)]
     ignore = render_ignore_file(plan, plan.located("Dockerfile"), image.kept, image.beside)
     links: list[str] = []
-    for odd in odd_paths(image.context, within, ignore):
+    for odd in problem_paths(image.context, within, ignore):
         place = posixpath.relpath(odd.path, plan.folder)
         if odd.kind == "name":
             raise DockerCacheError(
@@ -85,7 +85,7 @@ def _git_note(image: PlannedImage) -> list[str]:
     ignore = render_ignore_file(plan, dockerfile, image.kept, image.beside)
 
     def taken(within: Sequence[str]) -> tuple[str, ...]:
-        return let_through(image.folder, ignore, within, place=plan.folder)
+        return ignored_in_image(image.folder, ignore, within, place=plan.folder)
 
     found = [*taken(plan.files.paths)] if plan.files else []
     if beside:  # setuptools takes all modules, whatever git says
@@ -97,7 +97,7 @@ def _git_note(image: PlannedImage) -> list[str]:
 def _silent_note(image: PlannedImage) -> list[str]:
     """What only git knows: the files that `.gitignore` names and yet are in the repository."""
     asks = any(wheel.git_ignored and wheel.backend in BACKENDS for wheel in image.plan.wheels)
-    why = why_silent(image.folder) if asks else None
+    why = git_problem(image.folder) if asks else None
     note = (
         f"Unknown which files git tracks ({why}): files of a package that .gitignore names are"
         " left out, even if git tracks them."

@@ -176,7 +176,7 @@ def _planned(  # noqa: PLR0913  # one of several depends on the others
         images[image],
         selections[image],
         installs if shares else None,
-        of_all=together(selections.values()),
+        selected_by_any=together(selections.values()),
         bakes=bakes,
     )
     packages = locked_packages(project.lock, selections[image], plan.runtime.python)

@@ -10,7 +10,7 @@ from poetry_docker_cache.docker.image_names import has_digest
 _OFFICIAL = re.compile(
     r"(?P<repository>(?:.*/)?python):(?P<python>\d+\.\d+(?:\.\d+)?)(?P<slim>-slim)?(?P<suite>-.+)?"
 )
-# Docker's own, which runs as root. Another host or folder may have any image.
+# Docker's own images run as root. Those of another host or folder may not.
 _DOCKERS_OWN = re.compile(r"(docker\.io/)?(library/)?python[:@].*")
 # Chainguard's images and their mirrors are Wolfi, which uses apk.
 _CHAINGUARD = r"(cgr\.dev|(.*/)?chainguard)/(.*/)?"
@@ -57,7 +57,7 @@ def is_alpine(image: str) -> bool:
 
 
 def is_official_alpine(image: str) -> bool:
-    """Return whether it is Python's Alpine image on any host, which has no compiler."""
+    """Return whether the image is Python's Alpine image, on any host; it has no compiler."""
     return is_alpine(image) and _is_official(image)
 
 
@@ -87,7 +87,7 @@ def may_have_user(image: str) -> bool:
 
 
 def _is_official(image: str) -> bool:
-    """Return whether it is named like the official images, with any Python filled in."""
+    """Return whether the image is named like the official ones, with any Python version."""
     return bool(_OFFICIAL.fullmatch(_tagged(image.replace("{python}", "3.12"))))
 
 

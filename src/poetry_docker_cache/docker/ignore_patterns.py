@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SPECIAL = re.compile(r"([\\*?\[\]^])")
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-"""Characters that a line cannot contain: control characters and bytes that are not UTF-8."""
+"""Characters that a line cannot contain: control characters and bytes that are not valid UTF-8."""
 # The grammar of Go's filepath.Match, with which moby checks each pattern.
 _IN_SET = r"(?:\\.|[^\\\]-])"
 _PATTERN = re.compile(rf"(?s)(?:[^\\\[]|\\.|\[(?:\^|(?!\^))(?:{_IN_SET}(?:-{_IN_SET})?)+\])*")
@@ -71,13 +71,7 @@ def is_line(text: str) -> bool:
 
 def is_readable(pattern: str) -> bool:
     """Return whether BuildKit accepts this pattern."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # sets that look nested
-            re.compile(_regex(pattern))
-    except re.error:
-        return False
-    return _PATTERN.fullmatch(pattern) is not None
+    return _compiled(pattern) is not None and _PATTERN.fullmatch(pattern) is not None
 
 
 def checked(text: str | None) -> str | None:
@@ -179,15 +173,21 @@ def matches(pattern: str, path: str) -> bool:
     if re.fullmatch(r"\*\*[^*?\[\]\\]*", pattern):  # moby compares the end only: `**x` is `*x`
         end = pattern[2:]
         return path.endswith(end) or path == end.removeprefix("/")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # sets that look nested
-            return re.fullmatch(_regex(pattern), path, re.ASCII) is not None
-    except re.error:
-        return False  # an invalid pattern, which BuildKit reports
+    compiled = _compiled(pattern)
+    return compiled is not None and compiled.fullmatch(path) is not None
 
 
 @functools.lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    """Return the regular expression; None for an invalid pattern, which BuildKit reports."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # sets that look nested
+            return re.compile(_regex(pattern), re.ASCII)
+    except re.error:
+        return None
+
+
 def _regex(pattern: str) -> str:
     tokens = re.finditer(r"(?s)\*\*/?|\\.|.", pattern)
     parts: list[str] = []

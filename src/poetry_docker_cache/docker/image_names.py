@@ -17,7 +17,9 @@ _PATH_PART = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _IMAGE_ID = re.compile(r"[0-9a-f]{64}")
-_TAG_RULE = "A tag has up to 128 letters, digits, '_', '.' and '-', and starts with no '.' or '-'."
+_TAG_RULE = (
+    "A tag has up to 128 letters, digits, '_', '.' and '-', and cannot start with '.' or '-'."
+)
 _LONGEST_NAME = 255
 _DOCKER_HUB = "docker.io"
 
@@ -74,10 +76,10 @@ def normalised(reference: str) -> str:
     return f"{host.lower()}/{path}{end}"
 
 
-def in_repository_of(reference: str, name: str) -> str:
-    """Name another image in the same repository by adding a name to the tag.
+def with_suffix(reference: str, name: str) -> str:
+    """Add a name to the tag; keep a reference with a digest.
 
-    >>> in_repository_of("team/shop:cache", "api")
+    >>> with_suffix("team/shop:cache", "api")
     'team/shop:cache-api'
     """
     repository, tag, digest = _parts(reference)
@@ -86,10 +88,10 @@ def in_repository_of(reference: str, name: str) -> str:
     return f"{repository}:{f'{tag}-{name}' if tag else name}"
 
 
-def in_repository(reference: str, repository: str) -> str:
+def moved_to(reference: str, repository: str) -> str:
     """Name the image with the same tag in another repository; keep a reference with a digest.
 
-    >>> in_repository("team/shop:1", "team/shop-api")
+    >>> moved_to("team/shop:1", "team/shop-api")
     'team/shop-api:1'
     """
     _, tag, digest = _parts(reference)
@@ -148,7 +150,7 @@ def default_tag(
 
 
 def tagged(own: str, given: str) -> str:
-    """Return the name that `-t` gives: a complete one, or a tag alone for the image's own name.
+    """Return the name for an option `-t`: a complete name, or a tag for the image's own name.
 
     >>> tagged("team/shop:1.2.3", ":dev")
     'team/shop:dev'

@@ -26,9 +26,9 @@ UNLIKELY = (
     "docker-build.sh",
 )
 
-# Folders and files with these names are kept out unless one is included by its name. The `**` at a
-# folder's end matches its content: if another line hid the folder before, BuildKit does not
-# remember this one, and a line like `!*/*` in between would include the files again.
+# Folders and files with these names are kept out unless one is included by its name. The `**` at
+# the end of a folder's name matches its content: if another line has already hidden the folder,
+# BuildKit does not remember this line, and a line such as `!*/*` in between includes the files.
 FOLDERS = (
     ".git**",
     ".hg**",

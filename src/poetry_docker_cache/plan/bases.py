@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.settings.table import Settings
 
-# The shell form of RUN, by its first line: after the options comes no list.
+# The first line of a RUN in shell form: its options are not followed by a list.
 _SHELL_FORM = re.compile(r"\s*RUN\s+(--\S+\s+)*[^-\[\\\s]", re.IGNORECASE)
 
 
@@ -40,8 +40,8 @@ class Bases:
     """Whether the final image has a shell."""
 
     @property
-    def stages(self) -> str:
-        """The base of stages that compile nothing: the final image if it has a shell."""
+    def stage_image(self) -> str:
+        """The base of stages that compile nothing: the final image, unless it has no shell."""
         return self.final if self.has_shell else self.build
 
     @property
@@ -79,8 +79,8 @@ def build_image(settings: Settings, python: Python, base: str) -> str:
     if settings.build_image is None:
         return full_image(base)
     image = settings.build_image.replace("{python}", python.tag)
-    for what, of in (("Python", python_in), ("C library", libc)):
-        ours, theirs = of(base), of(image)
+    for what, known in (("Python", python_in), ("C library", libc)):
+        ours, theirs = known(base), known(image)
         if ours and theirs and ours != theirs:
             raise DockerCacheError(
                 f"`build-image` {image} has another {what} ({theirs}) than the final image {base}"
@@ -141,7 +141,7 @@ def _refuse_without_shell(settings: Settings, image: str, build: str) -> None:
 
 
 def build_notes(settings: Settings, bases: Bases, *, compiles: bool) -> Notes:
-    """Notes on `build-packages` without a use, and on a build image that is less pinned."""
+    """Notes on unused `build-packages`, and on a build image that is pinned less than the base."""
     if not compiles:
         unused = "`build-packages` is not used: nothing is built from source."
         return (unused,) if settings.build_packages else ()

@@ -26,7 +26,7 @@ def refuse_collisions(
         own = f"{name}-{image}" if name else None
         try:
             tag = normalised(default_tag(own, version, image=settings.image))
-        except DockerCacheError:  # it has no name, which is an error only where it needs one
+        except DockerCacheError:  # an image without a name is an error only when it is built
             continue
         if (other := named.setdefault(tag, image)) != image:
             raise DockerCacheError(
@@ -38,12 +38,12 @@ def refuse_collisions(
     for image, settings in images.items():
         place = place_of(settings.cache) if settings.cache else ""
         if place and (other := kept.setdefault(place, image)) != image:
-            raise _of_cache(image, place, f"the cache of {other} is there as well")
+            raise _cache_error(image, place, f"the cache of {other} is there as well")
         if (other := named.get(place, image)) != image:
-            raise _of_cache(image, place, f"the image {other} has the same name")
+            raise _cache_error(image, place, f"the image {other} has the same name")
 
 
-def _of_cache(image: str, place: str, why: str) -> DockerCacheError:
+def _cache_error(image: str, place: str, why: str) -> DockerCacheError:
     return DockerCacheError(
         f"The cache of the image {image} is stored in {place}, and {why}: one would replace the"
         " other.",

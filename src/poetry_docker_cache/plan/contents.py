@@ -23,7 +23,7 @@ from poetry_docker_cache.plan.image_plan import APPLICATION
 from poetry_docker_cache.plan.layer_split import own_layers_notes, refuse_too_many
 from poetry_docker_cache.project.image_packages import locked_packages, path_dependencies
 from poetry_docker_cache.project.model import WheelRoot
-from poetry_docker_cache.project.sources import refuse_sources
+from poetry_docker_cache.project.sources import refuse_unknown_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class WheelSource:
-    """A folder that a wheel is built from; its path is relative to the project's."""
+    """A folder that a wheel is built from."""
 
     stage: str
     path: str
+    """The path of the folder, relative to the project."""
     root: WheelRoot
     has_pyproject: bool = True
     version: str | None = None
@@ -62,12 +63,12 @@ class Contents:
 
     @property
     def names(self) -> set[str]:
-        """The names of the dependencies, as the lock file has them."""
+        """The names of the dependencies, as in the lock file."""
         return {package["name"] for package in self.packages}
 
     @property
     def from_source(self) -> tuple[str, ...]:
-        """The dependencies that are built from source, or come from no package index."""
+        """The dependencies that are built from source or do not come from a package index."""
         return tuple(name for layer in self.layers if layer.from_source for name in layer.packages)
 
     @property
@@ -76,19 +77,19 @@ class Contents:
         return tuple(path for layer in self.layers if layer.direct for path in layer.direct.files)
 
 
-def plan_contents(  # noqa: PLR0913  # what it is decided from
+def plan_contents(  # noqa: PLR0913  # all inputs of the decision
     project: Project,
     settings: Settings,
     selection: Selection,
     images: Images | None,
     *,
-    of_all: Selection,
+    selected_by_any: Selection,
     bases: Bases,
 ) -> tuple[Contents, Notes]:
-    """Gather what is installed. Raises DockerCacheError for what no build can install."""
+    """Gather what is installed. Raises DockerCacheError for a package that cannot be installed."""
     python = bases.python
     packages = locked_packages(project.lock, selection, python.short)
-    refuse_sources(project.sources, packages)
+    refuse_unknown_sources(project.sources, packages)
     direct = plan_direct(packages, settings.ssh_known_hosts)
     refuse_unknown_packages(settings.own_layers, project.lock)
     layers = plan_layers(project, settings, selection, images, python=python, direct=direct)
@@ -97,7 +98,7 @@ def plan_contents(  # noqa: PLR0913  # what it is decided from
     target = planned_target(settings, python)
     # A path dependency has its own layer, too.
     own = {source.stage.replace("path-", "own-", 1) for source in sources}
-    wanted = _own_layers(project, settings, packages, of_all, python)
+    wanted = _own_layers(project, settings, packages, selected_by_any, python)
     names = {layer.name: layer.packages for layer in layers}
     contents = Contents(packages=packages, layers=layers, sources=sources)
     return contents, (
@@ -153,13 +154,15 @@ def _own_layers(
     project: Project,
     settings: Settings,
     packages: Sequence[Mapping[str, Any]],
-    of_all: Selection,
+    selected_by_any: Selection,
     python: Python,
 ) -> tuple[str, ...]:
     """The names in `own-layers`, without packages that only other images of the project have."""
     if project.lock.older_format:
         return settings.own_layers
-    elsewhere = _names(locked_packages(project.lock, of_all, python.short)) - _names(packages)
+    elsewhere = _names(locked_packages(project.lock, selected_by_any, python.short)) - _names(
+        packages
+    )
     return tuple(name for name in settings.own_layers if name not in elsewhere)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,7 @@ from poetry_docker_cache.plan.image_plan import Dependencies, Index, Layer
 from poetry_docker_cache.plan.layer_split import split
 from poetry_docker_cache.plan.python_version import choose_poetry
 from poetry_docker_cache.project.image_packages import locked_packages
-from poetry_docker_cache.text import listing
+from poetry_docker_cache.text import did_you_mean, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +42,7 @@ ON_BUILD_IMAGE = (SOURCE, DIRECT)
 """The layers that Poetry installs; pip installs all others."""
 
 
-def plan_layers(  # noqa: PLR0913  # what it is decided from
+def plan_layers(  # noqa: PLR0913  # all inputs of the decision
     project: Project,
     settings: Settings,
     selection: Selection,
@@ -52,9 +51,10 @@ def plan_layers(  # noqa: PLR0913  # what it is decided from
     python: Python,
     direct: Direct | None,
 ) -> tuple[Layer, ...]:
-    """The layers of the dependencies, in their order; `direct` is what the one of that name needs.
+    """The layers of the dependencies, in their order.
 
-    For one of several images, `images` is what each of them installs.
+    `direct` describes the dependencies from git, URLs and files. For one of several images,
+    `images` is what each of them installs.
     """
     return tuple(
         Layer(
@@ -65,11 +65,11 @@ def plan_layers(  # noqa: PLR0913  # what it is decided from
             keeps_wheels=_keeps_wheels(name, settings),
             direct=direct if name == DIRECT else None,
         )
-        for name, packages in _packages(project, settings, selection, python, images).items()
+        for name, packages in _names_by_layer(project, settings, selection, python, images).items()
     )
 
 
-def _packages(
+def _names_by_layer(
     project: Project,
     settings: Settings,
     selection: Selection,
@@ -84,15 +84,15 @@ def _packages(
     if not images:
         return _split(project, settings, selection, python)
     layers: dict[str, tuple[str, ...]] = {}
-    whole: dict[str, tuple[str, ...]] = {}
+    unsplit: dict[str, tuple[str, ...]] = {}
     environment = planned_target(settings, python).environment
     for family, packages in families(project.lock.data, images, environment).items():
         lock = replace(project.lock, data={**project.lock.data, "package": packages})
         found = _split(replace(project, lock=lock), settings, selection, python)
         for name in ON_BUILD_IMAGE:
-            whole[name] = tuple(sorted((*whole.get(name, ()), *found.pop(name, ()))))
+            unsplit[name] = tuple(sorted((*unsplit.get(name, ()), *found.pop(name, ()))))
         layers.update({layer_name(name, family): names for name, names in found.items()})
-    return {**layers, **{name: names for name, names in whole.items() if names}}
+    return {**layers, **{name: names for name, names in unsplit.items() if names}}
 
 
 def _split(
@@ -119,7 +119,7 @@ def _split(
 
 
 def planned_target(settings: Settings, python: Python) -> Target:
-    """The Python and platforms that packages are chosen for, as far as known before the build."""
+    """What packages are chosen for: the Python and, if known, the C library and the machines."""
     machines = platforms.machines(settings.platforms)
     return Target.linux(python=python.short, libc=libc(settings.base_image), machines=machines)
 
@@ -129,11 +129,10 @@ def refuse_unknown_packages(names: Sequence[str], lock: Lock) -> None:
     known = {str(canonicalize_name(package["name"])) for package in lock.packages}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1)
             raise DockerCacheError(
-                f"`own-layers` in [tool.poetry-docker-cache] contains {name!r}, which is not in"
+                f"`own-layers` in [tool.poetry-docker-cache] names {name!r}, which is not in"
                 " poetry.lock.",
-                fix=f"Write {near[0]!r}." if near else "Remove it from the list.",
+                fix=f"{did_you_mean(name, sorted(known))}Correct it, or remove it from the list.",
             )
 
 
@@ -167,7 +166,7 @@ def source_notes(
     )
 
 
-def plan_dependencies(  # noqa: PLR0913  # what it is decided from
+def plan_dependencies(  # noqa: PLR0913  # all inputs of the decision
     project: Project,
     settings: Settings,
     selection: Selection,

@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.image_plan import Notes
 
 _SSH = re.compile(r"ssh://(?:[^/@:]+@)?(?P<host>[\w.-]+)(?::(?P<port>\d+))?/")
-_SCP = re.compile(
-    r"(?:[^/@:]+@)?(?P<host>[\w.-]{2,}):(?!//)"
-)  # scp syntax; C: is a drive, not a host
+# A host has two letters or more: `C:` is a drive.
+_SCP = re.compile(r"(?:[^/@:]+@)?(?P<host>[\w.-]{2,}):(?!//)")
 _USUAL_PORT = 22
 
 
 class Host(NamedTuple):
-    """A host, in lower case as in ssh, and the port of its ssh server."""
+    """A host, in lower case as ssh writes it, and the port of its ssh server."""
 
     name: str
     port: int = _USUAL_PORT
@@ -49,20 +48,20 @@ def ssh_host(url: str) -> Host | None:
 
 def refuse_unknown(host: Host, lines: Sequence[str]) -> None:
     """Raise DockerCacheError for a host whose key is in no line of known_hosts."""
-    # ssh uses the entry of the host if there is none for the port.
-    if any(_names(line, name) for line in lines for name in (str(host), host.name)):
+    # Like ssh, fall back to the entry of the host without a port.
+    if any(_has_host(line, name) for line in lines for name in (str(host), host.name)):
         return
-    other = "" if host.port == _USUAL_PORT else f"-p {host.port} "
+    port = "" if host.port == _USUAL_PORT else f"-p {host.port} "
     raise DockerCacheError(
         f"A git dependency is cloned from {host} over ssh, but the host key is not known: the build"
         " cannot read your known_hosts file.",
-        fix=f"Run `ssh-keyscan {other}{host.name}`, compare the output with the keys that the host"
+        fix=f"Run `ssh-keyscan {port}{host.name}`, compare the output with the keys that the host"
         " publishes, and add a line of it to [tool.poetry-docker-cache]:\n\n"
         f'    ssh-known-hosts = ["{host} ssh-ed25519 …"]',
     )
 
 
-def _names(line: str, name: str) -> bool:
+def _has_host(line: str, name: str) -> bool:
     marker, *fields = line.split() if line.startswith("@") else ["", *line.split()]
     if marker == "@revoked" or not fields:
         return False
@@ -124,10 +123,10 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
         elif not WEB.match(url):
             raise DockerCacheError(
                 f"{name} is a {_KINDS[source['type']]} dependency ({url}) that the build cannot"
-                " reach: only https, http and ssh are possible.",
+                " reach: only https, http and ssh are supported.",
                 fix=f"Move it to a server with one of these protocols. {_ALTERNATIVES}",
             )
-        _refuse_no_commit(name, source)
+        _refuse_missing_commit(name, source)
     for host in sorted(hosts):
         refuse_unknown(host, known_hosts)
     if not found:
@@ -140,7 +139,7 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
 
 
 def direct_notes(names: Sequence[str], direct: Direct | None, builder: str) -> Notes:
-    """Notes on these packages, and on the SSH agent that they may need."""
+    """Notes on packages that do not come from an index, and on the SSH agent they may need."""
     if not names:
         return ()
     note = (
@@ -155,7 +154,7 @@ def direct_notes(names: Sequence[str], direct: Direct | None, builder: str) -> N
 
 
 def _relative_path(name: str, url: str) -> str:
-    """The path of a file relative to the project, which may not contain it."""
+    """The path of a file, inside or outside the project, relative to it."""
     if re.match("/|[A-Za-z]:", url):
         raise DockerCacheError(
             f"{name} is a file dependency with an absolute path ({url}), which does not exist in"
@@ -165,7 +164,7 @@ def _relative_path(name: str, url: str) -> str:
     return posixpath.normpath(url)
 
 
-def _refuse_no_commit(name: str, source: Mapping[str, Any]) -> None:
+def _refuse_missing_commit(name: str, source: Mapping[str, Any]) -> None:
     commit = str(source.get("resolved_reference"))
     if source["type"] == "git" and not _COMMIT.fullmatch(commit):
         raise DockerCacheError(

@@ -69,7 +69,7 @@ class Dependencies:
     libc: str | None
     """The C library of the final image, which decides the wheels that fit; None if unknown."""
     machines: tuple[str, ...]
-    """The machines of the project's platforms, by their names in wheels."""
+    """The machines of the project's platforms, as wheel file names spell them."""
     index: Index | None
     groups: tuple[str, ...]
     extras: tuple[str, ...]
@@ -118,7 +118,7 @@ class Traits:
     apk: bool
     """Whether its package manager is apk, not apt."""
     may_have_user: bool
-    """Whether its user may not be root, who installs packages."""
+    """Whether it may run as a user other than root, who could not install packages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class Wheel:
     whole: bool = False
     """Whether it is built from the whole folder, except for ignored files."""
     lists_files_by_git: bool = False
-    """Whether its backend reads from git which data files belong to it."""
+    """Whether its backend asks git for the data files in the wheel."""
 
     @property
     def is_application(self) -> bool:
@@ -262,7 +262,7 @@ class ImagePlan:
 
     @property
     def backends(self) -> tuple[Wheel, ...]:
-        """The stages with build backends, each represented by its first wheel."""
+        """The first wheel of each stage with a build backend."""
         return tuple({wheel.backend_name: wheel for wheel in reversed(self.wheels)}.values())
 
     def located(self, path: str) -> str:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from poetry_docker_cache.inside.manifest.layer_choice import Kind
     from poetry_docker_cache.plan.image_plan import Notes
 
-# Pairs: up to this number of packages, this number of layers. The bounds are far apart, so that a
-# growing lock file rarely changes an exported Dockerfile.
+# Pairs: the number of layers for at most this number of packages. The bounds are far apart, so that
+# a growing lock file rarely changes an exported Dockerfile.
 AUTO = ((5, 1), (15, 4), (50, 10))
 MOST = 16
 """The number of layers for more packages than the largest bound."""

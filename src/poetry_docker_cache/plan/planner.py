@@ -38,19 +38,19 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
     selection: Selection,
     images: Images | None = None,
     *,
-    of_all: Selection | None = None,
+    selected_by_any: Selection | None = None,
     bakes: bool = False,
 ) -> ImagePlan:
     """Plan the project's image. Raises DockerCacheError if it cannot be built.
 
-    For one of several images, `images` is what each of them installs, `of_all` what they install
-    together, and `bakes` says whether one command builds them all.
+    For one of several images, `images` is what each of them installs, `selected_by_any` what they
+    install together, and `bakes` says whether one command builds them all.
     """
-    of_all = of_all or selection
-    python, python_notes = _plan_python(project, settings, of_all)
+    selected_by_any = selected_by_any or selection
+    python, python_notes = _plan_python(project, settings, selected_by_any)
     bases = choose_bases(settings, python)
     contents, content_notes = plan_contents(
-        project, settings, selection, images, of_all=of_all, bases=bases
+        project, settings, selection, images, selected_by_any=selected_by_any, bases=bases
     )
     system, system_notes = plan_system_packages(settings, contents.layers, bases)
     folder, folder_notes = place_in_context(project, contents)
@@ -71,7 +71,7 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
         version=version,
         files=files,
         runtime=runtime,
-        stage_image=bases.stages,
+        stage_image=bases.stage_image,
         traits=bases.traits,
         ignore=settings.ignore,
         dockerignore=project.dockerignore,

@@ -37,17 +37,17 @@ class Python:
 
     @property
     def minor(self) -> tuple[int, int]:
-        """(3, 12) of "3.12" and of "3.12.4"."""
+        """The minor version as numbers: (3, 12) for "3.12.4"."""
         major, minor = self.tag.split(".")[:2]
         return int(major), int(minor)
 
     @property
     def short(self) -> str:
-        """The tag's "3.12"."""
+        """The minor version as text: "3.12" for "3.12.4"."""
         return "{}.{}".format(*self.minor)
 
 
-def choose_python(  # noqa: PLR0913  # what it is chosen from
+def choose_python(  # noqa: PLR0913  # all inputs of the choice
     constraint: PythonConstraint,
     *,
     setting: str | None,
@@ -90,9 +90,10 @@ def _best(
     libc: str | None,
     machines: Sequence[str],
 ) -> Python:
-    """The newest tag with the fewest packages that have wheels, but none for it.
+    """The tag for which the fewest packages lack a wheel, and of several the newest.
 
-    Raises DockerCacheError if an old lock file does not say for any tag what is installed.
+    A package without any wheel does not count. Raises DockerCacheError if an old lock file does not
+    say for any tag what is installed.
     """
     found = {tag: _without_fitting_wheel(lock, selection, tag, libc, machines) for tag in tags}
     misfits = {tag: names for tag, names in found.items() if isinstance(names, list)}
@@ -118,7 +119,7 @@ def _best(
 def _without_fitting_wheel(
     lock: Lock, selection: Selection, tag: str, libc: str | None, machines: Sequence[str]
 ) -> list[str] | DockerCacheError:
-    """The packages that have wheels, but none for this tag; or why they are not known."""
+    """The packages that have wheels but none for this tag; an error if that is not known."""
     python = ".".join(tag.split(".")[:2])
     target = Target.linux(python=python, libc=libc, machines=machines)
     try:
@@ -135,9 +136,9 @@ def _without_fitting_wheel(
 
 
 def choose_poetry(generator: Version | None, *, setting: str | None, python: Python) -> str:
-    """The setting, else the Poetry that wrote the lock if it is final and runs on the Python.
+    """The setting, else the Poetry that wrote the lock if it is final and runs on this Python.
 
-    Raises DockerCacheError if the Poetry in the setting does not run on that Python.
+    Raises DockerCacheError if the Poetry in the setting does not run on this Python.
     """
     old_python = python.minor < (3, 10)
     if setting is not None:

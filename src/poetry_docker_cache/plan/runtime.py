@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings.table import Settings
 
 HOME = "/home/app"
-_STARTING = ("start", "serve", "server", "run", "web", "api", "app", "main")
+_LIKELY_SCRIPTS = ("start", "serve", "server", "run", "web", "api", "app", "main")
 _DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
 
 
@@ -55,7 +55,7 @@ def _source_tree_notes(project: Project, settings: Settings) -> Notes:
 def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
     workdir = settings.workdir
     if settings.files == (".",):
-        return Files(paths=()), _beside_notes(project.beside)
+        return Files(paths=()), _unpackaged_notes(project.unpackaged)
     if settings.files is not None:
         return Files(paths=checked_paths(settings.files)) if settings.files else None, ()
     if project.files is None:
@@ -63,7 +63,7 @@ def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
             f"{workdir} contains all files that the ignore file does not exclude. Set `files` to"
             " copy fewer."
         )
-        return Files(paths=()), (note, *_beside_notes(project.beside))
+        return Files(paths=()), (note, *_unpackaged_notes(project.unpackaged))
     found = [path for path in project.files if not _is_hidden(path, project.dockerignore)]
     if not found:
         return None, ()
@@ -71,17 +71,17 @@ def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
         f"{workdir} contains {', '.join(found)}, found beside the package. Set `files` to copy"
         " others."
     )
-    beside = [path for path in found if path in project.beside]
-    return Files(paths=checked_paths(found)), (note, *_beside_notes(beside))
+    unpackaged = [path for path in found if path in project.unpackaged]
+    return Files(paths=checked_paths(found)), (note, *_unpackaged_notes(unpackaged))
 
 
-def _beside_notes(beside: Sequence[str]) -> Notes:
+def _unpackaged_notes(modules: Sequence[str]) -> Notes:
     note = (
-        f"The code imports {listing(beside)}, not part of the wheel: PYTHONPATH includes their"
-        " folder, as with `poetry install`. Add them to `packages` in [tool.poetry] to include them"
-        " in the wheel."
+        f"The code imports modules that the wheel does not contain: {listing(modules)}. PYTHONPATH"
+        " includes their folder, as with `poetry install`. To include them in the wheel, add them"
+        " to `packages` in [tool.poetry]."
     )
-    return (note,) if beside else ()
+    return (note,) if modules else ()
 
 
 def _is_hidden(path: str, dockerignore: str | None) -> bool:
@@ -90,7 +90,7 @@ def _is_hidden(path: str, dockerignore: str | None) -> bool:
     return hiding_line(lines, path) >= 0
 
 
-def plan_runtime(  # noqa: PLR0913  # what it is decided from
+def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
     project: Project,
     settings: Settings,
     contents: Contents,
@@ -144,7 +144,7 @@ def _environment(project: Project, settings: Settings) -> dict[str, str]:
     if isinstance(root, SourceTreeRoot):
         folders = {root.import_folder} if root.import_folder else set()
     else:
-        folders = {posixpath.dirname(path) for path in project.beside}
+        folders = {posixpath.dirname(path) for path in project.unpackaged}
     if not folders:
         return _DEFAULT_ENVIRONMENT
     places = [posixpath.join(settings.workdir, path).rstrip("/") for path in sorted(folders)]
@@ -190,10 +190,10 @@ def _command(
 
 
 def _example(project: Project, ports: Sequence[str], installed: Collection[str]) -> str:
-    """Settings to paste, for what was found: an application, and a worker beside it."""
+    """Settings to paste for the application and the worker that were found."""
     found: list[Start | None] = []
     if isinstance(project.root, WheelRoot):  # otherwise its scripts are not installed
-        likely = (project.metadata.name, *_STARTING)
+        likely = (project.metadata.name, *_LIKELY_SCRIPTS)
         scripts = sorted(project.scripts, key=lambda name: name not in likely)
         found += [Start(command=(name,)) for name in scripts]
     web = web_start(project.apps, installed, ports)
@@ -208,7 +208,7 @@ def _example(project: Project, ports: Sequence[str], installed: Collection[str])
 
 
 def _group_of(project: Project, package: str) -> str | None:
-    """The group that `poetry install` installs a package with that the image lacks."""
+    """The default group of `poetry install` with a package that the image lacks."""
     locked = [table for table in project.lock.packages if table["name"] == package]
     groups = {group for table in locked for group in table.get("groups", ())}
     return next(iter(sorted(groups & project.default_groups - DEVELOPMENT)), None)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from poetry_docker_cache.project.model import App, AppKind
 
 _PORT = "8000"
-_ADDRESS = ("--host", "0.0.0.0", "--port", "{port}")  # noqa: S104  # inside a container, where `-p` publishes it
+# All addresses of the container; `docker run --publish` decides which port can be reached.
+_ADDRESS = ("--host", "0.0.0.0", "--port", "{port}")  # noqa: S104
 # By kind of application, then by package, the likeliest first.
 _SERVERS: dict[str, dict[str, tuple[str, ...]]] = {
     "asgi": {
@@ -37,7 +38,7 @@ _WORKERS: dict[str, tuple[str, ...]] = {
     "celery": ("celery", "-A", "{app}", "worker", "--loglevel=info"),
     "arq": ("arq", "{app}"),
 }
-# Servers that take a function that returns the application by an option; others take a call.
+# The option with which a server accepts a factory function; for others the target is a call.
 _FACTORY_OPTIONS = {"uvicorn": "--factory", "granian": "--factory", "waitress": "--call"}
 
 
@@ -65,9 +66,9 @@ class Start:
 def web_start(
     apps: Sequence[App], installed: Collection[str], ports: Sequence[str] = ()
 ) -> Start | None:
-    """A command that serves the first application with an installed server.
+    """A command that serves the first application with an installed server, on the first TCP port.
 
-    Without such a server, the result names one as missing. It listens on the first of `ports`.
+    If no such server is installed, the result names one as missing.
     """
     web: AppKind = "asgi" if _ASGI_FRAMEWORKS & {*installed} else "wsgi"
     known = [replace(app, kind=web) if app.kind == "web" else app for app in apps]

@@ -41,10 +41,10 @@ def plan_system_packages(
     built = [name for layer in layers if layer.from_source for name in layer.packages]
     wheels = [name for layer in layers if not layer.from_source for name in layer.packages]
     direct = next((layer.direct for layer in layers if layer.direct), None)
-    if is_alpine(bases.stages):
+    if is_alpine(bases.stage_image):
         build, runtime = alpine_packages(built, wheels)
     else:
-        build, runtime = debian_packages(built, wheels, bases.stages)
+        build, runtime = debian_packages(built, wheels, bases.stage_image)
     if not bases.has_shell:  # nothing can be installed on it
         runtime = ()
     system = "Alpine" if is_alpine(bases.final) else "Debian"
@@ -69,7 +69,7 @@ class _Needs:
     """Those that the full `python` image lacks."""
 
 
-_TABLE = {
+_DEBIAN_BUILT = {
     "gssapi": _Needs(runtime=("libgssapi-krb5-2",)),
     "lxml": _Needs(runtime=("libxml2", "libxslt1.1")),
     "mysqlclient": _Needs(runtime=("libmariadb3",)),
@@ -84,7 +84,7 @@ _TABLE = {
 }
 _OPENCV = _Needs(runtime=("libgl1", "libglib2.0-0", "libxcb1"))
 # Their wheels need the packages, too. Most load a library at run time, which no check sees.
-_WHEELS = {
+_DEBIAN_WHEELS = {
     "cairosvg": _Needs(runtime=("libcairo2",)),
     "lightgbm": _Needs(runtime=("libgomp1",)),
     "opencv-contrib-python": _OPENCV,
@@ -97,7 +97,7 @@ _WHEELS = {
 # Names before Debian 13, which still accepts the other old names.
 _BOOKWORM = {"libldap2": "libldap-2.5-0", "libxmlsec1t64-openssl": "libxmlsec1-openssl"}
 _BULLSEYE = {**_BOOKWORM, "libldap2": "libldap-2.4-2", "libodbc2": "libodbc1"}
-_OLDER_NAMES = {"bookworm": _BOOKWORM, "bullseye": _BULLSEYE}
+_DEBIAN_OLDER_NAMES = {"bookworm": _BOOKWORM, "bullseye": _BULLSEYE}
 
 
 def debian_packages(
@@ -110,11 +110,11 @@ def debian_packages(
     """
     if not is_debian(image):
         return (), ()
-    either = {**_WHEELS, **_TABLE}
+    either = {**_DEBIAN_WHEELS, **_DEBIAN_BUILT}
     needs = [either[name] for name in built if name in either]
-    needs += [_WHEELS[name] for name in wheels if name in _WHEELS]
+    needs += [_DEBIAN_WHEELS[name] for name in wheels if name in _DEBIAN_WHEELS]
     release = suite(image)  # a mirror may keep `bookworm` in the name of a folder
-    older = next((names for name, names in _OLDER_NAMES.items() if name in release), {})
+    older = next((names for name, names in _DEBIAN_OLDER_NAMES.items() if name in release), {})
     build = {package for need in needs for package in need.build}
     runtime = {older.get(package, package) for need in needs for package in need.runtime}
     return tuple(sorted(build)), tuple(sorted(runtime))
@@ -122,7 +122,7 @@ def debian_packages(
 
 # Names from Alpine's package recipes (aports). Names that begin with `so:` are libraries, whichever
 # package provides them, from WeasyPrint's documentation.
-_BUILD = {
+_ALPINE_BUILD = {
     "cffi": ("libffi-dev",),
     "gssapi": ("krb5-dev",),
     "lxml": ("libxml2-dev", "libxslt-dev"),
@@ -135,7 +135,7 @@ _BUILD = {
     "uwsgi": ("linux-headers",),
     "xmlsec": ("xmlsec-dev",),
 }
-_RUN = {
+_ALPINE_RUN = {
     "gssapi": ("krb5-libs",),
     "lxml": ("libxml2", "libxslt"),
     "mysqlclient": ("mariadb-connector-c",),
@@ -146,7 +146,7 @@ _RUN = {
     "xmlsec": ("xmlsec",),
 }
 # Pure wheels that load a library at run time, which no check sees.
-_LOADED = {
+_ALPINE_LOADED = {
     "cairosvg": ("so:libcairo.so.2",),
     "python-magic": ("libmagic",),
     "weasyprint": (
@@ -169,9 +169,9 @@ def alpine_packages(
     others.
     """
     built = tuple(built)
-    build = {package for name in built for package in _BUILD.get(name, ())}
-    run = {package for name in built for package in _RUN.get(name, ())}
-    run |= {package for name in (*built, *wheels) for package in _LOADED.get(name, ())}
+    build = {package for name in built for package in _ALPINE_BUILD.get(name, ())}
+    run = {package for name in built for package in _ALPINE_RUN.get(name, ())}
+    run |= {package for name in (*built, *wheels) for package in _ALPINE_LOADED.get(name, ())}
     return tuple(sorted(build)), tuple(sorted(run))
 
 

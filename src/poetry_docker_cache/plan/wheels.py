@@ -100,7 +100,7 @@ def _wheel(
         name=source.stage,
         backend_name=_BACKEND,
         folder=place,
-        image=bases.build if root.needs_compiler else bases.stages,
+        image=bases.build if root.needs_compiler else bases.stage_image,
         requires=root.requires,
         backend=root.backend,
         backend_path=root.backend_path,
@@ -124,7 +124,7 @@ def _wheel(
 
 
 def _sharing_backends(wheels: Sequence[Wheel]) -> tuple[Wheel, ...]:
-    """Give wheels with the same build backend one stage for it; the project's own is the first."""
+    """Let wheels with the same build backend share its stage; the project's own comes first."""
     kinds: dict[tuple[object, ...], str] = {}
     named: list[Wheel] = []
     for wheel in reversed(wheels):
@@ -147,14 +147,14 @@ def _lists_files_by_git(root: WheelRoot) -> bool:
 
 
 def _packages(root: WheelRoot, settings: Settings, bases: Bases) -> tuple[str, ...]:
-    """The system packages that compile it; no official Python image has Rust."""
+    """The system packages to compile a wheel with; no official Python image has Rust."""
     known = is_debian(bases.build) or is_official_alpine(bases.build)
     rust = ("cargo",) if known and _RUST & _required(root) else ()
     return merged(settings.build_packages, (*tools(bases.build), *rust))
 
 
 def _required(root: WheelRoot) -> set[str]:
-    """The normalised names of its build requirements."""
+    """The normalised names of the build requirements."""
     return {
         str(canonicalize_name(re.split(r"[^\w.-]", requirement, maxsplit=1)[0]))
         for requirement in root.requires

@@ -43,7 +43,7 @@ class SourceAuth:
 
     @property
     def has_content(self) -> bool:
-        """Whether there is anything to tell Poetry about this server."""
+        """Whether the secret needs an entry for this server."""
         return bool(self.login or self.ca or self.client_cert or not self.verify)
 
 
@@ -148,6 +148,6 @@ def pem_blocks(path: Path | None, setting: str, kind: str) -> str:
         raise DockerCacheError(
             f"The file of the setting {setting} cannot be used: {path}: {problem}",
             fix=f"Name a file with PEM blocks:\n\n    poetry config {shlex.quote(setting)} PATH\n\n"
-            "Poetry does not expand ~, and a relative path starts where poetry runs.",
+            "Poetry does not expand ~, and resolves a relative path from the current folder.",
         )
     return "\n".join(blocks) + "\n"

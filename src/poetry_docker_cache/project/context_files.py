@@ -25,8 +25,8 @@ _NOT_UTF_8 = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Odd:
-    """A path in the context that the build does not get as it is."""
+class ProblemPath:
+    """A path in the context that BuildKit cannot send as it is."""
 
     path: str
     kind: Literal["unreadable", "name", "link"]
@@ -34,35 +34,37 @@ class Odd:
     context."""
 
 
-def odd_paths(context: Path, within: Iterable[str], ignore_file: str) -> list[Odd]:
-    """List the odd paths within these paths that are sent to BuildKit.
+def problem_paths(context: Path, within: Iterable[str], ignore_file: str) -> list[ProblemPath]:
+    """List the problem paths within these paths that are sent to BuildKit.
 
     `ignore_file` is the text of the ignore file; all paths are relative to the context.
     """
-    found = {odd.path: odd for name in within for odd in _odd(context, context / name)}
+    found = {
+        problem.path: problem for name in within for problem in _problems(context, context / name)
+    }
     lines = [parse(line) for line in ignore_file.split("\n")] if found else []
     return [found[path] for path in sorted(found) if hiding_line(lines, path) < 0]
 
 
-def _odd(context: Path, place: Path) -> Iterator[Odd]:
-    """Walk a path, without what is kept out by its name."""
+def _problems(context: Path, place: Path) -> Iterator[ProblemPath]:
+    """Walk a path, without files and folders that are kept out by their names."""
     path = Path(os.path.normpath(place)).relative_to(context).as_posix()
     folder = is_folder(place)
     if _NOT_UTF_8.search(place.name):
-        yield Odd(path=path, kind="name")
+        yield ProblemPath(path=path, kind="name")
     elif place.is_symlink():
         if not real_path(place).is_relative_to(context):
-            yield Odd(path=path, kind="link")
+            yield ProblemPath(path=path, kind="link")
     elif not os.access(place, os.R_OK | os.X_OK if folder else os.R_OK):
         if os.path.lexists(place):
-            yield Odd(path=path, kind="unreadable")
+            yield ProblemPath(path=path, kind="unreadable")
     elif folder:
         for name in _entries(place):
-            yield from _odd(context, place / name)
+            yield from _problems(context, place / name)
 
 
 def _entries(place: Path) -> list[str]:
-    """List what may be odd in a folder; nothing if the folder has just been removed."""
+    """List names in a folder that may be problems; none if the folder has just been removed."""
     with contextlib.suppress(FileNotFoundError), os.scandir(place) as entries:
         return [
             entry.name for entry in entries if not (_is_plain(entry) or is_kept_out(entry.name))

@@ -65,7 +65,7 @@ def collect(
     )
     refuse_credentials_in_urls({repository.name: repository.url for repository in repositories})
     sources = [_read(repository, poetry.config) for repository in repositories]
-    sources += _of_addresses(addresses, poetry.config)
+    sources += _address_credentials(addresses, poetry.config)
     return AuthSecret(text=auth_file(sources))
 
 
@@ -96,7 +96,7 @@ def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:
         )
 
 
-def _of_addresses(addresses: Iterable[Address], config: Config) -> list[SourceAuth]:
+def _address_credentials(addresses: Iterable[Address], config: Config) -> list[SourceAuth]:
     """Collect the credentials for these addresses, one entry per configured repository or host.
 
     Poetry finds a repository by `repositories.NAME.url` in its settings: for git by the exact URL,
@@ -110,7 +110,7 @@ def _of_addresses(addresses: Iterable[Address], config: Config) -> list[SourceAu
         if known is not None and known.name.lower() == "pypi":
             continue
         if known is None and is_git:
-            found[url] = SourceAuth(name=url, login=_of_unknown_git(authenticator, url), url=url)
+            found[url] = SourceAuth(name=url, login=_unknown_git_login(authenticator, url), url=url)
             continue
         name, place = (known.name, str(known.url)) if known else (urlsplit(url).netloc, url)
         if name not in found:
@@ -123,7 +123,7 @@ def _of_addresses(addresses: Iterable[Address], config: Config) -> list[SourceAu
     ]
 
 
-def _of_unknown_git(authenticator: Authenticator, url: str) -> tuple[str, str] | None:
+def _unknown_git_login(authenticator: Authenticator, url: str) -> tuple[str, str] | None:
     """Return the login in the keyring, as Poetry asks for it, else in ~/.netrc, as git does.
 
     A public repository needs neither, so a failing keyring is not an error.
@@ -133,7 +133,7 @@ def _of_unknown_git(authenticator: Authenticator, url: str) -> tuple[str, str] |
         credential = authenticator.get_credentials_for_git_url(url)
         username, password = credential.username, credential.password
     login = (username, password) if username and password else get_netrc_auth(url)
-    return login and _carriable(urlsplit(url).netloc, *login)
+    return login and _checked_login(urlsplit(url).netloc, *login)
 
 
 def _is_public(repository: HTTPRepository) -> bool:
@@ -150,7 +150,7 @@ def _read(repository: HTTPRepository, config: Config) -> SourceAuth:
         certificates = repository.certificates
     return SourceAuth(
         name=name,
-        login=login and _carriable(name, *login),
+        login=login and _checked_login(name, *login),
         ca=pem_blocks(certificates.cert, f"certificates.{name}.cert", "CERTIFICATE"),
         client_cert=pem_blocks(certificates.client_cert, f"certificates.{name}.client-cert", ""),
         verify=certificates.verify,
@@ -162,7 +162,7 @@ def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None
     failure = ""
     username = password = None
     try:
-        username, password = _of_a_shell(name) or _ask_poetry(repository, config)
+        username, password = _login_in_variables(name) or _ask_poetry(repository, config)
     except PoetryKeyringError as error:
         failure = str(error)
     except Exception as error:  # noqa: BLE001  # keyring backends raise any exception
@@ -173,7 +173,7 @@ def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None
             fix="Unlock the keyring, or disable it:\n\n"
             f"    poetry config keyring.enabled false\n{_how_to_configure(name)}",
         )
-    if not username and not password:  # a CI sets the variable of a missing secret to an empty text
+    if not username and not password:  # CI sets the variable of a missing secret to an empty text
         return get_netrc_auth(repository.url)
     if password is None:
         raise DockerCacheError(
@@ -184,8 +184,8 @@ def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None
     return str(username or ""), str(password)
 
 
-def _of_a_shell(name: str) -> tuple[str | None, str | None] | None:
-    """Read the variables that replace Poetry's own if no shell can set those."""
+def _login_in_variables(name: str) -> tuple[str | None, str | None] | None:
+    """Read the variables that replace Poetry's own for a name that no shell can set them for."""
     if re.fullmatch(r"[A-Za-z0-9_-]+", name):
         return None
     username, password = map(os.environ.get, login_variables(name))
@@ -201,8 +201,8 @@ def _ask_poetry(repository: HTTPRepository, config: Config) -> tuple[str | None,
         return (None, None) if other.password is None else (other.username, other.password)
     if own.password is not None or own.username is None:
         return own.username, own.password
-    # Poetry answers the same for a missing password and for an empty one, which a token as the user
-    # name has, so look it up.
+    # For a missing password Poetry returns the same as for an empty one, which is valid if the user
+    # name is a token. So look it up.
     keys = ["http-basic", repository.name, "password"]
     stored = config.get(".".join(keys) if _DOTS_ARE_TABLES else keys)
     manager = PasswordManager(config)
@@ -211,7 +211,7 @@ def _ask_poetry(repository: HTTPRepository, config: Config) -> tuple[str | None,
     return own.username, "" if stored == "" else None
 
 
-def _carriable(name: str, username: str, password: str) -> tuple[str, str]:
+def _checked_login(name: str, username: str, password: str) -> tuple[str, str]:
     for what, value in (("user name", username), ("password", password)):
         wrong = ""
         if re.search(r"[\n\r\0]", value):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _MOST_NAMES = 100
-_OF_A_HOOK = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
+_HOOK_VARIABLES = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
 
 
 def git_ignored(
@@ -44,7 +44,7 @@ def git_ignored(
         found.update(dict.fromkeys(translate(text, inside, below=below)))
     if all(line.startswith("!") for line in found):
         return ()
-    again = _brought_back(folder, inside, list(found))
+    again = _included_again(folder, inside, list(found))
     if len(again) > _MOST_NAMES:  # an allow-list
         lines, again = found, []
     else:
@@ -57,7 +57,7 @@ def git_ignored(
     return tuple(lines)
 
 
-def _brought_back(folder: Path, inside: Sequence[str], texts: Sequence[str]) -> list[str]:
+def _included_again(folder: Path, inside: Sequence[str], texts: Sequence[str]) -> list[str]:
     """List the files that `!` lines include again, to be written in place of these lines.
 
     A `!` line with a wildcard would make BuildKit read every folder of the context.
@@ -122,10 +122,10 @@ def _inside(pattern: str, folder: str) -> str:
     return "/".join(parts)
 
 
-def let_through(
+def ignored_in_image(
     folder: Path, ignore_file: str, within: Sequence[str], *, place: str = "."
 ) -> tuple[str, ...]:
-    """List what git ignores in the folders or files `within` and the image would have.
+    """List what git ignores within these paths although the image would contain it.
 
     `ignore_file` is the text of the ignore file, `place` the folder's path in the build context.
     Built assets belong in an image and local secrets do not, so a person has to decide.
@@ -143,7 +143,7 @@ def let_through(
 
 
 def repository_of(folder: Path) -> Path | None:
-    """Return the root of the git repository that contains a folder; None if there is none."""
+    """Return the root of the git repository that contains a folder; None outside a repository."""
     places = (folder, *folder.parents)
     return next((place for place in places if (place / ".git").exists()), None)
 
@@ -170,7 +170,7 @@ def _tracked(folder: Path, inside: Sequence[str]) -> list[str]:
     return sorted(map(literal, found))
 
 
-def why_silent(folder: Path) -> str | None:
+def git_problem(folder: Path) -> str | None:
     """Return why git cannot list the files of the folder's repository; None if it can.
 
     Git may not be installed, or the repository may belong to another user.
@@ -199,7 +199,7 @@ def _git_files(folder: Path, *options: str) -> list[str] | None:
 def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes] | None:
     """Run git in a folder; return None if it is not installed."""
     # In a hook, these variables have paths relative to the root of the work tree.
-    env = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    env = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
     command = ["git", "--literal-pathspecs", *words]
     try:
         return subprocess.run(command, cwd=folder, env=env, capture_output=True, check=False)

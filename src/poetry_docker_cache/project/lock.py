@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OLDEST_FORMAT = Version("1")
 NEWEST_FORMAT = Version("3")
-_WHOLE_FORMAT = Version("2.1")
+_FORMAT_WITH_GROUPS = Version("2.1")
 """The first format that has the groups and markers of each package."""
 
 RESTORE = "Restore it from version control, or run `poetry lock --regenerate`."
@@ -69,7 +69,7 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
             f" not have the dependencies that pyproject.toml declares.{writer}",
             fix="Run `poetry lock`.",
         )
-    if written < _WHOLE_FORMAT:
+    if written < _FORMAT_WITH_GROUPS:
         data = _readable(pyproject, data)
     else:
         _check_packages(data.get("package", []))
@@ -97,7 +97,7 @@ def _check_packages(packages: object, *, older: bool = False) -> None:
     """Raise DockerCacheError for a `[[package]]` whose keys are missing or of another type."""
     damaged = [] if isinstance(packages, list) else ["its list of packages"]
     for number, package in enumerate(packages if isinstance(packages, list) else [], start=1):
-        if not _is_whole(package, older=older):
+        if not _is_valid(package, older=older):
             name = package.get("name") if isinstance(package, Mapping) else None
             damaged.append(f"the entry of {name}" if name else f"package number {number}")
     if damaged:
@@ -111,7 +111,7 @@ def _damaged(what: str) -> DockerCacheError:
     )
 
 
-def _is_whole(package: object, *, older: bool) -> bool:
+def _is_valid(package: object, *, older: bool) -> bool:
     if not isinstance(package, Mapping):
         return False
     files, groups, markers = (package.get(key) for key in ("files", "groups", "markers"))
@@ -152,7 +152,7 @@ def _generator(header: str) -> Version | None:
 
 
 def _content_hashes(pyproject: Mapping[str, Any], generator: Version | None) -> set[str]:
-    """Return the content hashes that a fresh lock may have, whichever Poetry runs now.
+    """Return the content hashes that a fresh lock may have, regardless of the Poetry that runs.
 
     Since Poetry 2.3 the hash covers `[dependency-groups]`; older locks are fresh without them.
     """

@@ -94,7 +94,7 @@ class PythonConstraint:
         major, number = map(int, minor.split("."))
         # The pre-releases of the next minor version are not part of this one.
         first, after = Version(minor), Version(f"{major}.{number + 1}.dev0")
-        return [found for it in self.ranges if (found := it.within(first, after))]
+        return [part for versions in self.ranges if (part := versions.within(first, after))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +202,7 @@ class SourceTreeRoot:
 
     reason: str
     import_folder: str | None = None
-    """The folder of its packages if that is not the top one: on the path by `poetry install`."""
+    """The folder of its packages, which `poetry install` puts on the path; None for the top one."""
     module: str | None = None
     """The module that `python -m` can run."""
 
@@ -260,14 +260,14 @@ class Project:
     start_commands: tuple[tuple[str, ...], ...] = ()
     """Commands that may start the application, the likeliest first."""
     apps: tuple[App, ...] = ()
-    beside: tuple[str, ...] = ()
+    unpackaged: tuple[str, ...] = ()
     """Modules that the code imports but the wheel does not contain; part of `files`."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` installs by default."""
     path_packages: tuple[PathPackage, ...] = ()
-    """All path dependencies in the lock file, whatever their group."""
+    """The path dependencies of all groups in the lock file."""
     place: tuple[str, ...] = ()
-    """The names of the folders that lead to the project, the last one its own."""
+    """The names of the folders from the root of the file system to the project's own."""
 
     @property
     def index(self) -> Source | None:

@@ -31,7 +31,7 @@ def write_settings(path: Path, changes: Mapping[str, Values]) -> bool:
     that all images share. Raises DockerCacheError if the file cannot be read, written, or changed
     without changing anything else.
     """
-    lines_of_all = "\n".join(as_toml(values, image) for image, values in changes.items())
+    all_lines = "\n".join(as_toml(values, image) for image, values in changes.items())
     try:
         before = path.read_bytes().decode()
         after = before
@@ -44,11 +44,11 @@ def write_settings(path: Path, changes: Mapping[str, Values]) -> bool:
         put(target, after, mode)
         target.chmod(mode)  # the umask may have narrowed it
     except DockerCacheError as error:  # its fix shows one table only
-        raise DockerCacheError(error.problem, fix=f"{_BY_HAND}{lines_of_all}") from error
+        raise DockerCacheError(error.problem, fix=f"{_BY_HAND}{all_lines}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DockerCacheError(
             f"{path.name} cannot be changed: {getattr(error, 'strerror', None) or error}.",
-            fix=f"Make it writable, or add these lines yourself:\n\n{lines_of_all}",
+            fix=f"Make it writable, or add these lines yourself:\n\n{all_lines}",
         ) from error
     return True
 
@@ -82,7 +82,7 @@ def as_toml(values: Values, image: str = "") -> str:
 
 
 def table_of(image: str) -> str:
-    """Return the head of an image's table, or of the common one."""
+    """Return the header of an image's table, or of the common one."""
     return f"[tool.{_TABLE}.images.{image}]" if image else f"[tool.{_TABLE}]"
 
 
@@ -99,14 +99,14 @@ def _changed(text: str, values: Values, image: str) -> str:
     table: Any = document.get("tool", {}).get(_TABLE)
     if table is not None and image:
         table = table["images"][image]
-    if table is None or _has_no_head(table):
-        # It has no head of its own. As text, since tomlkit would put the head between other tables.
+    if table is None or _has_no_header(table):
+        # Append text, because tomlkit would put a new header between other tables.
         return f"{text}\n{as_toml(values, image)}"
     new: dict[str, int | Sequence[str]] = {}
     for name, value in values.items():
         present = table.get(name)
         if isinstance(present, Array) and not isinstance(value, int):
-            _exchange(present, value)
+            _update(present, value)
         elif present is None and isinstance(table, Table):
             new[name] = value
         elif present != value:
@@ -116,20 +116,20 @@ def _changed(text: str, values: Values, image: str) -> str:
     return tomlkit.dumps(document)
 
 
-def _has_no_head(table: Any) -> bool:  # noqa: ANN401  # tomlkit has several kinds of tables
+def _has_no_header(table: Any) -> bool:  # noqa: ANN401  # tomlkit has several kinds of tables
     below = [isinstance(value, Table | AoT) for value in table.values()]
     return isinstance(table, Table) and table.is_super_table() and all(below)
 
 
 def _insert(table: Table, values: Values) -> None:
-    """Insert settings below the last one: tomlkit would put them below the next head's comments."""
+    """Insert settings below the last one; tomlkit would put them below the comments that follow."""
     body = table.value.body
     own = takewhile(lambda entry: not isinstance(entry[1][1], Table | AoT), enumerate(body))
     place = max((index + 1 for index, (key, _) in own if key), default=0)
     body[place:place] = tomlkit.parse(lines(values)).body
 
 
-def _exchange(array: Array, names: Sequence[str]) -> None:
+def _update(array: Array, names: Sequence[str]) -> None:
     """Remove and add only what differs, so that comments between the other items stay."""
     for name in [str(item) for item in array if item not in names]:
         array.remove(name)
@@ -157,6 +157,6 @@ def _expected(text: str, values: Values, image: str) -> dict[str, Any]:
 
 
 def _in_order(present: list[str], names: Sequence[str]) -> list[str]:
-    """Return the names in the order in which `_exchange` leaves them."""
+    """Return the names in the order in which `_update` leaves them."""
     kept = [name for name in present if name in names]
     return [*kept, *(name for name in names if name not in kept)]

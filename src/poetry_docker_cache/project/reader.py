@@ -32,7 +32,7 @@ from poetry_docker_cache.project.root.applications import (
     start_commands,
 )
 from poetry_docker_cache.project.root.declared import is_here, scripts
-from poetry_docker_cache.project.root.imports import find_beside
+from poetry_docker_cache.project.root.imports import find_unpackaged
 from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.project.root.root_package import read_root
 from poetry_docker_cache.settings.setting_errors import NAME, refuse_misnamed
@@ -64,7 +64,7 @@ def read_project(poetry: Poetry) -> Project:
     root = read_root(poetry)
     lock = _lock(poetry, folder)
     files = runtime_files(folder, root)
-    beside = find_beside(
+    unpackaged = find_unpackaged(
         folder,
         root,
         files=files or (),
@@ -72,14 +72,14 @@ def read_project(poetry: Poetry) -> Project:
         installed={canonicalize_name(table["name"]) for table in lock.packages},
     )
     if files is not None:
-        files = None if beside.whole else outermost((*files, *beside.modules))
+        files = None if unpackaged.whole else outermost((*files, *unpackaged.modules))
     return Project(
         metadata=read_metadata(poetry),
         requires_python=python_constraint(package.python_versions),
         pinned_python=_pinned_python(folder),
         groups=frozenset(map(str, package.dependency_group_names(include_optional=True))),
         extras=frozenset(map(str, package.extras)),
-        scripts=beside.scripts,
+        scripts=unpackaged.scripts,
         sources=read_sources(poetry),
         lock=lock,
         installer=_installer(poetry),
@@ -88,7 +88,7 @@ def read_project(poetry: Poetry) -> Project:
         dockerignore=checked(_text(folder / ".dockerignore")),
         start_commands=start_commands(folder),
         apps=find_apps(folder, root, files),
-        beside=beside.modules,
+        unpackaged=unpackaged.modules,
         default_groups=frozenset(map(str, package.dependency_group_names())),
         path_packages=read_path_packages(
             folder,
@@ -297,9 +297,8 @@ def unreadable(error: Exception, folder: Path) -> DockerCacheError:
     except RuntimeError:
         fix = "Run the command in the project's folder, or add `-C FOLDER`."
     else:
-        own = (
-            str(path) in problem or ".toml" not in problem
-        )  # otherwise it is a file of Poetry's configuration
+        # Otherwise the problem is in a file of Poetry's configuration.
+        own = str(path) in problem or ".toml" not in problem
         fix = f"Fix {path}; `poetry check` may show more." if own else "Fix that file."
         # Poetry uses some values before it checks their types: `'int' has no attribute 'lower'`.
         if isinstance(error, AttributeError | LookupError | TypeError):

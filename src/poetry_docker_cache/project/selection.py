@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 MAIN_GROUP = "main"
-# Groups for development, about which there is no note when they are left out.
+# Groups for development: no note says that they are left out.
 DEVELOPMENT = frozenset(
     {
         "ci",
@@ -53,7 +53,7 @@ def together(selections: Iterable[Selection]) -> Selection:
     )
 
 
-def select(  # noqa: PLR0913  # the settings' part, and the project's
+def select(  # noqa: PLR0913  # options, settings and project
     options: SelectionOptions,
     *,
     default_groups: Sequence[str],

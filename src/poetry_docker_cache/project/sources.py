@@ -27,7 +27,9 @@ def login_variables(name: str) -> tuple[str, str]:
     return f"{prefix}_USERNAME", f"{prefix}_PASSWORD"
 
 
-def refuse_sources(sources: Iterable[Source], packages: Iterable[Mapping[str, Any]]) -> None:
+def refuse_unknown_sources(
+    sources: Iterable[Source], packages: Iterable[Mapping[str, Any]]
+) -> None:
     """Raise DockerCacheError for a locked package from an unknown source."""
     known = {source.name.lower() for source in sources}
     for package in packages:

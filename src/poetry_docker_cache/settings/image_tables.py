@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from poetry_docker_cache.caches.spec import cache_of
-from poetry_docker_cache.docker.image_names import in_repository, repository_of
+from poetry_docker_cache.docker.image_names import moved_to, repository_of
 from poetry_docker_cache.settings.table import KEYS, Settings, plain, refuse_unknown
 
-_MERGED = ("env", "instructions", "labels")
+_MERGED_KEYS = ("env", "instructions", "labels")
 """Tables that are merged key by key with the common one; any other value replaces it."""
 
 _OWN_KEYS = tuple(key for key in KEYS if key.name != "images")
@@ -37,7 +37,7 @@ def _parse(
     for key in _OWN_KEYS:
         if key.name in own:
             spot = replace(key.spot, path=f"{inside}.{key.name}")
-            read[key.field] = key.read(spot, _laid_over(key.name, table, own))
+            read[key.field] = key.read(spot, _merged(key.name, table, own))
     # Two images cannot share a repository or a cache: each gets a name derived from the common one.
     if "image" not in own and common.image is not None:
         read["image"] = f"{common.image}-{name}"
@@ -45,23 +45,23 @@ def _parse(
         read["cache"] = cache_of(name, common.cache)
     settings = replace(common, images=(), **read)
     if "reuse-image" not in own:
-        settings = replace(settings, reuse_image=_earlier(common, settings.image))
+        settings = replace(settings, reuse_image=_reuse_image(common, settings.image))
     settings.refuse_unknown_python(inside=f"{inside}.")
     return settings
 
 
-def _earlier(common: Settings, image: str | None) -> str | None:
-    """Return the earlier image of one of several, whose repository has the image's name added."""
+def _reuse_image(common: Settings, image: str | None) -> str | None:
+    """Return the common `reuse-image`, in this image's repository if it was in the common one."""
     earlier = common.reuse_image
     if not (earlier and image and common.image):
         return earlier
     is_common = repository_of(earlier) == repository_of(common.image)
-    return in_repository(earlier, image) if is_common else earlier
+    return moved_to(earlier, image) if is_common else earlier
 
 
-def _laid_over(key: str, table: Mapping[str, object], own: Mapping[str, object]) -> object:
+def _merged(key: str, table: Mapping[str, object], own: Mapping[str, object]) -> object:
     """Return an image's value of a setting, merged with the common one if both are tables."""
     value, below = plain(own[key]), plain(table.get(key))
-    if key in _MERGED and isinstance(value, Mapping) and isinstance(below, Mapping):
+    if key in _MERGED_KEYS and isinstance(value, Mapping) and isinstance(below, Mapping):
         return {**below, **value}
     return value

@@ -164,11 +164,12 @@ def health_command(spot: Spot, value: object) -> tuple[str, ...]:
     return words
 
 
+_TAKES_DURATION = 'a duration such as "30s" or "1m30s"'
 _HEALTHCHECK = {
     "command": (health_command, "a list: the program and its arguments"),
-    "interval": (duration, 'a duration such as "30s" or "1m30s"'),
-    "timeout": (duration, 'a duration such as "30s" or "1m30s"'),
-    "start-period": (duration, 'a duration such as "30s" or "1m30s"'),
+    "interval": (duration, _TAKES_DURATION),
+    "timeout": (duration, _TAKES_DURATION),
+    "start-period": (duration, _TAKES_DURATION),
     "retries": (retries, "a number, 1 or more, without quotes"),
 }
 

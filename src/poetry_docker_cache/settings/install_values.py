@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings.setting_errors import Spot
 
 MOST_LAYERS = 48
+_TOO_MANY_LAYERS = "an image can have at most 127 layers, including those of its base"
 
 _PYTHON = re.compile(r"3\.(0|[1-9][0-9]?)(\.(0|[1-9][0-9]?))?")
 _OLDEST_PYTHON_MINOR = 9
@@ -114,9 +115,7 @@ def layers(spot: Spot, value: object) -> int | Literal["auto"]:
         why = "remove the quotes" if quoted else 'that is neither a number above 0 nor "auto"'
         raise spot.refuse(value, why)
     if value > MOST_LAYERS:
-        raise spot.refuse(
-            value, "an image can have at most 127 layers, including those of its base"
-        )
+        raise spot.refuse(value, _TOO_MANY_LAYERS)
     return int(value)
 
 
@@ -124,9 +123,7 @@ def own_layers(spot: Spot, value: object) -> tuple[str, ...]:
     """Read the names of the packages that get a layer each, sorted."""
     names = tuple(sorted(set(list_of(name)(spot, value))))
     if len(names) > MOST_LAYERS:
-        raise spot.refuse(
-            len(names), "an image can have at most 127 layers, including those of its base"
-        )
+        raise spot.refuse(len(names), _TOO_MANY_LAYERS)
     return names
 
 

@@ -13,7 +13,7 @@ from poetry_docker_cache.errors import DockerCacheError
 NAME = "poetry-docker-cache"
 TABLE = f"[tool.{NAME}]"
 _ALIKE = 0.89
-"""The similarity of a misspelled name; another plugin may be called `poetry-docker-bake`."""
+"""A name at least this similar is misspelled; `poetry-docker-bake` may be another plugin."""
 _SHOWN_CHARACTERS = 40
 _SHOWN_ITEMS = 3
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -25,7 +25,7 @@ class SettingsError(DockerCacheError):
 
 @dataclass(frozen=True, kw_only=True)
 class Spot:
-    """The place of a value in the table, and the values that it takes: enough for an error."""
+    """The place of a value in the table, and the values that it takes, for an error."""
 
     path: str
     takes: str

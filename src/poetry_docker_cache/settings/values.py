@@ -79,7 +79,7 @@ def list_of(read: Callable[[Spot, object], T]) -> Callable[[Spot, object], tuple
     def read_list(spot: Spot, value: object) -> tuple[T, ...]:
         if isinstance(value, str):
             as_list = json.dumps([value], ensure_ascii=False)
-            fix = f"Write {spot.path} = {as_list}." if len(value) < 60 and value else ""  # noqa: PLR2004  # as long as it fits a line
+            fix = f"Write {spot.path} = {as_list}." if len(value) < 60 and value else ""  # noqa: PLR2004  # fits on a line
             raise spot.refuse(value, "that is a string, not a list", fix=fix)
         if not isinstance(value, list | tuple):
             raise spot.refuse(value, f"that is {kind(value)}, not a list")
@@ -114,8 +114,8 @@ def argv(spot: Spot, value: object) -> tuple[str, ...]:
     """Read a command as a list of words (exec form); an empty list clears the command."""
     if isinstance(value, str):
         words = json.dumps(_split(value), ensure_ascii=False)
-        fix = f"Write {spot.path} = {words}." if len(words) < 100 and value.strip() else ""  # noqa: PLR2004  # as long as it fits a line
-        raise spot.refuse(value, "that is a string, which no shell splits into words", fix=fix)
+        fix = f"Write {spot.path} = {words}." if len(words) < 100 and value.strip() else ""  # noqa: PLR2004  # fits on a line
+        raise spot.refuse(value, "that is a string, and no shell splits it into words", fix=fix)
     words_read = list_of(text)(spot, value)
     if words_read and not words_read[0].strip():
         raise spot.item(0).refuse(words_read[0], "the first word must be the program")

@@ -42,7 +42,7 @@ def index_sizes(poetry: Poetry, packages: Sequence[LockedPackage]) -> Sizes:
     """
     repositories = {package.key: _repository(poetry, package.source) for package in packages}
     for repository in dict.fromkeys(repositories.values()):
-        if repository is not None:  # before the threads, each of which would ask the keyring
+        if repository is not None:  # before the threads: each would ask the keyring
             _credentials(repository)
 
     def ask(package: LockedPackage) -> int | None:
@@ -153,7 +153,7 @@ def _answer(
         )
     except Exception as error:  # noqa: BLE001  # of Poetry, requests, urllib3 or a keyring
         failure = type(error).__name__
-    if failure:  # raised out here, as above
+    if failure:  # raised outside the handler, as above
         raise DockerCacheError(
             f"The source {name!r} does not answer ({failure}).",
             fix="Check the network, or use `--from environment` or `--from image`.",

@@ -28,7 +28,7 @@ def table(
     packages: Sequence[SizedPackage], unit: Unit, now: Outcome, better: Outcome | None
 ) -> list[str]:
     """Return the lines: packages by size, then the cost of an update now and with another split."""
-    return [*_packages(packages, unit, now, better), "", *_bumps(len(packages), now, better)]
+    return [*_packages(packages, unit, now, better), "", *_costs(len(packages), now, better)]
 
 
 def as_ascii(text: str) -> str:
@@ -120,21 +120,22 @@ def _heading(packages: Sequence[SizedPackage], unit: Unit) -> str:
     return f" {count}, {'' if exact else '≈ '}{total} {what} (sizes from {sources})"
 
 
-def _bumps(count: int, now: Outcome, better: Outcome | None) -> Iterator[str]:
-    yield f" {'one random bump costs':{8 + _SETTING}}" + _columns("packages", "size", "layers")
-    yield _bump("now", count, now)
+def _costs(count: int, now: Outcome, better: Outcome | None) -> Iterator[str]:
+    title = f" {'average cost of one update':{8 + _SETTING}}"
+    yield title + _columns("packages", "size", "layers")
+    yield _cost("now", count, now)
     if better:
-        yield _bump("better", count, better)
+        yield _cost("better", count, better)
         yield ""
         yield f" layers = {better.setting.layers}"
         yield from _own(better.setting.own)
 
 
-def _bump(title: str, count: int, outcome: Outcome) -> str:
+def _cost(title: str, count: int, outcome: Outcome) -> str:
     packages = f"{outcome.packages:.1f} of {count} {_percent(outcome.packages_share)}"
     size = f"{megabytes(outcome.size)} {_percent(outcome.size_share)}"
-    alone = sum(layer.startswith("own-") for layer in outcome.layers)
-    own = f" + {alone} own" if alone else ""
+    own_layers = sum(layer.startswith("own-") for layer in outcome.layers)
+    own = f" + {own_layers} own" if own_layers else ""
     setting = f"layers = {json.dumps(outcome.setting.layers)}{own}"
     columns = _columns(packages, size, str(len(outcome.layers)))
     return f" {title:8}{setting:{_SETTING}}{columns}"

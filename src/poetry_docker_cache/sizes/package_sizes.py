@@ -58,7 +58,7 @@ class SizedPackage:
     exact: bool = True
     """False for a size that was converted from the other unit."""
     family: str = ""
-    """As above."""
+    """As in `LockedPackage`."""
 
 
 def unit_of(found: Mapping[Origin, Sizes]) -> Unit:

@@ -18,9 +18,9 @@ MOST_LAYERS = 24
 """The limit of a proposal: each layer starts an installer and adds lines to the Dockerfile."""
 
 LAYER_PRICE = 0.3
-"""How many packages of an update another layer must save, counting packages and bytes. Starting the
-installer for a layer takes about as long as installing a package, but only in a cold build, and
-updates are much more frequent."""
+"""How many packages of an update another layer must save, in packages and bytes together. Starting
+the installer for a layer takes about as long as installing a package, but only in a cold build,
+and updates are much more frequent."""
 
 SMALL_GAIN = 0.015
 """A smaller improvement is not worth another Dockerfile."""

@@ -20,7 +20,7 @@ def real_path(path: Path | str) -> Path:
 
 
 def exists(path: Path | str) -> bool:
-    """Return whether a path exists; `Path.exists()` raises for a too long name (< 3.14)."""
+    """Return whether a path exists; `Path.exists()` raises if a name is too long (< 3.14)."""
     return os.path.exists(path)  # noqa: PTH110  # as above
 
 

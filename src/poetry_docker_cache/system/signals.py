@@ -25,7 +25,7 @@ ENDING = tuple(
 
 
 def exit_status(number: int) -> int:
-    """Give the status with which shells report a program that this signal ended."""
+    """Return the exit status that shells report for a program that this signal ended."""
     return 128 + number
 
 
@@ -41,9 +41,8 @@ def handled(handler: Callable[[int], None]) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             for number in ENDING:
                 old = signal.getsignal(number)
-                if (
-                    old is None or old == signal.SIG_IGN
-                ):  # None: not set by Python, which cannot restore it
+                # None: not set by Python, which cannot restore it.
+                if old is None or old == signal.SIG_IGN:
                     continue
                 previous[number] = old
                 signal.signal(number, lambda received, _frame: handler(received))

@@ -62,7 +62,9 @@ def planned(
     """Plan each image of a project."""
     shape, wanted = project(*packages, requires_python=">=3.12,<3.13"), Settings(**wish)
     return {
-        name: make_plan(shape, wanted, it, installs(choices), of_all=together(choices.values()))
+        name: make_plan(
+            shape, wanted, it, installs(choices), selected_by_any=together(choices.values())
+        )
         for name, it in choices.items()
     }
 
@@ -214,9 +216,12 @@ def test_the_scripts_come_along_where_they_are_needed() -> None:
 def test_images_have_the_same_python() -> None:
     """It is the newest that fits all of them; with one each they would share nothing."""
     shape = project(*PACKAGES[:2], PACKAGES[5])
-    of_all = together(CHOICES.values())
+    selected_by_any = together(CHOICES.values())
     for shared in (installs(CHOICES), None):  # an older lock is not taken apart, all the same
-        found = [make_plan(shape, Settings(), it, shared, of_all=of_all) for it in CHOICES.values()]
+        found = [
+            make_plan(shape, Settings(), it, shared, selected_by_any=selected_by_any)
+            for it in CHOICES.values()
+        ]
         assert {it.runtime.python for it in found} == {"3.12"}
     assert make_plan(shape, Settings(), CHOICES["tidy"]).runtime.python == "3.13"
 

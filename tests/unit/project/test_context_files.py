@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from roots import write
 
-from poetry_docker_cache.project.context_files import Odd, odd_paths
+from poetry_docker_cache.project.context_files import ProblemPath, problem_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,9 @@ def test_unreadable_paths_that_are_sent(tmp_path: Path, monkeypatch: pytest.Monk
         return "locked" not in os.path.basename(path) and may(path, mode)  # noqa: PTH119  # a str
 
     def unreadable(name: str, ignore: str) -> list[str]:
-        return [odd.path for odd in odd_paths(tmp_path, [name], ignore) if odd.kind == "unreadable"]
+        return [
+            odd.path for odd in problem_paths(tmp_path, [name], ignore) if odd.kind == "unreadable"
+        ]
 
     monkeypatch.setattr(os, "access", access)
     assert unreadable("app", "app/hidden\n") == ["app/locked", "app/locked.py"]
@@ -45,16 +47,16 @@ def test_links_that_leave_the_context(tmp_path: Path) -> None:
         "abs": "/etc",
     }.items():
         (tmp_path / "shop" / name).symlink_to(target)
-    found = odd_paths(tmp_path / "shop", ["."], "gone\n")
-    assert found == [Odd(path=name, kind="link") for name in ("abs", "out")]
-    assert odd_paths(tmp_path / "shop", ["a", "nowhere"], "") == []
+    found = problem_paths(tmp_path / "shop", ["."], "gone\n")
+    assert found == [ProblemPath(path=name, kind="link") for name in ("abs", "out")]
+    assert problem_paths(tmp_path / "shop", ["a", "nowhere"], "") == []
 
 
 def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
     """Old archives contain them."""
     write(tmp_path, "app/\udce9t\udce9.txt", "app/\xe9t\xe9.txt", "app/old/\udce9")
-    found = odd_paths(tmp_path, ["app"], "app/old\n")
-    assert found == [Odd(path="app/\udce9t\udce9.txt", kind="name")]
+    found = problem_paths(tmp_path, ["app"], "app/old\n")
+    assert found == [ProblemPath(path="app/\udce9t\udce9.txt", kind="name")]
 
 
 def test_folder_removed_meanwhile_is_skipped(
@@ -70,5 +72,5 @@ def test_folder_removed_meanwhile_is_skipped(
 
     real = os.scandir
     monkeypatch.setattr(os, "scandir", scandir)
-    assert odd_paths(tmp_path, ["shop"], "") == []
+    assert problem_paths(tmp_path, ["shop"], "") == []
     assert not (tmp_path / "shop" / "cache").exists()

@@ -8,7 +8,7 @@ import pytest
 from roots import POETRY, PROJECT, read, write
 
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.root.imports import find_beside
+from poetry_docker_cache.project.root.imports import find_unpackaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def modules(folder: Path, toml: str, *files: str, beside: tuple[str, ...] = ()) 
     """Write a project as `read` does, and give what it has beside its wheel."""
     root = read(folder, toml, *files)
     assert isinstance(root, WheelRoot)
-    found = find_beside(folder, root, files=beside, scripts={}, installed=INSTALLED)
+    found = find_unpackaged(folder, root, files=beside, scripts={}, installed=INSTALLED)
     return found.modules
 
 
@@ -98,7 +98,7 @@ def test_scripts_of_missing_modules_are_development_tools(
 ) -> None:
     """Unless all scripts are."""
     root = read(tmp_path, FLAT, "acme/cli.py", "tools/lint.py", "tests/run.py")
-    found = find_beside(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)
+    found = find_unpackaged(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)
     assert (found.scripts, found.modules, found.whole) == (own, taken, bool(taken))
 
 
@@ -109,7 +109,7 @@ def test_script_outside_src_is_a_development_tool(tmp_path: Path, toml: str, cod
     """`poetry run` finds it, the image does not have it."""
     root = read(tmp_path, toml, code, "tools/lint.py")
     scripts = {"a": code.split("/")[1] + ".cli", "lint": "tools.lint"}
-    found = find_beside(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)
+    found = find_unpackaged(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)
     assert (found.scripts, found.modules, found.whole) == (("a",), (), False)
 
 
@@ -117,9 +117,9 @@ def test_source_tree_lacks_no_module(tmp_path: Path) -> None:
     """There is no wheel, or its content is unknown."""
     write(tmp_path, "a.py=import b\n", "b.py")
     tree = SourceTreeRoot(reason="x")
-    found = find_beside(tmp_path, tree, files=(), scripts={"b": "b", "a": "a"}, installed=())
+    found = find_unpackaged(tmp_path, tree, files=(), scripts={"b": "b", "a": "a"}, installed=())
     assert (found.scripts, found.modules) == (("a", "b"), ())
     root = read(tmp_path, SETUPTOOLS, "setup.py=from setuptools import setup\nsetup(name=1)\n")
     assert isinstance(root, WheelRoot)
     assert root.whole
-    assert find_beside(tmp_path, root, files=("a.py",), scripts={}, installed=()).modules == ()
+    assert find_unpackaged(tmp_path, root, files=("a.py",), scripts={}, installed=()).modules == ()

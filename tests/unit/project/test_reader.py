@@ -334,7 +334,7 @@ def test_modules_beside_the_package_are_found(tmp_path: Path) -> None:
         (tmp_path / name).write_text(f"{text}\n", encoding="utf-8")
     pyproject = MINIMAL + '[project.scripts]\nlint = "config:lint"\nserve = "shop:main"\n'
     project = read(tmp_path, pyproject)
-    assert (project.files, project.beside, project.scripts) == (
+    assert (project.files, project.unpackaged, project.scripts) == (
         ("config.py",),
         ("config.py",),
         ("serve",),

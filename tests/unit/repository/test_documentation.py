@@ -79,8 +79,8 @@ def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
     starts = dict(re.findall(r"^\| (\d+ \| (?:true|false)) \| ([\d.]+) \|$", bench, re.MULTILINE))
     web, data = ([starts[f"{size} | {flag}"] for flag in ("true", "false")] for size in (30, 77))
     assert (
-        f"web API take {web[0]} s instead of {web[1]}, those of its data science {data[0]} instead"
-        f" of {data[1]}."
+        f"web API take {web[0]} s instead of {web[1]}, those of its data-science API {data[0]}"
+        f" instead of {data[1]}."
     ) in text
 
 

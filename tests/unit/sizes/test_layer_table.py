@@ -50,7 +50,7 @@ def test_whole_table() -> None:
  jinja2                               ?                           dependencies
  a-name-that-is-longer-than-…    4.0 kB  ▏                        dependencies
 
- one random bump costs                       packages              size  layers
+ average cost of one update                  packages              size  layers
  now     layers = 1                  4.0 of 4 (100 %)    9.1 MB (100 %)       1"""
     )
 

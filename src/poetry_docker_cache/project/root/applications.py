@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-# What a running application reads from its working directory.
+# Names that a running application usually reads from its working directory.
 _STARTED = ("main.py", "app.py", "run.py", "server.py", "bot.py", "streamlit_app.py")
 _BESIDE_FILES = ("alembic.ini", "asgi.py", "gunicorn.conf.py", "wsgi.py", *_STARTED)
 _BESIDE_FOLDERS = ("migrations", "static", "templates")
@@ -26,7 +26,7 @@ NO_APPLICATIONS = {"docs", "examples", "migrations", "scripts", "test", "tests"}
 
 
 def main_module(folder: Path, modules: Iterable[tuple[str, str]], own: str) -> str | None:
-    """Return the module for `python -m`: the one named like the project, else the only one."""
+    """Return the module for `python -m`: the one with the project's name, else the only one."""
     found = {name for name, place in modules if _runs(folder / place)} - {"."}
     return own if own in found else found.pop() if len(found) == 1 else None
 
@@ -104,7 +104,7 @@ _FRAMEWORKS: dict[str, AppKind] = {
     "get_wsgi_application": "wsgi",
     "Celery": "celery",
 }
-# At the start of a word, since a match attempt at each letter of a long word is slow.
+# Matches only at the start of a word: trying each letter of a long word is slow.
 _MAKING = rf"(?<![\w.])(?:\w+\.)*({'|'.join(_FRAMEWORKS)})\("
 _MADE = re.compile(rf"^(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*{_MAKING}", re.MULTILINE)
 _USUAL = ("app", "application")

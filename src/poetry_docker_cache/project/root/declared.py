@@ -1,4 +1,4 @@
-"""What pyproject.toml declares for the wheel, whichever backend builds it, and its paths."""
+"""What pyproject.toml declares for the wheel of any build backend, and tests of its paths."""
 
 from __future__ import annotations
 
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 
 class NoWheelError(Exception):
-    """The reason why no wheel can be built."""
-
-
-class OutsideError(Exception):
-    """A path that leaves the project."""
+    """The reason why no wheel can be built from a folder."""
 
 
 def static_part(pattern: str) -> str:
@@ -53,15 +49,12 @@ def leaves(path: str) -> bool:
 
 
 def copied(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the existing paths to copy. Raises OutsideError for one outside the folder."""
-    names = {str(posixpath.normpath(path)) for path in paths} - {
-        ".",
-        "pyproject.toml",
-        "poetry.lock",
-    }
+    """Return the existing paths to copy. Raises NoWheelError for one outside the folder."""
+    names = {str(posixpath.normpath(path)) for path in paths}
+    names -= {".", "pyproject.toml", "poetry.lock"}
     for name in sorted(names):
         if not is_here(folder, name):
-            raise OutsideError(f"`{name}` is outside the project")
+            raise NoWheelError(f"`{name}` is outside the project")
     found = {name for name in names if (folder / name).exists()}
     for name in sorted(found):
         found.update(_link_targets(folder, name))
@@ -74,10 +67,9 @@ def copied_from_above(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     for path in map(posixpath.normpath, paths):
         place, name = posixpath.split(path)
         base = Path(os.path.normpath(folder / place))
-        if (
-            name == ".." or base.resolve() != base
-        ):  # a whole parent folder, or a path through a link
-            raise OutsideError(f"`{path}` is outside the project")
+        # A whole parent folder, or a path through a link.
+        if name == ".." or base.resolve() != base:
+            raise NoWheelError(f"`{path}` is outside the project")
         found += [posixpath.join(place, inner) for inner in copied(base, [name])]
     return outermost(found)
 
@@ -123,7 +115,7 @@ def folders(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(path for path in paths if (folder / path).is_dir())
 
 
-# pip installs only scripts that begin like this: a module with a dash in its name is an error.
+# pip installs only scripts that begin like this, not those with a dash in the module's name.
 _SCRIPT = re.compile(r"\w+(\.\w+)*:\w")
 
 

@@ -1,4 +1,4 @@
-"""Modules of a project that its code imports although its wheel does not have them.
+"""Modules that the project's code imports although its wheel does not contain them.
 
 `poetry install` puts the folder of the packages on the path, so code may import other modules from
 there, such as a `config.py` at the top. The image needs them, too.
@@ -30,25 +30,25 @@ _IMPORT = re.compile(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beside:
-    """The result of following the imports of the code."""
+class Unpackaged:
+    """The modules that the code imports but the wheel does not contain, and the commands."""
 
     scripts: tuple[str, ...]
     """The names of the application's own commands."""
     modules: tuple[str, ...]
-    """The files and folders that are imported and not in the wheel."""
+    """The files and folders that are imported but not in the wheel."""
     whole: bool = False
     """Whether all commands are in such modules, so that the application runs from source."""
 
 
-def find_beside(
+def find_unpackaged(
     folder: Path,
     root: WheelRoot | SourceTreeRoot,
     *,
     files: Collection[str],
     scripts: Mapping[str, str],
     installed: Collection[str],
-) -> Beside:
+) -> Unpackaged:
     """Follow the imports from what the wheel is made of, and from the `files` beside it.
 
     `scripts` maps the project's commands to their modules, `installed` are the names of its
@@ -56,7 +56,7 @@ def find_beside(
     there is no other command.
     """
     if isinstance(root, SourceTreeRoot) or root.whole:
-        return Beside(scripts=tuple(sorted(scripts)), modules=())
+        return Unpackaged(scripts=tuple(sorted(scripts)), modules=())
     on_path = {*root.import_folders}
     if any(path.endswith(".py") and "/" not in path for path in files):
         on_path.add(".")  # Python puts the folder of the file that it starts on the path
@@ -72,7 +72,7 @@ def find_beside(
         new = found & lacking.keys() - taken
         taken |= new
         places = [lacking[name] for name in new]
-    return Beside(
+    return Unpackaged(
         scripts=tuple(sorted(own)),
         modules=tuple(sorted(lacking[name] for name in taken)),
         whole=bool(own) and all(tops[name] in lacking for name in own),

@@ -1,7 +1,7 @@
 """The root package of a project with another build backend than poetry-core.
 
 A backend lists its files only when it runs, so they are found by the paths in pyproject.toml and by
-the conventions that all backends share. One path too many does no harm, a missing one does.
+the conventions that all backends share. An additional path does no harm, a missing one does.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ _FINDING_NAMESPACES = ("setuptools", "pdm")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Project:
-    """A project folder, its pyproject.toml, the backend's name and the expected import name."""
+class BackendProject:
+    """A project folder and its pyproject.toml, with the names of the backend and of the module."""
 
     folder: Path
     data: Mapping[str, Any]
@@ -172,7 +172,7 @@ class Project:
         ]
 
     def files(self) -> list[str]:
-        """List what the build reads beside the code: scripts, licences, the file of the version."""
+        """List what the build reads beside the code: scripts, licences, the version file."""
         names = [*self._named()]
         for backend, files in _FILES.items():
             if self.backend.startswith(backend):
@@ -184,9 +184,8 @@ class Project:
         found = [
             path for pattern in names if pattern.strip("/") for path in self._existing(pattern)
         ]
-        usual = (
-            () if licenses else _LICENSES
-        )  # optional, so a link that leaves the folder is left out
+        # These are optional, so a link that leaves the folder is left out.
+        usual = () if licenses else _LICENSES
         return found + [
             path
             for pattern in usual
@@ -194,17 +193,17 @@ class Project:
             if is_here(self.folder, path)
         ]
 
-    def whole(self) -> bool:
-        """Return whether only the backend knows its files, so that it needs the whole folder."""
+    def needs_whole_folder(self) -> bool:
+        """Return whether only the backend knows its files."""
         return self.backend.startswith("setuptools") and _setuptools_files_decide(self.folder)
 
-    def native(self) -> bool:
+    def is_for_compiled_code(self) -> bool:
         """Return whether the backend is for compiled code, so that there may be no Python code."""
         return self.backend.startswith(_COMPILING)
 
     def needs_compiler(self, requires: Sequence[str]) -> bool:
         """Return whether the build probably runs a compiler."""
-        if self.native():
+        if self.is_for_compiled_code():
             return True
         if not _COMPILING_REQUIREMENTS.isdisjoint(_names_of(requires)):
             return True
@@ -235,7 +234,7 @@ class Project:
         return [name for name in names if name.strip("./")]
 
     def _existing(self, pattern: str) -> Iterator[str]:
-        """List a path, or for a glob the folder before the wildcard, else what it finds."""
+        """List a path; for a glob, the folder before the wildcard, or the matches at the top."""
         path = pattern.strip("/")
         plain = re.split(r"[*?\[]", path, maxsplit=1)[0]
         if plain == path:
@@ -287,9 +286,11 @@ def read_other(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) ->
     backend = str(build_system["build-backend"])
     requires = requires_of(build_system, "setuptools")
     check_declared(poetry, folder)
-    project = Project(folder=folder, data=poetry.pyproject.data, backend=backend, module=name)
+    project = BackendProject(
+        folder=folder, data=poetry.pyproject.data, backend=backend, module=name
+    )
     packages = project.packages()
-    if not packages and not project.native() and not project.whole():
+    if not packages and not project.is_for_compiled_code() and not project.needs_whole_folder():
         raise NoWheelError(f"no module or package named `{name}`, and no other one")
     others = [*readmes(poetry), *declared_license(poetry), *project.files()]
     paths = copied(folder, [*packages, *others, *build_system.get("backend-path", [])])
@@ -304,5 +305,5 @@ def read_other(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) ->
         needs_compiler=project.needs_compiler(requires),
         module=main_module(folder, modules, name),
         git_ignored=git_ignored(folder, inside, included=project.artifacts(), ask_git=False),
-        whole=project.whole(),
+        whole=project.needs_whole_folder(),
     )

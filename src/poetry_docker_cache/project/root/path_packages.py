@@ -33,7 +33,7 @@ def read_path_packages(
     packages: Iterable[Mapping[str, Any]],
     constraints: Mapping[Any, Iterable[Dependency]] | None = None,
 ) -> tuple[PathPackage, ...]:
-    """Read the path dependencies among locked packages, whatever their groups.
+    """Read the path dependencies of all groups among locked packages.
 
     `constraints` are those of `[tool.poetry.build-constraints]`, by the names of packages. A
     package that cannot be built is not an error, since it may not be selected.
@@ -63,7 +63,7 @@ def _read_package(
 
 
 def _for_pip(constraints: Iterable[Dependency]) -> tuple[str, ...]:
-    """Write them as PEP 508 requirements. Raises InvalidRequirement if that is impossible."""
+    """Write constraints as PEP 508 requirements. Raises InvalidRequirement if impossible."""
     found = set()
     for constraint in constraints:
         text = "" if constraint.source_type else constraint.to_pep_508()
@@ -105,7 +105,7 @@ def _read(place: Path, path: str, name: str) -> WheelRoot | SourceTreeRoot:
 
 
 def _read_root(folder: Path, name: str) -> WheelRoot | SourceTreeRoot:
-    """Read it as Poetry does; for another backend only the README matters."""
+    """Read the folder as Poetry does, which for another backend uses only the README."""
     data = PyProjectTOML(folder / "pyproject.toml").data
     own = "poetry" in data.get("tool", {})
     default = BACKENDS[0] if own else _SETUPTOOLS

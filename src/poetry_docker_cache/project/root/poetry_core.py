@@ -48,7 +48,7 @@ BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backen
 
 
 def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
-    """Ask the builder. Raises NoWheelError, and whatever the builder raises."""
+    """Get the files from poetry-core's builder. Raises NoWheelError or the builder's exceptions."""
     check_declared(poetry, folder, from_above=True)
     builder = WheelBuilder(poetry)
     module = _module(builder, poetry)
@@ -57,7 +57,7 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
     above = copied_from_above(folder, outside)
     if above:
         check_from(poetry)
-    base = Path(builder._path)  # noqa: SLF001  # as below
+    base = Path(builder._path)  # noqa: SLF001  # there is no public name
     modules = [*_modules(module.includes, base)]
     named = [_pattern(include) for include in module.explicit_includes]
     ignored = git_ignored(folder, folders(folder, checked), included=named, ask_git=True)
@@ -76,22 +76,23 @@ def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, An
 
 
 def _module(builder: Builder, poetry: Poetry) -> Module:
-    """Return the module whose files poetry-core collects. Raises NoWheelError if there is none."""
+    """Return the module whose files poetry-core collects. Raises NoWheelError without one."""
     try:
-        return builder._module  # noqa: SLF001  # there is no public name
+        return builder._module  # noqa: SLF001
     except ModuleOrPackageNotFoundError as error:
-        name = f"no module or package named `{module_name(poetry.package.name)}`"
-        none = "`packages` has no entry for the wheel" if poetry.package.packages else name
-        raise NoWheelError(none) from error
+        unnamed = f"no module or package named `{module_name(poetry.package.name)}`"
+        declared = poetry.package.packages
+        reason = "`packages` has no entry for the wheel" if declared else unnamed
+        raise NoWheelError(reason) from error
 
 
 def _sources(builder: WheelBuilder, poetry: Poetry, folder: Path) -> tuple[list[str], list[str]]:
-    """List what the wheel is made of: in the project, and outside it.
+    """List what the wheel is made of, in the project and outside it.
 
     Raises NoWheelError for a missing build script.
     """
     package = poetry.package
-    base = Path(builder._path)  # noqa: SLF001  # as above
+    base = Path(builder._path)  # noqa: SLF001
     inside = [*readmes(poetry), *declared_license(poetry)]
     builders: list[Builder] = [builder]
     if script := package.build_script:
@@ -105,7 +106,7 @@ def _sources(builder: WheelBuilder, poetry: Poetry, folder: Path) -> tuple[list[
         if isinstance(include, PackageInclude):
             outside += [path for path in found if leaves(path)]
         inside += [path for path in found if path not in outside]
-    legal = [relative(base, path) for path in builder._get_legal_files()]  # noqa: SLF001  # as above
+    legal = [relative(base, path) for path in builder._get_legal_files()]  # noqa: SLF001
     inside += legal if names_licenses(poetry) else [path for path in legal if is_here(folder, path)]
     inside += [relative(base, path) for path in builder.convert_script_files()]
     return inside, outside

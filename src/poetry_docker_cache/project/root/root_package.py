@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot | SourceTreeRoot:
-    """Read the project's root. If no wheel can be built from it, return the reason.
+    """Read the project's root; without a wheel, the result has the reason.
 
     Raises DockerCacheError for a `build-system` that is not a table and for a link that leaves the
     project.
