@@ -1,4 +1,4 @@
-"""The README and the pages that it leads to."""
+"""The README and the pages that it links to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").g
 
 
 def anchors(path: Path) -> set[str]:
-    """Name the headings of a page as links do."""
+    """Return the anchors of a page's headings."""
     text = path.read_text(encoding="utf-8")
     text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
@@ -22,8 +22,8 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    """Files are there, and so are the headings."""
+def test_linked_files_and_headings_exist(page: str) -> None:
+    """Links to other sites are not followed."""
     path = ROOT / page
     for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if link.startswith("http"):
@@ -35,13 +35,13 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_every_page_is_linked() -> None:
-    """Who reads the README finds all of them."""
+    """The README has a link to each page in docs."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(f"({page}" in text for page in PAGES[1:])
 
 
 def measured(size: int) -> dict[tuple[str, str], str]:
-    """Give the seconds that docs/bench.md has for a size, by edit and by what built it."""
+    """Return the seconds in docs/bench.md for a size, by edit and variant."""
     text = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
     section = re.split(r"^## ", text.partition(f"\n## {size} packages")[2], flags=re.MULTILINE)[0]
     found, edit = {}, ""
@@ -53,8 +53,8 @@ def measured(size: int) -> dict[tuple[str, str], str]:
     return found
 
 
-def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
-    """A new measurement is a new text, too."""
+def test_numbers_in_text_are_those_of_the_benchmark() -> None:
+    """The text must be updated with each new measurement."""
     pages = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES if "bench" not in page]
     text = " ".join(" ".join(pages).split())
     plugin, others = "plugin, pip", ("the article's Dockerfile", "uv's documented Dockerfile")
@@ -85,5 +85,5 @@ def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
 
 
 def whole(seconds: str) -> int:
-    """Round as people do."""
+    """Round half up, unlike `round`."""
     return int(float(seconds) + 0.5)
