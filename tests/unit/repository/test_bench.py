@@ -235,17 +235,17 @@ def test_results_of_earlier_run_are_kept(results: Results) -> None:
         titles={"150": "large", "77": "data"},
         dates={"150": "2026-02-01", "77": "2026-02-01"},
     )
-    joined = bench._joined(results, now)
+    joined = bench._merge(results, now)
     assert [*joined.titles] == ["30", "77", "150"]
     assert joined.measurements == results.measurements
     assert "on 2026-01-31 (30 packages), 2026-02-01 (77 and 150 packages), 2 cores" in (
         bench_tables.markdown(joined)
     )
-    again = bench._joined(results, replace(results, dates={"30": "2026-02-02"}))
+    again = bench._merge(results, replace(results, dates={"30": "2026-02-02"}))
     assert (again.measurements, again.images, again.starts, again.bumps) == ([], [], [], [])
     assert again.dates == {"30": "2026-02-02"}
     with pytest.raises(EngineError, match="another machine"):
-        bench._joined(results, replace(now, machine={**machine, "cores": "64"}))
+        bench._merge(results, replace(now, machine={**machine, "cores": "64"}))
 
 
 def test_median_and_ratio_of_repetitions(results: Results) -> None:
@@ -346,7 +346,7 @@ def test_published_tables_and_chart_are_those_of_docs_bench_json() -> None:
     assert (ROOT / "docs/bench.md").read_text() == bench_tables.markdown(results)
     assert (ROOT / "docs/bench.svg").read_text() == bench_chart.svg(results, "30")
     readme = (ROOT / "README.md").read_text()
-    assert bench_report.with_summary(readme, results) == readme
+    assert bench_report.insert_summary(readme, results) == readme
     assert results.failures == []
     assert [*results.titles] == [*bench.SIZES]
     for size in results.titles:

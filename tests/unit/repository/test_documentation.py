@@ -59,7 +59,7 @@ def test_numbers_in_text_are_those_of_the_benchmark() -> None:
     text = " ".join(" ".join(pages).split())
     plugin, others = "plugin, pip", ("the article's Dockerfile", "uv's documented Dockerfile")
     seconds = measured(77)
-    version, pure = "version bumped", "one pure dependency bumped"
+    version, pure = "version bumped", "pure Python dependency updated"
     takes = {edit: [whole(seconds[edit, other]) for other in others] for edit in (version, pure)}
     assert (
         f"takes {seconds[version, plugin]} seconds after a new version number and"
@@ -68,8 +68,8 @@ def test_numbers_in_text_are_those_of_the_benchmark() -> None:
         f" from uv's documentation {takes[version][1]} and {takes[pure][1]} "
     ) in text
     seconds = measured(30)
-    fresh = "fresh machine{}: pure one"
-    kinds = ("", ", cache in a folder", ", `download-cache`", ", `reuse-image`")
+    fresh = "fresh machine{}: pure dependency"
+    kinds = ("", ", folder cache", ", `download-cache`", ", `reuse-image`")
     cache, folder, *rest = (whole(seconds[fresh.format(kind), plugin]) for kind in kinds)
     assert (
         f"takes {cache} seconds with the registry cache, {folder} with one in a folder, and"
