@@ -17,7 +17,7 @@ from bench_results import Image, Measurement
 from bench_variants import Build, Plugin, Variant
 from bench_workshop import PASSWORDS, Workshop
 from engine import Engine
-from processes import EngineError, logged, run, say
+from processes import EngineError, run, run_logged, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -215,7 +215,7 @@ class Round:
         command = variant.command(build)
         env = {**self._workshop.environment, **engine.env}
         started = time.monotonic()
-        status, log = logged(command, build.folder, env)
+        status, log = run_logged(command, build.folder, env)
         seconds = time.monotonic() - started
         name = f"{self.packages.name}-{build.tag.rpartition('/')[2].replace(':', '-')}"
         (self._logs / f"{name}.log").write_text(f"$ {shlex.join(command)}\n{log}", encoding="utf-8")
