@@ -170,7 +170,7 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Print the port, and serve until stdin is closed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("packages", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--passwords", type=Path, help="htpasswd file (default: no passwords)")
