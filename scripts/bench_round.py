@@ -248,6 +248,6 @@ class Round:
 
 
 def _fresh(variant: Variant, scenario: Scenario | None = None) -> str:
-    """Return the repository for a fresh machine and what is kept for it."""
+    """Return the repository for a fresh machine, separate for each kind of cache."""
     kept = scenario.kept if scenario else "registry"
     return f"{variant.name}-fresh" if kept == "registry" else f"{variant.name}-fresh-{kept}"

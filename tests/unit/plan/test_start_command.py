@@ -68,8 +68,8 @@ SOURCES: dict[str, tuple[str, str, list[App]]] = {
         "def create_app(config):\n    return FastAPI()\n\n\napp = create_app(1)\n",
         [API],
     ),
-    "something else that is made": ("shop/tasks.py", "app = make_queue()\n", []),
-    "any module of that name": (
+    "function that makes another object": ("shop/tasks.py", "app = make_queue()\n", []),
+    "module named asgi": (
         "asgi.py",
         "from shop import make\napp = make()\n",
         [App(kind="asgi", target="asgi:app")],
@@ -88,7 +88,7 @@ SOURCES: dict[str, tuple[str, str, list[App]]] = {
             App(kind="asgi", target="shop.main:admin"),
         ],
     ),
-    "a package of that name": (
+    "package named wsgi": (
         "shop/wsgi/__init__.py",
         "application = get_wsgi_application()\n",
         [SITE],
@@ -102,7 +102,7 @@ SOURCES: dict[str, tuple[str, str, list[App]]] = {
     "tests": ("tests/app.py", "app = Flask(__name__)\n", []),
     "hidden": (".venv/main.py", "app = FastAPI()\n", []),
     "within a function": ("shop/main.py", "def f():\n    app = FastAPI()\n", []),
-    "another thing": ("shop/main.py", "app = Typer()\nFlasks = Flask_(1)\n", []),
+    "other classes": ("shop/main.py", "app = Typer()\nFlasks = Flask_(1)\n", []),
 }
 
 

@@ -133,12 +133,12 @@ def test_environment_wins_over_every_file(
     assert by_source(gather(urls))["corp"] == {"username": "env", "password": "1"}
 
 
-def test_keyring_by_name_and_by_url(
+def test_keyring_is_read_by_name_and_by_url(
     gather: Callable[..., AuthSecret],
     config_dir: Path,
     use_keyring: Callable[[FakeKeyring], None],
 ) -> None:
-    """The keyring is asked under Poetry's own entry name, then under the URL."""
+    """Poetry's own entry name is tried first, then the URL."""
     (config_dir / "auth.toml").write_text('[http-basic.corp]\nusername="me"\n')
     entries = {("poetry-repository-corp", "me"): "by name", ("https://b.test/s", "you"): "by url"}
     use_keyring(FakeKeyring(entries))
@@ -180,7 +180,7 @@ def test_failing_keyring_is_one_clear_error(
 def test_two_sources_on_one_host_keep_their_own(
     gather: Callable[..., AuthSecret], config_dir: Path
 ) -> None:
-    """The credentials of one path are not used for another path that it is a prefix to."""
+    """A source gets no credentials of another one whose URL begins with its own."""
     (config_dir / "auth.toml").write_text(
         '[http-basic.ab]\nusername="ab"\npassword="1"\n[http-basic.a]\nusername="a"\npassword="2"\n'
     )
@@ -191,7 +191,7 @@ def test_two_sources_on_one_host_keep_their_own(
     }
 
 
-def test_credentials_of_a_configured_repository_with_the_same_url(
+def test_repository_with_same_url_provides_credentials(
     gather: Callable[..., AuthSecret], config_dir: Path
 ) -> None:
     """Poetry also finds them by URL, under the name in the user's settings."""

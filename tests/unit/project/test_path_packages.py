@@ -145,8 +145,8 @@ def test_folder_without_wheel_has_a_reason(tmp_path: Path, files: list[str], rea
     assert str(tmp_path) not in root.reason
 
 
-def test_unreadable_folder_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link to itself is such a folder."""
+def test_unreadable_folder_has_no_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to itself is reported as missing, and a folder without permission with its error."""
     (tmp_path / "lib").symlink_to("lib")
     root = read_lib(tmp_path).root
     assert root == SourceTreeRoot(reason="the folder does not exist")

@@ -138,6 +138,6 @@ def test_sizes_have_units_of_1000() -> None:
     ]  # fmt: skip
 
 
-def test_no_packages_have_no_sizes() -> None:
+def test_no_packages_need_no_sizes() -> None:
     """An image may install none."""
     assert settle([], {}) == ()

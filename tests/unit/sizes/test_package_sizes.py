@@ -80,7 +80,7 @@ def test_unknown_size_is_the_median_of_its_kind() -> None:
 
 
 def test_only_locked_versions_count() -> None:
-    """They may be spelled differently."""
+    """Different spellings of a version are equal, such as 1.0 and 1.0.0."""
     packages = [
         locked("a", version="1.0"),
         locked("b", version="2"),
