@@ -358,15 +358,14 @@ def test_modules_outside_wheel_are_on_python_path() -> None:
     made = plan(project(files=("alembic.ini", *beside), beside=beside))
     assert made.files == Files(paths=("alembic.ini", *beside))
     assert made.runtime.environment["PYTHONPATH"] == "/app:/app/src"
-    text = "The code imports config.py, src/common, not part of"
-    assert any(note.startswith(text) for note in made.notes)
+    assert any(
+        it.startswith("The code imports config.py, src/common, not part of") for it in made.notes
+    )
     hidden = plan(project(files=beside, beside=beside, dockerignore="config.py\n"))
-    text = "The code imports src/common, not part"
-    assert any(note.startswith(text) for note in hidden.notes)
+    assert any(it.startswith("The code imports src/common, not part") for it in hidden.notes)
     whole = plan(project(files=None, beside=("config.py",)))
     assert whole.runtime.environment["PYTHONPATH"] == "/app"
-    text = "The code imports config.py, not part"
-    assert any(note.startswith(text) for note in whole.notes)
+    assert any(it.startswith("The code imports config.py, not part") for it in whole.notes)
 
 
 def test_note_names_five_missing_scripts_at_most() -> None:
