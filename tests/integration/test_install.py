@@ -129,7 +129,7 @@ def test_another_file_is_refused(indexes: Indexes, workshop: Workshop, installer
     package["files"][0]["file"] = indexes.wheels["al-pha"].name
     status, output = workshop.install(indexes.manifest(package), *BY[installer])
     assert status != 0
-    assert "serves another file than the one that poetry.lock names" in output
+    assert "serves a file whose hash does not match poetry.lock" in output
     assert workshop.names() == set()
     assert not workshop.libraries.exists()
 
@@ -236,7 +236,7 @@ def test_what_comes_from_no_index(indexes: Indexes, workshop: Workshop) -> None:
     manifest = {"packages": [package], "sources": []}
     status, output = workshop.install(manifest)
     assert status == 1
-    end = "\nal-pha comes from no package index (git): only Poetry can install it.\n"
+    end = "\nal-pha does not come from a package index (git): only Poetry can install it.\n"
     assert output == f"Installing al-pha 1.0+cpu\n{end}"
 
 

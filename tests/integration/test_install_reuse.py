@@ -102,7 +102,7 @@ def test_a_wheel_that_cannot_be_had(indexes: Indexes, workshop: Workshop) -> Non
     package["files"][0]["hash"] = f"sha256:{'0' * 64}"
     status, output = workshop.install(indexes.manifest(package), f"--wheels={wheels}")
     assert status != 0
-    assert "serves another file than the one that poetry.lock names" in output
+    assert "serves a file whose hash does not match poetry.lock" in output
     status, output = workshop.install(
         indexes.manifest(indexes.package("al-pha")),
         f"--wheels={wheels}",

@@ -1,1 +1,1 @@
-"""Scripts that run inside the build, embedded into the Dockerfile; standard library only."""
+"""Scripts that run inside the build: Python 3.9 or newer, standard library only."""

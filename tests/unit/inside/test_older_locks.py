@@ -363,7 +363,7 @@ def test_a_dockerfile_for_a_newer_format(
     options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--layers=source"]
     assert main(options) == 1
     error = capsys.readouterr().err
-    assert "written for a newer format of poetry.lock than 2.0" in error
+    assert "exported for a newer format of poetry.lock than 2.0" in error
     assert "poetry docker export" in error
 
 
@@ -407,7 +407,7 @@ def test_the_plugin_reads_them(tmp_path: Path) -> None:
                 locked("b", requires={"a": "*"}),
                 locked("c", requires={"a": "<2"}),
             ],
-            "several versions of a, and its old format does not tell which is for",
+            "several versions of a, and its old format does not say which is for",
         ),
         (
             legacy({"a": "*"}),
@@ -503,7 +503,7 @@ def test_a_damaged_lock(
     assert main([*options, "--layers=dependencies"]) == 1
     told = capsys.readouterr().err
     assert f"is damaged: the entry of {name} is" in told
-    assert told.endswith(": run `poetry lock --regenerate`\n")
+    assert told.endswith(". Run `poetry lock --regenerate`.\n")
 
 
 @pytest.mark.parametrize("files", [3, {"a": 3}, {"a": [3]}, {"a": [{"file": "a-1.0.tar.gz"}]}])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wheels import make_wheel
 
-from poetry_docker_cache.inside.install.wheelhouse import NAMED, best, is_right, main
+from poetry_docker_cache.inside.install.wheelhouse import NAMED, choose_wheel, has_hash, main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def digest(path: Path) -> str:
 )
 def test_the_wheel_that_pip_would_take(names: list[str], chosen: int) -> None:
     """The best tag, then the highest build number; nothing that is no wheel, or elsewhere."""
-    found = best(package(*names), TAGS)
+    found = choose_wheel(package(*names), TAGS)
     assert (found or {}).get("file") == (names[chosen] if chosen >= 0 else None)
 
 
@@ -60,14 +60,14 @@ def test_only_the_bytes_count(tmp_path: Path) -> None:
     """A hash that proves nothing, or one of another file, is none."""
     wheel = make_wheel(tmp_path, "a")
     content = wheel.read_bytes()
-    assert is_right(wheel, digest(wheel))
-    assert is_right(wheel, f"sha512:{hashlib.sha512(content).hexdigest()}")
+    assert has_hash(wheel, digest(wheel))
+    assert has_hash(wheel, f"sha512:{hashlib.sha512(content).hexdigest()}")
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    assert not is_right(wheel, f"md5:{md5}")
-    assert not is_right(wheel, f"sha256:{'0' * 64}")
-    assert not is_right(wheel, "")
-    assert not is_right(tmp_path, digest(wheel))
-    assert not is_right(tmp_path / "gone.whl", digest(wheel))
+    assert not has_hash(wheel, f"md5:{md5}")
+    assert not has_hash(wheel, f"sha256:{'0' * 64}")
+    assert not has_hash(wheel, "")
+    assert not has_hash(tmp_path, digest(wheel))
+    assert not has_hash(tmp_path / "gone.whl", digest(wheel))
 
 
 def test_take(tmp_path: Path) -> None:

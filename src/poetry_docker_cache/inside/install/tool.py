@@ -1,7 +1,7 @@
-"""Install a program that the build needs into an environment of its own: Poetry, a build backend.
+"""Install a build tool, such as Poetry or a build backend, into its own virtual environment.
 
-It comes from the project's own package source, if one is named, with the credentials of the secret.
-They reach pip by its environment only: neither its command line nor its output shows them.
+It comes from a package source of the project, if one is given, with the credentials of the secret.
+pip gets them in environment variables, so they are not in its command line or output.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--source", nargs=2, metavar=("NAME", "URL"), default=("", ""))
     parser.add_argument("--secret", type=Path, default=Path("/run/secrets/auth.toml"))
     parser.add_argument("--private", type=Path, default=Path("/dev/shm"))  # noqa: S108  # in memory
-    parser.add_argument("--compile", action="store_true", help="for a program that often starts")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile its modules, for a faster start"
+    )
     parser.add_argument("requirements", nargs="+", metavar="REQUIREMENT")
     options = parser.parse_args(arguments)
     source = Source(*options.source)
     known = secret.of_source(secret.read(options.secret), source.name) if source.name else {}
     venv.create(options.venv, symlinks=True)
     environment = dict(os.environ)
-    if source.name:  # else it comes from wherever the image's pip takes things from
+    if source.name:  # otherwise the image's settings for pip apply
         files = pip_settings.image_settings(os.environ)
         environment = pip_settings.cleaned(os.environ, files)
     memory = options.private if options.private.is_dir() else None
