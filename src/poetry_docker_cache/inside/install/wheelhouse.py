@@ -63,18 +63,12 @@ def choose_wheel(package: dict[str, Any], tags: dict[str, int]) -> dict[str, str
     fitting = []
     for file in package["files"]:
         if PLAIN.fullmatch(file["file"]):
-            *front, python, abi, system = file["file"][: -len(".whl")].split("-")
-            names = (
-                f"{p}-{a}-{s}"
-                for p in python.split(".")
-                for a in abi.split(".")
-                for s in system.split(".")
-            )
-            ranks = [tags[name] for name in names if name in tags]
-            build = re.match(r"(\d+)(.*)", front[2]) if len(front) > 2 else None  # noqa: PLR2004  # name, version, build
-            number = (int(build[1]), build[2]) if build else (-1, "")
-            if ranks:
-                fitting.append((-min(ranks), number, file["file"], file))
+            try:
+                _, _, build, supported = packaging("utils").parse_wheel_filename(file["file"])
+            except ValueError:  # an unusual name: such a wheel is downloaded in each build
+                continue
+            if ranks := [tags[str(tag)] for tag in supported if str(tag) in tags]:
+                fitting.append((-min(ranks), build, file["file"], file))
     return max(fitting, key=lambda item: item[:3])[3] if fitting else None
 
 
