@@ -622,6 +622,7 @@ MAIN = 'groups = ["main"]\n'
         (OLD, "poetry.lock has a format older than version 1.0. Run `poetry lock --regen"),
         (None, "poetry.lock"),
         ("a = ", "poetry.lock cannot be read: "),
+        ("a = ", ". Restore it from version control."),
         (NEW, "an entry has no 'groups'. Run `poetry lock --regenerate`"),
         (f'{NEW}{MAIN}markers = "os_name"\n', "not a marker: os_name"),
         (f"{NEW}{MAIN}", "no layer for a, which is built from source"),

@@ -441,6 +441,18 @@ def test_ambiguous_lock_is_refused(
     )
 
 
+def test_build_with_an_ambiguous_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error of the build says what to run, too."""
+    write(tmp_path, legacy({"a": ">2"}), [locked("a", "1.0"), locked("a", "2.0")])
+    options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--group=main"]
+    assert main([*options, "--layers=dependencies"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("manifest: poetry.lock has no version of a that works with Python 3.")
+    assert error.endswith(
+        ". Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions.\n"
+    )
+
+
 def test_python_with_an_ambiguous_lock_is_not_chosen(tmp_path: Path) -> None:
     """It is an error only if no other Python is left."""
     double = ["<2", ">=2"]

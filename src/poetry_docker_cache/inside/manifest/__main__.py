@@ -41,7 +41,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             return toml.load(file)
     except ValueError as error:
-        raise ValueError(f"{path.name} cannot be read: {error}") from error
+        raise ValueError(
+            f"{path.name} cannot be read: {error}. Restore it from version control."
+        ) from error
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
@@ -87,7 +89,8 @@ def main(arguments: list[str] | None = None, make: Make = manifests) -> int:
         )
         return 1
     except (OSError, ValueError) as error:
-        print(f"manifest: {error}", file=sys.stderr)
+        fix = getattr(error, "fix", "")
+        print(f"manifest: {error}" + (f". {fix}" if fix else ""), file=sys.stderr)
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
     for layer, manifest in content.items():

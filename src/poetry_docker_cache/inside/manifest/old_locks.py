@@ -230,6 +230,9 @@ class EveryExtra(set[str]):
 class UnclearError(ValueError):
     """The lock does not determine the version of a package."""
 
+    fix = "Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions."
+    """What a failed build proposes."""
+
 
 class Versions:
     """The locked versions in one environment, with some of the project's extras."""
