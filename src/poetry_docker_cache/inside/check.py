@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 # The messages of glibc and musl.
 ABSENT = re.compile(r"(\S+): cannot open shared object|Error loading shared library (\S+):")
 # Libraries whose Debian package is not named after the library and its version.
-DEBIAN = {"libxml2.so.2": "libxml2", "libxslt.so.1": "libxslt1.1", "libodbc.so.2": "libodbc2"}
-DEBIAN.update({"libglib-2.0.so.0": "libglib2.0-0", "libgobject-2.0.so.0": "libglib2.0-0"})
-DEBIAN.update({"libgthread-2.0.so.0": "libglib2.0-0"})
-DEBIAN.update({"libgomp.so.1.0.0": "libgomp1"})
+DEBIAN = {
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgobject-2.0.so.0": "libglib2.0-0",
+    "libgomp.so.1.0.0": "libgomp1",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libodbc.so.2": "libodbc2",
+    "libxml2.so.2": "libxml2",
+    "libxslt.so.1": "libxslt1.1",
+}
 RTLD_DI_LINKMAP = 2
 
 

@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING or __package__:
     from .install import installed_files, poetry_install, secret
-    from .install.__main__ import add_common, announcement, conclude
+    from .install.__main__ import add_common, conclude, format_announcement
     from .install.failures import OTHER_HASH, UNREACHABLE, explain_build
 else:  # in the build, where this file is next to the folder `install`
     from install import installed_files, poetry_install, secret
-    from install.__main__ import add_common, announcement, conclude
+    from install.__main__ import add_common, conclude, format_announcement
     from install.failures import OTHER_HASH, UNREACHABLE, explain_build
 
 ABOVE = ".above"
@@ -38,7 +38,7 @@ REFUSED = """\
 {url} refused access: its credentials are missing or wrong.
 Run `poetry config repositories.NAME {url}`
 and `poetry config http-basic.NAME USERNAME` (asks for the password), with a NAME of your choice,
-then `poetry docker build` again."""
+then run `poetry docker build` again."""
 GONE = """\
 {url} no longer has commit {revision}, which poetry.lock names.
 Run `poetry update` to lock another one."""
@@ -97,7 +97,7 @@ def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> dict[str
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
     """Install all packages; return the status, and why it failed."""
-    print(announcement(manifest), flush=True)
+    print(format_announcement(manifest), flush=True)
     auth = secret.read(options.secret)
     memory = options.private if options.private.is_dir() else None
     with (
@@ -160,7 +160,7 @@ def remove_traces(venv: Path) -> None:
     for place in installed_files.site_packages(venv):
         for direct in place.glob("*.dist-info/direct_url.json"):
             if json.loads(direct.read_bytes())["url"].startswith("file:"):
-                installed_files.drop(direct)
+                installed_files.remove_file(direct)
 
 
 def main(arguments: list[str] | None = None) -> int:

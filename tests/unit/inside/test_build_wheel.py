@@ -72,5 +72,5 @@ def test_modules_next_to_the_script_hide_no_package(
 ) -> None:
     """An import in a backend never finds the scripts of the plugin."""
     monkeypatch.syspath_prepend(str(Path(build_wheel.__file__).parent))
-    with pytest.raises(ModuleNotFoundError, match="refusal"):
-        build("refusal", [], tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="failures"):
+        build("failures", [], tmp_path)

@@ -16,11 +16,11 @@ from poetry_docker_cache.inside.install.earlier_image import (
     NO_TABLE,
     TABLES,
     digests,
+    find_records,
     install,
-    intact,
+    is_intact,
     main,
     recorded_files,
-    records,
     reuse,
     take,
 )
@@ -137,7 +137,7 @@ def test_package_is_copied_from_image_to_layer(tmp_path: Path) -> None:
     assert files
     found = snapshot(venv)
     assert found == {name: file for name, file in wanted.items() if "other" not in name}
-    assert intact(venv, files)
+    assert is_intact(venv, files)
     assert reuse(store, venv, "2" * 64) is None
 
 
@@ -207,7 +207,7 @@ def test_record_without_proof_is_refused(tmp_path: Path, row: str) -> None:
         recorded_files(image, record)
     table(image, a="1" * 64)
     assert take(image, store) == 0
-    assert records(image) == {"a": record}
+    assert find_records(image) == {"a": record}
 
 
 def test_packages_that_share_a_file(tmp_path: Path) -> None:

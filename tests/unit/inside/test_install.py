@@ -22,11 +22,11 @@ from poetry_docker_cache.inside.install import (
     secret,
     tool,
 )
-from poetry_docker_cache.inside.install.__main__ import announcement
+from poetry_docker_cache.inside.install.__main__ import format_announcement
 from poetry_docker_cache.inside.install.__main__ import main as install
-from poetry_docker_cache.inside.install.failures import reason, refusal
-from poetry_docker_cache.inside.install.package_indexes import by_source, requirement
-from poetry_docker_cache.inside.install.process import without_users
+from poetry_docker_cache.inside.install.failures import explain_failure, explain_refusal
+from poetry_docker_cache.inside.install.package_indexes import group_by_source, requirement
+from poetry_docker_cache.inside.install.process import hide_users
 from poetry_docker_cache.inside.install.secret import Source
 from poetry_docker_cache.inside.manifest.__main__ import OLD_PIP
 
@@ -94,7 +94,7 @@ IMAGE = {
 
 def test_only_network_settings_of_the_image_are_kept() -> None:
     """No setting of the image adds an index or changes what is installed."""
-    kept = pip_settings.cleaned(IMAGE, {})
+    kept = pip_settings.clean_environment(IMAGE, {})
     assert {name for name in kept if name.startswith("PIP_")} == {
         *("PIP_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_PROXY"),
         *("PIP_TRUSTED_HOST", "PIP_CONFIG_FILE"),
@@ -115,12 +115,12 @@ def test_settings_in_pip_files() -> None:
         "global.extra-index-url='https://extra.example'\n"
         "download.index-url='https://download.example'\n"
     )
-    files = pip_settings.configured(listing)
+    files = pip_settings.read_config_list(listing)
     assert files["PIP_INDEX_URL"] == "https://install.example/simple"
-    found = pip_settings.cleaned({"PIP_CERT": "/ca.pem"}, files)
+    found = pip_settings.clean_environment({"PIP_CERT": "/ca.pem"}, files)
     assert found["PIP_TRUSTED_HOST"] == "one.example two.example"
     assert "PIP_EXTRA_INDEX_URL" not in found
-    assert pip_settings.cleaned(IMAGE, files)["PIP_INDEX_URL"] == IMAGE["PIP_INDEX_URL"]
+    assert pip_settings.clean_environment(IMAGE, files)["PIP_INDEX_URL"] == IMAGE["PIP_INDEX_URL"]
 
 
 def test_pip_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,9 +188,9 @@ def test_old_or_missing_pip_fails(
 def test_first_line_names_the_packages() -> None:
     """It has at most 79 columns, and no package twice."""
     packages = [{"name": "a", "version": "1.0"}, {"name": "b-c", "version": "1!2.0"}]
-    assert announcement({"packages": packages * 2}) == "Installing a 1.0, b-c 1!2.0"
+    assert format_announcement({"packages": packages * 2}) == "Installing a 1.0, b-c 1!2.0"
     many = [{"name": f"package-{number}", "version": "1.0"} for number in range(9)]
-    line = announcement({"packages": many})
+    line = format_announcement({"packages": many})
     assert line.startswith("Installing package-0 1.0, package-1 1.0, ")
     assert line.endswith("…")
     assert len(line) == 79
@@ -221,14 +221,14 @@ def test_secret_of_one_source(tmp_path: Path) -> None:
         '[poetry-docker-cache.sources."a.B"]\nusername = "u"\npassword = "{p}"\n'
     )
     found = secret.read(path)
-    assert secret.of_source(found, "a.b") == {"username": "u", "password": "{p}"}
-    assert secret.of_source(found, "other") == {}
+    assert secret.get_source(found, "a.b") == {"username": "u", "password": "{p}"}
+    assert secret.get_source(found, "other") == {}
 
 
 def test_user_names_are_hidden() -> None:
     """A user name may be a token."""
     line = b"Looking in indexes: https://tok%40en:****@host/simple, http://token@h:1/x\n"
-    assert without_users(line) == b"Looking in indexes: https://host/simple, http://h:1/x\n"
+    assert hide_users(line) == b"Looking in indexes: https://host/simple, http://h:1/x\n"
 
 
 # --- The requirements -----------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_package_has_one_source() -> None:
     """It is the source in the lock, with the URL in the project, or PyPI."""
     a, b, c = package("a", "One"), package("b", "two"), package("c")
     sources = [{"name": "one", "url": URL}]
-    found = by_source({"packages": [a, b, c], "sources": sources})
+    found = group_by_source({"packages": [a, b, c], "sources": sources})
     two = Source("two", "https://two.example/simple")
     assert found == [(Source(), [c]), (Source("one", URL), [a]), (two, [b])]
 
@@ -291,7 +291,7 @@ def test_package_has_one_source() -> None:
 )
 def test_package_without_a_source(sources: list[dict[str, str]], expected: Source) -> None:
     """It comes from PyPI, or from the primary source that replaces PyPI."""
-    ((found, _),) = by_source({"packages": [package("a")], "sources": sources})
+    ((found, _),) = group_by_source({"packages": [package("a")], "sources": sources})
     assert found == expected
 
 
@@ -299,14 +299,14 @@ def test_package_without_an_index_is_refused() -> None:
     """The error names the package from git."""
     manifest = {"packages": [package("a", "main", kind="git")], "sources": []}
     with pytest.raises(ValueError, match=r"^a does not come from a package index \(git\)"):
-        by_source(manifest)
+        group_by_source(manifest)
 
 
 # --- Failures -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("known", [True, False])
 def test_refused_access(known: bool) -> None:
     """The explanation names the source, and the command to run."""
-    said = refusal("my.repo-x", URL, known=known)
+    said = explain_refusal("my.repo-x", URL, known=known)
     assert "'my.repo-x' (host.example:8443)" in said
     assert ("does not accept" in said) == known
     assert ("no credentials" in said) != known
@@ -332,7 +332,7 @@ NO_MATCH = "ERROR: No matching distribution found for alpha==1.0"
 )
 def test_failures_are_explained(output: str, said: str) -> None:
     """Messages of pip and Poetry are recognized, and the source is named."""
-    found = reason(f"before\n{output}\nafter", SOURCE, known=True)
+    found = explain_failure(f"before\n{output}\nafter", SOURCE, known=True)
     assert said in found
     assert "'my.repo-x'" in found
 
@@ -340,8 +340,8 @@ def test_failures_are_explained(output: str, said: str) -> None:
 def test_missing_tool() -> None:
     """If Poetry itself is not found, poetry.lock is not mentioned."""
     output = "ERROR: No matching distribution found for poetry==9\n"
-    assert "poetry.lock" not in reason(output, SOURCE, known=True, locked=False)
-    assert "has no poetry==9" in reason(output, SOURCE, known=True, locked=False)
+    assert "poetry.lock" not in explain_failure(output, SOURCE, known=True, locked=False)
+    assert "has no poetry==9" in explain_failure(output, SOURCE, known=True, locked=False)
 
 
 # --- What is left ---------------------------------------------------------------------------------
@@ -376,12 +376,12 @@ def times(folder: Path) -> set[int]:
     return {path.lstat().st_mtime_ns for path in (folder, *folder.rglob("*"))}
 
 
-def test_settle_sets_one_time(installed_venv: Path) -> None:
+def test_set_times_sets_one_time(installed_venv: Path) -> None:
     """The time depends only on the content, and symbolic links have it too."""
-    installed_files.settle(installed_venv, b"one")
+    installed_files.set_times(installed_venv, b"one")
     (one,) = times(installed_venv)
-    installed_files.settle(installed_venv, b"two")
+    installed_files.set_times(installed_venv, b"two")
     assert times(installed_venv) != {one}
-    installed_files.settle(installed_venv, b"one")
+    installed_files.set_times(installed_venv, b"one")
     assert times(installed_venv) == {one}
     assert 315532800 <= one / 10**9 < 315532800 + 10**9

@@ -1,4 +1,4 @@
-"""What an installation says of packages that have no wheel for its architecture."""
+"""Tests of checking that packages have wheels for the architecture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from packaging import tags
 
 from poetry_docker_cache.docker.platforms import MACHINES
-from poetry_docker_cache.inside.install.architecture import architecture, checked, packaging
+from poetry_docker_cache.inside.install.architecture import architecture, check_wheels, packaging
 
 MACHINE = platform.machine()
 OWN = next(tag.platform for tag in tags.sys_tags())
@@ -48,13 +48,13 @@ GIT = {"type": "git", "url": "https://git.example/a", "reference": "main"}
 )
 def test_installable_manifest_is_unchanged(whole: dict[str, Any]) -> None:
     """Packages for other machines and from other origins are accepted."""
-    assert checked(whole) == whole
+    assert check_wheels(whole) == whole
 
 
 def test_package_without_files_is_removed() -> None:
     """Only other machines need it."""
     whole = manifest(package("a", OWN), package("b", marker='platform_machine == "s390x"'))
-    assert checked(whole) == manifest(package("a", OWN))
+    assert check_wheels(whole) == manifest(package("a", OWN))
 
 
 def test_missing_wheel_for_this_architecture_fails() -> None:
@@ -67,7 +67,7 @@ def test_missing_wheel_for_this_architecture_fails() -> None:
         package("c", marker=marker),
     )
     with pytest.raises(ValueError, match="no wheel") as caught:
-        checked(whole)
+        check_wheels(whole)
     message = str(caught.value)
     assert message.splitlines()[:3] == [
         f"a 1.0 has no wheel for {architecture(OWN)}, only for ppc64le, s390x.",

@@ -1,4 +1,4 @@
-"""What the installation from git, URLs and files makes of Poetry's words and leaves behind."""
+"""Tests of installing packages from git repositories, URLs and files."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
 
     Raises ValueError for a package that pip cannot install.
     """
-    print(announcement(manifest), flush=True)
+    print(format_announcement(manifest), flush=True)
     auth = secret.read(options.secret)
     memory = options.private if options.private.is_dir() else None
     with (
@@ -90,7 +90,7 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
         return status, why
 
 
-def announcement(manifest: dict[str, Any]) -> str:
+def format_announcement(manifest: dict[str, Any]) -> str:
     """Name the packages in one line that fits a terminal: BuildKit shows a step's last lines."""
     packages = manifest["packages"]
     names = dict.fromkeys(f"{package['name']} {package['version']}" for package in packages)
@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = json.loads(content)
     status, why = 0, ""
     try:
-        manifest = architecture.checked(manifest)
+        manifest = architecture.check_wheels(manifest)
         if options.reuse:
             from . import earlier_image  # noqa: PLC0415  # exported only for this setting
 
@@ -155,7 +155,7 @@ def conclude(
     if options.compile:
         installed_files.compile_all(options.venv)
     shared_libraries.write(options.venv, options.libraries, from_source=elsewhere)
-    installed_files.settle(options.venv, content)
+    installed_files.set_times(options.venv, content)
     return 0
 
 

@@ -26,7 +26,7 @@ def is_wheel(file: dict[str, str]) -> bool:
     return file["file"].endswith(".whl")
 
 
-def systems(file: dict[str, str]) -> list[str]:
+def platform_tags(file: dict[str, str]) -> list[str]:
     """Return the platform tags of a wheel, such as `manylinux_2_28_x86_64` or `any`."""
     return file["file"][: -len(".whl")].rpartition("-")[2].split(".")
 
@@ -37,32 +37,34 @@ def architecture(system: str) -> str:
     return found[0] if found else system
 
 
-def checked(manifest: dict[str, Any]) -> dict[str, Any]:
+def check_wheels(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the manifest without packages that have no file and are only for other machines.
 
     Raises ValueError if a package for this machine has no file for its architecture.
     """
-    doubtful = [package for package in manifest["packages"] if is_doubtful(package)]
-    if not doubtful:
+    candidates = [package for package in manifest["packages"] if may_lack_file(package)]
+    if not candidates:
         return manifest
     # The tags that pip and Poetry use.
     supported = list(dict.fromkeys(tag.platform for tag in packaging("tags").sys_tags()))
     without = [
         package
-        for package in doubtful
-        if not any(system in supported for file in package["files"] for system in systems(file))
+        for package in candidates
+        if not any(
+            system in supported for file in package["files"] for system in platform_tags(file)
+        )
     ]
-    if lacking := [package for package in without if is_wanted(package.get("marker"))]:
-        raise ValueError(explain(lacking, architecture(supported[0])))
+    if missing := [package for package in without if is_wanted(package.get("marker"))]:
+        raise ValueError(explain(missing, architecture(supported[0])))
     kept = [entry for entry in manifest["packages"] if entry["files"] or entry not in without]
     return {**manifest, "packages": kept}
 
 
-def is_doubtful(package: dict[str, Any]) -> bool:
+def may_lack_file(package: dict[str, Any]) -> bool:
     """Return whether a package comes from an index and may not fit every architecture."""
     if package.get("source", {}).get("type", "legacy") != "legacy":
         return False
-    return all(is_wheel(file) and "any" not in systems(file) for file in package["files"])
+    return all(is_wheel(file) and "any" not in platform_tags(file) for file in package["files"])
 
 
 def is_wanted(marker: str | None) -> bool:
@@ -85,7 +87,9 @@ def explain(packages: list[dict[str, Any]], here: str) -> str:
     """Name the packages without a wheel for this architecture, and the remedies."""
     lines, known = [], {here}
     for package in packages:
-        others = {architecture(system) for file in package["files"] for system in systems(file)}
+        others = {
+            architecture(system) for file in package["files"] for system in platform_tags(file)
+        }
         known |= others
         only = f", only for {', '.join(sorted(others))}" if others else " with this C library"
         lines.append(f"{package['name']} {package['version']} has no wheel for {here}{only}.")

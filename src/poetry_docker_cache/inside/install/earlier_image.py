@@ -70,7 +70,7 @@ def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None)
     return result
 
 
-def records(root: Path) -> dict[str, Path]:
+def find_records(root: Path) -> dict[str, Path]:
     """Find the RECORD of each installed package."""
     found = sorted(root.glob("lib/python*/site-packages/*.dist-info/RECORD"))
     return {installed_files.name_and_version(record.parent)[0]: record for record in found}
@@ -94,7 +94,7 @@ def recorded_files(root: Path, record: Path) -> dict[str, str]:
     return result
 
 
-def intact(root: Path, files: dict[str, str]) -> bool:
+def is_intact(root: Path, files: dict[str, str]) -> bool:
     """Return whether each file has its hash."""
     for path, expected in files.items():
         if expected:
@@ -121,9 +121,9 @@ def reuse(store: Path, venv: Path, digest: str) -> dict[str, str] | None:
     """
     kept = store / digest
     try:
-        (record,) = records(kept).values()
+        (record,) = find_records(kept).values()
         files = recorded_files(kept, record)
-        if intact(kept, files):
+        if is_intact(kept, files):
             copy(kept, venv, files)
             return files
     except UNREADABLE:
@@ -132,27 +132,27 @@ def reuse(store: Path, venv: Path, digest: str) -> dict[str, str] | None:
     return None
 
 
-def contents(folder: Path) -> list[Path]:
+def list_contents(folder: Path) -> list[Path]:
     """List everything in a folder, the content of a folder before the folder itself."""
     walk = os.walk(folder, topdown=False)
     return [Path(place, name) for place, folders, files in walk for name in (*files, *folders)]
 
 
 def install(
-    options: argparse.Namespace, manifest: dict[str, Any], otherwise: Install
+    options: argparse.Namespace, manifest: dict[str, Any], install_rest: Install
 ) -> tuple[int, str]:
-    """Reuse the packages that can be reused, install the rest by `otherwise`, write the table."""
-    empty = set(contents(options.venv))
+    """Reuse the packages that can be reused, install the rest, and write the table."""
+    empty = set(list_contents(options.venv))
     known = digests(manifest, options.made_by, RELEASE if options.from_source else None)
     tried = {name: reuse(options.installed, options.venv, known[name]) for name in sorted(known)}
     taken = {name: files for name, files in tried.items() if files is not None}
     rest = [package for package in manifest["packages"] if package["name"] not in taken]
-    status, why = otherwise(options, {**manifest, "packages": rest}) if rest else (0, "")
-    if not status and not all(intact(options.venv, files) for files in taken.values()):
+    status, why = install_rest(options, {**manifest, "packages": rest}) if rest else (0, "")
+    if not status and not all(is_intact(options.venv, files) for files in taken.values()):
         # Two packages have a file of the same name: install both, so that the usual one stays.
-        for path in [path for path in contents(options.venv) if path not in empty]:
+        for path in [path for path in list_contents(options.venv) if path not in empty]:
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        status, why = otherwise(options, manifest)
+        status, why = install_rest(options, manifest)
         taken = {}
     if status:
         return status, why
@@ -160,7 +160,7 @@ def install(
         print(f"  - Reused {name}, from the earlier image", flush=True)
     # A package for other machines is not installed here, and another layer may have its version
     # for this machine.
-    here = {name: known[name] for name in known.keys() & records(options.venv)}
+    here = {name: known[name] for name in known.keys() & find_records(options.venv)}
     text = json.dumps(here, indent=1, sort_keys=True) + "\n"
     # Named after its content, so that renaming a layer does not change its files.
     table = options.venv / TABLES / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
@@ -176,7 +176,7 @@ def separable_packages(venv: Path) -> dict[str, dict[str, str]]:
     """
     files: dict[str, dict[str, str]] = {}
     claims = defaultdict(set)
-    for name, record in records(venv).items():
+    for name, record in find_records(venv).items():
         try:
             files[name] = recorded_files(venv, record)
         except UNREADABLE:

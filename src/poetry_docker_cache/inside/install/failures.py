@@ -27,14 +27,14 @@ MISSING = re.compile(
 )
 
 
-def reason(output: str, source: Source, *, known: bool, locked: bool = True) -> str:
+def explain_failure(output: str, source: Source, *, known: bool, locked: bool = True) -> str:
     """Explain the failure of an installation from one source; "" if there is nothing to add.
 
     `known`: the build has credentials. `locked`: the package is one of poetry.lock.
     """
     name = f"The package source {source.name!r}" if source.name else "The package index"
     if source.name and REFUSED.search(output):
-        return refusal(source.name, source.url, known=known)
+        return explain_refusal(source.name, source.url, known=known)
     if OTHER_HASH.search(output):
         return (
             f"{name} serves a file whose hash does not match poetry.lock: see above."
@@ -66,7 +66,7 @@ REFUSED = re.compile(
 )
 
 
-def refusal(source: str, url: str, *, known: bool) -> str:
+def explain_refusal(source: str, url: str, *, known: bool) -> str:
     """Explain that a source refused access, with or without credentials."""
     variable = "POETRY_HTTP_BASIC_" + re.sub(r"[^A-Z0-9]", "_", source.upper())
     setting = shlex.quote(f"http-basic.{source}")
@@ -75,7 +75,7 @@ def refusal(source: str, url: str, *, known: bool) -> str:
         f"The package source {source!r} ({urlsplit(url).netloc}) refused access: {cause} given for"
         f" this build.\nRun `poetry config {setting} USERNAME`"
         f" (asks for the password)\nor set {variable}_USERNAME and {variable}_PASSWORD,"
-        "\nthen `poetry docker build` again."
+        "\nthen run `poetry docker build` again."
     )
 
 
@@ -189,7 +189,7 @@ def explain_build(output: str) -> str:
     return "\n".join(_explanation(*failure) for failure in _failures(output))
 
 
-def explain_own(wheel: str, output: str) -> str:
+def explain_own_wheel(wheel: str, output: str) -> str:
     """Explain why a wheel of the project was not built; "" if there is nothing to add."""
     is_known = any(name in PACKAGES or HEADER.search(name) for name in _missing(output))
     return _explanation(wheel, output) if is_known else ""
@@ -206,7 +206,7 @@ def _failures(output: str) -> Iterator[tuple[str, str]]:
 
 def _missing(output: str) -> list[str]:
     groups = (name for names in NOT_FOUND.findall(output) for name in names if name)
-    return list(dict.fromkeys(map(_named, groups)))
+    return list(dict.fromkeys(map(_normalize, groups)))
 
 
 def _explanation(package: str, output: str) -> str:
@@ -240,5 +240,5 @@ def _explanation(package: str, output: str) -> str:
     return "\n".join(lines)
 
 
-def _named(name: str) -> str:
+def _normalize(name: str) -> str:
     return "a C compiler" if COMPILER.fullmatch(name) else name

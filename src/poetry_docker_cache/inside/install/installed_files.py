@@ -33,10 +33,10 @@ def tidy(venv: Path) -> None:
             shutil.rmtree(cache)
         # pip gets a list of all packages, so it marks each one as requested.
         for requested in [*place.glob("*.dist-info/REQUESTED")]:
-            drop(requested)
+            remove_file(requested)
 
 
-def drop(path: Path) -> None:
+def remove_file(path: Path) -> None:
     """Remove a file of a `*.dist-info` folder, and its line in RECORD."""
     path.unlink()
     record = path.with_name("RECORD")
@@ -108,7 +108,7 @@ def compile_all(venv: Path) -> None:
     subprocess.run(command, env=environment, check=False)
 
 
-def settle(venv: Path, seed: bytes) -> None:
+def set_times(venv: Path, seed: bytes) -> None:
     """Set the time of all files to one that is derived from what is installed.
 
     This makes the layer reproducible. Another version of a package still gives its files another

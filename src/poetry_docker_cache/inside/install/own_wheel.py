@@ -37,7 +37,7 @@ def build(options: argparse.Namespace, wheels: str) -> int:
     path = os.pathsep.join([str(options.builder.parent), os.environ.get("PATH", os.defpath)])
     env = {**os.environ, "PATH": path}  # maturin and others call themselves
     status, output = process.run(command, env, options.project)
-    if status and (why := failures.explain_own(f"The wheel of {options.project}", output)):
+    if status and (why := failures.explain_own_wheel(f"The wheel of {options.project}", output)):
         print(f"\n{why}", flush=True)
     return status
 
@@ -48,7 +48,9 @@ def install(wheel: Path, venv: Path, marker: str | None) -> int:
     name = wheel.name.partition("-")[0]
     requirement = f"{name} ; {marker}" if marker else name
     command += ["--no-deps", "--pre", "--no-index", f"--find-links={wheel.parent}", requirement]
-    return subprocess.run(command, env=pip_settings.cleaned(os.environ, {}), check=False).returncode
+    return subprocess.run(
+        command, env=pip_settings.clean_environment(os.environ, {}), check=False
+    ).returncode
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         installed_files.compile_all(options.venv)
     if options.libraries:
         shared_libraries.write(options.venv, options.libraries, from_source=True)
-    installed_files.settle(options.venv, seed)
+    installed_files.set_times(options.venv, seed)
     return 0
 
 

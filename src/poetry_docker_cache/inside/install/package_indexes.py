@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from . import pip_settings, secret
-from .failures import reason
+from .failures import explain_failure
 from .secret import Source
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def source_of(package: dict[str, Any], manifest: dict[str, Any]) -> Source:
     return Source(primary[0]["name"], primary[0]["url"])
 
 
-def by_source(manifest: dict[str, Any]) -> list[tuple[Source, list[dict[str, Any]]]]:
+def group_by_source(manifest: dict[str, Any]) -> list[tuple[Source, list[dict[str, Any]]]]:
     """Group the packages by their source."""
     result: dict[Source, list[dict[str, Any]]] = {}
     for package in manifest["packages"]:
@@ -61,10 +61,10 @@ def requirement(package: dict[str, Any]) -> str:
     """Return a package as a line of a requirements file: its version, and hashes of its files."""
     marker = f" ; {package['marker']}" if "marker" in package else ""
     hashes = "".join(f" --hash={file['hash']}" for file in package["files"])
-    return f"{package['name']}{pinned(package)}{marker}{hashes}\n"
+    return f"{package['name']}{version_specifier(package)}{marker}{hashes}\n"
 
 
-def pinned(package: dict[str, Any]) -> str:
+def version_specifier(package: dict[str, Any]) -> str:
     """Return the version specifier of a package.
 
     `==1.0` also matches `1.0+cpu`, and prefers it. `===` compares text, so it matches only 1.0, but
@@ -83,15 +83,15 @@ def install(
     `call` gets a requirements file and environment variables. Raises ValueError for a package that
     does not come from an index.
     """
-    base = pip_settings.cleaned(os.environ, pip_settings.image_settings(os.environ))
-    for number, (source, packages) in enumerate(by_source(manifest)):
+    base = pip_settings.clean_environment(os.environ, pip_settings.image_settings(os.environ))
+    for number, (source, packages) in enumerate(group_by_source(manifest)):
         place = folder / str(number)
         place.mkdir()
-        known = secret.of_source(auth, source.name)
+        known = secret.get_source(auth, source.name)
         requirements = place / "requirements.txt"
         requirements.write_text("".join(map(requirement, packages)), encoding="utf-8")
         environment = pip_settings.for_source(base, source, known, place)
         status, output = call(requirements, environment)
         if status:
-            return status, reason(output, source, known="username" in known)
+            return status, explain_failure(output, source, known="username" in known)
     return 0, ""

@@ -49,7 +49,7 @@ def has_pip_configuration(environment: Mapping[str, str]) -> bool:
     return any(Path(place).is_file() for place in places)
 
 
-def configured(listing: str) -> dict[str, str]:
+def read_config_list(listing: str) -> dict[str, str]:
     """Turn the output of `pip config list` into variables; `install` overrides `global`."""
     result = {}
     for section in ("global.", "install."):
@@ -67,10 +67,10 @@ def image_settings(environment: Mapping[str, str]) -> dict[str, str]:
         return {}
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return configured(done.stdout)
+    return read_config_list(done.stdout)
 
 
-def cleaned(environment: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+def clean_environment(environment: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
     """Remove the image's settings for pip, except for the network and the default index."""
     kept = (*TRANSPORT, INDEX)
     own = {name: value for name, value in environment.items() if name in kept and value}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from . import secret
-from .failures import reason
+from .failures import explain_failure
 from .process import Outcome, run
 from .secret import Source
 
@@ -97,7 +97,7 @@ def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
     """Explain a failure; "" if there is nothing to add. The URL shows which source refused."""
     found = REFUSED.search(output)
     if not found:
-        return reason(output, Source(), known=False)
+        return explain_failure(output, Source(), known=False)
     url = urlsplit(found[1])
     source, best = None, 0
     for candidate in manifest["sources"]:
@@ -108,8 +108,8 @@ def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
     if source is None:
         return f"The server {url.netloc} refused access. It is not a source of this project."
     name = source["name"]
-    known = "username" in secret.of_source(auth, name) or name in auth.get("http-basic", {})
-    return reason(output, Source(name, source["url"]), known=known)
+    known = "username" in secret.get_source(auth, name) or name in auth.get("http-basic", {})
+    return explain_failure(output, Source(name, source["url"]), known=known)
 
 
 def run_poetry(folder: Path, venv: Path, auth_file: Path) -> Outcome:

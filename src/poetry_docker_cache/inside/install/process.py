@@ -19,7 +19,7 @@ class Outcome(NamedTuple):
     output: str
 
 
-def without_users(line: bytes) -> bytes:
+def hide_users(line: bytes) -> bytes:
     """Remove user names and passwords from URLs.
 
     pip and Poetry only hide passwords, but the user name may be a token.
@@ -39,7 +39,7 @@ def run(command: list[str], environment: Mapping[str, str], folder: Path | None 
         stderr=subprocess.STDOUT,
     ) as process:
         for line in process.stdout or ():
-            shown = without_users(line)
+            shown = hide_users(line)
             sys.stdout.buffer.write(shown)
             sys.stdout.buffer.flush()
             lines.append(shown.decode(errors="replace"))

@@ -35,7 +35,7 @@ def sources(secret: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return dict(secret.get("poetry-docker-cache", {}).get("sources", {}))
 
 
-def of_source(secret: dict[str, Any], name: str) -> dict[str, Any]:
+def get_source(secret: dict[str, Any], name: str) -> dict[str, Any]:
     """Return those of one source; Poetry ignores the case of names."""
     for own, known in sources(secret).items():
         if own.lower() == name.lower():

@@ -56,12 +56,12 @@ def write(venv: Path, target: Path, *, from_source: bool) -> None:
     files = list(_files(venv))
     needs = _needs(venv, files)
     if not from_source:
-        needs = {name: need for name, need in needs.items() if not (need.paths or _loads(name))}
+        needs = {name: need for name, need in needs.items() if not (need.paths or _is_found(name))}
     packages = debian_packages(needs) if from_source else {}
     owners = _owners(venv) if needs else {}
     content = {
         "needs": {name: _entry(need, packages.get(name), owners) for name, need in needs.items()},
-        "provides": sorted({path.name for path in files if _is_for_others(path.name)}),
+        "provides": sorted({path.name for path in files if _is_provided(path.name)}),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
     }
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -117,7 +117,7 @@ def _needs(venv: Path, files: list[Path]) -> dict[str, Need]:
                 needs[name].versions |= {
                     text for library, text in found.versions if library == name
                 }
-                needs[name].paths |= set(_places(name, found.paths, path.parent))
+                needs[name].paths |= set(_find_folders(name, found.paths, path.parent))
     return dict(needs)
 
 
@@ -128,11 +128,11 @@ def _is_library(name: str) -> bool:
     )
 
 
-def _is_for_others(name: str) -> bool:
+def _is_provided(name: str) -> bool:
     return not name.endswith(MODULES) and not HASHED.search(name)
 
 
-def _places(name: str, folders: Iterable[str], origin: Path) -> Iterator[str]:
+def _find_folders(name: str, folders: Iterable[str], origin: Path) -> Iterator[str]:
     """Yield the folders named in a file that contain this library."""
     for folder in folders:
         place = os.path.normpath(re.sub(r"\$(ORIGIN|\{ORIGIN\})", str(origin), folder))
@@ -140,7 +140,7 @@ def _places(name: str, folders: Iterable[str], origin: Path) -> Iterator[str]:
             yield place
 
 
-def _loads(name: str) -> bool:
+def _is_found(name: str) -> bool:
     """Return whether the loader of this image finds a library, even if it cannot load it."""
     try:
         ctypes.CDLL(name)

@@ -14,7 +14,7 @@ import venv
 from pathlib import Path
 
 from . import pip_settings, secret
-from .failures import reason
+from .failures import explain_failure
 from .pip_command import INSTALL, run_pip
 from .secret import Source
 
@@ -32,12 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("requirements", nargs="+", metavar="REQUIREMENT")
     options = parser.parse_args(arguments)
     source = Source(*options.source)
-    known = secret.of_source(secret.read(options.secret), source.name) if source.name else {}
+    known = secret.get_source(secret.read(options.secret), source.name) if source.name else {}
     venv.create(options.venv, symlinks=True)
     environment = dict(os.environ)
     if source.name:  # otherwise the image's settings for pip apply
         files = pip_settings.image_settings(os.environ)
-        environment = pip_settings.cleaned(os.environ, files)
+        environment = pip_settings.clean_environment(os.environ, files)
     memory = options.private if options.private.is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as private:
         folder = Path(private)
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         except ValueError as error:
             print(f"\n{error}", flush=True)
             return 1
-    if status and (why := reason(output, source, known="username" in known, locked=False)):
+    if status and (why := explain_failure(output, source, known="username" in known, locked=False)):
         print(f"\n{why}", flush=True)
     return status
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import package_indexes, pip_command, pip_settings
 from .architecture import is_wanted, packaging
-from .failures import reason
+from .failures import explain_failure
 from .package_indexes import requirement
 from .secret import Source
 
@@ -81,7 +81,7 @@ def install(  # noqa: PLR0913  # what the command line names
     python: Path,
     call: Callable[..., Outcome],
 ) -> tuple[int, str]:
-    """Install wheels from the folder; download the missing ones, and add them to the folder.
+    """Install wheels from the folder; download missing ones, and add them to the folder.
 
     pip gets a copy of only these wheels, and checks their hashes again.
     """
@@ -112,10 +112,10 @@ def install(  # noqa: PLR0913  # what the command line names
         print(f"  {len(held)} of {len(packages)} from the download cache", flush=True)
         requirements = Path(folder, "requirements.txt")
         requirements.write_text("".join(map(requirement, packages)), encoding="utf-8")
-        environment = pip_settings.cleaned(os.environ, {})
+        environment = pip_settings.clean_environment(os.environ, {})
         local = ("--no-index", f"--find-links={house}")
         status, output = call(requirements, environment, *local) if packages else (0, "")
-        return status, reason(output, Source(), known=False) if status else ""
+        return status, explain_failure(output, Source(), known=False) if status else ""
 
 
 def take(kept: Path, wheels: Path) -> None:

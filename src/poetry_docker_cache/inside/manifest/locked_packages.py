@@ -141,7 +141,7 @@ def locked_files(
     """List the files of a package that its layer may install, for all architectures.
 
     A package that does not come from an index keeps all its files. A layer of wheels builds
-    nothing. Raises ValueError if no file is for this image, unless only some machines want it.
+    nothing. Raises ValueError if no file fits this image, unless only some machines want it.
     """
     locked = package.get("files", ())
     if layer == DIRECT:

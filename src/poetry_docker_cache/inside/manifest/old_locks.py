@@ -201,14 +201,14 @@ def join(conditions: Mapping[frozenset[str], Condition]) -> str:
     return text if isinstance(text, str) else ""
 
 
-def both(one: Condition, other: Condition) -> Condition:
+def conjunction(one: Condition, other: Condition) -> Condition:
     """Return the condition that two conditions hold."""
     if one == ALWAYS or not other:
         return other
-    return one if other == ALWAYS else shortest(a | b for a in one for b in other)
+    return one if other == ALWAYS else simplify(a | b for a in one for b in other)
 
 
-def shortest(terms: Iterable[frozenset[str]]) -> Condition:
+def simplify(terms: Iterable[frozenset[str]]) -> Condition:
     """Remove the sets that contain another one, since that is enough."""
     found = set(terms)
     return frozenset(term for term in found if not any(other < term for other in found))
@@ -411,7 +411,7 @@ class Walk:
             for (number, extra), condition in reached.items()
             if not extra
         }
-        self.refuse_doubles(conditions)
+        self.refuse_duplicates(conditions)
         return {number: condition for number, condition in conditions.items() if condition}
 
     def follow(self, steps: list[Step]) -> Reached:
@@ -422,7 +422,7 @@ class Walk:
             number, extras, condition = todo.pop()
             for extra in self.graph.with_extras(number, extras):
                 before = reached.get((number, extra), NEVER)
-                after = shortest(before | condition)
+                after = simplify(before | condition)
                 if after != before:
                     reached[number, extra] = after
                     requires = self.graph.required(number, extra)
@@ -435,16 +435,18 @@ class Walk:
         """Return the packages that a package with this condition requires."""
         versions, found = self.versions, []
         for dependency in dependencies:
-            here = both(condition, versions.condition(dependency.marker, of_project=of_project))
+            here = conjunction(
+                condition, versions.condition(dependency.marker, of_project=of_project)
+            )
             if here and not versions.is_project(dependency):
                 found.append((versions.choose(dependency), dependency.extras, here))
         return found
 
-    def refuse_doubles(self, conditions: Mapping[int, Condition]) -> None:
+    def refuse_duplicates(self, conditions: Mapping[int, Condition]) -> None:
         """Raise UnclearError if two versions of a package would be installed together."""
         for name, numbers in self.versions.numbers.items():
             for one, other in combinations([n for n in numbers if n in conditions], 2):
-                if True in self.outcomes(both(conditions[one], conditions[other])):
+                if True in self.outcomes(conjunction(conditions[one], conditions[other])):
                     raise UnclearError(
                         f"poetry.lock has several versions of {name}, and its old format does not"
                         " say which is for this image"
