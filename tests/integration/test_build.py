@@ -325,7 +325,7 @@ def test_no_password(
     """Who is not logged in at all learns how."""
     stranger = Project(copy.folder, poetry_home(engine))
     log = failed_build(stranger, "--with=docs")
-    assert "there are no credentials" in log
+    assert "no credentials were given" in log
     assert "poetry config http-basic.acme" in log
 
 

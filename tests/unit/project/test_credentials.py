@@ -20,7 +20,7 @@ from poetry.factory import Factory
 from poetry.utils.password_manager import PasswordManager
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.install.failures import refusal
+from poetry_docker_cache.inside.install.failures import explain_refusal
 from poetry_docker_cache.project import credentials
 from poetry_docker_cache.project.auth_secret import MAX_SIZE, SourceAuth, auth_file
 from poetry_docker_cache.project.credentials import (
@@ -559,8 +559,8 @@ def test_same_input_same_bytes(gather: Callable[..., AuthSecret], config_dir: Pa
 
 @pytest.mark.parametrize("name", ["acme", "my.private-repo", "our mirror", "größe"])
 def test_build_suggests_the_same_variables(name: str) -> None:
-    """If a source rejects the login, the error in the build names the settings that are read."""
-    message = refusal(name, "https://acme.test/simple", known=False)
-    assert "or set {} and {},".format(*login_variables(name)) in message
-    (command,) = re.findall(r"Type `(.*)`", message)
+    """A source that rejects the login is reported with the settings that are read here."""
+    said = explain_refusal(name, "https://acme.test/simple", known=False)
+    assert "or set {} and {},".format(*login_variables(name)) in said
+    (command,) = re.findall(r"Run `(.*)`", said)
     assert shlex.split(command) == ["poetry", "config", f"http-basic.{name}", "USERNAME"]
