@@ -1,53 +1,53 @@
-# The one-word commands. Each sets up what it needs: `make test` works on a fresh clone.
+# Each command sets up what it needs: `make test` works on a fresh clone.
 
 PYTHON ?= python3
 VENV = .venv/bin/python
-# Newer than pyproject.toml: what that asks for is installed.
+# This file is newer than pyproject.toml if the requirements are installed.
 READY = .venv/.ready
 
-help:  ## print this list
+help:  ## list the commands
 	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY)  ## make .venv with the plugin, Poetry and the tools
+setup: $(READY)  ## create .venv with the plugin, Poetry and the tools
 
-demo: $(READY)  ## build an example, edit it, and show what each edit costs (a few minutes the first time)
+demo: $(READY)  ## build an example, edit it, and show what each edit rebuilds (the first run takes a few minutes)
 	@$(VENV) scripts/demo.py
 
-bench: $(READY)  ## compare with Dockerfiles by hand, and write docs/bench.* (two hours; Debian, as root)
+bench: $(READY)  ## compare with handwritten Dockerfiles, and write docs/bench.* (two hours; Debian, as root)
 	@$(VENV) scripts/bench.py --output docs/bench --readme README.md --command "make bench"
 
-test: $(READY)  ## run every test, on a private container engine where there is no other
+test: $(READY)  ## run all tests, with a private container engine if there is no other
 	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-test-unit: $(READY)  ## run the tests that need neither engine nor network
+test-unit: $(READY)  ## run the tests that need no engine and no network
 	@$(VENV) -m pytest tests/unit
 
-lint: $(READY)  ## check format, style, types and the direction of imports
+lint: $(READY)  ## check format, style, types and imports
 	@$(VENV) -m ruff format --check
 	@$(VENV) -m ruff check
 	@$(VENV) -m mypy
 	@.venv/bin/lint-imports
 
-words: $(READY)  ## list the places of words that the project does not use
+words: $(READY)  ## find words that the project avoids
 	@$(VENV) scripts/words.py
 
-golden: $(READY)  ## write the expected Dockerfiles of tests/golden anew
+golden: $(READY)  ## regenerate the expected Dockerfiles in tests/golden
 	@$(VENV) -m pytest tests/golden --regenerate
 
-clean:  ## stop private engines; remove .venv and caches (not the engine's downloads)
+clean:  ## stop private engines, and remove .venv and caches (except the engine's downloads)
 	@$(PYTHON) scripts/engine.py down --all
 	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# Debian has the module venv in a package of its own. A .venv that does not work (its Python is gone,
-# or it was never finished) is made anew. Dependency groups need pip 25.1.
+# Debian has the module venv in a separate package. A broken .venv (without its Python, or incomplete)
+# is created again. Dependency groups need pip 25.1.
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	|| { test "$$(id -u)" = 0 && apt-get -qq update \
 	     && apt-get -qq install --yes python3-venv >/dev/null; } 2>/dev/null \
-	|| { echo "$(PYTHON) with venv is missing: apt install python3-venv" >&2; exit 1; }
+	|| { echo "$(PYTHON) with venv not found. Run: apt install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-	|| { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/it setup" >&2; exit 1; }
+	|| { echo "Python 3.10 or newer is required. Run: make PYTHON=/path/to/python setup" >&2; exit 1; }
 	@$(VENV) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(VENV) -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev

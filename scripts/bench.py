@@ -1,11 +1,11 @@
-"""Compares the plugin with Dockerfiles written by hand: what each edit of a project costs.
+"""Compare what an edit costs with the plugin and with Dockerfiles written by hand.
 
-    make bench                                            # everything: an hour or more
+    make bench                                            # everything: about two hours
     python scripts/bench.py --sizes 30 --variants pip,article --scenarios cold,version --repeat 3
     python scripts/bench.py --render docs/bench.json      # the tables and the chart only
-                            --readme README.md            # … and the short table there, too
+                            --readme README.md            # … and the short table in a README
 
-Brings up engines, a registry and an index of its own: Debian, as root.
+It starts its own engines, registry and index, so it needs Debian and root.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 SIZES = ("30", "77", "150")
 OUTPUT = ROOT / ".cache" / "bench"
-# The first import is not counted: it brings the files into memory.
+# The first import is not counted, because it reads the files from the disk.
 _START = """\
 import subprocess, sys, time
 for number in range(6):
@@ -54,7 +54,7 @@ for number in range(6):
 
 
 class Bench:
-    """A run: rounds at each size, as often as asked."""
+    """A run of the benchmark: one or more rounds at each size."""
 
     def __init__(self, results: Results, output: Path, poetry: Path) -> None:
         self.results = results
@@ -66,52 +66,56 @@ class Bench:
     def round(
         self, packages: PackageSet, variants: Sequence[Variant], scenarios: Sequence[Scenario]
     ) -> None:
-        """Measure each scenario with the variants in turn; a variant that fails drops out."""
+        """Measure each scenario with all variants; a variant that fails is left out after that."""
         with (
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
-            machines(variants, Path(folder), self._poetry) as on,
+            machines(variants, Path(folder), self._poetry) as running,
         ):
-            current = Round(packages, on, self._logs)
+            current = Round(packages, running, self._logs)
             current.lock(scenarios, variants)
-            left, edits = list(variants), list(scenarios)
+            remaining, edits = list(variants), list(scenarios)
             if edits and edits[0].cold:
-                self._each(left[:1], current.warm_up)
-                left = self._each(left, partial(self._measure, current, edits.pop(0)))
+                self._try_each(remaining[:1], current.warm_up)
+                cold = partial(self._measure, current, edits.pop(0))
+                remaining = self._try_each(remaining, cold)
             else:
-                left = self._each(left, current.build_first)
+                remaining = self._try_each(remaining, current.build_first)
             if any(scenario.fresh for scenario in edits):
-                # Before any edit: BuildKit exports what it has learnt from later builds, too.
-                left = self._each(left, current.export_cache)
+                # Before any edit, because BuildKit would export the results of later builds, too.
+                remaining = self._try_each(remaining, current.export_cache)
             for scenario in edits:
-                left = left[1:] + left[:1]  # each variant comes first once
-                able = [variant for variant in left if suits(scenario, variant)]
-                done = self._each(able, partial(self._measure, current, scenario))
-                left = [variant for variant in left if variant in done or variant not in able]
+                remaining = remaining[1:] + remaining[:1]  # the variants take turns to be first
+                able = [variant for variant in remaining if suits(scenario, variant)]
+                done = self._try_each(able, partial(self._measure, current, scenario))
+                failed = [variant for variant in able if variant not in done]
+                remaining = [variant for variant in remaining if variant not in failed]
             if not any(image.size == packages.name for image in self.results.images):
-                self._once(current, left)
+                self._measure_once(current, remaining)
             self.results.write(self._output.with_suffix(".json"))
 
-    def _once(self, current: Round, variants: Sequence[Variant]) -> None:
-        """Take what repetitions do not change: sizes, starts, and what is computed."""
-        self._each(variants, lambda variant: self.results.images.append(current.image(variant)))
-        plugins = [one for one in VARIANTS.values() if one in variants and isinstance(one, Plugin)]
+    def _measure_once(self, current: Round, variants: Sequence[Variant]) -> None:
+        """Measure what is the same in each round: sizes of images, start times, average costs."""
+        self._try_each(variants, lambda variant: self.results.images.append(current.image(variant)))
+        plugins = [variant for variant in variants if isinstance(variant, Plugin)]
         for plugin in plugins[:1]:
             both = [plugin, replace(plugin, compiled=True)]
-            self._each(both, partial(self._start, current, plugin))
-            self._each([plugin], partial(self._bumps, current))
+            self._try_each(both, partial(self._measure_start, current, plugin))
+            self._try_each([plugin], partial(self._compute_bumps, current))
 
-    def _each(self, variants: Sequence[Variant], work: Callable[[Variant], None]) -> list[Variant]:
-        """Do it with each variant; give those with which it went well."""
-        left = []
+    def _try_each(
+        self, variants: Sequence[Variant], work: Callable[[Variant], None]
+    ) -> list[Variant]:
+        """Do the work for each variant, and return the variants that did not fail."""
+        succeeded = []
         for variant in variants:
             try:
                 work(variant)
-            except EngineError as error:  # noqa: PERF203  # a build takes longer than that
+            except EngineError as error:  # noqa: PERF203  # a build takes much longer
                 say(str(error))
                 self.results.failures.append(str(error).partition("\n")[0])
             else:
-                left.append(variant)
-        return left
+                succeeded.append(variant)
+        return succeeded
 
     def _measure(self, current: Round, scenario: Scenario, variant: Variant) -> None:
         row = current.measure(scenario, variant)
@@ -123,8 +127,8 @@ class Bench:
             f" {row.seconds:7.1f} s"
         )
 
-    def _start(self, current: Round, plugin: Variant, variant: Variant) -> None:
-        """Time the imports in the plugin's image, byte-compiled or as it is by default."""
+    def _measure_start(self, current: Round, plugin: Variant, variant: Variant) -> None:
+        """Time the imports in the plugin's image, with byte-compiled files and without."""
         code = _START.format(", ".join(current.packages.imports))
         seconds = map(float, current.python(variant, code, engine_of=plugin).split())
         self.results.starts.append(
@@ -135,8 +139,8 @@ class Bench:
             )
         )
 
-    def _bumps(self, current: Round, plugin: Variant) -> None:
-        """Let the plugin compute the mean over all bumps, as layers are and as it proposes them."""
+    def _compute_bumps(self, current: Round, plugin: Variant) -> None:
+        """Record the average cost of an update, with the current layers and the proposed ones."""
         data = json.loads(current.layers(plugin))
         for outcome in filter(None, (data["now"], data["better"])):
             self.results.bumps.append(
@@ -151,12 +155,12 @@ class Bench:
 
 
 def suits(scenario: Scenario, variant: Variant) -> bool:
-    """Say whether a variant can use what a scenario keeps."""
+    """Return whether a variant can use what a scenario keeps of the first build."""
     return scenario.kept in ("registry", "folder") or isinstance(variant, Plugin)
 
 
 def _machine() -> dict[str, str]:
-    """Tell how large this machine is; not what it is called."""
+    """Describe this machine without its name."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "cores": str(os.cpu_count()),
@@ -166,24 +170,25 @@ def _machine() -> dict[str, str]:
 
 
 def _choose(text: str | None, known: Iterable[str], what: str) -> list[str]:
-    """Read a list with commas; all that is known, in its order, without one."""
+    """Split a comma-separated list, and sort it like the known names; None means all of them."""
     names = list(known)
     if text is None:
         return names
     chosen = [name.strip() for name in text.split(",")]
     if unknown := [name for name in chosen if name not in names]:
-        raise EngineError(f"no such {what}: {', '.join(unknown)}; there are {', '.join(names)}")
+        raise EngineError(f"unknown {what}: {', '.join(unknown)}. Choose from {', '.join(names)}.")
     return [name for name in names if name in chosen]
 
 
 def _sizes(text: str | None) -> list[PackageSet]:
-    found = sorted(EXAMPLES.glob("*.toml"))
-    names = _choose(text or ",".join(SIZES), (path.stem for path in found), "size")
-    return sorted((PackageSet.read(name) for name in names), key=lambda it: len(it.packages))
+    files = sorted(EXAMPLES.glob("*.toml"))
+    names = _choose(text or ",".join(SIZES), (path.stem for path in files), "size")
+    found = (PackageSet.read(name) for name in names)
+    return sorted(found, key=lambda packages: len(packages.packages))
 
 
 def bench(options: argparse.Namespace) -> Results:
-    """Do what the options say, and write down the results as they come."""
+    """Run the benchmark, and write each result when it is known."""
     sizes = _sizes(options.sizes)
     variants = [VARIANTS[name] for name in _choose(options.variants, VARIANTS, "variant")]
     scenarios = [SCENARIOS[name] for name in _choose(options.scenarios, SCENARIOS, "scenario")]
@@ -195,8 +200,8 @@ def bench(options: argparse.Namespace) -> Results:
         dates={packages.name: today for packages in sizes},
     )
     if options.keep:
-        results = _joined(Results.read(options.output.with_suffix(".json")), results)
-    for number in (signal.SIGTERM, signal.SIGHUP):  # with all clean-up
+        results = _merge(Results.read(options.output.with_suffix(".json")), results)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # an exception, so that everything is cleaned up
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         run = Bench(results, options.output, poetry_with_plugin(Path(folder) / "venv"))
@@ -206,8 +211,8 @@ def bench(options: argparse.Namespace) -> Results:
     return results
 
 
-def _joined(earlier: Results, now: Results) -> Results:
-    """Give what other sizes had in an earlier run, on a machine like this one."""
+def _merge(earlier: Results, now: Results) -> Results:
+    """Add the results of other sizes from an earlier run on the same kind of machine."""
     if earlier.machine != now.machine:
         raise EngineError(f"the earlier run was on another machine: {earlier.machine}")
     kept = earlier.without(now.titles)
@@ -223,15 +228,18 @@ def _joined(earlier: Results, now: Results) -> Results:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sizes", help=f"of {EXAMPLES.name}/*.toml; default: {','.join(SIZES)}")
-    parser.add_argument("--variants", help=f"of {','.join(VARIANTS)}; default: all")
-    parser.add_argument("--scenarios", help=f"of {','.join(SCENARIOS)}; default: all")
-    parser.add_argument("--repeat", type=int, help="rounds; default: what a size's file says")
-    parser.add_argument("--output", type=Path, default=OUTPUT / "bench", help="without a suffix")
-    parser.add_argument("--keep", action="store_true", help="what the output has of other sizes")
-    parser.add_argument("--command", default="", help="what the tables say was run")
-    parser.add_argument("--render", type=Path, help="results of an earlier run; nothing is built")
-    parser.add_argument("--readme", type=Path, help="a file with marks for the short table")
+    sizes = f"names of files in examples/{EXAMPLES.name} (default: {','.join(SIZES)})"
+    parser.add_argument("--sizes", help=sizes)
+    parser.add_argument("--variants", help=f"from {','.join(VARIANTS)} (default: all)")
+    parser.add_argument("--scenarios", help=f"from {','.join(SCENARIOS)} (default: all)")
+    repeat = "number of rounds (default: `rounds` in the file of each size)"
+    parser.add_argument("--repeat", type=int, help=repeat)
+    output = "path of the results, without a suffix"
+    parser.add_argument("--output", type=Path, default=OUTPUT / "bench", help=output)
+    parser.add_argument("--keep", action="store_true", help="keep earlier results of other sizes")
+    parser.add_argument("--command", default="", help="command to name in the tables")
+    parser.add_argument("--render", type=Path, help="render earlier results without a build")
+    parser.add_argument("--readme", type=Path, help="README to write the short table into")
     options = parser.parse_args(arguments)
     words = sys.argv[1:] if arguments is None else arguments
     options.command = options.command or shlex.join(["scripts/bench.py", *words])
@@ -243,7 +251,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bench_report.write(results, output)
         if options.readme:
             text = options.readme.read_text(encoding="utf-8")
-            options.readme.write_text(bench_report.with_summary(text, results), encoding="utf-8")
+            text = bench_report.insert_summary(text, results)
+            options.readme.write_text(text, encoding="utf-8")
     except (EngineError, OSError, ValueError) as error:
         say(str(error))
         return 1

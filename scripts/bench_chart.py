@@ -1,4 +1,4 @@
-"""The benchmark's results as a chart: a bar for each variant, in seconds, edit by edit."""
+"""The benchmark's results as a chart, with a bar for each edit and variant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bench_results import Results
 
-WIDTH, LEFT, RIGHT = 960, 290, 60
+WIDTH, LEFT, RIGHT = 960, 320, 60
 BAR, GAP, TOP, BOTTOM = 13, 14, 100, 44
 _STYLE = """\
     .page { fill: #ffffff } .text { fill: #1f2933 } .soft { fill: #52606d }
@@ -29,7 +29,7 @@ _STYLE = """\
 
 
 def svg(results: Results, size: str) -> str:
-    """Draw the builds at one size."""
+    """Draw the chart of one size."""
     scenarios = bench_tables.scenarios(results, size)
     shown = [name for name in SHOWN if name in bench_tables.variants(results, size)]
     group = BAR * len(shown) + GAP
@@ -37,7 +37,7 @@ def svg(results: Results, size: str) -> str:
     longest = max((_seconds(results, size, v, s) or 0 for v in shown for s in scenarios), default=0)
     scale = (WIDTH - LEFT - RIGHT) / (longest or 1)
     title = f"Seconds to build and push after an edit, {size} packages"
-    note = f"{results.command}, {results.dates[size]}, {bench_tables.machine(results)}"
+    note = f"{results.command}, {results.dates[size]}, {bench_tables.describe_machine(results)}"
     body = [
         _text(24, 32, title, size=17),
         *_legend(shown),
@@ -77,7 +77,7 @@ def _legend(shown: Sequence[str]) -> list[str]:
 
 
 def _grid(longest: float, scale: float, height: int) -> list[str]:
-    """Draw a line for every few seconds, ten at most."""
+    """Draw at most ten vertical lines, with seconds."""
     step = next((step for step in (1, 2, 5, 10, 20, 50, 100) if longest / step <= 10), 200)  # noqa: PLR2004
     lines = []
     for seconds in range(0, int(longest) + 1, step):
@@ -98,7 +98,7 @@ def _bar(variant: str, y: float, seconds: float | None, scale: float) -> list[st
     ]
 
 
-def _text(  # noqa: PLR0913  # what a text in a drawing has
+def _text(  # noqa: PLR0913  # attributes of a text
     x: float, y: float, text: str, *, size: int = 13, anchor: str = "start", kind: str = "text"
 ) -> str:
     where = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'

@@ -1,4 +1,4 @@
-"""Runs docker on the engines of the benchmark."""
+"""Run docker on the engines of the benchmark."""
 
 from __future__ import annotations
 

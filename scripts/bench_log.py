@@ -1,4 +1,4 @@
-"""What a build's log and a registry's log tell: packages installed, blobs and bytes that moved."""
+"""Read installed packages from a build's log, and pushed and pulled blobs from a registry's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# In BuildKit's plain progress a line of a step's output starts with the step and the second.
-# The plugin says "  - Installed NAME (VERSION)", Poetry "  - Installing NAME (VERSION)" and uv
-# " + NAME==VERSION"; the project itself, which both name in another form, does not count.
+# In BuildKit's plain progress output, a line starts with the step's number and the seconds.
+# The plugin prints "  - Installed NAME (VERSION)", Poetry "  - Installing NAME (VERSION)", and uv
+# " + NAME==VERSION". They print another form for the project itself, which does not count.
 _INSTALLED = re.compile(
     r"^#\d+ [\d.]+ +(?:- Install(?:ed|ing) ([\w.-]+) \(|\+ ([\w.-]+)==\S+$)", re.MULTILINE
 )
@@ -22,27 +22,27 @@ _BLOB = re.compile(r"^/v2/.+/blobs/sha256:[0-9a-f]{64}$")
 
 
 def installed(log: str) -> frozenset[str]:
-    """Name the packages that a log in BuildKit's plain form shows to have been installed."""
+    """Return the names of the installed packages in a log of plain progress output."""
     names = (plain or uv for plain, uv in _INSTALLED.findall(log.replace("\r", "")))
     return frozenset(re.sub(r"[-_.]+", "-", name).lower() for name in names)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """What went to a registry and came from it, in blobs; manifests are left out."""
+    """The blobs that were pushed to a registry and pulled from it, without manifests."""
 
     blobs: int
-    """How many were pushed: layers and the small ones that describe an image."""
+    """The number of pushed blobs: layers, and small ones that describe an image."""
     pushed: int
-    """Their bytes."""
+    """The bytes of the pushed blobs."""
     pulled: int
-    """Bytes of the blobs that were fetched."""
+    """The bytes of the pulled blobs."""
 
 
 def traffic(lines: Iterable[str], size: Callable[[str], int]) -> Traffic:
-    """Add up the answers in the log of docker-registry, in JSON; `size` knows a digest's bytes.
+    """Add up the requests in docker-registry's JSON log; `size` returns the bytes of a digest.
 
-    A blob that the repository has, or takes from another one, is not uploaded and does not count.
+    A blob that the repository has, or mounts from another one, is not uploaded and does not count.
     """
     pushed: set[str] = set()
     pulled = 0

@@ -1,4 +1,4 @@
-"""The benchmark's project in each of its states: as first built, and after each edit."""
+"""The benchmark's project, before and after each edit."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _LINTER = {"ruff": "0.17.6"}
 
 @dataclass(frozen=True, kw_only=True)
 class PackageSet:
-    """The packages of a project of some size, and what its edits do to them."""
+    """The packages of a project of one size, and the changes that the edits make to them."""
 
     name: str
     title: str
     packages: Mapping[str, str] = field(repr=False)
-    """Names and versions, as first built."""
+    """Names and versions in the first build."""
     changes: Mapping[str, str]
-    """By the edit, a requirement of one exact version."""
+    """A requirement with an exact version for each edit of a package."""
     imports: tuple[str, ...]
-    """Modules of the heavy ones, which an application imports when it starts."""
+    """Modules of large packages, which an application imports when it starts."""
     rounds: int = 1
-    """How often each build is measured by default."""
+    """The default number of rounds."""
 
     @classmethod
     def read(cls, name: str) -> PackageSet:
-        """Read the file of that name; FileNotFoundError if it is missing."""
+        """Read a set by the name of its file; raise FileNotFoundError if it does not exist."""
         text = (EXAMPLES / f"{name}.toml").read_text(encoding="utf-8")
         data: dict[str, Any] = tomlkit.parse(text).unwrap()
         packages = dict(_pin(requirement) for requirement in data["packages"])
@@ -60,7 +60,7 @@ class PackageSet:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """All that the edits change in the project."""
+    """Everything that the edits change in the project."""
 
     packages: Mapping[str, str] = field(repr=False)
     dev: Mapping[str, str] = field(default_factory=lambda: _DEV, repr=False)
@@ -79,7 +79,7 @@ def _same(state: State, _: PackageSet) -> State:
 
 
 def _change(kind: str) -> Callable[[State, PackageSet], State]:
-    """Make an edit that takes one package in another version, or a new one."""
+    """Return an edit that updates or adds one package."""
 
     def edit(state: State, packages: PackageSet) -> State:
         name, version = _pin(packages.changes[kind])
@@ -102,14 +102,14 @@ EDITS: Mapping[str, Callable[[State, PackageSet], State]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where the packages come from: known when the benchmark runs, and in no file of ours."""
+    """The URLs of the package indexes, which are not known before the benchmark runs."""
 
     index: str
     private: str
 
 
 def write(folder: Path, state: State, kind: str, sources: Sources) -> None:
-    """Write the project, as its users of Poetry or uv (the `kind`) have it, without a lock."""
+    """Write the project for Poetry or uv (the `kind`), without a lock file."""
     shutil.copytree(EXAMPLES / "app", folder, ignore=shutil.ignore_patterns("__pycache__"))
     module = folder / "src" / "bench_app" / "__init__.py"
     text = module.read_text(encoding="utf-8")

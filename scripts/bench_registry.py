@@ -1,4 +1,4 @@
-"""A registry of the benchmark's own, whose log shows what was pushed and pulled."""
+"""The benchmark's own registry, whose log shows what was pushed and pulled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ACCEPT = ", ".join(f"application/vnd.{kind}+json" for kind in _KINDS)
 
 
 class CountingRegistry:
-    """docker-registry in a folder that holds nothing else, for as long as the block lasts."""
+    """A docker-registry in its own folder, running while the context is open."""
 
     def __init__(self, folder: Path, state: Path) -> None:
         self._data = folder / "data"
@@ -34,7 +34,7 @@ class CountingRegistry:
         self._read = 0
 
     def __enter__(self) -> Self:
-        """Start it."""
+        """Start the registry."""
         config = {
             "version": 0.1,
             "log": {"level": "info", "formatter": "json", "accesslog": {"disabled": True}},
@@ -47,20 +47,20 @@ class CountingRegistry:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """Stop the registry."""
         self._daemon.stop()
 
     def provide(self, image: str, engine: Engine) -> str:
-        """Have an image of the engine's registry in this one, too; give its name here."""
-        ours = f"{self.address}/library/{image}"
-        theirs = f"{engine.env['ENGINE_REGISTRY']}/library/{image}"
+        """Copy an image from the engine's registry into this one; return its name here."""
+        target = f"{self.address}/library/{image}"
+        source = f"{engine.env['ENGINE_REGISTRY']}/library/{image}"
         crane = engine.state / "root/usr/bin/crane"
-        run([crane, "copy", "--insecure", theirs, ours])
-        return ours
+        run([crane, "copy", "--insecure", source, target])
+        return target
 
     def traffic(self) -> bench_log.Traffic:
-        """Tell what moved since the last time that this was asked."""
-        time.sleep(0.2)  # a line is written when its answer is on its way
+        """Return the traffic since the last call."""
+        time.sleep(0.2)  # the registry writes a line after its answer
         with self._daemon.log.open("rb") as log:
             log.seek(self._read)
             lines = log.read()
@@ -68,7 +68,7 @@ class CountingRegistry:
         return bench_log.traffic(lines.decode(errors="replace").splitlines(), self._size)
 
     def image_size(self, repository: str, tag: str) -> int:
-        """Give the compressed size of an image's layers."""
+        """Return the compressed size of an image's layers."""
         found = self._manifest(repository, tag)
         if "manifests" in found:
             digest = next(

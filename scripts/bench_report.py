@@ -1,4 +1,4 @@
-"""Writes what people read of the benchmark's results, beside their data."""
+"""Write the benchmark's tables and chart."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ END = "<!-- end of bench -->\n"
 
 
 def write(results: Results, output: Path) -> list[Path]:
-    """Write the Markdown and the chart of the smallest size; the output's suffix does not count."""
+    """Write the tables, and the chart of the smallest size; return the paths.
+
+    The suffix of `output` is replaced.
+    """
     smallest = next(iter(results.titles))
     texts = {
         output.with_suffix(".md"): bench_tables.markdown(results),
@@ -29,11 +32,11 @@ def write(results: Results, output: Path) -> list[Path]:
     return list(texts)
 
 
-def with_summary(text: str, results: Results) -> str:
-    """Put the short table between its marks in a README; ValueError where they are not."""
+def insert_summary(text: str, results: Results) -> str:
+    """Write the short table between its marks in a README; raise ValueError without the marks."""
     before, start, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
-        raise ValueError(f"nothing says where to write the benchmark: {START}{END}")
+        raise ValueError(f"the README has no marks for the benchmark. Add these:\n{START}{END}")
     summary = bench_tables.summary(results, next(iter(results.titles)))
     return f"{before}{START}\n{summary}\n{END}{after}"

@@ -1,4 +1,4 @@
-"""What the benchmark measured, as data that is kept, and the medians that readers see."""
+"""The results of the benchmark as JSON data, and their medians."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One build."""
+    """The measurement of one build."""
 
     size: str
     variant: str
@@ -31,7 +31,7 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """One variant's image, as first built: the compressed bytes of its layers."""
+    """The compressed size of the layers of one variant's first image."""
 
     size: str
     variant: str
@@ -40,7 +40,7 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """How long the heavy imports of an image take, byte-compiled or not."""
+    """The time to import the large packages of an image, byte-compiled or not."""
 
     size: str
     compiled: bool
@@ -49,7 +49,7 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Bump:
-    """What a new version of one package costs on average: shares of packages and of bytes."""
+    """The average share of packages and bytes that an update of one package reinstalls."""
 
     size: str
     layers: str
@@ -65,7 +65,7 @@ class Results:
     command: str
     machine: dict[str, str]
     titles: dict[str, str]
-    """What the packages of each size are."""
+    """What kind of project each size is."""
     dates: dict[str, str]
     """When each size was measured."""
     measurements: list[Measurement] = field(default_factory=list)
@@ -76,14 +76,14 @@ class Results:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what was written."""
+        """Read the results from a file."""
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         kinds = {"measurements": Measurement, "images": Image, "starts": Start, "bumps": Bump}
         rows = {name: [kind(**row) for row in data[name]] for name, kind in kinds.items()}
         return cls(**{**data, **rows})
 
     def write(self, path: Path) -> None:
-        """Write it all, a line for each row."""
+        """Write the results to a file, with one line for each row."""
         lines = []
         for name, value in dataclasses.asdict(self).items():
             rows = [f"  {json.dumps(row)}" for row in value] if isinstance(value, list) else []
@@ -93,7 +93,7 @@ class Results:
         path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
     def without(self, sizes: Collection[str]) -> Results:
-        """Give what was measured at other sizes."""
+        """Return the results without those of these sizes."""
         others: dict[str, Any] = {
             name: [row for row in getattr(self, name) if row.size not in sizes]
             for name in ("measurements", "images", "starts", "bumps")
@@ -103,7 +103,7 @@ class Results:
     def median(
         self, size: str, variant: str, scenario: str, what: Callable[[Measurement], float]
     ) -> float | None:
-        """Give the median over the repetitions; None where nothing was measured."""
+        """Return the median over all rounds, or None if nothing was measured."""
         key = (size, variant, scenario)
         values = [
             what(row) for row in self.measurements if (row.size, row.variant, row.scenario) == key
@@ -111,8 +111,8 @@ class Results:
         return statistics.median(values) if values else None
 
     def ratio(self, size: str, variant: str, scenario: str, to: str = "article") -> float | None:
-        """Give a variant's seconds in proportion to another's."""
-        ours, theirs = (
+        """Return the seconds of a variant divided by those of another."""
+        seconds, reference = (
             self.median(size, name, scenario, lambda row: row.seconds) for name in (variant, to)
         )
-        return ours / theirs if ours and theirs else None
+        return seconds / reference if seconds and reference else None

@@ -1,4 +1,4 @@
-"""One round: every scenario and variant at one size, on new engines."""
+"""One round of the benchmark: all scenarios and variants at one size, on new engines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench_results import Image, Measurement
 from bench_variants import Build, Plugin, Variant
 from bench_workshop import PASSWORDS, Workshop
 from engine import Engine
-from processes import EngineError, logged, run, say
+from processes import EngineError, run, run_logged, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from bench_scenarios import Scenario
 
 SLIM, FULL = "python:3.13-slim", "python:3.13"
-_ROOM = 20 * 1000**3
-"""Bytes on the disk that must be free before an edit."""
+_MIN_FREE = 20 * 1000**3
+"""Free bytes on the disk that an edit needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """What a round is run on: new engines, a registry, an index.
+    """The services of a round: new engines, a registry, and an index.
 
-    Each variant has an engine of its own, so that none finds what another one has cached; there
-    is one more, which is emptied for every build on a fresh machine.
+    Each variant has its own engine, so that variants do not share caches. Another engine is
+    emptied before every build on a fresh machine.
     """
 
     engines: Mapping[str, Engine]
@@ -45,12 +45,12 @@ class Machines:
     workshop: Workshop
     base: str
     full: str
-    """The base images' names in the registry."""
+    """The names of the base images in the registry."""
 
 
 @contextlib.contextmanager
 def machines(variants: Sequence[Variant], folder: Path, poetry: Path) -> Iterator[Machines]:
-    """Bring everything up; it ends with the block."""
+    """Start the services, and stop them when the context is closed."""
     with contextlib.ExitStack() as stack:
         tags = [image.partition(":")[2] for image in (SLIM, FULL)]
         engines = [
@@ -77,17 +77,17 @@ def machines(variants: Sequence[Variant], folder: Path, poetry: Path) -> Iterato
 
 
 class Round:
-    """The builds of one size."""
+    """The builds of one round."""
 
-    def __init__(self, packages: PackageSet, on: Machines, logs: Path) -> None:
+    def __init__(self, packages: PackageSet, running: Machines, logs: Path) -> None:
         self.packages = packages
-        self._machines = on
-        self._registry = on.registry
-        self._workshop = on.workshop
+        self._machines = running
+        self._registry = running.registry
+        self._workshop = running.workshop
         self._logs = logs
 
     def lock(self, scenarios: Sequence[Scenario], variants: Sequence[Variant]) -> None:
-        """Write and lock what the scenarios build."""
+        """Write and lock the projects of all scenarios."""
         for kind in sorted({variant.kind for variant in variants}):
             for edit in dict.fromkeys(["none", *(scenario.edit for scenario in scenarios)]):
                 say(f"{self.packages.name} packages: locking for {kind}, edit: {edit}")
@@ -95,24 +95,25 @@ class Round:
         self._workshop.stop_locking()
 
     def measure(self, scenario: Scenario, variant: Variant) -> Measurement:
-        """Build and push what the scenario says; give what that cost."""
+        """Build and push the image of a scenario, and measure it."""
         name = variant.name
         engine, repository, cache = self._engine(variant), variant.name, None
         if scenario.fresh:
             engine, repository = self._machines.fresh, _fresh(variant, scenario)
-            cache = self._keep(scenario, variant)
-            variant = self._using(scenario, variant)
+            cache = self._prepare_kept(scenario, variant)
+            variant = self._with_setting(scenario, variant)
         build = self._build(variant, scenario.edit, self._reference(repository, scenario.name))
-        crowded = shutil.disk_usage(engine.state).free < _ROOM and not isinstance(variant, Plugin)
+        is_full = shutil.disk_usage(engine.state).free < _MIN_FREE
+        crowded = is_full and not isinstance(variant, Plugin)
         if scenario.fresh or scenario.cold:
             self._empty(engine, keep_base=scenario.cold)
         elif crowded:
-            self._start_again(engine, variant)
-        if scenario.fresh and crowded:  # the edits that its own engine has seen are over
+            self._rebuild(engine, variant)
+        if scenario.fresh and crowded:  # the variant's own engine is not needed any more
             self._empty(self._engine(variant), keep_base=True)
         if scenario.new_password:
             self._workshop.set_password(PASSWORDS[1])
-        os.sync()  # what earlier builds have written is not this one's business
+        os.sync()  # do not measure writes of earlier builds
         self._registry.traffic()
         try:
             log, seconds = self._run(variant, replace(build, cache_from=cache), engine)
@@ -132,42 +133,42 @@ class Round:
         )
 
     def warm_up(self, variant: Variant) -> None:
-        """Build once for nothing: a proxy of the index keeps what everyone downloads after that."""
+        """Build without measuring, so that a proxy of the index has all packages."""
         build = self._build(variant, "none", self._reference("warm-up", "cold"))
         self._run(variant, build, self._engine(variant))
 
     def build_first(self, variant: Variant) -> None:
-        """Have the first build behind us, where it is not measured."""
+        """Run the first build without measuring it."""
         build = self._build(variant, "none", self._reference(variant.name, "cold"))
         self._run(variant, build, self._engine(variant))
 
     def export_cache(self, variant: Variant) -> None:
-        """Have the image as first built, and its cache, in a repository for the fresh machine.
+        """Push the first image and its cache to a repository for the fresh machine.
 
-        A repository of its own: what other builds have pushed must not be there already.
+        The repository is a separate one, because it must not have blobs of other builds.
         """
         build = self._build(variant, "none", self._reference(_fresh(variant), "first"))
         cache = f"type=registry,ref={self._reference(_fresh(variant), 'cache')}"
         self._run(variant, replace(build, cache_to=cache), self._engine(variant))
 
-    def _keep(self, scenario: Scenario, variant: Variant) -> str | None:
-        """Have what the fresh machine is going to find; give the cache that it reads."""
+    def _prepare_kept(self, scenario: Scenario, variant: Variant) -> str | None:
+        """Run the first build for a fresh machine, and return the cache to import there."""
         repository, folder = _fresh(variant, scenario), self._workshop.kept / variant.name
         if scenario.kept == "registry":
             return f"type=registry,ref={self._reference(repository, 'cache')}"
         shutil.rmtree(folder, ignore_errors=True)
-        by = self._using(scenario, variant)
-        build = self._build(by, "none", self._reference(repository, "first"))
+        keeping = self._with_setting(scenario, variant)
+        build = self._build(keeping, "none", self._reference(repository, "first"))
         if scenario.kept == "folder":
             build = replace(build, cache_to=f"type=local,dest={folder}")
-            self._run(by, build, self._engine(variant))
+            self._run(keeping, build, self._engine(variant))
             return f"type=local,src={folder}"
         self._empty(self._machines.fresh, keep_base=False)
-        self._run(by, build, self._machines.fresh)
+        self._run(keeping, build, self._machines.fresh)
         return None
 
-    def _using(self, scenario: Scenario, variant: Variant) -> Variant:
-        """Give the variant with the setting by which it keeps something, and uses it."""
+    def _with_setting(self, scenario: Scenario, variant: Variant) -> Variant:
+        """Return the variant with the setting that a scenario is about."""
         if isinstance(variant, Plugin) and scenario.kept == "downloads":
             folder = self._workshop.kept / variant.name
             return replace(variant, setting=("download-cache", str(folder)))
@@ -177,23 +178,23 @@ class Round:
         return variant
 
     def image(self, variant: Variant) -> Image:
-        """Tell how large a variant's image is."""
+        """Measure the size of a variant's image."""
         size = self._registry.image_size(f"bench/{variant.name}", "cold")
         return Image(size=self.packages.name, variant=variant.name, bytes=size)
 
     def python(self, variant: Variant, code: str, *, engine_of: Variant) -> str:
-        """Run Python code in a variant's image and give its output."""
+        """Run Python code in a variant's image and return its output."""
         engine = self._engine(engine_of)
         build = self._build(variant, "none", self._reference(variant.name, "start"))
         self._run(variant, build, engine)
         return docker(engine, "run", "--rm", "--network=none", build.tag, "python", "-c", code)
 
     def layers(self, variant: Variant) -> str:
-        """Ask the plugin, in JSON, what a bump costs, by the sizes in the image as first built."""
+        """Return the JSON of `poetry docker layers`, with package sizes from the first image."""
         build = self._build(variant, "none", self._reference(variant.name, "cold"))
         env = {**self._workshop.environment, **self._engine(variant).env}
         command = [str(build.poetry), "docker", "layers", "--json", "--no-interaction", "--no-ansi"]
-        docker(self._engine(variant), "pull", build.tag)  # a push has kept none
+        docker(self._engine(variant), "pull", build.tag)  # `--push` leaves no image in the engine
         image = ["--from=image", f"--image={build.tag}"]
         return run([*command, *image], env=env, cwd=build.folder)
 
@@ -214,7 +215,7 @@ class Round:
         command = variant.command(build)
         env = {**self._workshop.environment, **engine.env}
         started = time.monotonic()
-        status, log = logged(command, build.folder, env)
+        status, log = run_logged(command, build.folder, env)
         seconds = time.monotonic() - started
         name = f"{self.packages.name}-{build.tag.rpartition('/')[2].replace(':', '-')}"
         (self._logs / f"{name}.log").write_text(f"$ {shlex.join(command)}\n{log}", encoding="utf-8")
@@ -226,13 +227,13 @@ class Round:
     def _reference(self, repository: str, tag: str) -> str:
         return f"{self._registry.address}/bench/{repository}:{tag}"
 
-    def _start_again(self, engine: Engine, variant: Variant) -> None:
-        """Have an engine with the project as first built, and without what edits left there since.
+    def _rebuild(self, engine: Engine, variant: Variant) -> None:
+        """Empty an engine, and run the first build on it again.
 
-        A Dockerfile by hand leaves gigabytes with each. Everything goes, since BuildKit, told to
-        remove a part, loses more than that part.
+        Each edit of a handwritten Dockerfile leaves gigabytes. Everything is removed, because
+        BuildKit removes more than it should if only a part is to be removed.
         """
-        say(f"{self.packages.name}   making room: {variant.name} is built from the start")
+        say(f"{self.packages.name}   disk almost full: building {variant.name} again from scratch")
         self._empty(engine, keep_base=True)
         self.build_first(variant)
 
@@ -247,6 +248,6 @@ class Round:
 
 
 def _fresh(variant: Variant, scenario: Scenario | None = None) -> str:
-    """Name the repository of a fresh machine; one for each way to keep something."""
+    """Return the repository for a fresh machine, separate for each kind of cache."""
     kept = scenario.kept if scenario else "registry"
     return f"{variant.name}-fresh" if kept == "registry" else f"{variant.name}-fresh-{kept}"

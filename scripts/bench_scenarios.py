@@ -1,4 +1,4 @@
-"""What is measured: an edit of the project as first built, here or on a fresh machine."""
+"""The scenarios of the benchmark: edits after the first build, on the same or a fresh machine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Scenario:
     name: str
     title: str
     edit: str = "none"
-    """The state that is built: a key of bench_project.EDITS."""
+    """A key of `bench_project.EDITS`."""
     cold: bool = False
-    """On an engine that has the base image and nothing else."""
+    """Whether the engine has only the base image."""
     fresh: bool = False
-    """On an empty engine, with what is kept of the first build."""
+    """Whether the engine is empty, and only something of the first build is kept."""
     kept: Kept = "registry"
-    """What a fresh machine has: a cache, or what only the plugin's own settings make use of."""
+    """What a fresh machine has: a cache, or something that only a setting of the plugin uses."""
     new_password: bool = False
 
 
@@ -29,34 +29,36 @@ SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario(name="cold", title="first build", cold=True),
-        Scenario(name="none", title="nothing"),
+        Scenario(name="none", title="no change"),
         Scenario(name="source", title="source file", edit="source"),
         Scenario(name="version", title="version bumped", edit="version"),
-        Scenario(name="linter", title="linter's setting", edit="linter"),
+        Scenario(name="linter", title="linter setting", edit="linter"),
         Scenario(name="dev", title="dev dependency added", edit="dev"),
         Scenario(name="password", title="index password", new_password=True),
-        Scenario(name="pure", title="one pure dependency bumped", edit="pure"),
-        Scenario(name="native", title="one native dependency bumped", edit="native"),
-        Scenario(name="added", title="one dependency added", edit="added"),
+        Scenario(name="pure", title="pure Python dependency updated", edit="pure"),
+        Scenario(name="native", title="native dependency updated", edit="native"),
+        Scenario(name="added", title="dependency added", edit="added"),
         Scenario(name="fresh-version", title="fresh machine: version", edit="version", fresh=True),
-        Scenario(name="fresh-pure", title="fresh machine: pure one", edit="pure", fresh=True),
+        Scenario(
+            name="fresh-pure", title="fresh machine: pure dependency", edit="pure", fresh=True
+        ),
         Scenario(
             name="fresh-folder",
-            title="fresh machine, cache in a folder: pure one",
+            title="fresh machine, folder cache: pure dependency",
             edit="pure",
             fresh=True,
             kept="folder",
         ),
         Scenario(
             name="fresh-downloads",
-            title="fresh machine, `download-cache`: pure one",
+            title="fresh machine, `download-cache`: pure dependency",
             edit="pure",
             fresh=True,
             kept="downloads",
         ),
         Scenario(
             name="fresh-image",
-            title="fresh machine, `reuse-image`: pure one",
+            title="fresh machine, `reuse-image`: pure dependency",
             edit="pure",
             fresh=True,
             kept="image",

@@ -1,4 +1,4 @@
-"""The benchmark's results as Markdown."""
+"""The benchmark's results as Markdown tables."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ if TYPE_CHECKING:
     from bench_results import Results
 
 SHOWN = ("pip", "article", "uv-documented")
-"""The variants of the summary and the chart: the plugin as it is by default, and the rivals."""
+"""The variants in the summary and the chart: the plugin with its defaults, and the Dockerfiles."""
 NOTES = f"""\
-How this is measured:
+How it is measured:
 
-- Seconds, and all other numbers, are medians where there were several rounds.
-- Every build pushes its image to a registry; the seconds include that.
-- Each variant has an engine of its own (Docker with the containerd image store), so that none
-  finds what another one has cached. Before the first build it has the base image and nothing else.
-- An edit is made to a copy of the project as first built. Scenario by scenario, the variants take
-  turns.
-- A fresh machine has an empty engine, and the registry cache (`mode=max`) of the first build. What
-  it pulls includes the base image. Where a row names something else, it has that instead: the cache
-  in a folder; the wheels that `download-cache` kept; the pushed image that `reuse-image` names. The
-  latter two are settings of the plugin: the others are not measured there (n/a).
-- Packages installed are those that the build's log names. The project itself, Poetry and uv do not
-  count.
-- Blobs are layers, and two or three small ones that describe the image. What the repository has
-  already is not pushed.
-- [The article's Dockerfile](../examples/bench/article.Dockerfile) has Poetry {POETRY};
-  [uv's documented one](../examples/bench/uv-documented.Dockerfile) has uv {UV}, by pip. The latter
-  byte-compiles, as documented; the others do not.
+- All numbers are medians if there were several rounds.
+- Every build pushes its image to a registry. The seconds include the push.
+- Each variant has its own engine (Docker with the containerd image store), so that variants do not
+  share caches. Before the first build, the engine has only the base image.
+- Each edit is made to a copy of the original project. In each scenario, the variants are built one
+  after another.
+- A fresh machine has an empty engine, and the registry cache (`mode=max`) of the first build. It
+  also pulls the base image. If a row names something else, the machine has that instead: a cache in
+  a folder, the wheels of `download-cache`, or the pushed image of `reuse-image`. The last two are
+  settings of the plugin, so the other variants are not measured (n/a).
+- Installed packages are counted in the build's log, without the project, Poetry and uv.
+- Blobs are layers, and two or three small ones that describe the image. Blobs that the repository
+  already has are not pushed.
+- [The article's Dockerfile](../examples/bench/article.Dockerfile) uses Poetry {POETRY};
+  [uv's documented Dockerfile](../examples/bench/uv-documented.Dockerfile) uses uv {UV}, installed
+  with pip. Only the latter compiles bytecode, as documented.
 - The packages and their versions are in `examples/bench`. One of them comes from a private index
   with a password.
 """
@@ -44,27 +43,27 @@ def markdown(results: Results) -> str:
     """Write all tables."""
     parts = [
         "# Benchmark: what an edit costs\n",
-        f"`{results.command}` on {when(results)}, {machine(results)}.\n",
+        f"`{results.command}` on {dates(results)}, {describe_machine(results)}.\n",
         "![Seconds for each edit](bench.svg)\n",
         NOTES,
     ]
     for size, title in results.titles.items():
         parts += [f"## {size} packages: {title}\n", _builds(results, size)]
-        if many(results, size):
-            parts.append(f"These are {many(results, size)}.\n")
+        if medians(results, size):
+            parts.append(f"These are {medians(results, size)}.\n")
     parts += _table(
-        "Size of the image", ("packages", "built by", "MB, compressed"), _images(results)
+        "Size of the image", ("packages", "built by", "MB (compressed)"), _images(results)
     )
     parts += _table(
-        "Mean over all single bumps",
-        ("packages", "`layers`", "`own-layers`", "packages reinstalled", "of the bytes"),
+        "Average cost of one update",
+        ("packages", "`layers`", "`own-layers`", "packages reinstalled", "bytes reinstalled"),
         (
             (bump.size, bump.layers, str(bump.own), f"{bump.packages:.0%}", f"{bump.bytes:.0%}")
             for bump in results.bumps
         ),
     )
     parts += _table(
-        "Start of the application: the heavy imports, as the image's user",
+        "Start of the application: importing large packages, as the image's user",
         ("packages", "`compile`", "seconds"),
         (
             (start.size, str(start.compiled).lower(), f"{start.seconds:.2f}")
@@ -77,7 +76,7 @@ def markdown(results: Results) -> str:
 
 
 def summary(results: Results, size: str) -> str:
-    """Write one short table, as the README has it: all that most readers want to know."""
+    """Write the short table of the README."""
     shown = [name for name in SHOWN if name in variants(results, size)]
     rows = []
     for scenario in scenarios(results, size):
@@ -85,8 +84,8 @@ def summary(results: Results, size: str) -> str:
         rows.append((SCENARIOS[scenario].title, *cells))
     words = (
         f"`{results.command}` on {results.dates[size]}",
-        many(results, size),
-        machine(results),
+        medians(results, size),
+        describe_machine(results),
     )
     return (
         f"Packages installed / MB pushed / seconds, for {results.titles[size]} of {size} packages"
@@ -95,8 +94,8 @@ def summary(results: Results, size: str) -> str:
     )
 
 
-def when(results: Results) -> str:
-    """Say when it was measured."""
+def dates(results: Results) -> str:
+    """Return the dates of the measurements."""
     days: dict[str, list[str]] = {}
     for size, day in results.dates.items():
         days.setdefault(day, []).append(size)
@@ -105,26 +104,26 @@ def when(results: Results) -> str:
     return ", ".join(f"{day} ({' and '.join(sizes)} packages)" for day, sizes in days.items())
 
 
-def many(results: Results, size: str) -> str:
-    """Say how many rounds there were at a size; "" if it was one."""
+def medians(results: Results, size: str) -> str:
+    """Return a phrase with the number of rounds at a size, or "" if there was only one."""
     cells = Counter((row.variant, row.scenario) for row in results.measurements if row.size == size)
     rounds = max(cells.values(), default=0)
     return f"medians of {rounds} rounds" if rounds > 1 else ""
 
 
-def machine(results: Results) -> str:
-    """Say how large the machine was."""
-    it = results.machine
-    return f"{it['cores']} cores, {it['memory']} of memory, {it['architecture']}"
+def describe_machine(results: Results) -> str:
+    """Return the size and architecture of the machine."""
+    machine = results.machine
+    return f"{machine['cores']} cores, {machine['memory']} of memory, {machine['architecture']}"
 
 
 def variants(results: Results, size: str) -> list[str]:
-    """Name the variants that were measured at a size, in the order of the command line."""
+    """Return the variants that were measured at a size, in their order of VARIANTS."""
     return [name for name in VARIANTS if _measured(results, size, variant=name)]
 
 
 def scenarios(results: Results, size: str) -> list[str]:
-    """Name the scenarios that were measured at a size, in order."""
+    """Return the scenarios that were measured at a size, in their order of SCENARIOS."""
     return [name for name in SCENARIOS if _measured(results, size, scenario=name)]
 
 
@@ -145,7 +144,7 @@ def _builds(results: Results, size: str) -> str:
                 (title, VARIANTS[variant].title, *_numbers(results, size, variant, scenario))
             )
             title = ""
-    return _rows((*header, "seconds", "to the article's"), rows)
+    return _rows((*header, "seconds", "relative to the article's"), rows)
 
 
 def _cell(results: Results, size: str, variant: str, scenario: str) -> str:
@@ -173,7 +172,7 @@ def _images(results: Results) -> Iterable[Sequence[str]]:
 
 
 def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Give a section, unless it were empty."""
+    """Return a section with a table, or nothing if there are no rows."""
     rows = list(rows)
     return [f"## {title}\n", _rows(header, rows)] if rows else []
 

@@ -1,4 +1,4 @@
-"""The ways to build the same project: the plugin, and Dockerfiles by hand."""
+"""The variants of the benchmark: the plugin, and Dockerfiles written by hand."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 POETRY = "2.5.1"
 UV = "0.13.9"
-# The private index listens on this machine's loopback: builds see it on the host's network only.
+# The private index listens on loopback, so builds reach it only on the host's network.
 _NETWORK = "--network=host"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """One build of a project, and where its image and its cache go."""
+    """One build of a project, with the names of its image and cache."""
 
     folder: Path
     tag: str
     base: str
     full: str
-    """The image that the article builds on."""
+    """The base image of the article's build stage."""
     secrets: Path
-    """A folder with auth.toml for Poetry, and user name and password for uv."""
+    """A folder with auth.toml for Poetry, and the user name and password for uv."""
     poetry: Path
     """The user's Poetry, with the plugin."""
     cache_from: str | None = None
     cache_to: str | None = None
-    """In BuildKit's words: `type=…`."""
+    """A cache in BuildKit's format, `type=…`."""
 
     @property
     def options(self) -> list[str]:
-        """The options that all variants share; whatever is built is pushed, as on CI."""
+        """The options that all variants share; images are pushed, as on CI."""
         options = ["--progress=plain", "--push", f"--tag={self.tag}"]
         if self.cache_from:
             options.append(f"--cache-from={self.cache_from}")
@@ -51,45 +51,45 @@ class Variant(Protocol):
 
     @property
     def name(self) -> str:
-        """What the command line calls it."""
+        """The name on the command line."""
 
     @property
     def title(self) -> str:
-        """What readers see."""
+        """The name in tables."""
 
     @property
     def kind(self) -> str:
-        """Whose project it builds: poetry's or uv's."""
+        """The project's format, `poetry` or `uv`."""
 
     def prepare(self, folder: Path, base: str) -> None:
-        """Add to a locked project what only this variant needs."""
+        """Add the files or settings of this variant to a locked project."""
 
     def command(self, build: Build) -> list[str]:
-        """Give the command that a user would type."""
+        """Return the command that a user would type."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """`poetry docker build`, which installs wheels by pip."""
+    """The command `poetry docker build`, which installs wheels with pip."""
 
     compiled: bool = False
     setting: tuple[str, str] | None = None
-    """One more, and its value."""
+    """The name and the value of an additional setting."""
     kind = "poetry"
 
     @property
     def name(self) -> str:
-        """What the command line calls it."""
+        """The name on the command line."""
         name = "pip-compiled" if self.compiled else "pip"
         return f"{name}-{self.setting[0]}" if self.setting else name
 
     @property
     def title(self) -> str:
-        """What readers see."""
+        """The name in tables."""
         return "plugin, pip"
 
     def prepare(self, folder: Path, base: str) -> None:
-        """Write the settings."""
+        """Write the settings into pyproject.toml."""
         settings = (
             f'\n[tool.poetry-docker-cache]\nbase-image = "{base.replace("3.13", "{python}")}"\n'
         )
@@ -101,45 +101,49 @@ class Plugin:
             file.write(settings)
 
     def command(self, build: Build) -> list[str]:
-        """Give the command that a user would type."""
+        """Return the command that a user would type."""
         plain = ("--no-interaction", "--no-ansi")
         return [str(build.poetry), "docker", "build", *plain, *build.options, "--", _NETWORK]
 
 
 @dataclass(frozen=True)
-class Rival:
-    """A Dockerfile by hand, below examples/bench."""
+class HandwrittenDockerfile:
+    """A Dockerfile in examples/bench."""
 
     name: str
     title: str
     kind: str
     version: tuple[str, str]
-    """A build argument: the tool that installs, and which one."""
+    """The build argument with the version of Poetry or uv: its name and value."""
     secrets: tuple[str, ...]
 
     def prepare(self, folder: Path, base: str) -> None:  # noqa: ARG002  # the base is an argument
-        """Copy the Dockerfile."""
+        """Copy the Dockerfile into the project."""
         shutil.copy(EXAMPLES / f"{self.name}.Dockerfile", folder / "Dockerfile")
 
     def command(self, build: Build) -> list[str]:
-        """Give the command that a user would type."""
+        """Return the command that a user would type."""
         arguments = {"BASE": build.base, "BUILD": build.full, **dict([self.version])}
         command = ["docker", "buildx", "build", *build.options, _NETWORK]
         command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
-        command += [f"--secret=id={_id(name)},src={build.secrets / name}" for name in self.secrets]
+        for name in self.secrets:
+            secret_id = name.partition(".")[0]
+            command.append(f"--secret=id={secret_id},src={build.secrets / name}")
         return [*command, "."]
-
-
-def _id(name: str) -> str:
-    return name.partition(".")[0]
 
 
 VARIANTS: dict[str, Variant] = {
     variant.name: variant
     for variant in (
         Plugin(),
-        Rival("article", "the article's Dockerfile", "poetry", ("POETRY", POETRY), ("auth.toml",)),
-        Rival(
+        HandwrittenDockerfile(
+            "article",
+            "the article's Dockerfile",
+            "poetry",
+            ("POETRY", POETRY),
+            ("auth.toml",),
+        ),
+        HandwrittenDockerfile(
             "uv-documented",
             "uv's documented Dockerfile",
             "uv",

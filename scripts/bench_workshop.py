@@ -1,4 +1,4 @@
-"""Where the project's states are written and locked, with the private index that they need."""
+"""Write and lock the benchmark's project in all its states, with its private index."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _LOCK_FILE = {"poetry": "poetry.lock", "uv": "uv.lock"}
 
 
 def public_index() -> str:
-    """Give the index that pip asks, as a URL without credentials."""
+    """Return the URL of the index that pip uses, which must not have credentials."""
     command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     configured = os.environ.get("PIP_INDEX_URL") or run(command, check=False).strip()
     url = configured or PyPiRepository().url
     if "@" in url:
-        raise EngineError("pip's index wants a password: the benchmark has no place for one")
+        raise EngineError("the benchmark cannot use an index with a password, as pip has it here")
     return url.rstrip("/") + "/"
 
 
 def poetry_with_plugin(folder: Path) -> Path:
-    """Install Poetry and this plugin as a user would; edits of ours no longer count."""
+    """Install Poetry and this plugin as a user would; later edits of the plugin have no effect."""
     run([sys.executable, "-m", "venv", folder])
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     run([*pip, f"poetry=={POETRY}", str(bench_project.ROOT)])
@@ -49,7 +49,7 @@ def poetry_with_plugin(folder: Path) -> Path:
 
 
 class Workshop:
-    """Writes a project of some size in any state, locked; gives each build a copy of its own."""
+    """The writer of locked projects; each build gets its own copy."""
 
     def __init__(self, folder: Path, engine: Engine, base: str, poetry: Path) -> None:
         self._folder = folder
@@ -58,7 +58,7 @@ class Workshop:
         self._base = base
         self.secrets = folder / "secrets"
         self.kept = folder / "kept"
-        """For what a machine of CI keeps on its disk."""
+        """A folder for what a CI machine keeps on its disk."""
         self._states = folder / "states"
         for path in (self.secrets, self.kept, self._states, folder / "packages", folder / "poetry"):
             path.mkdir()
@@ -68,9 +68,9 @@ class Workshop:
         self.environment = self._user_environment()
 
     def __enter__(self) -> Self:
-        """Publish the private package, and have a Poetry and a uv that lock.
+        """Publish the private package, and start a container with Poetry and uv for locking.
 
-        They run in a container of the images' own Python: this machine's may be another one.
+        The container has the Python of the images, which may differ from that of this machine.
         """
         self.set_password(PASSWORDS[0])
         library = self._folder / "library"
@@ -91,16 +91,16 @@ class Workshop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the index."""
+        """Stop the index and the container."""
         self._index.stop()
         self.stop_locking()
 
     def stop_locking(self) -> None:
-        """Remove the container: what is locked later is an error."""
+        """Remove the container; nothing can be locked after that."""
         run(["docker", "rm", "--force", self._locker], env=self._env, check=False)
 
     def set_password(self, password: str) -> None:
-        """Change the index's password, and the user's secrets with it."""
+        """Change the password in the index and in the user's secrets."""
         self._index.set_password(USER, password)
         login = tomlkit.dumps({"http-basic": {"acme": {"username": USER, "password": password}}})
         secrets = {"auth.toml": login, "username": USER, "password": password}
@@ -109,7 +109,7 @@ class Workshop:
         shutil.copy(self.secrets / "auth.toml", self._folder / "poetry")
 
     def lock(self, packages: PackageSet, name: str, kind: str) -> None:
-        """Write and lock the state that an edit leads to; `none` is the one that it starts from."""
+        """Write and lock the project after an edit; `none` is the project before any edit."""
         folder = self._state(packages, name, kind)
         if folder.exists():
             return
@@ -117,7 +117,7 @@ class Workshop:
         state = bench_project.EDITS[name](first, packages)
         bench_project.write(folder, state, kind, self._sources)
         before = self._state(packages, "none", kind) / _LOCK_FILE[kind]
-        if before.exists():  # an edit keeps what it does not change, as its user's would
+        if before.exists():  # `lock` then keeps the versions of all other packages
             shutil.copy(before, folder)
         command, *arguments = _LOCK[kind]
         inside = ["--workdir", f"/states/{folder.name}"]
@@ -125,7 +125,7 @@ class Workshop:
         _check(folder / _LOCK_FILE[kind], state)
 
     def copy(self, packages: PackageSet, name: str, variant: Variant) -> Path:
-        """Give a copy of a locked state, ready for a variant's builds."""
+        """Return a copy of a locked project, prepared for a variant."""
         folder = self._folder / "builds" / f"{packages.name}-{name}-{variant.name}"
         if not folder.exists():
             shutil.copytree(self._state(packages, name, variant.kind), folder)
@@ -136,7 +136,7 @@ class Workshop:
         return self._states / f"{packages.name}-{name}-{kind}"
 
     def _user_environment(self) -> Mapping[str, str]:
-        """Return the environment of a build: nothing of this machine's Poetry counts."""
+        """Return the environment of a build, without the settings of this machine's Poetry."""
         kept = {name: text for name, text in os.environ.items() if not name.startswith("POETRY_")}
         kept.pop("VIRTUAL_ENV", None)
         own = {f"POETRY_{name}_DIR": str(self._folder / "poetry") for name in ("CONFIG", "CACHE")}
@@ -159,7 +159,7 @@ class Workshop:
 
 
 def _check(lock: Path, state: State) -> None:
-    """Raise EngineError unless a lock, of Poetry or uv, has the very versions of the state."""
+    """Raise EngineError unless a lock file has exactly the versions of a state."""
     data = tomlkit.parse(lock.read_text(encoding="utf-8")).unwrap()
     locked = {package["name"]: package["version"] for package in data["package"]}
     wanted = {**state.packages, **state.dev}

@@ -1,7 +1,7 @@
-"""buildah of Debian's sid, whose libraries are newer than those of the machines that tests run on.
+"""Run buildah from Debian sid, whose libraries are newer than those of the test machines.
 
-It runs in a root of its own, below the state directory of the engines, and in a mount namespace of
-its own: whatever it mounts is gone when it ends. Needs root, as the engines do.
+It runs in its own root folder, in the engines' state directory, and in its own mount namespace, so
+its mounts disappear when it ends. It needs root, like the engines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ insecure = true
 location = "{registry}"
 insecure = true
 """
-# The root becomes a mount point, since buildah makes the mount at / private.
+# The root must be a mount point, because buildah makes the mount at / private.
 _ENTER = """\
 set -e
 root=$1 storage=$2
@@ -40,7 +40,7 @@ exec chroot "$root" "$@"
 
 
 class Buildah:
-    """buildah with an image store of its own, and a registry on loopback for Docker Hub's."""
+    """A buildah with its own image store, and with a registry on loopback instead of Docker Hub."""
 
     def __init__(self, root: Path, storage: Path) -> None:
         self.root = root
@@ -48,7 +48,7 @@ class Buildah:
 
     @classmethod
     def set_up(cls, state: Path, storage: Path, registry: str) -> Buildah:
-        """Unpack buildah on first use; images will be in the empty folder `storage`."""
+        """Unpack buildah on first use; it stores images in the empty folder `storage`."""
         if os.geteuid() != 0:
             raise EngineError("buildah needs root")
         with lock(state):
@@ -60,9 +60,9 @@ class Buildah:
         return cls(root, storage)
 
     def build(self, context: str, *options: str) -> str:
-        """Build a folder below the image store, on this machine's network; return the log.
+        """Build a folder inside the image store, on this machine's network; return the log.
 
-        No container is started: `chroot` isolation needs fewer rights than a test machine may have.
+        It isolates with `chroot`, because a test machine may not have the rights for containers.
         """
         limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
         given = (f"--ulimit={name}={resource.getrlimit(key)[0]}" for name, key in limits.items())
@@ -70,7 +70,7 @@ class Buildah:
         return self.run("build", *network, *given, *options, f"/storage/{context}")
 
     def run(self, *arguments: str) -> str:
-        """Run a command of buildah's; return stdout and stderr."""
+        """Run a buildah command; return stdout and stderr."""
         enter = ["unshare", "--mount", "--propagation=private", "sh", "-c", _ENTER, "sh"]
         buildah = ["buildah", "--root=/storage/images", "--runroot=/storage/run"]
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The engines' programs, taken from Debian's packages; nearly all are unpacked, not installed."""
+"""The engines' programs from Debian packages, most of them unpacked instead of installed."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from processes import SYSTEM_PATH, EngineError, run, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Debian 12's engine is too old for most of what the plugin uses. sid's binaries need only libc.
+# The engine of Debian 12 is too old for most tests. The programs of sid need only libc.
 ENGINE_PACKAGES = ("docker.io", "docker-buildx", "docker-cli", "crane")
 HOST_PACKAGES = ("containerd", "runc", "docker-registry", "debootstrap")
-# Its docker.io is the oldest engine that the plugin knows, 20.10, and holds its client, too.
+# Its docker.io is 20.10, the oldest engine that the plugin supports, and includes the client.
 OLD_SUITE = "bookworm"
 OLD_PACKAGES = ("docker.io", "libdevmapper1.02.1")
-# netavark is one of two packages that buildah may get its networks from, and the smaller one.
+# buildah needs one of two packages for networks; netavark is the smaller one.
 BUILDAH_PACKAGES = ("buildah", "netavark")
-# These have libraries of their own, so they are installed, if they are missing.
+# These need libraries, so they are installed if they are missing.
 INSTALLED = {
     "gpgv": "gpgv",
     "ip": "iproute2",
     "iptables": "iptables",
     "ssh-agent": "openssh-client",  # for tests of git over ssh
-    "wget": "wget",  # what debootstrap downloads with
+    "wget": "wget",  # for debootstrap
     "xz": "xz-utils",
 }
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 RETRIES = ("-o", "Acquire::Retries=5")
-"""A network that fails for a moment is no reason to fail; not every apt tries again by itself."""
+"""The network may fail for a moment, and older versions of apt do not retry by default."""
 
 
 def mirror() -> str:
-    """Ask this machine's apt for its Debian mirror."""
+    """Return the Debian mirror that apt uses on this machine."""
     wanted = ("Created-By: Packages", "Component: main")
     for attempt in range(2):
         listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(LABEL)", *wanted])
@@ -44,13 +44,13 @@ def mirror() -> str:
             uri, _, label = line.partition(" ")
             if label == "Debian":
                 return uri.rstrip("/")
-        if attempt == 0:  # labels are known once the lists are there
+        if attempt == 0:  # labels are in the package lists, which may be missing
             run(["apt-get", "update", "-q", *RETRIES])
-    raise EngineError("apt knows no Debian mirror: this script wants a Debian machine")
+    raise EngineError("apt has no Debian mirror. Run this on a Debian machine.")
 
 
 def install_missing() -> None:
-    """Install the few programs that are not simply unpacked."""
+    """Install the programs that are not unpacked."""
     missing = [pkg for exe, pkg in INSTALLED.items() if not shutil.which(exe, path=SYSTEM_PATH)]
     if not KEYRING.exists():
         missing.append("debian-archive-keyring")
@@ -67,7 +67,7 @@ def install_missing() -> None:
 
 
 def unpack_engine(state: Path) -> Path:
-    """Download and unpack the engine's packages once; return the folder they are unpacked in."""
+    """Download and unpack the engine's packages on first use; return their folder."""
     root = state / "root"
     if not root.is_dir():
         debs = state / "debs"
@@ -84,7 +84,7 @@ def unpack_engine(state: Path) -> Path:
 
 
 def unpack_old_engine(state: Path) -> Path:
-    """Download and unpack Docker 20.10 once; what it lacks is that of the other engine."""
+    """Download and unpack Docker 20.10 on first use; link the other programs of the new engine."""
     root = state / "root-old"
     if not root.is_dir():
         new = unpack_engine(state)
@@ -93,7 +93,7 @@ def unpack_old_engine(state: Path) -> Path:
         unpacked = _unpack(state, debs)
         for program in new.glob("usr/*bin/*"):
             if not (place := unpacked / program.relative_to(new)).exists():
-                place.unlink(missing_ok=True)  # a link to what is not unpacked here
+                place.unlink(missing_ok=True)  # a link to a file that is not unpacked
                 place.symlink_to(program)
         buildx = "usr/libexec/docker/cli-plugins/docker-buildx"
         (unpacked / buildx).parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def unpack_old_engine(state: Path) -> Path:
 
 
 def unpack_buildah(state: Path) -> Path:
-    """Download and unpack buildah once, with its libraries: the root of a file system to run in."""
+    """Download and unpack buildah and its libraries on first use; return their root folder."""
     root = state / "root-buildah"
     if not root.is_dir():
         debs = state / "debs-buildah"
@@ -126,10 +126,10 @@ def _download_from(
     *,
     with_dependencies: bool = False,
 ) -> None:
-    """Download a suite's packages.
+    """Download packages of a suite.
 
-    apt itself fetches the list and the packages, with folders of its own in the state directory, so
-    signature and checksums are verified and the machine's own apt never hears of the suite.
+    apt downloads them with separate folders in the state directory. It verifies signatures and
+    checksums, and the configuration of this machine's apt does not change.
     """
     private = state / "apt"
     for folder in (debs, private / "lists/partial", private / "cache/archives/partial"):
@@ -153,7 +153,7 @@ def _download_from(
 
 
 def _unpack(state: Path, debs: Path, *, merged: bool = False) -> Path:
-    """Unpack packages into a new folder; if `merged`, /bin and /lib lead into /usr there."""
+    """Unpack packages into a new folder; if `merged`, /bin and /lib are links into /usr."""
     for leftover in state.glob("unpack-*"):  # of a run that was killed
         shutil.rmtree(leftover)
     unpacked = Path(tempfile.mkdtemp(dir=state, prefix="unpack-"))

@@ -1,9 +1,9 @@
-"""Shows what an edit costs: builds examples/web-api, runs it, edits it, and builds it again.
+"""Show what an edit costs: build examples/web-api, run it, edit it, and build it again.
 
     make demo
 
-Takes the Docker engine of this machine, or brings up a private one (Debian, as root). With neither
-it still writes the Dockerfile. Nothing stays but that, BuildKit's log and downloads for next time.
+It uses the Docker engine of this machine, or starts a private one (on Debian, as root). Without an
+engine, it writes only the Dockerfile. It leaves the Dockerfile, BuildKit's log, and downloads.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 WITHOUT_ENGINE = """\
 No image was built: {why}
-Install Docker with buildx and start it, or run this as root on Debian, then `make demo` again.
+Install Docker with buildx and start it, or use Debian as root. Then run `make demo` again.
 """
 
 
 @contextlib.contextmanager
 def container(env: Mapping[str, str]) -> Iterator[str]:
-    """Run the image; give the container's id."""
+    """Run a container of the image, and remove it when the context is closed."""
     command = ["docker", "run", "--detach", "--publish", "127.0.0.1::8000", TAG]
     identity = run(command, env).split()[-1]
     try:
@@ -46,7 +46,7 @@ def container(env: Mapping[str, str]) -> Iterator[str]:
 
 
 def get(url: str) -> dict[str, Any]:
-    """Ask the API; it may need a moment to start. DemoError when it never answers."""
+    """Send a request to the API, which may need a moment to start."""
     for _ in range(300):
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own URL
             return dict(json.load(answer))
@@ -54,8 +54,8 @@ def get(url: str) -> dict[str, Any]:
     raise DemoError(f"{url} does not answer")
 
 
-def call(env: Mapping[str, str], *, thoroughly: bool) -> None:
-    """Show that the image works: what it answers, who it runs as, what it leaves out."""
+def check_image(env: Mapping[str, str], *, thoroughly: bool) -> None:
+    """Show that the image works, and print its size, user and health."""
     with container(env) as identity:
         port = run(["docker", "port", identity, "8000/tcp"], env).split()[0].rpartition(":")[2]
         url = f"http://127.0.0.1:{port}"
@@ -79,7 +79,7 @@ print(f"user {os.getuid()}; no {', no '.join(absent)}")
 
 
 def health(env: Mapping[str, str], identity: str) -> str:
-    """Wait for the health check's first word."""
+    """Wait for the first result of the health check."""
     for _ in range(240):
         status = run(
             ["docker", "inspect", "--format", "{{.State.Health.Status}}", identity], env
@@ -91,57 +91,57 @@ def health(env: Mapping[str, str], identity: str) -> str:
 
 
 def size(env: Mapping[str, str], identity: str) -> str:
-    """Tell how large the image is, unpacked, and how much of that the installation is."""
+    """Return the unpacked size of the image and of the installed packages."""
     history = ["docker", "history", "--human=false", "--format", "{{.Size}}", TAG]
     whole = sum(map(int, run(history, env).split()))
     venv = int(run(["docker", "exec", identity, "du", "-sb", "/venv"], env).split()[0])
-    return f"{whole / 1e6:.0f} MB, {venv / 1e6:.0f} of them in /venv"
+    return f"{whole / 1e6:.0f} MB, {venv / 1e6:.0f} MB of it in /venv"
 
 
 def show(project: Project, env: Mapping[str, str]) -> None:
-    """Build, call, edit and build again; the table is printed as it grows."""
+    """Build, edit and build again, and print each row of the table when it is known."""
     print("\n$ poetry docker build\n")
     first = project.build("first build")
-    call(env, thoroughly=True)
+    check_image(env, thoroughly=True)
     print(f"\n{demo_log.header()}\n{first}", flush=True)
     for title, edit in {
         "version bumped": project.bump_version,
-        "a linter's setting": project.change_linter,
+        "linter setting": project.change_linter,
         "index password rotated": project.rotate_password,
-        "a development dependency, locked again": project.add_dev_dependency,
-        "a source file": project.edit_source,
+        "dev dependency added, locked again": project.add_dev_dependency,
+        "source file": project.edit_source,
         "acme-greetings 1.0.0 -> 1.1.0, locked again": project.bump_dependency,
     }.items():
         edit()
         project.keep_image()
         print(project.build(title), flush=True)
-    print("\nThe last image has all of that:")
-    call(env, thoroughly=False)
+    print("\nThe last image has all of these edits:")
+    check_image(env, thoroughly=False)
 
 
 @contextlib.contextmanager
 def environment(*, export_only: bool) -> Iterator[Mapping[str, str] | str]:
-    """Give the environment of an engine, or the reason why one is missing."""
+    """Yield the environment of an engine, or the reason why there is no engine."""
     if export_only:
         yield "--export-only was given."
     elif usable_engine():
         print("engine    this machine's own")
         yield os.environ
     elif os.geteuid() != 0:
-        yield "no Docker engine with buildx answers, and only root can bring up a private one."
+        yield "no Docker engine with buildx was found, and a private one needs root."
     else:
-        print("engine    a private one; the first time takes a minute or two", flush=True)
+        print("engine    a private one; the first start takes a minute or two", flush=True)
         try:
-            engine = Engine.up(f"demo-{os.getpid()}")  # not one that another demo stops
+            engine = Engine.up(f"demo-{os.getpid()}")  # not shared with another demo
         except (EngineError, OSError) as error:
-            yield f"no Docker engine answers, and a private one does not start: {error}"
+            yield f"no Docker engine was found, and a private one does not start: {error}"
             return
         with engine:
             yield {**os.environ, **engine.env}
 
 
 def demo(*, export_only: bool) -> None:
-    """Do it all, and leave nothing behind."""
+    """Run the demo, and clean up."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
     LOG.unlink(missing_ok=True)
     with (
@@ -150,7 +150,7 @@ def demo(*, export_only: bool) -> None:
         Project(Path(folder), os.environ if isinstance(env, str) else env) as project,
     ):
         locked = project.lock()
-        print("project   examples/web-api, copied; its index wants an odd password")
+        print("project   a copy of examples/web-api; its index needs an unusual password")
         print(f"lock      {locked} packages, one of them from that index")
         print(f"export    {project.export().relative_to(ROOT)}", flush=True)
         if isinstance(env, str):
@@ -159,16 +159,16 @@ def demo(*, export_only: bool) -> None:
         try:
             show(project, env)
         finally:
-            with contextlib.suppress(DemoError):  # it may not have been built
+            with contextlib.suppress(DemoError):  # the image may not exist
                 run(["docker", "image", "rm", "--force", TAG, BEFORE], env)
 
 
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--export-only", action="store_true", help="as on a machine without Docker")
+    parser.add_argument("--export-only", action="store_true", help="do not use Docker")
     options = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # with all clean-up
+    for number in (signal.SIGTERM, signal.SIGHUP):  # an exception, so that everything is cleaned up
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         demo(export_only=options.export_only)

@@ -1,4 +1,4 @@
-"""BuildKit's log of the dependencies, and the table that the demo makes of it."""
+"""Read the steps of the dependency layers in BuildKit's log, and format the demo's table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 COLUMNS = "{:<44} {:>12}   {:<16}  {:>7}"
-# "#12 [pure-1 1/1] RUN …", with the platform before the stage where there are several.
+# For example "#12 [pure-1 1/1] RUN …"; with several platforms, each is before the stage.
 _STEP = re.compile(
     r"^#(\d+) \[(?:\S+ )?(dependencies|source|pure-\d+|native-\d+|own-\S+) +\d+/\d+\] RUN ",
     re.MULTILINE,
@@ -16,7 +16,7 @@ _INSTALLED = r"^#{} [\d.]+ +[-•] (?:Installed|Installing) (\S+) \("
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one build did."""
+    """The result of one build."""
 
     edit: str
     installed: int
@@ -25,19 +25,19 @@ class Row:
     seconds: float
 
     def __str__(self) -> str:
-        """One line of the table."""
+        """Format a line of the table."""
         layers = f"{self.built} of {self.layers}" if self.built else "CACHED"
         return COLUMNS.format(self.edit, self.installed, layers, f"{self.seconds:.1f}")
 
 
 def header() -> str:
-    """The table's first two lines."""
-    titles = COLUMNS.format("edit", "dependencies", "layers of them", "seconds")
-    return f"{titles}\n{COLUMNS.format('', 'installed', 'built', '')}".replace(" \n", "\n").rstrip()
+    """Return the first two lines of the table."""
+    titles = COLUMNS.format("edit", "dependencies", "their layers", "seconds")
+    return f"{titles}\n{COLUMNS.format('', 'installed', 'built', '')}".rstrip()
 
 
 def read(log: str, *, edit: str, seconds: float) -> Row:
-    """Count what a log in BuildKit's plain form shows; ValueError where it shows no such step."""
+    """Count steps in a log of plain progress output; raise ValueError if it has none."""
     steps = dict(_STEP.findall(log))
     if not steps:
         raise ValueError("BuildKit's log shows no step that installs the dependencies")
@@ -45,7 +45,7 @@ def read(log: str, *, edit: str, seconds: float) -> Row:
         name for step in steps for name in re.findall(_INSTALLED.format(step), log, re.MULTILINE)
     }
     cached = {step for step in steps if re.search(rf"^#{step} CACHED$", log, re.MULTILINE)}
-    # What BuildKit began and then found unneeded ends with another word, or none.
+    # A step that BuildKit cancelled ends with another word, or has no end.
     done = {step for step in steps if re.search(rf"^#{step} DONE ", log, re.MULTILINE)}
     return Row(
         edit=edit,

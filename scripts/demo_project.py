@@ -1,4 +1,4 @@
-"""The example project in a temporary folder, with its private index and a Poetry of its own."""
+"""The demo's copy of the example project, with a private index and a separate Poetry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import demo_log
 import requests
 from index import PrivateIndex
 from poetry.repositories.pypi_repository import PyPiRepository
-from processes import logged
+from processes import run_logged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,26 +28,26 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 OUTPUT = ROOT / ".cache" / "demo"
-"""What stays: the Dockerfile and BuildKit's log."""
+"""A folder for the Dockerfile and BuildKit's log, which are kept."""
 LOG = OUTPUT / "build.log"
 _SHOWN_LINES = 40
-"""Of a build that failed."""
+"""The number of lines to show of a failed build."""
 TAG = "poetry-docker-cache-demo"
 BEFORE = f"{TAG}:before"
-"""The image that was built before."""
+"""The previous image."""
 USER = "demo"
-# The old password and the new one, both with what likes to be lost on its way.
+# The old and the new password have characters that are often quoted or encoded wrongly.
 PASSWORDS = ('c0rrect "horse" \\ $tap/le%41#?&é', "r0tated 'pässword' @:;$(x)`<")
 
 
 class DemoError(Exception):
-    """Something that ends the demo, for a person to read."""
+    """An error that ends the demo, with its message."""
 
 
 def run(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path = ROOT) -> str:
-    """Run a command quietly and give all that it said; DemoError when it fails."""
+    """Run a command without showing its output, and return it; raise DemoError if it fails."""
     words = [str(word) for word in command]
-    status, output = logged(words, cwd, env)
+    status, output = run_logged(words, cwd, env)
     if status:
         raise DemoError(f"{shlex.join(words)}\nfailed ({status}):\n{output.strip()}")
     return output
@@ -63,7 +63,7 @@ class Project:
             shutil.copytree(
                 EXAMPLES / copy.name, copy, ignore=shutil.ignore_patterns("__pycache__")
             )
-        # Nothing of the user's Poetry counts, and nothing of it is touched.
+        # The settings of the user's Poetry are neither used nor changed.
         private = {f"POETRY_{name}_DIR": str(folder / name) for name in ("CONFIG", "CACHE", "DATA")}
         self._env = {
             **{name: value for name, value in env.items() if not name.startswith("POETRY_")},
@@ -79,7 +79,7 @@ class Project:
         self._index = PrivateIndex(packages, {USER: PASSWORDS[0]})
 
     def __enter__(self) -> Self:
-        """Give the project itself."""
+        """Return the project itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,12 +87,12 @@ class Project:
         self._index.stop()
 
     def poetry(self, *arguments: str, cwd: Path | None = None) -> str:
-        """Run this checkout's Poetry in the project."""
+        """Run Poetry with this plugin in the project."""
         command = [sys.executable, "-m", "poetry", "--no-interaction", "--no-ansi", *arguments]
         return run(command, self._env, cwd or self.folder)
 
     def lock(self) -> int:
-        """Add what depends on this machine, lock, and count the packages."""
+        """Configure the indexes, lock, and return the number of packages."""
         self.poetry("source", "add", "--priority=explicit", "acme", self._index.url)
         self.poetry("config", "http-basic.acme", USER, PASSWORDS[0])
         if mirror := _mirror():
@@ -106,7 +106,7 @@ class Project:
         return (self.folder / "poetry.lock").read_text(encoding="utf-8").count("[[package]]")
 
     def export(self) -> Path:
-        """Write the Dockerfile to where it stays."""
+        """Export the Dockerfile, and move it to the output folder."""
         self.poetry("docker", "export")
         OUTPUT.mkdir(parents=True, exist_ok=True)
         for name in ("Dockerfile", "Dockerfile.dockerignore"):
@@ -114,11 +114,11 @@ class Project:
         return OUTPUT / "Dockerfile"
 
     def build(self, edit: str) -> Row:
-        """Build the image, and read in BuildKit's log what that took."""
+        """Build the image, and read its row of the table from BuildKit's log."""
         command = ["docker", "build", "--progress=plain", "--tag", TAG]
         started = time.monotonic()
         try:
-            # The index listens on this machine's loopback: builds see it on the host's network.
+            # The index listens on loopback, so builds reach it only on the host's network.
             log = self.poetry(*command, "--", "--network=host")
         except DemoError as error:
             _keep(edit, str(error))
@@ -131,36 +131,36 @@ class Project:
             raise DemoError(f"{error}: {LOG}") from error
 
     def keep_image(self) -> None:
-        """Keep the image when the next one takes its name.
+        """Keep the current image under another name.
 
-        Else the engine throws its layers away while it unpacks the next one on them, and the build
-        fails now and then: moby/buildkit#6521.
+        The next image takes its name. The engine would remove its layers while it unpacks the next
+        image on them, and the build sometimes fails (moby/buildkit#6521).
         """
         run(["docker", "tag", TAG, BEFORE], self._env)
 
     def bump_version(self) -> None:
-        """As before each release."""
+        """Change the project's version, as before a release."""
         self.poetry("version", "patch")
 
     def change_linter(self) -> None:
-        """A setting that no installation reads."""
+        """Change a setting that does not affect the installation."""
         _replace(self.folder / "pyproject.toml", "line-length = 100", "line-length = 88")
 
     def rotate_password(self) -> None:
-        """A new password, in the index and in Poetry's configuration: the old one is refused."""
+        """Change the password in the index and in Poetry's configuration."""
         self._index.set_password(USER, PASSWORDS[1])
         self.poetry("config", "http-basic.acme", USER, PASSWORDS[1])
 
     def add_dev_dependency(self) -> None:
-        """Something for developers, and a new lock."""
+        """Add a development dependency, which changes the lock file."""
         self.poetry("add", "--lock", "--group", "dev", "pytest-timeout")
 
     def edit_source(self) -> None:
-        """What is edited most."""
+        """Change a line of the application."""
         _replace(self.folder / "src/web_api/main.py", '"status": "ok"', '"status": "very well"')
 
     def bump_dependency(self) -> None:
-        """A release of the private library, and the lock that takes it."""
+        """Release a new version of the private library, and update the lock file."""
         self.poetry("version", "minor", cwd=self._library)
         self._publish()
         self.poetry("update", "--lock", "acme-greetings")
@@ -170,15 +170,15 @@ class Project:
 
 
 def _mirror() -> str | None:
-    """Give pip's index, where Poetry's own PyPI does not work: a proxy may serve pip only."""
+    """Return pip's index if Poetry cannot use PyPI, because a proxy may support only pip."""
     command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if configured := os.environ.get("PIP_INDEX_URL") or done.stdout.strip():
         return configured
     pypi = PyPiRepository()
     with contextlib.suppress(requests.RequestException):
-        asked = urllib.parse.urljoin(pypi.url, "/pypi/pip/24.0/json")  # as Poetry asks for each
-        if requests.get(asked, timeout=30).ok:
+        url = urllib.parse.urljoin(pypi.url, "/pypi/pip/24.0/json")  # Poetry uses the JSON API
+        if requests.get(url, timeout=30).ok:
             return None
     return pypi.url
 
@@ -186,7 +186,7 @@ def _mirror() -> str | None:
 def _replace(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     if text.count(old) != 1:
-        raise DemoError(f"{path.name} does not have {old!r} once: the demo needs an update")
+        raise DemoError(f"{path.name} must contain {old!r} once. Update the demo.")
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 

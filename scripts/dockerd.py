@@ -1,4 +1,4 @@
-"""One containerd and one dockerd that share nothing with others on the machine."""
+"""A containerd and a dockerd that share nothing with others on the machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 class Daemons:
-    """The two daemons of an engine: data in one folder, sockets and run-time state in another."""
+    """The two daemons of an engine, with one folder for data and one for sockets."""
 
     def __init__(self, folder: Path, run_dir: Path, cgroup: str) -> None:
         self.folder = folder
@@ -30,11 +30,11 @@ class Daemons:
 
     @property
     def running(self) -> bool:
-        """Whether dockerd is there and answers."""
+        """Whether dockerd runs and answers."""
         return self.dockerd.pid is not None and self._pings()
 
     def start(self, root: Path, settings: dict[str, object]) -> None:
-        """Start both from the packages unpacked in root; settings join dockerd's configuration."""
+        """Start both from the unpacked packages; `settings` extend dockerd's configuration."""
         self.run_dir.mkdir(parents=True)
         plugins = self.folder / "docker-config" / "cli-plugins"
         plugins.mkdir(parents=True)
@@ -42,13 +42,13 @@ class Daemons:
         (plugins / "docker-buildx").symlink_to(buildx)
         path = f"{root}/usr/sbin:{root}/usr/bin:{root}/usr/libexec/docker:{SYSTEM_PATH}"
         env = {"PATH": path, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
-        # BuildKit has the SSH agent's socket among its temporary files, and sockets want short
-        # paths; the files themselves may be large, and /run is in memory.
+        # BuildKit puts the SSH agent's socket among its temporary files, and a socket needs a short
+        # path. The files may be large and /run is in memory, so the path is a link.
         temporary = self.run_dir / "tmp"
         (self.folder / "tmp").mkdir()
         temporary.symlink_to(self.folder / "tmp")
         env["DOCKER_TMPDIR"] = str(temporary)
-        # Docker 20.10 is linked with a library that is unpacked, too.
+        # Docker 20.10 needs a library that is unpacked with it.
         if libraries := [*root.glob("lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu")]:
             env["LD_LIBRARY_PATH"] = os.pathsep.join(map(str, libraries))
 
@@ -64,10 +64,10 @@ class Daemons:
             "hosts": [f"unix://{self.socket}"],
             "pidfile": str(self.run_dir / "dockerd.pid"),
             "containerd": str(grpc),
-            # cgroupfs, with a parent of its own: nothing of it stays behind
+            # with cgroupfs and a separate parent, all control groups can be removed
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
             "cgroup-parent": f"/{self.cgroup}",
-            # What was built stays, however full the disk is; see below.
+            # Builds must stay in the cache even if the disk is full; see below.
             "builder": {"gc": {"enabled": False}},
             **settings,
         }
@@ -77,10 +77,10 @@ class Daemons:
         self.dockerd.wait(self._pings)
 
     def stop(self) -> None:
-        """End both, and what they leave: containers, shims, mounts, control groups.
+        """Kill both, and remove their containers, shims, mounts and control groups.
 
-        Nothing is asked to stop: dockerd would give each container ten seconds, its data is not
-        needed any more, and so this way is the same that has to work after a crash.
+        An orderly stop would wait ten seconds for each container, and the data is not needed any
+        more. After a crash, the same steps clean up.
         """
         self.dockerd.stop(0)
         self.containerd.stop(0)
@@ -93,13 +93,13 @@ class Daemons:
                 folder.rmdir()
 
     def _cgroups(self) -> Iterator[Path]:
-        """Find the engine's control groups, the innermost first; in version 1 one per resource."""
+        """Find the engine's control groups, the innermost first; version 1 has one per resource."""
         for parent in (CGROUPS / self.cgroup, *CGROUPS.glob(f"*/{self.cgroup}")):
             for folder, _, _ in os.walk(parent, topdown=False):
                 yield Path(folder)
 
     def _end_containers(self) -> None:
-        """Kill what runs in containers and builds, and wait for the kernel to be done with it."""
+        """Kill all processes in containers and builds, and wait until they have ended."""
 
         def empty() -> bool:
             pids: set[str] = set()
@@ -114,11 +114,11 @@ class Daemons:
 
     def _containerd_config(self, grpc: Path) -> str:
         quote = json.dumps  # a JSON string is a TOML string
-        # The CRI would listen for Kubernetes, "opt" would create a folder below /opt.
+        # "cri" would listen for Kubernetes, and "opt" would create a folder in /opt.
         unused = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]
-        # It may spend this share of its time on collecting garbage: none, but for what is removed
-        # on purpose. Else a build that takes the name of an image may lose the layers of that one,
-        # on which it stands: moby/buildkit#6521.
+        # The share of time for garbage collection, so small that only explicit removals are done.
+        # Otherwise a build that replaces an image may lose layers that it is built on
+        # (moby/buildkit#6521).
         scheduler = '[plugins."io.containerd.gc.v1.scheduler"]\npause_threshold = 0.000001\n'
         return (
             f"version = 2\nroot = {quote(str(self.folder / 'containerd'))}\n"

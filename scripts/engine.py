@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A private container engine for tests and the demo, on a Debian machine that has none.
+"""Run a private container engine for tests and the demo on a Debian machine without one.
 
     python scripts/engine.py up [--name NAME] [--store containerd|classic | --old] [--images 3.13]
     eval "$(python scripts/engine.py env)"
     python scripts/engine.py down --all
 
-Everything lives in a state directory and in one folder below /run. `down` ends the processes that
-`up` started and takes away mounts, bridges and firewall rules; downloads are kept unless --purge.
-Needs root. From Python: `with Engine.up(name="ci") as engine: subprocess.run(..., env=engine.env)`.
+All files are in a state directory and in one folder below /run. `down` ends the processes that
+`up` started, and removes mounts, bridges and firewall rules. Downloads are kept without --purge.
+It needs root. In Python: `with Engine.up("ci") as engine: subprocess.run(..., env=engine.env)`.
 """
 
 from __future__ import annotations
@@ -41,30 +41,32 @@ IMAGES = ("3.13-slim",)
 
 
 def default_state() -> Path:
-    """Where everything is kept unless told otherwise."""
+    """Return the default state directory."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "poetry-docker-cache" / "engine"
 
 
 class Engine:
-    """A dockerd with a containerd, a network and an image store of its own."""
+    """A dockerd with its own containerd, network and image store."""
 
     def __init__(self, name: str = "main", state: Path | None = None) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
-            raise EngineError(f"an engine's name is lower-case letters, digits and '-': {name!r}")
+            raise EngineError(
+                f"{name!r} is not a valid name. Use up to 31 lower-case letters, digits, hyphens."
+            )
         self.name = name
         self.state = (state or default_state()).resolve()
-        if set(str(self.state)) & set(",:\n"):  # overlayfs separates its options by these
-            raise EngineError(f"the state directory's path has a ',' or ':': {self.state}")
+        if set(str(self.state)) & set(",:\n"):  # they separate options of overlayfs
+            raise EngineError(f"the path of the state directory contains ',' or ':': {self.state}")
         self.folder = self.state / "engines" / name
-        # Sockets want short paths, and the folder's hash keeps two state directories apart.
+        # A socket needs a short path. The hash separates engines of different state directories.
         digest = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:8]
         self.run_dir = Path("/run") / f"poetry-docker-cache-{digest}" / name
         tag = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]
         self.network = network.Network(tag, self.folder / "network.json")
         self.daemons = dockerd.Daemons(self.folder, self.run_dir, f"pdc-{tag}")
         self.started = False
-        """Whether this object started the engine, or found it running."""
+        """Whether this object started the engine instead of finding it running."""
 
     @classmethod
     def up(
@@ -76,9 +78,9 @@ class Engine:
         images: Sequence[str] = IMAGES,
         state: Path | None = None,
     ) -> Engine:
-        """Have an engine running with these images in its registry; start what is missing.
+        """Start an engine unless it runs, and push these images to its registry.
 
-        An old one is Docker 20.10, which has the classic store only.
+        An old engine is Docker 20.10, which has only the classic store.
         """
         engine = cls(name, state)
         if os.geteuid() != 0:
@@ -107,7 +109,7 @@ class Engine:
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables to set over the environment, for docker and buildx to use this engine."""
+        """The environment variables that make docker and buildx use this engine."""
         own = self.folder / "bin"
         tools = str(own if own.is_dir() else self.state / "bin")
         path = os.environ.get("PATH", SYSTEM_PATH).split(os.pathsep)
@@ -120,22 +122,22 @@ class Engine:
 
     @property
     def running(self) -> bool:
-        """Whether the engine is there and answers."""
+        """Whether the engine runs and answers."""
         return self.daemons.running
 
     @property
     def store(self) -> str:
-        """Which image store it was started with."""
+        """The image store that the engine was started with."""
         config = json.loads((self.folder / "daemon.json").read_text(encoding="utf-8"))
         return STORES[not config["features"]["containerd-snapshotter"]]
 
     def down(self) -> None:
-        """Stop the engine and remove its data; the last one takes the registry along."""
+        """Stop the engine and remove its data; the last engine stops the registry, too."""
         with lock(self.state):
             self._down()
 
     def __enter__(self) -> Self:
-        """Give the engine itself."""
+        """Return the engine itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -146,9 +148,9 @@ class Engine:
     def _ensure(self, store: str | None, *, old: bool) -> None:
         if self.running:
             if store not in (None, self.store):
-                raise EngineError(f"{self.name} runs with the {self.store} store: `down` it first")
+                raise EngineError(f"{self.name} runs with the {self.store} store. Stop it first.")
             return
-        self._stop()  # what a crash or a reboot has left
+        self._stop()  # after a crash or a reboot
         self.started = True
         say(f"starting {self.name}")
         self.folder.mkdir(parents=True)
@@ -179,7 +181,7 @@ class Engine:
             Registry(self.state).down()
             network.restore_forwarding(self.state / "ip_forward")
             for folder in (self.run_dir.parent, Path("/run/containerd/s"), Path("/run/containerd")):
-                with contextlib.suppress(OSError):  # not there, or others use it
+                with contextlib.suppress(OSError):  # it does not exist, or is in use
                     folder.rmdir()
 
     def _stop(self) -> None:
@@ -196,7 +198,7 @@ def _engines(state: Path) -> list[str]:
 
 
 def usable_engine() -> bool:
-    """Whether this machine already has a Docker engine and buildx, in the environment as it is."""
+    """Return whether this machine has a Docker engine with buildx, in the current environment."""
     try:
         for command in (["docker", "info"], ["docker", "buildx", "version"]):
             subprocess.run(command, check=True, capture_output=True, timeout=60)
@@ -209,27 +211,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="start an engine, print its environment")
-    down = commands.add_parser("down", help="stop it and remove its data")
+    up = commands.add_parser("up", help="start an engine and print its environment")
+    down = commands.add_parser("down", help="stop an engine and remove its data")
     env = commands.add_parser("env", help="print the environment of a running engine")
     for command in (up, down, env):
         command.add_argument("--name", default="main")
         command.add_argument("--state", type=Path, help=f"default: {default_state()}")
     up.add_argument("--store", choices=STORES)
-    up.add_argument("--old", action="store_true", help="Docker 20.10, with the classic store")
-    up.add_argument("--images", default=",".join(IMAGES), help="tags of python, comma-separated")
-    up.add_argument("--prefer-existing", action="store_true", help="nothing if Docker works here")
-    down.add_argument("--all", action="store_true", help="every engine")
-    down.add_argument("--purge", action="store_true", help="every engine and all downloads")
+    up.add_argument("--old", action="store_true", help="use Docker 20.10 with the classic store")
+    up.add_argument("--images", default=",".join(IMAGES), help="comma-separated tags of python")
+    existing = "do nothing if Docker works already"
+    up.add_argument("--prefer-existing", action="store_true", help=existing)
+    down.add_argument("--all", action="store_true", help="stop every engine")
+    down.add_argument("--purge", action="store_true", help="stop every engine, delete downloads")
     try:
-        _obey(parser.parse_args(arguments))
+        _execute(parser.parse_args(arguments))
     except EngineError as error:
         say(str(error))
         return 1
     return 0
 
 
-def _obey(options: argparse.Namespace) -> None:
+def _execute(options: argparse.Namespace) -> None:
     engine = Engine(options.name, options.state)
     if options.command == "down":
         every = options.all or options.purge

@@ -1,11 +1,11 @@
-"""A private package index with passwords, for tests and the demo: pypiserver on loopback.
+"""Run a private package index with passwords for tests and the demo: pypiserver on loopback.
 
     with PrivateIndex(wheels, {"me": "s3cret"}) as index:
         ...  # index.url
 
-pypiserver runs as an application in a small server of ours, for three reasons: requests (so Poetry
-and pip too) sends passwords in Latin-1 while pypiserver understands UTF-8 only, its own server
-answers one request at a time, and tests count downloads in a log with one line per answer.
+pypiserver runs in a small server of this module, for three reasons. The library requests, which
+Poetry and pip use, sends passwords in Latin-1, but pypiserver expects UTF-8. Its own server answers
+one request at a time. And tests count downloads in a log with one line per answer.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 class PrivateIndex:
-    """A running index that serves a folder of wheels and sdists to its users only.
+    """A running index that serves a folder of wheels and sdists to its users.
 
-    Without users it serves everybody. The folder is read anew for every request: what is copied
-    into it later is served too.
+    Without users, no password is needed. The folder is read for every request, so files can be
+    added later.
     """
 
     def __init__(self, packages: Path, users: Mapping[str, str], port: int = 0) -> None:
@@ -58,33 +58,33 @@ class PrivateIndex:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # Ctrl-C is for who reads the terminal; this ends with stdin
+            start_new_session=True,  # Ctrl-C does not reach it; it ends when stdin is closed
         )
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line:
             self.stop()
-            raise RuntimeError("the index did not start: see its message above")
+            raise RuntimeError("the index did not start; see the message above")
         self.port = int(line)
         self.url = f"http://127.0.0.1:{self.port}/simple/"
 
     def set_password(self, user: str, password: str) -> None:
-        """Change (or add) a user's password; it counts from the next request on."""
+        """Change or add the password of a user, from the next request on."""
         before = self._passwords.stat().st_mtime_ns
         self._users[user] = password
         self._write()
-        if self._passwords.stat().st_mtime_ns == before:  # pypiserver looks at the time only
+        if self._passwords.stat().st_mtime_ns == before:  # pypiserver checks only the time
             os.utime(self._passwords, ns=(before, before + 1_000_000_000))
 
     def requests(self) -> list[tuple[str, str, int]]:
-        """Return what was asked so far: method, path and status."""
+        """Return method, path and status of all requests so far."""
         lines = self.log.read_text(encoding="utf-8").splitlines()
         words = [line.split(" ") for line in lines]
         return [(method, path, int(status)) for method, path, status, *_ in words]
 
     def downloads(self) -> list[str]:
-        """Return the names of the files that were handed out so far, repetitions included.
+        """Return the names of the files that were downloaded so far, including repetitions.
 
-        A range request with status 206, by which Poetry reads a wheel's metadata, does not count.
+        Range requests (status 206), with which Poetry reads the metadata of a wheel, do not count.
         """
         return [
             urllib.parse.unquote(path.rpartition("/")[2])
@@ -93,13 +93,13 @@ class PrivateIndex:
         ]
 
     def stop(self) -> None:
-        """End the server and remove its files."""
+        """Stop the server and remove its files."""
         self._process.terminate()
         self._process.communicate()
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
-        """Give the index itself."""
+        """Return the index itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,15 +107,15 @@ class PrivateIndex:
         self.stop()
 
     def _write(self) -> None:
-        # {SHA} takes any password, unlike plain text, and no time per request, unlike bcrypt.
-        # It protects nothing but tests.
+        # Unlike plain text, {SHA} supports any password; unlike bcrypt, it is fast. The passwords
+        # are only for tests.
         lines = []
         for user, password in self._users.items():
             digest = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
             lines.append(f"{user}:{{SHA}}{base64.b64encode(digest).decode()}\n")
         partial = self._passwords.with_suffix(".new")
         partial.write_text("".join(lines), encoding="utf-8")
-        partial.replace(self._passwords)  # a request never sees half of it
+        partial.replace(self._passwords)  # a request never reads an incomplete file
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -125,11 +125,11 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Say nothing: the access log is written below."""
+        """Print nothing, because `_application` writes the log."""
 
 
 def _utf8_credentials(header: str) -> str:
-    """Turn Basic credentials in Latin-1 into the same in UTF-8; leave those in UTF-8 alone."""
+    """Convert Basic credentials from Latin-1 to UTF-8, unless they are valid UTF-8."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return header
@@ -144,7 +144,7 @@ def _utf8_credentials(header: str) -> str:
 
 
 def _application(pypiserver: Application, log: Path) -> Application:
-    """Wrap pypiserver: credentials in either charset, one line of log per answer."""
+    """Wrap pypiserver to accept credentials in both encodings and to log each answer."""
     lock = threading.Lock()
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -164,20 +164,20 @@ def _application(pypiserver: Application, log: Path) -> Application:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.read()  # a pipe that closes when the parent ends, however it ends
+    sys.stdin.read()  # the pipe is closed when the parent ends, even if it is killed
     os._exit(0)
 
 
 def main() -> None:
-    """Serve until stdin closes; print the port."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the port, and serve until stdin is closed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("packages", type=Path)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--passwords", type=Path, help="htpasswd file; without it, no passwords")
-    parser.add_argument("--log", type=Path, required=True, help="one line per answer goes here")
+    parser.add_argument("--passwords", type=Path, help="htpasswd file (default: no passwords)")
+    parser.add_argument("--log", type=Path, required=True, help="file to log each answer in")
     options = parser.parse_args()
 
-    # passlib's test of bcrypt >= 5 fails, and with it the import of pypiserver: hide bcrypt.
+    # Hide bcrypt: passlib fails with bcrypt >= 5, and pypiserver could not be imported.
     sys.modules["bcrypt"] = cast("ModuleType", None)
     pypiserver = importlib.import_module("pypiserver")
 

@@ -1,7 +1,7 @@
-"""A network per engine: a bridge, an address range, and the few firewall rules that it needs.
+"""A network for each engine: a bridge, an address range, and a few firewall rules.
 
-dockerd's own firewall handling is off: two engines would rewrite each other's chains, and nothing
-would take them away again. Ports that are published go through its proxy process.
+The firewall rules of dockerd are disabled, because two engines would overwrite each other's chains
+and not remove them. Published ports go through its proxy process.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 class Network:
-    """The bridge of one engine, recorded in a file for its removal."""
+    """The bridge of one engine, recorded in a file so that it can be removed later."""
 
     def __init__(self, tag: str, record: Path) -> None:
         self.bridge = PREFIX + tag
         self.record = record
 
     def up(self) -> None:
-        """Create the bridge, let its traffic out."""
+        """Create the bridge, and allow its traffic."""
         net = _free_network()
         data = {"net": str(net), "mtu": _mtu()}
         self.record.write_text(json.dumps(data), encoding="utf-8")
@@ -40,7 +40,7 @@ class Network:
         FORWARDING.write_text("1\n", encoding="ascii")
 
     def dockerd_config(self) -> dict[str, object]:
-        """Return the part of dockerd's configuration that is about the network."""
+        """Return the network settings for dockerd."""
         data = json.loads(self.record.read_text(encoding="utf-8"))
         net = ipaddress.ip_network(data["net"])
         pool = list(net.subnets(1))[1]
@@ -53,7 +53,7 @@ class Network:
         }
 
     def down(self) -> None:
-        """Remove rules, the bridge, and those of networks that were created in the engine."""
+        """Remove the rules, the bridge, and the bridges of networks created in the engine."""
         if not self.record.exists():
             return
         net = json.loads(self.record.read_text(encoding="utf-8"))["net"]
@@ -67,10 +67,10 @@ class Network:
 
 
 def restore_forwarding(saved: Path) -> None:
-    """Set the kernel's forwarding as it was before the first engine."""
+    """Restore the kernel's forwarding from before the first engine."""
     if not saved.exists():
         return
-    # another state directory's engines still need it
+    # engines of another state directory may still need it
     if not any(Path("/sys/class/net").glob(f"{PREFIX}*")):
         FORWARDING.write_text(saved.read_text(encoding="ascii"), encoding="ascii")
     saved.unlink()
@@ -84,7 +84,7 @@ def _ip(*words: str) -> str:
 
 
 def _rules(net: str) -> list[list[str]]:
-    """List table, chain and rule; inserted in front, so that a firewall's own DROP comes later."""
+    """Return table, chain and rule; they are inserted first, before a DROP of a firewall."""
     return [
         ["nat", "POSTROUTING", "-s", net, "!", "-d", net, "-j", "MASQUERADE"],
         ["filter", "FORWARD", "-s", net, "-j", "ACCEPT"],
@@ -98,7 +98,7 @@ def _iptables(action: str, rule: list[str], *, check: bool = True) -> None:
 
 
 def _addresses() -> list[tuple[str, ipaddress.IPv4Interface]]:
-    """List devices and their IPv4 addresses."""
+    """Return devices and their IPv4 addresses."""
     lines = _ip("-o", "-4", "addr").splitlines()
     words = [line.split() for line in lines]
     return [(word[1], ipaddress.IPv4Interface(word[3])) for word in words]
@@ -117,7 +117,7 @@ def _free_network() -> ipaddress.IPv4Network:
 
 
 def _mtu() -> int:
-    """Return what the way out carries: larger packets than that would get lost."""
+    """Return the MTU of the default route, because larger packets would be lost."""
     words = _ip("-4", "route", "show", "default").split()
     if "dev" not in words:
         return 1500

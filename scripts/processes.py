@@ -1,4 +1,4 @@
-"""Commands, and daemons that are ended by their recorded process id, never by name."""
+"""Run commands, and daemons that are ended by their recorded process id."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CONNECTIONS = Path("/proc/sys/net/ipv4/ip_local_port_range")
-"""The ports from which connections get theirs."""
+"""The file with the range of ports for outgoing connections."""
 
 
 class EngineError(Exception):
-    """Something that stops the engine from being set up, with the reason for a person to read."""
+    """An error of a script, with a message for its user."""
 
 
 def say(message: str) -> None:
-    """Tell the person what goes on; stdout is kept for the environment."""
+    """Print a message on stderr, because stdout is for the environment."""
     print(f"engine: {message}", file=sys.stderr, flush=True)
 
 
@@ -40,7 +40,7 @@ def run(
     cwd: Path | None = None,
     check: bool = True,
 ) -> str:
-    """Run a command quietly and return its stdout; on failure its output is in the error."""
+    """Run a command and return its stdout; if it fails, its output is in the error."""
     done = subprocess.run(
         [str(part) for part in command],
         env=None if env is None else dict(env),
@@ -57,8 +57,8 @@ def run(
     return done.stdout
 
 
-def logged(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[int, str]:
-    """Run a command; give its status and all that it said. It may tidy up if we are ended."""
+def run_logged(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command and return its status and output; on an interrupt, let it clean up."""
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -72,7 +72,7 @@ def logged(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> tupl
     ) as process:
         try:
             output, _ = process.communicate()
-        except BaseException:  # an interrupted build has to take its secret off the disk
+        except BaseException:  # an interrupted build must remove its secret from the disk
             process.terminate()
             process.communicate()
             raise
@@ -80,7 +80,7 @@ def logged(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> tupl
 
 
 def wait_until(ready: Callable[[], bool], seconds: float, what: str) -> None:
-    """Poll until ready; EngineError when that takes too long."""
+    """Poll until ready; raise EngineError if that takes too long."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
@@ -89,9 +89,9 @@ def wait_until(ready: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def free_port() -> int:
-    """Choose a free port of loopback that no connection takes meanwhile.
+    """Return a free port on loopback that no outgoing connection can take.
 
-    A connection may take a port that the system chooses before a server listens on it.
+    A connection could take a port that the system chooses before a server listens on it.
     """
     try:
         low, high = map(int, CONNECTIONS.read_text(encoding="ascii").split())
@@ -106,7 +106,7 @@ def free_port() -> int:
 
 
 def _start_time(pid: int) -> str:
-    """Return the kernel's start time of a process: a reused pid is never taken for ours."""
+    """Return the start time of a process, which distinguishes it from one with a reused id."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -117,9 +117,9 @@ def _start_time(pid: int) -> str:
 
 @contextlib.contextmanager
 def lock(state: Path, name: str = "lock") -> Iterator[None]:
-    """Let one process at a time into the block: test workers ask for the same engine at once.
+    """Hold a lock between processes, because test workers start the same engine at once.
 
-    Engines come and go under one lock, and base images are made under another: that takes a minute.
+    Base images have a separate lock, because making them takes a minute.
     """
     state.mkdir(parents=True, exist_ok=True)
     with (state / name).open("w") as file:
@@ -128,14 +128,14 @@ def lock(state: Path, name: str = "lock") -> Iterator[None]:
 
 
 class Daemon:
-    """A background process, recorded in a file, so that a later run can end exactly that one."""
+    """A background process, recorded in a file so that a later run can end it."""
 
     def __init__(self, record: Path) -> None:
         self.record = record
         self.log = record.with_suffix(".log")
 
     def start(self, command: Sequence[str | Path], env: Mapping[str, str]) -> None:
-        """Start the command in a session of its own; it outlives this process."""
+        """Start the command in its own session; it continues after this process ends."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [str(part) for part in command],
@@ -146,24 +146,24 @@ class Daemon:
                 stderr=log,
                 start_new_session=True,
             )
-        process.returncode = 0  # or Popen warns, when it is collected, that the process lives on
+        process.returncode = 0  # otherwise Popen warns that the process is still running
         data = {"pid": process.pid, "start": _start_time(process.pid)}
         self.record.write_text(json.dumps(data), encoding="utf-8")
 
     @property
     def pid(self) -> int | None:
-        """The process id, while that very process is alive."""
+        """The process id, or None if the process has ended."""
         try:
             data = json.loads(self.record.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         pid = int(data["pid"])
-        with contextlib.suppress(ChildProcessError):  # reap it, if it is a child that has ended
+        with contextlib.suppress(ChildProcessError):  # reap it if it is a child that has ended
             os.waitpid(pid, os.WNOHANG)
         return pid if data["start"] and _start_time(pid) == data["start"] else None
 
     def wait(self, ready: Callable[[], bool], seconds: float = 180) -> None:
-        """Wait until it serves; when it ends instead, show the end of its log."""
+        """Wait until it is ready; if it ends instead, raise an error with the end of its log."""
 
         def ready_or_dead() -> bool:
             if self.pid is None:
@@ -178,7 +178,7 @@ class Daemon:
         return "\n".join(text.splitlines()[-15:])
 
     def stop(self, seconds: float = 10) -> None:
-        """End it: ask, when it gets some seconds for that, then kill."""
+        """End the process with SIGTERM, and after some seconds with SIGKILL; 0 means at once."""
         if (pid := self.pid) is not None and seconds:
             kill(pid, signal.SIGTERM)
             with contextlib.suppress(EngineError):
@@ -196,7 +196,7 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 
 
 def _processes_naming(path: Path) -> Iterator[int]:
-    """Find processes with a path of ours in their command line."""
+    """Find processes with a path inside this folder in their command line."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
@@ -207,7 +207,7 @@ def _processes_naming(path: Path) -> Iterator[int]:
 
 
 def end_shims(run_dir: Path) -> None:
-    """End the shims that a killed engine left; they name its containerd's socket as an argument."""
+    """End the shims of a killed engine; their arguments include its containerd's socket."""
     for pid in _processes_naming(run_dir):
         exe = Path(f"/proc/{pid}/exe")
         with contextlib.suppress(OSError):
@@ -216,7 +216,7 @@ def end_shims(run_dir: Path) -> None:
 
 
 def unmount_below(folder: Path) -> None:
-    """Unmount whatever is mounted below a folder, the deepest first."""
+    """Unmount everything below a folder, the deepest mounts first."""
     targets = []
     for line in Path("/proc/self/mounts").read_bytes().splitlines():
         # the kernel writes space, tab, newline and backslash as octal escapes

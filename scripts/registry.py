@@ -1,4 +1,4 @@
-"""The image registry on loopback: takes pushes, and is the engines' mirror of Docker Hub."""
+"""An image registry on loopback, for pushes and as the engines' mirror of Docker Hub."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USUAL_PORT = 5000
 
 
 class Registry:
-    """One registry for all engines, started with the first and ended with the last."""
+    """The registry of all engines, started with the first one and stopped with the last one."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -31,19 +31,19 @@ class Registry:
 
     @property
     def address(self) -> str:
-        """Host and port, as long as it is up."""
+        """The host and port of the running registry."""
         if not self.config.exists():
             raise EngineError("the registry is not running")
         return str(json.loads(self.config.read_text(encoding="utf-8"))["http"]["addr"])
 
     def up(self) -> None:
-        """Start it, unless it runs."""
-        with contextlib.suppress(EngineError):  # it may be busy: others use it
+        """Start the registry unless it runs."""
+        with contextlib.suppress(EngineError):  # wait, because it may be busy
             self.daemon.wait(self._answers)
             return
         self.daemon.stop()
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not self.config.exists():  # else engines know its port, and images are in its folder
+        if not self.config.exists():  # after a crash, keep the port, which engines are using
             config = {
                 "version": 0.1,
                 "log": {"level": "warn", "accesslog": {"disabled": True}},
@@ -59,7 +59,7 @@ class Registry:
         self.daemon.wait(self._answers)
 
     def provide(self, tag: str) -> None:
-        """Have python:TAG in the registry."""
+        """Push python:TAG unless the registry has it."""
         if self._get(f"/v2/library/python/manifests/{tag}") == http.HTTPStatus.OK:
             return
         with lock(self.state, debian.LOCK):
@@ -69,7 +69,7 @@ class Registry:
         say(f"pushing python:{tag}")
         crane = str(self.state / "root/usr/bin/crane")
         image = f"{self.address}/library/python:{tag}"
-        # Straight into the registry, so that every engine starts empty and has to pull.
+        # Pushed without an engine, so that every engine starts empty and has to pull.
         staging = f"{self.address}/library/python-staging:{tag}"
         run([crane, "append", "--oci-empty-base", "-f", tarball, "-t", staging])
         mutate = [crane, "mutate", staging, "-t", image, "--cmd", "python3"]
@@ -79,7 +79,7 @@ class Registry:
         run(mutate)
 
     def down(self) -> None:
-        """Stop it and forget what was pushed."""
+        """Stop the registry and remove its images."""
         self.daemon.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -99,7 +99,7 @@ class Registry:
 
 
 def _free_port() -> int:
-    """Choose the usual port, or any other when something listens there."""
+    """Return the usual port, or another one if it is in use."""
     with contextlib.suppress(OSError), socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((HOST, USUAL_PORT))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = ("src", "templates", "tests", "scripts", "docs", "README.md", "CHANGELOG.md", "Makefile")
 LISTS = ("scripts/words.py", "tests/unit/repository/test_words.py")
-"""The files that name the words in order to forbid them."""
+"""The files that contain the words as data."""
 
 PHRASES = (
     *("seldom", "nobody", "whoever", "somebody", "mend", "mends", "tells", "asks of", "hangs on"),
@@ -22,15 +22,15 @@ PHRASES = (
     *("what of it", "of which", "in whose place", "for it in"),
 )
 _GAP = r"(?:\n[ \t]*(?:#|//|\*|>)|[\s_])+"
-"""What separates the words of a phrase: in names an underscore, in wrapped comments a new line."""
+"""The characters between the words of a phrase: in names underscores, in comments line breaks."""
 _PHRASE = re.compile(
     "(?<![A-Za-z])(?:"
-    # Only the first letter may be a capital: Python's `is None` is right.
+    # Only the first letter may be upper case, because Python's `is None` is valid.
     + "|".join(f"(?i:{phrase[0]}){phrase[1:].replace(' ', _GAP)}" for phrase in PHRASES)
     + ")(?![A-Za-z])"
 )
 _NEGATED_ACRONYM = re.compile(rf"\bis{_GAP}no{_GAP}[A-Z]{{2,}}[\w-]*")
-"""For example: "is no JSON" says less than "is not valid JSON"."""
+"""For example "is no JSON", where "is not valid JSON" is better."""
 
 
 class Hit(NamedTuple):
@@ -46,7 +46,7 @@ class Hit(NamedTuple):
 
 
 def find_words(file: str, text: str) -> list[Hit]:
-    """Return the occurrences in a text, in its order."""
+    """Return the occurrences in a text, in their order."""
     matches = [*_PHRASE.finditer(text), *_NEGATED_ACRONYM.finditer(text)]
     return [
         Hit(file, text.count("\n", 0, match.start()) + 1, re.sub(_GAP, " ", match[0]))
@@ -55,13 +55,13 @@ def find_words(file: str, text: str) -> list[Hit]:
 
 
 def read_unreleased(changelog: str) -> str:
-    """Return a changelog up to the second heading of a version: what is released stays as it is."""
+    """Return a changelog up to the second version, because released parts stay as they are."""
     versions = [match.start() for match in re.finditer(r"^## ", changelog, re.MULTILINE)]
     return changelog[: versions[1]] if len(versions) > 1 else changelog
 
 
 def read_files(root: Path, places: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Return names and texts of the files at the places and below them."""
+    """Return the names and texts of the files at these paths and below them."""
     for place in places:
         top = root / place
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
@@ -76,7 +76,7 @@ def read_files(root: Path, places: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def main(root: Path = ROOT, places: Sequence[str] = PLACES) -> int:
-    """Print what is found; return 1 if that is anything."""
+    """Print the occurrences; return 1 if there are any."""
     files = read_files(root, places)
     hits = [hit for name, text in files for hit in find_words(name, text)]
     print(*hits, sep="\n", end="\n" if hits else "")

@@ -1,5 +1,5 @@
-# "Fast Docker builds with caching (not only) for Python" (2021) at its best: specification first,
-# two stages, main dependencies only, a secret mount, a cache mount, a numeric user.
+# All advice of "Fast Docker builds with caching (not only) for Python" (2021): pyproject.toml and
+# poetry.lock first, two stages, main dependencies only, secret and cache mounts, a numeric user.
 ARG BASE=python:3.13-slim
 ARG BUILD=python:3.13
 

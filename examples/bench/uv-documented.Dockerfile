@@ -1,6 +1,6 @@
-# uv's documentation, "Using uv in Docker", and the multi-stage example that it refers to. Two things
-# differ: uv comes by pip, since its image is not to be had everywhere, and a secret mount brings the
-# private index's password.
+# From uv's documentation, "Using uv in Docker", and the multi-stage example that it links to. Two
+# things differ: pip installs uv, because its image is not available everywhere, and a secret mount
+# has the password of the private index.
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS builder

@@ -327,7 +327,7 @@ def test_missing_password(
     """Without credentials, the error says how to set them."""
     stranger = Project(copy.folder, poetry_home(engine))
     log = failed_build(stranger, "--with=docs")
-    assert "there are no credentials" in log
+    assert "no credentials were given" in log
     assert "poetry config http-basic.acme" in log
 
 

@@ -324,4 +324,4 @@ def test_host_with_another_key(built: Built) -> None:
         said = failed_build(built.project, "--", "--no-cache-filter=direct")
     finally:
         built.project.write("pyproject.toml", text.encode())
-    assert "showed another key than `ssh-known-hosts`" in said
+    assert "does not match `ssh-known-hosts`" in said

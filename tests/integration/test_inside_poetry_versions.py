@@ -1,7 +1,7 @@
-"""What the scripts in the build install, against `poetry install`, with each supported Poetry.
+"""Compare what the scripts in the build install with `poetry install`, for each Poetry version.
 
-The index is a real pypiserver behind a password; its packages are made here, so nothing but the
-installation of the Poetries themselves needs a network.
+The index is a real pypiserver with a password. Its packages are made here, so only the installation
+of the Poetry versions needs a network.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ priority = "primary"
 
 
 def wheel(folder: Path, name: str, version: str, settings: object = None) -> str:
-    """Write a wheel that holds one module and one script; give its name."""
+    """Write a wheel with one module and one script; return its name."""
     code = f"def main(): print({version!r})\nSETTINGS = {settings!r}\n"
     scripts = {f"{name}-run": f"{name}:main"}
     return make_wheel(folder, name, version, files={f"{name}.py": code}, scripts=scripts).name
@@ -74,7 +74,7 @@ def build_wheel(folder, settings=None, _=None):
 
 
 def sdist(folder: Path, name: str, version: str, requires: str = "[]") -> None:
-    """Write a source distribution that builds itself, so that no build backend is fetched."""
+    """Write a source distribution that contains its backend, so nothing is downloaded."""
     system = f'requires = {requires}\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     files = {
         "pyproject.toml": f"[build-system]\n{system}",
@@ -90,7 +90,7 @@ def sdist(folder: Path, name: str, version: str, requires: str = "[]") -> None:
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve the packages; give the index's URL."""
+    """Serve the packages; return the URL of the index."""
     folder = tmp_path_factory.mktemp("index")
     packages = folder / "packages"
     packages.mkdir()
@@ -106,7 +106,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """One Poetry with a project that it has locked."""
+    """A version of Poetry with a project that it has locked."""
 
     python: Path
     source: str
@@ -114,19 +114,19 @@ class Workshop:
 
     @property
     def project(self) -> Path:
-        """Give the project's root."""
+        """Return the project's folder."""
         return self.folder / "project"
 
     @property
     def secret(self) -> Path:
-        """Give the right secret."""
+        """Return the path of the valid secret."""
         return self.folder / "config" / "auth.toml"
 
     def write_secret(self, folder: str, password: str) -> Path:
-        """Write the auth secret as the plugin does, a dotted name twice."""
+        """Write the auth secret as the plugin does: a name with dots twice."""
         path = self.folder / folder / "auth.toml"
         path.parent.mkdir()
-        # TOML escapes a quote and a backslash; Poetry would look up what stands in braces.
+        # Quotes and backslashes are escaped in TOML; Poetry replaces names in braces.
         written = password.replace("\\", "\\\\").replace('"', '\\"')
         written = written.replace("{", f"{{http-basic.{self.source}.brace}}")
         basic = f'username = "user"\npassword = "{written}"\nbrace = "{{"\n'
@@ -137,7 +137,7 @@ class Workshop:
         return path
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Give an environment in which nothing of this machine's Poetry counts."""
+        """Return an environment without the settings of Poetry on this machine."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("POETRY_", "VIRTUAL_"))}
         return {**kept, "POETRY_CACHE_DIR": str(self.folder / "cache"), **more}
 
@@ -159,7 +159,7 @@ class Workshop:
         return run.stdout
 
     def manifest(self, *arguments: str, layer: str = "dependencies") -> Path:
-        """Make the manifests of wheels and of what is built; give one of them."""
+        """Write the manifests of both layers; return the path of one of them."""
         output = self.folder / "manifest"
         subprocess.run(
             [
@@ -199,11 +199,11 @@ class Workshop:
 def workshop(
     request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Workshop:
-    """Lock the project with each Poetry."""
+    """Lock the project with each version of Poetry."""
     version = request.param
     found = Workshop(
         python=poetry_python(version),
-        # Before Poetry 2.4, a name with a dot gets no credentials for files, with or without us.
+        # Poetry before 2.4 itself does not send credentials for files of a name with a dot.
         source="my.private-repo" if version >= "2.4" else "my-private-repo",
         folder=tmp_path_factory.mktemp("workshop"),
     )
@@ -218,7 +218,7 @@ def workshop(
 
 
 def installed(target: Path) -> dict[str, bytes]:
-    """Read all that an installation put into a virtual environment."""
+    """Return the contents of all files that were installed into a virtual environment."""
     skipped = {"pyvenv.cfg", "direct_url.json", "RECORD"}
     files = (path for path in sorted(target.rglob("*")) if path.is_file())
     return {
@@ -228,8 +228,8 @@ def installed(target: Path) -> dict[str, bytes]:
     }
 
 
-def test_installs_what_poetry_installs(workshop: Workshop) -> None:
-    """Every file is the same as after `poetry install` of the lock that this Poetry wrote."""
+def test_installed_files_match_poetry(workshop: Workshop) -> None:
+    """Every file is the same as after `poetry install` from the same lock."""
     target, real = (workshop.folder / name / "venv" for name in ("ours", "real"))
     output = ""
     for layer in ("dependencies", "source"):
@@ -252,8 +252,8 @@ def test_installs_what_poetry_installs(workshop: Workshop) -> None:
     assert all(f"Installing {name.replace('-', ' (')})" in output for name in expected)
 
 
-def test_a_refused_credential_names_its_source(workshop: Workshop) -> None:
-    """A wrong password, or none, ends in a text that says what to type."""
+def test_refused_access_names_the_source(workshop: Workshop) -> None:
+    """With a wrong password, or none, the output says what to run."""
     manifest = workshop.manifest("--group", "main")
     wrong = workshop.write_secret("wrong", "hunter-canary")
     status, output = workshop.install(manifest, workshop.folder / "venv-wrong", wrong)
@@ -267,11 +267,11 @@ def test_a_refused_credential_names_its_source(workshop: Workshop) -> None:
         manifest, workshop.folder / "venv-none", workshop.folder / "no" / "auth.toml"
     )
     assert status != 0
-    assert "there are no credentials" in output
+    assert "no credentials were given" in output
 
 
-def test_another_file_than_the_locked_one_is_refused(workshop: Workshop) -> None:
-    """Hashes are checked: an index that serves other bytes under the same name installs nothing."""
+def test_file_with_another_hash_is_refused(workshop: Workshop) -> None:
+    """Nothing is installed from an index that serves other bytes under the same name."""
     manifest = json.loads(workshop.manifest("--group", "main").read_text(encoding="utf-8"))
     (alpha,) = (package for package in manifest["packages"] if package["name"] == "alpha")
     for file in alpha["files"]:
@@ -286,19 +286,19 @@ def test_another_file_than_the_locked_one_is_refused(workshop: Workshop) -> None
     assert list(target.rglob("*.dist-info")) == []
 
 
-def test_a_build_requirement_that_was_not_found(workshop: Workshop) -> None:
-    """It is looked for again, as Poetry may not see one that another thread of its is fetching."""
+def test_missing_build_requirement_is_tried_twice(workshop: Workshop) -> None:
+    """Poetry may not find one that another of its threads is downloading."""
     arguments = ("--group", "main", "--extra", "unbuildable")
     manifest = workshop.manifest(*arguments, layer="source")
     status, output = workshop.install(manifest, workshop.folder / "venv-needy", workshop.secret)
     assert status == 1
-    first, again, second = output.partition("once more, one package at a time")
+    first, again, second = output.partition("Trying again, one package at a time")
     assert again
     for said in (first, second):
         assert "Cannot resolve build-system.requires for needy" in said
 
 
-def test_nothing_to_install(workshop: Workshop) -> None:
+def test_empty_manifest(workshop: Workshop) -> None:
     """An empty manifest gives an empty environment."""
     status, output = workshop.install(
         workshop.manifest("--group", "docs"), workshop.folder / "venv-empty", workshop.secret

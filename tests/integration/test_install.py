@@ -1,4 +1,4 @@
-"""What each installer makes of a manifest, with real indexes: the same, from nowhere else."""
+"""Tests of installing a manifest with pip and with Poetry, from real indexes."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 BY = {"pip": (), "poetry": ("--from-source",)}
-"""Options of the script, by what then installs."""
+"""Options of the script for each installer."""
 INSTALLERS = pytest.mark.parametrize("installer", BY)
 
 
 @pytest.fixture(scope="module")
 def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
-    """Serve some packages with a password, and others without."""
+    """Serve some packages with a password, and others without one."""
     with serving(tmp_path_factory.mktemp("indexes")) as served:
         yield served
 
 
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
-    """Give a clean place."""
+    """Return an empty folder to install in."""
     return Workshop(tmp_path)
 
 
 @INSTALLERS
-def test_the_same_from_each(indexes: Indexes, workshop: Workshop, installer: str) -> None:
-    """Every installer puts the same distributions in place, which work, and leaves no more."""
+def test_installers_give_the_same_files(
+    indexes: Indexes, workshop: Workshop, installer: str
+) -> None:
+    """Each installs the same working distributions, and no other files."""
     sources = {"al-pha": SOURCE, "beta": SOURCE, "gamma": "public"}
     packages = [indexes.package(name, source) for name, source in sources.items()]
     packages.append(indexes.package("gone", marker='platform_machine == "none"'))
@@ -68,8 +70,8 @@ def test_the_same_from_each(indexes: Indexes, workshop: Workshop, installer: str
     assert json.loads(workshop.libraries.read_text())["needs"] == {}
 
 
-def test_every_byte_is_the_same(indexes: Indexes, workshop: Workshop) -> None:
-    """Only who installed a package, and the text of its scripts, tell the installers apart."""
+def test_installers_give_the_same_bytes(indexes: Indexes, workshop: Workshop) -> None:
+    """Only INSTALLER, RECORD and the text of scripts differ."""
     manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
     snapshots = []
     for installer, more in BY.items():
@@ -85,10 +87,10 @@ def test_every_byte_is_the_same(indexes: Indexes, workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize(("marker", "installed"), [("!= '5'", True), ("== '5'", False)])
-def test_poetry_decides_a_marker_about_the_kernel(
+def test_poetry_evaluates_marker_about_the_kernel(
     indexes: Indexes, workshop: Workshop, marker: str, installed: bool
 ) -> None:
-    """It reads the release of the kernel as a version where it can, and as a text elsewhere."""
+    """Poetry compares the release of the kernel as a version if possible, otherwise as text."""
     package = indexes.package("al-pha", marker=f"platform_release {marker}")
     status, output = workshop.install(indexes.manifest(package), "--from-source")
     assert status == 0, output
@@ -96,8 +98,8 @@ def test_poetry_decides_a_marker_about_the_kernel(
 
 
 @INSTALLERS
-def test_no_other_source(indexes: Indexes, workshop: Workshop, installer: str) -> None:
-    """An index with the same name and version is not asked, even if the image sets it for all."""
+def test_other_indexes_are_ignored(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """An index in the settings of the image gets no request, although it has the same version."""
     before = len(indexes.public.requests())
     url = indexes.public.url
     names = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_INDEX_URL")
@@ -112,8 +114,10 @@ def test_no_other_source(indexes: Indexes, workshop: Workshop, installer: str) -
 
 
 @INSTALLERS
-def test_two_sources(indexes: Indexes, workshop: Workshop, installer: str) -> None:
-    """Each gives what the lock says, and nothing of what the other one gives."""
+def test_packages_come_from_their_own_source(
+    indexes: Indexes, workshop: Workshop, installer: str
+) -> None:
+    """No source serves a package of the other one."""
     before = indexes.public.downloads()
     packages = [indexes.package("al-pha"), indexes.package("gamma", "public")]
     status, output = workshop.install(indexes.manifest(*packages), *BY[installer])
@@ -123,20 +127,22 @@ def test_two_sources(indexes: Indexes, workshop: Workshop, installer: str) -> No
 
 
 @INSTALLERS
-def test_another_file_is_refused(indexes: Indexes, workshop: Workshop, installer: str) -> None:
-    """A file whose hash is not in the lock is not installed, and the reason is told."""
+def test_file_with_another_hash_is_refused(
+    indexes: Indexes, workshop: Workshop, installer: str
+) -> None:
+    """It is not installed, and the output says why."""
     package = indexes.package("al-pha", files=[{"file": "x.whl", "hash": f"sha256:{'0' * 64}"}])
     package["files"][0]["file"] = indexes.wheels["al-pha"].name
     status, output = workshop.install(indexes.manifest(package), *BY[installer])
     assert status != 0
-    assert "serves another file than the one that poetry.lock names" in output
+    assert "serves a file whose hash does not match poetry.lock" in output
     assert workshop.names() == set()
     assert not workshop.libraries.exists()
 
 
 @INSTALLERS
-def test_a_version_that_is_gone(indexes: Indexes, workshop: Workshop, installer: str) -> None:
-    """What the source does not have any more is named."""
+def test_deleted_version(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """The output names the package that the source no longer has."""
     package = indexes.package("al-pha", version="9.0")
     status, output = workshop.install(indexes.manifest(package), *BY[installer])
     assert status != 0
@@ -149,10 +155,10 @@ def test_a_version_that_is_gone(indexes: Indexes, workshop: Workshop, installer:
 @pytest.mark.parametrize(
     ("password", "reason"), [("hunter-canary", "does not accept"), (None, "no credentials")]
 )
-def test_refused(
+def test_refused_access(
     indexes: Indexes, workshop: Workshop, installer: str, password: str | None, reason: str
 ) -> None:
-    """The end of the log says which source refused, why, and what to type."""
+    """The end of the output says which source refused access, why, and what to run."""
     manifest = indexes.manifest(indexes.package("al-pha"))
     status, output = workshop.install(manifest, *BY[installer], password=password)
     assert status != 0
@@ -163,17 +169,17 @@ def test_refused(
 
 
 @INSTALLERS
-def test_no_command_line_shows_the_password(
+def test_password_is_in_no_command_line(
     indexes: Indexes, workshop: Workshop, installer: str
 ) -> None:
-    """Whoever lists the processes during an installation learns nothing."""
+    """The list of processes never contains it during an installation."""
     seen: set[str] = set()
     ended = threading.Event()
 
     def look() -> None:
         while not ended.is_set():
             for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):  # it has just ended
+                with contextlib.suppress(OSError):  # the process has ended
                     seen.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
 
     watcher = threading.Thread(target=look)
@@ -192,10 +198,10 @@ def test_no_command_line_shows_the_password(
 
 @INSTALLERS
 @pytest.mark.parametrize("more", [[], ["--compile"]])
-def test_twice_the_same(
+def test_installation_is_reproducible(
     indexes: Indexes, workshop: Workshop, installer: str, more: Sequence[str]
 ) -> None:
-    """Two installations of a manifest are the same in every name, mode, byte and time."""
+    """Two installations have the same names, modes, bytes and times."""
     manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
     snapshots = []
     for seed in ("1", "2"):
@@ -210,8 +216,8 @@ def test_twice_the_same(
     assert len({time for _, time, _ in snapshots[0].values()}) == 1
 
 
-def test_compiled_files_hold_no_time(indexes: Indexes, workshop: Workshop) -> None:
-    """A compiled file is used without a look at its source (PEP 552)."""
+def test_compiled_files_have_no_timestamp(indexes: Indexes, workshop: Workshop) -> None:
+    """Python uses them without checking the source (PEP 552)."""
     manifest = indexes.manifest(indexes.package("beta"))
     assert workshop.install(manifest, "--compile")[0] == 0
     (path,) = workshop.venv.rglob("*.pyc")
@@ -219,8 +225,8 @@ def test_compiled_files_hold_no_time(indexes: Indexes, workshop: Workshop) -> No
 
 
 @INSTALLERS
-def test_nothing_to_install(indexes: Indexes, workshop: Workshop, installer: str) -> None:
-    """An empty manifest calls nothing and gives an empty environment."""
+def test_empty_manifest(indexes: Indexes, workshop: Workshop, installer: str) -> None:
+    """It starts no installer, and the environment stays empty."""
     asked = len(indexes.private.requests())
     assert workshop.install(indexes.manifest(), *BY[installer]) == (0, "")
     assert workshop.names() == set()
@@ -229,19 +235,19 @@ def test_nothing_to_install(indexes: Indexes, workshop: Workshop, installer: str
     assert len({time for _, time, _ in workshop.snapshot().values()}) == 1
 
 
-def test_what_comes_from_no_index(indexes: Indexes, workshop: Workshop) -> None:
-    """A package from git is refused with the reason."""
+def test_package_without_an_index_is_refused(indexes: Indexes, workshop: Workshop) -> None:
+    """The output says why pip cannot install a package from git."""
     package = indexes.package("al-pha")
     package["source"] = {"type": "git", "url": "https://git.example/a", "reference": "main"}
     manifest = {"packages": [package], "sources": []}
     status, output = workshop.install(manifest)
     assert status == 1
-    end = "\nal-pha comes from no package index (git): only Poetry can install it.\n"
+    end = "\nal-pha does not come from a package index (git): only Poetry can install it.\n"
     assert output == f"Installing al-pha 1.0+cpu\n{end}"
 
 
-def test_the_mirror_of_the_image(indexes: Indexes, workshop: Workshop) -> None:
-    """What its pip takes for PyPI serves the packages that name no source, and alone does."""
+def test_default_index_of_the_image_is_used(indexes: Indexes, workshop: Workshop) -> None:
+    """It is the only index for packages without a source."""
     host = indexes.private.url.partition("://")[2]
     conf = workshop.folder / "pip.conf"
     conf.write_text(
@@ -256,8 +262,8 @@ def test_the_mirror_of_the_image(indexes: Indexes, workshop: Workshop) -> None:
     assert len(indexes.public.requests()) == asked
 
 
-def test_tools_come_from_the_source(indexes: Indexes, workshop: Workshop) -> None:
-    """A tool's environment is new, has no pip, and its source is the only one that is asked."""
+def test_tool_comes_from_its_source(indexes: Indexes, workshop: Workshop) -> None:
+    """Its environment has no pip, and no other index gets a request."""
     asked = len(indexes.public.requests())
     place = workshop.folder / "opt" / "tool"
     command = [sys.executable, "-m", "install.tool", "--venv", str(place)]
@@ -278,7 +284,7 @@ def test_tools_come_from_the_source(indexes: Indexes, workshop: Workshop) -> Non
     assert "does not accept the credentials" in refused.stdout
     done = run(PASSWORD)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not any(shows(it.stdout + it.stderr, PASSWORD) for it in (done, refused))
+    assert not any(shows(run.stdout + run.stderr, PASSWORD) for run in (done, refused))
     assert {path.name for path in place.rglob("*.dist-info")} == {"al_pha-1.0+cpu.dist-info"}
     assert not list(place.rglob("*.pyc"))
     assert len(indexes.public.requests()) == asked

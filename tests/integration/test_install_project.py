@@ -1,4 +1,4 @@
-"""The step that builds the project's own wheel and installs it, with a real pip."""
+"""Tests of the step that builds and installs the project's wheel, with a real pip."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def build_wheel(folder):
     scripts = {{"al-pha": "al_pha:main"}}
     return make_wheel(Path(folder), "al-pha", "1.0.dev1+x", files=files, scripts=scripts).name
 """
-# Each of these would spoil it.
+# Each of these settings would break the step.
 IMAGE = {"PIP_TARGET": "/else", "PIP_NO_BINARY": ":all:", "PIP_CONSTRAINT": "/none.txt"}
 
 
 @dataclass(frozen=True)
 class Step:
-    """A project, an empty environment, and what the step does with them."""
+    """A project, an empty environment, and the step to run."""
 
     folder: Path
 
     @property
     def site(self) -> Path:
-        """Where packages are."""
+        """The folder of installed packages."""
         (found,) = (self.folder / "venv").glob("lib/python*/site-packages")
         return found
 
     def run(self, *options: str, builder: str = sys.executable) -> tuple[int, str]:
-        """Run it as the build does."""
+        """Run the step as the build does."""
         command = [sys.executable, "-m", "install.own_wheel", "--backend=our_backend", *options]
         command += ["--backend-path=backend", "--builder", builder]
         command += ["--venv", str(self.folder / "venv"), str(self.folder / "project")]
@@ -67,7 +67,7 @@ class Step:
 
 @pytest.fixture
 def step(tmp_path: Path) -> Step:
-    """Write a project with a backend of its own."""
+    """Write a project that contains its build backend."""
     backend = tmp_path / "project" / "backend" / "our_backend.py"
     backend.parent.mkdir(parents=True)
     backend.write_text(BACKEND.format(tests=str(TESTS)))
@@ -77,13 +77,15 @@ def step(tmp_path: Path) -> Step:
 
 
 def files(folder: Path) -> dict[str, tuple[float, bytes]]:
-    """Read all that is in a folder, with the times."""
+    """Return times and contents of all files in a folder."""
     found = (path for path in folder.rglob("*") if path.is_file())
-    return {str(it.relative_to(folder)): (it.stat().st_mtime, it.read_bytes()) for it in found}
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime, path.read_bytes()) for path in found
+    }
 
 
-def test_installs_what_it_built(step: Step) -> None:
-    """Whatever the image tells its pip; the log names the wheel, the image not its path."""
+def test_built_wheel_is_installed(step: Step) -> None:
+    """Settings of the image do not matter; the log names the wheel, but no file has its path."""
     status, output = step.run()
     assert status == 0, output
     assert "Built al_pha-1.0.dev1+x-py3-none-any.whl\n" in output
@@ -95,8 +97,8 @@ def test_installs_what_it_built(step: Step) -> None:
     assert not (info / "direct_url.json").exists()
 
 
-def test_compiles_and_writes_down_the_libraries_if_asked(step: Step, tmp_path: Path) -> None:
-    """And the same wheel gives the same files, with the same times, another day."""
+def test_options_compile_and_list_libraries(step: Step, tmp_path: Path) -> None:
+    """A second run gives the same files with the same times."""
     target = tmp_path / "libraries.json"
     options = ["--compile", "--libraries", str(target)]
     assert step.run(*options)[0] == 0
@@ -109,8 +111,8 @@ def test_compiles_and_writes_down_the_libraries_if_asked(step: Step, tmp_path: P
     assert files(step.site) == first
 
 
-def test_programs_of_the_backend_are_found(step: Step) -> None:
-    """They lie beside the interpreter that has it: maturin is one, cmake and ninja are others."""
+def test_backend_finds_its_programs(step: Step) -> None:
+    """Programs such as maturin, cmake and ninja are installed with the backend."""
     programs = step.folder / "opt" / "bin"
     programs.mkdir(parents=True)
     (programs / "python").symlink_to(sys.executable)
@@ -124,16 +126,16 @@ def test_programs_of_the_backend_are_found(step: Step) -> None:
     assert output.startswith("called\n")
 
 
-def test_a_backend_that_fails_has_the_last_word(step: Step) -> None:
-    """Its status is the step's, its output is shown, and nothing is installed."""
+def test_failing_backend_fails_the_step(step: Step) -> None:
+    """Its status and output are those of the step, and nothing is installed."""
     (step.folder / "project" / "broken").write_text("no such luck")
     status, output = step.run()
     assert (status, output) == (7, "no such luck\n")
     assert list(step.site.iterdir()) == []
 
 
-def test_what_its_code_needs_is_named(step: Step) -> None:
-    """With the setting to add, as for a dependency that is built from source."""
+def test_missing_header_is_explained(step: Step) -> None:
+    """The output has the setting to add, as for a dependency that is built from source."""
     said = "a.c:1:10: fatal error: sql.h: No such file or directory"
     (step.folder / "project" / "broken").write_text(said)
     status, output = step.run()
@@ -143,8 +145,8 @@ def test_what_its_code_needs_is_named(step: Step) -> None:
     assert 'build-packages = ["unixodbc-dev"]' in output
 
 
-def test_a_marker_decides_whether_it_is_installed(step: Step) -> None:
-    """As pip decides it; the settings reach the backend as PEP 517 has them."""
+def test_marker_and_config_settings(step: Step) -> None:
+    """The marker is evaluated by pip, and the settings reach the backend as in PEP 517."""
     backend = step.folder / "project" / "backend" / "our_backend.py"
     text = backend.read_text()
     backend.write_text(
@@ -159,8 +161,8 @@ def test_a_marker_decides_whether_it_is_installed(step: Step) -> None:
     assert (step.site / "al_pha").is_dir(), output
 
 
-def test_a_wheel_that_does_not_fit_fails(step: Step) -> None:
-    """The status is pip's then."""
+def test_wheel_for_another_platform_fails(step: Step) -> None:
+    """The status of the step is that of pip."""
     backend = step.folder / "project" / "backend" / "our_backend.py"
     text = backend.read_text()
     backend.write_text(text.replace("scripts=scripts", 'tag="cp39-cp39-win32"'))

@@ -1,4 +1,4 @@
-"""What an installation takes from kept wheels and from an earlier image: it changes no byte."""
+"""Tests of installing from kept wheels and from an earlier image, with the same result."""
 
 from __future__ import annotations
 
@@ -18,53 +18,54 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BY = {"pip": (), "poetry": ("--from-source",)}
-"""Options of the script, by what then installs."""
+"""Options of the script for each installer."""
 INSTALLERS = pytest.mark.parametrize("installer", BY)
 
 
 @pytest.fixture(scope="module")
 def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Indexes]:
-    """Serve some packages with a password, and others without."""
+    """Serve some packages with a password, and others without one."""
     with serving(tmp_path_factory.mktemp("indexes")) as served:
         yield served
 
 
 @pytest.fixture
 def workshop(tmp_path: Path) -> Workshop:
-    """Give a clean place."""
+    """Return an empty folder to install in."""
     return Workshop(tmp_path)
 
 
 def everything(indexes: Indexes) -> dict[str, Any]:
-    """A manifest of two sources, and a package for other machines only."""
+    """Return a manifest with two sources and a package for other machines."""
     packages = [indexes.package("al-pha"), indexes.package("beta")]
     other = indexes.package("gone", marker='platform_machine == "none"')
     return indexes.manifest(*packages, indexes.package("gamma", "public"), other)
 
 
-def forget(workshop: Workshop) -> None:
-    """Leave nothing that the installers keep by themselves."""
+def clear_caches(workshop: Workshop) -> None:
+    """Remove the caches of pip and Poetry."""
     for tool in ("PIP", "POETRY"):
         shutil.rmtree(workshop.folder / tool, ignore_errors=True)
 
 
-def asked(indexes: Indexes) -> int:
-    """Count what the indexes were asked."""
+def count_requests(indexes: Indexes) -> int:
+    """Count the requests to the indexes."""
     return len(indexes.private.requests()) + len(indexes.public.requests())
 
 
-def test_wheels_that_are_kept(indexes: Indexes, workshop: Workshop) -> None:
-    """Each wheel is downloaded once, then no index is asked; the result is that without them."""
+def test_kept_wheels_are_downloaded_once(indexes: Indexes, workshop: Workshop) -> None:
+    """The second build sends no request; all results are the same as without kept wheels."""
     manifest = everything(indexes)
     wheels = workshop.folder / "wheels"
     wheels.mkdir()
     snapshots = []
-    for more, asks in (([], True), ([f"--wheels={wheels}"], True), ([f"--wheels={wheels}"], False)):
-        forget(workshop)
-        before = asked(indexes)
+    keep = [f"--wheels={wheels}"]
+    for more, downloads in (([], True), (keep, True), (keep, False)):
+        clear_caches(workshop)
+        before = count_requests(indexes)
         status, output = workshop.install(manifest, *more)
         assert status == 0, output
-        assert (asked(indexes) > before) == asks
+        assert (count_requests(indexes) > before) == downloads
         for line in ("al-pha (1.0+cpu)", "beta (1!2.0b1)", "gamma (2021."):
             assert f"  - Installed {line}" in output
         snapshots.append(workshop.snapshot())
@@ -76,8 +77,8 @@ def test_wheels_that_are_kept(indexes: Indexes, workshop: Workshop) -> None:
     assert {path.name for path in wheels.iterdir()} == names
 
 
-def test_a_kept_wheel_that_was_tampered_with(indexes: Indexes, workshop: Workshop) -> None:
-    """It is not installed: the right one is downloaded, and takes its place."""
+def test_modified_kept_wheel_is_replaced(indexes: Indexes, workshop: Workshop) -> None:
+    """It is not installed: the right one is downloaded and kept instead."""
     wheels = workshop.folder / "wheels"
     wheels.mkdir()
     right = indexes.wheels["al-pha"]
@@ -94,15 +95,15 @@ def test_a_kept_wheel_that_was_tampered_with(indexes: Indexes, workshop: Worksho
     assert not list(workshop.venv.rglob("evil.py"))
 
 
-def test_a_wheel_that_cannot_be_had(indexes: Indexes, workshop: Workshop) -> None:
-    """Why it fails is told as ever, and nothing bad is kept."""
+def test_failed_download_keeps_no_wheel(indexes: Indexes, workshop: Workshop) -> None:
+    """The output explains the failure as usual."""
     wheels = workshop.folder / "wheels"
     wheels.mkdir()
     package = indexes.package("al-pha")
     package["files"][0]["hash"] = f"sha256:{'0' * 64}"
     status, output = workshop.install(indexes.manifest(package), f"--wheels={wheels}")
     assert status != 0
-    assert "serves another file than the one that poetry.lock names" in output
+    assert "serves a file whose hash does not match poetry.lock" in output
     status, output = workshop.install(
         indexes.manifest(indexes.package("al-pha")),
         f"--wheels={wheels}",
@@ -115,10 +116,10 @@ def test_a_wheel_that_cannot_be_had(indexes: Indexes, workshop: Workshop) -> Non
 
 @INSTALLERS
 @pytest.mark.parametrize("more", [[], ["--compile"]])
-def test_an_earlier_image(
+def test_unchanged_packages_are_reused(
     indexes: Indexes, workshop: Workshop, installer: str, more: list[str]
 ) -> None:
-    """Only what changed is downloaded, and every byte is as if all had been."""
+    """Only changed packages are downloaded, and the result is the same as without reuse."""
     store = workshop.folder / "installed"
     store.mkdir()
     options = ["--reuse", f"--installed={store}", f"--made-by={installer}", *more]
@@ -138,7 +139,7 @@ def test_an_earlier_image(
     shutil.rmtree(workshop.venv)
 
     assert earlier_image.take(image, store) == 2
-    forget(workshop)
+    clear_caches(workshop)
     before = (indexes.private.downloads(), indexes.public.requests())
     status, output = workshop.install(new, *BY[installer], *options)
     assert status == 0, output
@@ -151,8 +152,8 @@ def test_an_earlier_image(
     assert indexes.public.requests() == before[1]
 
 
-def test_an_earlier_image_that_is_not_right(indexes: Indexes, workshop: Workshop) -> None:
-    """A changed file, another Python or another installer: the package is installed as usual."""
+def test_changed_packages_are_not_reused(indexes: Indexes, workshop: Workshop) -> None:
+    """A package with a changed file, or from another installer, is installed as usual."""
     store = workshop.folder / "installed"
     store.mkdir()
     manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
@@ -174,8 +175,8 @@ def test_an_earlier_image_that_is_not_right(indexes: Indexes, workshop: Workshop
     assert "Reused" not in output
 
 
-def test_a_file_of_two_packages(indexes: Indexes, workshop: Workshop) -> None:
-    """A new package that brings a file of a reused one: then everything is installed as usual."""
+def test_packages_that_share_a_file_are_not_reused(indexes: Indexes, workshop: Workshop) -> None:
+    """If a new package has a file of a reused one, everything is installed as usual."""
     folder = indexes.wheels["al-pha"].parent
     files = {"shared.py": "OF = 'one'\n"}
     made = [make_wheel(folder, "one", files=files)]

@@ -1,4 +1,4 @@
-"""Locks of Poetry 1.x and 2.0: what the image holds is what `poetry install` installs from them."""
+"""Tests of locks of Poetry 1.x and 2.0: images have the same packages as `poetry install`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LISTING = (
 
 
 def distributions(venv: Path, install: Callable[[str], object]) -> list[list[str]]:
-    """Let somebody install into a fresh environment; give the names and versions in it."""
+    """Call `install` with a new environment; return the names and versions in it."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     install(str(venv))
     shown = subprocess.run(
@@ -47,7 +47,7 @@ def distributions(venv: Path, install: Callable[[str], object]) -> list[list[str
     return found
 
 
-# --- Locks that an old Poetry has really written -------------------------------------------------
+# --- Locks written by an old Poetry --------------------------------------------------------------
 PYPROJECT = """\
 [tool.poetry]
 name = "old-app"
@@ -118,7 +118,7 @@ CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve these packages to everybody."""
+    """Serve these packages without a password."""
     folder = tmp_path_factory.mktemp("packages")
     for package, requires in PACKAGES.items():
         name, version = package.split()
@@ -128,7 +128,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def run_poetry(version: str, folder: Path, *arguments: str, **env: str) -> str:
-    """Run this Poetry in a project."""
+    """Run this version of Poetry in a project."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("POETRY_", "VIRTUAL_"))}
     own = {f"POETRY_{name}_DIR": str(folder.parent / name) for name in ("CONFIG", "CACHE", "DATA")}
     own |= {"POETRY_VIRTUALENVS_CREATE": "false", "POETRY_KEYRING_ENABLED": "false"}
@@ -145,12 +145,12 @@ def run_poetry(version: str, folder: Path, *arguments: str, **env: str) -> str:
 
 
 def in_environment(version: str, folder: Path, command: tuple[str, ...], venv: str) -> None:
-    """Run this Poetry in a project with an environment."""
+    """Run this version of Poetry in a project with a virtual environment."""
     run_poetry(version, folder, *command, VIRTUAL_ENV=venv)
 
 
 def in_manifest(folder: Path, *arguments: str) -> list[list[str]]:
-    """Make a project's manifest; give the names and versions in it that this machine installs."""
+    """Write a project's manifest; return names and versions that this machine installs."""
     output = folder.parent / "manifest"
     command = [sys.executable, "-m", "manifest", *arguments, "--layers=dependencies"]
     command += [f"--project={folder}", f"--output={output}"]
@@ -158,12 +158,14 @@ def in_manifest(folder: Path, *arguments: str) -> list[list[str]]:
     packages = json.loads((output / "dependencies.json").read_text())["packages"]
     machine = os.uname().machine
     return sorted(
-        [it["name"], it["version"]] for it in packages if machine in it.get("marker", machine)
+        [package["name"], package["version"]]
+        for package in packages
+        if machine in package.get("marker", machine)
     )
 
 
-def test_a_lock_by_poetry_1_8(url: str, tmp_path: Path) -> None:
-    """Poetry 1.8 and today's install the same from it, and so do we from each older format."""
+def test_lock_by_poetry_1_8(url: str, tmp_path: Path) -> None:
+    """The manifest from each older format has the same packages as both Poetry 1.8 and 2.5."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "pyproject.toml").write_text(PYPROJECT.format(url=url))
@@ -192,7 +194,7 @@ def test_a_lock_by_poetry_1_8(url: str, tmp_path: Path) -> None:
 
 # --- The image ------------------------------------------------------------------------------------
 COSTLY = {"venv", "poetry", "dependencies", "source", "check", "build-backend"}
-"""The stages that install or look at what is installed."""
+"""The stages that install packages or check installed ones."""
 
 
 def read_lock(project: Project) -> dict[str, Any]:
@@ -202,13 +204,13 @@ def read_lock(project: Project) -> dict[str, Any]:
 
 
 @pytest.mark.engine
-def test_the_image(
+def test_image_with_an_older_lock(
     engine: DockerEngine,
     poetry_home: Callable[[DockerEngine], Poetry],
     index: AcmeIndex,
     tmp_path: Path,
 ) -> None:
-    """It holds what `poetry install` installs, and keeps its layers when the lock is rewritten."""
+    """It has the packages of `poetry install`, and keeps its layers after `poetry lock`."""
     pyproject = SHOP.replace('"acme-native"]', '"acme-native", "acme-old"]')
     project = make_shop(tmp_path / "shop", poetry_home(engine), index, pyproject=pyproject)
     path = project.folder / "poetry.lock"

@@ -20,7 +20,7 @@ from poetry_docker_cache.project.reader import python_constraint
 from poetry_docker_cache.settings.table import Settings
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.plan.model import ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
 MAIN = Selection(groups=("main",), extras=())
 TREE = SourceTreeRoot(reason="package-mode = false")

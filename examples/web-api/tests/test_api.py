@@ -10,7 +10,7 @@ def test_greets_by_name() -> None:
     assert answer.json() == {"message": "Acme welcomes Ada."}
 
 
-def test_health_tells_the_version() -> None:
+def test_health_has_version() -> None:
     answer = client.get("/health")
     assert answer.status_code == 200
     assert answer.json()["version"] == VERSION

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.steps import Places
-    from poetry_docker_cache.plan.model import Dependencies
+    from poetry_docker_cache.plan.image_plan import Dependencies
     from poetry_docker_cache.settings.table import Settings
 
 # The options that decide where a stage runs and what its cache key is.

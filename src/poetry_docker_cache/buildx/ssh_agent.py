@@ -10,7 +10,7 @@ from poetry_docker_cache.errors import DockerCacheError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from poetry_docker_cache.plan.model import Dependencies
+    from poetry_docker_cache.plan.image_plan import Dependencies
 
 _OPTION = "--ssh"
 

@@ -1,1 +1,4 @@
-"""The commands. Only they run steps with side effects, in sequence."""
+"""The commands `poetry docker build`, `export` and `layers`, and the options that they share.
+
+Only they run steps with side effects, in sequence.
+"""

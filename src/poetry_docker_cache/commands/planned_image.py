@@ -15,7 +15,7 @@ from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
-from poetry_docker_cache.project.locked_packages import locked_packages
+from poetry_docker_cache.project.image_packages import locked_packages
 from poetry_docker_cache.project.reader import (
     check_files,
     check_locked_files,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.plan.model import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
     from poetry_docker_cache.project.credentials import AuthSecret
     from poetry_docker_cache.project.model import Address, Project, Selection
 

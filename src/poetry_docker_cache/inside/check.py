@@ -1,7 +1,7 @@
-"""Check that the dependencies run on the final image, and make the user's home folder.
+"""Check that the dependencies run on the final image, and create the user's home folder.
 
-Fails the build where otherwise the container would: a layer that was installed with another Python,
-or modules whose shared libraries are not in the image. What they need, each layer has written down.
+A layer that was installed with another Python, or a missing shared library, fails the build here
+instead of the container later. Each layer brings a file that lists the libraries it needs.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# The words of glibc, and those of musl.
+# The messages of glibc and musl.
 ABSENT = re.compile(r"(\S+): cannot open shared object|Error loading shared library (\S+):")
-# Where the Debian package is not called like the library and its version.
-DEBIAN = {"libxml2.so.2": "libxml2", "libxslt.so.1": "libxslt1.1", "libodbc.so.2": "libodbc2"}
-DEBIAN.update({"libglib-2.0.so.0": "libglib2.0-0", "libgobject-2.0.so.0": "libglib2.0-0"})
-DEBIAN.update({"libgthread-2.0.so.0": "libglib2.0-0"})
-DEBIAN.update({"libgomp.so.1.0.0": "libgomp1"})
+# Libraries whose Debian package is not named after the library and its version.
+DEBIAN = {
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgobject-2.0.so.0": "libglib2.0-0",
+    "libgomp.so.1.0.0": "libgomp1",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libodbc.so.2": "libodbc2",
+    "libxml2.so.2": "libxml2",
+    "libxslt.so.1": "libxslt1.1",
+}
 RTLD_DI_LINKMAP = 2
 
 
@@ -46,21 +51,21 @@ class Outdated(NamedTuple):
 
 
 class Link(ctypes.Structure):
-    """The beginning of what the loader knows of a library: `link_map` of <link.h>."""
+    """The first fields of the loader's entry for a library: `link_map` of <link.h>."""
 
     _fields_ = (("address", ctypes.c_void_p), ("name", ctypes.c_char_p))
 
 
-def file_of(library: ctypes.CDLL) -> Path:
-    """Tell where the loader found a library."""
+def library_path(library: ctypes.CDLL) -> Path:
+    """Return the file that the loader found for a library."""
     link = ctypes.POINTER(Link)()
     handle = ctypes.c_void_p(library._handle)  # noqa: SLF001  # ctypes has no other name for it
     ctypes.CDLL(None).dlinfo(handle, RTLD_DI_LINKMAP, ctypes.byref(link))
     return Path((link.contents.name or b"").decode() if link else "")
 
 
-def faults(name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
-    """Load a library as the modules will, and look for the versions that they ask for."""
+def find_faults(name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
+    """Load a library as the modules will, and check that it defines the versions they need."""
     places = (Path(folder, name) for folder in need.get("paths", ()))
     place = next((str(path) for path in places if path.exists()), name)
     try:
@@ -75,58 +80,58 @@ def faults(name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
             yield Missing(name, absent, debian_package(absent))
         return
     versions = need.get("versions", ())
-    path = file_of(library)
+    path = library_path(library)
     names = path.read_bytes() if versions and path.is_file() else None
     for version in versions:
-        # So stand there the versions that it defines.
+        # A library holds the names of the versions that it defines as C strings.
         if names and f"{version}\0".encode() not in names:
             yield from (Outdated(by, name, version) for by in need["by"])
 
 
 def inspect(layers: list[dict[str, Any]], optional: list[str]) -> list[Missing | Outdated]:
-    """Compare what the layers need with what this image and the other layers have."""
+    """Return the libraries that the layers need and neither this image nor a layer has."""
     provided = {name for layer in layers for name in layer["provides"]} | {*optional}
     needs = [item for layer in layers for item in layer["needs"].items()]
-    return sorted({it for name, need in needs if name not in provided for it in faults(name, need)})
+    missing = (need for need in needs if need[0] not in provided)
+    return sorted({fault for name, need in missing for fault in find_faults(name, need)})
 
 
 def debian_package(library: str) -> str:
-    """Guess the Debian package of a library, by Debian's own rule for names."""
+    """Guess the Debian package of a library from Debian's naming rule."""
     name, _, version = library.partition(".so.")
     joint = "-" if name[-1:].isdigit() else ""
     return DEBIAN.get(library, f"{name}{joint}{version}").lower().replace("_", "-")
 
 
-def listed(names: Iterable[str]) -> str:
-    """Write names as TOML."""
+def to_toml(names: Iterable[str]) -> str:
+    """Write names as a TOML array."""
     return json.dumps(sorted(names))
 
 
-def explanation(found: list[Missing | Outdated]) -> str:
-    """Say what is missing, and what to write into pyproject.toml."""
-    missing = [it for it in found if isinstance(it, Missing)]
-    outdated = [it for it in found if isinstance(it, Outdated)]
-    lines = [f"{it.by} needs {it.library}, which is not in the image." for it in missing]
-    libraries = sorted({it.library for it in missing})
+def explain(found: list[Missing | Outdated]) -> str:
+    """Name what is missing, and what to add to pyproject.toml."""
+    missing = [fault for fault in found if isinstance(fault, Missing)]
+    outdated = [fault for fault in found if isinstance(fault, Outdated)]
+    lines = [f"{fault.by} needs {fault.library}, which is not in the image." for fault in missing]
+    libraries = sorted({fault.library for fault in missing})
     if missing and shutil.which("apt-get"):
         lines.append("Add the Debian packages to [tool.poetry-docker-cache], most likely:")
-        lines.append(f"runtime-packages = {listed({it.package for it in missing})}")
-    elif missing and shutil.which("apk"):  # to which a library is the package that has it
+        lines.append(f"runtime-packages = {to_toml({fault.package for fault in missing})}")
+    elif missing and shutil.which("apk"):  # apk finds the package by the name of the library
         lines.append("Add to [tool.poetry-docker-cache]:")
-        lines.append(f"runtime-packages = {listed(f'so:{name}' for name in libraries)}")
+        lines.append(f"runtime-packages = {to_toml(f'so:{name}' for name in libraries)}")
     elif missing:
-        lines.append(
-            "Install what holds it by a line of `instructions.runtime`, or in `base-image`."
-        )
+        lines.append("Install it with `instructions.runtime`, or set a `base-image` that has it.")
     if missing:
-        lines.append("Or, of those that belong to a part that is never used, say so:")
-        lines.append(f"optional-libraries = {listed(libraries)}")
+        lines.append("Or, if your application does not use the parts that need them:")
+        lines.append(f"optional-libraries = {to_toml(libraries)}")
     lines += [
-        f"{it.by} needs {it.version} of {it.library}; the image's is older." for it in outdated
+        f"{fault.by} needs {fault.version} of {fault.library}; the image has an older one."
+        for fault in outdated
     ]
     if outdated:
-        lines.append("What is built from source is linked with the libraries of `build-image`:")
-        lines.append("`build-image` and `base-image` must be of the same release of their system.")
+        lines.append("Packages built from source are linked with the libraries of `build-image`:")
+        lines.append("set `build-image` and `base-image` to the same release of a distribution.")
     return "\n".join(lines)
 
 
@@ -143,17 +148,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(
             f"This image has Python {here}, but the packages were installed for {options.python}."
         )
-        print("Set `python` in [tool.poetry-docker-cache] to the Python of the `base-image`.")
+        print("Set `python` in [tool.poetry-docker-cache] to the version in `base-image`.")
         return 1
     files = sorted(options.libraries.glob("*.json"))
     layers = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
     for name, layer in layers.items():
         if layer["python"] != here:
             print(f"This image has Python {here}, but `{name}` was built with {layer['python']}.")
-            print("`build-image` and `base-image` must have the same Python.")
+            print("Set `build-image` and `base-image` to images with the same Python version.")
             return 1
     if found := inspect(list(layers.values()), options.optional):
-        print(explanation(found))
+        print(explain(found))
         return 1
     if options.home:
         options.home.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Compile Python modules in advance, so that the container need not do so at each start.
+"""Compile Python modules in advance, so that the container does not do so at each start.
 
-The compiled files hold no time (PEP 552, "unchecked-hash"), so that they are the same wherever and
-whenever they are made. The image's user cannot write them later.
+The user of the image cannot write to these folders, so Python could not keep what it compiles. The
+compiled files contain no timestamps (PEP 552, "unchecked-hash"): each build gives the same bytes.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import sysconfig
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-EPOCH = 315532800  # 1980, before which no zip file can date
+EPOCH = 315532800  # 1980, the earliest time in a ZIP archive
 
-# Of the standard library: what no application starts with, and what is installed beside it.
+# Parts of the standard library that no application uses, and folders of installed packages.
 UNUSED = re.compile(
     r"/(test|tests|idlelib|lib2to3|turtledemo|ensurepip|site-packages|dist-packages)/"
 )
 
 
 def compile_folder(folder: str, *, without: re.Pattern[str] | None = None) -> None:
-    """Compile what is in a folder; without times, so that the layer is the same elsewhere."""
+    """Compile the modules in a folder, and reset the times, so that the layer is reproducible."""
     times = {Path(path): Path(path).stat() for path, *_ in os.walk(folder)}
     mode = PycInvalidationMode.UNCHECKED_HASH
     compileall.compile_dir(folder, quiet=2, rx=without, invalidation_mode=mode)
@@ -37,14 +37,14 @@ def compile_folder(folder: str, *, without: re.Pattern[str] | None = None) -> No
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; a file that is no Python of this version is passed over."""
+    """Run the command line; files that this Python cannot compile are skipped."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--standard-library", action="store_true")
     parser.add_argument("folders", nargs="*")
     options = parser.parse_args(arguments)
-    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of a set is part of the file
+    if os.environ.get("PYTHONHASHSEED") != "0":  # compiled files contain sets in hash order
         os.environ.update(PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
-        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # this very program
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # this script again
     for folder in options.folders:
         compile_folder(folder)
     if options.standard_library:

@@ -1,7 +1,7 @@
-"""Install what comes from git repositories, URLs and files, with Poetry.
+"""Install packages from git repositories, URLs and files with Poetry.
 
-The manifest is like that of any other layer. git, ssh and the files are for this layer only, so no
-other layer depends on this script.
+A script of its own, because only this layer needs git, ssh and the files: a change here rebuilds no
+other layer.
 """
 
 from __future__ import annotations
@@ -21,42 +21,42 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING or __package__:
     from .install import installed_files, poetry_install, secret
-    from .install.__main__ import add_common, announcement, conclude
+    from .install.__main__ import add_common, conclude, format_announcement
     from .install.failures import OTHER_HASH, UNREACHABLE, explain_build
-else:  # in the build, where this file lies beside the folder `install`
+else:  # in the build, where this file is next to the folder `install`
     from install import installed_files, poetry_install, secret
-    from install.__main__ import add_common, announcement, conclude
+    from install.__main__ import add_common, conclude, format_announcement
     from install.failures import OTHER_HASH, UNREACHABLE, explain_build
 
 ABOVE = ".above"
-"""Stands for each `..` in the path of a file, as in the Dockerfile."""
+"""Replaces each `..` in the path of a file, as in the Dockerfile."""
 NO_AGENT = """\
-No SSH agent reaches the build, and a git dependency comes over ssh.
-`poetry docker build` passes it on; with `docker build`, add `--ssh default`."""
+A git dependency uses ssh, but the build has no SSH agent.
+Start an agent (`ssh-add -l` lists its keys) and use `poetry docker build`, or add `--ssh default`
+to `docker build`."""
 REFUSED = """\
-{url} refused access: there are no credentials for it, or wrong ones.
-Type `poetry config repositories.NAME {url}`
+{url} refused access: its credentials are missing or wrong.
+Run `poetry config repositories.NAME {url}`
 and `poetry config http-basic.NAME USERNAME` (asks for the password), with a NAME of your choice,
-then `poetry docker build` again."""
+then run `poetry docker build` again."""
 GONE = """\
-{url} has no commit {revision} any more, which poetry.lock names.
-`poetry update` locks one that is there."""
+{url} no longer has commit {revision}, which poetry.lock names.
+Run `poetry update` to lock another one."""
 OTHER_KEY = """\
-The host of a git repository, or of a submodule, showed another key than `ssh-known-hosts` in
-[tool.poetry-docker-cache] has for it, or is one that it does not name. If its owner has changed
-the key, `ssh-keyscan HOST` prints the new one."""
+The key of a git host does not match `ssh-known-hosts` in [tool.poetry-docker-cache], or that
+setting does not list the host. The host may be that of a submodule. `ssh-keyscan HOST` prints its
+keys: compare them with those that its owner publishes, then add them."""
 NO_KEY = """\
-The host of a git repository refused the keys of your SSH agent: `ssh-add -l` lists them,
-`ssh-add` adds one."""
+The git host refused the keys of your SSH agent.
+Run `ssh-add -l` to list them, and `ssh-add` to add one."""
 OTHER_FILE = """\
-A file is another one than poetry.lock names: see the hash above.
-Do not install it unless you know that it was replaced on purpose. `poetry lock --no-cache` takes
-the new one."""
-# What ssh, git and Poetry say, and what that means.
+The hash of a file does not match poetry.lock: see above.
+If you are sure that it was replaced on purpose, run `poetry lock --no-cache`."""
+# Messages of ssh, git and Poetry, with their explanations.
 REASONS = (
     (
         r"No such file or directory: '(?P<program>git|ssh)'",
-        "The `build-image` has no {program}, and a git dependency needs it.",
+        "A git dependency needs {program}, which is not in the `build-image`. Set another one.",
     ),
     (r"Host key verification failed", OTHER_KEY),
     (r"Permission denied \(publickey", NO_KEY),
@@ -69,17 +69,17 @@ REASONS = (
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line; the defaults are the places in the build."""
+    """Read the command line; the defaults are the paths in the build."""
     parser = argparse.ArgumentParser(prog="direct")
-    parser.add_argument("--ssh", action="store_true", help="whether a repository needs an agent")
+    parser.add_argument("--ssh", action="store_true", help="a repository needs an SSH agent")
     add_common(parser, ("--files", "/files"))
     return parser.parse_args(arguments)
 
 
 def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> dict[str, Any]:
-    """Link the files into this folder, and give the manifest with the paths that they have in it.
+    """Link the files into a folder, and return the manifest with their paths in it.
 
-    These are the lock's, but that one from beside the project lies in the folder, too.
+    A path that leaves the project (`../…`) gets one inside of the folder.
     """
     packages = []
     for package in manifest["packages"]:
@@ -96,8 +96,8 @@ def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> dict[str
 
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
-    """Install all packages; give the status, and why it failed."""
-    print(announcement(manifest), flush=True)
+    """Install all packages; return the status, and why it failed."""
+    print(format_announcement(manifest), flush=True)
     auth = secret.read(options.secret)
     memory = options.private if options.private.is_dir() else None
     with (
@@ -116,19 +116,20 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
             explained=explain,
         )
         status, why = call()
-        if not status and of_unknown_origin(options.venv, manifest):
-            status, why = call()  # which replaces just these
+        if not status and without_origin(options.venv, manifest):
+            status, why = call()  # replaces only these packages
         return status, why
 
 
-def of_unknown_origin(venv: Path, manifest: dict[str, Any]) -> list[Path]:
-    """Find what came from a git repository or a URL, and does not say so.
+def without_origin(venv: Path, manifest: dict[str, Any]) -> list[Path]:
+    """Find packages from git repositories and URLs that lack `direct_url.json`.
 
-    Poetry writes `direct_url.json` where it finds the package that it has just installed. Python
-    remembers what a folder holds until its time changes, and two packages that are installed within
-    one tick of the file system's clock leave one time: the second one is not found.
+    Poetry looks for the package that it has just installed, then writes that file. Python caches a
+    folder's listing until the folder's time changes. If two packages are installed within one tick
+    of the file system's clock, the time stays the same, and Poetry does not find the second one.
     """
-    names = {it["name"] for it in manifest["packages"] if it["source"]["type"] in ("git", "url")}
+    packages = manifest["packages"]
+    names = {entry["name"] for entry in packages if entry["source"]["type"] in ("git", "url")}
     return [
         folder
         for place in installed_files.site_packages(venv)
@@ -139,7 +140,7 @@ def of_unknown_origin(venv: Path, manifest: dict[str, Any]) -> list[Path]:
 
 
 def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
-    """Explain a failure; "" if its own words must do."""
+    """Explain a failure; "" if there is nothing to add to the output."""
     said = " ".join(output.replace(" | ", " ").split())
     for pattern, text in REASONS:
         if found := re.search(pattern, said):
@@ -149,17 +150,17 @@ def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
     if refused and urlsplit(refused[1]).netloc not in sources:
         return REFUSED.format(url=refused[1])
     if UNREACHABLE.search(said) and not explain_build(output):
-        return "A server cannot be reached from the build: see above."
+        return "A server cannot be reached from the build. See the output above."
     return poetry_install.explain(output, manifest, auth)
 
 
-def forget(venv: Path) -> None:
-    """Remove the clones, and the records of where the project's files were in the build."""
+def remove_traces(venv: Path) -> None:
+    """Remove the clones, and the paths that the project's files had in the build."""
     shutil.rmtree(venv / "src", ignore_errors=True)
     for place in installed_files.site_packages(venv):
         for direct in place.glob("*.dist-info/direct_url.json"):
             if json.loads(direct.read_bytes())["url"].startswith("file:"):
-                installed_files.drop(direct)
+                installed_files.remove_file(direct)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -173,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     elif manifest["packages"]:
         status, why = install(options, manifest)
     if not status:
-        forget(options.venv)
+        remove_traces(options.venv)
     return conclude(options, content, (status, why), built=True, elsewhere=True)
 
 

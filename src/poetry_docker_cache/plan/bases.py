@@ -17,10 +17,10 @@ from poetry_docker_cache.docker.base_names import (
 )
 from poetry_docker_cache.docker.image_names import has_digest
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.model import Traits
+from poetry_docker_cache.plan.image_plan import Traits
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.plan.model import Notes
+    from poetry_docker_cache.plan.image_plan import Notes
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.settings.table import Settings
 

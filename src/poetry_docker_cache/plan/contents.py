@@ -18,10 +18,10 @@ from poetry_docker_cache.plan.dependencies import (
     reuse_notes,
     source_notes,
 )
-from poetry_docker_cache.plan.direct import direct_notes, plan_direct
+from poetry_docker_cache.plan.direct_dependencies import direct_notes, plan_direct
+from poetry_docker_cache.plan.image_plan import APPLICATION
 from poetry_docker_cache.plan.layer_split import own_layers_notes, refuse_too_many
-from poetry_docker_cache.plan.model import APPLICATION
-from poetry_docker_cache.project.locked_packages import locked_packages, path_dependencies
+from poetry_docker_cache.project.image_packages import locked_packages, path_dependencies
 from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.sources import refuse_unknown_sources
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.inside.manifest.families import Images
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.model import Layer, Notes
+    from poetry_docker_cache.plan.image_plan import Layer, Notes
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings

@@ -21,10 +21,10 @@ from poetry_docker_cache.inside.manifest.layer_choice import (
 )
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheel_files import fits
+from poetry_docker_cache.plan.image_plan import Dependencies, Index, Layer
 from poetry_docker_cache.plan.layer_split import split
-from poetry_docker_cache.plan.model import Dependencies, Index, Layer
 from poetry_docker_cache.plan.python_version import choose_poetry
-from poetry_docker_cache.project.locked_packages import locked_packages
+from poetry_docker_cache.project.image_packages import locked_packages
 from poetry_docker_cache.text import did_you_mean, listing
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.inside.manifest.families import Images
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.model import Direct, Notes
+    from poetry_docker_cache.plan.image_plan import Direct, Notes
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.plan.system_packages import SystemPackages
     from poetry_docker_cache.project.model import InstallerConfig, Lock, Project, Selection

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from poetry_docker_cache.inside.manifest.layer_choice import Kind
-    from poetry_docker_cache.plan.model import Notes
+    from poetry_docker_cache.plan.image_plan import Notes
 
 # Pairs: the number of layers for at most this number of packages. The bounds are far apart, so that
 # a growing lock file rarely changes an exported Dockerfile.

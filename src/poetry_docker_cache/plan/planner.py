@@ -13,7 +13,7 @@ from poetry_docker_cache.docker.platforms import machines
 from poetry_docker_cache.plan.bases import choose_bases
 from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
-from poetry_docker_cache.plan.model import ImagePlan
+from poetry_docker_cache.plan.image_plan import ImagePlan
 from poetry_docker_cache.plan.python_version import choose_python
 from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
 from poetry_docker_cache.plan.system_packages import plan_system_packages
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from poetry_docker_cache.inside.manifest.families import Images
-    from poetry_docker_cache.plan.model import Notes, Wheel
+    from poetry_docker_cache.plan.image_plan import Notes, Wheel
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings

@@ -11,7 +11,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layer_choice import machines_without_wheel
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheel_files import fits
-from poetry_docker_cache.project.locked_packages import locked_packages
+from poetry_docker_cache.project.image_packages import locked_packages
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:

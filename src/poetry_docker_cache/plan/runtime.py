@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse
 from poetry_docker_cache.plan.build_context import checked_paths
-from poetry_docker_cache.plan.model import Files, Runtime
+from poetry_docker_cache.plan.image_plan import Files, Runtime
 from poetry_docker_cache.plan.start_command import Start, web_start, worker_start
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.selection import DEVELOPMENT
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.plan.bases import Bases
     from poetry_docker_cache.plan.contents import Contents
-    from poetry_docker_cache.plan.model import Notes
+    from poetry_docker_cache.plan.image_plan import Notes
     from poetry_docker_cache.plan.system_packages import SystemPackages
     from poetry_docker_cache.project.model import Metadata, Project
     from poetry_docker_cache.settings.table import Settings

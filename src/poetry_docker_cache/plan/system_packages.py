@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from poetry_docker_cache.plan.bases import Bases
-    from poetry_docker_cache.plan.model import Direct, Layer, Notes
+    from poetry_docker_cache.plan.image_plan import Direct, Layer, Notes
     from poetry_docker_cache.settings.table import Settings
 
 

@@ -15,7 +15,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.bases import build_notes
 from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.dependencies import plan_index
-from poetry_docker_cache.plan.model import APPLICATION, Wheel
+from poetry_docker_cache.plan.image_plan import APPLICATION, Wheel
 from poetry_docker_cache.plan.system_packages import merged, tools
 from poetry_docker_cache.text import listing
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.plan.bases import Bases
     from poetry_docker_cache.plan.contents import Contents, WheelSource
-    from poetry_docker_cache.plan.model import Index, Notes
+    from poetry_docker_cache.plan.image_plan import Index, Notes
     from poetry_docker_cache.project.model import Project, WheelRoot
     from poetry_docker_cache.settings.table import Settings
 

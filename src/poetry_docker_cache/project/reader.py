@@ -26,7 +26,11 @@ from poetry_docker_cache.project.model import (
     Source,
     VersionRange,
 )
-from poetry_docker_cache.project.root.applications import find_apps, runtime_files, start_commands
+from poetry_docker_cache.project.root.applications import (
+    find_apps,
+    runtime_files,
+    start_commands,
+)
 from poetry_docker_cache.project.root.declared import is_here, scripts
 from poetry_docker_cache.project.root.imports import find_unpackaged
 from poetry_docker_cache.project.root.path_packages import read_path_packages

@@ -35,7 +35,7 @@ def refuse_unknown_sources(
     for package in packages:
         source = package.get("source", {})
         kind = source.get("type", "legacy")
-        if kind in DIRECT_TYPES:  # checked in `plan.direct`
+        if kind in DIRECT_TYPES:  # checked in `plan.direct_dependencies`
             continue
         if kind != "legacy":
             raise DockerCacheError(

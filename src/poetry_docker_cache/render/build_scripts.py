@@ -19,7 +19,7 @@ from poetry_docker_cache.render.exported_files import with_banner
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from poetry_docker_cache.plan.model import ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
 SCRIPTS_FOLDER = "Dockerfile.scripts"
 _FOR_OLDER_LOCKS = ("dependency_graph.py", "old_locks.py")

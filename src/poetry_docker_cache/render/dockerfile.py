@@ -16,7 +16,7 @@ from poetry_docker_cache.render.templates import DOCKERFILE, TemplateEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from poetry_docker_cache.plan.model import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
     from poetry_docker_cache.render.build_scripts import Scripts
     from poetry_docker_cache.settings.image_values import Healthcheck
 

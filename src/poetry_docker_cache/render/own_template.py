@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jinja2 import TemplateSyntaxError, meta, nodes
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.model import Template
+from poetry_docker_cache.plan.image_plan import Template
 from poetry_docker_cache.render.dockerfile import dockerfile_environment
 from poetry_docker_cache.render.templates import CORRECT_IT, DOCKERFILE, built_in_text, path_of
 from poetry_docker_cache.system.compat import real_path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from poetry_docker_cache.plan.model import ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
     Blocks = Mapping[str, nodes.Block]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from poetry_docker_cache.plan.model import (
+    from poetry_docker_cache.plan.image_plan import (
         Dependencies,
         Files,
         ImagePlan,

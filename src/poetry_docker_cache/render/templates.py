@@ -32,7 +32,7 @@ from poetry_docker_cache.errors import DockerCacheError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from poetry_docker_cache.plan.model import Template
+    from poetry_docker_cache.plan.image_plan import Template
 
 DOCKERFILE = "Dockerfile.j2"
 """The built-in template, and the name under which the project's own template extends it."""

@@ -12,7 +12,11 @@ from engine_kinds import CLASSIC, CONTAINER, CONTAINERD, REMOTE
 from poetry_docker_cache.buildx.cache_folders import OpenFolder
 from poetry_docker_cache.buildx.cache_images import export_steps, load_steps
 from poetry_docker_cache.buildx.cache_plan import CachePlan, CacheRequest, plan_caches
-from poetry_docker_cache.buildx.hidden_folders import hidden_paths, refuse_visible, written_inside
+from poetry_docker_cache.buildx.hidden_folders import (
+    hidden_paths,
+    refuse_visible,
+    written_inside,
+)
 from poetry_docker_cache.buildx.open_caches import OpenCaches, shown_caches
 from poetry_docker_cache.buildx.steps import Places
 from poetry_docker_cache.caches.spec import Cache, Folder, parse, placed

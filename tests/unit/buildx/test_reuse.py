@@ -10,7 +10,13 @@ import pytest
 from fake_docker import FakeDocker
 
 from poetry_docker_cache.buildx.command_line import BuildRequest
-from poetry_docker_cache.buildx.reuse import EarlierImage, Output, Reuse, export_steps, import_steps
+from poetry_docker_cache.buildx.reuse import (
+    EarlierImage,
+    Output,
+    Reuse,
+    export_steps,
+    import_steps,
+)
 from poetry_docker_cache.buildx.steps import Places
 from poetry_docker_cache.commands.planned_image import kept_folders
 from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse

@@ -1,4 +1,4 @@
-"""What a user can write for a cache, and the errors for mistakes."""
+"""Caches as users write them, and the errors for mistakes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DIGEST = f"sha256:{'a' * 64}"
 
 
 def store(kind: str, **options: str) -> Store:
-    """Make a backend; `__` in a name stands for a dash."""
+    """Make a cache; `__` in the name of an option is a hyphen."""
     return Store(type=kind, options=tuple((k.replace("__", "-"), v) for k, v in options.items()))
 
 
@@ -153,7 +153,7 @@ def test_mistake_is_an_error_with_a_fix(value: object, use: Use, why: str, fix: 
         (f"type=registry,mode=all,ref=me:{CANARY}@h.io/x", ""),
     ],
 )
-def test_credential_is_refused_and_not_shown(text: str, instead: str) -> None:
+def test_credential_is_rejected_and_not_shown(text: str, instead: str) -> None:
     """The fix names the environment variable to use instead."""
     with pytest.raises(BadCache) as caught:
         parse(text, "both")
@@ -170,7 +170,7 @@ def test_list_with_a_credential_is_not_shown() -> None:
 
 
 def test_list_of_images_is_split() -> None:
-    """As with BuildKit; a comma in the name of a folder is kept."""
+    """BuildKit splits it, too; a comma in the name of a folder is kept."""
     assert parse_list("h.io/a,h.io/b", "from") == [
         store("registry", ref="h.io/a"),
         store("registry", ref="h.io/b"),
@@ -181,7 +181,7 @@ def test_list_of_images_is_split() -> None:
 
 
 def test_folders_become_absolute() -> None:
-    """Relative ones start at the base; notes show what the user wrote."""
+    """Relative ones are resolved from the project; notes show what the user wrote."""
     folder = placed(Folder(path="./a/../b"), Path("/src"))
     assert folder == Folder(path="/src/b")
     assert str(folder) == "folder ./a/../b"
@@ -202,13 +202,13 @@ def test_import_and_export_have_their_own_options() -> None:
 
 
 def test_secret_is_never_an_option() -> None:
-    """No other row of the table accepts what is refused."""
+    """No backend accepts an option that it also rejects."""
     for backend in BACKENDS.values():
         assert not backend.secrets.keys() & backend.options.keys()
 
 
 @given(st.text())
-def test_any_text_is_parsed_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_rejected(text: str) -> None:
     """Only BadCache is raised, and BuildKit gets accepted options unchanged."""
     try:
         cache = parse(text, "to")
@@ -223,7 +223,7 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n\0")), min_size=1))
 def test_written_csv_is_read_back(fields: list[str]) -> None:
-    """Quotes and commas included."""
+    """Fields may contain quotes and commas."""
     assert go_csv.fields_of(go_csv.record(*fields)) == fields
 
 
@@ -239,7 +239,7 @@ def test_written_csv_is_read_back(fields: list[str]) -> None:
     ],
 )
 def test_equal_names_are_normalised_to_one(one: str, other: str) -> None:
-    """Docker fills in its hub, `library` and `latest`."""
+    """Docker's defaults are `docker.io`, `library` and `latest`."""
     assert is_reference(one)
     assert normalised(one) == normalised(other)
 

@@ -1,4 +1,4 @@
-"""What images are called."""
+"""Names and tags of images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from poetry_docker_cache.errors import DockerCacheError
 def test_default_tag_has_name_and_version(
     name: str | None, version: str | None, image: str | None, tag: str
 ) -> None:
-    """The name is the setting or the project."""
+    """The name is the setting `image` or the project's name."""
     assert default_tag(name, version, image=image) == tag
 
 
@@ -43,7 +43,7 @@ def test_tag_alone_keeps_the_name(tag: str, expected: str) -> None:
 
 @pytest.mark.parametrize("tag", [":", "::x", ":a/b", ":a:b", ":.a", ":-a", ":a b", f":{'x' * 129}"])
 def test_colon_without_valid_tag_is_an_error(tag: str) -> None:
-    """As for `-t ":$TAG"` with an unset variable."""
+    """An unset variable in `-t ":$TAG"` leads to one."""
     with pytest.raises(DockerCacheError, match="is not a valid tag") as caught:
         tagged("shop:1.0", tag)
     assert "unset" in caught.value.fix
@@ -62,7 +62,7 @@ def test_colon_without_valid_tag_is_an_error(tag: str) -> None:
 def test_invalid_default_tag_is_an_error(
     name: str | None, version: str, image: str | None, cause: str
 ) -> None:
-    """The fix is -t."""
+    """The fix is to use `-t`."""
     with pytest.raises(DockerCacheError, match=cause) as caught:
         default_tag(name, version, image=image)
     assert "-t" in caught.value.fix
@@ -83,7 +83,7 @@ def test_invalid_default_tag_is_an_error(
 def test_invalid_default_tag_of_one_of_several_images(
     name: str | None, version: str, fix: str
 ) -> None:
-    """The fix names the image, since -t is for one."""
+    """The fix names the image, because `-t` is for a single one."""
     with pytest.raises(DockerCacheError) as caught:
         default_tag(name, version, among="api")
     assert fix in caught.value.fix

@@ -1,4 +1,4 @@
-"""The platforms of an image: how they are named, and when they are built."""
+"""The platforms of an image: their names, and which of them are built."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_platform_names_are_normalised(text: str, expected: tuple[str, ...]) -> 
     ],
 )
 def test_unknown_platform_is_an_error(text: str, words: str) -> None:
-    """It names the nearest one."""
+    """The error suggests the most similar one."""
     with pytest.raises(SettingsError) as caught:
         Settings.parse(tomlkit.parse(f"platforms = {text}"))
     assert words in f"{caught.value}"

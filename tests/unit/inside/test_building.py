@@ -1,4 +1,4 @@
-"""Failed builds, in the words that Poetry 2.1 to 2.5 and the packages' own builds really use."""
+"""Explanations of failed builds, from real output of Poetry 2.1 to 2.5 and of packages' builds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ You can verify this by running pip wheel --no-cache-dir --use-pep517 "psycopg2 (
 
 
 def failed(output: str, package: str = "some-package (1.2)") -> str:
-    """Write what Poetry prints when a build says this."""
+    """Return what Poetry prints for a failed build with this output."""
     return POETRY.format(package=package, output=output.replace("\n", "\n    | "))
 
 
@@ -122,8 +122,8 @@ def failed(output: str, package: str = "some-package (1.2)") -> str:
         ),
     ],
 )
-def test_what_is_missing(output: str, names: str, packages: list[str]) -> None:
-    """The text names the package and what is missing, and has the line to add."""
+def test_missing_dependency_is_named(output: str, names: str, packages: list[str]) -> None:
+    """The explanation names the package and what is missing, and has the setting to add."""
     lines = explain(failed(output)).splitlines()
     assert lines[0] == (
         f"some-package (1.2) could not be built from source: its build did not find {names}."
@@ -136,31 +136,31 @@ def test_what_is_missing(output: str, names: str, packages: list[str]) -> None:
     "words",
     ["Rust not found, installing into a temporary directory", "error: can't find Rust compiler"],
 )
-def test_rust(words: str) -> None:
-    """Debian's Rust is a way, though it may be too old."""
+def test_missing_rust(words: str) -> None:
+    """Debian's Rust is proposed, with a hint that it may be too old."""
     said = explain(failed(words))
     assert 'build-packages = ["cargo"]' in said
     assert "`build-image` with a newer one" in said
 
 
-def test_an_unknown_header() -> None:
-    """A header that the table lacks comes with the command that finds its package."""
+def test_unknown_header() -> None:
+    """The explanation has the command that finds the package of a header."""
     said = explain(failed("src/a.c:1:10: fatal error: odd/thing.h: No such file or directory"))
     assert "its build did not find odd/thing.h." in said
     assert "apt-file search /odd/thing.h" in said
     assert "build-packages = " not in said
 
 
-def test_a_known_and_an_unknown_header() -> None:
-    """Each has its own line."""
+def test_known_and_unknown_header() -> None:
+    """Both are explained."""
     said = explain(failed("fatal error: sql.h: No such file\nfatal error: odd.hpp: No such file"))
     assert "its build did not find sql.h, odd.hpp." in said
     assert 'build-packages = ["unixodbc-dev"]' in said
     assert "apt-file search /odd.hpp" in said
 
 
-def test_an_unknown_library() -> None:
-    """What is missing is named even if nobody knows its package."""
+def test_unknown_library() -> None:
+    """A missing library is named even if its package is unknown."""
     said = explain(failed('ERROR: Dependency "odd-thing" not found (tried pkg-config)'))
     assert "its build did not find odd-thing." in said
     assert "`build-packages`" in said
@@ -175,16 +175,16 @@ def test_an_unknown_library() -> None:
         "subprocess.CalledProcessError: Command 'make -j2' returned non-zero exit status 2.",
     ],
 )
-def test_an_unknown_reason(words: str) -> None:
-    """What nobody can tell from the output is not guessed."""
+def test_unknown_reason(words: str) -> None:
+    """Without a known message in the output, nothing is guessed."""
     said = explain(failed(words))
-    assert said.startswith("some-package (1.2) could not be built from source: see")
+    assert said.startswith("some-package (1.2) could not be built from source: see the output")
     assert "`build-packages`" in said
     assert "too old for the image's Python" in said
 
 
 def test_several_failures() -> None:
-    """Each package has its own reason."""
+    """Each failed package gets its own explanation."""
     output = failed("Error: pg_config executable not found.", "psycopg2 (2.9.13)")
     output += failed("a.c:1:10: fatal error: lber.h: No such file", "python-ldap (3.4.8)")
     said = explain(output)
@@ -197,18 +197,18 @@ def test_several_failures() -> None:
     )
 
 
-def test_alpine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There, packages have Alpine's names, and nobody is sent to Debian's tools."""
+def test_alpine_package_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Alpine, packages have Alpine's names, and Debian's tools are not mentioned."""
     monkeypatch.setattr("shutil.which", lambda name: f"/sbin/{name}" if name == "apk" else None)
     said = explain(failed("fatal error: lber.h: No such file\nfatal error: sql.h: No such file"))
     assert 'build-packages = ["openldap-dev", "unixodbc-dev"]' in said
     said = explain(failed("fatal error: odd/thing.h: No such file"))
-    assert "name its Alpine package in `build-packages`" in said
+    assert "add its Alpine package to `build-packages`" in said
     assert "Debian" not in said
 
 
-def test_pip() -> None:
-    """A build by pip is told like one by Poetry."""
+def test_build_by_pip() -> None:
+    """A failed build by pip is explained like one by Poetry."""
     said = explain(
         "      error: command 'gcc' failed: No such file or directory\n"
         "      [end of output]\n"
@@ -221,6 +221,6 @@ def test_pip() -> None:
     )
 
 
-def test_no_build_failed() -> None:
-    """Other failures have other explanations, whatever words they hold."""
+def test_other_failures_have_no_explanation() -> None:
+    """Only the output of failed builds is searched."""
     assert explain("  - Installing flask (3.1)\nsh: 1: git: not found\n") == ""

@@ -1,4 +1,4 @@
-"""What the check of the final image finds with this machine's loader, says and makes."""
+"""Tests of the check of the final image, with the loader of this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 class Image:
-    """The folders of a stage that checks, with the files of its layers."""
+    """The folders of the check stage, with the library lists of the layers."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home" / "app"
@@ -31,7 +31,7 @@ class Image:
         provides: tuple[str, ...] = (),
         python: str = HERE,
     ) -> None:
-        """Write the file of a layer."""
+        """Write the library list of a layer."""
         self.libraries.mkdir(exist_ok=True)
         content = {"needs": needs or {}, "provides": provides, "python": python}
         (self.libraries / f"{name}.json").write_text(json.dumps(content))
@@ -44,21 +44,21 @@ class Image:
 
 @pytest.fixture
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
-    """Give one of Debian's."""
+    """Return a Debian image."""
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     return Image(tmp_path)
 
 
 @pytest.mark.parametrize("python", [HERE, f"{HERE}.99"])
-def test_the_right_python(python: str, image: Image) -> None:
-    """The home folder is made, empty; making it again is no error, nor are no layers."""
+def test_matching_python_creates_home(python: str, image: Image) -> None:
+    """The home folder may already exist, and there may be no layers."""
     assert image.check("--python", python) == 0
     assert image.check("--python", python) == 0
     assert list(image.home.iterdir()) == []
 
 
-def test_another_python(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
-    """The error names both versions and the setting, and nothing is made."""
+def test_other_python_fails(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names both versions and the setting, and nothing is created."""
     assert image.check("--python", "3.2") == 1
     said = capsys.readouterr().out
     assert f"Python {HERE}" in said
@@ -67,8 +67,10 @@ def test_another_python(image: Image, capsys: pytest.CaptureFixture[str]) -> Non
     assert not image.home.exists()
 
 
-def test_a_layer_of_another_python(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
-    """What another Python built is an error that names the layer and both images."""
+def test_layer_built_with_other_python_fails(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names the layer and both images."""
     image.layer("pure-1")
     image.layer("source", python="3.2")
     assert image.check("--python", HERE) == 1
@@ -78,8 +80,8 @@ def test_a_layer_of_another_python(image: Image, capsys: pytest.CaptureFixture[s
     assert not image.home.exists()
 
 
-def test_missing_libraries(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each is named with who needs it, and the setting is ready to be copied."""
+def test_missing_libraries_fail(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is named with the package that needs it, and the settings can be copied."""
     image.layer("native-1", needs={"libfoo.so.1": {"by": ["b", "a"]}, "libm.so.6": {"by": ["a"]}})
     image.layer("source", needs={"libbar.so.2": {"by": ["psycopg2"], "package": "libbar2t64"}})
     assert image.check() == 1
@@ -89,24 +91,26 @@ def test_missing_libraries(image: Image, capsys: pytest.CaptureFixture[str]) -> 
         "psycopg2 needs libbar.so.2, which is not in the image.",
         "Add the Debian packages to [tool.poetry-docker-cache], most likely:",
         'runtime-packages = ["libbar2t64", "libfoo1"]',
-        "Or, of those that belong to a part that is never used, say so:",
+        "Or, if your application does not use the parts that need them:",
         'optional-libraries = ["libbar.so.2", "libfoo.so.1"]',
     ]
     assert not image.home.exists()
 
 
-def test_optional_libraries(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
-    """What the project says it does without may be missing, and nothing else."""
+def test_optional_libraries_may_be_missing(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only libraries in the setting are ignored."""
     image.layer("native-1", needs={"libfoo.so.1": {"by": ["a"]}, "libbar.so.1": {"by": ["a"]}})
     assert image.check("--optional=libfoo.so.1") == 1
     assert "libfoo" not in capsys.readouterr().out
     assert image.check("--optional=libfoo.so.1", "--optional=libbar.so.1") == 0
 
 
-def test_alpine(
+def test_alpine_packages_by_library_name(
     image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There, a library's own name will do, whichever package has it."""
+    """In Alpine, `apk` accepts the name of a library instead of its package."""
     monkeypatch.setattr("shutil.which", lambda name: name if name == "apk" else None)
     needs = {"libfoo.so.5": {"by": ["psycopg2"]}, "libBAR.so.1": {"by": ["a"]}}
     image.layer("source", needs={**needs, "libm.so.6": {"by": ["a"]}})
@@ -114,7 +118,7 @@ def test_alpine(
     assert capsys.readouterr().out.splitlines()[2:] == [
         "Add to [tool.poetry-docker-cache]:",
         'runtime-packages = ["so:libBAR.so.1", "so:libfoo.so.5"]',
-        "Or, of those that belong to a part that is never used, say so:",
+        "Or, if your application does not use the parts that need them:",
         'optional-libraries = ["libBAR.so.1", "libfoo.so.5"]',
     ]
 
@@ -122,7 +126,7 @@ def test_alpine(
 def test_no_package_manager(
     image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On an image without apt and apk, no package helps."""
+    """For an image without apt and apk, no package is proposed."""
     monkeypatch.setattr("shutil.which", lambda _: None)
     image.layer("source", needs={"libfoo.so.1": {"by": ["a"]}})
     assert image.check() == 1
@@ -133,8 +137,8 @@ def test_no_package_manager(
     assert "runtime-packages" not in said
 
 
-def test_libraries_of_other_layers(image: Image) -> None:
-    """What one layer brings, all others may need."""
+def test_layers_provide_libraries_to_each_other(image: Image) -> None:
+    """A library in any layer is not missing."""
     image.layer("native-1", needs={"libtorch.so": {"by": ["torchvision"]}})
     image.layer("own-torch", provides=("libtorch.so",))
     assert image.check() == 0
@@ -142,8 +146,10 @@ def test_libraries_of_other_layers(image: Image) -> None:
     assert image.check() == 1
 
 
-def test_versions(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
-    """The versions that this machine's C library has are no error; one that it lacks is."""
+def test_missing_version_of_a_library_fails(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Versions that the C library of this machine defines are accepted, others are not."""
     own = elf.read(Path(sys.executable).resolve())
     assert own is not None
     versions = [version for library, version in own.versions if library == "libc.so.6"]
@@ -154,16 +160,16 @@ def test_versions(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     image.layer("source", needs={"libc.so.6": {"by": ["a"], "versions": versions}})
     assert image.check() == 1
     said = capsys.readouterr().out
-    assert said.startswith("a needs GLIBC_2.999 of libc.so.6; the image's is older.\n")
-    assert "`build-image` and `base-image` must be of the same release of their system." in said
+    assert said.startswith("a needs GLIBC_2.999 of libc.so.6; the image has an older one.\n")
+    assert "set `build-image` and `base-image` to the same release of a distribution." in said
     assert "runtime-packages" not in said
 
 
-def test_folders_of_their_own(image: Image, tmp_path: Path) -> None:
-    """A library is looked for where the modules look first."""
+def test_library_in_a_folder_named_by_a_module(image: Image, tmp_path: Path) -> None:
+    """The check searches the folders that the modules search first."""
     image.layer("source", needs={"libown.so.1": {"by": ["a"], "paths": [str(tmp_path)]}})
     assert image.check() == 1
-    (tmp_path / "libown.so.1").symlink_to(check.file_of(ctypes.CDLL("libm.so.6")))
+    (tmp_path / "libown.so.1").symlink_to(check.library_path(ctypes.CDLL("libm.so.6")))
     assert image.check() == 0
 
 
@@ -188,14 +194,14 @@ def test_folders_of_their_own(image: Image, tmp_path: Path) -> None:
         ("/lib/libpq.so.5: cannot allocate memory in static TLS block", []),
     ],
 )
-def test_the_loaders_words(
+def test_messages_of_the_loader(
     image: Image,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     error: str,
     lines: list[str],
 ) -> None:
-    """By the words of glibc and of musl: what a library lacks in turn, and no other error."""
+    """A library that another one needs is found from the messages of glibc and musl."""
 
     def fail(_: str) -> None:
         raise OSError(error)
@@ -220,6 +226,6 @@ def test_the_loaders_words(
         ("libgomp.so.1.0.0", "libgomp1"),
     ],
 )
-def test_debian_packages(library: str, package: str) -> None:
-    """Debian names packages after the library and its version, but for a few."""
+def test_debian_package_names(library: str, package: str) -> None:
+    """Debian names most packages after the library and its version."""
     assert check.debian_package(library) == package

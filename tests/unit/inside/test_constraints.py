@@ -1,4 +1,4 @@
-"""Poetry's version constraints, read without Poetry."""
+"""Tests of reading Poetry's version constraints without Poetry."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ VERSIONS = (
 
 
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
-def test_constraints_against_poetry(constraint: str) -> None:
-    """Carets, tildes and wildcards allow what they allow Poetry."""
+def test_constraints_match_poetry(constraint: str) -> None:
+    """Each constraint allows the same versions as in Poetry."""
     parsed = parse_constraint(constraint)
-    expected = {it for it in VERSIONS if parsed.allows(PoetryVersion.parse(it))}
-    assert {it for it in VERSIONS if allows(constraint, it)} == expected
+    expected = {text for text in VERSIONS if parsed.allows(PoetryVersion.parse(text))}
+    assert {text for text in VERSIONS if allows(constraint, text)} == expected
 
 
 @pytest.mark.parametrize("constraint", ["^x1", "1.0 or so", "==1.0.0.zero"])
-def test_what_is_no_constraint(constraint: str) -> None:
-    """It is a ValueError, as all that the manifest's command line tells of."""
+def test_invalid_constraint(constraint: str) -> None:
+    """It raises ValueError, which the command line catches."""
     with pytest.raises(ValueError, match=r"."):
         allows(constraint, "1.0")
 
@@ -47,8 +47,8 @@ def test_what_is_no_constraint(constraint: str) -> None:
         *("^2.7 || >=3.9,<3.13", ">=3.9.2", "<3.12.4", "3.12.4", "~3.12.3", "~=3.9", "*"),
     ],
 )
-def test_pythons_against_poetry(constraint: str) -> None:
-    """A dependency's `python` is the marker that Poetry makes of it."""
+def test_python_constraints_match_poetry(constraint: str) -> None:
+    """The key `python` of a dependency becomes the same marker as in Poetry."""
     expected = parse_marker(create_nested_marker("python_version", parse_constraint(constraint)))
     for python in ("3.8.0", "3.9.0", "3.9.1", "3.9.2", "3.12.3", "3.12.4", "3.13.0"):
         environment = Target.linux(python).environment

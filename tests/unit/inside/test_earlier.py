@@ -1,4 +1,4 @@
-"""Which packages of an earlier image count as those that a layer is to hold."""
+"""Tests of reusing packages from an earlier image."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from poetry_docker_cache.inside.install.earlier_image import (
     NO_TABLE,
     TABLES,
     digests,
+    find_records,
     install,
-    intact,
+    is_intact,
     main,
-    owned,
-    records,
+    recorded_files,
     reuse,
     take,
 )
@@ -35,15 +35,15 @@ ENTRY: dict[str, Any] = {
 
 
 def digest_of(made_by: str = "", constraints: object = None, **changes: object) -> str:
-    """Give the digest of the entry, changed."""
+    """Return the digest of the entry with changes."""
     manifest: dict[str, Any] = {"packages": [{**ENTRY, **changes}]}
     if constraints is not None:
         manifest["build-constraints"] = {"a": constraints, "b": ["z"]}
     return digests(manifest, made_by)["a"]
 
 
-def test_what_decides_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Version, hash, source, what builds and installs it, Python, machine, system: each counts."""
+def test_digest_depends_on_all_inputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """These are version, hash, source, builder, installer, Python, machine and system."""
     found = [
         digest_of(),
         digest_of(version="1.1"),
@@ -65,8 +65,8 @@ def test_what_decides_the_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 @pytest.mark.parametrize("changed", [0, 1])
-def test_a_version_for_each_machine(changed: int) -> None:
-    """Where markers choose among two of a name, a change of either one counts."""
+def test_digest_covers_versions_for_other_machines(changed: int) -> None:
+    """If markers choose between two versions, a change of either changes the digest."""
     markers = [f'platform_machine == "{machine}"' for machine in ("aarch64", "x86_64")]
     packages: list[dict[str, Any]] = [{**ENTRY, "marker": marker} for marker in markers]
     before = digests({"packages": packages}, "")
@@ -77,7 +77,7 @@ def test_a_version_for_each_machine(changed: int) -> None:
 
 
 def put(venv: Path, name: str, files: dict[str, str], *, more: str = "") -> Path:
-    """Install a package by hand, with a RECORD; give that."""
+    """Write a package with a RECORD; return the path of RECORD."""
     info = SITE / f"{name}-1.0.dist-info"
     (venv / info).mkdir(parents=True)
     rows = []
@@ -93,13 +93,13 @@ def put(venv: Path, name: str, files: dict[str, str], *, more: str = "") -> Path
 
 
 def table(venv: Path, **packages: str) -> None:
-    """Leave a layer's table."""
+    """Write a layer's table."""
     (venv / TABLES).mkdir(parents=True, exist_ok=True)
     (venv / TABLES / "pure-1.json").write_text(json.dumps(packages))
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, str]]:
-    """Give each file's mode and content."""
+    """Return each file's mode and content."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): (path.stat().st_mode, path.read_text())
@@ -108,14 +108,14 @@ def snapshot(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def places(tmp_path: Path) -> tuple[Path, Path, Path]:
-    """Give an image's environment, the store and a new environment."""
+    """Return an image's environment, the store and a new environment."""
     for name in ("image", "store", "venv"):
         (tmp_path / name).mkdir()
     return tmp_path / "image", tmp_path / "store", tmp_path / "venv"
 
 
-def test_from_an_image_to_a_layer(tmp_path: Path) -> None:
-    """Every file arrives with its mode; what was compiled, and what nobody asked for, does not."""
+def test_package_is_copied_from_image_to_layer(tmp_path: Path) -> None:
+    """Files keep their modes; compiled files and packages that are not in a table are left out."""
     image, store, venv = places(tmp_path)
     put(
         image, "A_b", {"a_b/__init__.py": "A", "../../../bin/a": "#!"}, more="a_b/__pycache__/x,,\n"
@@ -128,7 +128,7 @@ def test_from_an_image_to_a_layer(tmp_path: Path) -> None:
     (image / SITE / "a_b" / "__pycache__" / "x").touch()
     assert take(image, store) == 1
     (store / "unused").mkdir()
-    (store / ".gone").symlink_to("nowhere")  # as what another build removes just then
+    (store / ".gone").symlink_to("nowhere")  # like a package that another build removes
     for path in store.iterdir():
         os.utime(path, (0, 0), follow_symlinks=False)
     assert take(image, store) == 0
@@ -136,13 +136,13 @@ def test_from_an_image_to_a_layer(tmp_path: Path) -> None:
     files = reuse(store, venv, "1" * 64)
     assert files
     found = snapshot(venv)
-    assert found == {name: it for name, it in wanted.items() if "other" not in name}
-    assert intact(venv, files)
+    assert found == {name: file for name, file in wanted.items() if "other" not in name}
+    assert is_intact(venv, files)
     assert reuse(store, venv, "2" * 64) is None
 
 
-def test_a_table_lists_what_is_there(tmp_path: Path) -> None:
-    """What only other machines want is not, since another layer may have one of its name."""
+def test_table_lists_installed_packages(tmp_path: Path) -> None:
+    """Packages for other machines are left out: another layer may have one of the same name."""
     _, store, venv = places(tmp_path)
     manifest = {"packages": [ENTRY, {**ENTRY, "name": "b", "marker": 'os_name == "none"'}]}
     options = argparse.Namespace(venv=venv, installed=store, made_by="", from_source=True)
@@ -158,28 +158,28 @@ def test_a_table_lists_what_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm", ["other bytes", "gone", "no RECORD", "a RECORD of elsewhere", "zeros", "no CSV"]
+    "damage", ["other bytes", "gone", "no RECORD", "outside path", "zeros", "no CSV"]
 )
-def test_what_is_not_as_it_was_installed(tmp_path: Path, harm: str) -> None:
-    """A package of which one file differs is installed anew, and may then be taken over again."""
+def test_damaged_package_is_not_reused(tmp_path: Path, damage: str) -> None:
+    """It is removed from the store, so that the next import can store it again."""
     image, store, venv = places(tmp_path)
     put(image, "a", {"a.py": "A"})
     table(image, a="1" * 64)
     take(image, store)
     kept = store / ("1" * 64) / SITE
-    if harm == "other bytes":
+    if damage == "other bytes":
         (kept / "a.py").write_text("B")
-    elif harm == "gone":
+    elif damage == "gone":
         (kept / "a.py").unlink()
-    elif harm == "no RECORD":
+    elif damage == "no RECORD":
         (kept / "a-1.0.dist-info" / "RECORD").unlink()
     else:
         rows = {
-            "a RECORD of elsewhere": "../../../../x,sha256=0,1\n",
+            "outside path": "../../../../x,sha256=0,1\n",
             "zeros": "\0" * 100,
             "no CSV": f"{'x' * 200_000},sha256=0,1\n",
         }
-        (kept / "a-1.0.dist-info" / "RECORD").write_text(rows[harm])
+        (kept / "a-1.0.dist-info" / "RECORD").write_text(rows[damage])
     assert reuse(store, venv, "1" * 64) is None
     assert snapshot(venv) == {}
     assert take(image, store) == 1
@@ -187,8 +187,8 @@ def test_what_is_not_as_it_was_installed(tmp_path: Path, harm: str) -> None:
 
 
 @pytest.mark.parametrize("setting", [False, True])
-def test_an_image_that_was_built_without_the_setting(setting: bool, tmp_path: Path) -> None:
-    """Nothing can be taken from it, which the command line is told."""
+def test_image_without_tables(setting: bool, tmp_path: Path) -> None:
+    """A file in the output says that nothing can be reused."""
     (tmp_path / "installed").mkdir()
     venv = tmp_path / "image" / "venv"
     put(venv, "a", {"a.py": "A"})
@@ -199,19 +199,19 @@ def test_an_image_that_was_built_without_the_setting(setting: bool, tmp_path: Pa
 
 
 @pytest.mark.parametrize("row", ["/etc/passwd,sha256=0,1\n", "a.txt,,\n", "a.txt,md5=0,1\n"])
-def test_a_record_that_proves_nothing(tmp_path: Path, row: str) -> None:
-    """A file elsewhere, or without a hash, makes a package none that can be taken over."""
+def test_record_without_proof_is_refused(tmp_path: Path, row: str) -> None:
+    """A package with a file outside of the environment, or without a hash, is not imported."""
     image, store, _ = places(tmp_path)
     record = put(image, "a", {"a.py": "A"}, more=row)
     with pytest.raises(ValueError, match="lists"):
-        owned(image, record)
+        recorded_files(image, record)
     table(image, a="1" * 64)
     assert take(image, store) == 0
-    assert records(image) == {"a": record}
+    assert find_records(image) == {"a": record}
 
 
-def test_two_packages_with_one_file(tmp_path: Path) -> None:
-    """The image does not tell whose it is: both are installed anew, and nothing else is."""
+def test_packages_that_share_a_file(tmp_path: Path) -> None:
+    """If they have different contents for it, neither is imported."""
     image, store, _ = places(tmp_path)
     for name, text in (("a", "A"), ("b", "B")):
         put(image, name, {"shared.py": text})

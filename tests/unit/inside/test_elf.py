@@ -1,4 +1,4 @@
-"""What is read from ELF files: made ones, real ones, and damaged ones."""
+"""Tests of reading ELF files: generated, real and damaged ones."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from poetry_docker_cache.inside.install import elf
 
 @pytest.mark.parametrize("bits", [32, 64])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_everything(tmp_path: Path, order: str, bits: int) -> None:
-    """Libraries, their versions and the folders to look in, on machines of either kind."""
+def test_all_fields(tmp_path: Path, order: str, bits: int) -> None:
+    """Both word lengths and byte orders are read."""
     path = make_elf(
         tmp_path / "x.so",
         needed=["libpq.so.5", "libc.so.6"],
@@ -40,12 +40,12 @@ def test_everything(tmp_path: Path, order: str, bits: int) -> None:
 
 
 def test_nothing_needed(tmp_path: Path) -> None:
-    """A file that needs nothing is still one."""
+    """A file may need no library."""
     assert elf.read(make_elf(tmp_path / "x.so")) == elf.Elf(own_machine(), (), (), ())
 
 
-def test_a_real_module() -> None:
-    """Python's own module for TLS needs OpenSSL and the C library, in versions of their own."""
+def test_real_module() -> None:
+    """Python's `_ssl` needs certain versions of OpenSSL and the C library."""
     (path,) = Path(sysconfig.get_path("stdlib")).glob("lib-dynload/_ssl.*.so")
     found = elf.read(path)
     assert found is not None
@@ -59,15 +59,15 @@ def test_a_real_module() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x03\x01" + bytes(60), b"\x7fELF\x02"]
 )
-def test_another_kind_of_file(tmp_path: Path, content: bytes) -> None:
-    """A script, an empty file or one for a machine of no known kind has nothing to tell."""
+def test_other_kinds_of_files(tmp_path: Path, content: bytes) -> None:
+    """Scripts, empty files and ELF files of an unknown kind give None."""
     path = tmp_path / "x.so"
     path.write_bytes(content)
     assert elf.read(path) is None
 
 
-def test_no_file(tmp_path: Path) -> None:
-    """Neither has a folder, nor what is not there."""
+def test_folder_or_missing_file(tmp_path: Path) -> None:
+    """Both give None."""
     assert elf.read(tmp_path) is None
     assert elf.read(tmp_path / "x.so") is None
 
@@ -77,10 +77,10 @@ def test_no_file(tmp_path: Path) -> None:
     damage=st.lists(st.tuples(st.integers(16, 599), st.integers(0, 255)), max_size=20),
     bits=st.sampled_from([32, 64]),
 )
-def test_damage(
+def test_damaged_file(
     tmp_path_factory: pytest.TempPathFactory, cut: int, damage: list[tuple[int, int]], bits: int
 ) -> None:
-    """Whatever bytes are wrong or lacking, it ends, and raises nothing."""
+    """With any wrong or missing bytes, the reader stops without an exception."""
     versions = {"libc.so.6": ["GLIBC_2.34"], "libm.so.6": ["GLIBC_2.29"]}
     path = tmp_path_factory.getbasetemp() / "damaged.so"
     needed = ["libc.so.6", "libm.so.6"]
@@ -95,7 +95,7 @@ def test_damage(
 
 
 def test_the_interpreter() -> None:
-    """The program that runs this is one, too."""
+    """The running Python is an ELF file."""
     found = elf.read(Path(sys.executable).resolve())
     assert found is not None
     assert found.needed

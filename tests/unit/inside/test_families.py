@@ -1,4 +1,4 @@
-"""What several images have in common lies in layers that are the same in each of them."""
+"""Tests of layers that several images of a project share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from poetry_docker_cache.plan.model import ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
 GROUPS = ("main", "web", "queue")
 NATIVE = [wheel("num", tag="cp312-cp312-manylinux_2_17_x86_64")]
@@ -50,8 +50,11 @@ PYTHON = Target.linux("3.12.4", libc="glibc")
 
 
 def installs(choices: Mapping[str, Selection]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """What the images install, as the plan has it."""
-    return {name: {"groups": it.groups, "extras": it.extras} for name, it in choices.items()}
+    """Return the groups and extras of each image, as in the plan."""
+    return {
+        name: {"groups": selection.groups, "extras": selection.extras}
+        for name, selection in choices.items()
+    }
 
 
 def planned(
@@ -63,16 +66,16 @@ def planned(
     shape, wanted = project(*packages, requires_python=">=3.12,<3.13"), Settings(**wish)
     return {
         name: make_plan(
-            shape, wanted, it, installs(choices), selected_by_any=together(choices.values())
+            shape, wanted, selection, installs(choices), selected_by_any=together(choices.values())
         )
-        for name, it in choices.items()
+        for name, selection in choices.items()
     }
 
 
 def built(
     packages: list[dict[str, Any]], choices: Mapping[str, Selection], made: ImagePlan
 ) -> dict[str, Any]:
-    """The manifests of an image, as its build gathers them."""
+    """Return the manifests of an image, as its build writes them."""
     how = made.dependencies
     wanted = Wanted(
         groups=how.groups,
@@ -87,15 +90,17 @@ def built(
 
 
 def names(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """The packages in a manifest."""
+    """Return the names of the packages in a manifest."""
     return tuple(entry["name"] for entry in manifest["packages"])
 
 
-def test_what_the_same_images_install_is_together() -> None:
-    """Each package is in one family, which is named after its images; all of them need no name."""
+def test_packages_are_grouped_by_their_images() -> None:
+    """A family is named after its images; the family of all images has no name."""
     lock = {"package": PACKAGES, "metadata": {"lock-version": "2.1"}}
     found = families(lock, installs(CHOICES), PYTHON.environment)
-    assert {family: [it["name"] for it in packages] for family, packages in found.items()} == {
+    assert {
+        family: [entry["name"] for entry in packages] for family, packages in found.items()
+    } == {
         "": ["click", "flask"],
         "api": ["gunicorn", "old"],
         "api.worker": ["packaging"],
@@ -103,10 +108,10 @@ def test_what_the_same_images_install_is_together() -> None:
     }
 
 
-def test_the_layers_of_an_image_are_those_of_its_families() -> None:
-    """Their names tell with whom they are shared; what is built from source is by itself."""
+def test_image_has_the_layers_of_its_families() -> None:
+    """The name of a layer has its images; packages built from source are not shared."""
     made = planned(PACKAGES, CHOICES, own_layers=("num",))
-    layers = {name: [it.name for it in made[name].dependencies.layers] for name in made}
+    layers = {name: [layer.name for layer in made[name].dependencies.layers] for name in made}
     assert layers == {
         "api": ["dependencies", "dependencies.api", "dependencies.api.worker", "source"],
         "tidy": ["dependencies"],
@@ -117,21 +122,21 @@ def test_the_layers_of_an_image_are_those_of_its_families() -> None:
             "own-num.worker",
         ],
     }
-    held = {it.name: it.packages for it in made["worker"].dependencies.layers}
+    held = {layer.name: layer.packages for layer in made["worker"].dependencies.layers}
     assert held["dependencies.worker"] == ("celery",)
-    # That an image does not hold it is nothing to tell, where another one does.
-    assert not [
-        note for it in made.values() for note in it.notes if "`own-layers` has no effect" in note
-    ]
+    # The setting has an effect if any of the images has the package.
+    notes = [note for image in made.values() for note in image.notes]
+    assert not [note for note in notes if "`own-layers` has no effect" in note]
     missing = planned([*PACKAGES[:5], package("num", groups=["dev"])], CHOICES, own_layers=("num",))
-    assert all("`own-layers` has no effect on num" in " ".join(it.notes) for it in missing.values())
+    for image in missing.values():
+        assert "`own-layers` has no effect on num" in " ".join(image.notes)
 
 
 @st.composite
 def workspaces(
     draw: st.DrawFn,
 ) -> tuple[list[dict[str, Any]], dict[str, Selection], int]:
-    """A lock, images that choose among its groups, and a number of layers."""
+    """Draw a lock, images with some of its groups, and a number of layers."""
     some = st.lists(st.sampled_from(GROUPS), min_size=1, unique=True)
     packages = []
     for number in range(draw(st.integers(0, 12))):
@@ -149,50 +154,52 @@ def workspaces(
 
 @given(workspaces())
 @settings(max_examples=60)
-def test_layers_are_shared_and_nothing_is_lost(
+def test_build_and_plan_share_the_same_layers(
     workspace: tuple[list[dict[str, Any]], dict[str, Selection], int],
 ) -> None:
-    """The build finds a layer for each package, where the plan has it.
+    """The build puts each package into the layer that the plan has for it.
 
-    A layer that two images have holds the same; a wheel of both is in no layer of one alone. And
-    each image holds what it would by itself.
+    A layer of two images has the same packages in both, and a wheel of both images is always in
+    such a layer. Each image has the same packages as without the other images.
     """
     packages, choices, layers = workspace
     made = planned(packages, choices, layers=layers)
     content = {image: built(packages, choices, made[image]) for image in made}
     for image, found in content.items():
         how = made[image].dependencies
-        assert {layer: sorted(names(it)) for layer, it in found.items()} == {
+        assert {layer: sorted(names(manifest)) for layer, manifest in found.items()} == {
             layer.name: sorted(layer.packages) for layer in how.layers
         }
         alone = make_plan(project(*packages), Settings(python="3.12"), choices[image])
         held = [name for layer in alone.dependencies.layers for name in layer.packages]
-        assert sorted(name for it in found.values() for name in names(it)) == sorted(held)
+        assert sorted(name for manifest in found.values() for name in names(manifest)) == sorted(
+            held
+        )
         for other, theirs in content.items():
             for layer in set(found) & set(theirs) - {"source"}:
                 assert found[layer] == theirs[layer], (image, other, layer)
             ours = {n for layer in found if layer != "source" for n in names(found[layer])}
             both = {n for layer in theirs if layer in found for n in names(theirs[layer])}
-            assert ours & {n for it in theirs.values() for n in names(it)} <= both
+            assert ours & {n for manifest in theirs.values() for n in names(manifest)} <= both
 
 
-def test_a_layer_without_packages_has_a_manifest() -> None:
-    """A vendored Dockerfile may have a layer that the lock fills no more."""
+def test_empty_layer_has_a_manifest() -> None:
+    """An exported Dockerfile may have a layer without packages in the current lock."""
     made = planned(PACKAGES, CHOICES)["worker"]
-    left = [it for it in PACKAGES if it["name"] not in ("celery", "num")]
+    left = [entry for entry in PACKAGES if entry["name"] not in ("celery", "num")]
     found = built(left, CHOICES, made)
     assert found["dependencies.worker"]["packages"] == []
 
 
-def test_a_package_without_a_layer_is_told() -> None:
-    """A vendored Dockerfile may lack the layer of a family that is new."""
+def test_package_without_a_layer_fails() -> None:
+    """An exported Dockerfile may lack the layer of a new family."""
     made = planned(PACKAGES[:2], CHOICES)["worker"]
     with pytest.raises(ValueError, match="no layer for celery"):
         built(PACKAGES[:4], CHOICES, made)
 
 
-def test_the_command_line(tmp_path: Path) -> None:
-    """What the Dockerfile runs writes the manifests; for one image it runs what it ever did."""
+def test_command_line(tmp_path: Path) -> None:
+    """The command in the Dockerfile writes the manifests; a single image has a simpler one."""
     made = planned(PACKAGES[:4], CHOICES)["worker"].dependencies
     lock = {"package": PACKAGES[:4], "metadata": {"lock-version": "2.1"}}
     (tmp_path / "poetry.lock").write_text(tomlkit.dumps(lock))
@@ -206,28 +213,28 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert manifest_command(plan(project()).dependencies)[:3] == ["python", "-m", "manifest"]
 
 
-def test_the_scripts_come_along_where_they_are_needed() -> None:
-    """A Dockerfile of one image does not know of others."""
+def test_only_shared_images_have_the_scripts() -> None:
+    """The Dockerfile of a single image does not contain them."""
     alone, several = plan(project(*PACKAGES)), planned(PACKAGES, CHOICES)["api"]
     extra = image_scripts(several).texts.keys() - image_scripts(alone).texts.keys()
     assert extra == {"manifest/families.py", "manifest/workspace.py"}
 
 
-def test_images_have_the_same_python() -> None:
-    """It is the newest that fits all of them; with one each they would share nothing."""
+def test_images_share_one_python() -> None:
+    """It is the newest that fits all images: with different ones they could share no layer."""
     shape = project(*PACKAGES[:2], PACKAGES[5])
     selected_by_any = together(CHOICES.values())
-    for shared in (installs(CHOICES), None):  # an older lock is not taken apart, all the same
+    for shared in (installs(CHOICES), None):  # None: an older lock
         found = [
-            make_plan(shape, Settings(), it, shared, selected_by_any=selected_by_any)
-            for it in CHOICES.values()
+            make_plan(shape, Settings(), selection, shared, selected_by_any=selected_by_any)
+            for selection in CHOICES.values()
         ]
-        assert {it.runtime.python for it in found} == {"3.12"}
+        assert {image.runtime.python for image in found} == {"3.12"}
     assert make_plan(shape, Settings(), CHOICES["tidy"]).runtime.python == "3.13"
 
 
-def test_one_image_by_itself_is_as_ever() -> None:
-    """The manifests of one family are those without any."""
+def test_family_of_all_images_has_plain_manifests() -> None:
+    """They are the same as those of a single image."""
     lock = {"package": PACKAGES[:2], "metadata": {"lock-version": "2.1"}}
     wanted = Wanted(
         groups=["main"], extras=[], no_binary=[], only_binary=[], libc="glibc", layers=["pure-1"]
@@ -242,8 +249,8 @@ def test_one_image_by_itself_is_as_ever() -> None:
 
 
 @pytest.mark.parametrize("layer", ["pure-1", "own-num.api", "native-12.api.worker_2"])
-def test_names_come_apart(layer: str) -> None:
-    """A layer's name holds its plain name and its family."""
+def test_layer_name_is_split(layer: str) -> None:
+    """The name of a layer consists of its plain name and its family."""
     family = family_name(layer)
     assert layer == f"{plain_name(layer)}.{family}".rstrip(".")
     assert "." not in plain_name(layer)

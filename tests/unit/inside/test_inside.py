@@ -1,4 +1,4 @@
-"""What runs inside the build, as such."""
+"""Tests of all scripts that run inside the build."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ SCRIPTS = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.py"))
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_stand_alone(name: str) -> None:
-    """Each fits into a heredoc, and runs with any Python from 3.9 on and what that brings."""
+    """Each fits into a heredoc, and needs only Python 3.9 and the standard library."""
     text = (FOLDER / name).read_text(encoding="utf-8")
     assert text.endswith("\n")
     assert "EOF" not in text.splitlines()
     nodes = list(ast.walk(ast.parse(text, feature_version=(3, 9))))
     froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
-    # A package asks itself only, a script that stands alone nobody.
+    # Modules of a package import only from that package, single scripts from none.
     alone = name in ("check.py", "compile.py", "install/build_wheel.py")
     assert {node.level for node in froms} <= ({0} if alone else {0, 1})
     imported = {node.module or "" for node in froms if not node.level}
-    imported |= {it.name for node in nodes if isinstance(node, ast.Import) for it in node.names}
-    foreign = {it for it in imported if it.partition(".")[0] not in sys.stdlib_module_names}
-    known = {"pip._vendor", "tomllib"}  # which Python 3.10 does not list
+    imports = [node for node in nodes if isinstance(node, ast.Import)]
+    imported |= {alias.name for node in imports for alias in node.names}
+    foreign = {name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names}
+    known = {"pip._vendor", "tomllib"}  # Python 3.10 does not list tomllib
     if name.startswith("install/"):
-        known.add("tomli")  # beside Poetry there is no pip
+        known.add("tomli")  # Poetry's environment has no pip
     if name == "install/poetry_install.py":
         known.add("poetry.packages.locker")
-    if name == "direct.py":  # in the build, it lies beside the folder
+    if name == "direct.py":  # in the build, it is next to the folder
         known |= {"install", "install.__main__", "install.failures"}
     assert foreign <= known

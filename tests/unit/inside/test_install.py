@@ -1,4 +1,4 @@
-"""How pip is called, how its failures are explained, and what is left after an installation."""
+"""Tests of calling pip, explaining its failures, and tidying up after an installation."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from poetry_docker_cache.inside.install import (
     secret,
     tool,
 )
-from poetry_docker_cache.inside.install.__main__ import announcement
+from poetry_docker_cache.inside.install.__main__ import format_announcement
 from poetry_docker_cache.inside.install.__main__ import main as install
-from poetry_docker_cache.inside.install.failures import reason, refusal
-from poetry_docker_cache.inside.install.package_indexes import by_source, requirement
-from poetry_docker_cache.inside.install.process import without_users
+from poetry_docker_cache.inside.install.failures import explain_failure, explain_refusal
+from poetry_docker_cache.inside.install.package_indexes import group_by_source, requirement
+from poetry_docker_cache.inside.install.process import hide_users
 from poetry_docker_cache.inside.install.secret import Source
 from poetry_docker_cache.inside.manifest.__main__ import OLD_PIP
 
@@ -41,10 +41,10 @@ WORDS = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), min
 
 # --- The environment ------------------------------------------------------------------------------
 @given(WORDS, WORDS)
-def test_credentials_in_the_url(
+def test_url_has_the_credentials(
     tmp_path_factory: pytest.TempPathFactory, user: str, word: str
 ) -> None:
-    """Every user name and password arrives as it is, and the address is the same as before."""
+    """Any user name and password reach the server unchanged."""
     known = {"username": user, "password": word}
     found = pip_settings.for_source({}, SOURCE, known, tmp_path_factory.getbasetemp())
     parts = urlsplit(found["PIP_INDEX_URL"])
@@ -54,8 +54,8 @@ def test_credentials_in_the_url(
     assert base64.b64decode(sent.split()[1]).decode("latin1") == f"{user}:{word}"
 
 
-def test_certificates(tmp_path: Path) -> None:
-    """They become files for this user only; a public source needs none."""
+def test_certificates_become_private_files(tmp_path: Path) -> None:
+    """A public source has no certificates, and one with `verify = false` is a trusted host."""
     image = {"REQUESTS_CA_BUNDLE": "/image.pem"}
     known = {"ca": "CA", "client-cert": "CLIENT"}
     found = pip_settings.for_source(image, SOURCE, known, tmp_path)
@@ -92,9 +92,9 @@ IMAGE = {
 }
 
 
-def test_only_the_transport_of_the_image_counts() -> None:
-    """Nothing that the image sets adds a source or changes what is installed."""
-    kept = pip_settings.cleaned(IMAGE, {})
+def test_only_network_settings_of_the_image_are_kept() -> None:
+    """No setting of the image adds an index or changes what is installed."""
+    kept = pip_settings.clean_environment(IMAGE, {})
     assert {name for name in kept if name.startswith("PIP_")} == {
         *("PIP_INDEX_URL", "PIP_CERT", "PIP_DEFAULT_TIMEOUT", "PIP_RETRIES", "PIP_PROXY"),
         *("PIP_TRUSTED_HOST", "PIP_CONFIG_FILE"),
@@ -105,8 +105,8 @@ def test_only_the_transport_of_the_image_counts() -> None:
     assert kept["PYTHONDONTWRITEBYTECODE"] == "1"
 
 
-def test_settings_of_pip_files() -> None:
-    """A file's settings count as the same variables would: those of `install` before the others."""
+def test_settings_in_pip_files() -> None:
+    """They are treated like variables, and those of `install` override global ones."""
     listing = (
         ":env:.timeout='9'\n"
         "install.index-url='https://install.example/simple'\n"
@@ -115,18 +115,16 @@ def test_settings_of_pip_files() -> None:
         "global.extra-index-url='https://extra.example'\n"
         "download.index-url='https://download.example'\n"
     )
-    files = pip_settings.configured(listing)
+    files = pip_settings.read_config_list(listing)
     assert files["PIP_INDEX_URL"] == "https://install.example/simple"
-    found = pip_settings.cleaned({"PIP_CERT": "/ca.pem"}, files)
+    found = pip_settings.clean_environment({"PIP_CERT": "/ca.pem"}, files)
     assert found["PIP_TRUSTED_HOST"] == "one.example two.example"
     assert "PIP_EXTRA_INDEX_URL" not in found
-    assert pip_settings.cleaned(IMAGE, files)["PIP_INDEX_URL"] == IMAGE["PIP_INDEX_URL"]
+    assert pip_settings.clean_environment(IMAGE, files)["PIP_INDEX_URL"] == IMAGE["PIP_INDEX_URL"]
 
 
-def test_pip_is_asked_only_where_it_has_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An image without a pip.conf costs no start of pip; each place of one is seen."""
+def test_pip_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place of a pip.conf is found; without one, pip is not started."""
     monkeypatch.setattr(pip_settings, "FOR_ALL", str(tmp_path / "all.conf"))
     monkeypatch.setattr("sys.prefix", str(tmp_path / "prefix"))
     empty = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
@@ -147,8 +145,8 @@ def test_pip_is_asked_only_where_it_has_files(
         path.unlink()
 
 
-def test_which_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `pip --python` itself runs is run at once; a pip without it goes the long way."""
+def test_pip_runs_for_another_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script that `pip --python` starts is run directly, if this pip has it."""
     origin = tmp_path / "pip" / "__init__.py"
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name: ModuleSpec(name, None, origin=str(origin))
@@ -164,18 +162,18 @@ def test_which_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("version", ["21.2", "22.0.2", "22.1b1", "22.1.2", None])
-def test_a_pip_that_cannot_do_it(
+def test_old_or_missing_pip_fails(
     version: str | None,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whatever is installed first, it is told before pip says how it is used; so is no pip."""
+    """The message says what to do, in each of the commands that may run first."""
     spec = ModuleSpec("pip", None, origin=str(tmp_path / "pip" / "__init__.py"))
     monkeypatch.setattr("importlib.util.find_spec", lambda _: spec if version else None)
     monkeypatch.setattr("importlib.metadata.version", lambda _: version)
     monkeypatch.setattr("venv.create", lambda *_, **__: None)
-    monkeypatch.setattr(pip_settings, "image_settings", lambda _: {})  # else it asks pip
+    monkeypatch.setattr(pip_settings, "image_settings", lambda _: {})  # would start pip
     message = OLD_PIP if version else pip_command.MISSING
     assert tool.main(["--venv", str(tmp_path / "poetry"), "poetry"]) == 1
     assert capsys.readouterr().out == f"\n{message}\n"
@@ -187,21 +185,19 @@ def test_a_pip_that_cannot_do_it(
     assert capsys.readouterr().out == f"Installing click 1!1.0+cpu\n\n{message}\n"
 
 
-def test_the_first_line_names_the_packages() -> None:
-    """As many as fit into 79 columns; a package for each kind of machine is named once."""
+def test_first_line_names_the_packages() -> None:
+    """It has at most 79 columns, and no package twice."""
     packages = [{"name": "a", "version": "1.0"}, {"name": "b-c", "version": "1!2.0"}]
-    assert announcement({"packages": packages * 2}) == "Installing a 1.0, b-c 1!2.0"
+    assert format_announcement({"packages": packages * 2}) == "Installing a 1.0, b-c 1!2.0"
     many = [{"name": f"package-{number}", "version": "1.0"} for number in range(9)]
-    line = announcement({"packages": many})
+    line = format_announcement({"packages": many})
     assert line.startswith("Installing package-0 1.0, package-1 1.0, ")
     assert line.endswith("…")
     assert len(line) == 79
 
 
-def test_what_stands_behind_dashes_is_for_pip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file of constraints is named there."""
+def test_arguments_after_dashes_go_to_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A constraints file is passed in this way."""
     seen: list[str] = []
 
     def record(_: object, arguments: list[str], *__: object) -> tuple[int, str]:
@@ -216,8 +212,8 @@ def test_what_stands_behind_dashes_is_for_pip(
 
 
 # --- The secret -----------------------------------------------------------------------------------
-def test_the_secret_of_one_source(tmp_path: Path) -> None:
-    """Only the named source's table is read; no secret is no error."""
+def test_secret_of_one_source(tmp_path: Path) -> None:
+    """Only the table of that source is read, and the secret may not exist."""
     path = tmp_path / "auth.toml"
     assert secret.read(path) == {}
     path.write_text(
@@ -225,27 +221,27 @@ def test_the_secret_of_one_source(tmp_path: Path) -> None:
         '[poetry-docker-cache.sources."a.B"]\nusername = "u"\npassword = "{p}"\n'
     )
     found = secret.read(path)
-    assert secret.of_source(found, "a.b") == {"username": "u", "password": "{p}"}
-    assert secret.of_source(found, "other") == {}
+    assert secret.get_source(found, "a.b") == {"username": "u", "password": "{p}"}
+    assert secret.get_source(found, "other") == {}
 
 
-def test_no_user_name_is_shown() -> None:
-    """A token as the user name is as secret as a password."""
+def test_user_names_are_hidden() -> None:
+    """A user name may be a token."""
     line = b"Looking in indexes: https://tok%40en:****@host/simple, http://token@h:1/x\n"
-    assert without_users(line) == b"Looking in indexes: https://host/simple, http://h:1/x\n"
+    assert hide_users(line) == b"Looking in indexes: https://host/simple, http://h:1/x\n"
 
 
 # --- The requirements -----------------------------------------------------------------------------
 def package(name: str, reference: str = "", kind: str = "legacy", **more: str) -> dict[str, Any]:
-    """Make a manifest's entry."""
+    """Return an entry of a manifest."""
     origin = {"type": kind, "url": f"https://{reference}.example/simple", "reference": reference}
     source = {"source": origin} if reference else {}
     files = [{"file": "x.whl", "hash": "sha256:12"}, {"file": "y.whl", "hash": "sha256:34"}]
     return {"name": name, "version": "1!1.0+cpu", "files": files, **source, **more}
 
 
-def test_requirements() -> None:
-    """A line demands one version, by one of the locked files, where the marker says so."""
+def test_requirement_lines() -> None:
+    """A line has the version, the marker and the hashes of the locked files."""
     marker = 'platform_machine == "x86_64"'
     assert requirement(package("a")) == "a==1!1.0+cpu --hash=sha256:12 --hash=sha256:34\n"
     line = f"a==1!1.0+cpu ; {marker} --hash=sha256:12 --hash=sha256:34\n"
@@ -262,19 +258,19 @@ def test_requirements() -> None:
         ("1.0+cpu", "1.0+cpu", "==1.0+cpu"),
     ],
 )
-def test_a_version_with_a_twin(version: str, of_file: str, line: str) -> None:
-    """No `1.0+cpu` is taken for a 1.0, wherever the version's text is sure to be the index's."""
+def test_local_version_is_not_confused(version: str, of_file: str, line: str) -> None:
+    """`===` excludes `1.0+cpu` for 1.0, if the file names have the version in its normal form."""
     entry = package("a", version=version)
     for file in entry["files"]:
         file["file"] = f"a-{of_file}-py3-none-any.whl"
     assert requirement(entry).split()[0] == f"a{line}"
 
 
-def test_each_package_has_one_source() -> None:
-    """It is the one that the lock names, at the project's URL for it; else PyPI."""
+def test_package_has_one_source() -> None:
+    """It is the source in the lock, with the URL in the project, or PyPI."""
     a, b, c = package("a", "One"), package("b", "two"), package("c")
     sources = [{"name": "one", "url": URL}]
-    found = by_source({"packages": [a, b, c], "sources": sources})
+    found = group_by_source({"packages": [a, b, c], "sources": sources})
     two = Source("two", "https://two.example/simple")
     assert found == [(Source(), [c]), (Source("one", URL), [a]), (two, [b])]
 
@@ -293,24 +289,24 @@ def test_each_package_has_one_source() -> None:
         ),
     ],
 )
-def test_a_package_without_a_source(sources: list[dict[str, str]], expected: Source) -> None:
-    """It is from PyPI, or from the source that replaces it, as for Poetry's chooser."""
-    ((found, _),) = by_source({"packages": [package("a")], "sources": sources})
+def test_package_without_a_source(sources: list[dict[str, str]], expected: Source) -> None:
+    """It comes from PyPI, or from the primary source that replaces PyPI."""
+    ((found, _),) = group_by_source({"packages": [package("a")], "sources": sources})
     assert found == expected
 
 
-def test_what_comes_from_no_index() -> None:
-    """A package of git is refused, by name."""
+def test_package_without_an_index_is_refused() -> None:
+    """The error names the package from git."""
     manifest = {"packages": [package("a", "main", kind="git")], "sources": []}
-    with pytest.raises(ValueError, match=r"^a comes from no package index \(git\)"):
-        by_source(manifest)
+    with pytest.raises(ValueError, match=r"^a does not come from a package index \(git\)"):
+        group_by_source(manifest)
 
 
 # --- Failures -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("known", [True, False])
-def test_refusal(known: bool) -> None:
-    """It says which source, and what to type."""
-    said = refusal("my.repo-x", URL, known=known)
+def test_refused_access(known: bool) -> None:
+    """The explanation names the source, and the command to run."""
+    said = explain_refusal("my.repo-x", URL, known=known)
     assert "'my.repo-x' (host.example:8443)" in said
     assert ("does not accept" in said) == known
     assert ("no credentials" in said) != known
@@ -327,31 +323,31 @@ NO_MATCH = "ERROR: No matching distribution found for alpha==1.0"
     [
         ("401 Error, Credentials not correct for https://h/", "refused access"),
         ("403 Client Error: Forbidden for url: https://h/", "refused access"),
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE R", "another file"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE R", "does not match poetry.lock"),
         (NO_MATCH, "no file of alpha==1.0 that"),
         (f"{FETCH}: 404 Client Error: Not Found\n{NO_MATCH}", "no file of alpha==1.0 that"),
         ("  | Unable to find installation candidates for alpha (1.0)", "no file of alpha (1.0)"),
         (f"{FETCH}: connection error: HTTPConnectionPool\n{NO_MATCH}", "cannot be reached"),
     ],
 )
-def test_reasons(output: str, said: str) -> None:
-    """Each tool's words for a failure are understood, the source is named."""
-    found = reason(f"before\n{output}\nafter", SOURCE, known=True)
+def test_failures_are_explained(output: str, said: str) -> None:
+    """Messages of pip and Poetry are recognized, and the source is named."""
+    found = explain_failure(f"before\n{output}\nafter", SOURCE, known=True)
     assert said in found
     assert "'my.repo-x'" in found
 
 
-def test_a_tool_is_in_no_lock() -> None:
-    """Where Poetry itself is missing, nothing is said of poetry.lock."""
+def test_missing_tool() -> None:
+    """If Poetry itself is not found, poetry.lock is not mentioned."""
     output = "ERROR: No matching distribution found for poetry==9\n"
-    assert "poetry.lock" not in reason(output, SOURCE, known=True, locked=False)
-    assert "has no poetry==9" in reason(output, SOURCE, known=True, locked=False)
+    assert "poetry.lock" not in explain_failure(output, SOURCE, known=True, locked=False)
+    assert "has no poetry==9" in explain_failure(output, SOURCE, known=True, locked=False)
 
 
 # --- What is left ---------------------------------------------------------------------------------
 @pytest.fixture
 def installed_venv(tmp_path: Path) -> Path:
-    """Make what an installation leaves."""
+    """Write an environment as pip leaves it."""
     place = tmp_path / "lib" / "python3.13" / "site-packages"
     info = place / "be_ta.x-1.0+cpu.dist-info"
     info.mkdir(parents=True)
@@ -365,8 +361,8 @@ def installed_venv(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_tidy(installed_venv: Path) -> None:
-    """No trace of who installed when is left, and the record says so."""
+def test_tidy_removes_unused_files(installed_venv: Path) -> None:
+    """RECORD no longer lists them."""
     installed_files.tidy(installed_venv)
     names = {path.name for path in installed_venv.rglob("*")}
     assert not names & {"REQUESTED", "__pycache__", "a.pyc"}
@@ -376,16 +372,16 @@ def test_tidy(installed_venv: Path) -> None:
 
 
 def times(folder: Path) -> set[int]:
-    """Give the times of everything in a folder, and of itself."""
+    """Return the times of a folder and of everything in it."""
     return {path.lstat().st_mtime_ns for path in (folder, *folder.rglob("*"))}
 
 
-def test_settle(installed_venv: Path) -> None:
-    """Everything has one time, links too: the same for the same content, another for another."""
-    installed_files.settle(installed_venv, b"one")
+def test_set_times_sets_one_time(installed_venv: Path) -> None:
+    """The time depends only on the content, and symbolic links have it too."""
+    installed_files.set_times(installed_venv, b"one")
     (one,) = times(installed_venv)
-    installed_files.settle(installed_venv, b"two")
+    installed_files.set_times(installed_venv, b"two")
     assert times(installed_venv) != {one}
-    installed_files.settle(installed_venv, b"one")
+    installed_files.set_times(installed_venv, b"one")
     assert times(installed_venv) == {one}
     assert 315532800 <= one / 10**9 < 315532800 + 10**9

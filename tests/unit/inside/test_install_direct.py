@@ -1,4 +1,4 @@
-"""What the installation from git, URLs and files makes of Poetry's words and leaves behind."""
+"""Tests of installing packages from git repositories, URLs and files."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ MANIFEST: dict[str, Any] = {
 }
 
 
-def test_poetry_reads_the_lock(tmp_path: Path) -> None:
-    """It is told the commit, the folder in the repository, the file and its hash."""
-    # Where the Dockerfile copies them.
+def test_poetry_reads_the_written_lock(tmp_path: Path) -> None:
+    """The lock has the commit, the folder in the repository, the files and their hashes."""
+    # The paths that the Dockerfile copies them to.
     files = [tmp_path / "files" / in_project(source["url"]) for source in (FILE, BESIDE)]
     for file in files:
         file.parent.mkdir(parents=True)
@@ -88,33 +88,33 @@ def test_poetry_reads_the_lock(tmp_path: Path) -> None:
         ),
         (
             f"Failed to clone https://git.test/a.git at '{COMMIT}', verify ref exists on remote.",
-            f"https://git.test/a.git has no commit {COMMIT} any more",
+            f"https://git.test/a.git no longer has commit {COMMIT}",
         ),
         (
             f"    | Failed to checkout https://git.test/a.git at '{COMMIT}'.",
-            f"https://git.test/a.git has no commit {COMMIT} any more",
+            f"https://git.test/a.git no longer has commit {COMMIT}",
         ),
-        ("HangupException\n\n  Host key verification failed.", "another key than `ssh-known"),
-        ("git@h.test: Permission denied (publickey).", "`ssh-add` adds one"),
-        ("[Errno 2] No such file or directory: 'ssh'", "`build-image` has no ssh"),
+        ("HangupException\n\n  Host key verification failed.", "does not match `ssh-known-hosts`"),
+        ("git@h.test: Permission denied (publickey).", "`ssh-add` to add one"),
+        ("[Errno 2] No such file or directory: 'ssh'", "ssh, which is not in the `build-image`"),
         (
             "Hash for b (1.0) from archive b-1.0.tar.gz not found in known hashes (was: sha256:1)",
-            "A file is another one than poetry.lock names",
+            "The hash of a file does not match poetry.lock",
         ),
         ("HTTPSConnectionPool: Max retries exceeded with url: /a", "A server cannot be reached"),
         ("PEP517 build of a dependency failed\nx\nNote: issues with a (1.0 0d3)", "a (1.0 0d3)"),
         ("something else", ""),
     ],
 )
-def test_what_went_wrong(said: str, words: str) -> None:
-    """The end of the log says what it was, and what to type."""
+def test_failures_are_explained(said: str, words: str) -> None:
+    """The explanation says what is wrong, and what to do."""
     found = direct.explain(said, MANIFEST, {})
     assert words in found
     assert bool(found) == bool(words)
 
 
-def test_no_trace_of_the_build(tmp_path: Path) -> None:
-    """Clones, and the path that a file had; where a repository is stays, as Poetry has it."""
+def test_traces_of_the_build_are_removed(tmp_path: Path) -> None:
+    """These are clones and the paths of files; the address of a repository is kept."""
     place = tmp_path / "lib" / "python3.13" / "site-packages"
     (tmp_path / "src" / "a" / ".git").mkdir(parents=True)
     for name, url in (("a", GIT["url"]), ("b", "file:///tmp/x/libs/b-1.0.tar.gz")):
@@ -122,7 +122,7 @@ def test_no_trace_of_the_build(tmp_path: Path) -> None:
         info.mkdir(parents=True)
         (info / "direct_url.json").write_text(json.dumps({"url": url}))
         (info / "RECORD").write_text(f"{name}.py,,\n{info.name}/direct_url.json,,\n")
-    direct.forget(tmp_path)
+    direct.remove_traces(tmp_path)
     left = sorted(path.relative_to(place).as_posix() for path in place.rglob("*.dist-info/*"))
     assert left == [
         "a-1.0.dist-info/RECORD",
@@ -134,10 +134,10 @@ def test_no_trace_of_the_build(tmp_path: Path) -> None:
     assert not (tmp_path / "src").exists()
 
 
-def test_no_agent(
+def test_missing_ssh_agent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A build by docker itself may have none: then the log says what to add."""
+    """The message says what to add to `docker build`."""
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     manifest = tmp_path / "manifest.json"
     manifest.write_text(json.dumps(MANIFEST))

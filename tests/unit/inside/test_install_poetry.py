@@ -1,4 +1,4 @@
-"""What Poetry is given, and what its output is understood to mean."""
+"""Tests of the project that Poetry installs, and of explaining its output."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
 def test_toml_round_trip(tables: dict[str, Any]) -> None:
-    """What is written as TOML is read as the same."""
+    """Any value is read back unchanged."""
     assert tomllib.loads(poetry_install.document(tables)) == tables
 
 
-def test_poetry_reads_the_lock(tmp_path: Path) -> None:
-    """Poetry's own Locker finds it fresh, and in it each package with its marker and source."""
+def test_poetry_reads_the_written_lock(tmp_path: Path) -> None:
+    """Poetry's Locker accepts the lock, and finds each package with its marker and source."""
     pyproject = poetry_install.project(MANIFEST)
     content_hash = Locker(tmp_path / "poetry.lock", pyproject)._content_hash
     text = poetry_install.document(poetry_install.lock(MANIFEST, content_hash))
@@ -82,17 +82,17 @@ def test_poetry_reads_the_lock(tmp_path: Path) -> None:
     assert found["b 1!1.0+local"][0].source_reference == "b"
 
 
-def test_poetry_is_told_what_a_build_must_keep_to() -> None:
-    """The project's constraints for builds stand where Poetry reads them."""
+def test_build_constraints_reach_poetry() -> None:
+    """They are in the table that Poetry reads, and only if there are any."""
     constraints = {"a": {"setuptools": "<75"}}
     written = poetry_install.project({**MANIFEST, "build-constraints": constraints})
     assert written["tool"]["poetry"]["build-constraints"] == constraints
-    # Poetry before 2.3 knows no such table, not even an empty one.
+    # Poetry before 2.3 refuses this table, even if it is empty.
     assert "build-constraints" not in poetry_install.project(MANIFEST)["tool"]["poetry"]
 
 
 def test_sources_without_a_priority_are_explicit() -> None:
-    """Each serves the packages that name it, and no other source is asked in its place."""
+    """Each serves only the packages that name it."""
     manifest = {"packages": [], "sources": [{"name": "b", "url": "u"}, {"name": "PyPI"}]}
     written = poetry_install.project(manifest)["tool"]["poetry"]["source"]
     assert [source["priority"] for source in written] == ["explicit", "explicit"]
@@ -100,8 +100,8 @@ def test_sources_without_a_priority_are_explicit() -> None:
     assert [source["priority"] for source in kept] == ["primary", "primary", "supplemental"]
 
 
-def test_certificates_are_found_by_poetry(tmp_path: Path) -> None:
-    """Poetry takes a source's certificates from where they were unpacked, a dotted name's too."""
+def test_poetry_finds_certificates(tmp_path: Path) -> None:
+    """Poetry reads the certificates of a source, even if its name has dots."""
     secret = {
         "poetry-docker-cache": {
             "sources": {
@@ -143,11 +143,11 @@ def test_certificates_are_found_by_poetry(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_refusal_names_the_source(line: str, source: str) -> None:
-    """The nearest source of the same server is meant, with or without credentials in the secret."""
+def test_refusal_names_the_source(line: str, source: str) -> None:
+    """It is the source of that server with the longest common path."""
     said = poetry_install.explain(f"before\n  | {line}\nafter", MANIFEST, {})
     assert repr(source) in said
-    assert "there are no credentials" in said
+    assert "no credentials were given" in said
     assert f"poetry config http-basic.{source} USERNAME` (asks" in said
     tables = {"sources": {source: {"username": "u", "password": "canary"}}}
     said = poetry_install.explain(line, MANIFEST, {"poetry-docker-cache": tables})
@@ -157,19 +157,19 @@ def test_a_refusal_names_the_source(line: str, source: str) -> None:
     assert "does not accept" in poetry_install.explain(line, MANIFEST, basic)
 
 
-def test_other_failures_are_no_refusal() -> None:
-    """Nothing is said of credentials where none was refused; a foreign server is named as such."""
+def test_other_failures_do_not_mention_credentials() -> None:
+    """A server that is not a source of the project is named as such."""
     for line in ("404 Client Error: Not Found for url: https://host.example/x", "Version 401"):
         assert poetry_install.explain(line, MANIFEST, {}) == ""
     foreign = "403 Client Error: Forbidden for url: https://other.example/a.whl"
     assert "other.example" in poetry_install.explain(foreign, MANIFEST, {})
-    assert "no source of this project" in poetry_install.explain(foreign, MANIFEST, {})
+    assert "not a source of this project" in poetry_install.explain(foreign, MANIFEST, {})
 
 
-def test_poetry_disturbs_itself(
+def test_race_in_poetry_is_repeated(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What it did not find while it fetched it twice, it finds when it builds one at a time."""
+    """If a build requirement is not found, Poetry runs again with one package at a time."""
     parallel: list[str | None] = []
 
     def run(_: list[str], environment: dict[str, str], folder: Path) -> Outcome:

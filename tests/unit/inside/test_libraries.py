@@ -1,4 +1,4 @@
-"""What a layer writes down of its shared libraries."""
+"""Tests of the list of shared libraries that a layer needs and provides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 MODULE = shared_libraries.MODULES[0]
-"""Such as `.cpython-313-x86_64-linux-gnu.so`."""
+"""For example `.cpython-313-x86_64-linux-gnu.so`."""
 
 
 class Layer:
@@ -38,27 +38,27 @@ class Layer:
         (info / "RECORD").write_text("".join(f'"{file}",sha256=x,1\n' for file in files) + "\n")
 
     def write(self, *, from_source: bool = False) -> dict[str, Any]:
-        """Write the layer's file and read it."""
+        """Write the layer's list and read it."""
         shared_libraries.write(self.venv, self.target, from_source=from_source)
         return dict(json.loads(self.target.read_bytes()))
 
     def needs(self) -> dict[str, Any]:
-        """Give what a layer of wheels needs."""
+        """Return what a layer of wheels needs."""
         return dict(self.write()["needs"])
 
 
 @pytest.fixture
 def layer(tmp_path: Path) -> Layer:
-    """Give an empty one."""
+    """Return an empty layer."""
     return Layer(tmp_path)
 
 
 @pytest.fixture
 def dpkg(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Have a dpkg that knows libpq and, by odd lines, others; give what it was asked."""
+    """Fake dpkg, with common and odd lines of output; return the list of its calls."""
     asked = []
     answer = (
-        "diversion by somebody from: /usr/lib/x/libdiverted.so.1\n"
+        "diversion by other-package from: /usr/lib/x/libdiverted.so.1\n"
         "libpq5-cross: /usr/other/lib/libpq.so.5\n"
         f"libpq5:amd64: /usr/lib/{sysconfig.get_config_var('MULTIARCH')}/libpq.so.5\n"
         "liba:amd64, liba:i386: /lib/liba.so.1\n"
@@ -73,16 +73,16 @@ def dpkg(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return asked
 
 
-def test_an_empty_layer(layer: Layer) -> None:
-    """Its file has the same form, the same bytes, and a mode that does not hang on the umask."""
+def test_empty_layer(layer: Layer) -> None:
+    """Its list has the same form, and a mode that does not depend on the umask."""
     assert layer.write() == {"needs": {}, "provides": [], "python": HERE}
     text = f'{{\n "needs": {{}},\n "provides": [],\n "python": "{HERE}"\n}}\n'
     assert layer.target.read_text() == text
     assert layer.target.stat().st_mode & 0o777 == 0o644
 
 
-def test_wheels(layer: Layer) -> None:
-    """What this image has is no need of wheels; the rest stands there with who asks for it."""
+def test_libraries_of_the_image_are_not_listed_for_wheels(layer: Layer) -> None:
+    """Missing libraries are listed with the packages that need them."""
     make_elf(layer.site / f"a/_a{MODULE}", needed=["libc.so.6", "libxxl.so.5", "libcuda.so.1"])
     make_elf(layer.site / "b.so", needed=["libm.so.6", "libxxl.so.5"])
     layer.add("Some_Package", f"a/_a{MODULE}", "a/__init__.py")
@@ -90,8 +90,8 @@ def test_wheels(layer: Layer) -> None:
     assert layer.needs() == {"libxxl.so.5": {"by": ["other", "some-package"]}}
 
 
-def test_libraries_in_the_layer(layer: Layer) -> None:
-    """They are followed to what they need in turn, and those that nothing loads are not."""
+def test_libraries_in_the_layer_are_followed(layer: Layer) -> None:
+    """Libraries that nothing in the layer links to are ignored."""
     make_elf(layer.site / f"x/x{MODULE}", needed=["libfirst-0a1b2c3d.so.1"])
     make_elf(layer.site / "x.libs/libfirst-0a1b2c3d.so.1", needed=["libsecond.so.2"])
     make_elf(layer.site / "x/lib/libsecond.so.2", needed=["libfirst-0a1b2c3d.so.1", "libgl.so.9"])
@@ -102,15 +102,15 @@ def test_libraries_in_the_layer(layer: Layer) -> None:
     assert found["provides"] == ["libbackend.so", "libsecond.so.2"]
 
 
-def test_modules_that_are_tried_only(layer: Layer) -> None:
-    """Numba's optional thread pools ask for nothing; its other modules do."""
+def test_optional_modules_are_ignored(layer: Layer) -> None:
+    """Numba can do without some of its thread pools."""
     for name in ("omppool", "tbbpool", "workqueue"):
         make_elf(layer.site / f"numba/np/ufunc/{name}{MODULE}", needed=[f"lib{name}.so.1"])
     assert set(layer.needs()) == {"libworkqueue.so.1"}
 
 
-def test_programs(layer: Layer) -> None:
-    """A program in bin/ counts like a module; links to the interpreter and scripts do not."""
+def test_programs_are_read(layer: Layer) -> None:
+    """In bin/, symbolic links and scripts are ignored."""
     make_elf(layer.venv / "bin" / "uwsgi", needed=["libxxl.so.5"])
     (layer.venv / "bin" / "python").symlink_to(
         make_elf(layer.venv.parent / "python", needed=["libyyl.so.5"])
@@ -120,28 +120,28 @@ def test_programs(layer: Layer) -> None:
     assert layer.needs() == {"libxxl.so.5": {"by": ["uwsgi"]}}
 
 
-def test_what_is_not_for_this_machine(layer: Layer) -> None:
-    """Files for another processor or C library, and damaged ones, are only carried along."""
+def test_files_for_other_machines_are_ignored(layer: Layer) -> None:
+    """These are files for another processor or C library, and damaged ones."""
     make_elf(layer.site / "a.so", needed=["libxxl.so.5"], machine=22)
     make_elf(layer.site / "b.so", needed=["libc.musl-x86_64.so.1"])
     (layer.site / "c.so").write_bytes(b"\x7fELF\x02\x01 damaged")
     assert layer.needs() == {}
 
 
-def test_modules_of_other_layers(layer: Layer) -> None:
-    """A module that is linked with a package's module asks nothing of the image."""
+def test_linked_modules_are_ignored(layer: Layer) -> None:
+    """A module that is linked with another Python module does not need it in the image."""
     make_elf(layer.site / "a.so", needed=[f"other{MODULE}"])
     assert layer.needs() == {}
 
 
-def test_no_owner(layer: Layer) -> None:
-    """Where no RECORD names a file, its own name must do."""
+def test_file_without_an_owner(layer: Layer) -> None:
+    """A file that is not in any RECORD is listed by its own name."""
     make_elf(layer.site / "a.so", needed=["libxxl.so.5"])
     assert layer.needs() == {"libxxl.so.5": {"by": ["a.so"]}}
 
 
-def test_from_source(layer: Layer, dpkg: list[list[str]]) -> None:
-    """All that is needed stands there, with the versions and the Debian package."""
+def test_packages_from_source_list_all_libraries(layer: Layer, dpkg: list[list[str]]) -> None:
+    """Each has its versions and Debian package."""
     make_elf(
         layer.site / f"psycopg2/_psycopg{MODULE}",
         needed=["libpq.so.5", "liba.so.1", "libdiverted.so.1", "libc.so.6"],
@@ -159,27 +159,27 @@ def test_from_source(layer: Layer, dpkg: list[list[str]]) -> None:
     assert dpkg == [["dpkg-query", "--search", *(f"*/{name}" for name in names)]]
 
 
-def test_no_dpkg(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no Debian there is nobody to ask."""
+def test_image_without_dpkg(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On other distributions, no package is listed."""
     monkeypatch.setattr("shutil.which", lambda _: None)
     make_elf(layer.site / "a.so", needed=["libxxl.so.5"])
     assert layer.write(from_source=True)["needs"] == {"libxxl.so.5": {"by": ["a.so"]}}
 
 
 @pytest.mark.usefixtures("dpkg")
-def test_folders_of_their_own(layer: Layer, tmp_path: Path) -> None:
-    """A library where the module itself says is there for wheels; the check looks there, too."""
+def test_library_in_a_folder_named_by_a_module(layer: Layer, tmp_path: Path) -> None:
+    """Wheels find it there; for packages from source, the check looks there too."""
     own = tmp_path / "opt" / "libxxl.so.5"
     make_elf(own)
-    paths = f"/build/of/somebody:{own.parent}:$ORIGIN/../x.libs"
+    paths = f"/build/elsewhere:{own.parent}:$ORIGIN/../x.libs"
     make_elf(layer.site / "a.so", needed=["libxxl.so.5"], paths=paths)
     assert layer.needs() == {}
     found = layer.write(from_source=True)["needs"]
     assert found == {"libxxl.so.5": {"by": ["a.so"], "paths": [str(own.parent)]}}
 
 
-def test_the_origin(layer: Layer) -> None:
-    """`$ORIGIN` is the folder of the module."""
+def test_origin_is_the_folder_of_the_module(layer: Layer) -> None:
+    """`${ORIGIN}` is replaced like `$ORIGIN`."""
     make_elf(layer.venv.parent / "beside" / "libxxl.so.5")
     up = "/.." * 4
     make_elf(layer.site / "a.so", needed=["libxxl.so.5"], paths=f"${{ORIGIN}}{up}/beside")

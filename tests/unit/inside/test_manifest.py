@@ -1,4 +1,4 @@
-"""The manifests: what changes them and what does not, and which packages and files they hold."""
+"""Tests of manifests: what changes them, and which packages and files they contain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from poetry.packages.locker import Locker
 from poetry.puzzle.transaction import Transaction
 
 from poetry_docker_cache.inside.manifest.__main__ import main
-from poetry_docker_cache.inside.manifest.locked_packages import Wanted, manifests, select, sources
+from poetry_docker_cache.inside.manifest.locked_packages import (
+    Wanted,
+    manifests,
+    select,
+    sources,
+)
 from poetry_docker_cache.inside.manifest.target import Target
 
 if TYPE_CHECKING:
@@ -33,12 +38,12 @@ TAG = f"cp{Target.here().python[0]}{Target.here().python[1]}"
 
 
 def files(*names: str, digest: str = "0") -> list[dict[str, str]]:
-    """Make the entries of a lock."""
+    """Return entries for files in a lock."""
     return [{"file": name, "hash": f"sha256:{digest}"} for name in names]
 
 
 def package(name: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # values of TOML
-    """Make a locked package."""
+    """Return a locked package."""
     base = {"name": name, "version": "1.0", "description": name, "optional": False}
     base.update({"python-versions": ">=3.9", "groups": ["main"]})
     base["files"] = files(f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.tar.gz")
@@ -88,7 +93,7 @@ def written(
     *arguments: str,
     spoil: Callable[[str], str] = str,
 ) -> dict[str, bytes]:
-    """Run the command line on a project with these files; give each layer's manifest."""
+    """Run the command line on a project with these files; return each layer's manifest."""
     folder.mkdir(exist_ok=True)
     (folder / "pyproject.toml").write_bytes(spoil(tomlkit.dumps(pyproject)).encode())
     (folder / "poetry.lock").write_bytes(spoil(tomlkit.dumps(lock)).encode())
@@ -133,7 +138,7 @@ NO_CHANGE: dict[str, Any] = {
     "a marker that holds anyway": lambda _, k: entry(k, "pure").update(
         markers='python_version >= "3.9" and sys_platform != "win32"'
     ),
-    "a marker written otherwise": lambda _, k: entry(k, "here").update(
+    "a marker in another form": lambda _, k: entry(k, "here").update(
         markers=f'python_full_version >= "3.9.0" and platform_machine in "{MACHINE}"'
     ),
     "a marker gone that held anyway": lambda _, k: entry(k, "held").pop("markers"),
@@ -152,8 +157,8 @@ NO_CHANGE: dict[str, Any] = {
     "the order of files": lambda _, k: entry(k, "pure")["files"].reverse(),
     "the order of packages": lambda _, k: k["package"].reverse(),
     "a package's spelling": lambda _, k: entry(k, "Native.Code").update(name="native_code"),
-    "a source distribution beside a pure wheel": lambda _, k: entry(k, "pure")["files"].pop(),
-    "an extra that nobody chose": lambda _, k: entry(k, "fancy").update(version="3.0"),
+    "a source distribution with a pure wheel": lambda _, k: entry(k, "pure")["files"].pop(),
+    "an extra that is not chosen": lambda _, k: entry(k, "fancy").update(version="3.0"),
     "a package for another system": lambda _, k: entry(k, "windows").update(version="3.0"),
     "an unused supplemental source": lambda p, _: p["tool"]["poetry"]["source"].append(
         {"name": "more", "url": "https://more.example", "priority": "supplemental"}
@@ -167,12 +172,12 @@ NO_CHANGE: dict[str, Any] = {
 CHANGE: dict[str, Any] = {
     "a version": lambda _, k: entry(k, "pure").update(version="1.1"),
     "a hash": lambda _, k: entry(k, "pure")["files"][0].update(hash="sha256:1"),
-    "a package more": lambda _, k: k["package"].append(package("more")),
-    "a package less": lambda _, k: k["package"].remove(entry(k, "pure")),
+    "a package added": lambda _, k: k["package"].append(package("more")),
+    "a package removed": lambda _, k: k["package"].remove(entry(k, "pure")),
     "a marker that matters": lambda _, k: entry(k, "here").update(
         markers='platform_machine == "pdp11"'
     ),
-    "a marker that other machines decide otherwise": lambda _, k: entry(k, "here").update(
+    "a marker that differs on other machines": lambda _, k: entry(k, "here").update(
         markers=f'platform_machine in "{MACHINE}, other"'
     ),
     "a package for another machine": lambda _, k: entry(k, "elsewhere").update(version="3.0"),
@@ -203,21 +208,21 @@ def edited(edit: Any) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ANN401 
 
 
 @pytest.mark.parametrize("edit", NO_CHANGE)
-def test_an_edit_that_installs_nothing_else(edit: str, tmp_path: Path) -> None:
-    """The manifest stays the same to the byte."""
+def test_edit_without_effect_keeps_the_manifest(edit: str, tmp_path: Path) -> None:
+    """Every byte stays the same."""
     after = edited(NO_CHANGE[edit])
     assert after != (PYPROJECT, LOCK)
     assert written(tmp_path, *after) == written(tmp_path, PYPROJECT, LOCK)
 
 
 @pytest.mark.parametrize("edit", CHANGE)
-def test_an_edit_that_installs_something_else(edit: str, tmp_path: Path) -> None:
-    """The manifest changes."""
+def test_edit_with_effect_changes_the_manifest(edit: str, tmp_path: Path) -> None:
+    """It differs from that of the original files."""
     assert written(tmp_path, *edited(CHANGE[edit])) != written(tmp_path, PYPROJECT, LOCK)
 
 
-def test_what_the_command_line_chooses(tmp_path: Path) -> None:
-    """Groups and extras choose packages under any spelling; binary policies choose files."""
+def test_options_choose_packages_and_files(tmp_path: Path) -> None:
+    """Groups and extras choose packages in any spelling; binary policies choose files."""
 
     def packages(*arguments: str) -> dict[str, Any]:
         found = written(tmp_path, PYPROJECT, LOCK, *arguments).values()
@@ -242,14 +247,14 @@ def test_what_the_command_line_chooses(tmp_path: Path) -> None:
     wheel, source = "pure-1.0-py3-none-any.whl", "pure-1.0.tar.gz"
     assert names(plain) == [wheel]
     assert names(packages("--no-binary", "pure")) == [source]
-    all_but_one = ("--no-binary", ":all:", "--only-binary", "native-code")  # which has a wheel only
+    all_but_one = ("--no-binary", ":all:", "--only-binary", "native-code")  # it has only a wheel
     assert names(packages(*all_but_one)) == [source]
     assert names(packages(*all_but_one, "--only-binary", "pure")) == [wheel]
     assert names(packages("--no-binary", "pure", "--only-binary", ":all:")) == [source]
 
 
-def test_form_of_the_files(tmp_path: Path) -> None:
-    """Line ends, comments and the umask leave no trace; the text is canonical."""
+def test_manifests_have_a_canonical_form(tmp_path: Path) -> None:
+    """It does not depend on line endings, comments and the umask."""
     plain = written(tmp_path, PYPROJECT, LOCK)
     crlf = written(tmp_path, PYPROJECT, LOCK, spoil=lambda text: text.replace("\n", "\r\n"))
     other = written(tmp_path, PYPROJECT, LOCK, spoil=lambda text: f"# by Poetry 2.1.0\n{text}")
@@ -266,8 +271,8 @@ def test_form_of_the_files(tmp_path: Path) -> None:
     assert content["sources"][0]["priority"] == "primary"
 
 
-def test_packages_without_a_source_come_from_pypi(tmp_path: Path) -> None:
-    """A PyPI that is only supplemental is used by them, and stays."""
+def test_supplemental_pypi_is_kept(tmp_path: Path) -> None:
+    """Packages without a source may come from it."""
     pyproject = deepcopy(PYPROJECT)
     pyproject["tool"]["poetry"]["source"] += [{"name": "pypi", "priority": "supplemental"}]
     found = json.loads(written(tmp_path, pyproject, LOCK)["dependencies"])["sources"]
@@ -286,10 +291,10 @@ def test_packages_without_a_source_come_from_pypi(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_pypi_named_as_a_source(
+def test_pypi_as_a_source(
     source: dict[str, str], unsourced: bool, expected: list[dict[str, str]]
 ) -> None:
-    """PyPI keeps its priority, where a package may come from it."""
+    """PyPI keeps its priority, if a package may come from it."""
     pyproject = {"tool": {"poetry": {"source": [source]}}}
     assert sources(pyproject, {"pypi"} if unsourced else set()) == expected
 
@@ -307,7 +312,7 @@ def layered(
     target: Target = GLIBC,
     **more: Any,  # noqa: ANN401  # fields of Wanted
 ) -> dict[str, dict[str, Any]]:
-    """Make the manifests of these packages, for a Python of our choice."""
+    """Return the manifests of these packages, for a given Python."""
     wanted = Wanted(
         **{
             "groups": ["main"],
@@ -323,7 +328,7 @@ def layered(
 
 
 def names(content: dict[str, Any]) -> list[str]:
-    """List the packages of a manifest."""
+    """Return the names of the packages in a manifest."""
     return [package["name"] for package in content["packages"]]
 
 
@@ -341,8 +346,8 @@ EVERY_KIND = [
 ]
 
 
-def test_each_package_is_in_one_layer() -> None:
-    """Each layer that was asked for has a manifest; wheels stay apart from what is built."""
+def test_package_is_in_one_layer() -> None:
+    """Each layer has a manifest, even without packages."""
     content = layered(EVERY_KIND)
     assert tuple(content) == LAYERS
     assert sorted(name for layer in content.values() for name in names(layer)) == sorted(
@@ -358,8 +363,8 @@ def test_each_package_is_in_one_layer() -> None:
     assert layered([])["pure-1"] == {"packages": [], "sources": []}
 
 
-def test_a_path_dependency_is_in_no_layer(tmp_path: Path) -> None:
-    """It is built in a stage of its own, so nothing of it is in a manifest, its version neither."""
+def test_path_dependency_is_in_no_layer(tmp_path: Path) -> None:
+    """It has a build stage, so no change of it changes a manifest."""
     lock = deepcopy(LOCK)
     before = written(tmp_path, PYPROJECT, lock)
     local = package("local", files=[], source={"type": "directory", "url": "../local"})
@@ -367,8 +372,8 @@ def test_a_path_dependency_is_in_no_layer(tmp_path: Path) -> None:
     assert written(tmp_path, PYPROJECT, lock) == before
 
 
-def test_what_may_not_come_as_a_wheel_is_built() -> None:
-    """Poetry's settings move a package to the layer of what is built."""
+def test_excluded_wheel_is_built_from_source() -> None:
+    """Poetry's settings move a package to the layer `source`."""
     content = layered(EVERY_KIND, no_binary=["native", "solo"])
     assert names(content["source"]) == ["native", "sdist", "solo"]
     assert content["source"]["packages"][0]["files"] == files("native-1.0.tar.gz")
@@ -390,8 +395,8 @@ RELOCKED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("edit", RELOCKED)
-def test_an_edit_that_is_no_layers_business(edit: str) -> None:
-    """Where all packages name their source, a layer of wheels stays as it was."""
+def test_unrelated_edit_keeps_layers_of_wheels(edit: str) -> None:
+    """If all packages name their source, other sources do not matter."""
     packages, declared = deepcopy(EVERY_KIND), deepcopy(SOURCES)
     RELOCKED[edit](declared, packages)
     assert (packages, declared) != (EVERY_KIND, SOURCES)
@@ -408,8 +413,8 @@ SOURCES = [
 ]
 
 
-def test_the_sources_of_a_layer() -> None:
-    """Those that its packages name; all that Poetry would ask, if one of them names none."""
+def test_sources_of_a_layer() -> None:
+    """They are those of its packages; if a package has none, all that Poetry may use."""
     pyproject = {"tool": {"poetry": {"source": SOURCES}}}
     mirror = {"name": "mirror", "url": "https://m.example"}
     content = layered(EVERY_KIND, pyproject=pyproject)
@@ -427,8 +432,8 @@ def test_the_sources_of_a_layer() -> None:
     assert of_one_layer(package("plain")) == [{**mirror, "priority": "primary"}]
 
 
-def test_what_comes_from_no_index() -> None:
-    """The lock's own words on it, and the sources of what its builds need; nothing is editable."""
+def test_direct_packages_keep_their_source() -> None:
+    """The layer has all sources for build requirements; no package is editable."""
     git = {"type": "git", "url": "https://g.example/a", "reference": "main", "subdirectory": "a"}
     git["resolved_reference"] = "0" * 40
     url = {"type": "url", "url": "https://u.example/u-1.0-cp27-none-win32.whl"}
@@ -458,23 +463,23 @@ def test_what_comes_from_no_index() -> None:
     }
 
 
-def test_what_a_build_must_keep_to() -> None:
-    """The project's constraints for a build reach the layer that builds, and no other one."""
+def test_build_constraints_are_in_the_source_layer() -> None:
+    """Only constraints for packages of this layer are in its manifest."""
     solo, built = EVERY_KIND[7]["name"], "Built.Here"
     packages = [*EVERY_KIND, package(built, files=files("built_here-1.0.tar.gz"))]
-    demanded = {"built-here": {"setuptools": "<75"}}
+    expected = {"built-here": {"setuptools": "<75"}}
 
     def found(constraints: dict[str, Any]) -> dict[str, Any]:
         return layered(packages, pyproject={"tool": {"poetry": {"build-constraints": constraints}}})
 
     content = found({built: {"setuptools": "<75"}, solo: {"setuptools": "<70"}})
-    assert content["source"].pop("build-constraints") == demanded
+    assert content["source"].pop("build-constraints") == expected
     assert content == layered(packages) == found({})
 
 
 @pytest.mark.parametrize("bump", range(8))
-def test_a_bump_changes_one_layer(bump: int) -> None:
-    """The others stay as they were."""
+def test_upgrade_changes_one_layer(bump: int) -> None:
+    """All other layers stay the same."""
     packages = deepcopy(EVERY_KIND)
     packages[bump]["version"] = "1.0.1"
     before, after = layered(EVERY_KIND), layered(packages)
@@ -483,16 +488,16 @@ def test_a_bump_changes_one_layer(bump: int) -> None:
     ]
 
 
-def test_a_package_more_changes_one_layer() -> None:
-    """No other package moves."""
+def test_new_package_changes_one_layer() -> None:
+    """No other package moves to another layer."""
     for name in ("one", "two", "three", "four", "five"):
         before, after = layered(EVERY_KIND), layered([package(name), *EVERY_KIND])
         (changed,) = (layer for layer in LAYERS if before[layer] != after[layer])
         assert set(names(after[changed])) - set(names(before[changed])) == {name}
 
 
-def test_the_layer_is_the_one_that_the_plugin_chose() -> None:
-    """Only the C library that the plugin knew of counts for the layer, whatever the image has."""
+def test_layer_is_the_planned_one() -> None:
+    """It depends on the C library that the plugin knew, not on that of the image."""
     musl = package("a", files=files("a-1.0-cp312-cp312-musllinux_1_1_x86_64.whl", "a-1.0.tar.gz"))
     assert names(layered([musl])["source"]) == ["a"]
     with pytest.raises(ValueError, match="has no wheel for this image"):
@@ -504,18 +509,18 @@ def test_the_layer_is_the_one_that_the_plugin_chose() -> None:
 
 
 def test_no_wheel_for_this_image() -> None:
-    """The message says what the image has, and what to type."""
+    """The message says what the image has, and what to do."""
     wheel = "a_b-1.0-cp312-cp312-manylinux_2_40_x86_64.whl"
     locked = package("A_b", files=files(wheel, "a_b-1.0.tar.gz"))
     with pytest.raises(ValueError, match="a-b") as caught:
         layered([locked])
     assert str(caught.value) == (
         "a-b 1.0 has no wheel for this image, which has glibc 2.36, Python 3.12."
-        " Set another `base-image` in [tool.poetry-docker-cache], or have it built from source:"
+        " Set another `base-image` in [tool.poetry-docker-cache], or build it from source: run"
         " `poetry config --local installer.no-binary a-b`."
     )
     with pytest.raises(ValueError, match=r"installer\.no-binary a-b,lxml`\.$"):
-        layered([locked], no_binary=["lxml"])  # which the command would replace
+        layered([locked], no_binary=["lxml"])  # the command would replace it
 
 
 @pytest.mark.parametrize(
@@ -527,8 +532,8 @@ def test_no_wheel_for_this_image() -> None:
             {},
             "a 1.0 has neither a source distribution nor a wheel for this image, which has glibc",
         ),
-        ("a-1.0-py3-none-any.whl", {"no_binary": [":all:"]}, "`installer.no-binary` rules out"),
-        ("a-1.0.tar.gz", {"only_binary": ["a"]}, "`installer.only-binary` rules out"),
+        ("a-1.0-py3-none-any.whl", {"no_binary": [":all:"]}, "`installer.no-binary` excludes"),
+        ("a-1.0.tar.gz", {"only_binary": ["a"]}, "`installer.only-binary` excludes"),
         (
             "a-1.0-py3-none-win_amd64.whl",
             {"no_binary": ["a"]},
@@ -537,7 +542,7 @@ def test_no_wheel_for_this_image() -> None:
     ],
 )
 def test_no_file_for_this_image(name: str, settings: dict[str, Any], message: str) -> None:
-    """No installer is asked for what the lock does not have, nor for what Poetry must not take."""
+    """The message says whether the lock or a setting of Poetry excludes the files."""
     with pytest.raises(ValueError, match=message):
         layered([package("a", files=files(name))], **settings)
 
@@ -548,10 +553,10 @@ ARM = "a-1.0-cp312-cp312-manylinux_2_28_aarch64.whl"
 SOLE = 'platform_machine == "x86_64"'
 
 
-def test_the_machine_that_computes_a_manifest_is_in_none(
+def test_manifest_does_not_depend_on_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another architecture, or kernel, gives the same bytes: one platform may do it for all."""
+    """All architectures and kernels give the same bytes: one platform writes them for all."""
     here = written(tmp_path / "here", PYPROJECT, LOCK)
     for machine, release in (("aarch64", "6.1.0-tegra"), ("i686", "4.4"), ("riscv64", "7.0")):
         assert machine != MACHINE
@@ -560,8 +565,8 @@ def test_the_machine_that_computes_a_manifest_is_in_none(
         assert written(tmp_path / machine, PYPROJECT, LOCK) == here
 
 
-def test_wheels_of_all_machines_are_listed() -> None:
-    """Each platform's installer finds its own among them."""
+def test_wheels_for_all_machines_are_listed() -> None:
+    """The installer on each platform chooses its own."""
     content = layered([package("a", files=files(INTEL, ARM, "a-1.0.tar.gz"))])
     assert content["native-1"]["packages"][0]["files"] == files(ARM, INTEL)
     assert layered([package("a", files=files(ARM))])["native-1"]["packages"][0]["files"]
@@ -575,21 +580,23 @@ def test_wheels_of_all_machines_are_listed() -> None:
         (["aarch64", "x86_64"], [INTEL, ARM, "a-1.0.tar.gz"], "native-1"),
         (["aarch64", "x86_64"], [INTEL, "a-1.0.tar.gz"], "source"),
         (["aarch64"], [INTEL, "a-1.0.tar.gz"], "source"),
-        (["aarch64", "x86_64"], [INTEL], "native-1"),  # nothing to build: told on that platform
+        (["aarch64", "x86_64"], [INTEL], "native-1"),  # the installation fails there
     ],
 )
-def test_what_some_platform_must_build(machines: list[str], locked: list[str], layer: str) -> None:
-    """It is with what is built on all; Poetry finds the wheel there, where there is one."""
+def test_package_that_one_platform_must_build(
+    machines: list[str], locked: list[str], layer: str
+) -> None:
+    """It is in the layer `source` on all platforms; Poetry uses a wheel if there is one."""
     content = layered([package("a", files=files(*locked))], machines=machines)
     assert [name for name in LAYERS if names(content[name])] == [layer]
-    wanted = [it for it in locked if layer == "source" or it.endswith(".whl")]
+    wanted = [name for name in locked if layer == "source" or name.endswith(".whl")]
     assert content[layer]["packages"][0]["files"] == sorted(
         files(*wanted), key=lambda file: file["file"]
     )
 
 
-def test_what_a_platform_does_not_want_it_does_not_build() -> None:
-    """The marker counts; where the patch of Python decides, what the plugin saw of it."""
+def test_package_is_not_built_on_platforms_without_it() -> None:
+    """Its marker decides, as far as the plugin could evaluate it."""
     sole = package("a", files=files(INTEL, "a-1.0.tar.gz"), markers=SOLE)
     assert names(layered([sole], machines=["aarch64", "x86_64"])["native-1"]) == ["a"]
     late = {**sole, "markers": f'{SOLE} or python_full_version < "3.12.5"'}
@@ -600,8 +607,8 @@ def test_what_a_platform_does_not_want_it_does_not_build() -> None:
         assert names(content["source"]) == ["a"]
 
 
-def test_no_file_for_an_image_that_may_not_want_it() -> None:
-    """Whether it does, only its machine tells: the installation then fails, not the manifest."""
+def test_package_without_a_file_for_this_image_may_be_unwanted() -> None:
+    """If the machine of the image wants it, the installation fails, not the manifest."""
     musl = package("a", files=files("a-1.0-cp312-cp312-musllinux_1_2_x86_64.whl"), markers=SOLE)
     assert layered([musl])["source"]["packages"] == [
         {"name": "a", "version": "1.0", "files": [], "marker": SOLE}
@@ -617,10 +624,11 @@ MAIN = 'groups = ["main"]\n'
 @pytest.mark.parametrize(
     ("lock", "problem"),
     [
-        (OLD, "poetry.lock is older than version 1.0 of its format: run `poetry lock --regen"),
+        (OLD, "poetry.lock has a format older than version 1.0. Run `poetry lock --regen"),
         (None, "poetry.lock"),
         ("a = ", "poetry.lock cannot be read: "),
-        (NEW, "an entry lacks 'groups': run `poetry lock --regenerate`"),
+        ("a = ", ". Restore it from version control."),
+        (NEW, "an entry has no 'groups'. Run `poetry lock --regenerate`"),
         (f'{NEW}{MAIN}markers = "os_name"\n', "not a marker: os_name"),
         (f"{NEW}{MAIN}", "no layer for a, which is built from source"),
     ],
@@ -628,7 +636,7 @@ MAIN = 'groups = ["main"]\n'
 def test_errors(
     lock: str | None, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each is one line on stderr, and nothing is written."""
+    """Each error is one line on stderr, and nothing is written."""
     (tmp_path / "pyproject.toml").touch()
     if lock is not None:
         (tmp_path / "poetry.lock").write_text(lock)
@@ -648,12 +656,12 @@ GROUPS = ["main", "dev", "Docs_x", "dev,tests"]
 
 @st.composite
 def locked_packages(draw: st.DrawFn) -> dict[str, Any]:
-    """Make a lock, with one marker for all groups of a package or one for each."""
+    """Draw a lock, with one marker for all groups of a package or one for each."""
     packages = []
     for name in ("a", "b", "c"):
         groups = draw(st.lists(st.sampled_from(GROUPS), min_size=1, unique=True))
         more = {"groups": groups, "optional": draw(st.booleans())}
-        # Poetry joins those of all groups, which takes it minutes where they are long.
+        # Poetry joins the markers of all groups; with long ones this takes minutes.
         one = markers(ATOMS, leaves=3).map(lambda text: str(parse_marker(text)))
         one = one.filter(lambda text: text not in ("", "<empty>"))
         each = st.dictionaries(st.sampled_from(groups), one)
@@ -670,7 +678,7 @@ def locked_packages(draw: st.DrawFn) -> dict[str, Any]:
     ENVIRONMENTS,
     MACHINES,
 )
-def test_packages_against_poetry(  # noqa: PLR0913, PLR0917  # one for each thing that decides
+def test_packages_match_poetry(  # noqa: PLR0913, PLR0917  # all inputs of the choice
     tmp_path_factory: pytest.TempPathFactory,
     lock: dict[str, Any],
     groups: set[str],
@@ -678,7 +686,7 @@ def test_packages_against_poetry(  # noqa: PLR0913, PLR0917  # one for each thin
     environment: dict[str, str],
     machine: dict[str, str],
 ) -> None:
-    """Those are chosen that Poetry's transaction would install, on any machine."""
+    """The chosen packages are those that Poetry's Transaction installs, on any machine."""
     path = tmp_path_factory.getbasetemp() / "poetry.lock"
     path.write_text(tomlkit.dumps(lock), encoding="utf-8")
     names = {canonicalize_name(group) for group in groups}
@@ -697,10 +705,10 @@ def test_packages_against_poetry(  # noqa: PLR0913, PLR0917  # one for each thin
     assert found == expected
 
 
-def test_a_pip_that_is_too_old(
+def test_old_pip_cannot_read_toml(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before Python 3.11, TOML is read by pip; one that cannot is told, with the line to add."""
+    """Before Python 3.11, pip's parser is used; the message for an old pip has the line to add."""
     (tmp_path / "pyproject.toml").write_text("")
     options = ["--layers=source", "--project", str(tmp_path), "--output", str(tmp_path)]
     with monkeypatch.context() as patch:

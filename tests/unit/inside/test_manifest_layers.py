@@ -1,4 +1,4 @@
-"""Which layer a package belongs to: the same everywhere, and for as long as possible."""
+"""Tests of choosing the layer of a package: the same everywhere, and stable."""
 
 from __future__ import annotations
 
@@ -27,26 +27,28 @@ PACKAGES = st.dictionaries(NAMES, KINDS, max_size=30)
 
 
 def assigned(packages: dict[str, Kind], layers: list[str]) -> dict[str, str]:
-    """Assign all packages; those that have no layer are left out of the example."""
+    """Assign all packages; reject examples in which a package has no layer."""
     shared = [layer for layer in layers if layer != "source" and not layer.startswith("own-")]
     kinds = set(packages.values())
     assume("source" in layers or "source" not in kinds)
     assume(shared or kinds <= {"source"})
-    assume(any(not it.startswith("pure") for it in shared) or "native" not in kinds)
+    assume(any(not layer.startswith("pure") for layer in shared) or "native" not in kinds)
     return {name: assign(name, kind, layers) for name, kind in packages.items()}
 
 
 @given(PACKAGES, LAYERS, st.randoms(use_true_random=False))
-def test_order_does_not_count(packages: dict[str, Kind], layers: list[str], random: object) -> None:
-    """The same layers give the same assignment, however they are listed."""
+def test_order_of_layers_does_not_matter(
+    packages: dict[str, Kind], layers: list[str], random: object
+) -> None:
+    """The same layers in another order give the same assignment."""
     shuffled = list(layers)
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis's Random
     assert assigned(packages, layers) == assigned(packages, shuffled)
 
 
 @given(PACKAGES, LAYERS)
-def test_kinds_stay_apart(packages: dict[str, Kind], layers: list[str]) -> None:
-    """What is built is in its layer; a wheel is in its own, one of its kind, or a shared one."""
+def test_kinds_are_in_separate_layers(packages: dict[str, Kind], layers: list[str]) -> None:
+    """A package from source is in `source`; a wheel is in its own layer or one of its kind."""
     for name, layer in assigned(packages, layers).items():
         found = packages[name]
         assert layer in layers
@@ -55,13 +57,15 @@ def test_kinds_stay_apart(packages: dict[str, Kind], layers: list[str]) -> None:
             assert layer == f"own-{name}"
         elif found != "source":
             assert not layer.startswith("own-")
-            of_kind = [it for it in layers if it.startswith(found)]
+            of_kind = [name for name in layers if name.startswith(found)]
             assert layer.startswith(found) == bool(of_kind)
 
 
 @given(PACKAGES, LAYERS)
-def test_dropping_empty_layers_moves_nothing(packages: dict[str, Kind], layers: list[str]) -> None:
-    """All at once, or each alone."""
+def test_removing_empty_layers_moves_no_package(
+    packages: dict[str, Kind], layers: list[str]
+) -> None:
+    """Empty layers are removed all at once, or each alone."""
     before = assigned(packages, layers)
     used = [layer for layer in layers if layer in before.values()]
     assert assigned(packages, used) == before
@@ -70,16 +74,18 @@ def test_dropping_empty_layers_moves_nothing(packages: dict[str, Kind], layers: 
 
 
 @given(PACKAGES, LAYERS, st.sampled_from(POSSIBLE) | OWN)
-def test_a_new_layer_only_takes(packages: dict[str, Kind], layers: list[str], new: str) -> None:
-    """No package moves between the layers that were there."""
+def test_new_layer_only_takes_packages(
+    packages: dict[str, Kind], layers: list[str], new: str
+) -> None:
+    """No package moves between the other layers."""
     assume(new not in layers)
     before = assigned(packages, layers)
     after = assigned(packages, [*layers, new])
     assert {after[name] for name in packages if after[name] != before[name]} <= {new}
 
 
-def test_packages_spread() -> None:
-    """No layer gets much more than its share, and each gets some."""
+def test_packages_are_spread_evenly() -> None:
+    """No layer gets many more or fewer packages than the others."""
     layers = POSSIBLE[:8]
     counts = Counter(assign(f"package-{number}", "pure", layers) for number in range(800))
     assert set(counts) == set(layers)
@@ -98,27 +104,31 @@ def test_packages_spread() -> None:
         ("acme", "direct", "direct"),
     ],
 )
-def test_a_vendored_dockerfile_stays_true(name: str, kind: Kind, layer: str) -> None:
-    """Another release of the plugin assigns as this one does: else every layer is rebuilt."""
+def test_assignment_is_the_same_in_all_releases(name: str, kind: Kind, layer: str) -> None:
+    """A change would rebuild every layer of every image."""
     assert assign(name, kind, [*POSSIBLE, "source", "direct"]) == layer
 
 
 @pytest.mark.parametrize(
     ("kind", "layers", "what"),
     [
-        ("pure", ["source", "own-other"], "a-b: "),
-        ("native", ["pure-1"], "a-b, which has compiled code: "),
-        ("source", ["dependencies", "own-a-b"], "a-b, which is built from source: "),
-        ("direct", ["dependencies", "source", "own-a-b"], "a-b, which comes from no index: "),
+        ("pure", ["source", "own-other"], "a-b. "),
+        ("native", ["pure-1"], "a-b, which has compiled code. "),
+        ("source", ["dependencies", "own-a-b"], "a-b, which is built from source. "),
+        (
+            "direct",
+            ["dependencies", "source", "own-a-b"],
+            "a-b, which does not come from an index. ",
+        ),
     ],
 )
-def test_no_layer(kind: Kind, layers: list[str], what: str) -> None:
-    """The message says what is missing and what to type."""
+def test_package_without_a_layer(kind: Kind, layers: list[str], what: str) -> None:
+    """The message says what is missing, and what to do."""
     with pytest.raises(ValueError, match="Dockerfile") as caught:
         assign("A.B", kind, layers)
     assert str(caught.value) == (
-        f"the Dockerfile has no layer for {what}it was written for another poetry.lock or other"
-        " settings. Run `poetry docker export`, then build again."
+        f"the Dockerfile has no layer for {what}poetry.lock or the settings have changed since its"
+        " export. Run `poetry docker export`, then build again."
     )
 
 
@@ -144,15 +154,15 @@ MAC = wheel("a", tag="cp312-cp312-macosx_11_0_arm64")
         ([], "source"),
     ],
 )
-def test_kinds(files: list[str], expected: Kind) -> None:
-    """The lock's file names tell; another Python's wheels too, of what a package is made."""
+def test_kind_from_file_names(files: list[str], expected: Kind) -> None:
+    """Wheels for another Python also show that a package has compiled code."""
     target = Target.linux("3.12", libc="glibc")
     assert kind(package("a", files=files), target) == expected
 
 
 @pytest.mark.parametrize("source", ["file", "git", "url", "legacy", "directory"])
-def test_kinds_and_where_packages_come_from(source: str) -> None:
-    """Of what is taken from no index, neither its files nor Poetry's settings say how."""
+def test_kind_from_source_type(source: str) -> None:
+    """For packages without an index, files and Poetry's settings do not matter."""
     locked = package("a", source={"type": source, "url": "x"})
     target = Target.linux("3.12", libc="glibc")
     direct = source in ("file", "git", "url")
@@ -175,8 +185,8 @@ ARM = wheel("a", tag="cp312-cp312-manylinux_2_28_aarch64")
         ([wheel("a"), LINUX, sdist("a")], "", "native"),
     ],
 )
-def test_kinds_where_the_platforms_are_known(files: list[str], marker: str, expected: Kind) -> None:
-    """What one of them wants and must build is with what is built, if it can be."""
+def test_kind_with_known_platforms(files: list[str], marker: str, expected: Kind) -> None:
+    """A package is from source if one platform wants it and must build it."""
     target = Target.linux("3.12", libc="glibc", machines=["aarch64", "x86_64"])
     assert kind({**package("a", files=files), "marker": marker}, target) == expected
     only = {"only_binary": ["a"]}
@@ -193,18 +203,18 @@ def test_kinds_where_the_platforms_are_known(files: list[str], marker: str, expe
         {"files": [{"file": LINUX, "hash": "sha1:12"}, {"file": sdist("a"), "hash": "sha256:12"}]},
     ],
 )
-def test_poetry_installs_what_pip_reads_differently(
+def test_poetry_installs_packages_that_pip_reads_differently(
     entry: dict[str, object], only_binary: list[str]
 ) -> None:
-    """A marker about the kernel, or a weak hash: it is with what is built, as its wheel."""
+    """With a marker about the kernel, or a weak hash, a wheel is in the layer `source`."""
     locked = {**package("a", files=[LINUX, sdist("a")]), **entry}
     assert kind(locked, Target.linux("3.12"), only_binary=only_binary) == "source"
     strong = {**locked, "files": [{"file": LINUX, "hash": "sha512:12"}], "marker": ""}
     assert kind(strong, Target.linux("3.12"), only_binary=only_binary) == "native"
 
 
-def test_kinds_where_the_libc_is_unknown() -> None:
-    """Any wheel for Linux may do."""
+def test_kind_with_unknown_libc() -> None:
+    """Any wheel for Linux may fit."""
     assert kind(package("a", files=[MUSL]), Target.linux("3.12")) == "native"
 
 
@@ -219,10 +229,10 @@ def test_kinds_where_the_libc_is_unknown() -> None:
         (["other"], ["other"], "native"),
     ],
 )
-def test_kinds_and_poetrys_settings(
+def test_kind_with_poetrys_settings(
     no_binary: list[str], only_binary: list[str], expected: Kind
 ) -> None:
-    """Wheels that are forbidden do not count."""
+    """Excluded wheels are ignored."""
     locked = package("A_b", files=[LINUX])
     target = Target.linux("3.12", libc="glibc")
     assert kind(locked, target, no_binary=no_binary, only_binary=only_binary) == expected

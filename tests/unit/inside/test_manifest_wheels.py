@@ -1,4 +1,4 @@
-"""Which files fit an image: packaging's rules, told by names alone."""
+"""Tests of choosing files by their names, compared with `packaging`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from poetry_docker_cache.inside.manifest.wheel_files import (
 
 
 def files(*names: str) -> list[dict[str, str]]:
-    """Make the entries of a lock."""
+    """Return entries for files in a lock."""
     return [{"file": name, "hash": "sha256:0"} for name in names]
 
 
@@ -45,7 +45,7 @@ SYSTEMS += [f"{libc}_{architecture}" for libc in LIBCS for architecture in ARCHI
 
 
 def supported(python: tuple[int, int], abi: str, libc: str) -> set[tags.Tag]:
-    """List packaging's tags for a Linux of ours, on every architecture."""
+    """List the tags of `packaging` for a given Linux, on every architecture."""
     platforms = []
     for machine in ARCHITECTURES:
         if libc == "glibc":
@@ -67,10 +67,10 @@ WHEELS = st.builds("a_b-1.0-{}-{}-{}.whl".format, *map(st.sampled_from, (PYTHONS
 
 @settings(max_examples=500)
 @given(WHEELS, VERSIONS, st.sampled_from(["glibc", "musl"]), st.booleans())
-def test_wheels_against_packaging(
+def test_wheels_match_packaging(
     wheel: str, version: tuple[int, int], libc: str, threads: bool
 ) -> None:
-    """A wheel fits when packaging would install it on one of the architectures."""
+    """A wheel fits if `packaging` accepts it on one of the architectures."""
     name = f"cp{version[0]}{version[1]}" + ("t" if threads and version >= (3, 13) else "")
     known = (2, 36) if libc == "glibc" else (1, 2)
     target = Target(version, name, libc, known, {})
@@ -79,15 +79,15 @@ def test_wheels_against_packaging(
 
 
 def test_wheels_of_this_interpreter() -> None:
-    """Every tag that packaging lists for this Python fits."""
+    """Every tag that `packaging` lists for this Python fits."""
     here = Target.here()
     wheels = [f"a-1-1-{tag}.whl" for tag in tags.sys_tags()]
     assert [file["file"] for file in fitting_wheels(files(*wheels), here)] == sorted(set(wheels))
     assert all(fitting_wheels(files(wheel), here) for wheel in wheels)
 
 
-def test_a_host_that_does_not_know_the_libc() -> None:
-    """Any Linux wheel may do."""
+def test_unknown_libc_accepts_any_linux_wheel() -> None:
+    """The plugin does not always know the C library of the image."""
     target = Target.linux("3.12")
     assert fits("a-1-cp312-cp312-musllinux_1_2_x86_64.whl", target)
     assert fits("a-1-cp38-abi3-manylinux_2_99_s390x.whl", target)
@@ -99,16 +99,16 @@ def test_a_host_that_does_not_know_the_libc() -> None:
     assert glibc.environment["python_full_version"] == "3.12.1"
 
 
-def test_pypy_takes_its_own_wheels() -> None:
-    """Its ABI is its own affair."""
+def test_pypy_accepts_its_own_wheels() -> None:
+    """Its ABI tags differ from those of CPython."""
     target = Target((3, 10), "pp310", "glibc", (2, 36), {})
     assert fits("a-1-pp310-pypy310_pp73-manylinux2014_x86_64.whl", target)
     assert fits("a-1-py3-none-any.whl", target)
     assert not fits("a-1-cp310-cp310-manylinux2014_x86_64.whl", target)
 
 
-def test_usable_files() -> None:
-    """A source distribution counts only where no pure wheel does; nothing else is left."""
+def test_usable_files_of_a_package() -> None:
+    """A source distribution is only used without a pure wheel."""
     target = Target.linux("3.12")
     pure, old, native = (
         f"a-1-{tag}.whl" for tag in ("py3-none-any", "cp39-cp39-any", "cp312-cp312-linux_x86_64")
@@ -126,7 +126,7 @@ def test_usable_files() -> None:
 
 
 def test_fitting_wheels() -> None:
-    """All that fit stay, of any architecture: another one may install them."""
+    """All fitting wheels are kept, for all architectures."""
     pure, arm, intel = (
         f"a-1-{tag}.whl"
         for tag in (
@@ -165,15 +165,15 @@ def test_fitting_wheels() -> None:
         ([":none:"], [":none:"], (True, True)),
     ],
 )
-def test_what_poetrys_settings_allow(
+def test_allowed_by_poetrys_settings(
     no_binary: list[str], only_binary: list[str], expected: tuple[bool, bool]
 ) -> None:
-    """Wheels and source distributions, for a name under any spelling."""
+    """Names match in any spelling."""
     assert allowed("A_b", no_binary, only_binary) == expected
 
 
-def test_an_image_in_words() -> None:
-    """What decides about wheels, as far as it is known."""
+def test_target_as_text() -> None:
+    """The text has what is known of the C library and Python."""
     assert str(Target((3, 12), "cp312", "glibc", (2, 36), {})) == "glibc 2.36, Python 3.12"
     assert str(Target.linux("3.9", libc="musl")) == "musl, Python 3.9"
     assert str(Target.linux("3.9")) == "Python 3.9"

@@ -1,4 +1,4 @@
-"""Markers in the build: Poetry's own rules, but for what only the kernel tells."""
+"""Tests of evaluating markers in the build, compared with Poetry."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from poetry_docker_cache.inside.manifest.target import Target
 
 
 def holds(left: bool | str, environment: dict[str, str]) -> bool:
-    """Decide what is left of a marker, as Poetry will."""
+    """Evaluate what is left of a marker, as Poetry will."""
     return parse_marker(left).validate(environment) if isinstance(left, str) else left
 
 
 @settings(max_examples=300)
 @given(markers(ATOMS), ENVIRONMENTS, EXTRAS, MACHINES)
-def test_markers_against_poetry(
+def test_markers_match_poetry(
     marker: str, environment: dict[str, str], extras: set[str], machine: dict[str, str]
 ) -> None:
-    """What is left of a marker that Poetry wrote decides, on any machine, as the whole would."""
+    """What is left of a marker gives the same result as the whole marker, on any machine."""
     locked = parse_marker(marker)
     assume(not locked.is_empty())
     whole = {**environment, **machine}
     expected = locked.validate({**whole, "extra": extras})
     assert holds(evaluate(str(locked), environment, extras), whole) == expected
-    # In a build the machine is known too: only what hangs on the kernel is left.
+    # In a build the machine is known too: only the kernel is undecided.
     known = {**environment, "platform_machine": machine["platform_machine"]}
     left = evaluate(str(locked), known, extras)
     assert holds(left, whole) == expected
@@ -57,8 +57,8 @@ def test_markers_against_poetry(
     ("name", "values"),
     [("python_version", MINORS), ("python_full_version", [*MINORS, *PATCHES, "3.14.0.rc1"])],
 )
-def test_each_comparison_of_versions(name: str, values: list[str]) -> None:
-    """All of them, not only those that chance picks: some releases come before a final one."""
+def test_version_comparisons_match_poetry(name: str, values: list[str]) -> None:
+    """All combinations are tested, including pre-releases."""
     for op, value, python in itertools.product(ORDER, values, PYTHONS):
         marker, environment = f'{name} {op} "{value}"', environment_of(python)
         expected = parse_marker(marker).validate(environment)
@@ -67,10 +67,10 @@ def test_each_comparison_of_versions(name: str, values: list[str]) -> None:
 
 @settings(max_examples=150)
 @given(markers(PLAIN), ENVIRONMENTS, MACHINES)
-def test_markers_against_packaging(
+def test_markers_match_packaging(
     marker: str, environment: dict[str, str], machine: dict[str, str]
 ) -> None:
-    """Where Poetry does as PEP 508 says, so does the manifest."""
+    """Where Poetry follows PEP 508, so does this module."""
     assume("rc" not in environment["python_full_version"])  # packaging has other rules for those
     found = evaluate(marker, {**environment, **machine}, set())
     assert found is Marker(marker).evaluate({**environment, **machine})
@@ -78,8 +78,8 @@ def test_markers_against_packaging(
 
 @settings(max_examples=150)
 @given(markers(comparison(["python_version", "python_full_version"], ORDER, MINORS + PATCHES[:6])))
-def test_an_unknown_patch_decides_what_all_patches_agree_on(marker: str) -> None:
-    """The plugin knows only the minor version: it must not drop what some patch would need."""
+def test_unknown_patch_version_leaves_a_marker_undecided(marker: str) -> None:
+    """Only a marker with the same result for all patch versions is decided."""
     left = evaluate(marker, Target.linux("3.11").environment, set())
     for patch in ("3.11.0", "3.11.2", "3.11.7", "3.11.15"):
         environment = Target.linux(patch).environment
@@ -107,11 +107,11 @@ def test_an_unknown_patch_decides_what_all_patches_agree_on(marker: str) -> None
         ("platform.version == '\"'", "platform_version == '\"'"),
         ('extra === "A" and python_implementation == "CPython"', True),
         ('extra == "b" or "b" in extra', False),
-        ('platform_machine < "b"', False),  # of strings, Poetry knows no order
+        ('platform_machine < "b"', False),  # Poetry does not order strings
     ],
 )
-def test_what_is_left_of_a_marker(marker: str, left: bool | str) -> None:
-    """Only what nobody knows yet stays."""
+def test_undecided_part_of_a_marker(marker: str, left: bool | str) -> None:
+    """Only unknown variables are left."""
     assert evaluate(marker, Target.linux("3.12").environment, {"a"}) == left
 
 
@@ -131,8 +131,8 @@ def test_what_is_left_of_a_marker(marker: str, left: bool | str) -> None:
         ('python_version >= "3.14"', True),
     ],
 )
-def test_a_python_before_its_release(marker: str, expected: bool) -> None:
-    """Poetry orders release candidates so, surprises included."""
+def test_release_candidate_of_python(marker: str, expected: bool) -> None:
+    """The results are those of Poetry, even the surprising ones."""
     environment = {"python_full_version": "3.14.0rc1", "python_version": "3.14"}
     assert parse_marker(marker).validate(environment) is expected
     assert evaluate(marker, environment, set()) is expected
@@ -142,7 +142,7 @@ def test_a_python_before_its_release(marker: str, expected: bool) -> None:
     "marker",
     ["python_version", 'os_name == "a" and', '(os_name == "a"', 'os_name == "a")', "os_name == €"],
 )
-def test_no_marker(marker: str) -> None:
-    """What is no marker is an error, not a decision."""
+def test_invalid_marker(marker: str) -> None:
+    """It raises ValueError."""
     with pytest.raises(ValueError, match="not a marker"):
         evaluate(marker, Target.linux("3.12").environment, set())

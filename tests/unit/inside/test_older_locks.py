@@ -1,4 +1,4 @@
-"""What is installed from a lock older than 2.1, against Poetry itself, which resolves it again."""
+"""Tests of locks older than 2.1, compared with Poetry, which resolves them again."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from poetry_docker_cache.inside.manifest.__main__ import main
 from poetry_docker_cache.inside.manifest.locked_packages import readable, select
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.plan.python_version import Python, choose_python
+from poetry_docker_cache.project.image_packages import locked_packages
 from poetry_docker_cache.project.lock import check_lock
-from poetry_docker_cache.project.locked_packages import locked_packages
 from poetry_docker_cache.project.model import Selection
 from poetry_docker_cache.project.reader import python_constraint
 from poetry_docker_cache.system.compat import tomllib
@@ -50,14 +50,14 @@ MACHINES = ("x86_64", "aarch64")
 def write(
     folder: Path, pyproject: dict[str, Any], packages: list[dict[str, Any]], version: str = "2.0"
 ) -> None:
-    """Write both files of a project."""
+    """Write pyproject.toml and poetry.lock of a project."""
     (folder / "pyproject.toml").write_text(document(pyproject), encoding="utf-8")
     path = folder / "poetry.lock"
     write_older(path, lock_data(pyproject, packages, path), version)
 
 
 def choices(folder: Path) -> Iterator[tuple[list[str], list[str]]]:
-    """List what may be chosen of a project: each of its groups, all, and each of its extras."""
+    """List choices of groups and extras: each group, all groups, and each extra."""
     package = Factory().create_poetry(folder).package
     found = package.dependency_group_names(include_optional=True)
     groups = sorted({"main", *map(str, found)})
@@ -74,7 +74,7 @@ class Recorder:
         self.operations: list[Any] = []
 
     def execute(self, operations: list[Any]) -> int:
-        """Keep what would be done."""
+        """Record the operations."""
         self.operations = operations
         return 0
 
@@ -82,7 +82,7 @@ class Recorder:
 def by_poetry(
     folder: Path, groups: list[str], extras: list[str], python: str, machine: str
 ) -> Installed:
-    """Have Poetry say what it installs into an empty environment."""
+    """Return what Poetry would install into an empty environment."""
     Config.create(reload=True)
     poetry = Factory().create_poetry(folder)
     major, minor, patch = map(int, python.split("."))
@@ -107,14 +107,13 @@ def by_poetry(
     installer.extras(extras)
     assert installer.run() == 0
     return {
-        (str(it.package.name), it.package.pretty_version, it.package.source_reference or "")
-        for it in recorder.operations
-        if not it.skipped
+        (str(package.name), package.pretty_version, package.source_reference or "")
+        for package in (step.package for step in recorder.operations if not step.skipped)
     }
 
 
 def installed(package: Mapping[str, Any]) -> tuple[str, str, str]:
-    """A locked package, as it is compared."""
+    """Return what is compared of a locked package."""
     name = str(canonicalize_name(package["name"]))
     return name, package["version"], package.get("source", {}).get("reference", "")
 
@@ -122,7 +121,7 @@ def installed(package: Mapping[str, Any]) -> tuple[str, str, str]:
 def by_us(
     folder: Path, groups: list[str], extras: list[str], python: str, machine: str
 ) -> Installed:
-    """Select for the image's Python, and let each machine decide what that leaves."""
+    """Select for the Python of the image, then evaluate the markers for a machine."""
     pyproject, lock = (
         tomllib.loads((folder / name).read_text(encoding="utf-8"))
         for name in ("pyproject.toml", "poetry.lock")
@@ -136,8 +135,8 @@ def by_us(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_packages_against_poetry(name: str, tmp_path: Path) -> None:
-    """They are those that `poetry install` would install, for each Python and machine."""
+def test_packages_match_poetry(name: str, tmp_path: Path) -> None:
+    """Each Python and machine gets the same packages as with `poetry install`."""
     write(tmp_path, *CASES[name])
     found: list[Installed] = []
     for groups, extras in choices(tmp_path):
@@ -146,14 +145,14 @@ def test_packages_against_poetry(name: str, tmp_path: Path) -> None:
                 arguments = (tmp_path, groups, extras, python, machine)
                 found.append(by_us(*arguments))
                 assert found[-1] == by_poetry(*arguments), arguments
-    assert {it for packages in found for it in packages} == {
-        installed(it) for it in CASES[name][1] if it["name"] not in NEVER
+    assert set().union(*found) == {
+        installed(package) for package in CASES[name][1] if package["name"] not in NEVER
     }
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_any_packages_against_poetry(seed: int, tmp_path: Path) -> None:
-    """The same for a lock that was made up by chance: loops, extras, markers of all kinds."""
+def test_random_packages_match_poetry(seed: int, tmp_path: Path) -> None:
+    """The locks have loops, extras and markers of all kinds."""
     chance = random.Random(seed)
     names = [f"p{number}" for number in range(9)]
     markers = [ARM, OTHERS, 'python_version >= "3.10"', 'sys_platform == "win32"']
@@ -161,7 +160,7 @@ def test_any_packages_against_poetry(seed: int, tmp_path: Path) -> None:
 
     def some(*, itself: str = "", optional: bool = False) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name in chance.sample([it for it in names if it != itself], chance.randrange(1, 4)):
+        for name in chance.sample([n for n in names if n != itself], chance.randrange(1, 4)):
             found[name] = {"version": chance.choice(["*", "^1.0", ">=0.5,<2", "1.0"])}
             if chance.random() < 0.4:
                 found[name]["markers"] = chance.choice(markers)
@@ -191,15 +190,15 @@ def test_any_packages_against_poetry(seed: int, tmp_path: Path) -> None:
 
 
 def universe(chance: random.Random, names: list[str], markers: list[str]) -> Iterator[Package]:
-    """Make up an index that has several versions of most packages, some only for new Pythons."""
+    """Yield random packages with several versions, some only for newer Pythons."""
     for name in names:
         for version in chance.choice((["1.0"], ["1.0", "2.0"], ["1.0", "1.5", "2.0"])):
             package = Package(name, version)
             new = version == "2.0" and chance.random() < 0.6
             package.python_versions = ">=3.10" if new else ">=3.8"
             listed = locked(name, version)["files"]
-            package.files = [{"file": it["file"], "hash": it["hash"]} for it in listed]
-            others = [it for it in names if it != name]
+            package.files = [{"file": file["file"], "hash": file["hash"]} for file in listed]
+            others = [other for other in names if other != name]
             for other in chance.sample(others, chance.randrange(3)):
                 table = {"version": chance.choice(["*", "*", ">=1", ">=1.5", "<2", "^2.0"])}
                 if chance.random() < 0.4:
@@ -213,7 +212,7 @@ def universe(chance: random.Random, names: list[str], markers: list[str]) -> Ite
 
 
 def solved_lock(folder: Path, pool: RepositoryPool) -> dict[str, Any] | None:
-    """Have Poetry lock a project, in the format of today; None where nothing fits together."""
+    """Return the lock that Poetry writes in its current format; None without a solution."""
     poetry = Factory().create_poetry(folder)
     try:
         solved = Solver(poetry.package, pool, [], [], NullIO()).solve()
@@ -224,10 +223,10 @@ def solved_lock(folder: Path, pool: RepositoryPool) -> dict[str, Any] | None:
     return found
 
 
-def test_what_poetry_itself_locked_against_poetry(tmp_path: Path) -> None:
-    """The same for what Poetry locked, with several versions of a package for several Pythons."""
+def test_locks_by_poetry_match_poetry(tmp_path: Path) -> None:
+    """The locks have several versions of a package for different Pythons."""
     chance, names = random.Random(4), [f"p{number}" for number in range(7)]
-    several = told = 0
+    several = compared = 0
     markers = [ARM, OTHERS, 'python_version >= "3.10"', 'python_version < "3.10"']
     for number in range(60):
         folder = tmp_path / str(number)
@@ -240,7 +239,9 @@ def test_what_poetry_itself_locked_against_poetry(tmp_path: Path) -> None:
         pyproject = legacy(main, group={"dev": {"dependencies": {chance.choice(names): "*"}}})
         (folder / "pyproject.toml").write_text(document(pyproject), encoding="utf-8")
         lock = solved_lock(folder, pool)
-        if lock is None or len({it["name"] for it in lock["package"]}) == len(lock["package"]):
+        if lock is None or len({entry["name"] for entry in lock["package"]}) == len(
+            lock["package"]
+        ):
             continue
         several += 1
         write_older(folder / "poetry.lock", lock, "2.0")
@@ -248,44 +249,45 @@ def test_what_poetry_itself_locked_against_poetry(tmp_path: Path) -> None:
             arguments = (folder, ["main", "dev"], list[str](), python, machine)
             with contextlib.suppress(ValueError):
                 assert by_us(*arguments) == by_poetry(*arguments), number
-                told += 1
-    assert told > 20
-    assert told >= 2 * several - 2  # the others are refused
+                compared += 1
+    assert compared > 20
+    assert compared >= 2 * several - 2  # the others are refused
 
 
 # --- Machines ------------------------------------------------------------------------------------
 def markers_of(main: dict[str, Any], *packages: dict[str, Any]) -> dict[str, str]:
-    """Give the markers of the packages that are chosen for the group main."""
+    """Return the markers of the packages that are chosen for the group main."""
     pyproject = legacy(main)
     lock = readable(pyproject, {"package": packages, "metadata": {"lock-version": "2.0"}})
     chosen = select(lock, ["main"], [], Target.linux("3.12.4").environment)
     return {package["name"]: marker for package, marker in chosen}
 
 
-def test_many_machines() -> None:
-    """However many are named, it takes a moment, and a marker names each once."""
+def test_many_machines_are_fast() -> None:
+    """A marker names each machine at most once."""
     machines = [f"m{number}" for number in range(14)]
-    asked = [f'platform_machine {"!=" if it > "m4" else "=="} "{it}"' for it in machines]
+    conditions = [f'platform_machine {"!=" if name > "m4" else "=="} "{name}"' for name in machines]
     rings = [
         locked(
             f"p{number}",
             requires={
                 f"p{(number * step + step) % 28}": {
                     "version": "*",
-                    "markers": asked[(number + step) % 14],
+                    "markers": conditions[(number + step) % 14],
                 }
                 for step in (1, 3, 5)
             },
         )
         for number in range(28)
     ]
-    found = markers_of({"p0": "*", "p1": {"version": "*", "markers": asked[0]}}, *rings)
+    found = markers_of({"p0": "*", "p1": {"version": "*", "markers": conditions[0]}}, *rings)
     assert found["p0"] == ""
-    assert max(marker.count(it) for marker in found.values() for it in ('"m1"', '"m9"')) == 1
+    for name in ('"m1"', '"m9"'):
+        assert max(marker.count(name) for marker in found.values()) == 1
 
 
-def test_machines_that_do_not_matter() -> None:
-    """What is wanted by machine names those that matter alone, whatever else is locked."""
+def test_unrelated_machines_are_not_named() -> None:
+    """A marker only names machines that make a difference for its package."""
     main = {"a": [{"version": "<2", "markers": ARM}, {"version": ">=2", "markers": OTHERS}]}
     packages = [locked("a"), locked("a", "2.0"), locked("b", requires={"a": "*"})]
     before = markers_of({**main, "b": "*"}, *packages)
@@ -296,8 +298,8 @@ def test_machines_that_do_not_matter() -> None:
 
 
 # --- Formats -------------------------------------------------------------------------------------
-def test_each_format_tells_the_same(tmp_path: Path) -> None:
-    """Before 2.0, files stand apart, and those of two versions together."""
+def test_all_formats_give_the_same_files(tmp_path: Path) -> None:
+    """Before format 2.0, files are listed by name, for all versions together."""
     pyproject, packages = CASES["a version for each Python"]
     path = tmp_path / "poetry.lock"
     lock = lock_data(pyproject, packages, path)
@@ -305,12 +307,12 @@ def test_each_format_tells_the_same(tmp_path: Path) -> None:
     for version in OLDER:
         older = readable(pyproject, as_older(lock, version))
         environment = Target.linux("3.12.4").environment
-        chosen.append([it["files"] for it, _ in select(older, ["main"], [], environment)])
-    assert chosen[0] == chosen[1] == chosen[2] == [it["files"] for it in packages[1:]]
+        chosen.append([entry["files"] for entry, _ in select(older, ["main"], [], environment)])
+    assert chosen[0] == chosen[1] == chosen[2] == [entry["files"] for entry in packages[1:]]
 
 
-def test_the_files_of_one_version_have_any_name() -> None:
-    """Where there is but one, all that are listed are its own, however they spell it."""
+def test_files_of_a_single_version_have_any_name() -> None:
+    """The spelling of the version in a file name does not matter."""
     table = locked("certifi", "2021.5.30")
     table["files"][1]["file"] = "certifi-2021.05.30.tar.gz"
     lock = as_older({"package": [table], "metadata": {}}, "1.1")
@@ -318,7 +320,7 @@ def test_the_files_of_one_version_have_any_name() -> None:
 
 
 def manifest_of(folder: Path) -> bytes:
-    """Run the manifest's command line in a project; give what it wrote."""
+    """Run the manifest's command line in a project; return what it wrote."""
     output = folder / "out"
     options = ["--project", str(folder), "--output", str(output), "--group=main"]
     assert main([*options, "--layers=dependencies"]) == 0
@@ -332,15 +334,15 @@ TODAY: dict[str, dict[str, Any]] = {
 }
 
 
-def test_a_new_format_changes_no_manifest(tmp_path: Path) -> None:
-    """So `poetry lock` with a newer Poetry leaves the layers; line ends do not matter either."""
+def test_newer_format_keeps_the_manifest(tmp_path: Path) -> None:
+    """`poetry lock` with a newer Poetry keeps the layers; so do other line endings."""
     greenlet = {"version": "!=0.4.17", "markers": TODAY["b"]["markers"]}
     pyproject = legacy({"a": "*"}, group={"dev": {"dependencies": {"c": "*"}}})
     packages = [locked("a", requires={"b": greenlet}), locked("b"), locked("c")]
     path = tmp_path / "poetry.lock"
     lock = lock_data(pyproject, packages, path)
     new = {**lock, "metadata": {**lock["metadata"], "lock-version": "2.1"}}
-    new["package"] = [{**it, "groups": ["main"], **TODAY[it["name"]]} for it in packages]
+    new["package"] = [{**entry, "groups": ["main"], **TODAY[entry["name"]]} for entry in packages]
     (tmp_path / "pyproject.toml").write_text(document(pyproject))
     path.write_text(document(new))
     expected = manifest_of(tmp_path)
@@ -354,16 +356,16 @@ def test_a_new_format_changes_no_manifest(tmp_path: Path) -> None:
         assert manifest_of(tmp_path) == expected
 
 
-def test_a_dockerfile_for_a_newer_format(
+def test_dockerfile_exported_for_a_newer_format(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A vendored one does not have the scripts that an older lock takes, and says what to do."""
+    """It does not have the scripts for older locks; the error says what to do."""
     write(tmp_path, *CASES["groups"])
     monkeypatch.setitem(sys.modules, "poetry_docker_cache.inside.manifest.old_locks", None)
     options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--layers=source"]
     assert main(options) == 1
     error = capsys.readouterr().err
-    assert "written for a newer format of poetry.lock than 2.0" in error
+    assert "exported for a newer format of poetry.lock than 2.0" in error
     assert "poetry docker export" in error
 
 
@@ -377,17 +379,17 @@ def check(pyproject: dict[str, Any], lock: dict[str, Any]) -> Any:  # noqa: ANN4
     return check_lock("", lock, pyproject)
 
 
-def test_the_plugin_reads_them(tmp_path: Path) -> None:
-    """To it, a package of an older lock is as any other, in what may be in an image."""
+def test_plugin_reads_older_locks(tmp_path: Path) -> None:
+    """Their packages have the same fields as those of a current lock."""
     for version in OLDER:
         lock = lock_data(*CASES["markers"], tmp_path / "poetry.lock")
         found = check(CASES["markers"][0], as_older(lock, version))
         assert found.older_format == version
-        packages = {it["name"]: it for it in locked_packages(found, MAIN, "3.12")}
+        packages = {entry["name"]: entry for entry in locked_packages(found, MAIN, "3.12")}
         assert set(packages) == {"a", "arm", "both", "deeper", "exactly", "new", "on-linux"}
         assert packages["a"]["marker"] == ""
         assert packages["deeper"]["marker"] == ARM
-        # Only the build knows the patch.
+        # Only the build knows the patch version.
         assert packages["new"]["marker"] == f'{OTHERS} and python_full_version >= "3.12.3"'
         assert packages["a"]["files"] == locked("a")["files"]
 
@@ -403,11 +405,11 @@ def test_the_plugin_reads_them(tmp_path: Path) -> None:
         (
             legacy({"b": "*", "c": {"version": "*", "markers": "'x' in platform_machine"}}),
             [
-                *(locked("a", it) for it in ("1.0", "2.0")),
+                *(locked("a", version) for version in ("1.0", "2.0")),
                 locked("b", requires={"a": "*"}),
                 locked("c", requires={"a": "<2"}),
             ],
-            "several versions of a, and its old format does not tell which is for",
+            "several versions of a, and its old format does not say which is for",
         ),
         (
             legacy({"a": "*"}),
@@ -422,13 +424,13 @@ def test_the_plugin_reads_them(tmp_path: Path) -> None:
         (legacy({"a": "*"}), [locked("a", requires={"b": "*"})], "poetry.lock lacks b"),
     ],
 )
-def test_what_the_lock_does_not_tell(
+def test_ambiguous_lock_is_refused(
     pyproject: dict[str, Any], packages: list[dict[str, Any]], problem: str | None, tmp_path: Path
 ) -> None:
-    """No version is guessed: the error names the package and the way out."""
+    """No version is guessed: the error names the package, and says what to do."""
     lock = check(pyproject, lock_data(pyproject, packages, tmp_path / "poetry.lock"))
     if problem is None:
-        assert [it["version"] for it in locked_packages(lock, MAIN, "3.12")] == ["1.0"]
+        assert [entry["version"] for entry in locked_packages(lock, MAIN, "3.12")] == ["1.0"]
         return
     with pytest.raises(DockerCacheError, match=problem) as raised:
         locked_packages(lock, MAIN, "3.12")
@@ -439,10 +441,22 @@ def test_what_the_lock_does_not_tell(
     )
 
 
-def test_a_python_that_the_lock_does_not_tell_for(tmp_path: Path) -> None:
-    """It is no choice for the image; only where none is left is that an error."""
+def test_build_with_an_ambiguous_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error of the build says what to run, too."""
+    write(tmp_path, legacy({"a": ">2"}), [locked("a", "1.0"), locked("a", "2.0")])
+    options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--group=main"]
+    assert main([*options, "--layers=dependencies"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("manifest: poetry.lock has no version of a that works with Python 3.")
+    assert error.endswith(
+        ". Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions.\n"
+    )
+
+
+def test_python_with_an_ambiguous_lock_is_not_chosen(tmp_path: Path) -> None:
+    """It is an error only if no other Python is left."""
     double = ["<2", ">=2"]
-    old = [{"version": it, "python": "<3.10"} for it in double]
+    old = [{"version": version, "python": "<3.10"} for version in double]
     packages = [locked("a"), locked("a", "2.0")]
 
     def chosen(pyproject: dict[str, Any]) -> Python:
@@ -456,12 +470,12 @@ def test_a_python_that_the_lock_does_not_tell_for(tmp_path: Path) -> None:
         )
 
     assert chosen(legacy({"a": [*old, {"version": "*", "python": ">=3.10"}]})).tag == "3.10"
-    new = [{"version": it, "python": ">=3.10"} for it in double]
+    new = [{"version": version, "python": ">=3.10"} for version in double]
     python = chosen(legacy({"a": [*new, {"version": "*", "python": "<3.10"}]}))
     assert python.tag == "3.9"
     assert "that poetry.lock can be read for" in python.reason
     with pytest.raises(DockerCacheError, match=r"Python 3\.10: .* version of a that") as raised:
-        chosen(legacy({"a": [{"version": it} for it in double]}))
+        chosen(legacy({"a": [{"version": version} for version in double]}))
     assert "another `python`" in raised.value.fix
 
 
@@ -485,10 +499,10 @@ def test_a_python_that_the_lock_does_not_tell_for(tmp_path: Path) -> None:
         {"dependencies": {"b": {"version": 3}}},
     ],
 )
-def test_a_damaged_lock(
+def test_damaged_lock(
     damage: dict[str, Any], version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is an error of its own that names the entry, not a traceback; in the build, too."""
+    """The error names the entry, in the plugin and in the build."""
     path = tmp_path / "poetry.lock"
     lock = as_older(lock_data(ONE, [locked("a")], path), version)
     lock["package"][0].update(damage)
@@ -501,22 +515,22 @@ def test_a_damaged_lock(
     (tmp_path / "pyproject.toml").write_text(document(ONE), encoding="utf-8")
     options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--group=main"]
     assert main([*options, "--layers=dependencies"]) == 1
-    told = capsys.readouterr().err
-    assert f"is damaged: the entry of {name} is" in told
-    assert told.endswith(": run `poetry lock --regenerate`\n")
+    error = capsys.readouterr().err
+    assert f"is damaged: the entry of {name} is" in error
+    assert error.endswith(". Run `poetry lock --regenerate`.\n")
 
 
 @pytest.mark.parametrize("files", [3, {"a": 3}, {"a": [3]}, {"a": [{"file": "a-1.0.tar.gz"}]}])
-def test_damaged_files(files: Any, tmp_path: Path) -> None:  # noqa: ANN401  # TOML of any shape
-    """The same for the files that stand apart."""
+def test_damaged_list_of_files(files: Any, tmp_path: Path) -> None:  # noqa: ANN401  # TOML of any shape
+    """Before format 2.0, files are in a table of their own."""
     lock = as_older(lock_data(ONE, [locked("a")], tmp_path / "poetry.lock"), "1.1")
     lock["metadata"]["files"] = files
     with pytest.raises(DockerCacheError, match="is damaged: "):
         check(ONE, lock)
 
 
-def test_a_stale_lock(tmp_path: Path) -> None:
-    """It is refused, as one of today's format is."""
+def test_stale_lock(tmp_path: Path) -> None:
+    """It is refused, like one in the current format."""
     lock = lock_data(ONE, [locked("a")], tmp_path / "poetry.lock")
     with pytest.raises(DockerCacheError, match="changed significantly"):
         check(legacy({"a": "*", "b": "*"}), lock)

@@ -1,4 +1,4 @@
-"""Wheels that are kept: which one is meant, whether it is the right one, how they come and go."""
+"""Tests of kept wheels: choosing, checking, importing and exporting them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wheels import make_wheel
 
-from poetry_docker_cache.inside.install.wheelhouse import NAMED, best, is_right, main
+from poetry_docker_cache.inside.install.wheelhouse import NAMED, choose_wheel, has_hash, main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,12 +24,12 @@ TAGS = {
 
 
 def package(*names: str) -> dict[str, Any]:
-    """Write a manifest's entry."""
+    """Return an entry of a manifest."""
     return {"name": "a", "version": "1", "files": [{"file": name, "hash": ""} for name in names]}
 
 
 def digest(path: Path) -> str:
-    """Give a file's hash as poetry.lock has it."""
+    """Return a file's hash in the form of poetry.lock."""
     return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
@@ -50,28 +50,28 @@ def digest(path: Path) -> str:
         (["a-1-cp312-cp312-musllinux_1_2_x86_64.whl", "a-1.tar.gz", "../a-1-py3-none-any.whl"], -1),
     ],
 )
-def test_the_wheel_that_pip_would_take(names: list[str], chosen: int) -> None:
-    """The best tag, then the highest build number; nothing that is no wheel, or elsewhere."""
-    found = best(package(*names), TAGS)
+def test_chosen_wheel_is_that_of_pip(names: list[str], chosen: int) -> None:
+    """The best tag has priority, then the highest build number; other files are ignored."""
+    found = choose_wheel(package(*names), TAGS)
     assert (found or {}).get("file") == (names[chosen] if chosen >= 0 else None)
 
 
-def test_only_the_bytes_count(tmp_path: Path) -> None:
-    """A hash that proves nothing, or one of another file, is none."""
+def test_hash_of_a_wheel_is_checked(tmp_path: Path) -> None:
+    """Weak hashes and missing files are refused."""
     wheel = make_wheel(tmp_path, "a")
     content = wheel.read_bytes()
-    assert is_right(wheel, digest(wheel))
-    assert is_right(wheel, f"sha512:{hashlib.sha512(content).hexdigest()}")
+    assert has_hash(wheel, digest(wheel))
+    assert has_hash(wheel, f"sha512:{hashlib.sha512(content).hexdigest()}")
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    assert not is_right(wheel, f"md5:{md5}")
-    assert not is_right(wheel, f"sha256:{'0' * 64}")
-    assert not is_right(wheel, "")
-    assert not is_right(tmp_path, digest(wheel))
-    assert not is_right(tmp_path / "gone.whl", digest(wheel))
+    assert not has_hash(wheel, f"md5:{md5}")
+    assert not has_hash(wheel, f"sha256:{'0' * 64}")
+    assert not has_hash(wheel, "")
+    assert not has_hash(tmp_path, digest(wheel))
+    assert not has_hash(tmp_path / "gone.whl", digest(wheel))
 
 
-def test_take(tmp_path: Path) -> None:
-    """A wheel that is there already stays: it may be the better one."""
+def test_take_imports_wheels(tmp_path: Path) -> None:
+    """A wheel that exists in the cache is kept, and unused ones are removed."""
     kept, wheels = tmp_path / "kept", tmp_path / "wheels"
     for folder in (kept, wheels):
         folder.mkdir()
@@ -79,7 +79,7 @@ def test_take(tmp_path: Path) -> None:
     (kept / "other.txt").touch()
     (wheels / old.name).write_bytes(b"there before")
     (wheels / ".left").mkdir()
-    (wheels / ".gone").symlink_to("nowhere")  # as what another build removes just then
+    (wheels / ".gone").symlink_to("nowhere")  # like a file that another build removes
     (wheels / "unused.whl").touch()
     for path in wheels.iterdir():
         os.utime(path, (0, 0), follow_symlinks=False)
@@ -90,8 +90,8 @@ def test_take(tmp_path: Path) -> None:
     assert {path.name for path in wheels.iterdir()} == {new.name, old.name, ".gone"}
 
 
-def test_give(tmp_path: Path) -> None:
-    """Out comes what the machine lacks, or has with other bytes, of what the manifests name."""
+def test_give_exports_wheels(tmp_path: Path) -> None:
+    """Wheels in the manifests are exported if the host lacks them or has other bytes."""
     kept, wheels, manifests = (tmp_path / name for name in ("kept", "wheels", "manifests"))
     for folder in (kept, wheels, manifests):
         folder.mkdir()
@@ -114,5 +114,5 @@ def test_give(tmp_path: Path) -> None:
     assert main(["give", *options, f"--output={out}"]) == 0
     assert {path.name for path in out.iterdir()} == {NAMED, made["new"].name, made["bad"].name}
     assert (out / made["bad"].name).read_bytes() == made["bad"].read_bytes()
-    named = {it["file"] for it in (*files.values(), gone)}
+    named = {file["file"] for file in (*files.values(), gone)}
     assert (out / NAMED).read_text() == "".join(f"{name}\n" for name in sorted(named))

@@ -1,4 +1,4 @@
-"""Alpine: the packages of the system, and how its C library is known."""
+"""Alpine: its system packages, and how its C library is detected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from packaging._musllinux import _parse_musl_version
 
 from poetry_docker_cache.inside.manifest import target
-from poetry_docker_cache.plan.model import Direct
+from poetry_docker_cache.plan.image_plan import Direct
 from poetry_docker_cache.plan.system_packages import alpine_packages, tools
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 XML = (("libffi-dev", "libxml2-dev", "libxslt-dev"), ("libxml2", "libxslt"))
 LDAP = (("cyrus-sasl-dev", "openldap-dev"), ("libldap", "libsasl"))
-# What the loader of Alpine 3.22 says, without the arguments that it wants.
+# What the loader of Alpine 3.22 prints when called without arguments.
 LOADER = """\
 musl libc (x86_64)
 Version 1.2.5
@@ -38,15 +38,15 @@ Usage: /lib/ld-musl-x86_64.so.1 [options] [--] pathname [args]
         ([], [], ((), ())),
     ],
 )
-def test_usual_packages(
+def test_adds_usual_packages(
     built: list[str], wheels: list[str], packages: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> None:
-    """What is built needs headers and a library; a wheel only what it loads by itself."""
+    """A build needs headers and a library; a wheel only the libraries it does not contain."""
     assert alpine_packages(built, wheels) == packages
 
 
-def test_tools() -> None:
-    """Python's own image has none; one of somebody's own has what they put into it."""
+def test_only_official_image_gets_build_tools() -> None:
+    """The official Alpine image has no compiler; a custom image is used as it is."""
     image = "python:3.13-alpine3.22"
     assert tools(image) == ("build-base",)
     git = Direct(files=(), ssh=False, known_hosts=())
@@ -58,13 +58,13 @@ def test_tools() -> None:
 @pytest.mark.parametrize(
     ("python", "libc"), [(("", ""), ("musl", (1, 2))), (("glibc", "2.41"), ("glibc", (2, 41)))]
 )
-def test_the_c_library(
+def test_detects_c_library(
     python: tuple[str, str],
     libc: tuple[str, tuple[int, int]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Musl's version is what packaging makes of its words; beside glibc it is idle."""
+    """The musl version agrees with `packaging`; a Python built for glibc ignores musl."""
     loader = tmp_path / "ld-musl-x86_64.so.1"
     loader.touch()
 

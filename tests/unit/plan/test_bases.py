@@ -1,4 +1,4 @@
-"""Image references: the full image of a suite, and what cannot fit together."""
+"""Base and build images: which full image matches a slim one, and which do not fit together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIGEST = "@sha256:" + "a" * 64
 
 
 def full(base: str, build: str | None = None, python: str = "3.12") -> str:
-    """The build image beside this base."""
+    """Return the build image for this base image."""
     settings = Settings(base_image=base, build_image=build, python=python)
     return build_image(settings, PYTHON, final_image(settings, PYTHON))
 
@@ -42,8 +42,8 @@ def full(base: str, build: str | None = None, python: str = "3.12") -> str:
         (f"company/base{DIGEST}", f"company/base{DIGEST}"),
     ],
 )
-def test_the_full_image_of_the_same_suite(base: str, image: str) -> None:
-    """An official slim image has a full one, of another digest; any other base serves itself."""
+def test_build_image_defaults_to_full_image_of_same_suite(base: str, image: str) -> None:
+    """The digest of a slim image is dropped; a base that is not slim is its own build image."""
     assert full(base) == image
 
 
@@ -55,18 +55,18 @@ def test_the_full_image_of_the_same_suite(base: str, image: str) -> None:
         ("python:{python}-alpine", "python:{python}-bookworm", "another C library"),
     ],
 )
-def test_a_build_image_that_cannot_fit(base: str, build: str, what: str) -> None:
-    """What their names show is refused before anything is built."""
+def test_rejects_build_image_that_does_not_fit_by_name(base: str, build: str, what: str) -> None:
+    """The error comes before anything is built."""
     with pytest.raises(DockerCacheError, match=what):
         full(base, build)
 
 
-def test_a_build_image_that_fits() -> None:
-    """It is taken as it is, the Python filled in."""
+def test_build_image_that_fits_is_used() -> None:
+    """`{python}` is filled in, and the rest stays as it is."""
     assert full("python:{python}-slim", "company/build:{python}") == "company/build:3.12"
 
 
-def test_a_base_that_has_another_python_by_its_name() -> None:
+def test_rejects_base_whose_name_has_another_python() -> None:
     """Packages for one Python do not run on another."""
     with pytest.raises(DockerCacheError, match=r"has Python 3\.11, but the packages"):
         full("python:3.11-slim")
@@ -98,8 +98,8 @@ def test_a_base_that_has_another_python_by_its_name() -> None:
         ("my-dev.example/distroless/python3-debian12", False),
     ],
 )
-def test_images_without_a_shell(image: str, shell: bool) -> None:
-    """Their names tell; of Chainguard's and Docker's hardened ones, `-dev` has a shell."""
+def test_image_name_shows_whether_there_is_a_shell(image: str, shell: bool) -> None:
+    """Hardened images of Chainguard and Docker have a shell only if they are `-dev` images."""
     assert has_shell(image) == shell
 
 
@@ -114,8 +114,8 @@ def test_images_without_a_shell(image: str, shell: bool) -> None:
         ("pythonic:1", True),
     ],
 )
-def test_images_that_may_have_a_user(image: str, user: bool) -> None:
-    """Docker's own runs as root; of any other nobody knows."""
+def test_only_official_image_is_sure_to_run_as_root(image: str, user: bool) -> None:
+    """Any other image may set another user."""
     assert may_have_user(image) == user
 
 
@@ -138,14 +138,14 @@ def test_images_that_may_have_a_user(image: str, user: bool) -> None:
         ("company/base:1", "apt", False),
     ],
 )
-def test_package_managers(image: str, manager: str, bare: bool) -> None:
-    """Alpine and Wolfi have apk; of the official images, those with Alpine have no compiler."""
+def test_image_name_shows_package_manager(image: str, manager: str, bare: bool) -> None:
+    """Alpine and Wolfi have apk; official Alpine images have no compiler."""
     assert package_manager(image) == manager
     assert is_official_alpine(image) == bare
 
 
 @pytest.mark.parametrize(
-    ("image", "of"),
+    ("image", "expected"),
     [
         ("python:3.13-alpine", "musl"),
         ("company/python-alpine:3.13", "musl"),
@@ -154,6 +154,6 @@ def test_package_managers(image: str, manager: str, bare: bool) -> None:
         ("company/alpine/base:1", None),
     ],
 )
-def test_c_libraries(image: str, of: str | None) -> None:
-    """The name and the tag tell; the host and the folders are somebody's own."""
-    assert libc(image) == of
+def test_image_name_shows_c_library(image: str, expected: str | None) -> None:
+    """Only the last part of the name and the tag count; host and folders may be called anything."""
+    assert libc(image) == expected

@@ -1,4 +1,4 @@
-"""Several images have a place each, however it is spelled."""
+"""Images and caches of one project must not overwrite each other, however they are spelled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from poetry_docker_cache.settings.image_tables import parse_images
 
 
 def refuse(api: str, worker: str, *, name: str | None = "shop", common: str = "") -> None:
-    """Look at two images with these settings."""
+    """Check two images with these settings for collisions."""
     text = f"{common}\n[images.api]\n{api}\n[images.worker]\n{worker}\n"
     refuse_collisions(parse_images(tomlkit.parse(text)), name=name, version="1.0")
 
@@ -25,15 +25,15 @@ def refuse(api: str, worker: str, *, name: str | None = "shop", common: str = ""
         ('image = "index.docker.io/team/shop"', 'image = "team/shop"'),
     ],
 )
-def test_two_images_have_two_names(api: str, worker: str) -> None:
-    """One would take the other's place in the engine, or in the registry."""
+def test_rejects_two_images_with_same_name(api: str, worker: str) -> None:
+    """One would replace the other in the engine or in the registry."""
     with pytest.raises(DockerCacheError, match="images api and worker are both called") as raised:
         refuse(api, worker)
     assert "[tool.poetry-docker-cache.images.worker]" in raised.value.fix
 
 
-def test_names_that_docker_spells_alike() -> None:
-    """A repository of the project's own name has no underscore."""
+def test_rejects_names_that_docker_spells_the_same() -> None:
+    """Underscores become hyphens in a repository name that is derived from the project's name."""
     images = parse_images(tomlkit.parse("[images.a-b]\n[images.a_b]\n"))
     with pytest.raises(DockerCacheError, match=r"called docker\.io/library/shop-a-b:1\.0"):
         refuse_collisions(images, name="shop", version="1.0")
@@ -50,16 +50,16 @@ def test_names_that_docker_spells_alike() -> None:
         ("type=s3,region=r,bucket=b", "type=s3,bucket=b,region=r,name=buildkit", "bucket=b"),
     ],
 )
-def test_two_images_have_two_caches(api: str, worker: str, place: str) -> None:
-    """What the one writes, the other would replace."""
+def test_rejects_two_images_with_same_cache(api: str, worker: str, place: str) -> None:
+    """Each build would replace the cache of the other image."""
     with pytest.raises(DockerCacheError, match="cache of the image worker") as raised:
         refuse(f'cache = "{api}"', f'cache = "{worker}"')
     assert place in raised.value.problem
     assert "the cache of api is there as well" in raised.value.problem
 
 
-def test_a_cache_is_no_image() -> None:
-    """Under another image's name it would replace that."""
+def test_rejects_cache_with_name_of_another_image() -> None:
+    """The cache would replace the image."""
     with pytest.raises(DockerCacheError, match="and the image api has the same name"):
         refuse('image = "h.io/shop"', 'cache = "h.io/shop:1.0"')
 
@@ -76,11 +76,11 @@ def test_a_cache_is_no_image() -> None:
         ('cache = "h.io/shop:1.1"', 'image = "h.io/shop"', ""),
     ],
 )
-def test_what_is_apart(api: str, worker: str, common: str) -> None:
-    """Common settings give each image a place of its own, and other places are no concern."""
+def test_accepts_images_and_caches_in_different_places(api: str, worker: str, common: str) -> None:
+    """Common settings are extended by each image's name."""
     refuse(api, worker, common=common)
 
 
-def test_without_a_name_there_is_nothing_to_compare() -> None:
-    """Whether a name is needed, what needs it says."""
+def test_project_without_name_has_no_collisions() -> None:
+    """The command that needs a name reports that it is missing."""
     refuse("", "", name=None)

@@ -33,10 +33,10 @@ DIGEST = f"sha256:{'0' * 64}"
         ([], "python:3.13-slim", ((), ())),
     ],
 )
-def test_usual_packages(
+def test_adds_usual_packages(
     built: list[str], image: str, packages: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> None:
-    """By the Python package's name, in the names of the image's Debian."""
+    """The names are those of the image's Debian release."""
     assert debian_packages(built, ["psycopg2", "numpy"], image) == packages
 
 
@@ -49,7 +49,9 @@ def test_usual_packages(
         (["lightgbm"], "python:3.13-alpine", ()),
     ],
 )
-def test_packages_of_wheels(names: list[str], image: str, packages: tuple[str, ...]) -> None:
-    """What a wheel leaves to the system is added; built from source, it needs it no less."""
+def test_adds_libraries_missing_from_wheels(
+    names: list[str], image: str, packages: tuple[str, ...]
+) -> None:
+    """The same packages need the libraries when they are built from source."""
     assert debian_packages([], names, image) == ((), packages)
     assert debian_packages(names, [], image)[1] == packages

@@ -1,4 +1,4 @@
-"""Into which layers the dependencies of a project are split."""
+"""How the dependencies of a project are split into layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAYERS = st.one_of(st.just("auto"), st.integers(1, 20))
 
 
 def some(pure: int, native: int = 0, source: int = 0, direct: int = 0) -> Packages:
-    """So many packages of each kind."""
+    """Make this many packages of each kind."""
     counts: list[tuple[Kind, int]] = [("pure", pure), ("native", native), ("source", source)]
     counts.append(("direct", direct))
     return {f"{kind}{number}": kind for kind, count in counts for number in range(count)}
@@ -35,7 +35,7 @@ def some(pure: int, native: int = 0, source: int = 0, direct: int = 0) -> Packag
 def test_every_package_is_in_one_layer(
     packages: Packages, layers: int | Literal["auto"], own: list[str]
 ) -> None:
-    """None is lost or doubled, no layer is empty, and the number is kept."""
+    """No package is lost or doubled, no layer is empty, and the number of layers is kept."""
     own = [*own, *list(packages)[:2]]
     found = split(packages.items(), layers=layers, own=own)
     assert sorted(name for names in found.values() for name in names) == sorted(packages)
@@ -55,7 +55,7 @@ def test_every_package_is_in_one_layer(
 
 
 @given(packages=PACKAGES, layers=LAYERS, shuffled=st.randoms())
-def test_the_order_of_the_lock_does_not_matter(
+def test_order_of_lock_file_does_not_matter(
     packages: Packages, layers: int | Literal["auto"], shuffled: Random
 ) -> None:
     """The same packages give the same layers, in the same order."""
@@ -67,8 +67,8 @@ def test_the_order_of_the_lock_does_not_matter(
 
 
 @given(packages=PACKAGES, layers=st.integers(1, 20))
-def test_a_package_that_comes_moves_no_other(packages: Packages, layers: int) -> None:
-    """Unless it is the first of its kind: then that kind gets its share of the layers."""
+def test_new_package_moves_no_other(packages: Packages, layers: int) -> None:
+    """The exception is the first of its kind, which gives that kind its share of the layers."""
     before = split(packages.items(), layers=layers)
     for kind in set(packages.values()):
         after = split([*packages.items(), ("new-one", kind)], layers=layers)
@@ -76,8 +76,8 @@ def test_a_package_that_comes_moves_no_other(packages: Packages, layers: int) ->
             assert set(names) <= set(after[layer])
 
 
-def test_more_layers_move_few_packages() -> None:
-    """About the share that the new layer gets."""
+def test_additional_layer_moves_few_packages() -> None:
+    """Only the packages of the new layer move."""
     packages = some(pure=200)
     before = split(packages.items(), layers=8)
     after = split(packages.items(), layers=9)
@@ -89,23 +89,23 @@ def test_more_layers_move_few_packages() -> None:
 @pytest.mark.parametrize(
     ("packages", "layers"), [(0, 1), (1, 1), (5, 1), (6, 4), (15, 4), (16, 10), (50, 10), (51, 16)]
 )
-def test_automatic(packages: int, layers: int) -> None:
-    """The bounds are those that docs/layers.md names, and far apart."""
+def test_automatic_number_of_layers(packages: int, layers: int) -> None:
+    """The limits are those of docs/layers.md, and far apart."""
     assert automatic(packages) == layers
     bounds = [most for most, _ in AUTO]
     assert all(upper >= 3 * lower for lower, upper in pairwise(bounds))
 
 
-def test_both_kinds_share_the_layers() -> None:
-    """Half for each; all for one that is alone; one layer takes both."""
+def test_pure_and_native_packages_share_layers() -> None:
+    """Each kind gets half of them; a single layer takes both kinds."""
     both = split(some(pure=60, native=60).items(), layers=8)
     assert list(both) == [f"{kind}-{n}" for kind in ("pure", "native") for n in range(1, 5)]
     assert len(split(some(pure=60).items(), layers=8)) == 8
     assert list(split(some(pure=3, native=3).items(), layers=1)) == ["dependencies"]
 
 
-def test_layers_beside_the_shared_ones() -> None:
-    """A heavy package, what is built and what is from no index come on top, if there is any."""
+def test_separate_layers_come_after_shared_ones() -> None:
+    """They hold packages with a layer of their own, packages to build, and direct dependencies."""
     packages = some(pure=2, native=1, source=2, direct=2)
     own = ("native0", "source0", "direct0", "not-there")
     found = split(packages.items(), layers=1, own=own)

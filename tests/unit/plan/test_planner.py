@@ -1,4 +1,4 @@
-"""The decisions about the image, and the notes that tell of them."""
+"""The decisions about an image, and the notes that explain them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projects import package, sdist, wheel
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import checked_paths
-from poetry_docker_cache.plan.model import Direct, Files, Index
+from poetry_docker_cache.plan.image_plan import Direct, Files, Index
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.model import InstallerConfig, Metadata, Selection, Source
 from poetry_docker_cache.project.sources import used_sources
@@ -29,12 +29,12 @@ NATIVE = wheel("numpy", tag="cp312-cp312-manylinux_2_17_x86_64")
 
 
 def taken_from(source: Source) -> dict[str, Any]:
-    """What the lock says of a package of this source."""
+    """Return the fields of a locked package from this source."""
     return {"source": {"type": "legacy", "url": source.url, "reference": source.name}}
 
 
-def test_an_ordinary_project() -> None:
-    """Slim base throughout, the lock's Poetry, no note but the one on the Python."""
+def test_plan_of_ordinary_project() -> None:
+    """Its wheels are installed on the slim base image, and the only note is on the Python."""
     made = plan(project(package("click")))
     assert made.application is not None
     assert made.application.image == made.runtime.image == "python:3.13-slim"
@@ -63,10 +63,10 @@ def test_an_ordinary_project() -> None:
         ([wheel("numpy", tag="cp311-cp311-manylinux_2_17_x86_64")], (), (), True),
     ],
 )
-def test_what_must_be_built_gets_a_layer_on_the_full_image(
+def test_packages_without_wheel_are_built_on_full_image(
     files: list[str], no_binary: tuple[str, ...], only_binary: tuple[str, ...], *, built: bool
 ) -> None:
-    """A package without a fitting wheel, or one whose wheels the user refuses; and a note."""
+    """The user may exclude wheels, too (`no-binary`); a note names the packages."""
     installer = replace(INSTALLER, no_binary=no_binary, only_binary=only_binary)
     made = plan(
         project(package("numpy", files=files), installer=installer, requires_python="~3.12")
@@ -82,23 +82,23 @@ def test_what_must_be_built_gets_a_layer_on_the_full_image(
     assert (note in made.notes) == built
 
 
-def test_only_what_is_selected_counts() -> None:
-    """A package of another group is neither built nor refused."""
+def test_packages_of_other_groups_are_ignored() -> None:
+    """They are neither built nor rejected."""
     dev = package("uwsgi", files=[sdist("uwsgi")], groups=["dev"])
     git = package("tool", groups=["dev"], source={"type": "git", "url": "https://git.example.org"})
     made = plan(project(dev, git))
     assert made.dependencies.layers == ()
 
 
-def test_a_long_list_is_cut() -> None:
-    """A note names five packages at most."""
+def test_note_names_five_packages_at_most() -> None:
+    """It ends with the number of the others."""
     many = [package(f"p{number}", files=[sdist(f"p{number}")]) for number in range(7)]
-    note = "p0, p1, p2, p3, p4 and 2 more must be built from source"
-    assert any(it.startswith(note) for it in plan(project(*many)).notes)
+    text = "p0, p1, p2, p3, p4 and 2 more must be built from source"
+    assert any(note.startswith(text) for note in plan(project(*many)).notes)
 
 
-def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
-    """Poetry installs it, whatever installs the rest, after the others; a note says so."""
+def test_direct_dependencies_get_layer_on_full_image() -> None:
+    """Poetry installs them after the others; a note says so."""
     git = {"type": "git", "url": "https://git.example.org/a.git", "resolved_reference": "a" * 40}
     file = {"type": "file", "url": "vendor/psycopg2-1.0.tar.gz"}
     made = plan(
@@ -118,7 +118,7 @@ def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
     assert made.dependencies.files == (file["url"],)
     assert not made.dependencies.ssh
     assert (made.dependencies.poetry, made.dependencies.packages) == ("2.4.0", ("g++",))
-    assert made.runtime.packages == ("libpq5",), "it is linked with that of the build image"
+    assert made.runtime.packages == ("libpq5",), "psycopg2 is linked with the build image's libpq"
     note = "do not come from a package index: Poetry installs them on python:3.12"
     assert made.notes[1:] == (
         f"acme, psycopg2 {note}, in a separate layer.",
@@ -127,8 +127,8 @@ def test_what_comes_from_no_index_gets_a_layer_on_the_full_image() -> None:
     )
 
 
-def test_other_layers_hang_on_no_git_dependency() -> None:
-    """Their stages are the same with one and without."""
+def test_git_dependency_does_not_change_other_layers() -> None:
+    """Stages that install packages from an index are the same with it and without."""
     git = {"type": "git", "url": "https://git.example.org/a.git", "resolved_reference": "a" * 40}
     others = package("click"), package("lxml", files=[sdist("lxml")])
 
@@ -138,23 +138,23 @@ def test_other_layers_hang_on_no_git_dependency() -> None:
 
     before, after = stages(*others), stages(*others, package("acme", files=[], source=git))
     assert after.keys() - before.keys() == {"direct"}
-    # The comment of what comes next ends the one before.
+    # Each stage's text ends with the comment of the next one.
     changed = {stage for stage in before if before[stage] != after[stage]}
     assert changed == {"manifest", "source", "check", "final"}
     assert "/scripts/direct.py" in after["direct"]
     assert "--mount=type=ssh" not in after["direct"]
 
 
-def test_a_source_that_is_not_declared() -> None:
-    """The lock's sources must be those of pyproject.toml, whose credentials and URL count."""
+def test_rejects_locked_source_that_is_not_declared() -> None:
+    """URL and credentials come from the source in pyproject.toml."""
     with pytest.raises(
         DockerCacheError, match=r"acme in poetry\.lock comes from the source 'Team'"
     ):
         plan(project(package("acme", **taken_from(TEAM)), sources=(MIRROR,)))
 
 
-def test_a_source_is_known_by_its_name_in_any_case() -> None:
-    """Poetry compares them so."""
+def test_source_names_are_compared_without_case() -> None:
+    """Poetry compares them this way."""
     made = plan(
         project(package("acme", **taken_from(replace(TEAM, name="TEAM"))), sources=(PYPI, TEAM))
     )
@@ -174,8 +174,8 @@ def test_a_source_is_known_by_its_name_in_any_case() -> None:
         ((replace(MIRROR, name="first"), MIRROR), replace(MIRROR, name="first")),
     ],
 )
-def test_the_index_that_replaces_pypi(sources: tuple[Source, ...], index: Source | None) -> None:
-    """Poetry and the build backend come from where the project's own packages come from."""
+def test_primary_source_replaces_pypi(sources: tuple[Source, ...], index: Source | None) -> None:
+    """Poetry and the build backend are installed from it, too."""
     made = plan(project(sources=sources))
     expected = Index(name=index.name, url=index.url) if index else None
     assert made.dependencies.index == expected
@@ -183,8 +183,8 @@ def test_the_index_that_replaces_pypi(sources: tuple[Source, ...], index: Source
     assert made.application.index == expected
 
 
-def test_used_sources() -> None:
-    """The secret is asked for what the build contacts: packages' sources, and the index."""
+def test_secret_covers_only_sources_that_build_contacts() -> None:
+    """These are the sources of locked packages, and the index."""
     other = replace(TEAM, name="other")
     git = {"type": "git", "url": "https://git.example.org/a.git", "reference": "other"}
     url = {"type": "url", "url": "https://files.example.org/a.whl"}
@@ -194,7 +194,7 @@ def test_used_sources() -> None:
     assert used_sources((PYPI, TEAM), packages, None) == ("Team",)
 
 
-def test_pypi_needs_no_credentials() -> None:
+def test_secret_does_not_cover_pypi() -> None:
     """A package that names PyPI as its source adds nothing to the secret."""
     assert used_sources((PYPI, TEAM), [package("acme", **taken_from(PYPI))], None) == ()
 
@@ -224,14 +224,14 @@ def test_pypi_needs_no_credentials() -> None:
         (TREE, None, (".",), (), None),
     ],
 )
-def test_files(
+def test_files_of_project_in_image(
     root: WheelRoot | SourceTreeRoot,
     found: tuple[str, ...] | None,
     setting: tuple[str, ...] | None,
     expected: tuple[str, ...] | None,
     noted: str | None,
 ) -> None:
-    """The setting, else what the project's shape asks for, which is told."""
+    """Without the setting, the project's layout decides, and a note says so."""
     made = plan(project(root=root, files=found), files=setting, command=("x",))
     assert made.files == (None if expected is None else Files(paths=expected))
     if noted:
@@ -240,23 +240,23 @@ def test_files(
         assert not any("/app holds" in note for note in made.notes)
 
 
-def test_the_working_directory_is_named_in_notes() -> None:
-    """Notes speak of the image as it is."""
+def test_notes_name_working_directory() -> None:
+    """It is the one of the settings, not the default."""
     made = plan(project(root=TREE, files=None), workdir="/srv")
     assert any("it runs from source in /srv. Its scripts (shop)" in note for note in made.notes)
     assert any(note.startswith("/srv contains all files") for note in made.notes)
 
 
-def test_a_guessed_file_that_the_project_hides_is_not_taken() -> None:
-    """An allow-list that leaves `migrations` out means it; the setting would win."""
+def test_found_file_that_dockerignore_excludes_is_not_copied() -> None:
+    """The setting `files` overrides .dockerignore."""
     hidden = project(files=("alembic.ini", "migrations"), dockerignore="*\n!alembic.ini\n")
     assert plan(hidden).files == Files(paths=("alembic.ini",))
     assert plan(hidden, files=("migrations",)).files == Files(paths=("migrations",))
 
 
 @pytest.mark.parametrize("path", ["a*b", "what?", "back\\slash", "--from=x", "tab\tbed"])
-def test_what_a_dockerfile_cannot_name_is_refused(path: str) -> None:
-    """COPY would copy nothing, or something else."""
+def test_rejects_path_that_copy_cannot_name(path: str) -> None:
+    """COPY would copy nothing or another file."""
     with pytest.raises(DockerCacheError, match="a Dockerfile cannot name it"):
         plan(project(root=wheel_root(paths=(path,))))
     with pytest.raises(DockerCacheError, match="a Dockerfile cannot name it"):
@@ -271,8 +271,8 @@ def test_what_a_dockerfile_cannot_name_is_refused(path: str) -> None:
         ("hatch-vcs", "SETUPTOOLS_SCM_PRETEND_VERSION"),
     ],
 )
-def test_a_version_from_git_is_told_to_the_backend(requirement: str, variable: str) -> None:
-    """In the build there is no git to ask."""
+def test_version_from_git_is_passed_to_backend(requirement: str, variable: str) -> None:
+    """The build has no git repository to read it from."""
     made = plan(project(root=wheel_root(requires=("poetry-core", requirement))))
     assert made.application is not None
     assert made.application.version_variables == (variable,)
@@ -287,23 +287,23 @@ def test_a_version_from_git_is_told_to_the_backend(requirement: str, variable: s
 
 
 @pytest.mark.parametrize(
-    ("backend", "requirement", "asks"),
+    ("backend", "requirement", "includes"),
     [
         ("setuptools.build_meta", "setuptools_scm[simple]>=8", True),
         ("setuptools.build_meta", "setuptools>=77", False),
         ("hatchling.build", "hatch-vcs", False),
     ],
 )
-def test_a_backend_that_asks_git_for_files_takes_those_that_are_there(
-    backend: str, requirement: str, *, asks: bool
+def test_setuptools_scm_includes_files_without_git(
+    backend: str, requirement: str, *, includes: bool
 ) -> None:
-    """By the first line of setuptools' own list, which lines of the project follow."""
+    """A first line in MANIFEST.in includes all files; the project's own lines follow it."""
     made = plan(project(root=wheel_root(backend=backend, requires=(requirement,))))
-    assert ("global-include" in render_dockerfile(made)) is asks
+    assert ("global-include" in render_dockerfile(made)) is includes
 
 
-def test_an_extension_is_built_with_the_packages_that_it_needs() -> None:
-    """Compilers and headers go where the wheel is built, and nowhere else for it."""
+def test_extension_is_built_with_build_packages() -> None:
+    """A pure Python wheel is built without them."""
     made = plan(project(root=wheel_root(needs_compiler=True)), build_packages=("libpq-dev",))
     assert made.application is not None
     assert (made.application.image, made.application.packages) == ("python:3.13", ("libpq-dev",))
@@ -313,8 +313,8 @@ def test_an_extension_is_built_with_the_packages_that_it_needs() -> None:
     assert made.application.packages == ()
 
 
-def test_rust_comes_along_where_it_is_compiled() -> None:
-    """No Python image has it; an image of somebody's own is to have what it is for."""
+def test_rust_is_installed_where_extension_needs_it() -> None:
+    """No official image has it; a custom build image is used as it is."""
     root = wheel_root(needs_compiler=True, requires=("poetry-core", "setuptools_rust>=1.3"))
     for settings, packages in (
         ({}, ("cargo",)),
@@ -330,8 +330,8 @@ def test_rust_comes_along_where_it_is_compiled() -> None:
     assert made.application.packages == ()
 
 
-def test_the_usual_libraries_of_what_is_built_from_source() -> None:
-    """psycopg2 needs libpq5 where it runs; a wheel brings its own; a named version stands."""
+def test_libraries_of_source_builds_are_added_to_image() -> None:
+    """A wheel contains its libraries; a version in the settings is kept."""
     built = project(package("psycopg2", files=[sdist("psycopg2")]))
     made = plan(built)
     assert made.runtime.packages == ("libpq5",)
@@ -341,8 +341,8 @@ def test_the_usual_libraries_of_what_is_built_from_source() -> None:
     assert plan(project(package("psycopg2"))).runtime.packages == ()
 
 
-def test_a_source_tree_is_imported_from_where_poetry_would() -> None:
-    """A src layout that no wheel can be built from has its folder on the path."""
+def test_source_tree_is_on_python_path() -> None:
+    """The folder `src` is on it if the project has a src layout."""
     tree = replace(TREE, reason="the README `R` does not exist", import_folder="src")
     made = plan(project(root=tree, files=None))
     assert made.runtime.environment["PYTHONPATH"] == "/app/src"
@@ -352,8 +352,8 @@ def test_a_source_tree_is_imported_from_where_poetry_would() -> None:
     assert "PYTHONPATH" not in plan(project()).runtime.environment
 
 
-def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
-    """It is copied to the working directory, which no command has on its path by itself."""
+def test_modules_outside_wheel_are_on_python_path() -> None:
+    """They are in the working directory, which an installed command does not search."""
     beside = ("config.py", "src/common")
     made = plan(project(files=("alembic.ini", *beside), unpackaged=beside))
     assert made.files == Files(paths=("alembic.ini", *beside))
@@ -367,16 +367,15 @@ def test_what_the_wheel_lacks_is_imported_from_where_poetry_would() -> None:
     assert any(note.startswith(f"{lacks}config.py.") for note in whole.notes)
 
 
-def test_many_scripts_that_are_no_commands() -> None:
-    """A note names some of them."""
+def test_note_names_five_missing_scripts_at_most() -> None:
+    """Scripts of a project that runs from source are not installed."""
     made = plan(project(root=TREE, files=None, scripts=tuple("abcdefg")))
-    assert any(
-        "Its scripts (a, b, c, d, e and 2 more) are not installed" in it for it in made.notes
-    )
+    text = "Its scripts (a, b, c, d, e and 2 more) are not installed"
+    assert any(text in note for note in made.notes)
 
 
-def test_a_group_that_poetry_would_install_is_not_left_out_in_silence() -> None:
-    """But for those that nobody expects in an image."""
+def test_note_names_groups_that_are_not_installed() -> None:
+    """Groups for development, such as `dev`, are not mentioned."""
     groups = frozenset({"main", "dev", "server"})
     notes = plan(project(default_groups=groups)).notes
     assert "Groups that are not installed: server. To add one, use `--with`." in notes
@@ -386,12 +385,12 @@ def test_a_group_that_poetry_would_install_is_not_left_out_in_silence() -> None:
     assert not any("not installed" in note for note in made.notes)
 
 
-def test_the_note_on_the_command_has_a_line_to_paste() -> None:
-    """What was found is proposed, a script of the project's first."""
+def test_note_on_start_command_has_line_to_paste() -> None:
+    """It proposes a script of the project first, then a command found in the source."""
     starts = (("gunicorn", "site.wsgi"), ("python", "app.py"))
     made = plan(project(scripts=("a", "b"), start_commands=starts))
-    told = 'add `command` to [tool.poetry-docker-cache], for example `command = ["a"]`'
-    assert any(told in note for note in made.notes)
+    text = 'add `command` to [tool.poetry-docker-cache], for example `command = ["a"]`'
+    assert any(text in note for note in made.notes)
     made = plan(project(scripts=(), start_commands=starts))
     assert any('`command = ["gunicorn", "site.wsgi"]`' in note for note in made.notes)
     for names, likely in (("abc", "start"), ("abc", "shop")):
@@ -399,8 +398,8 @@ def test_the_note_on_the_command_has_a_line_to_paste() -> None:
         assert any(f'for example `command = ["{likely}"]`' in note for note in made.notes)
 
 
-def test_wheels_of_another_c_library_do_not_fit() -> None:
-    """On Alpine, a package with wheels for glibc only must be built."""
+def test_package_with_glibc_wheels_is_built_on_alpine() -> None:
+    """Its wheels do not run with musl."""
     made = plan(project(package("numpy", files=[NATIVE])), base_image="python:{python}-alpine")
     assert any("numpy must be built from source" in note for note in made.notes)
 
@@ -419,23 +418,23 @@ def test_wheels_of_another_c_library_do_not_fit() -> None:
         (("shop",), None, TREE, None),
     ],
 )
-def test_command(
+def test_start_command(
     scripts: tuple[str, ...],
     module: str | None,
     root: SourceTreeRoot | None,
     command: tuple[str, ...] | None,
 ) -> None:
-    """The only script, else the module that runs, else the base's, with a note."""
+    """It is the only script, else the package with `__main__`; without either, a note says so."""
     made = plan(project(scripts=scripts, root=root or wheel_root(module=module)))
     assert made.runtime.command == command
     noted = [note for note in made.notes if note.startswith("No start command is set")]
     assert bool(noted) == (command is None)
-    if noted and scripts:  # a script that no wheel brings along is none that could be started
+    if noted and scripts:  # scripts of a project that runs from source are not installed
         assert (f'["{scripts[0]}"]' in noted[0]) == (root is None)
 
 
-def test_command_and_entrypoint_of_the_settings() -> None:
-    """An entrypoint of the user's gets no arguments that nobody asked for, and no note."""
+def test_entrypoint_of_settings_gets_no_default_command() -> None:
+    """The note on the start command is left out as well."""
     made = plan(project(), entrypoint=("tini", "--"))
     assert (made.runtime.entrypoint, made.runtime.command) == (("tini", "--"), None)
     assert len(made.notes) == 1
@@ -444,8 +443,8 @@ def test_command_and_entrypoint_of_the_settings() -> None:
     assert plan(project(), command=()).runtime.command == ()
 
 
-def test_labels() -> None:
-    """From the metadata where it says something, on one line; the user's own win."""
+def test_labels_come_from_metadata() -> None:
+    """A value is put on one line; labels in the settings win."""
     metadata = Metadata(
         name="shop",
         version=None,
@@ -466,15 +465,15 @@ def test_labels() -> None:
     }
 
 
-def test_environment() -> None:
-    """A home and a user's name, unless the settings say others."""
+def test_environment_has_home_and_user() -> None:
+    """The settings can change both."""
     made = plan(project(), env=(("HOME", "/srv"), ("X", "1")))
     assert dict(made.runtime.environment) == {"HOME": "/srv", "USER": "app", "X": "1"}
     assert dict(plan(project()).runtime.environment) == {"HOME": "/home/app", "USER": "app"}
 
 
-def test_poetry_s_own_settings() -> None:
-    """Those that change what is installed reach the installer, and no others."""
+def test_installer_settings_of_poetry_are_passed_on() -> None:
+    """Only settings that change what is installed reach the installer."""
     installer = InstallerConfig(
         no_binary=("lxml", "xmlsec"),
         only_binary=("numpy",),
@@ -491,8 +490,8 @@ def test_poetry_s_own_settings() -> None:
     assert (plain.environment, plain.build_config_settings) == ({}, None)
 
 
-def test_settings_of_builds_are_no_business_of_wheels() -> None:
-    """Poetry's own reach the stage that builds; the stages of wheels stay as they were."""
+def test_build_settings_of_poetry_do_not_change_wheel_layers() -> None:
+    """They change only the stage that builds from source, and the manifest."""
     packages = package("click"), package("lxml", files=[sdist("lxml")])
 
     def stages(**settings: Any) -> dict[str, str]:  # noqa: ANN401  # fields of InstallerConfig
@@ -508,14 +507,14 @@ def test_settings_of_builds_are_no_business_of_wheels() -> None:
     assert "--build-config-settings" in after["source"]
 
 
-def test_application() -> None:
-    """A wheel is built with its own backend; a compiler is there if it needs one."""
+def test_wheel_is_built_with_project_backend() -> None:
+    """It is built on the full image if it needs a compiler."""
     root = wheel_root(requires=("setuptools",), needs_compiler=True, git_ignored=("shop/x",))
     made = plan(project(root=root))
     assert made.application is not None
     assert made.application.image == "python:3.13"
     assert made.application.requires == ("setuptools",)
-    assert not made.application.offline, "who knows what a build script fetches"
+    assert not made.application.offline, "a build script may download anything"
     assert made.application.paths == ("shop",)
     assert made.dependencies.layers == ()
     assert made.application.git_ignored == ("shop/x",)
@@ -526,13 +525,13 @@ def test_application() -> None:
     ("setting", "line"),
     [("auto", "docker/dockerfile:1"), (False, None), ("example.org/f:2", "example.org/f:2")],
 )
-def test_syntax(setting: str | bool, line: str | None) -> None:
-    """The first line of an exported file."""
+def test_syntax_line(setting: str | bool, line: str | None) -> None:
+    """It is the first line of an exported file."""
     assert plan(project(), syntax=setting).syntax == line
 
 
-def test_settings_that_are_passed_on() -> None:
-    """They are the user's words."""
+def test_settings_are_passed_on_unchanged() -> None:
+    """The plan only adds system packages that the dependencies need."""
     made = plan(
         project(package("uwsgi", files=[sdist("uwsgi")]), dockerignore="x\n"),
         ignore=("*.csv",),
@@ -551,8 +550,8 @@ def test_settings_that_are_passed_on() -> None:
     assert (runtime.stop_signal, runtime.healthcheck) == ("SIGINT", False)
 
 
-def test_base_image_with_a_digest_and_its_own_build_image() -> None:
-    """The final stage stands on exactly what was named; what is built, on what fits it."""
+def test_base_image_with_digest_and_build_image() -> None:
+    """The final stage uses the base image by its digest; packages are built on the other one."""
     base = f"example.org/python:3.13-slim@sha256:{'0' * 64}"
     made = plan(
         project(package("uwsgi", files=[sdist("uwsgi")])),
@@ -562,7 +561,7 @@ def test_base_image_with_a_digest_and_its_own_build_image() -> None:
     )
     assert made.runtime.image == base
     assert made.dependencies.build_image == "example.org/python:3.13"
-    assert not any("Python 3.13" in note for note in made.notes), "the user knows"
+    assert not any("Python 3.13" in note for note in made.notes), "the user has chosen it"
 
 
 APART = "on python:3.13, in a separate layer"
@@ -570,7 +569,7 @@ APART = "on python:3.13, in a separate layer"
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1"])
 def test_poetry_installs_wheels_with_weak_hashes(algorithm: str) -> None:
-    """A note says why: pip accepts no such hash."""
+    """A note says so: pip does not accept such a hash."""
     file = {"file": wheel("click"), "hash": f"{algorithm}:{'0' * 32}"}
     made = plan(project({**package("click"), "files": [file]}))
     assert [layer.name for layer in made.dependencies.layers] == ["source"]
@@ -578,16 +577,16 @@ def test_poetry_installs_wheels_with_weak_hashes(algorithm: str) -> None:
     assert made.notes[1:] == (f"click is installed by Poetry, {APART}: {why}.",)
 
 
-def test_poetry_installs_what_a_marker_about_the_kernel_selects() -> None:
-    """A note says why: pip reads the kernel's release in another way."""
+def test_poetry_installs_packages_with_kernel_markers() -> None:
+    """A note says so: pip compares the kernel's release in another way."""
     made = plan(project(package("click", markers='platform_release != "5"'), package("lxml")))
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies", "source"]
     why = "its marker names platform_release"
     assert made.notes[1:] == (f"click is installed by Poetry, {APART}: {why}.",)
 
 
-def test_own_layers() -> None:
-    """A layer for each that is installed as a wheel; a note on the others; a typo is an error."""
+def test_own_layers_of_wheels() -> None:
+    """A note names packages without effect; an unknown package is an error."""
     shop = project(
         package("click"),
         package("numpy"),
@@ -607,7 +606,7 @@ def test_own_layers() -> None:
 
 
 @pytest.mark.parametrize("path", ["a*b", "a?", "a\\b", "a\nb", "a\udcff", "-a"])
-def test_a_path_that_no_dockerfile_can_name(path: str) -> None:
-    """It is told before BuildKit fails, or takes something else."""
+def test_rejects_path_that_dockerfile_cannot_name(path: str) -> None:
+    """The error comes before BuildKit fails or copies another file."""
     with pytest.raises(DockerCacheError, match="cannot be copied into an image"):
         checked_paths(["fine", path])

@@ -1,4 +1,4 @@
-"""Which Python and which Poetry an image gets."""
+"""Which versions of Python and Poetry are chosen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def choose(
     pinned: str | None = None,
     machines: tuple[str, ...] = (),
 ) -> Python:
-    """Choose for a lock with these packages."""
+    """Choose a Python for a lock file with these packages."""
     data = {"package": list(packages), "metadata": {"lock-version": "2.1"}}
     return choose_python(
         python_constraint(constraint),
@@ -43,7 +43,7 @@ def choose(
 
 
 def native(name: str, *minors: int) -> dict[str, Any]:
-    """A package with Linux wheels for these minors of Python 3, and an sdist."""
+    """Make a package with Linux wheels for these minor versions of Python 3, and an sdist."""
     tags = [f"cp3{minor}-cp3{minor}-manylinux_2_17_x86_64" for minor in minors]
     return package(name, files=[*(wheel(name, tag=tag) for tag in tags), sdist(name)])
 
@@ -64,20 +64,20 @@ def native(name: str, *minors: int) -> dict[str, Any]:
         ("*", NEWEST),
     ],
 )
-def test_the_newest_that_the_constraint_allows(constraint: str, tag: str) -> None:
-    """A minor where any patch will do, a patch where the constraint leaves no newer one."""
+def test_chooses_newest_python_that_constraint_allows(constraint: str, tag: str) -> None:
+    """A patch version is chosen only where the constraint excludes newer ones."""
     assert choose(constraint).tag == tag
 
 
-def test_a_minor_without_wheels_is_passed_over() -> None:
-    """An old lock must not compile numpy in a slim image."""
+def test_skips_python_that_lacks_wheels() -> None:
+    """An old lock file must not compile numpy."""
     python = choose(">=3.10", native("numpy", 11, 12), native("old", 12, 13), package("pure"))
     assert python.tag == "3.12"
     assert f"wheels for all locked packages ({NEWEST} has none for numpy, old)" in python.reason
 
 
-def test_wheels_for_all_platforms() -> None:
-    """A minor counts for what each of the image's platforms finds, where it is wanted."""
+def test_wheels_must_exist_for_all_platforms() -> None:
+    """A marker may limit a package to some of the image's platforms."""
     late = native("late", 13, 14)
     arm = wheel("late", tag="cp313-cp313-manylinux_2_17_aarch64")
     late["files"] += package("late", files=[arm])["files"]
@@ -89,27 +89,27 @@ def test_wheels_for_all_platforms() -> None:
     assert choose(">=3.10,<3.15", sole, machines=both).tag == "3.14"
 
 
-def test_what_has_no_wheels_anywhere_does_not_count() -> None:
-    """A package that is always built from source says nothing about the Python."""
+def test_packages_without_any_wheels_do_not_count() -> None:
+    """They are built from source with any Python."""
     assert choose(">=3.10", package("uwsgi", files=[sdist("uwsgi")])).tag == NEWEST
 
 
-def test_what_the_image_leaves_out_does_not_count() -> None:
-    """Other groups, and packages for other Pythons or systems, are not in the way."""
+def test_packages_outside_image_do_not_count() -> None:
+    """They are in other groups, or for other Pythons or systems."""
     dev = {**native("dev", 11), "groups": ["dev"]}
     windows = {**native("win", 11), "markers": 'sys_platform == "win32"'}
     backport = {**native("backport", 10), "markers": 'python_version < "3.11"'}
     assert choose(">=3.10", dev, windows, backport).tag == NEWEST
 
 
-def test_the_fewest_misfits_win() -> None:
-    """When no Python has all the wheels, the newest with the most of them is taken."""
+def test_chooses_python_with_most_wheels() -> None:
+    """It is the newest of these if no Python has all wheels."""
     python = choose(">=3.11,<3.14", native("a", 12, 13), native("b", 11), native("c", 12))
     assert python.tag == "3.12"
 
 
-def test_some_wheels_are_better_than_none() -> None:
-    """The reason names what the newest one lacks and the chosen one has, and claims no more."""
+def test_reason_names_only_wheels_that_choice_gains() -> None:
+    """A package that the chosen Python has no wheel for either is not named."""
     windows = package("windows", files=[wheel("windows", tag="cp313-cp313-win_amd64")])
     python = choose(">=3.12", native("late", 13), windows)
     assert python.tag == "3.13"
@@ -121,8 +121,8 @@ def test_some_wheels_are_better_than_none() -> None:
     )
 
 
-def test_settings_and_python_version_file() -> None:
-    """The setting wins over the file, which counts where the constraint allows it."""
+def test_setting_wins_over_python_version_file() -> None:
+    """The file counts if the constraint allows its version."""
     assert choose(">=3.10", pinned="3.11.9").tag == "3.11.9"
     assert choose(">=3.12", pinned="3.11.9").tag == NEWEST
     assert choose(">=3.10", setting="3.12", pinned="3.11").tag == "3.12"
@@ -130,8 +130,8 @@ def test_settings_and_python_version_file() -> None:
         choose(">=3.12", setting="3.11")
 
 
-def test_no_known_python() -> None:
-    """A constraint that no image satisfies names the ones that are known."""
+def test_rejects_constraint_without_known_image() -> None:
+    """No image exists for it."""
     with pytest.raises(DockerCacheError, match="No known Python image"):
         choose(">=4.0")
 
@@ -150,8 +150,8 @@ def test_no_known_python() -> None:
         ("", None),
     ],
 )
-def test_python_version_file(text: str, pinned: str | None) -> None:
-    """Only the first real line counts, and only a CPython's plain version."""
+def test_reads_python_version_file(text: str, pinned: str | None) -> None:
+    """Only the first line that is not a comment counts, if it is a plain version of CPython."""
     assert pinned_python(text) == pinned
 
 
@@ -169,14 +169,16 @@ def test_python_version_file(text: str, pinned: str | None) -> None:
         ("2.5.1", "2.1.4", "3.12", "2.1.4"),
     ],
 )
-def test_poetry(generator: str | None, setting: str | None, python: str, poetry: str) -> None:
-    """The lock's own writer, if it is a final release that runs on the image's Python."""
+def test_chooses_poetry_that_wrote_lock_file(
+    generator: str | None, setting: str | None, python: str, poetry: str
+) -> None:
+    """Another is chosen if that is not a final release, or does not run on the image's Python."""
     version = Version(generator) if generator else None
     chosen = choose_poetry(version, setting=setting, python=Python(tag=python, reason=""))
     assert chosen == poetry
 
 
-def test_a_poetry_that_does_not_run_there() -> None:
+def test_rejects_poetry_that_does_not_run_on_python() -> None:
     """Poetry 2.3 dropped Python 3.9."""
     with pytest.raises(DockerCacheError, match=r"does not run on Python 3\.9"):
         choose_poetry(None, setting="2.4.3", python=Python(tag="3.9", reason=""))

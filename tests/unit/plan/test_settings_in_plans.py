@@ -1,4 +1,4 @@
-"""Whatever stands in `[tool.poetry-docker-cache]`: a Dockerfile, or one error."""
+"""Random settings lead to a valid Dockerfile or to one error."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from poetry_docker_cache.settings.table import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from poetry_docker_cache.plan.model import ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
     from poetry_docker_cache.project.model import Project
 
 ENVIRONMENT = "ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1"
-OURS = re.compile(
+INSTRUCTION = re.compile(
     r"(FROM|ENV|WORKDIR|COPY|LABEL|EXPOSE|HEALTHCHECK|STOPSIGNAL|USER|ENTRYPOINT|CMD) ."
 )
 PROJECTS = [project(package("rich")), project(package("rich"), root=TREE, files=None)]
 
 
 def outcome(table: Mapping[str, object], shape: Project) -> ImagePlan | DockerCacheError:
-    """Give the plan, or the one error; anything else that is raised fails the test."""
+    """Return the plan or the error; any other exception fails the test."""
     try:
         return make_plan(shape, Settings.parse(table), MAIN)
     except DockerCacheError as error:
@@ -37,7 +37,7 @@ def outcome(table: Mapping[str, object], shape: Project) -> ImagePlan | DockerCa
 
 
 def check(table: Mapping[str, object]) -> None:
-    """Plan and write both kinds of project; a refusal says what to do."""
+    """Plan and render both kinds of project; an error must say what to do."""
     for shape in PROJECTS:
         plan = outcome(table, shape)
         if isinstance(plan, DockerCacheError):
@@ -46,32 +46,32 @@ def check(table: Mapping[str, object]) -> None:
             continue
         text = render_dockerfile(plan)
         assert render_ignore_file(plan, "Dockerfile")
-        # The last stage is ours, whole, and nothing that stands in the settings has ended it.
+        # No value of a setting may end the last stage or add an instruction to it.
         last = text[text.rindex("\nFROM base AS final\n") :]
         (layer,) = plan.dependencies.layers
         for word in (ENVIRONMENT, f"COPY --link --from={layer.name} /venv /venv"):
             assert last.splitlines().count(word) == 1
         assert re.findall(r"^USER (.*)$", last, re.MULTILINE) == [plan.runtime.user]
-        whole = re.sub(r"(?<!\\)\\\n", "", last)
-        assert all(OURS.match(line) for line in whole.split("\n") if line)
+        joined = re.sub(r"(?<!\\)\\\n", "", last)
+        assert all(INSTRUCTION.match(line) for line in joined.split("\n") if line)
 
 
 @given(VALID_TABLES)
 @settings(max_examples=60)
-def test_good_settings(table: dict[str, object]) -> None:
-    """Good keys in any combination."""
+def test_valid_settings(table: dict[str, object]) -> None:
+    """Valid settings in any combination."""
     check(table)
 
 
 @given(MIXED_TABLES)
 @settings(max_examples=120)
-def test_nearly_good_settings(table: dict[str, object]) -> None:
-    """Some with one odd value."""
+def test_settings_with_an_odd_value(table: dict[str, object]) -> None:
+    """Some tables have one value that is not valid."""
     check(table)
 
 
 def test_both_outcomes_are_reached() -> None:
-    """The tables tried above are neither all good nor all bad."""
+    """The tables above are neither all valid nor all invalid."""
     found = []
 
     @given(MIXED_TABLES)

@@ -1,4 +1,4 @@
-"""What the stages stand on: Alpine, digests, images without a shell or with a user of their own."""
+"""Images of the stages: Alpine, digests, images without a shell or with another user."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from plans import TREE, plan, project, wheel_root
 from projects import package, sdist, wheel
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.model import Template
+from poetry_docker_cache.plan.image_plan import Template
 from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.settings.image_values import Instructions
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.plan.model import ImagePlan
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
 DIGEST = "@sha256:" + "a" * 64
 ALPINE = "python:{python}-alpine3.22"
@@ -31,7 +31,7 @@ DISTROLESS: dict[str, Any] = {
 
 
 def stages(made: ImagePlan) -> dict[str, str]:
-    """The images that the Dockerfile's stages start from, by the stages' names."""
+    """Return the image that each stage of the Dockerfile starts from."""
     found = re.findall(
         r"^FROM (?:--platform=\S+ )?(\S+) AS (\S+)$", render_dockerfile(made), re.MULTILINE
     )
@@ -39,7 +39,7 @@ def stages(made: ImagePlan) -> dict[str, str]:
 
 
 def instructions(made: ImagePlan, stage: str) -> list[str]:
-    """The first words of a stage's lines, options and comments aside."""
+    """Return the first lines of a stage's instructions."""
     text = render_dockerfile(made)
     begin = re.search(rf"^FROM .* AS {stage}$", text, re.MULTILINE)
     assert begin is not None
@@ -47,8 +47,8 @@ def instructions(made: ImagePlan, stage: str) -> list[str]:
     return [line for line in body.splitlines() if re.match(r"[A-Z]+ ", line)]
 
 
-def test_alpine() -> None:
-    """Wheels for musl are wheels; the rest is built, on the same image, which gets a compiler."""
+def test_alpine_installs_musl_wheels_and_builds_the_rest() -> None:
+    """Packages are built on the same image, with a compiler added."""
     made = plan(project(BUILT, NATIVE, MUSL), base_image=ALPINE)
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies", "source"]
     assert made.dependencies.libc == "musl"
@@ -68,8 +68,8 @@ def test_alpine() -> None:
     assert "apt-get install" not in text.rpartition("AS venv")[2]
 
 
-def test_alpine_with_an_extension() -> None:
-    """A project with code to compile gets the compiler, too, and what it asks for."""
+def test_alpine_gets_compiler_for_extension() -> None:
+    """Packages of the settings are added, too."""
     made = plan(
         project(root=wheel_root(needs_compiler=True)),
         base_image=ALPINE,
@@ -78,12 +78,12 @@ def test_alpine_with_an_extension() -> None:
     assert made.application is not None
     assert made.application.packages == ("linux-headers", "build-base")
     own = plan(project(BUILT), python="3.13", base_image="company/alpine-python:3")
-    assert own.dependencies.packages == ("libpq-dev",), "its compilers are its maker's affair"
+    assert own.dependencies.packages == ("libpq-dev",), "a custom image has its own compiler"
 
 
 @pytest.mark.parametrize("base", ["python:3.13-slim", "python:3.13-slim-bookworm"])
-def test_a_digest(base: str) -> None:
-    """The final image is that one; what is compiled stands on its full one, and a note says so."""
+def test_note_on_build_image_without_digest(base: str) -> None:
+    """The final image has the digest, but packages are compiled on the full image."""
     made = plan(project(BUILT), python="3.13", base_image=base + DIGEST)
     full = base.replace("-slim", "")
     assert made.runtime.image == made.stage_image == base + DIGEST
@@ -102,8 +102,8 @@ def test_a_digest(base: str) -> None:
         {"base_image": "python:3.13-slim"},
     ],
 )
-def test_no_note_on_digests(settings: dict[str, str]) -> None:
-    """Where there is nothing to pin, or somebody decided not to, or nothing is compiled."""
+def test_no_note_on_digests_without_need(settings: dict[str, str]) -> None:
+    """Both images are chosen by the user, no digest is used, or nothing is compiled."""
     assert not any(
         "digest" in note for note in plan(project(BUILT), python="3.13", **settings).notes
     )
@@ -111,8 +111,8 @@ def test_no_note_on_digests(settings: dict[str, str]) -> None:
     assert not any("digest" in note for note in pinned.notes)
 
 
-def test_a_base_without_a_shell() -> None:
-    """It is the base of the final stages; whatever runs, but for the check, runs elsewhere."""
+def test_base_without_shell_is_used_only_for_final_stages() -> None:
+    """All commands except the check run on the build image."""
     made = plan(project(BUILT, NATIVE), **DISTROLESS)
     on_base = {stage for stage, image in stages(made).items() if image == made.runtime.image}
     assert on_base == {"base"}
@@ -121,17 +121,17 @@ def test_a_base_without_a_shell() -> None:
         "company/python:3.13"
     }
     assert made.runtime.packages == ()
-    (run,) = [it for it in instructions(made, "check") if it.startswith("RUN")]
+    (run,) = [line for line in instructions(made, "check") if line.startswith("RUN")]
     assert run.startswith("RUN --mount=")
     assert '["/venv/bin/python", "/scripts/check.py"' in render_dockerfile(made)
-    # What the wheels' modules need of the image, they find on another one: all of it is checked.
+    # The wheels are installed on another image, so every library that they need is checked.
     assert render_dockerfile(made).count("-m install --on-build-image") == 1
     assert (made.runtime.entrypoint, made.runtime.command) == ((), ("shop",))
     assert any("ENTRYPOINT" in note for note in made.notes)
 
 
-def test_all_that_can_be_had_without_a_shell() -> None:
-    """Files, the compiled standard library, an own entrypoint, lines that start no shell."""
+def test_settings_that_need_no_shell() -> None:
+    """Files, the compiled standard library, an entrypoint, and lines without a shell."""
     lines = ("COPY --from=x /lib/y /lib/", 'RUN --mount=type=cache,target=/x ["/bin/x"]', "ENV A=B")
     made = plan(
         project(NATIVE, root=TREE),
@@ -147,7 +147,7 @@ def test_all_that_can_be_had_without_a_shell() -> None:
     assert '["/venv/bin/python", "-B", "/scripts/compile.py", "--standard-library"]' in text
     assert made.runtime.entrypoint == ("python", "-m")
     assert not any("ENTRYPOINT" in note for note in made.notes)
-    assert [it for it in instructions(made, "base") if it in lines] == list(lines)
+    assert [line for line in instructions(made, "base") if line in lines] == list(lines)
 
 
 @pytest.mark.parametrize(
@@ -193,10 +193,10 @@ def test_all_that_can_be_had_without_a_shell() -> None:
         ),
     ],
 )
-def test_what_a_base_without_a_shell_cannot_do(
+def test_rejects_settings_that_need_a_shell(
     settings: dict[str, Any], problem: str, fix: str
 ) -> None:
-    """The error says why, and the nearest way."""
+    """The error gives the reason and an alternative."""
     with pytest.raises(DockerCacheError) as caught:
         plan(project(), **{**DISTROLESS, **settings})
     assert problem in caught.value.problem
@@ -213,24 +213,24 @@ def test_what_a_base_without_a_shell_cannot_do(
         (f"cgr.dev/acme/python{DIGEST}", None),
     ],
 )
-def test_images_that_come_in_pairs(base: str, proposed: str | None) -> None:
-    """Of Chainguard's and Docker's hardened images, that of the one with a shell is known."""
+def test_proposes_matching_image_with_shell(base: str, proposed: str | None) -> None:
+    """Hardened images of Chainguard and Docker have a `-dev` image."""
     with pytest.raises(DockerCacheError) as caught:
         plan(project(), python="3.13", base_image=base)
     fix = caught.value.fix or ""
     assert proposed in fix if proposed else "for example" not in fix
 
 
-def test_the_setting_wins_over_the_name() -> None:
-    """An image of one's own may have no shell, and one that is called distroless may have one."""
+def test_setting_shell_wins_over_image_name() -> None:
+    """A custom image may have no shell, and one called distroless may have one."""
     own = plan(project(), base_image="company/{python}", build_image="b:{python}", shell=False)
     assert stages(own)["venv"] == "b:3.13"
     made = plan(project(), python="3.13", base_image="company/distroless", shell=True)
     assert stages(made)["venv"] == "company/distroless"
 
 
-def test_a_base_with_a_user_of_its_own() -> None:
-    """Each stage that does something on it says who does; on Docker's own it is root anyway."""
+def test_stages_on_custom_base_run_as_root() -> None:
+    """Official images run as root by default."""
     made = plan(project(BUILT), python="3.13", base_image="company/base:1", files=("a",))
     for stage in ("venv", "manifest", "source", "files", "base"):
         assert instructions(made, stage)[:2] == ["USER 0", "ENV HOME=/root"], stage
@@ -245,10 +245,10 @@ def test_a_base_with_a_user_of_its_own() -> None:
     assert "USER 0" not in render_dockerfile(plan(project(BUILT), files=("a",)))
 
 
-def test_lines_for_every_stage_that_installs() -> None:
-    """A CA or a proxy is there for the build backend of a project with C code, too.
+def test_build_instructions_are_in_every_stage_that_installs() -> None:
+    """The stage of the build backend needs a CA or a proxy, too.
 
-    They come behind the packages of the system, before anything is fetched from an index.
+    The lines come after the system packages and before anything is downloaded from an index.
     """
     line = "COPY company-ca.pem /etc/ssl/certs/"
     made = plan(

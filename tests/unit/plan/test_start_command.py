@@ -1,4 +1,4 @@
-"""What may start an application: what is found in the source, and the line that a note proposes."""
+"""Start commands: applications found in the source, and the line that a note proposes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from projects import package
 
 from poetry_docker_cache.plan.start_command import web_start, worker_start
 from poetry_docker_cache.project.model import App, SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.root.applications import find_apps, import_folder, start_commands
+from poetry_docker_cache.project.root.applications import (
+    find_apps,
+    import_folder,
+    start_commands,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,8 +72,8 @@ SOURCES: dict[str, tuple[str, str, list[App]]] = {
         "def create_app(config):\n    return FastAPI()\n\n\napp = create_app(1)\n",
         [API],
     ),
-    "something else that is made": ("shop/tasks.py", "app = make_queue()\n", []),
-    "any module of that name": (
+    "function that makes another object": ("shop/tasks.py", "app = make_queue()\n", []),
+    "module named asgi": (
         "asgi.py",
         "from shop import make\napp = make()\n",
         [App(kind="asgi", target="asgi:app")],
@@ -88,7 +92,7 @@ SOURCES: dict[str, tuple[str, str, list[App]]] = {
             App(kind="asgi", target="shop.main:admin"),
         ],
     ),
-    "a package of that name": (
+    "package named wsgi": (
         "shop/wsgi/__init__.py",
         "application = get_wsgi_application()\n",
         [SITE],
@@ -102,13 +106,13 @@ SOURCES: dict[str, tuple[str, str, list[App]]] = {
     "tests": ("tests/app.py", "app = Flask(__name__)\n", []),
     "hidden": (".venv/main.py", "app = FastAPI()\n", []),
     "within a function": ("shop/main.py", "def f():\n    app = FastAPI()\n", []),
-    "another thing": ("shop/main.py", "app = Typer()\nFlasks = Flask_(1)\n", []),
+    "other classes": ("shop/main.py", "app = Typer()\nFlasks = Flask_(1)\n", []),
 }
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_what_is_found(name: str, tmp_path: Path) -> None:
-    """Applications that stand where frameworks have one put them."""
+def test_finds_applications(name: str, tmp_path: Path) -> None:
+    """They are looked for in the usual places of each framework."""
     file, text, expected = SOURCES[name]
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(text, encoding="utf-8")
@@ -116,15 +120,15 @@ def test_what_is_found(name: str, tmp_path: Path) -> None:
     assert list(find_apps(tmp_path, tree, None)) == expected
 
 
-def test_a_folder_src_that_is_not_on_the_path(tmp_path: Path) -> None:
-    """With `package-mode = false` its name is a part of the module's."""
+def test_module_name_without_package_mode_includes_src(tmp_path: Path) -> None:
+    """With `package-mode = false` the folder `src` is not on the path."""
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "main.py").write_text("app = FastAPI()\n", encoding="utf-8")
     assert find_apps(tmp_path, TREE, None) == (App(kind="asgi", target="src.main:app"),)
 
 
-def test_a_package_src(tmp_path: Path) -> None:
-    """It is a part of the module's name where the wheel has it so."""
+def test_module_name_of_package_src(tmp_path: Path) -> None:
+    """The wheel decides whether `src` is a package or a folder on the path."""
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "main.py").write_text("app = FastAPI()\n", encoding="utf-8")
     for place, module in ((".", "src.main"), ("src", "main")):
@@ -132,8 +136,8 @@ def test_a_package_src(tmp_path: Path) -> None:
         assert [app.target for app in find_apps(tmp_path, root, ())] == [f"{module}:app"]
 
 
-def test_packages_from_above(tmp_path: Path) -> None:
-    """Their names are those that the wheel gives them."""
+def test_packages_outside_project_have_name_of_wheel(tmp_path: Path) -> None:
+    """They are in folders above the project."""
     base = tmp_path / "bases" / "acme" / "api"
     base.mkdir(parents=True)
     (base / "core.py").write_text("app = FastAPI()\n", encoding="utf-8")
@@ -144,8 +148,8 @@ def test_packages_from_above(tmp_path: Path) -> None:
     assert [app.target for app in find_apps(project, root, ())] == ["acme.api.core:app"]
 
 
-def test_only_what_is_in_the_image_is_found(tmp_path: Path) -> None:
-    """In the wheel or beside it: nothing else could be imported."""
+def test_finds_only_applications_in_image(tmp_path: Path) -> None:
+    """They are in the wheel or among the copied files."""
     for name in ("shop/main.py", "other/main.py", "main.py", "server.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("app = FastAPI()\n", encoding="utf-8")
@@ -155,8 +159,8 @@ def test_only_what_is_in_the_image_is_found(tmp_path: Path) -> None:
     assert len(find_apps(tmp_path, root, None)) == 4
 
 
-def test_files_that_may_start_an_application(tmp_path: Path) -> None:
-    """By Python itself, or by what they are written for."""
+def test_finds_files_that_start_an_application(tmp_path: Path) -> None:
+    """Python runs them, or a framework such as Streamlit."""
     for name in ("app.py", "main.py", "setup.py"):
         (tmp_path / name).touch()
     (tmp_path / "run.py").write_text("import os\nimport streamlit as st\n", encoding="utf-8")
@@ -164,8 +168,8 @@ def test_files_that_may_start_an_application(tmp_path: Path) -> None:
     assert commands == ["python main.py", "python app.py", "streamlit run run.py"]
 
 
-def test_a_long_word_takes_no_time(tmp_path: Path) -> None:
-    """Source may hold data, such as an image in base64."""
+def test_long_word_is_searched_fast(tmp_path: Path) -> None:
+    """Source files may contain data, such as an image in base64."""
     (tmp_path / "app.py").write_text("x" * 50_000)
     begun = time.process_time()
     assert find_apps(tmp_path, TREE, None) == ()
@@ -186,16 +190,16 @@ def test_a_long_word_takes_no_time(tmp_path: Path) -> None:
         ("waitress", MADE, "waitress-serve --call --listen=0.0.0.0:8000 shop:create_app"),
     ],
 )
-def test_servers(server: str, app: App, command: str) -> None:
-    """Each is called in its own way, on a port that a container lets out."""
+def test_command_of_each_server(server: str, app: App, command: str) -> None:
+    """Each server listens on all addresses of the container."""
     start = web_start([app], {server, "other"})
     assert start
     assert " ".join(start.command) == command
     assert (start.port, start.missing) == ("8000", None)
 
 
-def test_the_server_that_is_there_decides() -> None:
-    """Of several applications; where there is none, one is named that would do."""
+def test_chooses_application_by_installed_server() -> None:
+    """Without a server, one to add is proposed."""
     start = web_start([API, SITE], {"gunicorn"})
     assert start
     assert str(start) == GUNICORN + PORTS
@@ -212,14 +216,14 @@ def test_the_server_that_is_there_decides() -> None:
         (["8125/udp"], "8000", PORTS),
     ],
 )
-def test_the_port_of_the_settings(ports: list[str], port: str, hint: str) -> None:
-    """What is set already is not proposed again, and the server listens there."""
+def test_server_listens_on_port_of_settings(ports: list[str], port: str, hint: str) -> None:
+    """A port that is already set is not proposed again."""
     expected = UVICORN.replace("8000", port) + hint
     assert str(web_start([API], {"uvicorn"}, ports)) == expected
 
 
-def test_the_packages_tell_what_serves() -> None:
-    """Where the source only has a call of some function."""
+def test_installed_framework_decides_kind_of_server() -> None:
+    """The source alone does not show it if the application is made by a function call."""
     made = App(kind="web", target="shop.main:app")
     api = web_start([made], {"fastapi", "gunicorn", "uvicorn"})
     assert str(api) == UVICORN + PORTS
@@ -229,24 +233,24 @@ def test_the_packages_tell_what_serves() -> None:
     assert web_start([made], {"flask"}) is None
 
 
-def test_workers() -> None:
-    """If their package is there, whatever the source says."""
+def test_worker_needs_its_package() -> None:
+    """Source without the package is not enough."""
     assert str(worker_start([API, QUEUE], {"celery", "redis"})) == CELERY
     assert worker_start([QUEUE], {"redis"}) is None
     assert str(worker_start([], {"rq"})) == '`command = ["rq", "worker"]`'
 
 
 def note(*names: str, **keys: Any) -> str:  # noqa: ANN401  # fields of many types
-    """Give the note on the command of a project with these packages."""
+    """Return the note on the start command of a project with these packages."""
     shop = project(*(package(name) for name in names), **{"scripts": (), **keys})
-    (found,) = [it for it in plan(shop).notes if it.startswith("No start command is set")]
+    (found,) = [line for line in plan(shop).notes if line.startswith("No start command is set")]
     return found.removeprefix(
         "No start command is set: add `command` to [tool.poetry-docker-cache]"
     )
 
 
-def test_the_note_has_lines_to_paste() -> None:
-    """Scripts first, then what serves, then what Python runs; and a worker beside it."""
+def test_note_has_lines_to_paste() -> None:
+    """Scripts come first, then servers, then files to run; a worker is proposed besides."""
     apps = (API, SITE, QUEUE)
     files = (("python", "app.py"),)
     assert note("click") == "."
@@ -261,12 +265,14 @@ def test_the_note_has_lines_to_paste() -> None:
     assert note("celery", apps=(QUEUE,)) == f", for example {CELERY} for a worker."
 
 
-def test_another_groups_server_is_not_there() -> None:
-    """Only what the image holds can start something."""
+def test_server_of_another_group_must_be_added() -> None:
+    """The image does not have it."""
     dev = package("uvicorn", groups=["dev"])
     made = plan(project(dev, scripts=(), apps=(API,)))
-    assert any(it.endswith(f"{UVICORN}{PORTS} after `poetry add uvicorn`.") for it in made.notes)
+    hint = f"{UVICORN}{PORTS} after `poetry add uvicorn`."
+    assert any(line.endswith(hint) for line in made.notes)
     web = package("uvicorn", groups=["dev", "web"])
     groups = frozenset({"main", "dev", "web"})
     made = plan(project(web, scripts=(), apps=(API,), default_groups=groups))
-    assert any(it.endswith(f"{UVICORN}{PORTS} with `--with web`.") for it in made.notes)
+    hint = f"{UVICORN}{PORTS} with `--with web`."
+    assert any(line.endswith(hint) for line in made.notes)

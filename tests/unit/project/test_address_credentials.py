@@ -1,4 +1,4 @@
-"""The secret holds what Poetry shows to git servers and for URLs, where Poetry finds it again."""
+"""Logins for git repositories and URLs: Poetry finds the same ones in the secret."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBnzCCAUmg\n-----END CERTIFICATE--
 
 @pytest.fixture
 def gather(tmp_path: Path) -> Gather:
-    """Collect for addresses, with these texts as Poetry's config.toml and auth.toml."""
+    """Return a function that collects credentials for addresses from Poetry's settings."""
 
     def gather(*addresses: Address, config: str = "", auth: str = "") -> AuthSecret:
         folder = Path(os.environ["POETRY_CONFIG_DIR"])
@@ -47,13 +47,13 @@ def gather(tmp_path: Path) -> Gather:
 
 
 def login(name: str, password: str = PASSWORD) -> str:
-    """Write a login as `poetry config` does, where no brace is to be looked up."""
+    """Write a login as `poetry config` does, without placeholders for braces."""
     text = password.replace("\\", "\\\\").replace('"', '\\"')
     return f'[http-basic."{name}"]\nusername = "me"\npassword = "{text}"\n'
 
 
 def found(secret: AuthSecret, url: str) -> tuple[str | None, str | None]:
-    """Give what Poetry finds for an address in the build, where the secret is its auth.toml."""
+    """Return what Poetry finds for an address in the build, with the secret as its auth.toml."""
     config = Config(use_environment=False)
     config.merge(tomllib.loads(secret.text))
     config.merge({"keyring": {"enabled": False}})
@@ -66,7 +66,7 @@ def found(secret: AuthSecret, url: str) -> tuple[str | None, str | None]:
 
 @pytest.mark.parametrize("name", ["team", "team.git"])
 def test_git_login_is_found_by_the_exact_url(gather: Gather, name: str) -> None:
-    """Whatever the name of the repository in the settings."""
+    """The name of the repository in the settings does not matter."""
     config = f'[repositories."{name}"]\nurl = "{GIT.url}"\n'
     secret = gather(GIT, config=config, auth=login(name))
     assert found(secret, GIT.url) == ("me", PASSWORD)
@@ -84,7 +84,7 @@ def test_file_login_is_found_by_host(gather: Gather) -> None:
 
 
 def test_file_login_is_found_in_netrc(gather: Gather) -> None:
-    """As Poetry's own requests do."""
+    """Poetry's own requests read it, too."""
     netrc = Path.home() / ".netrc"
     netrc.write_text(f"default login me password {CANARY}\n")
     netrc.chmod(0o600)
@@ -95,7 +95,7 @@ def test_file_login_is_found_in_netrc(gather: Gather) -> None:
 
 @pytest.mark.parametrize("config", ["", f'[repositories.team]\nurl = "{GIT.url}"\n'])
 def test_git_login_is_found_in_netrc(gather: Gather, config: str) -> None:
-    """For each repository of the host, and no other."""
+    """Each repository of the host gets the login, and no other."""
     netrc = Path.home() / ".netrc"
     netrc.write_text(f"machine git.test login me password {CANARY}\n")
     netrc.chmod(0o600)
@@ -110,7 +110,7 @@ def test_git_login_is_found_in_netrc(gather: Gather, config: str) -> None:
 def test_git_login_is_found_in_the_keyring(
     gather: Gather, use_keyring: Callable[[FakeKeyring], None], place: str
 ) -> None:
-    """By the URL, then by the host."""
+    """The URL is tried first, then the host."""
     use_keyring(FakeKeyring({(place, "me"): PASSWORD}))
     assert found(gather(GIT), GIT.url) == ("me", PASSWORD)
 
@@ -126,7 +126,7 @@ def test_failing_keyring_is_ignored_for_git(
 
 
 def test_certificates_of_the_host_are_included(gather: Gather, tmp_path: Path) -> None:
-    """A private CA of the host of a URL goes along."""
+    """The build needs a private CA of the host, too."""
     path = tmp_path / "ca.pem"
     path.write_text(CERTIFICATE)
     config = '[repositories.files]\nurl = "https://files.test"\n'
@@ -140,7 +140,7 @@ def test_certificates_of_the_host_are_included(gather: Gather, tmp_path: Path) -
 
 
 def test_secret_has_only_requested_addresses(gather: Gather) -> None:
-    """No other login, and none for publishing."""
+    """Other logins are left out, such as those for publishing."""
     config = '[repositories.mine]\nurl = "https://upload.test/"\n'
     config += '[repositories.pypi]\nurl = "https://files.test/legacy/"\n'
     secret = gather(GIT, WHEEL, config=config, auth=login("mine") + login("pypi"))
@@ -148,7 +148,7 @@ def test_secret_has_only_requested_addresses(gather: Gather) -> None:
 
 
 def test_incomplete_login_is_an_error(gather: Gather) -> None:
-    """It names the repository, as for a source."""
+    """The error names the repository, as for a source."""
     config = f'[repositories.team]\nurl = "{GIT.url}"\n'
     with pytest.raises(DockerCacheError, match="'team' has a user name but no password") as raised:
         gather(GIT, config=config, auth=f'[http-basic.team]\nusername = "{CANARY}"\n')

@@ -1,4 +1,7 @@
-"""What a build does not get as it is here; root may read all, so that part is made up."""
+"""Files that BuildKit cannot send as they are.
+
+Tests may run as root, who can read every file: missing permissions are simulated.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_unreadable_paths_that_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files and folders, unless they are kept out."""
+    """Files and folders count unless the ignore file excludes them."""
     places = ("app/locked.py", "app/locked/x", "app/hidden/locked", "app/.git/locked", "locked.txt")
     write(tmp_path, "app/a.py", *places)
     (tmp_path / "app" / "link").symlink_to("locked.py")
@@ -37,7 +40,7 @@ def test_unreadable_paths_that_are_sent(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_links_that_leave_the_context(tmp_path: Path) -> None:
-    """Links within it do not count, and none is followed."""
+    """Links inside it do not count, and no link is followed."""
     write(tmp_path, "shop/a/b.py", "outside/x.py")
     for name, target in {
         "in": "a",

@@ -1,4 +1,4 @@
-"""The secret file holds what Poetry would send, exactly, and nothing else."""
+"""The secret file contains exactly the credentials that Poetry would send."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from poetry.factory import Factory
 from poetry.utils.password_manager import PasswordManager
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.install.failures import refusal
+from poetry_docker_cache.inside.install.failures import explain_refusal
 from poetry_docker_cache.project import credentials
 from poetry_docker_cache.project.auth_secret import MAX_SIZE, SourceAuth, auth_file
 from poetry_docker_cache.project.credentials import (
@@ -38,7 +38,7 @@ CANARY = "s3cr3t-canary"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBnzCCAUmg\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n-----END PRIVATE KEY-----\n"
 
-# Everything that a password can hold; the three refused characters and lone surrogates excepted.
+# Any character that a password may have: all but the three rejected ones and lone surrogates.
 passwords = st.text(
     st.one_of(
         st.sampled_from(list("{}{}'\"\\%$#@:/ \t\x01\x1b\x7f\x85\u2028é漢😀")),
@@ -59,13 +59,16 @@ names = st.text(
 
 @pytest.fixture
 def config_dir() -> Path:
-    """Give the folder of the isolated Poetry's settings."""
+    """Return the folder with the settings of the isolated Poetry."""
     return Path(os.environ["POETRY_CONFIG_DIR"])
 
 
 @pytest.fixture
 def gather(tmp_path: Path) -> Callable[..., AuthSecret]:
-    """Collect for a project with these sources, all of them used unless `names` says otherwise."""
+    """Return a function that collects credentials for a project with these sources.
+
+    All sources are used unless `names` lists some of them.
+    """
 
     def gather(urls: dict[str, str], names: list[str] | None = None) -> AuthSecret:
         lines = ['[project]\nname = "demo"\nversion = "1"\n']
@@ -84,18 +87,18 @@ def gather(tmp_path: Path) -> Callable[..., AuthSecret]:
 
 
 def read(secret: AuthSecret) -> dict[str, Any]:
-    """Give what a strict TOML 1.0 reader sees."""
+    """Parse the secret with a strict TOML 1.0 reader."""
     document: dict[str, Any] = tomllib.loads(secret.text)
     return document
 
 
-def ours(secret: AuthSecret) -> Any:  # noqa: ANN401  # parsed TOML
-    """Give the exact values per source."""
+def by_source(secret: AuthSecret) -> Any:  # noqa: ANN401  # parsed TOML
+    """Return the exact values of each source from the plugin's own table."""
     return read(secret).get("poetry-docker-cache", {}).get("sources", {})
 
 
 def poetry_reads(secret: AuthSecret, name: str) -> tuple[str | None, str | None]:
-    """Give what this Poetry makes of the secret as its auth.toml."""
+    """Return the login that Poetry reads with the secret as its auth.toml."""
     config = Config(use_environment=False)
     config.merge(tomllib.loads(secret.text))
     config.merge({"keyring": {"enabled": False}})
@@ -117,31 +120,31 @@ def test_environment_wins_over_every_file(
     netrc.write_text("machine a.test login netrc password 4\n")
     netrc.chmod(0o600)
     urls = {"corp": "https://a.test/simple/"}
-    assert ours(gather(urls))["corp"] == {"username": "netrc", "password": "4"}
+    assert by_source(gather(urls))["corp"] == {"username": "netrc", "password": "4"}
 
     (config_dir / "auth.toml").write_text('[http-basic.corp]\nusername="auth"\npassword="3"\n')
-    assert ours(gather(urls))["corp"] == {"username": "auth", "password": "3"}
+    assert by_source(gather(urls))["corp"] == {"username": "auth", "password": "3"}
 
     (tmp_path / "poetry.toml").write_text('[http-basic.corp]\nusername="toml"\npassword="2"\n')
-    assert ours(gather(urls))["corp"] == {"username": "toml", "password": "2"}
+    assert by_source(gather(urls))["corp"] == {"username": "toml", "password": "2"}
 
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_USERNAME", "env")
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_PASSWORD", "1")
-    assert ours(gather(urls))["corp"] == {"username": "env", "password": "1"}
+    assert by_source(gather(urls))["corp"] == {"username": "env", "password": "1"}
 
 
-def test_keyring_by_name_and_by_url(
+def test_keyring_is_read_by_name_and_by_url(
     gather: Callable[..., AuthSecret],
     config_dir: Path,
     use_keyring: Callable[[FakeKeyring], None],
 ) -> None:
-    """The keyring is asked under Poetry's own entry name, then under the URL."""
+    """Poetry's own entry name is tried first, then the URL."""
     (config_dir / "auth.toml").write_text('[http-basic.corp]\nusername="me"\n')
     entries = {("poetry-repository-corp", "me"): "by name", ("https://b.test/s", "you"): "by url"}
     use_keyring(FakeKeyring(entries))
     secret = gather({"corp": "https://a.test/s", "other": "https://b.test/s"})
-    assert ours(secret)["corp"] == {"username": "me", "password": "by name"}
-    assert ours(secret)["other"] == {"username": "you", "password": "by url"}
+    assert by_source(secret)["corp"] == {"username": "me", "password": "by name"}
+    assert by_source(secret)["other"] == {"username": "you", "password": "by url"}
 
 
 def test_disabled_keyring_is_not_asked(
@@ -149,12 +152,12 @@ def test_disabled_keyring_is_not_asked(
     use_keyring: Callable[[FakeKeyring], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """keyring.enabled = false holds, however loudly the backend would fail."""
+    """With `keyring.enabled = false`, a failing backend is not called."""
     use_keyring(FakeKeyring({}, OSError("asked")))
     with pytest.raises(DockerCacheError, match="cannot be read: OSError"):
         gather({"corp": "https://a.test/simple"})
     monkeypatch.setenv("POETRY_KEYRING_ENABLED", "false")
-    assert ours(gather({"corp": "https://a.test/simple"})) == {}
+    assert by_source(gather({"corp": "https://a.test/simple"})) == {}
 
 
 @pytest.mark.parametrize(
@@ -165,7 +168,7 @@ def test_failing_keyring_is_one_clear_error(
     use_keyring: Callable[[FakeKeyring], None],
     error: Exception,
 ) -> None:
-    """Whatever a backend raises becomes an error that says what to type, without its secrets."""
+    """Any exception of a backend becomes an error that says what to type, without its secrets."""
     use_keyring(FakeKeyring({}, error))
     with pytest.raises(DockerCacheError, match="source 'corp' cannot be read") as raised:
         gather({"corp": "https://a.test/simple"})
@@ -177,25 +180,25 @@ def test_failing_keyring_is_one_clear_error(
 def test_two_sources_on_one_host_keep_their_own(
     gather: Callable[..., AuthSecret], config_dir: Path
 ) -> None:
-    """A path that is the beginning of another one does not lend its credentials."""
+    """A source gets no credentials of another one whose URL begins with its own."""
     (config_dir / "auth.toml").write_text(
         '[http-basic.ab]\nusername="ab"\npassword="1"\n[http-basic.a]\nusername="a"\npassword="2"\n'
     )
-    found = ours(gather({"ab": "https://h.test/simple/ab", "a": "https://h.test/simple/a"}))
+    found = by_source(gather({"ab": "https://h.test/simple/ab", "a": "https://h.test/simple/a"}))
     assert found == {
         "a": {"username": "a", "password": "2"},
         "ab": {"username": "ab", "password": "1"},
     }
 
 
-def test_credentials_of_a_configured_repository_with_the_same_url(
+def test_repository_with_same_url_provides_credentials(
     gather: Callable[..., AuthSecret], config_dir: Path
 ) -> None:
-    """Poetry also finds them by URL, under the name that a user's own settings give the index."""
+    """Poetry also finds them by URL, under the name in the user's settings."""
     (config_dir / "config.toml").write_text('[repositories.mine]\nurl="https://h.test/simple"\n')
     (config_dir / "auth.toml").write_text('[http-basic.mine]\nusername="u"\npassword="p"\n')
     secret = gather({"corp": "https://h.test/simple"})
-    assert ours(secret) == {"corp": {"username": "u", "password": "p"}}
+    assert by_source(secret) == {"corp": {"username": "u", "password": "p"}}
 
 
 # What is left out
@@ -204,7 +207,7 @@ def test_credentials_of_a_configured_repository_with_the_same_url(
 def test_secret_has_only_sources_in_use(
     gather: Callable[..., AuthSecret], config_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Publishing tokens, PyPI's login and unused sources never enter the secret."""
+    """Tokens for publishing, PyPI's login and unused sources are left out."""
     monkeypatch.setenv("POETRY_HTTP_BASIC_PYPI_USERNAME", "__token__")
     monkeypatch.setenv("POETRY_HTTP_BASIC_PYPI_PASSWORD", CANARY)
     monkeypatch.setenv("POETRY_PYPI_TOKEN_CORP", CANARY)
@@ -216,8 +219,8 @@ def test_secret_has_only_sources_in_use(
     urls = {"corp": "https://a.test/s", "unused": "https://b.test/s", "PyPI": ""}
     secret = gather(urls, ["corp", "PyPI", "no such source"])
     assert CANARY not in secret.text
-    assert list(ours(secret)) == ["corp"]
-    assert CANARY in gather(urls).text  # the search can find it
+    assert list(by_source(secret)) == ["corp"]
+    assert CANARY in gather(urls).text  # the check above can fail
 
 
 def test_secret_of_public_sources_is_a_comment(gather: Callable[..., AuthSecret]) -> None:
@@ -230,9 +233,9 @@ def test_secret_of_public_sources_is_a_comment(gather: Callable[..., AuthSecret]
 def test_source_names_compare_as_in_poetry(
     gather: Callable[..., AuthSecret], config_dir: Path
 ) -> None:
-    """The lock's spelling of a name may differ in case."""
+    """The name in the lock file may differ in case."""
     (config_dir / "auth.toml").write_text('[http-basic.Corp]\nusername="u"\npassword="p"\n')
-    assert list(ours(gather({"Corp": "https://a.test/s"}, ["CORP"]))) == ["Corp"]
+    assert list(by_source(gather({"Corp": "https://a.test/s"}, ["CORP"]))) == ["Corp"]
 
 
 # Half credentials
@@ -241,7 +244,7 @@ def test_source_names_compare_as_in_poetry(
 def test_user_name_without_password(
     gather: Callable[..., AuthSecret], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the source and both ways out, but not the user name: it may be a token."""
+    """The error names the source and both fixes, but not the user name: it may be a token."""
     monkeypatch.setenv("POETRY_HTTP_BASIC_MY_CORP_USERNAME", CANARY)
     with pytest.raises(DockerCacheError, match="'my-corp' has a user name but no pass") as raised:
         gather({"my-corp": "https://a.test/simple"})
@@ -255,7 +258,7 @@ def test_user_name_without_password(
 def test_fix_quotes_a_name_with_a_space(
     gather: Callable[..., AuthSecret], config_dir: Path
 ) -> None:
-    """A shell can set the variables that it names."""
+    """The variables that it names can be set in a shell."""
     (config_dir / "auth.toml").write_text('[http-basic."my corp"]\nusername="u"\n')
     with pytest.raises(DockerCacheError) as raised:
         gather({"my corp": "https://a.test/simple"})
@@ -277,7 +280,7 @@ def test_variables_with_underscores_work(
     monkeypatch.setenv("POETRY_HTTP_BASIC_MY_CORP_USERNAME", "me")
     monkeypatch.setenv("POETRY_HTTP_BASIC_MY_CORP_PASSWORD", CANARY)
     secret = gather({name: "https://a.test/simple"})
-    assert ours(secret)[name] == {"username": "me", "password": CANARY}
+    assert by_source(secret)[name] == {"username": "me", "password": CANARY}
 
 
 @pytest.mark.parametrize("name", ["corp", "my.corp"])
@@ -287,26 +290,26 @@ def test_empty_variable_means_no_login(
     """A CI sets the variable of a missing secret to an empty text."""
     for variable in login_variables(name):
         monkeypatch.setenv(variable, "")
-    assert name not in ours(gather({name: "https://a.test/simple"}))
+    assert name not in by_source(gather({name: "https://a.test/simple"}))
 
 
 @pytest.mark.parametrize(
     ("username", "password", "expected"),
     [("token", "", ("token", None)), ("", "token", (None, "token"))],
 )
-def test_one_half_configured_as_empty_is_legitimate(
+def test_user_name_or_password_may_be_empty(
     gather: Callable[..., AuthSecret],
     config_dir: Path,
     username: str,
     password: str,
     expected: tuple[str | None, str | None],
 ) -> None:
-    """Poetry sends a token in either place with the other one empty."""
+    """A token may be in either place, with the other one empty."""
     (config_dir / "auth.toml").write_text(
         f'[http-basic.corp]\nusername="{username}"\npassword="{password}"\n'
     )
     secret = gather({"corp": "https://a.test/simple"})
-    assert ours(secret)["corp"] == {"username": username, "password": password}
+    assert by_source(secret)["corp"] == {"username": username, "password": password}
     assert poetry_reads(secret, "corp") == expected
 
 
@@ -315,10 +318,10 @@ def test_empty_password_in_the_keyring(
     config_dir: Path,
     use_keyring: Callable[[FakeKeyring], None],
 ) -> None:
-    """`poetry config http-basic.corp TOKEN ""` with a keyring is as legitimate."""
+    """`poetry config http-basic.corp TOKEN ""` may store it in a keyring."""
     (config_dir / "auth.toml").write_text('[http-basic.corp]\nusername="token"\n')
     use_keyring(FakeKeyring({("poetry-repository-corp", "token"): ""}))
-    assert ours(gather({"corp": "https://a.test/s"}))["corp"]["password"] == ""
+    assert by_source(gather({"corp": "https://a.test/s"}))["corp"]["password"] == ""
 
 
 # Any password
@@ -327,16 +330,16 @@ def test_empty_password_in_the_keyring(
 @given(username=passwords, password=passwords)
 @settings(max_examples=150)
 def test_poetry_reads_back_what_was_written(username: str, password: str) -> None:
-    """Braces, quotes, control characters: Poetry and a strict reader see the very same text."""
+    """Braces, quotes and control characters are the same for Poetry and for a strict reader."""
     secret = compose({"corp": (username, password)})
     assert poetry_reads(secret, "corp") == (username, password)
-    assert ours(secret)["corp"] == {"username": username, "password": password}
+    assert by_source(secret)["corp"] == {"username": username, "password": password}
 
 
 @given(logins=st.dictionaries(names, st.tuples(passwords, passwords), max_size=5))
 @settings(max_examples=150)
 def test_any_names_together_are_read_back(logins: dict[str, tuple[str, str]]) -> None:
-    """Dots, spaces, prefixes of each other: each name reads its own, or the clash is an error."""
+    """Each name gets its own login, or ambiguous names are an error."""
     try:
         secret = compose(logins)
     except DockerCacheError as error:
@@ -346,10 +349,10 @@ def test_any_names_together_are_read_back(logins: dict[str, tuple[str, str]]) ->
     config.merge(tomllib.loads(secret.text))
     for name, (username, password) in logins.items():
         assert poetry_reads(secret, name) == (username, password)
-        # As Poetry before 2.4 asks.
+        # Poetry before 2.4 reads it this way.
         assert config.get(f"http-basic.{name}.username") == username
         assert config.get(f"http-basic.{name}.password") == password
-    assert ours(secret).keys() == logins.keys()
+    assert by_source(secret).keys() == logins.keys()
 
 
 def compose(logins: dict[str, tuple[str, str]]) -> AuthSecret:
@@ -359,7 +362,7 @@ def compose(logins: dict[str, tuple[str, str]]) -> AuthSecret:
 
 
 def test_dotted_name_is_written_in_both_forms() -> None:
-    """Quoted for Poetry 2.4 and later, nested for those before."""
+    """Poetry 2.4 and later read the quoted form, older versions the nested one."""
     basic = read(compose({"my.repo": ("u", "p{")}))["http-basic"]
     entry = {"username": "u", "password": "p{poetry-docker-cache.brace}"}
     assert basic == {"my.repo": entry, "my": {"repo": entry}}
@@ -377,7 +380,7 @@ def test_ambiguous_dotted_name_is_an_error(pair: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("bad", ["\n", "\r", "\0", "\udce9"])
 @pytest.mark.parametrize("half", ["username", "password"])
-def test_credentials_that_cannot_be_sent_are_refused(
+def test_rejects_credentials_that_cannot_be_sent(
     gather: Callable[..., AuthSecret], monkeypatch: pytest.MonkeyPatch, half: str, bad: str
 ) -> None:
     """The error names the source and never the value."""
@@ -397,7 +400,7 @@ def test_certificates_are_in_the_secret(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The CA loses comments, odd bytes and a stray key; paths count from the current folder."""
+    """Only the certificates of a CA file are kept; paths are relative to the current folder."""
     monkeypatch.chdir(tmp_path)
     noise = b"Subject: caf\xe9\n" + KEY.encode()
     (tmp_path / "ca.pem").write_bytes(noise + (CERTIFICATE + CERTIFICATE).encode())
@@ -409,7 +412,7 @@ def test_certificates_are_in_the_secret(
     )
     urls = {"corp": "https://a.test/s", "lax": "https://b.test/s", "PyPI": ""}
     secret = gather(urls)
-    assert ours(secret) == {
+    assert by_source(secret) == {
         "corp": {"ca": CERTIFICATE + CERTIFICATE, "client-cert": CERTIFICATE + KEY},
         "lax": {"verify": False},
         "PyPI": {"ca": CERTIFICATE + CERTIFICATE},
@@ -443,7 +446,7 @@ def test_unusable_certificate_file(  # noqa: PLR0913, PLR0917  # fixtures
 def test_tilde_is_not_expanded_as_in_poetry(
     gather: Callable[..., AuthSecret], config_dir: Path
 ) -> None:
-    """Poetry hands ~/ca.pem to requests as it stands, which finds nothing: so do we, and say so."""
+    """Poetry passes `~/ca.pem` to requests unchanged, which does not find it."""
     (Path.home() / "ca.pem").write_text(CERTIFICATE)
     (config_dir / "auth.toml").write_text('[certificates.corp]\ncert="~/ca.pem"\n')
     with pytest.raises(DockerCacheError, match="No such file") as raised:
@@ -454,7 +457,7 @@ def test_tilde_is_not_expanded_as_in_poetry(
 def test_too_large_for_buildkit(
     gather: Callable[..., AuthSecret], config_dir: Path, tmp_path: Path
 ) -> None:
-    """The error says which file is big; one just below the limit passes, and fast."""
+    """The error names the large file; a file just below the limit is accepted."""
     bundle = tmp_path / "bundle.pem"
     (config_dir / "auth.toml").write_text(f'[certificates.corp]\ncert="{bundle.as_posix()}"\n')
     bundle.write_text(CERTIFICATE * 7000)
@@ -486,8 +489,8 @@ def test_too_large_for_buildkit(
         (f"HTTPS://U:{CANARY}@H.test/s", "HTTPS://H.test/s"),
     ],
 )
-def test_credentials_in_a_url_are_refused(url: str, clean: str) -> None:
-    """Every form is found; the fix shows the URL without them and what to type."""
+def test_rejects_credentials_in_url(url: str, clean: str) -> None:
+    """The fix shows the URL without them and the command to type."""
     with pytest.raises(DockerCacheError, match="source 'corp' contains credentials") as raised:
         refuse_credentials_in_urls({"fine": "https://h.test", "corp": url})
     assert f'url = "{clean}"' in raised.value.fix
@@ -509,15 +512,15 @@ def test_credentials_in_a_url_are_refused(url: str, clean: str) -> None:
         "",
     ],
 )
-def test_other_urls_pass(url: str) -> None:
-    """An @ in the path, ports and IPv6 are no credentials."""
+def test_accepts_urls_without_credentials(url: str) -> None:
+    """An @ in the path, a port and an IPv6 address are not credentials."""
     refuse_credentials_in_urls({"corp": url})
 
 
-def test_collect_refuses_urls_before_it_asks_any_keyring(
+def test_collect_rejects_urls_before_it_reads_the_keyring(
     gather: Callable[..., AuthSecret], use_keyring: Callable[[FakeKeyring], None]
 ) -> None:
-    """A keyring and its log would see the URL."""
+    """The URL must not reach the keyring or its log."""
     use_keyring(FakeKeyring({}, OSError("asked")))
     with pytest.raises(DockerCacheError, match="contains credentials"):
         gather({"corp": f"https://u:{CANARY}@a.test/simple"})
@@ -532,14 +535,14 @@ def test_no_secret_in_repr_or_log(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Neither the secret nor anything on its way says the password, at any verbosity."""
+    """The password is never printed or logged, at any level."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_USERNAME", "me")
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_PASSWORD", CANARY)
     secret = gather({"corp": "https://a.test/simple", "b": "https://a.test/other"})
     assert CANARY in secret.text
-    said = capsys.readouterr()
-    assert CANARY not in repr(secret) + caplog.text + said.out + said.err
+    printed = capsys.readouterr()
+    assert CANARY not in repr(secret) + caplog.text + printed.out + printed.err
     source = SourceAuth(name="a", login=("u", CANARY), ca=CANARY, client_cert=CANARY)
     assert CANARY not in repr(source)
 
@@ -557,7 +560,7 @@ def test_same_input_same_bytes(gather: Callable[..., AuthSecret], config_dir: Pa
 @pytest.mark.parametrize("name", ["acme", "my.private-repo", "our mirror", "größe"])
 def test_build_suggests_the_same_variables(name: str) -> None:
     """A source that rejects the login is reported with the settings that are read here."""
-    said = refusal(name, "https://acme.test/simple", known=False)
+    said = explain_refusal(name, "https://acme.test/simple", known=False)
     assert "or set {} and {},".format(*login_variables(name)) in said
-    (command,) = re.findall(r"Type `(.*)`", said)
+    (command,) = re.findall(r"Run `(.*)`", said)
     assert shlex.split(command) == ["poetry", "config", f"http-basic.{name}", "USERNAME"]

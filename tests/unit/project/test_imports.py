@@ -1,4 +1,4 @@
-"""What a project's code imports that no wheel of it has, and which of its scripts are its own."""
+"""Modules that the code imports but the wheel lacks, and scripts that the image can run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INSTALLED = {"click", "my-redis"}
 
 
 def modules(folder: Path, toml: str, *files: str, beside: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Write a project as `read` does, and give what it has beside its wheel."""
+    """Write a project as `read` does, and return the modules that it needs beside its wheel."""
     root = read(folder, toml, *files)
     assert isinstance(root, WheelRoot)
     found = find_unpackaged(folder, root, files=beside, scripts={}, installed=INSTALLED)
@@ -58,19 +58,19 @@ def modules(folder: Path, toml: str, *files: str, beside: tuple[str, ...] = ()) 
 def test_imported_modules_are_found(
     tmp_path: Path, toml: str, files: list[str], expected: tuple[str, ...]
 ) -> None:
-    """On the path, imported by code that runs, and not a dependency."""
+    """They are on the path, imported by code that runs, and not a dependency."""
     assert modules(tmp_path, toml, *files) == expected
 
 
 def test_imports_of_files_beside_the_package_count(tmp_path: Path) -> None:
-    """A main.py is part of the application."""
+    """A `main.py` is part of the application."""
     files = ("acme/a.py", "main.py=import routes\n", "routes/a.py", "unused.py")
     assert modules(tmp_path, FLAT, *files) == ()
     assert modules(tmp_path, FLAT, *files, beside=("main.py",)) == ("routes",)
 
 
 def test_started_file_can_import_from_its_folder(tmp_path: Path) -> None:
-    """Even if the packages are in src."""
+    """The packages may be in `src`."""
     files = ("src/acme/a.py", "main.py=import config\n", "config.py")
     assert modules(tmp_path, SRC, *files) == ()
     assert modules(tmp_path, SRC, *files, beside=("main.py",)) == ("config.py",)
@@ -96,7 +96,7 @@ def test_folders_above_the_project_do_not_count(tmp_path: Path) -> None:
 def test_scripts_of_missing_modules_are_development_tools(
     tmp_path: Path, scripts: dict[str, str], own: tuple[str, ...], taken: tuple[str, ...]
 ) -> None:
-    """Unless all scripts are."""
+    """If this is true of all scripts, they belong to the application."""
     root = read(tmp_path, FLAT, "acme/cli.py", "tools/lint.py", "tests/run.py")
     found = find_unpackaged(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)
     assert (found.scripts, found.modules, found.whole) == (own, taken, bool(taken))
@@ -106,7 +106,7 @@ def test_scripts_of_missing_modules_are_development_tools(
     ("toml", "code"), [(SRC, "src/acme/cli.py"), (SETUPTOOLS, "src/my_app/cli.py")]
 )
 def test_script_outside_src_is_a_development_tool(tmp_path: Path, toml: str, code: str) -> None:
-    """`poetry run` finds it, the image does not have it."""
+    """`poetry run` finds it, but the image does not have it."""
     root = read(tmp_path, toml, code, "tools/lint.py")
     scripts = {"a": code.split("/")[1] + ".cli", "lint": "tools.lint"}
     found = find_unpackaged(tmp_path, root, files=(), scripts=scripts, installed=INSTALLED)

@@ -1,4 +1,4 @@
-"""Which locks are refused, and which are fresh by the rules of every supported Poetry."""
+"""Lock files: which are fresh by the rules of every supported Poetry, and which are rejected."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check(text: str, pyproject: dict[str, Any]) -> Lock:
 
 @pytest.mark.parametrize("pyproject", [PROJECT, GROUPS, LEGACY, {}])
 def test_lock_written_by_poetry_is_fresh(pyproject: dict[str, Any]) -> None:
-    """The hash is Poetry's, for PEP 621, for dependency groups, and for legacy metadata."""
+    """The hash is computed as by Poetry, with PEP 621, dependency groups, or legacy metadata."""
     lock = check(lock_text(pyproject, [package("b")]), pyproject)
     assert lock.generator == Version("2.5.1")
     assert [p["name"] for p in lock.packages] == ["b"]
@@ -52,7 +52,7 @@ def test_lock_without_hashed_groups_is_fresh_before_poetry_23() -> None:
 def test_lock_with_hashed_groups_is_fresh_before_poetry_23(
     pyproject: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Poetry 2.1 and 2.2 cannot compute the hash that a newer one wrote."""
+    """Poetry 2.1 and 2.2 cannot compute the hash that a newer version wrote."""
     text = lock_text(pyproject, [])
     without_groups = partialmethod(Locker._get_content_hash, with_dependency_groups=False)
     monkeypatch.setattr(Locker, "_get_content_hash", without_groups)
@@ -82,16 +82,16 @@ def test_error_for_unknown_format_names_poetry_that_wrote_it(version: str, messa
 
 
 @pytest.mark.parametrize("data", [{}, {"metadata": {}}, {"metadata": {"lock-version": "x"}}])
-def test_lock_without_metadata_is_refused(data: dict[str, Any]) -> None:
-    """The fix is `--regenerate`, since a plain `poetry lock` would read the damaged file."""
+def test_rejects_lock_without_metadata(data: dict[str, Any]) -> None:
+    """The fix is `--regenerate`, because `poetry lock` alone would read the damaged file."""
     with pytest.raises(DockerCacheError, match=r"no valid \[metadata\]") as raised:
         check_lock("", data, PROJECT)
     assert "`poetry lock --regenerate`" in raised.value.fix
 
 
 @pytest.mark.parametrize("header", ["# Poetry 1; rm -rf /", "", "# by Poetry x.y", "# Poetry $(x)"])
-def test_header_gives_nothing_but_a_version(header: str) -> None:
-    """The header is free text, and the version goes into a RUN line."""
+def test_only_a_valid_version_is_read_from_header(header: str) -> None:
+    """The header is free text, and the version is written into a RUN instruction."""
     text = lock_text(PROJECT, [])
     lock = check_lock(header, tomllib.loads(text), PROJECT)
     assert lock.generator in {None, Version("1")}
@@ -115,7 +115,7 @@ def test_header_gives_nothing_but_a_version(header: str) -> None:
     ],
 )
 def test_damaged_package_is_named(damage: dict[str, Any]) -> None:
-    """A lock that a merge or an editor broke is an error that says so, not a KeyError."""
+    """A merge or an editor may break a lock file."""
     broken = {key: value for key, value in {**package("b"), **damage}.items() if value is not None}
     text = lock_text(PROJECT, [package("a"), broken])
     with pytest.raises(DockerCacheError, match="is damaged: ") as raised:
@@ -134,7 +134,7 @@ def test_packages_that_are_not_tables_are_damage(packages: Any) -> None:  # noqa
 
 @pytest.mark.parametrize("content_hash", [3, [], {}])
 def test_content_hash_of_wrong_type_is_stale(content_hash: Any) -> None:  # noqa: ANN401  # TOML of any shape
-    """It cannot equal a hash."""
+    """It cannot be equal to a hash."""
     data = {"metadata": {"lock-version": "2.1", "content-hash": content_hash}}
     with pytest.raises(DockerCacheError, match="changed significantly"):
         check_lock("", data, PROJECT)

@@ -1,4 +1,4 @@
-"""Path dependencies: what their folders are, and what an image makes of them."""
+"""Path dependencies: how their folders are read, and how an image installs them."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ SETUPTOOLS = "setuptools.build_meta:__legacy__"
 
 
 def locked(name: str, path: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # values of TOML
-    """A path dependency as the lock has it."""
+    """Make a path dependency as in a lock file."""
     source = {"type": "directory", "url": path}
     return package(name, files=[], source=source, develop=False, **more)
 
 
-def looked_at(folder: Path, *files: str) -> PathPackage:
-    """Write a path dependency `../lib`, a file's content behind `=`, and look at it."""
+def read_lib(folder: Path, *files: str) -> PathPackage:
+    """Write a path dependency `../lib` and read it; a file's content follows `=`."""
     (folder / "app").mkdir()
     for file in files:
         name, _, text = file.partition("=")
@@ -99,8 +99,8 @@ def looked_at(folder: Path, *files: str) -> PathPackage:
 def test_backend_of_a_folder(
     tmp_path: Path, files: list[str], paths: tuple[str, ...], backend: str, requires: tuple[str]
 ) -> None:
-    """The declared one; else setuptools, or poetry-core with metadata of Poetry."""
-    found = looked_at(tmp_path, *files)
+    """Without a declared one, it is setuptools, or poetry-core if there is metadata of Poetry."""
+    found = read_lib(tmp_path, *files)
     assert isinstance(found.root, WheelRoot), found.root
     assert found.root.paths == paths
     assert (found.root.backend, found.root.requires) == (backend, requires)
@@ -138,17 +138,17 @@ def test_backend_of_a_folder(
     ],
 )
 def test_folder_without_wheel_has_a_reason(tmp_path: Path, files: list[str], reason: str) -> None:
-    """It is not an error, since it may not be selected; the reason has no paths of this machine."""
-    root = looked_at(tmp_path, *files).root
+    """It is an error only if it is selected; the reason has no paths of this machine."""
+    root = read_lib(tmp_path, *files).root
     assert isinstance(root, SourceTreeRoot)
     assert root.reason.startswith(reason)
     assert str(tmp_path) not in root.reason
 
 
-def test_unreadable_folder_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither does a link to itself."""
+def test_unreadable_folder_has_no_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to itself is reported as missing, and a folder without permission with its error."""
     (tmp_path / "lib").symlink_to("lib")
-    root = looked_at(tmp_path).root
+    root = read_lib(tmp_path).root
     assert root == SourceTreeRoot(reason="the folder does not exist")
 
     def denied(path: Path) -> bool:
@@ -160,13 +160,13 @@ def test_unreadable_folder_does_not_exist(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def lib(name: str, path: str, **keys: Any) -> PathPackage:  # noqa: ANN401  # fields of a root
-    """A path dependency that poetry-core builds."""
+    """Make a path dependency that poetry-core builds."""
     root = keys.pop("root", None) or wheel_root(paths=(f"src/{name}",), **keys)
     return PathPackage(name=name, version="1.0", path=path, root=root)
 
 
 def monorepo(*packages: PathPackage, **keys: Any) -> Project:  # noqa: ANN401  # fields of a project
-    """A project in /home/ada/repo/services/api with these path dependencies, all of them wanted."""
+    """Make a project in /home/ada/repo/services/api that depends on these packages."""
     entries = [
         locked(each.name, each.path, **keys.pop(f"lock_{each.name}", {})) for each in packages
     ]
@@ -175,7 +175,7 @@ def monorepo(*packages: PathPackage, **keys: Any) -> Project:  # noqa: ANN401  #
 
 
 def test_each_package_has_a_stage_and_a_layer() -> None:
-    """Sorted by name, before the project's own."""
+    """They are sorted by name and come before the project."""
     made = plan(monorepo(lib("core", "libs/core"), lib("util", "vendor/util")))
     assert [wheel.name for wheel in made.wheels] == ["path-core", "path-util", "application"]
     assert [wheel.folder for wheel in made.wheels] == ["libs/core", "vendor/util", "."]
@@ -216,7 +216,7 @@ def test_context_contains_packages_outside() -> None:
 
 
 def test_larger_context_has_only_named_paths() -> None:
-    """In the project, its own lines apply as usual."""
+    """In the project's folder, its own .dockerignore applies as usual."""
     made = make_plan(
         monorepo(
             lib("base", "../../libs/base", git_ignored=("src/base/**/*.tmp",)),
@@ -244,7 +244,7 @@ def test_larger_context_has_only_named_paths() -> None:
 
 
 def test_whole_folder_is_sent_if_the_backend_needs_it() -> None:
-    """Except what the ignore file keeps out."""
+    """The ignore file still excludes files."""
     made = plan(
         monorepo(
             lib("base", "../../libs/base", whole=True),
@@ -271,7 +271,7 @@ def test_whole_folder_is_sent_if_the_backend_needs_it() -> None:
 
 
 def test_whole_project_keeps_its_own_ignore_file() -> None:
-    """It decides, but cannot hide what the build needs."""
+    """It cannot exclude what the build needs."""
     made = plan(project(root=wheel_root(whole=True), dockerignore="*\n!helpers.py\n"))
     assert "\nCOPY . /project/.\n" in render_dockerfile(made)
     ignore = render_ignore_file(made, "Dockerfile")
@@ -285,7 +285,7 @@ SECRETS = (
 
 
 def test_parent_directory_names_are_not_ignored() -> None:
-    """A monorepo may have a folder `gcloud-worker`; names inside it count as usual."""
+    """A monorepo may have a folder `gcloud-worker`; names inside it are matched as usual."""
     place = ("home", "ada", "repo", "services", "gcloud-worker")
     packages = (lib("base", "../../prod.env/base"),)
     entries = [locked(each.name, each.path) for each in packages]
@@ -314,7 +314,7 @@ def test_parent_directory_names_are_not_ignored() -> None:
 
 
 def test_secrets_in_a_named_folder_are_kept_out() -> None:
-    """Even if the folder itself has a name that is kept out."""
+    """The folder itself may have a name that is usually excluded."""
     made = plan(monorepo(lib("core", "gcloud/core"), lib("x", "x.env/x")))
     assert made.folder == "."
     text = render_ignore_file(made, "Dockerfile")
@@ -325,7 +325,7 @@ def test_secrets_in_a_named_folder_are_kept_out() -> None:
 
 
 def test_source_tree_is_copied_from_its_folder() -> None:
-    """`COPY services/api .`, and nothing else of the context."""
+    """Nothing else of the context is copied."""
     made = plan(monorepo(lib("base", "../../libs/base"), root=TREE, files=None))
     assert made.application is None
     assert "\nCOPY services/api .\n" in render_dockerfile(made)
@@ -335,7 +335,7 @@ def test_source_tree_is_copied_from_its_folder() -> None:
 
 
 def test_packages_from_outside_are_copied_into_the_project() -> None:
-    """poetry-core finds them there."""
+    """The backend (poetry-core) finds them there."""
     made = plan(monorepo(root=wheel_root(paths=("../../common/models", "../x..y", "shop"))))
     assert made.folder == "services/api"
     text = render_dockerfile(made)
@@ -357,7 +357,7 @@ def test_too_many_layers_is_an_error() -> None:
 
 
 def test_wheel_outside_the_project_is_sent() -> None:
-    """Nothing else from its folder is."""
+    """Nothing else from its folder is sent."""
     file = "wheels/boxed-1.0-py3-none-any.whl"
     boxed = package("boxed", source={"type": "file", "url": f"../../{file}"})
     place = ("home", "ada", "repo", "services", "api")
@@ -373,7 +373,7 @@ def test_wheel_outside_the_project_is_sent() -> None:
 
 @pytest.mark.parametrize("path", ["../../../../../lib", "../../../../../../lib"])
 def test_context_is_never_the_root_folder(path: str) -> None:
-    """That is never what a user wants."""
+    """A context of the whole file system is always a mistake."""
     with pytest.raises(DockerCacheError, match="root of the file system") as raised:
         plan(monorepo(lib("lib", path)))
     assert raised.value.fix == "Move both into one folder."
@@ -384,7 +384,7 @@ def test_context_is_never_the_root_folder(path: str) -> None:
     [(".", "/home/ada/repo/api"), ("api", "/home/ada/repo"), ("repo/api", None), ("a/b/c", None)],
 )
 def test_context_is_never_the_home_folder(place: str, context: str | None) -> None:
-    """Nor a folder above it, which differs on each machine."""
+    """Nor is it a folder above, which differs on each machine."""
     where = {"home": Path("/home/ada")}
     folder = Path("/home/ada/repo/api")
     if context is not None:
@@ -395,12 +395,12 @@ def test_context_is_never_the_home_folder(place: str, context: str | None) -> No
 
 
 def test_project_may_be_the_home_folder() -> None:
-    """Its context has not grown."""
+    """Its context is only its own folder."""
     assert context_folder(Path("/home/ada"), ".", home=Path("/home/ada")) == Path("/home/ada")
 
 
 def test_selected_package_without_wheel_is_an_error() -> None:
-    """As with `poetry install`; not if its group is left out."""
+    """It is ignored if its group is left out, as by `poetry install`."""
     gone = lib("gone", "../gone", root=SourceTreeRoot(reason="the folder does not exist"))
     with pytest.raises(DockerCacheError, match="the path dependency gone") as raised:
         plan(monorepo(gone))
@@ -413,7 +413,7 @@ def test_selected_package_without_wheel_is_an_error() -> None:
 
 
 def test_markers_and_extras_apply() -> None:
-    """What depends on the platform is left to pip."""
+    """A marker on the platform is left to pip."""
     mac = {"markers": 'sys_platform == "darwin"'}
     arm = {"markers": 'platform_machine == "aarch64" and python_version >= "3.9"'}
     extra = {"markers": 'extra == "more"', "optional": True}
@@ -431,7 +431,7 @@ def test_markers_and_extras_apply() -> None:
 
 
 def test_packages_with_equal_requirements_share_a_backend() -> None:
-    """The project's own comes first."""
+    """The project's own backend comes first."""
     made = plan(
         monorepo(
             lib("a", "a", requires=("hatchling",), backend="hatchling.build"),
@@ -448,7 +448,7 @@ def test_packages_with_equal_requirements_share_a_backend() -> None:
     assert len({*names}) == 3
     stages = re.split(r"^FROM .* AS ", render_dockerfile(made), flags=re.MULTILINE)
     with_line = [stage.split("\n")[0] for stage in stages if "\nENV CFLAGS=-O1\n" in stage]
-    assert with_line == ["venv", "manifest", names[2]], "the others stand on `venv`"
+    assert with_line == ["venv", "manifest", names[2]], "the other stages are built on `venv`"
     assert [wheel.offline for wheel in made.wheels] == [False, True, False, False, True]
     compiled = made.packages[2]
     assert (compiled.image, compiled.packages) == ("python:3.13", ("libpq-dev",))
@@ -459,7 +459,7 @@ def test_packages_with_equal_requirements_share_a_backend() -> None:
 
 
 def test_backends_get_version_and_settings() -> None:
-    """The version in the lock replaces git's."""
+    """The version in the lock file replaces the one from git."""
     settings = {"core": {"opt": ["a", "b"]}}
     installer = InstallerConfig(no_binary=(), only_binary=(), build_config_settings=settings)
     core = lib("core", "core", requires=("setuptools", "setuptools_scm>=8"), backend="setuptools")
@@ -486,12 +486,12 @@ def test_backends_get_version_and_settings() -> None:
 def test_build_constraints_are_written_for_pip(
     tmp_path: Path, constraint: str | dict[str, Any], expected: tuple[str, ...] | None
 ) -> None:
-    """The syntax of pip does not have everything that Poetry's has."""
+    """A constraint of Poetry that pip has no syntax for is a reason not to build."""
     (tmp_path / "lib/lib").mkdir(parents=True)
     (tmp_path / "lib/lib/__init__.py").touch()
     (tmp_path / "lib/pyproject.toml").write_text(NAMED + CORE)
-    demanded = {"lib": [Factory.create_dependency("setuptools", constraint)], "click": []}
-    (found,) = read_path_packages(tmp_path, [locked("Lib", "lib")], demanded)
+    constraints = {"lib": [Factory.create_dependency("setuptools", constraint)], "click": []}
+    (found,) = read_path_packages(tmp_path, [locked("Lib", "lib")], constraints)
     if expected is not None:
         assert found.constraints == expected
         assert isinstance(found.root, WheelRoot)
@@ -501,9 +501,9 @@ def test_build_constraints_are_written_for_pip(
 
 
 def test_build_constraints_get_separate_backend() -> None:
-    """Only that one gets a constraints file."""
-    held = replace(lib("a", "a"), constraints=("click<9", "poetry-core<3"))
-    made = plan(monorepo(held, lib("b", "b")))
+    """Only that backend gets a constraints file."""
+    constrained = replace(lib("a", "a"), constraints=("click<9", "poetry-core<3"))
+    made = plan(monorepo(constrained, lib("b", "b")))
     assert [wheel.backend_name for wheel in made.wheels] == [
         *("build-backend-2", "build-backend", "build-backend")
     ]
@@ -521,7 +521,7 @@ def test_own_layers_may_name_a_path_dependency() -> None:
 
 
 def test_project_with_only_path_dependencies() -> None:
-    """Then the image has no layer of packages."""
+    """The image has no layer of packages."""
     made = plan(
         project(
             locked("core", "core"),

@@ -87,7 +87,7 @@ def changes(before: str, after: str) -> tuple[list[str], list[str]]:
 def test_only_the_settings_change(
     before: str, gone: list[str], came: list[str], newline: str
 ) -> None:
-    """Every other line stays, in whatever form the file has the table."""
+    """Every other line stays, in any form that TOML allows for the table."""
     after = with_settings(before.replace("\n", newline), VALUES)
     assert after.replace("\r\n", "\n").count("\n") == after.count(newline)
     plain = after.replace("\r\n", "\n")
@@ -150,7 +150,7 @@ def test_comments_keep_their_place(image: str, newline: str, blank: str) -> None
         "# Style\n[[tool.style]]\ntext = '''\n# no comment\n[nor a table]\n'''\n# the end\n",
     ]
     before = f"{HEAD}\n{blank.join(tables)}"
-    if not blank:  # what stands between two tables is of the one below
+    if not blank:  # without an empty line, a comment between two tables belongs to the second
         tables[:2] = [tables[0].removesuffix("# our own\n"), f"# our own\n{tables[1]}"]
         before = before.replace("# Another\n\n", "# Another\n")
     after = with_settings(before.replace("\n", newline), VALUES, image=image)
@@ -167,7 +167,7 @@ def test_comments_keep_their_place(image: str, newline: str, blank: str) -> None
     ("image", "new"), [("", ["[tool.poetry-docker-cache]"]), ("api", [])], ids=["common", "api"]
 )
 def test_new_table_takes_no_comment_from_another(image: str, new: list[str]) -> None:
-    """The comments of an image's table stay with that table alone."""
+    """The comments of an image's table stay with that table."""
     head = "# The API\n[tool.poetry-docker-cache.images.api]  # for all\n"
     text = f"{head}text = '''\n[no table] \\\n'''\n"
     after = with_settings(f"{HEAD}\n{text}{TAIL}", VALUES, image=image)
@@ -185,7 +185,7 @@ def test_new_table_takes_no_comment_from_another(image: str, new: list[str]) -> 
 def test_any_list_can_become_any_other(
     before: list[str], after: list[str], *, several: bool
 ) -> None:
-    """On one line or on several, empty or not."""
+    """Both may be on one line or on several, empty or not."""
     sep = ",\n    " if several else ", "
     start, end = ("\n    ", ",\n") if several and before else ("", "")
     items = sep.join(f'"{name}"' for name in before)
@@ -223,7 +223,7 @@ def test_impossible_change_shows_the_lines_to_add(text: str) -> None:
 
 
 def test_impossible_change_of_one_image_changes_none(tmp_path: Path) -> None:
-    """With some of the changes, images would no longer share their layers."""
+    """With only some of the changes, images would no longer share their layers."""
     path = tmp_path / "pyproject.toml"
     path.write_text(text := f"{HEAD}\n[tool.poetry-docker-cache]\nports = [80]\n")
     with pytest.raises(DockerCacheError, match="cannot be changed") as error:
@@ -237,7 +237,7 @@ def test_impossible_change_of_one_image_changes_none(tmp_path: Path) -> None:
 
 
 def test_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    """Its mode and a symlink to it stay; a file that has the settings is not touched."""
+    """Its mode and a symlink to it stay; a file that already has the settings is not written."""
     real = tmp_path / "real" / "pyproject.toml"
     real.parent.mkdir()
     real.write_bytes(HEAD.replace("\n", "\r\n").encode())
@@ -255,7 +255,7 @@ def test_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_failed_write_leaves_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is complete, and the error has the lines to add."""
+    """The error has the lines to add."""
     path = tmp_path / "pyproject.toml"
     path.write_text(HEAD)
 

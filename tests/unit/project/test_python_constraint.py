@@ -1,4 +1,4 @@
-"""Constraints on Python as plain data give the answers of Poetry's own constraints."""
+"""The plugin's Python constraints give the same answers as Poetry's."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def tag_by_poetry(constraint: str, minor: str) -> str | None:
 @example(">=3.9,!=3.9.1", "3.9.1")
 @example("<3.13.0rc1", "3.13")
 def test_versions_are_allowed_as_poetry_allows_them(constraint: str, tag: str) -> None:
-    """The versions that images are tagged with, and whole minor versions."""
+    """The versions are tags of images: patch versions and whole minor versions."""
     assert python_constraint(constraint).allows(tag) == is_allowed_by_poetry(constraint, tag)
 
 
@@ -59,9 +59,9 @@ def test_versions_are_allowed_as_poetry_allows_them(constraint: str, tag: str) -
 @example(">=3.12,<3.12.1 || >=3.12.3,<3.12.5", "3.12")
 @example(">3.12.3,<3.12.4", "3.12")
 def test_image_tags_are_those_of_poetrys_constraints(constraint: str, minor: str) -> None:
-    """A minor version, or the newest patch version below an upper bound."""
+    """The tag is a minor version, or the newest patch version below an upper bound."""
     tag, expected = python_constraint(constraint).image_tag(minor), tag_by_poetry(constraint, minor)
-    # A lone version may be written as 3.12 or as 3.12.0.
+    # A constraint to a single version may be written as 3.12 or as 3.12.0.
     assert (tag and Version.parse(tag)) == (expected and Version.parse(expected))
 
 

@@ -1,4 +1,4 @@
-"""What is read from a project's files."""
+"""Reading a project from its files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ MINIMAL = '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.12"
 
 
 def load(folder: Path) -> Poetry:
-    """The project, as Poetry's commands see it."""
+    """Load a project as Poetry's commands do."""
     Config.create(reload=True)
     return Factory().create_poetry(folder)
 
@@ -67,7 +67,7 @@ def read(folder: Path, pyproject: str, **files: str) -> Project:
 
 @pytest.mark.parametrize("pyproject", [PEP621, LEGACY], ids=["project", "tool.poetry"])
 def test_metadata_of_both_tables_are_equal(pyproject: str, tmp_path: Path) -> None:
-    """The name keeps its spelling."""
+    """`[project]` and `[tool.poetry]` give the same; the name keeps its spelling."""
     project = read(tmp_path, pyproject)
     metadata = project.metadata
     assert (metadata.name, metadata.version) == ("Price.Api", "1.4.0")
@@ -79,7 +79,7 @@ def test_metadata_of_both_tables_are_equal(pyproject: str, tmp_path: Path) -> No
 
 
 def test_missing_name_and_version_are_none(tmp_path: Path) -> None:
-    """Poetry invents them if there is no package."""
+    """With `package-mode = false` Poetry invents them."""
     project = read(tmp_path, NAMELESS)
     metadata = project.metadata
     assert (metadata.name, metadata.version) == (None, None)
@@ -97,19 +97,19 @@ def test_missing_name_and_version_are_none(tmp_path: Path) -> None:
     ],
 )
 def test_license_is_a_name(license_: str, label: str, tmp_path: Path) -> None:
-    """A text of several lines is not one."""
+    """The text of a licence is not used."""
     (tmp_path / "LICENSE").write_text("The licence.\n\nYou may.\n", encoding="utf-8")
     assert read(tmp_path, f"{MINIMAL}license = {license_}\n").metadata.licenses == label
 
 
 def test_dynamic_version_comes_from_poetrys_table(tmp_path: Path) -> None:
-    """With `dynamic`, Poetry's table has it."""
+    """`[project]` declares it as dynamic."""
     pyproject = '[project]\nname = "shop"\ndynamic = ["version"]\n[tool.poetry]\nversion = "2.0"\n'
     assert read(tmp_path, pyproject).metadata.version == "2.0"
 
 
 def test_groups_and_extras_of_both_tables(tmp_path: Path) -> None:
-    """Optional groups, too; names are not normalised here."""
+    """Optional groups are included; names are not normalised."""
     pyproject = f"""{MINIMAL}
 dependencies = ["click"]
 [project.optional-dependencies]
@@ -145,12 +145,12 @@ def test_console_scripts_are_sorted(table: str, scripts: tuple[str, ...], tmp_pa
 
 
 def source_table(**keys: str) -> str:
-    """A `[[tool.poetry.source]]` table."""
+    """Write a `[[tool.poetry.source]]` table."""
     return "[[tool.poetry.source]]\n" + "".join(f'{k} = "{v}"\n' for k, v in keys.items())
 
 
 def test_sources_keep_their_order(tmp_path: Path) -> None:
-    """With the default priority of Poetry; the name PyPI means PyPI."""
+    """They have Poetry's default priority; a source called PyPI is PyPI."""
     url = "https://team.example.org/simple/"
     project = read(
         tmp_path,
@@ -200,7 +200,7 @@ def test_index_is_the_first_primary_source(
     [("3.13\n", "3.13"), ("\ufeff3.12.1\r\n", "3.12.1"), ("pypy3.10\n", None), ("", None)],
 )
 def test_pinned_python_is_read(text: str, pinned: str | None, tmp_path: Path) -> None:
-    """From `.python-version`, whatever its line endings."""
+    """`.python-version` may have any line endings."""
     assert read(tmp_path, MINIMAL, **{".python-version": text}).pinned_python == pinned
 
 
@@ -241,7 +241,7 @@ def test_installer_settings_of_poetry_toml_count(
     settings: dict[str, Any],
     tmp_path: Path,
 ) -> None:
-    """Those that change what is installed."""
+    """Only settings that change what is installed count."""
     installer = read(tmp_path, MINIMAL, **{"poetry.toml": f"[installer]\n{table}\n"}).installer
     assert installer.no_binary == no_binary
     assert installer.only_binary == only_binary
@@ -251,7 +251,7 @@ def test_installer_settings_of_poetry_toml_count(
 def test_installer_settings_of_the_environment_win(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They win over the file."""
+    """Environment variables override `poetry.toml`."""
     monkeypatch.setenv("POETRY_INSTALLER_NO_BINARY", "Jinja2,lxml")
     monkeypatch.setenv("POETRY_INSTALLER_BUILD_CONFIG_SETTINGS_LXML", '{"a": "x"}')
     project = read(tmp_path, MINIMAL, **{"poetry.toml": '[installer]\nno-binary = ["x"]\n'})
@@ -262,7 +262,7 @@ def test_installer_settings_of_the_environment_win(
 def test_installer_settings_of_the_user_do_not_count(
     tmp_path: Path,
 ) -> None:
-    """The image must not depend on the user."""
+    """The image must not depend on who builds it."""
     config = Path(os.environ["POETRY_CONFIG_DIR"]) / "config.toml"
     config.write_text('[installer]\nno-binary = ["lxml"]\n', encoding="utf-8")
     Config.create(reload=True)
@@ -272,14 +272,14 @@ def test_installer_settings_of_the_user_do_not_count(
 
 
 def test_lock_is_read(tmp_path: Path) -> None:
-    """With the version of Poetry that wrote it."""
+    """The version of Poetry that wrote it is read, too."""
     project = read(tmp_path, MINIMAL)
     assert [package["name"] for package in project.lock.packages] == ["click"]
     assert project.lock.generator == Version("2.5.1")
 
 
 def test_stale_lock_is_an_error(tmp_path: Path) -> None:
-    """After an edit of the dependencies."""
+    """The dependencies were edited after `poetry lock`."""
     make_project(tmp_path, MINIMAL, [])
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text(f'{MINIMAL}dependencies = ["flask"]\n', encoding="utf-8")
@@ -298,7 +298,7 @@ def test_stale_lock_is_an_error(tmp_path: Path) -> None:
 def test_missing_and_broken_lock_are_different_errors(
     content: bytes | None, problem: str, fix: str, tmp_path: Path
 ) -> None:
-    """A missing lock and a broken one are different mistakes."""
+    """Each has its own fix."""
     make_project(tmp_path, MINIMAL, [])
     path = tmp_path / "poetry.lock"
     path.unlink() if content is None else path.write_bytes(content)
@@ -318,7 +318,7 @@ def test_crlf_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_root_and_files_are_read(tmp_path: Path) -> None:
-    """They are root.py's answers for this folder."""
+    """The package and the files beside it are found in the project's folder."""
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__main__.py").touch()
     project = read(tmp_path, MINIMAL, **{"alembic.ini": "", ".dockerignore": "*.md\n"})
@@ -329,7 +329,7 @@ def test_root_and_files_are_read(tmp_path: Path) -> None:
 
 
 def test_modules_beside_the_package_are_found(tmp_path: Path) -> None:
-    """Unless a dependency has that name."""
+    """A dependency with the same name wins."""
     for name, text in (("shop.py", "import config, click"), ("config.py", ""), ("click.py", "")):
         (tmp_path / name).write_text(f"{text}\n", encoding="utf-8")
     pyproject = MINIMAL + '[project.scripts]\nlint = "config:lint"\nserve = "shop:main"\n'
@@ -342,7 +342,7 @@ def test_modules_beside_the_package_are_found(tmp_path: Path) -> None:
 
 
 def test_settings_table_is_not_checked(tmp_path: Path) -> None:
-    """Most projects have none."""
+    """It is empty if pyproject.toml has no such table."""
     make_project(tmp_path, f"{MINIMAL}[tool.poetry-docker-cache]\nx = 1\n", [])
     assert settings_table(load(tmp_path)) == {"x": 1}
     make_project(tmp_path, MINIMAL, [])
@@ -350,9 +350,7 @@ def test_settings_table_is_not_checked(tmp_path: Path) -> None:
 
 
 def test_folder_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even if Poetry got a relative path."""
-    from pathlib import Path  # noqa: PLC0415  # elsewhere it is a type only
-
+    """Poetry may get a relative path."""
     make_project(tmp_path / "shop", MINIMAL, [])
     monkeypatch.chdir(tmp_path)
     assert project_folder(load(Path("shop"))) == tmp_path / "shop"

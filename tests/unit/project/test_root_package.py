@@ -1,4 +1,4 @@
-"""What the root of a project is, on projects shaped after real ones."""
+"""Reading the root package: a wheel or a source tree, in layouts of real projects."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ packages = ["app"]
 
 
 def backend(name: str, *requires: str, more: str = "") -> str:
-    """Give a [build-system] table."""
+    """Write a `[build-system]` table."""
     return f'[build-system]\nrequires = {[*requires]}\nbuild-backend = "{name}"\n{more}'
 
 
 def paths(root: WheelRoot | SourceTreeRoot) -> tuple[str, ...]:
-    """Give the paths of a root that must be a wheel's."""
+    """Return the paths of a root that must be a wheel."""
     assert isinstance(root, WheelRoot), root
     return root.paths
 
 
 def reason(root: WheelRoot | SourceTreeRoot) -> str:
-    """Give the reason of a root that must be none."""
+    """Return the reason why a root is a source tree."""
     assert isinstance(root, SourceTreeRoot), root
     return root.reason
 
@@ -118,18 +118,18 @@ def reason(root: WheelRoot | SourceTreeRoot) -> str:
 def test_paths_of_the_wheel_are_listed(
     tmp_path: Path, toml: str, files: list[str], expected: list[str]
 ) -> None:
-    """Sorted, without paths inside another, and nothing else."""
+    """They are sorted, and no path is inside another."""
     assert paths(read(tmp_path, toml, *files)) == tuple(expected)
 
 
 def test_paths_of_the_sdist_are_not_listed(tmp_path: Path) -> None:
-    """Not even those outside the project."""
+    """They may be outside the project."""
     toml = POETRY + 'packages = [{include = "my_app"}, {include = "../t", format = "sdist"}]\n'
     assert paths(read(tmp_path / "project", toml, "my_app/a.py", "../t/t.py")) == ("my_app",)
 
 
 def test_packages_outside_the_project_are_listed(tmp_path: Path) -> None:
-    """`from` may leave the project; the build context is then larger."""
+    """`from` may lead outside; the build context is larger then."""
     packages = '{include = "shared", from = ".."}, {include = "x/**/*.py", from = "../../libs"}'
     toml = POETRY + f'packages = [{{include = "my_app"}}, {packages}]\n'
     folder = tmp_path / "apps/one"
@@ -147,7 +147,7 @@ def test_packages_outside_the_project_are_listed(tmp_path: Path) -> None:
     ['"x/../../libs"', '"../libs/../libs"', '"..//libs"', '\t"../libs"', '"\\u002e./libs"'],
 )
 def test_unusual_spelling_of_from_is_an_error(tmp_path: Path, written: str) -> None:
-    """The build replaces the path in the text of pyproject.toml."""
+    """The build could not replace the path in the text of pyproject.toml."""
     toml = POETRY + f'packages = [{{ include = "shared", from ={written} }}]\n'
     with pytest.raises(DockerCacheError, match="The build cannot replace the path ") as raised:
         read(tmp_path / "app", toml, "../libs/shared/a.py", "x/a.py")
@@ -155,7 +155,7 @@ def test_unusual_spelling_of_from_is_an_error(tmp_path: Path, written: str) -> N
 
 
 def test_packages_through_a_link_are_not_listed(tmp_path: Path) -> None:
-    """A build context with the link may not have its target."""
+    """The target of the link may be outside the build context."""
     write(tmp_path, "else/shared/a.py")
     (tmp_path / "link").symlink_to("else")
     toml = POETRY + 'packages = [{include = "shared", from = "../link"}]\n'
@@ -293,7 +293,7 @@ def test_links_need_their_targets(tmp_path: Path) -> None:
 def test_default_backend_is_poetry_core(
     tmp_path: Path, toml: str, requires: tuple[str, ...], name: str | None
 ) -> None:
-    """As with `poetry build`, not PEP 517's setuptools."""
+    """`poetry build` has this default, not setuptools as in PEP 517."""
     root = read(tmp_path, toml, "my_app/__init__.py")
     assert isinstance(root, WheelRoot)
     assert root.requires == requires
@@ -358,7 +358,7 @@ def test_other_backends_follow_conventions(  # noqa: PLR0913, PLR0917  # a table
     expected: list[str],
     compiler: bool,
 ) -> None:
-    """Code, build scripts, and the paths in pyproject.toml."""
+    """They need code, build scripts, and the paths in pyproject.toml."""
     root = read(tmp_path, PROJECT + backend(name, "some-backend") + more, *files)
     assert paths(root) == tuple(expected)
     assert isinstance(root, WheelRoot)
@@ -400,7 +400,7 @@ def test_setuptools_gets_the_whole_folder_if_its_files_decide(
 
 
 def test_setuptools_finds_packages_without_convention(tmp_path: Path) -> None:
-    """Only its own file says where the packages are."""
+    """Only setup.cfg says where the packages are."""
     options = "setup.cfg=[options]\npackage_dir =\n    = lib\n"
     root = read(tmp_path, PROJECT + backend("setuptools.build_meta"), "lib/app/a.py", options)
     assert paths(root) == ("setup.cfg",)
@@ -499,7 +499,7 @@ def test_setup_py_counts_only_for_setuptools(tmp_path: Path) -> None:
 def test_module_for_python_m_is_found(
     tmp_path: Path, toml: str, files: list[str], expected: str | None
 ) -> None:
-    """One package with a `__main__`; between two, none."""
+    """It is the only package with a `__main__`."""
     root = read(tmp_path, toml, *files)
     assert isinstance(root, WheelRoot)
     assert root.module == expected
@@ -520,7 +520,7 @@ def test_module_for_python_m_is_found(
 def test_module_for_python_m_is_found_in_a_source_tree(
     tmp_path: Path, toml: str, files: list[str], expected: str | None
 ) -> None:
-    """By the same rule for the packages on the path."""
+    """The same rule applies to all packages on the path."""
     root = read(tmp_path, toml, *files)
     assert isinstance(root, SourceTreeRoot)
     assert root.module == expected
@@ -530,7 +530,7 @@ BESIDE = ["my_app/a.py", "app.py", "static/a.css", "migrations/1.py", "docs/x", 
 
 
 def test_files_beside_the_package_are_listed(tmp_path: Path) -> None:
-    """What a running app reads from its working directory."""
+    """An application reads them from its working directory."""
     root = read(tmp_path, PROJECT, *BESIDE)
     assert runtime_files(tmp_path, root) == ("app.py", "migrations", "static")
 
@@ -556,7 +556,7 @@ def test_files_in_the_wheel_are_not_listed(tmp_path: Path) -> None:
 def test_folder_of_alembic_is_listed(
     tmp_path: Path, location: str, expected: tuple[str, ...]
 ) -> None:
-    """Even inside the package, since alembic.ini looks for it there."""
+    """It may be inside the package, because alembic.ini names it by its path."""
     folder = tmp_path / "project"
     ini = f"alembic.ini=[alembic]\nscript_location = {location}\nformat = %%(x)s %(rev)s\n"
     names = ("alembic", "db/alembic", "my_app/migrations", "../outside")
@@ -565,13 +565,13 @@ def test_folder_of_alembic_is_listed(
 
 
 def test_broken_alembic_ini_is_copied(tmp_path: Path) -> None:
-    """It is not an error of the build."""
+    """Reading it must not fail the build."""
     root = read(tmp_path, PROJECT, "alembic.ini=nonsense", "my_app/a.py")
     assert runtime_files(tmp_path, root) == ("alembic.ini",)
 
 
 def test_manage_py_needs_the_whole_tree(tmp_path: Path) -> None:
-    """Although the wheel can be built."""
+    """A wheel would not contain manage.py."""
     root = read(tmp_path, PROJECT, "my_app/a.py", "manage.py")
     assert isinstance(root, WheelRoot)
     assert runtime_files(tmp_path, root) is None
@@ -610,7 +610,7 @@ local[!0-9].py
 def test_gitignore_applies_to_the_package(tmp_path: Path) -> None:
     """Poetry leaves such files out of the wheel, except explicitly included ones."""
     toml = POETRY + 'include = [{path = "my_app/gen/*.py", format = "wheel"}]\n'
-    files = ("my_app/a.py", "my_app/gen/x.py", "my_app/keep.log")  # hidden again by the `*`
+    files = ("my_app/a.py", "my_app/gen/x.py", "my_app/keep.log")  # ignored by the last `*`
     root = read(tmp_path, toml, f".gitignore={GIT_IGNORE}", *files)
     assert isinstance(root, WheelRoot)
     assert root.git_ignored == (
@@ -628,7 +628,7 @@ def test_gitignore_applies_to_the_package(tmp_path: Path) -> None:
 
 
 def test_files_after_gitignore_exceptions_are_named(tmp_path: Path) -> None:
-    """A wildcard after `!` makes BuildKit read every folder."""
+    """A wildcard after `!` would make BuildKit read every folder."""
     text = "/data/*\n!.gitkeep\n*.log\n!*keep.log\n"
     files = ("a.py", "x/keep.log", "x/[y]keep.log", "x/other.log", "x/.gitkeep")
     root = read(

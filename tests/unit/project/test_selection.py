@@ -1,4 +1,4 @@
-"""Groups and extras, as `poetry install` takes them."""
+"""Selecting groups and extras with the options of `poetry install`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def chosen(options: SelectionOptions, groups: tuple[str, ...] = ("main",)) -> Se
 def test_options_change_the_groups_of_the_setting(
     options: SelectionOptions, groups: tuple[str, ...]
 ) -> None:
-    """They add to it, remove from it or replace it."""
+    """They add groups, remove groups, or replace the setting."""
     assert chosen(options).groups == groups
 
 
@@ -73,7 +73,7 @@ def test_dependency_groups_need_poetry_22() -> None:
 def test_impossible_selection_is_an_error(
     options: SelectionOptions, problem: str, fix: str
 ) -> None:
-    """Unknown names, and options that exclude each other."""
+    """A name is unknown, or two options exclude each other."""
     with pytest.raises(DockerCacheError) as raised:
         chosen(options)
     assert problem in raised.value.problem

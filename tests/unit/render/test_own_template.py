@@ -18,7 +18,7 @@ from poetry_docker_cache.render.own_template import our_blocks, read_template, t
 from poetry_docker_cache.settings.image_values import Instructions
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.plan.model import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
 
 CHAPTER = (Path(__file__).parents[3] / "docs/templates.md").read_text(encoding="utf-8")
 PATH = "docker/Dockerfile.j2"

@@ -1,4 +1,4 @@
-"""The benchmark's reading of logs, its project's states, its tables and its chart."""
+"""The benchmark: reading logs, editing its project, and rendering tables and the chart."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ UV = """\
         ("#11 CACHED\n", set()),
     ],
 )
-def test_installed_packages(log: str, names: set[str]) -> None:
-    """Each installer's own words count, the project and the tools do not."""
+def test_installed_packages_are_read_from_log(log: str, names: set[str]) -> None:
+    """The log of each installer is understood; the project and tools do not count."""
     assert bench_log.installed(log) == names
 
 
 def entry(method: str, uri: str, status: int, written: int = 0) -> str:
     """Make a line of the registry's log."""
-    asked = {"http.request.method": method, "http.request.uri": uri}
-    answered = {"http.response.status": status, "http.response.written": written}
-    return json.dumps({**asked, **answered})
+    request = {"http.request.method": method, "http.request.uri": uri}
+    response = {"http.response.status": status, "http.response.written": written}
+    return json.dumps({**request, **response})
 
 
-def test_traffic() -> None:
-    """Uploads count once each, by the blob's size, and so do fetched blobs; nothing else."""
+def test_traffic_counts_each_uploaded_blob_once() -> None:
+    """Downloads of blobs count by their bytes; other requests do not count."""
     large, small, other = ("sha256:" + digit * 64 for digit in "abc")
     upload = "/v2/bench/pip/blobs/uploads/5f?_state=x%3D&digest="
     lines = [
@@ -99,8 +99,8 @@ def test_traffic() -> None:
 
 
 @pytest.mark.parametrize("name", bench.SIZES)
-def test_package_sets(name: str) -> None:
-    """A set has as many packages as its name says, and changes what it can change."""
+def test_package_set_has_the_size_of_its_name(name: str) -> None:
+    """Its edits change existing packages to another version, and add a new package."""
     packages = bench_project.PackageSet.read(name)
     assert len(packages.packages) == int(name)
     for kind in ("pure", "native"):
@@ -114,8 +114,8 @@ SOURCES = bench_project.Sources(index="https://mirror.example/simple/", private=
 
 @pytest.mark.parametrize("kind", ["poetry", "uv"])
 @pytest.mark.parametrize("edit", bench_project.EDITS)
-def test_an_edit_changes_one_thing(tmp_path: Path, edit: str, kind: str) -> None:
-    """Every edit but that of the source is a line or two of pyproject.toml, and nothing else."""
+def test_edit_changes_one_line(tmp_path: Path, edit: str, kind: str) -> None:
+    """All edits except the one of the source code change pyproject.toml."""
     packages = bench_project.PackageSet.read("30")
     first = bench_project.State(packages=packages.packages)
     edited = bench_project.EDITS[edit](first, packages)
@@ -136,14 +136,14 @@ def test_an_edit_changes_one_thing(tmp_path: Path, edit: str, kind: str) -> None
     tomlkit.parse((tmp_path / "after/pyproject.toml").read_text())
 
 
-def test_scenarios_name_edits() -> None:
-    """What a scenario builds is a state that there is."""
+def test_scenarios_name_existing_edits() -> None:
+    """Each edit is used by a scenario."""
     assert {scenario.edit for scenario in SCENARIOS.values()} == set(bench_project.EDITS)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_commands(tmp_path: Path, name: str) -> None:
-    """All variants push, to the same name, with the same caches, on the same network."""
+def test_commands_have_the_same_options(tmp_path: Path, name: str) -> None:
+    """All variants push to the same name, with the same cache and network."""
     build = Build(
         folder=tmp_path,
         tag="127.0.0.1:1/bench/x:cold",
@@ -160,8 +160,8 @@ def test_commands(tmp_path: Path, name: str) -> None:
     assert not any("--cache-to" in word for word in command)
 
 
-def test_the_plugins_settings(tmp_path: Path) -> None:
-    """The base's name is the registry's, with the Python left for the plugin to fill in."""
+def test_plugin_is_configured_with_base_image(tmp_path: Path) -> None:
+    """The base image comes from the benchmark's registry; the plugin fills in the Python."""
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     VARIANTS["pip"].prepare(tmp_path, "127.0.0.1:1/library/python:3.13-slim")
     data = tomlkit.parse((tmp_path / "pyproject.toml").read_text()).unwrap()
@@ -170,8 +170,8 @@ def test_the_plugins_settings(tmp_path: Path) -> None:
     }
 
 
-def test_a_setting_of_one_scenario(tmp_path: Path) -> None:
-    """It joins the others, and the variant with it has a folder of its own."""
+def test_scenario_may_add_a_setting(tmp_path: Path) -> None:
+    """A variant with the setting has its own name, and so its own folder."""
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     variant = bench_variants.Plugin(setting=("download-cache", '/a "b"'))
     variant.prepare(tmp_path, "python:3.13-slim")
@@ -181,12 +181,13 @@ def test_a_setting_of_one_scenario(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_who_can_use_what_is_kept(name: str) -> None:
-    """A cache is for everyone; the plugin's settings are for the plugin, and no other drops out."""
-    able = {edit.name for edit in SCENARIOS.values() if bench.suits(edit, VARIANTS[name])}
-    ours = {"fresh-downloads", "fresh-image"}
-    is_ours = name == "pip"
-    assert able == (SCENARIOS.keys() if is_ours else SCENARIOS.keys() - ours)
+def test_scenarios_with_settings_are_for_the_plugin(name: str) -> None:
+    """All other scenarios are for every variant."""
+    able = {
+        scenario.name for scenario in SCENARIOS.values() if bench.suits(scenario, VARIANTS[name])
+    }
+    with_settings = {"fresh-downloads", "fresh-image"}
+    assert able == (SCENARIOS.keys() if name == "pip" else SCENARIOS.keys() - with_settings)
 
 
 def measured(variant: str, scenario: str, seconds: float, **numbers: int) -> Measurement:
@@ -197,7 +198,7 @@ def measured(variant: str, scenario: str, seconds: float, **numbers: int) -> Mea
 
 @pytest.fixture
 def results() -> Results:
-    """Give the results of two variants; one was not measured after a version bump."""
+    """Return the results of two variants; one has no measurement of a version bump."""
     return Results(
         command="make bench",
         machine={"cores": "2", "memory": "24 GiB", "architecture": "x86_64"},
@@ -220,13 +221,13 @@ def results() -> Results:
 
 
 def test_results_are_read_as_written(tmp_path: Path, results: Results) -> None:
-    """What is kept is all that readers see."""
+    """All results are kept."""
     results.write(tmp_path / "bench.json")
     assert Results.read(tmp_path / "bench.json") == results
 
 
-def test_sizes_of_an_earlier_run(results: Results) -> None:
-    """They stay, with their date; what is measured again is as if it never was."""
+def test_results_of_earlier_run_are_kept(results: Results) -> None:
+    """They keep their date; results of a size that is measured again are dropped."""
     machine = results.machine
     now = Results(
         command="make bench",
@@ -234,29 +235,29 @@ def test_sizes_of_an_earlier_run(results: Results) -> None:
         titles={"150": "large", "77": "data"},
         dates={"150": "2026-02-01", "77": "2026-02-01"},
     )
-    joined = bench._joined(results, now)
+    joined = bench._merge(results, now)
     assert [*joined.titles] == ["30", "77", "150"]
     assert joined.measurements == results.measurements
     assert "on 2026-01-31 (30 packages), 2026-02-01 (77 and 150 packages), 2 cores" in (
         bench_tables.markdown(joined)
     )
-    again = bench._joined(results, replace(results, dates={"30": "2026-02-02"}))
+    again = bench._merge(results, replace(results, dates={"30": "2026-02-02"}))
     assert (again.measurements, again.images, again.starts, again.bumps) == ([], [], [], [])
     assert again.dates == {"30": "2026-02-02"}
     with pytest.raises(EngineError, match="another machine"):
-        bench._joined(results, replace(now, machine={**machine, "cores": "64"}))
+        bench._merge(results, replace(now, machine={**machine, "cores": "64"}))
 
 
-def test_median_and_ratio(results: Results) -> None:
-    """Repetitions become one number; what was not measured has no number."""
+def test_median_and_ratio_of_repetitions(results: Results) -> None:
+    """Both are None if nothing was measured."""
     assert results.median("30", "pip", "cold", lambda row: row.seconds) == 10
     assert results.ratio("30", "pip", "cold") == 0.5
     assert results.median("30", "pip", "version", lambda row: row.seconds) is None
     assert results.ratio("30", "pip", "version") is None
 
 
-def test_markdown(results: Results) -> None:
-    """Each row has all columns; the title of an edit stands once."""
+def test_page_has_complete_tables(results: Results) -> None:
+    """Each row has all columns; the title of an edit is written once."""
     text = bench_tables.markdown(results)
     assert "`make bench` on 2026-01-31, 2 cores, 24 GiB of memory" in text
     assert "| first build | plugin, pip | 30 | 8 | 12.35 | 0.00 | 10.0 | 0.50 |\n" in text
@@ -270,8 +271,8 @@ def test_markdown(results: Results) -> None:
     assert "These are medians of 3 rounds.\n" in text
 
 
-def test_summary(results: Results) -> None:
-    """One line for each edit, one cell for each variant; and how often it was measured."""
+def test_summary_has_a_row_for_each_edit(results: Results) -> None:
+    """It names the number of rounds if there are several."""
     text = bench_tables.summary(results, "30")
     assert "(`make bench` on 2026-01-31, medians of 3 rounds, 2 cores, 24 GiB of memory" in text
     once = replace(results, measurements=results.measurements[2:])
@@ -282,8 +283,8 @@ def test_summary(results: Results) -> None:
     assert "| version bumped | n/a | 30 / 0.00 / 8.0 |\n" in text
 
 
-def test_summary_in_a_readme(tmp_path: Path, results: Results) -> None:
-    """It stands between its marks, whatever was there; without them nothing is written."""
+def test_summary_is_written_between_marks_of_readme(tmp_path: Path, results: Results) -> None:
+    """It replaces the text between them; without the marks nothing is written."""
     results.write(tmp_path / "bench.json")
     readme = tmp_path / "README.md"
     readme.write_text(f"# Top\n{bench_report.START}old\n{bench_report.END}# Rest\n")
@@ -298,8 +299,8 @@ def test_summary_in_a_readme(tmp_path: Path, results: Results) -> None:
     assert readme.read_text() == "# Top\n"
 
 
-def test_titles_fit_into_the_chart(results: Results) -> None:
-    """Each has room to the left of its bars, and no marks of Markdown."""
+def test_titles_fit_into_chart(results: Results) -> None:
+    """Each has room to the left of its bars, and no Markdown."""
     rows = [measured("pip", name, 1.0) for name in SCENARIOS]
     root = ET.fromstring(bench_chart.svg(replace(results, measurements=rows), "30"))
     shown = [
@@ -313,16 +314,16 @@ def test_titles_fit_into_the_chart(results: Results) -> None:
     assert root[0].text == "Seconds to build and push after an edit, 30 packages"
 
 
-def test_chart(results: Results) -> None:
-    """Bars are as long as they took, in proportion, and stay inside."""
+def test_bars_of_chart_are_proportional(results: Results) -> None:
+    """They stay inside the chart."""
     root = ET.fromstring(bench_chart.svg(results, "30"))
     bars: dict[str, list[float]] = {}
     for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
         if float(rect.get("x", 0)) == bench_chart.LEFT:
             bars.setdefault(rect.get("class", ""), []).append(float(rect.get("width", 0)))
-    (ours,), (cold, version) = bars["pip"], bars["article"]
+    (plugin,), (cold, version) = bars["pip"], bars["article"]
     assert bench_chart.LEFT + cold < bench_chart.WIDTH
-    assert cold / ours == pytest.approx(2, 0.01)
+    assert cold / plugin == pytest.approx(2, 0.01)
     assert cold / version == pytest.approx(2.5, 0.01)
     text = "".join(root.itertext())
     assert "n/a" in text
@@ -331,21 +332,21 @@ def test_chart(results: Results) -> None:
     assert "uv's documented" not in text
 
 
-def test_render_needs_no_build(tmp_path: Path, results: Results) -> None:
-    """The tables and the chart come from the data alone."""
+def test_results_are_rendered_without_a_build(tmp_path: Path, results: Results) -> None:
+    """The tables and the chart depend only on the data."""
     results.write(tmp_path / "bench.json")
     assert bench.main(["--render", str(tmp_path / "bench.json")]) == 0
     assert (tmp_path / "bench.md").read_text() == bench_tables.markdown(results)
     assert (tmp_path / "bench.svg").read_text() == bench_chart.svg(results, "30")
 
 
-def test_what_is_published() -> None:
-    """The repository's tables, its chart and the README's table are of one run, which is kept."""
+def test_published_tables_and_chart_are_those_of_docs_bench_json() -> None:
+    """The table in the README is one of them."""
     results = Results.read(ROOT / "docs/bench.json")
     assert (ROOT / "docs/bench.md").read_text() == bench_tables.markdown(results)
     assert (ROOT / "docs/bench.svg").read_text() == bench_chart.svg(results, "30")
     readme = (ROOT / "README.md").read_text()
-    assert bench_report.with_summary(readme, results) == readme
+    assert bench_report.insert_summary(readme, results) == readme
     assert results.failures == []
     assert [*results.titles] == [*bench.SIZES]
     for size in results.titles:
@@ -358,7 +359,9 @@ def test_what_is_published() -> None:
 
 
 @pytest.mark.parametrize("option", ["--sizes=31", "--variants=npm", "--scenarios=warm"])
-def test_unknown_words(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What there is not is named, with what there is."""
+def test_unknown_value_of_option_is_an_error(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names it."""
     assert bench.main([option]) == 1
     assert option.partition("=")[2] in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The README and the pages that it leads to."""
+"""The README and the pages that it links to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").g
 
 
 def anchors(path: Path) -> set[str]:
-    """Name the headings of a page as links do."""
+    """Return the anchors of a page's headings."""
     text = path.read_text(encoding="utf-8")
     text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
@@ -22,8 +22,8 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_lead_somewhere(page: str) -> None:
-    """Files are there, and so are the headings."""
+def test_linked_files_and_headings_exist(page: str) -> None:
+    """Links to other sites are not followed."""
     path = ROOT / page
     for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if link.startswith("http"):
@@ -35,13 +35,13 @@ def test_links_lead_somewhere(page: str) -> None:
 
 
 def test_every_page_is_linked() -> None:
-    """Who reads the README finds all of them."""
+    """The README has a link to each page in docs."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(f"({page}" in text for page in PAGES[1:])
 
 
 def measured(size: int) -> dict[tuple[str, str], str]:
-    """Give the seconds that docs/bench.md has for a size, by edit and by what built it."""
+    """Return the seconds in docs/bench.md for a size, by edit and variant."""
     text = (ROOT / "docs" / "bench.md").read_text(encoding="utf-8")
     section = re.split(r"^## ", text.partition(f"\n## {size} packages")[2], flags=re.MULTILINE)[0]
     found, edit = {}, ""
@@ -53,13 +53,13 @@ def measured(size: int) -> dict[tuple[str, str], str]:
     return found
 
 
-def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
-    """A new measurement is a new text, too."""
+def test_numbers_in_text_are_those_of_the_benchmark() -> None:
+    """The text must be updated with each new measurement."""
     pages = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES if "bench" not in page]
     text = " ".join(" ".join(pages).split())
     plugin, others = "plugin, pip", ("the article's Dockerfile", "uv's documented Dockerfile")
     seconds = measured(77)
-    version, pure = "version bumped", "one pure dependency bumped"
+    version, pure = "version bumped", "pure Python dependency updated"
     takes = {edit: [whole(seconds[edit, other]) for other in others] for edit in (version, pure)}
     assert (
         f"takes {seconds[version, plugin]} seconds after a new version number and"
@@ -68,8 +68,8 @@ def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
         f" from uv's documentation {takes[version][1]} and {takes[pure][1]} "
     ) in text
     seconds = measured(30)
-    fresh = "fresh machine{}: pure one"
-    kinds = ("", ", cache in a folder", ", `download-cache`", ", `reuse-image`")
+    fresh = "fresh machine{}: pure dependency"
+    kinds = ("", ", folder cache", ", `download-cache`", ", `reuse-image`")
     cache, folder, *rest = (whole(seconds[fresh.format(kind), plugin]) for kind in kinds)
     assert (
         f"takes {cache} seconds with the registry cache, {folder} with one in a folder, and"
@@ -85,5 +85,5 @@ def test_the_numbers_in_the_text_are_those_of_the_benchmark() -> None:
 
 
 def whole(seconds: str) -> int:
-    """Round as people do."""
+    """Round half up, unlike `round`."""
     return int(float(seconds) + 0.5)

@@ -1,4 +1,4 @@
-"""What import-linter cannot check: who starts processes, what scripts in the build may import."""
+"""Rules that import-linter cannot check: who runs processes, what build scripts import."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OTHERS = re.compile(r"^from (\w+\.)*test_\w+ import", re.MULTILINE)
 
 
 def imported(path: Path) -> set[str]:
-    """Name what a module imports when it runs, with what it has for types only left out."""
+    """Return the imports of a module, except those for type checking only."""
     package = [PACKAGE, *path.relative_to(ROOT).parts[:-1]]
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for_types = {
@@ -37,7 +37,7 @@ def imported(path: Path) -> set[str]:
 
 
 def name_of(path: Path) -> str:
-    """Name a module as it is imported."""
+    """Return the name that a module is imported by."""
     parts = path.relative_to(ROOT.parent).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
@@ -46,12 +46,12 @@ MODULES = {name_of(path): imported(path) for path in sorted(ROOT.rglob("*.py"))}
 
 
 def below(names: set[str], *packages: str) -> set[str]:
-    """Give the names that are in these packages."""
+    """Return the names that are in these packages."""
     return {name for name in names for package in packages if f"{name}.".startswith(f"{package}.")}
 
 
-def test_who_runs_processes() -> None:
-    """The engine's runner, its way to all that a command has started, and the questions to git."""
+def test_only_three_modules_run_processes() -> None:
+    """They run the engine, end the processes of a command, and query git."""
     runners = {name for name, found in MODULES.items() if "subprocess" in found}
     host = {name for name in runners if not below({name}, f"{PACKAGE}.inside")}
     assert host == {
@@ -59,8 +59,8 @@ def test_who_runs_processes() -> None:
     }
 
 
-def test_what_runs_in_the_build_stands_alone() -> None:
-    """The image has no more than its Python: of ours, a script imports its own folder only."""
+def test_scripts_in_the_build_import_only_their_folder() -> None:
+    """The rest of the package is not installed in the image."""
     scripts = {name: found for name, found in MODULES.items() if below({name}, f"{PACKAGE}.inside")}
     assert scripts
     for module, found in scripts.items():
@@ -68,7 +68,7 @@ def test_what_runs_in_the_build_stands_alone() -> None:
 
 
 def test_no_test_module_imports_another_one() -> None:
-    """What several need is a helper beside the folders of tests."""
+    """Shared helpers are in tests/support."""
     tests = Path(__file__).parents[2]
     found = [
         path.name for path in tests.rglob("test_*.py") if OTHERS.search(path.read_text("utf-8"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_word_is_found_in_prose_names_and_wrapped_comments(text: str, found: str) -> None:
-    """The text that is printed is the phrase as it would stand on one line."""
+    """The phrase is printed as on one line."""
     assert words.find_words("a.py", text) == [("a.py", 1, found)]
 
 
@@ -30,18 +30,18 @@ def test_word_is_found_in_prose_names_and_wrapped_comments(text: str, found: str
     "text", ["amendment", "There is no image.", "for item in items", "is nonetheless", "is None"]
 )
 def test_similar_word_is_accepted(text: str) -> None:
-    """Whole words count."""
+    """Only whole words are found."""
     assert words.find_words("a.py", text) == []
 
 
 def test_hits_come_in_the_order_of_the_text() -> None:
-    """Each has the number of its line."""
+    """Each hit has its line number."""
     hits = words.find_words("a.md", "one\nIt is no JSON.\nA seldom word.\n")
     assert [str(hit) for hit in hits] == ["a.md:2: is no JSON", "a.md:3: seldom"]
 
 
 def test_released_part_of_changelog_is_left_alone() -> None:
-    """The first version is the one to be released."""
+    """The first version in it is not released yet."""
     text = "# Changelog\n\n## 2.0 (unreleased)\n\n- new\n\n## 1.0\n\n- seldom\n"
     assert words.read_unreleased(text).endswith("- new\n\n")
     assert words.read_unreleased("## 1.0\n\n- seldom\n").endswith("seldom\n")
@@ -50,7 +50,7 @@ def test_released_part_of_changelog_is_left_alone() -> None:
 def test_command_prints_places_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Pictures are passed over."""
+    """Pictures are skipped."""
     docs = tmp_path / "docs"
     docs.mkdir()
     (docs / "picture.png").write_bytes(b"\x89PNG\xff seldom")

@@ -1,4 +1,4 @@
-"""The settings of named images: what is laid over what, and how a mistake is told."""
+"""The settings of named images: how they extend the common ones, and the errors for mistakes."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ ports = [8000]
 
 
 def images(text: str) -> dict[str, Settings]:
-    """Parse settings, with each image's in the lines that follow `[images.NAME]`."""
+    """Parse settings; those of an image follow `[images.NAME]`."""
     return parse_images(tomlkit.parse(text))
 
 
-def test_a_project_of_one_image() -> None:
-    """Without the setting there are no images, nor with an empty one."""
+def test_project_without_named_images() -> None:
+    """The setting is missing or empty."""
     assert images(COMMON) == {}
     assert images("images = {}") == {}
 
 
-def test_what_is_common_holds_for_all() -> None:
-    """Tables are laid over each other key by key; anything else is replaced."""
+def test_images_extend_common_settings() -> None:
+    """Tables are merged key by key; anything else is replaced."""
     found = images(
         COMMON
         + """\
@@ -63,8 +63,8 @@ ports = []
     assert api.images == worker.images == ()
 
 
-def test_each_image_has_a_place_of_its_own() -> None:
-    """What would be the same name or cache is told apart, unless the image says which it has."""
+def test_images_get_separate_names_and_caches() -> None:
+    """The image's name is added to the common ones, unless the image sets its own."""
     found = images(f'{COMMON}[images.a]\n[images.b]\nimage = "team/b"\ncache = "h.io/b:c"\n')
     assert found["a"].image == "team/shop-a"
     assert found["a"].cache == Folder(path="./.cache-a")
@@ -82,8 +82,8 @@ def test_each_image_has_a_place_of_its_own() -> None:
         (f"team/shop@sha256:{'0' * 64}",) * 3,
     ],
 )
-def test_the_earlier_image_of_each(written: str, api: str, worker: str) -> None:
-    """No image has the common name, so that there would never be one; any other may be meant."""
+def test_images_reuse_their_own_earlier_image(written: str, api: str, worker: str) -> None:
+    """The common name is replaced, because no image is pushed under it; any other name is kept."""
     found = images(
         f'{COMMON}reuse-image = "{written}"\n[images.api]\n[images.worker]\nimage = "h.io/w"\n'
     )
@@ -102,16 +102,16 @@ def test_the_earlier_image_of_each(written: str, api: str, worker: str) -> None:
         ("docker.io/library/shop-api:main", "docker.io/library/shop-api:main"),
     ],
 )
-def test_an_option_may_name_an_images_own_cache(option: str, expected: str) -> None:
-    """What can only be its own has no other name for it."""
+def test_option_may_name_own_cache_of_image(option: str, expected: str) -> None:
+    """A name that belongs to this image is kept; any other is extended by the image's name."""
     own, tags = parse("h.io/own:mine", "both"), ["h.io/api:1.0", "shop-api:1.0"]
     found = named_cache("api", parse(option, "from"), setting=own, tags=tags)
     assert isinstance(found, Store)
     assert found.reference == expected
 
 
-def test_the_common_part_need_not_be_enough() -> None:
-    """An image may say itself which Python its base has; if none does, the error says whose."""
+def test_required_setting_may_be_in_each_image() -> None:
+    """If it is missing in one, the error names that image."""
     text = 'base-image = "team/base:1"\n'
     assert images(f'{text}[images.a]\npython = "3.12"\n')["a"].python == "3.12"
     with pytest.raises(SettingsError, match=r"`images\.a\.python` in .* is missing"):
@@ -138,8 +138,8 @@ def test_the_common_part_need_not_be_enough() -> None:
         ("[image.api]", "image", "not a string"),
     ],
 )
-def test_a_mistake_is_told_with_its_path(text: str, path: str, words: str) -> None:
-    """An error names the key in full, and says what would be right."""
+def test_error_names_full_path_of_setting(text: str, path: str, words: str) -> None:
+    """It says what to write instead."""
     with pytest.raises(SettingsError) as caught:
         images(text)
     assert f"`{path}`" in caught.value.problem
@@ -168,8 +168,8 @@ def test_a_mistake_is_told_with_its_path(text: str, path: str, words: str) -> No
         ("type=inline", {}),
     ],
 )
-def test_the_cache_of_an_image(written: str, expected: str | dict[str, str]) -> None:
-    """It lies beside that of the others, in a place with the image's name."""
+def test_cache_of_image_has_its_name(written: str, expected: str | dict[str, str]) -> None:
+    """It is stored beside the caches of the other images."""
     found = cache_of("api", parse(written, "from" if "@" in written else "both"))
     if isinstance(found, Folder):
         assert found.path == expected

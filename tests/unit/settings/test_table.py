@@ -1,4 +1,4 @@
-"""Each key of `[tool.poetry-docker-cache]`: what it gives, and how a mistake is told."""
+"""Each key of `[tool.poetry-docker-cache]`: its values, and the errors for mistakes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PIN = 'python = "3.12"\n'
 
-GOOD: list[tuple[str, str, object]] = [
+VALID: list[tuple[str, str, object]] = [
     ('image = "app"', "image", "app"),
     ('image = "localhost/app"', "image", "localhost/app"),
     ('image = "Registry.example.com:5000/team__a/app-b.c"', "image", None),
@@ -109,8 +109,8 @@ GOOD: list[tuple[str, str, object]] = [
     ),
 ]
 
-# What is written; the key that the error names; words that explain it.
-BAD = [
+# The text; the key that the error names; a part of its explanation.
+INVALID = [
     ('image = ""', "image", "not a repository name"),
     ('image = "app:1.0"', "image", "leave out the tag"),
     (f'image = "app@sha256:{"a" * 64}"', "image", "leave out the tag"),
@@ -252,18 +252,18 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("text", "field", "expected"), GOOD)
-def test_a_good_value_is_read(text: str, field: str, expected: object) -> None:
-    """A value that Docker and Poetry users may write arrives; None stands for as it was written."""
+@pytest.mark.parametrize(("text", "field", "expected"), VALID)
+def test_valid_value_is_read(text: str, field: str, expected: object) -> None:
+    """If the expected value is None, the value is kept as it is written."""
     table = tomlkit.parse(text)
     if expected is None:
         expected = table[field.replace("_", "-")]
     assert getattr(Settings.parse(table), field) == expected
 
 
-@pytest.mark.parametrize(("text", "path", "words"), BAD)
-def test_a_bad_value_is_told(text: str, path: str, words: str) -> None:
-    """An error names the key in full and says why, and what to write instead."""
+@pytest.mark.parametrize(("text", "path", "words"), INVALID)
+def test_invalid_value_is_an_error(text: str, path: str, words: str) -> None:
+    """The error names the key in full, gives the reason, and says what to write instead."""
     with pytest.raises(SettingsError) as caught:
         Settings.parse(tomlkit.parse(text))
     message = str(caught.value)
@@ -274,28 +274,28 @@ def test_a_bad_value_is_told(text: str, path: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("table", [5, "x", [{}], None])
-def test_what_is_no_table_is_refused(table: object) -> None:
-    """The settings as a whole have a type, too."""
+def test_rejects_settings_that_are_not_a_table(table: object) -> None:
+    """The error is about `[tool.poetry-docker-cache]` as a whole."""
     with pytest.raises(SettingsError, match="not a table"):
         Settings.parse(table)
 
 
-def test_no_settings_are_the_defaults() -> None:
-    """An empty table asks for nothing."""
+def test_empty_table_has_the_defaults() -> None:
+    """No setting is required."""
     assert Settings.parse({}) == Settings()
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: str(key.name))
-def test_examples_are_right(key: Key) -> None:
-    """What an error tells users to write would be accepted."""
+def test_example_in_errors_is_valid(key: Key) -> None:
+    """Users can copy it."""
     table = tomlkit.parse(key.example)
     assert list(table) == [key.name]
     Settings.parse(table)
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: str(key.name))
-def test_default_is_what_its_toml_gives(key: Key) -> None:
-    """A default that the documentation shows as TOML could be written down and changes nothing."""
+def test_documented_default_is_the_default(key: Key) -> None:
+    """Writing the TOML of the documentation into pyproject.toml changes nothing."""
     default = getattr(Settings(), key.field)
     assert default == key.default
     if default in (None, (), Instructions()) and key.default_text != "`[]`":
@@ -317,13 +317,13 @@ def test_default_is_what_its_toml_gives(key: Key) -> None:
     ],
 )
 def test_values_are_shown_short_and_printable(value: object, expected: str) -> None:
-    """An error shows a value as TOML, on one line, without what a terminal would act on."""
+    """An error shows a value as TOML, on one line, without control characters."""
     assert shown(value) == expected
 
 
 @pytest.mark.parametrize("name", ["command", "env"])
-def test_half_a_surrogate_pair_is_refused(name: str) -> None:
-    """A value that no file can hold is refused, in an error that can be printed."""
+def test_rejects_half_a_surrogate_pair(name: str) -> None:
+    """No file can contain it, and the error can be printed."""
     value: object = {"A": "\ud800"} if name == "env" else ["\ud800"]
     with pytest.raises(SettingsError, match="not possible in a container") as caught:
         Settings.parse({name: value})
@@ -331,7 +331,7 @@ def test_half_a_surrogate_pair_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "refused"),
+    ("name", "rejected"),
     [
         ("poetry_docker_cache", True),
         ("Poetry-Docker-Cache", True),
@@ -342,7 +342,7 @@ def test_half_a_surrogate_pair_is_refused(name: str) -> None:
         ("poetry-docker", False),
     ],
 )
-def test_tables_that_are_nearly_ours(name: str, *, refused: bool) -> None:
-    """Those of other plugins for Poetry and Docker are not."""
-    with pytest.raises(SettingsError) if refused else contextlib.nullcontext():
+def test_rejects_misspelled_name_of_table(name: str, *, rejected: bool) -> None:
+    """Tables of other plugins for Poetry and Docker are accepted."""
+    with pytest.raises(SettingsError) if rejected else contextlib.nullcontext():
         refuse_misnamed({name: {}})

@@ -1,4 +1,4 @@
-"""Whatever stands in `[tool.poetry-docker-cache]`: settings, or one error that names the key."""
+"""Random settings are either valid or lead to one error that names the key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def outcome(table: Mapping[str, object]) -> Settings | SettingsError:
-    """Give the settings, or the one error; anything else that is raised fails the test."""
+    """Return the settings or the error; any other exception fails the test."""
     try:
         return Settings.parse(table)
     except SettingsError as error:
@@ -29,7 +29,7 @@ def outcome(table: Mapping[str, object]) -> Settings | SettingsError:
 
 
 def is_plain(value: object) -> bool:
-    """Say whether this is frozen data of exactly Python's own types, which a file can hold."""
+    """Return whether this is immutable data of Python's own types that a file can contain."""
     if is_dataclass(value) and not isinstance(value, type):
         return all(is_plain(getattr(value, field.name)) for field in fields(value))
     if type(value) is tuple:
@@ -40,7 +40,7 @@ def is_plain(value: object) -> bool:
 
 
 def check(table: dict[str, object]) -> None:
-    """Hold the promises that stand for any table."""
+    """Check what must be true of every table."""
     before = copy.deepcopy(table)
     result = outcome(table)
     # NaN is not equal to itself, so the texts are compared.
@@ -58,26 +58,26 @@ def check(table: dict[str, object]) -> None:
 
 @given(st.dictionaries(st.sampled_from(NAMES) | ANY_TEXT, ODD_VALUES, max_size=4))
 def test_any_table(table: dict[str, object]) -> None:
-    """Any keys with any values."""
+    """Keys and values may be anything."""
     check(table)
 
 
 @given(st.sampled_from(NAMES), ODD_VALUES)
-def test_any_value_in_one_key(name: str, value: object) -> None:
-    """Any value in one existing key."""
+def test_any_value_of_existing_key(name: str, value: object) -> None:
+    """The value may have any type."""
     check({name: value})
 
 
 @given(MIXED_TABLES)
 @settings(max_examples=300)
 def test_nearly_valid_tables(table: dict[str, object]) -> None:
-    """Many good keys, some with one odd value."""
+    """Many keys are valid, and one may have a value that is not."""
     check(table)
 
 
 @given(VALID_TABLES)
 def test_valid_tables(table: dict[str, object]) -> None:
-    """Good keys in any combination are settings, and come out in one order however written."""
+    """Valid keys can be combined, and their order does not matter."""
     result = outcome(table)
     assert isinstance(result, Settings)
     assert outcome(dict(reversed(table.items()))) == result
@@ -88,16 +88,16 @@ def test_valid_tables(table: dict[str, object]) -> None:
 
 
 @given(VALID_TABLES)
-def test_what_poetry_reads(table: dict[str, object]) -> None:
-    """The wrappers in which Poetry's TOML reader puts values are gone from the settings."""
+def test_settings_are_plain_values(table: dict[str, object]) -> None:
+    """Poetry's TOML reader wraps values; the settings have none of these wrappers."""
     document = tomlkit.parse(tomlkit.dumps(table))
     result = outcome(document)
     assert result == outcome(table)
     assert is_plain(result)
 
 
-def test_tables_that_toml_splits() -> None:
-    """A table whose parts stand apart in the file is read like any other."""
+def test_table_in_separate_parts_of_file() -> None:
+    """It is read like any other table."""
     text = '[t.healthcheck]\ncommand = ["x"]\n[u]\n[t]\nimage = "app"\n'
     result = Settings.parse(tomlkit.parse(text)["t"])
     assert result.image == "app"
@@ -105,7 +105,7 @@ def test_tables_that_toml_splits() -> None:
 
 
 def test_both_outcomes_are_reached() -> None:
-    """The tables tried above are neither all good nor all bad, in any key."""
+    """For each key, the tables above are neither all valid nor all invalid."""
     reached: set[tuple[str, type]] = set()
     every_key = st.fixed_dictionaries(
         {name: VALID.get(name, ODD_VALUES) | ODD_VALUES for name in NAMES}
@@ -123,8 +123,8 @@ def test_both_outcomes_are_reached() -> None:
 
 
 @given(st.lists(PIECES | st.sampled_from(["RUN a <<E", "E", "RUN b \\", "# c"]), max_size=6))
-def test_raw_lines_end_what_they_open(lines: list[str]) -> None:
-    """Accepted lines stay accepted when a whole instruction follows, and it is not swallowed."""
+def test_accepted_lines_are_complete_instructions(lines: list[str]) -> None:
+    """An instruction that follows them is not taken for a part of the last one."""
     spot = Spot(path="instructions.build", takes="", example="")
     try:
         dockerfile_lines(spot, lines)

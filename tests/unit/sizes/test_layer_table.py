@@ -1,4 +1,4 @@
-"""What `poetry docker layers` shows."""
+"""The output of `poetry docker layers`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ AUTO = Setting(layers="auto")
 
 
 def shown(packages: list[SizedPackage]) -> tuple[list[SizedPackage], Outcome, Outcome | None]:
-    """The packages as they are shown, with what is now and what would be better."""
+    """Return the packages in the order of the table, the current split, and the proposed one."""
     packages = sorted(packages, key=lambda each: -each.size)
     now = outcome(packages, AUTO)
     return packages, now, propose(packages, now)
 
 
 def small() -> list[SizedPackage]:
-    """One of each: exact, converted, unknown."""
+    """Make packages with an exact size, a converted one, and an unknown one."""
     one = SizedPackage(
         name="numpy", version="2.0", kind="native", size=8_000_000, origin="environment"
     )
@@ -37,7 +37,7 @@ def small() -> list[SizedPackage]:
 
 
 def test_whole_table() -> None:
-    """Line by line, without a better setting."""
+    """No better setting is proposed."""
     packages = small()
     lines = table(packages, "installed", outcome(packages, Setting(layers=1)), None)
     assert (
@@ -80,7 +80,7 @@ def test_only_existing_layers_are_counted() -> None:
 
 @pytest.mark.parametrize("packages", [sized(WEB_API), sized(DATA), sized(DJANGO), small()])
 def test_table_fits_a_terminal(packages: list[SizedPackage]) -> None:
-    """80 columns, no trailing blanks, and ASCII if needed."""
+    """Lines have at most 80 columns and no trailing blanks, and can be converted to ASCII."""
     listed, now, better = shown(packages)
     for line in table(listed, "download", now, better):
         assert len(line) <= 80
@@ -131,13 +131,13 @@ def test_data_have_the_documented_keys() -> None:
 
 
 def test_sizes_have_units_of_1000() -> None:
-    """As Docker shows them."""
+    """Docker's output has them, too."""
     sizes = [0, 940, 99_940, 100_000, 17_240_000, 1_234_000_000]
     assert [megabytes(size) for size in sizes] == [
         "0.0 kB", "0.9 kB", "99.9 kB", "0.1 MB", "17.2 MB", "1234.0 MB",
     ]  # fmt: skip
 
 
-def test_packages_are_sorted_by_size() -> None:
-    """In the order of `settle`."""
+def test_no_packages_need_no_sizes() -> None:
+    """An image may install none."""
     assert settle([], {}) == ()

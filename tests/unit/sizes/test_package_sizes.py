@@ -1,4 +1,4 @@
-"""Sizes of packages: whose counts, in which unit, and reading them from files and pages."""
+"""Sizes of packages: their origin and unit, and reading them from files and index pages."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 
 def locked(name: str, kind: Kind = "pure", version: str = "1.0") -> LockedPackage:
-    """A package of the lock."""
+    """Make a locked package."""
     return LockedPackage(name=name, version=version, kind=kind)
 
 
 def sizes(**packages: int) -> Sizes:
-    """Sizes of these packages, of which each is locked in its first version."""
+    """Make sizes of packages that are locked in version 1.0."""
     return {(name, "1.0"): size for name, size in packages.items()}
 
 
 def test_preferred_origin_wins() -> None:
-    """The environment before the image; the largest first, then by name."""
+    """The environment comes before the image; packages are sorted by size, then by name."""
     packages = [locked("b"), locked("a"), locked("c")]
     found: dict[Origin, Sizes] = {
         "environment": sizes(a=5),
@@ -56,7 +56,7 @@ def test_preferred_origin_wins() -> None:
 
 
 def test_download_sizes_are_converted() -> None:
-    """If other sizes are installed bytes; they are marked."""
+    """They are converted and marked if the other sizes are of installed packages."""
     packages = [locked("a"), locked("b")]
     found: dict[Origin, Sizes] = {"environment": sizes(a=100), "index": sizes(b=100)}
     first, second = settle(packages, found)
@@ -68,7 +68,7 @@ def test_download_sizes_are_converted() -> None:
 
 
 def test_unknown_size_is_the_median_of_its_kind() -> None:
-    """Or of all packages; it has no origin."""
+    """If no size of its kind is known, it is the median of all packages."""
     packages = [locked(name) for name in "abc"] + [locked("x", "native"), locked("y", "native")]
     packages.append(locked("z", "source"))
     found: dict[Origin, Sizes] = {"index": sizes(a=1, b=3, x=100)}
@@ -80,7 +80,7 @@ def test_unknown_size_is_the_median_of_its_kind() -> None:
 
 
 def test_only_locked_versions_count() -> None:
-    """Whatever their spelling."""
+    """Different spellings of a version are equal, such as 1.0 and 1.0.0."""
     packages = [
         locked("a", version="1.0"),
         locked("b", version="2"),
@@ -91,9 +91,11 @@ def test_only_locked_versions_count() -> None:
 
 
 def test_versions_of_two_images_have_their_own_sizes() -> None:
-    """Such as the builds of a package for CPU and GPU."""
+    """A package may have one build for CPU and another for GPU."""
     packages = [locked("torch", version="2.9.0"), locked("torch", version="2.9.0+cpu")]
-    packages = [replace(it, family=family) for it, family in zip(packages, "ab", strict=True)]
+    packages = [
+        replace(package, family=family) for package, family in zip(packages, "ab", strict=True)
+    ]
     found: dict[Origin, Sizes] = {
         "environment": locked_sizes(packages, {"torch": ("2.9.0+cpu", 2)}),
         "index": {("torch", "2.9.0"): 9, ("torch", "2.9.0+cpu"): 1},
@@ -113,12 +115,12 @@ def _distribution(folder: Path, name: str, record: str | None) -> None:
 
 
 def test_installed_packages_are_measured(tmp_path: Path) -> None:
-    """By RECORD or the file; without bytecode and broken packages."""
+    """Sizes come from RECORD or the files, without bytecode and broken packages."""
     record = "a/x.py,sha256=x,40\na/__pycache__/x.cpython-313.pyc,sha256=x,900\na/y.py,,\ngone,,\n"
     _distribution(tmp_path, "Some.Name", record)
     _distribution(tmp_path, "broken", None)
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "x.py").write_text("1234567")  # files that are gone may be left out
+    (tmp_path / "a" / "x.py").write_text("1234567")  # RECORD has another size
     (tmp_path / "a" / "y.py").write_text("12345")
     assert installed.installed([str(tmp_path)]) == {"some-name": ("1.0", 45)}
     assert installed.installed([]) == {}
@@ -175,7 +177,7 @@ def test_script_runs_on_python_39() -> None:
 def test_file_for_this_machine_is_chosen(
     names: list[str], machine: str, expected: str | None
 ) -> None:
-    """A wheel for its architecture, else the usual one, else any."""
+    """It is a wheel for this architecture, else one for x86_64, else any file."""
     assert best_file(names, machine) == expected
     assert best_file(names[::-1], machine) == expected
 
@@ -190,7 +192,7 @@ def _page(body: str, content_type: str) -> Response:
 
 
 def test_json_index_has_sizes() -> None:
-    """As in PEP 691 and 700; the size may be missing."""
+    """The format is that of PEP 691 and PEP 700; the size may be missing."""
     files = [
         {"filename": "a-1.whl", "url": "../../files/a-1.whl", "size": 12},
         {"filename": "a-2.whl", "url": "https://files.test/a-2.whl"},
@@ -203,6 +205,6 @@ def test_json_index_has_sizes() -> None:
 
 
 def test_html_index_has_links() -> None:
-    """Quoted names, relative links, a base and fragments, as in PEP 503."""
+    """Names may be quoted, and links relative to a base, as in PEP 503."""
     page = _page('<base href="/x/"><a href="a-1%2Bcpu.whl#sha256=0">a</a><a>none</a>', "text/html")
     assert _listed(page) == {"a-1+cpu.whl": ("https://acme.test/x/a-1%2Bcpu.whl", None)}

@@ -1,4 +1,4 @@
-"""The search for a better split: what it promises for any packages, and reaches for real ones."""
+"""The search for a better split, with random packages and those of real projects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WHEELS = ("pure", "native")
 
 
 def packages() -> st.SearchStrategy[list[SizedPackage]]:
-    """Any packages, heaviest first, as `settle` gives them."""
+    """Generate packages, the largest first, as `settle` returns them."""
     package = st.builds(
         SizedPackage,
         name=st.text(string.ascii_lowercase, min_size=1, max_size=4),
@@ -44,7 +44,7 @@ def packages() -> st.SearchStrategy[list[SizedPackage]]:
 
 
 def present() -> st.SearchStrategy[Setting]:
-    """Any setting, also one that no proposal would make."""
+    """Generate settings, including some that are never proposed."""
     layers = st.one_of(st.just("auto"), st.integers(1, 48))
     names = st.lists(st.text("abc", min_size=1, max_size=2), max_size=6, unique=True)
     return st.builds(Setting, layers=layers, own=names.map(tuple))
@@ -70,14 +70,14 @@ def test_proposal_is_better_and_within_limits(
         return
     assert now.cost - better.cost >= SMALL_GAIN
     assert len(better.layers) <= MOST_LAYERS
-    assert propose(packages, better) is None  # written, it is the end of the matter
+    assert propose(packages, better) is None  # nothing is better than the proposal
     by_name = {package.name: package for package in packages}
     assert all(by_name[name].kind in WHEELS for name in better.setting.own)
-    lightest = min((by_name[name].size for name in better.setting.own), default=0)
+    smallest = min((by_name[name].size for name in better.setting.own), default=0)
     others = [
         each for each in packages if each.kind in WHEELS and each.name not in better.setting.own
     ]
-    assert not better.setting.own or all(each.size <= lightest for each in others)
+    assert not better.setting.own or all(each.size <= smallest for each in others)
 
 
 @settings(max_examples=60)
@@ -85,7 +85,7 @@ def test_proposal_is_better_and_within_limits(
 def test_cost_is_the_average_over_all_updates(
     packages: list[SizedPackage], setting: Setting
 ) -> None:
-    """Counted package by package."""
+    """The test counts package by package."""
     found = outcome(packages, setting)
     layers = [found.layers[found.layer_of(package)] for package in packages]
     count = sum(map(len, layers)) / len(packages)
@@ -112,7 +112,7 @@ def test_proposals_for_real_projects(table: dict[str, str], count: int, setting:
 
 
 def test_names_do_not_decide() -> None:
-    """A web API whose packages have other names gets a similar result."""
+    """A web API with renamed packages gets a similar result."""
     words = random.Random(7)
     for _ in range(20):
         packages = _renamed(sized(WEB_API), words)
@@ -129,7 +129,7 @@ def _renamed(packages: Sequence[SizedPackage], words: random.Random) -> list[Siz
 
 
 def test_small_improvement_is_not_proposed() -> None:
-    """Slightly different sizes do not change settings that were proposed before."""
+    """Slightly different sizes do not change a proposal that the project uses."""
     packages = sized(WEB_API)
     better = propose(packages, outcome(packages, AUTO))
     assert better is not None
@@ -142,7 +142,7 @@ def test_small_improvement_is_not_proposed() -> None:
 
 @pytest.mark.parametrize(("count", "most"), [(3, 1), (5, 2), (10, 6), (20, 13)])
 def test_small_project_keeps_shared_layers(count: int, most: int) -> None:
-    """It installs as fast as an installer starts a few times."""
+    """More layers would save no time, because each starts an installer."""
     packages = sorted(sized(DATA), key=lambda each: -each.size)[:: 77 // count][:count]
     now = outcome(packages, AUTO)
     assert len((propose(packages, now) or now).layers) <= most

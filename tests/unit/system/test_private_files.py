@@ -1,4 +1,4 @@
-"""Files that only their owner reads, and telling whether a path is in the build context."""
+"""Files that only their owner can read, and the check for paths in the build context."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_readable_file_is_replaced(tmp_path: Path) -> None:
 
 
 def test_target_of_symlink_is_replaced(tmp_path: Path) -> None:
-    """Or created; the link stays."""
+    """It is created if it does not exist; the link stays."""
     link, target = tmp_path / "link", tmp_path / "target"
     link.symlink_to(target)
     write_private(link, "one")
@@ -38,7 +38,7 @@ def test_target_of_symlink_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing/auth", "folder", "pipe", "loop", "file/auth"])
 def test_unwritable_path_is_an_error(tmp_path: Path, name: str) -> None:
-    """A missing parent, a folder, a pipe, a loop of links, a file as parent."""
+    """It has no parent, is a folder, a pipe or a loop of links, or has a file as parent."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
@@ -67,7 +67,7 @@ def test_inside_follows_symlinks_and_dots(tmp_path: Path) -> None:
     assert not inside(context / "way-out/auth.toml", context)
 
 
-def test_secret_in_the_build_context_is_refused(tmp_path: Path) -> None:
+def test_rejects_secret_in_build_context(tmp_path: Path) -> None:
     """The fix names the context, which may be larger than the project."""
     refuse_inside(tmp_path / "auth.toml", tmp_path / "mono")
     with pytest.raises(DockerCacheError, match="is inside the build context") as raised:

@@ -1,4 +1,4 @@
-"""How the Acme company greets its customers."""
+"""Greetings of the Acme company for its customers."""
 
 from importlib.metadata import version
 
@@ -6,5 +6,5 @@ __version__ = version("acme-greetings")
 
 
 def greeting(name: str) -> str:
-    """Greet somebody by name."""
+    """Return a greeting with a name."""
     return f"Acme welcomes {name}."

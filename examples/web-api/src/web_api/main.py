@@ -14,13 +14,13 @@ app = FastAPI(title="web-api", version=VERSION)
 
 @app.get("/")
 def greet(name: str = "world") -> dict[str, str]:
-    """Greet somebody in the company's words."""
+    """Return the company's greeting."""
     return {"message": acme_greetings.greeting(name)}
 
 
 @app.get("/health")
 def health() -> dict[str, str]:
-    """Tell that the service is up, and what it is made of."""
+    """Return the status of the service, and versions."""
     return {
         "status": "ok",
         "version": VERSION,
@@ -29,6 +29,6 @@ def health() -> dict[str, str]:
 
 
 def run() -> None:
-    """Serve on every address of the container, or of the machine."""
+    """Serve on all addresses of the container or machine."""
     host = os.environ.get("HOST", "0.0.0.0")
     uvicorn.run(app, host=host, port=int(os.environ.get("PORT", "8000")))

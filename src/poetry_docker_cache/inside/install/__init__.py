@@ -2,5 +2,5 @@
 
 import sys
 
-# A layer holds what its manifest says, and no traces of how it was made.
+# Compiled files of these scripts must not end up in a layer.
 sys.dont_write_bytecode = True

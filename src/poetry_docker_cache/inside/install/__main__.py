@@ -1,4 +1,4 @@
-"""Install the packages of a manifest into an empty virtual environment: the command line."""
+"""Install the packages of a manifest into an empty virtual environment (command line)."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ COLUMNS = 79
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line; the defaults are the places in the build."""
+    """Read the command line; the defaults are the paths in the build."""
     parser = argparse.ArgumentParser(prog="install")
-    parser.add_argument("--from-source", action="store_true", help="let Poetry install")
+    parser.add_argument("--from-source", action="store_true", help="install with Poetry")
     parser.add_argument(
-        "--on-build-image", action="store_true", help="the final image starts from another one"
+        "--on-build-image", action="store_true", help="the final image has another base"
     )
-    parser.add_argument("--wheels", type=Path, help="a folder of wheels to install from, if it can")
-    parser.add_argument("--reuse", action="store_true", help="whether to use an earlier image")
-    parser.add_argument("--made-by", default="", help="what else its files follow from")
+    parser.add_argument("--wheels", type=Path, help="a folder of wheels to use")
+    parser.add_argument("--reuse", action="store_true", help="use an earlier image")
+    parser.add_argument("--made-by", default="", help="what else determines the files")
     add_common(parser, ("--installed", "/installed"))
     return parser.parse_args(arguments)
 
 
 def add_common(parser: argparse.ArgumentParser, *more: tuple[str, str]) -> None:
-    """Add the options that `direct` has, too, and more of those that name a place."""
+    """Add the options that `direct` shares, and more options for paths."""
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--build-config-settings", type=json.loads, default={})
     for option, place in (
@@ -54,11 +54,11 @@ def add_common(parser: argparse.ArgumentParser, *more: tuple[str, str]) -> None:
 
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
-    """Install with pip, or Poetry where something may have to be built.
+    """Install with pip, or with Poetry `--from-source`; return the status, and why it failed.
 
-    Gives the status, and why it failed. Raises ValueError for a package that pip cannot install.
+    Raises ValueError for a package that pip cannot install.
     """
-    print(announcement(manifest), flush=True)
+    print(format_announcement(manifest), flush=True)
     auth = secret.read(options.secret)
     memory = options.private if options.private.is_dir() else None
     with (
@@ -78,7 +78,7 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
         python = options.venv / "bin" / "python"
         call = functools.partial(pip_command.install, python)
         if options.wheels:
-            from . import wheelhouse  # noqa: PLC0415  # a Dockerfile has it only with this setting
+            from . import wheelhouse  # noqa: PLC0415  # exported only for this setting
 
             status, why = wheelhouse.install(
                 manifest, auth, Path(private), wheels=options.wheels, python=python, call=call
@@ -86,22 +86,20 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
         else:
             status, why = package_indexes.install(manifest, auth, Path(private), call)
         if not status:
-            report(options.venv, manifest)  # Poetry does so itself
+            report(options.venv, manifest)  # Poetry prints this itself
         return status, why
 
 
-def announcement(manifest: dict[str, Any]) -> str:
-    """Name the manifest's packages in one line that fits a terminal.
-
-    BuildKit shows the last lines of a step that runs: this is what it installs.
-    """
-    names = dict.fromkeys(f"{it['name']} {it['version']}" for it in manifest["packages"])
+def format_announcement(manifest: dict[str, Any]) -> str:
+    """Name the packages in one line that fits a terminal: BuildKit shows a step's last lines."""
+    packages = manifest["packages"]
+    names = dict.fromkeys(f"{package['name']} {package['version']}" for package in packages)
     line = "Installing " + ", ".join(names)
     return line if len(line) <= COLUMNS else f"{line[: COLUMNS - 1]}…"
 
 
 def report(venv: Path, manifest: dict[str, Any]) -> None:
-    """Say which of the manifest's packages are in place."""
+    """Print which packages of the manifest are installed."""
     wanted = {package["name"] for package in manifest["packages"]}
     for name, version in installed_files.installed(venv):
         if name in wanted:
@@ -115,9 +113,9 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = json.loads(content)
     status, why = 0, ""
     try:
-        manifest = architecture.checked(manifest)
+        manifest = architecture.check_wheels(manifest)
         if options.reuse:
-            from . import earlier_image  # noqa: PLC0415  # a Dockerfile has it only with this setting
+            from . import earlier_image  # noqa: PLC0415  # exported only for this setting
 
             status, why = earlier_image.install(options, manifest, install)
         elif manifest["packages"]:
@@ -141,10 +139,10 @@ def conclude(
     built: bool,
     elsewhere: bool,
 ) -> int:
-    """Say why an installation failed, or make a layer of it.
+    """Print why an installation failed, or turn it into a layer; return the status.
 
-    `content` is the manifest's, `built` is whether packages may have been compiled, `elsewhere`
-    whether the final image starts from another one than this.
+    `content` is the text of the manifest. `built`: packages may have been compiled. `elsewhere`:
+    the final image has another base than this one.
     """
     status, why = outcome
     if status:
@@ -152,12 +150,12 @@ def conclude(
             print(f"\n{why}", flush=True)
         return status
     installed_files.tidy(options.venv)
-    if built and shutil.which("strip"):  # compilers bring it
+    if built and shutil.which("strip"):  # comes with compilers
         installed_files.strip(options.venv)
     if options.compile:
         installed_files.compile_all(options.venv)
     shared_libraries.write(options.venv, options.libraries, from_source=elsewhere)
-    installed_files.settle(options.venv, content)
+    installed_files.set_times(options.venv, content)
     return 0
 
 

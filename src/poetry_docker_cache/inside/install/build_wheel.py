@@ -1,6 +1,6 @@
-"""Build the wheel of the project in the current folder, by its backend's hooks (PEP 517).
+"""Build the wheel of the project in the current folder with its build backend (PEP 517).
 
-Runs with the interpreter that has the backend; nothing is installed and nothing is downloaded.
+Runs with the interpreter that has the backend. Installs and downloads nothing.
 """
 
 from __future__ import annotations
@@ -19,39 +19,40 @@ from typing import Any
 def build(
     backend: str, backend_path: list[str], folder: Path, settings: dict[str, Any] | None = None
 ) -> str:
-    """Give the file name of the wheel that the backend, `module` or `module:object`, builds."""
-    # Beside this file lie modules named like packages, `poetry` among them.
+    """Build with the backend, `module` or `module:object`; return the file name of the wheel."""
+    # The modules next to this file must not hide packages of the same name.
     others = [path for path in sys.path if path != str(Path(__file__).parent)]
     sys.path[:] = [*(str(Path(path).resolve()) for path in backend_path), *others]
     module, _, attributes = backend.partition(":")
     names = attributes.split(".") if attributes else []
     hooks = functools.reduce(getattr, names, importlib.import_module(module))
-    told = [settings] if settings else []
-    asks = getattr(hooks, "get_requires_for_build_wheel", None)
-    refuse_missing(backend, asks(*told) if asks else [])
+    arguments = [settings] if settings else []
+    get_requires = getattr(hooks, "get_requires_for_build_wheel", None)
+    refuse_missing(backend, get_requires(*arguments) if get_requires else [])
     folder.mkdir(parents=True, exist_ok=True)
-    return str(hooks.build_wheel(str(folder), *told))
+    return str(hooks.build_wheel(str(folder), *arguments))
 
 
 def refuse_missing(backend: str, requirements: list[str]) -> None:
-    """End where the backend asks for more than `[build-system]` names: nothing is fetched here."""
+    """Exit if the backend requires more than `[build-system]` lists: nothing is downloaded here."""
     missing = []
     for requirement in requirements:
         name = re.match(r"[\w.-]+", requirement)
-        # What has a marker may not be for this Python; without Rust, maturin says so better.
+        # A marker may exclude this Python. Maturin adds puccinialin, a Rust installer, where Rust
+        # is missing: its own error explains that better.
         if not name or ";" in requirement or name[0] == "puccinialin":
             continue
         if not is_installed(name[0]):
             missing.append(requirement)
     if missing:
         sys.exit(
-            f"{backend} asks for {', '.join(missing)} to build with, which is not there."
+            f"{backend} requires {', '.join(missing)} to build the wheel, which is not installed."
             "\nAdd it to `requires` of [build-system] in pyproject.toml."
         )
 
 
 def is_installed(name: str) -> bool:
-    """Look for a distribution among those of the backend."""
+    """Return whether a distribution is installed with the backend."""
     try:
         metadata.distribution(name)
     except metadata.PackageNotFoundError:

@@ -1,8 +1,8 @@
-"""Reuse the packages of an earlier image of the project that have not changed.
+"""Reuse unchanged packages from an earlier image of the project.
 
-A layer leaves a table of its packages, each with a digest of all that decides its files. A package
-is taken from the earlier image if its digest is the same there and its files are those that its
-RECORD lists. They come by way of a cache mount, so that the earlier image is in no layer's key.
+Each layer contains a table of its packages, with a digest of everything that determines a package's
+files. A package is reused if its digest is the same in the earlier image and its files match its
+RECORD. The files pass through a cache mount, so the earlier image is not part of any cache key.
 """
 
 from __future__ import annotations
@@ -33,23 +33,24 @@ if TYPE_CHECKING:
     Install = Callable[[argparse.Namespace, dict[str, Any]], tuple[int, str]]
 
 TABLES = "share/poetry-docker-cache"
-"""Where in the environment the layers leave their tables."""
+"""The folder of the tables in the virtual environment."""
 NO_TABLE = "no-table"
-"""A file that comes out of the import of an image where no layer has left one."""
+"""A file that the import of an image writes if the image contains no table."""
 UNUSED = 30 * 24 * 60 * 60
+"""Seconds without use after which a stored package is removed."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 RELEASE = Path("/etc/os-release")
 UNREADABLE = (OSError, ValueError, IndexError, csv.Error)
-"""The errors of reading a RECORD that was tampered with, or that a crash has damaged."""
+"""The errors of reading a RECORD that was changed, or damaged by a crash."""
 
 
 def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None) -> dict[str, str]:
-    """Give for each package the digest of what its installed files follow from.
+    """Return for each package a digest of everything that determines its installed files.
 
-    That is its manifest's entry, or both where each kind of machine has a version of its own; the
-    kind of Python and of machine; what installs it, since that writes its scripts; and for what is
-    built, the system whose libraries it is linked with, as the file `release` names it: a tag such
-    as `python:3.13` moves on to another one.
+    These are its entries in the manifest (several if markers choose a version by machine), the
+    Python and its architecture, the installer, which writes the scripts, and for packages built
+    from source the system that they are linked with. The file `release` names that: a tag such as
+    `python:3.13` moves to another release of Debian.
     """
     try:
         pip = importlib.metadata.version("pip")
@@ -69,22 +70,22 @@ def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None)
     return result
 
 
-def records(root: Path) -> dict[str, Path]:
+def find_records(root: Path) -> dict[str, Path]:
     """Find the RECORD of each installed package."""
     found = sorted(root.glob("lib/python*/site-packages/*.dist-info/RECORD"))
-    return {installed_files.name_and_version(it.parent)[0]: it for it in found}
+    return {installed_files.name_and_version(record.parent)[0]: record for record in found}
 
 
-def owned(root: Path, record: Path) -> dict[str, str]:
-    """List a package's files, relative to the root, with their hashes; its RECORD has none.
+def recorded_files(root: Path, record: Path) -> dict[str, str]:
+    """Return a package's files, relative to the root, with their hashes ("" for RECORD itself).
 
-    Raises ValueError for a file that is elsewhere, or has no hash.
+    Raises ValueError for a file outside of the root, or one without a hash.
     """
     result = {}
     own = record.relative_to(root).as_posix()
     with record.open(newline="", encoding="utf-8") as file:
         for row in csv.reader(file):
-            path = os.path.normpath(os.path.join(os.path.dirname(own), "..", row[0]))  # noqa: PTH118, PTH120  # no file is asked
+            path = os.path.normpath(os.path.join(os.path.dirname(own), "..", row[0]))  # noqa: PTH118, PTH120  # text only
             if "__pycache__" not in path.split("/"):
                 result[path] = row[1]
     for path, digest in result.items():
@@ -93,8 +94,8 @@ def owned(root: Path, record: Path) -> dict[str, str]:
     return result
 
 
-def intact(root: Path, files: dict[str, str]) -> bool:
-    """Tell whether each file is the one that a RECORD lists."""
+def is_intact(root: Path, files: dict[str, str]) -> bool:
+    """Return whether each file has its hash."""
     for path, expected in files.items():
         if expected:
             try:
@@ -114,15 +115,15 @@ def copy(source: Path, target: Path, files: dict[str, str]) -> None:
 
 
 def reuse(store: Path, venv: Path, digest: str) -> dict[str, str] | None:
-    """Copy a package into the environment, and give its files; None without one to trust.
+    """Copy a package from the store into the environment; return its files, or None.
 
-    One that is not to be trusted is removed, or it would be in the way of a better one for ever.
+    A damaged package is removed from the store, so that a later build can store it again.
     """
     kept = store / digest
     try:
-        (record,) = records(kept).values()
-        files = owned(kept, record)
-        if intact(kept, files):
+        (record,) = find_records(kept).values()
+        files = recorded_files(kept, record)
+        if is_intact(kept, files):
             copy(kept, venv, files)
             return files
     except UNREADABLE:
@@ -131,69 +132,74 @@ def reuse(store: Path, venv: Path, digest: str) -> dict[str, str] | None:
     return None
 
 
-def contents(folder: Path) -> list[Path]:
-    """List all that is in a folder, what is in a folder before that."""
+def list_contents(folder: Path) -> list[Path]:
+    """List everything in a folder, the content of a folder before the folder itself."""
     walk = os.walk(folder, topdown=False)
     return [Path(place, name) for place, folders, files in walk for name in (*files, *folders)]
 
 
 def install(
-    options: argparse.Namespace, manifest: dict[str, Any], otherwise: Install
+    options: argparse.Namespace, manifest: dict[str, Any], install_rest: Install
 ) -> tuple[int, str]:
-    """Install a manifest: what can be taken over is, the rest by `otherwise`; leave the table."""
-    empty = set(contents(options.venv))
+    """Reuse the packages that can be reused, install the rest, and write the table."""
+    empty = set(list_contents(options.venv))
     known = digests(manifest, options.made_by, RELEASE if options.from_source else None)
     tried = {name: reuse(options.installed, options.venv, known[name]) for name in sorted(known)}
     taken = {name: files for name, files in tried.items() if files is not None}
     rest = [package for package in manifest["packages"] if package["name"] not in taken]
-    status, why = otherwise(options, {**manifest, "packages": rest}) if rest else (0, "")
-    if not status and not all(intact(options.venv, files) for files in taken.values()):
-        # Two packages have a file of the same name: which one stays must not depend on this.
-        for path in [path for path in contents(options.venv) if path not in empty]:
+    status, why = install_rest(options, {**manifest, "packages": rest}) if rest else (0, "")
+    if not status and not all(is_intact(options.venv, files) for files in taken.values()):
+        # Two packages have a file of the same name: install both, so that the usual one stays.
+        for path in [path for path in list_contents(options.venv) if path not in empty]:
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        status, why = otherwise(options, manifest)
+        status, why = install_rest(options, manifest)
         taken = {}
     if status:
         return status, why
     for name in taken:
         print(f"  - Reused {name}, from the earlier image", flush=True)
-    # Of what is for other machines, another layer may have the version that is for this one.
-    here = {name: known[name] for name in known.keys() & records(options.venv)}
+    # A package for other machines is not installed here, and another layer may have its version
+    # for this machine.
+    here = {name: known[name] for name in known.keys() & find_records(options.venv)}
     text = json.dumps(here, indent=1, sort_keys=True) + "\n"
-    # Named after what it says: a layer that is only called otherwise stays as it is.
+    # Named after its content, so that renaming a layer does not change its files.
     table = options.venv / TABLES / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     table.parent.mkdir(parents=True, exist_ok=True)
     table.write_text(text, encoding="utf-8")
     return 0, ""
 
 
-def separate(venv: Path) -> dict[str, dict[str, str]]:
-    """List the files of each package that can be told from those of all others.
+def separable_packages(venv: Path) -> dict[str, dict[str, str]]:
+    """Return the files of each package that shares no file with another one.
 
-    Where two packages have another file of the same name, the image does not tell whose it is.
+    If two packages have different files of the same name, the image contains only one of them.
     """
     files: dict[str, dict[str, str]] = {}
     claims = defaultdict(set)
-    for name, record in records(venv).items():
+    for name, record in find_records(venv).items():
         try:
-            files[name] = owned(venv, record)
+            files[name] = recorded_files(venv, record)
         except UNREADABLE:
             continue
         for path, digest in files[name].items():
             claims[path].add(digest)
-    return {name: it for name, it in files.items() if all(len(claims[path]) == 1 for path in it)}
+    return {
+        name: paths
+        for name, paths in files.items()
+        if all(len(claims[path]) == 1 for path in paths)
+    }
 
 
 def take(venv: Path, store: Path) -> int:
-    """Put an image's packages into the store, each in a folder named by its digest; count them.
+    """Copy an image's packages into the store, each to a folder named by its digest; count them.
 
-    What no image has had for long is removed; other projects may use the same store.
+    Packages that no image has had for a month are removed: projects may share a store.
     """
     known: dict[str, str] = {}
     for table in sorted((venv / TABLES).glob("*.json")):
         known.update(json.loads(table.read_bytes()))
     count = 0
-    for name, files in sorted(separate(venv).items()):
+    for name, files in sorted(separable_packages(venv).items()):
         digest = known.get(name, "")
         if (store / digest).exists() or not DIGEST.fullmatch(digest):
             continue
@@ -201,11 +207,11 @@ def take(venv: Path, store: Path) -> int:
             copy(venv, Path(part, digest), files)
             try:
                 Path(part, digest).rename(store / digest)
-            except OSError:  # another build was sooner
+            except OSError:  # another build was faster
                 continue
         count += 1
     for kept in store.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another build has removed it meanwhile
+        with contextlib.suppress(FileNotFoundError):  # another build has removed it
             if kept.name in known.values():
                 os.utime(kept)
             elif kept.stat().st_mtime < time.time() - UNUSED:
@@ -214,9 +220,9 @@ def take(venv: Path, store: Path) -> int:
 
 
 def main(root: Path = Path("/")) -> int:
-    """Take the packages of the image at /image into /installed, before a build."""
+    """Import the packages of the image at /image into /installed, before a build."""
     venv = root / "image" / "venv"
-    print(f"{take(venv, root / 'installed')} packages taken over", flush=True)
+    print(f"{take(venv, root / 'installed')} packages imported from the earlier image", flush=True)
     (root / "out").mkdir()
     if not any((venv / TABLES).glob("*.json")):
         (root / "out" / NO_TABLE).touch()

@@ -18,13 +18,13 @@ _ORDERS = {b"\x01": "<", b"\x02": ">"}
 
 
 class _Layout(NamedTuple):
-    """Where the specification puts what is read here: for 32 and 64 bits as `struct` writes it."""
+    """Offsets and `struct` formats of the fields that are read, for 32 or 64 bits."""
 
     start: tuple[str, int]
     counts: int
     segment: str
     order: tuple[int, int, int, int]
-    """The places of kind, offset, address and size in a segment's entry."""
+    """The positions of kind, offset, address and size in a segment's entry."""
     entry: str
 
 
@@ -35,7 +35,7 @@ _LAYOUTS = {
 
 
 class Elf(NamedTuple):
-    """What the header and the dynamic section say."""
+    """The contents of the header and the dynamic section."""
 
     machine: int
     """The number of the processor's architecture."""
@@ -43,16 +43,16 @@ class Elf(NamedTuple):
     versions: tuple[tuple[str, str], ...]
     """Pairs of a library and a version that it must define."""
     paths: tuple[str, ...]
-    """Folders where the loader looks first; `$ORIGIN` is the file's own."""
+    """Folders that the loader searches first; `$ORIGIN` is the folder of the file."""
 
 
 def read(path: Path) -> Elf | None:
-    """Read an ELF file; a file of another kind, or a damaged one, has nothing to tell."""
+    """Read an ELF file; return None for a damaged file, or one of another kind."""
     try:
         with path.open("rb") as file:
             if file.read(4) != b"\x7fELF":
                 return None
-            # Libraries may have gigabytes, of which these are a few pages.
+            # A library may have gigabytes, but only a few pages are read.
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _Reader(data).elf()
     except (OSError, ValueError, OverflowError, struct.error):
@@ -63,7 +63,7 @@ class _Reader:
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
         if data[4:5] not in _LAYOUTS or data[5:6] not in _ORDERS:
-            raise ValueError("neither word length, or neither byte order")
+            raise ValueError("unknown word length or byte order")
         self.layout = _LAYOUTS[data[4:5]]
         self.order = _ORDERS[data[5:6]]
 
@@ -72,7 +72,7 @@ class _Reader:
         self.segments = list(self._segments())
         entries = list(self._dynamic())
         table = dict(entries)
-        strings = self._place(table[_DT_STRTAB]) if _DT_STRTAB in table else 0
+        strings = self._offset(table[_DT_STRTAB]) if _DT_STRTAB in table else 0
         found = {
             tag: tuple(self._text(strings + value) for key, value in entries if key == tag)
             for tag in (_DT_NEEDED, _DT_RPATH, _DT_RUNPATH)
@@ -87,16 +87,16 @@ class _Reader:
         )
 
     def _segments(self) -> Iterator[tuple[int, int, int, int]]:
-        """Kind, offset, address and size of each segment."""
+        """Yield kind, offset, address and size of each segment."""
         (start,) = self._numbers(*self.layout.start)
         size, count = self._numbers("HH", self.layout.counts)
         for header in range(start, start + size * count, size or 1):
             numbers = self._numbers(self.layout.segment, header)
-            kind, offset, address, length = (numbers[place] for place in self.layout.order)
+            kind, offset, address, length = (numbers[index] for index in self.layout.order)
             yield kind, offset, address, length
 
     def _dynamic(self) -> Iterator[tuple[int, int]]:
-        """Tag and value of each entry of the dynamic section."""
+        """Yield tag and value of each entry of the dynamic section."""
         size = struct.calcsize(self.order + self.layout.entry)
         for kind, start, _, length in self.segments:
             for offset in range(start, start + length, size) if kind == _PT_DYNAMIC else ():
@@ -106,24 +106,24 @@ class _Reader:
                 yield tag, value
 
     def _versions(self, table: dict[int, int], strings: int) -> Iterator[tuple[str, str]]:
-        library = self._place(table[_DT_VERNEED])
+        library = self._offset(table[_DT_VERNEED])
         for _ in range(table.get(_DT_VERNEEDNUM, 0)):
-            _, count, name, first, behind = self._numbers("HHIII", library)
+            _, count, name, first, next_library = self._numbers("HHIII", library)
             version = library + first
             for _ in range(count):
-                _, _, _, text, behind_this = self._numbers("IHHII", version)
+                _, _, _, text, next_version = self._numbers("IHHII", version)
                 yield self._text(strings + name), self._text(strings + text)
-                version += behind_this
-            if not behind:
+                version += next_version
+            if not next_library:
                 return
-            library += behind
+            library += next_library
 
-    def _place(self, address: int) -> int:
-        """Where in the file is what will be at an address in memory."""
+    def _offset(self, address: int) -> int:
+        """Return the position in the file of what is loaded to an address in memory."""
         for kind, offset, start, length in self.segments:
             if kind == _PT_LOAD and start <= address < start + length:
                 return address - start + offset
-        raise ValueError("an address outside of the file")
+        raise ValueError("address outside of the file")
 
     def _numbers(self, form: str, offset: int) -> tuple[int, ...]:
         return struct.unpack_from(self.order + form, self.data, offset)
@@ -131,5 +131,5 @@ class _Reader:
     def _text(self, offset: int) -> str:
         end = self.data.find(b"\0", offset)
         if end < 0:
-            raise ValueError("a text without an end")
+            raise ValueError("string without an end")
         return self.data[offset:end].decode()

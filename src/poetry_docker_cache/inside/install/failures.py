@@ -27,35 +27,34 @@ MISSING = re.compile(
 )
 
 
-def reason(output: str, source: Source, *, known: bool, locked: bool = True) -> str:
-    """Explain the failure of a call to one source, "" if its own words must do.
+def explain_failure(output: str, source: Source, *, known: bool, locked: bool = True) -> str:
+    """Explain the failure of an installation from one source; "" if there is nothing to add.
 
-    `known` says whether there were credentials; `locked`, that poetry.lock asked for the package.
+    `known`: the build has credentials. `locked`: the package is one of poetry.lock.
     """
     name = f"The package source {source.name!r}" if source.name else "The package index"
     if source.name and REFUSED.search(output):
-        return refusal(source.name, source.url, known=known)
+        return explain_refusal(source.name, source.url, known=known)
     if OTHER_HASH.search(output):
         return (
-            f"{name} serves another file than the one that poetry.lock names: see the hashes above."
-            "\nDo not install it unless you know that it was replaced on purpose."
-            " `poetry lock --no-cache` takes the new one."
+            f"{name} serves a file whose hash does not match poetry.lock: see above."
+            "\nIf you are sure that it was replaced on purpose, run `poetry lock --no-cache`."
         )
-    # A failed build comes first: what it prints may look like anything.
+    # A failed build comes first: its output may look like any other failure.
     return explain_build(output) or _unavailable(output, name, locked=locked)
 
 
 def _unavailable(output: str, name: str, *, locked: bool) -> str:
-    """Explain what could not be had; "" if it was something else."""
+    """Explain what could not be downloaded; "" if something else failed."""
     if UNREACHABLE.search(output):
         return f"{name} cannot be reached from the build."
     if found := MISSING.search(output):
         package = next(filter(None, found.groups()), "")
         if not locked:
-            return f"{name} has no {package} that this Python can install, and the build needs it."
+            return f"{name} has no {package} for this Python, and the build needs it."
         return (
-            f"{name} has no file of {package} that poetry.lock allows and this Python can install:"
-            "\nit may have been deleted there. `poetry update` locks a version that is there."
+            f"{name} has no file of {package} that is in poetry.lock and fits this Python."
+            "\nIt may have been deleted. Run `poetry update` to lock another version."
         )
     return ""
 
@@ -67,31 +66,31 @@ REFUSED = re.compile(
 )
 
 
-def refusal(source: str, url: str, *, known: bool) -> str:
-    """Explain that the source refused the credentials, or their absence."""
+def explain_refusal(source: str, url: str, *, known: bool) -> str:
+    """Explain that a source refused access, with or without credentials."""
     variable = "POETRY_HTTP_BASIC_" + re.sub(r"[^A-Z0-9]", "_", source.upper())
     setting = shlex.quote(f"http-basic.{source}")
-    reason = "it does not accept the credentials" if known else "there are no credentials"
+    cause = "it does not accept the credentials" if known else "no credentials were"
     return (
-        f"The package source {source!r} ({urlsplit(url).netloc}) refused access: {reason} that"
-        f" this build was given for it.\nType `poetry config {setting} USERNAME`"
+        f"The package source {source!r} ({urlsplit(url).netloc}) refused access: {cause} given for"
+        f" this build.\nRun `poetry config {setting} USERNAME`"
         f" (asks for the password)\nor set {variable}_USERNAME and {variable}_PASSWORD,"
-        "\nthen `poetry docker build` again."
+        "\nthen run `poetry docker build` again."
     )
 
 
-# What Poetry says around the output of a build that failed, and what pip says behind it.
+# Poetry's messages before and after the output of a failed build, and pip's after it.
 FAILURE = re.compile(
     r"^PEP517 build of a dependency failed$(?P<output>.*?)"
     r"issues with (?P<name>\S+) \((?P<version>[^)]+)\)$"
     r"|^ *ERROR: Failed building wheel for (?P<by_pip>\S+)$",
     re.DOTALL | re.MULTILINE,
 )
-# How compilers, shells, Python and build tools say what they do not find; NAME is what it is.
+# Messages of compilers, shells, Python and build tools about a missing NAME.
 WORDINGS = (
     r"fatal error: '?([\w./+-]+\.h\w*)'?(?:: No such file| file not found)",
     r"sh: (?:\d+: |line \d+: )?NAME: (?:command )?not found",
-    r"\[Errno 2\] No such file or directory: '([\w+-]+)'",  # with a dot it is rather a file
+    r"\[Errno 2\] No such file or directory: '([\w+-]+)'",  # with a dot, it is probably a file
     r"[Cc]ommand 'NAME' failed: No such file or directory",
     r"unable to execute 'NAME'",
     r"Command 'pkg-config --exists NAME' returned non-zero exit status",
@@ -117,7 +116,7 @@ NOT_FOUND = re.compile("|".join(WORDINGS).replace("NAME", r"([\w.+-]*[\w+])"))
 COMPILER = re.compile(r"(\w+-)*(cc|gcc|c\+\+|g\+\+|make)|compiler|CMAKE_\w+")
 HEADER = re.compile(r"\.h\w*$")
 RUST = ("Rust", "Cargo", "rustc", "cargo")
-# The Debian packages of the best known of these; for many of them, the full `python` image has it.
+# Debian packages of well-known names. The full `python` image has many of them.
 PACKAGES = {
     "a C compiler": "build-essential",
     "CMake": "cmake",
@@ -161,7 +160,7 @@ PACKAGES = {
     **dict.fromkeys(RUST, "cargo"),
 }
 
-# What Alpine calls these, where it has another name for them.
+# Alpine's names for these packages, if they differ.
 ALPINE = {
     "build-essential": "build-base",
     "default-libmysqlclient-dev": "mariadb-connector-c-dev",
@@ -186,18 +185,18 @@ ALPINE = {
 
 
 def explain_build(output: str) -> str:
-    """Explain each failed build in an installer's output; "" if there is none."""
+    """Explain each failed build in an installer's output; "" without any."""
     return "\n".join(_explanation(*failure) for failure in _failures(output))
 
 
-def explain_own(wheel: str, output: str) -> str:
-    """Explain why a wheel of the project's own was not built; "" if its own words must do."""
-    telling = any(name in PACKAGES or HEADER.search(name) for name in _missing(output))
-    return _explanation(wheel, output) if telling else ""
+def explain_own_wheel(wheel: str, output: str) -> str:
+    """Explain why a wheel of the project was not built; "" if there is nothing to add."""
+    is_known = any(name in PACKAGES or HEADER.search(name) for name in _missing(output))
+    return _explanation(wheel, output) if is_known else ""
 
 
 def _failures(output: str) -> Iterator[tuple[str, str]]:
-    """Give the package, and what was said while it was built."""
+    """Yield each package whose build failed, with the output of the build."""
     for found in FAILURE.finditer(output):
         if found["by_pip"]:
             yield found["by_pip"], output[: found.start()]
@@ -207,40 +206,39 @@ def _failures(output: str) -> Iterator[tuple[str, str]]:
 
 def _missing(output: str) -> list[str]:
     groups = (name for names in NOT_FOUND.findall(output) for name in names if name)
-    return list(dict.fromkeys(map(_named, groups)))
+    return list(dict.fromkeys(map(_normalize, groups)))
 
 
 def _explanation(package: str, output: str) -> str:
     missing = _missing(output)
-    # Where one of several would do, as with compilers, the known ones are those to take.
-    telling = [name for name in missing if name in PACKAGES or HEADER.search(name)] or missing
-    reason = f"its build did not find {', '.join(telling)}" if telling else "see what it said above"
-    lines = [f"{package} could not be built from source: {reason}."]
+    # If one of several is enough, as with compilers, name those with a known package.
+    named = [name for name in missing if name in PACKAGES or HEADER.search(name)] or missing
+    cause = f"its build did not find {', '.join(named)}" if named else "see the output above"
+    lines = [f"{package} could not be built from source: {cause}."]
     system = "Alpine" if shutil.which("apk") else "Debian"
-    known = sorted({PACKAGES[name] for name in telling if name in PACKAGES})
+    known = sorted({PACKAGES[name] for name in named if name in PACKAGES})
     if system == "Alpine":
         known = sorted(ALPINE.get(name, name) for name in known)
     if known:
         packages = ", ".join(f'"{name}"' for name in known)
         lines += [
-            "Add to [tool.poetry-docker-cache], or choose a `build-image` that has it:",
+            "Add to [tool.poetry-docker-cache], or set a `build-image` that has it:",
             f"build-packages = [{packages}]",
         ]
     else:
-        what = "Is a program, header or library lacking"
         lines += [
-            f"{what}: name its {system} package in `build-packages`.",
-            "Does its code not compile: this version may be too old for the image's Python.",
+            f"If a program or library is missing, add its {system} package to `build-packages`.",
+            "If the code does not compile, this version may be too old for the image's Python.",
         ]
     lines += [
-        f"`apt-file search /{name}` on a Debian machine names its package."
-        for name in telling
+        f"To find its package, run `apt-file search /{name}` on Debian."
+        for name in named
         if name not in PACKAGES and HEADER.search(name) and system == "Debian"
     ]
     if "cargo" in known:
-        lines.append("Is that Rust too old for it, a `build-image` with a newer one will do.")
+        lines.append("If that Rust is too old for it, set a `build-image` with a newer one.")
     return "\n".join(lines)
 
 
-def _named(name: str) -> str:
+def _normalize(name: str) -> str:
     return "a C compiler" if COMPILER.fullmatch(name) else name

@@ -1,4 +1,4 @@
-"""Make the installed files the same, to the byte and the time, wherever they were installed."""
+"""Make installed files reproducible: the same bytes and times in every build."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EPOCH = 315532800
 """1980, the earliest time that a ZIP archive can hold."""
-# Of a wheel that was built where it is: an index would ask for `manylinux` or `musllinux`.
+# The tag of a wheel that was built here: an index only accepts `manylinux` and `musllinux`.
 BUILT_HERE = re.compile(r"^Tag: \S+-linux_\w+$", re.MULTILINE)
 STRIP = ("strip", "--strip-debug", "--remove-section=.note.gnu.build-id")
 
@@ -27,17 +27,17 @@ def site_packages(venv: Path) -> list[Path]:
 
 
 def tidy(venv: Path) -> None:
-    """Remove what pip or Poetry leaves that is of no use."""
+    """Remove files of pip and Poetry that have no use in an image."""
     for place in site_packages(venv):
-        for cache in sorted(place.rglob("__pycache__"), reverse=True):  # one inside another first
+        for cache in sorted(place.rglob("__pycache__"), reverse=True):  # nested ones first
             shutil.rmtree(cache)
-        # pip was given a list of all packages, so it marks each as requested.
+        # pip gets a list of all packages, so it marks each one as requested.
         for requested in [*place.glob("*.dist-info/REQUESTED")]:
-            drop(requested)
+            remove_file(requested)
 
 
-def drop(path: Path) -> None:
-    """Remove a file about an installed package, and what the RECORD beside it says of the file."""
+def remove_file(path: Path) -> None:
+    """Remove a file of a `*.dist-info` folder, and its line in RECORD."""
     path.unlink()
     record = path.with_name("RECORD")
     own = f"{path.parent.name}/{path.name},"
@@ -47,11 +47,11 @@ def drop(path: Path) -> None:
 
 
 def strip(venv: Path) -> None:
-    """Remove debug information from what was compiled here.
+    """Remove debug information and build IDs from files that were compiled here.
 
-    It names the temporary folders of the build, and so differs each time; the build ID follows from
-    it. Wheels from elsewhere stay as they are: their libraries may have been moved there by tools
-    whose work `strip` damages.
+    Debug information contains the temporary folders of the build, so it differs each time, and the
+    build ID depends on it. Downloaded wheels stay unchanged: `strip` can damage libraries that
+    tools such as auditwheel have patched.
     """
     for place in site_packages(venv):
         for wheel in place.glob("*.dist-info/WHEEL"):
@@ -60,7 +60,7 @@ def strip(venv: Path) -> None:
 
 
 def _strip_all(place: Path, record: Path) -> None:
-    """Do so with each file that a RECORD names, and write down what it is then."""
+    """Strip each compiled file in a RECORD, and update its hash and size there."""
     with record.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if row]
     for row in rows:
@@ -82,7 +82,7 @@ def _is_compiled(path: Path) -> bool:
 
 
 def installed(venv: Path) -> list[tuple[str, str]]:
-    """List what is installed: names and versions."""
+    """Return names and versions of the installed packages."""
     return sorted(
         name_and_version(folder)
         for place in site_packages(venv)
@@ -91,31 +91,31 @@ def installed(venv: Path) -> list[tuple[str, str]]:
 
 
 def name_and_version(folder: Path) -> tuple[str, str]:
-    """Tell what a `*.dist-info` is about; the name is normalized."""
+    """Return the normalized name and the version of a `*.dist-info` folder."""
     name, _, version = folder.stem.partition("-")
     return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
 def compile_all(venv: Path) -> None:
-    """Compile all modules, without times in the compiled files (PEP 552).
+    """Compile all modules, without timestamps in the compiled files (PEP 552).
 
-    What does not compile is passed over: some packages ship templates, or code for another Python.
+    Files that do not compile are skipped: some packages ship templates, or code for another Python.
     """
     command = [str(venv / "bin" / "python"), "-m", "compileall", "-qq"]
     command += ["--invalidation-mode", "unchecked-hash", *map(str, site_packages(venv))]
-    # The order of a set's elements is part of a compiled file.
+    # Compiled files contain sets in hash order.
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     subprocess.run(command, env=environment, check=False)
 
 
-def settle(venv: Path, seed: bytes) -> None:
-    """Give everything one time, which follows from what is installed.
+def set_times(venv: Path, seed: bytes) -> None:
+    """Set the time of all files to one that is derived from what is installed.
 
-    So the layer is the same wherever it is made; and as another version of a package brings other
-    times, a web server that compares static files by their time sees that they changed.
+    This makes the layer reproducible. Another version of a package still gives its files another
+    time, so a web server that compares static files by their time sees that they changed.
     """
     time = EPOCH + int(hashlib.sha256(seed).hexdigest()[:8], 16) % 10**9
     for folder, folders, files in os.walk(venv, topdown=False):
         for name in (*files, *folders):
-            os.utime(os.path.join(folder, name), (time, time), follow_symlinks=False)  # noqa: PTH118  # many
+            os.utime(os.path.join(folder, name), (time, time), follow_symlinks=False)  # noqa: PTH118  # faster
     os.utime(venv, (time, time))

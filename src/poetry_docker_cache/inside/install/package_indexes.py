@@ -1,6 +1,6 @@
-"""Install a manifest's wheels from package indexes, by one call of pip for each of them.
+"""Install a manifest's wheels from package indexes, with one call of pip for each index.
 
-A call knows one index only, so a package of the same name in another one is never installed.
+Each call knows one index only, so a package of the same name in another index is never installed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from . import pip_settings, secret
-from .failures import reason
+from .failures import explain_failure
 from .secret import Source
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Call = Callable[[Path, Mapping[str, str]], Outcome]
 
-# A version without a local part, written as PEP 440 writes it.
+# A version without a local part, in the normal form of PEP 440.
 PUBLIC = re.compile(
     r"([1-9]\d*!)?(0|[1-9]\d*)(\.(0|[1-9]\d*))*"
     r"((a|b|rc)(0|[1-9]\d*))?(\.post(0|[1-9]\d*))?(\.dev(0|[1-9]\d*))?"
@@ -29,15 +29,15 @@ PUBLIC = re.compile(
 
 
 def source_of(package: dict[str, Any], manifest: dict[str, Any]) -> Source:
-    """Find the source that Poetry's chooser would ask, and no other.
+    """Return the source that Poetry would install a package from.
 
-    Raises ValueError for what comes from no index.
+    Raises ValueError for a package that does not come from an index.
     """
     urls = {source["name"].lower(): source for source in manifest["sources"]}
     named = package.get("source")
     if named and named.get("type") != "legacy":
         raise ValueError(
-            f"{package['name']} comes from no package index ({named.get('type')}):"
+            f"{package['name']} does not come from a package index ({named.get('type')}):"
             " only Poetry can install it."
         )
     if named:
@@ -49,8 +49,8 @@ def source_of(package: dict[str, Any], manifest: dict[str, Any]) -> Source:
     return Source(primary[0]["name"], primary[0]["url"])
 
 
-def by_source(manifest: dict[str, Any]) -> list[tuple[Source, list[dict[str, Any]]]]:
-    """Sort the packages by their source."""
+def group_by_source(manifest: dict[str, Any]) -> list[tuple[Source, list[dict[str, Any]]]]:
+    """Group the packages by their source."""
     result: dict[Source, list[dict[str, Any]]] = {}
     for package in manifest["packages"]:
         result.setdefault(source_of(package, manifest), []).append(package)
@@ -58,17 +58,17 @@ def by_source(manifest: dict[str, Any]) -> list[tuple[Source, list[dict[str, Any
 
 
 def requirement(package: dict[str, Any]) -> str:
-    """Write a package as a line of a requirements file: this version, one of these files."""
+    """Return a package as a line of a requirements file: its version, and hashes of its files."""
     marker = f" ; {package['marker']}" if "marker" in package else ""
     hashes = "".join(f" --hash={file['hash']}" for file in package["files"])
-    return f"{package['name']}{pinned(package)}{marker}{hashes}\n"
+    return f"{package['name']}{version_specifier(package)}{marker}{hashes}\n"
 
 
-def pinned(package: dict[str, Any]) -> str:
-    """Demand a package's version.
+def version_specifier(package: dict[str, Any]) -> str:
+    """Return the version specifier of a package.
 
-    `==1.0` takes a `1.0+cpu` too, and before the 1.0; `===` compares texts, so it does not, but
-    needs the version as the files have it.
+    `==1.0` also matches `1.0+cpu`, and prefers it. `===` compares text, so it matches only 1.0, but
+    it needs the version as the file names spell it.
     """
     version = package["version"]
     named = {file["file"].split("-")[1:2] == [version] for file in package["files"]}
@@ -78,20 +78,20 @@ def pinned(package: dict[str, Any]) -> str:
 def install(
     manifest: dict[str, Any], auth: dict[str, Any], folder: Path, call: Call
 ) -> tuple[int, str]:
-    """Install each source's packages; give the status, and why it failed.
+    """Install each source's packages with `call`; return the status, and why it failed.
 
-    The call is given a file of requirements and an environment. Raises ValueError for a package
-    that comes from no index.
+    `call` gets a requirements file and environment variables. Raises ValueError for a package that
+    does not come from an index.
     """
-    base = pip_settings.cleaned(os.environ, pip_settings.image_settings(os.environ))
-    for number, (source, packages) in enumerate(by_source(manifest)):
+    base = pip_settings.clean_environment(os.environ, pip_settings.image_settings(os.environ))
+    for number, (source, packages) in enumerate(group_by_source(manifest)):
         place = folder / str(number)
         place.mkdir()
-        known = secret.of_source(auth, source.name)
+        known = secret.get_source(auth, source.name)
         requirements = place / "requirements.txt"
         requirements.write_text("".join(map(requirement, packages)), encoding="utf-8")
         environment = pip_settings.for_source(base, source, known, place)
         status, output = call(requirements, environment)
         if status:
-            return status, reason(output, source, known="username" in known)
+            return status, explain_failure(output, source, known="username" in known)
     return 0, ""

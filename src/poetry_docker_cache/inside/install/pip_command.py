@@ -18,20 +18,19 @@ QUIET = ("--no-input", "--disable-pip-version-check")
 INSTALL = ("install", "--no-compile", *QUIET)
 DOWNLOAD = ("download", *QUIET)
 LOCKED = ("--no-deps", "--require-hashes", "--only-binary=:all:", "--ignore-requires-python")
-MISSING = "this image has no pip. Choose another `base-image`, or another `build-image`."
+MISSING = "this image has no pip. Set another `base-image` or `build-image`."
 OLD = (
-    "the pip of this image is older than 22.2, which is too old. Choose another `base-image`, or"
-    " add to [tool.poetry-docker-cache]:\n"
+    "the pip of this image is older than 22.2. Set another `base-image`, or add to"
+    " [tool.poetry-docker-cache]:\n"
     'instructions = { build = ["RUN python -m pip install --upgrade pip"] }'
 )
 
 
 def command(python: Path) -> list[str]:
-    """Give the command that runs the image's pip for another environment.
+    """Return the command that runs the image's pip for another environment.
 
-    It is the one that `pip --python` runs itself. Without going through that, a pip starts sooner,
-    by the time that its interpreter takes to load all of pip just to start another one. Raises
-    ValueError for an image without pip, and for a pip that can do neither.
+    `pip --python` loads all of pip only to start this command. Running it directly is faster.
+    Raises ValueError for an image without pip, or with one that is too old.
     """
     spec = importlib.util.find_spec("pip")
     if spec is None or spec.origin is None:
@@ -47,21 +46,21 @@ def command(python: Path) -> list[str]:
 def run_pip(
     python: Path, arguments: list[str], environment: Mapping[str, str], log: Path
 ) -> Outcome:
-    """Run a command of pip's; what it writes to its log counts as said.
+    """Run a pip command; if it fails, its log is part of the output.
 
     Raises ValueError as `command` does.
     """
     variables = {**environment, "PIP_ROOT_USER_ACTION": "ignore", "PIP_LOG": str(log)}
     status, output = run([*command(python), *arguments], variables)
-    # A refusal with status 403 stands there only.
-    told = log.read_text(encoding="utf-8", errors="replace") if status and log.exists() else ""
-    return Outcome(status, output + told)
+    # Only the log mentions a refusal with status 403.
+    logged = log.read_text(encoding="utf-8", errors="replace") if status and log.exists() else ""
+    return Outcome(status, output + logged)
 
 
 def install(
     python: Path, requirements: Path, environment: Mapping[str, str], *options: str
 ) -> Outcome:
-    """Install a file of requirements, all from the one index that the environment names."""
+    """Install a requirements file from the index that the environment variables name."""
     arguments = [*INSTALL, *LOCKED, *options, f"--requirement={requirements}"]
     return run_pip(python, arguments, environment, requirements.with_name("pip.log"))
 
@@ -69,6 +68,6 @@ def install(
 def download(
     python: Path, folder: Path, requirements: Path, environment: Mapping[str, str]
 ) -> Outcome:
-    """Download what a file of requirements names into a folder, and install nothing."""
+    """Download the files of a requirements file to a folder."""
     arguments = [*DOWNLOAD, *LOCKED, f"--dest={folder}", f"--requirement={requirements}"]
     return run_pip(python, arguments, environment, requirements.with_name("pip.log"))

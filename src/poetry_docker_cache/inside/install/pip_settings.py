@@ -1,7 +1,7 @@
-"""Set the environment variables of pip: one index, and how the image reaches the network.
+"""Set the environment variables of pip: one index, and the image's network settings.
 
-An image may set anything for its pip. What would add a second place to take packages from, or
-change what is installed, does not count here; how the network is reached does.
+An image may configure its pip. Network settings are kept. Settings that would add an index or
+change what is installed are ignored.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ TRANSPORT = (
 
 
 def has_pip_configuration(environment: Mapping[str, str]) -> bool:
-    """Tell whether there is a file that pip reads its settings from."""
+    """Return whether pip has a configuration file."""
     named = environment.get("PIP_CONFIG_FILE", "")
-    if named == os.devnull:  # pip then reads none at all
+    if named == os.devnull:  # pip then reads no file at all
         return False
     home = Path(environment.get("HOME", "/root"))
     places = [*([named] if named else []), FOR_ALL]
@@ -49,8 +49,8 @@ def has_pip_configuration(environment: Mapping[str, str]) -> bool:
     return any(Path(place).is_file() for place in places)
 
 
-def configured(listing: str) -> dict[str, str]:
-    """Read `pip config list`: settings for all commands, then those of `install`, as variables."""
+def read_config_list(listing: str) -> dict[str, str]:
+    """Turn the output of `pip config list` into variables; `install` overrides `global`."""
     result = {}
     for section in ("global.", "install."):
         for line in listing.splitlines():
@@ -62,20 +62,20 @@ def configured(listing: str) -> dict[str, str]:
 
 
 def image_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Ask the image's pip for the settings of its files; most images have none."""
+    """Return the settings in the files of the image's pip, as variables; often there are none."""
     if not has_pip_configuration(environment):
         return {}
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return configured(done.stdout)
+    return read_config_list(done.stdout)
 
 
-def cleaned(environment: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
-    """Keep of the image's settings for pip the transport and what it takes for PyPI."""
+def clean_environment(environment: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+    """Remove the image's settings for pip, except for the network and the default index."""
     kept = (*TRANSPORT, INDEX)
     own = {name: value for name, value in environment.items() if name in kept and value}
-    pips = ("PIP_", "PYTHONPATH")
-    others = {name: value for name, value in environment.items() if not name.startswith(pips)}
+    removed = ("PIP_", "PYTHONPATH")
+    others = {name: value for name, value in environment.items() if not name.startswith(removed)}
     result = {**{name: files[name] for name in kept if name in files}, **own, **others}
     return {**result, "PIP_CONFIG_FILE": os.devnull, "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -83,7 +83,7 @@ def cleaned(environment: Mapping[str, str], files: Mapping[str, str]) -> dict[st
 def for_source(
     base: Mapping[str, str], source: Source, known: dict[str, Any], folder: Path
 ) -> dict[str, str]:
-    """Name the source to pip, with its credentials; certificates become files in the folder."""
+    """Set the index of pip to a source, with its credentials; put certificates in the folder."""
     if not source.name or not source.url:
         return dict(base)
     scheme, _, rest = source.url.partition("://")
@@ -91,7 +91,7 @@ def for_source(
     result = {**base, INDEX: f"{scheme}://{':'.join(words)}@{rest}" if words else source.url}
     files = secret.certificates(known, folder)
     if "ca" in files:
-        # requests prefers its own variable, which the image may set.
+        # The image may set requests' own variable, which has priority.
         result["PIP_CERT"] = result["REQUESTS_CA_BUNDLE"] = str(files["ca"])
     if "client-cert" in files:
         result["PIP_CLIENT_CERT"] = str(files["client-cert"])

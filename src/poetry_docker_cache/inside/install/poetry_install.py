@@ -1,7 +1,7 @@
-"""Install a manifest with `poetry install`, run by the interpreter that has Poetry.
+"""Install the packages of a manifest with `poetry install`.
 
-The manifest becomes a project in a temporary folder, whose lock holds just these packages;
-`poetry install` checks hashes and markers as always.
+The manifest becomes a project in a temporary folder, with a poetry.lock of only these packages.
+`poetry install` then checks hashes and markers as usual.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from . import secret
-from .failures import reason
+from .failures import explain_failure
 from .process import Outcome, run
 from .secret import Source
 
@@ -27,11 +27,11 @@ REFUSED = re.compile(
     r"(?:Authorization error accessing|\b40[13] Client Error\b.*? for url:)\s+(https?://[^\s<>'\"]+)"
 )
 NO_REQUIREMENT = "Cannot resolve build-system.requires for "
-ONE_BY_ONE = "Poetry may have disturbed itself: once more, one package at a time."
+ONE_BY_ONE = "This may be a race in Poetry. Trying again, one package at a time."
 
 
 def toml(value: object) -> str:
-    """Write a value in TOML, tables inline."""
+    """Return a value as TOML, with inline tables."""
     if isinstance(value, dict):
         items = (f"{toml(key)} = {toml(item)}" for key, item in value.items())
         return "{" + ", ".join(items) + "}"
@@ -42,18 +42,18 @@ def toml(value: object) -> str:
 
 
 def document(tables: dict[str, Any]) -> str:
-    """Write a TOML document."""
+    """Return a TOML document."""
     return "".join(f"{toml(key)} = {toml(value)}\n" for key, value in tables.items())
 
 
 def project(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Make the pyproject.toml: no package, only where packages come from."""
-    # One dependency makes the main group exist; which one does not matter to a locked project.
+    """Return the pyproject.toml: dependencies and package sources, but no package of its own."""
+    # The main group must exist; versions do not matter, because the project is locked.
     dependencies = {package["name"]: "*" for package in manifest["packages"]}
     poetry: dict[str, Any] = {
         "package-mode": False,
         "dependencies": {"python": "*", **dependencies},
-        # Where no priority matters, each source serves those packages that name it.
+        # A source without a priority only serves packages that name it.
         "source": [{"priority": "explicit", **source} for source in manifest["sources"]],
     }
     if "build-constraints" in manifest:  # Poetry before 2.3 refuses a project with this table
@@ -62,7 +62,7 @@ def project(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def lock(manifest: dict[str, Any], content_hash: str) -> dict[str, Any]:
-    """Make the poetry.lock: every package belongs to the main group."""
+    """Return the poetry.lock: every package belongs to the main group."""
     fixed = {"description": "", "optional": False, "python-versions": "*", "groups": ["main"]}
     packages = []
     for entry in manifest["packages"]:
@@ -74,9 +74,9 @@ def lock(manifest: dict[str, Any], content_hash: str) -> dict[str, Any]:
 
 
 def certificates(auth: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Unpack the sources' certificates into files; give the configuration that names them.
+    """Write the sources' certificates to files; return Poetry's settings for them.
 
-    A name with dots is written twice: Poetry 2.4 quotes such names, its elders split them.
+    A name with dots is written in two ways: Poetry 2.4 quotes it, older versions split it.
     """
     result: dict[str, Any] = {}
     for number, (name, known) in enumerate(sorted(secret.sources(auth).items())):
@@ -94,10 +94,10 @@ def certificates(auth: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
-    """Explain a failure; the URL in a refusal shows which source refused."""
+    """Explain a failure; "" if there is nothing to add. The URL shows which source refused."""
     found = REFUSED.search(output)
     if not found:
-        return reason(output, Source(), known=False)
+        return explain_failure(output, Source(), known=False)
     url = urlsplit(found[1])
     source, best = None, 0
     for candidate in manifest["sources"]:
@@ -106,18 +106,18 @@ def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
             shared = len(os.path.commonpath([own.path or "/", url.path or "/"]))
             source, best = (candidate, shared) if shared > best else (source, best)
     if source is None:
-        return f"The server {url.netloc} refused access; it is no source of this project."
+        return f"The server {url.netloc} refused access. It is not a source of this project."
     name = source["name"]
-    known = "username" in secret.of_source(auth, name) or name in auth.get("http-basic", {})
-    return reason(output, Source(name, source["url"]), known=known)
+    known = "username" in secret.get_source(auth, name) or name in auth.get("http-basic", {})
+    return explain_failure(output, Source(name, source["url"]), known=known)
 
 
 def run_poetry(folder: Path, venv: Path, auth_file: Path) -> Outcome:
     """Run `poetry install` in a project's folder.
 
-    What builds two packages at a time may read the cache's entry of a build requirement while the
-    other one writes it, and find no version (python-poetry/poetry#11048): then it runs once more,
-    one package at a time.
+    When Poetry builds two packages at a time, one may read a cache entry that the other is writing,
+    and find no version of a build requirement (python-poetry/poetry#11048). In that case it runs
+    again, one package at a time.
     """
     environment = dict(
         os.environ,
@@ -148,14 +148,14 @@ def install(  # noqa: PLR0913  # what the command line names
     build_config_settings: dict[str, Any],
     explained: Callable[[str, dict[str, Any], dict[str, Any]], str] = explain,
 ) -> tuple[int, str]:
-    """Install all packages; give the status, and why it failed.
+    """Install all packages; return the status, and why it failed.
 
-    The project stands in a folder on disk, where Poetry also builds; what is secret, in the other.
+    The project is in `folder`, on disk, where Poetry also builds. Secrets are in `private`.
     """
     from poetry.packages.locker import Locker  # noqa: PLC0415  # only Poetry's Python has it
 
     pyproject = project(manifest)
-    content_hash = Locker(folder / "poetry.lock", pyproject)._content_hash  # noqa: SLF001  # no public way
+    content_hash = Locker(folder / "poetry.lock", pyproject)._content_hash  # noqa: SLF001  # nothing public
     settings = {
         "certificates": certificates(auth, private),
         "installer": {"build-config-settings": build_config_settings},

@@ -1,4 +1,4 @@
-"""Run a program and show its output without the secrets in it."""
+"""Run a program and show its output without secrets."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """How a tool ended, and what it said."""
+    """The exit status and the output of a program."""
 
     status: int
     output: str
 
 
-def without_users(line: bytes) -> bytes:
-    """Take user names and passwords out of URLs.
+def hide_users(line: bytes) -> bytes:
+    """Remove user names and passwords from URLs.
 
-    The tools hide passwords only; where a token is the user name, that would be the secret.
+    pip and Poetry only hide passwords, but the user name may be a token.
     """
     return re.sub(rb"(?<=://)[^/\s@]+@", b"", line)
 
 
 def run(command: list[str], environment: Mapping[str, str], folder: Path | None = None) -> Outcome:
-    """Run a command; each line is shown as it comes."""
+    """Run a command, and show each line of its output at once."""
     lines = []
     with subprocess.Popen(
         command,
@@ -39,7 +39,7 @@ def run(command: list[str], environment: Mapping[str, str], folder: Path | None 
         stderr=subprocess.STDOUT,
     ) as process:
         for line in process.stdout or ():
-            shown = without_users(line)
+            shown = hide_users(line)
             sys.stdout.buffer.write(shown)
             sys.stdout.buffer.flush()
             lines.append(shown.decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""Read the credentials and certificates of the package sources from the build's secret."""
+"""Read the credentials and certificates of package sources from the build secret."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ if TYPE_CHECKING:
 
 
 class Source(NamedTuple):
-    """A package source of the project, or what the image takes for PyPI: no name, no URL."""
+    """A package source of the project; without name and URL, the default index of the image."""
 
     name: str = ""
     url: str = ""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read the secret; a project of public sources has none."""
+    """Read the secret; a project with only public sources has none."""
     if not path.is_file():
         return {}
     if sys.version_info >= (3, 11):
         import tomllib as toml  # noqa: PLC0415  # not in 3.9 and 3.10
     else:
         try:
-            import tomli as toml  # noqa: PLC0415  # Poetry brings it along
+            import tomli as toml  # noqa: PLC0415  # a dependency of Poetry
         except ImportError:
-            from pip._vendor import tomli as toml  # noqa: PLC0415  # every other Python has pip
+            from pip._vendor import tomli as toml  # noqa: PLC0415  # the image's pip
     return dict(toml.loads(path.read_text(encoding="utf-8")))
 
 
 def sources(secret: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give what is known of each source, by its name."""
+    """Return the credentials and certificates of each source, by its name."""
     return dict(secret.get("poetry-docker-cache", {}).get("sources", {}))
 
 
-def of_source(secret: dict[str, Any], name: str) -> dict[str, Any]:
-    """Give what is known of one source; Poetry does not tell names apart by their case."""
+def get_source(secret: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return those of one source; Poetry ignores the case of names."""
     for own, known in sources(secret).items():
         if own.lower() == name.lower():
             return known
@@ -44,7 +44,7 @@ def of_source(secret: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def certificates(known: dict[str, Any], folder: Path, prefix: str = "") -> dict[str, Path]:
-    """Unpack the certificates of a source into files that only this user reads."""
+    """Write the certificates of a source to files that only this user can read."""
     result: dict[str, Path] = {}
     for key in ("ca", "client-cert"):
         if key in known:

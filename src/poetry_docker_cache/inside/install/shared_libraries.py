@@ -1,7 +1,7 @@
-"""Write a list of the shared libraries that a layer needs and of those that it brings.
+"""List the shared libraries that a layer needs and provides.
 
-The stage `check` reads these small files, so it does not need the layers. No code of the packages
-runs: what their modules need is read from the files.
+The stage `check` reads these small files instead of the layers. No code of the packages runs: what
+their modules need is read from the files.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ from . import elf, installed_files
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# Of GPU drivers, which the machine that runs the container brings; and musl's own name, which only
-# files for another system ask for where the C library is another one.
+# Libraries that an image never needs: those of GPU drivers, which the host of the container
+# provides, and musl under its own name, which only files for another C library need.
 NEVER = re.compile(r"lib(cuda|nvidia-|nvcuvid|amdhip|hsa-|ze_loader)|libc\.musl-")
-# Modules that their package tries to import and does without: numba has a thread pool of its own.
+# Modules that their package can do without: numba has a thread pool of its own.
 OPTIONAL = re.compile(r"/numba/np/ufunc/(omp|tbb)pool\.")
 SHARED = re.compile(r"\.so(\.[\w.]+)?$")
 MODULES = tuple(suffix for suffix in EXTENSION_SUFFIXES if suffix != ".so")
-# What auditwheel gives to the libraries that it puts into a wheel, for this wheel alone.
+# The hash in the name of a library that auditwheel has put into a wheel, for this wheel only.
 HASHED = re.compile(r"-[0-9a-f]{8}\.so")
 ABSENT = re.compile(r"cannot open shared object file|Error loading shared library")
 
 
 class Need:
-    """A library that is not in the layer: which files ask for it, and for which versions."""
+    """A library that is not in the layer: the files that need it, and in which versions."""
 
     def __init__(self) -> None:
         self.by: set[Path] = set()
         self.versions: set[str] = set()
         self.paths: set[str] = set()
-        """Folders where it was found by what the files say, not by the loader's own rules."""
+        """Folders that the files name and that contain it: the loader has other folders."""
 
 
 def write(venv: Path, target: Path, *, from_source: bool) -> None:
-    """Write the file of a layer; what this image has anyway stands there only `from_source`.
+    """Write the list of a layer; libraries of this image are only listed with `from_source`.
 
-    Wheels are installed on the image that the final one starts from. What is built from source is
-    linked with the libraries of another image.
+    Wheels are installed on the base of the final image. Packages built from source are linked with
+    the libraries of another image.
     """
     files = list(_files(venv))
     needs = _needs(venv, files)
     if not from_source:
-        needs = {name: need for name, need in needs.items() if not (need.paths or _loads(name))}
+        needs = {name: need for name, need in needs.items() if not (need.paths or _is_found(name))}
     packages = debian_packages(needs) if from_source else {}
     owners = _owners(venv) if needs else {}
     content = {
         "needs": {name: _entry(need, packages.get(name), owners) for name, need in needs.items()},
-        "provides": sorted({path.name for path in files if _is_for_others(path.name)}),
+        "provides": sorted({path.name for path in files if _is_provided(path.name)}),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
     }
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -81,7 +81,7 @@ def _entry(need: Need, package: str | None, owners: dict[Path, str]) -> dict[str
 
 
 def _files(venv: Path) -> Iterator[Path]:
-    """Find the files that may be shared libraries or modules; links are names of the same."""
+    """Find the files that may be shared libraries or modules, without symbolic links."""
     for folder, _, names in os.walk(venv):
         for name in names:
             path = Path(folder, name)
@@ -92,8 +92,7 @@ def _files(venv: Path) -> Iterator[Path]:
 def _needs(venv: Path, files: list[Path]) -> dict[str, Need]:
     """Follow modules and programs through the libraries in the layer to those outside.
 
-    A library in the layer that nothing there asks for is passed over, such as a backend for one
-    brand of GPU.
+    A library that nothing in the layer links to is ignored, such as a backend for one brand of GPU.
     """
     ours = elf.read(Path(sys.executable).resolve())
     here = defaultdict(list)
@@ -101,7 +100,8 @@ def _needs(venv: Path, files: list[Path]) -> dict[str, Need]:
         here[path.name].append(path)
     programs = (path for path in (venv / "bin").glob("*") if not path.is_symlink())
     modules = (path for path in files if not _is_library(path.name))
-    waiting = sorted({*programs, *(it for it in modules if not OPTIONAL.search(it.as_posix()))})
+    needed_modules = (path for path in modules if not OPTIONAL.search(path.as_posix()))
+    waiting = sorted({*programs, *needed_modules})
     seen = set(waiting)
     needs: dict[str, Need] = defaultdict(Need)
     for path in waiting:
@@ -117,31 +117,31 @@ def _needs(venv: Path, files: list[Path]) -> dict[str, Need]:
                 needs[name].versions |= {
                     text for library, text in found.versions if library == name
                 }
-                needs[name].paths |= set(_places(name, found.paths, path.parent))
+                needs[name].paths |= set(_find_folders(name, found.paths, path.parent))
     return dict(needs)
 
 
 def _is_library(name: str) -> bool:
-    """Whether modules load it, by the names that are usual: `libx.so.1` and no `libx.abi3.so`."""
+    """Return whether a name is that of a library (`libx.so.1`), not of a module (`x.abi3.so`)."""
     return not name.endswith((".so", *MODULES)) or (
         name.startswith("lib") and not name.endswith(MODULES)
     )
 
 
-def _is_for_others(name: str) -> bool:
+def _is_provided(name: str) -> bool:
     return not name.endswith(MODULES) and not HASHED.search(name)
 
 
-def _places(name: str, folders: Iterable[str], origin: Path) -> Iterator[str]:
-    """Give those of the folders that a file names for its libraries which do hold this one."""
+def _find_folders(name: str, folders: Iterable[str], origin: Path) -> Iterator[str]:
+    """Yield the folders named in a file that contain this library."""
     for folder in folders:
         place = os.path.normpath(re.sub(r"\$(ORIGIN|\{ORIGIN\})", str(origin), folder))
         if Path(place, name).exists():
             yield place
 
 
-def _loads(name: str) -> bool:
-    """Ask the loader of this image, by loading; any error but one says that it was found."""
+def _is_found(name: str) -> bool:
+    """Return whether the loader of this image finds a library, even if it cannot load it."""
     try:
         ctypes.CDLL(name)
     except OSError as error:
@@ -150,10 +150,10 @@ def _loads(name: str) -> bool:
 
 
 def debian_packages(names: Iterable[str]) -> dict[str, str]:
-    """Ask dpkg which packages libraries come from; {} on other systems than Debian."""
+    """Return the Debian packages of libraries, by name; {} if the image is not Debian."""
     if not shutil.which("dpkg-query"):
         return {}
-    # By the last part of the path: in which of /lib and /usr/lib a package has it is history.
+    # Search by file name: a package may list a file in /lib that is in /usr/lib today.
     command = ["dpkg-query", "--search", *(f"*/{name}" for name in sorted(names))]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     found: dict[str, list[tuple[bool, str]]] = defaultdict(list)
@@ -166,7 +166,7 @@ def debian_packages(names: Iterable[str]) -> dict[str, str]:
 
 
 def _owners(venv: Path) -> dict[Path, str]:
-    """Map the files of the environment to the distributions that brought them."""
+    """Map the files of the environment to the distributions that they belong to."""
     result = {}
     for site in venv.glob("lib/python*/site-packages"):
         for record in sorted(site.glob("*.dist-info/RECORD")):

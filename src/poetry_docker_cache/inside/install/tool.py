@@ -1,7 +1,7 @@
-"""Install a program that the build needs into an environment of its own: Poetry, a build backend.
+"""Install a build tool, such as Poetry or a build backend, into its own virtual environment.
 
-It comes from the project's own package source, if one is named, with the credentials of the secret.
-They reach pip by its environment only: neither its command line nor its output shows them.
+It comes from a package source of the project, if one is given, with the credentials of the secret.
+pip gets them in environment variables, so they are not in its command line or output.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import venv
 from pathlib import Path
 
 from . import pip_settings, secret
-from .failures import reason
+from .failures import explain_failure
 from .pip_command import INSTALL, run_pip
 from .secret import Source
 
@@ -26,16 +26,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--source", nargs=2, metavar=("NAME", "URL"), default=("", ""))
     parser.add_argument("--secret", type=Path, default=Path("/run/secrets/auth.toml"))
     parser.add_argument("--private", type=Path, default=Path("/dev/shm"))  # noqa: S108  # in memory
-    parser.add_argument("--compile", action="store_true", help="for a program that often starts")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile its modules, for a faster start"
+    )
     parser.add_argument("requirements", nargs="+", metavar="REQUIREMENT")
     options = parser.parse_args(arguments)
     source = Source(*options.source)
-    known = secret.of_source(secret.read(options.secret), source.name) if source.name else {}
+    known = secret.get_source(secret.read(options.secret), source.name) if source.name else {}
     venv.create(options.venv, symlinks=True)
     environment = dict(os.environ)
-    if source.name:  # else it comes from wherever the image's pip takes things from
+    if source.name:  # otherwise the image's settings for pip apply
         files = pip_settings.image_settings(os.environ)
-        environment = pip_settings.cleaned(os.environ, files)
+        environment = pip_settings.clean_environment(os.environ, files)
     memory = options.private if options.private.is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as private:
         folder = Path(private)
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         except ValueError as error:
             print(f"\n{error}", flush=True)
             return 1
-    if status and (why := reason(output, source, known="username" in known, locked=False)):
+    if status and (why := explain_failure(output, source, known="username" in known, locked=False)):
         print(f"\n{why}", flush=True)
     return status
 

@@ -1,7 +1,7 @@
-"""Install from wheels that are kept from one build to the next.
+"""Install from wheels that are kept between builds.
 
-A file whose hash poetry.lock does not have is ignored. The folder is a cache mount, so its content
-is not part of any cache key.
+A wheel whose hash is not in poetry.lock is ignored. The folder is a cache mount, so its content is
+not part of any cache key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import package_indexes, pip_command, pip_settings
 from .architecture import is_wanted, packaging
-from .failures import reason
+from .failures import explain_failure
 from .package_indexes import requirement
 from .secret import Source
 
@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     from .process import Outcome
 
 NAMED = "named.txt"
-"""Beside the wheels that are given back: the names of all that the project installs."""
+"""The file with the names of all wheels in the manifests, next to the exported wheels."""
 PLAIN = re.compile(r"[^/\\\n]+-[^/\\\n-]+-[^/\\\n-]+-[^/\\\n-]+\.whl")
 UNUSED = 30 * 24 * 60 * 60
+"""Seconds without use after which a wheel is removed."""
 STRONG = ("sha256", "sha384", "sha512")
 
 
-def is_right(path: Path, digest: str) -> bool:
-    """Tell whether there is a file with this hash, `sha256:…`."""
+def has_hash(path: Path, digest: str) -> bool:
+    """Return whether a file exists and has this hash, such as `sha256:…`."""
     kind, _, expected = digest.partition(":")
     if kind not in STRONG or not path.is_file():
         return False
@@ -51,29 +52,23 @@ def is_right(path: Path, digest: str) -> bool:
 
 
 def copy(path: Path, folder: Path) -> None:
-    """Put a file into a folder that others read meanwhile: none of them sees half of it."""
+    """Copy a file to a folder in one step, because other builds may read it at the same time."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as part:
         shutil.copyfile(path, Path(part) / path.name)
         (Path(part) / path.name).replace(folder / path.name)
 
 
-def best(package: dict[str, Any], tags: dict[str, int]) -> dict[str, str] | None:
-    """Choose the wheel that pip would, of those that the manifest names for all machines."""
+def choose_wheel(package: dict[str, Any], tags: dict[str, int]) -> dict[str, str] | None:
+    """Choose the wheel that pip would install; the manifest lists those for all machines."""
     fitting = []
     for file in package["files"]:
         if PLAIN.fullmatch(file["file"]):
-            *front, python, abi, system = file["file"][: -len(".whl")].split("-")
-            names = (
-                f"{p}-{a}-{s}"
-                for p in python.split(".")
-                for a in abi.split(".")
-                for s in system.split(".")
-            )
-            ranks = [tags[name] for name in names if name in tags]
-            build = re.match(r"(\d+)(.*)", front[2]) if len(front) > 2 else None  # noqa: PLR2004  # behind name and version
-            number = (int(build[1]), build[2]) if build else (-1, "")
-            if ranks:
-                fitting.append((-min(ranks), number, file["file"], file))
+            try:
+                _, _, build, supported = packaging("utils").parse_wheel_filename(file["file"])
+            except ValueError:  # an unusual name: such a wheel is downloaded in each build
+                continue
+            if ranks := [tags[str(tag)] for tag in supported if str(tag) in tags]:
+                fitting.append((-min(ranks), build, file["file"], file))
     return max(fitting, key=lambda item: item[:3])[3] if fitting else None
 
 
@@ -86,21 +81,21 @@ def install(  # noqa: PLR0913  # what the command line names
     python: Path,
     call: Callable[..., Outcome],
 ) -> tuple[int, str]:
-    """Install from the folder what it has and the rest from the indexes, by way of the folder.
+    """Install wheels from the folder; download missing ones, and add them to the folder.
 
-    The installer sees copies of just these wheels, and checks their hashes once more.
+    pip gets a copy of only these wheels, and checks their hashes again.
     """
     tags = {str(tag): rank for rank, tag in enumerate(packaging("tags").sys_tags())}
-    packages = [it for it in manifest["packages"] if is_wanted(it.get("marker"))]
+    packages = [package for package in manifest["packages"] if is_wanted(package.get("marker"))]
     missing = []
     with tempfile.TemporaryDirectory() as folder:
         house = Path(folder, "wheels")
         house.mkdir()
         for package in packages:
-            file = best(package, tags)
+            file = choose_wheel(package, tags)
             if file and (wheels / file["file"]).is_file():
                 shutil.copyfile(wheels / file["file"], house / file["file"])
-                if is_right(house / file["file"], file["hash"]):
+                if has_hash(house / file["file"], file["hash"]):
                     os.utime(wheels / file["file"])
                     continue
                 (house / file["file"]).unlink()
@@ -117,16 +112,16 @@ def install(  # noqa: PLR0913  # what the command line names
         print(f"  {len(held)} of {len(packages)} from the download cache", flush=True)
         requirements = Path(folder, "requirements.txt")
         requirements.write_text("".join(map(requirement, packages)), encoding="utf-8")
-        environment = pip_settings.cleaned(os.environ, {})
+        environment = pip_settings.clean_environment(os.environ, {})
         local = ("--no-index", f"--find-links={house}")
         status, output = call(requirements, environment, *local) if packages else (0, "")
-        return status, reason(output, Source(), known=False) if status else ""
+        return status, explain_failure(output, Source(), known=False) if status else ""
 
 
 def take(kept: Path, wheels: Path) -> None:
-    """Put the wheels of a folder of the machine's into that of the builds.
+    """Import the wheels that the host has kept into the cache of the builds.
 
-    What no build has used there for long is removed; other projects may use the same.
+    Wheels that no build has used for a month are removed: projects may share the cache.
     """
     for path in sorted(kept.glob("*.whl")):
         if (wheels / path.name).exists():
@@ -134,13 +129,13 @@ def take(kept: Path, wheels: Path) -> None:
         elif path.is_file():
             copy(path, wheels)
     for path in wheels.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another build has removed it meanwhile
+        with contextlib.suppress(FileNotFoundError):  # another build has removed it
             if path.stat().st_mtime < time.time() - UNUSED:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def give(manifests: Path, wheels: Path, kept: Path, target: Path) -> None:
-    """Write out the wheels that the manifests name and the machine has not, and all their names."""
+    """Export the wheels in the manifests that the host lacks, and the names of all of them."""
     target.mkdir()
     contents = [json.loads(path.read_bytes()) for path in sorted(manifests.glob("*.json"))]
     files = {
@@ -151,7 +146,7 @@ def give(manifests: Path, wheels: Path, kept: Path, target: Path) -> None:
         if PLAIN.fullmatch(file["file"])
     }
     for name, digest in sorted(files):
-        if not is_right(kept / name, digest) and is_right(wheels / name, digest):
+        if not has_hash(kept / name, digest) and has_hash(wheels / name, digest):
             shutil.copyfile(wheels / name, target / name)
     names = "".join(f"{name}\n" for name in sorted({name for name, _ in files}))
     (target / NAMED).write_text(names, encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Write down what each layer installs, and nothing else: the cache keys of the layers."""
+"""Write the manifests: files that list what each layer installs, and are its cache key."""

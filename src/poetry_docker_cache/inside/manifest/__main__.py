@@ -1,4 +1,4 @@
-"""Read pyproject.toml and poetry.lock, and write a manifest for each layer: the command line."""
+"""Read pyproject.toml and poetry.lock, and write a manifest for each layer (command line)."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ if TYPE_CHECKING:
 
     Make = Callable[..., dict[str, dict[str, Any]]]
 
-# As in `install.pip`. The build mounts `manifest` and `install` each by itself, so that no edit of
-# the one is in the keys of what the other makes: neither can import from the other.
+# A copy of `install.pip_command.OLD`: the two packages cannot import each other, because the build
+# mounts them separately. A change in `install` must not rebuild the manifests.
 OLD_PIP = (
-    "the pip of this image is older than 22.2, which is too old. Choose another `base-image`, or"
-    " add to [tool.poetry-docker-cache]:\n"
+    "the pip of this image is older than 22.2. Set another `base-image`, or add to"
+    " [tool.poetry-docker-cache]:\n"
     'instructions = { build = ["RUN python -m pip install --upgrade pip"] }'
 )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Parse a TOML file; Python before 3.11 borrows pip's parser.
+    """Parse a TOML file; before Python 3.11, with the parser in pip.
 
-    Raises ValueError for a file that is not valid TOML, and for a pip without a parser.
+    Raises ValueError for a file that is not valid TOML, or a pip without a parser.
     """
     if sys.version_info >= (3, 11):
         import tomllib as toml  # noqa: PLC0415  # not in 3.9 and 3.10
     else:
         try:
-            from pip._vendor import tomli as toml  # noqa: PLC0415  # gone from later Pythons' pip
+            from pip._vendor import tomli as toml  # noqa: PLC0415  # not in all versions of pip
         except ImportError as error:
             raise ValueError(OLD_PIP) from error
     try:
         with path.open("rb") as file:
             return toml.load(file)
     except ValueError as error:
-        raise ValueError(f"{path.name} cannot be read: {error}") from error
+        raise ValueError(
+            f"{path.name} cannot be read: {error}. Restore it from version control."
+        ) from error
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a manifest, the same bytes for the same content."""
+    """Write a manifest: the same content gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     path.write_bytes(text.encode())
@@ -66,7 +68,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None, make: Make = manifests) -> int:
-    """Run the command line; `make` gathers the manifests."""
+    """Run the command line; `make` returns the manifests."""
     options = parse(arguments)
     wanted = Wanted(
         groups=options.group,
@@ -82,10 +84,13 @@ def main(arguments: list[str] | None = None, make: Make = manifests) -> int:
         lock = read_toml(options.project / "poetry.lock")
         content = make(pyproject, lock, wanted, Target.here())
     except KeyError as error:
-        print(f"manifest: an entry lacks {error}: run `poetry lock --regenerate`", file=sys.stderr)
+        print(
+            f"manifest: an entry has no {error}. Run `poetry lock --regenerate`.", file=sys.stderr
+        )
         return 1
     except (OSError, ValueError) as error:
-        print(f"manifest: {error}", file=sys.stderr)
+        fix = getattr(error, "fix", "")
+        print(f"manifest: {error}" + (f". {fix}" if fix else ""), file=sys.stderr)
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
     for layer, manifest in content.items():

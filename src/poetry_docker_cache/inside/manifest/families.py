@@ -1,8 +1,8 @@
 """Group the locked packages by the images that install them.
 
-The plugin and the build use the same code, so they agree. A family is a set of images. What all of
-them install lies in layers with plain names; the name of any other layer ends with those images
-that have it: `pure-1.api`, `native-2.api.worker`.
+The plugin and the build use the same code, so they agree. A family is a set of images. Packages of
+all images are in layers with plain names. Any other layer has its images in its name: `pure-1.api`,
+`native-2.api.worker`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ ALL = ""
 def families(
     lock: Mapping[str, Any], images: Images, environment: Mapping[str, str]
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Sort the locked packages by the images that install them; what none installs is left out.
+    """Return the packages of each family, without those that no image installs.
 
-    `images` are the `groups` and `extras` of each image by its name.
+    `images` has the `groups` and `extras` of each image by its name.
     """
     having: dict[int, list[str]] = {}
     for name in sorted(images):
@@ -40,15 +40,15 @@ def families(
 
 
 def layer_name(plain: str, family: str) -> str:
-    """Name a family's layer."""
+    """Return the name of a family's layer."""
     return f"{plain}.{family}" if family else plain
 
 
 def plain_name(layer: str) -> str:
-    """Give the name of a layer without its family; no package's name has a dot in it."""
+    """Return the name of a layer without its family; package names in it have no dots."""
     return layer.partition(".")[0]
 
 
 def family_name(layer: str) -> str:
-    """Give the family of a layer."""
+    """Return the family in the name of a layer."""
     return layer.partition(".")[2]

@@ -1,8 +1,8 @@
 """Choose the layer of the image that a package belongs to.
 
-The plugin and the build use the same code, so they agree: only the lock's file names, the minor
-version of Python, the C library's name, the platforms that the project names and Poetry's settings
-count, never the machine that asks.
+The plugin and the build use the same code, so they agree. The choice depends on the file names in
+the lock, the minor version of Python, the name of the C library, the platforms in the settings and
+Poetry's own settings, never on the machine that runs this.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 MACHINE = "platform_machine"
 SOURCE = "source"
-"""The layer of what is built: everything of that kind is in this one."""
+"""The layer of all packages that are built from source."""
 
 DIRECT = "direct"
-"""The layer of what comes from no index: everything of that kind is in this one."""
+"""The layer of all packages that do not come from an index."""
 
 DIRECT_TYPES = ("file", "git", "url")
-"""What poetry.lock calls the sources of such packages; folders are none of them."""
+"""The source types of such packages in poetry.lock; folders have build stages instead."""
 
 SINGLE = "dependencies"
-"""The only layer of wheels, where they are not split."""
+"""The only layer of wheels if they are not split."""
 
 STRONG_HASHES = ("sha256", "sha384", "sha512")
-"""The only ones that pip accepts as proof that a file is the right one."""
+"""The hashes that pip accepts with `--require-hashes`."""
 
 KERNEL = ("platform_release", "platform_version")
-"""Variables that pip compares in another way than Poetry: a kernel's name is not a version."""
+"""Variables that pip and Poetry compare differently: kernel versions are not valid in PEP 440."""
 
 LINUX = re.compile(r"-[^-]*linux[^-]*\.whl")
 SHARED = re.compile(rf"{SINGLE}|(pure|native)-\d+")
@@ -51,13 +51,13 @@ def kind(
     no_binary: Collection[str] = (),
     only_binary: Collection[str] = (),
 ) -> Kind:
-    """Tell how a locked package is installed: directly, from source, from a wheel, native or not.
+    """Return how a locked package is installed: directly, from source, or from which kind of wheel.
 
-    `target` is one of `Target.linux` with a minor version; the two lists are Poetry's settings
-    `installer.no-binary` and `installer.only-binary`. A package with any wheel for Linux counts as
-    native for every Python, so that another Python does not move it. One that has to be built on
-    one of the target's machines is with those from source on all, and so is one that pip cannot
-    install as Poetry does: Poetry takes its wheel where there is one.
+    `target` comes from `Target.linux` with a minor version. The two lists are Poetry's settings
+    `installer.no-binary` and `installer.only-binary`. A package with any wheel for Linux is native
+    for every Python, so that another Python does not move it to another layer. A package is from
+    source on all machines if one of them must build it, or if pip and Poetry would install it
+    differently: Poetry installs that layer, and uses wheels where they exist.
     """
     if package.get("source", {}).get("type") in DIRECT_TYPES:
         return "direct"
@@ -73,9 +73,9 @@ def kind(
 
 
 def unfit_for_pip(package: Mapping[str, Any]) -> str:
-    """Say what in the lock pip does not read as Poetry does; "" for nearly all packages.
+    """Return why pip would install a package differently from Poetry; "" for nearly all packages.
 
-    Poetry writes sha256 hashes since 1.0: others were carried over from an older lock.
+    Poetry writes sha256 hashes since version 1.0: other hashes come from an older lock.
     """
     for name in KERNEL:
         if name in package.get("marker", ""):
@@ -90,21 +90,26 @@ def unfit_for_pip(package: Mapping[str, Any]) -> str:
 def machines_without_wheel(
     package: Mapping[str, Any], fitting: Collection[str], target: Target
 ) -> list[str]:
-    """List those of the target's machines where a package is wanted and none of these wheels fits.
+    """List the target's machines that want a package and have no wheel of it.
 
-    Its `marker` says where it is wanted: what `select` leaves undecided of the lock's markers.
+    The package's `marker` is what `select` has left undecided.
     """
-    lacking = [it for it in target.machines if not any(fits_machine(name, it) for name in fitting)]
-    marker = package.get("marker", "")
-    return [it for it in lacking if evaluate(marker, {**target.environment, MACHINE: it}, set())]
+    marker, environment = package.get("marker", ""), target.environment
+    return [
+        machine
+        for machine in target.machines
+        if not any(fits_machine(name, machine) for name in fitting)
+        and evaluate(marker, {**environment, MACHINE: machine}, set())
+    ]
 
 
 def assign(name: str, kind: Kind, layers: Sequence[str]) -> str:
-    """Choose among the layers that exist the one for a package of this kind.
+    """Choose one of the existing layers for a package of this kind.
 
-    A layer of its own comes first. Otherwise each layer bids for the name by a hash and the highest
-    wins: no package moves when another one comes or goes, nor when a layer goes that held none; a
-    new layer takes packages, but moves none between the others. Raises ValueError if no layer fits.
+    A package may have its own layer. Otherwise the layer with the highest hash of its name and the
+    package's name gets it (rendezvous hashing). No package moves when another one is added or
+    removed, or when an empty layer is removed. A new layer takes packages from others, but moves
+    none between them. Raises ValueError if no layer fits.
     """
     name = canonical(name)
     candidates: list[str]
@@ -115,14 +120,13 @@ def assign(name: str, kind: Kind, layers: Sequence[str]) -> str:
     else:
         shared = [layer for layer in layers if SHARED.fullmatch(layer)]
         candidates = [layer for layer in shared if layer.startswith(kind)]
-        # Native code stays out of layers of pure packages, which are not checked for libraries.
-        candidates = candidates or [it for it in shared if kind == "pure" or it == SINGLE]
+        # Layers of pure packages are not checked for shared libraries, so no native code there.
+        candidates = candidates or [layer for layer in shared if kind == "pure" or layer == SINGLE]
     if not candidates:
         why = {"source": ", which is built from source", "native": ", which has compiled code"}
-        why["direct"] = ", which comes from no index"
-        what = name + why.get(kind, "")
+        why["direct"] = ", which does not come from an index"
         raise ValueError(
-            f"the Dockerfile has no layer for {what}: it was written for another poetry.lock or"
-            " other settings. Run `poetry docker export`, then build again."
+            f"the Dockerfile has no layer for {name}{why.get(kind, '')}. poetry.lock or the"
+            " settings have changed since its export. Run `poetry docker export`, then build again."
         )
     return max(candidates, key=lambda layer: hashlib.sha256(f"{layer}:{name}".encode()).digest())

@@ -1,7 +1,7 @@
-"""List by layer the packages of poetry.lock that `poetry install` would install.
+"""List the packages that `poetry install` would install from poetry.lock, by layer.
 
-What does not change an installation does not change one byte of these manifests. The rules are
-Poetry's own: installer.py, transaction.py, chooser.py.
+A change that does not affect an installation does not change a byte of these manifests. The rules
+are those of Poetry's installer.py, transaction.py and chooser.py.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the command line asks for.
+    """The options of the command line.
 
-    `libc` and `machines` are what the plugin knew when it made the layers.
+    `libc` and `machines` are what the plugin knew when it planned the layers.
     """
 
     groups: Sequence[str]
@@ -36,22 +36,22 @@ class Wanted:
 
 
 def readable(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the lock as `select` reads it: one older than version 2.1 with a graph.
+    """Prepare a lock for `select`: a lock older than version 2.1 gets a dependency graph.
 
-    Raises ValueError where this build cannot read it.
+    Raises ValueError if this build cannot read it.
     """
     version = str(lock.get("metadata", {}).get("lock-version", "0"))
     if compare(version, ">=", "2.1"):
         return lock
     if compare(version, "<", "1.0"):
         raise ValueError(
-            "poetry.lock is older than version 1.0 of its format: run `poetry lock --regenerate`"
+            "poetry.lock has a format older than version 1.0. Run `poetry lock --regenerate`."
         )
     try:
         from .old_locks import with_graph  # noqa: PLC0415  # not in every build
     except ImportError:
         raise ValueError(
-            f"the Dockerfile was written for a newer format of poetry.lock than {version}."
+            f"the Dockerfile was exported for a newer format of poetry.lock than {version}."
             " Run `poetry docker export`, then build again."
         ) from None
     return with_graph(pyproject, lock)
@@ -63,9 +63,9 @@ def select(
     extras: Iterable[str],
     environment: Mapping[str, str],
 ) -> list[tuple[Mapping[str, Any], str]]:
-    """Choose the locked packages to install, each with what its marker leaves undecided, or "".
+    """Return the locked packages to install, each with the undecided part of its marker, or "".
 
-    The lock is one that `readable` has given. Raises ValueError where it does not tell.
+    The lock comes from `readable`. Raises ValueError if the lock is ambiguous.
     """
     wanted, active = {canonical(group) for group in groups}, {canonical(e) for e in extras}
     if "graph" in lock:
@@ -90,12 +90,12 @@ def select(
 
 
 def is_path_dependency(package: Mapping[str, Any]) -> bool:
-    """Tell whether a locked package is a folder: built in a stage of its own, it is in no layer."""
+    """Return whether a locked package is a folder: it has a build stage, and is in no layer."""
     return bool(package.get("source", {}).get("type") == "directory")
 
 
 def sources(pyproject: Mapping[str, Any], used: set[str]) -> list[dict[str, str]]:
-    """List the package sources that Poetry may ask, in the project's order."""
+    """List the package sources that Poetry may use, in the project's order."""
     result = []
     for source in pyproject.get("tool", {}).get("poetry", {}).get("source", []):
         name, priority = source["name"], str(source.get("priority", "primary")).lower()
@@ -111,8 +111,8 @@ def layer_sources(
 ) -> list[dict[str, str]]:
     """List the package sources that a layer needs.
 
-    Where each package names its source, no other one matters, nor their order and priority. For a
-    package without a source, and for what a build requires, Poetry chooses among all of them.
+    If each package names its source, no other source matters, and neither do order and priority.
+    For a package without a source, and for build requirements, Poetry may use all sources.
     """
     if layer == DIRECT:
         return sources(pyproject, {"pypi"})
@@ -128,20 +128,20 @@ def layer_sources(
 def build_constraints(
     pyproject: Mapping[str, Any], packages: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """List what the project demands of the builds of these packages, by their names."""
-    demanded = pyproject.get("tool", {}).get("poetry", {}).get("build-constraints", {})
+    """Return the project's constraints for the builds of these packages, by package name."""
+    constraints = pyproject.get("tool", {}).get("poetry", {}).get("build-constraints", {})
     names = {package["name"] for package in packages}
-    return {canonical(name): it for name, it in demanded.items() if canonical(name) in names}
+    named = {canonical(name): constraint for name, constraint in constraints.items()}
+    return {name: constraint for name, constraint in named.items() if name in names}
 
 
 def locked_files(
     package: Mapping[str, Any], layer: str, wanted: Wanted, target: Target, marker: str
 ) -> list[dict[str, str]]:
-    """List the files of a package that its layer may install, whatever the architecture.
+    """List the files of a package that its layer may install, for all architectures.
 
-    What comes from no index has no other file to choose. A layer of wheels builds nothing. Raises
-    ValueError if no file is for an image like this one; but a package that only some machines want
-    may be one that this image never does.
+    A package that does not come from an index keeps all its files. A layer of wheels builds
+    nothing. Raises ValueError if no file fits this image, unless only some machines want it.
     """
     locked = package.get("files", ())
     if layer == DIRECT:
@@ -153,52 +153,53 @@ def locked_files(
     else:
         found = fitting_wheels(locked, target)
     if not found and MACHINE not in marker:
-        raise ValueError(_why_none(package, target, wanted, wheels=wheels, sdists=sdists))
+        raise ValueError(_explain_none(package, target, wanted, wheels=wheels, sdists=sdists))
     return found
 
 
-def _why_none(
+def _explain_none(
     package: Mapping[str, Any], target: Target, wanted: Wanted, *, wheels: bool, sdists: bool
 ) -> str:
-    """Explain that no file of a package can be installed here, and what would help."""
+    """Explain why no file of a package can be installed in this image, and what to do."""
     name, locked = canonical(package["name"]), package.get("files", ())
     this, image = f"{name} {package['version']}", f"this image, which has {target}"
     if usable_files(locked, target, wheels=False, sdists=sdists):
         return (
             f"{this} has no wheel for {image}."
-            " Set another `base-image` in [tool.poetry-docker-cache], or have it built from"
-            f" source: `poetry config --local installer.no-binary {_with(name, wanted.no_binary)}`."
+            " Set another `base-image` in [tool.poetry-docker-cache], or build it from source: run"
+            f" `poetry config --local installer.no-binary {_with(name, wanted.no_binary)}`."
         )
     if fitting_wheels(locked, target) or usable_files(locked, target, wheels=False):
         setting, other = ("only", "no") if wheels else ("no", "only")
         others = wanted.no_binary if wheels else wanted.only_binary
         return (
-            f"Poetry's setting `installer.{setting}-binary` rules out every file of {this} that"
-            " poetry.lock has for this image. Take it out of there; where that says `:all:`:"
-            f" `poetry config --local installer.{other}-binary {_with(name, others)}`."
+            f"Poetry's setting `installer.{setting}-binary` excludes every file of {this} that"
+            " poetry.lock has for this image. Remove the package from it. If the setting is"
+            f" `:all:`, run `poetry config --local installer.{other}-binary {_with(name, others)}`."
         )
     return (
         f"{this} has neither a source distribution nor a wheel for {image}. Set another"
-        " `base-image` or `python` in [tool.poetry-docker-cache], or, if it is for other systems"
-        " only, give it a marker in pyproject.toml."
+        " `base-image` or `python` in [tool.poetry-docker-cache]. If only other systems need it,"
+        " add a marker in pyproject.toml."
     )
 
 
 def _with(name: str, names: Iterable[str]) -> str:
-    """Add a name to a setting that `poetry config` would replace."""
+    """Return a setting with one more name, because `poetry config` replaces the old value."""
     return ",".join(sorted({name, *names}))
 
 
 def manifests(
     pyproject: Mapping[str, Any], lock: Mapping[str, Any], wanted: Wanted, target: Target
 ) -> dict[str, dict[str, Any]]:
-    """Gather for each layer what is to be installed, and from where; `target` is the Python here.
+    """Return the manifest of each layer; `target` is the Python of this image.
 
-    Raises ValueError where a package has no layer, or no file that its layer can install.
+    Raises ValueError if a package has no layer, or no file that its layer can install.
     """
     python = "{}.{}".format(*target.python)
     planned = Target.linux(python, libc=wanted.libc, machines=wanted.machines)
-    # The plugin did not know the Python's patch, and so sees more left of a marker.
+    # Assign layers as the plugin did, which did not know Python's patch version: for it, more of a
+    # marker is undecided.
     choice = (readable(pyproject, lock), wanted.groups, wanted.extras)
     seen = {id(package): marker for package, marker in select(*choice, planned.environment)}
     content: dict[str, list[dict[str, Any]]] = {layer: [] for layer in wanted.layers}
@@ -211,7 +212,9 @@ def manifests(
         layer = assign(name, kind(known, planned, **policy), wanted.layers)
         files = locked_files(package, layer, wanted, target, marker)
         entry = {"name": name, "version": package["version"], "files": files, "marker": marker}
-        entry["source"] = package.get("source")  # not `develop`: nothing in an image is edited
+        entry["source"] = package.get(
+            "source"
+        )  # without `develop`: nothing in an image is editable
         content[layer].append({k: v for k, v in entry.items() if v or k == "files"})
     result: dict[str, dict[str, Any]] = {
         layer: {

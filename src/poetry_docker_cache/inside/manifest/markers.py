@@ -17,7 +17,7 @@ VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(?:[-_.]?(a|b|c|rc)[a-z]*[-_.]?(\d*))?",
 
 
 class Comparison(NamedTuple):
-    """A part of a marker: `name op "value"`, or `"value" op name` when mirrored."""
+    """A part of a marker: `name op "value"`, or `"value" op name` if mirrored."""
 
     name: str
     op: str
@@ -25,14 +25,14 @@ class Comparison(NamedTuple):
     mirrored: bool = False
 
     def __str__(self) -> str:
-        """Write it as PEP 508 does."""
+        """Return it in the syntax of PEP 508."""
         quoted = f"'{self.value}'" if '"' in self.value else f'"{self.value}"'
         sides = (quoted, self.op, self.name) if self.mirrored else (self.name, self.op, quoted)
         return " ".join(sides)
 
 
 def combine(word: str, conditions: Iterable[bool | str]) -> bool | str:
-    """Join by `and` or `or` what is decided, or the text of what is left to decide."""
+    """Join conditions, decided ones or texts, by `and` or `or`."""
     decisive, found = word == "or", set(conditions)
     if decisive in found:
         return decisive
@@ -42,7 +42,7 @@ def combine(word: str, conditions: Iterable[bool | str]) -> bool | str:
 
 
 def tokenize(marker: str) -> list[str]:
-    """Split a marker, last token first, behind a `)` that closes it; ValueError if not valid."""
+    """Return the tokens of a marker in reverse, within parentheses; ValueError if not valid."""
     tokens, position = ["("], 0
     while position < len(marker):
         match = TOKEN.match(marker, position)
@@ -54,7 +54,7 @@ def tokenize(marker: str) -> list[str]:
 
 
 def evaluate(marker: str, environment: Mapping[str, str], extras: set[str]) -> bool | str:
-    """Decide a PEP 508 marker; give what is left where the environment does not say enough.
+    """Evaluate a marker (PEP 508); return the part that the environment leaves undecided.
 
     Raises ValueError if it is not valid.
     """
@@ -92,7 +92,7 @@ def evaluate(marker: str, environment: Mapping[str, str], extras: set[str]) -> b
 
 
 def decide(comparison: Comparison, environment: Mapping[str, str], extras: set[str]) -> bool | str:
-    """Decide one comparison as poetry-core does: a list after `in`, no order of mere strings."""
+    """Evaluate one comparison as poetry-core does: lists after `in`, no order of plain strings."""
     name, op, value, mirrored = comparison
     name = name.replace(".", "_")
     name = "platform_python_implementation" if name == "python_implementation" else name
@@ -121,8 +121,8 @@ def decide(comparison: Comparison, environment: Mapping[str, str], extras: set[s
 
 
 def decide_version(name: str, op: str, value: str, environment: Mapping[str, str]) -> bool | str:
-    """Decide a comparison with the Python's version, of which the patch may not be known."""
-    if name == "python_full_version" and op == "~=":  # to Poetry, any patch of this minor
+    """Evaluate a comparison with the version of Python; its patch number may be unknown."""
+    if name == "python_full_version" and op == "~=":  # for Poetry, any patch of this minor version
         value += ".0" * (2 - value.count("."))
     minor = environment["python_version"]
     own = [value] if compare(value, "==", f"{minor}.*") else []
@@ -132,7 +132,7 @@ def decide_version(name: str, op: str, value: str, environment: Mapping[str, str
 
 
 def version_key(text: str) -> tuple[list[int], str, int]:
-    """Order versions as PEP 440 does, as far as Pythons need it."""
+    """Return a sort key for versions of Python, in the order of PEP 440."""
     match = VERSION.match(text)
     if not match:
         raise ValueError(f"not a version in a marker: {text}")
@@ -141,7 +141,7 @@ def version_key(text: str) -> tuple[list[int], str, int]:
 
 
 def compare(here: str, op: str, value: str) -> bool:
-    """Compare two versions; `.*` and `~=` as PEP 440 says."""
+    """Compare two versions by an operator of PEP 440."""
     left, right = version_key(here), version_key(value)
     width = re.sub(r"(?<=\d)[-_.]?[a-z].*", "", value.lower()).count(".") or 1
     *parents, last = right[0][:width]
@@ -149,10 +149,10 @@ def compare(here: str, op: str, value: str) -> bool:
     if op == "~=":
         return left >= right and below_next
     equal = left == right
-    if value.endswith(".*"):  # a range of releases: to Poetry, 3.14.0rc1 is a 3.13.*
+    if value.endswith(".*"):  # Poetry compares ranges: 3.14.0rc1 is in 3.13.*
         equal = right <= left and below_next
     outcomes = {"==": equal, "!=": not equal, "<": left < right, "<=": left <= right}
     outcomes.update({">": left > right, ">=": left >= right})
     if op not in outcomes:
-        raise ValueError(f"not a comparison of versions: {op}")
+        raise ValueError(f"not an operator for versions: {op}")
     return outcomes[op]

@@ -1,11 +1,11 @@
-"""Choose the packages to install from a lock file older than version 2.1.
+"""Choose the packages to install from a lock file with a format older than version 2.1.
 
-Such a lock lists neither groups nor markers of a package. Poetry resolves it once more, with
-nothing but what is locked (installer.py, solver.py, provider.py). The same is found here by
-following the dependencies of the locked packages from those of the project.
+Such a lock has no groups and markers of packages. Poetry resolves the dependencies again, among the
+locked versions only (installer.py, solver.py, provider.py). This module gets the same result by
+following the dependencies of the project through the locked packages.
 
-A condition says in which environments a package is wanted. It is a set of sets of markers in
-normal form: all markers of one of the sets must hold.
+A condition is a set of sets of markers (disjunctive normal form): a package is installed if all
+markers of one of the sets hold.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from .dependency_graph import (
     Graph,
     as_marker,
-    is_asked,
-    names,
-    of_project,
+    canonical_names,
     packaging,
+    read_groups,
     read_tables,
+    satisfies,
 )
 from .layer_choice import MACHINE
 from .markers import combine, evaluate
@@ -40,28 +40,29 @@ Reached = dict[tuple[int, str], Condition]
 
 
 class DamagedError(ValueError):
-    """An entry of the lock is not what Poetry writes."""
+    """An entry of the lock is not valid."""
 
     def __init__(self, what: str) -> None:
-        """Say what is wrong, and what to type: this is all that a build says of it."""
+        """Write the message of a failed build: the problem, and what to type."""
         super().__init__(
-            f"poetry.lock is damaged: {what} is not what Poetry writes:"
-            " run `poetry lock --regenerate`"
+            f"poetry.lock is damaged: {what} is not valid. Run `poetry lock --regenerate`."
         )
         self.what = what
 
 
 def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to an older lock what `select` needs: a graph, and the files at each package.
+    """Add to an older lock what `select` needs: a dependency graph, and the files of each package.
 
-    Raises DamagedError, and ValueError for what else cannot be read.
+    Raises DamagedError, or another ValueError if the project's dependencies cannot be read.
     """
     project = pyproject.get("project", {})
     name = project.get("name") or pyproject.get("tool", {}).get("poetry", {}).get("name", "")
-    packages = [as_written(it) for it in lock.get("package", [])]
+    packages = lock.get("package", [])
+    for package in packages:
+        check_entry(package)
     graph = Graph(
         project=canonical(name),
-        asked=of_project(pyproject),
+        groups=read_groups(pyproject),
         names=[canonical(package["name"]) for package in packages],
         requires=[read_tables(package.get("dependencies", {})) for package in packages],
         extras=[read_extras(package.get("extras", {})) for package in packages],
@@ -69,66 +70,66 @@ def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[st
     try:
         packages = with_files(packages, lock)
     except (AttributeError, LookupError, TypeError):
-        raise DamagedError("what it says of files") from None
+        raise DamagedError("its list of files") from None
     return {**lock, "package": packages, "graph": graph}
 
 
-def as_written(package: dict[str, Any]) -> dict[str, Any]:
-    """Give a package if its entry is one that can be read. Raises DamagedError with its name."""
+def check_entry(package: dict[str, Any]) -> None:
+    """Raise DamagedError, with the name of the package, if its entry cannot be read."""
     try:
         packaging("version").Version(package["version"])
         requires = read_tables(package.get("dependencies", {}))
         read_extras(package.get("extras", {}))
         markers = [as_marker("python_version", package.get("python-versions", "*"))]
-        markers += [it.marker for it in requires]
+        markers += [dependency.marker for dependency in requires]
         for marker in markers:
             evaluate(marker, {"python_version": "3.12"}, set())
         texts = [package["name"], package.get("source", {}).get("reference", "")]
-        texts += [text for it in requires for text in it.constraints]
-        broken = not all(isinstance(it, str) for it in texts)
+        texts += [text for dependency in requires for text in dependency.constraints]
+        broken = not all(isinstance(text, str) for text in texts)
     except (AttributeError, LookupError, TypeError, ValueError):
         broken = True
     if broken:
         name = package.get("name") if isinstance(package, dict) else package
         raise DamagedError(f"the entry of {name}")
-    return package
 
 
 def read_extras(
     extras: Mapping[str, Iterable[str]],
 ) -> dict[str, list[tuple[str, frozenset[str]]]]:
-    """Read a package's extras: the names of their parts, each with the extras of its own."""
+    """Read a package's extras: names of packages, each with extras of that package."""
     found: dict[str, list[tuple[str, frozenset[str]]]] = {}
     for extra, texts in extras.items():
-        parts = [re.match(r"([\w.-]+)\s*(?:\[([^]]*)\])?", text) for text in texts]
+        matches = [re.match(r"([\w.-]+)\s*(?:\[([^]]*)\])?", text) for text in texts]
         found[canonical(extra)] = [
-            (canonical(it[1]), names((it[2] or "").split(","))) for it in parts if it
+            (canonical(match[1]), canonical_names((match[2] or "").split(",")))
+            for match in matches
+            if match
         ]
     return found
 
 
 def with_files(packages: list[dict[str, Any]], lock: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Put at each package its files, which Poetry 1.1 listed apart, for all versions of a name."""
+    """Add its files to each package: Poetry 1.1 listed them by name only, for all versions."""
     listed = lock.get("metadata", {}).get("files", {})
-    every = [package["name"] for package in packages]
-    return [
-        {
-            "files": files_of(it, listed.get(it["name"], []), alone=every.count(it["name"]) == 1),
-            **it,
-        }
-        for it in packages
-    ]
+    names = [package["name"] for package in packages]
+    result = []
+    for package in packages:
+        name = package["name"]
+        files = choose_files(package, listed.get(name, []), alone=names.count(name) == 1)
+        result.append({"files": files, **package})
+    return result
 
 
-def files_of(
+def choose_files(
     package: Mapping[str, Any], files: list[dict[str, str]], *, alone: bool
 ) -> list[dict[str, str]]:
     """Choose a package's files among those of its name."""
     source = package.get("source", {})
     if source.get("type") == "file":
-        return [it for it in files if it["file"] == source["url"].rpartition("/")[2]]
+        return [file for file in files if file["file"] == source["url"].rpartition("/")[2]]
     version = re.compile(rf"-v?{re.escape(package['version'])}(-|\.(tar|zip|tgz))", re.IGNORECASE)
-    return files if alone else [it for it in files if version.search(it["file"])]
+    return files if alone else [file for file in files if version.search(file["file"])]
 
 
 def select_older(
@@ -139,89 +140,98 @@ def select_older(
 ) -> list[tuple[Mapping[str, Any], str]]:
     """Choose the packages of a lock with a graph, as `select` does; the names are canonical.
 
-    Raises ValueError where the lock does not tell.
+    Raises ValueError if the lock is ambiguous.
     """
     packages, graph = lock["package"], lock["graph"]
-    asked = [it for group, listed in graph.asked.items() if group in groups for it in listed]
+    requested = [
+        dependency
+        for group, dependencies in graph.groups.items()
+        if group in groups
+        for dependency in dependencies
+    ]
     versions = Versions(packages, graph, environment, extras)
-    worlds = {
-        machines: Walk(versions.elsewhere(here)).choose_packages(asked)
-        for machines, here in each_machine(versions.left_open(asked), environment)
+    chosen = {
+        machines: Walk(versions.for_machine(here)).choose_packages(requested)
+        for machines, here in each_machine(versions.undecided_markers(requested), environment)
     }
     return [
-        (package, joined({it: world.get(number, NEVER) for it, world in worlds.items()}))
+        (package, join({them: found.get(number, NEVER) for them, found in chosen.items()}))
         for number, package in enumerate(packages)
-        if any(number in world for world in worlds.values())
+        if any(number in found for found in chosen.values())
     ]
 
 
 def each_machine(
     markers: Collection[str], environment: Mapping[str, str]
 ) -> list[tuple[frozenset[str], Mapping[str, str]]]:
-    """List the environments that differ by their machine alone, each with all that are alike there.
+    """List environments that differ only by the machine, each with the machines that give the same.
 
-    "" is any machine that no marker names. Where markers tell more of a machine than its name,
-    which one it is stays open.
+    "" is any machine that no marker names. If a marker compares machines in another way than by
+    their names, the machine stays undecided.
     """
     text = " ".join(markers)
     named = re.findall(rf'{MACHINE} [!=]= "([^"]*)"', text)
     if len(named) < text.count(MACHINE):
         return [(frozenset([""]), environment)]
-    alike: dict[tuple[bool | str, ...], list[str]] = {}
+    equal: dict[tuple[bool | str, ...], list[str]] = {}
     for machine in sorted({"", *named}):
         here = {**environment, MACHINE: machine}
-        alike.setdefault(tuple(evaluate(it, here, set()) for it in markers), []).append(machine)
-    return [(frozenset(them), {**environment, MACHINE: them[0]}) for them in alike.values()]
+        results = tuple(evaluate(marker, here, set()) for marker in markers)
+        equal.setdefault(results, []).append(machine)
+    return [(frozenset(them), {**environment, MACHINE: them[0]}) for them in equal.values()]
 
 
-def joined(conditions: Mapping[frozenset[str], Condition]) -> str:
-    """Write as a marker under which condition something is wanted on which machines; "" is always.
+def join(conditions: Mapping[frozenset[str], Condition]) -> str:
+    """Join a package's conditions on groups of machines to one marker; "" always holds.
 
-    Only those machines are named on which it differs from what it is on any other: what else the
-    lock says of machines changes nothing.
+    The marker names only machines whose condition differs from that of any other machine, so other
+    markers in the lock do not change it.
     """
     other = next(condition for machines, condition in conditions.items() if "" in machines)
     special: dict[Condition, list[str]] = {}
     for machines, condition in conditions.items():
         if condition != other:
             special.setdefault(condition, []).extend(machines)
-    named = [it for machines in special.values() for it in machines]
-    parts = [combine("and", [decided(other), *(f'{MACHINE} != "{it}"' for it in named)])]
+    named = [name for machines in special.values() for name in machines]
+    parts = [combine("and", [to_marker(other), *(f'{MACHINE} != "{name}"' for name in named)])]
     for condition, them in special.items():
-        one = combine("or", [f'{MACHINE} == "{it}"' for it in them])
-        parts.append(combine("and", [decided(condition), one]))
+        one = combine("or", [f'{MACHINE} == "{name}"' for name in them])
+        parts.append(combine("and", [to_marker(condition), one]))
     text = combine("or", parts)
     return text if isinstance(text, str) else ""
 
 
-def both(one: Condition, other: Condition) -> Condition:
-    """Join conditions that must hold together."""
+def conjunction(one: Condition, other: Condition) -> Condition:
+    """Return the condition that two conditions hold."""
     if one == ALWAYS or not other:
         return other
-    return one if other == ALWAYS else shortest(a | b for a in one for b in other)
+    return one if other == ALWAYS else simplify(a | b for a in one for b in other)
 
 
-def shortest(terms: Iterable[frozenset[str]]) -> Condition:
-    """Leave out the sets that demand more than another one."""
+def simplify(terms: Iterable[frozenset[str]]) -> Condition:
+    """Remove the sets that contain another one, since that is enough."""
     found = set(terms)
     return frozenset(term for term in found if not any(other < term for other in found))
 
 
-def decided(condition: Condition) -> bool | str:
-    """Tell whether a condition always holds, or never, or write it as a marker."""
+def to_marker(condition: Condition) -> bool | str:
+    """Return whether a condition always or never holds; if it depends, return it as a marker."""
     return combine("or", (combine("and", term) for term in condition))
 
 
 class EveryExtra(set[str]):
-    """All extras: the `in_extras` of a package's dependencies say which are wanted."""
+    """The set of all extras, for markers of locked packages: `in_extras` is checked instead."""
 
     def __contains__(self, _: object) -> bool:
-        """Hold anything."""
+        """Contain anything."""
         return True
 
 
 class UnclearError(ValueError):
-    """None of a package's locked versions is wanted for sure."""
+    """The lock does not determine the version of a package."""
+
+    fix = "Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions."
+    """What a failed build proposes."""
 
 
 class Versions:
@@ -234,7 +244,7 @@ class Versions:
         environment: Mapping[str, str],
         extras: set[str],
     ) -> None:
-        """Start with nothing known of any version."""
+        """Start without any demand or excluded version."""
         self.packages = packages
         self.graph = graph
         self.environment = environment
@@ -242,82 +252,88 @@ class Versions:
         self.numbers: dict[str, list[int]] = {}
         for number, name in enumerate(graph.names):
             self.numbers.setdefault(name, []).append(number)
-        self.demands: dict[str, set[Dependency]] = {}  # what is asked for in any case
-        self.dead: set[tuple[int, str]] = set()  # versions, and their extras, that cannot be here
+        self.demands: dict[str, set[Dependency]] = {}  # dependencies that always hold
+        self.excluded: set[tuple[int, str]] = set()  # versions, and extras, that are not possible
         self.conditions: dict[tuple[str, bool], Condition] = {}
-        self.known: dict[Dependency, list[int]] = {}
+        self.matches: dict[Dependency, list[int]] = {}
 
-    def elsewhere(self, environment: Mapping[str, str]) -> Versions:
-        """Start anew on another machine, which changes nothing in what suits whom."""
+    def for_machine(self, environment: Mapping[str, str]) -> Versions:
+        """Start again on another machine; which versions match a dependency does not change."""
         versions = Versions(self.packages, self.graph, environment, self.extras)
-        versions.known = self.known
+        versions.matches = self.matches
         return versions
 
-    def left_open(self, asked: Iterable[Dependency]) -> set[str]:
-        """List what the environment leaves open of all markers."""
-        required = [it for listed in self.graph.requires for it in listed]
-        conditions = [self.condition(it.marker, of_project=False) for it in required]
-        conditions += [self.condition(it.marker, of_project=True) for it in asked]
+    def undecided_markers(self, requested: Iterable[Dependency]) -> set[str]:
+        """List the parts of markers that the environment leaves undecided."""
+        markers = [(dependency.marker, True) for dependency in requested]
+        markers += [
+            (dependency.marker, False)
+            for required in self.graph.requires
+            for dependency in required
+        ]
+        conditions = [self.condition(marker, of_project=own) for marker, own in markers]
         return {text for condition in conditions for term in condition for text in term}
 
     def condition(self, marker: str, *, of_project: bool) -> Condition:
-        """Tell under which condition a marker holds here."""
+        """Return the condition of a marker in this environment."""
         key = (marker, of_project)
         if key not in self.conditions:
             extras = self.extras if of_project else EveryExtra()
             left = evaluate(marker, self.environment, extras)
             decided = ALWAYS if left else NEVER
-            open_ = frozenset([frozenset([str(left)])])
-            self.conditions[key] = open_ if isinstance(left, str) else decided
+            undecided = frozenset([frozenset([str(left)])])
+            self.conditions[key] = undecided if isinstance(left, str) else decided
         return self.conditions[key]
 
-    def settle(self, asked: list[Dependency]) -> None:
-        """Find out what is asked for in any case, and which versions cannot be here.
+    def settle(self, requested: list[Dependency]) -> None:
+        """Collect demands and excluded versions until there are no more: each leads to others.
 
-        Each adds to the other, until nothing is added. No version is ever left out that
-        Poetry could install, so neither is any guessed.
+        A version that Poetry could install is never excluded, so no version is guessed.
         """
         size = -1
-        while size != (size := len(self.dead) + sum(map(len, self.demands.values()))):
-            self.add_demands(asked)
-            self.add_dead()
+        while size != (size := len(self.excluded) + sum(map(len, self.demands.values()))):
+            self.add_demands(requested)
+            self.add_excluded()
 
-    def add_demands(self, asked: list[Dependency]) -> None:
-        """Note what the project asks for, and whatever has but one version that can be here."""
+    def add_demands(self, requested: list[Dependency]) -> None:
+        """Add the project's dependencies, and those of packages with only one possible version."""
         sure: set[tuple[int, str]] = set()
-        todo = [(it, True) for it in asked]
+        todo = [(dependency, True) for dependency in requested]
         while todo:
             dependency, of_project = todo.pop()
-            if not self.always(dependency, of_project=of_project):
+            if not self.always_holds(dependency, of_project=of_project):
                 continue
             self.demands.setdefault(dependency.name, set()).add(dependency)
             possible = self.possible(dependency)
             for number in possible if len(possible) == 1 else ():
                 extras = self.graph.with_extras(number, dependency.extras)
-                new = {(number, it) for it in extras} - sure
+                new = {(number, extra) for extra in extras} - sure
                 sure |= new
-                todo += [(it, False) for one in new for it in self.graph.required(*one)]
+                todo += [(required, False) for key in new for required in self.graph.required(*key)]
 
-    def add_dead(self) -> None:
-        """Note the versions, and their extras, of whose requirements one cannot be met."""
+    def add_excluded(self) -> None:
+        """Add the versions, and their extras, with a dependency that no version satisfies."""
         for number, extras in enumerate(self.graph.extras):
             for extra in ("", *extras):
-                required = self.graph.required(number, extra)
-                always = (it for it in required if self.always(it, of_project=False))
-                if any(it.name in self.numbers and not self.possible(it) for it in always):
-                    self.dead.add((number, extra))
+                if any(
+                    dependency.name in self.numbers
+                    and self.always_holds(dependency, of_project=False)
+                    and not self.possible(dependency)
+                    for dependency in self.graph.required(number, extra)
+                ):
+                    self.excluded.add((number, extra))
 
-    def always(self, dependency: Dependency, *, of_project: bool) -> bool:
-        """Tell whether a dependency holds in any environment."""
+    def always_holds(self, dependency: Dependency, *, of_project: bool) -> bool:
+        """Return whether a dependency holds in any environment."""
         condition = self.condition(dependency.marker, of_project=of_project)
         return condition == ALWAYS and not self.is_project(dependency)
 
     def is_project(self, dependency: Dependency) -> bool:
-        """Tell whether a dependency is the project itself."""
+        """Return whether a dependency is the project itself."""
         return dependency.name == self.graph.project and dependency.name not in self.numbers
 
     def choose(self, dependency: Dependency) -> int:
-        """Give the highest version that can be here. Raises UnclearError if none can."""
+        """Return the highest possible version. Raises UnclearError if there is no such version."""
         if dependency.name not in self.numbers:
             raise ValueError(f"poetry.lock lacks {dependency.name}, which is required")
         possible = self.possible(dependency)
@@ -325,82 +341,88 @@ class Versions:
             return possible[0]
         if not possible:
             raise UnclearError(
-                f"poetry.lock has no version of {dependency.name} that suits, with all that it"
-                f" requires, Python {self.environment['python_version']} and whatever asks for it"
+                f"poetry.lock has no version of {dependency.name} that works with Python"
+                f" {self.environment['python_version']} and the other locked packages"
             )
         version = packaging("version").Version
-        return max(possible, key=lambda it: version(self.packages[it]["version"]))
+        return max(possible, key=lambda number: version(self.packages[number]["version"]))
 
     def possible(self, dependency: Dependency) -> list[int]:
-        """List the versions that suit a dependency, and whatever else is asked for in any case."""
-        everything = {dependency, *self.demands.get(dependency.name, ())}
-        numbers = self.suiting(dependency)
-        return [number for number in numbers if all(self.fits(number, it) for it in everything)]
+        """List the versions that satisfy a dependency and all demands."""
+        demands = {dependency, *self.demands.get(dependency.name, ())}
+        numbers = self.matching(dependency)
+        return [number for number in numbers if all(self.fits(number, each) for each in demands)]
 
     def fits(self, number: int, dependency: Dependency) -> bool:
-        """Tell whether a version suits a dependency, with the extras that this asks for."""
+        """Return whether a version and its extras satisfy a dependency."""
         extras = self.graph.with_extras(number, dependency.extras)
-        dead = any((number, extra) in self.dead for extra in extras)
-        return number in self.suiting(dependency) and not dead
+        excluded = any((number, extra) in self.excluded for extra in extras)
+        return number in self.matching(dependency) and not excluded
 
-    def suiting(self, dependency: Dependency) -> list[int]:
-        """List the versions that a dependency asks for, of those that run on this Python."""
-        if dependency not in self.known:
-            self.known[dependency] = [
-                it
-                for it in self.numbers.get(dependency.name, [])
-                if is_asked(self.packages[it], dependency) and self.runs(self.packages[it])
+    def matching(self, dependency: Dependency) -> list[int]:
+        """List the versions that satisfy a dependency and run on this Python."""
+        if dependency not in self.matches:
+            self.matches[dependency] = [
+                number
+                for number in self.numbers.get(dependency.name, [])
+                if satisfies(self.packages[number], dependency) and self.runs(self.packages[number])
             ]
-        return self.known[dependency]
+        return self.matches[dependency]
 
     def runs(self, package: Mapping[str, Any]) -> bool:
-        """Tell whether a package may run on this Python."""
+        """Return whether a package may run on this Python."""
         marker = as_marker("python_version", package.get("python-versions", "*"))
         return evaluate(marker, self.environment, set()) is not False
 
 
 class Walk:
-    """What is reached in one environment."""
+    """The packages that the dependencies reach in one environment."""
 
     def __init__(self, versions: Versions) -> None:
-        """Start where nothing is reached."""
+        """Take the versions to choose from."""
         self.versions = versions
         self.graph = versions.graph
 
-    def choose_packages(self, asked: list[Dependency]) -> dict[int, Condition]:
-        """Give the packages that are installed, each with the condition for it.
+    def choose_packages(self, requested: list[Dependency]) -> dict[int, Condition]:
+        """Return the packages to install, each with its condition.
 
-        Raises UnclearError where the lock does not tell.
+        Raises UnclearError if the lock is ambiguous.
         """
         versions = self.versions
-        versions.settle(asked)
-        solution = self.follow(self.steps(asked, ALWAYS, of_project=True))
-        chosen = [it for it in asked if not it.optional or it.in_extras & versions.extras]
-        # Poetry installs what is chosen wherever anything else brings it along, even an extra that
-        # is not chosen: its own marker counts no more.
+        versions.settle(requested)
+        solution = self.follow(self.steps(requested, ALWAYS, of_project=True))
+        chosen = [
+            dependency
+            for dependency in requested
+            if not dependency.optional or dependency.in_extras & versions.extras
+        ]
+        # Poetry also installs a chosen dependency where its own marker does not hold, if something
+        # else requires the package there, even an extra that is not chosen.
         steps = [
-            (number, it.extras, solution.get((number, extra), NEVER))
-            for it in chosen
-            if it.marker
-            for number in versions.suiting(it)
-            for extra in sorted(it.extras)[:1] or [""]
+            (number, dependency.extras, solution.get((number, extra), NEVER))
+            for dependency in chosen
+            if dependency.marker
+            for number in versions.matching(dependency)
+            for extra in sorted(dependency.extras)[:1] or [""]
         ]
         reached = self.follow(self.steps(chosen, ALWAYS, of_project=True) + steps)
         conditions = {
-            number: self.possible(it) for (number, extra), it in reached.items() if not extra
+            number: self.possible(condition)
+            for (number, extra), condition in reached.items()
+            if not extra
         }
-        self.refuse_doubles(conditions)
-        return {number: it for number, it in conditions.items() if it}
+        self.refuse_duplicates(conditions)
+        return {number: condition for number, condition in conditions.items() if condition}
 
     def follow(self, steps: list[Step]) -> Reached:
-        """Reach packages, with the extra "", and their extras."""
+        """Return the condition of each reached package, with the extra "", and of its extras."""
         reached: Reached = {}
         todo = [*steps]
         while todo:
             number, extras, condition = todo.pop()
             for extra in self.graph.with_extras(number, extras):
                 before = reached.get((number, extra), NEVER)
-                after = shortest(before | condition)
+                after = simplify(before | condition)
                 if after != before:
                     reached[number, extra] = after
                     requires = self.graph.required(number, extra)
@@ -410,35 +432,35 @@ class Walk:
     def steps(
         self, dependencies: Iterable[Dependency], condition: Condition, *, of_project: bool
     ) -> list[Step]:
-        """Give the required packages, where the package that requires them has a condition."""
-        found = []
-        for it in dependencies:
-            here = both(condition, self.versions.condition(it.marker, of_project=of_project))
-            if here and not self.versions.is_project(it):
-                found.append((self.versions.choose(it), it.extras, here))
+        """Return the packages that a package with this condition requires."""
+        versions, found = self.versions, []
+        for dependency in dependencies:
+            here = conjunction(
+                condition, versions.condition(dependency.marker, of_project=of_project)
+            )
+            if here and not versions.is_project(dependency):
+                found.append((versions.choose(dependency), dependency.extras, here))
         return found
 
-    def refuse_doubles(self, conditions: Mapping[int, Condition]) -> None:
-        """Raise UnclearError where two versions of a package would be installed together."""
+    def refuse_duplicates(self, conditions: Mapping[int, Condition]) -> None:
+        """Raise UnclearError if two versions of a package would be installed together."""
         for name, numbers in self.versions.numbers.items():
-            for one, other in combinations([it for it in numbers if it in conditions], 2):
-                if True in self.outcomes(both(conditions[one], conditions[other])):
+            for one, other in combinations([n for n in numbers if n in conditions], 2):
+                if True in self.outcomes(conjunction(conditions[one], conditions[other])):
                     raise UnclearError(
                         f"poetry.lock has several versions of {name}, and its old format does not"
-                        " tell which is for this image"
+                        " say which is for this image"
                     )
 
     def possible(self, condition: Condition) -> Condition:
-        """Leave out what holds on no machine."""
-        terms = (frozenset([term]) for term in condition)
-        kept = (it for it in terms if any(left is not False for left in self.outcomes(it)))
-        return frozenset(term for it in kept for term in it)
+        """Remove the sets of markers that hold on no machine."""
+        return frozenset(term for term in condition if self.outcomes(frozenset([term])) != {False})
 
     def outcomes(self, condition: Condition) -> set[bool | str]:
-        """Decide a condition for each machine that it names, and for another one."""
-        left = decided(condition)
+        """Evaluate a condition for each machine that it names, and for another one."""
+        left = to_marker(condition)
         if isinstance(left, bool):
             return {left}
         machines = ["", *re.findall('"([^"]*)"', left)]
         environment = self.versions.environment
-        return {evaluate(left, {MACHINE: it, **environment}, set()) for it in machines}
+        return {evaluate(left, {MACHINE: name, **environment}, set()) for name in machines}

@@ -1,4 +1,4 @@
-"""Describe the Python that packages are chosen for: a known version, or the one that runs this."""
+"""Describe the Python that packages are chosen for: a given version, or the running one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """The Python that the packages are for; an unknown libc (None) takes every Linux wheel.
+    """The Python that the packages are for; if the libc is unknown (None), any Linux wheel fits.
 
-    The machine is no part of it: what is decided here holds on each of the image's platforms.
+    It has no architecture, because the result must be the same on all platforms of the image.
     """
 
     python: tuple[int, int]
@@ -29,11 +29,11 @@ class Target:
     libc_version: tuple[int, int] | None
     environment: Mapping[str, str]
     machines: tuple[str, ...] = ()
-    """Those that the image is said to be for, by their names in wheels; () is any."""
+    """The architectures of the image, if known, by their names in wheels."""
 
     @classmethod
     def linux(cls, python: str, *, libc: str | None = None, machines: Iterable[str] = ()) -> Target:
-        """Describe a CPython in a Linux image: "3.12" or, if the patch is known, "3.12.4"."""
+        """Describe CPython in a Linux image; `python` is "3.12" or, if known, "3.12.4"."""
         major, minor, *patch = python.split(".")
         patched = ("python_full_version", "implementation_version") if patch else ()
         environment = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"}
@@ -45,7 +45,7 @@ class Target:
 
     @classmethod
     def here(cls) -> Target:
-        """Describe the interpreter that runs this, without its machine and the kernel's version."""
+        """Describe the running interpreter, without its architecture and the kernel's version."""
         full, own = platform.python_version().rstrip("+"), sys.implementation
         level = own.version.releaselevel
         suffix = "" if level == "final" else f"{level[0]}{own.version.serial}"
@@ -66,7 +66,7 @@ class Target:
         return cls((major, minor), abi, *libc_here(), environment)
 
     def __str__(self) -> str:
-        """Say what decides which wheels fit: "glibc 2.36, Python 3.12"."""
+        """Return what determines which wheels fit: "glibc 2.36, Python 3.12"."""
         libc = self.libc
         if libc and self.libc_version:
             libc = "{} {}.{}".format(libc, *self.libc_version)
@@ -74,7 +74,7 @@ class Target:
 
 
 def libc_here() -> tuple[str | None, tuple[int, int] | None]:
-    """Name the C library and its version; musl's loader prints its version on stderr."""
+    """Return the C library and its version; musl's loader prints its version on stderr."""
     loaders = sorted(Path("/lib").glob("ld-musl-*.so.1"))
     if loaders and platform.libc_ver()[0] != "glibc":
         run = subprocess.run([str(loaders[0])], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Tell by their names which of a package's files can be installed."""
+"""Choose the files of a package that can be installed, by their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SDIST = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tar.Z", ".tgz", ".tar")
 
 
 def fits(filename: str, target: Target) -> bool:
-    """Tell whether a wheel can be installed, on some architecture (PEP 425, 600, 656)."""
+    """Return whether a wheel can be installed on any architecture (PEP 425, 600, 656)."""
     parts = filename[: -len(".whl")].split("-")
     if not filename.endswith(".whl") or len(parts) not in (5, 6):
         return False
@@ -30,7 +30,7 @@ def fits(filename: str, target: Target) -> bool:
 
 
 def fits_python(python: str, abi: str, target: Target) -> bool:
-    """Tell whether code for a Python and an ABI runs on the target's Python."""
+    """Return whether code for a Python and an ABI runs on the target's Python."""
     major, minor = target.python
     own = target.abi.rstrip("t")
     older = re.fullmatch(rf"(py|cp){major}(\d*)", python)
@@ -43,7 +43,7 @@ def fits_python(python: str, abi: str, target: Target) -> bool:
 
 
 def fits_system(system: str, target: Target) -> bool:
-    """Tell whether it is Linux with the target's C library, on whatever architecture."""
+    """Return whether a platform tag is for Linux with the target's C library."""
     match = re.match(r"(many|musl)?linux(1|20\d\d|_(\d+)_(\d+))?_", system)
     if not match or not match[1]:
         return bool(match)
@@ -54,17 +54,17 @@ def fits_system(system: str, target: Target) -> bool:
 
 
 def fits_machine(filename: str, machine: str) -> bool:
-    """Tell whether a wheel that fits is for this architecture, too."""
+    """Return whether a wheel that fits is also for this architecture."""
     systems = filename[: -len(".whl")].rpartition("-")[2].split(".")
-    return any(it == "any" or it.endswith(f"_{machine}") for it in systems)
+    return any(system == "any" or system.endswith(f"_{machine}") for system in systems)
 
 
 def allowed(
     name: str, no_binary: Collection[str], only_binary: Collection[str]
 ) -> tuple[bool, bool]:
-    """Tell whether Poetry's settings allow wheels, and source distributions, of a package.
+    """Return whether Poetry's settings allow wheels, and source distributions, of a package.
 
-    A name counts more than the `:all:` of the other list, as in Poetry's chooser.
+    As in Poetry's chooser, a name has priority over `:all:` in the other list.
     """
     name = canonical(name)
     wheels = name not in no_binary and (":all:" not in no_binary or name in only_binary)
@@ -73,7 +73,7 @@ def allowed(
 
 
 def fitting_wheels(files: Iterable[Mapping[str, str]], target: Target) -> list[dict[str, str]]:
-    """Keep the wheels that fit, of all architectures."""
+    """Return the wheels that fit, of all architectures."""
     kept = {(file["file"], file["hash"]) for file in files if fits(file["file"], target)}
     return [{"file": name, "hash": digest} for name, digest in sorted(kept)]
 
@@ -81,9 +81,9 @@ def fitting_wheels(files: Iterable[Mapping[str, str]], target: Target) -> list[d
 def usable_files(
     files: Iterable[Mapping[str, str]], target: Target, *, wheels: bool = True, sdists: bool = True
 ) -> list[dict[str, str]]:
-    """Keep the files that an installation may take.
+    """Return the files that an installation may use.
 
-    A source distribution is never taken where a pure wheel can be.
+    If a pure wheel fits, no source distribution is used.
     """
     known = {(file["file"], file["hash"]) for file in files}
     kept = {file for file in known if wheels and fits(file[0], target)}
@@ -93,5 +93,5 @@ def usable_files(
 
 
 def canonical(name: str) -> str:
-    """Normalise the name of a package, group or extra (PEP 503)."""
+    """Normalize the name of a package, group or extra (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,4 +1,4 @@
-"""Write the manifests of one of several images, by the layers that the images share."""
+"""Write the manifests of an image that shares layers with other images of the project."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def shared_manifests(
     *,
     images: Images,
 ) -> dict[str, dict[str, Any]]:
-    """Gather what `manifests` does, for each family by itself.
+    """Return the manifest of each layer, separately for each family.
 
-    So a layer holds the same whichever of its images is built. What comes from no wheel is not
-    split: each image has one layer of it. Raises ValueError as `manifests` does.
+    A layer is therefore the same in all its images. Packages that are not installed from wheels are
+    not split: each image has one layer of them. Raises ValueError as `manifests` does.
     """
     python = "{}.{}".format(*target.python)
     planned = Target.linux(python, libc=wanted.libc, machines=wanted.machines)
@@ -57,7 +57,7 @@ def _is_of_wheels(plain: str) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line: that of `manifest`, and the images."""
+    """Run the command line: the options of `manifest`, and the images."""
     parser = argparse.ArgumentParser(prog="manifest.workspace", allow_abbrev=False)
     parser.add_argument("--image", action="append", help="NAME={groups, extras} as JSON")
     options, others = parser.parse_known_args(arguments)

@@ -1,3 +1,3 @@
-"""The project that every Dockerfile of the benchmark builds an image of."""
+"""The application of the benchmark's images."""
 
 GREETING = "Hello"

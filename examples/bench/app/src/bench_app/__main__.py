@@ -1,7 +1,7 @@
-"""Says hello, by the package from the private index."""
+"""Print a greeting, and import the package from the private index."""
 
 import acme_greetings
 
 import bench_app
 
-print(bench_app.GREETING, acme_greetings.__name__)  # noqa: T201  # it is a program
+print(bench_app.GREETING, acme_greetings.__name__)  # noqa: T201  # this is a program

@@ -12,14 +12,14 @@ from urllib.parse import unquote
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import checked_paths
-from poetry_docker_cache.plan.model import Direct
+from poetry_docker_cache.plan.image_plan import Direct
 from poetry_docker_cache.project.sources import WEB, direct_dependencies
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from poetry_docker_cache.plan.model import Notes
+    from poetry_docker_cache.plan.image_plan import Notes
 
 _SSH = re.compile(r"ssh://(?:[^/@:]+@)?(?P<host>[\w.-]+)(?::(?P<port>\d+))?/")
 # A host has two letters or more: `C:` is a drive.

@@ -1,4 +1,4 @@
-"""Dependencies from git repositories, URLs and files: what is planned, and what is refused."""
+"""Dependencies from git repositories, URLs and files: what is planned, and what is rejected."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from projects import package
 
 from poetry_docker_cache.buildx import ssh_agent
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.direct import plan_direct
-from poetry_docker_cache.plan.model import Dependencies, Direct, Layer
+from poetry_docker_cache.plan.direct_dependencies import plan_direct
+from poetry_docker_cache.plan.image_plan import Dependencies, Direct, Layer
 from poetry_docker_cache.project.model import Address
 from poetry_docker_cache.project.sources import direct_addresses
 
 COMMIT = "0d3b1ce5a1f4b1a1a6f0d4a2d1d9c0b8e7f60912"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
-# github.com and [host.test]:2222, by `ssh-keygen -H`.
+# github.com and [host.test]:2222, hashed by `ssh-keygen -H`.
 HASHED = "|1|A0FJibOxneBnKsnZvMx0Wp+yta0=|ysw6sCs4wO7HlKL7nUbH049JmZI="
 HASHED_PORT = "|1|FbtXxgDHvCNyN4faCr6e6FKWklU=|Ujs/EGX3hzRnFbeSMVyxdLCfBvc="
 CANARY = "s3cr3t-canary"
@@ -33,15 +33,15 @@ def other(kind: str, url: str) -> dict[str, Any]:
     return package("acme", source={"type": kind, "url": url})
 
 
-def test_nothing_of_the_kind() -> None:
-    """Packages from an index and from folders need no layer of this kind."""
+def test_no_direct_layer_for_indexes_and_folders() -> None:
+    """Packages from an index or a folder need no layer of this kind."""
     packages = [package("a"), other("legacy", "https://x.test"), other("directory", "a")]
     assert plan_direct(packages, ()) is None
     assert direct_addresses(packages) == ()
 
 
-def test_what_the_layer_needs() -> None:
-    """Files by their paths from the project, and the addresses that may want a login."""
+def test_direct_layer_lists_files_and_addresses() -> None:
+    """Files are relative to the project; an address may need a login."""
     packages = [
         other("file", "vendor/../libs/b-1.0.tar.gz"),
         other("file", "./a b/a-1.0-py3-none-any.whl"),
@@ -77,8 +77,8 @@ def test_what_the_layer_needs() -> None:
         ("ssh://git@host.test:2222/a.git", f"[*.test]:2222 {KEY}"),
     ],
 )
-def test_over_ssh(url: str, known: str) -> None:
-    """A host that a line names is trusted, also by a hash or a wildcard, as ssh has it."""
+def test_ssh_host_in_known_hosts_is_accepted(url: str, known: str) -> None:
+    """A hash or a wildcard may match it, too, by the rules of ssh."""
     found = plan_direct([git(url)], (f"elsewhere.test {KEY}", known))
     assert found is not None
     assert found.ssh
@@ -106,8 +106,8 @@ def test_over_ssh(url: str, known: str) -> None:
         f"@revoked host.test {KEY}",
     ],
 )
-def test_a_host_that_nobody_vouched_for(url: str, scan: str, known: str) -> None:
-    """It is an error before the build, with the command that tells the key."""
+def test_rejects_ssh_host_with_unknown_key(url: str, scan: str, known: str) -> None:
+    """The error comes before the build, with the command that prints the key."""
     with pytest.raises(DockerCacheError, match="the host key is not known") as raised:
         plan_direct([git(url)], (known,) if known else ())
     assert scan in raised.value.fix
@@ -126,8 +126,8 @@ def test_a_host_that_nobody_vouched_for(url: str, scan: str, known: str) -> None
     ],
 )
 @pytest.mark.parametrize("kind", ["git", "url"])
-def test_credentials_in_a_url(url: str, kind: str) -> None:
-    """They are refused, and not shown; the fix has the URL without them."""
+def test_rejects_credentials_in_url(url: str, kind: str) -> None:
+    """The message does not show them; its fix has the URL without them."""
     locked = git(url) if kind == "git" else other(kind, url)
     with pytest.raises(
         DockerCacheError, match=r"The URL of the (git|URL) dependency acme"
@@ -156,8 +156,8 @@ def test_credentials_in_a_url(url: str, kind: str) -> None:
 )
 @pytest.mark.parametrize("user", ["", "ada:pw@"])
 @pytest.mark.parametrize("kind", ["git", "url"])
-def test_a_token_in_the_query_of_a_url(query: str, user: str, kind: str) -> None:
-    """It is refused as a password is, and not shown; the fix has the URL without it."""
+def test_rejects_token_in_query_of_url(query: str, user: str, kind: str) -> None:
+    """The message does not show it; its fix has the URL without it."""
     url = f"https://{user}host.test/a.git?{query}"
     locked = git(url) if kind == "git" else other(kind, url)
     with pytest.raises(
@@ -169,8 +169,8 @@ def test_a_token_in_the_query_of_a_url(query: str, user: str, kind: str) -> None
 
 
 @pytest.mark.parametrize("query", ["", "?", "?raw=1", "?design=a&keys_of=b", "#token=a"])
-def test_another_query(query: str) -> None:
-    """What names no token is part of the address."""
+def test_accepts_query_without_token(query: str) -> None:
+    """Any other query is part of the address."""
     assert plan_direct([other("url", f"https://host.test/a.whl{query}")], ())
 
 
@@ -194,16 +194,16 @@ def test_another_query(query: str) -> None:
         (other("git", "https://git.test/a"), "the commit of the git dependency acme"),
     ],
 )
-def test_what_no_build_can_have(locked: dict[str, Any], words: str) -> None:
-    """It is an error that names the package, and says what to do."""
+def test_rejects_dependency_that_no_build_can_reach(locked: dict[str, Any], words: str) -> None:
+    """The error names the package and says what to do."""
     with pytest.raises(DockerCacheError) as raised:
         plan_direct([locked], (f"host.test {KEY}",))
     assert words in raised.value.problem
     assert raised.value.fix
 
 
-def needing(*, agent: bool) -> Dependencies:
-    """Make dependencies with a layer of this kind."""
+def direct_dependencies(*, agent: bool) -> Dependencies:
+    """Make dependencies with a direct layer, which may need an SSH agent."""
     direct = Direct(files=(), ssh=agent, known_hosts=())
     layer = Layer(
         name="direct",
@@ -230,16 +230,16 @@ def needing(*, agent: bool) -> Dependencies:
     )
 
 
-def test_the_agent_is_passed_on_where_it_is_needed() -> None:
-    """But not where the user has said which one, or which keys."""
-    assert ssh_agent.passes_agent(needing(agent=True), ["--network=host"])
-    assert not ssh_agent.passes_agent(needing(agent=False), [])
-    for said in (["--ssh", "default=/key"], ["--ssh=default"]):
-        assert not ssh_agent.passes_agent(needing(agent=True), said)
+def test_ssh_agent_is_passed_on_where_needed() -> None:
+    """`--ssh` options of the user are kept instead."""
+    assert ssh_agent.passes_agent(direct_dependencies(agent=True), ["--network=host"])
+    assert not ssh_agent.passes_agent(direct_dependencies(agent=False), [])
+    for options in (["--ssh", "default=/key"], ["--ssh=default"]):
+        assert not ssh_agent.passes_agent(direct_dependencies(agent=True), options)
 
 
-def test_no_agent() -> None:
-    """It is an error before the build, with what to type."""
+def test_rejects_missing_ssh_agent() -> None:
+    """The error comes before the build, with the commands to type."""
     ssh_agent.refuse_without_agent({"SSH_AUTH_SOCK": "/run/agent"})
     without: list[dict[str, str]] = [{}, {"SSH_AUTH_SOCK": ""}]
     for environment in without:
