@@ -1,21 +1,22 @@
 """Poetry plugin that builds cache-optimised Docker images.
 
-Data goes one way: a command reads the project, plans its image as data, renders a Dockerfile and
-runs BuildKit on it. `import-linter` (in pyproject.toml) keeps the arrows pointing down this list:
+Data flows one way: a command reads the project, plans its image as data, renders a Dockerfile and
+runs BuildKit on it. Each package imports only from those below it in this list, as `import-linter`
+(in pyproject.toml) checks:
 
   plugin      registers the commands
-  commands    one module for each command; only they put steps with effects in sequence
-  report      what a build did
-  sizes       how large packages are, and a better split into layers
+  commands    the commands, which run the steps with side effects
+  report      the report of a build
+  sizes       package sizes, and a better split into layers
   buildx      the engine, docker's command lines, caches, and running BuildKit
   render      plan -> Dockerfile, ignore file, bake file, CI files
   plan        project and settings -> the image as data
   project     what Poetry knows about the project, as plain data, and its credentials
   settings    [tool.poetry-docker-cache]
-  caches      build caches as users name them
+  caches      build caches as users specify them
   docker      Docker's own formats and names
-  inside      what runs in the build, on the image's own Python
+  inside      scripts that run in the build, with the image's Python
   system      paths, private files, locks and signals of this machine
-  text        wording that messages share
+  text        formatting of messages
   errors      the exception for users
 """

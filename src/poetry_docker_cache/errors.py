@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 class DockerCacheError(Exception):
-    """A mistake that the user can fix: what is wrong, and what to do.
+    """A mistake that the user can fix, with the problem and the fix.
 
-    All errors that a user's input can cause are raised as this class and printed in one place.
-    Any other exception that reaches a user is a bug.
+    All errors caused by user input are raised as this class, and printed in one place. Any other
+    exception is a bug.
     """
 
     def __init__(self, problem: str, *, fix: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The plugin: it names the commands, and imports them when one of them runs."""
+"""The plugin: it registers the commands, and imports each one only when it runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DockerCachePlugin(ApplicationPlugin):
     """Registers `poetry docker build`, `poetry docker export` and `poetry docker layers`."""
 
     def activate(self, application: Application) -> None:
-        """Register the commands by factory: nothing of theirs is imported until one runs."""
+        """Register factories, so that no command is imported before it runs."""
         application.command_loader.register_factory("docker build", _build)
         application.command_loader.register_factory("docker export", _export)
         application.command_loader.register_factory("docker layers", _layers)

@@ -1,4 +1,4 @@
-"""Names, sizes and suggestions as messages show them."""
+"""Format names, sizes and suggestions for messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _IN_MEGABYTES = 100_000
 
 
 def did_you_mean(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
-    """Return the question that a fix begins with; empty if no known name is similar.
+    """Return a suggestion, to put before a fix; empty if no known name is similar.
 
     >>> did_you_mean("worke", ["api", "worker"])
     'Did you mean worker? '

@@ -263,7 +263,7 @@ def test_registry_that_is_not_there(first_build: Callable[[str], Built], kind: s
     steps = first.build(built.shop.initial, "--tag=shop:away", f"--cache={cache}")
     assert first.has("shop:away")
     verb = "pushed" if kind == "classic" else "written"
-    assert f"The cache was not {verb} to {cache}; the image is as it should be." in steps.said
+    assert f"The cache was not {verb} to {cache}; the image itself is complete." in steps.said
 
 
 def test_registry_that_dies(warm: Built, tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_registry_that_dies(warm: Built, tmp_path: Path) -> None:
         assert gate.shut
         assert digest(f"{address}/shop:cache") is None
     assert first.has("shop:died")
-    assert f"The cache was not written to {cache}; the image is as it should be." in steps.said
+    assert f"The cache was not written to {cache}; the image itself is complete." in steps.said
 
 
 def test_registry_that_only_reads(warm: Built, tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_registry_that_only_reads(warm: Built, tmp_path: Path) -> None:
         assert before is not None
         assert (digest(cache), steps.installed) == (before, ())
     assert second.has("shop:fixed")
-    assert f"The cache was not written to {cache}; the image is as it should be." in steps.said
+    assert f"The cache was not written to {cache}; the image itself is complete." in steps.said
 
 
 @pytest.mark.parametrize("harm", ["a layer", "the index"])

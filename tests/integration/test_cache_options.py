@@ -125,7 +125,7 @@ def test_what_is_refused_before_the_build(tmp_path: Path) -> None:
         assert "c4nary" not in outcome.out + outcome.err
     outcome = poetry(shop, *BUILD, "--cache-to=type=local,dest=.")  # BuildKit writes there itself
     assert outcome.status == 1
-    assert f"The cache folder {shop} holds the project" in outcome.err
+    assert f"The cache folder {shop} contains the project" in outcome.err
 
 
 def test_a_folder_is_read_and_written_through_a_copy(tmp_path: Path, client: Client) -> None:
@@ -180,7 +180,7 @@ def test_the_classic_store_pushes_the_image_as_the_cache(tmp_path: Path, client:
     assert after == [f"docker tag shop:1.2.3 {REF}", f"docker push {REF}"]
     assert besides(client) == []
     outcome = build(shop, f"--cache={REF}")
-    assert f"inline caches only: the image at {REF} carries the cache." in outcome.err
+    assert f"inline caches only: the image at {REF} contains the cache." in outcome.err
     assert besides(client) == [f"tag shop:1.2.3 {REF}", f"push {REF}"]
     build(shop, f"--cache={REF}", "--", "--check")  # makes no image: that of before is no news
     assert len(besides(client)) == 2

@@ -124,7 +124,7 @@ def test_printed_byte_for_byte(shop: Path, verbosity: str) -> None:
     printed = in_process_of_its_own(shop, *EXPORT, "-o", "-", *filter(None, [verbosity]))
     assert printed.returncode == 0
     assert printed.stdout == (shop.parent / "Dockerfile").read_bytes()
-    said = b"No Dockerfile.dockerignore goes along" in printed.stderr
+    said = b"Without Dockerfile.dockerignore" in printed.stderr
     assert said == (verbosity != "-q")
     assert snapshot(shop) == before
 
@@ -183,7 +183,9 @@ def test_a_check_on_a_terminal_without_unicode(shop: Path, monkeypatch: pytest.M
     outcome = in_process_of_its_own(shop, *EXPORT, "--check")
     assert outcome.returncode == 1
     assert "+# The image is described from `FROM … AS venv` on" in outcome.stdout.decode()
-    assert b"The files on disk are not what `poetry docker export` would write." in outcome.stderr
+    assert (
+        b"The files on disk are out of date: `poetry docker export` would write" in outcome.stderr
+    )
 
 
 def test_force_replaces_both(shop: Path) -> None:

@@ -211,7 +211,7 @@ PROJECT = {
         arrange=_write(".dockerignore", b"*.md\r\n[data\r\n"),
     ),
     "a name that is not UTF-8": Case(
-        says="File name is not valid UTF-8: 'shop/\\udcff.txt'. BuildKit cannot take it",
+        says="File name is not valid UTF-8: 'shop/\\udcff.txt'. BuildKit cannot send it",
         fix="Rename it",
         arrange=lambda folder: (folder / "shop" / "\udcff.txt").touch(),
     ),
@@ -236,7 +236,7 @@ PROJECT = {
         rich={"files": [], "source": OVER_SSH},
     ),
     "no SSH agent": Case(
-        says="A git dependency comes over ssh, and no SSH agent runs here",
+        says="A git dependency needs SSH, but no SSH agent is running",
         fix="ssh-add",
         command=BUILD,
         more=settings('ssh-known-hosts = ["git.test ssh-ed25519 AAAA"]'),
@@ -315,13 +315,13 @@ PROJECT = {
         env=HUGE,
     ),
     "nothing to filter a whole tree": Case(
-        says="everything that the ignore file lets through, and here there is no ignore file",
+        says="every file that the ignore file does not exclude: without one",
         fix='`files = ["…"]` in [tool.poetry-docker-cache]',
         command=(*EXPORT, "-o", "-"),
         arrange=_source_tree,
     ),
     "nothing to filter a whole tree, in a file": Case(
-        says="everything that the ignore file lets through, and here there is no ignore file",
+        says="every file that the ignore file does not exclude: without one",
         fix='`files = ["…"]` in [tool.poetry-docker-cache]',
         command=(*EXPORT, "--no-dockerignore"),
         arrange=_source_tree,
@@ -384,20 +384,25 @@ OPTIONS = {
         ((*EXPORT, "--auth-file", "../away/a"), "away does not exist", "mkdir -p", None),
         ((*EXPORT, "--auth-file", "../"), "is not a regular file", "Choose another path", None),
         ((*EXPORT, "--auth-file", ""), "--auth-file is empty", "unset", None),
-        ((*EXPORT, "-o", "../D", "--auth-file", "../D"), "in one", "another path", None),
+        ((*EXPORT, "-o", "../D", "--auth-file", "../D"), "the same file", "different paths", None),
         ((*EXPORT, "-o", ""), "`-o` is empty", "leave it out", None),
         ((*EXPORT, "-o", "docker/Dockerfile"), "docker/Dockerfile cannot be written", "-o", None),
         ((*EXPORT, "-o", "pyproject.toml/D"), "pyproject.toml/D cannot be read: Not", "-o", None),
         ((*EXPORT, "-o", "shop"), "shop is a folder", "the path of a file", None),
         ((*EXPORT, "-o", "new/"), "new/ is a folder", "the path of a file", None),
         ((*EXPORT, "-o", "x" * 300), "cannot be read: File name too long", "-o", None),
-        ((*EXPORT, "--force", "-o", os.devnull), "is not a regular file", "`-o -` prints", None),
+        (
+            (*EXPORT, "--force", "-o", os.devnull),
+            "is not a regular file",
+            "print with `-o -`",
+            None,
+        ),
         ((*EXPORT, "--force", "-o", "shop/__init__.py/D"), "Not a directory", "-o", None),
         ((*EXPORT, "--", "x"), "takes no arguments after `--`", "`poetry docker build`", None),
         (
             (*BUILD, "web"),
-            "There is no image 'web': the project has one image",
-            "behind `--`",
+            "There is no image 'web': the project has a single image",
+            "after `--`",
             None,
         ),
         ((*BUILD, "."), "Do not pass a build context, such as '.'", "Leave it", None),
@@ -407,14 +412,14 @@ OPTIONS = {
             "`-t team/shop:1`",
             None,
         ),
-        ((*EXPORT, "./api"), "not to be named, as './api' does", "Leave it", None),
+        ((*EXPORT, "./api"), "Do not pass a build context, such as './api'", "Leave it", None),
         (
             (*BUILD, "--", "--network=host", "."),
             "Do not pass a build context, such as '.'",
             "Leave",
             None,
         ),
-        ((*BUILD, "--file", "shop"), "no Dockerfile: shop is a folder", "export", None),
+        ((*BUILD, "--file", "shop"), "--file: shop is a folder", "export", None),
         ((*BUILD, "--cache", ""), "--cache is empty", "may be unset", None),
         (
             (*BUILD, "--cache", "type=gha,token=x"),
@@ -424,17 +429,17 @@ OPTIONS = {
         ),
         ((*BUILD, "--cache-to", "a b"), "--cache-to a b cannot be used", "begins with ./", None),
         ((*BUILD, "--cache-from", "type=gcs"), "of the type `gcs`", "registry, local", None),
-        ((*BUILD, "--cache", "."), "holds the project", "./.buildcache", None),
-        ((*BUILD, "--cache", "./shop"), "holds something else (__init__.py)", ".buildcache", None),
+        ((*BUILD, "--cache", "."), "contains the project", "./.buildcache", None),
+        ((*BUILD, "--cache", "./shop"), "contains other files (__init__.py)", ".buildcache", None),
         ((*BUILD, "--cache", "team/s:1", "-t", "team/s:1"), "replace the image", ":cache", None),
         ((*BUILD, "--cache", "type=azblob,name=x"), "the Docker engine itself", "create", None),
         (
             (*BUILD, "--cache", "./c", "--file", "Dockerfile"),
-            "The cache folder c lies in the project",
+            "The cache folder c is in the project",
             "Add the line /c to .dockerignore",
             lambda folder: (folder / "Dockerfile").touch(),
         ),
-        ((*BUILD, "--file", "nope"), "--file names no Dockerfile: nope", "export", None),
+        ((*BUILD, "--file", "nope"), "--file: nope does not exist", "export", None),
         ((*BUILD, "--file", ""), "--file is empty", "export", None),
         ((*BUILD, "--progress", "loud"), "--progress 'loud' is not", "auto, plain, tty", None),
         ((*BUILD, "-t", ""), "--tag is empty", "may be unset", None),
@@ -475,13 +480,13 @@ def test_an_error_is_one_text_and_nothing_else(
 @pytest.mark.parametrize(
     ("answers", "says", "fix"),
     [
-        (None, "There is no `docker` on the PATH", "`poetry docker export` works without"),
+        (None, "`docker` not found on the PATH", "`poetry docker export` works without"),
         (
             {"server": ""},
-            "engine cannot be reached, so nothing can be built: Cannot",
+            "The Docker engine cannot be reached: Cannot",
             "DOCKER_HOST",
         ),
-        ({"buildx": False}, "docker has no buildx, which runs BuildKit", "docker-buildx"),
+        ({"buildx": False}, "docker buildx is not installed", "docker-buildx"),
     ],
     ids=["no docker", "not running", "no buildx"],
 )
@@ -542,8 +547,8 @@ def test_an_error_is_told_with_q_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((*BUILD, "--build-arg", "A=1"), "--build-arg does not exist. Other options of `docker"),
-        ((*BUILD, "-o", "type=oci"), "go behind `--`: `-- -o …`."),
+        ((*BUILD, "--build-arg", "A=1"), "--build-arg does not exist. Pass options of `docker"),
+        ((*BUILD, "-o", "type=oci"), "after `--`: `-- -o …`."),
         ((*BUILD, "--platfrom=linux/arm64"), "--platfrom does not exist. Did you mean --platform?"),
         ((*EXPORT, "--ouput", "D"), "--ouput does not exist. Did you mean --output?"),
         ((*EXPORT, "-x"), "The option -x does not exist."),
@@ -566,7 +571,7 @@ def test_an_error_of_ours_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("poetry_docker_cache.project.reader.runtime_files", lambda *_: 1 / 0)
     outcome = poetry(project, *EXPORT, colours=True)
     assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
-    assert "a bug of poetry-docker-cache, not yours: ZeroDivisionError" in outcome.err
+    assert "a bug in poetry-docker-cache: ZeroDivisionError" in outcome.err
     assert "report it" in outcome.err
     assert "Traceback" not in outcome.err
     assert "Traceback" in poetry(project, *EXPORT, "-v").err

@@ -161,7 +161,7 @@ def test_a_frontend_that_is_too_old(tmp_path: Path, client: Client) -> None:
     client.answer(server="20.10.24")
     told = poetry(make(tmp_path / "auto"), *BUILD)
     assert told.status == 0
-    own = "Docker Engine 20.10.24 reads Dockerfiles of syntax 1.2 only"
+    own = "Docker Engine 20.10.24 supports Dockerfile syntax 1.2 only"
     assert f"{own}: the build fetches a newer frontend, docker/dockerfile:1." in told.err
     (client.folder / "argv").unlink()
     shop = make(tmp_path / "false", "syntax = false")
@@ -270,7 +270,9 @@ def test_data_that_git_ignores_in_a_wheel_of_setuptools_scm(
     for name in ("local.db", "_version.py", "kept.txt"):
         (shop / "shop" / name).touch()
     subprocess.run([*GIT, "init", "-q"], cwd=shop, check=True)
-    told = "The image takes what git ignores: shop/local.db; `ignore` leaves it out."
+    told = (
+        "The image contains files that git ignores: shop/local.db. Set `ignore` to leave them out."
+    )
     assert (told in poetry(shop, *EXPORT).err) == ("scm" in requirement)
     with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write('ignore = ["/shop/local.db"]')
@@ -312,7 +314,7 @@ def test_what_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "access", access)
     outcome = poetry(shop, *EXPORT)
     assert outcome.status == 1
-    assert "This user may not read shop/[un]locked.py." in outcome.err
+    assert "No permission to read shop/[un]locked.py." in outcome.err
     line = r'ignore = ["/shop/\\[un\\]locked.py"]'
     assert line in outcome.err
     with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
@@ -325,7 +327,7 @@ def test_links_out_of_a_source_tree_are_told(tmp_path: Path) -> None:
     text = PYPROJECT.replace("[tool.poetry-docker-cache]", "[tool.poetry]\npackage-mode = false\n")
     shop = make(tmp_path / "shop", pyproject=text)
     (shop / "common").symlink_to("../common")
-    assert "Links that lead out of the build context: common." in poetry(shop, *EXPORT).err
+    assert "Links that point out of the build context: common." in poetry(shop, *EXPORT).err
 
 
 @pytest.mark.usefixtures("client")

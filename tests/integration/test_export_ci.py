@@ -59,7 +59,7 @@ def test_from_written_to_edited(shop: Path, kind: CiKind) -> None:
 
     outcome = export(shop, "--ci", kind, "--with", "server", "--check", status=1)
     assert "+" in outcome.out
-    assert f"{CI_PATHS[kind]} is not what `poetry docker export --ci {kind}`" in outcome.err
+    assert f"{CI_PATHS[kind]} is out of date: `poetry docker export --ci {kind}`" in outcome.err
     assert f"Run `poetry docker export --ci {kind}`." in outcome.err
     export(shop, "--ci", kind, "--with", "server")
     assert "poetry docker build --push --with=server" in file.read_text()
@@ -78,14 +78,18 @@ def test_from_written_to_edited(shop: Path, kind: CiKind) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says", "fix"),
     [
-        (("--ci", "jenkins"), "--ci 'jenkins' is no kind", "one of github, gitlab, shell"),
-        (("--ci", "GitHub"), "--ci 'GitHub' is no kind", "one of github, gitlab, shell"),
+        (("--ci", "jenkins"), "--ci 'jenkins' is not a kind", "one of github, gitlab, shell"),
+        (("--ci", "GitHub"), "--ci 'GitHub' is not a kind", "one of github, gitlab, shell"),
         (("--ci=",), "--ci is empty", "one of github, gitlab, shell"),
         (("--ci", "shell", "--auth-file", "x"), "combined with --auth-file", "Leave one"),
         (("--ci", "shell", "--no-dockerignore"), "combined with --no-dockerignore", "Leave one"),
         (("--ci", "shell", "--check", "-o", "-"), "combined with -o -", "Leave one"),
         (("--ci", "shell", "-o", "."), ". is a folder", "the path of a file"),
-        (("--ci", "shell", "-o", "no/x.sh"), "No such file or directory", "Make the folder"),
+        (
+            ("--ci", "shell", "-o", "no/x.sh"),
+            "No such file or directory",
+            "Fix the permissions of the folder",
+        ),
         (("--ci", "shell", "--with", "nope"), "The group 'nope' (in --with)", "server"),
     ],
 )
@@ -103,7 +107,7 @@ def test_a_folder_that_cannot_be_made(shop: Path) -> None:
     """A file stands where `.github` is to be."""
     (shop / ".github").touch()
     outcome = export(shop, "--ci", "github", status=1)
-    assert "cannot be made" in outcome.err
+    assert "cannot be created" in outcome.err
     assert "give `-o` another path" in outcome.err
 
 
@@ -129,7 +133,7 @@ def test_a_project_below_the_checkout(shop: Path, kind: CiKind, path: str, says:
 @pytest.mark.parametrize("kind", CI_KINDS)
 def test_where_nobody_looks(shop: Path, kind: CiKind) -> None:
     """A file that the CI would never read is told, with the line that writes one that it does."""
-    looks = "looks for it at the root of the repository only"
+    looks = "reads the pipeline only from the root of the repository"
     assert looks not in export(shop, "--ci", kind).err
     (shop.parent / ".git").mkdir()
     outcome = export(shop, "--ci", kind)

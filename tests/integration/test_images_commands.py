@@ -374,7 +374,7 @@ def test_the_file_for_bake_knows_no_home(tmp_path: Path) -> None:
     shop = make(tmp_path / "shop", CACHED % "~/kept")
     outcome = poetry(shop, *EXPORT, "--bake")
     assert outcome.status == 0
-    assert "docker-bake.hcl has no cache for api: bake does not know" in outcome.err
+    assert "docker-bake.hcl has no cache for api: bake cannot resolve" in outcome.err
     text = (shop / "docker-bake.hcl").read_text()
     assert "~" not in text
     assert text.count('-api"], [])\n') == 1
@@ -387,7 +387,7 @@ def test_the_file_for_bake_names_no_cache_as_the_image(tmp_path: Path) -> None:
     shop = make(tmp_path / "shop", images)
     outcome = poetry(shop, *EXPORT, "--bake")
     assert outcome.status == 1
-    assert "is also the image's name team/queue:1.2.3" in " ".join(outcome.err.split())
+    assert "has the same name as the image team/queue:1.2.3" in " ".join(outcome.err.split())
     assert not (shop / "docker-bake.hcl").exists()
 
 
@@ -407,10 +407,10 @@ MISTAKES = {
     (*BUILD, "--", "--ssh", "default"): ("bake`, which has no --ssh", "build api -- --ssh …`"),
     (*BUILD, "--progress", "loud"): ("--progress 'loud' is not", "auto, plain, tty"),
     (*EXPORT, "wroker"): ("no image 'wroker'", "The project's images: api, worker."),
-    (*EXPORT, "-o", "x"): ("`-o` is where one Dockerfile goes", "export api -o x"),
-    (*EXPORT, "-o", "-"): ("`-o` is where one Dockerfile goes", "export api -o -"),
+    (*EXPORT, "-o", "x"): ("`-o` is the path of one Dockerfile", "export api -o x"),
+    (*EXPORT, "-o", "-"): ("`-o` is the path of one Dockerfile", "export api -o -"),
     (*EXPORT, "api", "--bake"): ("--bake writes a file for all images", "Leave the names out"),
-    (*EXPORT, "api", "--ci", "github"): ("cannot be combined with names of images", "Leave"),
+    (*EXPORT, "api", "--ci", "github"): ("cannot be combined with image names", "Leave"),
     (*EXPORT, "--ci", "gitlab"): ("in several registries", "an `image` of the same one"),
     (*EXPORT, "--ci", "github", "--bake"): ("cannot be combined with --bake", "Leave"),
     (*LAYERS, "wroker"): ("no image 'wroker'", "Did you mean worker?"),
@@ -487,10 +487,12 @@ def test_layers_of_all_images(tmp_path: Path, client: Client) -> None:
     table = poetry(shop, *LAYERS, "--from", "image")
     assert table.out.startswith(" api, worker\n 20 packages, 30.2 MB installed")
     again = "`poetry docker layers --from=image --write`"
-    assert f"{again} puts the better setting into pyproject" in table.err
+    assert f"Run {again} to write the better setting into pyproject" in table.err
     words = ("worker", "--with", "queue", "--all-extras")
     again = "`poetry docker layers worker --with=queue --all-extras --from=image --write`"
-    assert f"\n- {again} puts" in f"\n{poetry(shop, *LAYERS, *words, '--from', 'image').err}"
+    assert (
+        f"\n- Run {again} to write" in f"\n{poetry(shop, *LAYERS, *words, '--from', 'image').err}"
+    )
 
 
 def test_a_better_split_is_one_for_all_that_share(tmp_path: Path, client: Client) -> None:
@@ -575,9 +577,9 @@ def test_what_a_project_of_one_image_cannot(tmp_path: Path) -> None:
     """It names no image, and has nothing to bake."""
     shop = make(tmp_path / "shop", "")
     for command, says in (
-        ((*BUILD, "web"), "There is no image 'web': the project has one image"),
-        ((*LAYERS, "web"), "There is no image 'web': the project has one image"),
-        ((*EXPORT, "--bake"), "the project names none"),
+        ((*BUILD, "web"), "There is no image 'web': the project has a single image"),
+        ((*LAYERS, "web"), "There is no image 'web': the project has a single image"),
+        ((*EXPORT, "--bake"), "the settings define only one"),
     ):
         outcome = poetry(shop, *command)
         assert outcome.status == 1

@@ -165,7 +165,7 @@ def test_environment_has_installed_sizes(project: Path, index: PrivateIndex) -> 
     assert "acme-light-7, acme-light-6: the size (≈) is estimated" in shown.err
     only = poetry(project, *LAYERS, "--json", "--from", "environment")
     assert column(data(only), "from")["acme-light-7"] is None
-    assert "The size of acme-light-7 1.0 is unknown: it counts as" in only.err
+    assert "The size of acme-light-7 1.0 is unknown: assuming" in only.err
 
 
 def test_environment_of_another_python_counts(
@@ -190,7 +190,7 @@ def test_table_shows_cost_and_better_setting(project: Path) -> None:
     assert lines[2].split()[-1] == "own-acme-heavy"
     assert lines[-2:] == [f" {line}" for line in WRITTEN.splitlines()]
     assert "\x1b" not in shown.out
-    assert "`poetry docker layers --write` puts the better setting" in shown.err
+    assert "Run `poetry docker layers --write` to write the better setting" in shown.err
 
 
 def test_table_is_ascii_if_stdout_is(project: Path) -> None:
@@ -242,10 +242,10 @@ def test_layers_are_those_of_the_dockerfile(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--from", "wheel"], "--from 'wheel' is not a place that sizes come from."),
-        (["--from", "index", "--image", "x"], "--image names an image, but --from says index."),
+        (["--from", "wheel"], "--from 'wheel' is unknown."),
+        (["--from", "index", "--image", "x"], "--image cannot be combined with --from index."),
         (["--from", "environment"], "The project has no environment."),
-        (["--image", "x"], "There is no `docker` on the PATH"),
+        (["--image", "x"], "`docker` not found on the PATH"),
         (["--image", ""], "'' is not the name of an image."),
         (["--", "x"], "`poetry docker layers` takes no arguments after `--`."),
         (["--only", "nothing"], "The group 'nothing' (in --only) does not exist"),
@@ -309,7 +309,7 @@ def test_project_without_packages_has_nothing_to_split(project: Path) -> None:
     assert poetry(project, "lock").status == 0
     shown = poetry(project, *LAYERS)
     assert (shown.status, shown.out) == (1, "")
-    assert "The image holds no packages" in shown.err
+    assert "The image has no packages to split" in shown.err
 
 
 RUN = """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-OWN = "Docker Engine 20.10.24 reads Dockerfiles of syntax 1.2 only"
+OWN = "Docker Engine 20.10.24 supports Dockerfile syntax 1.2 only"
 BY_HAND = """\
 FROM python:3.13-slim AS seen
 RUN --mount=type=secret,id=auth,required=true grep --count acme /run/secrets/auth > /seen

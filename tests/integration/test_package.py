@@ -98,7 +98,7 @@ def test_poetry_finds_it(poetry: clean.Poetry, shop: Path) -> None:
     assert "docker build" in listed
     assert "Builds a Docker image of the project." in listed
     assert "docker export" in listed
-    assert "Writes a Dockerfile, and its ignore file, for the project." in listed
+    assert "Writes a Dockerfile and its ignore file for the project." in listed
     for command, option in (("build", "--cache-from"), ("export", "--auth-file")):
         text = poetry.run(shop, "docker", command, "--help").stdout
         assert option in text

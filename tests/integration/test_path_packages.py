@@ -291,10 +291,10 @@ def test_each_image_has_the_context_that_it_needs(tmp_path: Path) -> None:
     outcome = poetry(tmp_path / "app", "docker", "export", "--bake")
     assert outcome.status == 0, outcome.err
     assert "- worker: The build context is .., because the image needs ../base." in outcome.err
-    assert "built by `docker build --file worker.Dockerfile ..`." in outcome.err
+    assert "Build with `docker build --file worker.Dockerfile ..`." in outcome.err
     (tmp_path / "app/docker").mkdir()
     outcome = poetry(tmp_path / "app", "docker", "export", "worker", "-o", "docker/Dockerfile")
-    assert "built by `docker build --file docker/Dockerfile ..`." in outcome.err
+    assert "Build with `docker build --file docker/Dockerfile ..`." in outcome.err
     bake = (tmp_path / "app/docker-bake.hcl").read_text()
     assert '  context    = "."\n  dockerfile = "api.Dockerfile"\n' in bake
     assert '  context    = ".."\n  dockerfile = "app/worker.Dockerfile"\n' in bake

@@ -116,7 +116,7 @@ def test_a_dockerfile_that_knows_nothing_of_it(machine: Machine, shop: Project) 
     make_wheel(shop.folder / "kept" / "wheels", "acme-new")
     _, said = build(shop, "--file=Dockerfile")
     wheels = shop.folder / "kept" / "wheels"
-    why = "the Dockerfile was written without this setting (`poetry docker export`)"
+    why = "the Dockerfile was exported without this setting; run `poetry docker export`"
     for what in (
         f"The wheels in {wheels} are not used",
         f"New wheels are not kept in {wheels}",
@@ -132,7 +132,7 @@ def test_reuse_image(machine: Machine, shop: Project, index: AcmeIndex, registry
     shop.configure(reuse_image=f"{repository}:latest")
     steps, said = build(shop, "--push", tag=f"{repository}:latest")
     assert (
-        f"No package is taken from the earlier image {repository}:latest: it is not there" in said
+        f"No package is taken from the earlier image {repository}:latest: it does not exist" in said
     )
     assert steps.installed == PACKAGES
 

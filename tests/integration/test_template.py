@@ -81,4 +81,4 @@ def test_replaced_lines_are_noted(shop: Path) -> None:
     done = poetry(shop, "docker", "export")
     assert done.status == 0
     assert "docker/Dockerfile.j2 replaces base, so " in done.err
-    assert "`{{ super() }}` keeps it." in done.err
+    assert "Add `{{ super() }}` to keep them." in done.err

@@ -1,4 +1,4 @@
 """Runs BuildKit through docker buildx: engine, command lines, caches, and the steps of a build.
 
-The only folder that starts docker.
+The only package that starts docker.
 """

@@ -1,4 +1,4 @@
-"""The one BuildKit call for several images: `docker buildx bake` and the file it reads. Pure."""
+"""`docker buildx bake`, which builds several images in one call, and the file it reads. Pure."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
 
-_ASKS_FOR_PATHS = (0, 19)
-"""The buildx whose bake began to ask for leave to read outside of the working directory."""
+_NEEDS_ALLOW = (0, 19)
+"""Since this version of buildx, bake reads outside the working directory only if allowed to."""
 _OUTPUTS = {"--push": "type=registry", "--load": "type=docker"}
 _FOLDERS = {"src": "fs.read", "dest": "fs"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One image: what is asked of buildx for it, and its Dockerfile."""
+    """The build request of one image, and its Dockerfile."""
 
     request: BuildRequest
     dockerfile: str
 
 
 def bake_definition(targets: Mapping[str, Target], *, secret: str, engine: EngineInfo) -> str:
-    """Give the file: what differs between the images, and all that no command line need show."""
+    """Return the file: all options that differ between images."""
     found = {name: _target(target, secret, engine) for name, target in targets.items()}
     return json.dumps({"target": found}, indent=2) + "\n"
 
@@ -52,19 +52,19 @@ def bake_command(
     metadata: Sequence[str],
     engine: EngineInfo,
 ) -> list[str]:
-    """Give the command line: our options, then the user's arguments, then the images.
+    """Return the command line: our options, then the user's arguments, then the images.
 
-    `file` is that of `bake_definition`, `folder` holds all temporary files, `metadata` are the
-    options that ask buildx for what it did.
+    `file` is that of `bake_definition`, `folder` contains all temporary files, and `metadata` are
+    the options for buildx's metadata file.
     """
     request = next(iter(targets.values())).request  # these options are the same for all of them
     command = ["docker", "buildx", "bake", "--file", file]
-    if engine.buildx >= _ASKS_FOR_PATHS:
+    if engine.buildx >= _NEEDS_ALLOW:
         command += each("--allow", _allowed(targets.values(), folder))
     command += each("--builder", given(request.builder))
     flags = {"--no-cache": request.no_cache, "--pull": request.pull}
     command += [flag for flag, wanted in flags.items() if wanted]
-    # Where `build` still had `--quiet` for it, bake had nothing.
+    # A buildx whose `build` needs `--quiet` has no such option for bake.
     command += [word for word in progress_options(request, engine) if word != "--quiet"]
     return [*command, *metadata, *request.arguments, *targets]
 
@@ -89,8 +89,8 @@ def _target(target: Target, secret: str, engine: EngineInfo) -> dict[str, Any]:
     return {key: _literal(value) for key, value in found.items() if value}
 
 
-def _literal(value: Any) -> Any:  # noqa: ANN401  # what JSON holds
-    """The same with every string as it is: bake reads JSON's as templates, too."""
+def _literal(value: Any) -> Any:  # noqa: ANN401  # any JSON value
+    """Escape every string: bake reads strings in JSON as templates, too."""
     if isinstance(value, str):
         return literal(value)
     if isinstance(value, dict):
@@ -99,20 +99,20 @@ def _literal(value: Any) -> Any:  # noqa: ANN401  # what JSON holds
 
 
 def _keys(options: Iterable[str]) -> list[str]:
-    """The files of the user's own SSH keys."""
-    said = [re.match("--ssh=[^=]*=(.+)", option) for option in options]
-    return [path for match in said if match for path in match[1].split(",")]
+    """Return the files of SSH keys that the user passes with `--ssh`."""
+    matches = [re.match("--ssh=[^=]*=(.+)", option) for option in options]
+    return [path for match in matches if match for path in match[1].split(",")]
 
 
 def _folders(contexts: Iterable[str], folder: str) -> list[str]:
-    """The named contexts that are folders of this machine, outside the one that is allowed."""
+    """Return the named contexts that are folders on this machine, outside the allowed one."""
     addresses = re.compile(r"[a-z-]+:")  # docker-image://…, target:…
     local = (path for path in contexts if not addresses.match(path))
     return [path for path in local if not Path(path).is_relative_to(folder)]
 
 
 def _allowed(targets: Iterable[Target], folder: str) -> list[str]:
-    """What lies outside of the working directory: the user chose it, or it is ours."""
+    """Return the values of `--allow`: everything outside the working directory that is used."""
     found = {f"fs.read={folder}": None}
     for target in targets:
         request = target.request

@@ -1,4 +1,4 @@
-"""The private folder that a build's files live in, gone when the build has ended."""
+"""The private folder for a build's temporary files, removed when the build ends."""
 
 from __future__ import annotations
 
@@ -36,10 +36,9 @@ class BuildFolder:
     path: Path
 
     def write(self, name: str, text: str, mode: int = PRIVATE) -> Path:
-        """Create a file, private from the start, and give its path. Folders in `name` are made.
+        """Create a private file, with its parent folders, and return its path.
 
-        A secret belongs in another folder than the Dockerfile: a frontend may ask for any file
-        beside the Dockerfile.
+        Secrets need a folder of their own: a frontend may read any file beside the Dockerfile.
         """
         path = self.path / name
         try:
@@ -53,12 +52,14 @@ class BuildFolder:
         return path
 
     def freeze(self, name: str) -> None:
-        """Give a folder and all that is in it the mode that its copy has in a Dockerfile.
+        """Give a folder and its content the mode that `COPY --chmod=0555` gives the scripts.
 
-        BuildKit's cache keys contain modes: see `COPY --chmod=0555` of the scripts.
+        BuildKit's cache keys contain modes.
         """
         top = self.path / name
-        if sys.platform != "win32" and top.is_dir():  # a client on Windows sends one mode for all
+        if (
+            sys.platform != "win32" and top.is_dir()
+        ):  # a client on Windows sends the same mode for all files
             for path in (*top.rglob("*"), top):
                 path.chmod(_FROZEN)
 
@@ -67,11 +68,11 @@ class BuildFolder:
 def build_folder(
     *, context: Path, docker: str = "", bases: Sequence[Path] | None = None
 ) -> Iterator[BuildFolder]:
-    """Give a private folder outside the build context, and remove it however the block ends.
+    """Make a private folder outside the build context; remove it however the block ends.
 
-    SIGINT, SIGTERM and SIGHUP end the block with SystemExit(128 + n). What an earlier build left
-    behind because it was killed is removed first. `docker` is the client that will read the folder.
-    Raises DockerCacheError where no such folder can be had.
+    SIGINT, SIGTERM and SIGHUP end the block with SystemExit(128 + n). Folders of killed builds are
+    removed first. `docker` is the client that will read the folder. Raises DockerCacheError if
+    there is no usable place.
     """
     ending = _Ending()
     with handled(ending.receive):
@@ -94,7 +95,7 @@ def build_folder(
 
 
 class _Ending:
-    """What a signal does: it ends the block, unless the folder is just being removed."""
+    """Handles signals: they end the block, unless the folder is being removed."""
 
     def __init__(self) -> None:
         self.deferred = False
@@ -107,7 +108,7 @@ class _Ending:
 
 
 class _Folder:
-    """A folder whose lock says that its build is alive.
+    """A folder that is locked while its build runs.
 
     The name is chosen before the folder exists, so that a signal at any moment finds it removable.
     """
@@ -117,14 +118,14 @@ class _Folder:
         self._lock: int | None = None
 
     def make(self) -> None:
-        """Create and lock it, again if another build took the unlocked one for a left-over."""
+        """Create and lock it; try again if another build removed it before it was locked."""
         while True:
             try:
                 self.path.mkdir(mode=_PRIVATE_FOLDER)
             except OSError as error:
                 raise DockerCacheError(
-                    f"{self.path} cannot be created: {error.strerror}. The build's temporary files "
-                    "have nowhere to go.",
+                    f"{self.path}, for the build's temporary files, cannot be created: "
+                    f"{error.strerror}.",
                     fix="Set TMPDIR to another folder.",
                 ) from error
             try:
@@ -134,21 +135,19 @@ class _Folder:
                 continue
             except FileNotFoundError:
                 continue
-            except (
-                OSError
-            ):  # no locks here (some network file systems): other builds leave it alone, too
+            except OSError:  # no locks on this file system: other builds cannot lock it either
                 self._lock = None
             return
 
     def remove(self) -> None:
-        """Remove it; say so where that fails, for it may hold a password."""
+        """Remove it. Raises DockerCacheError if that fails, since it may contain a password."""
         try:
             _remove_tree(self.path)
         except FileNotFoundError:
             pass
         except OSError as error:
             raise DockerCacheError(
-                f"{self.path} could not be removed: {error.strerror}. It may hold credentials.",
+                f"{self.path} could not be removed: {error.strerror}. It may contain credentials.",
                 fix=f"Remove it by hand: rm -r {shlex.quote(str(self.path))}",
             ) from error
         finally:
@@ -158,7 +157,7 @@ class _Folder:
 
 
 def _sweep(base: Path) -> None:
-    """Remove what killed builds of this user left behind. Never stops a build."""
+    """Remove folders that killed builds of this user have left. Never raises."""
     if sys.platform == "win32":
         return
     with contextlib.suppress(OSError):
@@ -166,7 +165,7 @@ def _sweep(base: Path) -> None:
             with contextlib.suppress(OSError):
                 if not _is_ours(folder):
                     continue
-                held = lock(folder)  # an error for anything but a folder, such as a symlink
+                held = lock(folder)  # raises for anything but a folder, such as a symlink
                 try:
                     _remove_tree(folder)
                 finally:
@@ -175,7 +174,7 @@ def _sweep(base: Path) -> None:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Remove a folder with others in it that are frozen."""
+    """Remove a folder that may contain frozen ones."""
     for path in folder.rglob("*"):
         if path.is_dir() and not path.is_symlink():
             path.chmod(_PRIVATE_FOLDER)
@@ -183,20 +182,20 @@ def _remove_tree(folder: Path) -> None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether a build of this user's made it. A clone of this project's has a name much like it."""
+    """Return whether a build of this user made the folder, which has a name like our repository."""
     status = folder.lstat()
     mine = status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == _PRIVATE_FOLDER
     return mine and bool(_OURS.fullmatch(folder.name))
 
 
 def _bases(docker: str) -> list[Path]:
-    """List the folders that may hold ours, the best first: memory rather than disk."""
-    names = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  # ours in it is private
+    """List candidates for the parent folder, the best first: in memory rather than on disk."""
+    names = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  # our folder inside is private
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: Windows has no user ids
-        if runtime.stat().st_uid == os.geteuid():  # `sudo -E` keeps another user's
+        if runtime.stat().st_uid == os.geteuid():  # with `sudo -E` it is another user's
             names.insert(0, str(runtime))
-    if "/snap/" in docker:  # a snap's client sees neither /tmp nor /run/user, but its own folder
+    if "/snap/" in docker:  # a client from a snap sees only its own folder
         names.insert(0, str(Path.home() / "snap" / "docker" / "common"))
     return [Path(name) for name in dict.fromkeys(names) if Path(name).is_absolute()]
 
@@ -207,7 +206,7 @@ def _usable(bases: Sequence[Path], context: Path) -> Path:
         if base.is_dir() and os.access(base, os.W_OK | os.X_OK) and not inside(base, context):
             return base.resolve()
     raise DockerCacheError(
-        "There is no folder for the build's temporary files (the secret among them): none of "
+        "No folder found for the build's temporary files, which include the secret: none of "
         f"{', '.join(map(str, bases))} is writable and outside the build context {context}.",
         fix="Set TMPDIR to a writable folder outside the project.",
     )

@@ -1,10 +1,10 @@
-"""A folder with BuildKit's local cache, an OCI image layout: read only if whole, replaced as one.
+"""Folders with BuildKit's local cache (an OCI image layout): read if complete, replaced at once.
 
-BuildKit adds to such a folder and removes nothing, reads blobs from it until the build's end, and
-leaves half of an export behind when it is stopped. So a build gets a private copy of the folder,
-inside of it: hard links, which cost no room and stay when another build replaces what they link.
-BuildKit reads and writes that copy. After a success its blobs are moved to the folder, its index
-replaces the folder's (one rename), and what the new index does not name is removed.
+BuildKit only adds to such a folder, reads blobs until the build ends, and leaves an incomplete
+export when it is stopped. So each build gets a private copy inside the folder, made of hard links:
+they take no space, and stay valid when another build replaces the originals. BuildKit reads and
+writes the copy. After a successful build its blobs are moved to the folder, its index replaces the
+folder's with one rename, and blobs that are not in the new index are removed.
 """
 
 from __future__ import annotations
@@ -34,21 +34,20 @@ _CHUNK = 2**20
 _LARGEST_DOCUMENT = 2**26
 
 
-class Damaged(Exception):  # noqa: N818  # a finding, which the caller words
-    """The folder is not a whole cache; the text says what is wrong with it."""
+class Damaged(Exception):  # noqa: N818  # a reason, which callers put into a sentence
+    """The reason why a folder is not a complete cache."""
 
 
 def blob(folder: Path, name: str) -> Path:
-    """Give the path of a blob; its name is the digest without `sha256:`."""
+    """Return the path of a blob; its name is the digest without `sha256:`."""
     return folder / "blobs" / "sha256" / name
 
 
 def survey(folder: Path, *, bytes_too: bool = True) -> frozenset[str]:
-    """Give the names of all blobs that the index leads to.
+    """Return the names of all blobs that the index refers to.
 
-    Raises Damaged where one is missing or has another size than is said of it, or (`bytes_too`)
-    other content than its name says. BuildKit looks only when it needs a blob, and a wrong one
-    fails the build then.
+    Raises Damaged if a blob is missing or has the wrong size or, with `bytes_too`, the wrong
+    content. BuildKit checks a blob only when it needs it, and a wrong one then fails the build.
     """
     found: set[str] = set()
     waiting = _children(_document(folder / INDEX))
@@ -72,7 +71,7 @@ def _check(path: Path, name: str, size: object, *, bytes_too: bool) -> None:
         if path.stat().st_size != size:
             raise Damaged(f"a blob is cut short ({name[:12]}…)")
         if bytes_too and _sha256(path) != name:
-            raise Damaged(f"a blob is not what was written ({name[:12]}…)")
+            raise Damaged(f"a blob has the wrong content ({name[:12]}…)")
     except OSError as error:
         raise Damaged(f"a blob cannot be read ({error.strerror})") from error
 
@@ -95,17 +94,17 @@ def _children(document: dict[str, Any]) -> list[dict[str, Any]]:
     several = [document.get("manifests") or [], document.get("layers") or []]
     several.append([document["config"]] if document.get("config") else [])
     if not all(isinstance(items, list) for items in several):
-        raise Damaged("an index holds no list")
+        raise Damaged("an index is not valid")
     found = [item for items in several for item in items]
     if not found or not all(isinstance(item, dict) for item in found):
-        raise Damaged("an index names nothing")
+        raise Damaged("an index is empty")
     return found
 
 
 def _name(descriptor: dict[str, Any]) -> str:
     match = _DIGEST.fullmatch(str(descriptor.get("digest", "")))
     if not match:
-        raise Damaged("an index names a blob by another digest than sha256")
+        raise Damaged("an index has a digest other than sha256")
     return match[1]
 
 
@@ -118,7 +117,7 @@ def _sha256(path: Path) -> str:
 
 
 IMAGE = "image.tar"
-"""The image in a file that the classic image store reads and writes (`caches.images`)."""
+"""The file with an image that the classic image store loads and saves (`cache_images`)."""
 _PREFIX = ".poetry-docker-cache-"
 _OURS = re.compile(r"\.poetry-docker-cache-[0-9a-f]{16}")
 _OF_A_CACHE = re.compile(
@@ -128,52 +127,52 @@ _OF_A_CACHE = re.compile(
 
 @dataclass
 class OpenFolder:
-    """A cache folder for the time of one build."""
+    """A cache folder during one build."""
 
     path: Path
     source: Path | None = None
-    """What BuildKit reads; None: nothing that is worth reading."""
+    """What BuildKit reads; None if there is no usable cache."""
     target: Path | None = None
-    """What BuildKit writes."""
+    """What BuildKit writes; None to write nothing."""
     notes: list[str] = field(default_factory=list)
 
     def publish(self) -> str | None:
-        """Put what was written in place of what was there; a note where nothing was."""
+        """Replace the old cache with the new one; return a note if that fails."""
         if self.target is None:
             return None
         try:
             with waiting(self.path):
                 _replace(self.target, self.path)
         except Damaged as damaged:
-            return f"The cache folder {self.path} stays as it was: {damaged}."
+            return f"The cache folder {self.path} was left unchanged: {damaged}."
         except OSError as error:
             return f"The cache folder {self.path} was not written: {error.strerror}."
         return None
 
 
 def refuse_foreign(folder: Path, context: Path) -> None:
-    """Raise DockerCacheError for a folder that holds other things than a cache."""
+    """Raise DockerCacheError for a folder that contains anything but a cache."""
     if folder == context or folder in context.parents:
         raise DockerCacheError(
-            f"The cache folder {folder} holds the project: it would be taken for a cache.",
-            fix="Name a folder of its own, such as ./.buildcache.",
+            f"The cache folder {folder} contains the project.",
+            fix="Choose a separate folder, such as ./.buildcache.",
         )
     if exists(folder) and not is_folder(folder):
         raise DockerCacheError(
-            f"The cache folder {folder} is a file.", fix="Name a folder, or remove the file."
+            f"The cache folder {folder} is a file.", fix="Choose a folder, or remove the file."
         )
     foreign = sorted(name for name in _names(folder) if not _OF_A_CACHE.fullmatch(name))
     if foreign:
         raise DockerCacheError(
-            f"The cache folder {folder} holds something else ({foreign[0]}): refusing to modify a "
+            f"The cache folder {folder} contains other files ({foreign[0]}): refusing to modify a "
             "folder that is not a cache.",
-            fix="Name a folder of its own, such as ./.buildcache.",
+            fix="Choose a separate folder, such as ./.buildcache.",
         )
 
 
 @contextlib.contextmanager
 def opened(path: Path, *, reads: bool, writes: bool) -> Iterator[OpenFolder]:
-    """Give a folder's private copy, and remove it however the block ends."""
+    """Make a private copy of the folder; remove it however the block ends."""
     found = OpenFolder(path)
     _sweep(path)
     with contextlib.ExitStack() as stack:
@@ -189,7 +188,7 @@ def opened(path: Path, *, reads: bool, writes: bool) -> Iterator[OpenFolder]:
 def _make_private(
     path: Path, stack: contextlib.ExitStack, found: OpenFolder, *, needed: bool
 ) -> Path | None:
-    """Make a folder inside, which other builds know to be alive by its lock."""
+    """Make a private folder inside, locked to show other builds that it is in use."""
     private = path / f"{_PREFIX}{secrets.token_hex(8)}"
     try:
         new = not path.exists()
@@ -197,7 +196,7 @@ def _make_private(
         if new:
             stack.callback(_remove_empty, path)
         stack.callback(shutil.rmtree, private, ignore_errors=True)
-        with waiting(path):  # no other build removes it before it is locked
+        with waiting(path):  # so that no other build removes it before it is locked
             private.mkdir(mode=0o700)
             with contextlib.suppress(OSError):
                 descriptor = lock(private)
@@ -206,24 +205,25 @@ def _make_private(
     except OSError as error:
         if needed:
             found.notes.append(
-                f"The cache folder {path} cannot be written: {error.strerror}. Nothing is kept "
-                "there."
+                f"The cache folder {path} cannot be written: {error.strerror}. No cache is written."
             )
         return None
     return private
 
 
 def _snapshot(path: Path, private: Path | None, notes: list[str]) -> Path | None:
-    """Link a whole cache into the private folder; the folder itself where there are no links."""
+    """Link a complete cache into the private folder; return the folder itself without links."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # not ours to lock: read as it is
+        with contextlib.suppress(OSError):  # no permission to lock: read it without
             stack.enter_context(waiting(path))
         if not any(name in (INDEX, "blobs") for name in _names(path)):
             return None
         try:
             names = survey(path)
         except Damaged as damaged:
-            notes.append(f"The cache folder {path} is not read: {damaged}. This is a first build.")
+            notes.append(
+                f"The cache folder {path} is not read: {damaged}. The build starts without it."
+            )
             return None
         if private is None:
             return path
@@ -234,7 +234,7 @@ def _snapshot(path: Path, private: Path | None, notes: list[str]) -> Path | None
             for name in (LAYOUT, INDEX):
                 if (path / name).exists():
                     shutil.copyfile(path / name, private / name)
-        except OSError:  # no hard links on this file system, or none to files of another user
+        except OSError:  # no hard links on this file system, or not to files of another user
             for leftover in private.iterdir():
                 _remove(leftover)
             return path
@@ -242,7 +242,7 @@ def _snapshot(path: Path, private: Path | None, notes: list[str]) -> Path | None
 
 
 def _replace(private: Path, path: Path) -> None:
-    """Move a whole cache into place. At every moment the folder's index leads to what is there."""
+    """Move a complete cache into place, so that the folder's index is valid at every moment."""
     if not (private / INDEX).exists():
         raise Damaged("BuildKit has written no cache")
     names = survey(private, bytes_too=False)
@@ -259,11 +259,11 @@ def _replace(private: Path, path: Path) -> None:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what killed builds have left in a folder."""
+    """Remove the private folders of killed builds."""
     with contextlib.suppress(OSError), waiting(path):
         for name in filter(_OURS.fullmatch, _names(path)):
             with contextlib.suppress(OSError):
-                descriptor = lock(path / name)  # an error where it is alive
+                descriptor = lock(path / name)  # raises if its build is running
                 if descriptor is not None:
                     shutil.rmtree(path / name)
                     os.close(descriptor)

@@ -1,6 +1,6 @@
-"""Steps that the classic image store needs for a cache: an image pushed, or kept in a file.
+"""Caches on the classic image store: an image that is pushed, or saved to a file.
 
-That store exports inline caches only, so the image carries the cache.
+That store exports inline caches only, so the cache is in the image.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.steps import Places
 
 REPOSITORY = "localhost/poetry-docker-cache"
-"""Images in files have this name, which needs no registry."""
+"""The name of saved images, which needs no registry."""
 _LOADED = re.compile(rf"^Loaded image: ({REPOSITORY}:\S+)$", re.MULTILINE)
 _DAY = 24 * 60 * 60
 
 
 def load_steps(plan: CachePlan, docker: Sequence[str]) -> list[Step]:
-    """Give the steps that load images from files, if they are there."""
+    """Return the steps that load images from existing files."""
     files = [Path(folder.path, IMAGE) for folder in plan.loaded]
     return [
         Step(
             argv=(*docker, "load", "--input", str(file)),
-            failure=f"{file} is not read: it is damaged. This is a first build.",
+            failure=f"{file} is not read: it is damaged. The build starts without it.",
         )
         for file in files
         if exists(file)
@@ -42,13 +42,13 @@ def load_steps(plan: CachePlan, docker: Sequence[str]) -> list[Step]:
 
 
 def loaded_name(output: str) -> str | None:
-    """Find the name of the image in what `docker load` prints; None if it is not one of ours."""
+    """Find the image's name in the output of `docker load`; None if it is not ours."""
     found = _LOADED.search(output)
     return found[1] if found else None
 
 
 def export_steps(plan: CachePlan, docker: Sequence[str], places: Places) -> list[Step]:
-    """Give the steps that push the image under other names, and write it to files."""
+    """Return the steps that push the image under other names, and save it to files."""
     pushes = [step for reference in plan.pushed for step in _push(plan, docker, reference)]
     saves = [
         step for folder in plan.saved for step in _save(plan, docker, Path(folder.path), places)
@@ -81,36 +81,36 @@ def _save(plan: CachePlan, docker: Sequence[str], folder: Path, places: Places) 
             failure=failure,
             chain=failure,
         ),
-        # The name would keep the image forever.
+        # With this name, the engine would keep the image forever.
         Step(argv=(*docker, "image", "rm", name), chain=failure, always=True),
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFile:
-    """An image in a file, which replaces the one in its folder."""
+    """A saved image, which replaces the one in its folder."""
 
     draft: Path
     folder: Path
 
     def prepare(self) -> None:
-        """Make the folder, and remove what killed builds left there. Raises OSError."""
+        """Make the folder, and remove drafts of killed builds. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob(f".{IMAGE}.*"):
-            with contextlib.suppress(OSError):  # another build has just put it in place
+            with contextlib.suppress(OSError):  # another build may have just moved it
                 if time.time() - leftover.stat().st_mtime > _DAY:
                     leftover.unlink()
 
     def explain(self, error: str) -> str:
-        """Give the error as it is."""
+        """Return the error unchanged."""
         return error
 
     def take(self) -> str:
-        """Put the file in place. Raises OSError."""
+        """Move the file into place. Raises OSError."""
         self.draft.replace(self.folder / IMAGE)
         return ""
 
     def discard(self) -> None:
-        """Remove the draft, if it is still there."""
+        """Remove the draft if it still exists."""
         with contextlib.suppress(OSError):
             self.draft.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which caches a build reads and writes, and how, on the engine at hand. Pure."""
+"""Plan which caches a build reads and writes on an engine, and how. Pure."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NEW_BUILDER = "docker buildx create --name NAME --driver docker-container"
 
 
 def is_classic(engine: EngineInfo) -> bool:
-    """Whether the image store exports inline caches only."""
+    """Return whether the image store exports inline caches only."""
     return engine.driver == "docker" and engine.store == "classic"
 
 
 def refuse_tag(cache: Cache, tags: Sequence[str]) -> None:
-    """Raise for a cache that would be pushed where the image is."""
+    """Raise DockerCacheError for a cache with the name of the image."""
     reference = cache.reference if isinstance(cache, Store) else ""
     if not reference:
         return
@@ -35,32 +35,32 @@ def refuse_tag(cache: Cache, tags: Sequence[str]) -> None:
         if is_reference(tag) and normalised(tag) == normalised(reference):
             repository = normalised(reference).rpartition(":")[0]
             raise DockerCacheError(
-                f"The cache {reference} is also the image's name {tag}: BuildKit would replace the "
-                "image by the cache.",
-                fix=f"Give the cache a name of its own, such as {repository}:cache.",
+                f"The cache {reference} has the same name as the image {tag}: BuildKit would "
+                "replace the image with the cache.",
+                fix=f"Give the cache another name, such as {repository}:cache.",
             )
 
 
 def refuse_backend(store: Store, engine: EngineInfo, *, writes: bool) -> None:
-    """Raise for a backend that the builder does not have: BuildKit says so only after the build."""
+    """Raise DockerCacheError for an unsupported backend, which BuildKit reports after the build."""
     if engine.driver != "docker":
         return
     if store.type not in _DOCKER_HAS:
         raise DockerCacheError(
-            f"The builder {engine.builder!r} is the Docker engine itself, which has no cache of "
-            f"the type {store.type}.",
-            fix=f"Build on one that has: {_NEW_BUILDER}, then --builder NAME.",
+            f"The builder {engine.builder!r} is the Docker engine itself, which does not support "
+            f"caches of type {store.type}.",
+            fix=f"Create another builder ({_NEW_BUILDER}) and pass --builder NAME.",
         )
     if is_classic(engine) and (store.type == "gha" or (store.type == "local" and writes)):
         raise DockerCacheError(
-            f"The engine's classic image store has no cache of the type {store.type}.",
-            fix="Name an image or a folder (`--cache ./folder`), turn on the engine's containerd "
-            f"image store, or build elsewhere: {_NEW_BUILDER}, then --builder NAME.",
+            f"The engine's classic image store does not support caches of type {store.type}.",
+            fix="Use an image or a folder (`--cache ./folder`), turn on the engine's containerd "
+            f"image store, or create another builder ({_NEW_BUILDER}) and pass --builder NAME.",
         )
 
 
 def is_inactive(store: Store, environment: Mapping[str, str]) -> bool:
-    """Whether buildx would leave a cache of GitHub's out without a word."""
+    """Return whether buildx would silently ignore a cache on GitHub Actions."""
     if store.type != "gha":
         return False
     variables = ("ACTIONS_CACHE_URL", "ACTIONS_RESULTS_URL")
@@ -71,20 +71,20 @@ def is_inactive(store: Store, environment: Mapping[str, str]) -> bool:
 
 
 def inactive_note(store: Store) -> str:
-    """Say why a cache is left out."""
+    """Return the note about an ignored cache."""
     return (
-        f"No {store} cache: ACTIONS_RUNTIME_TOKEN or ACTIONS_RESULTS_URL is not set. A job of "
-        "GitHub Actions gets them by crazy-max/ghaction-github-runtime."
+        f"No {store} cache: ACTIONS_RUNTIME_TOKEN or ACTIONS_RESULTS_URL is not set. In GitHub "
+        "Actions, add a step with crazy-max/ghaction-github-runtime."
     )
 
 
 _IMAGE_MANIFEST = (1, 6)
-"""The frontend of BuildKit 0.12, the first that can write a cache as an image: ECR wants that."""
+"""The frontend of BuildKit 0.12, the first that can write a cache as an image, as ECR needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheRequest:
-    """What the command line and the setting ask for; folders are absolute."""
+    """The caches in the options and the setting, with absolute folders."""
 
     cache: Cache | None = None
     cache_from: tuple[Cache, ...] = ()
@@ -94,13 +94,13 @@ class CacheRequest:
 
     @property
     def imports(self) -> tuple[Cache, ...]:
-        """All that is read, the best first: `--cache`, `--cache-from`, the setting."""
+        """The caches to read, in this order: `--cache`, `--cache-from`, the setting."""
         asked = (self.cache, *self.cache_from, self.setting)
         return tuple(dict.fromkeys(cache for cache in asked if cache is not None))
 
     @property
     def exports(self) -> tuple[Cache, ...]:
-        """All that is written; the setting only with --push, and if no option says otherwise."""
+        """The caches to write; the setting only with --push and without any cache option."""
         asked = tuple(cache for cache in (self.cache, *self.cache_to) if cache is not None)
         if not asked and not self.cache_from and self.push and self.setting is not None:
             return (self.setting,)
@@ -109,34 +109,34 @@ class CacheRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class CachePlan:
-    """The caches that BuildKit reads and writes, and what is done besides."""
+    """The caches that BuildKit reads and writes, and those that need steps of their own."""
 
     imports: tuple[str | Folder, ...] = ()
-    """For --cache-from; a folder is read through a copy of its own (`caches.folders`)."""
+    """For --cache-from; a folder is read through a private copy (`cache_folders`)."""
     exports: tuple[str | Folder, ...] = ()
     """For --cache-to."""
     loaded: tuple[Folder, ...] = ()
-    """Folders with an image in a file, which the classic store loads before the build."""
+    """Folders with a saved image, which the classic store loads before the build."""
     saved: tuple[Folder, ...] = ()
-    """Folders that the image is saved to afterwards."""
+    """Folders to save the image to after the build."""
     pushed: tuple[str, ...] = ()
-    """Names under which the image is pushed afterwards, for the cache that it carries."""
+    """Names under which the image is pushed after the build, because it contains the cache."""
     image: str = ""
-    """The name that the build gives the image, where it is needed afterwards."""
+    """The image's name, for pushing and saving it."""
     notes: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
-    """What of it lies in the build's context, relative to that."""
+    """The folders in the build context, relative to it."""
     local: tuple[str, ...] = ()
-    """The folders that BuildKit reads and writes by itself (`type=local`)."""
+    """The folders of `type=local`, which BuildKit uses directly."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Every folder of this machine that holds a cache of this build."""
+        """All folders on this machine with a cache of this build."""
         return tuple(map(Path, (*(folder.path for folder in self.folders), *self.local)))
 
     @property
     def folders(self) -> tuple[Folder, ...]:
-        """Every folder that is read or written."""
+        """All folders that are read or written through a copy or an image."""
         several = (*self.imports, *self.exports, *self.loaded, *self.saved)
         return tuple(dict.fromkeys(cache for cache in several if isinstance(cache, Folder)))
 
@@ -148,7 +148,7 @@ def plan_caches(
     tags: Sequence[str],
     environment: Mapping[str, str],
 ) -> CachePlan:
-    """Decide. Raises DockerCacheError for what the engine cannot do or what would do harm."""
+    """Plan the caches. Raises DockerCacheError for unsupported or harmful ones."""
     for cache in request.exports:
         refuse_tag(cache, tags)
     notes: list[str] = []
@@ -174,7 +174,10 @@ def plan_caches(
 def _usable(
     request: CacheRequest, engine: EngineInfo, environment: Mapping[str, str], notes: list[str]
 ) -> list[Cache]:
-    """Leave out what this machine cannot have; what was asked for and cannot be is an error."""
+    """Return the usable caches, with notes on the others.
+
+    Raises DockerCacheError for an unsupported cache, unless it is only read because of the setting.
+    """
     found: list[Cache] = []
     for cache in dict.fromkeys((*request.imports, *request.exports)):
         if isinstance(cache, Store) and is_inactive(cache, environment):
@@ -186,7 +189,7 @@ def _usable(
         except DockerCacheError as error:
             if cache != request.setting or cache in request.exports:
                 raise
-            # Who only builds need not have the builder that CI has.
+            # CI may have a builder that supports it.
             notes.append(f"The setting `cache` is not read: {error.problem}")
             continue
         found.append(cache)
@@ -207,11 +210,11 @@ def _export(cache: Cache, engine: EngineInfo) -> str | Folder:
 
 
 def _readable(caches: Iterable[Cache], tags: Sequence[str]) -> list[Cache]:
-    """Put the image's own names in place of `type=inline`: the image carries that cache."""
+    """Replace `type=inline` by the names of the image, which contains that cache."""
     result: list[Cache] = []
     for cache in caches:
         if isinstance(cache, Store) and cache.type == "inline":
-            # Without a `/` it was never pushed anywhere.
+            # A name without `/` was never pushed.
             named = [tag for tag in tags if "/" in tag]
             result += [Store(type="registry", options=(("ref", tag),)) for tag in named]
         else:
@@ -222,7 +225,7 @@ def _readable(caches: Iterable[Cache], tags: Sequence[str]) -> list[Cache]:
 def _classic(
     imports: Sequence[Cache], exports: Sequence[Cache], *, tags: Sequence[str], notes: list[str]
 ) -> CachePlan:
-    """Let the image carry the cache: of what is exported, that is all the classic store can do."""
+    """Put the cache into the image, the only export that the classic store supports."""
     stores = [cache for cache in exports if isinstance(cache, Store)]
     references = tuple(store.reference for store in stores if store.reference)
     folders = tuple(cache for cache in exports if isinstance(cache, Folder))
@@ -231,7 +234,7 @@ def _classic(
         carrier = f"the image at {', '.join(where)}" if where else "the image itself"
         notes.append(
             "The engine's classic image store exports inline caches only: "
-            f"{carrier} carries the cache."
+            f"{carrier} contains the cache."
         )
     else:
         notes.append(_line(imports, exports, idle=None))
@@ -247,7 +250,7 @@ def _classic(
 
 
 def _line(imports: Sequence[Cache], exports: Sequence[Cache], *, idle: Cache | None) -> str:
-    """Say in one line what is read and written."""
+    """Return the note about what is read and written."""
     written = [f"{cache}{_stages(cache)}" for cache in exports]
     places = set(map(str, exports))
     only_read = [name for name in dict.fromkeys(map(str, imports)) if name not in places]

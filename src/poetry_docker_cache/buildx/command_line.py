@@ -1,4 +1,4 @@
-"""The command line that runs BuildKit. Pure: it neither asks nor starts anything."""
+"""The command line of `docker buildx build`. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.buildx.engine_info import EngineInfo
 
-TELLING = ("--call", "--check", "--list", "--print")
-"""Options of buildx that make it tell something instead of building."""
+PRINTING = ("--call", "--check", "--list", "--print")
+"""Options that make buildx print something instead of building."""
 SET_BY_BAKE = {
     "--build-arg": "args.NAME=VALUE",
     "--build-context": "contexts.NAME=PATH",
@@ -25,18 +25,18 @@ SET_BY_BAKE = {
     "--secret": "secrets=id=NAME,src=PATH",
     "--ssh": "ssh=default=PATH",
 }
-"""Options of `build` that bake lacks, and what `--set` says in their place."""
+"""Options of `build` that bake lacks, with the value of `--set` to use instead."""
 
 _SET = "--set"
-# Bake asks for leave for what `build` simply does. Only these entitlements are options of both.
+# Bake needs `--allow` for what `build` simply does; `build` has it for these entitlements only.
 _ALLOW = "--allow"
-_OF_BOTH = ("device", "network.host", "security.insecure")
-# Where the key of a target is not the name of the option.
+_ENTITLEMENTS = ("device", "network.host", "security.insecure")
+# The keys of a bake target that differ from the name of the option.
 _OPTIONS = {"args": "build-arg", "contexts": "build-context", "tags": "tag", "secrets": "secret"}
 
 
 def options_for(arguments: Sequence[str], image: str) -> tuple[str, ...]:
-    """Spell the options of bake for an image as those of `build`; no name is the only image.
+    """Spell bake's options for an image as those of `build`; without a name, return them as is.
 
     >>> options_for(["--set", "*.args.VERSION=1", "--set=web.ssh=default"], "api")
     ('--build-arg=VERSION=1',)
@@ -60,7 +60,7 @@ def _spelled(arguments: Sequence[str], image: str) -> Iterator[str]:
 def _translated(option: str, value: str, image: str) -> Iterator[str]:
     if option == _SET:
         yield from _set(value, image)
-    elif value.startswith(_OF_BOTH):
+    elif value.startswith(_ENTITLEMENTS):
         yield f"{option}={value}"
 
 
@@ -73,47 +73,47 @@ def _set(text: str, image: str) -> Iterator[str]:
 
 
 def names_context(arguments: Sequence[str]) -> bool:
-    """Whether a `.` stands there for the build context, and not as the value of an option."""
+    """Return whether a `.` is given as build context, and not as the value of an option."""
     return any(
         word == "." and ("=" in before or not before.startswith("-"))
         for before, word in itertools.pairwise(["", *arguments])
     )
 
 
-def tells_only(options: Sequence[str]) -> bool:
-    """Whether buildx makes no image, by these options."""
-    return any(word.partition("=")[0] in TELLING for word in options)
+def only_prints(options: Sequence[str]) -> bool:
+    """Return whether these options make buildx print something instead of building."""
+    return any(word.partition("=")[0] in PRINTING for word in options)
 
 
 METADATA_OPTION = "--metadata-file"
-"""Ours, and buildx's."""
+"""An option of our command, and of buildx."""
 SECRET_ID = "auth"  # noqa: S105  # the name under which the Dockerfile mounts it
 PROGRESS_MODES = ("auto", "plain", "tty", "quiet", "rawjson")
 _QUIET_PROGRESS = (0, 13)
-"""The buildx that learnt `--progress=quiet`; before, `--quiet` did the same."""
+"""The first buildx with `--progress=quiet`; older ones have `--quiet` for it."""
 _MULTI_PLATFORM_LOAD = (0, 10)
-"""The buildx that learnt to load several platforms into the containerd image store."""
+"""The first buildx that loads several platforms into the containerd image store."""
 
-# Of the user's own arguments, those that say where the result goes, or that there is no result.
-_OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load", *TELLING)
+# Options that choose where the result goes, or make buildx build nothing.
+_OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load", *PRINTING)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildRequest:
-    """What the user wants of `docker buildx build`; sequences in the order given."""
+    """What to build, as options of `docker buildx build`; sequences keep the user's order."""
 
     context: str
     place: str = "."
-    """Of the project, in the context."""
+    """The project's folder in the context."""
     tags: Sequence[str] = ()
     push: bool = False
     load: bool = False
     platforms: Sequence[str] = ()
-    """As given: an element may hold several, separated by commas."""
+    """As typed: an element may contain several, separated by commas."""
     target: str | None = None
     build_arguments: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
-    """Named build contexts: a folder or an address for each name."""
+    """Named build contexts: a folder or an address by name."""
     ssh: bool = False
     """Whether to pass on the SSH agent."""
     cache_from: Sequence[str] = ()
@@ -123,17 +123,17 @@ class BuildRequest:
     pull: bool = False
     progress: str | None = None
     arguments: Sequence[str] = ()
-    """What stands behind `--`: it reaches buildx unchanged."""
+    """The arguments after `--`, which buildx gets unchanged."""
     image: str = ""
-    """Its name, where bake builds it along with others."""
+    """The image's name if bake builds several, else empty."""
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What the arguments say of this image, as `docker buildx build` spells it."""
+        """The arguments that apply to this image, spelled for `docker buildx build`."""
         return options_for(self.arguments, self.image)
 
     def __post_init__(self) -> None:
-        """Raise DockerCacheError for what buildx would misread without a word."""
+        """Raise DockerCacheError for values that buildx would silently misread."""
         for name, values in {
             "--tag": self.tags,
             "--platform": self.platforms,
@@ -145,16 +145,16 @@ class BuildRequest:
             refuse_empty(name, values)
         if self.progress is not None and self.progress not in PROGRESS_MODES:
             raise DockerCacheError(
-                f"--progress {self.progress!r} is not a form of output that BuildKit has.",
+                f"--progress {self.progress!r} is not a progress output style.",
                 fix=f"Use one of {', '.join(PROGRESS_MODES)}.",
             )
 
 
 def refuse_empty(option: str, values: Iterable[str]) -> None:
-    """Raise DockerCacheError where an option was given nothing."""
+    """Raise DockerCacheError if one of the option's values is empty."""
     if not all(value.strip() for value in values):
         raise DockerCacheError(
-            f"{option} is empty: it does not say what is meant.",
+            f"{option} is empty.",
             fix=f"Give {option} a value, or leave it out. A variable in a script may be unset.",
         )
 
@@ -167,9 +167,9 @@ def build_command(
     metadata: Sequence[str] = (),
     engine: EngineInfo,
 ) -> list[str]:
-    """Give the command line: our options, then the user's arguments, then the context.
+    """Return the command line: our options, then the user's arguments, then the context.
 
-    `metadata` are the options that ask buildx for what it did.
+    `metadata` are the options for buildx's metadata file.
     """
     command = ["docker", "buildx", "build", "--file", dockerfile]
     if secret is not None:
@@ -192,35 +192,35 @@ def build_command(
 
 
 def context_options(request: BuildRequest) -> list[str]:
-    """Give the options that name further build contexts."""
+    """Return the options for named build contexts."""
     named = [f"{name}={path}" for name, path in sorted(request.contexts.items())]
     return each("--build-context", named)
 
 
 def progress_options(request: BuildRequest, engine: EngineInfo) -> list[str]:
-    """Give the option that chooses the form of BuildKit's output."""
+    """Return the option for the progress output style."""
     if request.progress == "quiet" and engine.buildx < _QUIET_PROGRESS:
         return ["--quiet"]
     return each("--progress", given(request.progress))
 
 
 def epoch_note(environment: Mapping[str, str]) -> str | None:
-    """Say what a variable costs that buildx passes on to BuildKit by itself."""
+    """Return the note about SOURCE_DATE_EPOCH, which buildx passes to BuildKit by itself."""
     if not environment.get("SOURCE_DATE_EPOCH"):
         return None
     return (
-        "SOURCE_DATE_EPOCH is set: BuildKit gives that time to all files of the image, so that with"
-        " each other value everything is installed and pushed again. Unset it, or keep it for as"
-        " long as the lock stays: `git log -1 --format=%ct poetry.lock`."
+        "SOURCE_DATE_EPOCH is set: BuildKit sets the time of all files in the image to it, so every"
+        " new value rebuilds and pushes all layers again. Unset it, or change it only with the"
+        " lock file: `git log -1 --format=%ct poetry.lock`."
     )
 
 
 def result_note(request: BuildRequest, engine: EngineInfo) -> str | None:
-    """Say where the image stays if it is neither pushed nor loaded, and no option asks for that."""
+    """Return the note about an image that is neither pushed nor loaded nor output otherwise."""
     if request.push or request.load or _chooses_output(request) or _loads(request, engine):
         return None
     why = (
-        "no Docker engine answers that could take it"
+        "there is no Docker engine to load it into"
         if engine.store is None
         else "the engine's classic image store takes one platform only"
     )
@@ -228,10 +228,10 @@ def result_note(request: BuildRequest, engine: EngineInfo) -> str | None:
 
 
 def results(request: BuildRequest, engine: EngineInfo) -> list[str]:
-    """Give the options that say what becomes of the image.
+    """Return the options that choose where the image goes.
 
-    The containerd store keeps a pushed image, too: for that a fresh machine would pull every layer
-    that the cache names and nothing needs (BuildKit's `store`, in its reference of image outputs).
+    A pushed image is not also stored in the engine: for that, a fresh machine would pull all cached
+    layers from the cache, although nothing needs them (`store` in BuildKit's image outputs).
     """
     load = request.load or _loads(request, engine)
     keeps = engine.driver == "docker" and engine.store == "containerd"
@@ -241,10 +241,9 @@ def results(request: BuildRequest, engine: EngineInfo) -> list[str]:
 
 
 def _loads(request: BuildRequest, engine: EngineInfo) -> bool:
-    """Whether to load the image without having been asked to.
+    """Return whether to load the image without `--load`.
 
-    As buildx decides what `--load` can do: several platforms need the engine's containerd store,
-    whichever builder made them.
+    As for `--load`, several platforms need the engine's containerd store, whichever the builder.
     """
     if request.push or _chooses_output(request) or engine.store is None:
         return False
@@ -253,7 +252,7 @@ def _loads(request: BuildRequest, engine: EngineInfo) -> bool:
 
 
 def _chooses_output(request: BuildRequest) -> bool:
-    """Whether the user's own arguments say what becomes of the result."""
+    """Return whether the arguments after `--` choose where the result goes."""
     return any(
         argument.partition("=")[0] in _OUTPUT_OPTIONS or re.match(r"-o[^-]", argument)
         for argument in request.options
@@ -261,7 +260,7 @@ def _chooses_output(request: BuildRequest) -> bool:
 
 
 def requested_platforms(request: BuildRequest) -> set[str]:
-    """List the platforms as buildx does: each option may name several, with commas."""
+    """Return the platforms. As for buildx, a value may contain several, separated by commas."""
     given = [*request.platforms]
     for option, value in itertools.pairwise([*request.options, ""]):
         if option == "--platform":
@@ -272,10 +271,10 @@ def requested_platforms(request: BuildRequest) -> set[str]:
 
 
 def each(option: str, values: Iterable[str]) -> list[str]:
-    """Give an option once for each of its values."""
+    """Repeat an option for each of its values."""
     return [word for value in values for word in (option, value)]
 
 
 def given(value: str | None) -> tuple[str, ...]:
-    """Give what there is of a value."""
+    """Return an optional value as a tuple of one or none."""
     return () if value is None else (value,)

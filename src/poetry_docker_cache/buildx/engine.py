@@ -1,4 +1,4 @@
-"""Finds the container engine, asks it, and runs BuildKit."""
+"""Finds and queries the container engine, and runs BuildKit."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _ANSWER_SECONDS = 60
 
 
 def find() -> str:
-    """Give the path of the `docker` client. Raises DockerCacheError where there is none."""
+    """Return the path of the `docker` client. Raises DockerCacheError if it is not installed."""
     docker = shutil.which("docker")
     if docker is None:
         raise DockerCacheError(
-            "There is no `docker` on the PATH: the image cannot be built.",
+            "`docker` not found on the PATH.",
             fix="Install Docker Engine or Docker Desktop (client and buildx are enough for a "
-            "remote engine).\n`poetry docker export` works without.",
+            "remote engine).\n`poetry docker export` works without Docker.",
         )
     return docker
 
 
 def ask(commands: Sequence[Sequence[str]], *, seconds: float | None = None) -> list[Answer]:
-    """Run commands side by side and give what they print; see `asking`."""
+    """Run commands in parallel and return what they print; see `asking`."""
     with asking(commands, seconds=seconds) as answers:
         return answers()
 
@@ -55,10 +55,10 @@ def ask(commands: Sequence[Sequence[str]], *, seconds: float | None = None) -> l
 def asking(
     commands: Sequence[Sequence[str]], *, seconds: float | None = None
 ) -> Iterator[Callable[[], list[Answer]]]:
-    """Start commands side by side; what is given waits for them, and gives what they print.
+    """Start commands in parallel; yield a function that waits for them and returns their output.
 
-    None of them may read the terminal, and none outlives the block. Raises DockerCacheError where
-    one cannot be run, or takes longer than `seconds` (a minute) once it is waited for.
+    They cannot read the terminal, and end with the block at the latest. Raises DockerCacheError if
+    a command cannot be run, or takes longer than `seconds` (default: a minute) when waited for.
     """
     limit = _ANSWER_SECONDS if seconds is None else seconds
     running: list[subprocess.Popen[str]] = []
@@ -68,9 +68,9 @@ def asking(
     finally:
         for process in running:
             if process.poll() is None:
-                # With what it started: a plugin that lives on would keep the pipes open.
+                # Including its children: a plugin that keeps running would keep the pipes open.
                 send(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-            with process:  # closes them
+            with process:  # closes the pipes
                 pass
 
 
@@ -87,7 +87,7 @@ def _started(command: Sequence[str]) -> subprocess.Popen[str]:
         )
     except OSError as error:
         raise DockerCacheError(
-            f"{command[0]} cannot be run: {error.strerror}. The image cannot be built.",
+            f"{command[0]} cannot be run: {error.strerror}.",
             fix="Reinstall Docker's client, then check with: docker version",
         ) from error
 
@@ -104,10 +104,10 @@ def _answer(process: subprocess.Popen[str], limit: float) -> Answer:
 def probing(
     builder: str | None = None, *, docker: str | None = None, asking: Asking = asking
 ) -> Iterator[Callable[[], EngineInfo]]:
-    """Ask for the builder (the chosen one, if not named) and its engine, in two calls at once.
+    """Query a builder (default: the current one) and its engine in parallel.
 
-    What is given waits for the answers, which take a quarter of a second: time for other work.
-    It raises DockerCacheError where nothing can be built, with what to do about it.
+    Yields a function that waits for the answers, so that other work is done meanwhile. It raises
+    DockerCacheError if nothing can be built on this engine.
     """
     client = docker or find()
     name = [builder] if builder else []
@@ -120,8 +120,7 @@ def probing(
         endpoint = chosen.nodes[0].endpoint if is_engine else ""
         context = (parse_info(info).get("ClientInfo") or {}).get("Context", "")
         if endpoint and context and endpoint != context:
-            # A builder named after another context: that context's engine builds and keeps the
-            # image.
+            # The builder belongs to another Docker context, whose engine builds and stores images.
             with asking([[client, "--context", endpoint, *question]]) as others:
                 (info,) = others()
         wanted = builder or os.environ.get("BUILDX_BUILDER", "")
@@ -134,12 +133,10 @@ def probing(
 def run(
     argv: Sequence[str], *, env: Mapping[str, str] | None = None, output: int | None = None
 ) -> int:
-    """Run a command on this terminal and give its exit status; signals end it, not us.
+    """Run a command on this terminal and return its exit status; signals are forwarded to it.
 
-    `output` is the descriptor that takes its stdout, in place of ours.
-
-    A command that a signal was meant to end has never succeeded: the status is then 128 + n.
-    Raises DockerCacheError where the command cannot be started.
+    `output` is the descriptor for its stdout, instead of ours. If a signal should have ended the
+    command, the status is 128 + n in any case. Raises DockerCacheError if it cannot be started.
     """
     signals = Signals()
     with handled(signals.receive):

@@ -1,4 +1,4 @@
-"""What the container engine is and can do, read from what its own tools print."""
+"""The container engine and its capabilities, parsed from the output of docker's commands."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Store = Literal["containerd", "classic"]
 Version = tuple[int, ...]
 
 NEEDED_FRONTEND = (1, 4)
-"""Heredocs and `COPY --link`, which the generated Dockerfile is made of."""
+"""The first frontend with heredocs and `COPY --link`, which the Dockerfile uses."""
 _OLDEST_BUILDX = (0, 8)
 _OLDEST_ENGINE = (20, 10)
 _FIRST_DOCKER = 17
-"""Since then Docker's versions are years; smaller ones that answer in its place are Podman's."""
+"""Docker's versions begin with the year since 17; smaller ones are Podman's."""
 
-# Which Dockerfile frontend is built into an engine at least; newest first (seen and documented).
+# The oldest Dockerfile frontend in an engine since this version; newest first (documented, tested).
 _FRONTENDS: tuple[tuple[Version, Version], ...] = (
     ((29, 1), (1, 20)),
     ((28, 5), (1, 19)),
@@ -44,30 +44,30 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """The builder that a build will run on, and the engine that its image can be loaded into."""
+    """The builder of a build, and the engine that the image can be loaded into."""
 
     docker: str
-    """Path of the client."""
+    """The path of the client."""
     buildx: Version
     builder: str
     driver: str
     """`docker`, `docker-container`, `kubernetes`, `remote` or `cloud`."""
     engine: Version | None = None
-    """None where no engine answers: a remote builder works without one."""
+    """None if no engine answers: a remote builder works without one."""
     store: Store | None = None
     """The engine's image store; None without an engine."""
     frontend: Version | None = None
-    """The Dockerfile frontend that the builder brings along, at least; None when unknown."""
+    """The oldest Dockerfile frontend in the builder; None if unknown."""
 
     @property
     def frontend_is_enough(self) -> bool:
-        """Whether a Dockerfile of ours needs no `# syntax` line, which fetches a frontend."""
+        """Whether the Dockerfile needs no `# syntax` line, which fetches a newer frontend."""
         return self.frontend is not None and self.frontend >= NEEDED_FRONTEND
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One machine of a builder, as `docker buildx inspect` shows it."""
+    """A node of a builder, as `docker buildx inspect` shows it."""
 
     endpoint: str = ""
     error: str = ""
@@ -86,14 +86,14 @@ class Builder:
 
 
 def parse_version(text: str) -> Version | None:
-    """Read the first number with dots in it; None for `dev`, and for the `v0.0.0` of Debian."""
+    """Parse the first dotted number; None for `dev`, and for Debian's `v0.0.0`."""
     match = re.search(r"\d+(?:\.\d+)+", text)
     version = tuple(int(part) for part in match[0].split(".")) if match else ()
     return version if any(version) else None
 
 
 def parse_builder(text: str) -> Builder:
-    """Read what `docker buildx inspect` prints; it has no other format."""
+    """Parse the output of `docker buildx inspect`, which has no JSON format."""
     head, _, rest = text.partition("\nNodes:\n")
     nodes = [_fields(part) for part in re.split(r"^(?=Name:)", rest, flags=re.MULTILINE) if part]
     top = _fields(head)
@@ -115,13 +115,13 @@ def parse_builder(text: str) -> Builder:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """Read `Name:  value` lines that stand at the margin."""
+    """Parse the `Name:  value` lines that are not indented."""
     found = re.findall(r"^([A-Za-z][^:\n]*):[ \t]*(.*)$", text, flags=re.MULTILINE)
     return {key.lower(): value.strip() for key, value in found}
 
 
 def parse_info(answer: Answer) -> dict[str, Any]:
-    """Read `docker info --format '{{json .}}'`; empty where the client itself failed."""
+    """Parse the output of `docker info --format '{{json .}}'`; empty if the client failed."""
     try:
         info = json.loads(answer.out)
     except ValueError:
@@ -130,9 +130,10 @@ def parse_info(answer: Answer) -> dict[str, Any]:
 
 
 def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineInfo:
-    """Make one picture of both answers. `wanted` is the builder asked for by name, or empty.
+    """Combine the answers of `docker info` and `docker buildx inspect`.
 
-    Raises DockerCacheError where nothing can be built there.
+    `wanted` is the builder that the user named, or empty. Raises DockerCacheError if nothing can be
+    built on this engine.
     """
     facts = parse_info(info)
     if "host" in facts or "podman" in (info.err + inspect.err).lower():
@@ -159,7 +160,7 @@ def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineI
 
 
 def _buildx(facts: dict[str, Any]) -> Version:
-    """Find the plugin among those that the client lists; () if none runs."""
+    """Return buildx's version from the client's list of plugins; () if it is missing or broken."""
     plugins = (facts.get("ClientInfo") or {}).get("Plugins") or []
     for plugin in plugins:
         if plugin.get("Name") == "buildx" and not plugin.get("Err"):
@@ -169,7 +170,7 @@ def _buildx(facts: dict[str, Any]) -> Version:
 
 
 def _store(facts: dict[str, Any]) -> Store | None:
-    """Tell the image stores apart as buildx does itself."""
+    """Distinguish the image stores as buildx does."""
     if not facts.get("ServerVersion"):
         return None
     status = facts.get("DriverStatus") or []
@@ -178,7 +179,7 @@ def _store(facts: dict[str, Any]) -> Store | None:
 
 
 def _frontend(builder: Builder, engine: Version | None) -> Version | None:
-    """Tell which frontend the weakest machine of the builder has, at least."""
+    """Return the oldest frontend of the builder's nodes; None if one is unknown."""
     if builder.driver == "docker" and engine is not None:
         return _frontend_of(engine)
     found = [_bundled(node, builder.driver) for node in builder.nodes]
@@ -187,10 +188,10 @@ def _frontend(builder: Builder, engine: Version | None) -> Version | None:
 
 
 def _bundled(node: Node, driver: str) -> Version | None:
-    """Tell which frontend a machine's BuildKit has: that of 0.25 is 1.19, and so on."""
+    """Return the frontend in a node's BuildKit: 0.25 has 1.19, and so on."""
     image = re.search(r'image="([^"]*)"', node.options)
     if not node.buildkit and driver == "docker-container" and image is None:
-        return NEEDED_FRONTEND  # not created yet: buildx is going to pull the newest BuildKit
+        return NEEDED_FRONTEND  # not created yet: buildx will pull the newest BuildKit
     version = parse_version(node.buildkit or (image[1].rpartition(":")[2] if image else ""))
     if version is None:
         return None
@@ -205,7 +206,7 @@ def _frontend_of(engine: Version) -> Version | None:
 
 
 def _check_reachable(builder: Builder, facts: dict[str, Any], info: Answer) -> None:
-    """Raise where the builder's machines cannot be reached; an engine may be away without harm."""
+    """Raise DockerCacheError if the builder's nodes, or the engine they need, do not answer."""
     errors = [builder.error, *(node.error for node in builder.nodes)]
     failed = builder.error or (builder.nodes and all(node.error for node in builder.nodes))
     if failed:
@@ -224,8 +225,8 @@ def _check_engine(engine: Version) -> None:
 def _no_builder(
     facts: dict[str, Any], buildx: Version, info: Answer, inspect: Answer, wanted: str
 ) -> DockerCacheError:
-    """Say why `docker buildx inspect` failed."""
-    if not facts:  # the client could not even start: a context that does not exist, say
+    """Return the error for a failed `docker buildx inspect`."""
+    if not facts:  # the client itself failed, for example for an unknown context
         return engine_errors.unreachable(info.err or inspect.err)
     if not buildx:
         plugins = (facts.get("ClientInfo") or {}).get("Plugins") or []
@@ -237,24 +238,24 @@ def _no_builder(
 
 
 def dotted(version: Version) -> str:
-    """Write a version as it is read."""
+    """Format a version with dots."""
     return ".".join(map(str, version))
 
 
 def frontend_note(engine: EngineInfo, syntax: str | None) -> str | None:
-    """Say that the builder's own frontend is too old, and which one the build fetches instead.
+    """Return the note about an old frontend, and the one that the build fetches instead.
 
-    Where that cannot be fetched, BuildKit says so much later and not why it was asked for. Raises
-    DockerCacheError where `# syntax` was turned off, and nothing can read the Dockerfile.
+    If that fails, BuildKit reports it much later, without the reason. Raises DockerCacheError if
+    `# syntax` is turned off, so that nothing can read the Dockerfile.
     """
     if engine.frontend is None or engine.frontend_is_enough:
         return None
-    own = f"{_named(engine)} reads Dockerfiles of syntax {dotted(engine.frontend)} only"
+    own = f"{_named(engine)} supports Dockerfile syntax {dotted(engine.frontend)} only"
     if syntax is None:
         raise engine_errors.old_frontend(own, dotted(NEEDED_FRONTEND))
     return (
-        f"{own}: the build fetches a newer frontend, {syntax}. Where that is out of reach, name "
-        "your registry's copy by `syntax`, or build on Docker Engine 23.0 or newer."
+        f"{own}: the build fetches a newer frontend, {syntax}. If it cannot be fetched, set "
+        "`syntax` to a copy in your registry, or build on Docker Engine 23.0 or newer."
     )
 
 

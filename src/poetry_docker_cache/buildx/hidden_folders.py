@@ -1,4 +1,4 @@
-"""Caches and wheels inside the build context: kept out of every build by the ignore file."""
+"""Folders of caches and wheels in the build context, which the ignore file has to exclude."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 def hidden_paths(folders: Iterable[Path], context: Path) -> tuple[str, ...]:
-    """Give the folders that lie in the context, relative to it, as an ignore file names them."""
+    """Return the folders inside the context, relative to it."""
     real = [real_path(folder) for folder in folders]
     inside = {folder.relative_to(context) for folder in real if context in folder.parents}
     return tuple(sorted(path.as_posix() for path in inside))
 
 
 def written_inside(cache: Cache | None) -> tuple[str, ...]:
-    """Give what a setting names of the project by a relative path: the same on every machine."""
+    """Return the folders of a cache setting inside the project, the same on every machine."""
     given = folders_of(cache) if cache else ()
     paths = [posixpath.normpath(path) for path in given if path[0] not in "/~"]
     return tuple(sorted({path for path in paths if path.split("/")[0] not in (".", "..")}))
 
 
 def refuse_visible(hidden: Iterable[str], dockerfile: Path, context: Path) -> None:
-    """Raise DockerCacheError if a vendored Dockerfile's ignore file lets a cache through."""
+    """Raise DockerCacheError if a vendored Dockerfile's ignore file does not exclude a cache."""
     own = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
     ignore = own if own.is_file() else context / ".dockerignore"
     text = ignore.read_text(encoding="utf-8", errors="replace") if ignore.is_file() else ""
@@ -40,7 +40,7 @@ def refuse_visible(hidden: Iterable[str], dockerfile: Path, context: Path) -> No
     for path in hidden:
         if hiding_line(lines, f"{path}/index.json") < 0:
             raise DockerCacheError(
-                f"The cache folder {path} lies in the project, and {ignore.name} does not hide it: "
-                "the cache would be sent to each build, and could be copied into the image.",
-                fix=f"Add the line /{literal(path)} to {ignore.name}, or name a folder elsewhere.",
+                f"The cache folder {path} is in the project, and {ignore.name} does not exclude "
+                "it: it would be sent to each build, and could be copied into the image.",
+                fix=f"Add the line /{literal(path)} to {ignore.name}, or choose another folder.",
             )

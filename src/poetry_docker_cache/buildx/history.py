@@ -1,4 +1,4 @@
-"""Asks BuildKit what it remembers of a build that has just ended."""
+"""Reads BuildKit's record of a build that has just ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.engine_info import Answer
 
 _SECONDS = 15
-"""The build is done: what is only reported about it may not take long."""
+"""A limit: the build is done, so the report should not take long."""
 _TRACE = "application/vnd.buildkit.otlp.json.v0"
 _LOST = re.compile(r"failed to prepare extraction snapshot .*parent snapshot .* does not exist")
 
@@ -32,19 +32,19 @@ def _briefly(commands: Sequence[Sequence[str]]) -> list[Answer]:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What is remembered; empty where the history does not exist or does not answer."""
+    """BuildKit's record of a build; a field is empty if docker does not provide it."""
 
     log: str = ""
-    """What the steps did, a JSON object a line (`--progress=rawjson`)."""
+    """The log of the steps, one JSON object per line (`--progress=rawjson`)."""
     manifests: tuple[str, ...] = ()
-    """Those of the image, one for each platform, as they are in a registry."""
+    """The image's manifests, one for each platform."""
     unpacked: str = ""
-    """How many bytes the engine says that the image has."""
+    """The image's size in bytes, according to the engine."""
     trace: str = ""
     """The spans of OpenTelemetry, JSON objects that follow each other."""
 
 
-def recall(  # noqa: PLR0913  # what there is to ask about
+def recall(  # noqa: PLR0913  # all that is queried
     docker: Sequence[str],
     ref: str,
     *,
@@ -53,11 +53,11 @@ def recall(  # noqa: PLR0913  # what there is to ask about
     bundle: Path | None = None,
     ask: Ask = _briefly,
 ) -> Record:
-    """Give what is remembered of a build, all asked at once; never raises.
+    """Return the record of a build, queried in parallel. Never raises.
 
-    `docker` is how the client is called, `ref` what buildx calls the build in its metadata file:
-    `BUILDER/NODE/ID`. `platforms` are those of an image for several. `image` is one that the engine
-    has and BuildKit has no manifest of. The trace is exported to `bundle`, if that is given.
+    `docker` is the start of a docker command. `ref` is the build's reference in buildx's metadata:
+    `BUILDER/NODE/ID`. `image` is an image in the engine that has no manifest. The trace is exported
+    to `bundle`, if given.
     """
     builder, _, rest = ref.partition("/")
     build = rest.rpartition("/")[2]
@@ -68,25 +68,25 @@ def recall(  # noqa: PLR0913  # what there is to ask about
         answers = iter(ask([command for asked in questions.values() for command in asked]))
         found = {topic: [_good(next(answers)) for _ in asked] for topic, asked in questions.items()}
         return Record(
-            # buildx shows progress of any form on stderr, that of the past too.
+            # buildx prints progress to stderr, even from the history.
             log="".join(answer.out + answer.err for answer in found["logs"]),
             manifests=tuple(answer.out for answer in found["manifests"]),
             unpacked="".join(answer.out for answer in found["image"]),
             trace=_trace(bundle) if bundle else "",
         )
-    # A long trace may take too long. The others need not be lost with it.
+    # A long trace may take too long: try again without it.
     return recall(docker, ref, platforms=platforms, image=image, ask=ask) if bundle else Record()
 
 
 def lost_a_layer(
     docker: Sequence[str], builder: str, *, builds: int = 1, ask: Ask = _briefly
 ) -> bool:
-    """Tell whether one of the last builds failed because the engine threw away what it stood on.
+    """Return whether one of the last builds failed because the engine lost a layer.
 
-    The containerd image store collects what an image had whose name is taken, also while it unpacks
-    the new one on it: moby/buildkit#6521. `docker` is how the client is called. Never raises.
+    The containerd image store removes the layers of an image that has lost its name, even while it
+    unpacks the new image on top of them: moby/buildkit#6521. Never raises.
     """
-    # Not `logs`, which would wait for the end of a build that runs meanwhile.
+    # Not `logs`, which would wait for other running builds.
     inspect = [*docker, "buildx", "--builder", builder, "history", "inspect"]
     with contextlib.suppress(DockerCacheError):
         answers = ask([[*inspect, *([f"^{number}"] if number else [])] for number in range(builds)])
@@ -94,7 +94,7 @@ def lost_a_layer(
     return False
 
 
-def _questions(  # noqa: PLR0913  # what there is to ask about
+def _questions(  # noqa: PLR0913  # all that is queried
     docker: Sequence[str],
     builder: str,
     build: str,
@@ -106,7 +106,7 @@ def _questions(  # noqa: PLR0913  # what there is to ask about
     history = [*docker, "buildx", "--builder", builder, "history"]
     manifest = [*history, "inspect", "attachment", "--type=manifest"]
     which = [["--platform", platform] for platform in platforms] if len(platforms) > 1 else [[]]
-    # A trace is written some seconds after its build, or when it is asked to be final.
+    # Without --finalize, a trace is only available some seconds after its build.
     trace = [*history, "export", "--finalize", f"--output={bundle}", build]
     return {
         "logs": [[*history, "logs", "--progress=rawjson", build]],
@@ -117,12 +117,12 @@ def _questions(  # noqa: PLR0913  # what there is to ask about
 
 
 def _good(answer: Answer) -> Answer:
-    """The answer, an empty one if the question failed."""
+    """Return the answer; an empty one if the command failed."""
     return answer if answer.status == 0 else replace(answer, out="", err="")
 
 
 def _trace(bundle: Path) -> str:
-    """Read the trace out of an exported record: an image, of which it is a layer."""
+    """Read the trace from an exported record, which is an image with the trace as a layer."""
     broken = (OSError, EOFError, tarfile.TarError, zlib.error, LookupError, TypeError, ValueError)
     with contextlib.suppress(*broken), tarfile.open(bundle) as archive:
         index = json.loads(_member(archive, "index.json"))

@@ -1,7 +1,7 @@
-"""The folder of `download-cache`: new wheels are added, what no project needs is removed.
+"""The folder of `download-cache`: add new wheels, and remove those that no project needs.
 
-Only files that a build has put there are ever removed: a list beside them says which, and which
-projects need them.
+Only wheels that a build has added are ever removed: a list in the folder has them and the projects
+that need them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIST = ".poetry-docker-cache"
-"""The wheels that builds have put into the folder, each with a project that needs it."""
+"""The list of wheels that builds have added, each with a project that needs it."""
 PARTS = ".poetry-docker-cache-"
-"""How a folder for what is just arriving begins."""
+"""The prefix of temporary folders for new wheels."""
 _DAY = 24 * 60 * 60
 
 
 def keep(arrived: Path, folder: Path, project: str) -> None:
-    """Move what arrived in a folder inside of this one; remove wheels that no layer names any more.
+    """Move new wheels into the folder, and remove those that no layer needs any more.
 
-    Each file is moved at once, and the list is written before and after: whenever this ends, the
-    folder is good. Raises OSError.
+    Each file is moved by a rename, and the list is written before and after, so that the folder is
+    valid whenever this is interrupted. Raises OSError.
     """
     _sweep(folder, arrived)
     names = {line for path in arrived.rglob(NAMED) for line in _lines(path)}
@@ -51,7 +51,7 @@ def keep(arrived: Path, folder: Path, project: str) -> None:
 
 
 def _claims(listing: Path) -> set[tuple[str, str]]:
-    """Read pairs of a wheel and a project that needs it."""
+    """Read the pairs of a wheel and a project that needs it."""
     pairs = (line.partition("\t") for line in _lines(listing))
     return {(wheel, project) for wheel, _, project in pairs if PLAIN.fullmatch(wheel)}
 
@@ -71,7 +71,7 @@ def _write(path: Path, claims: Iterable[tuple[str, str]]) -> None:
 
 
 def _sweep(folder: Path, arrived: Path) -> None:
-    """Remove what a killed build left behind a day ago or longer. Never stops a build."""
+    """Remove what killed builds left at least a day ago. Never raises."""
     for path in folder.glob(f"{PARTS}*"):
         with contextlib.suppress(OSError):  # another build has removed it meanwhile
             if path != arrived and path.is_dir() and path.stat().st_mtime < time.time() - _DAY:

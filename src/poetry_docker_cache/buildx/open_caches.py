@@ -1,4 +1,4 @@
-"""The caches of a build while it runs: what BuildKit reads and writes, and publishing that."""
+"""The caches of a running build: what BuildKit reads and writes, and how it is published."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenCaches:
-    """The caches of one image's build."""
+    """The open caches of one image."""
 
     plan: CachePlan
     folders: Mapping[Folder, OpenFolder]
     loaded: tuple[str, ...] = ()
-    """The names of images that were loaded for their cache."""
+    """The names of images that were loaded because they contain a cache."""
 
     @property
     def cache_from(self) -> list[str]:
@@ -50,10 +50,10 @@ class OpenCaches:
         return None if path is None else folder_words(str(path), writing=writing)
 
     def publish(self, *, written: bool | None) -> list[str]:
-        """Publish what a successful build has written to folders; give the notes about failures.
+        """Publish the folders after a successful build; return the notes about failures.
 
-        `written`: whether BuildKit wrote its caches, None if unknown. A failure to do so does not
-        fail its build.
+        `written` is whether BuildKit wrote its caches, None if unknown: failing to do so does not
+        fail the build.
         """
         exports = self.plan.exports
         found = [_not_written(cache) for cache in exports if written is False]
@@ -63,7 +63,7 @@ class OpenCaches:
 
 @contextlib.contextmanager
 def open_caches(plan: CachePlan, docker: Sequence[str], runner: StepRunner) -> Iterator[OpenCaches]:
-    """Open the caches of one image's build; remove what is private when the block ends."""
+    """Open the caches of one image; remove private copies when the block ends."""
     with contextlib.ExitStack() as stack:
         folders: dict[Folder, OpenFolder] = {}
         for folder in plan.folders:
@@ -87,7 +87,7 @@ def open_caches(plan: CachePlan, docker: Sequence[str], runner: StepRunner) -> I
 
 
 def shown_caches(plan: CachePlan) -> OpenCaches:
-    """Give the caches as `--dry-run` shows them: without private copies."""
+    """Return the caches as `--dry-run` shows them: without private copies."""
     return OpenCaches(
         plan=plan,
         folders={
@@ -103,16 +103,16 @@ def shown_caches(plan: CachePlan) -> OpenCaches:
 
 
 def has_layout(folder: Folder) -> bool:
-    """Tell whether a folder has what BuildKit would read."""
+    """Return whether a folder has a cache for BuildKit to read."""
     return exists(Path(folder.path) / INDEX)
 
 
 def _not_written(export: str | Folder) -> str | None:
-    """Say that BuildKit has not written to a registry; a folder of ours is checked on its own."""
+    """Return the note about a registry that BuildKit did not write to; `publish` checks folders."""
     options = {} if isinstance(export, Folder) else _options(export)
     if options.get("type") != "registry":
         return None
-    return f"The cache was not written to {options['ref']}; the image is as it should be."
+    return f"The cache was not written to {options['ref']}; the image itself is complete."
 
 
 def _options(words: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""All steps of a build, in order, for one image or several: what runs, and what --dry-run shows."""
+"""The steps of a build in their order, for one image or several. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx import cache_images, reuse
 from poetry_docker_cache.buildx.bake import Target, bake_command, bake_definition
-from poetry_docker_cache.buildx.command_line import METADATA_OPTION, build_command, tells_only
+from poetry_docker_cache.buildx.command_line import METADATA_OPTION, build_command, only_prints
 from poetry_docker_cache.buildx.steps import Step
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class ImageBuild:
     """One image of a build."""
 
     name: str
-    """Its name in the settings; empty for the only image of a project."""
+    """The name in the settings; empty for the only image of a project."""
     request: BuildRequest
     caches: CachePlan
     reuse: Reuse
@@ -34,16 +34,16 @@ class ImageBuild:
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """Everything that is decided about a build before it starts."""
+    """A build, fully planned."""
 
     images: tuple[ImageBuild, ...]
     engine: EngineInfo
     docker: tuple[str, ...]
-    """How the client is called for everything but BuildKit."""
+    """The start of docker commands other than BuildKit's."""
     environment: Mapping[str, str]
-    """Variables for buildx, unless the environment has them."""
+    """Default environment variables for buildx."""
     metadata: bool
-    """Whether buildx is asked for its metadata."""
+    """Whether to have buildx write its metadata."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,13 +52,13 @@ class Build:
 
 
 def load_steps(build: Build) -> list[Step]:
-    """Give the steps that come first: what they load is named in the steps of the build."""
+    """Return the steps that load images before the build, which refers to them by name."""
     caches = [image.caches for image in build.images]
     return [step for plan in caches for step in cache_images.load_steps(plan, build.docker)]
 
 
 def build_steps(build: Build, places: Places, caches: Mapping[str, OpenCaches]) -> list[Step]:
-    """Give the steps that follow: import, build, export. `caches` has those of each image."""
+    """Return the steps that import, build and export. `caches` are by image."""
     requests = {image.name: _request(image, places, caches[image.name]) for image in build.images}
     before: list[Step] = []
     wheels: list[Step] = []
@@ -67,7 +67,7 @@ def build_steps(build: Build, places: Places, caches: Mapping[str, OpenCaches]) 
         request, dockerfile = requests[image.name], places.dockerfiles[image.name]
         before += reuse.import_steps(image.reuse, request, places, dockerfile=dockerfile)
         wheels += reuse.export_steps(image.reuse, request, places, dockerfile=dockerfile)
-        if not tells_only(request.options):
+        if not only_prints(request.options):
             images += cache_images.export_steps(image.caches, build.docker, places)
     return [*before, _main_step(build, places, requests), *wheels, *images]
 
@@ -82,7 +82,7 @@ def _request(image: ImageBuild, places: Places, caches: OpenCaches) -> BuildRequ
 
 
 def _main_step(build: Build, places: Places, requests: Mapping[str, BuildRequest]) -> Step:
-    """Give the step that builds the images: `buildx build` for one, `buildx bake` for several."""
+    """Return the step that builds: `buildx build` for one image, `buildx bake` for several."""
     metadata = [METADATA_OPTION, places.metadata] if build.metadata else []
     targets = {
         name: Target(request=request, dockerfile=places.dockerfiles[name])

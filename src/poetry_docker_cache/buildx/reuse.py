@@ -1,7 +1,7 @@
-"""What a build takes over from earlier ones: wheels of this machine, packages of an image.
+"""Reuse from earlier builds: wheels on this machine, and the packages of an earlier image.
 
-Each comes into the builder, and the wheels out of it again, by a small build of its own, so that
-no layer's key depends on them. None of these can fail the image: a failure becomes a note.
+Separate small builds import them into the builder, and export the wheels afterwards, so that no
+layer's cache key depends on them. If one fails, the image is still built, with a note.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.buildx.command_line import context_options, tells_only
+from poetry_docker_cache.buildx.command_line import context_options, only_prints
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.kept_wheels import PARTS, keep
 from poetry_docker_cache.buildx.steps import Step
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.image_plan import Dependencies
     from poetry_docker_cache.settings.table import Settings
 
-# Of the user's own arguments, those that decide where a stage runs and what its key is.
+# The options that decide where a stage runs and what its cache key is.
 _SHARED = (
     *("--add-host", "--allow", "--build-arg", "--build-context"),
     *("--builder", "--network", "--platform"),
@@ -41,18 +41,18 @@ _SHARED = (
 
 @dataclass(frozen=True, kw_only=True)
 class Reuse:
-    """What one image's build takes over; nothing if no setting asks for it."""
+    """What the build of one image reuses, according to the settings."""
 
     project: str
-    """The name of the project in the folder, which others may share."""
+    """The name of the project, since several may share the folder."""
     folder: Path | None
-    """Where this machine keeps wheels."""
+    """The folder of `download-cache`."""
     has_wheels: bool
-    """Whether there are any."""
+    """Whether it has any wheels."""
     image: str | None
-    """The earlier image."""
+    """The image of `reuse-image`."""
     hidden: tuple[str, ...]
-    """The folder, if it lies in the context; also if this build does not use it."""
+    """The folder, if it is in the context, even if this build does not use it."""
 
     @classmethod
     def of(
@@ -63,8 +63,8 @@ class Reuse:
         *,
         project: str | None,
     ) -> Reuse:
-        """Read the settings. Raises DockerCacheError for a path that cannot be the folder."""
-        builds = not tells_only(request.options)
+        """Read the settings. Raises DockerCacheError for an unusable folder."""
+        builds = not only_prints(request.options)
         place = Path(request.context, request.place)
         written = settings.download_cache or ""
         keeps = settings.download_cache is not None and dependencies.keeps_wheels and builds
@@ -79,7 +79,7 @@ class Reuse:
 
 
 def _hidden(folder: Path | None, written: str, request: BuildRequest) -> tuple[str, ...]:
-    """List the names of the folder in the context: the real one, and that of the setting."""
+    """Return the paths of the folder in the context: resolved, and as in the setting."""
     found = hidden_paths([folder] if folder else [], Path(request.context).resolve())
     path = within(written) if written else None
     named = [posixpath.normpath(posixpath.join(request.place, path))] if path else []
@@ -89,7 +89,7 @@ def _hidden(folder: Path | None, written: str, request: BuildRequest) -> tuple[s
 def import_steps(
     reuse: Reuse, request: BuildRequest, places: Places, *, dockerfile: str
 ) -> list[Step]:
-    """Give the steps that bring into the builder what there is."""
+    """Return the steps that import wheels and packages into the builder."""
     steps = []
     if reuse.has_wheels:
         output = places.output(f"import-wheels-{request.image}")
@@ -131,10 +131,10 @@ def import_steps(
 def export_steps(
     reuse: Reuse, request: BuildRequest, places: Places, *, dockerfile: str
 ) -> list[Step]:
-    """Give the step that gets the wheels out of the builder."""
+    """Return the step that exports the wheels from the builder."""
     if reuse.folder is None:
         return []
-    # On the same file system as the folder: each wheel is put in place by one rename.
+    # On the same file system as the folder, so that a rename moves each wheel into place.
     part = reuse.folder / f"{PARTS}{places.token('name')}"
     output = places.output("") if places.shown else part
     argv = _command(
@@ -149,7 +149,7 @@ def export_steps(
     return [Step(argv=argv, leaves=wheels, failure=f"New wheels are not kept in {reuse.folder}")]
 
 
-def _command(  # noqa: PLR0913  # what the three builds differ in
+def _command(  # noqa: PLR0913  # the differences between the three builds
     request: BuildRequest,
     places: Places,
     *,
@@ -159,12 +159,12 @@ def _command(  # noqa: PLR0913  # what the three builds differ in
     output: Path,
     options: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Give a command whose stage always runs: its cache mount may have been emptied meanwhile.
+    """Return a command whose stage always runs, since its cache mount may have been emptied.
 
-    `--no-cache-filter` would have it run, too, and empty the mount itself.
+    `--no-cache-filter` would run the stage, too, but also empty the mount.
     """
     builder = ["--builder", request.builder] if request.builder else []
-    builder += ["--pull"] * request.pull  # or these stages stand on an older base
+    builder += ["--pull"] * request.pull  # or these stages would use an older base image
     return (
         *("docker", "buildx", "build", "--file", dockerfile, *builder, *options),
         *("--target", target, "--build-arg", f"ANEW={places.token('random')}"),
@@ -176,7 +176,7 @@ def _command(  # noqa: PLR0913  # what the three builds differ in
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """The folder that BuildKit writes a stage to; there is nothing in it to use."""
+    """The folder that BuildKit writes a stage to, without anything to use."""
 
     path: Path
 
@@ -185,11 +185,11 @@ class Output:
         self.path.mkdir(mode=0o700, parents=True)
 
     def explain(self, error: str) -> str:
-        """Shorten BuildKit's error, and say what to do if that is known."""
+        """Shorten BuildKit's error, and add what to do if known."""
         why = error.removeprefix("ERROR: ").removeprefix("failed to build: ")
         why = why.removeprefix("failed to solve: ")
         if why.startswith("target stage"):
-            return "the Dockerfile was written without this setting (`poetry docker export`)"
+            return "the Dockerfile was exported without this setting; run `poetry docker export`"
         return why
 
     def take(self) -> str:
@@ -203,53 +203,53 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class EarlierImage(Output):
-    """What the import of an image says about it."""
+    """The result of importing an image."""
 
     image: str
 
     def explain(self, error: str) -> str:
-        """Say also that the image does not exist."""
+        """Return why the image is not imported, such as because it does not exist."""
         why = super().explain(error)
-        return f"it is not there ({why})" if why.endswith(f"{self.image}: not found") else why
+        return f"it does not exist ({why})" if why.endswith(f"{self.image}: not found") else why
 
     def take(self) -> str:
-        """Say if the image has no table of its packages."""
+        """Return the reason if the image has no table of its packages."""
         if any(self.path.rglob(NO_TABLE)):
-            return "it was built without this setting; the next one will do"
+            return "it was built without this setting; the next build can reuse this one"
         return ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArrivedWheels(Output):
-    """The wheels of a build, in a folder inside the one that keeps them."""
+    """The wheels of a build, in a temporary folder inside the one of `download-cache`."""
 
     folder: Path
     project: str
 
     def take(self) -> str:
-        """Keep them. Raises OSError."""
+        """Move them into the folder. Raises OSError."""
         keep(self.path, self.folder, self.project)
         return ""
 
 
 def _folder(project: Path, path: str) -> Path:
-    """The folder of wheels, which need not exist yet."""
+    """Return the folder of wheels, which need not exist yet."""
     folder = Path(project, os.path.expanduser(path))  # noqa: PTH111  # an unknown user stays
     try:
         is_other = folder.exists() and not folder.is_dir()
     except OSError as error:
-        raise _no_folder(path, f"which is not a folder: {error}") from error
+        raise _no_folder(path, f"which cannot be read: {error}") from error
     if is_other:
-        raise _no_folder(path, "which is not a folder: it is a file")
+        raise _no_folder(path, "which is a file, not a folder")
     if inside(project, folder):
-        raise _no_folder(path, "which holds the project: all of it would be sent to the builder")
+        raise _no_folder(path, "which contains the project: all of it would be sent to the builder")
     return folder
 
 
 def _no_folder(path: str, why: str) -> DockerCacheError:
     return DockerCacheError(
-        f"`download-cache` in [tool.poetry-docker-cache] names {path}, {why}.",
-        fix="Name a folder of its own, such as ~/.cache/wheels; it need not exist yet.",
+        f"`download-cache` in [tool.poetry-docker-cache] is {path}, {why}.",
+        fix="Choose a separate folder, such as ~/.cache/wheels. It need not exist yet.",
     )
 
 

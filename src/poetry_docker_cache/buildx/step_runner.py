@@ -1,4 +1,4 @@
-"""Runs the steps of a build, one after the other."""
+"""Runs the steps of a build in order."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.steps import Step
 
 _SECONDS = 60 * 60.0
-"""The limit for a command whose output is captured."""
+"""The timeout of a command whose output is captured."""
 _STDERR = 2
 _SIGNALS = 128
 """A higher exit status means that a signal ended the command."""
 _FAILED = 1
-"""buildx's status if the build failed; wrong options and signals have others."""
+"""buildx's exit status for a failed build; wrong options and signals have others."""
 _AGAIN = (
-    "The engine threw away layers of the older image of this name while it unpacked the new one on"
-    " them (moby/buildkit#6521): building again, all is cached."
+    "The engine removed layers of the old image with this name while it unpacked the new one on"
+    " top of them (moby/buildkit#6521). Building again, from the cache."
 )
 
 
 class Run(Protocol):
-    """Runs a command on the terminal and gives its exit status."""
+    """Runs a command on the terminal and returns its exit status."""
 
     def __call__(
         self,
@@ -39,21 +39,21 @@ class Run(Protocol):
         env: Mapping[str, str] | None = None,
         output: int | None = None,
     ) -> int:
-        """Run it."""
+        """Run the command."""
 
 
 class Ask(Protocol):
-    """Runs commands and gives what they print."""
+    """Runs commands and returns what they print."""
 
     def __call__(
         self, commands: Sequence[Sequence[str]], *, seconds: float | None = None
     ) -> list[Answer]:
-        """Run them."""
+        """Run the commands."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How the build ended."""
+    """The result of the build."""
 
     status: int
     seconds: float
@@ -61,20 +61,20 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class StepRunner:
-    """Runs steps with real processes, unless it is given others."""
+    """Runs steps; tests replace `run` and `ask`, which start real processes."""
 
     note: Callable[[str], None]
     write: Callable[[str, str], object]
-    """Writes a file that a step needs."""
+    """Write a file that a step needs."""
     lost_a_layer: Callable[[], bool]
-    """Whether the build failed because the engine lost a layer (moby/buildkit#6521)."""
+    """Return whether the build failed because the engine lost a layer (moby/buildkit#6521)."""
     run: Run = engine.run
     ask: Ask = engine.ask
 
     def run_all(self, steps: Sequence[Step]) -> Outcome:
-        """Run the steps; give the outcome of the one that builds the images.
+        """Run the steps; return the outcome of the one that builds the images.
 
-        The failure of another one costs a note. Raises DockerCacheError if the build cannot be
+        If another step fails, a note is printed. Raises DockerCacheError if the build cannot be
         started, and SystemExit if a signal ends another step.
         """
         outcome = Outcome(status=0, seconds=0.0)
@@ -98,7 +98,7 @@ class StepRunner:
         return outcome
 
     def captured(self, step: Step) -> Answer:
-        """Run a step and give what it prints; its failure if it cannot be run."""
+        """Run a step and return what it prints; a failure if it cannot be run."""
         try:
             (answer,) = self.ask([step.argv], seconds=_SECONDS)
         except DockerCacheError as error:
@@ -122,7 +122,7 @@ class StepRunner:
                 self.captured(step)
 
     def _problem(self, step: Step) -> str:
-        """Run a step beside the build; give the note about its failure, "" after a success."""
+        """Run a step other than the build; return the note about its failure, or ""."""
         if step.announcement:
             self.note(step.announcement)
         leftover = step.leaves
@@ -140,10 +140,10 @@ class StepRunner:
                 leftover.discard()
         if not failed:
             return ""
-        return f"{step.failure}: {why}" if why else f"{step.failure}; the image is as it should be."
+        return f"{step.failure}: {why}" if why else f"{step.failure}; the image itself is complete."
 
     def _failure(self, step: Step) -> tuple[bool, str]:
-        """Run a step's command: whether it failed, and why, if its output is not shown."""
+        """Run a step's command; return whether it failed, and why if its output is not shown."""
         if step.output == "stderr":
             status = self.run(step.argv, output=_STDERR)
             if status > _SIGNALS:

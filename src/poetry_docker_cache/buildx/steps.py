@@ -1,4 +1,4 @@
-"""A step of a build as data, and where the temporary files that steps name are."""
+"""The steps of a build as data, and the paths of their temporary files."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 AUTH_FILE = "secret/auth.toml"
-"""Apart from the Dockerfile: a frontend may ask for any file beside that."""
+"""Not beside the Dockerfile, where a frontend may read any file."""
 METADATA_FILE = "metadata.json"
 SCRIPTS = "scripts"
-"""The folder of scripts, and the named context that stands for it in the Dockerfile."""
+"""The folder of scripts, and its named context in the Dockerfile."""
 DEFINITION_FILE = "build/docker-bake.json"
 
 
 class Leftover(Protocol):
-    """What a step leaves behind, and what this program does with it."""
+    """The result of a step, which is used afterwards."""
 
     def prepare(self) -> None:
-        """Make room for it. Raises OSError."""
+        """Prepare its place. Raises OSError."""
 
     def explain(self, error: str) -> str:
-        """Say why there is nothing, from the last line that docker printed."""
+        """Return why the step failed, from the last line that docker printed."""
 
     def take(self) -> str:
-        """Use it; give the reason if it is of no use. Raises OSError."""
+        """Use it; return the reason if it is not usable, or "". Raises OSError."""
 
     def discard(self) -> None:
         """Remove what was not used."""
@@ -42,36 +42,36 @@ class Step:
 
     argv: tuple[str, ...]
     output: Literal["terminal", "stderr", "captured"] = "captured"
-    """Where its output goes; captured output is read for the reason of a failure."""
+    """Where its output goes; the reason of a failure is read from captured output."""
     decides: bool = False
-    """Whether it builds the images: its exit status is the build's, and what follows it runs only
-    after a success."""
+    """Whether it builds the images: its exit status is the build's, and later steps run only if it
+    succeeds."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables that it gets unless the environment has them."""
+    """Default environment variables."""
     announcement: str = ""
-    """The note before it starts."""
+    """A note to print before it starts."""
     needs: Mapping[str, str] = field(default_factory=dict)
-    """Files that are written for this step only: their paths and texts."""
+    """Files to write for this step only: texts by path."""
     leaves: Leftover | None = None
     failure: str = ""
-    """The note after a failure."""
+    """The note to print after a failure."""
     chain: str = ""
-    """The name that it shares with steps that need each other: the first failure ends them."""
+    """The name shared by steps that need each other: after a failure the rest is skipped."""
     always: bool = False
-    """Whether it runs all the same, even after a signal; its own failure does not matter."""
+    """Whether it runs in any case, even after a signal; its own failure is ignored."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """The paths of a build's temporary files, or what `--dry-run` shows instead of them."""
+    """The paths of a build's temporary files, or the placeholders that `--dry-run` shows."""
 
     folder: str
-    """The private folder that holds all of them."""
+    """The private folder with all of them."""
     dockerfiles: Mapping[str, str]
-    """By the names of the images."""
+    """The Dockerfiles by image."""
     auth: str
     metadata: str
-    """Where buildx leaves its metadata."""
+    """The file of buildx's metadata."""
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Named build contexts: folders inside the private one."""
     shown: bool = False
@@ -87,10 +87,10 @@ class Places:
         contexts: Sequence[str] = (),
         shown: bool = False,
     ) -> Places:
-        """Lay out the files in a folder.
+        """Return the paths in a folder.
 
-        `vendored` is the Dockerfile that the user chose, `contexts` are the names of folders that
-        are named contexts.
+        `vendored` is the Dockerfile that the user chose, `contexts` are the names of named
+        contexts, which are folders of the same names.
         """
         own = {name: str(Path(folder, "build", dockerfile_name(name))) for name in images}
         return cls(
@@ -106,7 +106,7 @@ class Places:
     def placeholders(
         cls, images: Sequence[str], *, vendored: str | None = None, contexts: Sequence[str] = ()
     ) -> Places:
-        """Give what `--dry-run` shows: short names if there is one image only."""
+        """Return the placeholders that `--dry-run` shows, shorter ones for a single image."""
         if len(images) > 1:
             return cls.below("<folder>", images, contexts=contexts, shown=True)
         return cls(
@@ -124,9 +124,9 @@ class Places:
         return str(Path(self.folder, DEFINITION_FILE))
 
     def token(self, name: str) -> str:
-        """Give a word that no other build uses."""
+        """Return a word that no other build uses."""
         return f"<{name}>" if self.shown else secrets.token_hex(8)
 
     def output(self, name: str) -> Path:
-        """Give a folder for the result of a step."""
+        """Return the folder for the result of a step."""
         return Path(self.folder) if self.shown else Path(self.folder, name)

@@ -27,48 +27,47 @@ class BuildCommand(DockerCommand):
     description = "Builds a Docker image of the project."
     arguments: ClassVar[list[Argument]] = [images_argument("build")]
     options: ClassVar[list[Option]] = [
-        _repeatable("tag", "t", "Name of the image, instead of its own; `:TAG` is a tag of that."),
+        _repeatable("tag", "t", "Name of the image; `:TAG` adds a tag to its default name."),
         option("push", None, "Push the image to its registry."),
-        option("load", None, "Load the image into the engine's store (the default)."),
-        _repeatable("platform", None, "Platform of the image, such as linux/arm64."),
+        option("load", None, "Load the image into the engine's image store (the default)."),
+        _repeatable("platform", None, "Platform to build for, such as linux/arm64."),
         option("target", None, "Build up to this stage.", flag=False),
-        option("file", "f", "Build with this Dockerfile, as it is.", flag=False),
+        option("file", "f", "Use this Dockerfile instead of generating one.", flag=False),
         option(
             "cache",
             None,
-            "Where to keep build cache: an image's name, a folder (./…), or type=… with options.",
+            "Cache to read and write: an image name, a folder (./…), or type=… with options.",
             flag=False,
         ),
-        _repeatable("cache-from", None, "Where else to read build cache; alone, none is written."),
-        _repeatable("cache-to", None, "Where else to write build cache."),
+        _repeatable("cache-from", None, "Another cache to read; given alone, no cache is written."),
+        _repeatable("cache-to", None, "Another cache to write."),
         option("builder", None, "The buildx builder to use.", flag=False),
         option("pull", None, "Pull newer versions of the base images."),
-        option("progress", None, "Form of BuildKit's output: auto, plain, tty, quiet.", flag=False),
-        option("metadata-file", None, "Write to this file what was built, as JSON.", flag=False),
-        option("dry-run", None, "Print the command; build nothing."),
+        option("progress", None, "Progress output style: auto, plain, tty or quiet.", flag=False),
+        option("metadata-file", None, "Write what was built to this JSON file.", flag=False),
+        option("dry-run", None, "Print the commands without running them."),
         *DockerCommand.options,
     ]
     help = """\
-Builds the image that <info>poetry docker export</> describes, with the credentials that Poetry
-has for the package sources. What stands behind <info>--</> goes to docker buildx build as it is:
+Builds the image from pyproject.toml and poetry.lock, with the credentials that Poetry has for the
+package sources. Arguments after <info>--</> are passed to <info>docker buildx build</>:
 
     <info>poetry docker build -t shop:dev -- --network=host</>
 
-Of several images, <info>poetry docker build api worker</> builds those that are named, in one call
-of docker buildx bake, which then takes what stands behind <info>--</>, such as
-<info>--set '*.args.VERSION=1.2.3'</>.
+If the settings define several images, all are built in one call of <info>docker buildx bake</>,
+unless you name some: <info>poetry docker build api worker</>. Arguments after <info>--</> are then
+those of bake, such as <info>--set '*.args.VERSION=1.2.3'</>.
 
-A machine that starts empty is warm with a cache: it is read if it exists, and written afterwards.
+Use a cache on fresh CI machines. It is read if it exists, and written after the build:
 
     <info>poetry docker build --push -t host/team/shop:1 --cache host/team/shop:cache</>
 
-A pull request may read and not write: <info>--cache-from</> alone writes none, not even that of
-the setting <info>cache</>, which otherwise is written with <info>--push</>. Several are tried in
-turn, <info>--cache</> first.
+In pull requests, read a cache without writing one: pass <info>--cache-from</> alone. The setting
+<info>cache</> is always read, and written by <info>--push</> if no option names a cache.
 """
 
     def work(self) -> int:
-        """Read the project while the engine is asked, and run BuildKit."""
+        """Read the project while docker answers about the engine, then run BuildKit."""
         from poetry_docker_cache.buildx.engine import probing  # noqa: PLC0415  # see base
 
         options = self.build_options()
@@ -106,12 +105,12 @@ turn, <info>--cache</> first.
         )
 
     def suggest_option(self, option: str) -> str:
-        """Most options that we lack are those of buildx."""
-        dashes = f"Other options of `docker buildx build` go behind `--`: `-- {option} …`."
+        """Suggest passing the option to buildx, which most unknown options belong to."""
+        dashes = f"Pass options of `docker buildx build` after `--`: `-- {option} …`."
         return f"{super().suggest_option(option)}{dashes}"
 
     def progress(self) -> str | None:
-        """BuildKit's form of progress; Poetry's own options choose one unless it is given."""
+        """Return the progress style; without `--progress`, Poetry's own options choose it."""
         given: str | None = self.option("progress")
         if given is None and self.io.output.is_quiet():
             return "quiet"
@@ -129,6 +128,6 @@ def _refuse_missing(file: str | None) -> None:
     if is_folder(file) or not exists(file):
         why = "is a folder" if is_folder(file) else "does not exist"
         raise DockerCacheError(
-            f"--file names no Dockerfile: {file} {why}." if file else "--file is empty.",
-            fix="`poetry docker export` writes one; without --file none is needed.",
+            f"--file: {file} {why}." if file else "--file is empty.",
+            fix="Run `poetry docker export` to write a Dockerfile, or leave --file out.",
         )

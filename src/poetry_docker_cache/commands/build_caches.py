@@ -1,4 +1,4 @@
-"""The caches of a build: those of the command line and that of the setting."""
+"""The caches of a build, from the command line and the setting."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def decide_caches(
     options: BuildOptions, image: PlannedImage, tags: Sequence[str], engine: EngineInfo
 ) -> CachePlan:
-    """Decide on the caches of an image; raises DockerCacheError for what cannot be."""
+    """Decide on the caches of an image. Raises DockerCacheError for an unusable one."""
     plan = plan_caches(
         _cache_request(options, image, tags), engine, tags=tags, environment=os.environ
     )
@@ -45,19 +45,19 @@ def decide_caches(
 def _cache_request(options: BuildOptions, image: PlannedImage, tags: Sequence[str]) -> CacheRequest:
     setting = image.settings.cache and placed(image.settings.cache, image.folder)
 
-    def own(caches: Iterable[Cache]) -> tuple[Cache, ...]:
-        """Give each of several images a cache of its own."""
+    def separate(caches: Iterable[Cache]) -> tuple[Cache, ...]:
+        """Give each of several images a separate cache."""
         if not image.image:
             return tuple(caches)
         return tuple(
             named_cache(image.image, cache, setting=setting, tags=tags) for cache in caches
         )
 
-    both = own(_parse("--cache", [] if options.cache is None else [options.cache], "both"))
+    both = separate(_parse("--cache", [] if options.cache is None else [options.cache], "both"))
     return CacheRequest(
         cache=both[0] if both else None,
-        cache_from=own(_parse("--cache-from", options.cache_from, "from")),
-        cache_to=own(_parse("--cache-to", options.cache_to, "to")),
+        cache_from=separate(_parse("--cache-from", options.cache_from, "from")),
+        cache_to=separate(_parse("--cache-to", options.cache_to, "to")),
         setting=setting,
         push=options.push,
     )
@@ -75,5 +75,5 @@ def _parsed(option: str, text: str, use: Use) -> list[Cache]:
         shown = f" {text}" if error.quotable else ""
         raise DockerCacheError(
             f"{option}{shown} cannot be used: {error.why}.",
-            fix=error.fix or "It takes an image's name, a folder (./…), or type=… with options.",
+            fix=error.fix or "Give an image name, a folder (./…), or type=… with options.",
         ) from None

@@ -10,7 +10,7 @@ from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.steps import AUTH_FILE, SCRIPTS
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, image_scripts
-from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
+from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.render.exported_files import dockerfile_name, with_banner
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def render_files(
     engine: EngineInfo,
     vendored: str | None,
 ) -> dict[str, str]:
-    """Give the texts of all files by their paths in the build's private folder.
+    """Return the texts of all files, by path in the build's private folder.
 
-    `hidden` are the paths that each image's build keeps or writes in its context: no image gets to
-    see any of them. A vendored Dockerfile brings its ignore file, and the scripts beside it.
+    `hidden` are the paths that each image's build keeps or writes in its context; they are excluded
+    from all builds. A vendored Dockerfile has its own ignore file, and scripts in the same folder.
     """
     files = {AUTH_FILE: secret}
     if vendored:
@@ -42,8 +42,7 @@ def render_files(
         plan = image.plan
         if image.settings.syntax == "auto" and engine.frontend_is_enough:
             plan = replace(plan, syntax=None)
-        unseen = _unseen(image, images, hidden)
-        ignore = render_ignore_file(plan, plan.located("Dockerfile"), unseen, image.beside)
+        ignore = image.ignore_file(hidden=_unseen(image, images, hidden))
         scripts = image_scripts(plan)
         files |= {f"{SCRIPTS}/{path}": text for path, text in scripts.texts.items()}
         files[f"build/{name}"] = with_banner(render_dockerfile(plan, scripts), syntax=plan.syntax)
@@ -52,9 +51,9 @@ def render_files(
 
 
 def scripts_beside(dockerfile: Path) -> dict[str, str]:
-    """Read the exported scripts beside a Dockerfile, by their paths; empty if there are none.
+    """Return the texts of the exported scripts beside a Dockerfile, by path.
 
-    Raises DockerCacheError for one that cannot be read.
+    Raises DockerCacheError if a script cannot be read.
     """
     folder = dockerfile.with_name(SCRIPTS_FOLDER)
     paths = sorted(path for path in folder.rglob("*.py") if path.is_file())
@@ -70,7 +69,7 @@ def scripts_beside(dockerfile: Path) -> dict[str, str]:
 def _unseen(
     image: PlannedImage, images: Sequence[PlannedImage], hidden: Mapping[str, Sequence[str]]
 ) -> tuple[str, ...]:
-    """List what an image's build must not see, as its context names it."""
+    """List the paths, relative to the context, that must stay out of an image's build."""
     every = [other.context / path for other in images for path in hidden[other.image]]
     own = (*hidden[image.image], *hidden_paths(every, image.context.resolve()))
     return tuple(dict.fromkeys(own))

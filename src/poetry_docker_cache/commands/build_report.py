@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.command_line import (
     METADATA_OPTION,
+    only_prints,
     requested_platforms,
     results,
-    tells_only,
 )
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.history import recall
@@ -43,43 +43,43 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
 _CACHE = "cache.manifest"
-"""The key under which BuildKit says which cache it has written."""
+"""The metadata key of the cache that BuildKit has written."""
 _PROVENANCE = "BUILDX_METADATA_PROVENANCE"
 _PROGRESS = "BUILDKIT_PROGRESS"
 _SILENT = ("quiet", "rawjson")
-"""Progress styles that no summary follows: silence, and a program that reads it."""
+"""Progress styles without a summary: no output, and output for programs."""
 _RESULTS = ("--output", "-o")
 _TO_REGISTRY = re.compile(r"\bpush=true\b|\btype=\"?registry\b")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What is reported about one image, decided before the build."""
+    """The plan of what to report about one image, made before the build."""
 
     image: PlannedImage
     request: BuildRequest
     among: bool
-    """Whether the image is built with others: buildx's metadata has them by their names."""
+    """Whether other images are built too: then the keys of buildx's metadata are image names."""
     file: Path | None
-    """Where the user wants the metadata file."""
+    """The value of `--metadata-file`."""
     theirs: str | None
-    """Where buildx writes its metadata, by an argument after `--`."""
+    """The file for buildx's own metadata, from an argument after `--`."""
     vendored: bool
     builds: bool
-    """Whether buildx makes an image; some options only make it print something."""
+    """Whether buildx builds an image: with some options it only prints something."""
     shown: bool
-    """Whether there is a summary."""
+    """Whether to print a summary."""
 
     @classmethod
     def of(
         cls, options: BuildOptions, image: PlannedImage, request: BuildRequest, *, among: bool
     ) -> Report:
-        """Decide; raises DockerCacheError for a file that could not be written afterwards."""
+        """Plan the report. Raises DockerCacheError if the metadata file cannot be written."""
         path = options.metadata_file
         if path is not None:
             metadata_file.refuse_unwritable(path)
         given = [*request.options]
-        builds = not tells_only(given)
+        builds = not only_prints(given)
         progress = _value(given, "--progress") or request.progress or os.environ.get(_PROGRESS)
         silent = options.quiet or progress in _SILENT or not {"--quiet", "-q"}.isdisjoint(given)
         return cls(
@@ -95,33 +95,33 @@ class Report:
 
     @property
     def wanted(self) -> bool:
-        """Whether there is anything to report."""
+        """Whether there is anything to print or write."""
         return self.shown or self.file is not None
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """The file that an earlier build has left in the project: no part of the next image."""
+        """The path of the metadata file if it is in the context: it must not get into the image."""
         return hidden_paths([self.file] if self.file else [], self.image.context.resolve())
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables with which buildx shows the same progress as without metadata.
+        """Variables that keep the progress output the same as without metadata.
 
-        A file of the user's holds the provenance, too: fetching it is a step of the progress.
+        A metadata file of the user includes the provenance, and fetching that is shown as a step.
         """
         return {} if self.file or self.theirs else {_PROVENANCE: "disabled"}
 
     def cache_was_written(self, path: Path) -> bool | None:
-        """Whether BuildKit wrote a cache to a registry or a folder; None if unknown."""
+        """Return whether BuildKit wrote a cache to a registry or a folder; None if unknown."""
         metadata = self.own(self.read(path))
         return _CACHE in metadata if metadata else None
 
     def read(self, path: Path) -> dict[str, Any]:
-        """Read buildx's metadata, which is at this path unless the user chose another."""
+        """Read buildx's metadata from this path, or from the one that the user chose."""
         return metadata_file.read(path if self.theirs is None else Path(self.theirs))
 
     def own(self, metadata: dict[str, Any]) -> dict[str, Any]:
-        """Give the part of the metadata that is about this image."""
+        """Return the part of the metadata about this image."""
         found = metadata.get(self.image.image) if self.among else metadata
         return found if isinstance(found, dict) else {}
 
@@ -132,9 +132,9 @@ class Report:
         record: Record,
         seconds: float,
     ) -> dict[str, Any]:
-        """Show the summary, and give everything that is known for the metadata file."""
+        """Print the summary, and return the content of the metadata file."""
         summary = self._summary(metadata, record, seconds)
-        if self.shown and metadata:  # without metadata there is nothing to add to buildx's output
+        if self.shown and metadata:  # without metadata, buildx's output already says everything
             found = lines(summary)
             if self.among:
                 console.message("", title=self.image.image)
@@ -150,7 +150,7 @@ class Report:
         engine: EngineInfo,
         path: Path,
     ) -> Record:
-        """Ask docker what it knows about the build."""
+        """Ask docker for the record of the build."""
         words = [*results(self.request, engine), *self.request.options]
         return recall(
             docker,
@@ -179,7 +179,7 @@ class Report:
         )
 
     def _planned(self) -> dict[str, tuple[Package, ...]]:
-        """The layers of our own Dockerfile; another one may have others."""
+        """Return the packages by layer; a vendored Dockerfile may have other layers."""
         if self.vendored:
             return {}
         packages = packages_of(self.image)
@@ -194,7 +194,7 @@ class Report:
         }
 
 
-def report_build(  # noqa: PLR0913  # a build that ended
+def report_build(  # noqa: PLR0913  # the results of a build
     reports: Sequence[Report],
     console: Console,
     *,
@@ -203,9 +203,9 @@ def report_build(  # noqa: PLR0913  # a build that ended
     metadata: Path,
     seconds: float,
 ) -> None:
-    """Report on all images of a build that succeeded. `metadata` is buildx's file.
+    """Report on all images of a successful build. `metadata` is buildx's file.
 
-    Raises DockerCacheError if the user's file cannot be written after all.
+    Raises DockerCacheError if the user's metadata file cannot be written.
     """
     first = reports[0]
     if not first.wanted:
@@ -221,7 +221,7 @@ def report_build(  # noqa: PLR0913  # a build that ended
 
 
 def _value(arguments: Sequence[str], option: str) -> str | None:
-    """The last value of an option among buildx's arguments, as buildx takes it."""
+    """Return the last value of an option in buildx's arguments, which is the one that counts."""
     found = None
     for word, following in itertools.pairwise([*arguments, ""]):
         if word == option:
@@ -232,16 +232,16 @@ def _value(arguments: Sequence[str], option: str) -> str | None:
 
 
 def _only_in_the_engine(metadata: dict[str, Any]) -> str:
-    """The image, if it is in a classic store, where it has a configuration and no manifest."""
+    """Return the digest of an image in the classic store, which keeps no manifests; else ""."""
     image = metadata.get("containerimage.config.digest")
     known = "containerimage.descriptor" in metadata
     return image if isinstance(image, str) and not known else ""
 
 
 def _pushes(argv: Sequence[str]) -> bool:
-    """Whether BuildKit sends the image to a registry.
+    """Return whether BuildKit pushes the image.
 
-    A cache alone may go to the repository that the image is named after, and be taken for it.
+    The trace is not enough: a cache that is pushed to the image's repository looks the same there.
     """
     return any(
         option == "--push"

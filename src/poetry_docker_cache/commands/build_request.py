@@ -1,4 +1,4 @@
-"""What the options and the settings ask of buildx for each image."""
+"""Turns options and settings into a build request for each image."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> list[BuildRequest]:
-    """Give the request for each image.
+    """Return the build request of each image.
 
-    Raises DockerCacheError for options that are empty, wrong or for one image only.
+    Raises DockerCacheError for options that are empty, invalid or for a single image only.
     """
     bakes = len(images) > 1
     if bakes:
@@ -63,34 +63,34 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
 
 
 def _tags(options: BuildOptions, image: PlannedImage) -> list[str]:
-    """Give the names of the image: a tag alone, such as `-t :dev`, belongs to its own name."""
+    """Return the image's names. A tag alone, such as `-t :dev`, is added to the default name."""
     if not options.tags:
         return [image.default_tag]
-    # A project without a name needs none if each tag is a whole name.
+    # If all tags are full names, a project without a name is fine.
     name = image.own_name(None) if any(tag.startswith(":") for tag in options.tags) else ""
     return [tagged(name, tag) for tag in options.tags]
 
 
 def _refuse_options_of_one_image(options: BuildOptions, images: Sequence[PlannedImage]) -> None:
-    """Raise DockerCacheError for options that several images cannot share."""
+    """Raise DockerCacheError for options that work for one image only."""
     names = ", ".join(image.image for image in images)
     one = images[0].image
     if not all(tag.startswith(":") for tag in options.tags):
         raise DockerCacheError(
-            f"-t names one image, and these are to be built: {names}.",
-            fix=f"Build one of them (`poetry docker build {one} -t …`), give a tag alone for all of"
-            f" them (`-t :latest`), or set `image` in [tool.poetry-docker-cache.images.{one}].",
+            f"-t names one image, but several are built: {names}.",
+            fix=f"Build one of them (`poetry docker build {one} -t …`), pass a tag without a name"
+            f" (`-t :latest`), or set `image` in [tool.poetry-docker-cache.images.{one}].",
         )
     if options.file is not None:
         raise DockerCacheError(
-            f"--file is the Dockerfile of one image, and these are to be built: {names}.",
-            fix=f"Build one of them: `poetry docker build {one} --file …`. `poetry docker export"
-            " --bake` writes a file by which `docker buildx bake` builds all exported ones.",
+            f"--file is the Dockerfile of one image, but several are built: {names}.",
+            fix=f"Build one of them: `poetry docker build {one} --file …`. To build all exported"
+            " Dockerfiles, run `poetry docker export --bake`, then `docker buildx bake`.",
         )
     for option in (word.partition("=")[0] for word in options.after_dashes):
         if path := SET_BY_BAKE.get(option):
             raise DockerCacheError(
-                f"Several images are built by `docker buildx bake`, which has no {option}.",
+                f"Several images are built with `docker buildx bake`, which has no {option}.",
                 fix=f"Write `-- --set '*.{path}'`, or build one of them:"
                 f" `poetry docker build {one} -- {option} …`.",
             )

@@ -1,4 +1,4 @@
-"""What the work of a command prints, and where."""
+"""The output of a command: where and how it is printed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Console(Protocol):
-    """Prints text as it is."""
+    """Prints text without interpreting it."""
 
     @property
     def is_quiet(self) -> bool:
-        """Whether only what was asked for is printed."""
+        """Whether only requested output is printed (`-q`)."""
 
     @property
     def encoding(self) -> str:
@@ -32,11 +32,11 @@ class Console(Protocol):
         """Print a line to stdout."""
 
     def raw(self, text: str) -> None:
-        """Print to stdout byte for byte, at any verbosity: it is what was asked for."""
+        """Print requested output to stdout byte for byte, at any verbosity."""
 
 
 class CleoConsole:
-    """The console of a Poetry command. cleo would read `<…>` in a text as a style."""
+    """The console of a Poetry command. Escapes `<…>`, which cleo would take for a style."""
 
     def __init__(self, io: IO) -> None:
         self._io = io

@@ -1,6 +1,7 @@
-"""What the commands share: the options GROUPS, and saying what went wrong.
+"""The base of the commands: options for groups and extras, and error messages.
 
-`poetry list` imports the commands to describe them: what does the work is imported when one runs.
+`poetry list` imports the commands to describe them, so whatever does the work is imported only when
+a command runs.
 """
 
 from __future__ import annotations
@@ -30,28 +31,28 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.console import CleoConsole
     from poetry_docker_cache.project.selection import SelectionOptions
 
-# Options whose value may be a pipe, each as cleo takes that.
+# Options whose value may be `-`, in the only spelling that cleo accepts for it.
 _PIPES = {
     **dict.fromkeys(("-o", "--output"), "--output=-"),
     **dict.fromkeys(("-f", "--file"), "--file=-"),
 }
 _UNKNOWN = re.compile(r'The option "-*(?P<name>[^"]+)" does not exist')
 _ALIKE = 0.85
-"""The similarity of a misspelt option; `--build-arg` is less similar to our `--builder`."""
+"""The least similarity of a misspelt option; `--build-arg` is less similar to `--builder`."""
 
 
 def images_argument(verb: str) -> Argument:
-    """The names of images that a command is for."""
+    """Define the argument for the names of images."""
     return argument(
         "images",
-        f"Those to {verb} of the images that the settings name; all by default.",
+        f"Images to {verb}, if the settings define several (default: all).",
         optional=True,
         multiple=True,
     )
 
 
 class DockerCommand(GroupCommand):
-    """A command that plans an image of the project; it needs no virtual environment."""
+    """A command that plans the project's images, without a virtual environment."""
 
     options: ClassVar[list[Option]] = [
         *GroupCommand._group_dependency_options(),  # noqa: SLF001  # as `poetry install` does
@@ -61,13 +62,13 @@ class DockerCommand(GroupCommand):
     ]
 
     after_dashes: tuple[str, ...] = ()
-    """What stood behind `--` on the command line, untouched."""
+    """The arguments after `--`, unchanged."""
 
     def run(self, io: IO) -> int:
-        """Take from the command line what cleo cannot: `-` as a value, and all after `--`."""
+        """Handle what cleo cannot parse: `-` as a value, and arguments after `--`."""
         _log_to_stderr(io)
         if isinstance(io.input, ArgvInput):
-            tokens = list(io.input._tokens)  # noqa: SLF001  # cleo gives no other way
+            tokens = list(io.input._tokens)  # noqa: SLF001  # cleo has no public way
             if "--" in tokens:
                 dashes = tokens.index("--")
                 tokens, self.after_dashes = tokens[:dashes], tuple(tokens[dashes + 1 :])
@@ -85,31 +86,33 @@ class DockerCommand(GroupCommand):
 
     def suggest_option(self, option: str) -> str:
         """Suggest what to type instead of an unknown option."""
-        from poetry_docker_cache.text import did_you_mean  # noqa: PLC0415  # when one fails
+        from poetry_docker_cache.text import did_you_mean  # noqa: PLC0415  # only on errors
 
         known = [f"--{defined.name}" for defined in self.definition.options]
         return did_you_mean(option, known, cutoff=_ALIKE)
 
     def handle(self) -> int:
-        """Do the work; a problem of the user's becomes one `<error>` and exit status 1."""
+        """Do the work; print any error that the user can fix, and return exit status 1."""
         try:
             return self.work()
         except DockerCacheError as error:
             self._report(error)
         except KeyboardInterrupt:
-            return 128 + signal.SIGINT  # as shells report it, and as once BuildKit runs
-        except (CleoError, PoetryRuntimeError):  # Poetry's own, which it shows itself
+            return (
+                128 + signal.SIGINT
+            )  # the status that shells use, and that we return during a build
+        except (CleoError, PoetryRuntimeError):  # Poetry prints these itself
             raise
-        except Exception as error:  # noqa: BLE001  # the last place to say whose fault it is
+        except Exception as error:  # noqa: BLE001  # the last place to report it as a bug
             self._report(_bug(error))
         return 1
 
     def work(self) -> int:
-        """What the command does; its exit status. Raises DockerCacheError."""
+        """Do the command's work and return the exit status. Raises DockerCacheError."""
         raise NotImplementedError
 
     def refuse_after_dashes(self) -> None:
-        """Raise DockerCacheError for what stands there, where nothing passes it on."""
+        """Raise DockerCacheError if there are arguments after `--`."""
         if self.after_dashes:
             raise DockerCacheError(
                 f"`poetry {self.name}` takes no arguments after `--`.",
@@ -117,7 +120,7 @@ class DockerCommand(GroupCommand):
             )
 
     def selection_options(self) -> SelectionOptions:
-        """What the options GROUPS say."""
+        """Read the options that choose groups and extras."""
         from poetry_docker_cache.project.selection import SelectionOptions  # noqa: PLC0415  # when one runs
 
         return SelectionOptions(
@@ -131,13 +134,13 @@ class DockerCommand(GroupCommand):
 
     @property
     def console(self) -> CleoConsole:
-        """Where the work prints."""
+        """The output of the command."""
         from poetry_docker_cache.commands.console import CleoConsole  # noqa: PLC0415  # when one runs
 
         return CleoConsole(self.io)
 
     def read_poetry(self) -> Poetry:
-        """Read the project. With `-vvv` Poetry reports its loading on stdout, which is ours."""
+        """Read the project, and keep what Poetry prints with `-vvv` away from stdout."""
         application = self.get_application()
         application._io = IO(self.io.input, self.io.error_output, self.io.error_output)  # noqa: SLF001
         try:
@@ -150,7 +153,7 @@ class DockerCommand(GroupCommand):
             application._io = self.io  # noqa: SLF001
 
     def _report(self, error: DockerCacheError) -> None:
-        """Print it with `-q`, too, as BuildKit does: a status alone would not help."""
+        """Print an error, even with `-q`, as BuildKit does."""
         if self.io.is_verbose():
             self.line_error(Formatter.escape(traceback.format_exc()))
         problem = f"<error>{Formatter.escape(error.problem)}</error>"
@@ -158,33 +161,33 @@ class DockerCommand(GroupCommand):
             self.line_error(text, verbosity=Verbosity.QUIET)
 
     def many(self, name: str) -> tuple[str, ...]:
-        """Give the values of an option that may be repeated."""
+        """Return the values of an option that may be repeated."""
         value: Any = self.option(name)
         return tuple(value or ())
 
     def image_names(self) -> tuple[str, ...]:
-        """Give the names of images on the command line."""
+        """Return the names of images on the command line."""
         return tuple(self.argument("images") or ())
 
 
 def _bug(error: Exception) -> DockerCacheError:
     return DockerCacheError(
-        f"This is a bug of poetry-docker-cache, not yours: {type(error).__name__}: {error}",
-        fix="Please report it with what the same command prints with `-v` (it shows no secret).",
+        f"This is a bug in poetry-docker-cache: {type(error).__name__}: {error}",
+        fix="Please report it with the output of the same command with `-v` (without secrets).",
     )
 
 
 def _log_to_stderr(io: IO) -> None:
-    """Keep Poetry's log (with `-vvv`, of each file it reads) from what is asked for on stdout."""
+    """Send Poetry's log to stderr: with `-vvv` it would mix with requested output on stdout."""
     from poetry.console.logging.io_handler import IOHandler  # noqa: PLC0415  # when one runs
 
     for handler in logging.getLogger().handlers:
         if isinstance(handler, IOHandler):
-            handler._io = IO(io.input, io.error_output, io.error_output)  # noqa: SLF001  # no other way
+            handler._io = IO(io.input, io.error_output, io.error_output)  # noqa: SLF001  # it has no public way
 
 
 def _dash_as_value(tokens: list[str]) -> list[str]:
-    """`-o -` and `--output -`, which cleo refuses, as `--output=-`; `--file` as well."""
+    """Spell `-o -` and `--output -`, which cleo refuses, as `--output=-`; `--file` likewise."""
     result: list[str] = []
     for word in tokens:
         if word == "-" and result and result[-1] in _PIPES:

@@ -1,4 +1,4 @@
-"""`poetry docker export`: write the Dockerfile and its ignore file into the project."""
+"""`poetry docker export`: write a Dockerfile and its ignore file into the project."""
 
 from __future__ import annotations
 
@@ -18,45 +18,51 @@ if TYPE_CHECKING:
 
 
 class ExportCommand(DockerCommand):
-    """Writes the files; asks no network and no container engine."""
+    """Writes the files; needs neither network nor container engine."""
 
     name = "docker export"
-    description = "Writes a Dockerfile, and its ignore file, for the project."
-    arguments: ClassVar[list[Argument]] = [images_argument("write")]
+    description = "Writes a Dockerfile and its ignore file for the project."
+    arguments: ClassVar[list[Argument]] = [images_argument("export")]
     options: ClassVar[list[Option]] = [
         option(
             "output",
             "o",
-            "The file to write, instead of the one at the project's root; `-` prints it.",
+            "Write the file to this path (default: the project's root); `-` prints it.",
             flag=False,
         ),
-        option("check", None, "Write nothing; exit 1, with a diff, if the files are out of date."),
-        option("force", None, "Replace files that were written or edited by hand."),
+        option(
+            "check",
+            None,
+            "Write nothing; print a diff and exit with 1 if the files are out of date.",
+        ),
+        option("force", None, "Replace files even if they were written or edited by hand."),
         option("no-dockerignore", None, "Write no ignore file."),
-        option("bake", None, "Also write docker-bake.hcl, which builds all images of several."),
-        option("auth-file", None, "Also write the auth secret, to this path.", flag=False),
+        option("bake", None, "Also write docker-bake.hcl, which builds all images."),
+        option("auth-file", None, "Also write the auth secret to this path.", flag=False),
         option(
             "ci",
             None,
-            "Write a pipeline that builds and pushes the image: github, gitlab or shell.",
+            "Write a CI pipeline that builds and pushes the image: github, gitlab or shell.",
             flag=False,
         ),
         *DockerCommand.options,
     ]
     help = """\
-Writes <info>Dockerfile</> and <info>Dockerfile.dockerignore</>, made from pyproject.toml and
-poetry.lock, at the project's root. Build with the vendored file by <info>docker build .</>
+Writes <info>Dockerfile</> and <info>Dockerfile.dockerignore</> to the project's root. They are
+generated from pyproject.toml and poetry.lock. Build the image with <info>docker build .</>
 
-Of several images each has a file of its own, such as <info>api.Dockerfile</>. With
-<info>--bake</> there is also <info>docker-bake.hcl</>, by which <info>docker buildx bake</> builds
-all of them in one call.
+If the settings define several images, each has its own file, such as <info>api.Dockerfile</>. Add
+<info>--bake</> to write <info>docker-bake.hcl</>, and build all of them with
+<info>docker buildx bake</>.
 
-Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes the secret that
-<info>docker build --secret id=auth,src=$HOME/auth.toml .</> takes.
+For private package sources, write the secret with their credentials and pass it to the build:
 
-<info>--ci github</> writes .github/workflows/docker.yml, <info>--ci gitlab</> .gitlab-ci.yml,
-<info>--ci shell</> docker-build.sh: log in, cache, build, push. Nothing else is written, since
-<info>poetry docker build</> needs no Dockerfile.
+    <info>poetry docker export --auth-file ~/auth.toml</>
+    <info>docker build --secret id=auth,src=$HOME/auth.toml .</>
+
+<info>--ci</> writes a pipeline that logs in, builds the image with a cache, and pushes it:
+.github/workflows/docker.yml for github, .gitlab-ci.yml for gitlab, docker-build.sh for shell. It
+runs <info>poetry docker build</>, so no Dockerfile is written.
 """
 
     def work(self) -> int:
@@ -75,7 +81,7 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
         self.refuse_after_dashes()
         if self.option("auth-file") == "":
             raise DockerCacheError(
-                "--auth-file is empty: the auth secret has nowhere to go.",
+                "--auth-file is empty.",
                 fix="Give it a path, or leave it out. A variable in a script may be unset.",
             )
         options = ExportOptions(
@@ -97,35 +103,35 @@ Private sources: <info>poetry docker export --auth-file ~/auth.toml</> writes th
             )
         if options.bake and options.images:
             raise DockerCacheError(
-                "--bake writes a file for all images, so it cannot be combined with some names.",
+                "--bake writes a file for all images, so it cannot be combined with image names.",
                 fix="Leave the names out.",
             )
-        if options.ci and (others := self._beside_ci(options)):
+        if options.ci and (others := self._refused_with_ci(options)):
             raise DockerCacheError(
-                f"--ci writes nothing but the pipeline, so it cannot be combined with {others[0]}.",
+                f"--ci writes only the pipeline, so it cannot be combined with {others[0]}.",
                 fix="Leave one of them out.",
             )
         return options
 
-    def _beside_ci(self, options: ExportOptions) -> list[str]:
-        """What was asked for that is no part of a pipeline."""
-        asked = {
+    def _refused_with_ci(self, options: ExportOptions) -> list[str]:
+        """Return the given options that have no effect on a pipeline."""
+        given = {
             "--auth-file": options.auth_file is not None,
             "--no-dockerignore": self.option("no-dockerignore"),
             "--bake": options.bake,
-            "names of images": bool(options.images),
+            "image names": bool(options.images),
         }
-        return [name for name, wanted in asked.items() if wanted]
+        return [name for name, wanted in given.items() if wanted]
 
     def _ci(self) -> CiKind | None:
-        """The kind of pipeline. Raises DockerCacheError for one that there is not."""
+        """Return the kind of pipeline. Raises DockerCacheError for an unknown one."""
         from poetry_docker_cache.render.ci_files import CI_KINDS  # noqa: PLC0415  # see base
 
         given = self.option("ci")
         kind = next((kind for kind in CI_KINDS if kind == given), None)
         if given is not None and kind is None:
             raise DockerCacheError(
-                f"--ci {given!r} is no kind of pipeline." if given else "--ci is empty.",
+                f"--ci {given!r} is not a kind of pipeline." if given else "--ci is empty.",
                 fix=f"Use one of {', '.join(CI_KINDS)}.",
             )
         return kind

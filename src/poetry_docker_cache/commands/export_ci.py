@@ -1,4 +1,4 @@
-"""The work of `poetry docker export --ci`."""
+"""Implements `poetry docker export --ci`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _HOSTS = {"github": "GitHub", "gitlab": "GitLab"}
 
 
 def export_ci(options: ExportOptions, kind: CiKind, poetry: Poetry, console: Console) -> int:
-    """Write, print or check the pipeline; the exit status. Raises DockerCacheError."""
+    """Write, print or check the pipeline; return the exit status. Raises DockerCacheError."""
     images = plan_images(poetry, (), options.selection)
     folder = images[0].folder
     usual = folder / CI_PATHS[kind]
@@ -62,14 +62,16 @@ def export_ci(options: ExportOptions, kind: CiKind, poetry: Poetry, console: Con
     with writing({path: text}, force=options.force, mode=mode):
         pass
     console.line(f"Wrote {path}.")
-    if options.output is None and (place := _where_it_is_read(kind, real_path(folder))):
+    if options.output is None and (place := _required_path(kind, real_path(folder))):
         console.note(
-            f"{_HOSTS[kind]} looks for it at the root of the repository only, and the project is"
-            f" below that: run `{again} -o {shlex.quote(os.path.relpath(place))}`, and remove"
-            f" {path}."
+            f"{_HOSTS[kind]} reads the pipeline only from the root of the repository, but the"
+            f" project is below it. Run `{again} -o {shlex.quote(os.path.relpath(place))}`, and"
+            f" remove {path}."
         )
     if plan.logins:
-        console.note("Its first lines name the secrets of package sources that have a login.")
+        console.note(
+            "Set the secrets that its first lines list if the package sources need a login."
+        )
     return 0
 
 
@@ -78,9 +80,12 @@ def _plan(
 ) -> CiPlan:
     first = images[0]
     common = Settings.parse(settings_table(first.poetry))
-    sources = [source for it in images for source in it.sources]
-    platforms = [platform for it in images for platform in it.settings.platforms]
-    several = [CiImage(name=it.image, image=it.settings.image, project=it.name) for it in images]
+    sources = [source for image in images for source in image.sources]
+    platforms = [platform for image in images for platform in image.settings.platforms]
+    several = [
+        CiImage(name=image.image, image=image.settings.image, project=image.name)
+        for image in images
+    ]
     return CiPlan(
         kind=kind,
         name=first.name and first.name.removesuffix(f"-{first.image}" if first.image else ""),
@@ -95,22 +100,22 @@ def _plan(
         folder=_project_from(kind, real_path(path).parent, real_path(first.folder)),
         selection=selection_words(options.selection),
         platforms=tuple(dict.fromkeys(platforms)),
-        version_from_git=any(it.plan.version is not None for it in images),
-        images=tuple(it for it in several if it.name),
+        version_from_git=any(image.plan.version is not None for image in images),
+        images=tuple(image for image in several if image.name),
     )
 
 
-def _where_it_is_read(kind: CiKind, project: Path) -> Path | None:
-    """The place of the pipeline of a project that is not the whole repository."""
+def _required_path(kind: CiKind, project: Path) -> Path | None:
+    """Return where the CI reads the pipeline, if the project is not at the repository's root."""
     repository = repository_of(project) or project
     return repository / CI_PATHS[kind] if kind in _HOSTS and repository != project else None
 
 
 def _project_from(kind: CiKind, file: Path, project: Path) -> str:
-    """Where the project is, seen from where the pipeline starts.
+    """Return the project's path relative to the folder that the pipeline starts in.
 
-    A script starts where it lies. A CI starts in the checkout: that is where it looks for its file,
-    unless the file is to be included by another one.
+    A script starts in its own folder. A CI starts in the checkout, where its file is, too, unless
+    another file includes it.
     """
     start = file
     if kind == "github":
@@ -121,11 +126,11 @@ def _project_from(kind: CiKind, file: Path, project: Path) -> str:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make `.github/workflows`, which few projects have."""
+    """Create `.github/workflows`, which a project may not have yet."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DockerCacheError(
-            f"The folder {folder} cannot be made: {error.strerror}.",
-            fix="Make it, or give `-o` another path.",
+            f"The folder {folder} cannot be created: {error.strerror}.",
+            fix="Create it, or give `-o` another path.",
         ) from error

@@ -1,4 +1,4 @@
-"""The work of `poetry docker build`: decide, list the steps, run or print them."""
+"""Implements `poetry docker build`: plan the steps of the build, then run or print them."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 def build_images(
     options: BuildOptions, poetry: Poetry, probe: Callable[[], EngineInfo], console: Console
 ) -> int:
-    """Build the images, or print how; give BuildKit's exit status. Raises DockerCacheError.
+    """Build the images or print the commands; return BuildKit's exit status.
 
-    `probe` waits for the engine's answer.
+    `probe` waits for the engine's answer. Raises DockerCacheError.
     """
     images = plan_images(poetry, options.images, options.selection)
     if not options.file:
@@ -64,7 +64,7 @@ def build_images(
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """A build, with what is only known here: the planned images, and what is reported."""
+    """A build with its planned images and reports."""
 
     options: BuildOptions
     images: tuple[PlannedImage, ...]
@@ -72,7 +72,7 @@ class _Work:
     build: Build
 
     def notes(self) -> Iterator[str]:
-        """Give the notes before the build."""
+        """Yield the notes to print before the build."""
         engine = self.build.engine
         for image, built in zip(self.images, self.build.images, strict=True):
             frontend = None if self.options.file else frontend_note(engine, image.plan.syntax)
@@ -80,12 +80,12 @@ class _Work:
             yield from filter(None, (frontend, *built.caches.notes, *last))
 
     def contexts(self) -> tuple[str, ...]:
-        """Name the folders of files that come along; a vendored Dockerfile may have no scripts."""
+        """Return the named contexts: the scripts, which a vendored Dockerfile may not have."""
         has_scripts = not self.options.file or scripts_beside(Path(self.options.file))
         return (SCRIPTS,) if has_scripts else ()
 
     def hidden(self) -> dict[str, tuple[str, ...]]:
-        """List by image what its build keeps or writes in the context."""
+        """Return, by image, the paths in the context that its build keeps or writes."""
         several = zip(self.images, self.build.images, self.reports, strict=True)
         return {
             image.image: (
@@ -130,15 +130,15 @@ def _image_build(
 
 
 def _docker(options: BuildOptions, engine: EngineInfo) -> tuple[str, ...]:
-    """Give the start of a command line for the same engine that buildx builds for."""
+    """Return the start of a command line for the engine that buildx builds for."""
     named = options.builder or os.environ.get("BUILDX_BUILDER")
-    # A builder of this driver has the name of its context.
+    # A builder of this driver has the name of its Docker context.
     context = ("--context", engine.builder) if named and engine.driver == "docker" else ()
     return ("docker", *context)
 
 
 def _print_steps(work: _Work, console: Console) -> None:
-    """Print the steps, and on stderr the files that are written for one of them."""
+    """Print the commands, and on stderr the files that they need."""
     build = work.build
     places = Places.placeholders(build.names, vendored=work.options.file, contexts=work.contexts())
     caches = {image.name: shown_caches(image.caches) for image in build.images}
@@ -151,7 +151,7 @@ def _print_steps(work: _Work, console: Console) -> None:
 
 
 def _run_steps(work: _Work, console: Console) -> int:
-    """Run the steps on temporary files, publish caches, report; give BuildKit's exit status."""
+    """Run the steps, publish caches, print the report; return BuildKit's exit status."""
     build, engine = work.build, work.build.engine
     if any(image.request.ssh for image in build.images):
         refuse_without_agent(os.environ, bakes=len(build.images) > 1)
@@ -203,7 +203,7 @@ def _run_steps(work: _Work, console: Console) -> int:
 
 
 def _lost_a_layer(build: Build) -> bool:
-    """Ask if the engine lost a layer while it unpacked the image (moby/buildkit#6521)."""
+    """Return whether the engine lost a layer while unpacking the image (moby/buildkit#6521)."""
     engine = build.engine
     unpacks = engine.driver == "docker" and engine.store == "containerd"
     return unpacks and lost_a_layer(build.docker, engine.builder, builds=len(build.images))

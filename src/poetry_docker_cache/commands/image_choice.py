@@ -1,4 +1,4 @@
-"""Which of a project's images a command is for, and which of its groups and extras."""
+"""Choose images by name, and spell the options that choose groups and extras."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
-    """Give the images of these names, all without a name; "" is the only one of a project.
+    """Return the images with these names, or all. The only image of a project is named "".
 
     Raises DockerCacheError for an unknown name.
     """
@@ -26,14 +26,14 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
             raise no_context(name)
         if set(name) & set("/:"):
             raise DockerCacheError(
-                f"{name!r} is not a configured image: names of images have no `/` and no `:`.",
-                fix=f"`-t {name}` calls an image so.",
+                f"{name!r} is not a configured image: its name cannot contain `/` or `:`.",
+                fix=f"Pass `-t {name}` to tag the image.",
             )
         if not known:
             raise DockerCacheError(
-                f"There is no image {name!r}: the project has one image, which has no name.",
-                fix="Leave the name out. Arguments for `docker buildx build` go behind `--`; one of"
-                f" several images has a table, [tool.poetry-docker-cache.images.{name}].",
+                f"There is no image {name!r}: the project has a single image, without a name.",
+                fix="Leave the name out. Pass options of `docker buildx build` after `--`. For"
+                f" several images, add a table [tool.poetry-docker-cache.images.{name}].",
             )
         if name not in known:
             raise DockerCacheError(
@@ -44,16 +44,16 @@ def chosen(names: Sequence[str], images: Collection[str]) -> list[str]:
 
 
 def no_context(name: str) -> DockerCacheError:
-    """The error for a path that was given as to `docker build`."""
+    """Return the error for a build context, which `docker build` would need."""
     return DockerCacheError(
-        f"Do not pass a build context, such as {name!r}: it is the project's folder, or one above"
-        " it that holds its path dependencies, too.",
-        fix="Leave it out. `poetry -C FOLDER` is for the project of another folder.",
+        f"Do not pass a build context, such as {name!r}: it is always the project's folder, or a"
+        " parent folder that contains its path dependencies.",
+        fix="Leave it out. Use `poetry -C FOLDER` for a project in another folder.",
     )
 
 
 def selection_words(selection: SelectionOptions) -> tuple[str, ...]:
-    """The options GROUPS as they were given, for another command that is to choose the same."""
+    """Spell the given options for groups and extras, for use in another command."""
     return selection_options(
         {
             "with": selection.with_groups,

@@ -11,7 +11,6 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.context_files import problem_paths
 from poetry_docker_cache.project.git import git_problem, ignored_in_image
 from poetry_docker_cache.project.root.poetry_core import BACKENDS
-from poetry_docker_cache.render.dockerfile import render_ignore_file
 from poetry_docker_cache.render.own_template import template_notes
 from poetry_docker_cache.text import listing
 
@@ -23,44 +22,43 @@ if TYPE_CHECKING:
 
 
 def sending_notes(image: PlannedImage) -> list[str]:
-    """Give the note about links; raises DockerCacheError for what BuildKit cannot take."""
+    """Return the note about links. Raises DockerCacheError for files that BuildKit cannot send."""
     plan = image.plan
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
         within += [plan.located(path) for path in plan.files.paths or (".",)]
-    ignore = render_ignore_file(plan, plan.located("Dockerfile"), image.kept, image.beside)
     links: list[str] = []
-    for odd in problem_paths(image.context, within, ignore):
+    for odd in problem_paths(image.context, within, image.ignore_file()):
         place = posixpath.relpath(odd.path, plan.folder)
         if odd.kind == "name":
             raise DockerCacheError(
-                f"File name is not valid UTF-8: {place!r}. BuildKit cannot take it.",
+                f"File name is not valid UTF-8: {place!r}. BuildKit cannot send it.",
                 fix="Rename it.",
             )
         if odd.kind == "unreadable":
             raise _unreadable(place)
         links.append(place)
     note = (
-        f"Links that lead out of the build context: {listing(links)}. In the image they lead to"
-        " what is in their place there, if anything is."
+        f"Links that point out of the build context: {listing(links)}. In the image, they point to"
+        " the same paths there, which may not exist."
     )
     return [note] if links else []
 
 
 def _unreadable(place: str) -> DockerCacheError:
     line = json.dumps(f"/{literal(place)}", ensure_ascii=False)
-    leaving_out = f", or leave it out: `ignore = [{line}]` in [tool.poetry-docker-cache]"
+    ignore = f", or leave it out: `ignore = [{line}]` in [tool.poetry-docker-cache]"
     return DockerCacheError(
-        f"This user may not read {place}. Of such a file the image would get an empty one, and at a"
-        " folder the build would stop.",
-        fix=f"Make it readable{'' if place.startswith('../') else leaving_out}.",
+        f"No permission to read {place}. BuildKit would send an empty file, or fail if it is a"
+        " folder.",
+        fix=f"Make it readable{'' if place.startswith('../') else ignore}.",
     )
 
 
 def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
-    """Print each note once, with the names of its images unless it is about all of them.
+    """Print each note once, after the names of its images unless it is about all of them.
 
-    Raises DockerCacheError, before it prints anything, as `sending_notes` does.
+    Raises DockerCacheError, before it prints anything, for files that BuildKit cannot send.
     """
     found: dict[str, dict[str, None]] = {}
     for image in images:
@@ -74,28 +72,32 @@ def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
 def _git_note(image: PlannedImage) -> list[str]:
     plan = image.plan
     wheels = [wheel for wheel in plan.wheels if wheel.lists_files_by_git]
-    beside = [
+    wheel_paths = [
         posixpath.relpath(wheel.located(path), plan.folder)
         for wheel in wheels
         for path in wheel.paths
     ]
-    if plan.files is None and not beside:
+    if plan.files is None and not wheel_paths:
         return []
-    dockerfile = plan.located("Dockerfile")
-    ignore = render_ignore_file(plan, dockerfile, image.kept, image.beside)
+    ignore = image.ignore_file()
 
     def taken(within: Sequence[str]) -> tuple[str, ...]:
         return ignored_in_image(image.folder, ignore, within, place=plan.folder)
 
     found = [*taken(plan.files.paths)] if plan.files else []
-    if beside:  # setuptools takes all modules, whatever git says
-        found += [file for file in taken(beside) if not file.endswith(".py") and file not in found]
-    note = f"The image takes what git ignores: {listing(found)}; `ignore` leaves it out."
+    if wheel_paths:  # setuptools packages all modules, even those that git ignores
+        found += [
+            file for file in taken(wheel_paths) if not file.endswith(".py") and file not in found
+        ]
+    note = (
+        f"The image contains files that git ignores: {listing(found)}."
+        " Set `ignore` to leave them out."
+    )
     return [note] if found else []
 
 
 def _silent_note(image: PlannedImage) -> list[str]:
-    """What only git knows: the files that `.gitignore` names and yet are in the repository."""
+    """Note that git could not say which of the files in `.gitignore` it tracks."""
     asks = any(wheel.git_ignored and wheel.backend in BACKENDS for wheel in image.plan.wheels)
     why = git_problem(image.folder) if asks else None
     note = (

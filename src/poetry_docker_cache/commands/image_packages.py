@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 
 def packages_of(image: PlannedImage) -> list[LockedPackage]:
-    """The packages of the image as the lock has them, each with the files that may be installed."""
-    how = image.plan.dependencies
+    """Return the locked packages of the image, each with the files that may be installed."""
+    dependencies = image.plan.dependencies
     python = image.plan.runtime.python
-    target = Target.linux(python=python, libc=how.libc, machines=how.machines)
+    target = Target.linux(python=python, libc=dependencies.libc, machines=dependencies.machines)
     family_of = _families(image, target)
     packages = []
     for package in image.packages:
-        wheels, sdists = allowed(package["name"], how.no_binary, how.only_binary)
-        found = kind(package, target, no_binary=how.no_binary, only_binary=how.only_binary)
-        # An index may have files of these names, too, but they are others.
+        wheels, sdists = allowed(package["name"], dependencies.no_binary, dependencies.only_binary)
+        found = kind(
+            package, target, no_binary=dependencies.no_binary, only_binary=dependencies.only_binary
+        )
+        # An index may have other files of the same names.
         locked = () if found == DIRECT else package.get("files", ())
         files = usable_files(locked, target, wheels=wheels, sdists=sdists)
         packages.append(
@@ -43,7 +45,7 @@ def packages_of(image: PlannedImage) -> list[LockedPackage]:
 
 
 def _families(image: PlannedImage, target: Target) -> dict[int, str]:
-    """Which of several images have a package, too, by its identity."""
+    """Return the names of the images that share a package, by its identity."""
     images = image.plan.dependencies.images
     lock = {"package": image.packages}
     found = families(lock, images, target.environment) if images else {}

@@ -1,7 +1,7 @@
-"""The work of `poetry docker layers`: find sizes, show layers, propose a better split.
+"""Implements `poetry docker layers`: find sizes, show layers, propose a better split.
 
-Images that share their layers are looked at together: a package that several have is in one layer
-of all of them, and a better setting is better for all.
+Images that share layers are evaluated together: a package that several images have is in the same
+layer of each, and a setting has to be better for all of them.
 """
 
 from __future__ import annotations
@@ -40,13 +40,12 @@ _SETTINGS = ("layers", "own-layers")
 
 @dataclass(frozen=True, kw_only=True)
 class _Table:
-    """What is shown of images that share their layers, or of the only one."""
+    """The table of a single image, or of images that share layers."""
 
     images: tuple[str, ...]
-    """The names of those that are shown."""
+    """The names of the shown images."""
     places: tuple[str, ...]
-    """Whose settings are theirs, and those of the images that they share with; "" is the common
-    part of the settings."""
+    """The images whose settings split these layers; "" stands for the common settings."""
     packages: tuple[SizedPackage, ...]
     unit: Unit
     now: Outcome
@@ -60,7 +59,7 @@ class _Table:
         found: dict[Origin, Sizes],
         places: tuple[str, ...],
     ) -> _Table:
-        """What is there and what would be better for all that share, as it is for those shown."""
+        """Evaluate the split and a better one for all sharing images; keep what is shown."""
         settings = sharing[0].settings
         locked = [package for image in sharing for package in packages_of(image)]
         visible = {
@@ -87,15 +86,15 @@ def report_layers(options: LayersOptions, poetry: Poetry, console: Console) -> i
     names = chosen(options.images, [image.image for image in images])
     if options.built_image is not None and len(names) > 1:
         raise DockerCacheError(
-            f"--image is one image, and these are to be shown: {', '.join(names)}.",
-            fix=f"Name the one that it was built as: `poetry docker layers {names[0]} --image …`.",
+            f"--image is one image, but several are shown: {', '.join(names)}.",
+            fix=f"Name the image to show: `poetry docker layers {names[0]} --image …`.",
         )
     asked = {image.image for image in images if image.image in names and image.packages}
     groups = [group for group in _sharing(images) if any(image.image in asked for image in group)]
     if not groups:
         raise DockerCacheError(
-            "The image holds no packages: there is nothing to split.",
-            fix="Choose other groups, if it should: `--with`, `--only`.",
+            "The image has no packages to split into layers.",
+            fix="Choose other groups with `--with` or `--only`.",
         )
     shown = [image for group in groups for image in group]
     found = _find_sizes(shown, origin, options.built_image, console)
@@ -115,24 +114,25 @@ def report_layers(options: LayersOptions, poetry: Poetry, console: Console) -> i
 
 
 def _sharing(images: Sequence[PlannedImage]) -> list[list[PlannedImage]]:
-    """Put together the images whose common packages are in the same layers."""
+    """Group the images whose common packages are in the same layers."""
     groups: dict[object, list[PlannedImage]] = {}
     for image in images:
-        settings, how = image.settings, image.plan.dependencies
-        stands_on = (image.plan.stage_image, image.plan.runtime.python, how.libc, how.machines)
-        made_by = (how.compile, how.instructions)
-        split_by = (settings.layers, frozenset(settings.own_layers))
-        # A lock that has to be followed as a whole is split for each image by itself.
-        alone = (how.groups, how.extras) if how.older_lock else ()
-        groups.setdefault((stands_on, made_by, split_by, alone), []).append(image)
+        settings, dependencies = image.settings, image.plan.dependencies
+        base = (image.plan.stage_image, image.plan.runtime.python)
+        wheels = (dependencies.libc, dependencies.machines)
+        build = (dependencies.compile, dependencies.instructions)
+        split = (settings.layers, frozenset(settings.own_layers))
+        # The dependencies in an older lock can only be resolved for each image separately.
+        alone = (dependencies.groups, dependencies.extras) if dependencies.older_lock else ()
+        groups.setdefault((base, wheels, build, split, alone), []).append(image)
     return [*groups.values()]
 
 
 def _places(group: Sequence[PlannedImage], images: Sequence[PlannedImage]) -> tuple[str, ...]:
-    """Name the images whose settings say how these are split; "" is the common part.
+    """Return the images whose settings split the layers of a group; "" is the common settings.
 
-    The common settings are those of all images that have none of their own. If images outside this
-    group use them, too, each image of the group gets its own.
+    The common settings apply to images without their own. If images outside the group use them,
+    too, each image of the group gets its own.
     """
     table = settings_table(images[0].poetry).get("images", {})
     names = [image.image for image in group]
@@ -146,7 +146,7 @@ def _places(group: Sequence[PlannedImage], images: Sequence[PlannedImage]) -> tu
 
 
 def _show(tables: Sequence[_Table], console: Console, *, as_json: bool) -> None:
-    """Print the tables, with the names of their images if there are several."""
+    """Print the tables, with the names of the images if the project has several."""
     named = bool(tables[0].images[0])
     if as_json:
         found: list[dict[str, Any]] = []
@@ -164,7 +164,7 @@ def _show(tables: Sequence[_Table], console: Console, *, as_json: bool) -> None:
 
 
 def _has_bars(encoding: str) -> bool:
-    """Whether stdout can show more than ASCII."""
+    """Return whether stdout can show the characters of the bars."""
     try:
         "█≈…".encode(encoding)
     except (LookupError, UnicodeEncodeError):
@@ -175,7 +175,7 @@ def _has_bars(encoding: str) -> bool:
 def _note_guesses(tables: Sequence[_Table], console: Console) -> None:
     packages = [package for shown in tables for package in shown.packages]
     unknown = [
-        f"The size of {package.name} {package.version} is unknown: it counts as"
+        f"The size of {package.name} {package.version} is unknown: assuming"
         f" {megabytes(package.size)}, the median of its kind."
         for package in packages
         if package.origin is None
@@ -184,15 +184,15 @@ def _note_guesses(tables: Sequence[_Table], console: Console) -> None:
         console.note(note)
     if converted := dict.fromkeys(package.name for package in packages if not package.exact):
         console.note(
-            f"{listing([*converted])}: the size (≈) is estimated from that of the download, as it"
-            " is not installed in its locked version."
+            f"{listing([*converted])}: the size (≈) is estimated from the download, because the"
+            " locked version is not installed."
         )
 
 
 def _conclude(
     options: LayersOptions, image: PlannedImage, tables: Sequence[_Table], console: Console
 ) -> None:
-    """Write the better setting, or say how to write it."""
+    """Write the better setting, or print how to write it."""
     for shown in tables:
         if shown.better is None:
             whose = f"{', '.join(shown.images)}: " if len(tables) > 1 else ""
@@ -209,16 +209,16 @@ def _conclude(
     if better.keys() != {""}:
         where = f"{listing([table_of(place) for place in better])} of {where}"
     if not options.write:
-        console.note(f"`{_again(options)} --write` puts the better setting into {where}.")
+        console.note(f"Run `{_again(options)} --write` to write the better setting into {where}.")
     elif write_settings(image.folder / "pyproject.toml", better):
         console.note(
-            f"Wrote `layers` and `own-layers` into {where}. The lock stays fresh; an exported"
-            " Dockerfile does not: `poetry docker export`."
+            f"Wrote `layers` and `own-layers` into {where}. poetry.lock stays up to date; if you"
+            " exported a Dockerfile, run `poetry docker export` again."
         )
 
 
 def _again(options: LayersOptions) -> str:
-    """Give the command line again, without the options for its output."""
+    """Return the command line without its output options."""
     given = {"from": options.origin, "image": options.built_image}
     words = [f"--{name}={value}" for name, value in given.items() if value is not None]
     chosen = [*options.images, *selection_words(options.selection)]
@@ -226,20 +226,20 @@ def _again(options: LayersOptions) -> str:
 
 
 def _chosen_origin(options: LayersOptions) -> Origin | None:
-    """Where the sizes are to come from, if the user says so.
+    """Return the origin of sizes that the user chose, if any.
 
-    Raises DockerCacheError for an unknown place, or contradicting options.
+    Raises DockerCacheError for an unknown origin or contradicting options.
     """
     image = options.built_image
     given = options.origin or ("image" if image is not None else None)
     if image is not None and given != "image":
         raise DockerCacheError(
-            f"--image names an image, but --from says {given}.", fix="Leave one of them out."
+            f"--image cannot be combined with --from {given}.", fix="Leave one of them out."
         )
     origin = next((known for known in ORIGINS if known == given), None)
     if given is not None and origin is None:
         raise DockerCacheError(
-            f"--from {given!r} is not a place that sizes come from.",
+            f"--from {given!r} is unknown.",
             fix=f"Use one of {', '.join(ORIGINS)}.",
         )
     return origin
@@ -251,7 +251,7 @@ def _find_sizes(
     built_image: str | None,
     console: Console,
 ) -> dict[Origin, Sizes]:
-    """The sizes of all packages by origin: each is asked only for what those before it lack.
+    """Return package sizes by origin. Each origin is asked only for sizes still missing.
 
     Raises DockerCacheError if the chosen origin fails, or all of them do.
     """
@@ -270,7 +270,7 @@ def _find_sizes(
             failures[origin] = error
     if not any(found.values()):
         raise failures.get(chosen or "index") or _nothing_known(chosen)
-    if "index" in failures:  # a missing environment or image is usual
+    if "index" in failures:  # a missing environment or image is nothing unusual
         console.note(failures["index"].problem)
     return found
 
@@ -298,7 +298,7 @@ def _ask(
 def _built_sizes(
     image: PlannedImage, packages: Sequence[LockedPackage]
 ) -> Sizes | DockerCacheError:
-    """Give the sizes in the image as it was built, or the error if it was not."""
+    """Return the sizes in the built image, or the error if there is no such image."""
     try:
         return image_sizes(image.default_tag, packages)
     except DockerCacheError as error:

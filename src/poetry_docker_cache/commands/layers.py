@@ -1,4 +1,4 @@
-"""`poetry docker layers`: the packages by size, their layers, and a better split."""
+"""`poetry docker layers`: show packages by size and layer, and propose a better split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LayersCommand(DockerCommand):
-    """Shows what one changed package costs, and how it could cost less."""
+    """Shows what an update of one package costs, and a split that costs less."""
 
     name = "docker layers"
     description = "Shows the image's packages by size and layer, and proposes a better split."
@@ -23,32 +23,30 @@ class LayersCommand(DockerCommand):
         option(
             "from",
             None,
-            "Take the sizes from here only: environment, image or index.",
+            "Take sizes from this origin only: environment, image or index.",
             flag=False,
         ),
-        option(
-            "image", None, "Take the sizes from this image, which was built before.", flag=False
-        ),
-        option("write", None, "Write the better setting into pyproject.toml."),
+        option("image", None, "Take sizes from this built image.", flag=False),
+        option("write", None, "Write the proposed settings into pyproject.toml."),
         option("json", None, "Print JSON."),
         *DockerCommand.options,
     ]
     help = """\
-Shows the packages of the image by size, the layer that each falls into, and what one random
-changed package costs, in packages and in bytes: under the present settings, and under better ones
-if there are any. <info>--write</> puts those into <info>[tool.poetry-docker-cache]</> as
-<info>layers</> and <info>own-layers</>.
+Shows each package with its size and layer, and the average cost of updating one package, in
+packages and bytes: with the current settings, and with better ones if there are any. Add
+<info>--write</> to write those to <info>[tool.poetry-docker-cache]</> as <info>layers</> and
+<info>own-layers</>.
 
-Of several images, those that share their layers are one table, with each package once: the name of
-its layer ends with the images that have it, unless all do. <info>poetry docker layers api</> shows
-one of them; the better setting is better for all that share.
+If the settings define several images, those that share layers are shown in one table. It lists each
+package once; the name of its layer ends with the images that have it, unless all do. Run
+<info>poetry docker layers api</> to show a single image.
 
-The sizes come from the project's environment; what that does not have in its locked version, from
-a built image; the rest from the package index, which knows sizes of downloads only.
+Sizes come from the project's virtual environment if it has the locked version, then from a built
+image. Otherwise they are estimated from the size of the download in the package index.
 """
 
     def work(self) -> int:
-        """Find the sizes, show them, perhaps write."""
+        """Find the sizes, show the table, and write the settings with `--write`."""
         from poetry_docker_cache.commands.layer_report import report_layers  # noqa: PLC0415  # see base
         from poetry_docker_cache.commands.options import LayersOptions  # noqa: PLC0415  # see base
 

@@ -1,4 +1,4 @@
-"""The command lines of `poetry docker`, read: what the work is given."""
+"""The options of each command as plain data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BuildOptions:
     no_cache: bool
     pull: bool
     progress: str | None
-    """Poetry's own options count, too."""
+    """Derived from Poetry's own options (`-q`, `--no-ansi`) if not given."""
     metadata_file: str | None
     dry_run: bool
     quiet: bool
@@ -47,7 +47,7 @@ class ExportOptions:
     """The images to export; empty for all."""
     selection: SelectionOptions
     output: str | None
-    """None is the file at the project's root, wherever the command was called."""
+    """None for the file at the project's root."""
     check: bool
     force: bool
     ignore_file: bool
@@ -69,8 +69,8 @@ class LayersOptions:
     """The images to show; empty for all."""
     selection: SelectionOptions
     origin: str | None
-    """Where the sizes come from (`--from`)."""
+    """The origin of the sizes (`--from`)."""
     built_image: str | None
-    """The built image to take them from (`--image`)."""
+    """The built image to take sizes from (`--image`)."""
     write: bool
     json: bool

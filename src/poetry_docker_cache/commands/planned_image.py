@@ -1,4 +1,4 @@
-"""What the commands begin with: reading the project, and deciding on its images."""
+"""The first step of each command: read the project and plan its images."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from poetry_docker_cache.project.reader import (
 )
 from poetry_docker_cache.project.selection import SelectionOptions, select, together
 from poetry_docker_cache.project.sources import direct_addresses, used_sources
+from poetry_docker_cache.render.dockerfile import render_ignore_file
 from poetry_docker_cache.render.exported_files import BAKE_FILE, dockerfile_name
 from poetry_docker_cache.render.own_template import read_template
 from poetry_docker_cache.settings.image_tables import parse_images
@@ -47,58 +48,77 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedImage:
-    """One image of a project that was read, and what is decided about it."""
+    """One image of the project with its settings and plan."""
 
     poetry: Poetry
     folder: Path
     context: Path
-    """What a build may take files from: the folder of the project, or one above it."""
+    """The build context: the project's folder or a folder above it."""
     settings: Settings
     plan: ImagePlan
     image: str
-    """Its name among several, empty where it is the only one."""
+    """The image's name in the settings; empty for the only image of a project."""
     name: str | None
-    """The project's, with that of the image behind it."""
+    """The project's name, followed by the image's."""
     version: str | None
     packages: tuple[Mapping[str, Any], ...]
-    """The `[[package]]` tables of what the image may hold."""
+    """The `[[package]]` tables of the packages that the image may contain."""
     sources: tuple[str, ...]
     """The names of the sources that a build contacts."""
     addresses: tuple[Address, ...]
-    """Where else a build asks over http."""
+    """Other addresses that a build requests over HTTP."""
     generator: Version | None
-    """The Poetry that wrote the lock."""
+    """The Poetry version that wrote the lock file."""
     git_version: str | None
-    """What a plugin of Poetry's, such as poetry-dynamic-versioning, has read from git."""
+    """The version that a Poetry plugin, such as poetry-dynamic-versioning, has read from git."""
     kept: tuple[str, ...]
-    """Folders that the settings of all images keep in the project, and no build is to see; they
-    are as the context has them."""
-    beside: tuple[str, ...]
-    """What `export` writes, where there are several images: no part of any of them."""
+    """Caches and wheels that the settings of any image keep in the project: excluded from every
+    build. Relative to the context."""
+    exported: tuple[str, ...]
+    """The files that `export` writes for several images: excluded from every build."""
 
     def own_name(self, version: str | None) -> str:
-        """Give the name that the image has by default, with this version as its tag."""
+        """Return the default name of the image, with this version as its tag."""
         image = self.settings.image
         return default_tag(self.name, version, image=image, among=self.image)
 
     @property
     def default_tag(self) -> str:
-        """The name of the image if `-t` gives no other."""
+        """The name of the image without `-t`."""
         return self.own_name(self.git_version or self.version)
+
+    def ignore_file(
+        self,
+        dockerfile: str | None = None,
+        *,
+        hidden: Sequence[str] | None = None,
+        scripts: str | None = None,
+    ) -> str:
+        """Render the ignore file, without banner; by default that of a Dockerfile in the project.
+
+        `hidden` replaces the folders that are kept in the project.
+        """
+        return render_ignore_file(
+            self.plan,
+            dockerfile or self.plan.located("Dockerfile"),
+            self.kept if hidden is None else hidden,
+            self.exported,
+            scripts=scripts,
+        )
 
 
 def plan_images(
     poetry: Poetry, names: Sequence[str], selection: SelectionOptions
 ) -> tuple[PlannedImage, ...]:
-    """Read the project and decide about its images: those of these names, or all.
+    """Read the project and plan the images with these names, or all.
 
-    A project without named images has one, whose name is empty. Raises DockerCacheError for an
+    A project without named images has a single one, named "". Raises DockerCacheError for an
     unknown name.
     """
     table = settings_table(poetry)
     images = parse_images(table) or {"": Settings.parse(table)}
     asked = chosen(names, images)
-    # Before the lock is looked at: `poetry lock` would copy them into it.
+    # Before the lock file is checked: `poetry lock` would copy the credentials into it.
     refuse_credentials_in_urls({source.name: source.url for source in read_sources(poetry)})
     folder = project_folder(poetry)
     templates = {
@@ -124,7 +144,7 @@ def plan_images(
 
 
 def collect_secret(images: Sequence[PlannedImage]) -> AuthSecret:
-    """Collect the credentials that the builds of these images need; raises what `collect` does."""
+    """Collect the credentials that these builds need. Raises what `collect` raises."""
     sources = tuple(dict.fromkeys(name for image in images for name in image.sources))
     addresses = tuple(sorted({address for image in images for address in image.addresses}))
     return collect(images[0].poetry, sources, addresses)
@@ -132,7 +152,7 @@ def collect_secret(images: Sequence[PlannedImage]) -> AuthSecret:
 
 @contextlib.contextmanager
 def _naming(image: str) -> Iterator[None]:
-    """Say whose settings a mistake is in, where there are several."""
+    """Add the name of the image to an error in its settings."""
     try:
         yield
     except DockerCacheError as error:
@@ -154,7 +174,7 @@ def _select(
     )
 
 
-def _planned(  # noqa: PLR0913  # one of several depends on the others
+def _planned(  # noqa: PLR0913  # an image depends on the others
     poetry: Poetry,
     project: Project,
     image: str,
@@ -168,8 +188,8 @@ def _planned(  # noqa: PLR0913  # one of several depends on the others
         name: {"groups": selection.groups, "extras": selection.extras}
         for name, selection in named.items()
     }
-    # Where all install the same, the layers are shared as they are. A lock that has to be followed
-    # from dependency to dependency cannot be taken apart.
+    # Images that all install the same share their layers anyway, and the packages of an older lock
+    # file cannot be divided among images.
     shares = len(set(named.values())) > 1 and project.lock.older_format is None
     plan = make_plan(
         project,
@@ -182,7 +202,7 @@ def _planned(  # noqa: PLR0913  # one of several depends on the others
     packages = locked_packages(project.lock, selections[image], plan.runtime.python)
     name = project.metadata.name
     folder = project_folder(poetry)
-    home = real_path(os.path.expanduser("~"))  # noqa: PTH111  # Path's may raise
+    home = real_path(os.path.expanduser("~"))  # noqa: PTH111  # Path.home() may raise
     kept = dict.fromkeys(path for settings in images.values() for path in kept_folders(settings))
     return PlannedImage(
         poetry=poetry,
@@ -199,7 +219,7 @@ def _planned(  # noqa: PLR0913  # one of several depends on the others
         generator=project.lock.generator,
         git_version=_git_version(poetry, plan),
         kept=tuple(map(plan.located, kept)),
-        beside=tuple(map(plan.located, _exported(images))) if image else (),
+        exported=tuple(map(plan.located, _exported(images))) if image else (),
     )
 
 
@@ -213,7 +233,7 @@ def _exported(images: Mapping[str, Settings]) -> tuple[str, ...]:
 
 
 def kept_folders(settings: Settings) -> tuple[str, ...]:
-    """Caches and wheels that the settings keep in the project: no build is to see them."""
+    """Return the folders of caches and wheels that the settings keep in the project."""
     wheels = within(settings.download_cache) if settings.download_cache else None
     return (*written_inside(settings.cache), *([wheels] if wheels else []))
 

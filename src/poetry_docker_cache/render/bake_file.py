@@ -1,4 +1,4 @@
-"""The file with which plain `docker buildx bake` builds the exported Dockerfiles."""
+"""The bake file, with which plain `docker buildx bake` builds the exported Dockerfiles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TO_REGISTRY = write_words(Store(type="registry", options=(("ref", "${image}"),)
 
 @dataclass(frozen=True, kw_only=True)
 class BakeTarget:
-    """One image."""
+    """One image in the bake file."""
 
     name: str
     context: str

@@ -53,7 +53,7 @@ class Scripts:
 
 
 def image_scripts(plan: ImagePlan, *, place: str | None = SCRIPTS_FOLDER) -> Scripts:
-    """The scripts that the stages of this image run.
+    """Return the scripts that the stages of this image run.
 
     `place` is the path of their folder in the project; None embeds them in the Dockerfile.
     """
@@ -64,13 +64,13 @@ def image_scripts(plan: ImagePlan, *, place: str | None = SCRIPTS_FOLDER) -> Scr
 
 @functools.cache
 def script_text(path: str) -> str:
-    """The exported text of a script, without remarks to this project's linters."""
+    """Return the exported text of a script, without comments for our linters."""
     text = (_inside() / path).read_text(encoding="utf-8").replace("\r\n", "\n")
     return with_banner(re.sub(r"  # (noqa|type:).*", "", text), hint="do not edit it")
 
 
 def all_scripts() -> dict[str, str]:
-    """The text of every script of this release, by its path in the folder."""
+    """Return the texts of all scripts of this release, by path in the folder."""
     root = _inside()
     paths = (path.relative_to(root).as_posix() for path in root.rglob("*.py"))
     return {path: script_text(path) for path in sorted(paths) if path != "__init__.py"}

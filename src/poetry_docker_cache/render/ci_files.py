@@ -86,7 +86,7 @@ class CiPlan:
     @property
     def repositories(self) -> tuple[str | None, ...]:
         """The full name of each image, if its setting has it."""
-        several = tuple(_in_full(each.image) for each in self.images)
+        several = tuple(_in_full(image.image) for image in self.images)
         return several or (self.repository,)
 
     @property
@@ -115,7 +115,7 @@ class CiPlan:
 
         Raises DockerCacheError for a project's name that is not valid for an image.
         """
-        return {each.name: self._reference(each) for each in self.images}
+        return {image.name: self._reference(image) for image in self.images}
 
     def _reference(self, ci_image: CiImage) -> str:
         if self.kind == "shell" and ci_image.image in (None, f"{self.image}-{ci_image.name}"):
@@ -171,7 +171,7 @@ def _name_of(project: str | None) -> str | None:
 
 
 def selection_options(options: Mapping[str, Sequence[str] | bool]) -> tuple[str, ...]:
-    """Return the options GROUPS as words of a command line."""
+    """Return options for groups and extras as words of a command line."""
     words: list[str] = []
     for name, value in options.items():
         if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""ImagePlan -> Dockerfile. Pure: the same plan gives the same bytes."""
+"""Renders an image's plan as Dockerfile and ignore file. Pure."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings.image_values import Healthcheck
 
 _WIDTH = 100
-"""Lines are wrapped before this column, where the words allow it."""
+"""Lines are wrapped before this column if possible."""
 _SHORT, _LONGEST_LINE = 75, 110
 _BREAK = re.compile(r"(?<=[A-Za-z0-9]) ?(?=[A-Za-z0-9])")
 
 
 def render_dockerfile(plan: ImagePlan, scripts: Scripts | None = None) -> str:
-    """The Dockerfile, without banner and `# syntax` line.
+    """Render the Dockerfile, without banner and `# syntax` line.
 
-    `scripts` says where the scripts of the build are; by default in a folder beside the Dockerfile.
+    `scripts` are the scripts of the build; by default they are in a folder beside the Dockerfile.
     Raises DockerCacheError for a mistake in the project's own template.
     """
     environment = dockerfile_environment(plan.template)
@@ -43,14 +43,14 @@ def render_ignore_file(
     plan: ImagePlan,
     dockerfile: str,
     hidden: Sequence[str] = (),
-    beside: Sequence[str] = (),
+    exported: Sequence[str] = (),
     *,
     scripts: str | None = None,
 ) -> str:
-    """The ignore file, without banner, of a Dockerfile at this path in the context.
+    """Render the ignore file, without banner, of a Dockerfile at this path in the context.
 
-    `hidden` are folders in the context that no build may see, whatever else is said, `beside` what
-    `export` has written for other images, and `scripts` the folder of scripts that it sends.
+    `hidden` are folders that are excluded in any case, `exported` what `export` writes for
+    other images, and `scripts` is the folder of scripts, which is included.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
@@ -66,12 +66,12 @@ def render_ignore_file(
             dockerfile=dockerfile,
             git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
             hidden=hidden,
-            # What setuptools has left there goes into its next wheel.
+            # setuptools would put old files from there into the next wheel.
             unsent=(
                 *_unsent(plan, keep),
-                *(it.located("build/lib") for it in plan.wheels if it.whole),
+                *(wheel.located("build/lib") for wheel in plan.wheels if wheel.whole),
             ),
-            beside=beside,
+            exported=exported,
             folder=plan.folder,
             others=tuple(_others(plan)),
             whole=whole,
@@ -81,17 +81,17 @@ def render_ignore_file(
 
 
 def _others(plan: ImagePlan) -> Iterator[str]:
-    """The folders beside the project that the image takes something from."""
+    """Yield the folders outside the project that the image takes files from."""
     for wheel in plan.wheels:
         holds = is_inside(plan.folder, [wheel.folder]) or wheel.folder == "."
         if not holds or (wheel.whole and wheel.folder != plan.folder):
             yield wheel.folder
-        else:  # a folder above the project: not all of it is sent
+        else:  # a folder above the project: only some of its paths are sent
             yield from map(wheel.located, wheel.paths)
 
 
 def _unsent(plan: ImagePlan, keep: Sequence[str]) -> Iterator[str]:
-    """The project's own template and what it includes: of use before the build only."""
+    """Yield the project's own template and its includes, which the build does not need."""
     for name in sorted(plan.template.texts if plan.template else ()):
         path = plan.located(name)
         is_kept = any(path == kept or path.startswith(f"{kept}/") for kept in keep)
@@ -100,7 +100,7 @@ def _unsent(plan: ImagePlan, keep: Sequence[str]) -> Iterator[str]:
 
 
 def dockerfile_environment(template: Template | None = None) -> TemplateEnvironment:
-    """What the Dockerfile's template, or the project's own that extends it, is read with."""
+    """Return the Jinja environment for the template of the Dockerfile."""
     environment = TemplateEnvironment(template)
     environment.filters.update(
         assignments=assignments,
@@ -127,20 +127,20 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
 
 
 def exec_form(words: Sequence[str]) -> str:
-    """A JSON list, as RUN, CMD, ENTRYPOINT and COPY take it."""
+    """Return the exec form (a JSON list) of RUN, CMD, ENTRYPOINT or COPY."""
     return json.dumps(list(words), ensure_ascii=False)
 
 
 def quoted(value: str) -> str:
-    """A double-quoted word of ENV and LABEL, which arrives as it is.
+    """Return a double-quoted value of ENV or LABEL.
 
-    The Dockerfile's own rule: inside double quotes a backslash, a quote and a dollar are special.
+    Inside double quotes, a Dockerfile gives a meaning to backslashes, quotes and dollar signs.
     """
     return '"' + re.sub(r'([\\"$])', r"\\\1", value) + '"'
 
 
 def command(words: Sequence[str], shell: bool = True) -> str:
-    """A command of RUN, wrapped: for a shell, or a JSON list where the image has no shell."""
+    """Return a wrapped command of RUN: for a shell, or as JSON for an image without one."""
     if shell:
         return _wrapped(map(shlex.quote, words))
     items = [json.dumps(word, ensure_ascii=False) for word in words]
@@ -148,14 +148,14 @@ def command(words: Sequence[str], shell: bool = True) -> str:
 
 
 def assignments(values: Mapping[str, str]) -> str:
-    """Names and quoted values of ENV and LABEL: in one line if it is short, else one to a line."""
+    """Return the assignments of ENV or LABEL: on one line if short, else one per line."""
     pairs = [f"{name}={quoted(value)}" for name, value in values.items()]
     short = " ".join(pairs)
     return short if len(short) < _SHORT else " \\\n    ".join(map(_broken, pairs))
 
 
 def _wrapped(words: Iterable[str]) -> str:
-    """Join words to lines that continue with a backslash; a single long word stays whole."""
+    """Join words to lines continued with a backslash; a long word is not split."""
     lines: list[str] = []
     for word in words:
         if lines and len(lines[-1]) + len(word) < _WIDTH:
@@ -166,10 +166,10 @@ def _wrapped(words: Iterable[str]) -> str:
 
 
 def _broken(text: str) -> str:
-    """Continue a quoted value on the next line where it is too long for one.
+    """Split a long quoted value into several lines.
 
-    BuildKit joins the lines before it reads the quotes. A line that began with a space or a `#`
-    would lose it, or be taken for a comment, so a break stands between two letters or digits.
+    BuildKit joins the lines before it reads the quotes, but strips leading spaces and takes a line
+    with a leading `#` for a comment, so each break is between two letters or digits.
     """
     parts = []
     while len(text) > _LONGEST_LINE:
@@ -182,8 +182,8 @@ def _broken(text: str) -> str:
 
 
 def copy_arguments(paths: str | Sequence[str], destination: str) -> str:
-    """The arguments of COPY for literal paths: their globs are no globs, a `$` no variable."""
-    # Docker's reference of COPY: a character class is the way to name a special character.
+    """Return the arguments of COPY for literal paths, with wildcards and `$` escaped."""
+    # Per Docker's reference of COPY, a wildcard is escaped as a character class.
     named = [paths] if isinstance(paths, str) else paths
     sources = [re.sub(r"[*?\[]", r"[\g<0>]", path) for path in named]
     words = [re.sub(r"[\\$'\"]", r"\\\g<0>", word) for word in (*sources, destination)]
@@ -193,7 +193,7 @@ def copy_arguments(paths: str | Sequence[str], destination: str) -> str:
 
 
 def healthcheck(check: Healthcheck | Literal[False]) -> str:
-    """The arguments of HEALTHCHECK."""
+    """Return the arguments of HEALTHCHECK."""
     if check is False:
         return "NONE"
     options = {

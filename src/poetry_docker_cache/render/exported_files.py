@@ -1,4 +1,4 @@
-"""The files that `export` leaves in a project: their banner, whose they are, writing them."""
+"""The files that `export` writes: their banner, detecting manual changes, and writing them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FOUND = re.compile(
 
 
 def dockerfile_name(image: str) -> str:
-    """Where the Dockerfile of one of several images is; no name is that of the only one."""
+    """Return the name of an image's Dockerfile; the only image of a project has no name."""
     return f"{image}.Dockerfile" if image else "Dockerfile"
 
 
@@ -49,7 +49,7 @@ def with_banner(
     command: str = EXPORT,
     hint: str = _HINT,
 ) -> str:
-    """The file's text: the line that is read nowhere but first, then whose it is."""
+    """Return the file's text: a line that has to be the first, the banner, and the body."""
     first = f"# syntax={syntax}\n" if syntax else shebang
     return (
         f"{first}{_BANNER.format(command=command, hint=hint, digest=_digest(first + body))}{body}"
@@ -57,14 +57,14 @@ def with_banner(
 
 
 def is_ours(text: str) -> bool:
-    """Whether `export` wrote it and nobody has edited it since (line endings may differ)."""
+    """Return whether `export` wrote this text, unedited except for line endings."""
     text = text.replace("\r\n", "\n")
     match = _FOUND.search(text)
     return match is not None and _digest(text.replace(match[0], "", 1)) == match["digest"]
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether there is a file that `export` did not write, or that somebody has edited since."""
+    """Return whether there is a file that was written or edited by hand."""
     found = _read(path)
     return found is not None and not is_ours(found)
 
@@ -74,7 +74,7 @@ def _digest(text: str) -> str:
 
 
 def difference(files: Mapping[Path, str], removed: Sequence[Path] = ()) -> str:
-    """A unified diff from what is on disk to what would be written; empty when they agree."""
+    """Return a unified diff from the files on disk to the new ones; empty if they are equal."""
     diff: list[str] = []
     for path, text in {**files, **dict.fromkeys(removed, "")}.items():
         found = _read(path) or ""
@@ -84,7 +84,7 @@ def difference(files: Mapping[Path, str], removed: Sequence[Path] = ()) -> str:
             fromfile=str(path),
             tofile=os.devnull if path in removed else f"{path} (as `{EXPORT}` writes it)",
         )
-    # As `diff` tells that the file on disk ends within a line, where both lines would run together.
+    # The marker of `diff` for a file without a final newline.
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in diff
     )
@@ -95,9 +95,9 @@ def _lines(text: str) -> list[str]:
 
 
 def leftovers(folder: Path, files: Collection[Path]) -> list[Path]:
-    """The exported scripts in a folder that are not among these files, sorted.
+    """Return the exported scripts in a folder that are not among these files, sorted.
 
-    Raises DockerCacheError for a file that `export` never writes: the build would copy it along.
+    Raises DockerCacheError for a file that `export` did not write: the build would copy it, too.
     """
     found = []
     for path in sorted(folder.rglob("*")):
@@ -107,8 +107,8 @@ def leftovers(folder: Path, files: Collection[Path]) -> list[Path]:
             continue
         if not _FOUND.search(_read(path) or ""):
             raise DockerCacheError(
-                f"{path} was not written by `{EXPORT}`, and {folder.name} holds only what it"
-                " writes. Nothing was changed.",
+                f"{path} was not written by `{EXPORT}`, but {folder.name} is reserved for its"
+                " files. Nothing was changed.",
                 fix="Move the file to another folder.",
             )
         found.append(path)
@@ -126,12 +126,12 @@ def writing(
 ) -> Iterator[None]:
     """Write all files and remove others when the block ends; change nothing if any step fails.
 
-    A file keeps its mode unless one is given; missing folders are made. Raises DockerCacheError for
-    a file that was written or edited by hand, with a fix from `suggestions`, and for one that
+    A file keeps its mode unless one is given; missing folders are created. Raises DockerCacheError
+    for a file that was written or edited by hand, with a fix from `suggestions`, and for one that
     cannot be written.
     """
     for path in (*files, *removed):
-        if is_foreign(path) and not force:  # in this order: a device is refused either way
+        if is_foreign(path) and not force:  # in this order, so that a device is always refused
             raise DockerCacheError(
                 f"{path} was written or edited by hand. Nothing was changed.",
                 fix=suggestions.get(
@@ -146,18 +146,18 @@ def writing(
         ]
         yield
         for temporary, path in staged:
-            with _told(path):
+            with _explained(path):
                 temporary.replace(path.resolve())
         for path in removed:
-            with _told(path):
+            with _explained(path):
                 path.unlink()
 
 
 @contextlib.contextmanager
 def _made(folder: Path) -> Iterator[None]:
-    """Make a folder and those above it; remove those that are still empty at the end."""
+    """Create a folder and its parents; remove those that are still empty at the end."""
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    with _told(folder / "x"):
+    with _explained(folder / "x"):
         folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
@@ -169,11 +169,11 @@ def _made(folder: Path) -> Iterator[None]:
 
 def _read(path: Path) -> str | None:
     try:
-        # A device, which reading could block on, and which root could replace.
+        # A device: reading it could block, and root could replace it.
         if path.exists() and not path.is_file():
             raise DockerCacheError(
-                f"{path} is not a regular file: it cannot be read and replaced.",
-                fix="Give `-o` the path of a file; `-o -` prints what would be written.",
+                f"{path} is not a regular file.",
+                fix="Give `-o` the path of a file, or print with `-o -`.",
             )
         return path.read_bytes().decode("utf-8", errors="replace")
     except FileNotFoundError:
@@ -185,22 +185,22 @@ def _read(path: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn a failure to write into an error that says what to do."""
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an OSError while writing into a DockerCacheError."""
     try:
         yield
     except OSError as error:
         raise DockerCacheError(
             f"{path} cannot be written: {error.strerror} ({path.resolve().parent}).",
-            fix="Make the folder, or its permissions, fit; or give `-o` another path.",
+            fix="Fix the permissions of the folder, or give `-o` another path.",
         ) from error
 
 
 @contextlib.contextmanager
 def _staged(path: Path, text: str, mode: int | None) -> Iterator[Path]:
-    """A complete temporary file beside `path`; removed, unless it was moved."""
+    """Write a temporary file beside `path`; remove it unless it was moved."""
     with contextlib.ExitStack() as stack:
-        with _told(path):
+        with _explained(path):
             handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.resolve().parent)
             temporary = Path(name)
             stack.callback(temporary.unlink, missing_ok=True)
@@ -211,7 +211,7 @@ def _staged(path: Path, text: str, mode: int | None) -> Iterator[Path]:
 
 
 def _mode(path: Path) -> int:
-    """The mode that the file has, or that any new file gets from the umask."""
+    """Return the mode of the file, or the one that a new file gets."""
     try:
         return path.stat().st_mode & 0o777
     except FileNotFoundError:

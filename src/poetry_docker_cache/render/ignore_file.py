@@ -1,10 +1,10 @@
-"""The ignore file beside the Dockerfile: what is kept out of the build context, and what is in it.
+"""The ignore file beside the Dockerfile: what is excluded from the build context.
 
 The last matching line decides, and a line that matches a folder matches its whole content:
 - A `!` line includes a whole folder, so the lines on secrets and caches come after all `!` lines.
 - `!folder` undoes only lines that hid the folder itself; `!folder/**` undoes those on its content.
-- A `!` line with a wildcard before its end, or a backslash, makes BuildKit read every folder that
-  is kept out (`.git`, `.venv`, unreadable data), so `!` lines are plain names if possible.
+- A `!` line with a wildcard before its end, or a backslash, makes BuildKit read every excluded
+  folder (`.git`, `.venv`, unreadable data), so `!` lines are plain names if possible.
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ class IgnorePlan:
     """The content of an ignore file; all paths are relative to the build context."""
 
     keep: Sequence[str]
-    """What the build takes by name. No line hides it, but lines can hide parts of its content."""
+    """The paths that the build needs. They are always included, but not all of their content."""
     dockerfile: str
     """The Dockerfile's path."""
     project_ignore: str | None = None
     """The text of the project's own `.dockerignore`."""
     extra: Sequence[str] = ()
     """The setting `ignore`."""
-    beside: Sequence[str] = ()
+    exported: Sequence[str] = ()
     """The Dockerfiles and ignore files of other images."""
     git_ignored: Sequence[str] = ()
     """Lines that come from `.gitignore`."""
     hidden: Sequence[str] = ()
-    """Folders that are always kept out."""
+    """Folders that are always excluded."""
     unsent: Sequence[str] = ()
-    """Files that are always kept out."""
+    """Files that are always excluded."""
     folder: str = "."
-    """The project's folder. The project's own lines are relative to it, and beside it only the
-    paths of `keep` are in the context."""
+    """The project's folder. The project's own lines are relative to it, and outside of it only the
+    paths in `keep` are included."""
     others: Sequence[str] = ()
-    """The folders of `keep` outside the project. As for the project's, the names of their parent
-    folders keep nothing out."""
+    """The folders of `keep` outside the project. Like those of the project, the names of their
+    parent folders exclude nothing."""
     scripts: str | None = None
-    """The folder of scripts that the build runs: all of it is sent."""
+    """The folder of scripts that the build runs: all of it is included."""
     whole: Sequence[str] = ()
-    """Folders that are in the context except for what other lines keep out."""
+    """Folders that are included, except for what other lines exclude."""
 
 
 def render_ignore(plan: IgnorePlan) -> str:
@@ -78,7 +78,7 @@ def render_ignore(plan: IgnorePlan) -> str:
         "From .dockerignore": own,
         "From [tool.poetry-docker-cache] ignore": added,
     }
-    ours = (plan.dockerfile, f"{plan.dockerfile}.dockerignore", *plan.beside)
+    ours = (plan.dockerfile, f"{plan.dockerfile}.dockerignore", *plan.exported)
     lines = [
         "# What is kept out of the build context: the last matching line decides.",
         "",
@@ -97,13 +97,13 @@ def render_ignore(plan: IgnorePlan) -> str:
 
 
 def _placed(texts: Iterable[str], folder: str) -> list[Line]:
-    """Parse lines of the project, without those on paths outside it, which match nothing."""
+    """Parse lines of the project, except those for paths outside, which match nothing."""
     inside = (text for text in texts if folder == "." or parse(text).pattern.split("/")[0] != "..")
     return [parse(moved(text, folder)) for text in inside]
 
 
 def _only_named(folder: str, kept: Iterable[str]) -> Iterator[str]:
-    """Hide everything beside the project that the build does not take."""
+    """Exclude everything outside the project that the build does not need."""
     yield "# Beside the project, only these paths"
     yield "*"
     yield f"!{literal(folder)}"
@@ -112,7 +112,7 @@ def _only_named(folder: str, kept: Iterable[str]) -> Iterator[str]:
 
 
 def _usually_unneeded(folder: str, kept: Sequence[str]) -> Iterator[str]:
-    """Hide what images rarely need, except what the build takes by name."""
+    """Exclude what images rarely need, except what the build takes by name."""
     yield "# Rarely needed in an image"
     patterns = [line if line.startswith("**/") else moved(line, folder) for line in UNLIKELY]
     yield from patterns
@@ -121,7 +121,7 @@ def _usually_unneeded(folder: str, kept: Sequence[str]) -> Iterator[str]:
 
 
 def _never(roots: Sequence[str], kept: Sequence[str], named: Sequence[str]) -> Iterator[str]:
-    """Hide what is kept out of every build, except what is included by name."""
+    """Exclude what no build should see, except what is included by name."""
     yield "# Version control, environments, caches, editors: included only by name"
     yield from _by_name(FOLDERS, FOLDERS, roots=roots, kept=kept, named=named)
     yield ""
@@ -139,7 +139,7 @@ def _scripts(folder: str | None) -> Iterator[str]:
 
 
 def _closed(folders: Sequence[str]) -> Iterator[str]:
-    """Hide folders and, as for `FOLDERS`, their content."""
+    """Exclude folders and, as for `FOLDERS`, their content."""
     if folders:
         yield "# Build caches"
         for folder in folders:
@@ -156,7 +156,7 @@ def _by_name(
     kept: Iterable[str],
     named: Iterable[str],
 ) -> Iterator[str]:
-    """Hide these names; include what is requested by name, but not `closed` names inside it."""
+    """Exclude these names; include what is requested by name, but not `closed` names inside it."""
     places = [f"{literal(root)}/**" for root in roots] if any(map(is_kept_out, roots)) else ["**"]
     yield from (at_start(f"{place}/{name}") for place in places for name in names)
     for path in kept:

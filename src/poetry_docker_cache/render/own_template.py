@@ -1,7 +1,7 @@
-"""The project's own template: how it is read, and checks that none of its lines is lost silently.
+"""Reads the project's own template, and checks that none of its lines is silently ignored.
 
-Jinja ignores what has no effect: a block that the extended template does not have, and text outside
-blocks. In a Dockerfile that would be a missing step, so here it is an error or a note.
+Jinja ignores blocks that the extended template does not have, and text outside blocks. In a
+Dockerfile that would be a missing step, so here it is an error or a note.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _parse(text: str, path: str) -> nodes.Template:
 
 
 def _named_files(tree: nodes.Template, path: str) -> Iterator[tuple[str, int]]:
-    """Give the names of the files that a template extends, includes and imports, and the lines."""
+    """Yield the files that a template extends, includes or imports, with the line of each."""
     for node in tree.find_all(_NAMING):
         for name in meta.find_referenced_templates(nodes.Template([node])):
             if name is None:
@@ -114,7 +114,7 @@ def _refuse_elsewhere(folder: Path, path: str, template: str, place: str) -> Non
 
 
 def our_blocks() -> Blocks:
-    """Return the blocks of the built-in template in its order: their names are promised."""
+    """Return the blocks of the built-in template in their order. The names are a public API."""
     return _blocks(_ours())
 
 
@@ -147,7 +147,7 @@ def _chain(template: Template) -> Mapping[str, nodes.Template]:
 
 
 def _check(template: Template) -> None:
-    """Raise DockerCacheError for lines that have no effect, or another one than it seems."""
+    """Raise DockerCacheError for lines without effect, or with an unexpected one."""
     chain = _chain(template)
     known = [*our_blocks()]
     names = {"plan", *dockerfile_environment().globals, *_names(_ours())}
@@ -176,7 +176,7 @@ def _check_outside(path: str, tree: nodes.Template) -> None:
 
 
 def _text_line(output: nodes.Output) -> int | None:
-    """Find the first line that has more than white space."""
+    """Return the first line that is not blank."""
     for part in output.nodes:
         if not isinstance(part, nodes.TemplateData):
             return part.lineno
@@ -187,7 +187,7 @@ def _text_line(output: nodes.Output) -> int | None:
 
 
 def _names(tree: nodes.Template) -> Iterator[str]:
-    """Name what a template defines for all blocks: variables, macros and imports."""
+    """Yield the names that a template defines for all blocks: variables, macros and imports."""
     for node in tree.body:
         if isinstance(node, nodes.Macro):
             yield node.name
@@ -228,7 +228,7 @@ def _check_contents(template: Template, chain: Mapping[str, nodes.Template]) -> 
 
 
 def _replacing(name: str, chain: Mapping[str, nodes.Template]) -> str | None:
-    """Find the first file whose block of this name leaves out what it extends."""
+    """Return the first file whose block of this name does not call `super()`."""
     for path, tree in chain.items():
         block = _blocks(tree).get(name)
         if block and all(called.name != "super" for called in block.find_all(nodes.Name)):
@@ -237,7 +237,7 @@ def _replacing(name: str, chain: Mapping[str, nodes.Template]) -> str | None:
 
 
 def template_notes(plan: ImagePlan) -> list[str]:
-    """Note what may be a mistake: blocks that replace lines, or that the Dockerfile lacks."""
+    """Return notes on likely mistakes: blocks that replace built-in lines or have no effect."""
     if plan.template is None:
         return []
     chain = _chain(plan.template)
@@ -248,8 +248,8 @@ def template_notes(plan: ImagePlan) -> list[str]:
             if any(map(_has_lines, [ours, *(_blocks(chain[other]).get(name) for other in above)])):
                 replaced.setdefault(path, []).append(name)
     notes = [
-        f"{path} replaces {', '.join(names)}, so the Dockerfile lacks what the built-in template"
-        " has there, in later releases too; `{{ super() }}` keeps it."
+        f"{path} replaces {', '.join(names)}, so the Dockerfile lacks the built-in lines there, in"
+        " later releases, too. Add `{{ super() }}` to keep them."
         for path, names in replaced.items()
     ]
     owner = next((path for path, tree in chain.items() if "application" in _blocks(tree)), None)

@@ -1,4 +1,4 @@
-"""The commands that the stages of a Dockerfile run. Pure: the same plan gives the same words."""
+"""The commands that the build stages run. Pure."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ FROM_ABOVE = (
     *("-e", rf"""s#(from["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\4#"""),
     *("-e", "tagain", "/project/pyproject.toml"),
 )
-"""Makes each `..` in the `packages` of poetry-core the name of a folder of the project, since it
-takes no file from outside of that."""
+"""Replaces each `..` in the `packages` of poetry-core by a folder inside the project, because
+poetry-core takes no files from outside."""
 
 
 def manifest_command(dependencies: Dependencies) -> list[str]:
-    """The call of inside/manifest."""
+    """Return the command that runs inside/manifest."""
     options = [
         (option, name)
         for option, names in (
@@ -41,7 +41,10 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
             ("--only-binary", dependencies.only_binary),
             ("--libc", [dependencies.libc] if dependencies.libc else []),
             ("--machines", [",".join(dependencies.machines)] if dependencies.machines else []),
-            ("--image", [f"{name}={json.dumps(it)}" for name, it in dependencies.images.items()]),
+            (
+                "--image",
+                [f"{name}={json.dumps(value)}" for name, value in dependencies.images.items()],
+            ),
         )
         for name in names
     ]
@@ -57,15 +60,15 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
 
 
 def tool_command(venv: str, index: Index | None, arguments: Sequence[str]) -> list[str]:
-    """The call of inside/install/tool.py: a program that the build needs, in a place of its own."""
+    """Return the command that runs inside/install/tool.py, to install a build tool."""
     source = ["--source", index.name, index.url] if index else []
     return ["python", "-m", "install.tool", f"--venv={venv}", *source, *arguments]
 
 
 def install_command(layer: Layer, dependencies: Dependencies, instructions: str) -> list[str]:
-    """The call of inside/install or of inside/direct.py.
+    """Return the command that runs inside/install or inside/direct.py.
 
-    `instructions` are the lines of the block `build`, as they stand in the Dockerfile.
+    `instructions` are the lines of the block `build` in the Dockerfile.
     """
     python = "/opt/poetry/bin/python" if layer.from_source else "python"
     if layer.direct:
@@ -83,22 +86,22 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
 
 
 def _made_by(layer: Layer, dependencies: Dependencies, instructions: str) -> list[str]:
-    """Tell inside/install/earlier_image.py what the files follow from that it cannot see."""
-    if not layer.from_source:  # it looks at the image's pip itself
+    """Return the option with a digest of what determines the result of building from source."""
+    if not layer.from_source:  # the script itself compares the versions of pip
         return []
-    how = [
+    inputs = [
         dependencies.build_image,
         dependencies.packages,
         instructions.split("\n")[:-1],
         sorted(dependencies.environment.items()),
         dependencies.build_config_settings,
     ]
-    digest = hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:16]
     return [f"--made-by=poetry {dependencies.poetry} {digest}"]
 
 
 def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
-    """The call of inside/install/own_wheel.py."""
+    """Return the command that runs inside/install/own_wheel.py."""
     paths = [f"--backend-path={path}" for path in wheel.backend_path]
     options = ["--compile"] * dependencies.compile
     options += ["--libraries=/libraries.json"] * wheel.compiles
@@ -109,31 +112,31 @@ def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
 
 
 def in_project(path: str) -> str:
-    """Where a file of the project lies in a copy of that: each `..` is a folder there."""
+    """Return a path of the project in its copy, in which `..` is a folder of another name."""
     return "/".join(_ABOVE if part == ".." else part for part in path.split("/"))
 
 
 def check_command(runtime: Runtime) -> list[str]:
-    """The call of inside/check.py."""
+    """Return the command that runs inside/check.py."""
     command = ["/venv/bin/python", "/scripts/check.py", f"--python={runtime.python}"]
     command += [f"--optional={name}" for name in runtime.optional_libraries]
     return [*command, f"--home={runtime.home}"]
 
 
 def library_command(runtime: Runtime) -> list[str]:
-    """The call of inside/compile.py for the standard library, by a Python that is there."""
+    """Return the command that runs inside/compile.py on the standard library."""
     python = "python" if runtime.has_shell else "/venv/bin/python"
     return [python, "-B", "/scripts/compile.py", "--standard-library"]
 
 
 def checked_stages(plan: ImagePlan) -> list[str]:
-    """The stages that write down which shared libraries their packages need."""
+    """Return the stages that record which shared libraries their packages need."""
     layers = [layer.name for layer in plan.dependencies.layers if layer.may_have_libraries]
     return layers + [wheel.name for wheel in plan.wheels if wheel.compiles]
 
 
 def files_command(files: Files, place: str, *, compiles: bool) -> str:
-    """What is run on the files beside the package; `place` is the folder of scripts among them."""
+    """Return the command for files beside the package; `place` is the folder of scripts in them."""
     commands = [] if files.paths else [shlex.join(["rm", "-rf", place])]
     commands += ["python /scripts/compile.py ."] if compiles else []
     return " && ".join([*commands, "chmod -R u=rwX,go=rX ."])

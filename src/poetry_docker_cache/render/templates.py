@@ -1,7 +1,7 @@
-"""The Jinja environment: where templates come from, and errors for mistakes in them.
+"""The Jinja environment: loading templates, and errors for mistakes in them.
 
-The project's own template may be part of a repository that has just been cloned. So it is rendered
-in Jinja's sandbox: it runs no code, and finds only the built-in files and those read for it.
+The project's own template may come from an untrusted repository, so it is rendered in Jinja's
+sandbox. It cannot run code, and finds only the built-in files and those that were read for it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 DOCKERFILE = "Dockerfile.j2"
 """The built-in template, and the name under which the project's own template extends it."""
 CORRECT_IT = "Correct the line. The documentation, docs/templates.md, describes what is possible."
-# The prefix of the project's own files, so that none of them replaces a built-in file.
+# The prefix of the project's own files, so that none of them can replace a built-in file.
 _THEIRS = "project:"
 
 
 class TemplateEnvironment(ImmutableSandboxedEnvironment):
-    """The environment for all templates; each kind of file adds its own filters for quoting."""
+    """The environment for all templates, to which each kind of file adds its quoting filters."""
 
     def __init__(self, template: Template | None = None) -> None:
         ours = FileSystemLoader(_template_folder())
@@ -71,7 +71,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         *rest: bool,
         **more: bool,
     ) -> str:
-        """Compile, a hook of Jinja; blocks of the project's own files end with a whole line."""
+        """Compile (a hook of Jinja); end the blocks of the project's own files with a newline."""
         if name and name.startswith(_THEIRS):
             ours = {block.name for block in self.parse(built_in_text()).find_all(nodes.Block)}
             source = _WholeLines(ours).visit(source)
@@ -101,7 +101,7 @@ def _ended(body: list[nodes.Node], line: int) -> nodes.FilterBlock:
 
 
 def whole_lines(text: str) -> str:
-    """End the last line, so that the next text is not part of it."""
+    """Add a missing final newline, so that the next text starts a new line."""
     return text if text.endswith("\n") or not text else f"{text}\n"
 
 
@@ -142,7 +142,7 @@ def _text_of(template: Template) -> Callable[[str], tuple[str, str, None] | None
 
 
 def _place(error: Exception, template: Template) -> str | None:
-    """Return the file and line of the project's own that an error comes from; None if none."""
+    """Return the file and line of the project's own template that caused an error, if any."""
     frames = traceback.walk_tb(error.__traceback__)
     places = [(frame.f_code.co_filename, line) for frame, line in frames]
     if isinstance(error, TemplateSyntaxError):
@@ -165,20 +165,20 @@ def _check_stages(text: str, template: Template) -> None:
     names = Counter(name for name, _ in found if name)
     if twice := [name for name, count in names.items() if count > 1]:
         raise DockerCacheError(
-            f"With {template.path} there are two stages named {twice[0]!r}.",
+            f"{template.path} adds a second stage named {twice[0]!r}.",
             fix="Rename the template's own stage.",
         )
     name, line = found[-1]
     if name != "final":
         raise DockerCacheError(
-            f"With {template.path} the last stage is {name or line!r}, which would be the image"
+            f"With {template.path}, the last stage is {name or line!r}, which would be the image"
             " instead of `final`.",
             fix="Move the stage to the block `last_stages`, or `first_stages`.",
         )
 
 
 def _template_folder() -> Path:
-    """Return the templates' folder, which an editable install has in the repository's root."""
+    """Return the folder of templates, which is in the repository's root in an editable install."""
     package = Path(str(resources.files("poetry_docker_cache")))
     installed = package / "templates"
     return installed if installed.is_dir() else package.parents[1] / "templates"

@@ -1,4 +1,4 @@
-"""Says what a build did: the summary, the metadata file and the table of layers.
+"""The report of a build: the summary and the metadata file.
 
-It only reads what BuildKit left behind.
+It is made from what BuildKit has recorded.
 """

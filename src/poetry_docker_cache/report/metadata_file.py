@@ -1,4 +1,4 @@
-"""The metadata file of a build, for scripts: buildx's own metadata, and ours."""
+"""The metadata file of a build, for scripts: buildx's metadata with the summary added."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MODE = 0o666
 
 
 def refuse_unwritable(path: str) -> None:
-    """Raise DockerCacheError, before a build, for a file that could not be written after it."""
+    """Raise DockerCacheError before the build if the file cannot be written after it."""
     folder = os.path.dirname(path) or "."  # noqa: PTH120  # Path() makes `.` of an empty path
     if not path or is_folder(path):
         raise DockerCacheError(
@@ -27,8 +27,8 @@ def refuse_unwritable(path: str) -> None:
         )
     if not is_folder(folder):
         raise DockerCacheError(
-            f"{path} could not be written after the build: the folder {folder} does not exist.",
-            fix=f"Create it (mkdir -p {shlex.quote(folder)}) or name another file.",
+            f"{path} cannot be written: the folder {folder} does not exist.",
+            fix=f"Create it (mkdir -p {shlex.quote(folder)}) or choose another file.",
         )
     try:
         os.lstat(path)
@@ -36,14 +36,14 @@ def refuse_unwritable(path: str) -> None:
         pass
     except OSError as error:  # a name that is too long
         raise DockerCacheError(
-            f"{path} could not be written after the build: {error.strerror}.",
-            fix="Name another file.",
+            f"{path} cannot be written: {error.strerror}.",
+            fix="Choose another file.",
         ) from error
-    # A new file takes the old one's place; a device (/dev/stdout) is written to.
+    # A file is replaced by a new one; a device (/dev/stdout) is written to.
     if not os.access(folder if _replaceable(Path(path)) else path, os.W_OK):
         raise DockerCacheError(
-            f"{path} could not be written after the build: this user may not write there.",
-            fix="Name a file in a folder that you may write to.",
+            f"{path} cannot be written: permission denied.",
+            fix="Choose a file in a folder that you can write to.",
         )
 
 
@@ -55,7 +55,7 @@ def _replaceable(path: Path) -> bool:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read buildx's metadata; empty if there is none."""
+    """Read buildx's metadata; empty if the file is missing or not valid."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -64,7 +64,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, data: dict[str, Any]) -> None:
-    """Write the file as a whole or not at all."""
+    """Write the file completely or not at all."""
     text = json.dumps(data, indent=2) + "\n"
     try:
         if not _replaceable(path):
@@ -75,5 +75,5 @@ def write(path: Path, data: dict[str, Any]) -> None:
     except OSError as error:
         raise DockerCacheError(
             f"{path} cannot be written: {error.strerror}. The image was built.",
-            fix=f"Make room, or name another file with {METADATA_OPTION}.",
+            fix=f"Free some space, or choose another file with {METADATA_OPTION}.",
         ) from error

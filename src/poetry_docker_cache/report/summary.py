@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
 KEY = "poetry-docker-cache"
-"""Ours, among those that buildx writes into its metadata file."""
+"""The key of the summary in the metadata file."""
 
 _NAMED = 3
-"""So many rebuilt layers are shown with their packages; of more, the names are enough."""
+"""At most so many rebuilt layers are listed with their packages, more by name only."""
 _WIDTH = 60
 _MINUTE = 60
 
@@ -35,7 +35,7 @@ class Package:
     version: str | None
     """None if unknown."""
     reused: bool = False
-    """Whether it was taken over from an earlier image, rather than installed (`reuse-image`)."""
+    """Whether it was copied from an earlier image (`reuse-image`) instead of installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,29 +45,29 @@ class Layer:
     name: str
     cached: bool
     packages: tuple[Package, ...] | None
-    """None if unknown: a cached layer of a Dockerfile that may not be ours."""
+    """None if unknown, for a cached layer of a vendored Dockerfile."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What a build did. None is what the engine did not say."""
+    """The result of a build; a value is None if docker does not provide it."""
 
     seconds: float
     tags: tuple[str, ...]
     layers: tuple[Layer, ...] | None = None
     digest: str | None = None
     size: int | None = None
-    """Bytes of the compressed layers, as a registry keeps them and a machine pulls them."""
+    """The bytes of the compressed layers, as stored in a registry and pulled."""
     platforms: int = 1
-    """So many are in the size together."""
+    """The number of platforms that `size` includes."""
     unpacked: int | None = None
-    """Bytes that the image has on disk, where an engine keeps no compressed layers."""
+    """The image's bytes on disk, if the engine keeps no compressed layers."""
     pushed: int | None = None
-    """Bytes that went to registries; what they had already did not."""
+    """The bytes sent to registries, without layers that they already have."""
 
 
 def lines(summary: Summary) -> list[tuple[str, str]]:
-    """The lines to show, each as its title and the rest; at most six."""
+    """Return the lines to print, at most six, as title and text."""
     found = [*_dependencies(summary.layers)] if summary.layers else []
     took = _duration(summary.seconds)
     if summary.digest is None:
@@ -86,7 +86,7 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
 
 
 def as_data(summary: Summary) -> dict[str, Any]:
-    """What stands under our key in the metadata file; docs/summary.md documents the keys."""
+    """Return the summary for the metadata file; its keys are documented in docs/summary.md."""
     layers = summary.layers
     return {
         "layers": None if layers is None else [_layer_data(layer) for layer in layers],
@@ -131,12 +131,12 @@ def _counts(rebuilt: Sequence[Layer]) -> str:
 
 
 def _installed(layer: Layer) -> list[str]:
-    """The packages that were installed, with their versions."""
+    """Return the installed packages with their versions."""
     return [f"{each.name} {each.version}" for each in layer.packages or () if not each.reused]
 
 
 def _shortened(words: Sequence[str]) -> str:
-    """As many of the words as a line holds, and how many more there are."""
+    """Join as many words as fit on a line, and count the others."""
     shown = 1
     while shown < len(words) and len(", ".join(words[: shown + 1])) <= _WIDTH:
         shown += 1
@@ -155,7 +155,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s"
 
 
-# Each fact of a request under the names that OpenTelemetry has had for it, the newer one first.
+# OpenTelemetry's names of a request's attributes, the newer one first.
 _METHOD = ("http.request.method", "http.method")
 _URL = ("url.full", "http.url")
 _STATUS = ("http.response.status_code", "http.status_code")
@@ -163,9 +163,9 @@ _CREATED = 201
 
 
 def blobs(manifests: Sequence[str]) -> dict[str, int] | None:
-    """The sizes of an image's configurations and compressed layers, by digest.
+    """Return the sizes of an image's configurations and compressed layers, by digest.
 
-    A manifest for each platform; None if one is not a manifest.
+    `manifests` has one manifest for each platform. None if one is not valid.
     """
     found: dict[str, int] = {}
     for text in manifests:
@@ -182,17 +182,16 @@ def blobs(manifests: Sequence[str]) -> dict[str, int] | None:
 
 
 def bytes_of(text: str) -> int | None:
-    """A number as `docker image inspect` prints it."""
+    """Parse a size that `docker image inspect` prints; None if it is not a number."""
     return int(text) if text.strip().isdecimal() else None
 
 
 def pushed(trace: str, sizes: Mapping[str, int], names: str) -> int | None:
-    """The bytes of an image that BuildKit's trace shows on their way.
+    """Return how many bytes of an image were pushed, according to BuildKit's trace.
 
-    None if it shows no push, or the `sizes` of what was sent are unknown. `names` are
-    the image's, with commas, as buildx has them in its metadata. What a registry has already, or
-    takes over from another of its repositories, is not sent. Attestations, a few kilobytes, and
-    caches do not count.
+    None if the trace has no push, or without `sizes`. `names` are those of the image, separated by
+    commas, from buildx's metadata. Layers that the registry already has, in this or another
+    repository, are not sent. Caches and attestations (a few kilobytes) do not count.
     """
     repositories = {_repository(name) for name in names.split(",") if name}
     sent: set[tuple[str, str, str]] = set()
@@ -202,7 +201,7 @@ def pushed(trace: str, sizes: Mapping[str, int], names: str) -> int | None:
         repository = _pushed_to(url.path)
         if _first(facts, _METHOD) != "PUT" or repository not in repositories:
             continue
-        seen = True  # a manifest at least
+        seen = True  # at least a manifest is always sent
         if _first(facts, _STATUS) == _CREATED:
             digests = urllib.parse.parse_qs(url.query).get("digest", [])
             sent.update((url.netloc, repository, name) for name in digests if name in sizes)
@@ -210,7 +209,7 @@ def pushed(trace: str, sizes: Mapping[str, int], names: str) -> int | None:
 
 
 def _repository(name: str) -> str:
-    """The repository in a whole name, without the registry."""
+    """Return the repository in a full image name, without the registry."""
     path = name.partition("@")[0].partition("/")[2]
     return path.rpartition(":")[0] or path
 
@@ -223,7 +222,7 @@ def _pushed_to(path: str) -> str | None:
 
 
 def _requests(trace: str) -> Iterator[dict[str, Any]]:
-    """The attributes of each span: JSON objects that follow each other."""
+    """Yield the attributes of each span in a sequence of JSON objects."""
     decoder = json.JSONDecoder()
     position = 0
     while position < len(trace):
@@ -246,35 +245,35 @@ def _first(facts: Mapping[str, Any], names: Collection[str]) -> object:
     return next((facts[name] for name in names if name in facts), None)
 
 
-# "[pure-1 1/1] RUN …", with the platform before the stage where there are several; behind it, in
-# one of several images, those that have the layer.
+# "[pure-1 1/1] RUN …". For several platforms, the platform comes first. For several images, the
+# images that share the layer follow its name.
 _STEP = re.compile(
     r"\[(?:\S+ )?((?:dependencies|source|direct|pure-\d+|native-\d+|own-[^\s.]+)(?:\.\S+)?)"
     r" +\d+/\d+\] RUN ",
     re.DOTALL,
 )
-# The plugin's own words ("Installed") and Poetry's; the version may have a commit behind it.
+# Printed by our scripts ("Installed") and Poetry; a commit may follow the version.
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing) (\S+) \(([^\s)]+)", re.MULTILINE)
 _REUSED = re.compile(r"^ +- Reused (\S+), from ", re.MULTILINE)
 
 
 @dataclass
 class _Steps:
-    """What the record says about the build's steps, by their digests."""
+    """The steps in the record of a build, by digest."""
 
     names: dict[str, str] = field(default_factory=dict)
-    """The layer that a step installs, of those that install one."""
+    """The name of the layer, for steps that install one."""
     ended: set[str] = field(default_factory=set)
-    """Those that came to their end.
+    """The completed steps.
 
-    BuildKit begins others, and gives them up when it finds a result that needs none of them.
+    BuildKit cancels a running step when it finds a cached result that makes it unnecessary.
     """
     cached: set[str] = field(default_factory=set)
-    """Those whose result was there; it may be unpacked later, which is recorded as if they ran."""
+    """The cached steps. If the result is unpacked later, the record looks as if they ran."""
     output: dict[str, bytes] = field(default_factory=lambda: defaultdict(bytes))
 
     def read(self, status: Mapping[str, Any]) -> None:
-        """Add what one line of the record says."""
+        """Add one line of the record."""
         for vertex in _objects(status, "vertexes"):
             digest = str(vertex.get("digest"))
             if match := _STEP.match(str(vertex.get("name"))):
@@ -290,11 +289,11 @@ class _Steps:
 def read_layers(
     text: str, known: Mapping[str, Sequence[Package]] | None = None
 ) -> tuple[Layer, ...] | None:
-    """The layers of dependencies in a record in BuildKit's `rawjson`.
+    """Return the layers of dependencies in a record in BuildKit's `rawjson` format.
 
-    None for anything but a record, such as the help that an old buildx shows for `history`.
-    `known` are the layers as they were planned, each with what it may hold. What a rebuilt layer
-    really installed, the record says itself.
+    None for any other text, such as the help that an old buildx prints for `history`. `known` are
+    the planned layers with the packages that each may contain. What a rebuilt layer really
+    installed is read from the record.
     """
     known = known or {}
     steps = _Steps()
@@ -320,7 +319,7 @@ def read_layers(
 
 
 def _statuses(text: str) -> Iterator[dict[str, Any]]:
-    """The lines that are BuildKit's; what the client says besides is passed over."""
+    """Yield BuildKit's lines; skip what the client prints between them."""
     for line in text.splitlines():
         if line.startswith("{"):
             try:
@@ -344,7 +343,7 @@ def _decoded(data: object) -> bytes:
 
 
 def _packages(output: str, known: Sequence[Package]) -> Iterator[Package]:
-    """What a step says that it put in place."""
+    """Yield the packages that a step installed or reused, according to its output."""
     for name, version in _INSTALLED.findall(output):
         yield Package(name=str(canonicalize_name(name)), version=version)
     for name in map(canonicalize_name, _REUSED.findall(output)):

@@ -1,4 +1,4 @@
-"""The file and the command line by which bake builds several images, and the file for export."""
+"""The bake file, its command line, and the exported bake file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from poetry_docker_cache.buildx.bake import Target, bake_command, bake_definitio
 from poetry_docker_cache.buildx.command_line import (
     BuildRequest,
     names_context,
+    only_prints,
     options_for,
     requested_platforms,
     results,
-    tells_only,
 )
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.caches.spec import parse
@@ -29,33 +29,33 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.engine_info import EngineInfo
 
 
-def targets(**wish: Any) -> dict[str, Target]:  # noqa: ANN401  # a request's fields
-    """Two images, of which the same is wished."""
+def targets(**options: Any) -> dict[str, Target]:  # noqa: ANN401  # a request's fields
+    """Make two images with the same options."""
     return {
         name: Target(
-            request=BuildRequest(context="/src", tags=[f"shop-{name}:1"], **wish),
+            request=BuildRequest(context="/src", tags=[f"shop-{name}:1"], **options),
             dockerfile=f"/w/build/{name}.Dockerfile",
         )
         for name in ("api", "worker")
     }
 
 
-def command(engine: EngineInfo = CONTAINERD, **wish: Any) -> str:  # noqa: ANN401  # as above
-    """Spell the command line."""
-    wanted = targets(**wish)
+def command(engine: EngineInfo = CONTAINERD, **options: Any) -> str:  # noqa: ANN401  # as above
+    """Return the command line."""
+    wanted = targets(**options)
     words = bake_command(wanted, file="/w/b.json", folder="/w", metadata=["--m"], engine=engine)
     return shlex.join(words)
 
 
-def definition(engine: EngineInfo = CONTAINERD, **wish: Any) -> dict[str, Any]:  # noqa: ANN401  # as above
-    """What the file says of one of the images."""
-    found = json.loads(bake_definition(targets(**wish), secret="/w/auth", engine=engine))
+def definition(engine: EngineInfo = CONTAINERD, **options: Any) -> dict[str, Any]:  # noqa: ANN401  # as above
+    """Return the definition of one of the images."""
+    found = json.loads(bake_definition(targets(**options), secret="/w/auth", engine=engine))
     assert found["target"].keys() == {"api", "worker"}
     return dict(found["target"]["api"])
 
 
 def test_plain_images_are_loaded() -> None:
-    """The file says what each image is; only what is temporary needs leave to be read."""
+    """The file defines the images; only temporary files need `--allow`."""
     assert command() == (
         "docker buildx bake --file /w/b.json --allow fs.read=/w --allow fs.read=/src --m api worker"
     )
@@ -68,9 +68,9 @@ def test_plain_images_are_loaded() -> None:
     }
 
 
-def test_everything_has_its_place() -> None:
-    """Options of all images are on the command line, before the user's arguments and the names."""
-    wish: dict[str, Any] = {
+def test_options_are_in_order() -> None:
+    """Options for all images come first, then the user's arguments, then the names."""
+    options: dict[str, Any] = {
         "platforms": ["linux/amd64, linux/arm64", "linux/386"],
         "target": "check",
         "build_arguments": {"VERSION": "1+${x}"},
@@ -84,12 +84,12 @@ def test_everything_has_its_place() -> None:
         "load": True,
         "arguments": ["--set", "*.network=host"],
     }
-    assert command(**wish) == (
+    assert command(**options) == (
         "docker buildx bake --file /w/b.json --allow fs.read=/w --allow fs.read=/src"
         " --allow fs.read=/c --allow fs=/d --builder big --no-cache --pull --progress plain --m"
         " --set '*.network=host' api worker"
     )
-    found = definition(**wish)
+    found = definition(**options)
     assert found["platforms"] == ["linux/amd64", "linux/arm64", "linux/386"]
     assert found["target"] == "check"
     assert found["args"] == {"VERSION": "1+$${x}"}
@@ -99,7 +99,7 @@ def test_everything_has_its_place() -> None:
 
 
 def test_named_contexts_are_in_the_definition() -> None:
-    """Bake may read the folders among them; addresses need no leave, nor what is ours."""
+    """Folders among them need `--allow`, except for our own; addresses do not."""
     contexts = {"scripts": "/w/scripts", "data": "/data", "base": "docker-image://python:3.13"}
     assert definition(contexts=contexts)["contexts"] == contexts
     allowed = command(contexts=contexts)
@@ -110,7 +110,7 @@ def test_named_contexts_are_in_the_definition() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "wish", "output"),
+    ("engine", "options", "output"),
     [
         (CONTAINERD, {"push": True}, ["type=image,push=true,store=false"]),
         (REMOTE, {"push": True}, ["type=registry"]),
@@ -118,21 +118,21 @@ def test_named_contexts_are_in_the_definition() -> None:
         (CONTAINERD, {"arguments": ["--print"]}, None),
     ],
 )
-def test_what_becomes_of_the_images(
-    engine: EngineInfo, wish: dict[str, Any], output: list[str] | None
+def test_outputs_are_those_of_a_single_image(
+    engine: EngineInfo, options: dict[str, Any], output: list[str] | None
 ) -> None:
-    """It is what becomes of a single one."""
-    assert definition(engine, **wish).get("output") == output
+    """Images are loaded and pushed as by `build`."""
+    assert definition(engine, **options).get("output") == output
 
 
-def test_an_old_buildx_asks_for_no_leave() -> None:
-    """Before 0.19 it does not know the option."""
+def test_old_buildx_has_no_allow() -> None:
+    """The option is new in 0.19."""
     old = replace(CONTAINERD, buildx=(0, 18, 0))
     assert "--allow" not in command(old)
 
 
-def test_an_old_buildx_cannot_be_quiet() -> None:
-    """Before 0.13 bake has no option for it, and would end at an unknown one."""
+def test_old_buildx_has_no_quiet_bake() -> None:
+    """Before 0.13, bake has no such option, and an unknown one is an error."""
     assert " --progress quiet " in command(progress="quiet")
     old = replace(CONTAINERD, buildx=(0, 12, 1))
     assert "quiet" not in command(old, progress="quiet")
@@ -151,14 +151,14 @@ def test_an_old_buildx_cannot_be_quiet() -> None:
         (["--allow"], ()),
     ],
 )
-def test_what_is_set_of_an_image(arguments: list[str], options: tuple[str, ...]) -> None:
-    """It is what `build` would be told of it; that has no option of this name."""
+def test_set_is_spelled_as_option_of_build(arguments: list[str], options: tuple[str, ...]) -> None:
+    """`build` has no `--set`."""
     assert options_for(arguments, "api") == options
     assert options_for(arguments, "") == tuple(arguments)
 
 
-def test_what_is_set_counts() -> None:
-    """As an option of `build` does: where the image goes, what for, and by which key."""
+def test_set_is_taken_into_account() -> None:
+    """It can choose output, platforms and SSH keys."""
     said = ["--set", "*.output=type=tar", "--set", "*.platform=linux/386,linux/arm64"]
     request = BuildRequest(context="/src", arguments=said, image="api")
     assert results(request, CONTAINERD) == []
@@ -167,33 +167,33 @@ def test_what_is_set_counts() -> None:
     assert "--allow fs.read=/home/me/key " in command(arguments=key, image="api")
 
 
-def test_without_an_agent_a_key_can_be_set() -> None:
-    """By what bake understands: it has no option `--ssh`."""
+def test_ssh_key_is_passed_with_set() -> None:
+    """Bake has no option `--ssh`."""
     for bakes, fix in ((True, "`-- --set '*.ssh=default=PATH'`"), (False, "`-- --ssh default=")):
         with pytest.raises(DockerCacheError) as raised:
             refuse_without_agent({}, bakes=bakes)
         assert fix in raised.value.fix
 
 
-def test_a_list_is_no_build() -> None:
-    """Nothing is kept or told of an image that was not made."""
-    assert tells_only(["--list=targets"])
-    assert tells_only(["--check"])
-    assert not tells_only(["--progress", "plain"])
+def test_printing_options_build_nothing() -> None:
+    """No image is exported or reported."""
+    assert only_prints(["--list=targets"])
+    assert only_prints(["--check"])
+    assert not only_prints(["--progress", "plain"])
 
 
 @pytest.mark.parametrize(
     ("text", "inside"),
     [("a", "a"), ("$x", "$x"), ("${x}", "$${x}"), ("%{if}", "%%{if}"), ('"\\', '"\\')],
 )
-def test_text_arrives_as_it_is(text: str, inside: str) -> None:
-    """What HCL would replace is doubled."""
+def test_text_is_escaped_for_hcl(text: str, inside: str) -> None:
+    """Interpolations are doubled."""
     assert literal(text) == inside
     assert quoted(text) == json.dumps(inside)
 
 
-def test_the_file_for_export() -> None:
-    """It says which image each Dockerfile is for; somebody's edit is seen."""
+def test_exported_file() -> None:
+    """It names the Dockerfile of each image, and an edit of it is detected."""
     made = [
         BakeTarget(
             name=name, context="..", dockerfile=f"a/{name}.Dockerfile", repository=f"team/{name}"
@@ -235,8 +235,8 @@ def test_the_file_for_export() -> None:
         (("--build-context=x=.",), False),
     ],
 )
-def test_a_context_behind_the_dashes(arguments: tuple[str, ...], *, does: bool) -> None:
-    """A `.` that is no option's value is the one that is typed after `docker build`."""
+def test_context_after_dashes_is_detected(arguments: tuple[str, ...], *, does: bool) -> None:
+    """A `.` that is not the value of an option is a build context."""
     assert names_context(arguments) == does
 
 
@@ -245,15 +245,15 @@ NAMED_TO = 'CACHE != "" ? [to_registry("${CACHE}-api")]'
 
 
 def in_file(**fields: Any) -> str:  # noqa: ANN401  # a target's fields
-    """Give what the file for export says of one image."""
+    """Return what the exported file says about one image."""
     target = BakeTarget(
         **{"name": "api", "context": ".", "dockerfile": "D", "repository": "team/api", **fields}
     )
     return render_bake_file([target], tag="1.0")
 
 
-def test_the_platforms_of_an_image() -> None:
-    """They are those of the settings, unless the environment says others, or none."""
+def test_platforms_in_exported_file() -> None:
+    """They come from the settings unless a variable overrides them."""
     own = ("linux/amd64", "linux/arm64")
     line = '  platforms  = compact(split(",", coalesce(PLATFORMS, "%s")))\n'
     assert line % "linux/amd64,linux/arm64" in in_file(platforms=own)
@@ -284,8 +284,8 @@ def test_the_platforms_of_an_image() -> None:
         ("type=inline", '[for tag in split(",", TAG) : "team/api:${tag}"]', "type=inline"),
     ],
 )
-def test_the_cache_of_an_image(setting: str, read: str, written: str) -> None:
-    """It is spelt as for `build`: always read, written if that is asked for."""
+def test_cache_in_exported_file(setting: str, read: str, written: str) -> None:
+    """The cache is always read, and written on request."""
     text = in_file(cache=parse(setting, "both"))
     assert f"  cache-from = {NAMED_FROM}, {read})\n" in text
     assert f'  cache-to   = {NAMED_TO} : WRITE_CACHE ? ["{written}"] : []\n' in text
@@ -293,15 +293,15 @@ def test_the_cache_of_an_image(setting: str, read: str, written: str) -> None:
     assert "--allow fs=" not in text
 
 
-def test_an_image_without_a_registry_carries_no_cache() -> None:
-    """Nobody can have pushed it."""
+def test_inline_cache_needs_registry() -> None:
+    """An image without one was never pushed."""
     text = in_file(cache=parse("type=inline", "both"), repository="api")
     assert f"  cache-from = {NAMED_FROM}, [])\n" in text
     assert 'WRITE_CACHE ? ["type=inline"] : []' in text
 
 
-def test_an_image_without_a_cache() -> None:
-    """The environment may name one for a run, which is written as `--cache` would be."""
+def test_cache_from_variable() -> None:
+    """The environment can choose a cache for one run."""
     text = in_file()
     assert f"  cache-from = {NAMED_FROM}, [])\n" in text
     assert f"  cache-to   = {NAMED_TO} : []\n" in text
@@ -316,13 +316,13 @@ def test_an_image_without_a_cache() -> None:
         ("type=local,src=/a,dest=./b", "--allow fs=/a "),
     ],
 )
-def test_a_cache_elsewhere_needs_leave(setting: str, option: str) -> None:
-    """The file says by which option bake gets it."""
+def test_cache_outside_project_needs_allow(setting: str, option: str) -> None:
+    """The file names the option to pass to bake."""
     text = in_file(cache=parse(setting, "both"))
     assert f"\n#     {option}  a cache\n" in text
     assert "fs=./b" not in text
 
 
-def test_a_name_is_no_expression() -> None:
-    """What HCL would replace in the name of a folder arrives as it is."""
+def test_folder_name_is_escaped_for_hcl() -> None:
+    """Interpolations in it are doubled."""
     assert '["type=local,src=./$${x}"]' in in_file(cache=parse("./${x}", "both"))

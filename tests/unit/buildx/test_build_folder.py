@@ -1,4 +1,4 @@
-"""The private folder: who can enter it, where it is, and that it goes."""
+"""The private folder of a build: permissions, place and removal."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 
 def mode(path: Path) -> int:
-    """Give a path's permissions."""
+    """Return a path's permissions."""
     return stat.S_IMODE(path.lstat().st_mode)
 
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """Give a folder for temporary files."""
+    """Return a folder for temporary files."""
     (tmp_path / "base").mkdir()
     return tmp_path / "base"
 
 
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
-    """Give a build context."""
+    """Return a build context."""
     (tmp_path / "context").mkdir()
     return tmp_path / "context"
 
 
 def test_folder_and_files_are_private(base: Path, context: Path) -> None:
-    """Nobody else can enter the folder, nor read what is in it, whatever the umask."""
+    """Other users can neither enter the folder nor read its files, whatever the umask."""
     old = os.umask(0)
     try:
         with build_folder(context=context, bases=[base]) as folder:
@@ -51,8 +51,8 @@ def test_folder_and_files_are_private(base: Path, context: Path) -> None:
     assert list(base.iterdir()) == []
 
 
-def test_removed_after_an_exception(base: Path, context: Path) -> None:
-    """The exception comes through, the folder does not stay."""
+def test_folder_is_removed_after_exception(base: Path, context: Path) -> None:
+    """The exception is raised again."""
 
     def fail() -> None:
         with build_folder(context=context, bases=[base]) as folder:
@@ -65,7 +65,7 @@ def test_removed_after_an_exception(base: Path, context: Path) -> None:
 
 
 def test_write_never_overwrites(base: Path, context: Path) -> None:
-    """A file or symlink that is there already is an error, and its target is untouched."""
+    """An existing file or symlink is an error, and its target stays unchanged."""
     target = base.parent / "target"
     target.write_text("mine")
     with build_folder(context=context, bases=[base]) as folder:
@@ -75,8 +75,8 @@ def test_write_never_overwrites(base: Path, context: Path) -> None:
     assert target.read_text() == "mine"
 
 
-def test_left_over_of_a_killed_build_is_removed(base: Path, context: Path) -> None:
-    """A folder that nobody holds is swept, one that is held is not, nor what is not ours."""
+def test_folder_of_killed_build_is_removed(base: Path, context: Path) -> None:
+    """Locked folders and other folders stay."""
     dead, live, link, public = (base / f"{PREFIX}{digit * 16}" for digit in "0123")
     clone = base / f"{PREFIX}fork"
     for folder in (dead, live, public, clone):
@@ -97,10 +97,10 @@ def test_left_over_of_a_killed_build_is_removed(base: Path, context: Path) -> No
     assert context.is_dir()
 
 
-def test_foreign_left_over_stays(
+def test_folder_of_another_user_stays(
     base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only this user's folders are swept."""
+    """Only this user's folders are removed."""
     foreign = base / f"{PREFIX}{'0' * 16}"
     foreign.mkdir(mode=0o700)
     own = os.geteuid()
@@ -109,8 +109,8 @@ def test_foreign_left_over_stays(
         assert foreign.exists()
 
 
-def test_concurrent_builds_leave_each_other_alone(base: Path, context: Path) -> None:
-    """A second build sweeps only after the first is gone."""
+def test_concurrent_builds_keep_their_folders(base: Path, context: Path) -> None:
+    """The folder of a running build is locked."""
     with build_folder(context=context, bases=[base]) as first:
         first.write("auth", "x")
         with build_folder(context=context, bases=[base]) as second:
@@ -120,10 +120,10 @@ def test_concurrent_builds_leave_each_other_alone(base: Path, context: Path) -> 
     assert list(base.iterdir()) == []
 
 
-def test_folder_swept_before_it_was_locked(
+def test_folder_removed_before_locking_is_made_again(
     base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A build whose new folder another one takes for a left-over makes another."""
+    """Another build may take a new folder for an old one."""
     original = os.open
     robbed: list[Path] = []
 
@@ -140,10 +140,10 @@ def test_folder_swept_before_it_was_locked(
     assert list(base.iterdir()) == []
 
 
-def test_folder_swept_while_it_was_locked(
+def test_folder_removed_while_locking_is_made_again(
     base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lock on a folder that is gone by then protects nothing, so another is made."""
+    """A lock on a removed folder protects nothing."""
     original = fcntl.flock
     robbed: list[int] = []
 
@@ -163,7 +163,7 @@ def test_folder_swept_while_it_was_locked(
 
 
 def test_folder_is_outside_the_context(base: Path, context: Path) -> None:
-    """A folder for temporary files inside the context is passed over, through symlinks too."""
+    """A folder for temporary files inside the context is skipped, even through symlinks."""
     (context / "tmp").mkdir()
     link = base.parent / "link"
     link.symlink_to(context / "tmp")
@@ -171,8 +171,8 @@ def test_folder_is_outside_the_context(base: Path, context: Path) -> None:
         assert folder.path.parent == base
 
 
-def test_no_folder_to_be_had(context: Path) -> None:
-    """Where no place is left, the error asks for TMPDIR."""
+def test_no_usable_folder_is_an_error(context: Path) -> None:
+    """The error suggests setting TMPDIR."""
     with (
         pytest.raises(DockerCacheError, match="writable and outside") as caught,
         build_folder(context=context, bases=[context, context / "missing"]),
@@ -184,16 +184,16 @@ def test_no_folder_to_be_had(context: Path) -> None:
 def test_runtime_folder_is_preferred(
     base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user's own runtime folder is in memory, so it comes first."""
+    """It is in memory."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
     with build_folder(context=context) as folder:
         assert folder.path.parent == base
 
 
-def test_runtime_folder_of_another_user_is_not(
+def test_runtime_folder_of_another_user_is_skipped(
     base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With `sudo -E` the variable names a folder in which another user may rename ours."""
+    """With `sudo -E`, the variable points to a folder in which another user could rename ours."""
     os.chown(base, 12345, -1) if os.geteuid() == 0 else pytest.skip("needs root")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
     with build_folder(context=context) as folder:

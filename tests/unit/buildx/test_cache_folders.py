@@ -1,4 +1,4 @@
-"""A folder of build cache: read only if it is whole, and replaced as one."""
+"""Cache folders: read only if complete, and replaced at once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LEFTOVER = f".poetry-docker-cache-{'a' * 16}"
 
 @pytest.fixture(params=[True, False], ids=["image", "index"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Give a folder with a whole cache of two layers."""
+    """Make a folder with a complete cache of two layers."""
     folder = tmp_path / "cache"
     write_layout(folder, ["one", "two"], as_image=request.param)
     return folder
@@ -55,8 +55,8 @@ def build(folder: Path, layers: Sequence[str]) -> OpenFolder:
     return found
 
 
-def test_a_whole_cache(cache: Path) -> None:
-    """All that its index leads to is found, in either form."""
+def test_complete_cache(cache: Path) -> None:
+    """All blobs that the index refers to are found, in either format."""
     assert survey(cache) == blobs(cache)
     (cache / "blobs" / "sha256" / ("f" * 64)).write_text("of an older build")
     assert survey(cache) == blobs(cache) - {"f" * 64}
@@ -99,8 +99,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_cache_is_a_first_build(cache: Path, damage: Callable[[Path], object]) -> None:
-    """One note, nothing is read, and the next export makes it whole."""
+def test_damaged_cache_is_not_read(cache: Path, damage: Callable[[Path], object]) -> None:
+    """There is one note, and the next export repairs the cache."""
     damage(cache)
     with pytest.raises(Damaged):
         survey(cache)
@@ -108,7 +108,7 @@ def test_a_damaged_cache_is_a_first_build(cache: Path, damage: Callable[[Path], 
         assert found.source is None
         (note,) = found.notes
         assert "is not read" in note
-        assert "first build" in note
+        assert "The build starts without it" in note
         assert found.target
         write_layout(found.target, ["one", "three"])
         assert found.publish() is None
@@ -116,8 +116,8 @@ def test_a_damaged_cache_is_a_first_build(cache: Path, damage: Callable[[Path], 
     assert layers_of(cache) == {"one", "three"}
 
 
-def test_the_first_build(tmp_path: Path) -> None:
-    """No folder, and an empty one, are no cache and no problem."""
+def test_missing_and_empty_folder(tmp_path: Path) -> None:
+    """Neither is a cache nor an error."""
     for folder in (tmp_path / "a" / "b", tmp_path / "empty"):
         if folder.name == "empty":
             folder.mkdir()
@@ -127,7 +127,7 @@ def test_the_first_build(tmp_path: Path) -> None:
 
 
 def test_reading_only(cache: Path, tmp_path: Path) -> None:
-    """What is there is read, what is not there is not made."""
+    """An existing cache is read, a missing folder is not created."""
     before = blobs(cache)
     with opened(cache, reads=True, writes=False) as found:
         assert found.target is None
@@ -141,15 +141,15 @@ def test_reading_only(cache: Path, tmp_path: Path) -> None:
 
 
 def test_writing_only(cache: Path) -> None:
-    """Nothing is read, and the copy begins empty."""
+    """Nothing is read, and the private copy is empty."""
     with opened(cache, reads=False, writes=True) as found:
         assert found.source is None
         assert found.target
         assert not list(found.target.iterdir())
 
 
-def test_no_growth(cache: Path) -> None:
-    """What the newest build does not name is gone, and nothing else is left."""
+def test_unused_blobs_are_removed(cache: Path) -> None:
+    """Only blobs of the newest build stay."""
     for count in range(4):
         build(cache, ["one", f"layer {count}"])
     assert layers_of(cache) == {"one", "layer 3"}
@@ -158,14 +158,14 @@ def test_no_growth(cache: Path) -> None:
 
 
 def test_unchanged_layers_are_not_copied(cache: Path) -> None:
-    """The private copy is made of links."""
+    """The private copy consists of links."""
     inode = blob_with(cache, "one").stat().st_ino
     build(cache, ["one", "three"])
     assert blob_with(cache, "one").stat().st_ino == inode
 
 
-def test_an_interrupted_build_keeps_the_old(cache: Path) -> None:
-    """Whatever ends it, at whatever point of the export."""
+def test_interrupted_build_keeps_old_cache(cache: Path) -> None:
+    """It may end at any point of the export."""
 
     def build_until_a_signal_comes() -> None:
         with opened(cache, reads=True, writes=True) as found:
@@ -180,10 +180,10 @@ def test_an_interrupted_build_keeps_the_old(cache: Path) -> None:
     assert not [path for path in cache.iterdir() if path.name.startswith(".")]
 
 
-def test_a_build_that_is_killed_while_it_publishes(
+def test_killed_while_publishing_leaves_complete_cache(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After each step of it the folder holds a whole cache, the old one or the new."""
+    """After each step the folder has the old or the new cache."""
     replace, steps = Path.replace, 0
     seen = set()
 
@@ -201,36 +201,36 @@ def test_a_build_that_is_killed_while_it_publishes(
     assert seen == {frozenset({"one", "two"})}
 
 
-def test_a_failed_first_build_leaves_no_folder(tmp_path: Path) -> None:
-    """A new folder without a cache is of no use."""
+def test_failed_first_build_leaves_no_folder(tmp_path: Path) -> None:
+    """A new folder without a cache is useless."""
     with opened(tmp_path / "c", reads=True, writes=True):
         pass
     assert not (tmp_path / "c").exists()
 
 
-def test_an_export_that_failed_keeps_the_old(cache: Path) -> None:
-    """BuildKit, told to ignore errors, ends well and has written nothing, or half of it."""
+def test_failed_export_keeps_old_cache(cache: Path) -> None:
+    """If BuildKit ignores errors, a successful build may have written no cache or half of it."""
     with opened(cache, reads=True, writes=True) as found:
         assert found.publish() is None
     assert layers_of(cache) == {"one", "two"}
     with opened(cache, reads=False, writes=True) as found:
-        assert "stays as it was: BuildKit has written no cache" in (found.publish() or "")
+        assert "was left unchanged: BuildKit has written no cache" in (found.publish() or "")
     with opened(cache, reads=False, writes=True) as found:
         assert found.target
         write_layout(found.target, ["three"])
         _cut_short(blob_with(found.target, "three"))
-        assert "stays as it was: a blob is cut short" in (found.publish() or "")
+        assert "was left unchanged: a blob is cut short" in (found.publish() or "")
     with opened(cache, reads=False, writes=True) as found:
         assert found.target
         write_layout(found.target, ["three"])
         blob_with(found.target, "three").unlink()
-        assert "stays as it was" in (found.publish() or "")
+        assert "was left unchanged" in (found.publish() or "")
     assert layers_of(cache) == {"one", "two"}
     assert survey(cache) == blobs(cache)
 
 
-def test_two_builds_at_once(cache: Path) -> None:
-    """Each reads what was there when it began, both succeed, and the last one's cache stays."""
+def test_concurrent_builds_share_folder(cache: Path) -> None:
+    """Each reads the cache from before its start, and the last one's cache stays."""
     with opened(cache, reads=True, writes=True) as ours:
         assert ours.source
         assert ours.target
@@ -243,8 +243,8 @@ def test_two_builds_at_once(cache: Path) -> None:
     assert survey(cache) == blobs(cache)
 
 
-def test_many_builds_at_once(tmp_path: Path) -> None:
-    """At no moment does anybody see a cache that is not whole."""
+def test_many_concurrent_builds(tmp_path: Path) -> None:
+    """The cache is complete at every moment."""
     cache = tmp_path / "cache"
     notes: list[str] = []
 
@@ -264,8 +264,8 @@ def test_many_builds_at_once(tmp_path: Path) -> None:
     assert survey(cache) == blobs(cache)
 
 
-def test_what_killed_builds_left_is_removed(cache: Path) -> None:
-    """A private folder that nobody holds goes at the next build; one that is held stays."""
+def test_private_folders_of_killed_builds_are_removed(cache: Path) -> None:
+    """Locked ones stay."""
     for name in (LEFTOVER, f".poetry-docker-cache-{'b' * 16}"):
         (cache / name / "blobs").mkdir(parents=True)
     descriptor = lock(cache / LEFTOVER)
@@ -280,8 +280,8 @@ def test_what_killed_builds_left_is_removed(cache: Path) -> None:
     assert not (cache / LEFTOVER).exists()
 
 
-def test_where_there_are_no_links(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder is read as it is, and written as elsewhere."""
+def test_without_hard_links(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder itself is read, and written through a copy."""
 
     def fail(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
@@ -297,8 +297,8 @@ def test_where_there_are_no_links(cache: Path, monkeypatch: pytest.MonkeyPatch) 
     assert blobs(cache) == survey(cache)
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """A note; the build goes on without."""
+def test_unwritable_folder_is_a_note(tmp_path: Path) -> None:
+    """The build continues without it."""
     (tmp_path / "file").touch()
     with opened(tmp_path / "file" / "c", reads=True, writes=True) as found:
         assert (found.source, found.target) == (None, None)
@@ -307,8 +307,8 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         assert found.publish() is None
 
 
-def test_one_lock_waits_for_the_other(tmp_path: Path) -> None:
-    """Who publishes is alone."""
+def test_lock_waits_for_other_build(tmp_path: Path) -> None:
+    """Only one build publishes at a time."""
     order: list[str] = []
 
     def other() -> None:
@@ -325,8 +325,8 @@ def test_one_lock_waits_for_the_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "src", "image.tar.gz", ".env"])
-def test_a_folder_of_other_things_is_refused(name: str, cache: Path) -> None:
-    """Nothing that is no cache is ever touched."""
+def test_folder_with_other_files_is_refused(name: str, cache: Path) -> None:
+    """Other files are never modified."""
     refuse_foreign(cache, cache.parent / "src")
     (cache / ".gitignore").touch()
     (cache / LEFTOVER).mkdir()
@@ -337,12 +337,12 @@ def test_a_folder_of_other_things_is_refused(name: str, cache: Path) -> None:
         refuse_foreign(cache, cache.parent / "src")
 
 
-def test_the_project_is_no_cache(tmp_path: Path) -> None:
-    """Neither are the folders that it is in, nor a file."""
+def test_project_folder_is_refused(tmp_path: Path) -> None:
+    """So are its parent folders, and a file."""
     context = tmp_path / "a" / "project"
     context.mkdir(parents=True)
     for folder in (context, context.parent, tmp_path, Path("/")):
-        with pytest.raises(DockerCacheError, match="holds the project"):
+        with pytest.raises(DockerCacheError, match="contains the project"):
             refuse_foreign(folder, context)
     (tmp_path / "file").touch()
     with pytest.raises(DockerCacheError, match="is a file"):

@@ -1,4 +1,4 @@
-"""Which caches a build reads and writes: by what was asked for, and by what the engine can do."""
+"""Which caches a build reads and writes, by options, setting and engine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REF = "h.io/app:cache"
 
 
 def read(text: str, use: Use = "both") -> Cache:
-    """Read a cache as the command line does, in the folder /src."""
+    """Parse a cache as on the command line, in the folder /src."""
     return placed(parse(text, use), Path("/src"))
 
 
@@ -50,7 +50,7 @@ def request(
     setting: str = "",
     push: bool = False,
 ) -> CacheRequest:
-    """Ask for caches as on the command line."""
+    """Request caches as on the command line."""
     return CacheRequest(
         cache=read(cache) if cache else None,
         cache_from=tuple(read(text, "from") for text in cache_from),
@@ -67,12 +67,12 @@ def plan(
     tags: Sequence[str] = ("h.io/app:1",),
     environment: Mapping[str, str] | None = None,
 ) -> CachePlan:
-    """Decide."""
+    """Plan the caches."""
     return plan_caches(asked, engine, tags=tags, environment=environment or {})
 
 
 def words(plan: CachePlan) -> tuple[list[str], list[str]]:
-    """Give what BuildKit is told, if every folder holds a cache."""
+    """Return BuildKit's options if every folder has a cache."""
     folders = {
         folder: OpenFolder(Path(folder.path), Path(folder.path), Path(folder.path))
         for folder in plan.folders
@@ -82,13 +82,13 @@ def words(plan: CachePlan) -> tuple[list[str], list[str]]:
 
 
 def exported(plan: CachePlan) -> list[list[str]]:
-    """Give the commands that follow a successful build, as --dry-run shows them."""
+    """Return the commands after a successful build, as --dry-run shows them."""
     places = Places.placeholders([""])
     return [[*step.argv] for step in export_steps(plan, ["docker"], places)]
 
 
 def loaded(plan: CachePlan) -> list[list[str]]:
-    """Give the commands that come before the build."""
+    """Return the commands before the build."""
     return [[*step.argv] for step in load_steps(plan, ["docker", "--context", "x"])]
 
 
@@ -112,8 +112,8 @@ def loaded(plan: CachePlan) -> list[list[str]]:
         ("type=inline", ["h.io/app:1"], ["type=inline"]),
     ],
 )
-def test_what_buildkit_is_told(cache: str, imports: list[str], exports: list[str]) -> None:
-    """What is read is written, with the mode that keeps every stage, and never the build's end."""
+def test_options_for_buildkit(cache: str, imports: list[str], exports: list[str]) -> None:
+    """A cache is read and written, with all stages, and a failure to write it is ignored."""
     assert words(plan(request(cache), environment=ACTIONS)) == (imports, exports)
 
 
@@ -128,10 +128,10 @@ def test_what_buildkit_is_told(cache: str, imports: list[str], exports: list[str
         ("type=azblob,name=n", ["type=azblob,name=n"], [f"type=azblob,name=n,{EVERY}"]),
     ],
 )
-def test_stores_that_need_a_builder_of_their_own(
+def test_stores_that_docker_driver_lacks(
     cache: str, imports: list[str], exports: list[str]
 ) -> None:
-    """The Docker engine's own builder lacks them, which is told before the build."""
+    """They are refused before the build."""
     assert words(plan(request(cache), CONTAINER)) == (imports, exports)
     for engine in (CONTAINERD, CLASSIC):
         with pytest.raises(DockerCacheError, match="the Docker engine itself") as caught:
@@ -139,8 +139,8 @@ def test_stores_that_need_a_builder_of_their_own(
         assert "docker buildx create --name NAME --driver docker-container" in caught.value.fix
 
 
-def test_a_setting_that_this_engine_cannot_have_is_only_not_read() -> None:
-    """Who builds on a laptop need not have the builder that CI has; who pushes does."""
+def test_unsupported_setting_is_not_read() -> None:
+    """It is an error only if it is to be written: CI may have another builder."""
     setting = "type=s3,region=r,bucket=b"
     found = plan(request(setting=setting))
     assert words(found) == ([], [])
@@ -151,8 +151,8 @@ def test_a_setting_that_this_engine_cannot_have_is_only_not_read() -> None:
             plan(asked)
 
 
-def test_an_old_buildkit_writes_no_image_of_a_cache() -> None:
-    """BuildKit before 0.12 cannot."""
+def test_old_buildkit_does_not_write_cache_as_image() -> None:
+    """BuildKit before 0.12 does not support it."""
     _, (export,) = words(plan(request(REF), OLD))
     assert export == f"type=registry,ref={REF},{EVERY},oci-mediatypes=true"
     assert words(plan(request(REF), replace(OLD, frontend=None)))[1] == [
@@ -209,13 +209,13 @@ def test_what_is_read_and_written(asked: CacheRequest, reads: list[str], writes:
         ),
     ],
 )
-def test_one_line_says_which(asked: CacheRequest, line: str) -> None:
-    """The way that was chosen is one line."""
+def test_one_note_about_caches(asked: CacheRequest, line: str) -> None:
+    """It says what is read and written."""
     assert plan(asked).notes == (line,)
 
 
-def test_no_cache_is_no_word() -> None:
-    """Who asks for none reads nothing of it."""
+def test_no_note_without_caches() -> None:
+    """There is nothing to report."""
     assert plan(request()) == CachePlan()
 
 
@@ -228,8 +228,8 @@ def test_no_cache_is_no_word() -> None:
         ("team/app:1", "docker.io/team/app:1"),
     ],
 )
-def test_a_cache_that_would_replace_the_image(engine: EngineInfo, tag: str, cache: str) -> None:
-    """The names are compared as Docker understands them, whichever option has the cache."""
+def test_cache_with_name_of_image_is_refused(engine: EngineInfo, tag: str, cache: str) -> None:
+    """Names are compared in normalised form, for every option."""
     for asked in (request(cache), request(cache_to=[cache]), request(setting=cache, push=True)):
         with pytest.raises(DockerCacheError, match="replace the image") as caught:
             plan(asked, engine, tags=["other:1", tag])
@@ -243,24 +243,22 @@ def test_a_cache_that_would_replace_the_image(engine: EngineInfo, tag: str, cach
     "environment",
     [{}, {"ACTIONS_RUNTIME_TOKEN": "t"}, {"ACTIONS_RESULTS_URL": "https://gh.test"}],
 )
-def test_outside_of_github_its_cache_is_left_out(
-    engine: EngineInfo, environment: dict[str, str]
-) -> None:
-    """A note, and the build goes on with the others."""
+def test_github_cache_is_ignored_elsewhere(engine: EngineInfo, environment: dict[str, str]) -> None:
+    """There is a note, and other caches are used."""
     found = plan(request("type=gha", cache_from=[REF]), engine, environment=environment)
     assert words(found) == ([REF], [])
     assert "ACTIONS_RUNTIME_TOKEN" in found.notes[0]
     assert f"registry {REF}: only read" in found.notes[1]
 
 
-def test_no_token_reaches_the_command_line() -> None:
-    """From the environment buildx takes it by itself."""
+def test_token_is_not_on_command_line() -> None:
+    """It stays in the environment, where buildx reads it."""
     secret = {**ACTIONS, "ACTIONS_RUNTIME_TOKEN": "c4nary"}
     assert "c4nary" not in str(plan(request("type=gha"), environment=secret))
 
 
-def test_the_classic_store_lets_the_image_carry_the_cache() -> None:
-    """It exports inline caches only: the image is pushed under the cache's name."""
+def test_classic_store_pushes_image_with_cache() -> None:
+    """It exports inline caches only, so the image is pushed under the cache's name."""
     found = plan(request(REF, cache_from=["h.io/main:cache"]), CLASSIC)
     assert words(found) == ([REF, "h.io/main:cache"], ["type=inline"])
     assert exported(found) == [
@@ -269,19 +267,19 @@ def test_the_classic_store_lets_the_image_carry_the_cache() -> None:
     ]
     (note,) = found.notes
     assert "classic image store exports inline caches only" in note
-    assert note.endswith(f": the image at {REF} carries the cache.")
+    assert note.endswith(f": the image at {REF} contains the cache.")
 
 
-def test_the_classic_store_only_reads() -> None:
-    """A pull request exports nothing there either."""
+def test_classic_store_only_reads() -> None:
+    """Nothing is exported for a pull request."""
     found = plan(request(cache_from=[REF]), CLASSIC)
     assert words(found) == ([REF], [])
     assert not exported(found)
     assert found.notes == (f"Cache: registry {REF}: only read.",)
 
 
-def test_the_classic_store_keeps_an_image_in_a_folder(tmp_path: Path) -> None:
-    """What `docker save` writes is what `docker load` reads."""
+def test_classic_store_saves_image_to_folder(tmp_path: Path) -> None:
+    """`docker load` reads what `docker save` writes."""
     found = plan(request(f"{tmp_path}/c"), CLASSIC)
     shown = shown_caches(found)
     assert (shown.cache_from, shown.cache_to) == ([], ["type=inline"])
@@ -299,27 +297,27 @@ def test_the_classic_store_keeps_an_image_in_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cache", ["type=local,src=x", "type=gha"])
-def test_what_the_classic_store_cannot(cache: str) -> None:
-    """BuildKit would say so after the build."""
+def test_unsupported_caches_on_classic_store(cache: str) -> None:
+    """BuildKit reports them only after the build."""
     with pytest.raises(DockerCacheError, match="classic image store") as caught:
         plan(request(cache), CLASSIC, environment=ACTIONS)
     assert "containerd" in caught.value.fix
     assert "docker-container" in caught.value.fix
 
 
-def test_the_classic_store_reads_what_it_cannot_write() -> None:
-    """A folder of BuildKit's own kind."""
+def test_classic_store_reads_local_cache() -> None:
+    """It cannot write one."""
     found = plan(request(cache_from=["type=local,src=x"]), CLASSIC)
     assert words(found) == (["type=local,src=/src/x"], [])
 
 
-def test_another_driver_beside_a_classic_store() -> None:
+def test_other_driver_with_classic_store() -> None:
     """The builder decides, not the engine that the image is loaded into."""
     assert words(plan(request(REF), CONTAINER))[1] == [f"type=registry,ref={REF},{OCI}"]
 
 
 def test_folders_in_the_project_are_hidden(tmp_path: Path) -> None:
-    """Whatever way a path takes into the context; what is outside of it is nobody's business."""
+    """Whatever the spelling of the path; folders outside the context need not be."""
     (tmp_path / "src" / "c").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "src" / "c")
     context = tmp_path / "src"
@@ -339,8 +337,10 @@ def test_folders_in_the_project_are_hidden(tmp_path: Path) -> None:
         ("type=local,src=a,dest=./b", ("a", "b")),
     ],
 )
-def test_what_a_vendored_ignore_file_names(cache: str, expected: tuple[str, ...]) -> None:
-    """A path that depends on the machine would make the file differ from one to the next."""
+def test_exported_ignore_file_has_relative_paths_only(
+    cache: str, expected: tuple[str, ...]
+) -> None:
+    """Other paths differ from one machine to the next."""
     assert written_inside(parse(cache, "both")) == expected
 
 
@@ -355,10 +355,10 @@ def test_what_a_vendored_ignore_file_names(cache: str, expected: tuple[str, ...]
         (None, None, False),
     ],
 )
-def test_a_vendored_dockerfile_must_not_send_the_cache(
+def test_vendored_ignore_file_must_exclude_cache(
     own: str | None, project: str | None, hidden: bool, tmp_path: Path
 ) -> None:
-    """Its ignore file is not ours to write: where that lets the cache through, it is an error."""
+    """We do not change this file, so it is an error otherwise."""
     dockerfile = tmp_path / "Dockerfile"
     for path, text in ((f"{dockerfile}.dockerignore", own), (tmp_path / ".dockerignore", project)):
         if text is not None:
@@ -366,13 +366,13 @@ def test_a_vendored_dockerfile_must_not_send_the_cache(
     if hidden:
         refuse_visible(["c"], dockerfile, tmp_path)
         return
-    with pytest.raises(DockerCacheError, match="lies in the project") as caught:
+    with pytest.raises(DockerCacheError, match="is in the project") as caught:
         refuse_visible(["c"], dockerfile, tmp_path)
     assert "/c" in caught.value.fix
 
 
-def test_folders_are_asked_for_once() -> None:
-    """What is read and written is one folder."""
+def test_folder_is_listed_once() -> None:
+    """A folder is often both read and written."""
     assert plan(request("./c", cache_from=["./d"])).folders == (
         Folder(path="/src/c"),
         Folder(path="/src/d"),

@@ -1,4 +1,4 @@
-"""The command line of a build, word by word."""
+"""The command line of a build."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.engine_info import EngineInfo
 
 
-def command(engine: EngineInfo = CONTAINERD, secret: str | None = "/s/auth", **wish: Any) -> str:  # noqa: ANN401  # a request's fields
-    """Spell the command for a request of these wishes."""
-    request = BuildRequest(context="/src", **wish)
+def command(engine: EngineInfo = CONTAINERD, secret: str | None = "/s/auth", **options: Any) -> str:  # noqa: ANN401  # a request's fields
+    """Return the command for a request with these options."""
+    request = BuildRequest(context="/src", **options)
     return shlex.join(
         build_command(request, dockerfile="/w/Dockerfile", secret=secret, engine=engine)
     )
@@ -31,12 +31,12 @@ PREFIX = "docker buildx build --file /w/Dockerfile --secret id=auth,src=/s/auth"
 
 
 def test_plain_build_is_loaded() -> None:
-    """Without a word about the result, it goes into the engine's store."""
+    """Without options for the output, the image is loaded into the engine's store."""
     assert command(tags=["shop:1"]) == f"{PREFIX} --tag shop:1 --load /src"
 
 
-def test_everything_has_its_place() -> None:
-    """Our options come first, then the user's arguments unchanged, then the context."""
+def test_options_are_in_order() -> None:
+    """Our options come first, then the user's arguments, then the context."""
     assert command(
         tags=["a:1", "b:2"],
         push=True,
@@ -58,13 +58,13 @@ def test_everything_has_its_place() -> None:
     )
 
 
-def test_the_ssh_agent_is_passed_on() -> None:
-    """Only where something needs it."""
+def test_ssh_agent_is_passed_on() -> None:
+    """Only if something needs it."""
     assert command(ssh=True) == f"{PREFIX} --ssh default --load /src"
 
 
 def test_named_contexts_are_passed_on() -> None:
-    """Each is an option of its own, sorted by name."""
+    """Each has its own option, sorted by name."""
     contexts = {"scripts": "/w/my scripts", "base": "docker-image://python:3.13"}
     assert command(contexts=contexts) == (
         f"{PREFIX} --build-context base=docker-image://python:3.13"
@@ -99,7 +99,7 @@ def test_secret_path_is_quoted_as_go_reads_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "wish", "loaded"),
+    ("engine", "options", "loaded"),
     [
         (CONTAINERD, {"platforms": ["linux/amd64,linux/arm64"]}, True),
         (CLASSIC, {"platforms": ["linux/arm64"]}, True),
@@ -111,10 +111,10 @@ def test_secret_path_is_quoted_as_go_reads_it() -> None:
         (REMOTE, {}, False),
     ],
 )
-def test_loads_where_possible(engine: EngineInfo, wish: dict[str, Any], loaded: bool) -> None:
-    """An image is loaded where the engine's store can take it; where not, a note says so."""
-    assert ("--load" in command(engine, **wish)) is loaded
-    note = result_note(BuildRequest(context="/src", **wish), engine)
+def test_loads_if_possible(engine: EngineInfo, options: dict[str, Any], loaded: bool) -> None:
+    """If the engine cannot load the image, there is a note."""
+    assert ("--load" in command(engine, **options)) is loaded
+    note = result_note(BuildRequest(context="/src", **options), engine)
     assert (note is None) is loaded
 
 
@@ -130,19 +130,19 @@ def test_loads_where_possible(engine: EngineInfo, wish: dict[str, Any], loaded: 
         ["--check"],
     ],
 )
-def test_own_output_is_not_loaded(arguments: list[str]) -> None:
-    """Who says where the result goes does not get it loaded as well."""
+def test_image_with_chosen_output_is_not_loaded(arguments: list[str]) -> None:
+    """The user's option is enough."""
     assert command(arguments=arguments) == f"{PREFIX} {shlex.join(arguments)} /src"
     assert result_note(BuildRequest(context="/", arguments=arguments), REMOTE) is None
 
 
-def test_load_is_passed_on_where_it_cannot_work() -> None:
-    """An explicit --load is BuildKit's to judge."""
+def test_explicit_load_is_passed_on() -> None:
+    """BuildKit decides whether it is possible."""
     assert command(REMOTE, load=True) == f"{PREFIX} --load /src"
 
 
-def test_push_is_not_loaded() -> None:
-    """--push alone leaves nothing in the engine, which would pull for that what nothing needs."""
+def test_pushed_image_is_not_stored() -> None:
+    """The engine would have to pull cached layers that nothing needs."""
     assert command(push=True) == f"{PREFIX} --output type=image,push=true,store=false /src"
     for engine in (CLASSIC, CONTAINER, REMOTE):
         assert command(engine, push=True) == f"{PREFIX} --push /src"
@@ -150,15 +150,15 @@ def test_push_is_not_loaded() -> None:
     assert command(push=True, arguments=own) == f"{PREFIX} --push --output=out /src"
 
 
-def test_quiet_before_buildx_knew_the_mode() -> None:
-    """An old buildx takes --quiet for --progress=quiet."""
+def test_old_buildx_gets_quiet_option() -> None:
+    """It has --quiet instead of --progress=quiet."""
     old = replace(CONTAINERD, buildx=(0, 12, 1))
     assert command(old, progress="quiet") == f"{PREFIX} --load --quiet /src"
     assert command(progress="quiet") == f"{PREFIX} --load --progress quiet /src"
 
 
 @pytest.mark.parametrize(
-    ("wish", "named"),
+    ("options", "named"),
     [
         ({"tags": ["a", ""]}, "--tag"),
         ({"platforms": [" "]}, "--platform"),
@@ -169,7 +169,7 @@ def test_quiet_before_buildx_knew_the_mode() -> None:
         ({"progress": "fancy"}, "fancy"),
     ],
 )
-def test_refuses_what_buildx_would_misread(wish: dict[str, Any], named: str) -> None:
-    """An empty value, of an unset variable say, is an error that names the option."""
+def test_empty_values_are_refused(options: dict[str, Any], named: str) -> None:
+    """A variable may be unset; the error names the option."""
     with pytest.raises(DockerCacheError, match=named):
-        BuildRequest(context="/src", **wish)
+        BuildRequest(context="/src", **options)

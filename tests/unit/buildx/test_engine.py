@@ -100,7 +100,7 @@ NO_BUILDX = Answer(
 
 
 class Docker:
-    """A client that answers what it is told to, and remembers what it was asked."""
+    """A client that gives prepared answers, and records the commands."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -114,26 +114,26 @@ class Docker:
 
 
 def probe(docker: Docker, builder: str | None = None) -> EngineInfo:
-    """Ask this client."""
+    """Query this client."""
     with probing(builder, docker="docker", asking=docker) as found:
         return found()
 
 
 def probed(*answers: Answer, builder: str | None = None) -> EngineInfo:
-    """Probe a client with these answers."""
+    """Query a client with these answers."""
     return probe(Docker(*answers), builder)
 
 
 def refused(*answers: Answer, builder: str | None = None) -> DockerCacheError:
-    """Give the error of a probe; it always says what to do."""
+    """Return the error of a query, which always has a fix."""
     with pytest.raises(DockerCacheError) as caught:
         probed(*answers, builder=builder)
     assert caught.value.fix
     return caught.value
 
 
-def test_two_calls() -> None:
-    """Everything is known from two calls, made at once."""
+def test_two_parallel_calls() -> None:
+    """All information comes from two calls."""
     docker = Docker(info(), inspect())
     probe(docker, "big")
     assert docker.asked == [
@@ -163,7 +163,7 @@ def test_engines(
     frontend: tuple[int, ...] | None,
     enough: bool,
 ) -> None:
-    """Version, image store and built-in frontend of an engine are told apart."""
+    """Version, image store and built-in frontend are detected."""
     found = probed(*answers)
     assert (found.engine, found.store, found.frontend) == (engine, store, frontend)
     assert found.frontend_is_enough is enough
@@ -196,24 +196,24 @@ def test_engines(
     ],
 )
 def test_other_builders(out: str, frontend: tuple[int, ...] | None) -> None:
-    """Their frontend is that of their BuildKit, the oldest one of several machines."""
+    """Their frontend is that of the oldest BuildKit among their nodes."""
     assert probed(info(), Answer(status=0, out=out, err="")).frontend == frontend
 
 
 def test_buildkit_version_of_an_old_buildx() -> None:
-    """Until 0.12 it was called Buildkit, and showed an engine's own version."""
+    """Until 0.12, the field was called Buildkit and contained the engine's version."""
     answer = inspect("", node="Status: running\nBuildkit: 20.10.24")
     assert probed(info("dev"), answer).frontend == (1, 2)
 
 
 def test_remote_builder_needs_no_engine() -> None:
-    """A builder elsewhere works while this machine's engine is down; nothing can be loaded."""
+    """It works without an engine on this machine, but nothing can be loaded."""
     found = probed(NO_ENGINE, inspect("v0.25.1", driver="remote"))
     assert (found.engine, found.store, found.driver) == (None, None, "remote")
 
 
 def test_builder_of_another_context() -> None:
-    """A builder named after a context builds on that context's engine, so that one is asked."""
+    """It builds on that context's engine, so that engine is queried."""
     there = inspect().out.replace("Endpoint:         default", "Endpoint:         far")
     docker = Docker(
         info("28.5.2"), Answer(status=0, out=there, err=""), info("20.10.1", status=CLASSIC)
@@ -224,27 +224,27 @@ def test_builder_of_another_context() -> None:
 
 
 def test_engine_not_running() -> None:
-    """The client's own words say where it looked."""
+    """The error quotes the client, which names the address."""
     for answers in [(NO_ENGINE, NO_ENGINE_INSPECT), (NO_ENGINE, inspect("", driver="docker"))]:
         error = refused(*answers)
         assert "unix:///var/run/docker.sock" in error.problem
         assert "DOCKER_HOST" in error.fix
 
 
-def test_engine_not_running_told_by_an_old_client() -> None:
-    """Seen with 20.10: the client succeeds, and lists the error."""
+def test_engine_not_running_with_old_client() -> None:
+    """Docker 20.10 succeeds and lists the error."""
     answer = info("", ServerErrors=[f"{DOWN} running?"])
     assert DOWN in refused(answer, inspect()).problem
 
 
-def test_machine_of_a_builder_not_reached() -> None:
-    """A builder whose every machine fails is reported, with the first one's words."""
+def test_unreachable_nodes() -> None:
+    """If all nodes fail, the error quotes the first one."""
     broken = inspect("", driver="remote", node="Error:  dial tcp 10.0.0.9:1234: i/o timeout")
     assert "i/o timeout" in refused(info(), broken).problem
 
 
-def test_ssh_that_fails() -> None:
-    """Seen with DOCKER_HOST=ssh://nohost: what ssh said is shown, not how it was called."""
+def test_failed_ssh() -> None:
+    """The error quotes ssh, without its command line (seen with DOCKER_HOST=ssh://nohost)."""
     error = (
         'error during connect: Head "http://docker.example.com/_ping": command [ssh -T -- nohost'
         " docker system dial-stdio] has exited with exit status 255, make sure the URL is valid:"
@@ -252,7 +252,7 @@ def test_ssh_that_fails() -> None:
     )
     inspected = Answer(status=0, out=f"Name: default\nDriver: \nError:  {error}\n", err="")
     refusal = refused(NO_ENGINE, inspected)
-    assert refusal.problem.endswith("built: me@nohost: Permission denied (publickey).")
+    assert refusal.problem.endswith("reached: me@nohost: Permission denied (publickey).")
     assert "usermod" not in refusal.fix
 
 
@@ -286,7 +286,7 @@ def test_context_that_does_not_exist() -> None:
 def test_no_buildx() -> None:
     """Seen with Debian's client alone."""
     error = refused(info(plugins=[]), NO_BUILDX)
-    assert "no buildx" in error.problem
+    assert "buildx is not installed" in error.problem
     assert "docker-buildx" in error.fix
 
 
@@ -297,9 +297,12 @@ def test_broken_buildx() -> None:
 
 
 def test_no_buildx_and_no_engine() -> None:
-    """The missing plugin comes first: it has to be installed in any case."""
+    """The missing plugin is reported first."""
     down = json.dumps({"ServerVersion": "", "ClientInfo": {"Plugins": []}})
-    assert "no buildx" in refused(Answer(status=1, out=down, err=DOWN), NO_BUILDX).problem
+    assert (
+        "buildx is not installed"
+        in refused(Answer(status=1, out=down, err=DOWN), NO_BUILDX).problem
+    )
 
 
 def test_no_such_builder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +322,7 @@ def test_no_such_builder(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_too_old(answers: tuple[Answer, Answer], said: str) -> None:
-    """Engine and plugin have a lower bound."""
+    """Engine and plugin have a minimum version."""
     assert said in refused(*answers).problem
 
 
@@ -345,24 +348,24 @@ def test_buildx_of_unknown_version_is_not_old() -> None:
     ],
 )
 def test_podman(answers: tuple[Answer, Answer]) -> None:
-    """Podman in Docker's place is named, for its `buildx` is not BuildKit."""
+    """Its `buildx` is not BuildKit."""
     assert "Podman" in refused(*answers).problem
 
 
 def test_long_and_odd_messages() -> None:
-    """One line of at most 300 characters is shown, and an answer that is no JSON is survived."""
+    """At most 300 characters of one line are shown, and an answer may be invalid JSON."""
     long = Answer(status=1, out="[]", err="\n  ERROR: first " + "x" * 400 + "\nsecond\n")
     problem = refused(long, long).problem
     assert ": first x" in problem
     assert problem.endswith("…")
     assert len(problem) < 400
-    assert "says nothing" in refused(*[Answer(status=1, out="", err="")] * 2).problem
+    assert "printed no error" in refused(*[Answer(status=1, out="", err="")] * 2).problem
 
 
 def test_no_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without docker on the PATH the error says what still works."""
+    """The error says what works without docker."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DockerCacheError, match="no `docker` on the PATH") as caught:
+    with pytest.raises(DockerCacheError, match="`docker` not found on the PATH") as caught:
         find()
     assert "poetry docker export" in caught.value.fix
 
@@ -378,5 +381,5 @@ def test_no_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ],
 )
 def test_versions(text: str, version: tuple[int, ...] | None) -> None:
-    """Versions are read whatever stands around them."""
+    """Versions are found in any surrounding text."""
     assert parse_version(text) == version

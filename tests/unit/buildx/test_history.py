@@ -1,4 +1,4 @@
-"""What BuildKit is asked of a build that has ended, and how its answers are read."""
+"""The queries about a build that has ended, and their answers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Asked:
 
 
 def write_bundle(path: Path, layers: dict[str, bytes]) -> None:
-    """Write a record as `docker buildx history export` does: an image of layers by their types."""
+    """Write a record as `docker buildx history export` does: layers by media type."""
     blobs = {f"sha256:{hashlib.sha256(data).hexdigest()}": data for data in layers.values()}
     described = [
         {"mediaType": kind, "digest": digest} for kind, digest in zip(layers, blobs, strict=True)
@@ -57,8 +57,8 @@ def write_bundle(path: Path, layers: dict[str, bytes]) -> None:
             archive.addfile(member, io.BytesIO(data))
 
 
-def test_questions(tmp_path: Path) -> None:
-    """They go to the builder that built, side by side; one that fails leaves its part empty."""
+def test_queries(tmp_path: Path) -> None:
+    """They go to the builder in parallel; a failed one leaves its field empty."""
     asked, bundle = Asked(1), tmp_path / "bundle"
     write_bundle(bundle, {"application/vnd.buildkit.status.v0": b"x", TRACE: b"spans"})
     found = recall(["docker"], REF, bundle=bundle, ask=asked)
@@ -70,8 +70,8 @@ def test_questions(tmp_path: Path) -> None:
     assert found == Record(log="out 0 err 0", manifests=("",), trace="spans")
 
 
-def test_several_platforms() -> None:
-    """Each has a manifest; one alone is asked for without its name, which a record may lack."""
+def test_manifests_of_several_platforms() -> None:
+    """A single platform is not named, because its record may lack it."""
     asked = Asked()
     found = recall(["docker"], REF, platforms=["linux/amd64", "linux/arm64"], ask=asked)
     inspect = f"{HISTORY} inspect attachment --type=manifest"
@@ -84,8 +84,8 @@ def test_several_platforms() -> None:
     assert asked.questions[1:] == [f"{inspect} abc123"]
 
 
-def test_an_image_that_only_the_engine_has() -> None:
-    """The engine is asked as it is called."""
+def test_image_in_classic_store() -> None:
+    """The engine is queried with the same client options."""
     asked = Asked()
     found = recall(["docker", "--context", "there"], REF, image="sha256:1", ask=asked)
     assert asked.questions == [
@@ -97,15 +97,15 @@ def test_an_image_that_only_the_engine_has() -> None:
 
 
 @pytest.mark.parametrize("ref", ["", "abc123", "/node/abc123", "mine/node/"])
-def test_no_reference(ref: str) -> None:
-    """Nobody is asked about a build that has none."""
+def test_no_query_without_reference(ref: str) -> None:
+    """There is no build to ask about."""
     asked = Asked()
     assert recall(["docker"], ref, ask=asked) == Record()
     assert asked.questions == []
 
 
-def test_no_answer() -> None:
-    """It is no error: the build is done."""
+def test_no_answer_is_not_an_error() -> None:
+    """The image is built."""
 
     def ask(_: object) -> list[Answer]:
         raise DockerCacheError("no answer within 5 seconds")
@@ -113,8 +113,8 @@ def test_no_answer() -> None:
     assert recall(["docker"], REF, ask=ask) == Record()
 
 
-def test_a_trace_that_takes_too_long(tmp_path: Path) -> None:
-    """The rest is asked for once more."""
+def test_without_trace_if_it_takes_too_long(tmp_path: Path) -> None:
+    """The other queries run again."""
     asked = Asked()
 
     def ask(commands: Sequence[Sequence[str]]) -> list[Answer]:
@@ -126,8 +126,8 @@ def test_a_trace_that_takes_too_long(tmp_path: Path) -> None:
     assert found == Record(log="out 0 err 0", manifests=("out 1 ",))
 
 
-def test_bundles_that_nobody_can_read(tmp_path: Path) -> None:
-    """They have no trace, and neither has one that lacks it."""
+def test_unreadable_bundles(tmp_path: Path) -> None:
+    """They have no trace."""
     bundle = tmp_path / "bundle"
     assert recall(["docker"], REF, bundle=bundle, ask=Asked()).trace == ""
     write_bundle(bundle, {"other": b"x"})
@@ -150,13 +150,16 @@ def test_bundles_that_nobody_can_read(tmp_path: Path) -> None:
         ("", False),
     ],
 )
-def test_a_lost_layer(said: str, lost: bool) -> None:
-    """Of several images, each has a build of its own, and any may have lost one."""
+def test_lost_layer(said: str, lost: bool) -> None:
+    """Each of several images has its own build, and any may have lost one."""
     questions: list[Sequence[str]] = []
 
     def ask(commands: Sequence[Sequence[str]]) -> list[Answer]:
         questions.extend(commands)
-        return [Answer(status=0, out="", err=said if it is commands[-1] else "") for it in commands]
+        return [
+            Answer(status=0, out="", err=said if command is commands[-1] else "")
+            for command in commands
+        ]
 
     assert lost_a_layer(["docker"], "mine", ask=ask) == lost
     assert lost_a_layer(["docker"], "mine", builds=2, ask=ask) == lost
@@ -164,8 +167,8 @@ def test_a_lost_layer(said: str, lost: bool) -> None:
     assert [" ".join(words) for words in questions] == [inspect, inspect, f"{inspect} ^1"]
 
 
-def test_a_history_that_does_not_answer() -> None:
-    """It tells of no lost layer."""
+def test_unavailable_history() -> None:
+    """Then no lost layer is known."""
 
     def ask(_: Sequence[Sequence[str]]) -> list[Answer]:
         raise DockerCacheError("no answer", fix="none")

@@ -1,4 +1,4 @@
-"""The caches of a build from before it starts until after it has ended."""
+"""The caches of a build, from before its start until after its end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_REUSE = Reuse(project="shop", folder=None, has_wheels=False, image=None, hidd
 
 
 def build(plan: CachePlan, docker: FakeDocker, *, written: bool | None = None) -> list[str]:
-    """Build one image with these caches; give the command line of the build."""
+    """Build one image with these caches; return the command line."""
     image = ImageBuild(name="", request=BuildRequest(context="/src"), caches=plan, reuse=NO_REUSE)
     whole = Build(
         images=(image,), engine=CLASSIC, docker=("docker",), environment={}, metadata=False
@@ -48,8 +48,8 @@ def given(argv: Sequence[str], option: str) -> list[str]:
     return [value for word, value in itertools.pairwise(argv) if word == option]
 
 
-def test_an_unreadable_folder_costs_a_note(tmp_path: Path) -> None:
-    """A cache never fails the build: not even if asking for its folder is an error."""
+def test_unreadable_folder_is_a_note(tmp_path: Path) -> None:
+    """A cache never fails the build."""
     folder = Folder(path=str(tmp_path / ("x" * 300)))
     refuse_foreign(Path(folder.path), tmp_path / "src")
     plan = CachePlan(imports=(folder,), exports=(folder,), loaded=(folder,))
@@ -64,8 +64,8 @@ def test_an_unreadable_folder_costs_a_note(tmp_path: Path) -> None:
     assert load_steps(plan, ["docker"]) == []
 
 
-def test_an_image_in_a_folder_is_loaded_for_the_build(tmp_path: Path) -> None:
-    """Its name is gone afterwards."""
+def test_saved_image_is_loaded_for_the_build(tmp_path: Path) -> None:
+    """Its name is removed afterwards."""
     name = f"localhost/poetry-docker-cache:{secrets.token_hex(8)}"
     docker = FakeDocker(output=f"Loaded image: {name}\n")
     folder = Folder(path=str(tmp_path / "c"))
@@ -84,25 +84,25 @@ def test_an_image_in_a_folder_is_loaded_for_the_build(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["load", ""])
-def test_a_damaged_image_in_a_folder_is_a_note(failing: str, tmp_path: Path) -> None:
-    """The build is a first one, whether docker fails or loads something else."""
+def test_damaged_image_is_a_note(failing: str, tmp_path: Path) -> None:
+    """Also if docker loads another image from the file."""
     (tmp_path / "image.tar").write_text("half")
     docker = FakeDocker(failing, output="Loaded image: other:1")
     argv = build(CachePlan(loaded=(Folder(path=str(tmp_path)),)), docker)
     assert given(argv, "--cache-from") == []
     (note,) = docker.notes
-    assert note.endswith("image.tar is not read: it is damaged. This is a first build.")
+    assert note.endswith("image.tar is not read: it is damaged. The build starts without it.")
 
 
 @pytest.mark.parametrize("failing", ["tag", "save", "push"])
-def test_a_failure_after_the_build_is_a_note(failing: str, tmp_path: Path) -> None:
-    """The image is there, and the cache of before too."""
+def test_failure_after_the_build_is_a_note(failing: str, tmp_path: Path) -> None:
+    """The image exists, and so does the old cache."""
     (tmp_path / "image.tar").write_text("old")
     docker = FakeDocker(failing)
     folder = Folder(path=str(tmp_path))
     build(CachePlan(saved=(folder,), pushed=("h.io/app:cache",), image="app:1"), docker)
     assert len(docker.notes) == (2 if failing == "tag" else 1)
-    assert all("as it should be" in note for note in docker.notes)
+    assert all("image itself is complete" in note for note in docker.notes)
     expected = "image" if failing == "push" else "old"
     assert (tmp_path / "image.tar").read_text() == expected
     assert [path.name for path in tmp_path.iterdir()] == ["image.tar"]
@@ -110,19 +110,19 @@ def test_a_failure_after_the_build_is_a_note(failing: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("written", [True, False, None])
-def test_a_cache_that_buildkit_could_not_write_is_a_note(written: bool | None) -> None:
-    """One for each registry, if BuildKit says so; other types have nothing to say."""
+def test_unwritten_registry_cache_is_a_note(written: bool | None) -> None:
+    """There is one for each registry; other types are not reported."""
     exports = ("type=registry,ref=h.io/a:c,mode=max,ignore-error=true", "type=gha", "type=inline")
     docker = FakeDocker("buildx")
     build(CachePlan(exports=exports), docker, written=written)
     assert not docker.notes
     docker = FakeDocker()
     build(CachePlan(exports=exports), docker, written=written)
-    expected = ["The cache was not written to h.io/a:c; the image is as it should be."]
+    expected = ["The cache was not written to h.io/a:c; the image itself is complete."]
     assert docker.notes == (expected if written is False else [])
 
 
-def test_a_failed_build_writes_no_cache(tmp_path: Path) -> None:
+def test_failed_build_writes_no_cache(tmp_path: Path) -> None:
     """Neither a folder nor an image."""
     docker = FakeDocker("buildx")
     folder = Folder(path=str(tmp_path / "c"))
@@ -135,8 +135,8 @@ def test_a_failed_build_writes_no_cache(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_made_is_a_note(tmp_path: Path) -> None:
-    """Nothing is left of the file either."""
+def test_uncreatable_folder_is_a_note(tmp_path: Path) -> None:
+    """No file is left either."""
     (tmp_path / "file").touch()
     docker = FakeDocker()
     build(CachePlan(saved=(Folder(path=str(tmp_path / "file" / "c")),), image="app:1"), docker)
@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_made_is_a_note(tmp_path: Path) -> None:
 
 
 def test_another_build_saves_meanwhile(tmp_path: Path) -> None:
-    """Its draft is gone between a look and the next."""
+    """Its draft may vanish at any time."""
     (tmp_path / ".image.tar.0").symlink_to("gone")
     docker = FakeDocker()
     build(CachePlan(saved=(Folder(path=str(tmp_path)),), image="app:1"), docker)
@@ -168,8 +168,8 @@ class Interrupted(FakeDocker):
         return 130 if argv[1] == "save" else status
 
 
-def test_a_signal_while_the_image_is_saved(tmp_path: Path) -> None:
-    """The command ends; the name that was for the file goes, or the image would stay forever."""
+def test_signal_while_saving(tmp_path: Path) -> None:
+    """The temporary name is removed, since it would keep the image forever."""
     docker = Interrupted()
     with pytest.raises(SystemExit, match="130"):
         build(CachePlan(saved=(Folder(path=str(tmp_path)),), image="app:1"), docker)

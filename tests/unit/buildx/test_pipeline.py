@@ -1,4 +1,4 @@
-"""The steps of a build, in order, for one image and several."""
+"""The steps of a build in order, for one image and for several."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROVENANCE = {"BUILDX_METADATA_PROVENANCE": "disabled"}
 
 
 def image(folder: Path, name: str = "", *arguments: str) -> ImageBuild:
-    """An image with every step that there is."""
+    """Make an image with every kind of step."""
     (folder / "kept").mkdir(exist_ok=True)
     (folder / "kept" / "image.tar").touch()
     kept = Folder(path=str(folder / "kept"))
@@ -47,21 +47,21 @@ def image(folder: Path, name: str = "", *arguments: str) -> ImageBuild:
 
 
 def build(*images: ImageBuild) -> Build:
-    """A build of these images."""
+    """Make a build of these images."""
     return Build(
         images=images, engine=CLASSIC, docker=("docker",), environment=PROVENANCE, metadata=True
     )
 
 
 def shown(whole: Build, places: Places | None = None) -> list[Step]:
-    """List all steps as --dry-run shows them, or with these places."""
+    """Return all steps as --dry-run shows them, or with these places."""
     caches = {image.name: shown_caches(image.caches) for image in whole.images}
     places = places or Places.placeholders(whole.names)
     return [*load_steps(whole), *build_steps(whole, places, caches)]
 
 
 def kind(step: Step) -> str:
-    """What a step does, in a word."""
+    """Name the purpose of a step."""
     argv = step.argv
     return (
         argv[argv.index("--target") + 1] if "--target" in argv else argv[argv[1] == "buildx" : 3][1]
@@ -74,7 +74,7 @@ AFTER = ["tag", "push", "tag", "save", "image"]
 
 @pytest.mark.parametrize("names", [[""], ["api", "worker"]])
 def test_one_image_and_several_have_the_same_steps(names: list[str], tmp_path: Path) -> None:
-    """What is beside the build is there for each image; the images are one step."""
+    """Each image has its own steps, except that one step builds all."""
     steps = shown(build(*(image(tmp_path, name) for name in names)))
     count = len(names)
     assert [*map(kind, steps)] == [
@@ -89,7 +89,7 @@ def test_one_image_and_several_have_the_same_steps(names: list[str], tmp_path: P
 
 
 def test_placeholders_stand_for_temporary_files(tmp_path: Path) -> None:
-    """Of one image they have short names."""
+    """They are shorter for a single image."""
     (main,) = [step for step in shown(build(image(tmp_path))) if step.decides]
     assert main.argv == (
         *("docker", "buildx", "build", "--file", "<dockerfile>", "--secret", "id=auth,src=<auth>"),
@@ -99,8 +99,8 @@ def test_placeholders_stand_for_temporary_files(tmp_path: Path) -> None:
     assert not main.needs
 
 
-def test_a_named_context_has_a_placeholder(tmp_path: Path) -> None:
-    """As the other temporary files have."""
+def test_named_context_has_a_placeholder(tmp_path: Path) -> None:
+    """As other temporary files have."""
     whole = build(image(tmp_path))
     places = Places.placeholders(whole.names, contexts=["scripts"])
     (main,) = [step for step in shown(whole, places) if step.decides]
@@ -111,7 +111,7 @@ def test_a_named_context_has_a_placeholder(tmp_path: Path) -> None:
 
 
 def test_bake_needs_its_definition(tmp_path: Path) -> None:
-    """The file is written for this step, wherever the temporary files are."""
+    """The file is written for this step only."""
     whole = build(image(tmp_path, "api"), image(tmp_path, "worker"))
     for folder, places in (("<folder>", None), ("/w", Places.below("/w", whole.names))):
         (main,) = [step for step in shown(whole, places) if step.decides]
@@ -125,7 +125,7 @@ def test_bake_needs_its_definition(tmp_path: Path) -> None:
 
 
 def test_contexts_in_the_private_folder_are_named(tmp_path: Path) -> None:
-    """Every build of the Dockerfile gets them, beside those of the request."""
+    """Every build of the Dockerfile gets them in addition to those of the request."""
     api = image(tmp_path, "api")
     other = {"base": "docker-image://python:3.13"}
     api = replace(api, request=replace(api.request, contexts=other))
@@ -141,8 +141,8 @@ def test_contexts_in_the_private_folder_are_named(tmp_path: Path) -> None:
     assert found["worker"]["contexts"] == {"scripts": "/w/scripts"}
 
 
-def test_a_vendored_dockerfile_is_used_everywhere(tmp_path: Path) -> None:
-    """It is no temporary file."""
+def test_vendored_dockerfile_is_used_by_all_steps(tmp_path: Path) -> None:
+    """It is not a temporary file."""
     whole = build(image(tmp_path))
     for places in (
         Places.placeholders([""], vendored="mine"),
@@ -152,14 +152,14 @@ def test_a_vendored_dockerfile_is_used_everywhere(tmp_path: Path) -> None:
         assert files == ["mine"] * 4
 
 
-def test_a_question_to_buildx_exports_no_image(tmp_path: Path) -> None:
-    """There is none: that of an earlier build would be taken for it."""
+def test_printing_options_export_no_image(tmp_path: Path) -> None:
+    """An image of an earlier build would be exported instead."""
     steps = shown(build(image(tmp_path, "", "--call=check")))
     assert {"tag", "push", "save"}.isdisjoint(map(kind, steps))
 
 
-def test_two_steps_never_share_a_folder(tmp_path: Path) -> None:
-    """Each result has one of its own."""
+def test_steps_have_separate_folders(tmp_path: Path) -> None:
+    """Each result has its own."""
     whole = build(image(tmp_path, "api"), image(tmp_path, "worker"))
     steps = shown(whole, Places.below("/w", whole.names))
     outputs = [

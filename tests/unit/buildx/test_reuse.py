@@ -1,4 +1,4 @@
-"""The builds beside that of the image: what they are told, and what is said of them."""
+"""The steps that import and export reused wheels and packages."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Dependencies:
 
 
 def reuse(request: BuildRequest, **table: object) -> Reuse:
-    """What a project with these settings takes over."""
+    """Return what a project with these settings reuses."""
     settings = Settings.parse({name.replace("_", "-"): value for name, value in table.items()})
     return Reuse.of(settings, Dependencies(), request, project="shop")  # type: ignore[arg-type]
 
 
 def steps(request: BuildRequest, **table: object) -> tuple[list[Step], list[Step]]:
-    """Give the steps before the build and those after it, as --dry-run shows them."""
+    """Return the steps before and after the build, as --dry-run shows them."""
     found, places = reuse(request, **table), Places.placeholders([""])
     return (
         import_steps(found, request, places, dockerfile="Dockerfile"),
@@ -57,15 +57,15 @@ def steps(request: BuildRequest, **table: object) -> tuple[list[Step], list[Step
     )
 
 
-def test_without_the_settings_there_is_one_build(tmp_path: Path) -> None:
-    """There is no step beside it."""
+def test_no_steps_without_the_settings(tmp_path: Path) -> None:
+    """Only the image is built."""
     request = BuildRequest(context=str(tmp_path))
     assert steps(request) == ([], [])
     assert (reuse(request).folder, reuse(request).image) == (None, None)
 
 
-def test_one_comes_before_and_one_after(tmp_path: Path) -> None:
-    """An empty folder has nothing to bring in; each stage runs anew, whatever BuildKit knows."""
+def test_wheels_are_imported_and_exported(tmp_path: Path) -> None:
+    """An empty folder is not imported, and each stage always runs."""
     request = BuildRequest(context=str(tmp_path), builder="far", pull=True)
     assert [len(found) for found in steps(request, download_cache="my wheels")] == [0, 1]
     (tmp_path / "my wheels").mkdir()
@@ -82,8 +82,8 @@ def test_one_comes_before_and_one_after(tmp_path: Path) -> None:
     assert "--secret" not in {*before.argv, *after.argv}
 
 
-def test_an_image_for_each_platform(tmp_path: Path) -> None:
-    """The packages of an image are for one machine; what the user tells of the builder counts."""
+def test_image_is_imported_for_each_platform(tmp_path: Path) -> None:
+    """The user's options for the builder apply, too."""
     request = BuildRequest(
         context=str(tmp_path),
         platforms=["linux/amd64,linux/arm64"],
@@ -110,8 +110,8 @@ def test_an_image_for_each_platform(tmp_path: Path) -> None:
     assert not {"--tag", "--push", "--metadata-file", "-o"} & {*before}
 
 
-def test_what_bake_is_told_as_a_build_is(tmp_path: Path) -> None:
-    """It has leave of its own to ask for, and a file, which a build of one image has not."""
+def test_options_of_bake_are_not_passed_on(tmp_path: Path) -> None:
+    """`--allow` and the file are for bake only."""
     request = BuildRequest(
         context=str(tmp_path),
         image="api",
@@ -133,8 +133,8 @@ def test_named_contexts_reach_every_stage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["no-table", "linux_arm64/no-table", ""])
-def test_an_image_without_tables_is_a_note(name: str, tmp_path: Path) -> None:
-    """It says that nothing comes of it, and when that changes."""
+def test_image_without_tables_is_a_note(name: str, tmp_path: Path) -> None:
+    """It says when packages will be reused."""
 
     class Docker(FakeDocker):
         """Writes what the stage would."""
@@ -161,8 +161,8 @@ def test_an_image_without_tables_is_a_note(name: str, tmp_path: Path) -> None:
     assert not list((tmp_path / "w").iterdir())
 
 
-def test_where_nothing_is_built(tmp_path: Path) -> None:
-    """A question to buildx needs no wheels."""
+def test_no_steps_with_printing_options(tmp_path: Path) -> None:
+    """They need no wheels."""
     request = BuildRequest(context=str(tmp_path), arguments=["--call=check"])
     assert steps(request, download_cache="wheels", reuse_image=IMAGE) == ([], [])
 
@@ -170,22 +170,22 @@ def test_where_nothing_is_built(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (f"ERROR: failed to build: failed to solve: {IMAGE}: not found", "it is not there"),
+        (f"ERROR: failed to build: failed to solve: {IMAGE}: not found", "it does not exist"),
         ('ERROR: failed to solve: target stage "x" could not be found', "without this setting"),
         ("ERROR: failed to solve: no space left on device", "no space left on device"),
         ("ERROR: failed to solve: docker/dockerfile:1: not found", "docker/dockerfile:1: not"),
     ],
 )
-def test_why(error: str, told: str) -> None:
-    """BuildKit's last word becomes part of a note."""
+def test_reason_of_a_failure(error: str, told: str) -> None:
+    """BuildKit's error becomes part of the note."""
     explained = EarlierImage(path=Path("/w/out"), image=IMAGE).explain(error)
     assert told in explained
     assert "failed to solve" not in explained
-    assert ("it is not there" in Output(path=Path("/w/out")).explain(error)) is False
+    assert ("it does not exist" in Output(path=Path("/w/out")).explain(error)) is False
 
 
-def test_a_folder_in_the_project(tmp_path: Path) -> None:
-    """However it is written, no build sees it; elsewhere it is nobody's concern."""
+def test_folder_in_the_project_is_hidden(tmp_path: Path) -> None:
+    """Whatever the spelling of its path; folders elsewhere need not be."""
     request = BuildRequest(context=str(tmp_path))
     assert reuse(request, download_cache=f"{tmp_path}/wheels").hidden == ("wheels",)
     assert reuse(request, download_cache="./wheels").hidden == ("wheels",)
@@ -198,8 +198,8 @@ def test_a_folder_in_the_project(tmp_path: Path) -> None:
     assert reuse(asks, download_cache="wheels").hidden == ("wheels",)
 
 
-def test_the_ignore_file_hides_what_is_kept() -> None:
-    """No line of a project's own opens it again: wheels are no part of an image."""
+def test_ignore_file_excludes_wheels() -> None:
+    """No line of the project can include them."""
     settings = Settings.parse({"download-cache": ".cache/wheels", "cache": "./.buildcache"})
     hidden = kept_folders(settings)
     assert {*hidden} == {".cache/wheels", ".buildcache"}
@@ -212,34 +212,34 @@ def test_the_ignore_file_hides_what_is_kept() -> None:
     assert kept_folders(Settings.parse({"download-cache": "~/wheels"})) == ()
 
 
-def test_no_folder(tmp_path: Path) -> None:
-    """A file in its place is an error before the build."""
+def test_file_instead_of_folder_is_an_error(tmp_path: Path) -> None:
+    """It is reported before the build."""
     (tmp_path / "wheels").touch()
-    with pytest.raises(DockerCacheError, match="which is not a folder: it is a file"):
+    with pytest.raises(DockerCacheError, match="which is a file, not a folder"):
         reuse(BuildRequest(context=str(tmp_path)), download_cache="wheels")
 
 
 @pytest.mark.parametrize("path", ["..", "../..", "~/src", "{}"])
-def test_a_folder_that_holds_the_project(
+def test_folder_that_contains_the_project_is_refused(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it would go to the builder."""
+    """All of it would be sent to the builder."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "real" / "shop").mkdir(parents=True)
     (tmp_path / "src").symlink_to("real")
     request = BuildRequest(context=str(tmp_path / "real" / "shop"))
-    with pytest.raises(DockerCacheError, match="holds the project"):
+    with pytest.raises(DockerCacheError, match="contains the project"):
         reuse(request, download_cache=path.format(request.context))
 
 
-def test_a_user_that_is_not_known(tmp_path: Path) -> None:
-    """As in a shell, the path is then taken as it is written."""
+def test_unknown_user_in_path(tmp_path: Path) -> None:
+    """The path stays unchanged, as in a shell."""
     request = BuildRequest(context=str(tmp_path))
     assert reuse(request, download_cache="~no-such-user/w").folder == tmp_path / "~no-such-user/w"
 
 
-def test_where_the_wheels_come_out(tmp_path: Path) -> None:
-    """The option is CSV: a folder's name may hold what that writes in its own way."""
+def test_folder_name_is_quoted_as_csv(tmp_path: Path) -> None:
+    """The option is CSV, and the name may contain commas and quotes."""
     folder = tmp_path / 'a "b",c'
     request = BuildRequest(context=str(tmp_path))
     found = reuse(request, reuse_image=IMAGE)
@@ -261,15 +261,15 @@ def test_where_the_wheels_come_out(tmp_path: Path) -> None:
     ],
 )
 def test_within(path: str, inside: str | None) -> None:
-    """Only a folder that is written as part of the project is one of every machine's context."""
+    """Only a relative path inside the project is in every machine's context."""
     assert within(path) == inside
 
 
 @pytest.mark.parametrize(
     "path", ["", " a", "a*", "[a]", "!a", "#a", ".", "./", "a/..", "a\\b", "/", "~", "~//"]
 )
-def test_a_path_that_no_folder_of_wheels_can_have(path: str) -> None:
-    """What the ignore file could not name is refused, and what holds much else."""
+def test_unusable_folders_are_refused(path: str) -> None:
+    """The ignore file could not exclude them, or would exclude much else."""
     with pytest.raises(DockerCacheError, match="`download-cache`"):
         Settings.parse({"download-cache": path})
 
@@ -284,7 +284,7 @@ def test_a_path_that_no_folder_of_wheels_can_have(path: str) -> None:
     ],
 )
 def test_notes(layers: list[str], told: list[str]) -> None:
-    """Where wheels are kept for nothing, or not for all, that is said."""
+    """There is a note if wheels are kept for nothing, or not for all packages."""
     settings = Settings.parse({"download-cache": "wheels"})
     notes = reuse_notes(settings, layers)
     assert len(notes) == len(told)

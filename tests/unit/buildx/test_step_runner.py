@@ -24,12 +24,12 @@ MAIN = Step(
 
 
 def step(*words: str, always: bool = False, chain: str = "") -> Step:
-    """A step beside the build."""
+    """Make a step that is not the build."""
     return Step(argv=("docker", *words), failure="Not done", always=always, chain=chain)
 
 
 def test_the_build_decides_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its files are written before; the environment's variables win."""
+    """Its files are written first; variables in the environment have priority."""
     monkeypatch.setenv("PATH", "/theirs")
     docker = FakeDocker()
     outcome = docker.runner().run_all([step("a"), MAIN, step("b")])
@@ -41,7 +41,7 @@ def test_the_build_decides_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_follows_a_failed_build() -> None:
-    """Not even what always runs: its step has not begun."""
+    """Not even cleaning up, since no later step has run."""
     docker = FakeDocker("buildx")
     outcome = docker.runner().run_all([step("a"), MAIN, step("b"), step("c", always=True)])
     assert (outcome.status, docker.verbs) == (1, ["a", "buildx"])
@@ -49,8 +49,8 @@ def test_nothing_follows_a_failed_build() -> None:
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_a_lost_layer_is_built_again(*, fails: bool) -> None:
-    """Once, with a note; another failure is final."""
+def test_build_runs_again_after_a_lost_layer(*, fails: bool) -> None:
+    """Once, with a note; any other failure is final."""
     docker = FakeDocker(*["buildx"] * fails)
     outcome = docker.runner(loses_layers=True).run_all([MAIN])
     assert outcome.status == int(fails)
@@ -59,8 +59,8 @@ def test_a_lost_layer_is_built_again(*, fails: bool) -> None:
     assert len(docker.written) == 1
 
 
-def test_a_failure_beside_the_build_is_one_note() -> None:
-    """The rest of its chain is left out, but for cleaning up; other steps run."""
+def test_failed_chain_is_one_note() -> None:
+    """The rest of the chain is skipped except for cleaning up; other steps run."""
     docker = FakeDocker("a", error="what\nERROR: no room\nsee above")
     steps = [
         MAIN,
@@ -74,8 +74,8 @@ def test_a_failure_beside_the_build_is_one_note() -> None:
     assert docker.notes == ["Not done: ERROR: no room"]
 
 
-def test_steps_without_a_chain_fail_by_themselves() -> None:
-    """Each image's import is tried, and noted."""
+def test_steps_without_a_chain_fail_independently() -> None:
+    """Each failure has a note."""
     docker = FakeDocker("a", error="none")
     docker.runner().run_all([step("a"), step("a"), MAIN])
     assert docker.verbs == ["a", "a", "buildx"]
@@ -84,14 +84,14 @@ def test_steps_without_a_chain_fail_by_themselves() -> None:
 
 @pytest.mark.parametrize(("error", "why"), [("", "status 1"), ("it broke\n", "it broke")])
 def test_the_reason_is_the_last_line(error: str, why: str) -> None:
-    """The status if there is no line."""
+    """If there is no line, it is the exit status."""
     docker = FakeDocker("a", error=error)
     docker.runner().run_all([step("a")])
     assert docker.notes == [f"Not done: {why}"]
 
 
-def test_a_command_that_cannot_be_run_is_a_note() -> None:
-    """A problem beside the build never stops it."""
+def test_command_that_cannot_be_run_is_a_note() -> None:
+    """It does not stop the build."""
 
     def ask(*_: object, **__: object) -> list[Answer]:
         raise DockerCacheError("docker cannot be run.")

@@ -243,6 +243,6 @@ def test_rejects_missing_ssh_agent() -> None:
     ssh_agent.refuse_without_agent({"SSH_AUTH_SOCK": "/run/agent"})
     without: list[dict[str, str]] = [{}, {"SSH_AUTH_SOCK": ""}]
     for environment in without:
-        with pytest.raises(DockerCacheError, match="no SSH agent runs here") as raised:
+        with pytest.raises(DockerCacheError, match="no SSH agent is running") as raised:
             ssh_agent.refuse_without_agent(environment)
         assert "ssh-add" in raised.value.fix

@@ -1,4 +1,4 @@
-"""How values are written into a Dockerfile."""
+"""How values are quoted and wrapped in a Dockerfile."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VALUE = st.one_of(ONE_LINE, st.text(string.ascii_letters + ' "$\\#', min_size=90
 
 
 def unquoted(word: str) -> str:
-    """What BuildKit makes of a double-quoted word without variables."""
+    """Parse a double-quoted value without variables as BuildKit does."""
     result, characters = "", iter(word[1:-1])
     for character in characters:
         assert character not in '"$'
@@ -44,7 +44,7 @@ def unquoted(word: str) -> str:
 
 @given(ONE_LINE)
 def test_quoted_value_is_read_back(value: str) -> None:
-    """Quotes, dollars and backslashes are escaped, and nothing else is touched."""
+    """Quotes, dollars and backslashes are escaped, and nothing else."""
     assert unquoted(quoted(value)) == value
 
 
@@ -77,14 +77,14 @@ def test_healthcheck() -> None:
 
 
 @given(st.lists(ONE_LINE))
-def test_a_wrapped_command_is_the_same_command(words: list[str]) -> None:
-    """BuildKit joins the lines before a shell, or JSON, splits the words."""
+def test_wrapped_command_is_the_same(words: list[str]) -> None:
+    """BuildKit joins the lines before the words are split."""
     assert shlex.split(joined(command(words))) == words
     assert json.loads(joined(command(words, shell=False))) == words
 
 
-def test_a_long_command_is_wrapped() -> None:
-    """Lines stay below 120 characters where words allow it."""
+def test_long_command_is_wrapped() -> None:
+    """Lines are shorter than 120 characters if possible."""
     words = ["python", "-m", "manifest", *(f"--group=group-{number}" for number in range(20))]
     for text in (command(words), command(words, shell=False)):
         assert len(text.splitlines()) > 1
@@ -92,13 +92,13 @@ def test_a_long_command_is_wrapped() -> None:
 
 
 def unescaped(text: str) -> dict[str, str]:
-    """Read names and quoted values as BuildKit does, with a name that has no quote in it."""
+    """Parse names and quoted values as BuildKit does, for names without quotes."""
     found = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*")(?: |$)', joined(text))
     return {name: unquoted(value) for name, value in found}
 
 
 def joined(text: str) -> str:
-    """Join continued lines by BuildKit's rule, which drops lines that look like comments."""
+    """Join continued lines as BuildKit does, which drops lines that look like comments."""
     lines: list[str] = []
     for line in text.split("\n"):
         assert not lines or not line.lstrip().startswith("#")
@@ -107,28 +107,28 @@ def joined(text: str) -> str:
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z_]\w{0,8}", fullmatch=True, alphabet=ASCII), VALUE))
-def test_assignments_arrive(values: dict[str, str]) -> None:
-    """Long values are continued on another line, and lose nothing by that."""
+def test_assignments_are_read_back(values: dict[str, str]) -> None:
+    """Long values are wrapped without a change."""
     assert unescaped(assignments(values)) == values
 
 
-def test_a_long_value_is_wrapped() -> None:
-    """A description of a project may have any length."""
+def test_long_value_is_wrapped() -> None:
+    """A project's description may have any length."""
     text = assignments({"description": "one two three four five " * 20, "other": "x"})
     assert max(map(len, text.splitlines())) < 120
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_no_script_ends_its_own_heredoc(name: str) -> None:
-    """Where it is embedded, it ends with a line of its own name."""
+    """An embedded script ends with a line that has its name."""
     lines = script_text(name).splitlines()
     assert Path(name).name not in lines
     assert script_text(name).endswith("\n")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_an_exported_script_lacks_only_remarks_to_linters(name: str) -> None:
-    """The build runs what is tested here."""
+def test_exported_script_lacks_only_comments_for_linters(name: str) -> None:
+    """The build runs the tested code."""
     original = (INSIDE / name).read_text(encoding="utf-8")
     text = script_text(name)
     assert is_ours(text)

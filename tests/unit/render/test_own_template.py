@@ -79,7 +79,7 @@ def test_documented_values_exist(tmp_path: Path) -> None:
 def test_documented_stages_exist() -> None:
     """A template's own stages can start from them."""
     stages = re.findall(r"^FROM .* AS (\S+)$", render_dockerfile(PLAN), re.MULTILINE)
-    named = re.search(r"^Stages of yours can stand on (.*), and", CHAPTER, re.MULTILINE)
+    named = re.search(r"^Your stages can use (.*) as their base, and", CHAPTER, re.MULTILINE)
     assert named
     promised = re.findall(r"`(\w+)`", named[1])
     assert promised == ["venv", "base"]
@@ -259,7 +259,11 @@ MISTAKES = {
     "any": (block("base", "{% include ['a.j2', 'b.j2'] %}"), "there is no file a.j2 or b.j2", ""),
     "computed": (block("base", "{% include plan.x %}"), "line 3: the name of the file", "in quot"),
     "outside of it": (block("base", "{% include '../../x.j2' %}"), "outside the tem", "Move it"),
-    "stage": (block("last_stages", "FROM base as Venv"), "two stages named 'venv'", "Rename"),
+    "stage": (
+        block("last_stages", "FROM base as Venv"),
+        "adds a second stage named 'venv'",
+        "Rename",
+    ),
     "last stage": (
         block("final", "{{ super() -}}\nFROM final AS debug"),
         "the last stage is 'debug'",

@@ -1,4 +1,4 @@
-"""The summary of a build, from records in the shape that BuildKit 0.25 gives them."""
+"""The summary of a build, from records in the format of BuildKit 0.25."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
 
 def step(name: str, **more: object) -> dict[str, Any]:
-    """A vertex as it is first named."""
+    """Make the first entry about a step."""
     return {"digest": f"sha256:{name}", "name": name, **more}
 
 
 def ran(name: str, *output: str) -> list[dict[str, Any]]:
-    """What is said of a step that ran: it comes, starts, prints and ends."""
+    """Make the entries about a step that runs: it appears, starts, prints and ends."""
     logs = [
         {"vertex": f"sha256:{name}", "stream": 1, "data": base64.b64encode(text.encode()).decode()}
         for text in output
@@ -50,18 +50,18 @@ def ran(name: str, *output: str) -> list[dict[str, Any]]:
 
 
 def cached(name: str) -> list[dict[str, Any]]:
-    """What is said of a step that came from the cache: it starts, too, before that is known."""
+    """Make the entries about a cached step, which starts before it is known to be cached."""
     return [{"vertexes": [step(name)]}, {"vertexes": [step(name, **STARTED, cached=True)]}]
 
 
 def record(*statuses: list[dict[str, Any]]) -> str:
-    """A whole record, with a word of the client's before it."""
+    """Make a complete record, after a line of the client."""
     found = [json.dumps(status) for part in statuses for status in part]
     return "\n".join(["WARNING: no config file", *found, ""])
 
 
-def test_a_cached_and_a_rebuilt_layer() -> None:
-    """What ran is rebuilt, and tells its packages; output may be torn anywhere."""
+def test_cached_and_rebuilt_layer() -> None:
+    """A step that ran lists its packages; its output may be split anywhere."""
     text = record(
         cached("[venv 3/3] RUN python -m venv --without-pip /venv"),
         cached("[native-1 1/1] RUN --mount=type=bind install"),
@@ -79,8 +79,8 @@ def test_a_cached_and_a_rebuilt_layer() -> None:
     )
 
 
-def test_names_as_poetry_says_them() -> None:
-    """Poetry installs a layer with other words, and a commit behind a version."""
+def test_output_of_poetry_is_parsed() -> None:
+    """Its wording differs, and a commit may follow the version."""
     text = record(
         ran(
             "[source 4/4] RUN install",
@@ -91,8 +91,8 @@ def test_names_as_poetry_says_them() -> None:
     assert read_layers(text) == (Layer(name="source", cached=False, packages=(CLICK,)),)
 
 
-def test_a_reused_package() -> None:
-    """It has the version that was planned; its step says only that it was there."""
+def test_reused_package() -> None:
+    """It has the planned version, which the output lacks."""
     text = record(
         ran(
             "[pure-1 1/1] RUN install",
@@ -112,15 +112,15 @@ def test_a_reused_package() -> None:
     ]
 
 
-def test_a_dockerfile_that_may_not_be_ours() -> None:
-    """Of a cached layer nobody knows the packages."""
+def test_cached_layer_of_vendored_dockerfile() -> None:
+    """Its packages are unknown."""
     assert read_layers(record(cached("[own-numpy 1/1] RUN install"))) == (
         Layer(name="own-numpy", cached=True, packages=None),
     )
 
 
 def test_several_platforms() -> None:
-    """A layer that one platform had to install is rebuilt."""
+    """A layer is rebuilt if one platform had to install it."""
     text = record(
         cached("[linux/amd64 pure-1 1/1] RUN install"),
         ran("[linux/amd64->linux/arm64 pure-1 1/1] RUN install"),
@@ -132,16 +132,16 @@ def test_several_platforms() -> None:
     }
 
 
-def test_a_layer_that_was_not_needed() -> None:
-    """With `--target` some are in no record; what was found but not run is cached."""
+def test_unneeded_layers() -> None:
+    """With `--target` some are missing from the record; a step that did not run is cached."""
     text = record([{"vertexes": [step("[pure-1 1/1] RUN install")]}])
     assert read_layers(text, {"pure-1": [CLICK], "pure-2": [FLASK]}) == (
         Layer(name="pure-1", cached=True, packages=(CLICK,)),
     )
 
 
-def test_a_step_that_was_given_up() -> None:
-    """BuildKit begins some whose result it finds that it does not need; it may begin them again."""
+def test_cancelled_step_is_ignored() -> None:
+    """BuildKit cancels a step when its result is not needed, and may start it again."""
     install = "[pure-1 1/1] RUN install"
     error = "failed to get record: context canceled"
     begun = [{"vertexes": [step(install, started=STARTED["started"])]}]
@@ -157,13 +157,13 @@ def test_a_step_that_was_given_up() -> None:
 @pytest.mark.parametrize(
     "text", ["", "Usage:  docker [OPTIONS] COMMAND\n", "ERROR: no record\n{\n"]
 )
-def test_no_record(text: str) -> None:
-    """An old client shows its help for a command that it lacks, and calls that a success."""
+def test_text_without_record(text: str) -> None:
+    """An old client prints its help for an unknown command, and succeeds."""
     assert read_layers(text, {"pure-1": [CLICK]}) is None
 
 
-def test_steps_that_install_nothing() -> None:
-    """The base of a layer and its COPYs do not count, nor stages of other names."""
+def test_other_steps_are_ignored() -> None:
+    """Such as COPY, and steps of other stages."""
     text = record(
         ran("[source 1/5] FROM docker.io/library/python:3.13"),
         cached("[source 5/5] RUN install"),
@@ -192,8 +192,8 @@ ODD = st.recursive(
 
 
 @given(st.lists(ODD | st.dictionaries(st.sampled_from(["vertexes", "logs", "layers"]), ODD)))
-def test_records_that_nobody_foresaw(values: list[Any]) -> None:
-    """Whatever another BuildKit says, it is no error."""
+def test_unexpected_records_are_no_error(values: list[Any]) -> None:
+    """Another BuildKit may write anything."""
     text = "\n".join(map(json.dumps, values))
     read_layers(text)
     read_layers(text[:-1])
@@ -202,13 +202,13 @@ def test_records_that_nobody_foresaw(values: list[Any]) -> None:
 
 
 def manifest(**sizes: int) -> str:
-    """An image's manifest: the first blob is the configuration."""
+    """Make an image's manifest, with the configuration as the first blob."""
     config, *layers = ({"digest": digest, "size": size} for digest, size in sizes.items())
     return json.dumps({"config": config, "layers": layers})
 
 
 def test_size() -> None:
-    """Configuration and layers; what several platforms share counts once."""
+    """It includes configuration and layers; shared ones count once."""
     assert blobs([manifest(a=6000, b=29_000_000)]) == {"a": 6000, "b": 29_000_000}
     both = blobs([manifest(a=1, c=10, d=100), manifest(b=2, d=100)])
     assert both == {"a": 1, "b": 2, "c": 10, "d": 100}
@@ -221,7 +221,7 @@ def test_size() -> None:
 
 
 def request(method: str, path: str, status: int = 201, *, old: bool = False) -> str:
-    """A request as BuildKit's trace has it, by the names of two times of OpenTelemetry."""
+    """Make a request in a trace, with older or newer attribute names of OpenTelemetry."""
     facts = {
         "http.method" if old else "http.request.method": method,
         "http.url" if old else "url.full": f"https://registry.test/v2/{path}",
@@ -235,7 +235,7 @@ def request(method: str, path: str, status: int = 201, *, old: bool = False) -> 
 
 
 def test_pushed() -> None:
-    """Of the image, what was taken; each blob once for each repository."""
+    """Only accepted blobs of the image count, once for each repository."""
     sizes = {"sha256:a": 1, "sha256:b": 20, "sha256:c": 300}
     names = "registry.test/team/shop:1,registry.test/team/shop:2,docker.io/library/other"
     upload = "team/shop/blobs/uploads/{}?_state=x&digest=sha256%3A{}"
@@ -267,7 +267,7 @@ def test_pushed() -> None:
 
 
 def layers(cached: int, *rebuilt: int) -> tuple[Layer, ...]:
-    """So many cached layers, then rebuilt ones with so many packages each."""
+    """Make cached layers, then rebuilt ones with this many packages each."""
     many = tuple(Package(name=f"package-{number}", version="1.0") for number in range(40))
     return (
         *(Layer(name=f"pure-{n}", cached=True, packages=(CLICK,)) for n in range(1, cached + 1)),
@@ -279,14 +279,14 @@ def layers(cached: int, *rebuilt: int) -> tuple[Layer, ...]:
 
 
 def shown(**facts: Any) -> list[str]:  # noqa: ANN401  # any of Summary's
-    """The lines as they look."""
+    """Return the lines as printed."""
     usual: dict[str, Any] = {"seconds": 6.24, "tags": ("shop:1",), "digest": DIGEST}
     summary = Summary(**usual | facts)
     return [f"{title:14}{text}" for title, text in lines(summary)]
 
 
 def test_one_rebuilt_layer() -> None:
-    """It is named, with its packages as far as a line goes."""
+    """It is listed with as many packages as fit on a line."""
     assert shown(layers=layers(9, 7), size=53_100_000, pushed=4_100_000) == [
         "Dependencies  10 layers, 9 cached, 1 rebuilt: 7 packages installed",
         "  native-1    package-0 1.0, package-1 1.0, package-2 1.0, package-3 1.0 and 3 more",
@@ -296,7 +296,7 @@ def test_one_rebuilt_layer() -> None:
 
 
 def test_nothing_rebuilt() -> None:
-    """Which is what the project is for; other tags are counted."""
+    """There is no list of layers; further tags are counted."""
     assert shown(layers=layers(1), tags=("shop:1", "shop:2", "shop:3"), pushed=0) == [
         "Dependencies  1 layer, all cached: nothing was installed",
         "Image         shop:1 and 2 more: nothing to push, in 6.2 s",
@@ -317,13 +317,13 @@ def test_nothing_rebuilt() -> None:
     ],
 )
 def test_many_rebuilt(found: tuple[Layer, ...], more: list[str]) -> None:
-    """Six lines at most: the more layers, the less is said of each; of all of them, nothing."""
+    """There are six lines at most: more layers have fewer details."""
     _, *rest, _, _ = shown(layers=found)
     assert rest == more
 
 
-def test_little_is_known() -> None:
-    """An old buildx, or an engine without a history: what we know ourselves."""
+def test_summary_without_history() -> None:
+    """For an old buildx or engine, it has what is known without it."""
     assert shown(digest=None, seconds=3725) == ["Time          62 min 5 s"]
     assert ": 8.0 MB compressed for 2 platforms, in" in shown(size=8_000_000, platforms=2)[0]
     assert "109.1 MB unpacked" in shown(unpacked=109_069_134)[0]
@@ -334,7 +334,7 @@ def test_little_is_known() -> None:
 
 
 def test_data() -> None:
-    """Everything, for machines; what is not known is null."""
+    """It has every value; an unknown one is null."""
     summary = Summary(
         seconds=6.23456,
         tags=("shop:1",),
