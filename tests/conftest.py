@@ -1,4 +1,4 @@
-"""Every test starts with a Poetry without configuration."""
+"""Settings for all tests: an isolated Poetry, the order of the files, clean signals."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, settings
 from poetry.config import config
 from poetry.utils.password_manager import PoetryKeyring
 
-with warnings.catch_warnings():  # an error is what our code warns of, not what Poetry imports
+with warnings.catch_warnings():  # errors are for warnings from our code, not from Poetry's imports
     warnings.simplefilter("ignore")
     importlib.import_module("poetry.factory")
     importlib.import_module("poetry.console.application")
 
-# No test fails because the machine is busy. In CI, Hypothesis sees to that, and leaves out chance.
+# Slow machines must not fail tests. In CI, Hypothesis also makes runs deterministic.
 settings.register_profile(
     "default",
     settings.get_profile("default"),
@@ -26,12 +26,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 
-# `nohup` and a shell's `&` have their children ignore these, and what tests start would, too.
+# `nohup` and a shell's `&` make child processes ignore these signals; tests need the defaults.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for _name in {"SIGHUP", "SIGQUIT"} & {*dir(signal)}:
     signal.signal(getattr(signal, _name), signal.SIG_DFL)
 
-# What a machine says to all builds, an exported docker-bake.hcl, and git within a hook.
+# Variables that would change every build, an exported docker-bake.hcl, or git (set in hooks).
 for _name in (
     *("BUILDKIT_PROGRESS", "SOURCE_DATE_EPOCH"),
     *("AUTH_FILE", "CACHE", "PLATFORMS", "TAG", "VERSION", "WRITE_CACHE"),
@@ -45,14 +45,15 @@ LONGEST = (
     *("test_layers_command", "test_ci_shell", "test_buildah", "test_direct", "test_path_packages"),
     *("test_oldest_python", "test_applications", "test_older_locks", "test_install_reuse"),
 )
-"""The test files that take a minute or more, the longest first."""
+"""Test files that take a minute or more, longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the files so that two workers are busy to the end.
+    """Order the files so that both workers stay busy to the end.
 
-    The first worker waits for the base images with the longest file while the other one runs what
-    needs no engine. Then the long files come first, and the short ones fill the gap at the end.
+    One worker starts with the longest file and waits for the base images, while the other runs
+    tests that need no engine. Then the other long files run, and the short ones fill the gap at the
+    end.
     """
     with_engine = {item.path for item in items if item.get_closest_marker("engine")}
 
@@ -70,14 +71,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _isolated_poetry(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Take away this user's settings, credentials and home folder."""
+    """Hide the user's settings, credentials and home folder from the test."""
     root = tmp_path_factory.mktemp("home")
     for name in os.environ:
         if name.startswith("POETRY_"):
             monkeypatch.delenv(name)
     for name in ("NETRC", "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV"):
         monkeypatch.delenv(name, raising=False)
-    if "DOCKER_CONFIG" not in os.environ:  # contexts and plugins of the engine stay usable
+    if "DOCKER_CONFIG" not in os.environ:  # keeps Docker contexts and plugins usable
         monkeypatch.setenv("DOCKER_CONFIG", str(Path.home() / ".docker"))
     monkeypatch.setenv("HOME", str(root))
     folders = {name: root / "poetry" / name for name in ("CONFIG", "CACHE", "DATA")}
@@ -85,7 +86,7 @@ def _isolated_poetry(
         folder.mkdir(parents=True)
         monkeypatch.setenv(f"POETRY_{name}_DIR", str(folder))
     monkeypatch.setenv("POETRY_KEYRING_ENABLED", "false")
-    # Poetry read these when it was imported.
+    # Poetry reads these at import time.
     monkeypatch.setattr("poetry.locations.CONFIG_DIR", folders["CONFIG"])
     monkeypatch.setattr("poetry.config.config.CONFIG_DIR", folders["CONFIG"])
     monkeypatch.setattr("poetry.utils.authenticator._authenticator", None)

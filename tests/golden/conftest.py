@@ -1,4 +1,4 @@
-"""`pytest tests/golden --regenerate` writes the expected files anew (`make golden`)."""
+"""Add the option `--regenerate`, which rewrites the expected files (`make golden`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ collect_ignore = ["cases"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option."""
+    """Add `--regenerate`."""
     parser.addoption(
         "--regenerate", action="store_true", help="rewrite tests/golden/cases/*/expected"
     )
@@ -16,5 +16,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def regenerate(request: pytest.FixtureRequest) -> bool:
-    """Whether expected files are to be written instead of compared with."""
+    """Return whether to write the expected files before comparing."""
     return bool(request.config.getoption("--regenerate"))

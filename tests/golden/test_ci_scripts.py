@@ -1,4 +1,4 @@
-"""What the pipelines make of a branch or a tag: run in a shell, with a `poetry` that only notes."""
+"""Run the shell code of the pipelines with a fake `poetry` that records its arguments."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ printf '%s\\n' "$@" > "$NOTES/docker"
 cat > "$NOTES/password"
 """
 SEVERAL = ("api", "tidy", "worker")
-"""The images of the case of that name."""
+"""The images of the golden case `images`."""
 TEAM = "registry.example.com/team/image"
 COMMON = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": "/dev/null"}
 
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Path:
-    """Give a folder with the programs that note how they were called."""
+    """Return a folder with fake programs that record how they were called."""
     folder = tmp_path / "notes"
     folder.mkdir()
     for name, text in {"poetry": NOTE, "docker": LOGIN, "apk": "", "pipx": ""}.items():
@@ -52,7 +52,7 @@ def notes(tmp_path: Path) -> Path:
 def run(
     notes: Path, command: Sequence[str | Path], env: dict[str, str], cwd: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Run a shell with nothing of this machine's environment."""
+    """Run a shell without this machine's environment."""
     path = f"{notes / 'bin'}:{COMMON['PATH']}"
     return subprocess.run(
         command,
@@ -64,8 +64,8 @@ def run(
     )
 
 
-def noted(notes: Path) -> list[str]:
-    """Give how poetry was called, without `docker build`."""
+def recorded_arguments(notes: Path) -> list[str]:
+    """Return the recorded arguments of poetry, without `docker build`."""
     assert (notes / "poetry").exists(), "the build was not reached"
     words = (notes / "poetry").read_text().splitlines()
     assert words[:2] == ["docker", "build"]
@@ -74,7 +74,7 @@ def noted(notes: Path) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Push:
-    """What is pushed, and what the image is called for it; `REPO` is the image."""
+    """A push, and the expected tags and caches."""
 
     branch: str = ""
     tag: str = ""
@@ -83,7 +83,7 @@ class Push:
     reads: list[str] = field(default_factory=list)
 
     def words(self, image: str) -> list[str]:
-        """The call, in the order of its options by name."""
+        """Return the expected options for an image, sorted."""
         return sorted(
             [
                 "--push",
@@ -104,13 +104,13 @@ PUSHES = {
         cache="buildcache-feature-log-in",
         reads=[MAIN],
     ),
-    "what a shell or a tag cannot have": Push(
+    "invalid characters": Push(
         branch="-.$(id)'\"`ö #1", tags=["id-1"], cache="buildcache-id-1", reads=[MAIN]
     ),
-    "nothing that a tag can have": Push(
+    "only invalid characters": Push(
         branch="привет", tags=["branch"], cache="buildcache-branch", reads=[MAIN]
     ),
-    "a long name": Push(
+    "long name": Push(
         branch="x" * 200, tags=["x" * 100], cache=f"buildcache-{'x' * 100}", reads=[MAIN]
     ),
     "version": Push(tag="v1.2.3", tags=["1.2.3", "1.2"], reads=[MAIN]),
@@ -121,8 +121,8 @@ PUSHES = {
 }
 
 
-def joined(words: list[str]) -> list[str]:
-    """Join each option with its value, sorted."""
+def join_options(words: list[str]) -> list[str]:
+    """Join each option with its value, and sort."""
     assert "" not in words
     found: list[str] = []
     for word in words:
@@ -134,20 +134,20 @@ def joined(words: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", PUSHES)
-def test_a_push_to_github(name: str, notes: Path) -> None:
-    """The image is the repository's, in lower case."""
+def test_github_push(name: str, notes: Path) -> None:
+    """The image has the repository's name, in lower case."""
     push = PUSHES[name]
     env = {"BRANCH": push.branch, "GIT_TAG": push.tag, "DEFAULT_BRANCH": "main"}
     step = scripts(golden("pep621_src", "github").read_text(), "github")[1]
     bash = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", step]
     done = run(notes, bash, {**env, "GITHUB_REPOSITORY": "Acme/Price-API"}, notes)
     assert done.returncode == 0, done.stderr
-    assert joined(noted(notes)) == push.words("ghcr.io/acme/price-api")
+    assert join_options(recorded_arguments(notes)) == push.words("ghcr.io/acme/price-api")
 
 
 @pytest.mark.parametrize("name", PUSHES)
-def test_a_push_to_gitlab(name: str, notes: Path) -> None:
-    """What is not so is not set; the password is on no command line."""
+def test_gitlab_push(name: str, notes: Path) -> None:
+    """CI_COMMIT_BRANCH or CI_COMMIT_TAG may be unset; the password is on no command line."""
     push = PUSHES[name]
     env = {"CI_DEFAULT_BRANCH": "main", "CI_REGISTRY_IMAGE": TEAM}
     env |= {"CI_COMMIT_BRANCH": push.branch} if push.branch else {"CI_COMMIT_TAG": push.tag}
@@ -156,7 +156,7 @@ def test_a_push_to_gitlab(name: str, notes: Path) -> None:
     job = scripts(golden("pep621_src", "gitlab").read_text(), "gitlab")[0]
     done = run(notes, ["sh", "-e", "-c", job], env, notes)
     assert done.returncode == 0, done.stderr
-    assert joined(noted(notes)) == push.words(TEAM)
+    assert join_options(recorded_arguments(notes)) == push.words(TEAM)
     login = (notes / "docker").read_text().split()
     assert login == ["login", "--username", "ci", "--password-stdin", "registry.example.com"]
     assert (notes / "password").read_text() == "s3cret $x"
@@ -175,8 +175,8 @@ def test_a_push_to_gitlab(name: str, notes: Path) -> None:
         ),
     ],
 )
-def test_a_pull_request_only_reads(kind: str, env: dict[str, str], notes: Path) -> None:
-    """Its own branch's cache comes first, then the one that it would be merged into."""
+def test_pull_request_only_reads_caches(kind: str, env: dict[str, str], notes: Path) -> None:
+    """It reads its own branch's cache first, then that of the target branch."""
     assert kind in ("github", "gitlab")
     text = golden("every_setting", "github" if kind == "github" else "gitlab").read_text()
     script = scripts(text, "github" if kind == "github" else "gitlab")[-1]
@@ -184,7 +184,7 @@ def test_a_pull_request_only_reads(kind: str, env: dict[str, str], notes: Path) 
     done = run(notes, ["bash", "-e", "-c", script], {**env, **login}, notes)
     assert done.returncode == 0, done.stderr
     image = "registry.example.com/team/everything"
-    called = noted(notes)
+    called = recorded_arguments(notes)
     assert called[0] == "--tag"
     assert called[2:] == [
         *("--cache-from", f"{image}:buildcache-a-b", "--cache-from", f"{image}:{MAIN}"),
@@ -192,17 +192,19 @@ def test_a_pull_request_only_reads(kind: str, env: dict[str, str], notes: Path) 
     ]
 
 
-def several(notes: Path) -> dict[str, list[str]]:
-    """Give the calls by their images, each as `joined` does."""
+def calls_by_image(notes: Path) -> dict[str, list[str]]:
+    """Return the options of each call by image, joined and sorted."""
     calls = [text.split() for text in (notes / "calls").read_text().split(";\n") if text]
     assert all(words[:2] == ["docker", "build"] for words in calls)
-    found = {words[2]: joined([word for word in words[3:] if word != "--"]) for words in calls}
+    found = {
+        words[2]: join_options([word for word in words[3:] if word != "--"]) for words in calls
+    }
     assert len(found) == len(calls)
     return found
 
 
 def run_several(kind: CiKind, notes: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run what pushes several images, on the default branch unless that is said otherwise."""
+    """Run the script that pushes several images; the default is the default branch."""
     env = {"BRANCH": "main", "DEFAULT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main", **more}
     env |= {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "s3cret"}
     checked_out = ("CI_COMMIT_BRANCH", "BRANCH") if env["BRANCH"] else ("CI_COMMIT_TAG", "GIT_TAG")
@@ -217,13 +219,13 @@ def run_several(kind: CiKind, notes: Path, **more: str) -> subprocess.CompletedP
 
 @pytest.mark.parametrize("kind", CI_KINDS)
 @pytest.mark.parametrize("name", ["default branch", "slashes", "version"])
-def test_a_push_of_several_images(kind: CiKind, name: str, notes: Path) -> None:
-    """Each is named, tagged and cached as if it were the only one."""
+def test_push_of_several_images(kind: CiKind, name: str, notes: Path) -> None:
+    """Each image is named, tagged and cached as if it were the only one."""
     push = PUSHES[name]
     done = run_several(kind, notes, BRANCH=push.branch, GIT_TAG=push.tag)
     assert done.returncode == 0, done.stderr
     team = "registry.example.com/team"
-    assert several(notes) == {
+    assert calls_by_image(notes) == {
         "api": push.words(f"{team}/shop-api"),
         "tidy": push.words(f"{team}/tidy"),
         "worker": push.words(f"{team}/shop-worker"),
@@ -233,15 +235,15 @@ def test_a_push_of_several_images(kind: CiKind, name: str, notes: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", CI_KINDS)
-def test_one_of_several_images_fails(kind: CiKind, notes: Path) -> None:
-    """The status is that of its build, and none is built after it."""
+def test_first_failed_image_stops_the_script(kind: CiKind, notes: Path) -> None:
+    """The status is that of the failed build, and no image is built after it."""
     assert run_several(kind, notes, FAILS="tidy").returncode == 3
-    assert [*several(notes)] == ["api", "tidy"]
+    assert [*calls_by_image(notes)] == ["api", "tidy"]
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
-def test_a_pull_request_reads_the_caches_of_several_images(kind: CiKind, notes: Path) -> None:
-    """It writes nothing of any."""
+def test_pull_request_reads_caches_of_several_images(kind: CiKind, notes: Path) -> None:
+    """It writes no cache."""
     script = scripts(golden("images", kind).read_text(), kind)[-1]
     ends = ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME")
     names = ("GITHUB_HEAD_REF", "GITHUB_BASE_REF") if kind == "github" else ends
@@ -249,19 +251,19 @@ def test_a_pull_request_reads_the_caches_of_several_images(kind: CiKind, notes: 
     login = {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "x"}
     done = run(notes, ["bash", "-e", "-c", script], {**env, **login}, notes)
     assert done.returncode == 0, done.stderr
-    found = several(notes)
+    found = calls_by_image(notes)
     assert [*found] == [*SEVERAL]
     image = "registry.example.com/team/shop-worker"
     tag = "pull-request" if kind == "github" else "merge-request"
     assert found["worker"] == [
-        *(f"--cache-from={image}:buildcache-{it}" for it in ("a-b", "main")),
+        *(f"--cache-from={image}:buildcache-{branch}" for branch in ("a-b", "main")),
         *("--output=type=cacheonly", f"--tag={image}:{tag}"),
     ]
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Give a git repository on its branch main, with the script."""
+    """Return a git repository on its branch main, with the script."""
     folder = tmp_path / "check out"
     folder.mkdir()
     put(folder, "pep621_src")
@@ -277,7 +279,7 @@ def put(folder: Path, name: str) -> None:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run git as somebody."""
+    """Run git with a fixed author."""
     who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
     subprocess.run(["git", *who, *arguments], cwd=folder, check=True)
 
@@ -285,38 +287,43 @@ def git(folder: Path, *arguments: str) -> None:
 def call(
     notes: Path, checkout: Path, *arguments: str, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the script from elsewhere."""
+    """Run the script from another folder."""
     script = checkout / "docker-build.sh"
     return run(notes, [script, *arguments], {"IMAGE": TEAM, **env}, notes)
 
 
 @pytest.mark.parametrize("name", PUSHES)
-def test_the_script_with_variables(name: str, notes: Path, checkout: Path) -> None:
-    """They win over what git says; a registry's password is no argument."""
+def test_script_uses_variables(name: str, notes: Path, checkout: Path) -> None:
+    """They take precedence over git; a registry's password is not an argument."""
     push = PUSHES[name]
     env = {"BRANCH": push.branch, "GIT_TAG": push.tag, "DEFAULT_BRANCH": "main"}
     done = call(notes, checkout, REGISTRY_USER="ci", REGISTRY_PASSWORD="s3cret", **env)
     assert done.returncode == 0, done.stderr
-    assert joined([word for word in noted(notes) if word != "--"]) == push.words(TEAM)
+    assert join_options([word for word in recorded_arguments(notes) if word != "--"]) == push.words(
+        TEAM
+    )
     login = (notes / "docker").read_text().split()
     assert login == ["login", "--username", "ci", "--password-stdin", "registry.example.com"]
     assert (notes / "password").read_text() == "s3cret"
 
 
-def test_the_script_asks_git(notes: Path, checkout: Path) -> None:
-    """The branch that is checked out; of a lone commit, its version; without either, an error."""
+def test_script_asks_git(notes: Path, checkout: Path) -> None:
+    """It uses the current branch, or the version tag of a detached commit, or fails."""
     assert call(notes, checkout).returncode == 0
-    assert f"{TEAM}:latest" in noted(notes)
+    assert f"{TEAM}:latest" in recorded_arguments(notes)
     git(checkout, "switch", "--quiet", "--create", "feature/x")
     assert call(notes, checkout, "--network=host", "a b").returncode == 0
-    assert noted(notes) == [
+    assert recorded_arguments(notes) == [
         *("--push", "--cache", f"{TEAM}:buildcache-feature-x", "--cache-from", f"{TEAM}:{MAIN}"),
         *("--tag", f"{TEAM}:feature-x", "--", "--network=host", "a b"),
     ]
     git(checkout, "tag", "v1.2.3")
     git(checkout, "checkout", "--quiet", "--detach")
     assert call(notes, checkout).returncode == 0
-    assert [word for word in noted(notes) if ":1.2" in word] == [f"{TEAM}:1.2", f"{TEAM}:1.2.3"]
+    assert [word for word in recorded_arguments(notes) if ":1.2" in word] == [
+        f"{TEAM}:1.2",
+        f"{TEAM}:1.2.3",
+    ]
     assert not (notes / "docker").exists()
     git(checkout, "commit", "--quiet", "--allow-empty", "--message=y")
     done = call(notes, checkout)
@@ -327,41 +334,46 @@ def test_the_script_asks_git(notes: Path, checkout: Path) -> None:
     assert "IMAGE: set it to the name of the image" in done.stderr
 
 
-def test_the_script_for_a_pull_request(notes: Path, checkout: Path) -> None:
-    """PUSH=no writes nothing: neither image nor cache."""
+def test_script_without_push(notes: Path, checkout: Path) -> None:
+    """PUSH=no writes neither an image nor a cache."""
     assert call(notes, checkout, BRANCH="a/b", PUSH="no").returncode == 0
-    assert noted(notes) == [
+    assert recorded_arguments(notes) == [
         *("--cache-from", f"{TEAM}:buildcache-a-b", "--cache-from", f"{TEAM}:{MAIN}"),
         *("--tag", f"{TEAM}:a-b", "--"),
     ]
 
 
-def test_the_default_branch_of_the_remote(notes: Path, checkout: Path, tmp_path: Path) -> None:
-    """A clone knows it."""
+def test_script_knows_default_branch_of_remote(notes: Path, checkout: Path, tmp_path: Path) -> None:
+    """A clone knows the default branch of its remote."""
     git(checkout, "branch", "--move", "trunk")
     git(checkout, "add", "docker-build.sh")
     git(checkout, "commit", "--quiet", "--message=x")
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(checkout), str(clone))
     assert call(notes, clone).returncode == 0
-    assert f"{TEAM}:latest" in noted(notes)
+    assert f"{TEAM}:latest" in recorded_arguments(notes)
 
 
-def test_the_script_for_several_images(notes: Path, checkout: Path) -> None:
-    """IMAGE is what they have in common; an image of another name keeps it. PUSH=no reads only."""
+def test_script_for_several_images(notes: Path, checkout: Path) -> None:
+    """IMAGE is their common prefix; an image with its own name keeps it. PUSH=no only reads."""
     put(checkout, "images")
     assert call(notes, checkout, "--network=host", BRANCH="x", PUSH="no").returncode == 0
-    found = several(notes)
+    found = calls_by_image(notes)
     assert [*found] == [*SEVERAL]
     for name, image in (("api", f"{TEAM}-api"), ("tidy", "registry.example.com/team/tidy")):
         assert found[name] == [
-            *(f"--cache-from={image}:buildcache-{it}" for it in ("main", "x")),
+            *(f"--cache-from={image}:buildcache-{branch}" for branch in ("main", "x")),
             *("--network=host", f"--tag={image}:x"),
         ]
 
 
-def test_a_version_from_git(notes: Path, checkout: Path) -> None:
-    """The build is told it; the script's own arguments follow."""
+def test_script_passes_version_from_git(notes: Path, checkout: Path) -> None:
+    """The script passes VERSION to the build, followed by its own arguments."""
     put(checkout, "git_version")
     assert call(notes, checkout, "--network=host", GIT_TAG="v1.2.3").returncode == 0
-    assert noted(notes)[-4:] == ["--", "--build-arg", "VERSION=1.2.3", "--network=host"]
+    assert recorded_arguments(notes)[-4:] == [
+        "--",
+        "--build-arg",
+        "VERSION=1.2.3",
+        "--network=host",
+    ]

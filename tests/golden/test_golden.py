@@ -1,4 +1,4 @@
-"""What the command writes for many shapes of project, byte for byte, and a linter's word on it."""
+"""Compare exported files with the golden ones, byte for byte, and lint the Dockerfiles."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from golden_locks import renew_lock
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER
 
 LINES_OF_SETTINGS = {
-    "custom_base": 8,  # an image that may have a user of its own: `USER 0` in its stages
+    "custom_base": 8,  # may have its own user: `USER 0` in its stages
     "download_cache": 14,  # two stages that import and export the wheels
     "every_setting": 22,
     "from_source": 6,  # build-packages, runtime-packages, build-config-settings
     "git_dependency": 8,  # ssh-known-hosts
-    "monorepo": 45,  # download-cache, three path dependencies with backends of their own
+    "monorepo": 45,  # download-cache, three path dependencies with their own backends
     "reuse_image": 24,  # the stages that import the earlier image
     "shape_extension": 5,  # a build backend with a compiler
-    "shell_less": 9,  # a final image without a shell, whose stages start from another one
+    "shell_less": 9,  # a final image without a shell, so that its stages use another base
 }
-"""What settings and path dependencies ask for beyond the usual length, by case."""
+"""Additional lines that settings and path dependencies need, by case."""
 HADOLINT = Path(sys.executable).with_name("hadolint")
 HADOLINT_CONFIG = Path(__file__).parents[2] / ".hadolint.yaml"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_export_writes_what_is_expected(name: str, tmp_path: Path, *, regenerate: bool) -> None:
-    """Dockerfile, ignore file and notes are those that were reviewed and committed."""
+def test_export_writes_golden_files(name: str, tmp_path: Path, *, regenerate: bool) -> None:
+    """Dockerfile, ignore file and notes are as reviewed and committed."""
     place = CASES / name / "expected"
     if regenerate:
         renew_lock(name)
@@ -59,8 +59,8 @@ def test_export_writes_what_is_expected(name: str, tmp_path: Path, *, regenerate
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_dockerfile_is_short(name: str) -> None:
-    """A reviewer reads 60 lines, 9 for each dependency layer, and what settings ask for."""
+def test_dockerfiles_are_short(name: str) -> None:
+    """60 lines, 9 for each dependency layer, and those that settings need."""
     for file, text in expected(name).items():
         if is_dockerfile(file):
             layers = len(re.findall(r"^COPY --link --from=(?!files)\S+ /venv", text, re.MULTILINE))
@@ -70,12 +70,12 @@ def test_each_dockerfile_is_short(name: str) -> None:
 
 
 def can_be_wrapped(line: str) -> bool:
-    """Tell whether a line's length does not come from one long name, of an image or a layer."""
+    """Return whether a line could be wrapped: it has no long image or layer name."""
     return max(map(len, line.split())) < 100 and "@sha256:" not in line
 
 
-def test_the_dockerfile_names_the_digest_of_its_scripts(tmp_path: Path) -> None:
-    """It is what `sha256sum` says of the files in the folder, so that anyone can compute it."""
+def test_dockerfile_names_digest_of_scripts(tmp_path: Path) -> None:
+    """Anyone can compute it with `sha256sum` from the files in the folder."""
     folder = project_in(copy_case("pep621_src", tmp_path / "pep621_src"))
     export(folder)
     command = "find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
@@ -85,10 +85,10 @@ def test_the_dockerfile_names_the_digest_of_its_scripts(tmp_path: Path) -> None:
     assert f"sha256:{digest}\nFROM scratch AS scripts\n" in (folder / "Dockerfile").read_text()
 
 
-def test_rendering_depends_on_nothing_else(tmp_path: Path) -> None:
-    """Another hash seed, time zone, language, umask, folder, file mode and date: the same bytes."""
+def test_rendering_is_reproducible(tmp_path: Path) -> None:
+    """Hash seed, time zone, language, umask, folder, file modes and dates do not matter."""
     place = tmp_path / "another place, with spaces"
-    folders = [copy_case(it, place / it) for it in NAMES]
+    folders = [copy_case(name, place / name) for name in NAMES]
     for path in place.rglob("*"):
         path.chmod(0o700 if path.is_dir() or path.suffix == ".py" else 0o600)
         os.utime(path, (1, 1))
@@ -105,7 +105,7 @@ def test_rendering_depends_on_nothing_else(tmp_path: Path) -> None:
         [sys.executable, script, *map(str, folders)],
         check=True,
         env={**os.environ, **environment},
-        preexec_fn=lambda: os.umask(0o077),  # no thread runs here
+        preexec_fn=lambda: os.umask(0o077),  # no other thread is running
     )
     for name, folder in zip(NAMES, folders, strict=True):
         found = project_in(folder)
@@ -122,12 +122,13 @@ def lint(folder: Path, dockerfiles: dict[str, str]) -> list[str]:
     command = [str(HADOLINT), *options, *sorted(dockerfiles)]
     run = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     return [
-        f"{it['file']}:{it['line']} {it['code']} {it['message']}" for it in json.loads(run.stdout)
+        f"{problem['file']}:{problem['line']} {problem['code']} {problem['message']}"
+        for problem in json.loads(run.stdout)
     ]
 
 
 def test_hadolint_finds_nothing(tmp_path: Path) -> None:
-    """Every golden Dockerfile is clean, but for the rules that .hadolint.yaml gives reasons for."""
+    """Only the rules that .hadolint.yaml disables, with reasons, are broken."""
     texts = {
         f"{name}.{file}": text
         for name in NAMES
@@ -138,13 +139,13 @@ def test_hadolint_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_hadolint_reads_to_the_end(tmp_path: Path) -> None:
-    """It would find something: the last line of a Dockerfile that was made worse."""
+    """It finds a problem on the last line of a Dockerfile."""
     text = expected("pep621_src")["Dockerfile"]
-    assert re.match(r"worse:\d+ DL4000", lint(tmp_path, {"worse": f"{text}MAINTAINER nobody\n"})[0])
+    assert re.match(r"worse:\d+ DL4000", lint(tmp_path, {"worse": f"{text}MAINTAINER ada\n"})[0])
 
 
 def test_there_are_enough_cases() -> None:
-    """A folder that lost its files would silently test nothing."""
+    """Fail if a folder lost its files, which would otherwise go unnoticed."""
     assert len(NAMES) >= 30
     for name in NAMES:
         assert lock_of(name).is_file(), name

@@ -1,4 +1,4 @@
-"""The pipelines for some projects, byte for byte, and the word of schemas and linters on them."""
+"""Compare exported pipelines with the golden ones, and check them with schemas and linters."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from poetry_docker_cache.render.ci_files import CI_KINDS, CI_PATHS, CiKind
 
 PROJECTS = {
     "pep621_src": (),  # no source
-    "extras": ("--extras=cpu",),  # one source, and what is installed is chosen
+    "extras": ("--extras=cpu",),  # one source, and options of the installation
     "sources": (),  # several, one with a dotted name
-    "every_setting": (),  # a registry of the project's own
+    "every_setting": (),  # the project's own registry
     "git_version": (),
     "images": (),  # several
 }
@@ -33,11 +33,11 @@ EACH = [(name, kind) for name in PROJECTS for kind in CI_KINDS]
 
 
 @pytest.mark.parametrize(("name", "kind"), EACH)
-def test_export_writes_what_is_expected(
+def test_export_writes_golden_pipeline(
     name: str, kind: CiKind, tmp_path: Path, *, regenerate: bool
 ) -> None:
-    """The pipeline is the one that was reviewed and committed, its digest included."""
-    Config.create(reload=True)  # Poetry reads one poetry.toml per process
+    """The pipeline is as reviewed and committed, including its digest."""
+    Config.create(reload=True)  # Poetry reads poetry.toml only once in a process
     folder = tmp_path / name
     shutil.copytree(CASES / name / "project", folder)
     outcome = poetry(folder, "docker", "export", "--ci", kind, *PROJECTS[name])
@@ -52,8 +52,8 @@ def test_export_writes_what_is_expected(
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)
-def test_the_official_schemas_take_them(kind: CiKind, tmp_path: Path) -> None:
-    """Every golden file is valid; one with a word that the schema does not know is not."""
+def test_pipelines_match_official_schemas(kind: CiKind, tmp_path: Path) -> None:
+    """All golden files are valid; one with an unknown key is not."""
     files = [str(golden(name, kind)) for name in PROJECTS]
     command = [str(TOOLS / "check-jsonschema"), *SCHEMAS[kind]]
     run = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
@@ -67,7 +67,7 @@ def test_the_official_schemas_take_them(kind: CiKind, tmp_path: Path) -> None:
 
 
 def shellcheck(files: list[Path], *, shell: str) -> subprocess.CompletedProcess[str]:
-    """Run shellcheck on scripts; they use variables that only the CI has."""
+    """Run shellcheck on scripts; they use variables that only exist in CI."""
     options = [f"--shell={shell}", "--exclude=SC2154", "--norc"]
     command = [str(TOOLS / "shellcheck"), *options, *map(str, files)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -75,7 +75,7 @@ def shellcheck(files: list[Path], *, shell: str) -> subprocess.CompletedProcess[
 
 @pytest.mark.parametrize("kind", CI_KINDS)
 def test_shellcheck_finds_nothing(kind: CiKind, tmp_path: Path) -> None:
-    """Neither in the script nor in what the pipelines run; it would find something."""
+    """The scripts are clean, and shellcheck finds a problem that is added."""
     files = []
     for name in PROJECTS:
         for number, text in enumerate(scripts(golden(name, kind).read_text(), kind)):
@@ -90,8 +90,8 @@ def test_shellcheck_finds_nothing(kind: CiKind, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), EACH)
-def test_no_address_of_an_index(name: str, kind: CiKind) -> None:
-    """Where packages come from is in pyproject.toml only; the pipeline has no URL at all."""
+def test_pipelines_contain_no_index_url(name: str, kind: CiKind) -> None:
+    """Package sources are only in pyproject.toml; the pipeline contains no URL."""
     text = golden(name, kind).read_text()
     assert "://" not in text.replace("tcp://docker:2376", "")
     assert "pypi" not in text

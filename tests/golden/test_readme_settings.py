@@ -19,7 +19,7 @@ def table() -> str:
 
 
 def test_readme_lists_every_setting(regenerate: bool) -> None:
-    """`--regenerate` writes the table."""
+    """With `--regenerate`, the table is written first."""
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
@@ -29,6 +29,6 @@ def test_readme_lists_every_setting(regenerate: bool) -> None:
     assert README.read_text(encoding="utf-8") == expected
 
 
-def test_examples_name_their_key() -> None:
-    """Errors show the example as a line to paste."""
+def test_examples_start_with_their_key() -> None:
+    """Error messages show the example as a line to paste."""
     assert all(key.example.startswith(f"{key.name} = ") for key in KEYS)

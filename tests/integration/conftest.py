@@ -1,4 +1,4 @@
-"""Real engines, a real index with a password, and the plugin in a Poetry of its own."""
+"""Fixtures: real engines, an index with a password, and the plugin in a separate Poetry."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[DockerEngine]:
-    """Give an engine with the base images 3.13-slim and 3.13; it may hold what others built.
+    """Provide an engine with the base images 3.13-slim and 3.13; it may have layers of other tests.
 
-    Use `engine.env` as the environment of what runs docker, or `engine.docker(...)`.
+    Use `engine.env` as the environment of processes that run docker, or `engine.docker(...)`.
     """
     with docker_engine("test") as found:
         yield found
@@ -29,7 +29,7 @@ def engine() -> Iterator[DockerEngine]:
 
 @pytest.fixture(scope="session")
 def second_engine(engine: DockerEngine) -> Iterator[DockerEngine]:
-    """Give another engine, which is empty: a fresh machine of CI with the same registry."""
+    """Provide a second, empty engine: a fresh CI machine that shares the registry."""
     if engine.registry is None:
         unavailable("the engine has no registry that another one could share")
     with docker_engine("test-ci", own=True) as found:
@@ -38,7 +38,7 @@ def second_engine(engine: DockerEngine) -> Iterator[DockerEngine]:
 
 @pytest.fixture(scope="session")
 def registry(engine: DockerEngine) -> str:
-    """Give host and port of a registry that takes pushes."""
+    """Return host and port of a registry that accepts pushes."""
     if engine.registry is None:
         unavailable("the engine has no registry")
     return engine.registry
@@ -52,7 +52,7 @@ def plugin_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clean_poetry(plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel beside Poetry in an environment of their own; give its `poetry`."""
+    """Install the wheel and Poetry in an environment; return its `poetry`."""
     return clean.install(tmp_path_factory.mktemp("poetry") / "venv", plugin_wheel)
 
 
@@ -60,7 +60,7 @@ def clean_poetry(plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -
 def poetry_home(
     clean_poetry: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[DockerEngine], clean.Poetry]:
-    """Give a function that makes a Poetry with nothing configured, whose docker is an engine's."""
+    """Return a function that creates an unconfigured Poetry for an engine."""
 
     def make(engine: DockerEngine) -> clean.Poetry:
         return clean.Poetry.isolated(clean_poetry, tmp_path_factory.mktemp("home"), engine.env)
@@ -70,20 +70,20 @@ def poetry_home(
 
 @pytest.fixture(scope="session")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AcmeIndex]:
-    """Serve the packages of acme.py, Poetry and poetry-core among them, to one user only."""
+    """Serve the packages of acme.py, and Poetry and poetry-core, to one user only."""
     with AcmeIndex(tmp_path_factory.mktemp("packages")) as served:
         yield served
 
 
 @pytest.fixture(scope="session")
 def poetry_install(engine: DockerEngine) -> PoetryInstall:
-    """Give a function that tells what `poetry install` puts into a fresh environment."""
+    """Return a function that lists what `poetry install` puts into a fresh environment."""
     return PoetryInstall.prepare(engine)
 
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Give a docker that only answers, first on the PATH."""
+    """Provide a fake docker, first on the PATH."""
     found = Client.create(tmp_path / "bin")
     monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
     return found

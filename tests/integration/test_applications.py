@@ -1,4 +1,4 @@
-"""Each kind of application of docs/images.md: built, started, and asked."""
+"""Each kind of application in docs/images.md is built, started and queried."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import IMAGE_PYTHON, Project
-from builds import build, look
+from builds import build, inspect_image
 from engines import PATIENCE
-from harmless import assert_it_keeps_its_layers
+from harmless import assert_harmless_edits_keep_layers
 from index import PrivateIndex
 from wheels import make_wheel
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.engine
 
 CHAPTER = (Path(__file__).parents[2] / "docs/templates.md").read_text(encoding="utf-8")
 PACKAGES = ("celery", "django<6", "fastapi", "flask", "gunicorn", "uvicorn", "whitenoise")
-# What they ask for on other systems, and what builds the projects.
+# Dependencies on other systems, and packages that build the projects.
 BESIDE = ("colorama", "poetry-core", "setuptools", "tzdata")
 PYPROJECT = """\
 [project]
@@ -138,10 +138,10 @@ SITE = {
         """,
 }
 
-# No part of the wheel, but on the path of `poetry install`.
+# Not part of the wheel, but importable after `poetry install`.
 BESIDE_THE_PACKAGE = {"src/acme_settings.py": 'WORD = "script"\n'}
 
-# A build script compiles it, and puts the result beside its source.
+# A build script compiles it and puts the result next to its source.
 NATIVE = {
     "src/acme_kinds/_sum.c": """\
         #include <Python.h>
@@ -173,26 +173,26 @@ NATIVE = {
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve the frameworks as the public index has them, to everybody; give the URL."""
+    """Serve the frameworks without a password, like PyPI; yield the URL."""
     folder = tmp_path_factory.mktemp("public")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
     pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
     done = subprocess.run([*pip, *PACKAGES, *BESIDE], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for name in ("acme-lint", "acme-docs"):  # which edits add
+    for name in ("acme-lint", "acme-docs"):  # the edits add them
         make_wheel(folder, name)
     with PrivateIndex(folder, {}) as index:
         yield index.url
 
 
 @pytest.fixture(scope="module")
-def make(
+def make_project(
     engine: DockerEngine,
     poetry_home: Callable[[DockerEngine], Poetry],
     public: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Project]:
-    """Give a function that writes a project with these files."""
+    """Return a function that writes a project with these files."""
     poetry = poetry_home(engine)
 
     def write(name: str, files: dict[str, str], packages: tuple[str, ...], **more: str) -> Project:
@@ -211,9 +211,9 @@ def make(
 
 
 @pytest.fixture(scope="module")
-def kinds(make: Callable[..., Project]) -> Project:
+def kinds(make_project: Callable[..., Project]) -> Project:
     """Build a package with one application of each kind; its image is `acme-kinds:1.0`."""
-    project = make(
+    project = make_project(
         "acme-kinds",
         {
             **{f"src/acme_kinds/{name}": text for name, text in KINDS.items()},
@@ -233,14 +233,16 @@ def kinds(make: Callable[..., Project]) -> Project:
 
 
 def edit(project: Project, folder: Path, *sources: str) -> None:
-    """Edit a copy, in all ways that change nothing of what is installed, and build it."""
+    """Make all edits that install nothing to a copy, and build it."""
     wider = ('"celery"', '"celery (>=5)"')
-    assert_it_keeps_its_layers(project, folder, sources=sources, wider=wider, source="public")
+    assert_harmless_edits_keep_layers(
+        project, folder, sources=sources, wider=wider, source="public"
+    )
 
 
 @contextlib.contextmanager
-def running(engine: DockerEngine, *words: str) -> Iterator[str]:
-    """Run a container in the background, with its port on this machine; give its id."""
+def run_container(engine: DockerEngine, *words: str) -> Iterator[str]:
+    """Run a container in the background, with its port published; yield its id."""
     done = engine.docker("run", "--detach", "--publish", "127.0.0.1::8000", *words)
     container = done.stdout.split()[-1]
     try:
@@ -249,8 +251,8 @@ def running(engine: DockerEngine, *words: str) -> Iterator[str]:
         engine.docker("rm", "--force", "--volumes", container)
 
 
-def waiting(engine: DockerEngine, container: str, ask: Callable[[], str | None]) -> str:
-    """Ask until there is an answer; a container that gives none shows what it said."""
+def wait_for_answer(engine: DockerEngine, container: str, ask: Callable[[], str | None]) -> str:
+    """Repeat a question until there is an answer; a failure shows the container's log."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
@@ -262,26 +264,26 @@ def waiting(engine: DockerEngine, container: str, ask: Callable[[], str | None])
 
 
 def get(engine: DockerEngine, container: str, path: str = "/") -> str:
-    """Ask the application over HTTP."""
+    """Send an HTTP request to the application."""
     port = engine.docker("port", container, "8000/tcp").stdout.split()[0].rpartition(":")[2]
 
     def ask() -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
             return str(answer.read().decode())
 
-    return waiting(engine, container, ask)
+    return wait_for_answer(engine, container, ask)
 
 
-def test_script_module_and_c_extension(
+def test_script_with_module_and_c_extension(
     engine: DockerEngine, kinds: Project, poetry_install: PoetryInstall, tmp_path: Path
 ) -> None:
-    """The wheel's only script is what the image starts, with what that imports beside the wheel.
+    """The image starts the wheel's only script, which imports a module beside the wheel.
 
-    What was compiled is there, the compiler is not.
+    The image contains the compiled extension, but not the compiler.
     """
     assert engine.run("acme-kinds:1.0") == "script 10001\n"
     assert engine.run("acme-kinds:1.0", "python", "-m", "acme_kinds") == "module 5\n"
-    found = look(engine, "acme-kinds:1.0")
+    found = inspect_image(engine, "acme-kinds:1.0")
     assert found["compilers"] == []
     assert found["distributions"] == poetry_install(kinds, "--only=main")
     edit(kinds, tmp_path / "copy", "src/acme_kinds/web.py", "src/acme_kinds/_sum.c")
@@ -289,12 +291,12 @@ def test_script_module_and_c_extension(
 
 @pytest.mark.usefixtures("kinds")
 def test_web_applications(engine: DockerEngine) -> None:
-    """An ASGI application by uvicorn, a WSGI factory by gunicorn: with what notes propose."""
+    """The notes propose uvicorn for the ASGI application and gunicorn for the WSGI factory."""
     uvicorn = ("uvicorn", "acme_kinds.api:app", "--host", "0.0.0.0", "--port", "8000")
     gunicorn = ("gunicorn", "acme_kinds.web:create_app()", "--bind", "0.0.0.0:8000")
     with (
-        running(engine, "acme-kinds:1.0", *uvicorn) as api,
-        running(engine, "acme-kinds:1.0", *gunicorn) as web,
+        run_container(engine, "acme-kinds:1.0", *uvicorn) as api,
+        run_container(engine, "acme-kinds:1.0", *gunicorn) as web,
     ):
         assert get(engine, api) == '"FastAPI 10001"'
         assert get(engine, web) == "Flask 10001"
@@ -302,15 +304,15 @@ def test_web_applications(engine: DockerEngine) -> None:
 
 @pytest.mark.usefixtures("kinds")
 def test_worker(engine: DockerEngine) -> None:
-    """A worker gets the signal, finishes, and says that all went well."""
+    """A worker receives the stop signal, finishes, and exits with status 0."""
     celery = ("celery", "-A", "acme_kinds.tasks:app", "worker", "--loglevel=info")
 
     def ready() -> str:
         logs = engine.docker("logs", worker)
         return (logs.stdout + logs.stderr) * (" ready." in logs.stdout + logs.stderr)
 
-    with running(engine, "acme-kinds:1.0", *celery) as worker:
-        waiting(engine, worker, ready)
+    with run_container(engine, "acme-kinds:1.0", *celery) as worker:
+        wait_for_answer(engine, worker, ready)
         engine.docker("stop", "--time", f"{PATIENCE:.0f}", worker)
         state = engine.docker("inspect", "--format", "{{.State.ExitCode}}", worker).stdout
         signal = engine.docker("inspect", "--format", "{{.Config.StopSignal}}", worker).stdout
@@ -318,12 +320,12 @@ def test_worker(engine: DockerEngine) -> None:
 
 
 def test_django(
-    engine: DockerEngine, make: Callable[..., Project], kinds: Project, tmp_path: Path
+    engine: DockerEngine, make_project: Callable[..., Project], kinds: Project, tmp_path: Path
 ) -> None:
-    """By gunicorn, with the static files that the documented template collects, and its lines."""
+    """The documented template collects the static files; gunicorn serves the application."""
     (template,) = re.findall(r"^```jinja\n(.*?)^```$", CHAPTER, re.DOTALL | re.MULTILINE)
     (lines,) = re.findall(r"^instructions = .*$", CHAPTER, re.MULTILINE)
-    project = make(
+    project = make_project(
         "acme-site",
         {**SITE, "docker/Dockerfile.j2": template},
         PACKAGES,
@@ -340,13 +342,13 @@ def test_django(
     steps = build(project)
     assert steps.installed == (), "the dependencies are those of the other image"
     assert {"static", "base"} <= steps.ran | steps.cached
-    with running(engine, "acme-site:1.0") as site:
+    with run_container(engine, "acme-site:1.0") as site:
         assert get(engine, site) == "Django 10001"
         assert get(engine, site, "/static/site.css") == "body {}\n"
     assert engine.run("acme-site:1.0", "id", "-un") == "app\n"
-    found = look(engine, "acme-site:1.0")
-    of_kinds = look(engine, "acme-kinds:1.0")["distributions"]
-    dependencies = [it for it in of_kinds if it[0] != "acme-kinds"]
+    found = inspect_image(engine, "acme-site:1.0")
+    of_kinds = inspect_image(engine, "acme-kinds:1.0")["distributions"]
+    dependencies = [requirement for requirement in of_kinds if requirement[0] != "acme-kinds"]
     assert found["distributions"] == sorted([*dependencies, ["acme-site", "1.0"]])
     assert found["writable"] == []
     assert "staticfiles/site.css" in found["files"]

@@ -1,4 +1,4 @@
-"""Other bases than the slim image: by digest, the full one, without a shell, with a user."""
+"""Other base images: by digest, the full one, one without a shell, one with a user."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import SHOP, AcmeIndex, Project, make_shop
-from builds import build, failed_build, look
+from builds import build, failed_build, inspect_image
 from clean_poetry import POETRY
 from elf_files import make_elf
-from harmless import assert_it_keeps_its_layers
+from harmless import assert_harmless_edits_keep_layers
 from wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 LIBRARY = "libtinfo.so.6"
-"""Debian's shell has it, and so has an image with one."""
+"""Debian's shell needs this library, and so does an image with a shell."""
 
 PYPROJECT = (
     SHOP.replace('"acme-native"]', '"acme-native", "acme-term"]')
@@ -37,7 +37,7 @@ acme-old = "*"
 """
 )
 
-# As Google's images for applications are, with Python where the slim image has it.
+# Like Google's distroless images, with Python in the same place as in the slim image.
 BARE = f"""\
 FROM python:3.13-slim
 RUN rm -rf /usr/bin/*sh /usr/bin/apt* /usr/bin/dpkg* /usr/bin/pip* /usr/local/bin/pip* \\
@@ -47,7 +47,7 @@ WORKDIR /home/nonroot
 ENTRYPOINT ["/usr/bin/python3"]
 """
 
-# As a company's own base often is; the user's number is that of ours.
+# Like many company base images; its user has the same number as ours.
 COMPANY = """\
 FROM python:3.13-slim
 RUN echo appuser:x:10001:10001::/srv/appuser:/bin/sh >> /etc/passwd \\
@@ -60,14 +60,14 @@ WORKDIR /srv/appuser
 
 
 class Shop:
-    """A project that is built on one base after the other."""
+    """A project that is built on several base images in turn."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
         self.pyproject = project.read("pyproject.toml")
 
     def on(self, **settings: object) -> Project:
-        """Give it with these settings, and none of those before."""
+        """Return the project with these settings only."""
         self.project.write("pyproject.toml", self.pyproject.encode())
         self.project.configure(**settings)
         return self.project
@@ -80,7 +80,7 @@ def shop(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Shop:
-    """Give a locked project; a module of its dependencies needs a library of the system."""
+    """Return a locked project; a module of its dependencies needs a system library."""
     folder: Path = tmp_path_factory.mktemp("bases")
     module = make_elf(folder / "_term.so", needed=[LIBRARY]).read_bytes()
     files: dict[str, str | bytes] = {"acme_term/__init__.py": "", "acme_term/_term.so": module}
@@ -92,17 +92,17 @@ def shop(
 
 @pytest.fixture(scope="module")
 def ordinary(engine: DockerEngine, shop: Shop, poetry_install: PoetryInstall) -> dict[str, Any]:
-    """Build on the slim image, and tell what that holds: what Poetry installs."""
+    """Build on the slim image and describe its content, which is what Poetry installs."""
     project = shop.on()
     build(project, "--tag=acme/bases:slim")
-    found = look(engine, "acme/bases:slim")
+    found = inspect_image(engine, "acme/bases:slim")
     assert found["distributions"] == poetry_install(project, "--only=main")
     return found
 
 
 def edit(project: Project, folder: Path, *options: str) -> None:
-    """Edit a copy, in all ways that change nothing of what is installed, and build it."""
-    assert_it_keeps_its_layers(
+    """Make all edits that install nothing to a copy, and build it."""
+    assert_harmless_edits_keep_layers(
         project,
         folder,
         *options,
@@ -111,16 +111,16 @@ def edit(project: Project, folder: Path, *options: str) -> None:
     )
 
 
-def make_base(engine: DockerEngine, name: str, dockerfile: str) -> str:
-    """Have a base image in the engine; give its name."""
+def build_base(engine: DockerEngine, name: str, dockerfile: str) -> str:
+    """Create a base image in the engine; return its name."""
     engine.docker("build", f"--tag={name}", "-", text=dockerfile)
     return name
 
 
-def test_a_digest(
+def test_base_image_by_digest(
     engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path
 ) -> None:
-    """It is the slim image, so nothing is installed again; what is built stands on the full one."""
+    """It is the slim image's digest, so nothing is installed again; builds use the full image."""
     engine.docker("pull", "--quiet", "python:3.13-slim")
     digests = "{{index .RepoDigests 0}}"
     named = engine.docker("image", "inspect", "--format", digests, "python:3.13-slim").stdout
@@ -129,33 +129,33 @@ def test_a_digest(
     steps = build(project, "--with=old", "--tag=acme/bases:digest")
     assert {"venv", "dependencies", "build-backend"} <= steps.cached
     assert "source" in steps.ran | steps.cached
-    found = look(engine, "acme/bases:digest")
+    found = inspect_image(engine, "acme/bases:digest")
     assert found["distributions"] == sorted([*ordinary["distributions"], ["acme-old", "1.0"]])
     assert engine.run("acme/bases:digest") == "shop 1.1 1.0\n"
     edit(project, tmp_path / "copy", "--with=old")
 
 
-def test_the_full_image(
+def test_full_base_image(
     engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path
 ) -> None:
-    """It is the base of every stage, and holds what the slim one does."""
+    """It is the base of every stage, and contains what the slim image does."""
     project = shop.on(base_image="python:{python}")
     exported = project.poetry.run(project.folder, "docker", "export", "-o", "-").stdout
     assert "FROM python:3.13 AS base" in exported
     assert "python:3.13-slim" not in exported
     build(project, "--tag=acme/bases:full")
-    found = look(engine, "acme/bases:full")
+    found = inspect_image(engine, "acme/bases:full")
     assert found["distributions"] == ordinary["distributions"]
     assert found["writable"] == []
     assert engine.run("acme/bases:full") == "shop 1.1 1.0\n"
     edit(project, tmp_path / "copy")
 
 
-def test_no_shell(
+def test_base_image_without_shell(
     engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Only the check runs on it, and finds what the build image has and this one does not."""
-    base = make_base(engine, "acme-bases/bare:3.13", BARE)
+    """Only the check runs on it, and finds a library that is only in the build image."""
+    base = build_base(engine, "acme-bases/bare:3.13", BARE)
     settings: dict[str, Any] = {
         "base_image": base,
         "build_image": "python:{python}-slim",
@@ -170,7 +170,7 @@ def test_no_shell(
     build(shop.on(**settings, optional_libraries=[LIBRARY]), "--tag=acme/bases:bare")
     image = "acme/bases:bare"
     assert engine.run(image) == "shop 1.1 1.0\n"
-    found = look(engine, image)
+    found = inspect_image(engine, image)
     assert found["distributions"] == ordinary["distributions"]
     assert found["user"] == [10001, 10001]
     assert found["home"] == ["/home/app", 10001, [], True]
@@ -184,11 +184,13 @@ def test_no_shell(
     edit(shop.project, tmp_path / "copy")
 
 
-def test_a_user(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path) -> None:
-    """The build is root's all the same; the image is ours, down to its user and home folder."""
-    base = make_base(engine, "acme-bases/company:3.13", COMPANY)
+def test_base_image_with_user(
+    engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path
+) -> None:
+    """The build runs as root; the image has our user and home folder."""
+    base = build_base(engine, "acme-bases/company:3.13", COMPANY)
     build(shop.on(base_image=base, files=["README.md"]), "--tag=acme/bases:company")
-    found = look(engine, "acme/bases:company")
+    found = inspect_image(engine, "acme/bases:company")
     assert found["distributions"] == ordinary["distributions"]
     assert found["user"] == [10001, 10001]
     assert (found["environment"]["HOME"], found["environment"]["USER"]) == ("/home/app", "app")
@@ -198,5 +200,7 @@ def test_a_user(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_
     assert found["files"] == ["README.md"]
     assert engine.run("acme/bases:company") == "shop 1.1 1.0\n"
     build(shop.on(base_image=base), "--tag=acme/bases:company")
-    assert look(engine, "acme/bases:company")["writable"] == [], "nor a folder that WORKDIR makes"
+    assert inspect_image(engine, "acme/bases:company")["writable"] == [], (
+        "nor a folder that WORKDIR makes"
+    )
     edit(shop.project, tmp_path / "copy")

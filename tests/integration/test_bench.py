@@ -1,4 +1,4 @@
-"""The benchmark runs: two variants, two scenarios, one private package; no time is judged."""
+"""Run the benchmark with two variants, two scenarios and one private package, ignoring times."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from engines import unavailable
 if TYPE_CHECKING:
     from pathlib import Path
 
-CACHE = default_state().parents[1]  # before a test's home is a temporary folder
+CACHE = default_state().parents[1]  # before a test replaces the home folder
 
 
 @pytest.mark.engine
-def test_two_variants_and_two_scenarios(tmp_path: Path) -> None:
-    """What was counted is what such builds do; the tables and the chart stand beside the data."""
+def test_benchmark_counts_and_reports(tmp_path: Path) -> None:
+    """The counts are as expected; the tables and the chart are next to the data."""
     if os.geteuid():
         unavailable("only root can bring up the engines")
     output = tmp_path / "results" / "bench"
@@ -52,7 +52,7 @@ def test_two_variants_and_two_scenarios(tmp_path: Path) -> None:
         ("uv-documented", "version"): 1,
     }
     for row in rows.values():
-        assert row.pulled == 0  # the base is there, and nothing else is fetched
+        assert row.pulled == 0  # the base is local, and nothing else is pulled
         assert 2 <= row.blobs <= 12
         assert 0 < row.pushed < 10_000_000
     assert rows["pip", "version"].pushed < rows["pip", "cold"].pushed

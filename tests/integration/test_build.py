@@ -1,4 +1,4 @@
-"""The image that a stranger gets: from the built wheel in a clean Poetry, on a real BuildKit."""
+"""The image that a new user gets: from the built wheel, in a separate Poetry, with BuildKit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import PASSWORD, AcmeIndex, Project, make_shop
-from builds import anew, build, failed_build, look, names, read_progress
+from builds import build, failed_build, inspect_image, names, read_progress, without_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ TAG = "acme-shop:1.2.3"
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A project, what its build did, and what is in the image."""
+    """A project, its build, and the content of its image."""
 
     project: Project
     steps: Steps
@@ -46,31 +46,31 @@ def built(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
-    """Build an ordinary project; of the plugin's settings it has odd labels and variables only."""
+    """Build an ordinary project whose only plugin settings are unusual labels and variables."""
     project = make_shop(tmp_path_factory.mktemp("build") / "shop", poetry_home(engine), index)
     project.configure(env={"ODD": ODD}, labels={"com.acme.odd": ODD})
     before = sorted(project.folder.rglob("*"))
-    steps = build(project, "--no-cache")  # of other tests
+    steps = build(project, "--no-cache")  # ignores layers of other tests
     assert sorted(project.folder.rglob("*")) == before, "the build wrote into the project"
     (image,) = json.loads(engine.docker("image", "inspect", TAG).stdout)
-    return Built(project=project, steps=steps, found=look(engine, TAG), image=image)
+    return Built(project=project, steps=steps, found=inspect_image(engine, TAG), image=image)
 
 
 @pytest.fixture
 def copy(built: Built, tmp_path: Path) -> Project:
-    """Give a copy of the built project."""
+    """Return a copy of the built project."""
     subprocess.run(["cp", "-a", built.project.folder, tmp_path / "shop"], check=True)
     return Project(tmp_path / "shop", built.project.poetry)
 
 
-def test_runs_the_only_script(engine: DockerEngine, built: Built) -> None:
-    """The container does what the project is for, without a word of configuration."""
+def test_container_runs_the_only_script(engine: DockerEngine, built: Built) -> None:
+    """The container runs the project's script without any configuration."""
     assert engine.run(TAG) == "shop 1.1 1.0\n"
     assert built.image["Config"]["Cmd"] == ["acme-shop"]
 
 
-def test_user_can_write_nothing_but_its_home(built: Built) -> None:
-    """Neither code nor environment nor working directory; the home is empty and its own."""
+def test_user_can_only_write_to_home(built: Built) -> None:
+    """Code, environment and working directory are read-only; the home is empty and its own."""
     found = built.found
     assert found["user"] == [10001, 10001]
     assert built.image["Config"]["User"] == "10001:10001"
@@ -80,8 +80,8 @@ def test_user_can_write_nothing_but_its_home(built: Built) -> None:
     assert found["owners"] == [0]
 
 
-def test_holds_exactly_the_locked_dependencies(built: Built, tmp_path: Path) -> None:
-    """The same names and versions as `poetry install --only main` puts into a fresh environment."""
+def test_image_has_exactly_the_locked_dependencies(built: Built, tmp_path: Path) -> None:
+    """Names and versions are those that `poetry install --only main` installs."""
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     built.project.poetry.run(
@@ -98,8 +98,8 @@ def test_holds_exactly_the_locked_dependencies(built: Built, tmp_path: Path) -> 
     assert names(built.found) == ["acme-lib", "acme-native", "acme-shop", "acme-util"]
 
 
-def test_nothing_of_the_build_stays(built: Built) -> None:
-    """No pip, Poetry, dev tool, compiler, cache, list of packages, script or path of the build."""
+def test_build_leaves_nothing_in_the_image(built: Built) -> None:
+    """No pip, Poetry, dev tool, compiler, cache, package list, build script or build path."""
     found = built.found
     assert found["prefix"] == "/venv"
     assert found["importable"] == []
@@ -108,8 +108,8 @@ def test_nothing_of_the_build_stays(built: Built) -> None:
         assert found[nothing] == [], nothing
 
 
-def test_labels_and_variables_arrive_exactly(built: Built) -> None:
-    """Quotes, dollars and backslashes are what they were; metadata becomes OCI labels."""
+def test_labels_and_variables_are_unchanged(built: Built) -> None:
+    """Quotes, dollars and backslashes are unchanged; metadata becomes OCI labels."""
     oci = "org.opencontainers.image"
     assert built.image["Config"]["Labels"] == {
         f"{oci}.title": "acme-shop",
@@ -127,41 +127,41 @@ def test_labels_and_variables_arrive_exactly(built: Built) -> None:
     assert (environment["HOME"], environment["USER"]) == ("/home/app", "app")
 
 
-def test_all_comes_from_the_source_that_replaces_pypi(built: Built, index: AcmeIndex) -> None:
-    """With the password of the project: the dependencies, and the build backend."""
+def test_source_replaces_pypi_everywhere(built: Built, index: AcmeIndex) -> None:
+    """Dependencies and build backend are downloaded with the project's password."""
     assert "Successfully installed" in built.steps.messages
     assert any(name.startswith("poetry_core-") for name in index.downloads())
     assert built.steps.installed == ("acme-lib", "acme-native", "acme-util")
 
 
-def test_poetry_gives_the_same_image(
+def test_poetry_installer_makes_the_same_image(
     engine: DockerEngine, built: Built, copy: Project, index: AcmeIndex
 ) -> None:
-    """It comes from the project's own source, installs the same, and is not in the image."""
-    # pip reads a marker about the kernel in another way.
+    """With installer = "poetry", Poetry comes from the project's source and is not in the image."""
+    # pip evaluates a marker about the kernel differently.
     lock = copy.folder / "poetry.lock"
     marked = re.sub(
         r"(?m)^groups = .*$", "\\g<0>\nmarkers = 'platform_release != \"5\"'", lock.read_text()
     )
     lock.write_text(marked)
-    steps = build(copy, "--tag=shop:installer", *anew("source"))
+    steps = build(copy, "--tag=shop:installer", *without_cache("source"))
     assert steps.installed == built.steps.installed
     assert any(name.startswith("poetry-") for name in index.downloads())
-    found = look(engine, "shop:installer")
+    found = inspect_image(engine, "shop:installer")
     for what in ("distributions", "commands", "importable", "leftovers", "direct_url", "bytecode"):
         assert found[what] == built.found[what], what
     assert engine.run("shop:installer") == engine.run(TAG)
 
 
 def test_other_groups_and_extras(engine: DockerEngine, copy: Project) -> None:
-    """Named on the command line, as for `poetry install`."""
+    """They are named on the command line, as for `poetry install`."""
     build(copy, "--with=docs", "-E", "more", "--tag=acme-shop:more")
-    found = names(look(engine, "acme-shop:more"))
+    found = names(inspect_image(engine, "acme-shop:more"))
     assert found == ["acme-docs", "acme-extra", "acme-lib", "acme-native", "acme-shop", "acme-util"]
 
 
-def test_settings_of_the_image_arrive(engine: DockerEngine, copy: Project) -> None:
-    """Who it runs as and where, its files, ports, health check and signal."""
+def test_image_settings_are_applied(engine: DockerEngine, copy: Project) -> None:
+    """User, working directory, files, ports, health check and signal."""
     copy.configure(
         user="1234:5678",
         workdir="/srv/shop",
@@ -183,7 +183,7 @@ def test_settings_of_the_image_arrive(engine: DockerEngine, copy: Project) -> No
     assert config["Healthcheck"] == check
     copy.configure(entrypoint=[])
     build(copy, "--tag=shop:probed")
-    found = look(engine, "shop:probed")
+    found = inspect_image(engine, "shop:probed")
     assert found["user"] == [1234, 5678]
     assert found["home"] == ["/home/app", 1234, [], True]
     assert (found["folder"], found["files"]) == ("/srv/shop", ["README.md"])
@@ -193,10 +193,10 @@ def test_settings_of_the_image_arrive(engine: DockerEngine, copy: Project) -> No
 def test_vendored_dockerfile(engine: DockerEngine, copy: Project, tmp_path: Path) -> None:
     """`docker build .` and `build --file` make the same image from the same cache.
 
-    The scripts are a named context in one of them and copied in the other.
+    The scripts are a named context for one of them, and are copied by the other.
     """
     poetry, folder = copy.poetry, copy.folder
-    copy.configure(syntax=False)  # the frontend of Docker Hub may be out of reach
+    copy.configure(syntax=False)  # Docker Hub may be unreachable
     auth = tmp_path / "auth.toml"
     poetry.run(folder, "docker", "export", f"--auth-file={auth}")
     assert auth.stat().st_mode & 0o777 == 0o600
@@ -231,8 +231,10 @@ def test_vendored_dockerfile(engine: DockerEngine, copy: Project, tmp_path: Path
     assert copy.read("Dockerfile").endswith("# by hand\n")
 
 
-def test_dockerfile_through_a_pipe(engine: DockerEngine, copy: Project, tmp_path: Path) -> None:
-    """`export -o -` is what `docker build -f -` takes, at any verbosity."""
+def test_exported_dockerfile_through_a_pipe(
+    engine: DockerEngine, copy: Project, tmp_path: Path
+) -> None:
+    """`docker build -f -` accepts the output of `export -o -`, at any verbosity."""
     copy.configure(syntax=False)
     auth = tmp_path / "auth.toml"
     export = ("docker", "export", "-o", "-", f"--auth-file={auth}", "-vvv")
@@ -254,8 +256,8 @@ os.execvp("docker", sys.argv)
 """
 
 
-def listening_docker(folder: Path, path: str, *, status: int = 0) -> dict[str, str]:
-    """Put a docker before the real one that writes down its arguments; give the PATH."""
+def recording_docker(folder: Path, path: str, *, status: int = 0) -> dict[str, str]:
+    """Put a docker first on the PATH that records its arguments and calls the real one."""
     (folder / "bin").mkdir()
     shim = folder / "bin" / "docker"
     log = str(folder / "calls")
@@ -264,9 +266,9 @@ def listening_docker(folder: Path, path: str, *, status: int = 0) -> dict[str, s
     return {"PATH": f"{folder / 'bin'}{os.pathsep}{path}"}
 
 
-def test_dry_run_prints_what_would_run(copy: Project, tmp_path: Path) -> None:
-    """Word for word, with placeholders for the temporary files; and it builds nothing."""
-    env = listening_docker(tmp_path, copy.poetry.env["PATH"])
+def test_dry_run_prints_the_command(copy: Project, tmp_path: Path) -> None:
+    """The command is exact, with placeholders for the temporary files; nothing is built."""
+    env = recording_docker(tmp_path, copy.poetry.env["PATH"])
     options = ["--tag=shop:dry", "--target=manifest", "--progress=plain", "--", "--network=host"]
     options += ["--build-arg", f"ODD={ODD}"]
     shown = copy.poetry.run(copy.folder, "docker", "build", "--dry-run", *options, env=env)
@@ -285,17 +287,17 @@ def test_dry_run_prints_what_would_run(copy: Project, tmp_path: Path) -> None:
 
 
 def test_exit_status_is_that_of_buildkit(copy: Project, tmp_path: Path) -> None:
-    """Whatever it is: 125 for an option that buildx does not know, others as they come."""
+    """125 for an option that buildx does not know; other codes are passed on."""
     done = copy.poetry.run(copy.folder, "docker", "build", "--", "--no-such-option", check=False)
     assert done.returncode == 125
-    env = listening_docker(tmp_path, copy.poetry.env["PATH"], status=37)
+    env = recording_docker(tmp_path, copy.poetry.env["PATH"], status=37)
     done = copy.poetry.run(copy.folder, "docker", "build", check=False, env=env)
     assert done.returncode == 37
     assert not list(copy.poetry.temporary.iterdir())
 
 
 def test_failing_step_fails_the_build(copy: Project) -> None:
-    """The log shows what failed."""
+    """The log shows the cause."""
     copy.configure(instructions={"runtime": ["RUN echo I am broken && exit 3"]})
     assert "I am broken" in failed_build(copy)
 
@@ -306,7 +308,7 @@ def test_failing_step_fails_the_build(copy: Project) -> None:
     ids=["pip", "Poetry"],
 )
 def test_refused_password(copy: Project, options: tuple[str, ...], stage: str) -> None:
-    """The log names the source and says how to configure it, whoever was refused."""
+    """The log names the source and says how to configure it, for both installers."""
     copy.log_in("wrong")
     try:
         log = failed_build(copy, *options)
@@ -319,18 +321,18 @@ def test_refused_password(copy: Project, options: tuple[str, ...], stage: str) -
     assert "POETRY_HTTP_BASIC_ACME_PASSWORD" in log
 
 
-def test_no_password(
+def test_missing_password(
     copy: Project, poetry_home: Callable[[DockerEngine], Poetry], engine: DockerEngine
 ) -> None:
-    """Who is not logged in at all learns how."""
+    """Without credentials, the error says how to set them."""
     stranger = Project(copy.folder, poetry_home(engine))
     log = failed_build(stranger, "--with=docs")
     assert "no credentials were given" in log
     assert "poetry config http-basic.acme" in log
 
 
-def test_files_of_a_private_umask(engine: DockerEngine, copy: Project) -> None:
-    """What only its owner can read on the host can be read by the image's user."""
+def test_files_with_private_umask_are_readable(engine: DockerEngine, copy: Project) -> None:
+    """Files that only their owner can read on the host are readable for the image's user."""
     copy.write("conf/settings.ini", "[shop]\n")
     copy.configure(files=["conf"])
     for path in [copy.folder, *copy.folder.rglob("*")]:
@@ -338,11 +340,11 @@ def test_files_of_a_private_umask(engine: DockerEngine, copy: Project) -> None:
     build(copy, "--tag=shop:umask")
     assert engine.run("shop:umask") == "shop 1.1 1.0\n"
     assert engine.run("shop:umask", "cat", "conf/settings.ini") == "[shop]\n"
-    assert look(engine, "shop:umask")["writable"] == []
+    assert inspect_image(engine, "shop:umask")["writable"] == []
 
 
-def test_from_elsewhere(copy: Project, tmp_path: Path) -> None:
-    """`-C` builds the same image, and no virtual environment of the project comes to be."""
+def test_build_from_another_directory(copy: Project, tmp_path: Path) -> None:
+    """`-C` builds the same image and creates no virtual environment."""
     done = copy.poetry.run(
         tmp_path, "-C", str(copy.folder), "docker", "build", "--", "--network=host"
     )
@@ -350,17 +352,17 @@ def test_from_elsewhere(copy: Project, tmp_path: Path) -> None:
     assert not (copy.folder / ".venv").exists()
 
 
-# The last two build without a cache: what is built after them shares no layer with what was before.
-def test_only_what_is_named_is_sent(copy: Project) -> None:
-    """A data set beside the package neither travels to the builder nor rebuilds anything."""
+# The last two tests build without a cache: later builds share no layer with the earlier ones.
+def test_only_named_files_are_sent(copy: Project) -> None:
+    """A data set beside the package is neither sent to the builder nor rebuilds anything."""
     copy.write("dump.bin", os.urandom(5_000_000))
     copy.replace("README.md", "# Shop", "# A shop")
     steps = build(copy, "--no-cache", "--target=check")
     assert 0 < steps.sent < 100_000
 
 
-def test_a_token_in_place_of_a_user_name_is_not_shown(copy: Project, index: AcmeIndex) -> None:
-    """Some services take the token for the user; pip hides passwords only."""
+def test_token_as_user_name_is_hidden(copy: Project, index: AcmeIndex) -> None:
+    """Some services use a token as the user name; pip hides only passwords."""
     token = "tok_4f9c2e"
     index.add_user(token, "")
     copy.poetry.run(copy.folder, "config", "http-basic.acme", token, "")

@@ -1,4 +1,4 @@
-"""Projects of other shapes: no package, no wheel, other sources and libraries."""
+"""Projects without a package or wheel, and with other sources and libraries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import AcmeIndex, Project, make_shop
-from builds import anew, build, failed_build, look, names
+from builds import build, failed_build, inspect_image, names, without_cache
 from harmless import edit_harmlessly
 from wheels import make_wheel
 
@@ -41,10 +41,12 @@ python = "{{python}}"
 """
 
 
-def application(folder: Path, poetry: Poetry, index: AcmeIndex, *dependencies: str) -> Project:
-    """Give a locked project that is no package."""
+def make_application(folder: Path, poetry: Poetry, index: AcmeIndex, *dependencies: str) -> Project:
+    """Return a locked project that is not a package."""
     project = Project(folder, poetry)
-    text = APPLICATION.format(dependencies=", ".join(f'"{it}"' for it in dependencies))
+    text = APPLICATION.format(
+        dependencies=", ".join(f'"{dependency}"' for dependency in dependencies)
+    )
     project.write("pyproject.toml", text.format(url=index.url, python="3.13").encode())
     project.log_in(index.password)
     project.lock()
@@ -53,15 +55,15 @@ def application(folder: Path, poetry: Poetry, index: AcmeIndex, *dependencies: s
 
 @pytest.fixture(scope="module")
 def poetry(poetry_home: Callable[[DockerEngine], Poetry], engine: DockerEngine) -> Poetry:
-    """Give a Poetry for the projects below."""
+    """Return a Poetry for the projects below."""
     return poetry_home(engine)
 
 
-def test_source_tree(
+def test_project_without_package_runs_from_source_tree(
     engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
 ) -> None:
-    """A project that is no package runs from its files; what the ignore file hides is not there."""
-    project = application(tmp_path, poetry, index, "acme-lib")
+    """The project runs from its files, without those that the ignore file excludes."""
+    project = make_application(tmp_path, poetry, index, "acme-lib")
     project.write("manage.py", "import acme_lib, site_settings\nprint(site_settings.NAME)\n")
     project.write("site_settings.py", "NAME = 'tree'\n")
     project.write(".env", "PASSWORD=1\n")
@@ -69,27 +71,27 @@ def test_source_tree(
     project.configure(command=["python", "manage.py"])
     build(project)
     assert engine.run("acme-app:2.0") == "tree\n"
-    found = look(engine, "acme-app:2.0")
+    found = inspect_image(engine, "acme-app:2.0")
     assert names(found) == ["acme-lib", "acme-util"]
     assert {"manage.py", "site_settings.py"} <= set(found["files"])
     assert not [name for name in found["files"] if name.startswith((".env", ".git", "Dockerfile"))]
     assert found["writable"] == []
 
 
-def test_source_distribution(
+def test_dependency_without_wheel_is_built(
     engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
 ) -> None:
-    """What has no wheel is built on the build image, and a note says so; the base stays slim."""
-    project = application(tmp_path, poetry, index, "acme-old")
+    """A package without a wheel is built on the build image, with a note; the base stays slim."""
+    project = make_application(tmp_path, poetry, index, "acme-old")
     project.write("main.py", "import acme_old\nprint('old', acme_old.VERSION)\n")
     project.configure(command=["python", "main.py"], image="acme/old")
     dry = poetry.run(tmp_path, "docker", "build", "--dry-run")
     assert "acme-old must be built from source" in dry.stderr
     assert "on python:3.13, in a layer apart" in dry.stderr
-    steps = build(project, *anew("dependencies", "source"))
+    steps = build(project, *without_cache("dependencies", "source"))
     assert steps.installed == ("acme-old", "acme-util")
     assert engine.run("acme/old:2.0") == "old 1.0\n"
-    found = look(engine, "acme/old:2.0")
+    found = inspect_image(engine, "acme/old:2.0")
     assert names(found) == ["acme-old", "acme-util"]
     assert found["compilers"] == []
 
@@ -114,10 +116,10 @@ priority = "explicit"
 """
 
 
-def test_source_that_does_not_replace_pypi(
+def test_source_in_addition_to_pypi(
     engine: DockerEngine, poetry: Poetry, index: AcmeIndex, tmp_path: Path
 ) -> None:
-    """Beside PyPI, a source serves its own packages; Poetry comes from where pip looks."""
+    """A source is used in addition to PyPI; Poetry comes from pip's default index."""
     make_wheel(index.packages, "acme-explicit")
     project = make_shop(tmp_path, poetry, index, pyproject=EXPLICIT)
     project.write("src/acme_shop/__init__.py", "")
@@ -147,7 +149,7 @@ def test_missing_shared_library(
     poetry_install: PoetryInstall,
     tmp_path: Path,
 ) -> None:
-    """The build fails with the line to add; with that line, apt brings the library."""
+    """The build fails with the line to add; with that line, apt installs the library."""
     library = base64.b64decode(engine.run("python:3.13", "sh", "-c", EXTENSION))
     make_wheel(
         index.packages,
@@ -155,7 +157,7 @@ def test_missing_shared_library(
         tag="py3-none-linux_" + os.uname().machine,
         files={"acme_pq/__init__.py": "", "acme_pq/_pq.cpython-313-x86_64-linux-gnu.so": library},
     )
-    project = application(tmp_path, poetry, index, "acme-pq")
+    project = make_application(tmp_path, poetry, index, "acme-pq")
     project.write("main.py", "import ctypes\nctypes.CDLL('libpq.so.5')\nprint('loaded')\n")
     project.configure(command=["python", "main.py"], image="acme/pq")
     log = failed_build(project)
@@ -167,7 +169,7 @@ def test_missing_shared_library(
     assert "check" in steps.ran
     assert "dependencies" in steps.cached
     assert engine.run("acme/pq:2.0") == "loaded\n"
-    found = look(engine, "acme/pq:2.0")
+    found = inspect_image(engine, "acme/pq:2.0")
     assert found["apt"] == []
     assert found["distributions"] == poetry_install(project)
     headers = engine.run("acme/pq:2.0", "sh", "-c", "ls /usr/include/postgresql 2>&1 || true")

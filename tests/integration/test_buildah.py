@@ -1,4 +1,4 @@
-"""The exported Dockerfile, built by buildah (and so by `podman build`) instead of BuildKit."""
+"""Build the exported Dockerfile with buildah (as `podman build` does) instead of BuildKit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import CANARY, make_shop
 from buildah import Buildah
-from builds import look
-from edits import PACKAGES, one_version, release
+from builds import inspect_image
+from edits import PACKAGES, change_pure_version, release
 from engines import STATE
 from leaks import Search
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# Without metadata that becomes labels: each costs a step, and buildah takes a second for it.
+# Without metadata that becomes labels: each label costs buildah a step, about a second.
 PYPROJECT = """\
 [project]
 name = "acme-shop"
@@ -56,7 +56,7 @@ def test_exported_files_build_with_buildah(
     index: AcmeIndex,
     tmp_path: Path,
 ) -> None:
-    """The image holds what is locked; a release installs nothing again, another version does."""
+    """The image has what is locked; a release installs nothing again, an upgrade does."""
     storage = tmp_path / "storage"
     storage.mkdir()
     buildah = Buildah.set_up(STATE, storage, registry)
@@ -64,16 +64,16 @@ def test_exported_files_build_with_buildah(
     tag = f"buildah-shop:{os.urandom(4).hex()}"
 
     def export_and_build() -> tuple[str, ...]:
-        """Build as the README says, push the image, and return the dependencies installed."""
+        """Build as the README says, push the image, and return the installed dependencies."""
         shop.poetry.run(shop.folder, "docker", "export", f"--auth-file={storage / 'auth.toml'}")
         log = buildah.build("shop", "--secret=id=auth,src=/storage/auth.toml", f"--tag={tag}")
         buildah.run("push", tag, f"docker://{registry}/{tag}")
         return tuple(sorted(re.findall(r"^ +- Installed (\S+) \(", log, re.MULTILINE)))
 
     def list_distributions() -> list[list[str]]:
-        """Run the image on a real engine, and return what is in it."""
+        """Run the image on a real engine, and return its distributions."""
         engine.docker("pull", f"{registry}/{tag}")
-        found = look(engine, f"{registry}/{tag}")
+        found = inspect_image(engine, f"{registry}/{tag}")
         assert (found["user"], found["leftovers"]) == ([10001, 10001], [])
         return list(found["distributions"])
 
@@ -88,6 +88,6 @@ def test_exported_files_build_with_buildah(
     assert export_and_build() == ()
     assert list_distributions() == [["acme-lib", "1.1"], native, ["acme-shop", "1.3.0"], util]
 
-    one_version(shop)
+    change_pure_version(shop)
     assert "acme-lib" in export_and_build()
     assert list_distributions() == [["acme-lib", "1.0"], native, ["acme-shop", "1.3.0"], util]

@@ -1,7 +1,7 @@
 """What rebuilds what, as a specification: an edit, and the stages that run because of it.
 
 Each edit is made to a copy of a project that was built before: on the same engine, and on an empty
-one that has nothing but a registry cache.
+one that has only a registry cache.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from edits import (
     INSTALLING,
     LAYERS,
     PACKAGES,
-    another_poetry,
-    one_version,
+    change_pure_version,
+    lock_with_another_poetry,
     release,
 )
 from wheels import make_wheel
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.engine
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A project that was built, and where its cache went."""
+    """A project that was built, and its cache."""
 
     project: Project
     cache: str
@@ -55,8 +55,9 @@ def built(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
-    """Build a project cold, with every stage running, and export the cache to the registry."""
-    # By another name of the index, and with a variable: nothing fits that other modules have built.
+    """Build a project without a cache, so that every stage runs, and export the cache."""
+    # Another host name of the index, and a variable, keep layers of other test modules from
+    # matching.
     pyproject = SHOP.replace("{url}", index.url.replace("127.0.0.1", "localhost"))
     folder = tmp_path_factory.mktemp("cache") / "shop"
     project = make_shop(folder, poetry_home(engine), index, pyproject=pyproject)
@@ -76,7 +77,7 @@ def built(
 
 @pytest.fixture
 def copy(built: Built, tmp_path: Path) -> Project:
-    """Give a copy of the project, for one edit."""
+    """Return a copy of the project, for one edit."""
     folder = tmp_path / "shop"
     shutil.copytree(built.project.folder, folder)
     return Project(folder, built.project.poetry)
@@ -86,7 +87,7 @@ def copy(built: Built, tmp_path: Path) -> Project:
 def ci_poetry(
     second_engine: DockerEngine, built: Built, poetry_home: Callable[[DockerEngine], Poetry]
 ) -> Poetry:
-    """Give a Poetry whose docker is that of another machine."""
+    """Return a Poetry that uses another machine's docker."""
     poetry = poetry_home(second_engine)
     Project(built.project.folder, poetry).log_in(PASSWORD)
     return poetry
@@ -94,7 +95,7 @@ def ci_poetry(
 
 @pytest.fixture
 def ci(second_engine: DockerEngine, ci_poetry: Poetry) -> Poetry:
-    """Give a Poetry on a machine whose engine is empty."""
+    """Return a Poetry on a machine whose engine is empty."""
     second_engine.forget()
     return ci_poetry
 
@@ -109,12 +110,11 @@ def test_edit_on_the_same_engine(copy: Project, name: str) -> None:
     assert steps.installed == edit.installs
 
 
-APART = ("lock by another Poetry", "a source that is not used")
-"""The first comes last. The second has the address of the other source, and no credentials: a
-Poetry that has not downloaded anything yet would use it."""
+APART = ("lock by another Poetry", "unused source")
+"""One must be the last edit; the other needs a warm Poetry cache, since its source has no login."""
 
 
-def test_harmless_edits_on_an_empty_engine(
+def test_harmless_edits_with_registry_cache(
     copy: Project, built: Built, ci: Poetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of them at once take every layer from the registry cache."""
@@ -123,7 +123,7 @@ def test_harmless_edits_on_an_empty_engine(
         for name in HARMLESS:
             if name not in APART:
                 EDITS[name].change(copy)
-    another_poetry(copy)  # it locks what the others have edited
+    lock_with_another_poetry(copy)  # it locks what the others have edited
     imported = f"--cache-from=type=registry,ref={built.cache}"
     steps = build(copy, imported, "--", "--output=type=cacheonly", poetry=ci)
     assert "manifest" in steps.ran | steps.cached
@@ -131,20 +131,20 @@ def test_harmless_edits_on_an_empty_engine(
     assert steps.installed == ()
 
 
-# The others install everything, or apt's packages, whatever a cache has.
+# The others install everything, or Debian packages, even with a cache.
 @pytest.mark.parametrize(
     "name",
     [
-        "one pure dependency's version",
-        "one native dependency's version",
-        "one dependency more",
-        "one dependency less",
+        "version of a pure dependency",
+        "version of a native dependency",
+        "additional dependency",
+        "removed dependency",
         "build backend",
-        "a source that is not used",
+        "unused source",
     ],
 )
-def test_edit_on_an_empty_engine(copy: Project, built: Built, ci: Poetry, name: str) -> None:
-    """A registry cache is as good as the engine's own."""
+def test_edit_with_registry_cache(copy: Project, built: Built, ci: Poetry, name: str) -> None:
+    """A registry cache works as well as the engine's own."""
     edit = EDITS[name]
     edit.change(copy)
     imported = f"--cache-from=type=registry,ref={built.cache}"
@@ -154,8 +154,8 @@ def test_edit_on_an_empty_engine(copy: Project, built: Built, ci: Poetry, name: 
     assert steps.installed == edit.installs
 
 
-def test_empty_engine_without_the_cache(copy: Project, ci: Poetry) -> None:
-    """The empty engine is empty: without the registry cache everything runs."""
+def test_empty_engine_without_cache_runs_everything(copy: Project, ci: Poetry) -> None:
+    """The second engine really is empty: without the registry cache everything runs."""
     steps = build(copy, "--", "--output=type=cacheonly", poetry=ci)
     assert steps.ran >= INSTALLING
     assert steps.installed == PACKAGES
@@ -163,15 +163,17 @@ def test_empty_engine_without_the_cache(copy: Project, ci: Poetry) -> None:
 
 @pytest.fixture
 def new_password(index: AcmeIndex) -> Iterator[str]:
-    """Rotate the index's password."""
+    """Change the index's password during the test."""
     password = f"n3w {CANARY}"
     index.set_password(password)
     yield password
     index.set_password(PASSWORD)
 
 
-def test_rotated_password(copy: Project, index: AcmeIndex, new_password: str) -> None:
-    """New credentials install nothing again; what is installed next uses them."""
+def test_rotated_password_installs_nothing(
+    copy: Project, index: AcmeIndex, new_password: str
+) -> None:
+    """New credentials install nothing again; later installations use them."""
     copy.log_in(new_password)
     try:
         steps = build(copy)
@@ -184,10 +186,10 @@ def test_rotated_password(copy: Project, index: AcmeIndex, new_password: str) ->
         copy.log_in(PASSWORD)
 
 
-def test_rotated_password_on_an_empty_engine(
+def test_rotated_password_hits_registry_cache(
     copy: Project, built: Built, ci: Poetry, new_password: str
 ) -> None:
-    """A token that lives as long as one CI job misses no cache."""
+    """A token that lives only for one CI job still hits the cache."""
     imported = f"--cache-from=type=registry,ref={built.cache}"
     other_machine = Project(copy.folder, ci)
     other_machine.log_in(new_password)
@@ -199,23 +201,23 @@ def test_rotated_password_on_an_empty_engine(
     assert steps.installed == ()
 
 
-def test_vendored_dockerfile_and_another_poetry(copy: Project) -> None:
-    """A colleague's lock, written by another Poetry, fits a vendored Dockerfile."""
-    copy.configure(syntax=False)  # the frontend of Docker Hub may be out of reach
+def test_vendored_dockerfile_with_lock_by_another_poetry(copy: Project) -> None:
+    """A colleague's lock, written by another Poetry, works with a vendored Dockerfile."""
+    copy.configure(syntax=False)  # Docker Hub may be unreachable
     copy.poetry.run(copy.folder, "docker", "export")
-    another_poetry(copy)
+    lock_with_another_poetry(copy)
     steps = build(copy, "--file=Dockerfile")
     assert not steps.ran & INSTALLING
     assert steps.installed == ()
 
 
 def layers(image: str) -> list[str]:
-    """Give the digests of an image's layers in the registry, from the base to the project's."""
+    """Return the digests of an image's layers in the registry, from the base to the project."""
     return [layer["digest"] for layer in describe(image)[0]["layers"]]
 
 
 def describe(image: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the manifest and the configuration of an image in the registry."""
+    """Return the manifest and the configuration of an image in the registry."""
     host, _, rest = image.partition("/")
     name, _, tag = rest.rpartition(":")
     found = fetch(f"http://{host}/v2/{name}/manifests/{tag}")
@@ -228,7 +230,7 @@ def describe(image: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def fetch(url: str) -> dict[str, Any]:
-    """Give a JSON document of the registry."""
+    """Return a JSON document from the registry."""
     kinds = ("oci.image.index.v1", "oci.image.manifest.v1")
     accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
     request = urllib.request.Request(url, headers={"Accept": accept})
@@ -236,8 +238,8 @@ def fetch(url: str) -> dict[str, Any]:
         return dict(json.load(answer))
 
 
-def test_push_after_an_edit(copy: Project, built: Built, ci: Poetry) -> None:
-    """A new version is a new layer of the project, from wherever; a bump is that of its own."""
+def test_push_sends_only_changed_layers(copy: Project, built: Built, ci: Poetry) -> None:
+    """A release pushes only the project's layer; an upgrade also pushes the dependency's layer."""
     first, second, third, fourth = (f"{built.registry}/shop-pushed:{n}" for n in (1, 2, 3, 4))
     build(copy, "--push", f"--tag={first}")
     release(copy)
@@ -245,7 +247,7 @@ def test_push_after_an_edit(copy: Project, built: Built, ci: Poetry) -> None:
     imported = f"--cache-from=type=registry,ref={built.cache}"
     steps = build(copy, "--push", f"--tag={third}", imported, poetry=ci)
     assert not steps.ran & INSTALLING
-    one_version(copy)
+    change_pure_version(copy)
     steps = build(copy, "--push", f"--tag={fourth}", imported, poetry=ci)
     assert steps.ran & INSTALLING == {"pure-1"}
     *before, project = layers(first)
@@ -257,8 +259,8 @@ def test_push_after_an_edit(copy: Project, built: Built, ci: Poetry) -> None:
     assert bumped == [True] * (len(before) - 3) + [False, True, True]
 
 
-def test_rebuilt_elsewhere(copy: Project, built: Built, ci: Poetry) -> None:
-    """Without any cache, another machine makes the very same layers, compiled files included."""
+def test_rebuild_on_another_machine_is_identical(copy: Project, built: Built, ci: Poetry) -> None:
+    """Without a cache, another machine makes identical layers, including compiled files."""
     copy.configure(compile=True)
     here, there = (f"{built.registry}/shop-rebuilt-{place}:1" for place in ("here", "there"))
     build(copy, "--push", f"--tag={here}")

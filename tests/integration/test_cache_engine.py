@@ -1,4 +1,4 @@
-"""What `--cache` leaves behind on a real engine: folders, and what is in the registry."""
+"""What `--cache` writes with a real engine: folders, and the registry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import SHOP, Project, make_shop
-from edits import one_version, release
+from edits import change_pure_version, release
 from engines import PATIENCE
 from machines import Machine, Machines, digest
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 NOTHING = ("--", "--output=type=cacheonly")
-"""For a build whose image nobody needs."""
+"""For a build whose image is not needed."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def machines(
     poetry_home: Callable[[DockerEngine], Poetry],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Machine, Machine]:
-    """Give two machines with the containerd image store."""
+    """Return two machines with the containerd image store."""
     maker = Machines((engine, second_engine), poetry_home, tmp_path_factory.mktemp("machines"))
     return maker.machine(engine), maker.machine(second_engine)
 
@@ -51,7 +51,7 @@ def original(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """Write a project, with a variable by which nothing fits that other modules have built."""
+    """Write a project with a variable that keeps layers of other test modules from matching."""
     folder = tmp_path_factory.mktemp("original") / "shop"
     project = make_shop(folder, machines[0].poetry, index, pyproject=SHOP)
     mark = f"ENV CACHE_ENGINE={os.urandom(4).hex()}"
@@ -61,32 +61,32 @@ def original(
 
 @pytest.fixture
 def shop(original: Project, tmp_path: Path) -> Project:
-    """Give a copy of the project, to be edited."""
+    """Return a copy of the project, for edits."""
     folder = tmp_path / "shop"
     shutil.copytree(original.folder, folder)
     return Project(folder, original.poetry)
 
 
 def blobs(folder: Path) -> dict[str, int]:
-    """Give the blobs of a folder, each with its inode."""
+    """Return the blobs of a folder, each with its inode."""
     return {path.name: path.stat().st_ino for path in (folder / "blobs/sha256").iterdir()}
 
 
 def hidden(folder: Path) -> list[str]:
-    """List what is private in a folder."""
+    """List the hidden files in a folder."""
     return [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def test_a_folder_holds_the_last_build_and_nothing_else(
+def test_cache_folder_contains_only_the_last_build(
     shop: Project, machines: tuple[Machine, Machine], tmp_path: Path
 ) -> None:
-    """It does not grow, and what has not changed is not written again."""
+    """It does not grow, and unchanged blobs are not written again."""
     first, second = machines
     folder = tmp_path / "kept"
     first.build(shop, f"--cache={folder}", *NOTHING)
     before = blobs(folder)
     assert survey(folder) == before.keys()
-    one_version(shop)
+    change_pure_version(shop)
     steps = second.empty().build(shop, f"--cache={folder}", *NOTHING)
     assert steps.installed == ("acme-lib",)
     after = blobs(folder)
@@ -98,15 +98,15 @@ def test_a_folder_holds_the_last_build_and_nothing_else(
     assert not hidden(folder)
 
 
-def test_a_build_that_is_stopped_keeps_the_folder(
+def test_interrupted_build_keeps_the_cache_folder(
     shop: Project, machines: tuple[Machine, Machine], tmp_path: Path
 ) -> None:
-    """It is whole, and what a kill has left there is gone with the next build."""
+    """The folder stays complete, and the next build removes temporary files left after a kill."""
     first, _ = machines
     folder = tmp_path / "kept"
     first.build(shop, f"--cache={folder}", *NOTHING)
     index = (folder / "index.json").read_bytes()
-    one_version(shop)
+    change_pure_version(shop)
     options = (f"--cache={folder}", "--no-cache", "--", "--network=host")
     for number in (signal.SIGTERM, signal.SIGKILL):
         with first.poetry.start(shop.folder, "docker", "build", *options) as process:
@@ -130,8 +130,10 @@ def _wait_for(seen: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
-def test_the_setting(shop: Project, machines: tuple[Machine, Machine], registry: str) -> None:
-    """It is written with --push only, as every registry takes it, and read by every build."""
+def test_cache_setting_is_read_always_and_written_on_push(
+    shop: Project, machines: tuple[Machine, Machine], registry: str
+) -> None:
+    """Only --push writes it, in a form that every registry accepts; every build reads it."""
     first, second = machines
     repository = f"{registry}/shop-{os.urandom(4).hex()}"
     cache = f"{repository}:cache"
@@ -154,10 +156,8 @@ def test_the_setting(shop: Project, machines: tuple[Machine, Machine], registry:
     assert manifest["mediaType"] == kind
 
 
-def test_an_image_that_carries_its_cache(
-    shop: Project, machines: tuple[Machine, Machine], registry: str
-) -> None:
-    """`type=inline`: the image of before is enough for another version."""
+def test_inline_cache(shop: Project, machines: tuple[Machine, Machine], registry: str) -> None:
+    """With `type=inline`, the previous image is enough to build another version."""
     first, second = machines
     image = f"{registry}/shop-{os.urandom(4).hex()}:latest"
     options = ("--push", f"--tag={image}", "--cache=type=inline")
@@ -167,10 +167,10 @@ def test_an_image_that_carries_its_cache(
     assert steps.installed == ()
 
 
-def test_backends_that_buildkit_runs_by_itself(
+def test_local_cache_of_buildkit(
     shop: Project, machines: tuple[Machine, Machine], tmp_path: Path
 ) -> None:
-    """`type=local` is written and read as BuildKit does it, on which it builds up."""
+    """`type=local` is read and written as BuildKit does, which `--cache` relies on."""
     first, _ = machines
     folder = tmp_path / "kept"
     options = (f"--cache=type=local,dest={folder},compression=zstd", *NOTHING)

@@ -1,7 +1,7 @@
-"""Caches between machines, on real engines: each has data of its own, and all share a registry.
+"""Caches between machines: engines with separate data that share a registry.
 
-What a machine that has nothing takes from the cache of another one, and that no trouble with a
-cache ever costs the image.
+Check what an empty machine takes from another one's cache, and that cache problems never fail the
+build.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import SHOP, Project, make_shop
-from edits import INSTALLING, LAYERS, PACKAGES, one_version, release
+from edits import INSTALLING, LAYERS, PACKAGES, change_pure_version, release
 from forwarding import Gate
 from machines import Machines, digest
 from registries import own_registry
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 NOTHING = ("--", "--output=type=cacheonly")
-"""For a build whose image nobody needs."""
+"""For a build whose image is not needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """A project in three states, each in a folder of its own."""
+    """A project in three states, each in its own folder."""
 
     initial: Project
     released: Project
-    """Its version went up."""
+    """The project has a new version."""
     bumped: Project
-    """One dependency's version is another, and the project's too."""
+    """One dependency and the project have new versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What the first machine of a pair has built, with a cache that was not there."""
+    """What the first machine of a pair has built, with a cache that did not exist."""
 
     pair: Pair
     shop: Shop
@@ -68,7 +68,7 @@ def machines(
     poetry_home: Callable[[DockerEngine], Poetry],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Machines:
-    """Give a maker of pairs of machines."""
+    """Return a factory for pairs of machines."""
     return Machines((engine, second_engine), poetry_home, tmp_path_factory.mktemp("machines"))
 
 
@@ -82,12 +82,12 @@ def original(
     """Write and lock the project in all its states."""
     folder = tmp_path_factory.mktemp("states")
     initial = make_shop(folder / "initial", poetry_home(engine), index, pyproject=SHOP)
-    # BuildKits reached as remote ones do not know their frontend here, and no other can be fetched.
+    # Remote BuildKits cannot fetch a frontend here, and their own one is used.
     initial.configure(layers=4, syntax=False)
     released, bumped = (_copied(initial, folder / name) for name in ("released", "bumped"))
     for project in (released, bumped):
         release(project)
-    one_version(bumped)
+    change_pure_version(bumped)
     return Shop(initial=initial, released=released, bumped=bumped)
 
 
@@ -97,7 +97,7 @@ def _copied(project: Project, folder: Path) -> Project:
 
 
 def _of_its_own(shop: Shop, folder: Path) -> Shop:
-    """Copy it, with a variable by which nothing fits that was built before."""
+    """Copy it, with a variable that keeps earlier layers from matching."""
     mark = f"ENV MACHINES={os.urandom(4).hex()}"
     states = []
     for project in (shop.initial, shop.released, shop.bumped):
@@ -112,7 +112,7 @@ def _of_its_own(shop: Shop, folder: Path) -> Shop:
 def first_build(
     machines: Machines, original: Shop, registry: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Built]]:
-    """Give a function that builds, once, on the first of two machines of a kind."""
+    """Return a function that builds once on the first of two machines of a kind."""
     builds: dict[str, Built] = {}
     with contextlib.ExitStack() as stack:
 
@@ -128,7 +128,7 @@ def first_build(
 
 @pytest.fixture(scope="module", params=["containerd", "remote", "classic"])
 def built(request: pytest.FixtureRequest, first_build: Callable[[str], Built]) -> Built:
-    """Build on machines of every kind, with a cache that is not there yet."""
+    """Build on machines of every kind, with a cache that does not exist yet."""
     return first_build(request.param)
 
 
@@ -148,16 +148,16 @@ def _build_first(pair: Pair, original: Shop, registry: str, folder: Path) -> Bui
     return Built(pair=pair, shop=shop, repository=repository, cache=cache, steps=steps)
 
 
-def test_first_build(built: Built) -> None:
-    """A cache that is missing is a first build, which makes it."""
+def test_first_build_creates_the_cache(built: Built) -> None:
+    """A missing cache is created by the first build."""
     assert built.steps.ran >= INSTALLING
     assert built.steps.installed == PACKAGES
     assert digest(f"{built.repository}:1")
     assert digest(built.cache)
 
 
-def test_summary(built: Built, tmp_path: Path) -> None:
-    """Every engine remembers which layers were cached, and how large the image is."""
+def test_summary_of_cached_layers(built: Built, tmp_path: Path) -> None:
+    """Every engine reports which layers were cached, and the image's size."""
     file = tmp_path / "metadata.json"
     options = ("--push", f"--tag={built.repository}:told", f"--metadata-file={file}")
     built.pair.first.build(built.shop.initial, *options)
@@ -171,7 +171,7 @@ def test_summary(built: Built, tmp_path: Path) -> None:
     assert told["pushed"] == (None if classic else 0)
 
 
-def test_release_on_another_machine(built: Built) -> None:
+def test_release_on_another_machine_installs_nothing(built: Built) -> None:
     """Another machine builds the next version, and installs nothing."""
     options = ("--push", f"--tag={built.repository}:2", f"--cache={built.cache}")
     steps = built.pair.second.empty().build(built.shop.released, *options)
@@ -181,25 +181,25 @@ def test_release_on_another_machine(built: Built) -> None:
 
 
 def _missing(built: Built) -> set[str]:
-    """Give the stages that a cache lacks: an image carries those only that are in it."""
+    """Return the stages that a cache lacks: an inline cache has only those in the image."""
     return {"venv", "build-backend"} if built.pair.kind == "classic" else set()
 
 
-def test_bump_on_another_machine(built: Built) -> None:
-    """A machine that may only read takes all but one bucket from what the others wrote."""
+def test_upgrade_on_another_machine(built: Built) -> None:
+    """A machine with read-only access takes all layers but one from the cache."""
     options = ("--push", f"--tag={built.repository}:3", f"--cache-from={built.cache}")
     steps = built.pair.second.empty().build(built.shop.bumped, *options)
     if built.pair.kind == "classic":
-        # Its layers stand on each other, so that those above the bumped one are made again, from
-        # stages that the image does not carry.
+        # Layers are stacked, so those above the bumped one are rebuilt from stages that an inline
+        # cache does not contain.
         assert "acme-lib" in steps.installed
         return
     assert steps.installed == ("acme-lib",)
     assert steps.ran & INSTALLING == {"pure-1"}
 
 
-def test_pull_request(warm: Built) -> None:
-    """A build that may only read takes main's cache where its branch has none, and writes none."""
+def test_pull_request_reads_main_cache(warm: Built) -> None:
+    """A read-only build uses main's cache if its branch has none, and writes no cache."""
     branch, before = f"{warm.repository}:branch", digest(warm.cache)
     imports = f"--cache-from={branch},{warm.cache}"
     steps = warm.pair.second.empty().build(warm.shop.released, "--tag=shop:pull", imports)
@@ -209,8 +209,8 @@ def test_pull_request(warm: Built) -> None:
     assert digest(warm.cache) == before
 
 
-def test_branch(warm: Built) -> None:
-    """A branch's first build takes main's cache, and leaves one of its own."""
+def test_branch_starts_from_main_cache(warm: Built) -> None:
+    """A branch's first build uses main's cache and writes its own."""
     branch, before = f"{warm.repository}:branch", digest(warm.cache)
     options = (f"--cache={branch}", f"--cache-from={warm.cache}")
     steps = warm.pair.second.empty().build(warm.shop.released, "--tag=shop:branch", *options)
@@ -220,8 +220,8 @@ def test_branch(warm: Built) -> None:
 
 
 @pytest.mark.parametrize("where", ["registry", "folder"])
-def test_two_machines_write_at_once(warm: Built, where: str, tmp_path: Path) -> None:
-    """Both succeed, and whichever cache is left is a good one."""
+def test_concurrent_cache_writes(warm: Built, where: str, tmp_path: Path) -> None:
+    """Both succeed, and the remaining cache is complete."""
     cache = f"{warm.repository}:both" if where == "registry" else str(tmp_path / "both")
     options = ("--tag=shop:both", f"--cache={cache}")
     first, second = warm.pair.first, warm.pair.second
@@ -239,8 +239,10 @@ def test_two_machines_write_at_once(warm: Built, where: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["containerd", "classic"])
-def test_folder(first_build: Callable[[str], Built], kind: str, tmp_path: Path) -> None:
-    """A folder that CI carries over is a cache, too, and is no part of what is built."""
+def test_cache_folder_between_machines(
+    first_build: Callable[[str], Built], kind: str, tmp_path: Path
+) -> None:
+    """A folder that CI keeps is also a cache, and is not part of the build."""
     built = first_build(kind)
     here, there = (_copied(built.shop.initial, tmp_path / name) for name in ("here", "there"))
     before = built.pair.first.build(here, "--tag=shop:folder", "--cache=./.buildcache")
@@ -256,8 +258,8 @@ def test_folder(first_build: Callable[[str], Built], kind: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("kind", ["containerd", "classic"])
-def test_registry_that_is_not_there(first_build: Callable[[str], Built], kind: str) -> None:
-    """It costs a note, neither the image nor the success of the build."""
+def test_unreachable_registry(first_build: Callable[[str], Built], kind: str) -> None:
+    """The build succeeds, with a note."""
     built = first_build(kind)
     first, cache = built.pair.first, "127.0.0.1:1/shop:cache"
     steps = first.build(built.shop.initial, "--tag=shop:away", f"--cache={cache}")
@@ -266,8 +268,8 @@ def test_registry_that_is_not_there(first_build: Callable[[str], Built], kind: s
     assert f"The cache was not {verb} to {cache}; the image itself is complete." in steps.said
 
 
-def test_registry_that_dies(warm: Built, tmp_path: Path) -> None:
-    """It is gone in the midst of the export: a note, again."""
+def test_registry_that_stops_during_export(warm: Built, tmp_path: Path) -> None:
+    """The registry disappears during the export: the build succeeds, with a note."""
     first = warm.pair.first
     with own_registry(tmp_path) as address, contextlib.closing(Gate(address, uploads=2)) as gate:
         cache = f"{gate.address}/shop:cache"
@@ -278,8 +280,8 @@ def test_registry_that_dies(warm: Built, tmp_path: Path) -> None:
     assert f"The cache was not written to {cache}; the image itself is complete." in steps.said
 
 
-def test_registry_that_only_reads(warm: Built, tmp_path: Path) -> None:
-    """What it has is used; that nothing new is kept there is told."""
+def test_read_only_registry(warm: Built, tmp_path: Path) -> None:
+    """Its cache is used; a note says that no new cache can be written."""
     second = warm.pair.second
     with own_registry(tmp_path) as address:
         steps = warm.pair.first.build(warm.shop.initial, f"--cache={address}/shop:cache", *NOTHING)
@@ -295,8 +297,8 @@ def test_registry_that_only_reads(warm: Built, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["a layer", "the index"])
-def test_corrupt_folder(warm: Built, tmp_path: Path, harm: str) -> None:
-    """It is as good as none, which is told, and the build mends it."""
+def test_corrupt_cache_folder(warm: Built, tmp_path: Path, harm: str) -> None:
+    """It is treated as a missing cache, with a note, and the build repairs it."""
     folder = tmp_path / "cache"
     first, second = warm.pair.first, warm.pair.second
     first.build(warm.shop.initial, f"--cache={folder}", *NOTHING)

@@ -1,4 +1,4 @@
-"""`--cache` and its kin at the command line, with a docker that only answers."""
+"""`--cache` and related options on the command line, with a fake docker."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ EXPORTED = f"type=registry,ref={REF},mode=max,ignore-error=true,oci-mediatypes=t
 
 @pytest.fixture
 def client(client: Client) -> Client:
-    """Give a docker with the containerd image store."""
+    """Return a docker with the containerd image store."""
     client.answer(containerd=True)
     return client
 
 
 def make(folder: Path, settings: str = "") -> Path:
-    """Write a project, with settings of the plugin."""
+    """Write a project, with plugin settings."""
     make_project(folder, PYPROJECT + settings, [package("rich")])
     (folder / "shop").mkdir()
     (folder / "shop" / "__init__.py").touch()
@@ -46,21 +46,21 @@ def make(folder: Path, settings: str = "") -> Path:
 
 
 def build(folder: Path, *options: str) -> Outcome:
-    """Build, successfully."""
+    """Build successfully."""
     outcome = poetry(folder, *BUILD, *options)
     assert outcome.status == 0, outcome
     return outcome
 
 
 def caches(client: Client) -> tuple[list[str], list[str]]:
-    """Give what the last build was told to read and to write."""
+    """Return the caches that the last build was to read and to write."""
     pairs = list(itertools.pairwise(client.argv))
     imports = [value for name, value in pairs if name == "--cache-from"]
     return imports, [value for name, value in pairs if name == "--cache-to"]
 
 
-def besides(client: Client) -> list[str]:
-    """Give what docker was asked to do besides building."""
+def other_commands(client: Client) -> list[str]:
+    """Return what docker was asked to do in addition to the build."""
     log = client.folder / "besides"
     return log.read_text().splitlines() if log.exists() else []
 
@@ -76,28 +76,26 @@ def besides(client: Client) -> list[str]:
         (["--cache-to=h.io/team/shop:mine"], ["h.io/team/shop:mine"]),
     ],
 )
-def test_the_setting_is_always_read(
+def test_cache_setting_is_always_read(
     options: list[str], written: list[str], tmp_path: Path, client: Client
 ) -> None:
-    """It is written with --push, unless an option says what else to write, or to read only."""
+    """--push writes it, unless an option says otherwise."""
     build(make(tmp_path / "shop", f'cache = "{REF}"'), *options)
     imports, exports = caches(client)
     assert REF in imports
     assert [export.partition("ref=")[2].partition(",")[0] for export in exports] == written
 
 
-def test_one_line_tells_what_is_done(tmp_path: Path, client: Client) -> None:
-    """Which cache, and how much of the build is in it."""
+def test_one_line_describes_the_cache(tmp_path: Path, client: Client) -> None:
+    """The line says which cache is used, and how much of the build is in it."""
     outcome = build(make(tmp_path / "shop"), f"--cache={REF}")
     assert f"Cache: registry {REF}, all stages (mode=max)." in outcome.err
     assert caches(client) == ([REF], [f"{EXPORTED},image-manifest=true"])
 
 
 @pytest.mark.usefixtures("client")
-def test_folders_begin_where_they_are_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On the command line in the working directory, in the setting in the project."""
+def test_relative_cache_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the command line from the working directory, in the setting from the project."""
     shop = make(tmp_path / "shop", 'cache = "../kept"')
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -105,31 +103,31 @@ def test_folders_begin_where_they_are_written(
     outcome = poetry(tmp_path / "elsewhere", "-P", shop, *BUILD, "--dry-run", "--cache=./mine")
     assert outcome.status == 0, outcome
     assert f"type=local,src={tmp_path}/kept" in outcome.out
-    assert "elsewhere/mine" not in outcome.out.partition("dest=")[0]  # there is none yet
+    assert "elsewhere/mine" not in outcome.out.partition("dest=")[0]  # does not exist yet
     assert f"type=local,dest={tmp_path}/elsewhere/mine,mode=max" in outcome.out
     assert "dest=" not in outcome.out.partition(f"dest={tmp_path}/elsewhere/mine")[2]
     assert not (tmp_path / "elsewhere" / "mine").exists()
 
 
 @pytest.mark.usefixtures("client")
-def test_what_is_refused_before_the_build(tmp_path: Path) -> None:
-    """--cache is one place, of which none is passed over; no part of a value shows a password."""
+def test_invalid_cache_options_are_refused(tmp_path: Path) -> None:
+    """--cache takes exactly one place; errors never show a password."""
     shop = make(tmp_path / "shop")
     outcome = poetry(shop, *BUILD, f"--cache={REF},h.io/team/shop:main")
     assert outcome.status == 1
-    assert f"--cache {REF},h.io/team/shop:main cannot be used: that is more than one" in outcome.err
+    assert f"--cache {REF},h.io/team/shop:main cannot be used: it is more than one" in outcome.err
     for bad in ("type=registry,mode=all,ref=me:c4nary@h.io/x", "H.io/X,me:c4nary@h.io/x"):
         outcome = poetry(shop, *BUILD, f"--cache-to={bad}")
         assert outcome.status == 1
         assert "--cache-to cannot be used: " in outcome.err
         assert "c4nary" not in outcome.out + outcome.err
-    outcome = poetry(shop, *BUILD, "--cache-to=type=local,dest=.")  # BuildKit writes there itself
+    outcome = poetry(shop, *BUILD, "--cache-to=type=local,dest=.")  # BuildKit writes there
     assert outcome.status == 1
     assert f"The cache folder {shop} contains the project" in outcome.err
 
 
-def test_a_folder_is_read_and_written_through_a_copy(tmp_path: Path, client: Client) -> None:
-    """Nothing of the copy is left when the build has ended, however it did."""
+def test_cache_folder_is_used_through_a_copy(tmp_path: Path, client: Client) -> None:
+    """The copy is removed when the build has ended, even if it failed."""
     shop, kept = make(tmp_path / "shop"), tmp_path / "kept"
     write_layout(kept, ["one"])
     before = snapshot(kept)
@@ -146,8 +144,8 @@ def test_a_folder_is_read_and_written_through_a_copy(tmp_path: Path, client: Cli
     assert layers_of(kept) == {"one"}
 
 
-def test_a_damaged_folder_is_told_of(tmp_path: Path, client: Client) -> None:
-    """One note; nothing of it is read."""
+def test_damaged_cache_folder_is_noted(tmp_path: Path, client: Client) -> None:
+    """It is not read, and one note says so."""
     kept = tmp_path / "kept"
     write_layout(kept, ["one"])
     (kept / "index.json").write_text("{")
@@ -156,8 +154,8 @@ def test_a_damaged_folder_is_told_of(tmp_path: Path, client: Client) -> None:
     assert caches(client)[0] == []
 
 
-def test_a_folder_in_the_project_never_enters(tmp_path: Path, client: Client) -> None:
-    """Not even where the image takes all that the ignore file lets through."""
+def test_cache_folder_in_the_project_is_ignored(tmp_path: Path, client: Client) -> None:
+    """Even if the image contains everything that the ignore file admits."""
     shop = make(tmp_path / "shop", 'files = ["."]\ncache = "./.kept"')
     (shop / ".dockerignore").write_text("!**\n")
     files = [".kept/index.json", ".kept/.poetry-docker-cache-0/x", "mine/blobs/sha256/0", "a.py"]
@@ -170,32 +168,32 @@ def test_a_folder_in_the_project_never_enters(tmp_path: Path, client: Client) ->
     assert poetry(shop, *BUILD, "--file=Dockerfile", "--cache=./mine").status == 1
 
 
-def test_the_classic_store_pushes_the_image_as_the_cache(tmp_path: Path, client: Client) -> None:
-    """That is told, shown by --dry-run, and done after a build that succeeded."""
+def test_classic_store_pushes_image_as_cache(tmp_path: Path, client: Client) -> None:
+    """--dry-run shows the push, and it follows a successful build."""
     client.answer()
     shop = make(tmp_path / "shop")
     dry = build(shop, f"--cache={REF}", "--dry-run")
     built, *after = dry.out.splitlines()
     assert f"--cache-from {REF} --cache-to type=inline --load" in built
     assert after == [f"docker tag shop:1.2.3 {REF}", f"docker push {REF}"]
-    assert besides(client) == []
+    assert other_commands(client) == []
     outcome = build(shop, f"--cache={REF}")
     assert f"inline caches only: the image at {REF} contains the cache." in outcome.err
-    assert besides(client) == [f"tag shop:1.2.3 {REF}", f"push {REF}"]
-    build(shop, f"--cache={REF}", "--", "--check")  # makes no image: that of before is no news
-    assert len(besides(client)) == 2
+    assert other_commands(client) == [f"tag shop:1.2.3 {REF}", f"push {REF}"]
+    build(shop, f"--cache={REF}", "--", "--check")  # `--check` makes no image, so none is pushed
+    assert len(other_commands(client)) == 2
     client.answer(status=1)
     assert poetry(shop, *BUILD, f"--cache={REF}").status == 1
-    assert len(besides(client)) == 2
+    assert len(other_commands(client)) == 2
 
 
-def test_the_classic_store_keeps_an_image_in_a_file(tmp_path: Path, client: Client) -> None:
-    """A folder works there, too."""
+def test_classic_store_saves_image_as_cache_file(tmp_path: Path, client: Client) -> None:
+    """A cache folder works there, too."""
     client.answer()
     shop, kept = make(tmp_path / "shop"), tmp_path / "kept"
     build(shop, f"--cache={kept}")
     assert [path.name for path in kept.iterdir()] == ["image.tar"]
-    assert [line.split()[0] for line in besides(client)] == ["tag", "save", "image"]
+    assert [line.split()[0] for line in other_commands(client)] == ["tag", "save", "image"]
     dry = build(shop, f"--cache={kept}", "--dry-run")
     assert [line.split()[1] for line in dry.out.splitlines()] == [
         *("load", "buildx"),
@@ -203,8 +201,8 @@ def test_the_classic_store_keeps_an_image_in_a_file(tmp_path: Path, client: Clie
     ]
 
 
-def test_a_push_that_fails_is_a_note(tmp_path: Path, client: Client) -> None:
-    """The image is there: the status stays the build's."""
+def test_failed_cache_push_is_a_note(tmp_path: Path, client: Client) -> None:
+    """The image exists, so the status is that of the build."""
     client.answer()
     script = client.folder / "docker"
     script.write_text(script.read_text().replace('"push "*|', '"push "*) exit 1 ;;\n'))
@@ -212,10 +210,10 @@ def test_a_push_that_fails_is_a_note(tmp_path: Path, client: Client) -> None:
     assert f"The cache was not pushed to {REF}" in outcome.err
 
 
-def test_outside_of_github_actions(
+def test_gha_cache_outside_github_actions(
     tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its cache is left out there, with a note; its token is in no command line."""
+    """Its cache is ignored elsewhere, with a note; its token is on no command line."""
     shop = make(tmp_path / "shop", 'cache = { type = "gha", scope = "main" }')
     names = ("ACTIONS_RUNTIME_TOKEN", "ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL")
     for name in names:

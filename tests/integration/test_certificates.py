@@ -36,7 +36,7 @@ url = "{url}"
 
 @pytest.fixture(params=["client certificate", "unverified"])
 def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TlsIndex]:
-    """Serve one wheel over TLS, by a certificate that only a private CA vouches for."""
+    """Serve one wheel over TLS, with a certificate from a private CA."""
     packages = tmp_path / "served"
     (packages / "acme-tls").mkdir(parents=True)
     make_wheel(packages / "acme-tls", "acme-tls")
@@ -52,7 +52,7 @@ def test_certificates_reach_each_installer(
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Poetry and pip in the build verify, and identify themselves, as Poetry does here."""
+    """Poetry and pip in the build verify the server and send the client certificate."""
     unverified = "unverified" in request.node.name
     project = tmp_path / "project"
     project.mkdir()
@@ -64,7 +64,7 @@ def test_certificates_reach_each_installer(
     run(sys.executable, "-m", "poetry", "lock", at=project)
     secret = tmp_path / "secret" / "auth.toml"
     secret.parent.mkdir()
-    Config.create(reload=True)  # what `poetry config` has written
+    Config.create(reload=True)  # reads what `poetry config` has written
     secret.write_text(collect(Factory().create_poetry(project), ["acme"]).text)
 
     poetry = poetry_python(version)
@@ -93,7 +93,7 @@ def test_certificates_reach_each_installer(
 
 
 def run(*command: object, at: Path) -> None:
-    """Run a program; what it said explains a failure."""
+    """Run a program; a failure shows its output."""
     done = subprocess.run(
         list(map(str, command)), cwd=at, capture_output=True, text=True, check=False
     )
@@ -101,10 +101,10 @@ def run(*command: object, at: Path) -> None:
 
 
 def fails(*command: object, at: Path) -> bool:
-    """Whether a program fails on the certificate: the index would not be open to everybody."""
+    """Return whether a program fails because of the certificate."""
     done = subprocess.run(
         list(map(str, command)), cwd=at, capture_output=True, text=True, check=False
     )
     said = (done.stdout + done.stderr).lower()
-    words = ("certificate", "ssl", "all attempts to connect")  # the last are Poetry's
+    words = ("certificate", "ssl", "all attempts to connect")  # the last one is from Poetry
     return done.returncode != 0 and any(word in said for word in words)

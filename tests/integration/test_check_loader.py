@@ -1,4 +1,4 @@
-"""The check of the image, with a real loader."""
+"""The check of an image, with a real dynamic loader."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from poetry_docker_cache.inside.install import shared_libraries
 SCRIPTS = Path(str(inside.__file__)).parent
 
 
-def extension(target: Path, name: str) -> Path:
-    """Put one of Python's own extension modules, which needs libssl, into an environment."""
+def copy_extension(target: Path, name: str) -> Path:
+    """Copy one of Python's own extension modules, which needs libssl, into an environment."""
     (origin,) = Path(sysconfig.get_path("stdlib")).glob("lib-dynload/_ssl.*.so")
     place = next(target.glob("lib/python*/site-packages"))
     info = place / "speaks_tls-1.0.dist-info"
@@ -29,7 +29,7 @@ def extension(target: Path, name: str) -> Path:
 
 
 def check(target: Path, home: Path) -> tuple[int, str]:
-    """Write down what an environment needs, and run the check as the image does, by itself."""
+    """Write what an environment needs to a file, and run the check as the image does."""
     needs = home.parent / "libraries"
     needs.mkdir(exist_ok=True)
     shared_libraries.write(target, needs / "native-1.json", from_source=False)
@@ -43,13 +43,13 @@ def check(target: Path, home: Path) -> tuple[int, str]:
     return run.returncode, run.stdout
 
 
-def test_a_missing_library(tmp_path: Path) -> None:
-    """The check names package, library and setting, until the library comes from somewhere."""
+def test_missing_library_is_reported(tmp_path: Path) -> None:
+    """The check names package, library and setting until the library is installed."""
     target, home = tmp_path / "venv", tmp_path / "home"
     venv.create(target, symlinks=True)
     assert check(target, home) == (0, "")
     home.rmdir()
-    place = extension(target, "libxxl.so.")
+    place = copy_extension(target, "libxxl.so.")
     status, output = check(target, home)
     assert status == 1
     assert "speaks-tls needs libxxl.so." in output

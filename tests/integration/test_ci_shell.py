@@ -1,7 +1,7 @@
-"""The shell form of `export --ci`, run as a CI runs it: machines that have nothing but Docker.
+"""Run the script of `export --ci=shell` as CI does, on machines that have only Docker.
 
-Both the registry and the package index ask for a password. The first machine has no Poetry either;
-the second one has it, with the plugin.
+Registry and package index require a password. The first machine does not have Poetry either; the
+second one has Poetry with the plugin.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ ARGUMENTS = ("--progress=rawjson", "--network=host")
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A machine of a CI: an engine, a home, and what its administrators have installed."""
+    """A CI machine: an engine, a home, and the installed programs."""
 
     env: dict[str, str]
     engine: DockerEngine
 
     @classmethod
     def new(cls, engine: DockerEngine, home: Path, *tools: Path) -> Machine:
-        """Give one with the programs of some folders, and without any other Poetry."""
+        """Return a machine with the programs in some folders, and no other Poetry."""
         (home / "bin").mkdir(parents=True)
         python = home / "bin" / "python3"
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         python.chmod(0o755)
-        # What `docker login` writes stays on this machine.
+        # Keep `docker login` credentials on this machine.
         shutil.copytree(engine.env["DOCKER_CONFIG"], home / ".docker", symlinks=True)
         others = [
             folder
@@ -66,15 +66,17 @@ class Machine:
             "POETRY_KEYRING_ENABLED": "false",
         }
         others_own = ("POETRY_", "XDG_")
-        kept = {name: it for name, it in engine.env.items() if not name.startswith(others_own)}
+        kept = {
+            name: value for name, value in engine.env.items() if not name.startswith(others_own)
+        }
         return cls(env={**kept, **own}, engine=engine)
 
     def empty(self) -> None:
-        """Make it one that has never built."""
+        """Remove everything that was built."""
         self.engine.forget()
 
     def run(self, script: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run the script, whatever comes of it; no password may be in what it says."""
+        """Run the script, with any result; its output must not contain a password."""
         done = subprocess.run(
             [script, *ARGUMENTS],
             cwd="/",
@@ -90,7 +92,7 @@ class Machine:
         return done
 
     def build(self, script: Path, **variables: str) -> Steps:
-        """Run the script, successfully."""
+        """Run the script successfully."""
         done = self.run(script, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return read_progress(done.stderr)
@@ -98,7 +100,7 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def address(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run a registry that asks for a password."""
+    """Run a registry that requires a password."""
     assert engine.env
     with own_registry(tmp_path_factory.mktemp("registry"), users=USERS) as address:
         yield address
@@ -106,7 +108,7 @@ def address(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture(scope="module")
 def secrets(address: str) -> dict[str, str]:
-    """Give the variables that the CI has for the script."""
+    """Return the variables that CI sets for the script."""
     return {
         "IMAGE": f"{address}/team/shop",
         "REGISTRY_USER": REGISTRY_USER,
@@ -123,9 +125,9 @@ def shop(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """Give a project in git, with the script."""
+    """Return a project in git, with the script."""
     project = make_shop(tmp_path_factory.mktemp("ci") / "shop", poetry_home(engine), index)
-    # Nothing fits that other modules have built.
+    # Keep layers of other test modules from matching.
     project.configure(layers=4, instructions={"build": ["ENV BUILT_BY=test_ci_shell"]})
     project.poetry.run(project.folder, "docker", "export", "--ci", "shell")
     git(project, "init", "--quiet", "--initial-branch=main")
@@ -134,7 +136,7 @@ def shop(
 
 
 def git(project: Project, *arguments: str) -> None:
-    """Run git as somebody."""
+    """Run git with a fixed author."""
     who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
     subprocess.run(["git", *who, *arguments], cwd=project.folder, check=True)
 
@@ -146,7 +148,7 @@ def commit(project: Project) -> None:
 
 
 def tags(address: str, repository: str = "team/shop") -> set[str]:
-    """List what is in the registry under the image's name."""
+    """List the tags of the image in the registry."""
     login = base64.b64encode(f"{REGISTRY_USER}:{REGISTRY_PASSWORD}".encode()).decode()
     request = urllib.request.Request(
         f"http://{address}/v2/{repository}/tags/list", headers={"Authorization": f"Basic {login}"}
@@ -159,7 +161,7 @@ def tags(address: str, repository: str = "team/shop") -> set[str]:
 def first(
     engine: DockerEngine, plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Machine:
-    """Give a machine without Poetry, that finds the plugin as if it were released."""
+    """Return a machine without Poetry that can install the plugin as if it were released."""
     machine = Machine.new(engine, tmp_path_factory.mktemp("machine") / "home")
     machine.env["PIP_FIND_LINKS"] = str(plugin_wheel.parent)
     return machine
@@ -169,17 +171,17 @@ def first(
 def second(
     second_engine: DockerEngine, clean_poetry: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Machine:
-    """Give another machine, which has Poetry and the plugin."""
+    """Return another machine, which has Poetry and the plugin."""
     home = tmp_path_factory.mktemp("machine") / "home"
     return Machine.new(second_engine, home, clean_poetry.parent)
 
 
-def test_two_machines(
+def test_empty_machine_installs_nothing(
     first: Machine, second: Machine, shop: Project, address: str, secrets: dict[str, str]
 ) -> None:
-    """The first run finds no cache and makes one; the next, on an empty machine, installs nothing.
+    """The first run creates the cache; the next, on an empty machine, installs nothing.
 
-    A branch begins with main's cache, and a version reads it; a pull request's run writes nothing.
+    A branch starts from main's cache, and so does a version; a pull request writes nothing.
     """
     script = shop.folder / "docker-build.sh"
     steps = first.build(script, **secrets)
@@ -213,10 +215,10 @@ def test_two_machines(
     assert second.engine.run(f"{secrets['IMAGE']}:other") == "shop 1.1 1.0\n"
 
 
-def test_several_images(
+def test_several_images_share_the_cache(
     first: Machine, second: Machine, shop: Project, secrets: dict[str, str], tmp_path: Path
 ) -> None:
-    """What they have in common is installed once, and on an empty machine nothing is."""
+    """Common packages are installed once; on an empty machine nothing is installed."""
     shutil.copytree(shop.folder, tmp_path / "shop")
     several = Project(tmp_path / "shop", shop.poetry)
     images = {"api": {"extras": ["more"]}, "worker": {"groups": ["main", "docs"]}}
@@ -239,8 +241,10 @@ def test_several_images(
     assert not steps.ran & INSTALLING
 
 
-def test_a_wrong_password(second: Machine, shop: Project, secrets: dict[str, str]) -> None:
-    """The registry's is told before anything is built."""
+def test_wrong_registry_password_is_reported_first(
+    second: Machine, shop: Project, secrets: dict[str, str]
+) -> None:
+    """A wrong registry password is reported before anything is built."""
     wrong = {**secrets, "REGISTRY_PASSWORD": "wrong", "BRANCH": "main"}
     done = second.run(shop.folder / "docker-build.sh", **wrong)
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""Promises of the commands that are kept where one part hands its answer to the next."""
+"""Behaviour that depends on several parts of the commands working together."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EXPORT, BUILD = ("docker", "export"), ("docker", "build")
 
 
 def make(folder: Path, settings: str = "", pyproject: str = PYPROJECT) -> Path:
-    """Write a project, with settings of the plugin."""
+    """Write a project, with plugin settings."""
     make_project(folder, pyproject + settings, [package("rich", source=FROM_ACME)])
     (folder / "shop").mkdir()
     (folder / "shop" / "__init__.py").touch()
@@ -58,19 +58,19 @@ def make(folder: Path, settings: str = "", pyproject: str = PYPROJECT) -> Path:
 
 
 def build(folder: Path, client: Client, *options: str) -> list[str]:
-    """Build, successfully; give the words that BuildKit got."""
+    """Build successfully, and return the arguments that docker got."""
     outcome = poetry(folder, *BUILD, *options)
     assert outcome.status == 0, outcome
     return client.argv
 
 
-def given(argv: list[str], option: str) -> list[str]:
-    """Give the values of an option in a command line."""
+def option_values(argv: list[str], option: str) -> list[str]:
+    """Return the values of an option in a command line."""
     return [value for name, value in itertools.pairwise(argv) if name == option]
 
 
-def test_every_option_reaches_buildkit(tmp_path: Path, client: Client) -> None:
-    """Those that take a value, as often as they are given and in their order; flags; no other."""
+def test_options_reach_buildkit(tmp_path: Path, client: Client) -> None:
+    """Options with values are repeated in their order; flags are passed on; no others are added."""
     values = {
         "--tag": ["a:1", "b:2"],
         "--platform": ["linux/amd64", "linux/arm64"],
@@ -85,7 +85,7 @@ def test_every_option_reaches_buildkit(tmp_path: Path, client: Client) -> None:
     words = [word for name, many in values.items() for value in many for word in (name, value)]
     argv = build(shop, client, *words, "--push", "--pull", "--no-cache")
     for name, many in values.items():
-        assert given(argv, name) == many
+        assert option_values(argv, name) == many
         assert name == "--tag" or name not in plain
     for flag in ("--push", "--pull", "--no-cache"):
         assert flag in argv
@@ -93,8 +93,8 @@ def test_every_option_reaches_buildkit(tmp_path: Path, client: Client) -> None:
     assert "--load" in build(shop, client, "--load", "--platform=linux/amd64,linux/arm64")
 
 
-def test_the_builder_that_is_named_is_the_one_that_is_asked(tmp_path: Path, client: Client) -> None:
-    """What it can do decides on the Dockerfile, not what the usual one can."""
+def test_selected_builder_is_queried(tmp_path: Path, client: Client) -> None:
+    """The capabilities of the selected builder, not the default one, determine the Dockerfile."""
     real = client.folder / "docker"
     real.rename(client.folder / "answer")
     log, answer = client.folder / "asked", client.folder / "answer"
@@ -112,29 +112,29 @@ def test_the_builder_that_is_named_is_the_one_that_is_asked(tmp_path: Path, clie
         ('image = "team/x"', ["-t", "mine"], ["mine"]),
     ],
 )
-def test_tags(
+def test_image_tags(
     settings: str, options: list[str], tags: list[str], tmp_path: Path, client: Client
 ) -> None:
-    """The project's name or `image`, with the version; `-t` stands in place of that."""
+    """The tag is the project's name or `image`, with the version; `-t` replaces it."""
     argv = build(make(tmp_path / "shop", settings), client, *options)
-    assert given(argv, "--tag") == tags
+    assert option_values(argv, "--tag") == tags
 
 
-def test_a_project_without_a_name(tmp_path: Path, client: Client) -> None:
-    """It needs `-t`, or `image`; without a version the tag is `latest`."""
+def test_project_without_a_name(tmp_path: Path, client: Client) -> None:
+    """Without a name, `-t` or `image` is needed; without a version the tag is `latest`."""
     text = PYPROJECT.replace('name = "shop"\nversion = "1.2.3"\n', "").replace(
         '[project]\nrequires-python = ">=3.12,<3.13"\ndependencies = ["rich>=1"]\n',
         '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "~3.12"\n'
         'rich = ">=1"\n',
     )
     shop = make(tmp_path / "shop", pyproject=text)
-    assert given(build(shop, client, "-t", "mine"), "--tag") == ["mine"]
+    assert option_values(build(shop, client, "-t", "mine"), "--tag") == ["mine"]
     refused = poetry(shop, *BUILD, colours=True)
     assert (refused.status, refused.err.count(ERROR)) == (1, 1)
     assert "The project has no name" in refused.err
     assert "-t" in refused.err
     (shop / "pyproject.toml").write_text((shop / "pyproject.toml").read_text() + 'image = "x"\n')
-    assert given(build(shop, client), "--tag") == ["x:latest"]
+    assert option_values(build(shop, client), "--tag") == ["x:latest"]
 
 
 @pytest.mark.parametrize(
@@ -149,15 +149,15 @@ def test_a_project_without_a_name(tmp_path: Path, client: Client) -> None:
 def test_syntax_line_of_a_build(
     setting: str, engine: str, line: str | None, tmp_path: Path, client: Client
 ) -> None:
-    """By itself it is there only where the engine's own frontend is too old."""
+    """By default it is only written if the engine's own frontend is too old."""
     client.answer(server=engine)
     build(make(tmp_path / "shop", f"syntax = {setting}"), client)
     first = client.kept("Dockerfile").partition("\n")[0]
-    assert first == line if line else first.startswith("# Written by")
+    assert first == line if line else first.startswith("# Generated by")
 
 
-def test_a_frontend_that_is_too_old(tmp_path: Path, client: Client) -> None:
-    """With Docker 20.10 it is said which one is fetched, or that `syntax = false` cannot work."""
+def test_old_frontend(tmp_path: Path, client: Client) -> None:
+    """With Docker 20.10 a note names the fetched frontend, and `syntax = false` is an error."""
     client.answer(server="20.10.24")
     told = poetry(make(tmp_path / "auto"), *BUILD)
     assert told.status == 0
@@ -176,8 +176,8 @@ def test_a_frontend_that_is_too_old(tmp_path: Path, client: Client) -> None:
     assert (vendored.status, "syntax" in vendored.err) == (0, False)
 
 
-def test_an_engine_that_is_too_old(tmp_path: Path, client: Client) -> None:
-    """An error as any other, before anything is built."""
+def test_old_engine(tmp_path: Path, client: Client) -> None:
+    """The error is reported before anything is built."""
     client.answer(server="18.03.1")
     shop = make(tmp_path / "shop")
     before = snapshot(shop)
@@ -188,8 +188,8 @@ def test_an_engine_that_is_too_old(tmp_path: Path, client: Client) -> None:
     assert not (client.folder / "argv").exists()
 
 
-def test_an_image_that_cannot_be_loaded_is_told_of(tmp_path: Path, client: Client) -> None:
-    """The classic image store takes one platform; BuildKit would keep silent."""
+def test_image_that_cannot_be_loaded_is_noted(tmp_path: Path, client: Client) -> None:
+    """The classic image store loads only one platform, and BuildKit does not say so."""
     several = ("--platform=linux/amd64,linux/arm64",)
     outcome = poetry(make(tmp_path / "shop"), *BUILD, *several)
     assert outcome.status == 0
@@ -197,10 +197,10 @@ def test_an_image_that_cannot_be_loaded_is_told_of(tmp_path: Path, client: Clien
     assert "The image stays in the builder's cache" in outcome.err
 
 
-def test_the_secret_holds_the_sources_of_the_lock_only(
+def test_secret_has_only_sources_of_the_lock(
     tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the image takes nothing from is nobody's business, in an export and in a build."""
+    """Other credentials are left out, in an export and in a build."""
     for name in ("ACME", "OTHER"):
         monkeypatch.setenv(f"POETRY_HTTP_BASIC_{name}_USERNAME", "me")
         monkeypatch.setenv(f"POETRY_HTTP_BASIC_{name}_PASSWORD", f"c4nary-{name}")
@@ -212,8 +212,8 @@ def test_the_secret_holds_the_sources_of_the_lock_only(
         assert "c4nary-OTHER" not in secret
 
 
-def test_files_that_do_not_exist(tmp_path: Path) -> None:
-    """Told before anything is written, not by a COPY that fails."""
+def test_missing_files_are_reported(tmp_path: Path) -> None:
+    """The error is reported before anything is written, instead of a COPY that fails."""
     shop = make(tmp_path / "shop", 'files = ["alembic.ini"]')
     before = snapshot(shop)
     outcome = poetry(shop, *EXPORT, colours=True)
@@ -222,10 +222,8 @@ def test_files_that_do_not_exist(tmp_path: Path) -> None:
     assert snapshot(shop) == before
 
 
-def test_what_git_ignores_on_this_machine_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another developer's own excludes change no byte of an export."""
+def test_local_git_excludes_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git excludes that are not in the repository do not change an export."""
     shop = make(tmp_path / "shop")
     (shop / ".gitignore").write_text("*.tmp\n")
     for name in ("kept.tmp", "data.log"):
@@ -242,10 +240,10 @@ def test_what_git_ignores_on_this_machine_only(
     assert poetry(shop, *EXPORT, "--check").out == "Up to date.\n"
 
 
-def test_git_is_asked_in_a_hook_as_elsewhere(
+def test_git_variables_of_a_hook_are_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There git's own variables name the repository, and its root is taken for where git runs."""
+    """They name the repository, and make git treat the current directory as its root."""
     shop = make(tmp_path / "services" / "shop")
     (shop / ".gitignore").write_text("*.tmp\n")
     (shop / "shop" / "kept.tmp").touch()
@@ -259,10 +257,8 @@ def test_git_is_asked_in_a_hook_as_elsewhere(
 
 
 @pytest.mark.parametrize("requirement", ["setuptools", "setuptools_scm[simple]>=8"])
-def test_data_that_git_ignores_in_a_wheel_of_setuptools_scm(
-    requirement: str, tmp_path: Path
-) -> None:
-    """With git, it is no part of the wheel; in a build nobody can tell it from what is."""
+def test_setuptools_scm_with_data_ignored_by_git(requirement: str, tmp_path: Path) -> None:
+    """setuptools_scm leaves it out of the wheel when git is available, but not in the build."""
     backend = PYPROJECT.replace("poetry.core.masonry.api", "setuptools.build_meta")
     pyproject = backend.replace('["poetry-core"]', f'["{requirement}"]')
     shop = make(tmp_path / "shop", pyproject=pyproject)
@@ -280,10 +276,8 @@ def test_data_that_git_ignores_in_a_wheel_of_setuptools_scm(
 
 
 @pytest.mark.parametrize("installed", [True, False])
-def test_git_that_does_not_answer(
-    installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In a container the repository is often another user's: that is told, and no more is lost."""
+def test_failing_git(installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's git often refuses a repository of another owner; a note says so."""
     shop = make(tmp_path / "shop")
     (shop / ".git").mkdir()
     (shop / ".gitignore").write_text("*.tmp\n!keep.tmp\n")
@@ -302,8 +296,8 @@ def test_git_that_does_not_answer(
     assert lines.index("shop/**/*.tmp") < lines.index("!shop/keep.tmp")
 
 
-def test_what_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """BuildKit makes an empty file of it, without a word."""
+def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BuildKit would silently replace such a file by an empty one."""
     shop = make(tmp_path / "shop")
     (shop / "shop" / "[un]locked.py").touch()
     may = os.access
@@ -322,8 +316,8 @@ def test_what_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert poetry(shop, *EXPORT).status == 0
 
 
-def test_links_out_of_a_source_tree_are_told(tmp_path: Path) -> None:
-    """Docker copies them as they are, and the application finds nothing."""
+def test_links_out_of_the_build_context_are_noted(tmp_path: Path) -> None:
+    """Docker copies the links unchanged, and their targets are missing."""
     text = PYPROJECT.replace("[tool.poetry-docker-cache]", "[tool.poetry]\npackage-mode = false\n")
     shop = make(tmp_path / "shop", pyproject=text)
     (shop / "common").symlink_to("../common")
@@ -331,8 +325,8 @@ def test_links_out_of_a_source_tree_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("client")
-def test_a_time_for_all_files_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With each value of it BuildKit makes every layer anew."""
+def test_source_date_epoch_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new value makes BuildKit rebuild every layer."""
     shop = make(tmp_path / "shop")
     assert "SOURCE_DATE_EPOCH" not in poetry(shop, *BUILD).err
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
@@ -342,23 +336,23 @@ def test_a_time_for_all_files_is_told_of(tmp_path: Path, monkeypatch: pytest.Mon
     assert poetry(several, *BUILD).err.count("SOURCE_DATE_EPOCH is set") == 1
 
 
-def test_a_dockerfile_from_a_pipe(tmp_path: Path, client: Client) -> None:
-    """`--file -` is BuildKit's own way to say it."""
+def test_dockerfile_from_stdin(tmp_path: Path, client: Client) -> None:
+    """`--file -` works as in `docker build`."""
     shop = make(tmp_path / "shop")
     for option in (["--file", "-"], ["-f", "-"], ["--file=-"], ["-f-"]):
-        assert given(build(shop, client, *option), "--file") == ["-"]
+        assert option_values(build(shop, client, *option), "--file") == ["-"]
 
 
-def test_an_export_asks_for_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a login is none of its business, unless the secret is to be written too."""
+def test_export_needs_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Incomplete credentials are only an error if the secret is written too."""
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", "me")
     shop = make(tmp_path / "shop")
     assert poetry(shop, *EXPORT).status == 0
     assert poetry(shop, *EXPORT, "--auth-file", "../auth.toml").status == 1
 
 
-def test_credentials_in_a_url_are_refused_before_the_lock_is_looked_at(tmp_path: Path) -> None:
-    """The lock is stale then, and `poetry lock` would copy the password into it."""
+def test_credentials_in_url_are_refused_before_lock_check(tmp_path: Path) -> None:
+    """Otherwise `poetry lock`, the remedy for a stale lock, would copy the password into it."""
     shop = make(tmp_path / "shop")
     pyproject = shop / "pyproject.toml"
     text = pyproject.read_text(encoding="utf-8")
@@ -369,8 +363,8 @@ def test_credentials_in_a_url_are_refused_before_the_lock_is_looked_at(tmp_path:
     assert "c4nary" not in outcome.err
 
 
-def test_check_says_that_an_edited_file_would_need_force(tmp_path: Path) -> None:
-    """Without `--force`, what it says to type would only be refused."""
+def test_check_suggests_force_for_an_edited_file(tmp_path: Path) -> None:
+    """Without `--force`, the suggested command would be refused."""
     shop = make(tmp_path / "shop")
     poetry(shop, *EXPORT)
     with (shop / "Dockerfile").open("a", encoding="utf-8") as file:
@@ -380,10 +374,8 @@ def test_check_says_that_an_edited_file_would_need_force(tmp_path: Path) -> None
     assert "`poetry docker export --force`" in outcome.err
 
 
-def test_an_interrupt_before_the_build_is_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The status is the shell's for SIGINT, as it is once BuildKit runs."""
+def test_interrupt_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status is the shell's for SIGINT, as during a build."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -393,14 +385,14 @@ def test_an_interrupt_before_the_build_is_one(
     assert poetry(shop, *BUILD).status == 130
 
 
-def test_what_a_plugin_of_poetry_read_from_git_reaches_the_build(
+def test_version_from_git_plugin_reaches_the_build(
     tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """poetry-dynamic-versioning puts the version into Poetry's package, not into the file."""
+    """poetry-dynamic-versioning sets the version of Poetry's package, not that in the file."""
     backend = 'requires = ["poetry-core", "poetry-dynamic-versioning"]'
     text = PYPROJECT.replace('requires = ["poetry-core"]', backend)
     shop = make(tmp_path / "shop", pyproject=text)
-    assert given(build(shop, client), "--build-arg") == []
+    assert option_values(build(shop, client), "--build-arg") == []
     create = Factory.create_poetry
 
     def dynamic(*arguments: Any, **keys: Any) -> Poetry:  # noqa: ANN401  # as it is called
@@ -410,7 +402,7 @@ def test_what_a_plugin_of_poetry_read_from_git_reaches_the_build(
 
     monkeypatch.setattr(Factory, "create_poetry", dynamic)
     argv = build(shop, client)
-    assert given(argv, "--build-arg") == ["VERSION=4.5.6"]
-    assert given(argv, "--tag") == ["shop:4.5.6"]
+    assert option_values(argv, "--build-arg") == ["VERSION=4.5.6"]
+    assert option_values(argv, "--tag") == ["shop:4.5.6"]
     poetry(shop, *EXPORT)
     assert 'ARG VERSION="1.2.3"' in (shop / "Dockerfile").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every supported Poetry reads the secret, and the plugin reads every supported Poetry."""
+"""Every supported Poetry reads the secret, and the plugin reads credentials from each of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from poetry_docker_cache.project.auth_secret import SourceAuth, auth_file
 
 SOURCE = Path(credentials.__file__).parents[1]
 
-# What runs inside the other Poetry's environment: names on stdin, credentials on stdout.
+# Runs inside the other Poetry's environment: names on stdin, credentials on stdout.
 READ = """
 import json, sys
 from poetry.config.config import Config
@@ -44,7 +44,7 @@ NAMES = ("a", "a.b", "a.b.c", "my.repo", "my-repo", "UPPER", "two words", "..", 
 
 
 def run(version: str, script: str, names: list[str], cwd: Path) -> Any:  # noqa: ANN401  # JSON
-    """Run a script with this Poetry under the test's isolated settings."""
+    """Run a script with this Poetry and the test's isolated settings."""
     done = subprocess.run(
         [poetry_python(version), "-c", script],
         input=json.dumps(names),
@@ -58,7 +58,7 @@ def run(version: str, script: str, names: list[str], cwd: Path) -> Any:  # noqa:
 
 
 def nasty_passwords() -> dict[str, tuple[str, str]]:
-    """Give 150 sources with every kind of character between them, the same on every run."""
+    """Return 150 sources whose passwords cover every kind of character, the same in every run."""
     chance = random.Random(2)
     alphabet = [chr(n) for n in range(1, 0x180) if chr(n) not in "\n\r"]
     alphabet += [*"{{{{{{}}}}}}\"\"''\\\\%%$$##", "\u2028", "漢", "😀", "{cache-dir}", "\\n"]
@@ -68,8 +68,8 @@ def nasty_passwords() -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize("version", POETRY_VERSIONS)
-def test_reads_the_same_credentials_back(version: str, tmp_path: Path) -> None:
-    """Names with dots, spaces and quotes, passwords with everything: the very same text."""
+def test_every_poetry_reads_the_secret(version: str, tmp_path: Path) -> None:
+    """Names with dots, spaces and quotes, and any password, are unchanged."""
     logins = nasty_passwords()
     sources = [SourceAuth(name=name, login=login) for name, login in logins.items()]
     text = auth_file(sources)
@@ -79,8 +79,8 @@ def test_reads_the_same_credentials_back(version: str, tmp_path: Path) -> None:
 
 
 def write_project(folder: Path) -> None:
-    """Write a project with three sources, of which two share a host, and settings for them."""
-    # In this order, Poetry before 2.5 takes the first one's credentials for the second one's URL.
+    """Write a project with three sources and their settings; two sources share a host."""
+    # In this order, Poetry before 2.5 uses the first one's credentials for the second one's URL.
     sources = {"corp.two": "https://h.test/simple/corp2", "corp": "https://h.test/simple/corp/"}
     sources |= {"net": "https://net.test/simple", "public": "https://public.test/simple"}
     tables = [f'[[tool.poetry.source]]\nname="{n}"\nurl="{u}"\n' for n, u in sources.items()]
@@ -100,10 +100,10 @@ def write_project(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("version", POETRY_VERSIONS)
-def test_collects_the_same_from_every_poetry(
+def test_every_poetry_gives_the_same_credentials(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Environment, poetry.toml, netrc and certificates arrive, byte for byte alike."""
+    """Environment, poetry.toml, netrc and certificates give identical credentials."""
     write_project(tmp_path)
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_USERNAME", "u1")
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_PASSWORD", "")
@@ -120,10 +120,10 @@ def test_collects_the_same_from_every_poetry(
 
 
 @pytest.mark.parametrize("version", POETRY_VERSIONS)
-def test_half_credentials_are_an_error_in_every_poetry(
+def test_missing_password_is_an_error_in_every_poetry(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user name alone is told from one with an empty password."""
+    """An empty password is allowed, a missing one is not."""
     write_project(tmp_path)
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_USERNAME", "u1")
     answer = run(version, COLLECT, ["corp"], tmp_path)

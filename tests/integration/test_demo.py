@@ -1,4 +1,4 @@
-"""`make demo` does what it says, and what it says is what the project is for."""
+"""`make demo` works, and its output shows the benefit of the project."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from engine import default_state, usable_engine
 from engines import unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
-CACHE = default_state().parents[1]  # before a test's home is a temporary folder
+CACHE = default_state().parents[1]  # before a test replaces the home folder
 ROW = re.compile(r"^(\S.*?) +(\d+)   (CACHED|\d+ of \d+) +([\d.]+)$", re.MULTILINE)
 
 
 def demo(*arguments: str, folder: Path) -> str:
-    """Run the demo as make does, with a folder for its temporary files; give what it prints."""
+    """Run the demo as make does, with its own temporary folder; return the output."""
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "demo.py", *arguments],
         env={**os.environ, "XDG_CACHE_HOME": str(CACHE), "TMPDIR": str(folder)},
@@ -33,8 +33,8 @@ def demo(*arguments: str, folder: Path) -> str:
 
 
 @pytest.mark.engine
-def test_only_the_dependencies_own_edit_installs_them_again(tmp_path: Path) -> None:
-    """The table's facts, from BuildKit's own log of a real run."""
+def test_only_a_dependency_edit_installs_dependencies(tmp_path: Path) -> None:
+    """The facts of the table come from BuildKit's log of a real run."""
     if os.geteuid() and not usable_engine():
         unavailable("no container engine, and only root can bring one up")
     shown = demo(folder=tmp_path)
@@ -49,7 +49,7 @@ def test_only_the_dependencies_own_edit_installs_them_again(tmp_path: Path) -> N
     assert "acme-greetings" in bump
     assert 0 < rows[bump][0] < 8
     assert rows[bump][1] == f"1 of {layers}"
-    # The images are what was edited, not what was built before.
+    # The responses come from the edited images, not from earlier builds.
     answers = re.findall(r"^ +GET /health +(\{.*\})$", shown, re.MULTILINE)
     assert answers == [
         '{"status": "ok", "version": "1.0.0", "acme-greetings": "1.0.0"}',
@@ -59,7 +59,7 @@ def test_only_the_dependencies_own_edit_installs_them_again(tmp_path: Path) -> N
 
 
 def test_without_an_engine_the_dockerfile_is_written(tmp_path: Path) -> None:
-    """Then the demo says where it is, and what is missing."""
+    """The demo says where the Dockerfile is, and what is missing."""
     shown = demo("--export-only", folder=tmp_path)
     path = re.search(r"^export +(\S+)$", shown, re.MULTILINE)
     assert path
@@ -67,12 +67,12 @@ def test_without_an_engine_the_dockerfile_is_written(tmp_path: Path) -> None:
     assert "Install Docker" in shown
 
 
-def test_the_examples_own_tests_pass(tmp_path: Path) -> None:
-    """With the library that it depends on, as its developers would run them."""
+def test_example_passes_its_own_tests(tmp_path: Path) -> None:
+    """They use the library that the example depends on, as its developers would."""
     python = str(tmp_path / "venv" / "bin" / "python")
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--upgrade"]
-    subprocess.run([*pip, "pip>=25.1"], check=True)  # the first that knows groups
+    subprocess.run([*pip, "pip>=25.1"], check=True)  # the first version that supports groups
     api, library = (ROOT / "examples" / name for name in ("web-api", "acme-greetings"))
     packages = [str(api), str(library), "--group", f"{api / 'pyproject.toml'}:dev"]
     subprocess.run([*pip, *packages], check=True)

@@ -1,4 +1,4 @@
-"""Dependencies from git servers, from a URL and from files: one build that has them all."""
+"""Dependencies from git servers, URLs and files, all in one build."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import USER, AcmeIndex, Project
-from builds import anew, build, failed_build, look, names
+from builds import build, failed_build, inspect_image, names, without_cache
 from clean_poetry import POETRY
 from git_servers import git_over_http, git_over_ssh, make_repository
 from harmless import edit_harmlessly
@@ -80,7 +80,7 @@ PyMODINIT_FUNC PyInit_acme_NAME(void) {
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """The project, and the one image of it."""
+    """The project, and its image."""
 
     project: Project
     image: str
@@ -89,19 +89,19 @@ class Built:
     git: str
     """The URL of the repository with a password."""
     key: str
-    """That of the host of the other one."""
+    """The host key of the ssh server."""
     other_key: str
     ssh: tuple[str, ...]
-    """The options by which a container reaches that one."""
+    """Options of a container that needs to reach the ssh server."""
 
 
 def compiled(name: str) -> Extension:
-    """Give a module in C."""
+    """Return a module in C."""
     return Extension(code=CODE.replace("NAME", name))
 
 
 def sources(name: str, *requires: str) -> dict[str, str]:
-    """Give the files of a package that poetry-core builds."""
+    """Return the files of a package that poetry-core builds."""
     module = name.replace("-", "_")
     text = f'[project]\nname = "{name}"\nversion = "1.0"\ndependencies = {json.dumps(requires)}\n'
     text += '[build-system]\nrequires = ["poetry-core"]\n'
@@ -110,7 +110,7 @@ def sources(name: str, *requires: str) -> dict[str, str]:
 
 
 def sources_in_c(name: str) -> dict[str, str]:
-    """Give the files of one that setuptools builds."""
+    """Return the files of a package that setuptools builds."""
     module = f"acme_{name}"
     text = f'[project]\nname = "acme-{name}"\nversion = "1.0"\n'
     text += '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
@@ -123,7 +123,7 @@ def sources_in_c(name: str) -> dict[str, str]:
 
 
 def log_in(poetry: Poetry, index: AcmeIndex, git: str, password: str | None) -> None:
-    """Keep what `poetry config` would, for the index and for the repository."""
+    """Store credentials as `poetry config` does, for the index and for the repository."""
     folder = Path(poetry.env["POETRY_CONFIG_DIR"])
     logins = {"acme": {"username": USER, "password": index.password}}
     if password is not None:
@@ -141,7 +141,7 @@ def built(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Built]:
-    """Lock with every kind of such a dependency, and build; nothing may be left of the password."""
+    """Lock and build with every kind of direct dependency; no password may be left."""
     repositories = tmp_path_factory.mktemp("git")
     keys = tmp_path_factory.mktemp("ssh")
     mail = sources("acme-mail", "acme-util")
@@ -187,8 +187,10 @@ def built(
             f"--tag={image}:1",
             f"--cache-to=type=registry,ref={image}:cache,mode=max",
         )
-        steps = build(project, *options, *anew("dependencies", "direct"), "--provenance=mode=max")
-        # A failure shows what the engine ran, and all that it said.
+        steps = build(
+            project, *options, *without_cache("dependencies", "direct"), "--provenance=mode=max"
+        )
+        # A failure shows what the engine ran, and all output.
         assert steps.installed == tuple(f"acme-{name}" for name in NAMES), steps
         assert 0 < steps.sent < 1_000_000, "only what is named is sent"
         search = Search(CANARY)
@@ -213,11 +215,11 @@ def built(
         )
 
 
-def test_what_poetry_installs(
+def test_distributions_match_poetry_install(
     engine: DockerEngine, built: Built, poetry_install: PoetryInstall
 ) -> None:
-    """The image holds the same distributions as an environment after `poetry install`."""
-    found = look(engine, built.image)
+    """The distributions are those that `poetry install` installs."""
+    found = inspect_image(engine, built.image)
     repository = built.project.folder.parent
     assert found["distributions"] == poetry_install(
         built.project, "--only=main", repository=repository, container=built.ssh
@@ -229,9 +231,9 @@ def test_what_poetry_installs(
     assert said == "None /venv/lib/python3.13/site-packages/acme_mail/__init__.py\n"
 
 
-def test_no_trace_of_the_build(engine: DockerEngine, built: Built) -> None:
-    """No clone, no path of the build; where a repository is stays, with the lock's commit."""
-    found = look(engine, built.image)
+def test_no_trace_of_the_build_remains(engine: DockerEngine, built: Built) -> None:
+    """No clone or build path remains; the URL of a repository does, with the locked commit."""
+    found = inspect_image(engine, built.image)
     assert {Path(path).parent.name for path in found["direct_url"]} == {
         f"acme_{name}-1.0.dist-info" for name in ("extra", "mail", "queue", "sent")
     }
@@ -248,11 +250,11 @@ def test_no_trace_of_the_build(engine: DockerEngine, built: Built) -> None:
     }
 
 
-# Prints each file of the environment that is not what the RECORD beside it says.
+# Prints each file of the environment that differs from the RECORD beside it.
 CHANGED = """
 import base64, hashlib, importlib.metadata as metadata
-for it in metadata.distributions():
-    for file in it.files:
+for distribution in metadata.distributions():
+    for file in distribution.files:
         content = file.read_binary()
         if file.hash:
             found = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, content).digest())
@@ -263,8 +265,8 @@ for it in metadata.distributions():
 """
 
 
-def test_what_is_compiled_has_no_debug_information(engine: DockerEngine, built: Built) -> None:
-    """It is without it what the RECORD says, as all else is."""
+def test_compiled_files_are_stripped(engine: DockerEngine, built: Built) -> None:
+    """The stripped files match the RECORD, like all others."""
     assert engine.run(built.image, "python", "-c", CHANGED) == ""
     modules = [f"acme_{name}" for name in COMPILED]
     code = f"print(*(__import__(name).__file__.endswith('.so') for name in {modules}))"
@@ -272,36 +274,38 @@ def test_what_is_compiled_has_no_debug_information(engine: DockerEngine, built: 
 
 
 def test_edits_install_nothing(built: Built) -> None:
-    """They leave the layer as it was."""
+    """The layer stays cached."""
     edit_harmlessly(built.project, wider=('acme-lib = "1.0"', 'acme-lib = "<=1.0"'))
     steps = build(built.project, "--tag=acme-direct:2")
     assert {"direct", "direct-scripts"} <= steps.cached
     assert (steps.installed, steps.rebuilt) == ((), frozenset())
 
 
-def test_the_same_bytes_again(engine: DockerEngine, built: Built) -> None:
-    """Cloned, downloaded and built once more, the layer is the same, and so are all others."""
+def test_rebuild_is_identical(engine: DockerEngine, built: Built) -> None:
+    """Clone, download and build again: this layer and all others are identical."""
     build(built.project, "--tag=acme-direct:cached")
-    steps = build(built.project, "--tag=acme-direct:anew", "--", "--no-cache-filter=direct")
+    steps = build(built.project, "--tag=acme-direct:rebuilt", "--", "--no-cache-filter=direct")
     assert "direct" in steps.ran
     inspect = ("image", "inspect", "--format", "{{json .RootFS.Layers}}")
-    cached, anew = (engine.docker(*inspect, f"acme-direct:{tag}") for tag in ("cached", "anew"))
-    assert cached.stdout == anew.stdout
+    cached, rebuilt = (
+        engine.docker(*inspect, f"acme-direct:{tag}") for tag in ("cached", "rebuilt")
+    )
+    assert cached.stdout == rebuilt.stdout
 
 
-def test_what_is_told(built: Built) -> None:
-    """The command shows the agent that it passes on; `layers` shows the layer."""
+def test_commands_know_direct_dependencies(built: Built) -> None:
+    """`build` passes the agent on, and `layers` has the layer."""
     run = functools.partial(built.project.poetry.run, built.project.folder, "docker")
     assert " --ssh default " in run("build", "--dry-run").stdout
     assert "--ssh" not in run("build", "--dry-run", "--only=none").stdout
     told = json.loads(run("layers", "--json", "--image", built.image).stdout)
-    kinds = {(it["name"], it["kind"], it["layer"]) for it in told["packages"]}
+    kinds = {(package["name"], package["kind"], package["layer"]) for package in told["packages"]}
     direct = {f"acme-{name}" for name in DIRECT}
     assert {name for name, *where in kinds if where == ["direct", "direct"]} == direct
-    assert all(it["exact"] for it in told["packages"])
+    assert all(package["exact"] for package in told["packages"])
 
 
-def test_a_refused_login(built: Built, index: AcmeIndex) -> None:
+def test_refused_login(built: Built, index: AcmeIndex) -> None:
     """The log ends with the address, and with what to type."""
     log_in(built.project.poetry, index, built.git, None)
     try:
@@ -312,8 +316,8 @@ def test_a_refused_login(built: Built, index: AcmeIndex) -> None:
     assert f"poetry config repositories.NAME {built.git}" in said
 
 
-def test_a_host_with_another_key(built: Built) -> None:
-    """It is refused, whatever the agent could do there."""
+def test_host_with_another_key(built: Built) -> None:
+    """The server is refused, regardless of the agent's keys."""
     text = built.project.read("pyproject.toml")
     built.project.replace("pyproject.toml", built.key, built.other_key)
     try:

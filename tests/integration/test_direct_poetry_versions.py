@@ -1,4 +1,4 @@
-"""The installation from a git server with a password and from files, with each supported Poetry."""
+"""Install from a git server with a password, and from files, with each supported Poetry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(str(inside.__file__)).parent
 PASSWORD = "p {x} ss\"w'o\\rd"
-# It builds itself, so that no build backend is fetched.
+# It is its own build backend, so that none is downloaded.
 SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 BACKEND = f"""{inspect.getsource(wheels)}
 
@@ -38,7 +38,7 @@ FROZEN = "import importlib.metadata\nimportlib.metadata.FastPath.mtime = 0\n"
 
 
 def package(name: str) -> dict[str, str]:
-    """Give the files of a package."""
+    """Return the files of a package."""
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
     backend = BACKEND.replace("NAME", name)
     return {"pyproject.toml": SYSTEM, "backend.py": backend, "PKG-INFO": metadata}
@@ -46,9 +46,9 @@ def package(name: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Serve two packages of one repository, and have a third in a file."""
+    """Serve two packages of one repository, and provide a third as a file."""
     root = tmp_path_factory.mktemp("git")
-    files = {f"{name}/{path}": it for name in ("a", "b") for path, it in package(name).items()}
+    files = {f"{name}/{path}": text for name in ("a", "b") for path, text in package(name).items()}
     commit = make_repository(root / "mono.git", files)
     with tarfile.open(root / "c-1.0.tar.gz", "w:gz") as archive:
         for path, text in package("c").items():
@@ -72,7 +72,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
 def install(
     python: Path, folder: Path, manifest: dict[str, Any], password: str
 ) -> tuple[int, str, Path]:
-    """Install as the build does; give the status, what was said, and the environment."""
+    """Install as the build does; return the status, the output and the environment."""
     folder.mkdir()
     venv.create(folder / "venv", symlinks=True)
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -104,8 +104,10 @@ def install(
 
 
 @pytest.mark.parametrize("version", POETRY_VERSIONS)
-def test_installs(version: str, manifest: dict[str, Any], tmp_path: Path) -> None:
-    """All three are in place, work, and say where they are from, but for the file."""
+def test_every_poetry_installs_direct_dependencies(
+    version: str, manifest: dict[str, Any], tmp_path: Path
+) -> None:
+    """All three are installed and work; those from git have a direct_url.json."""
     status, said, target = install(poetry_python(version), tmp_path / "x", manifest, PASSWORD)
     assert status == 0, said
     assert all(f"Installing {name} (1.0" in said for name in "abc")
@@ -125,15 +127,15 @@ def test_installs(version: str, manifest: dict[str, Any], tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
-def test_coarse_times(
+def test_coarse_modification_times(
     version: str,
     manifest: dict[str, Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What Poetry does not find just after installing it, says where it is from all the same.
+    """direct_url.json is written even if Poetry does not find a package just after installing it.
 
-    Python tells by a folder's time whether it knows what is in it; two changes may have one time.
+    Python caches a folder's content by its modification time, which may be equal for two changes.
     """
     (tmp_path / "sitecustomize.py").write_text(FROZEN)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -148,8 +150,10 @@ def test_coarse_times(
 
 
 @pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
-def test_refused(version: str, manifest: dict[str, Any], tmp_path: Path) -> None:
-    """The end says which repository, and what to type."""
+def test_refused_login_names_the_repository(
+    version: str, manifest: dict[str, Any], tmp_path: Path
+) -> None:
+    """The output ends with the repository, and with what to type."""
     status, said, target = install(poetry_python(version), tmp_path / "x", manifest, "wr0ng")
     assert status == 1
     url = manifest["packages"][0]["source"]["url"]

@@ -1,4 +1,4 @@
-"""Real processes and real signals: the folder goes, the exit status and the terminal stay."""
+"""Real processes and signals: temporary folders are removed, exit status and terminal are kept."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
-# What a build does, in a process of its own: a folder, a secret in it, a command.
+# What a build does, in a separate process: a folder, a secret in it, a command.
 DRIVER = """\
 import sys
 from pathlib import Path
@@ -49,15 +49,15 @@ RUN = "status = engine.run(['sh', '-c', sys.argv[2]])"
 
 
 def until(happens: Callable[[], object]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     end = time.monotonic() + PATIENCE
     while not happens():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
 
 
-def alive(pid: int) -> bool:
-    """Say whether a process is there and no zombie."""
+def is_running(pid: int) -> bool:
+    """Return whether a process is running, and not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -65,7 +65,7 @@ def alive(pid: int) -> bool:
 
 
 class Build:
-    """A build in a process of its own, and what it leaves behind."""
+    """A build in a separate process, and what it leaves behind."""
 
     def __init__(self, base: Path, *, inside: str = RUN, before: str = "", child: str = "") -> None:
         self.base = base
@@ -76,13 +76,13 @@ class Build:
         self.env = {**os.environ, "MARKS": str(self.marks)}
 
     def start(self) -> None:
-        """Start it without a terminal, in a process group of its own as a shell would."""
+        """Start it without a terminal, in its own process group as a shell would."""
         self.process = subprocess.Popen(
             self.argv, env=self.env, stdin=subprocess.DEVNULL, start_new_session=True
         )
 
     def pid_of(self, mark: str) -> int:
-        """Wait for a child's mark, which holds its process id."""
+        """Wait for a child's mark, which contains its process id."""
         path = self.marks / mark
         until(lambda: path.exists() and path.read_text().strip())
         return int(path.read_text())
@@ -94,14 +94,14 @@ class Build:
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
-    """Give a folder for temporary files."""
+    """Return a folder for temporary files."""
     (tmp_path / "base").mkdir()
     return tmp_path / "base"
 
 
 @pytest.fixture
 def started() -> Iterator[Callable[[Build], Build]]:
-    """Start builds, and end them after the test whatever became of it."""
+    """Return a function that starts builds; all of them end with the test."""
     builds: list[Build] = []
 
     def start(build: Build) -> Build:
@@ -116,11 +116,11 @@ def started() -> Iterator[Callable[[Build], Build]]:
         build.process.wait()
 
 
-# A buildx that stops tidily, as the real one does.
+# A buildx that stops cleanly, as the real one does.
 TIDY = 'trap "exit 130" INT TERM; echo $$ > $MARKS/child; while :; do sleep 0.05; done'
-# A docker that swallows signals and waits for its plugin, as the real one does on a terminal.
+# A docker that ignores signals and waits for its plugin, as the real one does on a terminal.
 SWALLOWS = "trap : INT TERM; sh -c 'echo $$ > $MARKS/child; exec sleep 600'; exit 0"
-# For tests of what happens before we do anything about it.
+# For tests of what happens before the plugin forwards a signal or kills the command.
 SLOWLY = "signals._FORWARD_SECONDS = signals._KILL_SECONDS = 600"
 
 
@@ -139,21 +139,19 @@ SLOWLY = "signals._FORWARD_SECONDS = signals._KILL_SECONDS = 600"
 def test_signal_while_buildkit_runs(
     base: Path, started: Callable[[Build], Build], child: str, number: int, status: int
 ) -> None:
-    """A signal to us alone ends the command and what it started, and the folder is gone."""
+    """A signal to the plugin alone ends the command and its children, and the folder is removed."""
     build = started(Build(base, child=child))
     pid = build.pid_of("child")
     assert build.left()
     build.process.send_signal(number)
     assert build.process.wait(PATIENCE) == status
-    until(lambda: not alive(pid))
+    until(lambda: not is_running(pid))
     assert build.left() == []
 
 
 @pytest.mark.parametrize("number", [INT, TERM, HUP, signal.SIGQUIT])
-def test_signal_between_the_steps(
-    base: Path, started: Callable[[Build], Build], number: int
-) -> None:
-    """Before and after BuildKit runs, a signal ends us and the folder is gone."""
+def test_signal_between_steps(base: Path, started: Callable[[Build], Build], number: int) -> None:
+    """Before and after BuildKit runs, a signal ends the plugin and the folder is removed."""
     inside = "Path(sys.argv[1], 'ready').touch(); import time; time.sleep(600)"
     build = started(Build(base, inside=inside))
     until((base / "ready").exists)
@@ -166,7 +164,7 @@ def test_signal_between_the_steps(
 def test_signal_while_the_folder_is_removed(
     base: Path, started: Callable[[Build], Build], number: int
 ) -> None:
-    """It waits until the folder is gone, and is not lost."""
+    """The signal takes effect once the folder is removed."""
     before = """
         import os, shutil, time
         remove = shutil.rmtree
@@ -188,7 +186,7 @@ def test_signal_while_the_folder_is_removed(
 def test_killed_build_is_cleaned_up_by_the_next(
     base: Path, started: Callable[[Build], Build]
 ) -> None:
-    """After SIGKILL the secret stays until the next build, and a live build's folder is kept."""
+    """After SIGKILL the secret stays until the next build; a running build's folder is kept."""
     dead, live = (Build(base, child=TIDY.replace("child", name)) for name in ("dead", "live"))
     started(dead)
     child = dead.pid_of("dead")
@@ -208,7 +206,7 @@ def test_killed_build_is_cleaned_up_by_the_next(
 
 
 def test_many_builds_at_once(base: Path) -> None:
-    """Builds that start and end at the same time never take each other's folder."""
+    """Builds that start and end at the same time never remove each other's folder."""
     script = textwrap.dedent("""\
         import sys
         from pathlib import Path
@@ -224,7 +222,9 @@ def test_many_builds_at_once(base: Path) -> None:
     assert list(base.iterdir()) == []
 
 
-def test_command_that_will_not_end(base: Path, started: Callable[[Build], Build]) -> None:
+def test_command_that_ignores_signals_is_killed(
+    base: Path, started: Callable[[Build], Build]
+) -> None:
     """A command that ignores every signal is killed after a while."""
     build = started(
         Build(
@@ -236,12 +236,12 @@ def test_command_that_will_not_end(base: Path, started: Callable[[Build], Build]
     pid = build.pid_of("child")
     build.process.send_signal(TERM)
     assert build.process.wait(PATIENCE) == 137
-    until(lambda: not alive(pid))
+    until(lambda: not is_running(pid))
     assert build.left() == []
 
 
 def test_nohup_is_respected(base: Path, started: Callable[[Build], Build]) -> None:
-    """A signal that was ignored when we started stays ignored, by the command too."""
+    """A signal that was ignored at the start stays ignored, by the command too."""
     waiting = "while ! test -e $MARKS/sent; do sleep 0.05; done"
     build = Build(base, child=f"echo $$ > $MARKS/child; {waiting}; exit 7")
     build.argv = ["nohup", *build.argv]
@@ -249,13 +249,13 @@ def test_nohup_is_respected(base: Path, started: Callable[[Build], Build]) -> No
     pid = build.pid_of("child")
     build.process.send_signal(HUP)
     time.sleep(0.2)
-    assert alive(pid)
+    assert is_running(pid)
     (build.marks / "sent").touch()
     assert build.process.wait(PATIENCE) == 7
 
 
 class Terminal:
-    """A build on a pseudo-terminal of its own."""
+    """A build on its own pseudo-terminal."""
 
     def __init__(self, build: Build) -> None:
         self.output = b""
@@ -264,13 +264,13 @@ class Terminal:
             os.execve(build.argv[0], build.argv, build.env)
 
     def read(self) -> None:
-        """Take what was printed, so that nobody waits for room."""
-        with contextlib.suppress(OSError):  # the last process at the other end is gone
+        """Read the output, so that no writer blocks."""
+        with contextlib.suppress(OSError):  # the last process on the terminal has ended
             while select.select([self.master], [], [], 0)[0]:
                 self.output += os.read(self.master, 65536)
 
     def status(self) -> int:
-        """Wait for the end and give the exit status."""
+        """Wait for the end and return the exit status."""
         found: list[int] = []
 
         def ended() -> bool:
@@ -285,14 +285,14 @@ class Terminal:
         return found[0]
 
 
-def test_terminal_is_kept(base: Path) -> None:
-    """The command sees the terminal itself, on all three descriptors."""
+def test_command_keeps_the_terminal(base: Path) -> None:
+    """The command gets the terminal itself, on all three descriptors."""
     build = Build(base, child="test -t 0 && test -t 1 && test -t 2 && exit 42")
     assert Terminal(build).status() == 42
 
 
-def test_ctrl_c_in_a_terminal(base: Path) -> None:
-    """Ctrl-C reaches the command once, from the terminal; its own exit status comes back."""
+def test_ctrl_c_reaches_the_command_once(base: Path) -> None:
+    """Ctrl-C reaches the command once, from the terminal; its own exit status is returned."""
     child = (
         'trap "echo x >> $MARKS/hits; over=yes" INT; echo $$ > $MARKS/child;'
         ' while test -z "$over"; do sleep 0.05; done; sleep 0.3; exit 130'
@@ -302,13 +302,13 @@ def test_ctrl_c_in_a_terminal(base: Path) -> None:
     pid = build.pid_of("child")
     os.write(terminal.master, b"\x03")
     assert terminal.status() == 130
-    assert not alive(pid)
+    assert not is_running(pid)
     assert (build.marks / "hits").read_text() == "x\n"
     assert build.left() == []
 
 
 def test_second_ctrl_c_reaches_the_command(base: Path) -> None:
-    """A command that gives up only on the second one gets the second one."""
+    """The command ends only after a second Ctrl-C."""
     child = (
         'n=0; trap "n=\\$((n+1)); echo \\$n > $MARKS/hits" INT; echo $$ > $MARKS/child;'
         " while test $n -lt 2; do sleep 0.05; done; exit 9"
@@ -328,26 +328,26 @@ def test_second_ctrl_c_reaches_the_command(base: Path) -> None:
     [("exit 0", 0), ("exit 1", 1), ("exit 130", 130), ("kill -KILL $$", 137)],
 )
 def test_exit_status(script: str, status: int) -> None:
-    """The command's status is passed on; death by a signal is told as shells do."""
+    """The command's status is passed on; a signal gives the same status as in a shell."""
     assert run(["sh", "-c", script]) == status
 
 
 def test_environment() -> None:
-    """A given environment replaces ours."""
+    """A given environment replaces the current one."""
     env = {"PATH": os.environ["PATH"], "ANSWER": "5"}
     assert run(["sh", "-c", "exit $ANSWER"], env=env) == 5
 
 
-def test_command_that_is_not_there() -> None:
-    """A client that vanished is an error for people."""
+def test_missing_command() -> None:
+    """A missing client is a user-facing error."""
     with pytest.raises(DockerCacheError, match="cannot be run"):
         run(["/nonexistent/docker"])
     with pytest.raises(DockerCacheError, match="cannot be run"):
         ask([["/nonexistent/docker"]])
 
 
-def test_handlers_are_put_back(base: Path) -> None:
-    """After a build the signals mean what they meant before."""
+def test_signal_handlers_are_restored(base: Path) -> None:
+    """After a build the signals have their earlier handlers."""
     before = [signal.getsignal(number) for number in (INT, TERM, HUP)]
     with build_folder(context=Path("/nowhere"), bases=[base]):
         within = [signal.getsignal(number) for number in (INT, TERM, HUP)]
@@ -358,8 +358,8 @@ def test_handlers_are_put_back(base: Path) -> None:
 
 
 @contextlib.contextmanager
-def typing_terminal() -> Iterator[None]:
-    """Have a standard input on which somebody may still type something."""
+def open_terminal() -> Iterator[None]:
+    """Replace stdin by a terminal that stays open."""
     reader, writer = os.pipe()
     saved = os.dup(0)
     os.dup2(reader, 0)
@@ -379,23 +379,23 @@ def fake_docker(folder: Path, script: str) -> None:
 
 
 def probe(builder: str | None = None, *, docker: str | None = None) -> EngineInfo:
-    """Ask, and wait for the answer."""
+    """Probe the engine and wait for the answer."""
     with probing(builder, docker=docker) as found:
         return found()
 
 
 def test_probe_leaves_time_for_other_work(tmp_path: Path) -> None:
-    """Docker is at work already when nobody waits for it yet, and is ended if nobody ever does."""
+    """Docker starts at once, and is ended if its answer is not needed."""
     marks = tmp_path / "marks"
     marks.mkdir()
     fake_docker(tmp_path, f'echo $$ > "{marks}/$$"; exec sleep 600')
     with probing(docker=str(tmp_path / "docker")):
         until(lambda: len([*marks.iterdir()]) == 2)
-    assert not any(alive(int(mark.name)) for mark in marks.iterdir())
+    assert not any(is_running(int(mark.name)) for mark in marks.iterdir())
 
 
-def test_probe_asks_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both questions are on their way at once, and neither can read the terminal."""
+def test_probe_runs_queries_concurrently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both queries run at the same time, and neither can read the terminal."""
     fake_docker(
         tmp_path,
         """
@@ -412,14 +412,14 @@ def test_probe_asks_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("MARKS", str(tmp_path))
     monkeypatch.setattr("poetry_docker_cache.buildx.engine._ANSWER_SECONDS", PATIENCE)
-    with typing_terminal():
+    with open_terminal():
         found = probe("mine")
     assert (found.builder, found.store, found.engine) == ("mine", "classic", (28, 5, 2))
     assert found.docker == str(tmp_path / "docker")
 
 
-def test_probe_of_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No answer for a minute is an error, and nothing stays behind."""
+def test_probe_of_a_hanging_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a minute without an answer there is an error, and no process is left."""
     fake_docker(tmp_path, 'echo $$ >> "$MARKS/pids"; exec sleep 600')
     pids = tmp_path / "pids"
     pids.touch()
@@ -429,12 +429,12 @@ def test_probe_of_an_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.Monke
         until(lambda: len(pids.read_text().split()) == 2)
         with pytest.raises(DockerCacheError, match=r"no answer within 0\.3 seconds"):
             found()
-    assert not any(alive(int(pid)) for pid in pids.read_text().split())
+    assert not any(is_running(int(pid)) for pid in pids.read_text().split())
 
 
 @pytest.mark.engine
 def test_probe_of_a_real_engine(engine: DockerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine that the project brings up is read right, and a builder it lacks is an error."""
+    """The engine of the tests is described correctly; an unknown builder is an error."""
     for name, value in engine.env.items():
         monkeypatch.setenv(name, value)
     found = probe()
@@ -442,8 +442,8 @@ def test_probe_of_a_real_engine(engine: DockerEngine, monkeypatch: pytest.Monkey
     assert found.engine is not None
     assert found.engine >= (28, 5)
     assert found.frontend_is_enough
-    with pytest.raises(DockerCacheError, match="no builder 'nobody'"):
-        probe("nobody")
+    with pytest.raises(DockerCacheError, match="no builder 'absent'"):
+        probe("absent")
 
 
 @pytest.mark.engine
@@ -451,7 +451,7 @@ def test_probe_of_a_real_engine(engine: DockerEngine, monkeypatch: pytest.Monkey
 def test_signal_on_a_terminal_ends_a_real_build(
     base: Path, engine: DockerEngine, number: int
 ) -> None:
-    """Docker 28.5 swallows a SIGTERM on a terminal; the build has to end all the same."""
+    """Docker 28.5 ignores a SIGTERM on a terminal; the build has to end all the same."""
     context = base.parent / "context"
     context.mkdir()
     text = f"FROM python:3.13-slim\nRUN echo {time.time()} && echo started && sleep 600\n"
@@ -478,7 +478,7 @@ def test_signal_on_a_terminal_ends_a_real_build(
 
 
 def commands() -> Iterator[bytes]:
-    """List the command lines of all processes."""
+    """Yield the command lines of all processes."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield path.read_bytes()

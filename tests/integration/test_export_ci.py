@@ -1,4 +1,4 @@
-"""`poetry docker export --ci`: one file, which is treated as the Dockerfile is."""
+"""`poetry docker export --ci`: one file, handled like the Dockerfile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ server = ["uvicorn"]
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """Give a project in a folder of a checkout."""
+    """Return a project in a folder of a checkout."""
     packages = [package("rich"), package("uvicorn", groups=["server"])]
     return make_project(tmp_path / "checkout" / "shop", PYPROJECT, packages)
 
@@ -43,8 +43,8 @@ def export(folder: Path, *arguments: str | Path, status: int = 0) -> Outcome:
 
 
 @pytest.mark.parametrize("kind", CI_KINDS)
-def test_from_written_to_edited(shop: Path, kind: CiKind) -> None:
-    """Written, up to date, drifted, edited by hand: as for the Dockerfile, and nothing else."""
+def test_states_of_the_file(shop: Path, kind: CiKind) -> None:
+    """New, up to date, outdated and edited by hand: each state is handled as for the Dockerfile."""
     file, before = shop / CI_PATHS[kind], snapshot(shop)
     assert export(shop, "--ci", kind, "--check", status=1).out.startswith(f"--- {CI_PATHS[kind]}\n")
     assert snapshot(shop) == before
@@ -85,16 +85,11 @@ def test_from_written_to_edited(shop: Path, kind: CiKind) -> None:
         (("--ci", "shell", "--no-dockerignore"), "combined with --no-dockerignore", "Leave one"),
         (("--ci", "shell", "--check", "-o", "-"), "combined with -o -", "Leave one"),
         (("--ci", "shell", "-o", "."), ". is a folder", "the path of a file"),
-        (
-            ("--ci", "shell", "-o", "no/x.sh"),
-            "No such file or directory",
-            "Fix the permissions of the folder",
-        ),
         (("--ci", "shell", "--with", "nope"), "The group 'nope' (in --with)", "server"),
     ],
 )
-def test_errors(shop: Path, arguments: tuple[str, ...], says: str, fix: str) -> None:
-    """One message that says what to do, and nothing is written."""
+def test_invalid_options(shop: Path, arguments: tuple[str, ...], says: str, fix: str) -> None:
+    """One message says what to do, and nothing is written."""
     before = snapshot(shop)
     outcome = export(shop, *arguments, status=1)
     assert says in outcome.err
@@ -103,8 +98,8 @@ def test_errors(shop: Path, arguments: tuple[str, ...], says: str, fix: str) -> 
     assert snapshot(shop) == before
 
 
-def test_a_folder_that_cannot_be_made(shop: Path) -> None:
-    """A file stands where `.github` is to be."""
+def test_folder_that_cannot_be_created(shop: Path) -> None:
+    """A file exists where the folder `.github` is needed."""
     (shop / ".github").touch()
     outcome = export(shop, "--ci", "github", status=1)
     assert "cannot be created" in outcome.err
@@ -119,8 +114,8 @@ def test_a_folder_that_cannot_be_made(shop: Path) -> None:
         ("shell", "ci/shop.sh", 'cd -- "$(dirname -- "$0")"/../shop'),
     ],
 )
-def test_a_project_below_the_checkout(shop: Path, kind: CiKind, path: str, says: str) -> None:
-    """A pipeline starts in the checkout, a script where it lies: both find the project."""
+def test_project_below_the_checkout(shop: Path, kind: CiKind, path: str, says: str) -> None:
+    """A pipeline starts in the checkout, a script in its own folder: both find the project."""
     file = shop.parent / path
     file.parent.mkdir(parents=True, exist_ok=True)
     export(shop, "--ci", kind, "-o", f"../{path}")
@@ -131,8 +126,8 @@ def test_a_project_below_the_checkout(shop: Path, kind: CiKind, path: str, says:
 
 
 @pytest.mark.parametrize("kind", CI_KINDS)
-def test_where_nobody_looks(shop: Path, kind: CiKind) -> None:
-    """A file that the CI would never read is told, with the line that writes one that it does."""
+def test_unused_location_is_noted(shop: Path, kind: CiKind) -> None:
+    """A note gives the command that writes the file where CI reads it."""
     looks = "reads the pipeline only from the root of the repository"
     assert looks not in export(shop, "--ci", kind).err
     (shop.parent / ".git").mkdir()
@@ -147,14 +142,14 @@ def test_where_nobody_looks(shop: Path, kind: CiKind) -> None:
         )
 
 
-def test_a_file_to_include(shop: Path) -> None:
-    """GitLab starts in the checkout, wherever the file is that another one includes."""
+def test_file_to_include(shop: Path) -> None:
+    """GitLab jobs start in the checkout, even if another file includes this one."""
     (shop / "ci").mkdir()
     export(shop, "--ci", "gitlab", "-o", "ci/docker.yml")
     assert "cd " not in (shop / "ci" / "docker.yml").read_text()
 
 
-def test_from_another_folder(shop: Path, tmp_path: Path) -> None:
+def test_export_from_another_folder(shop: Path, tmp_path: Path) -> None:
     """The file is at the project's root, whatever the current folder."""
     outcome = poetry(tmp_path, "-C", str(shop), "docker", "export", "--ci", "shell")
     assert outcome.status == 0, outcome.err

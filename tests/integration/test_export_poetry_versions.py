@@ -1,4 +1,4 @@
-"""Every supported Poetry exports the same files, from the lock that any of them wrote."""
+"""Every supported Poetry exports the same files, from a lock written by any of them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ build-backend = "poetry.core.masonry.api"
 
 @pytest.fixture(scope="module")
 def plugin(plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder for PYTHONPATH: nothing is installed into the shared environments."""
+    """Return a folder for PYTHONPATH: nothing is installed into the shared environments."""
     folder = tmp_path_factory.mktemp("plugin")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     subprocess.run([*pip, folder, plugin_wheel, "jinja2", "markupsafe"], check=True)
@@ -82,7 +82,7 @@ def plugin(plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve a few packages to everybody."""
+    """Serve a few packages without a password."""
     packages = tmp_path_factory.mktemp("packages")
     for name in ("acme-util", "acme-win", "acme-extra", "acme-lint"):
         make_wheel(packages, name)
@@ -91,7 +91,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield index.url
 
 
-# Starting Poetry takes a second: each one exports all the projects in one process.
+# Starting Poetry takes a second, so each one exports all the projects in one process.
 EXPORT = """
 import json, os, sys
 from cleo.io.inputs.argv_input import ArgvInput
@@ -125,14 +125,14 @@ def run(version: str, plugin: Path, cwd: Path, *arguments: str, stdin: str = "")
 
 
 def export(version: str, plugin: Path, calls: list[list[str]]) -> list[tuple[int, str, str]]:
-    """Let this Poetry export; each call is a folder and arguments."""
+    """Export with this Poetry; each call is a folder and arguments."""
     answers = run(version, plugin, plugin, "-c", EXPORT, stdin=json.dumps(calls))
     return [(status, out, err) for status, out, err in json.loads(answers)]
 
 
 @pytest.fixture
 def locked(plugin: Path, url: str, tmp_path: Path) -> dict[tuple[str, str], Path]:
-    """Give each project as each Poetry has locked it, by Poetry and kind."""
+    """Lock each project with each Poetry; return the folders by Poetry and kind."""
     found = {}
     for writer in POETRY_VERSIONS:
         for kind, text in {"project": PLAIN, "legacy": LEGACY, "groups": GROUPS}.items():
@@ -145,10 +145,12 @@ def locked(plugin: Path, url: str, tmp_path: Path) -> dict[tuple[str, str], Path
     return found
 
 
-def test_every_poetry_exports_the_same(locked: dict[tuple[str, str], Path], plugin: Path) -> None:
-    """A lock by each is fresh for every one, and gives one Dockerfile and one ignore file.
+def test_every_poetry_exports_the_same_files(
+    locked: dict[tuple[str, str], Path], plugin: Path
+) -> None:
+    """Each lock is fresh for every Poetry, and gives one Dockerfile and one ignore file.
 
-    Who knows `[dependency-groups]` installs one; Poetry 2.1 says that there is none.
+    Poetry 2.1 does not support `[dependency-groups]`: selecting such a group is an error.
     """
     exported: dict[tuple[str, str], set[tuple[bytes, ...]]] = {key: set() for key in locked}
     for version in POETRY_VERSIONS:
@@ -169,6 +171,6 @@ def test_every_poetry_exports_the_same(locked: dict[tuple[str, str], Path], plug
             else:
                 assert status == 0, err
                 assert '"--group=server"' in out
-    # Whichever Poetry has written the lock, too.
+    # The Poetry that wrote the lock makes no difference either.
     for kind in {kind for _, kind in locked}:
-        assert len(set().union(*(exported[it] for it in exported if it[1] == kind))) == 1, kind
+        assert len(set().union(*(exported[key] for key in exported if key[1] == kind))) == 1, kind

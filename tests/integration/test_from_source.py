@@ -1,4 +1,4 @@
-"""What has no wheel is built from source, on the full image: real packages and some of Acme's."""
+"""Packages without a wheel are built on the full image: real ones and some of Acme's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import AcmeIndex, Project
-from builds import build, failed_build, look, names
+from builds import build, failed_build, inspect_image, names
 from pip._internal.models.index import PyPI
 from wheels import Extension, make_sdist
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# The real packages come from where pip finds them; Acme's from its private index.
+# The real packages come from pip's default index, Acme's from its private one.
 PYPROJECT = """\
 [tool.poetry]
 package-mode = false
@@ -74,7 +74,7 @@ PyMODINIT_FUNC PyInit_acme_linked(void) {
     return PyModule_Create(&module);
 }
 """
-# A library that the full image has, without its headers, and that Debian does not name as usual.
+# The full image has this library without headers, and its Debian package has an unusual name.
 LIBRARY = "libcurl-gnutls.so.4"
 PACKAGE = "libcurl3t64-gnutls"
 
@@ -86,7 +86,7 @@ def project(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """Give a locked project: packages from source and wheels, each also in a group of its own."""
+    """Return a locked project: packages from source and wheels, each also in its own group."""
     for version in ("1.0", "1.1"):
         make_sdist(index.packages, "acme-built", version, requires=["acme-util"])
     linked = Extension(code=LINKED, links=[f"-l:{LIBRARY}"])
@@ -103,18 +103,18 @@ def project(
 
 @pytest.fixture(scope="module")
 def built(project: Project) -> Project:
-    """Give it with its main group built."""
+    """Build its main group."""
     build(project, "--tag=acme-source:1")
     return project
 
 
-def test_what_is_built_runs(engine: DockerEngine, built: Project) -> None:
-    """psycopg2, compiled here, finds the libpq that nobody asked for by name."""
+def test_built_packages_run(engine: DockerEngine, built: Project) -> None:
+    """psycopg2, compiled here, finds libpq, which the project does not mention."""
     code = "import psycopg2, acme_built; print(psycopg2.__version__, psycopg2.__libpq_version__)"
     version, *_, libpq = engine.run("acme-source:1", "python", "-c", code).split()
     assert version == "2.9.10"
     assert int(libpq) >= 150000
-    found = look(engine, "acme-source:1")
+    found = inspect_image(engine, "acme-source:1")
     assert {*names(found)} == {"MarkupSafe", "acme-built", "acme-util", "iniconfig", "psycopg2"}
     assert found["compilers"] == []
     done = built.poetry.run(built.folder, "docker", "export", "-o", "-")
@@ -124,8 +124,8 @@ def test_what_is_built_runs(engine: DockerEngine, built: Project) -> None:
     assert done.stdout.count("FROM python:3.13 ") == 1
 
 
-def test_another_version(engine: DockerEngine, built: Project) -> None:
-    """It costs the layer of what is built, and leaves the wheels and the check alone."""
+def test_upgrade_rebuilds_only_the_source_layer(engine: DockerEngine, built: Project) -> None:
+    """It rebuilds the layer of packages from source, but neither the wheels nor the check."""
     built.replace("pyproject.toml", 'version = "1.0", source', 'version = "1.1", source')
     built.lock()
     steps = build(built, "--tag=acme-source:2")
@@ -137,15 +137,15 @@ def test_another_version(engine: DockerEngine, built: Project) -> None:
 
 
 def test_wheels_only(project: Project) -> None:
-    """A project that has nothing to build never looks at the full image."""
+    """A project with nothing to build never uses the full image."""
     command = ["docker", "build", "--progress=plain", "--tag=acme-source:wheels", "--only=wheels"]
     said = project.poetry.run(project.folder, *command).stderr
     assert "library/python:3.13-slim" in said
     assert not re.search(r"python:3\.13(?!-slim)", said)
 
 
-def test_a_missing_library(engine: DockerEngine, project: Project) -> None:
-    """The error has the name from the build image and the line to add; with it, the module runs."""
+def test_missing_library(engine: DockerEngine, project: Project) -> None:
+    """The error has the library's name and the line to add; with that line, the module runs."""
     said = failed_build(project, "--only=linked")
     assert f"acme-linked needs {LIBRARY}, which is not in the image." in said
     assert f'runtime-packages = ["{PACKAGE}"]' in said
@@ -155,8 +155,8 @@ def test_a_missing_library(engine: DockerEngine, project: Project) -> None:
     assert "GnuTLS" in engine.run("acme-source:linked", "python", "-c", code)
 
 
-def test_a_missing_header(project: Project) -> None:
-    """The error names the package, the header and the line to add."""
+def test_missing_header(project: Project) -> None:
+    """The error has the package, the header and the line to add."""
     said = failed_build(project, "--only=header")
     assert "acme-header (1.0) could not be built from source: its build did not find sql.h." in said
     assert 'build-packages = ["unixodbc-dev"]' in said

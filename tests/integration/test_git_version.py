@@ -1,4 +1,4 @@
-"""A version from git, by poetry-dynamic-versioning: in the image, of which no part knows git."""
+"""A version from git, by poetry-dynamic-versioning, in an image without git."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import IMAGE_PYTHON, AcmeIndex, Project
-from builds import LAYER, build, look
+from builds import LAYER, build, inspect_image
 from harmless import edit_harmlessly
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# The backend comes from where the image's pip looks: nothing stands in for PyPI.
+# The backend comes from pip's default index, as no source replaces PyPI.
 PYPROJECT = """\
 [project]
 name = "acme-tagged"
@@ -74,13 +74,13 @@ LISTING = (
 
 @pytest.fixture(scope="module")
 def plain(poetry_home: Callable[[DockerEngine], Poetry], engine: DockerEngine) -> Poetry:
-    """Give a Poetry without the plugin."""
+    """Return a Poetry without poetry-dynamic-versioning."""
     return poetry_home(engine)
 
 
 @pytest.fixture(scope="module")
 def project(plain: Poetry, index: AcmeIndex, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Tag a project of which git keeps more than its code, and give Poetry the plugin."""
+    """Tag a project with files in git besides its code, and give Poetry the plugin."""
     plugins = tmp_path_factory.mktemp("plugins")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", f"--target={plugins}"]
     subprocess.run([*pip, "poetry-dynamic-versioning>=1.8,<2", "dunamai"], check=True)
@@ -114,15 +114,15 @@ def commit(project: Project) -> None:
 
 
 def built_nothing_but_the_wheel(steps: Steps) -> bool:
-    """Whether the dependencies were there."""
+    """Return whether all dependency layers were cached and the project's wheel was built."""
     layers = {stage for stage in steps.ran | steps.cached if LAYER.fullmatch(stage)}
     return bool(layers) and layers <= steps.cached and "application" in steps.ran
 
 
-def test_a_version_from_git(
+def test_version_from_git(
     engine: DockerEngine, project: Project, plain: Poetry, tmp_path: Path
 ) -> None:
-    """It is told to the backend; a commit costs the wheel, and leaves a vendored Dockerfile."""
+    """The backend gets the version; a commit rebuilds only the wheel, and no Dockerfile changes."""
     steps = build(project)
     assert 0 < steps.sent < 100_000, "what git keeps is not sent"
     image = "acme-tagged:1.2.3"
@@ -131,7 +131,7 @@ def test_a_version_from_git(
     assert json.loads(labels)["org.opencontainers.image.version"] == "1.2.3"
     find = "find / -xdev -name .git 2> /dev/null || true"
     assert engine.run(image, "sh", "-c", find) == ""
-    found = look(engine, image)
+    found = inspect_image(engine, image)
     assert (found["leftovers"], found["writable"]) == ([], [])
 
     venv = tmp_path / "venv"
@@ -155,7 +155,7 @@ def test_a_version_from_git(
     assert again is not None, said
     assert again[1] == again[2]
 
-    # Who has no such plugin, CI with a vendored Dockerfile for one, says it.
+    # Without the plugin, for example in CI with a vendored Dockerfile, pass the version.
     argument = ("--", "--build-arg=VERSION=2.0.0")
     steps = build(project, "--tag=acme-tagged:said", *argument, poetry=plain)
     assert built_nothing_but_the_wheel(steps)

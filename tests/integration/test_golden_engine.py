@@ -20,9 +20,9 @@ DOCKERFILES = [(name, file) for name in NAMES for file in expected(name) if is_d
 
 
 def dockerfile(name: str, file: str = "Dockerfile") -> str:
-    """Give a golden Dockerfile without what a private engine cannot pull.
+    """Return a golden Dockerfile without what a private engine cannot pull.
 
-    That is the frontend of the `# syntax` line, and base images other than its own.
+    These are the frontend of the `# syntax` line, and base images other than its own.
     """
     text = expected(name)[file]
     text = re.sub(r"\A# syntax=.*\n", "", text)
@@ -31,7 +31,7 @@ def dockerfile(name: str, file: str = "Dockerfile") -> str:
 
 
 def check(engine: DockerEngine, text: str, context: Path) -> str:
-    """Run `docker buildx build --check`; give its warnings, or why it could not read the text."""
+    """Run `docker buildx build --check`; return its warnings, or why it cannot read the text."""
     done = engine.docker(
         "buildx", "build", "--check", "--quiet", "-f", "-", str(context), text=text, check=False
     )
@@ -42,10 +42,10 @@ def check(engine: DockerEngine, text: str, context: Path) -> str:
 def test_buildkit_has_no_warning(
     engine: DockerEngine, name: str, file: str, tmp_path: Path
 ) -> None:
-    """`--check` exits 1 on any warning."""
+    """`--check` exits with 1 on any warning."""
     assert check(engine, dockerfile(name, file), tmp_path) == ""
 
 
 def test_buildkit_reads_to_the_end(engine: DockerEngine, tmp_path: Path) -> None:
-    """It would warn: of the last line of a Dockerfile that was made worse."""
+    """It warns about the last line of a Dockerfile."""
     assert "JSONArgsRecommended" in check(engine, f"{dockerfile('groups')}CMD worse\n", tmp_path)

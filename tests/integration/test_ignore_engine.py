@@ -1,4 +1,4 @@
-"""What a real BuildKit lets through an ignore file: as the reference in dockerignore.py says."""
+"""Compare BuildKit's reading of ignore files with the reference in dockerignore.py."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ RENDERED = {
 }
 
 
-def test_patterns_that_spoil_the_whole_file(engine: DockerEngine, tmp_path: Path) -> None:
-    """BuildKit says neither which line it is nor in which file; the package knows before."""
+def test_patterns_that_invalidate_the_file(engine: DockerEngine, tmp_path: Path) -> None:
+    """BuildKit names neither line nor file; the plugin checks them before the build."""
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY x /\n", encoding="utf-8")
     (tmp_path / "x").touch()
     taken = {}
@@ -115,7 +115,7 @@ def test_patterns_that_spoil_the_whole_file(engine: DockerEngine, tmp_path: Path
 
 @pytest.fixture
 def context(tmp_path: Path) -> Path:
-    """Give a folder with all the files, and one that may not be opened."""
+    """Return a folder with all the files, and one that cannot be opened."""
     folder = tmp_path / "context"
     for name in FILES:
         path = folder / name
@@ -124,8 +124,8 @@ def context(tmp_path: Path) -> Path:
     return folder
 
 
-def seen(engine: DockerEngine, context: Path, ignore_file: str) -> set[str]:
-    """Build an image of the whole context and list what is in it."""
+def files_in_image(engine: DockerEngine, context: Path, ignore_file: str) -> set[str]:
+    """Build an image of the whole context and list its files."""
     work = context.parent
     (work / "Dockerfile").write_text("FROM scratch\nCOPY . /\n", encoding="utf-8")
     (work / "Dockerfile.dockerignore").write_bytes(ignore_file.encode())
@@ -138,23 +138,23 @@ def seen(engine: DockerEngine, context: Path, ignore_file: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", IGNORE_FILES)
-def test_buildkit_reads_as_the_reference(engine: DockerEngine, context: Path, name: str) -> None:
-    """Odd lines, one oddity at a time."""
+def test_buildkit_matches_the_reference(engine: DockerEngine, context: Path, name: str) -> None:
+    """Unusual lines, one property at a time."""
     text = IGNORE_FILES[name]
-    assert seen(engine, context, text) == passing(text, FILES)
+    assert files_in_image(engine, context, text) == passing(text, FILES)
 
 
 @pytest.mark.parametrize("name", RENDERED)
-def test_rendered_file_lets_through_what_the_reference_says(
+def test_rendered_file_matches_the_reference(
     engine: DockerEngine, context: Path, name: str
 ) -> None:
-    """The file that the plugin writes, with names as odd as file systems allow."""
+    """The plugin's ignore file, with all unusual names that file systems allow."""
     project_ignore, extra = RENDERED[name]
     keep = ("pyproject.toml", "poetry.lock", "README.md", "src/app", *KEEP)
     text = render_ignore(
         IgnorePlan(keep=keep, project_ignore=project_ignore, extra=extra, dockerfile="Dockerfile")
     )
-    found = seen(engine, context, text)
+    found = files_in_image(engine, context, text)
     assert found == passing(text, FILES)
     assert {*keep} - {"src/app", "a*b"} <= found
     assert {"src/app/__init__.py", "a*b/c.txt"} <= found
@@ -162,8 +162,8 @@ def test_rendered_file_lets_through_what_the_reference_says(
     assert "src/app/__pycache__/a.pyc" not in found
 
 
-def test_a_project_in_a_folder_whose_name_is_kept_out(engine: DockerEngine, tmp_path: Path) -> None:
-    """In a larger context, with a whole folder beside it; secrets are found by their place."""
+def test_parent_folder_with_ignored_name(engine: DockerEngine, tmp_path: Path) -> None:
+    """The context is larger, with a whole folder beside the project; secrets are found by path."""
     context = tmp_path / "context"
     api, base = "services/gcloud-worker", "libs.env/base"
     wanted = {f"{api}/app/a.py", f"{api}/.env.example", f"{base}/setup.py", f"{base}/x/a.pem"}
@@ -181,4 +181,6 @@ def test_a_project_in_a_folder_whose_name_is_kept_out(engine: DockerEngine, tmp_
             whole=(base,),
         )
     )
-    assert seen(engine, context, text) == passing(text, sorted(wanted | unwanted)) == wanted
+    assert (
+        files_in_image(engine, context, text) == passing(text, sorted(wanted | unwanted)) == wanted
+    )

@@ -1,4 +1,4 @@
-"""An image from the lock of each supported Poetry, installed inside the build by that Poetry."""
+"""Images from the lock of each supported Poetry, which also installs it inside the build."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import AcmeIndex, Project, make_shop
-from builds import build, look
+from builds import build, inspect_image
 from poetry_versions import POETRY_VERSIONS, poetry_python
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# Poetry itself comes from where pip looks: Acme's index has the newest only.
+# Poetry itself comes from pip's default index: Acme's index has only the newest.
 PYPROJECT = """\
 [project]
 name = "acme-shop"
@@ -65,22 +65,22 @@ def shop(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """Give a project that the newest Poetry locked."""
+    """Return a project that the newest Poetry locked."""
     folder: Path = tmp_path_factory.mktemp("locked") / "shop"
     return make_shop(folder, poetry_home(engine), index, pyproject=PYPROJECT)
 
 
 @pytest.fixture(scope="module")
 def installed(shop: Project, poetry_install: PoetryInstall) -> list[list[str]]:
-    """Tell what `poetry install` installs of it, and of the same lock by any other Poetry."""
+    """Return what `poetry install` installs, which is the same for every lock."""
     return poetry_install(shop, "--only=main", "--extras=more")
 
 
 @pytest.mark.parametrize("version", POETRY_VERSIONS)
-def test_an_image_from_the_lock_of_each_poetry(
+def test_image_from_lock_by_each_poetry(
     version: str, engine: DockerEngine, shop: Project, installed: list[list[str]], tmp_path: Path
 ) -> None:
-    """It holds the locked main dependencies and the extra, and runs."""
+    """The image contains the locked main dependencies and the extra, and runs."""
     project = Project(tmp_path / "shop", shop.poetry)
     shutil.copytree(shop.folder, project.folder)
     (project.folder / "poetry.lock").unlink()
@@ -93,4 +93,4 @@ def test_an_image_from_the_lock_of_each_poetry(
     image = f"shop:poetry-{version}"
     build(project, f"--tag={image}")
     assert engine.run(image) == "shop 1.1 1.0\n"
-    assert look(engine, image)["distributions"] == installed
+    assert inspect_image(engine, image)["distributions"] == installed

@@ -1,4 +1,4 @@
-"""Several images of one project on a real BuildKit: in one call, and once what they share."""
+"""Several images of one project, built by a real BuildKit in one call with common layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import AcmeIndex, Project, make_shop
-from builds import build, look, read_progress
+from builds import build, inspect_image, read_progress
 from engines import PATIENCE
 from harmless import edit_harmlessly
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 NETWORK = {"target": {name: {"network": "host"} for name in ("api", "worker")}}
-"""For another file of bake's: what `--set` says of the network, buildx 0.29 takes for nothing."""
+"""For an additional bake file, because buildx 0.29 ignores the network given by `--set`."""
 COMMON = {"pure-1", "pure-2", "native-1"}
 IMAGES = {
     "api": {"extras": ["more"]},
@@ -42,7 +42,7 @@ IMAGES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A project, what the build of its images did, and what was told of it."""
+    """A project, the build of its images, and the metadata file."""
 
     project: Project
     steps: Steps
@@ -51,14 +51,14 @@ class Built:
 
 
 def network(project: Project) -> tuple[str, ...]:
-    """Give options by which builds see the index, on the network of this machine."""
+    """Return options that let builds reach the index, on the network of this machine."""
     file = project.poetry.home / "network.json"
     file.write_text(json.dumps(NETWORK))
     return ("--allow=network.host", f"--allow=fs.read={file}", f"--file={file}")
 
 
 def bake(project: Project, *options: str) -> Steps:
-    """Build, successfully, and leave no temporary file."""
+    """Build successfully, leaving no temporary file."""
     command = ("docker", "build", "--progress=rawjson", *options, "--", *network(project))
     done = project.poetry.run(project.folder, *command)
     assert not list(project.poetry.temporary.iterdir()), "the build left temporary files"
@@ -77,10 +77,10 @@ def built(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
-    """Build both images, by their names; their caches go to the registry."""
+    """Build both images by name; their caches go to the registry."""
     folder = tmp_path_factory.mktemp("images")
     project = make_shop(folder / "shop", poetry_home(engine), index)
-    mark = os.urandom(4).hex()  # nothing fits that other modules have built
+    mark = os.urandom(4).hex()  # keeps layers of other test modules from matching
     lines = {"build": [f"ENV BUILT_BY={mark}"], "runtime": []}
     file, cache = folder / "metadata.json", f"shop-images-{mark}"
     earlier = f"{registry}/{cache}:none"
@@ -95,29 +95,29 @@ def built(
 
 @pytest.fixture
 def copy(built: Built, tmp_path: Path) -> Project:
-    """Give a copy of the project, to change it."""
+    """Return a copy of the project, for changes."""
     shutil.copytree(built.project.folder, tmp_path / "shop")
     return Project(tmp_path / "shop", built.project.poetry)
 
 
 def layers(engine: DockerEngine, name: str) -> list[str]:
-    """Give the digests of an image's layers, from the base to the project's."""
+    """Return the digests of an image's layers, from the base to the project."""
     format_ = "--format={{json .RootFS.Layers}}"
     return list(json.loads(engine.docker("image", "inspect", format_, name).stdout))
 
 
 def caches(registry: str, repository: str) -> list[str]:
-    """List the tags of a repository of caches."""
+    """List the cache tags in a repository."""
     with urllib.request.urlopen(f"http://{registry}/v2/{repository}/tags/list") as answer:
         return sorted(json.load(answer)["tags"])
 
 
-def of_dependencies(stages: frozenset[str]) -> set[str]:
-    """Those of the stages that install packages."""
+def installing_stages(stages: frozenset[str]) -> set[str]:
+    """Return the stages that install packages."""
     return {name for name in stages if name.startswith(("pure-", "native-"))}
 
 
-def test_both_run_and_share_what_they_have_in_common(
+def test_images_run_and_share_layers(
     engine: DockerEngine, built: Built, poetry_install: PoetryInstall
 ) -> None:
     """Each package is installed once; the images differ in one layer."""
@@ -131,17 +131,19 @@ def test_both_run_and_share_what_they_have_in_common(
         (worker, ("--only=main,docs",)),
     ):
         installed = poetry_install(built.project, *options)
-        assert look(engine, image)["distributions"] == installed
+        assert inspect_image(engine, image)["distributions"] == installed
     ours, theirs = layers(engine, api), layers(engine, worker)
     assert len(ours) == len(theirs) == len({*ours} & {*theirs}) + 1
     assert ours[-2] != theirs[-2]
-    assert ours[-1] == theirs[-1]  # the project's own
+    assert ours[-1] == theirs[-1]  # the project's own layer
 
 
-def test_each_image_is_told_of(built: Built, registry: str) -> None:
-    """The metadata file has both by their names; each has a cache of its own."""
+def test_metadata_and_cache_of_each_image(built: Built, registry: str) -> None:
+    """The metadata file has both by name; each has its own cache."""
     told = {
-        name: it["poetry-docker-cache"] for name, it in built.metadata.items() if name in IMAGES
+        name: image["poetry-docker-cache"]
+        for name, image in built.metadata.items()
+        if name in IMAGES
     }
     assert told.keys() == IMAGES.keys()
     for name, found in told.items():
@@ -153,18 +155,18 @@ def test_each_image_is_told_of(built: Built, registry: str) -> None:
     assert caches(registry, built.cache) == ["cache-api", "cache-worker"]
 
 
-def test_one_by_itself_is_the_same(engine: DockerEngine, built: Built) -> None:
-    """What both have built serves a build of one of them, and makes the same layers."""
+def test_single_image_is_identical(engine: DockerEngine, built: Built) -> None:
+    """A build of one image uses the layers of the joint build, and makes identical ones."""
     before = layers(engine, "acme-shop-worker:1.2.3")
     steps = build(built.project, "worker", "--tag=acme-shop-alone:1")
-    assert of_dependencies(steps.ran) == set()
+    assert installing_stages(steps.ran) == set()
     assert layers(engine, "acme-shop-alone:1") == before
 
 
-def test_plain_bake_on_the_exported_files(
+def test_bake_with_exported_files(
     engine: DockerEngine, built: Built, copy: Project, registry: str
 ) -> None:
-    """It needs nothing but docker, finds everything built, and writes the caches when told to."""
+    """It needs only docker, finds everything cached, and writes caches on request."""
     folder, poetry = copy.folder, copy.poetry
     auth = poetry.home / "auth.toml"
     copy.configure(cache=f"{registry}/{built.cache}-plain:cache")
@@ -181,7 +183,7 @@ def test_plain_bake_on_the_exported_files(
     )
     assert done.returncode == 0, done.stdout + done.stderr
     steps = read_progress(done.stderr)
-    assert of_dependencies(steps.ran) == set()
+    assert installing_stages(steps.ran) == set()
     assert steps.cached >= COMMON
     for name in IMAGES:
         ours = layers(engine, f"acme-shop-{name}:1.2.3")
@@ -190,8 +192,8 @@ def test_plain_bake_on_the_exported_files(
     assert caches(registry, f"{built.cache}-plain") == ["cache-api", "cache-worker"]
 
 
-def test_what_the_environment_says_to_plain_bake(engine: DockerEngine, copy: Project) -> None:
-    """Its variables choose tags, platforms and whether caches are written, as buildx reads them."""
+def test_bake_reads_variables(engine: DockerEngine, copy: Project) -> None:
+    """Variables set tags, platforms and whether caches are written; buildx reads them."""
     copy.configure(platforms=["linux/amd64", "linux/arm64"], cache="./.buildcache")
     copy.poetry.run(copy.folder, "docker", "export", "--bake")
 
@@ -226,31 +228,31 @@ def test_what_the_environment_says_to_plain_bake(engine: DockerEngine, copy: Pro
     assert "cache-to" not in read(WRITE_CACHE="false")
 
 
-def test_an_edit_costs_the_image_that_has_it(engine: DockerEngine, copy: Project) -> None:
-    """One more package of a group is one layer of the image that installs the group."""
+def test_group_edit_rebuilds_only_its_image(engine: DockerEngine, copy: Project) -> None:
+    """One more package in a group adds one layer to the image that installs the group."""
     before = layers(engine, "acme-shop-api:1.2.3")
     copy.replace("pyproject.toml", 'acme-docs = "*"', 'acme-docs = "*"\nacme-new = "*"')
     copy.lock()
     steps = bake(copy)
-    (ran,) = of_dependencies(steps.ran)
+    (ran,) = installing_stages(steps.ran)
     assert ran.endswith(".worker")
     assert "acme-new" in steps.installed
     assert not {"acme-lib", "acme-native", "acme-util", "acme-extra"} & {*steps.installed}
     assert layers(engine, "acme-shop-api:1.2.3") == before
 
 
-def test_one_more_image_installs_nothing(copy: Project) -> None:
-    """The layers of the others are called after those that have them now, and are the same."""
+def test_additional_image_installs_nothing(copy: Project) -> None:
+    """Existing layers are named after more images, but their content is the same."""
     copy.configure(images={**IMAGES, "reader": {"groups": ["docs"]}})
     steps = bake(copy, "api", "worker")
     assert steps.installed == ()
-    assert of_dependencies(steps.ran) == set()
+    assert installing_stages(steps.ran) == set()
     assert any(name.endswith(".api.worker") for name in steps.cached)
     assert any(name.endswith(".reader.worker") for name in steps.cached)
 
 
-def test_edits_of_all_else_install_nothing(copy: Project) -> None:
-    """In neither of the images."""
+def test_harmless_edits_install_nothing(copy: Project) -> None:
+    """No image installs anything."""
     edit_harmlessly(
         copy,
         sources=["src/acme_shop/__init__.py"],
@@ -262,7 +264,7 @@ def test_edits_of_all_else_install_nothing(copy: Project) -> None:
 
 
 def test_interrupted_build_leaves_nothing(copy: Project) -> None:
-    """The secret is gone, and the status is that of an interruption."""
+    """The secret is removed, and the status is that of an interruption."""
     mark = f"busy-{os.urandom(4).hex()}"
     copy.configure(instructions={"build": [f"RUN echo {mark} && exec sleep 600"], "runtime": []})
     command = ("docker", "build", "--progress=plain", "--", *network(copy))

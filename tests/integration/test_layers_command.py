@@ -1,4 +1,4 @@
-"""`poetry docker layers` on a real project: sizes from each origin, and writing the proposal."""
+"""`poetry docker layers` on a real project: sizes from each source, and `--write`."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ LAYERS = ("docker", "layers")
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make light packages of Python, and three heavy ones with native code."""
+    """Make light pure-Python packages, and three heavy ones with native code."""
     folder = tmp_path_factory.mktemp("wheels")
     noise = random.Random(1)
     for number, name in enumerate(LIGHT):
@@ -67,14 +67,14 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def index(wheels: Path) -> Iterator[PrivateIndex]:
-    """Serve them to one user."""
+    """Serve the packages to one user."""
     with PrivateIndex(wheels, {USER: PASSWORD}) as served:
         yield served
 
 
 @pytest.fixture
 def project(index: PrivateIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a locked project; Poetry knows the password, and there is no docker."""
+    """Return a locked project; Poetry has the password, and docker is missing."""
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", USER)
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", PASSWORD)
     monkeypatch.setenv("POETRY_VIRTUALENVS_IN_PROJECT", "true")
@@ -94,26 +94,26 @@ def project(index: PrivateIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def install(folder: Path) -> None:
-    """Run `poetry install` in a process of its own."""
+    """Run `poetry install` in a new process."""
     command = [sys.executable, "-m", "poetry", "-n", "install"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
 def data(outcome: Outcome) -> dict[str, Any]:
-    """What `--json` printed: that, and nothing else."""
+    """Return the output of `--json`, which must be the only output."""
     assert outcome.status == 0, outcome.err
     found: dict[str, Any] = json.loads(outcome.out)
     return found
 
 
 def column(found: dict[str, Any], key: str) -> dict[str, Any]:
-    """One key of each package."""
+    """Return the values of one key by package."""
     return {package["name"]: package[key] for package in found["packages"]}
 
 
 def no_secret(outcome: Outcome) -> bool:
-    """Whether the password is in nothing that was printed."""
+    """Return whether the output does not contain the password."""
     printed = (outcome.out + outcome.err).encode()
     return not any(probe in printed for probe in probes(CANARY).values())
 
@@ -139,7 +139,7 @@ def test_index_has_download_sizes(project: Path, index: PrivateIndex, wheels: Pa
 
 
 def test_environment_has_installed_sizes(project: Path, index: PrivateIndex) -> None:
-    """Sizes that it lacks come from the index, are converted and marked."""
+    """Missing sizes come from the index, are converted and marked."""
     install(project)
     asked = len(index.requests())
     found = data(poetry(project, *LAYERS, "--json"))
@@ -171,7 +171,7 @@ def test_environment_has_installed_sizes(project: Path, index: PrivateIndex) -> 
 def test_environment_of_another_python_counts(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Poetry has it under the name of that Python."""
+    """Poetry has the environment under the name of that Python."""
     monkeypatch.delenv("POETRY_VIRTUALENVS_IN_PROJECT")
     install(project)
     (made,) = Path(os.environ["POETRY_CACHE_DIR"]).glob("virtualenvs/*-py3*")
@@ -181,7 +181,7 @@ def test_environment_of_another_python_counts(
 
 
 def test_table_shows_cost_and_better_setting(project: Path) -> None:
-    """All packages, the cost now, the better setting and how to write it."""
+    """It has all packages, the cost now, the better setting and how to write it."""
     shown = poetry(project, *LAYERS, colours=True)
     assert shown.status == 0, shown.err
     lines = shown.out.splitlines()
@@ -194,7 +194,7 @@ def test_table_shows_cost_and_better_setting(project: Path) -> None:
 
 
 def test_table_is_ascii_if_stdout_is(project: Path) -> None:
-    """Where stdout is ASCII, so is the table."""
+    """An ASCII stdout gets an ASCII table."""
     command = [sys.executable, "-m", "poetry", *LAYERS]
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=project, env=env, capture_output=True, check=False)
@@ -205,7 +205,7 @@ def test_table_is_ascii_if_stdout_is(project: Path) -> None:
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
 def test_better_setting_is_written(project: Path, newline: str) -> None:
-    """Formatting stays, the lock is fresh, and a second run changes nothing."""
+    """Formatting is kept, the lock is fresh, and a second run changes nothing."""
     path = project / "pyproject.toml"
     before = path.read_text(encoding="utf-8")
     path.write_bytes(before.replace("\n", newline).encode())
@@ -261,7 +261,7 @@ def test_mistake_is_one_error_with_a_fix(project: Path, arguments: list[str], sa
 
 
 def test_wrong_password_is_an_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the source and does not show the password."""
+    """The error names the source and does not show the password."""
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", f"wrong{CANARY}")
     shown = poetry(project, *LAYERS, "-v")
     assert (shown.status, shown.out) == (1, "")
@@ -270,7 +270,7 @@ def test_wrong_password_is_an_error(project: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_missing_index_is_an_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless another origin has the sizes."""
+    """It is an error unless the sizes come from elsewhere."""
     monkeypatch.setattr("poetry.utils.authenticator.time.sleep", lambda _: None)
     path = project / "pyproject.toml"
     with PrivateIndex(project, {}) as gone:
@@ -295,7 +295,9 @@ def _rehash(project: Path) -> None:
     lock = project / "poetry.lock"
     fresh = Locker(lock, data)._get_content_hash()
     lines = lock.read_text().splitlines()
-    lines = [f'content-hash = "{fresh}"' if it.startswith("content-hash") else it for it in lines]
+    lines = [
+        f'content-hash = "{fresh}"' if line.startswith("content-hash") else line for line in lines
+    ]
     lock.write_text("\n".join(lines) + "\n")
 
 
@@ -322,7 +324,7 @@ main()
 
 @pytest.fixture(scope="module")
 def plugin(plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder for PYTHONPATH: nothing is installed into the shared environments."""
+    """Return a folder for PYTHONPATH: nothing is installed into the shared environments."""
     folder = tmp_path_factory.mktemp("plugin")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
     subprocess.run([*pip, folder, plugin_wheel, "jinja2", "markupsafe"], check=True)
@@ -330,7 +332,7 @@ def plugin(plugin_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_every_poetry_shows_the_same_table(project: Path, plugin: Path) -> None:
-    """From the index, and from an environment that one of them created."""
+    """The sizes come from the index, and from an environment that one of them created."""
     install(project)
     answers = {}
     for version in POETRY_VERSIONS:
@@ -355,7 +357,7 @@ def test_every_poetry_shows_the_same_table(project: Path, plugin: Path) -> None:
 def test_built_image_has_installed_sizes(
     project: Path, engine: DockerEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The default tag or a given name; equal to those of the environment."""
+    """The image has the default tag or a given name; the sizes equal those of the environment."""
     for name in ("DOCKER_HOST", "DOCKER_CONFIG", "PATH"):
         if name in engine.env:
             monkeypatch.setenv(name, engine.env[name])
@@ -379,4 +381,4 @@ def test_built_image_has_installed_sizes(
     install(project)
     here = column(data(poetry(project, *LAYERS, "--json", "--from", "environment")), "bytes")
     for name, size in column(found, "bytes").items():
-        assert abs(size - here[name]) < 200, name  # each installer adds small files of its own
+        assert abs(size - here[name]) < 200, name  # each installer adds small files

@@ -1,4 +1,4 @@
-"""A password reaches the build and nothing else: a search, and proof that it finds leaks."""
+"""A password reaches the build but is stored nowhere; the search is proven to find leaks."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ WHERE = {
     "cache: layer",
     "local cache",
 }
-"""Where BuildKit puts what a build holds."""
+"""Where BuildKit stores the data of a build."""
 
 
 def tarred(data: bytes) -> bytes:
-    """Put it, compressed, into a compressed archive, as a layer is."""
+    """Return a compressed archive with compressed data, like a layer."""
     content = gzip.compress(data)
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
@@ -68,7 +68,7 @@ def tarred(data: bytes) -> bytes:
 
 
 def zipped(data: bytes) -> bytes:
-    """Put it into a wheel."""
+    """Return a wheel that contains the data."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("folder/name", data)
@@ -96,7 +96,7 @@ SPELLINGS = {
 @pytest.mark.parametrize("name", SPELLINGS)
 @pytest.mark.parametrize("packed", [bytes, gzip.compress, tarred, zipped])
 def test_search_knows_every_spelling(name: str, packed: Callable[[bytes], bytes]) -> None:
-    """The way a password is quoted does not hide it, nor does what it is packed into."""
+    """Neither quoting nor packing hides a password."""
     search = Search(CANARY)
     search.data("here", packed(b"{some " + SPELLINGS[name] + b" text}"))
     assert search.places == {"here"}
@@ -107,7 +107,7 @@ def test_search_knows_every_spelling(name: str, packed: Callable[[bytes], bytes]
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """Where one build's results and caches go."""
+    """Results and caches of a build."""
 
     image: str
     cache: str
@@ -115,7 +115,7 @@ class Outputs:
 
     @property
     def options(self) -> list[str]:
-        """Options of `docker buildx build`, for all of them at once."""
+        """Return options of `docker buildx build` for all of them at once."""
         return [
             "--push",
             f"--tag={self.image}",
@@ -125,7 +125,7 @@ class Outputs:
         ]
 
     def search(self, search: Search) -> None:
-        """Look at all of them."""
+        """Search all of them."""
         search.image("image", self.image)
         search.image("cache", self.cache)
         search.folder("local cache", self.local)
@@ -138,7 +138,7 @@ def project(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """Give a project whose password is the canary, and a source distribution to be built."""
+    """Return a project whose password is the canary, and a source distribution to be built."""
     folder = tmp_path_factory.mktemp("leaks")
     project = make_shop(folder / "shop", poetry_home(engine), index)
     project.replace("pyproject.toml", '"acme-native"]', '"acme-native", "acme-old"]')
@@ -147,13 +147,13 @@ def project(
 
 
 def outputs(registry: str, folder: Path) -> Outputs:
-    """Choose names that nothing has."""
+    """Choose unused names."""
     name = f"{registry}/leaks-{os.urandom(4).hex()}"
     return Outputs(image=f"{name}:image", cache=f"{name}:cache", local=folder / "local-cache")
 
 
 def search_disk(search: Search, project: Project) -> None:
-    """Look at what a build may have left on this machine; Poetry's own auth.toml is the user's."""
+    """Search what a build may leave on this machine, except Poetry's own auth.toml."""
     poetry = project.poetry
     own = poetry.home / "poetry" / "CONFIG" / "auth.toml"
     assert CANARY in own.read_text(encoding="utf-8")
@@ -161,7 +161,7 @@ def search_disk(search: Search, project: Project) -> None:
     search.folder("disk", project.folder)
     assert not list(poetry.temporary.iterdir()), "temporary files are left"
     for folder in {*SHARED_TEMPORARY, Path(tempfile.gettempdir())}:
-        # Those of builds that other tests run at this moment are there, too.
+        # Other tests may be building at the same time.
         for secret in folder.glob("poetry-docker-cache-*/secret/auth.toml"):
             with contextlib.suppress(OSError):  # their build has ended meanwhile
                 search.data("disk", secret.read_bytes())
@@ -177,7 +177,7 @@ COPY --from=look /found /
 
 
 def search_cache_mounts(search: Search, engine: DockerEngine, folder: Path) -> None:
-    """Look at what stays on the builder from one build to the next."""
+    """Search the cache mounts, which stay on the builder after a build."""
     options = ["--output", f"type=local,dest={folder}", "-f", "-", "."]
     engine.docker("buildx", "build", *options, text=LOOK.format(unique=os.urandom(4).hex()))
     assert list(folder.rglob("*.whl")), "these are not the cache mounts of the builds"
@@ -185,7 +185,7 @@ def search_cache_mounts(search: Search, engine: DockerEngine, folder: Path) -> N
 
 
 def test_search_finds_leaks(engine: DockerEngine, registry: str, tmp_path: Path) -> None:
-    """A careless Dockerfile leaks everywhere, and the search finds it everywhere."""
+    """A careless Dockerfile leaks everywhere, and the search finds all leaks."""
     found = outputs(registry, tmp_path)
     text = CARELESS.format(canary=CANARY, hexadecimal=CANARY.encode().hex())
     command = ["docker", "buildx", "build", "--progress=plain", "--provenance=mode=max"]
@@ -211,7 +211,7 @@ def test_search_finds_leaks(engine: DockerEngine, registry: str, tmp_path: Path)
 def test_successful_build_leaks_nothing(
     engine: DockerEngine, registry: str, project: Project, tmp_path: Path
 ) -> None:
-    """Nothing in layers, configuration, history, attestation, caches, log, processes or on disk."""
+    """No leak in layers, configuration, history, attestation, caches, log, processes or on disk."""
     found = outputs(registry, tmp_path)
     options = ["docker", "build", "--progress=plain", "-vvv", *found.options, *NETWORK]
     before = history(engine)
@@ -249,7 +249,7 @@ def other_password(index: AcmeIndex) -> Iterator[None]:
 def test_failed_build_leaks_nothing(
     engine: DockerEngine, project: Project, options: tuple[str, ...]
 ) -> None:
-    """A refused password is named by its source only, whether pip or Poetry was refused."""
+    """The error names the source of a refused password, with pip and with Poetry."""
     command = ["docker", "build", "--progress=plain", "-vvv", *options, *NETWORK]
     before = history(engine)
     with Processes() as processes:
@@ -267,7 +267,7 @@ def test_failed_build_leaks_nothing(
 @pytest.mark.parametrize(
     ("number", "group", "status"),
     [
-        (signal.SIGINT, True, 130),  # Ctrl-C: the terminal tells the whole group
+        (signal.SIGINT, True, 130),  # Ctrl-C: the terminal signals the whole group
         (signal.SIGINT, False, 130),
         (signal.SIGTERM, False, 130),
         (signal.SIGHUP, False, 129),  # buildx does not handle it
@@ -277,7 +277,7 @@ def test_failed_build_leaks_nothing(
 def test_interrupted_build_leaks_nothing(
     engine: DockerEngine, project: Project, number: signal.Signals, group: bool, status: int
 ) -> None:
-    """The secret is gone, the build has stopped, and the status is that of an interruption."""
+    """The secret is removed, the build has stopped, and the status is that of an interruption."""
     mark = f"busy-{os.urandom(4).hex()}"
     project.configure(instructions={"build": [f"RUN echo {mark} && sleep 600; : {mark}"]})
     before = history(engine)
@@ -302,7 +302,7 @@ def test_interrupted_build_leaks_nothing(
     assert modes == [0o600], "".join(lines) + err
     assert process.returncode == status
     assert busy, "the build was not seen"
-    end = time.monotonic() + PATIENCE  # the engine ends it by itself, once nobody wants it any more
+    end = time.monotonic() + PATIENCE  # the engine stops it once the client is gone
     while left := running(mark):
         assert time.monotonic() < end, f"the build goes on: {left}"
         time.sleep(0.1)
@@ -315,8 +315,8 @@ def test_interrupted_build_leaks_nothing(
 
 
 def running(mark: str) -> list[str]:
-    """List the command lines with this mark, of processes inside of containers too."""
-    return [line for it in Path("/proc").glob("[0-9]*/cmdline") if mark in (line := _read(it))]
+    """List the command lines with this mark, also of processes inside containers."""
+    return [line for path in Path("/proc").glob("[0-9]*/cmdline") if mark in (line := _read(path))]
 
 
 def _read(path: Path) -> str:

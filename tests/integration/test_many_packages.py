@@ -1,4 +1,4 @@
-"""A lock of 300 packages, as large real ones have."""
+"""A lock with 300 packages, the size of large real ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import IMAGE_PYTHON, Project
-from builds import build, look
+from builds import build, inspect_image
 from harmless import OTHER_POETRY
 from index import PrivateIndex
 from projects import lock_text, package
@@ -46,13 +46,13 @@ command = ["python", "main.py"]
 
 
 @pytest.mark.engine
-def test_three_hundred(
+def test_three_hundred_packages(
     engine: DockerEngine,
     poetry_home: Callable[[DockerEngine], Poetry],
     poetry_install: PoetryInstall,
     tmp_path: Path,
 ) -> None:
-    """All are installed, in no more layers than an image can have, and stay there."""
+    """All are installed in fewer layers than the limit of an image, and stay cached."""
     packages = tmp_path / "packages"
     packages.mkdir()
     native = f"py3-none-manylinux_2_17_{platform.machine()}"
@@ -77,7 +77,7 @@ def test_three_hundred(
         assert steps.installed == tuple(NAMES)
         assert 1 < len(steps.layers) < 50
         assert engine.run("acme-many:1.0") == "1.0\n"
-        found = look(engine, "acme-many:1.0")["distributions"]
+        found = inspect_image(engine, "acme-many:1.0")["distributions"]
         assert found == poetry_install(project, "--only=main", "--no-root")
         project.replace("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
         other = lock_text(data, locked, generator=OTHER_POETRY)

@@ -1,4 +1,4 @@
-"""What real projects have and nobody would make up, all in one; and a Python to the patch."""
+"""Unusual features of real projects, all in one project, and an exact Python version."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import AcmeIndex, Project
-from builds import build, look
+from builds import build, inspect_image
 from clean_poetry import POETRY
 from harmless import edit_harmlessly
 from poetry.packages.locker import Locker
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# The README is missing, so that it runs from its source, which is in src.
+# The README is missing and the code is in src, so the project runs from source.
 PYPROJECT = """\
 [tool.poetry]
 name = "acme-odd"
@@ -69,11 +69,11 @@ print("odd", acme_tls.VERSION, platform.python_version())
 
 @dataclass(frozen=True, kw_only=True)
 class Odd:
-    """The project, and what it takes to install it."""
+    """The project, and what is needed to install it."""
 
     project: Project
     python: str
-    """The very version that the images of this minor have."""
+    """The exact Python version in the images."""
     certificates: Path
 
 
@@ -84,7 +84,7 @@ def odd(
     engine: DockerEngine,
     tmp_path: Path,
 ) -> Iterator[Odd]:
-    """Lock it, and give all of its lines Windows' ends; one of its sources has a private CA."""
+    """Lock the project, with Windows line endings; one of its sources has a private CA."""
     code = "import platform; print(platform.python_version())"
     python = engine.run("python:3.13-slim", "python", "-c", code).strip()
     engine.docker("tag", "python:3.13-slim", f"python:{python}-slim")
@@ -110,7 +110,7 @@ def odd(
 
 
 def pin(project: Project, python: str) -> None:
-    """Allow this Python only; a Poetry that runs on another one would not lock that."""
+    """Allow this Python only; a Poetry on another Python would refuse to lock that."""
     project.replace("pyproject.toml", 'python = "^3.11"', f'python = "{python}"')
     data = tomlkit.parse(project.read("pyproject.toml")).unwrap()
     fresh = Locker(Path("poetry.lock"), data)._get_content_hash()
@@ -118,21 +118,21 @@ def pin(project: Project, python: str) -> None:
     project.write("poetry.lock", lock.encode())
 
 
-def test_what_nobody_would_make_up(
+def test_unusual_features_of_real_projects(
     engine: DockerEngine, odd: Odd, poetry_install: PoetryInstall
 ) -> None:
-    """The image is right, keeps its layers, and has the Python that is asked for either way."""
+    """The image is correct, keeps its layers, and has the requested Python either way."""
     project, certificates = odd.project, [f"--volume={odd.certificates}:{odd.certificates}:ro"]
     assert b"\r\n" in (project.folder / "poetry.lock").read_bytes()
     steps = build(project, "--tag=acme-odd:source")
     assert f"Python {odd.python}: named by .python-version." in steps.said
     assert "the README `README.md` does not exist" in steps.said
     assert engine.run("acme-odd:source") == f"odd 1.0 {odd.python}\n"
-    found = look(engine, "acme-odd:source")
+    found = inspect_image(engine, "acme-odd:source")
     assert found["distributions"] == poetry_install(project, "--no-root", container=certificates)
     assert (found["writable"], found["leftovers"]) == ([], [])
 
-    # Which writes the README, so that from now on there is a wheel, and plain ends of lines.
+    # This writes the README, so that a wheel can be built, and plain line endings.
     edit_harmlessly(project, sources=["src/acme_odd/__main__.py"])
     (project.folder / ".python-version").unlink()
     pin(project, odd.python)
@@ -140,7 +140,7 @@ def test_what_nobody_would_make_up(
     assert f"Python {odd.python}: the only one that the project allows." in steps.said
     assert (steps.installed, steps.rebuilt) == ((), frozenset())
     assert engine.run("acme-odd:wheel") == f"odd 1.0 {odd.python}\n"
-    found = look(engine, "acme-odd:wheel")
+    found = inspect_image(engine, "acme-odd:wheel")
     assert ["acme-odd", "7.0"] in found["distributions"]
     installed = poetry_install(project, "--without=tools", container=certificates)
     assert found["distributions"] == installed

@@ -1,4 +1,4 @@
-"""Docker 20.10: its own frontend cannot read the generated Dockerfile, all else works."""
+"""Docker 20.10: only its own frontend cannot read the generated Dockerfile."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COPY --from=seen /seen /seen
 
 @pytest.fixture(scope="module")
 def old_engine() -> Iterator[DockerEngine]:
-    """Give Docker 20.10, with the client of its time."""
+    """Provide Docker 20.10, with a client of the same age."""
     with docker_engine("test-old", old=True) as found:
         yield found
 
@@ -45,24 +45,24 @@ def shop(
 
 
 def test_frontend_that_cannot_be_fetched(shop: Project, old_engine: DockerEngine) -> None:
-    """What failed, and why it was fetched, both are told."""
-    frontend = f"{old_engine.registry}/nobody/dockerfile:1"
+    """Both the failure and the reason for the download are shown."""
+    frontend = f"{old_engine.registry}/absent/dockerfile:1"
     shop.configure(syntax=frontend)
     told = failed_build(shop)
     assert f"{OWN}: the build fetches a newer frontend, {frontend}" in told
     assert f"{frontend}: not found" in told
 
 
-def test_no_frontend(shop: Project) -> None:
-    """Without leave to fetch one, nothing is built."""
+def test_disabled_frontend(shop: Project) -> None:
+    """With `syntax = false` nothing is built."""
     shop.configure(syntax=False)
     told = failed_build(shop)
     assert f"{OWN}. The image's Dockerfile needs 1.4" in told
     assert "#1 " not in told
 
 
-def test_dockerfile_by_hand(shop: Project, old_engine: DockerEngine) -> None:
-    """One that the old frontend reads is built, with the secret and with a cache in the image."""
+def test_handwritten_dockerfile_for_old_frontend(shop: Project, old_engine: DockerEngine) -> None:
+    """It is built with the secret, and with a cache in the image."""
     shop.write("docker/Dockerfile", BY_HAND)
     options = ("--file=docker/Dockerfile", "--push", f"--cache={old_engine.registry}/old:cache")
     image = f"{old_engine.registry}/old:1"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import SHOP, make_shop
-from builds import build, look
+from builds import build, inspect_image
 from harmless import edit_harmlessly
 from index import PrivateIndex
 from older_locks import OLDER, write_older
@@ -224,7 +224,7 @@ def test_image_with_an_older_lock(
             project.folder, "install", "--only=main", env={"VIRTUAL_ENV": venv}
         ),
     )
-    assert look(engine, "acme-shop:1.2.3")["distributions"] == expected
+    assert inspect_image(engine, "acme-shop:1.2.3")["distributions"] == expected
     assert engine.run("acme-shop:1.2.3") == "shop 1.1 1.0\n"
     assert [name for name, _ in expected] == [
         *("acme-lib", "acme-native", "acme-old", "acme-shop", "acme-util")

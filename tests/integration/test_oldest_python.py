@@ -1,4 +1,4 @@
-"""An image with the oldest Python: all that runs in the build runs on it."""
+"""An image with the oldest Python: all scripts in the build run on it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from acme import AcmeIndex, Project
-from builds import build, look, names
+from builds import build, inspect_image, names
 from engine import default_state
 from harmless import edit_harmlessly
 from reference import PoetryInstall
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from engines import DockerEngine
 
 OLDEST = PYTHONS[-1]
-STATE = default_state()  # a test has another home
+STATE = default_state()  # a test replaces the home folder
 LAST_POETRY = "2.2.1"
-"""For that Python."""
+"""The last version for that Python."""
 PYPROJECT = """\
 [project]
 name = "acme-old-python"
@@ -65,14 +65,14 @@ def main() -> None:
 
 
 @pytest.mark.engine
-def test_the_oldest_python(
+def test_oldest_python(
     engine: DockerEngine,
     poetry_home: Callable[[DockerEngine], Poetry],
     index: AcmeIndex,
     tmp_path: Path,
 ) -> None:
-    """The image holds what the last Poetry for it installs, and keeps its layers."""
-    if engine.registry is not None:  # else it is an engine that finds the official image
+    """The image has what the last Poetry for it installs, and keeps its layers."""
+    if engine.registry is not None:  # otherwise the engine can pull the official image
         Registry(STATE).provide(f"{OLDEST}-slim")
     project = Project(tmp_path / "acme-old-python", poetry_home(engine))
     text = PYPROJECT.format(url=index.url, python=OLDEST)
@@ -82,7 +82,7 @@ def test_the_oldest_python(
     project.lock()
     build(project)
     assert engine.run("acme-old-python:1.0") == f"old 1.0 {OLDEST.replace('.', ' ')}\n"
-    found = look(engine, "acme-old-python:1.0")
+    found = inspect_image(engine, "acme-old-python:1.0")
     assert "acme-extra" in names(found)
     poetry_install = PoetryInstall.prepare(engine, f"{OLDEST}-slim", LAST_POETRY)
     assert found["distributions"] == poetry_install(project, "--only=main")

@@ -1,4 +1,4 @@
-"""What a user installs: the built wheel, in a Poetry that holds nothing else."""
+"""What a user installs: the built wheel, in a Poetry that contains nothing else."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FILES = ("Dockerfile", "Dockerfile.dockerignore")
 
 @pytest.fixture
 def poetry(clean_poetry: Path, tmp_path: Path) -> clean.Poetry:
-    """Give a Poetry with the wheel and no settings."""
+    """Return a Poetry with the wheel and no settings."""
     return clean.Poetry.isolated(clean_poetry, tmp_path / "home", os.environ)
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """Give a small project."""
+    """Return a small project."""
     folder = make_project(tmp_path / "shop", PYPROJECT, [package("rich")])
     (folder / "shop.py").touch()
     return folder
@@ -47,8 +47,8 @@ def names(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
-def test_the_wheel_holds_what_it_needs_and_no_more(plugin_wheel: Path) -> None:
-    """Every module, the templates, the type marker and the licence; no test, no script."""
+def test_wheel_contents(plugin_wheel: Path) -> None:
+    """It has every module, the templates, the type marker and the licence; no tests or scripts."""
     held = names(plugin_wheel)
     source = clean.ROOT / "src"
     modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
@@ -64,8 +64,8 @@ def test_the_wheel_holds_what_it_needs_and_no_more(plugin_wheel: Path) -> None:
     assert held == {*modules, *templates, "poetry_docker_cache/py.typed", *metadata, *licences}
 
 
-def test_the_wheel_names_the_plugin(plugin_wheel: Path) -> None:
-    """The entry point is how `poetry self add` makes Poetry find it."""
+def test_wheel_has_the_entry_point(plugin_wheel: Path) -> None:
+    """`poetry self add` relies on the entry point."""
     with zipfile.ZipFile(plugin_wheel) as archive:
         (path,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
         entries = configparser.ConfigParser()
@@ -74,8 +74,8 @@ def test_the_wheel_names_the_plugin(plugin_wheel: Path) -> None:
     assert dict(entries["poetry.application.plugin"]) == {"docker-cache": plugin}
 
 
-def test_a_wheel_made_from_the_sdist_is_the_same(plugin_wheel: Path, tmp_path: Path) -> None:
-    """Distributions build from the sdist: the templates are in it, and land in the package."""
+def test_wheel_from_sdist_is_the_same(plugin_wheel: Path, tmp_path: Path) -> None:
+    """The sdist includes the templates, and they are installed into the package."""
     build = "import sys; from poetry.core.masonry import api; api.build_sdist(sys.argv[1])"
     subprocess.run([sys.executable, "-c", build, tmp_path], cwd=clean.ROOT, check=True)
     (sdist,) = tmp_path.glob("*.tar.gz")
@@ -89,8 +89,8 @@ def test_a_wheel_made_from_the_sdist_is_the_same(plugin_wheel: Path, tmp_path: P
     assert names(wheel) == names(plugin_wheel)
 
 
-def test_poetry_finds_it(poetry: clean.Poetry, shop: Path) -> None:
-    """It is listed as a plugin, and its commands with what they do."""
+def test_poetry_finds_the_plugin(poetry: clean.Poetry, shop: Path) -> None:
+    """It is listed as a plugin, and its commands with their descriptions."""
     plugins = poetry.run(shop, "self", "show", "plugins").stdout
     assert "poetry-docker-cache (0.1.0)" in plugins
     assert "1 application plugin" in plugins
@@ -106,7 +106,7 @@ def test_poetry_finds_it(poetry: clean.Poetry, shop: Path) -> None:
 
 
 def test_export_from_the_wheel(poetry: clean.Poetry, shop: Path) -> None:
-    """Exported, up to date, drifted, edited by hand: as from a checkout."""
+    """New, up to date, outdated and edited by hand: each state is handled as in a checkout."""
     poetry.run(shop, "docker", "export")
     assert "FROM python:" in (shop / "Dockerfile").read_text()
     assert poetry.run(shop, "docker", "export", "--check").stdout == "Up to date.\n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import IMAGE_PYTHON, AcmeIndex, Project
-from builds import build, look, names
+from builds import build, inspect_image, names
 from command_line import poetry
 from dockerignore import passing
 from harmless import edit_harmlessly
@@ -92,7 +92,7 @@ STAGES = {"dependencies", "build-backend", "path-acme-base", "path-acme-core", "
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """A monorepo whose project `app` was built, what its build did, and what is in the image."""
+    """A monorepo with the built project `app`, its build, and the content of its image."""
 
     project: Project
     steps: Steps
@@ -106,10 +106,10 @@ def built(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
-    """Build it for the first time, with large files beside all that is named."""
+    """Build it for the first time, with large files beside everything that is needed."""
     repository = tmp_path_factory.mktemp("monorepo")
     project = Project(repository / "app", poetry_home(engine))
-    # By another name of the index: nothing fits that other modules have built.
+    # Another host name of the index keeps layers of other test modules from matching.
     url = index.url.replace("127.0.0.1", "localhost")
     text = SHOP.format(url=url, python=IMAGE_PYTHON)
     project.write("pyproject.toml", text + CORE)
@@ -130,22 +130,22 @@ def built(
     project.lock()
     for place in (".", "libs/core", "..", "../side", "../base", "../shared"):
         project.write(f"{place}/dump.bin", os.urandom(2_000_000))
-    steps = build(project, "--no-cache")  # of other tests
-    return Built(project=project, steps=steps, found=look(engine, TAG))
+    steps = build(project, "--no-cache")  # ignores layers of other tests
+    return Built(project=project, steps=steps, found=inspect_image(engine, TAG))
 
 
 @pytest.fixture
 def copy(built: Built, tmp_path: Path) -> Project:
-    """Give a copy of the monorepo, and the project in it."""
+    """Return a copy of the monorepo, and the project in it."""
     shutil.copytree(built.project.folder.parent, tmp_path / "copy")
     return Project(tmp_path / "copy" / "app", built.project.poetry)
 
 
 @pytest.mark.engine
-def test_holds_what_poetry_install_puts_there(
+def test_image_matches_poetry_install(
     engine: DockerEngine, built: Built, poetry_install: PoetryInstall
 ) -> None:
-    """The same distributions, also those that Poetry installs for development; nothing else."""
+    """The distributions are the same, including those that Poetry installs for development."""
     repository = built.project.folder.parent
     installed = poetry_install(built.project, "--only=main", repository=repository)
     assert built.found["distributions"] == installed
@@ -160,16 +160,16 @@ def test_holds_what_poetry_install_puts_there(
 
 
 @pytest.mark.engine
-def test_only_what_is_named_is_sent(built: Built) -> None:
-    """The index's packages are ours as ever; of the repository, only what wheels are made of."""
+def test_only_needed_files_are_sent(built: Built) -> None:
+    """Packages come from the index; of the repository, only what the wheels need is sent."""
     assert built.steps.installed == ("acme-native", "acme-util")
     assert built.steps.ran >= STAGES
     assert 0 < built.steps.sent < 100_000
 
 
 @pytest.mark.engine
-def test_an_edit_runs_its_own_stage(engine: DockerEngine, copy: Project) -> None:
-    """Also a new version, which no lock has; what is not wanted may be gone."""
+def test_edit_of_path_dependency_runs_its_own_stage(engine: DockerEngine, copy: Project) -> None:
+    """A new version does too, although no lock has it; unneeded files may be missing."""
     copy.replace("../side/src/acme_side/__init__.py", "side of", "edge of")
     copy.replace("../side/pyproject.toml", 'version = "0.5"', 'version = "0.6"')
     shutil.rmtree(copy.folder.parent / "tools")
@@ -177,12 +177,12 @@ def test_an_edit_runs_its_own_stage(engine: DockerEngine, copy: Project) -> None
     assert steps.ran & {*STAGES, "venv", "manifest", "check", "application"} == {"path-acme-side"}
     assert steps.installed == ()
     assert engine.run("shop:edited") == "shop core edge of base models 1.0\n"
-    assert ["acme-side", "0.6"] in look(engine, "shop:edited")["distributions"]
+    assert ["acme-side", "0.6"] in inspect_image(engine, "shop:edited")["distributions"]
 
 
 @pytest.mark.engine
-def test_edits_of_the_project_install_nothing(copy: Project) -> None:
-    """Nor do they build a path dependency again."""
+def test_project_edits_install_nothing(copy: Project) -> None:
+    """They do not rebuild a path dependency either."""
     edit_harmlessly(
         copy,
         sources=["src/acme_shop/__init__.py"],
@@ -194,7 +194,7 @@ def test_edits_of_the_project_install_nothing(copy: Project) -> None:
 
 
 @pytest.mark.engine
-def test_a_vendored_dockerfile(engine: DockerEngine, copy: Project, tmp_path: Path) -> None:
+def test_vendored_dockerfile(engine: DockerEngine, copy: Project, tmp_path: Path) -> None:
     """The note says how to build it: in the project's folder, with the larger context."""
     copy.configure(syntax=False)
     auth = tmp_path / "auth.toml"
@@ -225,8 +225,8 @@ packages = [
 """
 
 
-def test_poetry_core_finds_what_lies_above(tmp_path: Path) -> None:
-    """By the very step of the build: the files in their places, and sed."""
+def test_poetry_core_finds_parent_files(tmp_path: Path) -> None:
+    """Run the very step of the build: the files in their places, and sed."""
     project = tmp_path / "apps" / "one"
     for name in ("my_app/a.py", "../../common/models/m.py", "../top/t.py", "../other/o.py"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
@@ -266,8 +266,8 @@ groups = ["main", "more"]
 """
 
 
-def test_each_image_has_the_context_that_it_needs(tmp_path: Path) -> None:
-    """Of several, only those grow that take something from beside the project."""
+def test_each_image_has_the_context_it_needs(tmp_path: Path) -> None:
+    """Only images that use something beside the project get the larger context."""
     make_project(
         tmp_path / "app",
         '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.11"\n' + CORE + IMAGES,

@@ -1,6 +1,6 @@
-"""Several platforms in one go: linux/amd64 and linux/386, which one machine runs natively.
+"""Several platforms in one build: linux/amd64 and linux/386, which one machine runs natively.
 
-linux/arm64 goes as far as nothing of it has to run: its manifest.
+linux/arm64 is only built as far as nothing has to run on it: its manifest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ dependencies = [
     "acme-words",
 ]
 """
-# An engine runs linux/386 without telling programs so, as a 32-bit machine does.
+# The engine runs linux/386 without changing what `uname` reports, so set it as on a real machine.
 SHELL = [
     "sh",
     "-c",
@@ -56,19 +56,19 @@ def main() -> None:
 
 
 def wheel_for(index: AcmeIndex, name: str, machine: str, **more: Any) -> Path:  # noqa: ANN401  # as make_wheel's
-    """Have a wheel of native code in the index."""
+    """Add a wheel with native code to the index."""
     return make_wheel(index.packages, name, tag=f"py3-none-manylinux_2_17_{machine}", **more)
 
 
 @pytest.fixture(scope="module")
 def bases(registry: str) -> tuple[str, str]:
-    """Give the base image for both platforms, and one for linux/386 alone."""
+    """Return the base image for both platforms, and one for linux/386 alone."""
     return provide(registry)
 
 
 @pytest.fixture(scope="module")
 def poetry(poetry_home: Callable[[DockerEngine], Poetry], engine: DockerEngine) -> Poetry:
-    """Give a Poetry for the projects below."""
+    """Return a Poetry for the projects below."""
     return poetry_home(engine)
 
 
@@ -80,7 +80,7 @@ def shop(
     bases: tuple[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """Give a project whose packages differ by architecture."""
+    """Return a project whose packages differ by architecture."""
     for name in ("acme-sixty-four", "acme-thirty-two"):
         make_wheel(index.packages, name)
     for machine, bits in (("x86_64", 64), ("i686", 32)):
@@ -103,7 +103,7 @@ def shop(
 
 
 def run(project: Project, *options: str) -> tuple[Steps, list[str]]:
-    """Build and push; give what was done, and the names of the steps that ran."""
+    """Build and push; return the result, and the names of the steps that ran."""
     done = project.poetry.run(
         project.folder, "docker", "build", "--progress=rawjson", "--push", *options, *NETWORK
     )
@@ -111,7 +111,7 @@ def run(project: Project, *options: str) -> tuple[Steps, list[str]]:
 
 
 def executed(progress: str) -> list[str]:
-    """Give the name of each step that ran, one for each time that it did."""
+    """Return the name of each step that ran, once for each time."""
     names: dict[str, str] = {}
     cached = set()
     for line in progress.splitlines():
@@ -122,43 +122,44 @@ def executed(progress: str) -> list[str]:
     return [name for digest, name in names.items() if digest not in cached]
 
 
-def inside(engine: DockerEngine, image: str, platform: str) -> dict[str, Any]:
-    """Run the image of a platform; give what its program found."""
+def run_image(engine: DockerEngine, image: str, platform: str) -> dict[str, Any]:
+    """Run the image of a platform; return the output of its program."""
     return dict(json.loads(engine.run(image, options=("--pull=always", "--platform", platform))))
 
 
 @pytest.fixture(scope="module")
 def built(shop: Project) -> tuple[Steps, list[str]]:
-    """Build for both platforms, as for the first time: an engine may know them already."""
+    """Build for both platforms without a cache: an engine may have their layers already."""
     return run(shop, "--no-cache")
 
 
 def test_both_platforms_run(
     engine: DockerEngine, registry: str, built: tuple[Steps, list[str]]
 ) -> None:
-    """One build makes both images, each with the packages and wheels of its own architecture."""
+    """One build makes both images, each with packages and wheels for its architecture."""
     assert built
     image = f"{registry}/both/shop:1.2.3"
     index = json.loads(engine.docker("buildx", "imagetools", "inspect", "--raw", image).stdout)
     platforms = [
-        f"{it['platform']['os']}/{it['platform']['architecture']}" for it in index["manifests"]
+        f"{manifest['platform']['os']}/{manifest['platform']['architecture']}"
+        for manifest in index["manifests"]
     ]
     assert {*BOTH} <= {*platforms}
     common = ["acme-lib", "acme-shop", "acme-util", "acme-words"]
-    assert inside(engine, image, BOTH[0]) == {
+    assert run_image(engine, image, BOTH[0]) == {
         "names": sorted([*common, "acme-sixty-four"]),
         "word": 64,
         "multiarch": "x86_64-linux-gnu",
     }
-    assert inside(engine, image, BOTH[1]) == {
+    assert run_image(engine, image, BOTH[1]) == {
         "names": sorted([*common, "acme-thirty-two"]),
         "word": 32,
         "multiarch": "i386-linux-gnu",
     }
 
 
-def test_what_ran_once(built: tuple[Steps, list[str]]) -> None:
-    """The manifest is made once, for both; each platform installs for itself."""
+def test_manifest_is_made_once(built: tuple[Steps, list[str]]) -> None:
+    """The manifest is made once for both; each platform installs for itself."""
     _, steps = built
     text = "\n".join(steps)
     assert len(re.findall(r"python.*-m.*\bmanifest\b", text)) == 1, text
@@ -167,10 +168,10 @@ def test_what_ran_once(built: tuple[Steps, list[str]]) -> None:
         assert len(re.findall(rf"\b{layer} \d+/\d+\] RUN", text)) == len(BOTH)
 
 
-def test_a_version_bump_installs_nothing(
+def test_version_bump_installs_nothing(
     engine: DockerEngine, shop: Project, registry: str, built: tuple[Steps, list[str]]
 ) -> None:
-    """The layers of both platforms are CACHED."""
+    """The layers of both platforms are cached."""
     assert built
     shop.replace("pyproject.toml", 'version = "1.2.3"', 'version = "1.3.0"')
     steps, ran = run(shop)
@@ -178,11 +179,13 @@ def test_a_version_bump_installs_nothing(
     assert not {"pure-1", "native-1", "venv"} & steps.ran
     assert {"pure-1", "native-1"} <= steps.cached
     assert len([name for name in ran if "manifest" in name and "RUN" in name]) == 1
-    assert inside(engine, f"{registry}/both/shop:1.3.0", BOTH[1])["word"] == 32
+    assert run_image(engine, f"{registry}/both/shop:1.3.0", BOTH[1])["word"] == 32
 
 
-def test_one_platform_makes_the_same_layers(shop: Project, built: tuple[Steps, list[str]]) -> None:
-    """Alone or with others, a platform hits the same cache, and does nothing twice."""
+def test_single_platform_makes_the_same_layers(
+    shop: Project, built: tuple[Steps, list[str]]
+) -> None:
+    """Alone or with others, a platform uses the same cache, and no step runs twice."""
     assert built
     steps, ran = run(shop, "--platform", BOTH[0])
     assert not {"pure-1", "native-1", "venv", "manifest"} & steps.ran
@@ -192,8 +195,8 @@ def test_one_platform_makes_the_same_layers(shop: Project, built: tuple[Steps, l
     assert len(re.findall(r"python.*-m.*\bmanifest\b", text)) == 1, text
 
 
-def test_a_local_image_is_for_this_machine(shop: Project) -> None:
-    """`platforms` counts for what is pushed; `--platform` for everything."""
+def test_local_image_is_for_this_machine(shop: Project) -> None:
+    """`platforms` applies to pushed images, `--platform` to all."""
     dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run").stdout
     assert "--platform" not in dry
     dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run", "--push").stdout
@@ -203,10 +206,10 @@ def test_a_local_image_is_for_this_machine(shop: Project) -> None:
     assert re.findall(r"--platform \S+", dry) == ["--platform linux/arm64"]
 
 
-def test_a_platform_that_nothing_here_runs(
+def test_manifest_for_a_foreign_platform(
     engine: DockerEngine, shop: Project, tmp_path: Path
 ) -> None:
-    """The manifests of linux/arm64 are made on the machine that builds, and are the same bytes."""
+    """The manifests of linux/arm64 are made on the building machine, and are identical."""
     text = shop.poetry.run(shop.folder, "docker", "export", "-o", "-").stdout
     text = (
         re.sub(r"\A# syntax=.*\n", "", text) + "\nFROM scratch\nCOPY --from=manifest /manifest /\n"
@@ -225,7 +228,12 @@ def test_a_platform_that_nothing_here_runs(
     }
     assert sorted(content) == sorted(name.replace("/", "_") for name in platforms)
     assert (
-        len({json.dumps(sorted((k, v.decode()) for k, v in it.items())) for it in content.values()})
+        len(
+            {
+                json.dumps(sorted((k, v.decode()) for k, v in files.items()))
+                for files in content.values()
+            }
+        )
         == 1
     )
     packages = [
@@ -238,10 +246,10 @@ def test_a_platform_that_nothing_here_runs(
     assert len(words["files"]) == 2
 
 
-def test_no_wheel_for_one_of_them(
+def test_missing_wheel_for_one_platform(
     shop: Project, index: AcmeIndex, bases: tuple[str, str], tmp_path: Path
 ) -> None:
-    """The installation on that platform says so, before it asks any index."""
+    """The installation on that platform fails before it queries any index."""
     for name in ("acme-intel", "acme-partly"):
         wheel_for(index, name, "x86_64")
     make_sdist(index.packages, "acme-partly")
@@ -258,10 +266,10 @@ def test_no_wheel_for_one_of_them(
     assert "acme-partly has no wheel for linux/386: built from source there" in dry.stderr
 
 
-def test_libraries_of_32_bits(
+def test_missing_32_bit_library(
     shop: Project, index: AcmeIndex, bases: tuple[str, str], tmp_path: Path
 ) -> None:
-    """The check of an image reads its modules, whatever the length of their words."""
+    """The check reads 32-bit modules on a 64-bit machine."""
     library = make_elf(tmp_path / "x.so", needed=["libxxl.so.5"], machine=3, bits=32).read_bytes()
     wheel_for(index, "acme-large", "i686", files={"acme_large.abi3.so": library})
     project = make_shop(tmp_path / "shop", shop.poetry, index)
@@ -272,10 +280,10 @@ def test_libraries_of_32_bits(
     assert "acme-large needs libxxl.so.5, which is not in the image." in said
 
 
-def test_a_base_image_without_the_machine_that_builds(
+def test_base_image_without_the_build_platform(
     shop: Project, index: AcmeIndex, bases: tuple[str, str], tmp_path: Path
 ) -> None:
-    """The Dockerfile says beside the line that fails what to type; with that, it goes on."""
+    """A comment beside the failing line has the build argument to add; with it, the build works."""
     project = make_shop(tmp_path, shop.poetry, index)
     project.configure(base_image=bases[1], python=PYTHON)
     only = ("--platform", "linux/arm64", "--target", "scripts")

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_a_free_port_is_none_that_connections_get(
+def test_free_port_is_outside_the_connection_range(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is beside theirs, which the system tells, or Linux usually has."""
+    """The range of outgoing connections is reported by the system, or Linux's default."""
     ports = tmp_path / "ports"
     monkeypatch.setattr(processes, "CONNECTIONS", ports)
     for _ in range(20):

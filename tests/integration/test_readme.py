@@ -1,4 +1,4 @@
-"""Every command of the README and its pages, typed by a stranger: in order, in one project."""
+"""Run every command of the README and its pages as a new user, in order, in one project."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PAGES = ("README", "docs/layers", "docs/caches", "docs/images", "docs/workspaces", "docs/templates")
 README = "\n".join((ROOT / f"{page}.md").read_text(encoding="utf-8") for page in PAGES)
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-# The index of the tests listens on this machine's 127.0.0.1, which a build does not see by itself.
+# The index listens on this machine's loopback, which builds only reach on the host's network.
 DOCKER = """\
 #!/bin/sh
 case "$1" in
@@ -37,7 +37,7 @@ case "$1" in
 esac
 exec "{docker}" "$@"
 """
-# Poetry cannot ask for its `docker/dockerfile:1` here: no image of Docker Hub can be had.
+# Docker Hub may be unreachable, so that Poetry's `docker/dockerfile:1` cannot be pulled.
 SETTINGS = 'syntax = false\nimage = "shop"\n'
 TABLES = re.findall(r"^```toml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 (IMAGES,) = (text for text in TABLES if "docker-cache.images." in text)
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture(scope="session")
 def pipx(tmp_path_factory: pytest.TempPathFactory, plugin_wheel: Path) -> dict[str, str]:
-    """Install Poetry by pipx, as its documentation says; the plugin can be had by its name."""
+    """Install Poetry with pipx, as its documentation says; the plugin is available by name."""
     folder = tmp_path_factory.mktemp("pipx")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "pipx"]
@@ -69,7 +69,7 @@ def pipx(tmp_path_factory: pytest.TempPathFactory, plugin_wheel: Path) -> dict[s
 
 
 def test_make_knows_the_commands() -> None:
-    """`make demo` and `make test` have tests of their own, this being one; they exist."""
+    """`make demo` and `make test` exist; they have their own tests."""
     (block,) = (block for block in BLOCKS if block.startswith("make "))
     for line in block.splitlines():
         subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
@@ -78,7 +78,7 @@ def test_make_knows_the_commands() -> None:
 def test_every_command_works(
     engine: DockerEngine, index: AcmeIndex, pipx: dict[str, str], tmp_path: Path
 ) -> None:
-    """From the installation to CI, each block of the README ends well."""
+    """From the installation to CI, each block of the README succeeds."""
     shims = tmp_path / "bin"
     shims.mkdir()
     real = subprocess.run(
@@ -88,7 +88,7 @@ def test_every_command_works(
         capture_output=True,
         text=True,
     ).stdout.strip()
-    network = shims / "network.json"  # what `--set` says of it, buildx 0.29 takes for nothing
+    network = shims / "network.json"  # buildx 0.29 ignores it with `--set`
     targets = {name: {"network": "host"} for name in ("api", "worker")}
     network.write_text(json.dumps({"target": targets}))
     (shims / "docker").write_text(DOCKER.format(docker=real, network=network))
@@ -102,18 +102,20 @@ def test_every_command_works(
     run(blocks[0], tmp_path, poetry)
     project = make_shop(tmp_path / "shop", poetry, index, pyproject=pyproject())
     for block in blocks[1:]:
-        named = "build api worker" in block
-        run(block, several(project, tmp_path / "several") if named else project.folder, poetry)
+        folder = project.folder
+        if "build api worker" in block:
+            folder = with_several_images(project, tmp_path / "several")
+        run(block, folder, poetry)
 
 
 def pyproject() -> str:
-    """The shop, with the group and the name that the README's commands speak of."""
+    """Return the shop, with the group and the name that the README uses."""
     text = SHOP.replace("[tool.poetry-docker-cache]\n", f"[tool.poetry-docker-cache]\n{SETTINGS}")
     return text.replace("group.docs", "group.server")
 
 
-def several(project: Project, folder: Path) -> Path:
-    """Give a copy of the project that has the README's images."""
+def with_several_images(project: Project, folder: Path) -> Path:
+    """Return a copy of the project with the README's images."""
     shutil.copytree(project.folder, folder)
     head = "[tool.poetry-docker-cache]\n"
     common, start, images = IMAGES.partition("[tool.poetry-docker-cache.images.")
@@ -124,7 +126,7 @@ def several(project: Project, folder: Path) -> Path:
 
 
 def run(block: str, folder: Path, poetry: Poetry) -> None:
-    """Type a block into a shell; its failure shows all that it said."""
+    """Run a block in a shell; a failure shows all output."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],
         cwd=folder,

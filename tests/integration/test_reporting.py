@@ -1,4 +1,4 @@
-"""What `poetry docker build` tells when it is done, with a client of Docker that only answers."""
+"""The summary of `poetry docker build` and the metadata file, with a fake docker."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ SUMMARY = [
     f"Digest          {DIGEST}",
 ]
 SHORT = ["Image   shop:1.2.3: in TIME", f"Digest  {DIGEST}"]
-"""Of what is known without a history."""
+"""What is known without a history."""
 
 
-def told(err: str) -> list[str]:
-    """Give what was said that is no note, with TIME for the seconds."""
+def printed_summary(err: str) -> list[str]:
+    """Return the output without notes, with TIME for the seconds."""
     lines = [line for line in err.splitlines() if not line.startswith("- ")]
     return [re.sub(r"(\d+ min )?[\d.]+ s$", "TIME", line) for line in lines]
 
 
 @pytest.fixture
 def client(client: Client) -> Client:
-    """Give a docker that remembers a build."""
+    """Return a docker that remembers a build."""
     client.remember(METADATA, logs=LOG, inspect=MANIFEST)
     return client
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """Give a project with one dependency."""
+    """Return a project with one dependency."""
     folder = make_project(tmp_path / "shop", PYPROJECT, [package("rich")])
     (folder / "shop").mkdir()
     (folder / "shop" / "__init__.py").touch()
@@ -78,26 +78,26 @@ def shop(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def _client(client: Client) -> None:
-    """For tests that only need it to be there."""
+    """Provide the client to tests that do not use it directly."""
 
 
 @pytest.mark.usefixtures("_client")
 def test_summary(shop: Path) -> None:
-    """On stderr, and without a word on stdout."""
+    """It is on stderr; stdout is empty."""
     outcome = poetry(shop, *BUILD)
     assert outcome.status == 0
     assert outcome.out == ""
-    assert told(outcome.err) == SUMMARY
+    assert printed_summary(outcome.err) == SUMMARY
 
 
 @pytest.mark.usefixtures("_client")
 def test_colours(shop: Path) -> None:
-    """The titles have one where the terminal can show it, and nobody said `--no-ansi`."""
+    """Titles are coloured if the terminal supports it, unless `--no-ansi` is given."""
     coloured = poetry(shop, *BUILD, colours=True).err
     assert re.search(r"\x1b\[[\d;]+mImage {11}\x1b\[[\d;]+mshop:1.2.3", coloured)
     plain = poetry(shop, *BUILD, "--no-ansi", colours=True).err
     assert "\x1b" not in plain
-    assert told(plain) == SUMMARY
+    assert printed_summary(plain) == SUMMARY
 
 
 @pytest.mark.parametrize(
@@ -116,27 +116,27 @@ def test_colours(shop: Path) -> None:
     ids=" ".join,
 )
 def test_no_summary(shop: Path, client: Client, options: tuple[str, ...]) -> None:
-    """Where nobody reads it, a program does, or nothing is built; buildx is asked as ever."""
+    """No summary if output is quiet or for a program, or nothing is built."""
     outcome = poetry(shop, *BUILD, *options)
     assert outcome.status == 0
-    assert told(outcome.err) == []
+    assert printed_summary(outcome.err) == []
     assert not any("metadata" in word for word in client.argv)
 
 
 @pytest.mark.usefixtures("client")
-def test_no_summary_by_a_variable(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is buildx's own, and an option wins over it."""
+def test_no_summary_with_progress_variable(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BUILDKIT_PROGRESS is buildx's own variable, and an option takes precedence."""
     monkeypatch.setenv("BUILDKIT_PROGRESS", "rawjson")
-    assert told(poetry(shop, *BUILD).err) == []
-    assert told(poetry(shop, *BUILD, "--progress=plain").err) == SUMMARY
+    assert printed_summary(poetry(shop, *BUILD).err) == []
+    assert printed_summary(poetry(shop, *BUILD, "--progress=plain").err) == SUMMARY
 
 
-def test_a_failed_build(shop: Path, client: Client, tmp_path: Path) -> None:
-    """BuildKit has said it: no summary, no file, its own status."""
+def test_failed_build(shop: Path, client: Client, tmp_path: Path) -> None:
+    """There is no summary and no file, and BuildKit's status is passed on."""
     client.answer(status=37)
     outcome = poetry(shop, *BUILD, "--metadata-file", tmp_path / "metadata.json")
     assert outcome.status == 37
-    assert told(outcome.err) == []
+    assert printed_summary(outcome.err) == []
     assert not (tmp_path / "metadata.json").exists()
 
 
@@ -150,10 +150,10 @@ LOST = (
     ("log", "again"), [(LOST, True), ("Error:\t\tUnknown exit code: 1\n", False)]
 )
 @pytest.mark.parametrize("store", ["containerd", "classic"])
-def test_layers_that_the_engine_threw_away(
+def test_lost_layers_are_built_again(
     shop: Path, client: Client, log: str, again: bool, store: str
 ) -> None:
-    """It is no fault of the build, which is run once more; any other failure is one."""
+    """The build is repeated once after this failure, but not after any other."""
     client.answer(containerd=store == "containerd", status=1)
     client.remember(METADATA, inspect=log)
     script = client.folder / "docker"
@@ -163,12 +163,12 @@ def test_layers_that_the_engine_threw_away(
     outcome = poetry(shop, *BUILD)
     assert outcome.status == (0 if again else 1)
     assert ("Building again, from the cache" in outcome.err) == again
-    assert bool(told(outcome.err)) == again
+    assert bool(printed_summary(outcome.err)) == again
 
 
 @pytest.mark.parametrize("status", [0, 130])
-def test_a_build_that_did_not_fail_is_run_once(shop: Path, client: Client, status: int) -> None:
-    """Ctrl-C is no failure, whatever the history says of an earlier build."""
+def test_successful_build_is_run_once(shop: Path, client: Client, status: int) -> None:
+    """Ctrl-C is not a failure, regardless of the history of an earlier build."""
     client.answer(containerd=True, status=status)
     client.remember(METADATA, inspect=LOST)
     outcome = poetry(shop, *BUILD)
@@ -177,11 +177,11 @@ def test_a_build_that_did_not_fail_is_run_once(shop: Path, client: Client, statu
 
 
 def test_dry_run(shop: Path, client: Client, tmp_path: Path) -> None:
-    """It shows that metadata is asked for, and writes no file."""
+    """The command requests metadata, but no file is written."""
     file = tmp_path / "metadata.json"
     outcome = poetry(shop, *BUILD, "--dry-run", "--metadata-file", file)
     assert "--metadata-file '<metadata>'" in outcome.out
-    assert told(outcome.err) == []
+    assert printed_summary(outcome.err) == []
     assert not file.exists()
     assert not (client.folder / "argv").exists()
 
@@ -199,49 +199,51 @@ def test_dry_run(shop: Path, client: Client, tmp_path: Path) -> None:
     ],
     ids=["no history", "nothing", "nonsense", "odd reference"],
 )
-def test_a_client_that_tells_less(
+def test_incomplete_metadata(
     shop: Path, client: Client, metadata: dict[str, object], expected: list[str]
 ) -> None:
-    """The summary is shorter; it is no error."""
+    """The summary is shorter, without an error."""
     client.remember(metadata)
     outcome = poetry(shop, *BUILD)
     assert outcome.status == 0
-    assert told(outcome.err) == expected
+    assert printed_summary(outcome.err) == expected
 
 
-def test_the_classic_store(shop: Path, client: Client) -> None:
-    """BuildKit has no manifest there; the engine knows how large the image is."""
+def test_classic_store(shop: Path, client: Client) -> None:
+    """BuildKit has no manifest there; the engine has the image's size."""
     client.remember(METADATA | {"containerimage.config.digest": DIGEST}, image="109069134")
     outcome = poetry(shop, *BUILD)
-    assert told(outcome.err)[-2] == "Image           shop:1.2.3: 109.1 MB unpacked, in TIME"
+    assert (
+        printed_summary(outcome.err)[-2] == "Image           shop:1.2.3: 109.1 MB unpacked, in TIME"
+    )
 
 
-def test_an_old_buildx(shop: Path, client: Client) -> None:
-    """Before 0.20 it had no `history`: time and digest are told."""
+def test_old_buildx(shop: Path, client: Client) -> None:
+    """Before 0.20 it had no `history`; time and digest are shown."""
     for command in ("logs", "inspect"):
         (client.folder / command).unlink()
     outcome = poetry(shop, *BUILD)
     assert outcome.status == 0
-    assert told(outcome.err) == SHORT
+    assert printed_summary(outcome.err) == SHORT
 
 
-def test_a_client_that_shows_its_help(shop: Path, client: Client, tmp_path: Path) -> None:
-    """Some do for a command that they do not know, and call it a success."""
+def test_client_that_prints_help(shop: Path, client: Client, tmp_path: Path) -> None:
+    """Some clients print their help for an unknown command, with status 0."""
     client.remember(METADATA, logs="Usage: docker\n", inspect="Usage: docker\n")
     outcome = poetry(shop, *BUILD, "--metadata-file", tmp_path / "metadata.json")
-    assert told(outcome.err) == SHORT
+    assert printed_summary(outcome.err) == SHORT
     found = json.loads((tmp_path / "metadata.json").read_text())["poetry-docker-cache"]
     assert found["layers"] is found["size"] is None
 
 
-def test_a_history_that_hangs(shop: Path, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for it long."""
+def test_hanging_history(shop: Path, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a short timeout."""
     (client.folder / "logs").unlink()
     os.mkfifo(client.folder / "logs")
     monkeypatch.setattr("poetry_docker_cache.buildx.history._SECONDS", 0.2)
     outcome = poetry(shop, *BUILD)
     assert outcome.status == 0
-    assert told(outcome.err) == SHORT
+    assert printed_summary(outcome.err) == SHORT
 
 
 @pytest.mark.usefixtures("_client")
@@ -255,14 +257,14 @@ def test_a_history_that_hangs(shop: Path, client: Client, monkeypatch: pytest.Mo
         (("--", "-o", "type=image,push=true"), True),
     ],
 )
-def test_pushed_bytes_are_an_images(
+def test_pushed_bytes_are_those_of_images(
     shop: Path,
     client: Client,
     monkeypatch: pytest.MonkeyPatch,
     options: tuple[str, ...],
     asked: bool,
 ) -> None:
-    """A cache that goes to the image's repository is no pushed image."""
+    """A cache that is pushed to the image's repository does not count as a pushed image."""
     client.answer(containerd=True)
     bundles: list[Path | None] = []
 
@@ -277,15 +279,15 @@ def test_pushed_bytes_are_an_images(
 
 @pytest.mark.usefixtures("_client")
 @pytest.mark.parametrize("option", ["-n", "-q"])
-def test_file(shop: Path, option: str) -> None:
-    """Buildx's own keys and ours; an old file is replaced as a whole, and `-q` changes nothing."""
+def test_metadata_file(shop: Path, option: str) -> None:
+    """It has keys of buildx and the plugin, replaces an old file, and does not depend on `-q`."""
     file = shop / "metadata.json"
     file.write_text("old")
     outcome = poetry(
         shop, *BUILD, option, "--metadata-file", "metadata.json", "-t", "a:1", "-t", "b"
     )
     assert outcome.status == 0
-    assert (told(outcome.err) == []) == (option == "-q")
+    assert (printed_summary(outcome.err) == []) == (option == "-q")
     found = json.loads(file.read_text())
     ours: dict[str, Any] = found.pop("poetry-docker-cache")
     assert found == METADATA
@@ -312,8 +314,8 @@ def test_file(shop: Path, option: str) -> None:
     ]
 
 
-def test_file_in_the_project(shop: Path, client: Client) -> None:
-    """That of the last build does not get into the next image."""
+def test_metadata_file_in_the_project(shop: Path, client: Client) -> None:
+    """The file of the last build is excluded from the next image."""
     (shop / "out").mkdir()
     with (shop / "pyproject.toml").open("a") as file:
         file.write('[tool.poetry-docker-cache]\nfiles = ["out"]\n')
@@ -323,8 +325,8 @@ def test_file_in_the_project(shop: Path, client: Client) -> None:
         assert passing(client.kept("ignore"), files) == {*seen}
 
 
-def test_file_of_buildx(shop: Path, client: Client, tmp_path: Path) -> None:
-    """An argument behind `--` stays the user's own: buildx writes there, and we read it, too."""
+def test_metadata_file_of_buildx(shop: Path, client: Client, tmp_path: Path) -> None:
+    """Arguments after `--` are unchanged: buildx writes there, and the plugin reads it too."""
     theirs, ours = tmp_path / "theirs.json", tmp_path / "ours.json"
     outcome = poetry(
         shop, *BUILD, "--metadata-file", ours, "--", f"--metadata-file={theirs}", "--network=host"
@@ -335,17 +337,17 @@ def test_file_of_buildx(shop: Path, client: Client, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_client")
-def test_file_of_buildx_is_read(shop: Path, tmp_path: Path) -> None:
-    """In two words, too."""
+def test_metadata_file_of_buildx_is_read(shop: Path, tmp_path: Path) -> None:
+    """The option and its value may be separate words."""
     theirs = tmp_path / "theirs.json"
     outcome = poetry(shop, *BUILD, "--", "--metadata-file", theirs)
-    assert told(outcome.err) == SUMMARY
+    assert printed_summary(outcome.err) == SUMMARY
     assert json.loads(theirs.read_text()) == METADATA
 
 
 @pytest.mark.usefixtures("_client")
-def test_a_symlink_stays_one(shop: Path, tmp_path: Path) -> None:
-    """The file that it leads to is replaced."""
+def test_symlink_is_kept(shop: Path, tmp_path: Path) -> None:
+    """The target of the link is replaced."""
     (tmp_path / "real").mkdir()
     link = tmp_path / "metadata.json"
     link.symlink_to("real/metadata.json")
@@ -355,8 +357,8 @@ def test_a_symlink_stays_one(shop: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_client")
-def test_a_symlink_that_leads_to_itself(shop: Path, tmp_path: Path) -> None:
-    """There is nothing that could stay."""
+def test_symlink_to_itself(shop: Path, tmp_path: Path) -> None:
+    """The link is replaced."""
     link = tmp_path / "metadata.json"
     link.symlink_to("metadata.json")
     assert poetry(shop, *BUILD, "--metadata-file", link).status == 0
@@ -364,8 +366,8 @@ def test_a_symlink_that_leads_to_itself(shop: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_client")
-def test_what_is_no_file(shop: Path) -> None:
-    """A device is written into, not replaced."""
+def test_device_is_written_to(shop: Path) -> None:
+    """A device is written to, not replaced."""
     assert poetry(shop, *BUILD, "--metadata-file", "/dev/null").status == 0
     assert os.stat("/dev/null").st_rdev  # noqa: PTH116
 
@@ -380,8 +382,10 @@ def test_what_is_no_file(shop: Path) -> None:
         ("x" * 300, "cannot be written: File name too long"),
     ],
 )
-def test_refused_before_the_build(shop: Path, client: Client, path: str, why: str) -> None:
-    """Not after many minutes."""
+def test_invalid_path_is_refused_before_the_build(
+    shop: Path, client: Client, path: str, why: str
+) -> None:
+    """The error does not come after a long build."""
     outcome = poetry(shop, *BUILD, "--metadata-file", path)
     assert outcome.status == 1
     assert why in outcome.err

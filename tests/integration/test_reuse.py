@@ -1,4 +1,4 @@
-"""What a machine that has no layers takes from kept wheels, and from an earlier image."""
+"""What a machine without layers reuses: kept wheels, and an earlier image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import SHOP, make_shop
 from builds import NETWORK, read_progress
-from edits import LAYERS, PACKAGES, one_version
+from edits import LAYERS, PACKAGES, change_pure_version
 from machines import Machine
 from wheels import make_wheel
 
@@ -32,13 +32,13 @@ IMAGE = "reuse:1"
 
 @pytest.fixture
 def machine(second_engine: DockerEngine, poetry_home: Callable[[DockerEngine], Poetry]) -> Machine:
-    """Give a machine that has nothing yet."""
+    """Return a machine without layers or images."""
     return Machine(poetry=poetry_home(second_engine), engine=second_engine).empty()
 
 
 @pytest.fixture
 def shop(machine: Machine, index: AcmeIndex, tmp_path: Path) -> Project:
-    """Write a project that is installed as no other test's is."""
+    """Write a project whose layers match those of no other test."""
     project = make_shop(tmp_path / "shop", machine.poetry, index, pyproject=SHOP)
     mark = [f"ENV REUSE={os.urandom(4).hex()}"]
     project.configure(layers=4, instructions={"build": mark, "runtime": mark})
@@ -46,7 +46,7 @@ def shop(machine: Machine, index: AcmeIndex, tmp_path: Path) -> Project:
 
 
 def build(project: Project, *options: str, tag: str = IMAGE) -> tuple[Steps, str]:
-    """Build; give also what the plugin said."""
+    """Build; also return the plugin's output."""
     command = ("docker", "build", "--progress=rawjson", f"--tag={tag}", *options, *NETWORK)
     done = project.poetry.run(project.folder, *command)
     assert not list(project.poetry.temporary.iterdir())
@@ -54,27 +54,31 @@ def build(project: Project, *options: str, tag: str = IMAGE) -> tuple[Steps, str
     return read_progress(done.stderr), "\n".join(said)
 
 
-def fetched(index: AcmeIndex, before: list[str]) -> list[str]:
-    """Give the packages of the project that were downloaded since."""
+def downloaded_packages(index: AcmeIndex, before: list[str]) -> list[str]:
+    """Return the packages of the project that were downloaded since `before`."""
     files = index.downloads()[len(before) :]
     return sorted(name.partition("-py3")[0] for name in files if name.startswith("acme_"))
 
 
 def layers(machine: Machine) -> list[str]:
-    """Give the digests of what is installed in the image: the dependencies and the project."""
+    """Return the digests of the image's dependency and project layers."""
     form = ("--format", "{{json .RootFS.Layers}}")
     found = json.loads(machine.engine.docker("image", "inspect", *form, IMAGE).stdout)
     return list(found[-len(LAYERS) - 1 :])
 
 
 def test_download_cache(machine: Machine, shop: Project, index: AcmeIndex) -> None:
-    """A machine without layers downloads what changed, and what somebody has tampered with."""
+    """A machine without layers downloads only what has changed or was tampered with."""
     shop.configure(download_cache="kept/wheels")
     kept = shop.folder / "kept" / "wheels"
     before = index.downloads()
     steps, said = build(shop)
     assert steps.installed == PACKAGES
-    assert fetched(index, before) == ["acme_lib-1.1", "acme_native-1.0", "acme_util-1.0"]
+    assert downloaded_packages(index, before) == [
+        "acme_lib-1.1",
+        "acme_native-1.0",
+        "acme_util-1.0",
+    ]
     names = {path.name for path in kept.glob("*.whl")}
     assert {name.partition("-py3")[0] for name in names} == {
         *("acme_lib-1.1", "acme_native-1.0", "acme_util-1.0")
@@ -83,15 +87,15 @@ def test_download_cache(machine: Machine, shop: Project, index: AcmeIndex) -> No
     assert listed == sorted(names)
     assert "not kept" not in said
 
-    # No layer's key has the folder in it.
+    # The folder is not part of any layer's cache key.
     moved = kept.rename(shop.folder / "elsewhere")
     steps, _ = build(shop)
     assert not steps.ran & {*LAYERS, "check"}
     shutil.rmtree(kept, ignore_errors=True)
     moved.rename(kept)
 
-    # Another machine, where only the folder is kept.
-    one_version(shop)
+    # On another machine, only the folder is kept.
+    change_pure_version(shop)
     right = (kept / "acme_util-1.0-py3-none-any.whl").read_bytes()
     evil = make_wheel(kept, "acme-util", files={"acme_util.py": "raise SystemExit(1)\n"})
     assert evil.read_bytes() != right
@@ -99,7 +103,7 @@ def test_download_cache(machine: Machine, shop: Project, index: AcmeIndex) -> No
     before = index.downloads()
     steps, said = build(shop)
     assert steps.installed == PACKAGES
-    assert fetched(index, before) == ["acme_lib-1.0", "acme_util-1.0"]
+    assert downloaded_packages(index, before) == ["acme_lib-1.0", "acme_util-1.0"]
     assert "not used" not in said
     names = {path.name.partition("-py3")[0] for path in kept.glob("*.whl")}
     assert names == {"acme_lib-1.0", "acme_native-1.0", "acme_util-1.0"}
@@ -107,8 +111,8 @@ def test_download_cache(machine: Machine, shop: Project, index: AcmeIndex) -> No
     assert machine.engine.run(IMAGE, "acme-shop") == "shop 1.0 1.0\n"
 
 
-def test_a_dockerfile_that_knows_nothing_of_it(machine: Machine, shop: Project) -> None:
-    """The image is built; what did not work is told, with what to type."""
+def test_dockerfile_exported_without_the_settings(machine: Machine, shop: Project) -> None:
+    """The image is built; notes say what did not work, and what to type."""
     shop.configure(syntax=False)
     shop.poetry.run(shop.folder, "docker", "export")
     shop.configure(download_cache="kept/wheels", reuse_image="reuse:0")
@@ -127,7 +131,7 @@ def test_a_dockerfile_that_knows_nothing_of_it(machine: Machine, shop: Project) 
 
 
 def test_reuse_image(machine: Machine, shop: Project, index: AcmeIndex, registry: str) -> None:
-    """A machine without layers downloads what changed; the image is the same as without."""
+    """A machine without layers downloads only what has changed, and makes the same image."""
     repository = f"{registry}/reuse-{os.urandom(4).hex()}"
     shop.configure(reuse_image=f"{repository}:latest")
     steps, said = build(shop, "--push", tag=f"{repository}:latest")
@@ -136,19 +140,19 @@ def test_reuse_image(machine: Machine, shop: Project, index: AcmeIndex, registry
     )
     assert steps.installed == PACKAGES
 
-    one_version(shop)
+    change_pure_version(shop)
     machine.empty()
     before = index.downloads()
     steps, said = build(shop)
     assert "No package is taken" not in said
-    assert fetched(index, before) == ["acme_lib-1.0"]
+    assert downloaded_packages(index, before) == ["acme_lib-1.0"]
     assert steps.installed == ("acme-lib",)
     for name in ("acme-native", "acme-util"):
         assert f"Reused {name}, from the earlier image" in steps.messages
     assert machine.engine.run(IMAGE, "acme-shop") == "shop 1.0 1.0\n"
     with_image = layers(machine)
 
-    # The layers' keys do not have the image in them, and their bytes are those of an installation.
+    # The reused image is not part of the layers' cache keys, and does not change their bytes.
     shop.configure(reuse_image=f"{repository}:other")
     steps, _ = build(shop)
     assert not steps.ran & {*LAYERS, "check"}

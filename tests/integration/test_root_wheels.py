@@ -1,4 +1,4 @@
-"""What is taken by name gives the same wheel as the whole project, by every backend."""
+"""The files that the plugin selects give the same wheel as the whole project, by any backend."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ def make(folder: Path, toml: str, files: dict[str, str]) -> None:
         subprocess.run(["git", *command], cwd=folder, check=True)
 
 
-def contents(python: Path | str, folder: Path, backend: str) -> dict[str, str]:
-    """Build a wheel and give its files, RECORD and the backend's own aside."""
+def wheel_contents(python: Path | str, folder: Path, backend: str) -> dict[str, str]:
+    """Build a wheel and return its files, except RECORD."""
     out = folder / "out"
     out.mkdir()
     command = [str(python), "-c", BUILD, backend, str(out)]
@@ -141,8 +141,8 @@ def contents(python: Path | str, folder: Path, backend: str) -> dict[str, str]:
         return {name: archive.read(name).decode() for name in names}
 
 
-def by_name(project: Path, root: WheelRoot, target: Path) -> None:
-    """Copy what the build's stage gets to see: the named paths, through the ignore file."""
+def copy_selected_files(project: Path, root: WheelRoot, target: Path) -> None:
+    """Copy what the build's stage can see: the selected paths, through the ignore file."""
     keep = ("pyproject.toml", *root.paths)
     ignore = render_ignore(
         IgnorePlan(
@@ -151,14 +151,14 @@ def by_name(project: Path, root: WheelRoot, target: Path) -> None:
             git_ignored=root.git_ignored,
         )
     )
-    files = [it.relative_to(project).as_posix() for it in project.rglob("*") if it.is_file()]
+    files = [path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()]
     for name in passing(ignore, files):
-        if root.whole or any(name == it or name.startswith(f"{it}/") for it in keep):
+        if root.whole or any(name == kept or name.startswith(f"{kept}/") for kept in keep):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(project / name, target / name)
 
 
-def compare(
+def compare_wheels(
     tmp_path: Path, python: Path | str, toml: str, files: dict[str, str] | None = None
 ) -> dict[str, str]:
     """Build both ways, the whole project from a fresh checkout's state."""
@@ -166,16 +166,16 @@ def compare(
     make(project, toml, files or {})
     root = read_root(Factory().create_poetry(project))
     assert isinstance(root, WheelRoot), root
-    by_name(project, root, target)
-    found = contents(python, target, root.backend)
-    assert found == contents(python, project, root.backend)
+    copy_selected_files(project, root, target)
+    found = wheel_contents(python, target, root.backend)
+    assert found == wheel_contents(python, project, root.backend)
     return found
 
 
 @pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
 def test_poetry_core_builds_the_same_wheel(tmp_path: Path, version: str) -> None:
-    """Without git in the build, nothing that git ignores gets in, and nothing else is lost."""
-    found = compare(tmp_path, poetry_python(version), POETRY_PROJECT)
+    """In the build there is no git, but files ignored by git are left out, and no others."""
+    found = compare_wheels(tmp_path, poetry_python(version), POETRY_PROJECT)
     assert {"my_app/a/kept.log", "my_app/tracked.log"} <= found.keys()
     assert "my_app/gen/x.py" in found or "src/my_app/gen/x.py" in found
     assert "my_app-1.data/scripts/run.sh" in found
@@ -199,11 +199,11 @@ def test_other_backends_build_the_same_wheel(
     python = venv / "bin" / "python"
     install = [str(python), "-m", "pip", "install", "--quiet", requirement]
     subprocess.run(install, check=True)
-    assert {"my_app/__init__.py", expected} <= compare(tmp_path, python, toml, files).keys()
+    assert {"my_app/__init__.py", expected} <= compare_wheels(tmp_path, python, toml, files).keys()
 
 
-def test_what_git_ignores_and_the_image_takes_is_named(tmp_path: Path) -> None:
-    """But for what the ignore file keeps out, and what the image does not take anyway."""
+def test_files_ignored_by_git_but_copied_are_listed(tmp_path: Path) -> None:
+    """Files that the ignore file excludes, or the image does not copy, are not listed."""
     files = {".gitignore": "secrets/\n*.sql\nstatic/dist\n.env\n", "app.py": ""}
     files |= {"secrets/key": "", "a/dump.sql": "", "static/dist/x.css": "", ".env": "", "a/b": ""}
     for name, text in files.items():

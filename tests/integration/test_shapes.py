@@ -1,4 +1,4 @@
-"""Projects of many shapes: images hold what `poetry install` installs, and keep their layers."""
+"""Projects of many shapes: images match `poetry install` and keep their layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import PASSWORD, USER, AcmeIndex, Project
-from builds import build, look
+from builds import build, inspect_image
 from clean_poetry import POETRY
 from harmless import COMMENTS, edit_harmlessly
 from index import PrivateIndex
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 NOTHING = ("--", "--output=type=cacheonly")
-"""For a build whose image nobody needs."""
+"""For a build whose image is not needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Indexes:
-    """The running indexes, each with a password of its own, and a Poetry that knows them."""
+    """The running indexes, each with its own password, and a Poetry with credentials for all."""
 
     acme: AcmeIndex
     others: Mapping[str, PrivateIndex]
@@ -43,11 +43,11 @@ class Indexes:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Give the URLs without credentials."""
-        return {"acme": self.acme.url, **{name: it.url for name, it in self.others.items()}}
+        """Return the URLs without credentials."""
+        return {"acme": self.acme.url, **{name: index.url for name, index in self.others.items()}}
 
     def rotate(self) -> None:
-        """Change all passwords; the old ones are refused from now on."""
+        """Change all passwords; the old ones stop working."""
         number = next(self._numbers)
         logins = {}
         self.acme.set_password(f"{PASSWORD}{number}")
@@ -81,14 +81,14 @@ def indexes(
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_shape(
+def test_shape(
     name: str,
     engine: DockerEngine,
     indexes: Indexes,
     poetry_install: PoetryInstall,
     tmp_path: Path,
 ) -> None:
-    """The image is right; an edit installs nothing again but what it changes, and its layer."""
+    """Harmless edits install nothing, and an upgrade installs only its layer."""
     shape, image = SHAPES[name], f"shapes/{name}:test"
     project = Project(tmp_path / name, indexes.poetry)
     shape.write(project.folder, indexes.urls)
@@ -96,7 +96,7 @@ def test_a_shape(
     project.lock()
     build(project, f"--tag={image}")
     assert engine.run(image) == shape.prints
-    found = look(engine, image)
+    found = inspect_image(engine, image)
     options = [*shape.options, *(() if shape.is_package else ("--no-root",))]
     assert found["distributions"] == poetry_install(project, *options)
     for nothing in ("apt", "compilers", "leftovers", "writable"):
@@ -115,15 +115,17 @@ def test_a_shape(
     assert (again.installed, again.rebuilt) == ((), frozenset())
     assert "build-backend" not in again.ran
     planned = json.loads(told.read_text())["poetry-docker-cache"]["layers"]
-    layers = {it["name"]: tuple(package["name"] for package in it["packages"]) for it in planned}
+    layers = {
+        layer["name"]: tuple(package["name"] for package in layer["packages"]) for layer in planned
+    }
     assert layers.keys() == again.layers
     assert bool(layers) == bool(constraint)
 
     if constraint:
         project.replace("pyproject.toml", constraint.wider, constraint.other)
         project.lock()
-        (layer,) = (it for it, packages in layers.items() if "acme-lib" in packages)
-        # Another shape may have built the very same one.
+        (layer,) = (name for name, packages in layers.items() if "acme-lib" in packages)
+        # Another shape may have built the same layer.
         bumped = build(project, *NOTHING, f"--no-cache-filter={layer}")
         assert bumped.rebuilt == {layer}
         assert bumped.installed == layers[layer]

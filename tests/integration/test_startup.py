@@ -1,4 +1,4 @@
-"""What the plugin costs those who do not use it, and what an export never does."""
+"""The plugin's cost for other commands, and what an export never does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ except SystemExit:
 print("MODULES", json.dumps(sorted(sys.modules)))
 """
 
-# An audit hook sees every connection, whoever opens it; it cannot be taken off again.
+# An audit hook sees every connection and cannot be removed.
 NO_SOCKETS = """
 import sys
 def refuse(event, arguments):
@@ -40,7 +40,7 @@ sys.addaudithook(refuse)
 
 @pytest.fixture(scope="module")
 def without_plugin(clean_poetry: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder for PYTHONPATH that hides the plugin's entry point from Poetry."""
+    """Return a folder for PYTHONPATH that hides the plugin's entry point from Poetry."""
     folder = tmp_path_factory.mktemp("without")
     (info,) = clean_poetry.parents[1].glob("lib/*/site-packages/poetry_docker_cache-*.dist-info")
     hidden = folder / info.name
@@ -50,7 +50,7 @@ def without_plugin(clean_poetry: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 def modules(python: Path, command: Sequence[str], path: Path | None = None) -> set[str]:
-    """Give the modules that a command leaves imported."""
+    """Return the modules that a command imports."""
     env = dict(os.environ) | ({"PYTHONPATH": str(path)} if path else {})
     done = subprocess.run(
         [python, "-c", LIST_MODULES, *command], env=env, capture_output=True, text=True, check=True
@@ -68,7 +68,7 @@ def modules(python: Path, command: Sequence[str], path: Path | None = None) -> s
         (
             ["list"],
             [
-                *(f"commands.{it}" for it in ("build", "docker_command", "export", "layers")),
+                *(f"commands.{name}" for name in ("build", "docker_command", "export", "layers")),
                 "commands",
                 "errors",
             ],
@@ -76,10 +76,10 @@ def modules(python: Path, command: Sequence[str], path: Path | None = None) -> s
     ],
     ids=" ".join,
 )
-def test_other_commands_import_nothing_of_it(
+def test_other_commands_import_almost_nothing(
     clean_poetry: Path, without_plugin: Path, command: list[str], ours: list[str]
 ) -> None:
-    """Only the plugin's own module; for a list, which describes commands, what declares them."""
+    """Only the plugin module is imported; to list commands, also the modules that declare them."""
     python = clean_poetry.with_name("python")
     more = modules(python, command) - modules(python, command, without_plugin)
     package_name = "poetry_docker_cache"
@@ -88,7 +88,7 @@ def test_other_commands_import_nothing_of_it(
 
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a project with a source that has credentials."""
+    """Return a project with a source that has credentials."""
     source = {"type": "legacy", "url": "https://acme.test/simple", "reference": "acme"}
     text = """\
 [project]
@@ -112,10 +112,10 @@ url = "https://acme.test/simple"
     [([], 0), (["--check"], 1), (["-o", "-"], 0), (["--auth-file", "../auth.toml"], 0)],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_an_export_connects_to_nothing(
+def test_export_connects_to_nothing(
     shop: Path, tmp_path: Path, arguments: list[str], status: int
 ) -> None:
-    """Neither the network nor an engine is asked, credentials or not."""
+    """Neither the network nor an engine is used, with or without credentials."""
     (tmp_path / "sitecustomize.py").write_text(NO_SOCKETS)
     env = dict(os.environ) | {"PYTHONPATH": str(tmp_path), "PATH": "/nonexistent"}
     poetry = [sys.executable, "-m", "poetry"]
@@ -125,7 +125,7 @@ def test_an_export_connects_to_nothing(
     assert done.returncode == status, done.stderr
     if "--auth-file" in arguments:
         assert "c4nary" in (tmp_path / "auth.toml").read_text()
-    # The control: what does ask is caught.
+    # Control: a connection is detected.
     lock = subprocess.run(
         [*poetry, "lock", "--regenerate"],
         cwd=shop,

@@ -1,4 +1,4 @@
-"""The summary of real builds: what it says is what BuildKit did."""
+"""The summary of real builds matches what BuildKit did."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from acme import Project, make_shop
 from builds import NETWORK
-from edits import native_version, one_version, release
+from edits import change_native_version, change_pure_version, release
 from registries import own_registry
 
 from poetry_docker_cache.text import megabytes
@@ -36,8 +36,8 @@ ACCEPT = ", ".join(f"application/vnd.{kind}+json" for kind in KINDS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What a build told."""
+class BuildReport:
+    """Summary and metadata file of a build."""
 
     lines: dict[str, str]
     """The summary by its titles, without the seconds."""
@@ -46,29 +46,31 @@ class Told:
 
     @property
     def ours(self) -> dict[str, Any]:
-        """Our part of the metadata file."""
+        """Return the plugin's part of the metadata file."""
         return dict(self.data["poetry-docker-cache"])
 
     @property
     def installed(self) -> dict[str, list[str]]:
-        """The packages by the layers that were rebuilt."""
+        """Return the packages by the layers that were rebuilt."""
         return {
-            layer["name"]: [f"{it['name']} {it['version']}" for it in layer["packages"]]
+            layer["name"]: [
+                f"{package['name']} {package['version']}" for package in layer["packages"]
+            ]
             for layer in self.ours["layers"]
             if not layer["cached"]
         }
 
 
-def tell(project: Project, *options: str, behind: tuple[str, ...] = ()) -> Told:
+def build_and_report(project: Project, *options: str, behind: tuple[str, ...] = ()) -> BuildReport:
     """Build with plain progress and a metadata file."""
     file = project.folder.parent / "metadata.json"
     given = ("--progress=plain", f"--metadata-file={file}", *options, *NETWORK, *behind)
     done = project.poetry.run(project.folder, "docker", "build", *given)
-    return Told(lines=summary(done.stderr), data=json.loads(file.read_text()))
+    return BuildReport(lines=summary(done.stderr), data=json.loads(file.read_text()))
 
 
 def summary(text: str) -> dict[str, str]:
-    """Give the lines by their titles; they come last, and nothing comes between them."""
+    """Return the summary's lines by title; they are the last lines of the output."""
     lines = [line for line in text.splitlines() if line]
     found = [LINE.fullmatch(line) for line in lines]
     first = next((number for number, match in enumerate(found) if match), len(lines))
@@ -81,17 +83,21 @@ def summary(text: str) -> dict[str, str]:
 
 
 def blobs(image: str) -> dict[str, int]:
-    """Give the sizes of what an image has in its registry, attestations aside."""
+    """Return the sizes of an image's blobs in its registry, except attestations."""
     host, _, rest = image.partition("/")
     name, _, tag = rest.rpartition(":")
     index = fetch(f"http://{host}/v2/{name}/manifests/{tag}")
-    (digest,) = (it["digest"] for it in index["manifests"] if it["platform"]["os"] == "linux")
+    (digest,) = (
+        manifest["digest"]
+        for manifest in index["manifests"]
+        if manifest["platform"]["os"] == "linux"
+    )
     manifest = fetch(f"http://{host}/v2/{name}/manifests/{digest}")
     return {part["digest"]: part["size"] for part in (manifest["config"], *manifest["layers"])}
 
 
 def fetch(url: str) -> dict[str, Any]:
-    """Give a JSON document of the registry."""
+    """Return a JSON document from the registry."""
     request = urllib.request.Request(url, headers={"Accept": ACCEPT})
     with urllib.request.urlopen(request) as answer:
         return dict(json.load(answer))
@@ -104,7 +110,7 @@ def shop(
     index: AcmeIndex,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """Give a project of which no other module has built a layer."""
+    """Return a project whose layers match those of no other module."""
     project = make_shop(tmp_path_factory.mktemp("summary") / "shop", poetry_home(engine), index)
     own = {"build": ["ENV MADE_FOR=test_summary"], "runtime": []}
     project.configure(layers=4, instructions=own)
@@ -113,27 +119,27 @@ def shop(
 
 @pytest.fixture(scope="module")
 def name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a repository of an empty registry: any other may have layers, and take them over."""
+    """Return a repository in an empty registry: others may have layers, and would share them."""
     with own_registry(tmp_path_factory.mktemp("registry")) as address:
         yield f"{address}/shop"
 
 
 @pytest.fixture(scope="module")
-def first(shop: Project, name: str) -> Told:
+def first(shop: Project, name: str) -> BuildReport:
     """Build for the first time, and push."""
-    return tell(shop, "--push", f"--tag={name}:1")
+    return build_and_report(shop, "--push", f"--tag={name}:1")
 
 
 @pytest.fixture
-def copy(shop: Project, first: Told, tmp_path: Path) -> Project:
-    """Give a copy of the project, which was built."""
+def copy(shop: Project, first: BuildReport, tmp_path: Path) -> Project:
+    """Return a copy of the built project."""
     assert first.data
     shutil.copytree(shop.folder, tmp_path / "shop")
     return Project(tmp_path / "shop", shop.poetry)
 
 
-def test_first_build(first: Told, name: str) -> None:
-    """Everything is installed and pushed; the registry has just what was told."""
+def test_first_build(first: BuildReport, name: str) -> None:
+    """Everything is installed and pushed; the registry has exactly the reported data."""
     every = blobs(f"{name}:1")
     assert first.installed == {
         "pure-1": ["acme-lib 1.1"],
@@ -158,53 +164,53 @@ def test_first_build(first: Told, name: str) -> None:
     }
 
 
-def test_release(copy: Project, first: Told, name: str) -> None:
-    """A new version installs nothing, and pushes the project's own layer."""
+def test_release(copy: Project, first: BuildReport, name: str) -> None:
+    """A new version installs nothing, and pushes only the project's layer."""
     release(copy)
-    told = tell(copy, "--push", f"--tag={name}:2")
-    assert told.lines["Dependencies"] == "3 layers, all cached: nothing was installed"
-    assert told.installed == {}
-    assert [layer["packages"] for layer in told.ours["layers"]] == [
+    report = build_and_report(copy, "--push", f"--tag={name}:2")
+    assert report.lines["Dependencies"] == "3 layers, all cached: nothing was installed"
+    assert report.installed == {}
+    assert [layer["packages"] for layer in report.ours["layers"]] == [
         [{"name": name, "version": version, "reused": False}]
         for name, version in (("acme-lib", "1.1"), ("acme-util", "1.0"), ("acme-native", "1.0"))
     ]
     before, after = blobs(f"{name}:1"), blobs(f"{name}:2")
-    assert told.ours["pushed"] == sum(size for blob, size in after.items() if blob not in before)
-    assert 0 < told.ours["pushed"] < first.ours["size"] / 1000
+    assert report.ours["pushed"] == sum(size for blob, size in after.items() if blob not in before)
+    assert 0 < report.ours["pushed"] < first.ours["size"] / 1000
 
 
-def test_one_version(copy: Project) -> None:
-    """A bump is one layer, which is named with its packages; nothing is pushed."""
-    one_version(copy)
-    told = tell(copy)
-    assert told.lines["Dependencies"] == "3 layers, 2 cached, 1 rebuilt: 1 package installed"
-    assert told.lines["pure-1"] == "acme-lib 1.0"
-    assert told.installed == {"pure-1": ["acme-lib 1.0"]}
-    assert told.ours["pushed"] is None
-    assert "pushed" not in told.lines["Image"]
-    assert told.ours["size"] > 1_000_000
+def test_upgrade(copy: Project) -> None:
+    """An upgrade rebuilds one layer, which is listed with its packages; nothing is pushed."""
+    change_pure_version(copy)
+    report = build_and_report(copy)
+    assert report.lines["Dependencies"] == "3 layers, 2 cached, 1 rebuilt: 1 package installed"
+    assert report.lines["pure-1"] == "acme-lib 1.0"
+    assert report.installed == {"pure-1": ["acme-lib 1.0"]}
+    assert report.ours["pushed"] is None
+    assert "pushed" not in report.lines["Image"]
+    assert report.ours["size"] > 1_000_000
 
 
 def test_vendored_dockerfile(copy: Project) -> None:
-    """What its layers hold is told of those that ran."""
-    native_version(copy)
+    """The packages of rebuilt layers come from the log, those of cached ones are unknown."""
+    change_native_version(copy)
     copy.configure(syntax=False)
     copy.poetry.run(copy.folder, "docker", "export")
-    told = tell(copy, "--file=Dockerfile")
-    assert told.installed == {"native-1": ["acme-native 0.9"]}
-    assert [it["packages"] for it in told.ours["layers"] if it["cached"]] == [None] * 2
+    report = build_and_report(copy, "--file=Dockerfile")
+    assert report.installed == {"native-1": ["acme-native 0.9"]}
+    assert [layer["packages"] for layer in report.ours["layers"] if layer["cached"]] == [None] * 2
 
 
-def test_without_an_image(copy: Project) -> None:
-    """A target, and a result that goes nowhere: layers and time."""
-    told = tell(copy, "--target=pure-1", behind=("--output=type=cacheonly",))
-    assert [layer["name"] for layer in told.ours["layers"]] == ["pure-1"]
-    assert [*told.lines] == ["Dependencies", "Time"]
-    assert told.ours["digest"] is told.ours["size"] is None
+def test_build_without_an_image(copy: Project) -> None:
+    """A build of a target, without output, shows layers and time."""
+    report = build_and_report(copy, "--target=pure-1", behind=("--output=type=cacheonly",))
+    assert [layer["name"] for layer in report.ours["layers"]] == ["pure-1"]
+    assert [*report.lines] == ["Dependencies", "Time"]
+    assert report.ours["digest"] is report.ours["size"] is None
 
 
-def test_progress_is_buildkits(copy: Project) -> None:
-    """With our own questions it shows no step more than without; `-q` is silent."""
+def test_progress_is_that_of_buildkit(copy: Project) -> None:
+    """Queries of the plugin add no step to the progress; `-q` is silent."""
     shown = copy.poetry.run(copy.folder, "docker", "build", "--progress=plain", *NETWORK).stderr
     assert "exporting to image" in shown
     assert "provenance for metadata" not in shown
@@ -213,7 +219,7 @@ def test_progress_is_buildkits(copy: Project) -> None:
 
 
 def test_on_a_terminal(copy: Project) -> None:
-    """BuildKit has the terminal to itself, and draws; the summary follows."""
+    """BuildKit has the terminal to itself; the summary follows."""
     command = [str(copy.poetry.executable), "docker", "build", *NETWORK]
     pid, master = pty.fork()
     if pid == 0:

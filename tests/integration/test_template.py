@@ -1,4 +1,4 @@
-"""A template of the project's own in `poetry docker export`; test_applications.py builds one."""
+"""A project's own template in `poetry docker export`; test_applications.py builds one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TEMPLATE = """\
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    """Give a project with a template, which includes a file."""
+    """Return a project with a template that includes a file."""
     folder = make_project(tmp_path / "shop", PYPROJECT, [package("rich")])
     (folder / "shop.py").touch()
     (folder / "docker").mkdir()
@@ -65,7 +65,7 @@ def test_check_fails_after_an_edit_of_the_template(shop: Path) -> None:
 
 
 def test_mistake_in_template_writes_nothing(shop: Path) -> None:
-    """One error with file and line; the exported files stay."""
+    """There is one error with file and line; the exported files are kept."""
     (shop / "docker" / "part.j2").write_text("ENV PART=1\nENV NAME={{ name }}\n")
     done = poetry(shop, "docker", "export", colours=True)
     assert done.status == 1
@@ -75,7 +75,7 @@ def test_mistake_in_template_writes_nothing(shop: Path) -> None:
 
 
 def test_replaced_lines_are_noted(shop: Path) -> None:
-    """On stderr, since a later release may have more lines there."""
+    """The note is on stderr, because a later release may have more lines there."""
     template = shop / "docker" / "Dockerfile.j2"
     template.write_text(TEMPLATE.replace("{{ super() -}}\n", ""))
     done = poetry(shop, "docker", "export")

@@ -1,4 +1,4 @@
-"""The private index of the Acme company, and projects that take their packages from it."""
+"""The private index of the Acme company, and projects that install packages from it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 USER = "ci@acme"
 CANARY = "".join(random.choices(string.ascii_letters, k=13)) + "z"
-"""Its last letter is 7A or 7a in hexadecimal, which are two spellings to look for, not one."""
+"""Random in each test run. It ends with z, 7A or 7a in hexadecimal, so that both are searched."""
 PASSWORD = f"p\"ä's\\w`o%41{{x}}$HOME {CANARY} ${{y}}:@#é/?&<="
-"""One that is easily spelt wrong; the canary in it is another one in each test run."""
+"""A password that is easily misquoted. It contains the canary."""
 IMAGE_PYTHON = "3.13"
 
 
@@ -46,29 +46,29 @@ class AcmeIndex:
         return self._server.url
 
     def set_password(self, password: str) -> None:
-        """Change the password; the old one is refused from now on."""
+        """Change the password; the old one stops working."""
         self._server.set_password(USER, password)
         self.password = password
 
     def add_user(self, user: str, password: str) -> None:
-        """Let somebody else in, too."""
+        """Add a second user."""
         self._server.set_password(user, password)
 
     def downloads(self) -> list[str]:
-        """Give the names of the files that were handed out so far."""
+        """Return the names of the files that were downloaded so far."""
         return self._server.downloads()
 
     def __enter__(self) -> Self:
-        """Give the index itself."""
+        """Return the index itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
+        """Stop the server."""
         self._server.stop()
 
 
 def make_packages(folder: Path, machine: str | None = None) -> None:
-    """Write Acme's packages, the native one for this machine or another."""
+    """Write Acme's packages; the native one is built for this machine or the given one."""
     machine = machine or platform.machine()
     make_wheel(folder, "acme-util")
     for version in ("1.0", "1.1"):
@@ -83,7 +83,7 @@ def make_packages(folder: Path, machine: str | None = None) -> None:
 
 
 def _download_installers(folder: Path) -> None:
-    """Download what an image needs to get Poetry, poetry-core and setuptools."""
+    """Download what an image needs to install Poetry, poetry-core and setuptools."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
     pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
     done = subprocess.run(
@@ -96,14 +96,14 @@ def _download_installers(folder: Path) -> None:
 
 
 class Project:
-    """A Poetry project of Acme's on disk, locked by Poetry."""
+    """An Acme project on disk, locked by Poetry."""
 
     def __init__(self, folder: Path, poetry: Poetry) -> None:
         self.folder = folder
         self.poetry = poetry
 
     def write(self, name: str, text: str | bytes) -> Path:
-        """Write a file; text may be indented."""
+        """Write a file; text is dedented."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         content = text if isinstance(text, bytes) else textwrap.dedent(text).encode()
@@ -115,13 +115,13 @@ class Project:
         return (self.folder / name).read_text(encoding="utf-8")
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Edit a file; what is replaced must be there once."""
+        """Replace text that must occur exactly once in a file."""
         text = self.read(name)
         assert text.count(old) == 1, (name, old)
         self.write(name, text.replace(old, new))
 
     def configure(self, **settings: object) -> None:
-        """Add settings of the plugin to pyproject.toml, by names with underscores."""
+        """Add plugin settings to pyproject.toml; names use underscores."""
         document = tomlkit.parse(self.read("pyproject.toml"))
         table: Any = document["tool"]
         own = table.get("poetry-docker-cache", {})
@@ -134,13 +134,13 @@ class Project:
         self.poetry.run(self.folder, "lock")
 
     def log_in(self, password: str, source: str = "acme") -> None:
-        """Keep the user's password where `poetry config` does, and on no command line."""
+        """Store the user's password as `poetry config` does, without a command line."""
         path = Path(self.poetry.env["POETRY_CONFIG_DIR"]) / "auth.toml"
         login = {"username": USER, "password": password}
         path.write_text(tomlkit.dumps({"http-basic": {source: login}}), encoding="utf-8")
 
 
-# One of everything that an ordinary project has.
+# An ordinary project, with at least one of each kind of dependency.
 SHOP = """\
 [project]
 name = "acme-shop"
@@ -199,7 +199,7 @@ def main() -> None:
 
 
 def make_shop(folder: Path, poetry: Poetry, index: AcmeIndex, *, pyproject: str = SHOP) -> Project:
-    """Write a project, log in to the index and lock."""
+    """Write a project, log in to the index and run `poetry lock`."""
     project = Project(folder, poetry)
     text = pyproject.format(url=index.url, python=IMAGE_PYTHON)
     project.write("pyproject.toml", text.encode())

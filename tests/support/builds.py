@@ -1,4 +1,4 @@
-"""Runs `poetry docker build` and reads what BuildKit did, from its machine-readable progress."""
+"""Run `poetry docker build` and read from BuildKit's machine-readable progress what it did."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from engines import DockerEngine
 
 NETWORK = ("--", "--network=host")
-"""The index listens on this machine's loopback: builds see it on the host's network only."""
+"""The index listens on this machine's loopback, which builds only reach on the host's network."""
 
 _PROBE = Path(__file__).with_name("image_probe.py")
-# "[dependencies 2/2] RUN …", with the platform, or the image, before the stage where there are
-# several.
+# "[dependencies 2/2] RUN …". With several platforms or images, their name precedes the stage.
 _STEP = re.compile(r"\[(?:\S+ )?([a-z0-9._-]+) +\d+/\d+\] (.*)", re.DOTALL)
 _SHARED = ("WORKDIR /scripts", "RUN python -m venv")
 LAYER = re.compile(r"(dependencies|source|direct|(pure|native)-\d+)(\..*)?|own-.*")
@@ -36,35 +35,35 @@ class Steps:
     """What one build did."""
 
     ran: frozenset[str]
-    """The stages of which at least one step was executed, the base image's own aside."""
+    """Stages that executed at least one step, not counting those of the base image."""
     cached: frozenset[str]
-    """The stages of which every step came from the cache."""
+    """Stages whose steps all came from the cache."""
     installed: tuple[str, ...]
-    """The packages that were named as installed, in the stages of the dependencies."""
+    """Packages reported as installed in the dependency stages."""
     messages: str
-    """All that the steps printed."""
+    """All output of the steps."""
     sent: int
     """How many bytes of the project were sent to the builder."""
     said: str
-    """What was printed besides, by the plugin and by buildx."""
+    """Other output, from the plugin and from buildx."""
     errors: tuple[str, ...]
-    """What went wrong in steps, whether it mattered or not."""
+    """All errors of steps, including harmless ones."""
 
     @property
     def layers(self) -> frozenset[str]:
-        """Give those of the stages that install dependencies, each of which is a layer."""
-        return frozenset(it for it in self.ran | self.cached if LAYER.fullmatch(it))
+        """Return the stages that install dependencies; each is a layer."""
+        return frozenset(stage for stage in self.ran | self.cached if LAYER.fullmatch(stage))
 
     @property
     def rebuilt(self) -> frozenset[str]:
-        """Give the layers of dependencies that were not cached."""
+        """Return the dependency layers that were not cached."""
         return self.layers & self.ran
 
 
 def read_progress(text: str) -> Steps:
-    """Read the output of `--progress=rawjson`; other lines are the plugin's or buildx's.
+    """Read the output of `--progress=rawjson`; other lines come from the plugin or buildx.
 
-    Nothing of BuildKit's may get lost on the way, or a test would miss what a step has printed.
+    No BuildKit line may be lost, or a test would miss what a step printed.
     """
     names: dict[str, str] = {}
     cached: set[str] = set()
@@ -73,7 +72,7 @@ def read_progress(text: str) -> Steps:
     errors: dict[str, str] = {}
     said: list[str] = []
     sent = 0
-    for line in text.split("\n"):  # `splitlines` takes some characters of JSON for line ends
+    for line in text.split("\n"):  # `splitlines` would also split at characters that JSON allows
         if not line.startswith("{"):
             assert not _STATUS.search(line), f"a status behind other output: {line}"
             said.append(line)
@@ -81,8 +80,8 @@ def read_progress(text: str) -> Steps:
         status = json.loads(line)
         for vertex in status.get("vertexes") or ():
             names[vertex["digest"]] = vertex["name"]
-            errors[vertex["digest"]] = vertex.get("error", "")  # the last word counts
-            if vertex.get("cached"):  # it may be unpacked later, which is told as if it ran
+            errors[vertex["digest"]] = vertex.get("error", "")  # the last status counts
+            if vertex.get("cached"):  # may be unpacked later, which is then reported as if it ran
                 cached.add(vertex["digest"])
             if has_ended(vertex):
                 ended.add(vertex["digest"])
@@ -106,29 +105,29 @@ def read_progress(text: str) -> Steps:
         messages=_text(output.values()),
         sent=sent,
         said="\n".join(said),
-        errors=tuple(it for it in errors.values() if it and _GIVEN_UP not in it),
+        errors=tuple(error for error in errors.values() if error and _GIVEN_UP not in error),
     )
 
 
 def has_ended(vertex: Mapping[str, Any]) -> bool:
-    """Tell whether this is the word of a step that came to its end.
+    """Return whether a step ran to its end.
 
-    BuildKit begins others, and gives them up when it finds a result that needs none of them.
+    BuildKit starts some steps and cancels them when it finds a cached result.
     """
     return bool(vertex.get("completed")) and _GIVEN_UP not in vertex.get("error", "")
 
 
 def _stage(step: re.Match[str]) -> str:
-    """Give the stage of a step.
+    """Return the stage of a step.
 
-    What `venv` and `manifest` share, BuildKit runs once, and names it after one of them.
+    `venv` and `manifest` share steps; BuildKit runs them once, under either name.
     """
     shared = step[1] == "manifest" and step[2].startswith(_SHARED)
     return "venv" if shared else step[1]
 
 
-def look(engine: DockerEngine, image: str) -> dict[str, Any]:
-    """Tell what an image holds, as its own user sees it."""
+def inspect_image(engine: DockerEngine, image: str) -> dict[str, Any]:
+    """Describe the content of an image, as its own user sees it."""
     code = base64.b64encode(_PROBE.read_bytes()).decode()
     command = f"import base64; exec(base64.b64decode('{code}'))"
     return dict(json.loads(engine.run(image, "python", "-c", command)))
@@ -144,7 +143,7 @@ def _text(parts: Iterable[bytes]) -> str:
 
 
 def build(project: Project, *options: str, poetry: Poetry | None = None) -> Steps:
-    """Build, successfully, and leave no temporary file; `--` and what follows may end `options`."""
+    """Build successfully, leaving no temporary file; `options` may end with `--` and arguments."""
     poetry = poetry or project.poetry
     before, behind = _split(options)
     command = ["docker", "build", "--progress=rawjson", *before, *NETWORK, *behind]
@@ -153,13 +152,13 @@ def build(project: Project, *options: str, poetry: Poetry | None = None) -> Step
     return read_progress(done.stderr)
 
 
-def anew(*stages: str) -> tuple[str, ...]:
-    """Give the options of a build that takes these stages from no cache, whoever filled it."""
+def without_cache(*stages: str) -> tuple[str, ...]:
+    """Return build options that ignore every cache for these stages."""
     return ("--", *(f"--no-cache-filter={stage}" for stage in stages))
 
 
 def failed_build(project: Project, *options: str) -> str:
-    """Build, in vain, with status 1; give all that was said. No temporary file may be left."""
+    """Build, expecting status 1, and return all output. No temporary file may be left."""
     before, behind = _split(options)
     command = ["docker", "build", "--progress=plain", *before, *NETWORK, *behind]
     done = project.poetry.run(project.folder, *command, check=False)

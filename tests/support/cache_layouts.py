@@ -1,4 +1,4 @@
-"""Cache folders as BuildKit writes them: blobs by digest, below a manifest or an index."""
+"""Write cache folders as BuildKit does: blobs by digest, below a manifest or an index."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _OCI = "application/vnd.oci.image"
 
 
 def write_layout(folder: Path, layers: Iterable[str], *, as_image: bool = True) -> None:
-    """Write a cache of these layers, as BuildKit adds one to what a folder holds already.
+    """Add a cache with these layers to a folder, as BuildKit does.
 
-    Since BuildKit 0.21 it is an image's manifest; before, an index whose last entry is the
-    configuration.
+    Since BuildKit 0.21 a cache is an image manifest; before, it was an index whose last entry is
+    the configuration.
     """
     parts = [_blob(folder, text, f"{_OCI}.layer.v1.tar+gzip") for text in layers]
     config = _blob(folder, f"config of {parts}", "application/vnd.buildkit.cacheconfig.v0")
@@ -35,7 +35,7 @@ def write_layout(folder: Path, layers: Iterable[str], *, as_image: bool = True) 
 
 
 def layers_of(folder: Path) -> set[str]:
-    """Give the layers that a cache of `write_layout` leads to, read from its blobs."""
+    """Return the layers of a cache written by `write_layout`, read from its blobs."""
     index = json.loads((folder / "index.json").read_text())
     (entry,) = index["manifests"]
     manifest = json.loads(_path(folder, entry["digest"]).read_text())
@@ -51,6 +51,6 @@ def _blob(folder: Path, text: str, kind: str) -> dict[str, object]:
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     path = _path(folder, digest)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():  # BuildKit opens no blob that is there
+    if not path.exists():  # BuildKit does not rewrite existing blobs
         path.write_text(text)
     return {"mediaType": kind, "digest": digest, "size": len(text.encode())}

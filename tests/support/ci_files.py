@@ -1,4 +1,4 @@
-"""The golden pipelines, and what they run in a shell."""
+"""Read the golden pipelines and the shell scripts in them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ EXPECTED = Path(__file__).parents[1] / "golden" / "ci"
 
 
 def golden(name: str, kind: CiKind) -> Path:
-    """Give the file that was reviewed and committed; its name has no leading dot."""
+    """Return the path of a golden file; its name has no leading dot."""
     return EXPECTED / name / Path(CI_PATHS[kind]).name.lstrip(".")
 
 
 def scripts(text: str, kind: CiKind) -> list[str]:
-    """Give what a pipeline runs: the script itself, each step of GitHub's, each job of GitLab's."""
+    """Return the scripts of a pipeline: the script itself, GitHub's steps, or GitLab's jobs."""
     if kind == "shell":
         return [text]
     document: Any = YAML(typ="safe").load(text)

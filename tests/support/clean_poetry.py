@@ -1,4 +1,4 @@
-"""A Poetry of a user's own: its environment holds Poetry and the built wheel, nothing else."""
+"""Create a separate Poetry: an environment that contains only Poetry and the built wheel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OF_THE_USER = ("NETRC", "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV", "XDG_RUNTIME_D
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build the wheel of this repository; it must hold the templates."""
+    """Build the wheel of this repository, and check that it contains the templates."""
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     _quietly([*pip, "--wheel-dir", str(folder), str(ROOT)])
     (wheel,) = folder.glob("*.whl")
@@ -28,15 +28,15 @@ def build_wheel(folder: Path) -> Path:
 
 
 def install(folder: Path, wheel: Path) -> Path:
-    """Make an environment with Poetry and the wheel; give the path of its `poetry`."""
+    """Create an environment with Poetry and the wheel; return the path of its `poetry`."""
     fill_environment(folder, f"poetry=={POETRY}", str(wheel))
     return folder / "bin" / "poetry"
 
 
 def fill_environment(folder: Path, *requirements: str) -> None:
-    """Make an environment and install into it with the pip of this one.
+    """Create an environment and install into it with the pip that runs the tests.
 
-    A pip of its own would take three times as long: it is older, and not compiled yet.
+    The environment's own pip would take three times as long: it is older and not yet compiled.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
@@ -45,16 +45,16 @@ def fill_environment(folder: Path, *requirements: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Poetry:
-    """`poetry` as a user with nothing configured has it: own home, settings, cache, temp folder."""
+    """`poetry` with nothing configured: its own home, settings, cache and temporary folder."""
 
     executable: Path
     home: Path
     env: Mapping[str, str]
-    """The whole environment that it runs in."""
+    """The whole environment of the process."""
 
     @classmethod
     def isolated(cls, executable: Path, home: Path, env: Mapping[str, str]) -> Poetry:
-        """Give a Poetry whose settings lie below `home`; all else is as in `env`."""
+        """Return a Poetry whose settings are below `home`; otherwise it uses `env`."""
         own = {f"POETRY_{name}_DIR": home / "poetry" / name for name in ("CONFIG", "CACHE", "DATA")}
         own |= {"HOME": home, "TMPDIR": home / "tmp"}
         for folder in own.values():
@@ -70,7 +70,7 @@ class Poetry:
 
     @property
     def temporary(self) -> Path:
-        """Its folder for temporary files, which nobody else uses."""
+        """Return its own folder for temporary files."""
         return self.home / "tmp"
 
     def run(
@@ -80,7 +80,7 @@ class Poetry:
         check: bool = True,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run it in a project; a failure shows all that it said, unless unchecked."""
+        """Run it in a project; unless `check` is false, a failure shows all output."""
         with self.start(project, *arguments, env=env) as process:
             out, err = process.communicate()
         assert not check or process.returncode == 0, f"poetry {arguments}: {out}{err}"
@@ -89,7 +89,7 @@ class Poetry:
     def start(
         self, project: Path, *arguments: str, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Start it in a project, without a terminal and in a process group of its own."""
+        """Start it in a project, without a terminal and in its own process group."""
         return subprocess.Popen(
             [self.executable, "--no-interaction", *arguments],
             cwd=project,
@@ -104,6 +104,6 @@ class Poetry:
 
 
 def _quietly(command: list[str]) -> None:
-    """Run pip; what it says shows only when it fails."""
+    """Run pip, showing its output only if it fails."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Runs `poetry` inside the test's own process, and a client of Docker that only answers."""
+"""Run `poetry` in the process of the test, and fake the Docker client."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ERROR = "\x1b[31;1m"
-"""What the terminal is told where an `<error>` begins."""
+"""The escape sequence that starts an `<error>` on the terminal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a command left; `err` may hold colours if they were asked for."""
+    """Result of a command; `err` contains colours if they were requested."""
 
     status: int
     out: str
@@ -30,19 +30,19 @@ class Outcome:
 
 
 def poetry(folder: Path, *arguments: str | Path, colours: bool = False) -> Outcome:
-    """Run `poetry` in a folder, with the plugin as Poetry itself finds it."""
+    """Run `poetry` in a folder; Poetry itself finds the plugin."""
     application = Application()
     application.auto_exits(False)
     out, err = (BufferedOutput(decorated=colours) for _ in range(2))
     with directory(folder):
-        # Poetry notes the folder when it starts.
+        # Poetry reads the working directory when it starts.
         application._working_directory = Path.cwd()
         status = application.run(ArgvInput(["poetry", *map(str, arguments)]), out, err)
     return Outcome(status=status, out=out.fetch(), err=err.fetch())
 
 
 def snapshot(*folders: Path) -> dict[str, tuple[int, bytes]]:
-    """Everything below folders: path, mode, and bytes or where a link leads."""
+    """Return everything below the folders: path, mode, and bytes or link target."""
     return {
         str(path): (path.lstat().st_mode, _content(path))
         for folder in folders
@@ -102,16 +102,16 @@ esac
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """A `docker` that answers as Docker 28 with buildx 0.29, and keeps what a build got.
+    """A fake `docker` that answers as Docker 28 with buildx 0.29 and records each build.
 
-    A build leaves the metadata of `remember` behind; the history knows what it was given there.
+    A build writes the metadata given to `remember`; the history answers as given there.
     """
 
     folder: Path
 
     @classmethod
     def create(cls, folder: Path) -> Client:
-        """Write it into a new folder, which belongs on the PATH."""
+        """Write the fake into a new folder that belongs on the PATH."""
         folder.mkdir()
         script = folder / "docker"
         script.write_text(_CLIENT.format(here=f"'{folder}'"))
@@ -128,7 +128,7 @@ class Client:
         status: int = 0,
         containerd: bool = False,
     ) -> None:
-        """Say what it answers from now on; without a server the engine does not run."""
+        """Set its answers; without a server version the engine is not running."""
         store = [["driver-type", "io.containerd.snapshotter.v1"]] if containerd else []
         plugins = [{"Name": "buildx", "Version": "v0.29.1"}] if buildx else []
         client = {"Context": "default", "Plugins": plugins}
@@ -150,7 +150,7 @@ class Client:
         (self.folder / "status").write_text(str(status))
 
     def remember(self, metadata: dict[str, object], **history: str) -> None:
-        """Say what a build's metadata is from now on, and what `buildx history` COMMAND prints.
+        """Set the metadata of builds, and what `buildx history` COMMAND prints.
 
         `image` is what `docker image inspect` prints.
         """
@@ -159,15 +159,15 @@ class Client:
             (self.folder / command).write_text(text)
 
     def holds(self, image: str, **packages: int) -> None:
-        """Say what an image that was built holds: names with underscores, and bytes."""
+        """Set the packages in the built image: names with underscores, and bytes."""
         found = {name.replace("_", "-"): ("1.0", size) for name, size in packages.items()}
         (self.folder / f"holds-{image.replace('/', '_')}").write_text(json.dumps(found))
 
     @property
     def argv(self) -> list[str]:
-        """The last `docker buildx build` or `bake`, without `docker`."""
+        """Return the last `docker buildx build` or `bake` command, without `docker`."""
         return (self.folder / "argv").read_text().split("\0")[:-1]
 
     def kept(self, name: str) -> str:
-        """What the build read: `Dockerfile`, `ignore`, `secret`."""
+        """Return what the build read: `Dockerfile`, `ignore` or `secret`."""
         return (self.folder / name).read_text()

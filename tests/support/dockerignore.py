@@ -1,7 +1,7 @@
 """How BuildKit reads an ignore file, after github.com/moby/patternmatcher and tonistiigi/fsutil.
 
-A reference for tests, written apart from the package's own rules and compared with a real BuildKit
-in integration/test_ignore_engine.py.
+A reference for tests, written independently of the package's own rules and compared with a real
+BuildKit in integration/test_ignore_engine.py.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ PATTERNS = {
     "a\\": False,
     "": True,
 }
-"""What a line may be, and whether BuildKit takes the file that has it."""
+"""Unusual lines, and whether BuildKit accepts a file with that line."""
 
 
 @dataclass
 class Pattern:
-    """One line: its cleaned text, and whether it re-includes."""
+    """A line: its cleaned text, and whether it re-includes."""
 
     text: str
     exclusion: bool
@@ -43,7 +43,7 @@ class Pattern:
     regex: str = ""
 
     def __post_init__(self) -> None:  # noqa: C901, PLR0912  # one scanner, as in moby
-        """Translate as moby does, character by character, its short cuts included."""
+        """Translate character by character, as moby does, including its shortcuts."""
         out, kind, at, first = "", "exact", 0, True
         while at < len(self.text):
             char = self.text[at]
@@ -81,7 +81,7 @@ class Pattern:
         self.kind, self.regex = kind, out
 
     def match(self, path: str) -> bool:
-        """Whether it matches this very path."""
+        """Return whether the pattern matches exactly this path."""
         if self.kind == "exact":
             return path == self.text
         if self.kind == "prefix":
@@ -95,12 +95,12 @@ class Pattern:
 
 
 def clean(path: str) -> str:
-    """Go's filepath.Clean."""
+    """Clean a path as Go's filepath.Clean does."""
     return re.sub("^//+", "/", posixpath.normpath(path))
 
 
 def read(text: str) -> list[Pattern]:
-    """ignorefile.ReadAll, then patternmatcher.New."""
+    """Parse as ignorefile.ReadAll and patternmatcher.New do."""
     patterns = []
     for number, line in enumerate(text.split("\n")):
         raw = line.removeprefix("\ufeff") if number == 0 else line
@@ -118,7 +118,7 @@ def read(text: str) -> list[Pattern]:
 
 
 def passing(text: str, files: list[str]) -> set[str]:
-    """Which of these files a build gets to see: MatchesUsingParentResults on the way down."""
+    """Return the files that a build can see, as MatchesUsingParentResults does on the way down."""
     patterns = read(text)
     known: dict[str, tuple[bool, list[bool]]] = {"": (False, [])}
 

@@ -1,4 +1,4 @@
-"""Makes ELF files that hold nothing but what the dynamic loader reads, for any machine."""
+"""Write ELF files, for any machine, that contain only what the dynamic loader reads."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _ADDRESS = 0x400000
-"""Where the file would be in memory: not at its own offsets."""
+"""The address in memory, which differs from the offset in the file."""
 
 
 def own_machine() -> int:
-    """Give the number of this machine's architecture."""
+    """Return the ELF number of this machine's architecture."""
     (number,) = struct.unpack_from("=H", Path(sys.executable).resolve().read_bytes(), 18)
     return int(number)
 

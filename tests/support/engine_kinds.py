@@ -1,4 +1,4 @@
-"""Engines and builders as `probe` describes them, one of each kind; none of them is there."""
+"""Engine descriptions as `probe` returns them, one for each kind; none is running."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ CONTAINERD = EngineInfo(
 )
 CLASSIC = replace(CONTAINERD, store="classic")
 CONTAINER = replace(CLASSIC, driver="docker-container", builder="big")
-"""A builder in a container, beside an engine with the classic store."""
+"""A builder in a container, next to an engine with the classic store."""
 REMOTE = replace(CONTAINER, driver="remote", engine=None, store=None)
-"""A builder elsewhere, without any engine here."""
+"""A remote builder, without a local engine."""

@@ -1,4 +1,4 @@
-"""The container engines of the tests: what runs docker on them, and how they come and go."""
+"""Start, use and stop the container engines of the tests."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGES = ("3.13-slim", "3.13")
-"""The base images that the engine's registry has."""
+"""Base images in the engine's registry."""
 STATE = default_state()
-"""Found before a test's home is a temporary folder."""
+"""Determined at import, before a test replaces the home folder."""
 PATIENCE = 120.0
-"""How long a test waits, in seconds: far more than anything takes, on a busy machine too."""
+"""How long a test waits, in seconds: far longer than anything takes, even on a busy machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DockerEngine:
-    """An engine that answers."""
+    """A running engine."""
 
     env: dict[str, str] = field(repr=False)
-    """The whole environment of a process that is to use it."""
+    """The whole environment for a process that uses the engine."""
     registry: str | None
-    """Host and port of a registry that takes pushes without a password."""
+    """Host and port of a registry that accepts pushes without a password."""
 
     def docker(
         self, *arguments: str, check: bool = True, text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run docker; `text` is its input. A failure shows what docker said, unless unchecked."""
+        """Run docker with `text` as its input; if `check`, a failure shows docker's output."""
         done = subprocess.run(
             ["docker", *arguments],
             env=self.env,
@@ -51,11 +51,11 @@ class DockerEngine:
         return done
 
     def run(self, image: str, *command: str, options: tuple[str, ...] = ()) -> str:
-        """Run a container to its end and give what it printed on stdout."""
+        """Run a container to its end and return its stdout."""
         return self.docker("run", "--rm", *options, image, *command).stdout
 
     def forget(self) -> None:
-        """Remove all that was built. What a build has just let go of may stay for a moment."""
+        """Remove all that was built. What a build has just released may remain for a moment."""
         end = time.monotonic() + PATIENCE
         while True:
             self.docker("buildx", "prune", "--all", "--force")
@@ -69,17 +69,18 @@ class DockerEngine:
 def docker_engine(
     name: str, *, own: bool = False, store: str | None = None, old: bool = False
 ) -> Iterator[DockerEngine]:
-    """Give an engine that lives as long as the block.
+    """Provide an engine that lives as long as the block.
 
-    Unless it has to be one of our own (always, if it is of a certain kind), the engine that
-    DOCKER_HOST names is used as it is: somebody chose it. Without root a private engine cannot be;
-    then the machine's own serves, if there is one.
+    Use the engine that DOCKER_HOST names, unless the caller requires a private one, as every old
+    engine or given image store does. A private engine needs root; without root, use the machine's
+    own engine if there is one.
     """
     own = own or old or store is not None
     if not own and ("DOCKER_HOST" in os.environ or os.geteuid() != 0) and usable_engine():
         yield DockerEngine(env={**os.environ}, registry=os.environ.get("ENGINE_REGISTRY"))
         return
-    # Of this process: another test run on the machine must not lose its engine when we end.
+    # The pid in the name keeps another test run on this machine from losing its engine when this
+    # one ends.
     _end_orphans()
     try:
         engine = Engine.up(
@@ -93,7 +94,7 @@ def docker_engine(
 
 
 def _end_orphans() -> None:
-    """End the engines of test runs that were killed."""
+    """Stop the engines of test runs that were killed."""
     for folder in (STATE / "engines").glob("test*-*"):
         name, _, pid = folder.name.rpartition("-")
         if pid.isdecimal() and name.startswith("test") and not Path(f"/proc/{pid}").exists():
@@ -102,7 +103,7 @@ def _end_orphans() -> None:
 
 
 def unavailable(reason: str) -> NoReturn:
-    """Skip; fail where an engine is promised, so that CI cannot pass by skipping."""
+    """Skip the test; fail if an engine is promised, so that CI cannot pass by skipping."""
     if os.environ.get("REQUIRE_ENGINE") == "1" or os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""A docker that keeps what it was asked, for the runner of steps."""
+"""A fake docker that records its commands, for the runner of steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class FakeDocker:
-    """Commands whose first word after `docker` is among the failing ones fail, with an error."""
+    """A fake that fails commands whose first word after `docker` is in `failing`."""
 
     def __init__(self, *failing: str, output: str = "", error: str = "") -> None:
         self.asked: list[list[str]] = []
@@ -26,7 +26,7 @@ class FakeDocker:
 
     @property
     def verbs(self) -> list[str]:
-        """The first word of each command."""
+        """Return the first word of each command."""
         return [argv[1] for argv in self.asked]
 
     def run(
@@ -36,7 +36,7 @@ class FakeDocker:
         env: Mapping[str, str] | None = None,
         output: int | None = None,
     ) -> int:
-        """Run on the terminal: what is not the build itself writes to stderr."""
+        """Record a command for the terminal; all but the build itself must write to stderr."""
         assert (output == 2) == (argv[1] != "buildx")
         self.asked.append([*argv])
         if env is not None:
@@ -48,7 +48,7 @@ class FakeDocker:
     def ask(
         self, commands: Sequence[Sequence[str]], *, seconds: float | None = None
     ) -> list[Answer]:
-        """Run, and give the output."""
+        """Record commands, and return their output."""
         assert seconds
         self.asked += [[*argv] for argv in commands]
         return [
@@ -59,7 +59,7 @@ class FakeDocker:
         ]
 
     def runner(self, *, loses_layers: bool = False) -> StepRunner:
-        """Give a runner that uses it."""
+        """Return a step runner that uses the fake."""
         return StepRunner(
             note=self.notes.append,
             write=self.written.__setitem__,

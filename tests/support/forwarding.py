@@ -1,4 +1,4 @@
-"""Sockets that pass on what they get: a BuildKit reached as a remote one, a registry that dies."""
+"""Forwarding sockets: a remote BuildKit, and a registry that dies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Forwarder:
-    """Takes connections on a socket, and pipes each to one of its own, until it is closed."""
+    """Accepts connections on a socket, and pipes each to a new one, until it is closed."""
 
     def __init__(
         self, listener: socket.socket, connect: Connect, watch: Watch | None = None
@@ -33,12 +33,12 @@ class Forwarder:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Refuse what comes, and cut off what is open."""
+        """Refuse new connections and close open ones."""
         with self._lock:
             self.closed = True
             everything = [self._listener, *self._open]
         for one in everything:
-            with contextlib.suppress(OSError):  # a listener's accept() ends by that, too
+            with contextlib.suppress(OSError):  # also ends the listener's accept()
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
 
@@ -63,7 +63,7 @@ class Forwarder:
 
 
 def _pump(source: socket.socket, target: socket.socket, watch: Watch | None = None) -> None:
-    """Pass bytes on until there are no more."""
+    """Forward bytes until the source ends."""
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             if watch is not None:
@@ -75,10 +75,10 @@ def _pump(source: socket.socket, target: socket.socket, watch: Watch | None = No
 
 @contextlib.contextmanager
 def remote_buildkit(docker: str) -> Iterator[str]:
-    """Give the address of a BuildKit for buildx's remote driver: that of a dockerd, by its socket.
+    """Yield the address of a BuildKit for buildx's remote driver, from the socket of a dockerd.
 
-    dockerd hands a connection over to its BuildKit when it is asked to; buildx's remote driver
-    expects a BuildKit that needs no asking.
+    dockerd hands a connection over to its BuildKit on request; buildx's remote driver expects a
+    BuildKit without such a handshake.
     """
 
     def connect() -> socket.socket:
@@ -88,17 +88,17 @@ def remote_buildkit(docker: str) -> Iterator[str]:
             b"POST /grpc HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
         )
         answer = b""
-        while not answer.endswith(b"\r\n\r\n"):  # byte by byte: what follows is BuildKit's
+        while not answer.endswith(b"\r\n\r\n"):  # byte by byte: the rest is BuildKit's
             byte = connection.recv(1)
             answer += byte
             if not byte:
                 break
         if b" 101 " not in answer:
             connection.close()
-            raise ConnectionError(answer)  # whoever asked for it tells that there is none
+            raise ConnectionError(answer)  # the caller reports that no BuildKit answers
         return connection
 
-    folder = Path(tempfile.mkdtemp(prefix="buildkit-"))  # a short path: the system wants that
+    folder = Path(tempfile.mkdtemp(prefix="buildkit-"))  # its path must be short
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(folder / "buildkitd.sock"))
     forwarder = Forwarder(listener, connect)
@@ -110,7 +110,7 @@ def remote_buildkit(docker: str) -> Iterator[str]:
 
 
 class Gate:
-    """A way to a registry that is cut off for good when an upload too many begins."""
+    """A proxy to a registry that closes for good when one upload too many begins."""
 
     def __init__(self, registry: str, uploads: int) -> None:
         host, _, port = registry.partition(":")
@@ -125,15 +125,15 @@ class Gate:
 
     @property
     def shut(self) -> bool:
-        """Whether it has been cut off."""
+        """Return whether the gate has closed."""
         return self._forwarder.closed
 
     def close(self) -> None:
-        """Cut it off now."""
+        """Close it now."""
         self._forwarder.close()
 
     def _count(self, data: bytes) -> None:
-        """Count the requests that finish an upload of a blob, each of which carries the blob."""
+        """Count the requests that finish an upload of a blob; each contains the blob."""
         with self._lock:
             self._left -= data.count(b"PUT /v2/")
             too_many = self._left < 0

@@ -1,4 +1,4 @@
-"""Git servers of a test's own: over http with a password, and over ssh with a key."""
+"""Git servers for a test: over http with a password, and over ssh with a key."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends openssh-serv
 
 
 def make_repository(bare: Path, files: Mapping[str, str]) -> str:
-    """Make a bare repository whose branch main has these files; give its commit."""
+    """Create a bare repository whose branch main has these files; return its commit."""
     work = bare.with_suffix(".work")
     work.mkdir(parents=True)
     for name, text in files.items():
@@ -54,7 +54,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 @contextlib.contextmanager
 def git_over_http(root: Path, user: str, password: str) -> Iterator[str]:
-    """Serve the repositories below a folder to one user, by git's own CGI; give the URL."""
+    """Serve the repositories below a folder to one user with git's own CGI; yield the URL."""
     login = base64.b64encode(f"{user}:{password}".encode()).decode()
     handler = functools.partial(_Handler, root, f"Basic {login}")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -72,10 +72,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]  # of the server
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do not log."""
 
     def do_GET(self) -> None:
-        """Hand the request to git, if it is the user's."""
+        """Pass the request to git if the login is right."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.headers.get("Authorization") != self._login:
             self._answer(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"")
@@ -115,18 +115,18 @@ class SshServer:
     """A running sshd, and the agent that has the key for it."""
 
     url: str
-    """What stands in front of a repository's path."""
+    """The prefix of a repository's path."""
     known_host: str
-    """The line of known_hosts."""
+    """The line for known_hosts."""
     agent: str
     """The SSH_AUTH_SOCK."""
 
 
 @contextlib.contextmanager
 def git_over_ssh(engine: DockerEngine, folder: Path) -> Iterator[SshServer]:
-    """Run Debian's sshd, in a container, for the repositories in a folder.
+    """Run Debian's sshd in a container, for the repositories in a folder.
 
-    It listens on the loopback of the host, which builds on the host's network see.
+    It listens on the host's loopback, which builds on the host's network can reach.
     """
     if not shutil.which("ssh-agent"):
         unavailable("there is no ssh-agent here: install openssh-client")
@@ -168,7 +168,7 @@ def git_over_ssh(engine: DockerEngine, folder: Path) -> Iterator[SshServer]:
 
 
 def _wait_for_agent(process: subprocess.Popen[bytes], agent: str) -> None:
-    """Wait until it answers: its socket is there some time before."""
+    """Wait until the agent answers: its socket appears earlier."""
     end = time.monotonic() + PATIENCE
     with socket.socket(socket.AF_UNIX) as connection:
         while connection.connect_ex(agent):

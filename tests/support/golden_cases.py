@@ -1,4 +1,4 @@
-"""Runs the real `poetry docker export` on copies of the cases; also by itself, as a process."""
+"""Run the real `poetry docker export` on copies of the cases; also usable as a script."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ if TYPE_CHECKING:
 
 CASES = Path(__file__).parents[1] / "golden" / "cases"
 _SHAPE = "shape_"
-"""How the names of those cases begin that tests/shapes writes, all but the lock."""
+"""Prefix of the cases that tests/support/shapes writes; only their lock is stored here."""
 NAMES = tuple(
-    sorted({*(path.name for path in CASES.iterdir()), *(f"{_SHAPE}{it}" for it in SHAPES)})
+    sorted({*(path.name for path in CASES.iterdir()), *(f"{_SHAPE}{name}" for name in SHAPES)})
 )
 NOTES = "notes.txt"
 SCRIPTS = "scripts.txt"
-"""The names of the exported scripts."""
+"""File with the names of the exported scripts."""
 _DIGEST = re.compile(r"(?<=^# )(?P<what>[^\n]*)sha256:[0-9a-f]{64}$", re.MULTILINE)
 OPTIONS = {"images": ("--bake",)}
-"""What is asked for besides, by the name of the case."""
+"""Additional options, by case."""
 PLACES = {"monorepo": "services/api"}
-"""Where the project lies, in the cases that have more around it."""
+"""Path of the project in cases that contain more than the project."""
 URLS = {name: f"https://acme.example/{name}/simple/" for name in INDEXES}
-"""The indexes of the shapes."""
+"""Index URLs of the shapes."""
 
 
 def shape_of(name: str) -> Shape | None:
-    """Give the shape that a case is of, if it is of one."""
+    """Return the shape of a case, or None."""
     return SHAPES[name.removeprefix(_SHAPE)] if name.startswith(_SHAPE) else None
 
 
 def lock_of(name: str) -> Path:
-    """Give the path of a case's lock."""
+    """Return the path of a case's lock."""
     return CASES / name / "project" / PLACES.get(name, ".") / "poetry.lock"
 
 
 def copy_case(name: str, folder: Path) -> Path:
-    """Copy a case to this folder, which is made, and give it."""
+    """Copy a case to a new folder and return the folder."""
     shutil.copytree(CASES / name / "project", folder)
     if shape := shape_of(name):
         shape.write(folder, URLS)
@@ -57,14 +57,14 @@ def copy_case(name: str, folder: Path) -> Path:
 
 
 def project_in(case: Path) -> Path:
-    """Give the project's folder in the copy of a case, which has the case's name."""
+    """Return the project's folder in a copy of a case; the copy has the case's name."""
     return case / PLACES.get(case.name, ".")
 
 
 def export(case: Path) -> dict[str, bytes]:
-    """Call the command in a case's project; give what it wrote and what it said, by file name."""
+    """Run the command in a case's project; return what it wrote and printed, by file name."""
     folder = project_in(case)
-    Config.create(reload=True)  # Poetry reads one poetry.toml per process
+    Config.create(reload=True)  # Poetry reads poetry.toml only once in a process
     before = set(folder.rglob("*"))
     outcome = poetry(folder, "docker", "export", *OPTIONS.get(case.name, ()))
     assert outcome.status == 0, outcome.err
@@ -74,7 +74,7 @@ def export(case: Path) -> dict[str, bytes]:
 
 
 def without_digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Give the files as they are kept: zeros for digests, and a list of names for the scripts."""
+    """Return the files as they are stored: zeros for digests, and only the names of the scripts."""
     scripts = [name for name in files if name.startswith(f"{SCRIPTS_FOLDER}/")]
     kept = {name: content.decode() for name, content in files.items() if name not in scripts}
     kept = {name: _DIGEST.sub(rf"\g<what>sha256:{'0' * 64}", text) for name, text in kept.items()}
@@ -83,13 +83,13 @@ def without_digests(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def expected(name: str) -> dict[str, str]:
-    """Give the files that a case's export is to write, as they are kept here: without digests."""
+    """Return the expected files of a case, without digests."""
     files = sorted((CASES / name / "expected").iterdir())
     return {path.name: path.read_bytes().decode() for path in files}
 
 
 def is_dockerfile(name: str) -> bool:
-    """Tell a Dockerfile, the only one or that of an image, from the other files."""
+    """Return whether a file is a Dockerfile: the only one, or that of an image."""
     return name == "Dockerfile" or name.endswith(".Dockerfile")
 
 

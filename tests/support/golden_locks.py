@@ -1,4 +1,4 @@
-"""Makes the locks of the cases fit their pyproject.toml, when `make golden` regenerates."""
+"""Update the lock files of the cases for `make golden`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def renew_lock(name: str) -> None:
-    """Make a lock fit a pyproject.toml that was edited: a shape's by Poetry, or by its hash only.
+    """Update the lock after an edit of pyproject.toml: shapes with Poetry, others by hash only.
 
-    So the other cases, whose packages are nowhere, can be changed by hand.
+    The packages of the other cases exist nowhere, so their locks are edited by hand.
     """
     lock, shape = lock_of(name), shape_of(name)
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +51,7 @@ def _is_fresh(locker: Locker) -> bool:
 
 
 def _locked(shape: Shape) -> str:
-    """Have Poetry lock it on indexes of this machine, and write those of the golden project."""
+    """Lock a shape with Poetry on local indexes, and replace their URLs by the golden ones."""
     with contextlib.ExitStack() as stack:
 
         def folder() -> Path:

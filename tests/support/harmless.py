@@ -1,7 +1,7 @@
-"""Every edit that installs nothing, all at once, to whatever project of Acme's.
+"""Every edit that installs nothing, all at once, for any of Acme's projects.
 
-It is the first row of the contract's table "What rebuilds what". edits.py has each by itself, to
-one project, and what the others cost.
+This is the first row of the contract's table "What rebuilds what". edits.py makes each edit
+separately, to one project, and has the cost of the others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ optional = true
 acme-docs = {{ version = "*", source = "{source}" }}
 """
 COMMENTS = {".c": "//", ".py": "#", ".rs": "//"}
-"""How one begins, by the language of the code."""
+"""How a comment begins, by file suffix."""
 
 
 def edit_harmlessly(
@@ -43,12 +43,12 @@ def edit_harmlessly(
     source: str = "acme",
     script: bool = True,
 ) -> None:
-    """Make all of them but new credentials, which are given before, and lock.
+    """Make all harmless edits except new credentials, which are set before, and lock.
 
-    `sources` are files of code, and `wider` a constraint in pyproject.toml and one that selects the
-    same version. `source` has acme-lint and acme-docs, and `script` tells whether to add one. What
-    is built from source hangs on the Poetry that wrote the lock, too, unless `poetry-version` is
-    set.
+    `sources` are code files. `wider` is a constraint in pyproject.toml and its replacement, which
+    selects the same version. `source` provides acme-lint and acme-docs. `script` adds an entry
+    point. What is built from source also depends on the Poetry that wrote the lock, unless
+    `poetry-version` is set.
     """
     for path in sources:
         _write(project, path, f"{project.read(path)}\n{COMMENTS[Path(path).suffix]} Edited.\n")
@@ -63,7 +63,7 @@ def edit_harmlessly(
     _write(project, "poetry.lock", lock)
 
 
-def assert_it_keeps_its_layers(
+def assert_harmless_edits_keep_layers(
     project: Project,
     folder: Path,
     *options: str,
@@ -71,7 +71,7 @@ def assert_it_keeps_its_layers(
     wider: tuple[str, str] | None = None,
     source: str = "acme",
 ) -> None:
-    """Edit a copy in all of these ways, and build it with these options of Poetry's groups."""
+    """Make all harmless edits to a copy, and build it with these options of Poetry's groups."""
     copy = Project(folder, project.poetry)
     shutil.copytree(project.folder, folder)
     edit_harmlessly(copy, sources=sources, wider=wider, source=source)

@@ -1,4 +1,4 @@
-"""Runs inside a container, as its user: tells what the image holds. Standard library only."""
+"""Describes the content of an image from inside a container, with the standard library only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEFTOVERS = (
 
 
 def can_write(folder: str) -> bool:
-    """Tell whether this user can make a file there."""
+    """Return whether this user can create a file there."""
     path = Path(folder) / "probe-of-a-test"
     with contextlib.suppress(OSError):
         path.touch()
@@ -29,7 +29,7 @@ def can_write(folder: str) -> bool:
 
 
 def main() -> None:
-    """Print it as JSON."""
+    """Print the description as JSON."""
     venv, home, folder = Path("/venv"), Path(os.environ["HOME"]), Path.cwd()
     every = [path for path in [venv, *venv.rglob("*")] if not path.is_symlink()]
     folders = {path for path in every if path.is_dir()} | {path.parent for path in every}

@@ -1,4 +1,4 @@
-"""A place where the scripts of inside/install are run on real indexes, as a build runs them."""
+"""Run the scripts of inside/install on real indexes, as a build does."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ PASSWORD = "p@ss:w/\"{x}%41'\\ $&#?ö"
 
 @dataclass(frozen=True)
 class Indexes:
-    """A private index, and a public one that has other files of the same names."""
+    """A private index, and a public one with different files of the same names."""
 
     private: PrivateIndex
     public: PrivateIndex
     wheels: Mapping[str, Path]
 
     def package(self, name: str, source: str = SOURCE, **more: object) -> dict[str, Any]:
-        """Write a manifest's entry."""
+        """Return a manifest entry."""
         wheel = self.wheels[name]
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         entry = {"name": name, "version": wheel.name.split("-")[1]}
@@ -48,7 +48,7 @@ class Indexes:
         return {**entry, "files": files, **origin, **more}
 
     def manifest(self, *packages: Mapping[str, Any]) -> dict[str, Any]:
-        """Write a manifest, with the sources that its packages name."""
+        """Return a manifest with the sources that its packages name."""
         urls = {SOURCE: self.private.url, "public": self.public.url}
         used = {package["source"]["reference"] for package in packages if "source" in package}
         sources = [{"name": name, "url": urls[name]} for name in sorted(used)]
@@ -57,29 +57,29 @@ class Indexes:
 
 @dataclass(frozen=True)
 class Workshop:
-    """A place to install in, always at the same path, as in an image."""
+    """A place to install into, always at the same path, as in an image."""
 
     folder: Path
 
     @property
     def venv(self) -> Path:
-        """Give the virtual environment."""
+        """Return the virtual environment."""
         return self.folder / "venv"
 
     @property
     def libraries(self) -> Path:
-        """Give what the check reads."""
+        """Return the file that the check reads."""
         return self.folder / "libraries.json"
 
     def secret(self, password: str | None) -> Path:
-        """Write the auth secret as the plugin does; none without a password."""
+        """Write the auth secret as the plugin does; no file without a password."""
         path = self.folder / "secret" / "auth.toml"
         path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
         if password is not None:
             written = password.replace("\\", "\\\\").replace('"', '\\"')
             plain = f'username = "user"\npassword = "{written}"\n'
-            # Poetry would look up what stands in braces.
+            # Poetry would treat text in braces as a variable.
             poetrys = plain.replace("{", "{poetry-docker-cache.brace}")
             tables = [f'[http-basic."{SOURCE}"]\n{poetrys}[poetry-docker-cache]\nbrace = "{{"\n']
             tables.append(f'[poetry-docker-cache.sources."{SOURCE}"]\n{plain}')
@@ -93,7 +93,7 @@ class Workshop:
         password: str | None = PASSWORD,
         environment: Mapping[str, str] | None = None,
     ) -> tuple[int, str]:
-        """Make an empty environment and run the script; caches and output hold nothing private."""
+        """Create an empty environment and run the script; caches and output contain no secrets."""
         venv.create(self.venv, symlinks=True)
         (self.folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
         private = self.folder / "private"
@@ -112,7 +112,7 @@ class Workshop:
         run = subprocess.run(
             command,
             cwd=SCRIPTS,
-            # Nothing that this machine's pip is told counts.
+            # The pip configuration of this machine must not matter.
             env={**own, **caches, "PIP_CONFIG_FILE": os.devnull, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -127,7 +127,7 @@ class Workshop:
         return run.returncode, run.stdout
 
     def names(self) -> set[str]:
-        """Give what is installed."""
+        """Return the installed packages."""
         return {path.name.removesuffix(".dist-info") for path in self.venv.rglob("*.dist-info")}
 
     def python(self, code: str) -> str:
@@ -135,7 +135,7 @@ class Workshop:
         return subprocess.check_output([self.venv / "bin" / "python", "-c", code], text=True)
 
     def snapshot(self) -> dict[str, tuple[object, ...]]:
-        """Describe everything that a layer would hold."""
+        """Describe everything that a layer would contain."""
         found: dict[str, tuple[object, ...]] = {}
         for path in (self.venv, *self.venv.rglob("*")):
             info = path.lstat()
@@ -150,7 +150,7 @@ class Workshop:
 
 
 def shows(text: str, password: str) -> bool:
-    """Look for a password in every form that the tools know."""
+    """Return whether text contains a password, in any form that the tools use."""
     basic = base64.b64encode(f"user:{password}".encode()).decode()
     return any(form in text for form in (password, quote(password, safe=""), basic))
 
@@ -170,7 +170,7 @@ def serving(folder: Path) -> Iterator[Indexes]:
         make_wheel(private, "gone"),
         make_wheel(public, "gamma", "2021.05.30"),
     ]
-    make_wheel(private, "beta", "1!2.0b1+cpu")  # which `==` would take before the other one
+    make_wheel(private, "beta", "1!2.0b1+cpu")  # `==` would prefer this one
     make_wheel(public, "al-pha", "1.0+cpu", files={"al_pha.py": "raise SystemExit('stolen')\n"})
     wheels = {path.name.split("-")[0].replace("_", "-"): path for path in made}
     with (

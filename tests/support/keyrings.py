@@ -7,7 +7,7 @@ import keyring.credentials
 
 
 class FakeKeyring(keyring.backend.KeyringBackend):
-    """A keyring in memory, or one that fails."""
+    """A keyring in memory, or one that always fails."""
 
     priority = 1
     name = "fake"
@@ -17,7 +17,7 @@ class FakeKeyring(keyring.backend.KeyringBackend):
         self.entries, self.error = entries, error
 
     def get_password(self, service: str, username: str) -> str | None:
-        """Give an entry, or fail."""
+        """Return an entry, or fail."""
         if self.error and service != "python-poetry-check":
             raise self.error
         return self.entries.get((service, username))
@@ -25,7 +25,7 @@ class FakeKeyring(keyring.backend.KeyringBackend):
     def get_credential(
         self, service: str, username: str | None
     ) -> keyring.credentials.Credential | None:
-        """Give the entry of a URL, whoever it is for."""
+        """Return the entry of a URL, for any user."""
         if self.error:
             raise self.error
         for (name, user), password in self.entries.items():
@@ -34,5 +34,5 @@ class FakeKeyring(keyring.backend.KeyringBackend):
         return None
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Take an entry."""
+        """Store an entry."""
         self.entries[service, username] = password

@@ -1,4 +1,4 @@
-"""Looks for a password in everything that a build leaves behind, however it is written there."""
+"""Search everything that a build leaves behind for a password, in any encoding."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _KINDS = (
 
 
 def probes(canary: str) -> dict[str, bytes]:
-    """Give what to look for: a plain part of a password survives every way to quote or escape it.
+    """Return what to search for: a plain part of the password survives all quoting and escaping.
 
-    So only what encodes each byte is left: hexadecimal, and base64 at each of three offsets.
+    Only encodings of each byte remain: hexadecimal, and base64 at each of three offsets.
     """
     plain = canary.encode()
     found = {"plain": plain, "hex": plain.hex().encode(), "HEX": plain.hex().upper().encode()}
@@ -46,7 +46,7 @@ def probes(canary: str) -> dict[str, bytes]:
 
 
 class Search:
-    """A search for one password; `found` grows: where, and in which spelling."""
+    """A search for one password; `found` collects places and spellings."""
 
     def __init__(self, canary: str) -> None:
         self._probes = probes(canary)
@@ -55,7 +55,7 @@ class Search:
 
     @property
     def places(self) -> set[str]:
-        """Where it was found."""
+        """Return the places where it was found."""
         return {place for place, _ in self.found}
 
     def data(self, place: str, data: bytes, depth: int = 0) -> None:
@@ -80,7 +80,7 @@ class Search:
                     self.data(place, path.read_bytes())
 
     def image(self, place: str, reference: str) -> None:
-        """Search all that a registry holds of an image: indexes, configurations, attestations."""
+        """Search all that a registry has of an image: indexes, configurations, attestations."""
         host, _, rest = reference.partition("/")
         name, _, tag = rest.rpartition(":")
         top = _fetch(f"http://{host}/v2/{name}/manifests/{tag}")
@@ -103,7 +103,7 @@ class Search:
 
 
 def _unpacked(data: bytes) -> Iterator[bytes]:
-    """Give what is inside of an archive, a compressed stream, or JSON with base64 in it."""
+    """Yield the content of an archive, a compressed stream, or JSON with base64 in it."""
     if data.startswith(_GZIP):
         yield gzip.decompress(data)
     elif data.startswith(_ZIP):
@@ -114,9 +114,9 @@ def _unpacked(data: bytes) -> Iterator[bytes]:
             for entry in members:
                 file = members.extractfile(entry) if entry.isreg() else None
                 inner = file.read() if file else b""
-                if inner.startswith((_GZIP, _ZIP, *_JSON)):  # the rest lies open in the archive
+                if inner.startswith((_GZIP, _ZIP, *_JSON)):  # others are not compressed
                     yield inner
-    elif data.startswith(_JSON):  # an attestation holds the Dockerfile in base64
+    elif data.startswith(_JSON):  # an attestation contains the Dockerfile in base64
         for match in _BASE64.finditer(data):
             with contextlib.suppress(ValueError):
                 yield base64.b64decode(match[0] + b"=" * (-len(match[0]) % 4))
@@ -130,16 +130,16 @@ def _fetch(url: str) -> bytes:
 
 
 def history(engine: DockerEngine) -> set[str]:
-    """List the builds that the engine remembers.
+    """List the builds in the engine's history.
 
-    Never remove one: dockerd 28.5 crashes when it is asked for the list afterwards.
+    Never remove one: dockerd 28.5 crashes when asked for the list afterwards.
     """
     shown = engine.docker("buildx", "history", "ls", "--format", "{{.Ref}}").stdout
     return {line.rpartition("/")[2] for line in shown.split()}
 
 
 def search_history(search: Search, engine: DockerEngine, before: set[str]) -> None:
-    """Look at what the engine remembers of the builds since then."""
+    """Search the engine's history of the builds since `before`."""
     new = history(engine) - before
     assert new
     for build in new:
@@ -149,7 +149,7 @@ def search_history(search: Search, engine: DockerEngine, before: set[str]) -> No
 
 
 class Processes:
-    """Reads the command lines of all processes, those inside of containers too, over and over."""
+    """Repeatedly reads the command lines of all processes, including those inside containers."""
 
     def __init__(self) -> None:
         self.seen: set[bytes] = set()
@@ -157,17 +157,17 @@ class Processes:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Start watching."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop."""
+        """Stop watching."""
         self._end.set()
         self._thread.join()
 
     def _watch(self) -> None:
         while not self._end.wait(0.03):
             for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):  # it has ended meanwhile
+                with contextlib.suppress(OSError):  # the process has ended meanwhile
                     self.seen.add(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Machines of CI in tests: each builds with an engine, or a builder, whose layers are its own."""
+"""CI machines in tests: each builds with an engine or a builder that has its own layers."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ class Machine:
 
     poetry: Poetry
     engine: DockerEngine
-    """The one that has the layers."""
+    """The engine that has the layers."""
     options: tuple[str, ...] = ()
-    """What every build on it is told."""
+    """Options of every build on the machine."""
 
     def empty(self) -> Machine:
-        """Make it a new one, that has neither layers nor images; give itself."""
+        """Remove all layers and images; return the machine."""
         self.engine.docker("image", "prune", "--all", "--force")
         self.engine.forget()
         return self
 
     def build(self, project: Project, *options: str) -> Steps:
-        """Build with success."""
+        """Build successfully."""
         return build(project, *self.options, *options, poetry=self.poetry)
 
     def has(self, image: str) -> bool:
-        """Tell whether its engine has an image."""
+        """Return whether its engine has an image."""
         return self.engine.docker("image", "inspect", image, check=False).returncode == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two machines of a kind, which share no more than a registry."""
+    """Two machines of a kind that share only a registry."""
 
     kind: str
     first: Machine
@@ -59,7 +59,7 @@ class Pair:
 
 
 class Machines:
-    """Makes pairs of machines."""
+    """Creates pairs of machines."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Machines:
 
     @contextlib.contextmanager
     def pair(self, kind: str) -> Iterator[Pair]:
-        """Give a pair: engines of either image store, or engines' BuildKits as remote builders."""
+        """Yield a pair: engines with either image store, or remote builders."""
         with contextlib.ExitStack() as stack:
             if kind == "classic":
                 engines = [
@@ -88,11 +88,11 @@ class Machines:
             yield Pair(kind=kind, first=first, second=second)
 
     def machine(self, engine: DockerEngine) -> Machine:
-        """Give a machine with an engine."""
+        """Return a machine with an engine."""
         return Machine(poetry=self._logged_in(engine), engine=engine)
 
     def _remote(self, engine: DockerEngine, stack: contextlib.ExitStack) -> Machine:
-        """Give a machine whose own engine is the first one, and whose builder is elsewhere."""
+        """Return a machine that uses the first engine locally and a remote builder."""
         socket = engine.env.get("DOCKER_HOST", f"{UNIX}/var/run/docker.sock")
         if not socket.startswith(UNIX):
             unavailable("the engine is not on this machine: its BuildKit cannot be passed on")
@@ -112,7 +112,7 @@ class Machines:
 
 
 def digest(reference: str) -> str | None:
-    """Give the digest of what a reference with a tag names in a registry; None if nothing."""
+    """Return the digest of a tag in a registry, or None."""
     host, _, rest = reference.partition("/")
     name, _, tag = rest.rpartition(":")
     kinds = ("oci.image.index.v1", "oci.image.manifest.v1")

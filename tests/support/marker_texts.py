@@ -1,4 +1,4 @@
-"""Markers for tests: all that Poetry can write, and the environments that decide them."""
+"""Markers for tests: all that Poetry can write, and the environments that evaluate them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ ORDER = ["==", "!=", "<", "<=", ">", ">=", "~="]
 def comparison(
     names: Iterable[str], operators: Iterable[str], values: Iterable[str]
 ) -> st.SearchStrategy[str]:
-    """Make comparisons."""
+    """Generate comparisons."""
     parts = [st.sampled_from(sorted(part)) for part in (names, operators, values)]
     return st.tuples(*parts).map(lambda t: f'{t[0]} {t[1]} "{t[2]}"')
 
 
 def string_comparison(name: str) -> st.SearchStrategy[str]:
-    """Make comparisons of one string in all the ways that PEP 508 and Poetry allow."""
+    """Generate comparisons of one string, in all forms that PEP 508 and Poetry allow."""
     lists = st.lists(st.sampled_from(STRINGS[name]), min_size=1, max_size=3).map(" ".join)
     inside = st.tuples(st.sampled_from(["in", "not in"]), lists, st.sampled_from(STRINGS[name]))
     return st.one_of(
@@ -64,7 +64,7 @@ ATOMS = st.one_of(
 
 
 def markers(atoms: st.SearchStrategy[str], leaves: int = 6) -> st.SearchStrategy[str]:
-    """Make whole markers, with and without parentheses."""
+    """Generate whole markers, with and without parentheses."""
     shapes = st.sampled_from(["{} and {}", "{} or {}", "({}) and {}", "{} and ({})", "({}) or {}"])
     return st.recursive(
         atoms, lambda part: st.builds(str.format, shapes, part, part), max_leaves=leaves
@@ -75,7 +75,7 @@ PYTHONS = ["3.9.18", "3.11.7", "3.12.4", "3.13.0", "3.14.0rc1"]
 
 
 def environment_of(python: str) -> dict[str, str]:
-    """Give what a Python on Linux says to markers, but for its machine."""
+    """Return the marker environment of a Python on Linux, without its machine."""
     return {
         **Target.linux("3.12").environment,
         "implementation_version": python,

@@ -1,4 +1,4 @@
-"""Locks of the formats before 2.1, as Poetry 1.x and 2.0 wrote them."""
+"""Lock files in formats before 2.1, as written by Poetry 1.x and 2.0."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def locked(
     extras: Any = None,  # noqa: ANN401
     **keys: Any,  # noqa: ANN401  # values of TOML
 ) -> dict[str, Any]:
-    """A `[[package]]` table of format 2.0, with a wheel and a source distribution."""
+    """Return a `[[package]]` table in format 2.0, with a wheel and a source distribution."""
     files = [wheel(name, version), sdist(name, version)]
     table = {
         "name": name,
@@ -47,7 +47,7 @@ def locked(
 def lock_data(
     pyproject: dict[str, Any], packages: Iterable[dict[str, Any]], path: Path
 ) -> dict[str, Any]:
-    """A lock of format 2.0 that is fresh."""
+    """Return a fresh lock in format 2.0."""
     extras = pyproject.get("project", {}).get("optional-dependencies", {})
     extras = extras or pyproject.get("tool", {}).get("poetry", {}).get("extras", {})
     return {
@@ -62,9 +62,9 @@ def lock_data(
 
 
 def as_older(lock: dict[str, Any], version: str) -> dict[str, Any]:
-    """The same lock as an older Poetry writes it: without groups and markers.
+    """Convert a lock to an older format, without groups and markers.
 
-    Before 2.0 the files stand apart, for all versions of a package together.
+    Before 2.0 the files are in a separate table, for all versions of a package together.
     """
     older = deepcopy(lock)
     files: dict[str, list[dict[str, str]]] = {}
@@ -81,6 +81,6 @@ def as_older(lock: dict[str, Any], version: str) -> dict[str, Any]:
 
 
 def write_older(path: Path, lock: dict[str, Any], version: str) -> None:
-    """Write it, with the first line that the Poetry of that time wrote, if any."""
+    """Write a lock, with the first line that the Poetry of that time wrote, if any."""
     text = document(as_older(lock, version))
     path.write_text(_HEADERS.get(version, "") + text, encoding="utf-8")

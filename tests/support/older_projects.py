@@ -1,4 +1,4 @@
-"""Projects with locks older than 2.1, of every kind that Poetry resolves again: `CASES`."""
+"""Projects with locks older than 2.1, one for each kind that Poetry resolves again: `CASES`."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 from older_locks import locked
 
 NEVER = ("colour", "deep-down", "elsewhere", "never")
-"""Packages that no choice installs."""
+"""Packages that no selection installs."""
 URL = "https://{}.example/simple/"
 
 
 def project(**tables: Any) -> dict[str, Any]:  # noqa: ANN401  # TOML of any shape
-    """A pyproject.toml; `poetry` is `[tool.poetry]`."""
+    """Return a pyproject.toml; `poetry` is `[tool.poetry]`."""
     poetry = {"package-mode": False, **tables.pop("poetry", {})}
     return {**tables, "tool": {"poetry": poetry}}
 
 
 def legacy(main: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401  # as above
-    """A pyproject.toml with its dependencies in Poetry's own table."""
+    """Return a pyproject.toml with its dependencies in Poetry's own table."""
     return project(poetry={"dependencies": {"python": ">=3.8", **main}, **more})
 
 
 def standard(*dependencies: str, poetry: dict[str, Any] | None = None, **more: Any) -> Any:  # noqa: ANN401
-    """A pyproject.toml with its dependencies in the standard's table."""
+    """Return a pyproject.toml with its dependencies in the standard table."""
     names = {"name": "app", "version": "1.0", "requires-python": ">=3.8"}
     tables = {key: more.pop(key) for key in ("dependency-groups",) if key in more}
     given = {} if "dynamic" in more else {"dependencies": [*dependencies]}
@@ -32,12 +32,12 @@ def standard(*dependencies: str, poetry: dict[str, Any] | None = None, **more: A
 
 
 def origin(name: str) -> dict[str, Any]:
-    """What the lock says of a package of this index."""
+    """Return the lock's entry for a package of this index."""
     return {"type": "legacy", "url": URL.format(name), "reference": name}
 
 
 def sources(*names: str) -> list[dict[str, str]]:
-    """Explicit sources."""
+    """Return explicit sources."""
     return [{"name": name, "url": URL.format(name), "priority": "explicit"} for name in names]
 
 
@@ -48,7 +48,7 @@ RISCV = 'platform_machine == "riscv64"'
 NP_LIKE = [{"version": "<2", "python": "<3.10"}, {"version": ">=1.5", "python": ">=3.10"}]
 NP = [{"version": "^1.2", "python": "<3.10"}, {"version": "^2.0", "python": ">=3.10"}]
 
-# Each is a pyproject.toml and its locked packages. All groups and extras are tried.
+# Each is a pyproject.toml and its locked packages. All groups and extras are tested.
 CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "groups": (
         legacy(
@@ -69,7 +69,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("snowball"),
         ],
     ),
-    "the groups of Poetry 1.0": (
+    "dev-dependencies of Poetry 1.0": (
         legacy({"a": "*"}, **{"dev-dependencies": {"b": {"version": "1.*", "extras": ["x"]}}}),
         [
             locked("a"),
@@ -81,7 +81,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("c"),
         ],
     ),
-    "a group in another": (
+    "group that includes another": (
         standard(
             "a",
             poetry={"group": {"all": {"include-groups": ["web"], "dependencies": {"d": "*"}}}},
@@ -130,11 +130,14 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             ),
             locked("deep-down"),
             locked("deeper"),
-            *(locked(it) for it in ("colour", "tom", "exactly", "on-linux", "elsewhere", "both")),
-            *(locked(it) for it in ("new", "old")),
+            *(
+                locked(name)
+                for name in ("colour", "tom", "exactly", "on-linux", "elsewhere", "both")
+            ),
+            *(locked(name) for name in ("new", "old")),
         ],
     ),
-    "a package that several want, each under its own marker": (
+    "package with a different marker from each dependent": (
         legacy({"a": {"version": "*", "markers": ARM}, "b": {"version": "*", "python": ">=3.10"}}),
         [
             locked("a", requires={"c": {"version": "*", "markers": 'python_version < "3.10"'}}),
@@ -169,7 +172,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("deep", optional=True),
         ],
     ),
-    "what an extra that is not chosen brings along": (
+    "dependencies of an unselected extra": (
         legacy(
             {
                 "a": {"version": "*", "platform": "win32", "extras": ["x"]},
@@ -185,7 +188,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("d"),
         ],
     ),
-    "extras of the standard's table": (
+    "extras of the standard table": (
         standard("a", **{"optional-dependencies": {"x": ["b[y]>=1"], "Big_One": ["c", "a"]}}),
         [
             locked("a"),
@@ -239,7 +242,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("h"),
         ],
     ),
-    "an extra that another marker is joined with": (
+    "extra combined with another marker": (
         legacy({"sql": {"version": "*", "extras": ["asyncio"], "python": ">=3.10"}, "orm": "*"}),
         [
             locked(
@@ -284,7 +287,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             ),
         ],
     ),
-    "a version for each Python, which only the packages tell": (
+    "version for each Python, from the packages": (
         legacy({"a": "*"}),
         [
             locked("a", "1.0", {"b": "<2"}, **{"python-versions": ">=3.8,<3.10"}),
@@ -293,7 +296,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("b", "2.0rc1", **{"python-versions": "!=3.9.*,>=3.8"}),
         ],
     ),
-    "a version that another package demands": (
+    "version required by another package": (
         legacy({"a": "*", "b": {"version": "*", "python": ">=3.10"}, "c": "~1.1 || ~1.2"}),
         [
             locked("a", "1.0", {"old": "*"}),
@@ -304,7 +307,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("old"),
         ],
     ),
-    "a version that requires what is not for this Python": (
+    "version whose dependency excludes this Python": (
         legacy({"np": NP, "pd": "*", "pl": "*"}),
         [
             locked("np", "1.26"),
@@ -316,7 +319,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("lib", "2.0", **{"python-versions": ">=3.10"}),
         ],
     ),
-    "an extra that requires what is not for this Python": (
+    "extra whose dependency excludes this Python": (
         legacy({"a": "*", "b": "*"}, group={"dev": {"dependencies": {"c": "*"}}}),
         [
             locked("a", "1.0", {"lib": {"version": "*", "optional": True}}, {"x": ["lib"]}),
@@ -327,11 +330,11 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("lib", "2.0", **{"python-versions": ">=3.10"}),
         ],
     ),
-    "a version for each machine": (
+    "version for each machine": (
         standard(f"a (==1.0) ; {ARM}", f"a (==2.0) ; {OTHERS}"),
         [locked("a", "1.0", {"b": "*"}), locked("a", "2.0"), locked("b")],
     ),
-    "a version for each machine, which others are not told": (
+    "version for each machine, with dependents": (
         legacy({"b": "*", "c": {"version": "*", "markers": ARM}, "d": "*"}),
         [
             locked("a", "1.0", {"e": "*"}),
@@ -343,7 +346,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("f"),
         ],
     ),
-    "an index for each extra": (
+    "index for each extra": (
         standard(
             **{"optional-dependencies": {"cpu": ["torch (==2.9.0)"], "cuda": ["torch (==2.9.0)"]}},
             poetry={
@@ -362,7 +365,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("sympy", optional=True),
         ],
     ),
-    "an index for each machine": (
+    "index for each machine": (
         legacy(
             {
                 "torch": [
@@ -379,7 +382,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("vision"),
         ],
     ),
-    "the standard's table with what Poetry's adds": (
+    "standard table with additions from Poetry's": (
         standard(
             "a[x] >=1",
             "b; python_version >= '3.10'",
@@ -403,7 +406,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
             locked("c"),
         ],
     ),
-    "dependencies that are dynamic": (
+    "dynamic dependencies": (
         standard(
             dynamic=["dependencies"],
             **{"optional-dependencies": {"x": ["b"]}},
@@ -411,7 +414,7 @@ CASES: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         ),
         [locked("a"), locked("b")],
     ),
-    "a repository of git": (
+    "git repository": (
         legacy({"a": {"git": "https://git.example/a.git", "extras": ["x"]}, "c": "*"}),
         [
             locked(

@@ -1,4 +1,4 @@
-"""Projects as data, of which nothing is on disk, and the images that are planned of them."""
+"""Build projects and image plans in memory, without files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ INSTALLER = InstallerConfig(no_binary=(), only_binary=(), build_config_settings=
 
 
 def wheel_root(**keys: Any) -> WheelRoot:  # noqa: ANN401  # fields of many types
-    """A package that poetry-core builds."""
+    """Return a package that poetry-core builds."""
     defaults: dict[str, Any] = {
         "paths": ("shop",),
         "requires": ("poetry-core",),
@@ -50,7 +50,7 @@ def wheel_root(**keys: Any) -> WheelRoot:  # noqa: ANN401  # fields of many type
 
 
 def project(*packages: dict[str, Any], **keys: Any) -> Project:  # noqa: ANN401  # as above
-    """A project with these locked packages."""
+    """Return a project with these locked packages."""
     defaults: dict[str, Any] = {
         "metadata": METADATA,
         "requires_python": ">=3.12,<3.14",
@@ -71,11 +71,11 @@ def project(*packages: dict[str, Any], **keys: Any) -> Project:  # noqa: ANN401 
 
 
 def lock(*packages: dict[str, Any]) -> Lock:
-    """A lock by Poetry 2.4.0."""
+    """Return a lock by Poetry 2.4.0."""
     data = {"package": list(packages), "metadata": {"lock-version": "2.1"}}
     return Lock(data=data, generator=Version("2.4.0"))
 
 
 def plan(project: Project, **settings: Any) -> ImagePlan:  # noqa: ANN401  # as above
-    """The image of the main group."""
+    """Plan the image of the main group."""
     return make_plan(project, Settings(**settings), MAIN)

@@ -1,8 +1,8 @@
 """One environment for each minor version of Poetry that the plugin supports.
 
-They take a minute to make, so they stay in `.cache/` and every test shares them: never install
-anything into one. Run Poetry as `python -m poetry`; the `poetry` script beside it starts from a
-path that no longer exists, as the environment was moved into place when it was complete.
+They take a minute to create, so they stay in `.cache/` and all tests share them: never install
+anything into one. Run Poetry as `python -m poetry`; the `poetry` script does not work, because the
+environment was moved into place after its creation.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache"
 
 
 def poetry_python(version: str) -> Path:
-    """Give the Python of an environment that holds this Poetry; make it on first use."""
+    """Return the Python of an environment with this Poetry; create it on first use."""
     place = CACHE / f"poetry-{version}"
     python = place / "bin" / "python"
     CACHE.mkdir(exist_ok=True)
-    # The lock makes a second process wait; the rename makes a killed one leave nothing half-made.
+    # The lock makes a second process wait; the rename leaves nothing half-made after a kill.
     with (CACHE / f"poetry-{version}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not python.exists():

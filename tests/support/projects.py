@@ -1,4 +1,4 @@
-"""Makes Poetry projects for tests: a pyproject.toml, and a lock that Poetry takes for fresh."""
+"""Create Poetry projects for tests: a pyproject.toml and a fresh lock."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ GENERATOR = "2.5.1"
 
 
 def wheel(name: str, version: str = "1.0", tag: str = "py3-none-any") -> str:
-    """The file name of a wheel."""
+    """Return the file name of a wheel."""
     return f"{name.replace('-', '_')}-{version}-{tag}.whl"
 
 
 def sdist(name: str, version: str = "1.0") -> str:
-    """The file name of a source distribution."""
+    """Return the file name of a source distribution."""
     return f"{name}-{version}.tar.gz"
 
 
@@ -27,7 +27,7 @@ def package(  # the keys of a TOML table
     version: str = "1.0",
     **keys: Any,  # noqa: ANN401
 ) -> dict[str, Any]:
-    """A `[[package]]` table: a pure wheel in the main group, unless told otherwise."""
+    """Return a `[[package]]` table: by default, a pure wheel in the main group."""
     files = keys.pop("files", [wheel(name, version)])
     return {
         "name": name,
@@ -42,7 +42,7 @@ def package(  # the keys of a TOML table
 
 
 def digest(text: str) -> str:
-    """A made-up hash that is the same in every run."""
+    """Return a made-up hash that is the same in every run."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -53,7 +53,7 @@ def lock_text(
     generator: str = GENERATOR,
     lock_version: str = "2.1",
 ) -> str:
-    """A poetry.lock for this pyproject.toml, as that Poetry heads it."""
+    """Return a poetry.lock for this pyproject.toml, with the header of this Poetry version."""
     content_hash = Locker(Path("poetry.lock"), pyproject)._get_content_hash()
     data = {
         "package": packages,
@@ -68,7 +68,7 @@ def lock_text(
 
 
 def make_project(folder: Path, pyproject: str, packages: list[dict[str, Any]], **lock: str) -> Path:
-    """Write both files into the folder, and give it."""
+    """Write both files into the folder and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")
     data = tomlkit.parse(pyproject).unwrap()

@@ -1,4 +1,4 @@
-"""What images are compared with: the environments that `poetry install` fills, on their Python."""
+"""The reference for images: environments that `poetry install` fills, on the same Python."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FROM python:{python}
 RUN python -m venv --without-pip /opt/poetry \\
     && pip --python /opt/poetry/bin/python install --quiet --no-compile poetry=={poetry}
 """
-# The copy can be written to, and Poetry may leave in it what it likes.
+# Poetry may write to the copy.
 _SCRIPT = """\
 set -e
 cp -R /repository /work
@@ -37,7 +37,7 @@ print(json.dumps(sorted([d.metadata['Name'], d.version] for d in metadata.distri
 
 @dataclass(frozen=True, kw_only=True)
 class PoetryInstall:
-    """Runs `poetry install` in a container of an engine, each time in a fresh environment."""
+    """Runs `poetry install` in a container, each time in a fresh environment."""
 
     engine: DockerEngine
     image: str
@@ -58,10 +58,10 @@ class PoetryInstall:
         repository: Path | None = None,
         container: Sequence[str] = (),
     ) -> list[list[str]]:
-        """Install with these options; list names and versions of what is there then, sorted.
+        """Install with these options; return names and versions of what is installed, sorted.
 
-        `repository` is the folder that holds all that the project needs, and `container` are
-        options of `docker run`.
+        `repository` is the folder with all that the project needs, and `container` are options of
+        `docker run`.
         """
         repository = repository or project.folder
         config = project.poetry.env["POETRY_CONFIG_DIR"]

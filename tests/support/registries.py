@@ -1,4 +1,4 @@
-"""Registries of a test's own, beside the one that the engines share."""
+"""Registries for single tests, in addition to the one that the engines share."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BINARY = default_state() / "root/usr/bin/docker-registry"
-"""Found before a test's home is a temporary folder."""
+"""Determined at import, before a test replaces the home folder."""
 
 
 @contextlib.contextmanager
 def own_registry(
     folder: Path, *, read_only: bool = False, users: str | None = None
 ) -> Iterator[str]:
-    """Run a registry whose data is in a folder; give its host and port.
+    """Run a registry with its data in a folder; yield its host and port.
 
-    `users` is the text of a htpasswd file with bcrypt hashes; without it nobody has to log in.
+    `users` is the text of a htpasswd file with bcrypt hashes; without it no login is needed.
     """
     if not BINARY.exists():
         unavailable("only a private engine brings a registry along that a test can start")
@@ -46,7 +46,7 @@ def own_registry(
         passwords.write_text(users, encoding="utf-8")
         config["auth"] = {"htpasswd": {"realm": "test", "path": str(passwords)}}
     file = folder / f"{'read-only' if read_only else 'registry'}.yml"
-    file.write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
+    file.write_text(json.dumps(config), encoding="utf-8")  # JSON is valid YAML
     with file.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen([BINARY, "serve", file], stdout=log, stderr=log)
     try:

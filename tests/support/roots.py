@@ -1,4 +1,4 @@
-"""Projects on disk, of which no more than the root is looked at."""
+"""Write projects to disk and read only their root package."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(folder: Path, toml: str, *files: str) -> WheelRoot | SourceTreeRoot:
 
 
 def write(folder: Path, *files: str) -> None:
-    """Write files; a name may have its content behind `=`."""
+    """Write files; a name may be followed by `=` and the content."""
     for file in files:
         name, _, text = file.partition("=")
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Tables for `[tool.poetry-docker-cache]`, for Hypothesis: good ones, and some with odd values."""
+"""Tables for `[tool.poetry-docker-cache]`, for Hypothesis: valid ones, and some with odd values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from poetry_docker_cache.settings.table import KEYS
 
 NAMES = [key.name for key in KEYS]
 
-# Lone surrogates too: TOML has none, but a caller's table might.
+# Includes lone surrogates, which TOML cannot contain but a caller's table might.
 ANY_TEXT = st.text(max_size=12) | st.text(st.characters(categories=["Cs", "Cc", "Zl", "L"]))
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT | st.dates() | st.datetimes()
@@ -25,7 +25,7 @@ JSON_LIKE = st.recursive(
     max_leaves=8,
 )
 
-# Words that the readers' rules are about, so that their branches are reached.
+# Words that have a meaning for the readers, so that their branches are reached.
 FRAGMENTS = (
     *("a", "B", "3.12", "2.1", "9", "0", "{python}", "/", ".", "..", ":", "@", "-", "=", "*", "$"),
     *("\\", "\n", "\t", " ", "é", "SIG", "TERM", "s", "m", "FROM", "RUN", "<<E", "E", "!"),
@@ -76,8 +76,10 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "download-cache": st.sampled_from(["wheels", "~/wheels", "/var/wheels"]),
     "reuse-image": st.sampled_from(["h.io/a", "team/app:latest"]),
     "platforms": st.lists(st.sampled_from(["linux/amd64", "linux/arm64"])),
-    # Docker refuses a `!` of nothing.
-    "ignore": st.lists(st.text("a*!#/ ", max_size=5).filter(lambda it: it.strip(" /") != "!")),
+    # Docker refuses a `!` without a pattern.
+    "ignore": st.lists(
+        st.text("a*!#/ ", max_size=5).filter(lambda pattern: pattern.strip(" /") != "!")
+    ),
     "images": st.dictionaries(
         st.sampled_from(["api", "worker_2"]), st.fixed_dictionaries({}, optional={"python": WORDS})
     ),

@@ -1,4 +1,4 @@
-"""Projects such as they are: their packages with the bytes of their wheels, in kB."""
+"""Sizes of real projects: packages and the bytes of their wheels, in kB."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DJANGO = {
 
 
 def sized(table: dict[str, str]) -> list[SizedPackage]:
-    """The packages of a table."""
+    """Return the packages of a table."""
     return [
         SizedPackage(
             name=name,

@@ -1,4 +1,4 @@
-"""A package index over TLS, whose certificate only a private authority vouches for."""
+"""A package index over TLS, with a certificate from a private authority."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TlsIndex:
-    """Where it is, and what its user needs."""
+    """The address of the index, and what its user needs."""
 
     url: str
     ca: Path
@@ -28,9 +28,9 @@ class TlsIndex:
 
 @contextlib.contextmanager
 def tls_index(packages: Path, certificates: Path, *, asks: bool = True) -> Iterator[TlsIndex]:
-    """Serve a folder, which has one below it for each package; write the certificates to another.
+    """Serve a folder with a subfolder for each package; write the certificates to another folder.
 
-    `asks` is whether the user has to show one.
+    `asks` is whether the index requires a client certificate.
     """
     authority = trustme.CA()
     ca, client = certificates / "ca.pem", certificates / "client.pem"
@@ -39,7 +39,7 @@ def tls_index(packages: Path, certificates: Path, *, asks: bool = True) -> Itera
         str(client)
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    # By its name: some releases of pip refuse every certificate of an address.
+    # By name, because some releases of pip refuse every certificate for an IP address.
     authority.issue_cert("localhost").configure_cert(context)
     if asks:
         authority.configure_trust(context)
@@ -57,7 +57,7 @@ def tls_index(packages: Path, certificates: Path, *, asks: bool = True) -> Itera
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
-    """A folder's listing is a simple index (PEP 503)."""
+    """The folder's listing is a simple index (PEP 503)."""
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do not log."""

@@ -1,4 +1,4 @@
-"""Base images for two platforms that one machine runs by itself: linux/amd64 and linux/386."""
+"""Base images for two platforms that one machine runs natively: linux/amd64 and linux/386."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STATE = default_state()
-"""Found before a test's home is a temporary folder."""
+"""Determined at import, before a test replaces the home folder."""
 CRANE = STATE / "root/usr/bin/crane"
 PYTHON = "3.11"
-"""Of Debian 12, the last that releases i386 as it does the others."""
+"""From Debian 12, the last release with full support for i386."""
 TAG = f"{PYTHON}-slim"
 
 
 def provide(registry: str) -> tuple[str, str]:
-    """Have an image for both platforms in the registry, and one for linux/arm64 alone; give both.
+    """Push an image for both platforms and one for linux/arm64 only; return both names.
 
-    As official images are, each is an index. Nothing can run in the second one.
+    Like official images, each is an index. The second one cannot run anything.
     """
     if platform.machine() != "x86_64" or not CRANE.exists():
         unavailable("only a private engine on x86_64 has another platform that it runs natively")

@@ -1,4 +1,4 @@
-"""Makes small wheels and source distributions, so that tests need no index but their own."""
+"""Make small wheels and source distributions, so that tests need only their own index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Extension:
-    """A module in C, and what the linker is told."""
+    """A module in C, and its linker options."""
 
     code: str
     links: Sequence[str] = ()
@@ -33,7 +33,7 @@ def make_wheel(  # noqa: PLR0913  # what a wheel may have
     files: Mapping[str, str | bytes] | None = None,
     scripts: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a wheel and give its path; without `files` it holds one module with a VERSION."""
+    """Write a wheel and return its path; without `files` it contains one module with a VERSION."""
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
     content: dict[str, str | bytes] = dict(
@@ -52,7 +52,7 @@ def make_wheel(  # noqa: PLR0913  # what a wheel may have
     path = folder / f"{module}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for member, data in content.items():
-            # A fixed time: the same wheel has the same hash in every run.
+            # With a fixed time, the same wheel has the same hash in every run.
             entry = zipfile.ZipInfo(member, date_time=(2020, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, data)
@@ -99,7 +99,10 @@ def make_sdist(
 
 def _metadata(name: str, version: str, requires: Sequence[str]) -> str:
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-    lines += ["Requires-Python: >=3.9", *(f"Requires-Dist: {it}" for it in requires)]
+    lines += [
+        "Requires-Python: >=3.9",
+        *(f"Requires-Dist: {requirement}" for requirement in requires),
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -1,12 +1,11 @@
-"""Projects of many shapes, all of Acme's: what people write in pyproject.toml, and what runs then.
+"""Projects of many shapes, all of Acme's: what users write in pyproject.toml, and what runs then.
 
-Each is built and compared with what `poetry install` gives, edited and built again
+Each is built and compared with what `poetry install` installs, edited and built again
 (integration/test_shapes.py), and has its golden Dockerfile (golden/cases/shape_NAME).
 
-To add one, write a `Shape` into a module here, add it to `SHAPES`, and run `make golden`: that has
-Poetry lock it, for which `indexes.fill` writes the packages, and writes down the lock, Dockerfile,
-ignore file and notes. A lock that is fresh is left as it is: where other packages are to be in it,
-remove it first.
+To add one, write a `Shape` into a module here, add it to `SHAPES`, and run `make golden`: Poetry
+locks it, with packages from `indexes.fill`, and the lock, Dockerfile, ignore file and notes are
+written. A fresh lock is kept: to lock other packages, remove it first.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from shapes.shape import ACME, EXPLICIT, Shape
 
-# Another build backend, which comes from elsewhere than the dependencies do, and asks git for the
-# version, as its hook does.
+# A build backend from another index than the dependencies. Its hook asks git for the version.
 HATCHLING = Shape(
     pyproject="""
         [project]
@@ -98,7 +97,7 @@ SETUPTOOLS = Shape(
     prints="set\n<p>up\n",
 )
 
-# setuptools-scm asks git for the version, and for the files beside the code.
+# setuptools-scm asks git for the version and for the files beside the code.
 SETUPTOOLS_SCM = Shape(
     pyproject="""
         [project]
@@ -140,7 +139,7 @@ SETUPTOOLS_SCM = Shape(
     prints="tracked 1.0\n",
 )
 
-# A program in Rust beside a module in Python, which maturin packs.
+# A program in Rust beside a module in Python, packed by maturin.
 RUST = Shape(
     pyproject="""
         [project]
@@ -191,8 +190,8 @@ RUST = Shape(
     may_have_scripts=False,
 )
 
-# A build script for C; and a path dependency whose wheel shows what it was built with: Poetry holds
-# dependencies to the constraints, and not the project itself.
+# A build script for C, and a path dependency whose wheel shows what it was built with: Poetry
+# applies build constraints to dependencies, but not to the project itself.
 EXTENSION = Shape(
     pyproject="""
         [project]

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from shapes.shape import ACME, POETRY_CORE, Constraint, Shape
 
-# Dependencies in [tool.poetry] and all else in [project]; markers that hold, do not, and choose a
-# version; packages that share a namespace; what is built from source, wanted or not.
+# Dependencies in [tool.poetry], everything else in [project]; markers that match, do not match, or
+# choose a version; packages that share a namespace; packages built from source, by choice or not.
 MARKERS = Shape(
     pyproject="""
         [project]
@@ -57,9 +57,9 @@ MARKERS = Shape(
     ),
 )
 
-# Extras that exclude each other, with the same package from two indexes, one of which has a name
-# that is hard to spell; a third index that adds to the one that stands in for PyPI. Each has a
-# password of its own, and all are on one host.
+# Extras that exclude each other and install the same package from two indexes, one with an unusual
+# name; a third index in addition to the one that replaces PyPI. All are on one host, each with its
+# own password.
 SOURCES = Shape(
     pyproject="""
         [project]

@@ -1,4 +1,4 @@
-"""The indexes of the shapes, and what they serve."""
+"""The indexes of the shapes, and the packages that they serve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INDEXES = {"acme": "acme", "cpu": "Acme.CPU-wheels", "cuda": "acme-cuda", "more": "acme-more"}
-"""What the sources are called in pyproject.toml. The first has Acme's own packages, too."""
+"""The names of the sources in pyproject.toml. The first also has Acme's own packages."""
 
 _HOOK = """
 
@@ -25,7 +25,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 
 
 def fill(folders: Mapping[str, Path]) -> None:
-    """Write what the shapes need beside Acme's own packages into the folder of each index."""
+    """Write the packages that the shapes need beside Acme's own into the folder of each index."""
     acme = folders["acme"]
     make_wheel(acme, "acme-local", "1.0+cpu")
     for name in ("a", "b"):
@@ -35,7 +35,7 @@ def fill(folders: Mapping[str, Path]) -> None:
     for name in ("cpu", "cuda"):
         make_wheel(folders[name], "acme-torch", files={"acme_torch.py": f"BUILT = '{name}'\n"})
     make_wheel(folders["more"], "acme-there")
-    # A build backend whose wheels have the version that it has itself.
+    # A build backend that gives its wheels its own version.
     backend = Path(str(wheels.__file__)).read_text(encoding="utf-8") + _HOOK
     for version in ("1.0", "2.0"):
         make_wheel(acme, "acme-backend", version, files={"acme_backend.py": backend})

@@ -1,11 +1,11 @@
-"""Ways to write down a project: metadata, groups, and what is no package."""
+"""Ways to declare a project: metadata, groups, and projects that are not packages."""
 
 from __future__ import annotations
 
 from shapes.shape import ACME, POETRY_CORE, Constraint, Shape
 
-# Several packages of which one is in src, data beside and inside of them, a script that is a file,
-# a local version, and no build system.
+# Several packages, one of them in src; data beside and inside them; a script that is a file; a
+# local version; no build system.
 LEGACY = Shape(
     pyproject="""
         [tool.poetry]
@@ -65,7 +65,7 @@ LEGACY = Shape(
     ),
 )
 
-# Groups that include others, an optional one, and no package.
+# Groups that include others, an optional group, and no package.
 GROUPS = Shape(
     pyproject="""
         [project]
@@ -104,7 +104,7 @@ GROUPS = Shape(
     prints="groups 1.0\n",
 )
 
-# What Poetry refuses to install: there is no module of that name, and the README is outside.
+# Poetry refuses to install this: the module is missing, and the README is outside.
 NO_MODULE = Shape(
     pyproject="""
         [project]
@@ -127,7 +127,7 @@ NO_MODULE = Shape(
     prints="no module\n",
 )
 
-# What `poetry install --only main` fails for.
+# `poetry install --only main` fails for this project.
 NO_DEPENDENCIES = Shape(
     pyproject="""
         [project]

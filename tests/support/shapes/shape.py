@@ -1,4 +1,4 @@
-"""What a shape is: a project with all that tests need to know of it."""
+"""Definition of a shape: a project with all that tests need to know of it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Constraint:
-    """What pyproject.toml says of acme-lib, and what an edit makes of it."""
+    """The constraint on acme-lib in pyproject.toml, and its replacements."""
 
     text: str
-    """As it stands there, once."""
+    """The constraint, which occurs once."""
     wider: str
     """Selects the same version, 1.1."""
     other: str
-    """Selects another one, 1.0."""
+    """Selects another version, 1.0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,23 +28,23 @@ class Shape:
     """A project, and how it is installed."""
 
     pyproject: str
-    """With `{acme}`, `{cpu}`, `{cuda}` and `{more}` for the URLs of indexes."""
+    """Uses `{acme}`, `{cpu}`, `{cuda}` and `{more}` for the URLs of indexes."""
     files: Mapping[str, str]
     prints: str
-    """What its container prints."""
+    """The output of its container."""
     options: tuple[str, ...] = ("--only", "main")
-    """Of `poetry install`; the settings of the plugin say the same."""
+    """Options of `poetry install`; the plugin's settings select the same."""
     may_have_scripts: bool = True
-    """Whether it can be given one more: maturin takes none beside a program."""
+    """Whether an entry point can be added: maturin allows none beside a program."""
     is_package: bool = True
     """Whether Poetry can install the project itself."""
     constraint: Constraint | None = Constraint(
         text='"acme-lib"', wider='"acme-lib (>=0.5)"', other='"acme-lib (<1.1)"'
     )
-    """None, if it depends on nothing."""
+    """None if it has no dependencies."""
 
     def write(self, folder: Path, urls: Mapping[str, str]) -> None:
-        """Write all of it but the lock, with the indexes' URLs."""
+        """Write all files except the lock, with the URLs of the indexes."""
         texts = {"pyproject.toml": self.pyproject.format(**urls), **self.files}
         for name, text in texts.items():
             path = folder / name
@@ -58,10 +58,10 @@ ACME = """
 name = "acme"
 url = "{acme}"
 """
-"""In place of PyPI."""
+"""Replaces PyPI."""
 
 EXPLICIT = ACME + 'priority = "explicit"\n'
-"""Beside PyPI."""
+"""Used in addition to PyPI."""
 
 POETRY_CORE = """
 [build-system]

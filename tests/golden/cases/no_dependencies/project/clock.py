@@ -1,1 +1,1 @@
-"""Tells the time."""
+"""Print the time."""
