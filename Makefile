@@ -22,13 +22,11 @@ test: $(READY)  ## run all tests, with a private container engine if there is no
 test-unit: $(READY)  ## run the tests that need no engine and no network
 	@$(VENV) -m pytest tests/unit
 
-lint: $(READY)  ## check format, style, types and imports
+lint: $(READY)  ## check format, style, types, imports and words
 	@$(VENV) -m ruff format --check
 	@$(VENV) -m ruff check
 	@$(VENV) -m mypy
 	@.venv/bin/lint-imports
-
-words: $(READY)  ## find words that the project avoids
 	@$(VENV) scripts/words.py
 
 golden: $(READY)  ## regenerate the expected Dockerfiles in tests/golden

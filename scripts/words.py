@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Find words that the project does not use: `make words` lists each one with its file and line."""
+"""Find words that the project does not use: `make lint` lists each one with its file and line."""
 
 from __future__ import annotations
 

@@ -134,14 +134,16 @@ def test_source_replaces_pypi_everywhere(built: Built, index: AcmeIndex) -> None
     assert built.steps.installed == ("acme-lib", "acme-native", "acme-util")
 
 
-def test_poetry_installer_makes_the_same_image(
+def test_poetry_installs_the_same_packages(
     engine: DockerEngine, built: Built, copy: Project, index: AcmeIndex
 ) -> None:
-    """With installer = "poetry", Poetry comes from the project's source and is not in the image."""
+    """It installs what pip cannot, comes from the project's source, and is not in the image."""
     # pip evaluates a marker about the kernel differently.
     lock = copy.folder / "poetry.lock"
     marked = re.sub(
-        r"(?m)^groups = .*$", "\\g<0>\nmarkers = 'platform_release != \"5\"'", lock.read_text()
+        r"(?m)^groups = .*$(?!\nmarkers)",
+        "\\g<0>\nmarkers = 'platform_release != \"5\"'",
+        lock.read_text(),
     )
     lock.write_text(marked)
     steps = build(copy, "--tag=shop:installer", *without_cache("source"))
@@ -282,7 +284,12 @@ def test_dry_run_prints_the_command(copy: Project, tmp_path: Path) -> None:
     assert printed[0] == "docker"
     assert len(printed) == len(ran) + 1
     differing = [(a, b) for a, b in zip(printed[1:], ran, strict=True) if a != b]
-    assert [a for a, _ in differing] == ["<dockerfile>", "id=auth,src=<auth>", "<metadata>"]
+    assert [a for a, _ in differing] == [
+        "<dockerfile>",
+        "id=auth,src=<auth>",
+        "scripts=<scripts>",
+        "<metadata>",
+    ]
     assert all(str(copy.poetry.temporary) in b for _, b in differing)
 
 

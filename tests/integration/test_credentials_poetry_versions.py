@@ -15,7 +15,7 @@ from poetry_versions import POETRY_VERSIONS, poetry_python
 from poetry_docker_cache.project import credentials
 from poetry_docker_cache.project.auth_secret import SourceAuth, auth_file
 
-SOURCE = Path(credentials.__file__).parents[1]
+SOURCE = Path(credentials.__file__).parents[2]
 
 # Runs inside the other Poetry's environment: names on stdin, credentials on stdout.
 READ = """
@@ -31,7 +31,7 @@ COLLECT = """
 import json, sys
 from pathlib import Path
 from poetry.factory import Factory
-from poetry_docker_cache.credentials import collect
+from poetry_docker_cache.project.credentials import collect
 from poetry_docker_cache.errors import DockerCacheError
 try:
     secret = collect(Factory().create_poetry(Path.cwd()), json.load(sys.stdin))
