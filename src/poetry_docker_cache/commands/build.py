@@ -68,17 +68,17 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
 
     def work(self) -> int:
         """Read the project while docker answers about the engine, then run BuildKit."""
-        from poetry_docker_cache.buildx.engine import probing  # noqa: PLC0415  # see base
+        from poetry_docker_cache.buildx.engine import probing  # noqa: PLC0415  # see docker_command
 
         options = self.build_options()
         with probing(options.builder) as probe:
-            from poetry_docker_cache.commands.image_build import build_images  # noqa: PLC0415  # see base
+            from poetry_docker_cache.commands.image_build import build_images  # noqa: PLC0415  # see docker_command
 
             return build_images(options, self.read_poetry(), probe, self.console)
 
     def build_options(self) -> BuildOptions:
         """Read the command line. Raises DockerCacheError if --file is not a Dockerfile."""
-        from poetry_docker_cache.commands.options import BuildOptions  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.options import BuildOptions  # noqa: PLC0415  # see docker_command
 
         file = self.option("file")
         _refuse_missing(file)
@@ -121,7 +121,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
 
 def _refuse_missing(file: str | None) -> None:
     """Raise DockerCacheError if --file is not a file, before BuildKit would fail on it."""
-    from poetry_docker_cache.system.compat import exists, is_folder  # noqa: PLC0415  # see base
+    from poetry_docker_cache.system.compat import exists, is_folder  # noqa: PLC0415  # see docker_command
 
     if file is None or file == "-":  # BuildKit reads its standard input
         return

@@ -67,8 +67,8 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
 
     def work(self) -> int:
         """Write, print or check the files."""
-        from poetry_docker_cache.commands.export_ci import export_ci  # noqa: PLC0415  # see base
-        from poetry_docker_cache.commands.export_files import export  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.export_ci import export_ci  # noqa: PLC0415  # see docker_command
+        from poetry_docker_cache.commands.export_files import export  # noqa: PLC0415  # see docker_command
 
         options = self._options()
         if options.ci is None:
@@ -76,7 +76,7 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
         return export_ci(options, options.ci, self.read_poetry(), self.console)
 
     def _options(self) -> ExportOptions:
-        from poetry_docker_cache.commands.options import ExportOptions  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.options import ExportOptions  # noqa: PLC0415  # see docker_command
 
         self.refuse_after_dashes()
         if self.option("auth-file") == "":
@@ -125,7 +125,7 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
 
     def _ci(self) -> CiKind | None:
         """Return the kind of pipeline. Raises DockerCacheError for an unknown one."""
-        from poetry_docker_cache.render.ci_files import CI_KINDS  # noqa: PLC0415  # see base
+        from poetry_docker_cache.render.ci_files import CI_KINDS  # noqa: PLC0415  # see docker_command
 
         given = self.option("ci")
         kind = next((kind for kind in CI_KINDS if kind == given), None)

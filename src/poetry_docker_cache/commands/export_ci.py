@@ -8,11 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.commands.export_files import check, output_path
 from poetry_docker_cache.commands.image_choice import selection_words
+from poetry_docker_cache.commands.output_files import check, output_path
 from poetry_docker_cache.commands.planned_image import plan_images
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.python_version import Python, choose_poetry
+from poetry_docker_cache.plan.poetry_version import choose_poetry
+from poetry_docker_cache.plan.python_version import Python
 from poetry_docker_cache.project.git import repository_of
 from poetry_docker_cache.project.reader import settings_table
 from poetry_docker_cache.render.ci_files import (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.buildx.cache_plan import refuse_tag
 from poetry_docker_cache.caches.spec import folders_of
 from poetry_docker_cache.commands.image_notes import print_notes
+from poetry_docker_cache.commands.output_files import check, output_path
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.bake_file import BakeTarget, render_bake_file
@@ -18,14 +19,12 @@ from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.render.exported_files import (
     BAKE_FILE,
     EXPORT,
-    difference,
     dockerfile_name,
-    is_foreign,
     leftovers,
     with_banner,
     writing,
 )
-from poetry_docker_cache.system.compat import is_folder, real_path
+from poetry_docker_cache.system.compat import real_path
 from poetry_docker_cache.system.private_files import refuse_inside, write_private
 
 if TYPE_CHECKING:
@@ -141,31 +140,6 @@ def _check_missing_ignore_file(console: Console, images: Sequence[PlannedImage])
     )
 
 
-def check(
-    console: Console, files: dict[Path, str], *, again: str, removed: Sequence[Path] = ()
-) -> int:
-    """Check that the files on disk are up to date; `again` is the command that writes them.
-
-    Raises DockerCacheError, after printing a diff, if they are not.
-    """
-    found = difference(files, removed)
-    if not found:
-        console.line("Up to date.")
-        return 0
-    if console.is_quiet:  # the exit status says it
-        return 1
-    console.raw(found)  # for `patch`, whatever the terminal's encoding is
-    raise DockerCacheError(
-        f"{'The files on disk are' if len(files) > 1 else f'{next(iter(files))} is'} out of date:"
-        f" `{again}` would write something else.",
-        fix=(
-            f"Run `{again} --force` to replace them, although one was written or edited by hand."
-            if any(is_foreign(path) for path in (*files, *removed))
-            else f"Run `{again}`."
-        ),
-    )
-
-
 def _dockerfile(image: PlannedImage, scripts: Scripts) -> str:
     return with_banner(render_dockerfile(image.plan, scripts), syntax=image.plan.syntax)
 
@@ -230,20 +204,6 @@ def _suggestions(images: Sequence[PlannedImage], options: ExportOptions) -> dict
             f"Pass `--force` to replace it, or {elsewhere} to write elsewhere."
         )
     return found
-
-
-def output_path(given: str | None, usual: Path) -> Path:
-    """Return the path in `-o` or the usual one, relative to the working directory if possible.
-
-    Raises DockerCacheError if `-o` is empty or a folder.
-    """
-    if given is not None and (given.endswith(("/", os.sep)) or is_folder(given or ".")):
-        raise DockerCacheError(
-            f"{given} is a folder." if given else "`-o` is empty.",
-            fix="Give `-o` the path of a file, or leave it out.",
-        )
-    path = (usual if given is None else Path(given)).absolute()
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _dockerfile_path(image: PlannedImage, options: ExportOptions) -> Path:

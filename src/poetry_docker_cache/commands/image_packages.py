@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.inside.manifest.families import families
-from poetry_docker_cache.inside.manifest.layer_choice import DIRECT, kind
+from poetry_docker_cache.inside.manifest.layer_choice import DIRECT, allowed, kind
 from poetry_docker_cache.inside.manifest.target import Target
-from poetry_docker_cache.inside.manifest.wheel_files import allowed, usable_files
+from poetry_docker_cache.inside.manifest.wheel_files import usable_files
 from poetry_docker_cache.sizes.package_sizes import LockedPackage
 
 if TYPE_CHECKING:

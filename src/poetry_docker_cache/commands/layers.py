@@ -47,8 +47,8 @@ image. Otherwise they are estimated from the size of the download in the package
 
     def work(self) -> int:
         """Find the sizes, show the table, and write the settings with `--write`."""
-        from poetry_docker_cache.commands.layer_report import report_layers  # noqa: PLC0415  # see base
-        from poetry_docker_cache.commands.options import LayersOptions  # noqa: PLC0415  # see base
+        from poetry_docker_cache.commands.layer_report import report_layers  # noqa: PLC0415  # see docker_command
+        from poetry_docker_cache.commands.options import LayersOptions  # noqa: PLC0415  # see docker_command
 
         self.refuse_after_dashes()
         options = LayersOptions(

@@ -15,7 +15,6 @@ from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
-from poetry_docker_cache.project.image_packages import locked_packages
 from poetry_docker_cache.project.reader import (
     check_files,
     check_locked_files,
@@ -24,6 +23,7 @@ from poetry_docker_cache.project.reader import (
     read_sources,
     settings_table,
 )
+from poetry_docker_cache.project.selected_packages import locked_packages
 from poetry_docker_cache.project.selection import SelectionOptions, select, together
 from poetry_docker_cache.project.sources import direct_addresses, used_sources
 from poetry_docker_cache.render.dockerfile import render_ignore_file

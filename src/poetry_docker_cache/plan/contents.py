@@ -21,8 +21,8 @@ from poetry_docker_cache.plan.dependencies import (
 from poetry_docker_cache.plan.direct_dependencies import direct_notes, plan_direct
 from poetry_docker_cache.plan.image_plan import APPLICATION
 from poetry_docker_cache.plan.layer_split import own_layers_notes, refuse_too_many
-from poetry_docker_cache.project.image_packages import locked_packages, path_dependencies
 from poetry_docker_cache.project.model import WheelRoot
+from poetry_docker_cache.project.selected_packages import locked_packages, path_dependencies
 from poetry_docker_cache.project.sources import refuse_unknown_sources
 
 if TYPE_CHECKING:

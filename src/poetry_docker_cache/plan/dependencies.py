@@ -23,8 +23,8 @@ from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheel_files import fits
 from poetry_docker_cache.plan.image_plan import Dependencies, Index, Layer
 from poetry_docker_cache.plan.layer_split import split
-from poetry_docker_cache.plan.python_version import choose_poetry
-from poetry_docker_cache.project.image_packages import locked_packages
+from poetry_docker_cache.plan.poetry_version import choose_poetry
+from poetry_docker_cache.project.selected_packages import locked_packages
 from poetry_docker_cache.text import did_you_mean, listing
 
 if TYPE_CHECKING:

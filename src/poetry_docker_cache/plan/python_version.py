@@ -1,17 +1,15 @@
-"""The choice of the image's Python and Poetry."""
+"""The choice of the image's Python."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
-
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layer_choice import machines_without_wheel
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheel_files import fits
-from poetry_docker_cache.project.image_packages import locked_packages
+from poetry_docker_cache.project.selected_packages import locked_packages
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
@@ -21,11 +19,6 @@ if TYPE_CHECKING:
 
 PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9")
 """The minor versions with official images, newest first; the setting `python` can name others."""
-
-NEWEST_POETRY = Version("2.5.1")
-_OLDEST_POETRY = Version("2.1")
-# Poetry 2.3 dropped Python 3.9.
-_LAST_POETRY_FOR_39 = Version("2.2.1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,23 +126,3 @@ def _without_fitting_wheel(
         if wheels and (not fitting or machines_without_wheel(package, fitting, target)):
             found.append(package["name"])
     return found
-
-
-def choose_poetry(generator: Version | None, *, setting: str | None, python: Python) -> str:
-    """The setting, else the Poetry that wrote the lock if it is final and runs on this Python.
-
-    Raises DockerCacheError if the Poetry in the setting does not run on this Python.
-    """
-    old_python = python.minor < (3, 10)
-    if setting is not None:
-        if old_python and Version(setting) > _LAST_POETRY_FOR_39:
-            raise DockerCacheError(
-                f'`poetry-version = "{setting}"` in [tool.poetry-docker-cache] does not run on'
-                f" Python {python.tag}: Poetry 2.3 and newer need Python 3.10.",
-                fix=f'Set `poetry-version = "{_LAST_POETRY_FOR_39}"`, or a newer `python`.',
-            )
-        return setting
-    newest = _LAST_POETRY_FOR_39 if old_python else NEWEST_POETRY
-    if generator is None or generator < _OLDEST_POETRY or str(generator) != generator.base_version:
-        return str(newest)
-    return str(newest if old_python and generator > newest else generator)

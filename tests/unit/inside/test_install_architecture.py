@@ -10,7 +10,11 @@ import pytest
 from packaging import tags
 
 from poetry_docker_cache.docker.platforms import MACHINES
-from poetry_docker_cache.inside.install.architecture import architecture, check_wheels, packaging
+from poetry_docker_cache.inside.install.architecture import (
+    architecture,
+    check_wheels,
+    packaging,
+)
 
 MACHINE = platform.machine()
 OWN = next(tag.platform for tag in tags.sys_tags())

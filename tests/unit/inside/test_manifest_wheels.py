@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from packaging import tags
 from packaging.utils import parse_wheel_filename
 
+from poetry_docker_cache.inside.manifest.layer_choice import allowed
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheel_files import (
-    allowed,
     fits,
     fits_machine,
     fitting_wheels,

@@ -30,10 +30,10 @@ from poetry_docker_cache.inside.manifest.__main__ import main
 from poetry_docker_cache.inside.manifest.locked_packages import readable, select
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.plan.python_version import Python, choose_python
-from poetry_docker_cache.project.image_packages import locked_packages
 from poetry_docker_cache.project.lock import check_lock
 from poetry_docker_cache.project.model import Selection
 from poetry_docker_cache.project.reader import python_constraint
+from poetry_docker_cache.project.selected_packages import locked_packages
 from poetry_docker_cache.system.compat import tomllib
 
 if TYPE_CHECKING:

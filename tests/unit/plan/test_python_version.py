@@ -9,10 +9,10 @@ from packaging.version import Version
 from projects import package, sdist, wheel
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.poetry_version import choose_poetry
 from poetry_docker_cache.plan.python_version import (
     PYTHONS,
     Python,
-    choose_poetry,
     choose_python,
 )
 from poetry_docker_cache.project.model import Lock, Selection

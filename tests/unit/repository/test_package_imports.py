@@ -1,8 +1,9 @@
-"""Rules that import-linter cannot check: who runs processes, what build scripts import."""
+"""Rules that import-linter cannot check: processes, levels, and what build scripts import."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -13,19 +14,23 @@ ROOT = Path(str(poetry_docker_cache.__file__)).parent
 OTHERS = re.compile(r"^from (\w+\.)*test_\w+ import", re.MULTILINE)
 
 
-def imported(path: Path) -> set[str]:
-    """Return the imports of a module, except those for type checking only."""
+def imported(path: Path, *, when_called: bool = True) -> set[str]:
+    """Return the imports of a module, except those for type checking only.
+
+    Without `when_called`, imports inside functions are left out as well.
+    """
     package = [PACKAGE, *path.relative_to(ROOT).parts[:-1]]
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for_types = {
+    left_out = {
         id(below)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        or (isinstance(node, ast.FunctionDef) and not when_called)
         for below in ast.walk(node)
     }
     found = set()
     for node in ast.walk(tree):
-        if id(node) in for_types:
+        if id(node) in left_out:
             continue
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
@@ -57,6 +62,23 @@ def test_only_three_modules_run_processes() -> None:
     assert host == {
         f"{PACKAGE}.{name}" for name in ("buildx.engine", "project.git", "system.signals")
     }
+
+
+def test_imports_are_at_most_eight_levels_deep() -> None:
+    """Counted above `errors`, which imports nothing, and without imports that a command delays."""
+    direct = {
+        name_of(path): imported(path, when_called=False) - {PACKAGE, name_of(path)}
+        for path in ROOT.rglob("*.py")
+    }
+
+    @functools.cache
+    def level(module: str) -> int:
+        return max((1 + level(name) for name in direct[module] if name in direct), default=0)
+
+    assert level(f"{PACKAGE}.errors") == 0
+    levels = {module: level(module) for module in direct}
+    deepest = max(levels, key=levels.__getitem__)
+    assert levels[deepest] <= 8, deepest
 
 
 def test_scripts_in_the_build_import_only_their_folder() -> None:

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .wheel_files import canonical
+from .markers import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -11,8 +11,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
-from .markers import evaluate
-from .wheel_files import SDIST, allowed, canonical, fits, fits_machine
+from .markers import canonical, evaluate
+from .wheel_files import SDIST, fits, fits_machine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -101,6 +101,19 @@ def machines_without_wheel(
         if not any(fits_machine(name, machine) for name in fitting)
         and evaluate(marker, {**environment, MACHINE: machine}, set())
     ]
+
+
+def allowed(
+    name: str, no_binary: Collection[str], only_binary: Collection[str]
+) -> tuple[bool, bool]:
+    """Return whether Poetry's settings allow wheels, and source distributions, of a package.
+
+    As in Poetry's chooser, a name has priority over `:all:` in the other list.
+    """
+    name = canonical(name)
+    wheels = name not in no_binary and (":all:" not in no_binary or name in only_binary)
+    sdists = name not in only_binary and (":all:" not in only_binary or name in no_binary)
+    return wheels, sdists
 
 
 def assign(name: str, kind: Kind, layers: Sequence[str]) -> str:

@@ -10,10 +10,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .layer_choice import DIRECT, MACHINE, SOURCE, assign, kind
-from .markers import combine, compare, evaluate
+from .layer_choice import DIRECT, MACHINE, SOURCE, allowed, assign, kind
+from .markers import canonical, combine, compare, evaluate
 from .target import Target
-from .wheel_files import allowed, canonical, fitting_wheels, usable_files
+from .wheel_files import fitting_wheels, usable_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

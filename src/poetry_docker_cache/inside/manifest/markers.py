@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from .wheel_files import canonical
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -156,3 +154,8 @@ def compare(here: str, op: str, value: str) -> bool:
     if op not in outcomes:
         raise ValueError(f"not an operator for versions: {op}")
     return outcomes[op]
+
+
+def canonical(name: str) -> str:
+    """Normalize the name of a package, group or extra (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -24,8 +24,7 @@ from .dependency_graph import (
     satisfies,
 )
 from .layer_choice import MACHINE
-from .markers import combine, evaluate
-from .wheel_files import canonical
+from .markers import canonical, combine, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from .target import Target
 
@@ -59,19 +59,6 @@ def fits_machine(filename: str, machine: str) -> bool:
     return any(system == "any" or system.endswith(f"_{machine}") for system in systems)
 
 
-def allowed(
-    name: str, no_binary: Collection[str], only_binary: Collection[str]
-) -> tuple[bool, bool]:
-    """Return whether Poetry's settings allow wheels, and source distributions, of a package.
-
-    As in Poetry's chooser, a name has priority over `:all:` in the other list.
-    """
-    name = canonical(name)
-    wheels = name not in no_binary and (":all:" not in no_binary or name in only_binary)
-    sdists = name not in only_binary and (":all:" not in only_binary or name in no_binary)
-    return wheels, sdists
-
-
 def fitting_wheels(files: Iterable[Mapping[str, str]], target: Target) -> list[dict[str, str]]:
     """Return the wheels that fit, of all architectures."""
     kept = {(file["file"], file["hash"]) for file in files if fits(file["file"], target)}
@@ -90,8 +77,3 @@ def usable_files(
     if sdists and not any(name.endswith("-any.whl") for name, _ in kept):
         kept |= {file for file in known if file[0].endswith(SDIST)}
     return [{"file": name, "hash": digest} for name, digest in sorted(kept)]
-
-
-def canonical(name: str) -> str:
-    """Normalize the name of a package, group or extra (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.docker.ignore_patterns import is_inside, outermost
 from poetry_docker_cache.docker.kept_out import is_kept_out
 from poetry_docker_cache.project.model import App, AppKind, SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.root.declared import is_file, is_here, text_of
+from poetry_docker_cache.project.root.declared import is_here, main_module, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 # Names that a running application usually reads from its working directory.
@@ -23,12 +23,6 @@ _BESIDE_FILES = ("alembic.ini", "asgi.py", "gunicorn.conf.py", "wsgi.py", *_STAR
 _BESIDE_FOLDERS = ("migrations", "static", "templates")
 NO_APPLICATIONS = {"docs", "examples", "migrations", "scripts", "test", "tests"}
 """Folders without applications."""
-
-
-def main_module(folder: Path, modules: Iterable[tuple[str, str]], own: str) -> str | None:
-    """Return the module for `python -m`: the one with the project's name, else the only one."""
-    found = {name for name, place in modules if _runs(folder / place)} - {"."}
-    return own if own in found else found.pop() if len(found) == 1 else None
 
 
 def tree_module(folder: Path, packages_in: str | None, own: str) -> str | None:
@@ -41,13 +35,6 @@ def tree_module(folder: Path, packages_in: str | None, own: str) -> str | None:
         if path.name.isidentifier() and path.name not in NO_APPLICATIONS
     ]
     return main_module(folder, names, own)
-
-
-def _runs(path: Path) -> bool:
-    if path.suffix == ".py":
-        starts = re.search(r"^if __name__ == ['\"]__main__['\"]", text_of(path), re.MULTILINE)
-        return starts is not None
-    return is_file(path / "__main__.py")
 
 
 def runtime_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str, ...] | None:

@@ -197,3 +197,16 @@ def declared_license(poetry: Poetry) -> list[str]:
     """List the file of `license = { file = … }`."""
     value = poetry.pyproject.data.get("project", {}).get("license")
     return [str(value["file"])] if isinstance(value, dict) and "file" in value else []
+
+
+def main_module(folder: Path, modules: Iterable[tuple[str, str]], own: str) -> str | None:
+    """Return the module for `python -m`: the one with the project's name, else the only one."""
+    found = {name for name, place in modules if _runs(folder / place)} - {"."}
+    return own if own in found else found.pop() if len(found) == 1 else None
+
+
+def _runs(path: Path) -> bool:
+    if path.suffix == ".py":
+        starts = re.search(r"^if __name__ == ['\"]__main__['\"]", text_of(path), re.MULTILINE)
+        return starts is not None
+    return is_file(path / "__main__.py")

@@ -19,7 +19,6 @@ from poetry.core.utils.helpers import module_name
 
 from poetry_docker_cache.project.git import git_ignored
 from poetry_docker_cache.project.model import WheelRoot
-from poetry_docker_cache.project.root.applications import main_module
 from poetry_docker_cache.project.root.declared import (
     NoWheelError,
     check_declared,
@@ -28,6 +27,7 @@ from poetry_docker_cache.project.root.declared import (
     folders,
     is_file,
     is_here,
+    main_module,
     readmes,
     requires_of,
 )

@@ -17,7 +17,6 @@ from poetry_docker_cache.docker.ignore_patterns import moved
 from poetry_docker_cache.docker.kept_out import is_kept_out
 from poetry_docker_cache.project.git import git_ignored
 from poetry_docker_cache.project.model import WheelRoot
-from poetry_docker_cache.project.root.applications import main_module
 from poetry_docker_cache.project.root.declared import (
     NoWheelError,
     check_declared,
@@ -28,6 +27,7 @@ from poetry_docker_cache.project.root.declared import (
     folders,
     is_here,
     leaves,
+    main_module,
     names_licenses,
     readmes,
     relative,
