@@ -336,7 +336,7 @@ def test_django(
     noted = project.poetry.run(project.folder, "docker", "export", "-o", "../D").stderr
     command = '["gunicorn", "shop.wsgi:application", "--bind", "0.0.0.0:8000"]'
     assert (
-        f"set `command` in [tool.poetry-docker-cache], for example `command = {command}`." in noted
+        f"add `command` to [tool.poetry-docker-cache], for example `command = {command}`." in noted
     )
     project.replace("pyproject.toml", "ports = [8000]\n", f"ports = [8000]\ncommand = {command}\n")
     steps = build(project)

@@ -165,7 +165,7 @@ def test_base_image_without_shell(
     }
     said = failed_build(shop.on(**settings))
     assert f"acme-term needs {LIBRARY}, which is not in the image." in said
-    assert "by a line of `instructions.runtime`, or in `base-image`" in said
+    assert "Install it with `instructions.runtime`, or set a `base-image` that has it." in said
 
     build(shop.on(**settings, optional_libraries=[LIBRARY]), "--tag=acme/bases:bare")
     image = "acme/bases:bare"

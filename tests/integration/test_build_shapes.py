@@ -87,7 +87,7 @@ def test_dependency_without_wheel_is_built(
     project.configure(command=["python", "main.py"], image="acme/old")
     dry = poetry.run(tmp_path, "docker", "build", "--dry-run")
     assert "acme-old must be built from source" in dry.stderr
-    assert "on python:3.13, in a layer apart" in dry.stderr
+    assert "on python:3.13, in a separate layer" in dry.stderr
     steps = build(project, *without_cache("dependencies", "source"))
     assert steps.installed == ("acme-old", "acme-util")
     assert engine.run("acme/old:2.0") == "old 1.0\n"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from acme import USER, AcmeIndex, Project
-from builds import build, failed_build, inspect_image, names, without_cache
+from builds import build, failed_build, inspect_image, names
 from clean_poetry import POETRY
 from git_servers import git_over_http, git_over_ssh, make_repository
 from harmless import edit_harmlessly
@@ -186,10 +186,9 @@ def built(
             "--push",
             f"--tag={image}:1",
             f"--cache-to=type=registry,ref={image}:cache,mode=max",
+            "--no-cache",  # another test may have built a layer with the same packages
         )
-        steps = build(
-            project, *options, *without_cache("dependencies", "direct"), "--provenance=mode=max"
-        )
+        steps = build(project, *options, "--", "--provenance=mode=max")
         # A failure shows what the engine ran, and all output.
         assert steps.installed == tuple(f"acme-{name}" for name in NAMES), steps
         assert 0 < steps.sent < 1_000_000, "only what is named is sent"
@@ -277,7 +276,7 @@ def test_edits_install_nothing(built: Built) -> None:
     """The layer stays cached."""
     edit_harmlessly(built.project, wider=('acme-lib = "1.0"', 'acme-lib = "<=1.0"'))
     steps = build(built.project, "--tag=acme-direct:2")
-    assert {"direct", "direct-scripts"} <= steps.cached
+    assert "direct" in steps.cached
     assert (steps.installed, steps.rebuilt) == ((), frozenset())
 
 
