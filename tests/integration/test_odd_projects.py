@@ -125,7 +125,7 @@ def test_unusual_features_of_real_projects(
     project, certificates = odd.project, [f"--volume={odd.certificates}:{odd.certificates}:ro"]
     assert b"\r\n" in (project.folder / "poetry.lock").read_bytes()
     steps = build(project, "--tag=acme-odd:source")
-    assert f"Python {odd.python}: named by .python-version." in steps.said
+    assert f"Python {odd.python}: from .python-version." in steps.said
     assert "the README `README.md` does not exist" in steps.said
     assert engine.run("acme-odd:source") == f"odd 1.0 {odd.python}\n"
     found = inspect_image(engine, "acme-odd:source")
