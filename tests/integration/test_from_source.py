@@ -129,7 +129,7 @@ def test_upgrade_rebuilds_only_the_source_layer(engine: DockerEngine, built: Pro
     built.replace("pyproject.toml", 'version = "1.0", source', 'version = "1.1", source')
     built.lock()
     steps = build(built, "--tag=acme-source:2")
-    assert steps.ran == {"manifest", "manifests", "source", "final"}
+    assert steps.ran - {"final"} == {"manifest", "manifests", "source"}
     assert {"pure-1", "native-1", "base", "check"} <= steps.cached
     assert steps.installed == ("acme-built", "psycopg2")
     code = "import psycopg2, acme_built; print(acme_built.VERSION)"
