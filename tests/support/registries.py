@@ -1,4 +1,4 @@
-"""Registries for single tests, in addition to the one that the engines share."""
+"""Registries for single tests, in addition to the registry that the engines share."""
 
 from __future__ import annotations
 

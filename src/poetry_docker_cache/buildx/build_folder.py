@@ -206,7 +206,7 @@ def _usable(bases: Sequence[Path], context: Path) -> Path:
         if base.is_dir() and os.access(base, os.W_OK | os.X_OK) and not inside(base, context):
             return base.resolve()
     raise DockerCacheError(
-        "No folder found for the build's temporary files, which include the secret: none of "
-        f"{', '.join(map(str, bases))} is writable and outside the build context {context}.",
+        f"No writable folder outside the build context {context} found for the build's temporary"
+        f" files, which include the secret. Tried: {', '.join(map(str, bases))}.",
         fix="Set TMPDIR to a writable folder outside the project.",
     )

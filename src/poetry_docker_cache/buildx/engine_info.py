@@ -243,7 +243,7 @@ def dotted(version: Version) -> str:
 
 
 def frontend_note(engine: EngineInfo, syntax: str | None) -> str | None:
-    """Return the note about an old frontend, and the one that the build fetches instead.
+    """Return the note about an old frontend and its replacement, which the build fetches.
 
     If that fails, BuildKit reports it much later, without the reason. Raises DockerCacheError if
     `# syntax` is turned off, so that nothing can read the Dockerfile.

@@ -72,7 +72,7 @@ class StepRunner:
     ask: Ask = engine.ask
 
     def run_all(self, steps: Sequence[Step]) -> Outcome:
-        """Run the steps; return the outcome of the one that builds the images.
+        """Run the steps; return the outcome of the step that builds the images.
 
         If another step fails, a note is printed. Raises DockerCacheError if the build cannot be
         started, and SystemExit if a signal ends another step.

@@ -117,7 +117,7 @@ class Report:
         return _CACHE in metadata if metadata else None
 
     def read(self, path: Path) -> dict[str, Any]:
-        """Read buildx's metadata from this path, or from the one that the user chose."""
+        """Read buildx's metadata from this path, or from the user's `--metadata-file`."""
         return metadata_file.read(path if self.theirs is None else Path(self.theirs))
 
     def own(self, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def report_build(  # noqa: PLR0913  # the results of a build
 
 
 def _value(arguments: Sequence[str], option: str) -> str | None:
-    """Return the last value of an option in buildx's arguments, which is the one that counts."""
+    """Return the last value of an option in buildx's arguments, because buildx uses the last."""
     found = None
     for word, following in itertools.pairwise([*arguments, ""]):
         if word == option:

@@ -10,7 +10,7 @@ from poetry_docker_cache.docker.image_names import has_digest
 _OFFICIAL = re.compile(
     r"(?P<repository>(?:.*/)?python):(?P<python>\d+\.\d+(?:\.\d+)?)(?P<slim>-slim)?(?P<suite>-.+)?"
 )
-# Docker's own images run as root. Those of another host or folder may not.
+# Docker's own images run as root and have all usual platforms; images of other hosts may not.
 _DOCKERS_OWN = re.compile(r"(docker\.io/)?(library/)?python[:@].*")
 # Chainguard's images and their mirrors are Wolfi, which uses apk.
 _CHAINGUARD = r"(cgr\.dev|(.*/)?chainguard)/(.*/)?"
@@ -83,6 +83,11 @@ def with_shell(image: str) -> str | None:
 
 def may_have_user(image: str) -> bool:
     """Return whether the image may run as another user than root."""
+    return not _DOCKERS_OWN.fullmatch(image)
+
+
+def may_lack_platforms(image: str) -> bool:
+    """Return whether the image may be missing for the platform of the build machine."""
     return not _DOCKERS_OWN.fullmatch(image)
 
 

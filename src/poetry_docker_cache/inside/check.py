@@ -43,7 +43,7 @@ class Missing(NamedTuple):
 
 
 class Outdated(NamedTuple):
-    """A library in the image that is older than the one that a distribution was linked with."""
+    """A library in the image older than the version that a distribution was linked with."""
 
     by: str
     library: str

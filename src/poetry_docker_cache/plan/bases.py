@@ -11,6 +11,7 @@ from poetry_docker_cache.docker.base_names import (
     has_shell,
     libc,
     may_have_user,
+    may_lack_platforms,
     package_manager,
     python_in,
     with_shell,
@@ -48,7 +49,11 @@ class Bases:
     def traits(self) -> dict[str, Traits]:
         """What is known about each image."""
         return {
-            image: Traits(apk=package_manager(image) == "apk", may_have_user=may_have_user(image))
+            image: Traits(
+                apk=package_manager(image) == "apk",
+                may_have_user=may_have_user(image),
+                may_lack_platforms=may_lack_platforms(image),
+            )
             for image in (self.final, self.build)
         }
 

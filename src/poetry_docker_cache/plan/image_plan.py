@@ -119,6 +119,8 @@ class Traits:
     """Whether its package manager is apk, not apt."""
     may_have_user: bool
     """Whether it may run as a user other than root, who could not install packages."""
+    may_lack_platforms: bool
+    """Whether it may be missing for the platform of the build machine."""
 
 
 @dataclass(frozen=True, kw_only=True)

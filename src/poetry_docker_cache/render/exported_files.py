@@ -211,7 +211,7 @@ def _staged(path: Path, text: str, mode: int | None) -> Iterator[Path]:
 
 
 def _mode(path: Path) -> int:
-    """Return the mode of the file, or the one that a new file gets."""
+    """Return the mode of the file, or the default mode of a new file."""
     try:
         return path.stat().st_mode & 0o777
     except FileNotFoundError:

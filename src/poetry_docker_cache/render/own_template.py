@@ -127,7 +127,7 @@ def _blocks(tree: nodes.Template) -> Blocks:
 
 
 def _chain(template: Template) -> Mapping[str, nodes.Template]:
-    """Return the files from the template up to the one that extends the built-in one, by path."""
+    """Return the files from the template to the last one before the built-in one, by path."""
     chain: dict[str, nodes.Template] = {}
     path = template.path
     while path in template.texts and path not in chain:

@@ -58,7 +58,7 @@ MARKERS = Shape(
 )
 
 # Extras that exclude each other and install the same package from two indexes, one with an unusual
-# name; a third index in addition to the one that replaces PyPI. All are on one host, each with its
+# name; a third index besides the replacement of PyPI. All are on one host, each with its
 # own password.
 SOURCES = Shape(
     pyproject="""

@@ -113,7 +113,7 @@ def test_names_of_several_images(common: str | None, github: str, gitlab: str, s
 
 
 def test_image_with_its_own_name() -> None:
-    """It is in the same registry or in the one that it names."""
+    """It is in the same registry, or in the registry in its name."""
     assert (
         calls(several("github", worker="queue"))[1] == "ghcr.io/${GITHUB_REPOSITORY_OWNER,,}/queue"
     )

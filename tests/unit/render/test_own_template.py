@@ -404,7 +404,7 @@ def test_replaced_and_unused_blocks_are_noted(tmp_path: Path) -> None:
 
 
 def test_notes_name_the_extended_file(tmp_path: Path) -> None:
-    """A template in between may be the one that replaces lines."""
+    """A template in between may replace lines."""
     middle = block("base", MINE) + block("last_stages", MINE) + block("application", MINE)
     others = {
         "docker/company.j2": EXTENDS + middle,

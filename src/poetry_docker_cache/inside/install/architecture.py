@@ -76,7 +76,7 @@ def is_wanted(marker: str | None) -> bool:
 
 
 def packaging(module: str) -> Any:  # noqa: ANN401  # a module
-    """Import a module of `packaging`: pip's copy, or the one that Poetry has."""
+    """Import a module of `packaging`: pip's copy, or Poetry's."""
     try:
         return importlib.import_module(f"pip._vendor.packaging.{module}")
     except ImportError:

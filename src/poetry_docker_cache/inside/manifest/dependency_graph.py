@@ -308,7 +308,7 @@ def range_end(op: str, version: str) -> str:
 
 
 def packaging(module: str) -> Any:  # noqa: ANN401  # a module
-    """Import a module of `packaging`: pip's copy, or the one that Poetry has.
+    """Import a module of `packaging`: pip's copy, or Poetry's.
 
     A copy is in `install.architecture`: the two packages cannot import each other (see `OLD_PIP`).
     """
