@@ -174,7 +174,9 @@ def test_folder_is_outside_the_context(base: Path, context: Path) -> None:
 def test_no_usable_folder_is_an_error(context: Path) -> None:
     """The error suggests setting TMPDIR."""
     with (
-        pytest.raises(DockerCacheError, match="No writable folder outside the build context") as caught,
+        pytest.raises(
+            DockerCacheError, match="No writable folder outside the build context"
+        ) as caught,
         build_folder(context=context, bases=[context, context / "missing"]),
     ):
         pass
