@@ -56,13 +56,13 @@ def built(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Built:
     """Build a project without a cache, so that every stage runs, and export the cache."""
-    # Another host name of the index, and a variable, keep layers of other test modules from
-    # matching.
+    # Layers of other test modules do not match these: the index has another host name, and the
+    # image another working directory and variable.
     pyproject = SHOP.replace("{url}", index.url.replace("127.0.0.1", "localhost"))
     folder = tmp_path_factory.mktemp("cache") / "shop"
     project = make_shop(folder, poetry_home(engine), index, pyproject=pyproject)
     own = {"build": [], "runtime": ["ENV BUILT_BY=test_cache"]}
-    project.configure(layers=4, instructions=own)
+    project.configure(layers=4, workdir="/test_cache", instructions=own)
     cache = f"{registry}/shop-{os.urandom(4).hex()}:cache"
     steps = build(
         project,

@@ -166,8 +166,7 @@ def remove_traces(venv: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = parse(arguments)
-    content = options.manifest.read_bytes()
-    manifest = json.loads(content)
+    manifest = json.loads(options.manifest.read_bytes())
     status, why = 0, ""
     if manifest["packages"] and options.ssh and not os.environ.get("SSH_AUTH_SOCK"):
         status, why = 1, NO_AGENT
@@ -175,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         status, why = install(options, manifest)
     if not status:
         remove_traces(options.venv)
-    return conclude(options, content, (status, why), built=True, elsewhere=True)
+    return conclude(options, (status, why), built=True, elsewhere=True)
 
 
 if __name__ == "__main__":

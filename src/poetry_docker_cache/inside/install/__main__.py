@@ -109,8 +109,7 @@ def report(venv: Path, manifest: dict[str, Any]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = parse(arguments)
-    content = options.manifest.read_bytes()
-    manifest = json.loads(content)
+    manifest = json.loads(options.manifest.read_bytes())
     status, why = 0, ""
     try:
         manifest = architecture.check_wheels(manifest)
@@ -124,7 +123,6 @@ def main(arguments: list[str] | None = None) -> int:
         status, why = 1, str(error)
     return conclude(
         options,
-        content,
         (status, why),
         built=options.from_source,
         elsewhere=options.from_source or options.on_build_image,
@@ -133,7 +131,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def conclude(
     options: argparse.Namespace,
-    content: bytes,
     outcome: tuple[int, str],
     *,
     built: bool,
@@ -141,8 +138,8 @@ def conclude(
 ) -> int:
     """Print why an installation failed, or turn it into a layer; return the status.
 
-    `content` is the text of the manifest. `built`: packages may have been compiled. `elsewhere`:
-    the final image has another base than this one.
+    `built`: packages may have been compiled. `elsewhere`: the final image has another base than
+    this one.
     """
     status, why = outcome
     if status:
@@ -155,7 +152,7 @@ def conclude(
     if options.compile:
         installed_files.compile_all(options.venv)
     shared_libraries.write(options.venv, options.libraries, from_source=elsewhere)
-    installed_files.set_times(options.venv, content)
+    installed_files.set_times(options.venv)
     return 0
 
 

@@ -108,13 +108,19 @@ def compile_all(venv: Path) -> None:
     subprocess.run(command, env=environment, check=False)
 
 
-def set_times(venv: Path, seed: bytes) -> None:
-    """Set the time of all files to one that is derived from what is installed.
+def set_times(venv: Path) -> None:
+    """Set the time of all files to one that is derived from the content of what is installed.
 
-    This makes the layer reproducible. Another version of a package still gives its files another
-    time, so a web server that compares static files by their time sees that they changed.
+    BuildKit finds a layer by its content without times, so two layers with the same content must
+    have the same times: whichever it finds, the registry has it already. Another version of a
+    package still gives its files another time, so a web server that compares static files by their
+    time sees that they changed.
     """
-    time = EPOCH + int(hashlib.sha256(seed).hexdigest()[:8], 16) % 10**9
+    content = hashlib.sha256()
+    for place in site_packages(venv):
+        for record in sorted(place.glob("*.dist-info/RECORD")):  # the hashes of all files
+            content.update(record.read_bytes())
+    time = EPOCH + int(content.hexdigest()[:8], 16) % 10**9
     for folder, folders, files in os.walk(venv, topdown=False):
         for name in (*files, *folders):
             os.utime(os.path.join(folder, name), (time, time), follow_symlinks=False)  # noqa: PTH118  # faster

@@ -62,12 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
         (wheel,) = Path(wheels).glob("*.whl")
         if status := install(wheel, options.venv, options.marker):
             return status
-        seed = wheel.read_bytes()
     if options.compile:
         installed_files.compile_all(options.venv)
     if options.libraries:
         shared_libraries.write(options.venv, options.libraries, from_source=True)
-    installed_files.set_times(options.venv, seed)
+    installed_files.set_times(options.venv)
     return 0
 
 
