@@ -1,9 +1,10 @@
 """Compare what an edit costs with the plugin and with Dockerfiles written by hand.
 
     make bench                                            # everything: about two hours
-    python scripts/bench.py --sizes 30 --variants pip,article --scenarios cold,version --repeat 3
+    python scripts/bench.py --sizes 30 --variants plugin,article --scenarios cold,version --repeat 3
     python scripts/bench.py --render docs/bench.json      # the tables and the chart only
                             --readme README.md            # … and the short table in a README
+    python scripts/bench.py --sizes 30 --beside v0.1.0    # and the plugin of an earlier revision
 
 It starts its own engines, registry and index, so it needs Debian and root.
 """
@@ -32,7 +33,7 @@ from bench_round import Round, machines
 from bench_scenarios import SCENARIOS
 from bench_variants import VARIANTS, Plugin
 from bench_workshop import poetry_with_plugin
-from processes import EngineError, say
+from processes import EngineError, run, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -95,8 +96,9 @@ class Bench:
 
     def _measure_once(self, current: Round, variants: Sequence[Variant]) -> None:
         """Measure what is the same in each round: sizes of images, start times, average costs."""
-        self._try_each(variants, lambda variant: self.results.images.append(current.image(variant)))
-        plugins = [variant for variant in variants if isinstance(variant, Plugin)]
+        own = [variant for variant in variants if variant.name in VARIANTS]
+        self._try_each(own, lambda variant: self.results.images.append(current.image(variant)))
+        plugins = [variant for variant in own if isinstance(variant, Plugin)]
         for plugin in plugins[:1]:
             both = [plugin, replace(plugin, compiled=True)]
             self._try_each(both, partial(self._measure_start, current, plugin))
@@ -122,7 +124,7 @@ class Bench:
         self.results.measurements.append(row)
         self.results.write(self._output.with_suffix(".json"))
         say(
-            f"{row.size:4} {row.scenario:14} {row.variant:14} {row.installed:4} installed"
+            f"{row.size:4} {row.scenario:14} {row.variant:16} {row.installed:4} installed"
             f" {row.blobs:4} blobs {row.pushed / 1e6:8.2f} MB pushed {row.pulled / 1e6:8.2f} pulled"
             f" {row.seconds:7.1f} s"
         )
@@ -152,6 +154,15 @@ class Bench:
                     bytes=outcome["bump"]["bytes-share"],
                 )
             )
+
+
+def _plugin_at(revision: str, folder: Path) -> Plugin:
+    """Install the plugin of a git revision."""
+    source = folder / "earlier"
+    run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(source)])
+    run(["git", "checkout", "--quiet", revision], cwd=source)
+    poetry = poetry_with_plugin(folder / "venv-earlier", source)
+    return Plugin(revision=revision, poetry=poetry)
 
 
 def suits(scenario: Scenario, variant: Variant) -> bool:
@@ -204,10 +215,12 @@ def bench(options: argparse.Namespace) -> Results:
     for number in (signal.SIGTERM, signal.SIGHUP):  # an exception, so that everything is cleaned up
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        run = Bench(results, options.output, poetry_with_plugin(Path(folder) / "venv"))
+        current = Bench(results, options.output, poetry_with_plugin(Path(folder) / "venv"))
+        if options.beside:
+            variants.insert(1, _plugin_at(options.beside, Path(folder)))
         for packages in sizes:
             for _ in range(options.repeat or packages.rounds):
-                run.round(packages, variants, scenarios)
+                current.round(packages, variants, scenarios)
     return results
 
 
@@ -232,6 +245,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", help=sizes)
     parser.add_argument("--variants", help=f"from {','.join(VARIANTS)} (default: all)")
     parser.add_argument("--scenarios", help=f"from {','.join(SCENARIOS)} (default: all)")
+    parser.add_argument(
+        "--beside", metavar="REVISION", help="also measure the plugin at a git revision"
+    )
     repeat = "number of rounds (default: `rounds` in the file of each size)"
     parser.add_argument("--repeat", type=int, help=repeat)
     output = "path of the results, without a suffix"

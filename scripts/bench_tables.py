@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bench_results import Results
 
-SHOWN = ("pip", "article", "uv-documented")
+SHOWN = ("plugin", "article", "uv-documented")
 """The variants in the summary and the chart: the plugin with its defaults, and the Dockerfiles."""
 NOTES = f"""\
 How it is measured:

@@ -70,23 +70,29 @@ class Variant(Protocol):
 
 @dataclass(frozen=True)
 class Plugin:
-    """The command `poetry docker build`, which installs wheels with pip."""
+    """The command `poetry docker build`."""
 
     compiled: bool = False
     setting: tuple[str, str] | None = None
     """The name and the value of an additional setting."""
+    revision: str = ""
+    """A git revision of the plugin, for a comparison with the current one."""
+    poetry: Path | None = None
+    """The Poetry that has the plugin of that revision."""
     kind = "poetry"
 
     @property
     def name(self) -> str:
         """The name on the command line."""
-        name = "pip-compiled" if self.compiled else "pip"
-        return f"{name}-{self.setting[0]}" if self.setting else name
+        parts = ["plugin", self.revision, "compiled" if self.compiled else ""]
+        if self.setting:
+            parts.append(self.setting[0])
+        return "-".join(filter(None, parts))
 
     @property
     def title(self) -> str:
         """The name in tables."""
-        return "plugin, pip"
+        return "the plugin"
 
     def prepare(self, folder: Path, base: str) -> None:
         """Write the settings into pyproject.toml."""
@@ -103,7 +109,15 @@ class Plugin:
     def command(self, build: Build) -> list[str]:
         """Return the command that a user would type."""
         plain = ("--no-interaction", "--no-ansi")
-        return [str(build.poetry), "docker", "build", *plain, *build.options, "--", _NETWORK]
+        return [
+            str(self.poetry or build.poetry),
+            "docker",
+            "build",
+            *plain,
+            *build.options,
+            "--",
+            _NETWORK,
+        ]
 
 
 @dataclass(frozen=True)

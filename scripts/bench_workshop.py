@@ -40,11 +40,11 @@ def public_index() -> str:
     return url.rstrip("/") + "/"
 
 
-def poetry_with_plugin(folder: Path) -> Path:
-    """Install Poetry and this plugin as a user would; later edits of the plugin have no effect."""
+def poetry_with_plugin(folder: Path, source: Path = bench_project.ROOT) -> Path:
+    """Install Poetry and the plugin as a user would; later edits of the plugin have no effect."""
     run([sys.executable, "-m", "venv", folder])
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    run([*pip, f"poetry=={POETRY}", str(bench_project.ROOT)])
+    run([*pip, f"poetry=={POETRY}", str(source)])
     return folder / "bin" / "poetry"
 
 

@@ -28,7 +28,7 @@ def test_benchmark_counts_and_reports(tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     bench = [sys.executable, str(ROOT / "scripts/bench.py"), f"--output={output}"]
-    chosen = ["--sizes=tiny", "--variants=pip,uv-documented", "--scenarios=cold,version"]
+    chosen = ["--sizes=tiny", "--variants=plugin,uv-documented", "--scenarios=cold,version"]
     done = subprocess.run(
         [*bench, *chosen],
         env={**os.environ, "XDG_CACHE_HOME": str(CACHE), "TMPDIR": str(temporary)},
@@ -46,8 +46,8 @@ def test_benchmark_counts_and_reports(tmp_path: Path) -> None:
     results = Results.read(output.with_suffix(".json"))
     rows = {(row.variant, row.scenario): row for row in results.measurements}
     assert {key: row.installed for key, row in rows.items()} == {
-        ("pip", "cold"): 1,
-        ("pip", "version"): 0,
+        ("plugin", "cold"): 1,
+        ("plugin", "version"): 0,
         ("uv-documented", "cold"): 1,
         ("uv-documented", "version"): 1,
     }
@@ -55,8 +55,8 @@ def test_benchmark_counts_and_reports(tmp_path: Path) -> None:
         assert row.pulled == 0  # the base is local, and nothing else is pulled
         assert 2 <= row.blobs <= 12
         assert 0 < row.pushed < 10_000_000
-    assert rows["pip", "version"].pushed < rows["pip", "cold"].pushed
-    assert {image.variant for image in results.images} == {"pip", "uv-documented"}
+    assert rows["plugin", "version"].pushed < rows["plugin", "cold"].pushed
+    assert {image.variant for image in results.images} == {"plugin", "uv-documented"}
     assert all(image.bytes > 10_000_000 for image in results.images)
     fast, slow = sorted(results.starts, key=lambda start: not start.compiled)
     assert (fast.compiled, slow.compiled) == (True, False)

@@ -77,22 +77,22 @@ def entry(method: str, uri: str, status: int, written: int = 0) -> str:
 def test_traffic_counts_each_uploaded_blob_once() -> None:
     """Downloads of blobs count by their bytes; other requests do not count."""
     large, small, other = ("sha256:" + digit * 64 for digit in "abc")
-    upload = "/v2/bench/pip/blobs/uploads/5f?_state=x%3D&digest="
+    upload = "/v2/bench/plugin/blobs/uploads/5f?_state=x%3D&digest="
     lines = [
         "starting",
-        entry("HEAD", f"/v2/bench/pip/blobs/{large}", 404, 157),
-        entry("POST", "/v2/bench/pip/blobs/uploads/", 202),
-        entry("PATCH", "/v2/bench/pip/blobs/uploads/5f?_state=x%3D", 202),
+        entry("HEAD", f"/v2/bench/plugin/blobs/{large}", 404, 157),
+        entry("POST", "/v2/bench/plugin/blobs/uploads/", 202),
+        entry("PATCH", "/v2/bench/plugin/blobs/uploads/5f?_state=x%3D", 202),
         entry("PUT", upload + large.replace(":", "%3A"), 201),
         entry("PUT", upload + large.replace(":", "%3A"), 201),
         entry("PUT", upload + small.replace(":", "%3A"), 201),
         entry("PUT", upload + other.replace(":", "%3A"), 400),
-        entry("POST", f"/v2/bench/pip/blobs/uploads/?mount={other}&from=library/python", 201),
-        entry("PUT", "/v2/bench/pip/manifests/cold", 201),
+        entry("POST", f"/v2/bench/plugin/blobs/uploads/?mount={other}&from=library/python", 201),
+        entry("PUT", "/v2/bench/plugin/manifests/cold", 201),
         entry("GET", f"/v2/library/python/blobs/{other}", 200, 46_000_000),
-        entry("GET", f"/v2/bench/pip/blobs/{small}", 206, 5),
-        entry("GET", "/v2/bench/pip/manifests/cache", 200, 999),
-        entry("HEAD", f"/v2/bench/pip/blobs/{small}", 200, 12),
+        entry("GET", f"/v2/bench/plugin/blobs/{small}", 206, 5),
+        entry("GET", "/v2/bench/plugin/manifests/cache", 200, 999),
+        entry("HEAD", f"/v2/bench/plugin/blobs/{small}", 200, 12),
     ]
     found = bench_log.traffic(lines, {large: 1_000_000, small: 12}.__getitem__)
     assert found == bench_log.Traffic(blobs=2, pushed=1_000_012, pulled=46_000_005)
@@ -163,7 +163,7 @@ def test_commands_have_the_same_options(tmp_path: Path, name: str) -> None:
 def test_plugin_is_configured_with_base_image(tmp_path: Path) -> None:
     """The base image comes from the benchmark's registry; the plugin fills in the Python."""
     (tmp_path / "pyproject.toml").write_text("[project]\n")
-    VARIANTS["pip"].prepare(tmp_path, "127.0.0.1:1/library/python:3.13-slim")
+    VARIANTS["plugin"].prepare(tmp_path, "127.0.0.1:1/library/python:3.13-slim")
     data = tomlkit.parse((tmp_path / "pyproject.toml").read_text()).unwrap()
     assert data["tool"]["poetry-docker-cache"] == {
         "base-image": "127.0.0.1:1/library/python:{python}-slim",
@@ -177,7 +177,7 @@ def test_scenario_may_add_a_setting(tmp_path: Path) -> None:
     variant.prepare(tmp_path, "python:3.13-slim")
     data = tomlkit.parse((tmp_path / "pyproject.toml").read_text()).unwrap()
     assert data["tool"]["poetry-docker-cache"]["download-cache"] == '/a "b"'
-    assert variant.name == "pip-download-cache"
+    assert variant.name == "plugin-download-cache"
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -187,7 +187,7 @@ def test_scenarios_with_settings_are_for_the_plugin(name: str) -> None:
         scenario.name for scenario in SCENARIOS.values() if bench.suits(scenario, VARIANTS[name])
     }
     with_settings = {"fresh-downloads", "fresh-image"}
-    assert able == (SCENARIOS.keys() if name == "pip" else SCENARIOS.keys() - with_settings)
+    assert able == (SCENARIOS.keys() if name == "plugin" else SCENARIOS.keys() - with_settings)
 
 
 def measured(variant: str, scenario: str, seconds: float, **numbers: int) -> Measurement:
@@ -205,13 +205,13 @@ def results() -> Results:
         titles={"30": "a web API <small>"},
         dates={"30": "2026-01-31"},
         measurements=[
-            measured("pip", "cold", 9.0, installed=30, blobs=8, pushed=12_345_678),
-            measured("pip", "cold", 11.0, installed=30, blobs=8, pushed=12_345_678),
-            measured("pip", "cold", 10.0, installed=30, blobs=8, pushed=12_345_678),
+            measured("plugin", "cold", 9.0, installed=30, blobs=8, pushed=12_345_678),
+            measured("plugin", "cold", 11.0, installed=30, blobs=8, pushed=12_345_678),
+            measured("plugin", "cold", 10.0, installed=30, blobs=8, pushed=12_345_678),
             measured("article", "cold", 20.0, installed=30, blobs=6, pushed=23_456_789),
             measured("article", "version", 8.0, installed=30),
         ],
-        images=[Image(size="30", variant="pip", bytes=61_234_567)],
+        images=[Image(size="30", variant="plugin", bytes=61_234_567)],
         starts=[
             Start(size="30", compiled=False, seconds=2.5),
             Start(size="30", compiled=True, seconds=1.25),
@@ -250,20 +250,20 @@ def test_results_of_earlier_run_are_kept(results: Results) -> None:
 
 def test_median_and_ratio_of_repetitions(results: Results) -> None:
     """Both are None if nothing was measured."""
-    assert results.median("30", "pip", "cold", lambda row: row.seconds) == 10
-    assert results.ratio("30", "pip", "cold") == 0.5
-    assert results.median("30", "pip", "version", lambda row: row.seconds) is None
-    assert results.ratio("30", "pip", "version") is None
+    assert results.median("30", "plugin", "cold", lambda row: row.seconds) == 10
+    assert results.ratio("30", "plugin", "cold") == 0.5
+    assert results.median("30", "plugin", "version", lambda row: row.seconds) is None
+    assert results.ratio("30", "plugin", "version") is None
 
 
 def test_page_has_complete_tables(results: Results) -> None:
     """Each row has all columns; the title of an edit is written once."""
     text = bench_tables.markdown(results)
     assert "`make bench` on 2026-01-31, 2 cores, 24 GiB of memory" in text
-    assert "| first build | plugin, pip | 30 | 8 | 12.35 | 0.00 | 10.0 | 0.50 |\n" in text
+    assert "| first build | the plugin | 30 | 8 | 12.35 | 0.00 | 10.0 | 0.50 |\n" in text
     assert "|  | the article's Dockerfile | 30 | 6 | 23.46 | 0.00 | 20.0 | 1.00 |\n" in text
-    assert "| version bumped | plugin, pip | n/a | n/a | n/a | n/a | n/a | n/a |\n" in text
-    assert "| 30 | plugin, pip | 61.2 |\n" in text
+    assert "| version bumped | the plugin | n/a | n/a | n/a | n/a | n/a | n/a |\n" in text
+    assert "| 30 | the plugin | 61.2 |\n" in text
     assert "| 30 | auto | 0 | 14% | 5% |\n" in text
     assert "| 30 | true | 1.25 |\n" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
@@ -278,7 +278,7 @@ def test_summary_has_a_row_for_each_edit(results: Results) -> None:
     once = replace(results, measurements=results.measurements[2:])
     assert "(`make bench` on 2026-01-31, 2 cores" in bench_tables.summary(once, "30")
     assert "rounds." not in bench_tables.markdown(once).partition("## 30")[2]
-    assert "| you edit | plugin, pip | the article's Dockerfile |\n" in text
+    assert "| you edit | the plugin | the article's Dockerfile |\n" in text
     assert "| first build | 30 / 12.35 / 10.0 | 30 / 23.46 / 20.0 |\n" in text
     assert "| version bumped | n/a | 30 / 0.00 / 8.0 |\n" in text
 
@@ -301,7 +301,7 @@ def test_summary_is_written_between_marks_of_readme(tmp_path: Path, results: Res
 
 def test_titles_fit_into_chart(results: Results) -> None:
     """Each has room to the left of its bars, and no Markdown."""
-    rows = [measured("pip", name, 1.0) for name in SCENARIOS]
+    rows = [measured("plugin", name, 1.0) for name in SCENARIOS]
     root = ET.fromstring(bench_chart.svg(replace(results, measurements=rows), "30"))
     shown = [
         str(text.text)
@@ -321,7 +321,7 @@ def test_bars_of_chart_are_proportional(results: Results) -> None:
     for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
         if float(rect.get("x", 0)) == bench_chart.LEFT:
             bars.setdefault(rect.get("class", ""), []).append(float(rect.get("width", 0)))
-    (plugin,), (cold, version) = bars["pip"], bars["article"]
+    (plugin,), (cold, version) = bars["plugin"], bars["article"]
     assert bench_chart.LEFT + cold < bench_chart.WIDTH
     assert cold / plugin == pytest.approx(2, 0.01)
     assert cold / version == pytest.approx(2.5, 0.01)

@@ -57,7 +57,7 @@ def test_numbers_in_text_are_those_of_the_benchmark() -> None:
     """The text must be updated with each new measurement."""
     pages = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES if "bench" not in page]
     text = " ".join(" ".join(pages).split())
-    plugin, others = "plugin, pip", ("the article's Dockerfile", "uv's documented Dockerfile")
+    plugin, others = "the plugin", ("the article's Dockerfile", "uv's documented Dockerfile")
     seconds = measured(77)
     version, pure = "version bumped", "pure Python dependency updated"
     takes = {edit: [whole(seconds[edit, other]) for other in others] for edit in (version, pure)}
