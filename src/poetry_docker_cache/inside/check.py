@@ -7,19 +7,23 @@ instead of the container later. Each layer brings a file that lists the librarie
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
+import os
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+if TYPE_CHECKING or __package__:
+    from .install import elf
+else:  # in the build, where this file is next to the folder `install`
+    from install import elf
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# The messages of glibc and musl.
-ABSENT = re.compile(r"(\S+): cannot open shared object|Error loading shared library (\S+):")
+PROGRAMS = ("/usr/bin", "/bin", "/usr/sbin", "/sbin")
+
 # Libraries whose Debian package is not named after the library and its version.
 DEBIAN = {
     "libglib-2.0.so.0": "libglib2.0-0",
@@ -30,7 +34,6 @@ DEBIAN = {
     "libxml2.so.2": "libxml2",
     "libxslt.so.1": "libxslt1.1",
 }
-RTLD_DI_LINKMAP = 2
 
 
 class Missing(NamedTuple):
@@ -50,50 +53,119 @@ class Outdated(NamedTuple):
     version: str
 
 
-class Link(ctypes.Structure):
-    """The first fields of the loader's entry for a library: `link_map` of <link.h>."""
-
-    _fields_ = (("address", ctypes.c_void_p), ("name", ctypes.c_char_p))
+if TYPE_CHECKING:
+    Fault = Missing | Outdated
 
 
-def library_path(library: ctypes.CDLL) -> Path:
-    """Return the file that the loader found for a library."""
-    link = ctypes.POINTER(Link)()
-    handle = ctypes.c_void_p(library._handle)  # noqa: SLF001  # ctypes has no other name for it
-    ctypes.CDLL(None).dlinfo(handle, RTLD_DI_LINKMAP, ctypes.byref(link))
-    return Path((link.contents.name or b"").decode() if link else "")
+class Image:
+    """The files of an image: no code in it runs, and no library is loaded."""
+
+    def __init__(self, root: Path, machine: int = 0) -> None:
+        self.root = root
+        self.machine = machine
+        """The number of the processor's architecture in ELF files."""
+        self.folders = [*dict.fromkeys(self._folders())]
+
+    def place(self, path: str) -> Path:
+        """Return a path of the image on this machine, with symbolic links resolved inside it."""
+        done, waiting = self.root, path.split("/")[::-1]
+        for _ in range(1000):
+            if not waiting:
+                break
+            part = waiting.pop()
+            if part == "..":
+                done = done.parent if done != self.root else done
+            elif part not in ("", "."):
+                done /= part
+                if done.is_symlink():
+                    target = str(done.readlink())
+                    done = self.root if target.startswith("/") else done.parent
+                    waiting += target.split("/")[::-1]
+        return done
+
+    def _folders(self) -> Iterator[str]:
+        """Yield the folders that the loader searches, of glibc or musl (ld.so(8))."""
+        if self.root == Path("/"):
+            yield from filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
+        musl = [*self.place("/etc").glob("ld-musl-*.path")]
+        for path in musl:
+            yield from filter(None, re.split("[:\n]", path.read_text(errors="replace")))
+        yield from self._configured("/etc/ld.so.conf")
+        for folder in ("/lib", "/usr/lib", "/usr/local/lib" if musl else "/lib64", "/usr/lib64"):
+            yield folder
+            yield from (f"{folder}/{path.name}" for path in self.place(folder).glob("*-linux-*"))
+
+    def _configured(self, name: str) -> Iterator[str]:
+        path = self.place(name)
+        for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+            words = line.partition("#")[0].split()
+            if words[:1] == ["include"]:
+                for pattern in words[1:]:
+                    folder, _, names = os.path.join("/etc", pattern).rpartition("/")  # noqa: PTH118
+                    for found in sorted(self.place(folder).glob(names)):
+                        yield from self._configured(f"{folder}/{found.name}")
+            else:
+                yield from words
+
+    def find(self, name: str, folders: Iterable[str] = ()) -> tuple[Path, elf.Elf] | None:
+        """Find a library for the image's processor, first in some folders; None without one."""
+        if "/" in name:  # a path, which only a faulty package has: the loader would run that file
+            return None
+        for folder in (*folders, *self.folders):
+            path = self.place(f"{folder}/{name}")
+            if path.is_file() and (read := elf.read(path)) and read.machine == self.machine:
+                return path, read
+        return None
+
+    def python(self) -> str:
+        """Return the minor version of Python, "" if unknown.
+
+        Of another image it is the one in the name of the file that the environment links to.
+        """
+        if self.root == Path("/"):
+            return ".".join(map(str, sys.version_info[:2]))
+        path = self.place(str(Path("/venv/bin/python").readlink()))
+        found = re.fullmatch(r"python(\d+\.\d+)t?", path.name) if path.is_file() else None
+        return found[1] if found else ""
+
+    def has(self, program: str) -> bool:
+        """Return whether the image has a program of its distribution."""
+        return any(self.place(f"{folder}/{program}").exists() for folder in PROGRAMS)
 
 
-def find_faults(name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
-    """Load a library as the modules will, and check that it defines the versions they need."""
-    places = (Path(folder, name) for folder in need.get("paths", ()))
-    place = next((str(path) for path in places if path.exists()), name)
-    try:
-        library = ctypes.CDLL(place)
-    except OSError as error:
-        found = ABSENT.search(str(error))
-        absent = (found[1] or found[2]) if found else None
-        if absent == name:
-            package = need.get("package") or debian_package(name)
-            yield from (Missing(by, name, package) for by in need["by"])
-        elif absent:  # any other error means that the library was found
-            yield Missing(name, absent, debian_package(absent))
+def find_faults(image: Image, name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
+    """Find a library, the libraries that it needs, and the versions that it must define."""
+    found = image.find(name, need.get("paths", ()))
+    if found is None:
+        package = need.get("package") or debian_package(name)
+        yield from (Missing(by, name, package) for by in need["by"])
         return
-    versions = need.get("versions", ())
-    path = library_path(library)
-    names = path.read_bytes() if versions and path.is_file() else None
-    for version in versions:
-        # A library holds the names of the versions that it defines as C strings.
-        if names and f"{version}\0".encode() not in names:
+    path, read = found
+    # A library holds the names of the versions that it defines as C strings.
+    content = path.read_bytes() if need.get("versions") else b""
+    for version in need.get("versions", ()):
+        if f"{version}\0".encode() not in content:
             yield from (Outdated(by, name, version) for by in need["by"])
+    waiting, seen = [(name, path, read)], {name}
+    while waiting:
+        by, path, read = waiting.pop()
+        origin = f"/{path.parent.relative_to(image.root)}"
+        folders = [re.sub(r"\$(ORIGIN|\{ORIGIN\})", origin, folder) for folder in read.paths]
+        for needed in read.needed:
+            if needed not in seen:
+                seen.add(needed)
+                if other := image.find(needed, folders):
+                    waiting.append((needed, *other))
+                elif not needed.startswith("libc.musl-"):
+                    yield Missing(by, needed, debian_package(needed))
 
 
-def inspect(layers: list[dict[str, Any]], optional: list[str]) -> list[Missing | Outdated]:
-    """Return the libraries that the layers need and neither this image nor a layer has."""
+def inspect(image: Image, layers: list[dict[str, Any]], optional: list[str]) -> list[Fault]:
+    """Return the libraries that the layers need and neither the image nor a layer has."""
     provided = {name for layer in layers for name in layer["provides"]} | {*optional}
     needs = [item for layer in layers for item in layer["needs"].items()]
     missing = (need for need in needs if need[0] not in provided)
-    return sorted({fault for name, need in missing for fault in find_faults(name, need)})
+    return sorted({fault for name, need in missing for fault in find_faults(image, name, need)})
 
 
 def debian_package(library: str) -> str:
@@ -108,16 +180,16 @@ def to_toml(names: Iterable[str]) -> str:
     return json.dumps(sorted(names))
 
 
-def explain(found: list[Missing | Outdated]) -> str:
+def explain(image: Image, found: list[Fault]) -> str:
     """Name what is missing, and what to add to pyproject.toml."""
     missing = [fault for fault in found if isinstance(fault, Missing)]
     outdated = [fault for fault in found if isinstance(fault, Outdated)]
     lines = [f"{fault.by} needs {fault.library}, which is not in the image." for fault in missing]
     libraries = sorted({fault.library for fault in missing})
-    if missing and shutil.which("apt-get"):
+    if missing and image.has("apt-get"):
         lines.append("Add the Debian packages to [tool.poetry-docker-cache], most likely:")
         lines.append(f"runtime-packages = {to_toml({fault.package for fault in missing})}")
-    elif missing and shutil.which("apk"):  # apk finds the package by the name of the library
+    elif missing and image.has("apk"):  # apk finds the package by the name of the library
         lines.append("Add to [tool.poetry-docker-cache]:")
         lines.append(f"runtime-packages = {to_toml(f'so:{name}' for name in libraries)}")
     elif missing:
@@ -140,25 +212,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--python")
     parser.add_argument("--home", type=Path)
+    parser.add_argument(
+        "--root", type=Path, default=Path("/"), help="files of the image, if not this one"
+    )
     parser.add_argument("--optional", action="append", default=[])
     parser.add_argument("--libraries", type=Path, default=Path("/libraries"))
     options = parser.parse_args(arguments)
-    here = ".".join(map(str, sys.version_info[:2]))
-    if options.python and options.python.split(".")[:2] != here.split("."):
+    files = sorted(options.libraries.glob("*.json"))
+    layers = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
+    image = Image(options.root, *{layer["machine"] for layer in layers.values()})
+    here = image.python()
+    if here and options.python and options.python.split(".")[:2] != here.split("."):
         print(
             f"This image has Python {here}, but the packages were installed for {options.python}."
         )
         print("Set `python` in [tool.poetry-docker-cache] to the version in `base-image`.")
         return 1
-    files = sorted(options.libraries.glob("*.json"))
-    layers = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
     for name, layer in layers.items():
-        if layer["python"] != here:
+        if here and layer["python"] != here:
             print(f"This image has Python {here}, but `{name}` was built with {layer['python']}.")
             print("Set `build-image` and `base-image` to images with the same Python version.")
             return 1
-    if found := inspect(list(layers.values()), options.optional):
-        print(explain(found))
+    if found := inspect(image, list(layers.values()), options.optional):
+        print(explain(image, found))
         return 1
     if options.home:
         options.home.mkdir(parents=True, exist_ok=True)

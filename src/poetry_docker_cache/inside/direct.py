@@ -174,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         status, why = install(options, manifest)
     if not status:
         remove_traces(options.venv)
-    return conclude(options, (status, why), built=True, elsewhere=True)
+    return conclude(options, (status, why), built=True)
 
 
 if __name__ == "__main__":

@@ -200,6 +200,8 @@ class Runtime:
     has_shell: bool
     """Whether it has a shell; without one, only Python can run."""
     python: str
+    checked_on_build_platform: bool
+    """Whether the check only reads the image's files: its own programs may need emulation."""
     packages: tuple[str, ...]
     optional_libraries: tuple[str, ...]
     """Shared libraries that may be missing although a module needs them."""

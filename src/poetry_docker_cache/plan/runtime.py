@@ -106,6 +106,7 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
         image=bases.final,
         has_shell=bases.has_shell,
         python=bases.python.short,
+        checked_on_build_platform=bool(settings.platforms),
         packages=system.runtime,
         optional_libraries=settings.optional_libraries,
         instructions=settings.instructions.runtime,

@@ -84,8 +84,7 @@ def _used(plan: ImagePlan) -> Iterator[str]:
         **dict.fromkeys(_FOR_OLDER_LOCKS, not dependencies.older_lock),
         **dict.fromkeys(("families.py", "workspace.py"), not dependencies.images),
     }
-    installs = bool(dependencies.layers or plan.wheels)
-    for package in ("manifest", "install") if installs else ("manifest",):
+    for package in ("manifest", "install"):
         for path in (_inside() / package).glob("*.py"):
             if not unused.get(path.name):
                 yield f"{package}/{path.name}"

@@ -118,7 +118,13 @@ def in_project(path: str) -> str:
 
 def check_command(runtime: Runtime) -> list[str]:
     """Return the command that runs inside/check.py."""
-    command = ["/venv/bin/python", "/scripts/check.py", f"--python={runtime.python}"]
+    foreign = runtime.checked_on_build_platform
+    python = (
+        ["python", "check.py", "--root=/image"]
+        if foreign
+        else ["/venv/bin/python", "/scripts/check.py"]
+    )
+    command = [*python, f"--python={runtime.python}"]
     command += [f"--optional={name}" for name in runtime.optional_libraries]
     return [*command, f"--home={runtime.home}"]
 

@@ -19,6 +19,7 @@ from . import (
     poetry_install,
     secret,
     shared_libraries,
+    wheel_tree,
 )
 
 COLUMNS = 79
@@ -28,9 +29,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line; the defaults are the paths in the build."""
     parser = argparse.ArgumentParser(prog="install")
     parser.add_argument("--from-source", action="store_true", help="install with Poetry")
-    parser.add_argument(
-        "--on-build-image", action="store_true", help="the final image has another base"
-    )
     parser.add_argument("--wheels", type=Path, help="a folder of wheels to use")
     parser.add_argument("--reuse", action="store_true", help="use an earlier image")
     parser.add_argument("--made-by", default="", help="what else determines the files")
@@ -40,6 +38,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def add_common(parser: argparse.ArgumentParser, *more: tuple[str, str]) -> None:
     """Add the options that `direct` shares, and more options for paths."""
+    architecture.add_option(parser)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--build-config-settings", type=json.loads, default={})
     for option, place in (
@@ -54,9 +53,9 @@ def add_common(parser: argparse.ArgumentParser, *more: tuple[str, str]) -> None:
 
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
-    """Install with pip, or with Poetry `--from-source`; return the status, and why it failed.
+    """Install wheels, or with Poetry `--from-source`; return the status, and why it failed.
 
-    Raises ValueError for a package that pip cannot install.
+    Raises ValueError for a package that pip cannot download, or a damaged wheel.
     """
     print(format_announcement(manifest), flush=True)
     auth = secret.read(options.secret)
@@ -75,19 +74,40 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
                 auth_file=options.secret,
                 build_config_settings=options.build_config_settings,
             )
-        python = options.venv / "bin" / "python"
-        call = functools.partial(pip_command.install, python)
-        if options.wheels:
-            from . import wheelhouse  # noqa: PLC0415  # exported only for this setting
-
-            status, why = wheelhouse.install(
-                manifest, auth, Path(private), wheels=options.wheels, python=python, call=call
-            )
-        else:
-            status, why = package_indexes.install(manifest, auth, Path(private), call)
-        if not status:
-            report(options.venv, manifest)  # Poetry prints this itself
+        status, why = download(options, manifest, auth, Path(private), Path(folder))
+        for path in () if status else sorted(Path(folder).iterdir()):
+            info = wheel_tree.install(path, options.venv)
+            name, version = installed_files.name_and_version(info)
+            print(f"  - Installed {name} ({version})", flush=True)
         return status, why
+
+
+def download(
+    options: argparse.Namespace,
+    manifest: dict[str, Any],
+    auth: dict[str, Any],
+    private: Path,
+    folder: Path,
+) -> tuple[int, str]:
+    """Put the wheels of a manifest into a folder; return the status, and why it failed."""
+    machine = options.machine
+    missing = manifest["packages"]
+    if options.wheels:
+        from . import wheelhouse  # noqa: PLC0415  # exported only for this setting
+
+        tags = architecture.supported_tags(machine)
+        missing = wheelhouse.fill(folder, manifest, options.wheels, tags)
+        count = len(manifest["packages"])
+        print(f"  {count - len(missing)} of {count} from the download cache", flush=True)
+    held = {*folder.iterdir()}
+    foreign = machine != architecture.machine_of("")
+    platforms = architecture.supported_platforms(machine) if foreign else []
+    call = functools.partial(pip_command.download, folder, platforms=platforms)
+    status, why = package_indexes.download({**manifest, "packages": missing}, auth, private, call)
+    if options.wheels and not status:
+        for path in {*folder.iterdir()} - held:
+            wheelhouse.copy(path, options.wheels)
+    return status, why
 
 
 def format_announcement(manifest: dict[str, Any]) -> str:
@@ -98,21 +118,14 @@ def format_announcement(manifest: dict[str, Any]) -> str:
     return line if len(line) <= COLUMNS else f"{line[: COLUMNS - 1]}…"
 
 
-def report(venv: Path, manifest: dict[str, Any]) -> None:
-    """Print which packages of the manifest are installed."""
-    wanted = {package["name"] for package in manifest["packages"]}
-    for name, version in installed_files.installed(venv):
-        if name in wanted:
-            print(f"  - Installed {name} ({version})", flush=True)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = parse(arguments)
     manifest = json.loads(options.manifest.read_bytes())
     status, why = 0, ""
     try:
-        manifest = architecture.check_wheels(manifest)
+        if not options.from_source:  # Poetry chooses for itself
+            manifest = architecture.select(manifest, options.machine)
         if options.reuse:
             from . import earlier_image  # noqa: PLC0415  # exported only for this setting
 
@@ -121,25 +134,13 @@ def main(arguments: list[str] | None = None) -> int:
             status, why = install(options, manifest)
     except ValueError as error:
         status, why = 1, str(error)
-    return conclude(
-        options,
-        (status, why),
-        built=options.from_source,
-        elsewhere=options.from_source or options.on_build_image,
-    )
+    return conclude(options, (status, why), built=options.from_source)
 
 
-def conclude(
-    options: argparse.Namespace,
-    outcome: tuple[int, str],
-    *,
-    built: bool,
-    elsewhere: bool,
-) -> int:
+def conclude(options: argparse.Namespace, outcome: tuple[int, str], *, built: bool) -> int:
     """Print why an installation failed, or turn it into a layer; return the status.
 
-    `built`: packages may have been compiled. `elsewhere`: the final image has another base than
-    this one.
+    `built`: packages may have been compiled, with the libraries of this image.
     """
     status, why = outcome
     if status:
@@ -151,7 +152,7 @@ def conclude(
         installed_files.strip(options.venv)
     if options.compile:
         installed_files.compile_all(options.venv)
-    shared_libraries.write(options.venv, options.libraries, from_source=elsewhere)
+    shared_libraries.write(options.venv, options.libraries, options.machine, built=built)
     installed_files.set_times(options.venv)
     return 0
 

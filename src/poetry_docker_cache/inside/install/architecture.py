@@ -1,13 +1,17 @@
-"""Check that the packages of a layer have wheels for the architecture of this image.
+"""Choose what a machine needs of a manifest, and check that it has wheels for it.
 
-All platforms of an image share one manifest, so only the installation can check this.
+All platforms of an image share one manifest. The build runs on one machine and installs for any.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
 
 # Machine names, and what Docker calls them.
 PLATFORMS = {
@@ -37,26 +41,63 @@ def architecture(system: str) -> str:
     return found[0] if found else system
 
 
-def check_wheels(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return the manifest without packages that have no file and are only for other machines.
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the image's platform. BuildKit sets the variable in stages that ask."""
+    platform = os.environ.get("TARGETPLATFORM", "")
+    parser.add_argument("--platform", dest="machine", type=machine_of, default=platform)
 
-    Raises ValueError if a package for this machine has no file for its architecture.
+
+def machine_of(platform: str) -> str:
+    """Return the machine of a platform of Docker: `aarch64` for `linux/arm64`; "" is this one."""
+    if not platform:
+        return architecture(platform_names()[0])
+    parts = platform.split("/")
+    name = "/".join(parts if parts[1] == "arm" else parts[:2])
+    # The last one that is assigned stays.
+    return {docker: own for own, docker in reversed(PLATFORMS.items())}.get(name, parts[1])
+
+
+def platform_names() -> list[str]:
+    """Return the platform tags that this Python supports, the best first."""
+    return list(dict.fromkeys(tag.platform for tag in packaging("tags").sys_tags()))
+
+
+def supported_platforms(machine: str) -> list[str]:
+    """Return the platform tags that this image's Python supports on another machine.
+
+    The image of the other machine has the same C library: it is built from the same release.
     """
-    candidates = [package for package in manifest["packages"] if may_lack_file(package)]
-    if not candidates:
-        return manifest
-    # The tags that pip and Poetry use.
-    supported = list(dict.fromkeys(tag.platform for tag in packaging("tags").sys_tags()))
-    without = [
+    names = platform_names()
+    own = architecture(names[0])
+    return [f"{name[: -len(own)]}{machine}" if name.endswith(own) else name for name in names]
+
+
+def supported_tags(machine: str) -> list[str]:
+    """Return all tags that this image's Python supports on a machine, the best first."""
+    names = platform_names()
+    there = dict(zip(names, supported_platforms(machine)))  # noqa: B905  # not in Python 3.9
+    tags = packaging("tags").sys_tags()
+    return [f"{tag.interpreter}-{tag.abi}-{there[tag.platform]}" for tag in tags]
+
+
+def select(manifest: dict[str, Any], machine: str) -> dict[str, Any]:
+    """Return the manifest with only the packages for a machine, and without their markers.
+
+    Raises ValueError if one of them has no file for the machine.
+    """
+    packages = [entry for entry in manifest["packages"] if is_wanted(entry.get("marker"), machine)]
+    supported = set(supported_platforms(machine)) if any(map(may_lack_file, packages)) else set()
+    missing = [
         package
-        for package in candidates
-        if not any(
+        for package in packages
+        if may_lack_file(package)
+        and not any(
             system in supported for file in package["files"] for system in platform_tags(file)
         )
     ]
-    if missing := [package for package in without if is_wanted(package.get("marker"))]:
-        raise ValueError(explain(missing, architecture(supported[0])))
-    kept = [entry for entry in manifest["packages"] if entry["files"] or entry not in without]
+    if missing:
+        raise ValueError(explain(missing, machine))
+    kept = [{key: value for key, value in entry.items() if key != "marker"} for entry in packages]
     return {**manifest, "packages": kept}
 
 
@@ -67,12 +108,10 @@ def may_lack_file(package: dict[str, Any]) -> bool:
     return all(is_wheel(file) and "any" not in platform_tags(file) for file in package["files"])
 
 
-def is_wanted(marker: str | None) -> bool:
-    """Evaluate a marker for this machine; the installer decides what cannot be evaluated here."""
-    try:
-        return marker is None or bool(packaging("markers").Marker(marker).evaluate())
-    except ValueError:  # the kernel's version is not valid in PEP 440
-        return False
+def is_wanted(marker: str | None, machine: str) -> bool:
+    """Evaluate a marker for a machine; the manifest has no markers about the kernel for pip."""
+    known = {"platform_machine": machine}
+    return marker is None or bool(packaging("markers").Marker(marker).evaluate(known))
 
 
 def packaging(module: str) -> Any:  # noqa: ANN401  # a module

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -101,10 +102,11 @@ def compile_all(venv: Path) -> None:
 
     Files that do not compile are skipped: some packages ship templates, or code for another Python.
     """
-    command = [str(venv / "bin" / "python"), "-m", "compileall", "-qq"]
+    command = [sys.executable, "-S", "-m", "compileall", "-qq"]  # imports none of the packages
     command += ["--invalidation-mode", "unchecked-hash", *map(str, site_packages(venv))]
     # Compiled files contain sets in hash order.
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment = {**kept, "PYTHONHASHSEED": "0", "PYTHONSAFEPATH": "1"}
     subprocess.run(command, env=environment, check=False)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from . import failures, installed_files, pip_command, pip_settings, process, shared_libraries
+from . import architecture, failures, installed_files, process, shared_libraries, wheel_tree
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -19,6 +18,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--backend-path", action="append", default=[])
     parser.add_argument("--config-settings", help="for the backend, as JSON")
     parser.add_argument("--marker", help="install only if this holds")
+    architecture.add_option(parser)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--libraries", type=Path, help="list of shared libraries to write")
     parser.add_argument("--builder", type=Path, default=Path("/opt/build/bin/python"))
@@ -42,17 +42,6 @@ def build(options: argparse.Namespace, wheels: str) -> int:
     return status
 
 
-def install(wheel: Path, venv: Path, marker: str | None) -> int:
-    """Install a wheel by name: given a path, pip records that path in `direct_url.json`."""
-    command = [*pip_command.command(venv / "bin" / "python"), *pip_command.INSTALL]
-    name = wheel.name.partition("-")[0]
-    requirement = f"{name} ; {marker}" if marker else name
-    command += ["--no-deps", "--pre", "--no-index", f"--find-links={wheel.parent}", requirement]
-    return subprocess.run(
-        command, env=pip_settings.clean_environment(os.environ, {}), check=False
-    ).returncode
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = parse(arguments)
@@ -60,12 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
         if status := build(options, wheels):
             return status
         (wheel,) = Path(wheels).glob("*.whl")
-        if status := install(wheel, options.venv, options.marker):
-            return status
+        if architecture.is_wanted(options.marker, options.machine):
+            wheel_tree.install(wheel, options.venv)
     if options.compile:
         installed_files.compile_all(options.venv)
     if options.libraries:
-        shared_libraries.write(options.venv, options.libraries, from_source=True)
+        shared_libraries.write(options.venv, options.libraries, options.machine, built=True)
     installed_files.set_times(options.venv)
     return 0
 

@@ -1,6 +1,6 @@
-"""Install a manifest's wheels from package indexes, with one call of pip for each index.
+"""Download a manifest's wheels from package indexes, with one call of pip for each index.
 
-Each call knows one index only, so a package of the same name in another index is never installed.
+Each call knows one index only, so a package of the same name in another index is never used.
 """
 
 from __future__ import annotations
@@ -59,9 +59,8 @@ def group_by_source(manifest: dict[str, Any]) -> list[tuple[Source, list[dict[st
 
 def requirement(package: dict[str, Any]) -> str:
     """Return a package as a line of a requirements file: its version, and hashes of its files."""
-    marker = f" ; {package['marker']}" if "marker" in package else ""
     hashes = "".join(f" --hash={file['hash']}" for file in package["files"])
-    return f"{package['name']}{version_specifier(package)}{marker}{hashes}\n"
+    return f"{package['name']}{version_specifier(package)}{hashes}\n"
 
 
 def version_specifier(package: dict[str, Any]) -> str:
@@ -75,13 +74,13 @@ def version_specifier(package: dict[str, Any]) -> str:
     return f"==={version}" if PUBLIC.fullmatch(version) and named == {True} else f"=={version}"
 
 
-def install(
+def download(
     manifest: dict[str, Any], auth: dict[str, Any], folder: Path, call: Call
 ) -> tuple[int, str]:
-    """Install each source's packages with `call`; return the status, and why it failed.
+    """Download each source's packages with `call`; return the status, and why it failed.
 
-    `call` gets a requirements file and environment variables. Raises ValueError for a package that
-    does not come from an index.
+    `call` gets a requirements file and environment variables; secrets are in `folder`. Raises
+    ValueError for a package that does not come from an index.
     """
     base = pip_settings.clean_environment(os.environ, pip_settings.image_settings(os.environ))
     for number, (source, packages) in enumerate(group_by_source(manifest)):

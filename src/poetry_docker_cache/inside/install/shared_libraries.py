@@ -7,7 +7,6 @@ their modules need is read from the files.
 from __future__ import annotations
 
 import csv
-import ctypes
 import json
 import os
 import re
@@ -20,11 +19,23 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import elf, installed_files
+from . import architecture, elf, installed_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+ELF_NUMBERS = {
+    "aarch64": 183,
+    "armv6l": 40,
+    "armv7l": 40,
+    "i686": 3,
+    "loongarch64": 258,
+    "ppc64le": 21,
+    "riscv64": 243,
+    "s390x": 22,
+    "x86_64": 62,
+}
+"""The numbers of machines in ELF files (elf.h of glibc)."""
 # Libraries that an image never needs: those of GPU drivers, which the host of the container
 # provides, and musl under its own name, which only files for another C library need.
 NEVER = re.compile(r"lib(cuda|nvidia-|nvcuvid|amdhip|hsa-|ze_loader)|libc\.musl-")
@@ -34,7 +45,6 @@ SHARED = re.compile(r"\.so(\.[\w.]+)?$")
 MODULES = tuple(suffix for suffix in EXTENSION_SUFFIXES if suffix != ".so")
 # The hash in the name of a library that auditwheel has put into a wheel, for this wheel only.
 HASHED = re.compile(r"-[0-9a-f]{8}\.so")
-ABSENT = re.compile(r"cannot open shared object file|Error loading shared library")
 
 
 class Need:
@@ -47,20 +57,23 @@ class Need:
         """Folders that the files name and that contain it: the loader has other folders."""
 
 
-def write(venv: Path, target: Path, *, from_source: bool) -> None:
-    """Write the list of a layer; libraries of this image are only listed with `from_source`.
+def write(venv: Path, target: Path, machine: str, *, built: bool) -> None:
+    """Write the list of a layer for a machine; the check looks for the libraries in the image.
 
-    Wheels are installed on the base of the final image. Packages built from source are linked with
-    the libraries of another image.
+    Packages that were `built` in this image are linked with its libraries, which may have another
+    version in the final one. Wheels bring or name what any image has.
     """
     files = list(_files(venv))
-    needs = _needs(venv, files)
-    if not from_source:
-        needs = {name: need for name, need in needs.items() if not (need.paths or _is_found(name))}
-    packages = debian_packages(needs) if from_source else {}
+    number = _elf_number(machine)
+    needs = _needs(venv, files, number)
+    packages = debian_packages(needs) if built and needs else {}
     owners = _owners(venv) if needs else {}
     content = {
-        "needs": {name: _entry(need, packages.get(name), owners) for name, need in needs.items()},
+        "machine": number,
+        "needs": {
+            name: _entry(need, packages.get(name), owners, built=built)
+            for name, need in needs.items()
+        },
         "provides": sorted({path.name for path in files if _is_provided(path.name)}),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
     }
@@ -69,11 +82,21 @@ def write(venv: Path, target: Path, *, from_source: bool) -> None:
     target.chmod(0o644)  # the mode is part of the key; the umask must not be
 
 
-def _entry(need: Need, package: str | None, owners: dict[Path, str]) -> dict[str, Any]:
+def _elf_number(machine: str) -> int:
+    """Return the number of a machine in ELF files."""
+    own = elf.read(Path(sys.executable).resolve())
+    if own and machine == architecture.machine_of(""):
+        return own.machine
+    return ELF_NUMBERS.get(machine, 0)
+
+
+def _entry(
+    need: Need, package: str | None, owners: dict[Path, str], *, built: bool
+) -> dict[str, Any]:
     entry: dict[str, Any] = {"by": sorted({owners.get(path, path.name) for path in need.by})}
     if package:
         entry["package"] = package
-    if need.versions:
+    if built and need.versions:
         entry["versions"] = sorted(need.versions)
     if need.paths:
         entry["paths"] = sorted(need.paths)
@@ -89,12 +112,11 @@ def _files(venv: Path) -> Iterator[Path]:
                 yield path
 
 
-def _needs(venv: Path, files: list[Path]) -> dict[str, Need]:
+def _needs(venv: Path, files: list[Path], machine: int) -> dict[str, Need]:
     """Follow modules and programs through the libraries in the layer to those outside.
 
     A library that nothing in the layer links to is ignored, such as a backend for one brand of GPU.
     """
-    ours = elf.read(Path(sys.executable).resolve())
     here = defaultdict(list)
     for path in files:
         here[path.name].append(path)
@@ -106,7 +128,7 @@ def _needs(venv: Path, files: list[Path]) -> dict[str, Need]:
     needs: dict[str, Need] = defaultdict(Need)
     for path in waiting:
         found = elf.read(path)
-        if not found or not ours or found.machine != ours.machine:
+        if not found or found.machine != machine:
             continue
         for name in found.needed:
             if name in here:
@@ -138,15 +160,6 @@ def _find_folders(name: str, folders: Iterable[str], origin: Path) -> Iterator[s
         place = os.path.normpath(re.sub(r"\$(ORIGIN|\{ORIGIN\})", str(origin), folder))
         if Path(place, name).exists():
             yield place
-
-
-def _is_found(name: str) -> bool:
-    """Return whether the loader of this image finds a library, even if it cannot load it."""
-    try:
-        ctypes.CDLL(name)
-    except OSError as error:
-        return not ABSENT.search(str(error))
-    return True
 
 
 def debian_packages(names: Iterable[str]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Install a build tool, such as Poetry or a build backend, into its own virtual environment.
 
 It comes from a package source of the project, if one is given, with the credentials of the secret.
-pip gets them in environment variables, so they are not in its command line or output.
+pip gets them in environment variables, so they are not in its command line or output. It then takes
+wheels only: building a source distribution would run its code beside the secret.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import tempfile
 import venv
 from pathlib import Path
 
-from . import pip_settings, secret
+from . import installed_files, pip_settings, secret, wheel_tree
 from .failures import explain_failure
-from .pip_command import INSTALL, run_pip
+from .pip_command import run_pip
 from .secret import Source
 
 
@@ -39,16 +40,24 @@ def main(arguments: list[str] | None = None) -> int:
         files = pip_settings.image_settings(os.environ)
         environment = pip_settings.clean_environment(os.environ, files)
     memory = options.private if options.private.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=memory) as private:
+    with (
+        tempfile.TemporaryDirectory(dir=memory) as private,
+        tempfile.TemporaryDirectory() as wheels,
+    ):
         folder = Path(private)
         environment = pip_settings.for_source(environment, source, known, folder)
-        python, log = options.venv / "bin" / "python", folder / "pip.log"
-        arguments = [*INSTALL, *options.requirements, *["--compile"] * options.compile]
+        arguments = [f"--wheel-dir={wheels}", *["--only-binary=:all:"] * bool(source.name)]
         try:
-            status, output = run_pip(python, arguments, environment, log)
+            status, output = run_pip(
+                "wheel", [*arguments, *options.requirements], environment, folder / "pip.log"
+            )
+            for path in () if status else sorted(Path(wheels).iterdir()):
+                wheel_tree.install(path, options.venv)
         except ValueError as error:
             print(f"\n{error}", flush=True)
             return 1
+    if options.compile:
+        installed_files.compile_all(options.venv)
     if status and (why := explain_failure(output, source, known="username" in known, locked=False)):
         print(f"\n{why}", flush=True)
     return status

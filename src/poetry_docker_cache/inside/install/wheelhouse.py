@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import hashlib
 import json
 import os
@@ -20,16 +19,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import package_indexes, pip_command, pip_settings
-from .architecture import is_wanted, packaging
-from .failures import explain_failure
-from .package_indexes import requirement
-from .secret import Source
+from .architecture import packaging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .process import Outcome
+    from collections.abc import Sequence
 
 NAMED = "named.txt"
 """The file with the names of all wheels in the manifests, next to the exported wheels."""
@@ -72,50 +65,25 @@ def choose_wheel(package: dict[str, Any], tags: dict[str, int]) -> dict[str, str
     return max(fitting, key=lambda item: item[:3])[3] if fitting else None
 
 
-def install(  # noqa: PLR0913  # what the command line names
-    manifest: dict[str, Any],
-    auth: dict[str, Any],
-    private: Path,
-    *,
-    wheels: Path,
-    python: Path,
-    call: Callable[..., Outcome],
-) -> tuple[int, str]:
-    """Install wheels from the folder; download missing ones, and add them to the folder.
+def fill(
+    folder: Path, manifest: dict[str, Any], wheels: Path, tags: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Copy wheels of a manifest into an empty folder; return the packages without one.
 
-    pip gets a copy of only these wheels, and checks their hashes again.
+    `tags` are the supported ones, the best first. The hashes of the copies are checked.
     """
-    tags = {str(tag): rank for rank, tag in enumerate(packaging("tags").sys_tags())}
-    packages = [package for package in manifest["packages"] if is_wanted(package.get("marker"))]
+    ranks = {tag: rank for rank, tag in enumerate(tags)}
     missing = []
-    with tempfile.TemporaryDirectory() as folder:
-        house = Path(folder, "wheels")
-        house.mkdir()
-        for package in packages:
-            file = choose_wheel(package, tags)
-            if file and (wheels / file["file"]).is_file():
-                shutil.copyfile(wheels / file["file"], house / file["file"])
-                if has_hash(house / file["file"], file["hash"]):
-                    os.utime(wheels / file["file"])
-                    continue
-                (house / file["file"]).unlink()
-            missing.append(package)
-        held = set(house.iterdir())
-        fetch = functools.partial(pip_command.download, python, house)
-        status, why = package_indexes.install(
-            {**manifest, "packages": missing}, auth, private, fetch
-        )
-        if status:
-            return status, why
-        for path in set(house.iterdir()) - held:
-            copy(path, wheels)
-        print(f"  {len(held)} of {len(packages)} from the download cache", flush=True)
-        requirements = Path(folder, "requirements.txt")
-        requirements.write_text("".join(map(requirement, packages)), encoding="utf-8")
-        environment = pip_settings.clean_environment(os.environ, {})
-        local = ("--no-index", f"--find-links={house}")
-        status, output = call(requirements, environment, *local) if packages else (0, "")
-        return status, explain_failure(output, Source(), known=False) if status else ""
+    for package in manifest["packages"]:
+        file = choose_wheel(package, ranks)
+        if file and (wheels / file["file"]).is_file():
+            shutil.copyfile(wheels / file["file"], folder / file["file"])
+            if has_hash(folder / file["file"], file["hash"]):
+                os.utime(wheels / file["file"])
+                continue
+            (folder / file["file"]).unlink()
+        missing.append(package)
+    return missing
 
 
 def take(kept: Path, wheels: Path) -> None:

@@ -6,10 +6,10 @@
 FROM scratch AS scripts
 COPY --chmod=0555 Dockerfile.scripts/ /
 
-# An empty virtual environment, and pip with its bytecode compiled.
-FROM python:3.13-slim AS venv
+# An empty virtual environment, and pip. It downloads wheels for any platform, and nothing in them runs.
+FROM --platform=$BUILDPLATFORM python:3.13-slim AS venv
 WORKDIR /scripts
-RUN python -m venv --without-pip /venv && python -m pip help install > /dev/null
+RUN python -m venv --without-pip /venv && python -m pip help download > /dev/null
 ENV PYTHONDONTWRITEBYTECODE=1
 
 # What each layer installs: a layer is rebuilt only when its own file in /manifest changes.
@@ -28,24 +28,28 @@ COPY --from=manifest /manifest /
 
 # The dependencies: pip installs the versions, hashes and sources that poetry.lock names.
 FROM venv AS dependencies
+ARG TARGETPLATFORM
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifests,source=/dependencies.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
     python -m install
 
 FROM venv AS dependencies.api.worker
+ARG TARGETPLATFORM
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifests,source=/dependencies.api.worker.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
     python -m install
 
 FROM venv AS own-sqlalchemy.api.worker
+ARG TARGETPLATFORM
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifests,source=/own-sqlalchemy.api.worker.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
     python -m install
 
 FROM venv AS dependencies.worker
+ARG TARGETPLATFORM
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifests,source=/dependencies.worker.json,target=/manifest.json \
     --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
@@ -70,6 +74,7 @@ FROM python:3.13-slim AS base
 # Fails here where the container would fail: another Python, or a missing shared library.
 FROM base AS check
 RUN --mount=type=bind,from=scripts,source=/check.py,target=/scripts/check.py \
+    --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=venv,source=/venv,target=/venv \
     --mount=type=bind,from=dependencies,source=/libraries.json,target=/libraries/dependencies.json \
     --mount=type=bind,from=dependencies.api.worker,source=/libraries.json,target=/libraries/dependencies.api.worker.json \
