@@ -89,7 +89,6 @@ def test_built_wheel_is_installed(step: Step) -> None:
     status, output = step.run()
     assert status == 0, output
     assert "Built al_pha-1.0.dev1+x-py3-none-any.whl\n" in output
-    assert "Successfully installed al_pha-1.0.dev1+x\n" in output
     script = step.folder / "venv" / "bin" / "al-pha"
     assert subprocess.run([script], capture_output=True, check=True).stdout == b"True\n"
     info = step.site / "al_pha-1.0.dev1+x.dist-info"

@@ -202,8 +202,8 @@ def plan_dependencies(  # noqa: PLR0913  # all inputs of the decision
         instructions=settings.instructions.build,
         images=images or {},
         reuses_image=settings.reuse_image is not None and bool(layers),
+        build_network=settings.build_network,
         older_lock=project.lock.older_format is not None,
-        on_build_image=not bases.has_shell,
     )
 
 

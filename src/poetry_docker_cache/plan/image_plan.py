@@ -90,10 +90,10 @@ class Dependencies:
     """The `groups` and `extras` of each of several images; empty if all install the same."""
     reuses_image: bool = False
     """Whether unchanged packages are copied from an earlier image, if it exists."""
+    build_network: bool = False
+    """Whether packages without a wheel are built with access to the network."""
     older_lock: bool = False
     """Whether the lock file's format is older than 2.1, which needs more scripts."""
-    on_build_image: bool = False
-    """Whether all layers are installed on another base than that of the final image."""
 
     @property
     def keeps_wheels(self) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.image_plan import ImagePlan
 
 SCRIPTS_FOLDER = "Dockerfile.scripts"
+_FOR_SOURCES = ("poetry_download.py", "sdist.py", "source_files.py")
 _FOR_OLDER_LOCKS = ("dependency_graph.py", "old_locks.py")
 
 
@@ -78,7 +79,10 @@ def all_scripts() -> dict[str, str]:
 
 def _used(plan: ImagePlan) -> Iterator[str]:
     dependencies = plan.dependencies
+    builds = any(layer.from_source and not layer.direct for layer in dependencies.layers)
     unused = {
+        **dict.fromkeys(_FOR_SOURCES, not builds),
+        "poetry_install.py": dependencies.poetry is None,
         "wheelhouse.py": not dependencies.keeps_wheels,
         "earlier_image.py": not dependencies.reuses_image,
         **dict.fromkeys(_FOR_OLDER_LOCKS, not dependencies.older_lock),

@@ -70,12 +70,10 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
 
     `instructions` are the lines of the block `build` in the Dockerfile.
     """
-    python = "/opt/poetry/bin/python" if layer.from_source else "python"
     if layer.direct:
-        words = [python, "-m", "direct", *["--ssh"] * layer.direct.ssh]
+        words = ["/opt/poetry/bin/python", "-m", "direct", *["--ssh"] * layer.direct.ssh]
     else:
-        words = [python, "-m", "install", *["--from-source"] * layer.from_source]
-        words += ["--on-build-image"] * (dependencies.on_build_image and layer.may_have_libraries)
+        words = ["python", "-m", "install", *["--from-source"] * layer.from_source]
     words += ["--compile"] * dependencies.compile
     if layer.from_source and dependencies.build_config_settings:
         words.append(f"--build-config-settings={dependencies.build_config_settings}")

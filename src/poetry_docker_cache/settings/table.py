@@ -128,6 +128,14 @@ class Settings:
         " imported",
         example='optional-libraries = ["libtbb.so.12"]',
     )
+    build_network: bool = setting(
+        default=False,
+        read=values.boolean,
+        takes="`true` or `false`",
+        meaning="packages without a wheel are built with access to the network, for builds that"
+        " download something themselves, as those in Rust do",
+        example="build-network = true",
+    )
     ssh_known_hosts: tuple[str, ...] = setting(
         default=(),
         read=values.set_of(install_values.known_host),

@@ -16,7 +16,6 @@ from . import (
     installed_files,
     package_indexes,
     pip_command,
-    poetry_install,
     secret,
     shared_libraries,
     wheel_tree,
@@ -28,11 +27,11 @@ COLUMNS = 79
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line; the defaults are the paths in the build."""
     parser = argparse.ArgumentParser(prog="install")
-    parser.add_argument("--from-source", action="store_true", help="install with Poetry")
+    parser.add_argument("--from-source", action="store_true", help="build the packages")
     parser.add_argument("--wheels", type=Path, help="a folder of wheels to use")
     parser.add_argument("--reuse", action="store_true", help="use an earlier image")
     parser.add_argument("--made-by", default="", help="what else determines the files")
-    add_common(parser, ("--installed", "/installed"))
+    add_common(parser, ("--installed", "/installed"), ("--sources", "/sources"))
     return parser.parse_args(arguments)
 
 
@@ -53,27 +52,22 @@ def add_common(parser: argparse.ArgumentParser, *more: tuple[str, str]) -> None:
 
 
 def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int, str]:
-    """Install wheels, or with Poetry `--from-source`; return the status, and why it failed.
+    """Install wheels, or build them `--from-source`; return the status, and why it failed.
 
     Raises ValueError for a package that pip cannot download, or a damaged wheel.
     """
     print(format_announcement(manifest), flush=True)
+    if options.from_source:
+        from . import sdist  # noqa: PLC0415  # exported only for such packages
+
+        settings = options.build_config_settings
+        return sdist.install(manifest, options.sources, settings, options.venv)
     auth = secret.read(options.secret)
     memory = options.private if options.private.is_dir() else None
     with (
         tempfile.TemporaryDirectory(dir=memory) as private,
         tempfile.TemporaryDirectory() as folder,
     ):
-        if options.from_source:
-            return poetry_install.install(
-                manifest,
-                auth,
-                Path(private),
-                folder=Path(folder),
-                venv=options.venv,
-                auth_file=options.secret,
-                build_config_settings=options.build_config_settings,
-            )
         status, why = download(options, manifest, auth, Path(private), Path(folder))
         for path in () if status else sorted(Path(folder).iterdir()):
             info = wheel_tree.install(path, options.venv)
@@ -124,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     manifest = json.loads(options.manifest.read_bytes())
     status, why = 0, ""
     try:
-        if not options.from_source:  # Poetry chooses for itself
+        if not options.from_source:  # Poetry has chosen
             manifest = architecture.select(manifest, options.machine)
         if options.reuse:
             from . import earlier_image  # noqa: PLC0415  # exported only for this setting

@@ -17,9 +17,17 @@ from typing import Any
 
 
 def build(
-    backend: str, backend_path: list[str], folder: Path, settings: dict[str, Any] | None = None
+    backend: str,
+    backend_path: list[str],
+    folder: Path,
+    settings: dict[str, Any] | None = None,
+    *,
+    requires: Path | None = None,
 ) -> str:
-    """Build with the backend, `module` or `module:object`; return the file name of the wheel."""
+    """Build with the backend, `module` or `module:object`; return the file name of the wheel.
+
+    With `requires`, only write what the backend also requires to that file, as JSON.
+    """
     # The modules next to this file must not hide packages of the same name.
     others = [path for path in sys.path if path != str(Path(__file__).parent)]
     sys.path[:] = [*(str(Path(path).resolve()) for path in backend_path), *others]
@@ -28,13 +36,21 @@ def build(
     hooks = functools.reduce(getattr, names, importlib.import_module(module))
     arguments = [settings] if settings else []
     get_requires = getattr(hooks, "get_requires_for_build_wheel", None)
-    refuse_missing(backend, get_requires(*arguments) if get_requires else [])
+    missing = missing_of(get_requires(*arguments) if get_requires else [])
+    if requires:
+        requires.write_text(json.dumps(missing), encoding="utf-8")
+        return ""
+    if missing:
+        sys.exit(
+            f"{backend} requires {', '.join(missing)} to build the wheel, which is not installed."
+            "\nAdd it to `requires` of [build-system] in pyproject.toml."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     return str(hooks.build_wheel(str(folder), *arguments))
 
 
-def refuse_missing(backend: str, requirements: list[str]) -> None:
-    """Exit if the backend requires more than `[build-system]` lists: nothing is downloaded here."""
+def missing_of(requirements: list[str]) -> list[str]:
+    """Return the requirements that are not installed: nothing is downloaded here."""
     missing = []
     for requirement in requirements:
         name = re.match(r"[\w.-]+", requirement)
@@ -44,11 +60,7 @@ def refuse_missing(backend: str, requirements: list[str]) -> None:
             continue
         if not is_installed(name[0]):
             missing.append(requirement)
-    if missing:
-        sys.exit(
-            f"{backend} requires {', '.join(missing)} to build the wheel, which is not installed."
-            "\nAdd it to `requires` of [build-system] in pyproject.toml."
-        )
+    return missing
 
 
 def is_installed(name: str) -> bool:
@@ -67,9 +79,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--backend-path", action="append", default=[])
     parser.add_argument("--config-settings", type=json.loads)
     parser.add_argument("--wheel-dir", type=Path, required=True)
+    parser.add_argument("--requires", type=Path, help="file for what the backend also requires")
     options = parser.parse_args(arguments)
     arguments_of_build = (options.backend, options.backend_path, options.wheel_dir)
-    print("Built", build(*arguments_of_build, options.config_settings), flush=True)
+    built = build(*arguments_of_build, options.config_settings, requires=options.requires)
+    if built:
+        print("Built", built, flush=True)
     return 0
 
 

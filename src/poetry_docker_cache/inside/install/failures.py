@@ -116,6 +116,10 @@ NOT_FOUND = re.compile("|".join(WORDINGS).replace("NAME", r"([\w.+-]*[\w+])"))
 COMPILER = re.compile(r"(\w+-)*(cc|gcc|c\+\+|g\+\+|make)|compiler|CMAKE_\w+")
 HEADER = re.compile(r"\.h\w*$")
 RUST = ("Rust", "Cargo", "rustc", "cargo")
+NO_NETWORK = re.compile(
+    r"Could not resolve host|[Tt]emporary failure in name resolution|Name or service not known"
+    r"|Network is unreachable|Could not connect to server|Failed to establish a new connection"
+)
 # Debian packages of well-known names. The full `python` image has many of them.
 PACKAGES = {
     "a C compiler": "build-essential",
@@ -187,6 +191,17 @@ ALPINE = {
 def explain_build(output: str) -> str:
     """Explain each failed build in an installer's output; "" without any."""
     return "\n".join(_explanation(*failure) for failure in _failures(output))
+
+
+def explain_sdist(package: str, output: str) -> str:
+    """Explain why a package could not be built from its source distribution."""
+    if NO_NETWORK.search(output):
+        return (
+            f"{package} could not be built from source: its build downloads something itself, but"
+            "\nhas no access to the network. Add to [tool.poetry-docker-cache]:"
+            "\nbuild-network = true"
+        )
+    return _explanation(package, output)
 
 
 def explain_own_wheel(wheel: str, output: str) -> str:

@@ -5,6 +5,7 @@ Each call knows one index only, so a package of the same name in another index i
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,19 @@ PUBLIC = re.compile(
     r"([1-9]\d*!)?(0|[1-9]\d*)(\.(0|[1-9]\d*))*"
     r"((a|b|rc)(0|[1-9]\d*))?(\.post(0|[1-9]\d*))?(\.dev(0|[1-9]\d*))?"
 )
+STRONG = ("sha256", "sha384", "sha512")
+
+
+def has_hash(path: Path, digest: str) -> bool:
+    """Return whether a file exists and has this hash, such as `sha256:…`."""
+    kind, _, expected = digest.partition(":")
+    if kind not in STRONG or not path.is_file():
+        return False
+    found = hashlib.new(kind)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest() == expected
 
 
 def source_of(package: dict[str, Any], manifest: dict[str, Any]) -> Source:
@@ -43,8 +57,14 @@ def source_of(package: dict[str, Any], manifest: dict[str, Any]) -> Source:
     if named:
         found = urls.get(named["reference"].lower(), {})
         return Source(found.get("name", named["reference"]), found.get("url", named["url"]))
+    return primary_source(manifest)
+
+
+def primary_source(manifest: dict[str, Any]) -> Source:
+    """Return the source that replaces the default index, or that index."""
+    names = {source["name"].lower() for source in manifest["sources"]}
     primary = [source for source in manifest["sources"] if source.get("priority") == "primary"]
-    if "pypi" in urls or not primary:
+    if "pypi" in names or not primary:
         return Source()
     return Source(primary[0]["name"], primary[0]["url"])
 

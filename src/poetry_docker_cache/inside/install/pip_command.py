@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from typing import TYPE_CHECKING
 
-from .process import Outcome, run
+from .process import Outcome, image_python, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,10 +24,10 @@ def run_pip(
 
     Raises ValueError for an image without pip.
     """
-    if importlib.util.find_spec("pip") is None:
-        raise ValueError(MISSING)
-    words = [sys.executable, *IMAGE_PIP, command, *QUIET, *arguments]
+    words = [image_python(), *IMAGE_PIP, command, *QUIET, *arguments]
     status, output = run(words, {**environment, "PIP_LOG": str(log)})
+    if "No module named pip" in output:
+        raise ValueError(MISSING)
     # Only the log mentions a refusal with status 403.
     logged = log.read_text(encoding="utf-8", errors="replace") if status and log.exists() else ""
     return Outcome(status, output + logged)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from . import secret
+from .process import image_python
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ def has_pip_configuration(environment: Mapping[str, str]) -> bool:
     folders = environment.get("XDG_CONFIG_DIRS") or "/etc/xdg"
     places += [f"{folder}/pip/pip.conf" for folder in folders.split(":")]
     places.append(f"{environment.get('XDG_CONFIG_HOME') or home / '.config'}/pip/pip.conf")
-    places += [str(home / ".pip" / "pip.conf"), f"{sys.prefix}/pip.conf"]
+    places += [str(home / ".pip" / "pip.conf"), f"{sys.base_prefix}/pip.conf"]
     return any(Path(place).is_file() for place in places)
 
 
@@ -65,7 +66,7 @@ def image_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the settings in the files of the image's pip, as variables; often there are none."""
     if not has_pip_configuration(environment):
         return {}
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    command = [image_python(), "-m", "pip", "--disable-pip-version-check", "config", "list"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return read_config_list(done.stdout)
 

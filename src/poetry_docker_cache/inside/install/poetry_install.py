@@ -1,4 +1,4 @@
-"""Install the packages of a manifest with `poetry install`.
+"""Install, or only download, the packages of a manifest with `poetry install`.
 
 The manifest becomes a project in a temporary folder, with a poetry.lock of only these packages.
 `poetry install` then checks hashes and markers as usual.
@@ -19,10 +19,11 @@ from .process import Outcome, run
 from .secret import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-COMMAND = ("-m", "poetry", "install", "--no-interaction", "--no-ansi", "--no-plugins", "--no-root")
+PROGRAM = ("-m", "poetry")
+OPTIONS = ("install", "--no-interaction", "--no-ansi", "--no-plugins", "--no-root")
 REFUSED = re.compile(
     r"(?:Authorization error accessing|\b40[13] Client Error\b.*? for url:)\s+(https?://[^\s<>'\"]+)"
 )
@@ -112,8 +113,8 @@ def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
     return explain_failure(output, Source(name, source["url"]), known=known)
 
 
-def run_poetry(folder: Path, venv: Path, auth_file: Path) -> Outcome:
-    """Run `poetry install` in a project's folder.
+def run_poetry(program: Sequence[str], folder: Path, venv: Path, auth_file: Path) -> Outcome:
+    """Run `poetry install` in a project's folder; `program` are the arguments that start Poetry.
 
     When Poetry builds two packages at a time, one may read a cache entry that the other is writing,
     and find no version of a build requirement (python-poetry/poetry#11048). In that case it runs
@@ -129,11 +130,12 @@ def run_poetry(folder: Path, venv: Path, auth_file: Path) -> Outcome:
         VIRTUAL_ENV=str(venv),
         PYTHONDONTWRITEBYTECODE="1",
     )
-    done = run([sys.executable, *COMMAND], environment, folder)
+    command = [sys.executable, *program, *OPTIONS]
+    done = run(command, environment, folder)
     if done.status and NO_REQUIREMENT in done.output:
         print(f"\n{ONE_BY_ONE}", flush=True)
         environment["POETRY_INSTALLER_PARALLEL"] = "false"
-        done = run([sys.executable, *COMMAND], environment, folder)
+        done = run(command, environment, folder)
     return done
 
 
@@ -146,6 +148,7 @@ def install(  # noqa: PLR0913  # what the command line names
     venv: Path,
     auth_file: Path,
     build_config_settings: dict[str, Any],
+    program: Sequence[str] = PROGRAM,
     explained: Callable[[str, dict[str, Any], dict[str, Any]], str] = explain,
 ) -> tuple[int, str]:
     """Install all packages; return the status, and why it failed.
@@ -167,5 +170,5 @@ def install(  # noqa: PLR0913  # what the command line names
     }
     for name, content in files.items():
         (folder / name).write_text(document(content), encoding="utf-8")
-    status, output = run_poetry(folder, venv, auth_file)
+    status, output = run_poetry(program, folder, venv, auth_file)
     return status, explained(output, manifest, auth) if status else ""

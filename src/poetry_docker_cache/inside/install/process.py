@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -17,6 +18,13 @@ class Outcome(NamedTuple):
 
     status: int
     output: str
+
+
+def image_python() -> str:
+    """Return the Python that has the image's pip: Poetry's own environment has none."""
+    if importlib.util.find_spec("pip"):
+        return sys.executable
+    return str(getattr(sys, "_base_executable", sys.executable))
 
 
 def hide_users(line: bytes) -> bytes:

@@ -18,16 +18,19 @@ class Source(NamedTuple):
 
 def read(path: Path) -> dict[str, Any]:
     """Read the secret; a project with only public sources has none."""
-    if not path.is_file():
-        return {}
+    return toml(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def toml(text: str) -> dict[str, Any]:
+    """Parse TOML. Raises ValueError for text that is not valid."""
     if sys.version_info >= (3, 11):
-        import tomllib as toml  # noqa: PLC0415  # not in 3.9 and 3.10
+        import tomllib as parser  # noqa: PLC0415  # not in 3.9 and 3.10
     else:
         try:
-            import tomli as toml  # noqa: PLC0415  # a dependency of Poetry
+            import tomli as parser  # noqa: PLC0415  # a dependency of Poetry
         except ImportError:
-            from pip._vendor import tomli as toml  # noqa: PLC0415  # the image's pip
-    return dict(toml.loads(path.read_text(encoding="utf-8")))
+            from pip._vendor import tomli as parser  # noqa: PLC0415  # the image's pip
+    return dict(parser.loads(text))
 
 
 def sources(secret: dict[str, Any]) -> dict[str, dict[str, Any]]:

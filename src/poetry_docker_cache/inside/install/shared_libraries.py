@@ -60,8 +60,8 @@ class Need:
 def write(venv: Path, target: Path, machine: str, *, built: bool) -> None:
     """Write the list of a layer for a machine; the check looks for the libraries in the image.
 
-    Packages that were `built` in this image are linked with its libraries, which may have another
-    version in the final one. Wheels bring or name what any image has.
+    Packages that were `built` here are linked with libraries of this image: Debian knows in which
+    package the final image gets them.
     """
     files = list(_files(venv))
     number = _elf_number(machine)
@@ -70,10 +70,7 @@ def write(venv: Path, target: Path, machine: str, *, built: bool) -> None:
     owners = _owners(venv) if needs else {}
     content = {
         "machine": number,
-        "needs": {
-            name: _entry(need, packages.get(name), owners, built=built)
-            for name, need in needs.items()
-        },
+        "needs": {name: _entry(need, packages.get(name), owners) for name, need in needs.items()},
         "provides": sorted({path.name for path in files if _is_provided(path.name)}),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
     }
@@ -90,13 +87,11 @@ def _elf_number(machine: str) -> int:
     return ELF_NUMBERS.get(machine, 0)
 
 
-def _entry(
-    need: Need, package: str | None, owners: dict[Path, str], *, built: bool
-) -> dict[str, Any]:
+def _entry(need: Need, package: str | None, owners: dict[Path, str]) -> dict[str, Any]:
     entry: dict[str, Any] = {"by": sorted({owners.get(path, path.name) for path in need.by})}
     if package:
         entry["package"] = package
-    if built and need.versions:
+    if need.versions:
         entry["versions"] = sorted(need.versions)
     if need.paths:
         entry["paths"] = sorted(need.paths)

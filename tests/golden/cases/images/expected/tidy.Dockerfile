@@ -25,7 +25,7 @@ RUN --mount=type=bind,from=scripts,source=/manifest,target=/scripts/manifest \
 FROM scratch AS manifests
 COPY --from=manifest /manifest /
 
-# The dependencies: pip installs the versions, hashes and sources that poetry.lock names.
+# The dependencies: pip downloads the versions, hashes and sources that poetry.lock names.
 FROM venv AS dependencies
 ARG TARGETPLATFORM
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
@@ -51,8 +51,7 @@ FROM python:3.13-slim AS base
 
 # Fails here where the container would fail: another Python, or a missing shared library.
 FROM base AS check
-RUN --mount=type=bind,from=scripts,source=/check.py,target=/scripts/check.py \
-    --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
+RUN --mount=type=bind,from=scripts,target=/scripts \
     --mount=type=bind,from=venv,source=/venv,target=/venv \
     --mount=type=bind,from=dependencies,source=/libraries.json,target=/libraries/dependencies.json \
     /venv/bin/python /scripts/check.py --python=3.13 --home=/home/app
