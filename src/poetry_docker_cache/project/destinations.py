@@ -85,6 +85,6 @@ def _other_host(destination: Destination, known: str) -> DockerCacheError:
         f" {known}. The credentials of {name!r} were not sent.",
         fix=f"If {destination.host} may have them, run\n\n"
         f"    poetry config {shlex.quote(f'repositories.{name}')} {shlex.quote(url)}\n\n"
-        "Otherwise give the source another name in [[tool.poetry.source]] of pyproject.toml, and"
-        " run `poetry lock`.",
+        f"Otherwise rename {name!r} where the project defines it, in pyproject.toml or poetry.toml,"
+        " and run `poetry lock`.",
     )
