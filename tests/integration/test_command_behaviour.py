@@ -42,6 +42,7 @@ EXPORT, BUILD = ("docker", "export"), ("docker", "build")
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", "me")
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", CANARY)
+    monkeypatch.setenv("POETRY_REPOSITORIES_ACME_URL", "https://acme.test/simple")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from poetry_docker_cache.project.credentials import collect
 from poetry_docker_cache.errors import DockerCacheError
 try:
     secret = collect(Factory().create_poetry(Path.cwd()), json.load(sys.stdin))
-    print(json.dumps({"text": secret.text}))
+    print(json.dumps({"text": secret.text, "unconfirmed": secret.unconfirmed}))
 except DockerCacheError as error:
     print(json.dumps({"problem": error.problem, "fix": error.fix}))
 """
@@ -86,13 +86,12 @@ def write_project(folder: Path) -> None:
     tables = [f'[[tool.poetry.source]]\nname="{n}"\nurl="{u}"\n' for n, u in sources.items()]
     project = '[project]\nname="demo"\nversion="1"\n' + "".join(tables)
     (folder / "pyproject.toml").write_text(project)
-    (folder / "poetry.toml").write_text(
-        '[http-basic."corp.two"]\nusername="u2"\npassword="p2{"\n'
-        '[http-basic.corp.two]\nusername="u2"\npassword="p2{"\n'
-    )
+    (folder / "poetry.toml").write_text('[certificates.net]\ncert="ca.pem"\n')
     (folder / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n")
     Path(os.environ["POETRY_CONFIG_DIR"], "auth.toml").write_text(
-        '[http-basic.unused]\nusername="u"\npassword="p"\n[certificates.net]\ncert="ca.pem"\n'
+        '[http-basic.unused]\nusername="u"\npassword="p"\n'
+        '[http-basic."corp.two"]\nusername="u2"\npassword="p2{"\n'
+        '[http-basic.corp.two]\nusername="u2"\npassword="p2{"\n'
     )
     netrc = Path.home() / ".netrc"
     netrc.write_text("machine net.test login nu password np\n")
@@ -103,7 +102,7 @@ def write_project(folder: Path) -> None:
 def test_every_poetry_gives_the_same_credentials(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Environment, poetry.toml, netrc and certificates give identical credentials."""
+    """Environment, auth.toml, netrc and the project's CA file give identical credentials."""
     write_project(tmp_path)
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_USERNAME", "u1")
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_PASSWORD", "")
@@ -117,6 +116,10 @@ def test_every_poetry_gives_the_same_credentials(
         )
     ]
     assert answer["text"] == auth_file(expected)
+    assert answer["unconfirmed"] == [
+        ["corp", "https://h.test/simple/corp"],
+        ["corp.two", "https://h.test/simple/corp2"],
+    ]
 
 
 @pytest.mark.parametrize("version", POETRY_VERSIONS)

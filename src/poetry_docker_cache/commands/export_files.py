@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.buildx.cache_plan import refuse_tag
 from poetry_docker_cache.caches.spec import folders_of
 from poetry_docker_cache.commands.image_notes import print_notes
+from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.output_files import check, output_path
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.errors import DockerCacheError
@@ -62,6 +63,7 @@ def export(options: ExportOptions, poetry: Poetry, console: Console) -> int:
     with writing(files, force=options.force, suggestions=suggestions, removed=removed):
         if options.auth_file and secret:
             _write_secret(Path(options.auth_file), secret.text, files)
+            note_new_hosts(console, secret.unconfirmed)
     if options.to_stdout:
         console.raw(_dockerfile(images[0], image_scripts(images[0].plan, place=None)))
     else:

@@ -24,6 +24,7 @@ from poetry_docker_cache.commands.build_files import render_files, scripts_besid
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds
 from poetry_docker_cache.commands.image_notes import print_notes
+from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def _run_steps(work: _Work, console: Console) -> int:
     if any(image.request.ssh for image in build.images):
         refuse_without_agent(os.environ, bakes=len(build.images) > 1)
     secret = collect_secret(work.images)
+    note_new_hosts(console, secret.unconfirmed)
     widest = min((image.context for image in work.images), key=lambda path: len(path.parts))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(build_folder(context=widest, docker=engine.docker))

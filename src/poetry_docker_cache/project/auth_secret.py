@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from poetry_docker_cache.project.destinations import Destination
+
 MAX_SIZE = 500 * 1024
 """BuildKit's limit in bytes (MaxSecretSize)."""
 
@@ -40,6 +42,8 @@ class SourceAuth:
     verify: bool = True
     url: str = ""
     """The address of a server that is not a source of the project; Poetry looks it up."""
+    destinations: tuple[Destination, ...] = ()
+    """The server, for each name that credentials were found by."""
 
     @property
     def has_content(self) -> bool:
@@ -127,27 +131,50 @@ def _too_large(size: int, sources: Iterable[SourceAuth]) -> DockerCacheError:
 
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[\t\r\n\x20-\x26\x28-\x7e]+?-----END \1-----")
+# The kinds that TLS uses. An OpenSSH key, for example, has another one.
+_KINDS = {
+    "certificate": re.compile(r"((X509|TRUSTED) )?CERTIFICATE"),
+    "private key": re.compile(r"((RSA|DSA|EC|ENCRYPTED) )?PRIVATE KEY"),
+}
 
 
-def pem_blocks(path: Path | None, setting: str, kind: str) -> str:
-    """Return the PEM blocks of a file whose type ends with `kind`, without comments.
+def certificates_in(path: Path | None, setting: str) -> str:
+    """Return the certificates of a file in PEM format, without comments and keys.
 
     Raises DockerCacheError for a file that has none or cannot be read; `setting` names it.
     """
+    return _pem_blocks(path, setting, ("certificate",))
+
+
+def client_certificate_in(path: Path | None, setting: str) -> str:
+    """Return the certificates of a file and their private key, which must be in the same file.
+
+    Raises DockerCacheError as `certificates_in` does, and for a file without a key.
+    """
+    return _pem_blocks(path, setting, ("certificate", "private key"))
+
+
+def _pem_blocks(path: Path | None, setting: str, kinds: Sequence[str]) -> str:
     if path is None:
         return ""
-    content = b""
+    content, problem = b"", ""
     try:
         content = path.read_bytes()
-        problem = "it has no certificate in PEM format"
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", "") or "not a path"
-    found = (block for block in _PEM.finditer(content) if block[1].decode().endswith(kind))
-    blocks = [block[0].decode("ascii").replace("\r", "") for block in found]
-    if not blocks:
+    blocks = [
+        (kind, block[0].decode("ascii").replace("\r", ""))
+        for block in _PEM.finditer(content)
+        for kind in kinds
+        if _KINDS[kind].fullmatch(block[1].decode())
+    ]
+    missing = [kind for kind in kinds if kind not in dict(blocks)]
+    if missing:
+        problem = problem or f"it has no {' and no '.join(missing)} in PEM format"
         raise DockerCacheError(
             f"The file of the setting {setting} cannot be used: {path}: {problem}",
-            fix=f"Name a file with PEM blocks:\n\n    poetry config {shlex.quote(setting)} PATH\n\n"
+            fix=f"Name a PEM file with {' and '.join(kinds)}:\n\n"
+            f"    poetry config {shlex.quote(setting)} PATH\n\n"
             "Poetry does not expand ~, and resolves a relative path from the current folder.",
         )
-    return "\n".join(blocks) + "\n"
+    return "\n".join(text for _, text in blocks) + "\n"

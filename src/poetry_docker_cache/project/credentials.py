@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from poetry.config import config_source
@@ -23,7 +23,14 @@ from poetry.utils.password_manager import PasswordManager, PoetryKeyringError
 from requests.utils import get_netrc_auth
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.auth_secret import SourceAuth, auth_file, pem_blocks
+from poetry_docker_cache.project.auth_secret import (
+    SourceAuth,
+    auth_file,
+    certificates_in,
+    client_certificate_in,
+)
+from poetry_docker_cache.project.destinations import Destination, unconfirmed
+from poetry_docker_cache.project.project_settings import refuse_untrusted_settings
 from poetry_docker_cache.project.sources import login_variables
 
 if TYPE_CHECKING:
@@ -43,6 +50,15 @@ class AuthSecret:
     """The content of the `auth` secret."""
 
     text: str = field(repr=False)
+    unconfirmed: tuple[Destination, ...] = ()
+    """Servers that get credentials and that the user's configuration does not name."""
+
+
+class _Login(NamedTuple):
+    username: str
+    password: str
+    stored_for: str
+    """The name that it was found by; empty if it was found by the server's address."""
 
 
 def collect(
@@ -51,9 +67,11 @@ def collect(
     """Collect the secret for these sources and addresses.
 
     A name that is not an HTTP source of the project is ignored. Raises DockerCacheError for
-    credentials that are in a URL, incomplete, unreadable or impossible to pass on, for an unusable
-    certificate file, and for a secret that is too large for BuildKit.
+    credentials that are in a URL, incomplete, unreadable or impossible to pass on, for credentials
+    that the project itself provides or that would go to another host than the user stored them for,
+    for an unusable certificate file, and for a secret that is too large for BuildKit.
     """
+    refuse_untrusted_settings(poetry)
     wanted = {name.lower() for name in names}  # as Poetry's pool compares them
     repositories = sorted(
         (
@@ -66,7 +84,8 @@ def collect(
     refuse_credentials_in_urls({repository.name: repository.url for repository in repositories})
     sources = [_read(repository, poetry.config) for repository in repositories]
     sources += _address_credentials(addresses, poetry.config)
-    return AuthSecret(text=auth_file(sources))
+    destinations = unconfirmed(place for source in sources for place in source.destinations)
+    return AuthSecret(text=auth_file(sources), unconfirmed=destinations)
 
 
 def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:
@@ -133,7 +152,9 @@ def _unknown_git_login(authenticator: Authenticator, url: str) -> tuple[str, str
         credential = authenticator.get_credentials_for_git_url(url)
         username, password = credential.username, credential.password
     login = (username, password) if username and password else get_netrc_auth(url)
-    return login and _checked_login(urlsplit(url).netloc, *login)
+    if login:
+        _check_login(urlsplit(url).netloc, *login)
+    return login
 
 
 def _is_public(repository: HTTPRepository) -> bool:
@@ -142,27 +163,44 @@ def _is_public(repository: HTTPRepository) -> bool:
 
 
 def _read(repository: HTTPRepository, config: Config) -> SourceAuth:
-    name = repository.name
+    name, url = repository.name, repository.url
     login = None if _is_public(repository) else _login(repository, config)
-    default = RepositoryCertificateConfig()
+    if login:
+        _check_login(name, login.username, login.password)
+    certified = name
     certificates = repository.session.get_certs_for_repository(name)
-    if certificates == default:  # not configured: Poetry uses those of the same host
-        certificates = repository.certificates
+    if certificates == RepositoryCertificateConfig():  # not configured: Poetry looks for the host
+        certified, certificates = _name_by_url(repository), repository.certificates
+    names = [login.stored_for if login else "", certified if certificates.client_cert else ""]
     return SourceAuth(
         name=name,
-        login=login and _checked_login(name, *login),
-        ca=pem_blocks(certificates.cert, f"certificates.{name}.cert", "CERTIFICATE"),
-        client_cert=pem_blocks(certificates.client_cert, f"certificates.{name}.client-cert", ""),
+        login=login and (login.username, login.password),
+        ca=certificates_in(certificates.cert, f"certificates.{name}.cert"),
+        client_cert=client_certificate_in(
+            certificates.client_cert, f"certificates.{name}.client-cert"
+        ),
         verify=certificates.verify,
+        # The project cannot choose the URL of PyPI.
+        destinations=tuple(
+            Destination(name, url) for name in names if name and not _is_public(repository)
+        ),
     )
 
 
-def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None:
+def _name_by_url(repository: HTTPRepository) -> str:
+    known = repository.session.get_repository_config_for_url(repository.url)
+    return known.name if known else ""
+
+
+def _login(repository: HTTPRepository, config: Config) -> _Login | None:
     name = repository.name
-    failure = ""
+    failure = stored_for = ""
     username = password = None
     try:
-        username, password = _login_in_variables(name) or _ask_poetry(repository, config)
+        if login := _login_in_variables(name):
+            username, password, stored_for = *login, name
+        else:
+            username, password, stored_for = _ask_poetry(repository, config)
     except PoetryKeyringError as error:
         failure = str(error)
     except Exception as error:  # noqa: BLE001  # keyring backends raise any exception
@@ -174,14 +212,15 @@ def _login(repository: HTTPRepository, config: Config) -> tuple[str, str] | None
             f"    poetry config keyring.enabled false\n{_how_to_configure(name)}",
         )
     if not username and not password:  # CI sets the variable of a missing secret to an empty text
-        return get_netrc_auth(repository.url)
+        found = get_netrc_auth(repository.url)
+        return found and _Login(*found, stored_for="")
     if password is None:
         raise DockerCacheError(
             f"The source {name!r} has a user name but no password. The password may be in a keyring"
             " that is locked or disabled.",
             fix=f"Run\n\n{_how_to_configure(name)}",
         )
-    return str(username or ""), str(password)
+    return _Login(str(username or ""), str(password), stored_for)
 
 
 def _login_in_variables(name: str) -> tuple[str | None, str | None] | None:
@@ -192,26 +231,36 @@ def _login_in_variables(name: str) -> tuple[str | None, str | None] | None:
     return None if username is None and password is None else (username, password)
 
 
-def _ask_poetry(repository: HTTPRepository, config: Config) -> tuple[str | None, str | None]:
+def _ask_poetry(repository: HTTPRepository, config: Config) -> tuple[str | None, str | None, str]:
+    """Return user name and password, and the name that Poetry found the password by."""
     # By name first: by URL, Poetry before 2.5 may find another source on the same host.
-    own = repository.session.get_http_auth(repository.name)
+    name = repository.name
+    own = repository.session.get_http_auth(name)
     if own is None or (own.username is None and own.password is None):
         repository.session.reset_credentials_cache()  # its key is the URL, not the name
-        other = repository.session.get_credentials_for_url(repository.url)
-        return (None, None) if other.password is None else (other.username, other.password)
-    if own.password is not None or own.username is None:
-        return own.username, own.password
-    # For a missing password Poetry returns the same as for an empty one, which is valid if the user
-    # name is a token. So look it up.
-    keys = ["http-basic", repository.name, "password"]
-    stored = config.get(".".join(keys) if _DOTS_ARE_TABLES else keys)
+        own = repository.session.get_credentials_for_url(repository.url)
+        name = _name_by_url(repository)
+        if own.password is None:
+            return None, None, ""
+    username, password = own.username, own.password
+    stored = _password_by_name(name, username, config) if name else None
+    if password is None:
+        # Poetry returns the same for a missing password as for an empty one, which is valid if the
+        # user name is a token.
+        return username, "" if stored == "" else None, name
+    return username, password, name if stored == password else ""
+
+
+def _password_by_name(name: str, username: str | None, config: Config) -> str | None:
+    keys = ["http-basic", name, "password"]
+    stored: str | None = config.get(".".join(keys) if _DOTS_ARE_TABLES else keys)
     manager = PasswordManager(config)
     if stored is None and manager.use_keyring:
-        stored = manager.keyring.get_password(repository.name, own.username)
-    return own.username, "" if stored == "" else None
+        stored = manager.keyring.get_password(name, username or "")
+    return stored
 
 
-def _checked_login(name: str, username: str, password: str) -> tuple[str, str]:
+def _check_login(name: str, username: str, password: str) -> None:
     for what, value in (("user name", username), ("password", password)):
         wrong = ""
         if re.search(r"[\n\r\0]", value):
@@ -224,7 +273,6 @@ def _checked_login(name: str, username: str, password: str) -> tuple[str, str]:
                 " line break was copied with it.",
                 fix=f"Store it again:\n\n{_how_to_configure(name)}",
             )
-    return username, password
 
 
 def _how_to_configure(name: str) -> str:

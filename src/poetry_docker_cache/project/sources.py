@@ -23,8 +23,13 @@ def login_variables(name: str) -> tuple[str, str]:
     They are Poetry's own, except that `_` replaces all characters that are not allowed in the name
     of a variable. Poetry keeps spaces and, since 2.4, dots, which no shell or CI can set.
     """
-    prefix = "POETRY_HTTP_BASIC_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    prefix = f"POETRY_HTTP_BASIC_{in_variables(name)}"
     return f"{prefix}_USERNAME", f"{prefix}_PASSWORD"
+
+
+def in_variables(name: str) -> str:
+    """The name of a source as a part of the names of its environment variables."""
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 
 def refuse_unknown_sources(

@@ -112,10 +112,9 @@ def poetry_reads(secret: AuthSecret, name: str) -> tuple[str | None, str | None]
 def test_environment_wins_over_every_file(
     gather: Callable[..., AuthSecret],
     config_dir: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Poetry's order is environment, poetry.toml, auth.toml, netrc."""
+    """Poetry's order is environment, auth.toml, netrc."""
     netrc = Path.home() / ".netrc"
     netrc.write_text("machine a.test login netrc password 4\n")
     netrc.chmod(0o600)
@@ -124,9 +123,6 @@ def test_environment_wins_over_every_file(
 
     (config_dir / "auth.toml").write_text('[http-basic.corp]\nusername="auth"\npassword="3"\n')
     assert by_source(gather(urls))["corp"] == {"username": "auth", "password": "3"}
-
-    (tmp_path / "poetry.toml").write_text('[http-basic.corp]\nusername="toml"\npassword="2"\n')
-    assert by_source(gather(urls))["corp"] == {"username": "toml", "password": "2"}
 
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_USERNAME", "env")
     monkeypatch.setenv("POETRY_HTTP_BASIC_CORP_PASSWORD", "1")
@@ -385,7 +381,7 @@ def test_rejects_credentials_that_cannot_be_sent(
 ) -> None:
     """The error names the source and never the value."""
     values = {"username": "u", "password": "p", half: f"{CANARY}{bad}"}
-    monkeypatch.setattr(credentials, "_ask_poetry", lambda *_: tuple(values.values()))
+    monkeypatch.setattr(credentials, "_ask_poetry", lambda *_: (*values.values(), ""))
     with pytest.raises(DockerCacheError, match="source 'corp' contains") as raised:
         gather({"corp": "https://a.test/simple"})
     assert CANARY not in str(raised.value)
