@@ -120,7 +120,7 @@ def test_built_packages_run(engine: DockerEngine, built: Project) -> None:
     done = built.poetry.run(built.folder, "docker", "export", "-o", "-")
     assert "acme-built, psycopg2 must be built from source, on python:3.13" in done.stderr
     assert "Debian packages added for the dependencies: libpq5." in done.stderr
-    assert "\nFROM python:3.13 AS source\n" in done.stdout
+    assert "\nFROM python:3.13 AS builder\n" in done.stdout
     assert done.stdout.count("FROM python:3.13 ") == 1
 
 
@@ -129,7 +129,8 @@ def test_upgrade_rebuilds_only_the_source_layer(engine: DockerEngine, built: Pro
     built.replace("pyproject.toml", 'version = "1.0", source', 'version = "1.1", source')
     built.lock()
     steps = build(built, "--tag=acme-source:2")
-    assert steps.ran - {"final"} == {"manifest", "manifests", "source"}
+    fetched = {"source-files", "source-requires", "source-files-all"}
+    assert steps.ran - {"final"} == {"manifest", "manifests", "source", *fetched}
     assert {"pure-1", "native-1", "base", "check"} <= steps.cached
     assert steps.installed == ("acme-built", "psycopg2")
     code = "import psycopg2, acme_built; print(acme_built.VERSION)"
