@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.system.compat import exists, real_path
+from poetry_docker_cache.system.compat import exists, is_link, real_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ def refuse_outward_links(paths: Iterable[Path], *folders: Path) -> None:
     homes = [real_path(folder) for folder in folders]
     for path in paths:
         for link in (path.absolute(), *path.absolute().parents):
-            if not link.is_symlink():
+            if not is_link(link):
                 continue
             place = real_path(link.parent)
             home = next((home for home in homes if place.is_relative_to(home)), None)
