@@ -474,7 +474,7 @@ def test_signal_on_a_terminal_ends_a_real_build(
     until(running)
     (name,) = build.left()
     os.kill(terminal.pid, number)
-    assert terminal.status() == (129 if number == HUP else 130), terminal.output
+    assert terminal.status() == 128 + number, terminal.output
     assert build.left() == []
     until(lambda: name.encode() not in b"".join(commands()))
 
