@@ -231,12 +231,54 @@ def test_windows_line_endings(shop: Path) -> None:
 
 def test_symlink_is_kept(shop: Path) -> None:
     """Only the target of the link is written."""
+    run_successfully(shop, *EXPORT)
     (shop / "real").mkdir()
+    (shop / "Dockerfile").rename(shop / "real" / "Dockerfile")
     (shop / "Dockerfile").symlink_to("real/Dockerfile")
+    with (shop / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write('[tool.poetry-docker-cache]\nworkdir = "/srv"\n')
+    assert poetry(shop, *EXPORT, "--check").status == 1
     run_successfully(shop, *EXPORT)
     assert (shop / "Dockerfile").is_symlink()
     assert [path.name for path in (shop / "real").iterdir()] == ["Dockerfile"]
     assert run_successfully(shop, *EXPORT, "--check").out == "Up to date.\n"
+
+
+FILE, FOLDER, MISSING = "../outside/file", "../outside", "missing"
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "command"),
+    [
+        ("Dockerfile", MISSING, EXPORT),
+        ("Dockerfile", FILE, (*EXPORT, "--check")),
+        ("Dockerfile.dockerignore", FILE, (*EXPORT, "--force")),
+        ("Dockerfile.dockerignore", "../outside/new", EXPORT),
+        ("Dockerfile.scripts", FOLDER, EXPORT),
+        ("Dockerfile.scripts/check.py", f"../{FILE}", (*EXPORT, "--force")),
+        ("docker", FOLDER, (*EXPORT, "-o", "docker/Dockerfile")),
+        (".dockerignore", FILE, (*EXPORT, "-o", "-")),
+        (".dockerignore", MISSING, EXPORT),
+        ("auth.toml", FILE, (*EXPORT, "--auth-file", "auth.toml")),
+        (".github", FOLDER, (*EXPORT, "--ci", "github")),
+        (".gitlab-ci.yml", MISSING, (*EXPORT, "--ci", "gitlab")),
+        ("build.sh", FILE, (*EXPORT, "--ci", "shell", "-o", "build.sh")),
+    ],
+)
+def test_links_out_of_the_project_are_refused(
+    shop: Path, tmp_path: Path, link: str, target: str, command: tuple[str, ...]
+) -> None:
+    """Nothing is read or written through them, or through dangling ones."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").touch()
+    (shop / link).parent.mkdir(exist_ok=True)
+    (shop / link).symlink_to(target)
+    before = snapshot(tmp_path)
+    outcome = poetry(shop, *command)
+    assert outcome.status == 1
+    assert f"{shop / link} is a link that is not followed" in outcome.err
+    assert outcome.out == ""
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize("existing", [False, True])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ import pytest
 from command_line import ERROR, Client, poetry, snapshot
 from poetry.factory import Factory
 from projects import make_project, package
+
+from poetry_docker_cache.buildx.build_folder import PREFIX
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -374,15 +377,35 @@ def test_check_suggests_force_for_an_edited_file(tmp_path: Path) -> None:
     assert "`poetry docker export --force`" in outcome.err
 
 
-def test_interrupt_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The status is the shell's for SIGINT, as during a build."""
-
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_signal_before_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The status is the shell's for the signal, as during a build."""
+    number = signal.Signals[name]
     shop = make(tmp_path / "shop")
-    monkeypatch.setattr("poetry_docker_cache.commands.planned_image.read_project", interrupted)
-    assert poetry(shop, *BUILD).status == 130
+    monkeypatch.setattr(
+        "poetry_docker_cache.commands.planned_image.read_project",
+        lambda *_: os.kill(os.getpid(), number),
+    )
+    with pytest.raises(SystemExit) as ended:
+        poetry(shop, *EXPORT)
+    assert ended.value.code == 128 + number
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("command", [EXPORT, (*BUILD, "--dry-run")])
+def test_every_command_removes_folders_of_killed_builds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """They contain credentials."""
+    shop = make(tmp_path / "shop")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    dead = tmp_path / f"{PREFIX}{'0' * 16}"
+    dead.mkdir(mode=0o700)
+    (dead / "auth.toml").touch()
+    assert poetry(shop, *command).status == 0
+    assert not dead.exists()
 
 
 def test_version_from_git_plugin_reaches_the_build(

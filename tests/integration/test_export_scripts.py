@@ -145,6 +145,16 @@ def test_foreign_file_among_the_scripts_is_refused(shop: Path, force: tuple[str,
     assert snapshot(shop) == before
 
 
+@pytest.mark.usefixtures("client")
+def test_link_among_the_scripts_is_refused(shop: Path, tmp_path: Path) -> None:
+    """A vendored Dockerfile could print any file of this machine."""
+    (tmp_path / "key").write_text("canary")
+    (shop / SCRIPTS / "key.py").symlink_to("../../key")
+    outcome = poetry(shop, "docker", "build", "--file", "Dockerfile")
+    assert outcome.status == 1
+    assert "key.py is a link that is not followed" in outcome.err
+
+
 def test_bytecode_among_the_scripts_is_ignored(shop: Path) -> None:
     """Running a script creates a __pycache__, which the ignore file excludes."""
     cache = shop / SCRIPTS / "install" / "__pycache__"

@@ -269,7 +269,7 @@ def test_failed_build_leaks_nothing(
     [
         (signal.SIGINT, True, 130),  # Ctrl-C: the terminal signals the whole group
         (signal.SIGINT, False, 130),
-        (signal.SIGTERM, False, 130),
+        (signal.SIGTERM, False, 143),
         (signal.SIGHUP, False, 129),  # buildx does not handle it
     ],
     ids=["Ctrl-C", "SIGINT", "SIGTERM", "SIGHUP"],

@@ -357,6 +357,15 @@ def test_symlink_is_kept(shop: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_client")
+def test_symlink_out_of_the_project_is_refused(shop: Path, tmp_path: Path) -> None:
+    """It is part of the project, so the user did not choose its target."""
+    (shop / "metadata.json").symlink_to(tmp_path / "mine")
+    outcome = poetry(shop, *BUILD, "--metadata-file", "metadata.json")
+    assert (outcome.status, "not followed" in outcome.err) == (1, True)
+    assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.usefixtures("_client")
 def test_symlink_to_itself(shop: Path, tmp_path: Path) -> None:
     """The link is replaced."""
     link = tmp_path / "metadata.json"

@@ -118,6 +118,7 @@ def test_dockerfile_exported_without_the_settings(machine: Machine, shop: Projec
     shop.configure(download_cache="kept/wheels", reuse_image="reuse:0")
     (shop.folder / "kept" / "wheels").mkdir(parents=True)
     make_wheel(shop.folder / "kept" / "wheels", "acme-new")
+    (shop.folder / "kept" / "wheels" / LIST).touch()
     _, said = build(shop, "--file=Dockerfile")
     wheels = shop.folder / "kept" / "wheels"
     why = "the Dockerfile was exported without this setting; run `poetry docker export`"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.system.folder_locks import lock
 from poetry_docker_cache.system.private_files import PRIVATE, create, inside
-from poetry_docker_cache.system.signals import exit_status, handled
+from poetry_docker_cache.system.signals import handled, leave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,9 +70,8 @@ def build_folder(
 ) -> Iterator[BuildFolder]:
     """Make a private folder outside the build context; remove it however the block ends.
 
-    SIGINT, SIGTERM and SIGHUP end the block with SystemExit(128 + n). Folders of killed builds are
-    removed first. `docker` is the client that will read the folder. Raises DockerCacheError if
-    there is no usable place.
+    Signals end the block with SystemExit(128 + n). `docker` is the client that will read the
+    folder. Raises DockerCacheError if there is no usable place.
     """
     ending = _Ending()
     with handled(ending.receive):
@@ -80,8 +79,6 @@ def build_folder(
         try:
             try:
                 choice = _bases(docker) if bases is None else bases
-                for base in choice:
-                    _sweep(base)
                 folder = _Folder(_usable(choice, context))
                 folder.make()
                 yield BuildFolder(path=folder.path)
@@ -91,7 +88,7 @@ def build_folder(
             if folder is not None:
                 folder.remove()
     if ending.received:  # while the folder was being removed
-        raise SystemExit(exit_status(ending.received))
+        leave(ending.received)
 
 
 class _Ending:
@@ -104,7 +101,7 @@ class _Ending:
     def receive(self, number: int) -> None:
         self.received = self.received or number
         if not self.deferred:
-            raise SystemExit(exit_status(number))
+            leave(number)
 
 
 class _Folder:
@@ -156,21 +153,26 @@ class _Folder:
                 self._lock = None
 
 
-def _sweep(base: Path) -> None:
+def sweep(bases: Sequence[Path] | None = None) -> None:
     """Remove folders that killed builds of this user have left. Never raises."""
     if sys.platform == "win32":
         return
-    with contextlib.suppress(OSError):
-        for folder in base.glob(f"{PREFIX}*"):
-            with contextlib.suppress(OSError):
-                if not _is_ours(folder):
-                    continue
-                held = lock(folder)  # raises for anything but a folder, such as a symlink
-                try:
-                    _remove_tree(folder)
-                finally:
-                    if held is not None:
-                        os.close(held)
+    for base in _bases(shutil.which("docker") or "") if bases is None else bases:
+        with contextlib.suppress(OSError):
+            _sweep(base)
+
+
+def _sweep(base: Path) -> None:
+    for folder in base.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if not _is_ours(folder):
+                continue
+            held = lock(folder)  # raises for anything but a folder, such as a symlink
+            try:
+                _remove_tree(folder)
+            finally:
+                if held is not None:
+                    os.close(held)
 
 
 def _remove_tree(folder: Path) -> None:
@@ -190,13 +192,16 @@ def _is_ours(folder: Path) -> bool:
 
 def _bases(docker: str) -> list[Path]:
     """List candidates for the parent folder, the best first: in memory rather than on disk."""
-    names = [tempfile.gettempdir(), "/tmp", "/var/tmp"]  # noqa: S108  # our folder inside is private
+    names = ["/tmp", "/var/tmp"]  # noqa: S108  # our folder inside is private
+    with contextlib.suppress(FileNotFoundError):  # no folder can be written to
+        names.insert(0, tempfile.gettempdir())
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: Windows has no user ids
         if runtime.stat().st_uid == os.geteuid():  # with `sudo -E` it is another user's
             names.insert(0, str(runtime))
     if "/snap/" in docker:  # a client from a snap sees only its own folder
-        names.insert(0, str(Path.home() / "snap" / "docker" / "common"))
+        home = os.path.expanduser("~")  # noqa: PTH111  # Path.home() may raise
+        names.insert(0, os.path.join(home, "snap", "docker", "common"))  # noqa: PTH118  # as above
     return [Path(name) for name in dict.fromkeys(names) if Path(name).is_absolute()]
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx import engine_errors
@@ -19,6 +20,9 @@ from poetry_docker_cache.buildx.engine_info import (
 )
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.system.signals import Signals, exit_status, handled, send
+
+if sys.platform != "win32":
+    import pwd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -100,6 +104,16 @@ def _answer(process: subprocess.Popen[str], limit: float) -> Answer:
     return Answer(status=process.returncode, out=out, err=err)
 
 
+def _refuse_without_home() -> None:
+    """Raise DockerCacheError if docker would put its settings into the working directory."""
+    if os.environ.get("HOME") or os.environ.get("DOCKER_CONFIG") or sys.platform == "win32":
+        return
+    with contextlib.suppress(KeyError):  # a user id without an account, as in a container
+        if pwd.getpwuid(os.getuid()).pw_dir:
+            return
+    raise engine_errors.no_home()
+
+
 @contextlib.contextmanager
 def probing(
     builder: str | None = None, *, docker: str | None = None, asking: Asking = asking
@@ -110,6 +124,7 @@ def probing(
     DockerCacheError if nothing can be built on this engine.
     """
     client = docker or find()
+    _refuse_without_home()
     name = [builder] if builder else []
     question = ["info", "--format", "{{json .}}"]
 
@@ -135,8 +150,8 @@ def run(
 ) -> int:
     """Run a command on this terminal and return its exit status; signals are forwarded to it.
 
-    `output` is the descriptor for its stdout, instead of ours. If a signal should have ended the
-    command, the status is 128 + n in any case. Raises DockerCacheError if it cannot be started.
+    `output` is the descriptor for its stdout, instead of ours. After a signal the status is
+    128 + n, whatever the command's own is. Raises DockerCacheError if it cannot be started.
     """
     signals = Signals()
     with handled(signals.receive):
@@ -151,6 +166,6 @@ def run(
             ) from error
         with signals.forwarded(process):
             status = process.wait()
-    if status < 0:
-        return exit_status(-status)
-    return status or (exit_status(signals.received) if signals.received else 0)
+    if signals.received:
+        return exit_status(signals.received)
+    return exit_status(-status) if status < 0 else status

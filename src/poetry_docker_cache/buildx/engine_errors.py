@@ -10,10 +10,30 @@ INSTALL_BUILDX = (
     "Install the docker-buildx-plugin package of Docker (docker-buildx on Debian and Ubuntu), "
     "then check with: docker buildx version"
 )
+# What Go prints about a file of the client itself; for a socket it prints `connect:`.
+_UNUSABLE_FILE = re.compile(
+    r"\b(mkdir|open|l?stat|rename|link|chmod) .+: "
+    r"(read-only file system|permission denied|not a directory|no space left on device)"
+)
+
+
+def no_home() -> DockerCacheError:
+    """Return the error for a user without a home folder."""
+    return DockerCacheError(
+        "HOME is not set, and this user has no home folder: docker would write its settings into "
+        "the project.",
+        fix="Set HOME or DOCKER_CONFIG to a folder that you can write to.",
+    )
 
 
 def unreachable(message: str) -> DockerCacheError:
     """Return the error for an engine that does not answer, in the client's own words."""
+    if unusable := _UNUSABLE_FILE.search(message):
+        return DockerCacheError(
+            f"Docker's client cannot use the folder of its settings: {unusable[0]}.",
+            fix="Set HOME to a folder that you can write to, or only BUILDX_CONFIG, for the state "
+            "of buildx.",
+        )
     words = shortened(message)
     if "permission denied" in words.lower() and "ssh" not in message.lower():
         return DockerCacheError(

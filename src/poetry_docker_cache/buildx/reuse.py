@@ -7,7 +7,7 @@ layer's cache key depends on them. If one fails, the image is still built, with 
 from __future__ import annotations
 
 import itertools
-import os.path
+import os
 import posixpath
 import shutil
 from dataclasses import dataclass
@@ -16,12 +16,19 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.command_line import context_options, only_prints
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
-from poetry_docker_cache.buildx.kept_wheels import PARTS, keep
+from poetry_docker_cache.buildx.kept_wheels import (
+    PARTS,
+    keep,
+    link_wheels,
+    refuse_foreign,
+    wheels_in,
+)
 from poetry_docker_cache.buildx.steps import Step
 from poetry_docker_cache.docker import go_csv
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.earlier_image import NO_TABLE
 from poetry_docker_cache.settings.install_values import within
+from poetry_docker_cache.system.compat import real_path
 from poetry_docker_cache.system.private_files import inside
 
 if TYPE_CHECKING:
@@ -46,7 +53,7 @@ class Reuse:
     project: str
     """The name of the project, since several may share the folder."""
     folder: Path | None
-    """The folder of `download-cache`."""
+    """The folder of `download-cache`, without links."""
     has_wheels: bool
     """Whether it has any wheels."""
     image: str | None
@@ -72,7 +79,7 @@ class Reuse:
         return cls(
             project=project or place.name,
             folder=folder,
-            has_wheels=folder is not None and any(folder.glob("*.whl")),
+            has_wheels=folder is not None and folder.is_dir() and bool(wheels_in(folder)),
             image=settings.reuse_image if dependencies.reuses_image and builds else None,
             hidden=_hidden(folder, written, request),
         )
@@ -91,8 +98,9 @@ def import_steps(
 ) -> list[Step]:
     """Return the steps that import wheels and packages into the builder."""
     steps = []
-    if reuse.has_wheels:
+    if reuse.folder and reuse.has_wheels:
         output = places.output(f"import-wheels-{request.image}")
+        sent = _sent(reuse.folder, places)
         steps.append(
             Step(
                 argv=_command(
@@ -100,10 +108,10 @@ def import_steps(
                     places,
                     dockerfile=dockerfile,
                     target="import-wheels",
-                    context=f"download-cache={reuse.folder}",
+                    context=f"download-cache={sent}",
                     output=output,
                 ),
-                leaves=Output(path=output),
+                leaves=SentWheels(path=output, folder=reuse.folder, sent=sent),
                 failure=f"The wheels in {reuse.folder} are not used",
             )
         )
@@ -137,16 +145,27 @@ def export_steps(
     # On the same file system as the folder, so that a rename moves each wheel into place.
     part = reuse.folder / f"{PARTS}{places.token('name')}"
     output = places.output("") if places.shown else part
+    sent = _sent(reuse.folder, places)
     argv = _command(
         request,
         places,
         dockerfile=dockerfile,
         target="export-wheels",
-        context=f"download-cache={reuse.folder}",
+        context=f"download-cache={sent}",
         output=output,
     )
-    wheels = ArrivedWheels(path=output, folder=reuse.folder, project=reuse.project)
+    wheels = ArrivedWheels(path=output, folder=reuse.folder, sent=sent, project=reuse.project)
     return [Step(argv=argv, leaves=wheels, failure=f"New wheels are not kept in {reuse.folder}")]
+
+
+def _sent(folder: Path, places: Places) -> Path:
+    """Return the private folder of wheels that BuildKit reads in place of the user's."""
+    if places.shown:
+        return Path("<wheels>")
+    name = places.token("name")
+    # Beside the wheels: links work only on the same file system.
+    is_writable = os.access(folder, os.W_OK)
+    return folder / f"{PARTS}{name}" if is_writable else places.output(f"wheels-{name}")
 
 
 def _command(  # noqa: PLR0913  # the differences between the three builds
@@ -220,10 +239,28 @@ class EarlierImage(Output):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArrivedWheels(Output):
-    """The wheels of a build, in a temporary folder inside the one of `download-cache`."""
+class SentWheels(Output):
+    """The result of a step that reads the folder of `download-cache`."""
 
     folder: Path
+    sent: Path
+    """The private folder with its wheels."""
+
+    def prepare(self) -> None:
+        """Create both folders. Raises OSError."""
+        super().prepare()
+        link_wheels(self.folder, self.sent)
+
+    def discard(self) -> None:
+        """Remove both folders."""
+        super().discard()
+        shutil.rmtree(self.sent, ignore_errors=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrivedWheels(SentWheels):
+    """The wheels of a build, in a temporary folder inside the one of `download-cache`."""
+
     project: str
 
     def take(self) -> str:
@@ -234,7 +271,7 @@ class ArrivedWheels(Output):
 
 def _folder(project: Path, path: str) -> Path:
     """Return the folder of wheels, which need not exist yet."""
-    folder = Path(project, os.path.expanduser(path))  # noqa: PTH111  # an unknown user stays
+    folder = real_path(Path(project, os.path.expanduser(path)))  # noqa: PTH111  # an unknown user stays
     try:
         is_other = folder.exists() and not folder.is_dir()
     except OSError as error:
@@ -243,6 +280,7 @@ def _folder(project: Path, path: str) -> Path:
         raise _no_folder(path, "which is a file, not a folder")
     if inside(project, folder):
         raise _no_folder(path, "which contains the project: all of it would be sent to the builder")
+    refuse_foreign(folder)
     return folder
 
 

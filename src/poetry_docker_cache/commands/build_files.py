@@ -12,6 +12,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, image_scripts
 from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.render.exported_files import dockerfile_name, with_banner
+from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,10 +54,11 @@ def render_files(
 def scripts_beside(dockerfile: Path) -> dict[str, str]:
     """Return the texts of the exported scripts beside a Dockerfile, by path.
 
-    Raises DockerCacheError if a script cannot be read.
+    Raises DockerCacheError if a script cannot be read, or is a link to a file elsewhere.
     """
     folder = dockerfile.with_name(SCRIPTS_FOLDER)
     paths = sorted(path for path in folder.rglob("*.py") if path.is_file())
+    refuse_outward_links([folder, *paths], dockerfile.absolute().parent)
     try:
         return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in paths}
     except (OSError, UnicodeDecodeError) as error:

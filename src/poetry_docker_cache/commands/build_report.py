@@ -31,6 +31,7 @@ from poetry_docker_cache.report.summary import (
     pushed,
     read_layers,
 )
+from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,7 @@ class Report:
         path = options.metadata_file
         if path is not None:
             metadata_file.refuse_unwritable(path)
+            refuse_outward_links([Path(path)], image.folder)
         given = [*request.options]
         builds = not only_prints(given)
         progress = _value(given, "--progress") or request.progress or os.environ.get(_PROGRESS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-import signal
 import traceback
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -92,15 +91,22 @@ class DockerCommand(GroupCommand):
         return did_you_mean(option, known, cutoff=_ALIKE)
 
     def handle(self) -> int:
-        """Do the work; print any error that the user can fix, and return exit status 1."""
+        """Do the work; print any error that the user can fix, and return exit status 1.
+
+        A signal ends it with the status that shells use, after cleaning up.
+        """
+        from poetry_docker_cache.buildx.build_folder import sweep  # noqa: PLC0415  # when one runs
+        from poetry_docker_cache.system.signals import handled, leave  # noqa: PLC0415  # when one runs
+
+        with handled(leave):
+            sweep()
+            return self._work()
+
+    def _work(self) -> int:
         try:
             return self.work()
         except DockerCacheError as error:
             self._report(error)
-        except KeyboardInterrupt:
-            return (
-                128 + signal.SIGINT
-            )  # the status that shells use, and that we return during a build
         except (CleoError, PoetryRuntimeError):  # Poetry prints these itself
             raise
         except Exception as error:  # noqa: BLE001  # the last place to report it as a bug

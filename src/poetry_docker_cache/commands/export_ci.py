@@ -27,6 +27,7 @@ from poetry_docker_cache.render.ci_files import (
 from poetry_docker_cache.render.exported_files import EXPORT, with_banner, writing
 from poetry_docker_cache.settings.table import Settings
 from poetry_docker_cache.system.compat import real_path
+from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,7 @@ def export_ci(options: ExportOptions, kind: CiKind, poetry: Poetry, console: Con
     if options.to_stdout:
         console.raw(text)
         return 0
+    refuse_outward_links([path], folder, path.absolute().parent)
     if options.check:
         return check(console, {path: text}, again=again)
     if path.parts[-3:-1] == _GITHUB.parts:

@@ -26,6 +26,7 @@ from poetry_docker_cache.render.exported_files import (
     writing,
 )
 from poetry_docker_cache.system.compat import real_path
+from poetry_docker_cache.system.outward_links import refuse_outward_links
 from poetry_docker_cache.system.private_files import refuse_inside, write_private
 
 if TYPE_CHECKING:
@@ -51,12 +52,9 @@ def export(options: ExportOptions, poetry: Poetry, console: Console) -> int:
         _check_missing_ignore_file(console, images)
     # Before anything is written: a missing password must not leave half of the files.
     secret = collect_secret(images) if options.auth_file else None
-    if options.to_stdout:
-        files: dict[Path, str] = {}
-        removed: list[Path] = []
-    else:
-        files = _files(images, options)
-        removed = _removed(images, options, files)
+    files = {} if options.to_stdout else _files(images, options)
+    _refuse_links(images, options, files)
+    removed = [] if options.to_stdout else _removed(images, options, files)
     if options.check:
         return check(console, files, again=_again(options), removed=removed)
     suggestions = _suggestions(images, options)
@@ -87,6 +85,18 @@ def _note_build_commands(
             commands.append(f"`{shlex.join(['docker', 'build', '--file', file, context])}`")
     if commands:
         console.note(f"Build with {', '.join(commands)}.")
+
+
+def _refuse_links(
+    images: Sequence[PlannedImage], options: ExportOptions, files: Collection[Path]
+) -> None:
+    """Raise DockerCacheError for a file that would be read or written through an outward link."""
+    named = [Path(options.auth_file)] if options.auth_file else []
+    if not options.to_stdout:
+        named += [_dockerfile_path(image, options) for image in images]
+    scripts = [path.with_name(SCRIPTS_FOLDER) for path in named]
+    folders = (images[0].folder, *(path.absolute().parent for path in named))
+    refuse_outward_links([*named, *files, *scripts], *folders)
 
 
 def _refuse_wrong_number(images: Sequence[PlannedImage], options: ExportOptions) -> None:

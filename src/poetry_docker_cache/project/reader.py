@@ -37,6 +37,7 @@ from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.project.root.root_package import read_root
 from poetry_docker_cache.settings.setting_errors import NAME, refuse_misnamed
 from poetry_docker_cache.system.compat import tomllib
+from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ def read_project(poetry: Poetry) -> Project:
         installer=_installer(poetry),
         root=root,
         files=files,
-        dockerignore=checked(_text(folder / ".dockerignore")),
+        dockerignore=_ignore_file(folder),
         start_commands=start_commands(folder),
         apps=find_apps(folder, root, files),
         unpackaged=unpackaged.modules,
@@ -226,6 +227,12 @@ def python_constraint(text: str) -> PythonConstraint:
 
 def _plain_version(version: Version | None) -> PlainVersion | None:
     return None if version is None else PlainVersion(str(version))
+
+
+def _ignore_file(folder: Path) -> str | None:
+    path = folder / ".dockerignore"
+    refuse_outward_links([path], folder)
+    return checked(_text(path))
 
 
 def _pinned_python(folder: Path) -> str | None:

@@ -11,7 +11,7 @@ if sys.version_info >= (3, 11):
 else:  # installed with Poetry there
     import tomli as tomllib
 
-__all__ = ["exists", "is_folder", "real_path", "tomllib"]
+__all__ = ["exists", "is_folder", "is_link", "real_path", "tomllib"]
 
 
 def real_path(path: Path | str) -> Path:
@@ -27,3 +27,8 @@ def exists(path: Path | str) -> bool:
 def is_folder(path: Path | str) -> bool:
     """Return whether a path is a folder; `Path.is_dir()` raises for the same names."""
     return os.path.isdir(path)  # noqa: PTH112  # as above
+
+
+def is_link(path: Path | str) -> bool:
+    """Return whether a path is a symlink; `Path.is_symlink()` raises for the same names."""
+    return os.path.islink(path)  # noqa: PTH114  # as above

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,11 @@ ENDING = tuple(
 def exit_status(number: int) -> int:
     """Return the exit status that shells report for a program that this signal ended."""
     return 128 + number
+
+
+def leave(number: int) -> NoReturn:
+    """Handle a signal: leave the program, through all blocks that clean up."""
+    raise SystemExit(exit_status(number))
 
 
 @contextlib.contextmanager

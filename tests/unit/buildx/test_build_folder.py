@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from poetry_docker_cache.buildx.build_folder import PREFIX, build_folder
+from poetry_docker_cache.buildx.build_folder import PREFIX, build_folder, sweep
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ def test_folder_of_killed_build_is_removed(base: Path, context: Path) -> None:
     holder = os.open(live, os.O_RDONLY)
     fcntl.flock(holder, fcntl.LOCK_EX)
     try:
-        with build_folder(context=context, bases=[base]):
-            assert not dead.exists()
-            assert (live / "secret/auth").exists()
+        sweep([base])
+        assert not dead.exists()
+        assert (live / "secret/auth").exists()
     finally:
         os.close(holder)
     left = {path.name for path in base.iterdir()}
@@ -97,22 +97,21 @@ def test_folder_of_killed_build_is_removed(base: Path, context: Path) -> None:
     assert context.is_dir()
 
 
-def test_folder_of_another_user_stays(
-    base: Path, context: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folder_of_another_user_stays(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only this user's folders are removed."""
     foreign = base / f"{PREFIX}{'0' * 16}"
     foreign.mkdir(mode=0o700)
     own = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: own + 1)
-    with build_folder(context=context, bases=[base]):
-        assert foreign.exists()
+    sweep([base])
+    assert foreign.exists()
 
 
 def test_concurrent_builds_keep_their_folders(base: Path, context: Path) -> None:
     """The folder of a running build is locked."""
     with build_folder(context=context, bases=[base]) as first:
         first.write("auth", "x")
+        sweep([base])
         with build_folder(context=context, bases=[base]) as second:
             assert first.path != second.path
             assert (first.path / "auth").exists()
@@ -158,8 +157,8 @@ def test_folder_removed_while_locking_is_made_again(
         assert robbed
         assert folder.write("auth", "x").exists()
         assert mode(folder.path) == 0o700
-        with build_folder(context=context, bases=[base]):
-            assert folder.path.exists()
+        sweep([base])
+        assert folder.path.exists()
 
 
 def test_folder_is_outside_the_context(base: Path, context: Path) -> None:

@@ -268,6 +268,34 @@ def test_permission_denied() -> None:
     assert "usermod -aG docker" in error.fix
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "ERROR: mkdir /home/me/.docker: read-only file system",
+        "ERROR: stat /root/.docker/buildx/instances: permission denied",
+        "WARNING: Error loading config file: open /root/.docker/config.json: permission denied",
+    ],
+)
+def test_home_that_cannot_be_used(message: str) -> None:
+    """Seen: the engine is not at fault."""
+    error = refused(info(), Answer(status=1, out="", err=f"{message}\n"))
+    assert "cannot use the folder of its settings" in error.problem
+    assert error.fix.startswith("Set HOME")
+
+
+@pytest.mark.parametrize("home", [None, ""])
+def test_user_without_a_home(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
+    """Docker would create `.docker` in the project."""
+    for name in ("HOME", "DOCKER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
+    with pytest.raises(DockerCacheError, match="HOME is not set") as caught, probing(docker="x"):
+        pass
+    assert "DOCKER_CONFIG" in caught.value.fix
+
+
 def test_context_that_does_not_exist() -> None:
     """Seen: buildx says `no builder`, the client itself knows better."""
     error = refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from fake_docker import FakeDocker
 
 from poetry_docker_cache.buildx.command_line import BuildRequest
+from poetry_docker_cache.buildx.kept_wheels import LIST, PARTS
 from poetry_docker_cache.buildx.reuse import (
     EarlierImage,
     Output,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.engine_info import Answer
     from poetry_docker_cache.buildx.steps import Step
 
+WHEEL = "a-1-py3-none-any.whl"
 IMAGE = "registry.example.com/shop:latest"
 
 
@@ -57,6 +60,13 @@ def steps(request: BuildRequest, **table: object) -> tuple[list[Step], list[Step
     )
 
 
+def fill(folder: Path) -> None:
+    """Make a folder as builds do, with a wheel."""
+    folder.mkdir()
+    for name in (LIST, WHEEL):
+        (folder / name).write_text(name)
+
+
 def test_no_steps_without_the_settings(tmp_path: Path) -> None:
     """Only the image is built."""
     request = BuildRequest(context=str(tmp_path))
@@ -68,8 +78,7 @@ def test_wheels_are_imported_and_exported(tmp_path: Path) -> None:
     """An empty folder is not imported, and each stage always runs."""
     request = BuildRequest(context=str(tmp_path), builder="far", pull=True)
     assert [len(found) for found in steps(request, download_cache="my wheels")] == [0, 1]
-    (tmp_path / "my wheels").mkdir()
-    (tmp_path / "my wheels" / "a-1-py3-none-any.whl").touch()
+    fill(tmp_path / "my wheels")
     (before,), (after,) = steps(request, download_cache="my wheels")
     for command, target in ((before.argv, "import-wheels"), (after.argv, "export-wheels")):
         assert command[:8] == (
@@ -77,7 +86,7 @@ def test_wheels_are_imported_and_exported(tmp_path: Path) -> None:
         )
         assert command[command.index("--target") + 1] == target
         assert "ANEW=<random>" in command
-        assert f"download-cache={tmp_path}/my wheels" in command
+        assert "download-cache=<wheels>" in command
         assert command[-1] == str(tmp_path)
     assert "--secret" not in {*before.argv, *after.argv}
 
@@ -210,6 +219,93 @@ def test_ignore_file_excludes_wheels() -> None:
     assert hiding_line(lines, ".cache/wheels/a-1-py3-none-any.whl") >= 0
     assert hiding_line(lines, ".cache/settings") < 0
     assert kept_folders(Settings.parse({"download-cache": "~/wheels"})) == ()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_only_links_to_wheels_are_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """From a private folder, which is removed afterwards; copies where links are impossible."""
+    wheels = tmp_path / "wheels"
+    fill(wheels)
+    (wheels / ".gitignore").touch()
+
+    def impossible(*_: object) -> None:
+        raise PermissionError
+
+    if not links:
+        monkeypatch.setattr("os.link", impossible)
+    found: list[tuple[str, list[str], bool]] = []
+
+    class Docker(FakeDocker):
+        """Looks into the named context."""
+
+        def ask(
+            self, commands: Sequence[Sequence[str]], *, seconds: float | None = None
+        ) -> list[Answer]:
+            (command,) = commands
+            context = command[command.index("--build-context") + 1]
+            sent = Path(context.removeprefix("download-cache="))
+            before, now = ((folder / WHEEL).stat() for folder in (wheels, sent))
+            assert before.st_mtime_ns == now.st_mtime_ns
+            found.append((sent.parent.name, os.listdir(sent), os.path.samestat(before, now)))  # noqa: PTH208
+            return super().ask(commands, seconds=seconds)
+
+    request, docker = BuildRequest(context=str(tmp_path)), Docker()
+    places = Places.below(str(tmp_path / "private"), [""])
+    kept = reuse(request, download_cache="wheels")
+    steps = [
+        *import_steps(kept, request, places, dockerfile="Dockerfile"),
+        *export_steps(kept, request, places, dockerfile="Dockerfile"),
+    ]
+    docker.runner().run_all(steps)
+    assert found == [("wheels", [WHEEL], links)] * 2
+    assert docker.notes == []
+    assert {path.name for path in wheels.iterdir()} == {LIST, WHEEL, ".gitignore"}
+
+
+def test_folder_that_cannot_be_written_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The private folder is then among the build's temporary files."""
+    fill(tmp_path / "wheels")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    request = BuildRequest(context=str(tmp_path))
+    places = Places.below("/private", [""])
+    kept = reuse(request, download_cache="wheels")
+    (step,) = import_steps(kept, request, places, dockerfile="Dockerfile")
+    assert any(word.startswith("download-cache=/private/wheels-") for word in step.argv)
+
+
+@pytest.mark.parametrize("name", ["credentials", "b-1-py3-none-any.whl", "folder", "link.whl"])
+def test_folder_with_other_files_is_refused(tmp_path: Path, name: str) -> None:
+    """The settings of a project could name any folder; a link could lead to any file."""
+    secret = tmp_path / ".aws"
+    fill(secret)
+    if name == "credentials":
+        (secret / name).touch()
+    elif name == "folder":
+        (secret / name).mkdir()
+    else:
+        (secret / name).symlink_to(secret / WHEEL)
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "wheels").symlink_to(secret)
+    with pytest.raises(DockerCacheError) as caught:
+        reuse(BuildRequest(context=str(tmp_path / "shop")), download_cache="wheels")
+    assert f"{secret}, contains other files ({name})" in caught.value.problem
+
+
+def test_folder_without_a_list_is_refused(tmp_path: Path) -> None:
+    """The wheels could be those of another index; the error has the command that allows them."""
+    request = BuildRequest(context=str(tmp_path))
+    fill(tmp_path / "wheels")
+    (tmp_path / "wheels" / LIST).unlink()
+    (tmp_path / "wheels" / f"{PARTS}0").mkdir()
+    with pytest.raises(DockerCacheError, match="no build has put there") as caught:
+        reuse(request, download_cache="wheels")
+    assert f"touch {tmp_path}/wheels/{LIST}" in caught.value.fix
+    (tmp_path / "wheels" / LIST).touch()
+    assert reuse(request, download_cache="wheels").has_wheels
 
 
 def test_file_instead_of_folder_is_an_error(tmp_path: Path) -> None:
