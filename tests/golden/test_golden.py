@@ -32,8 +32,8 @@ LINES_OF_SETTINGS = {
     "download_cache": 15,  # two stages that import and export the wheels
     "every_setting": 22,
     "from_source": 6,  # build-packages, runtime-packages, build-config-settings
-    "git_dependency": 13,  # Poetry, a compiler and ssh-known-hosts
-    "monorepo": 50,  # download-cache, three path dependencies with their own backends
+    "git_dependency": 14,  # Poetry, a compiler and ssh-known-hosts
+    "monorepo": 51,  # download-cache, three path dependencies with their own backends
     "reuse_image": 24,  # the stages that import the earlier image
     "shape_extension": 6,  # a build backend with a compiler
     "shell_less": 11,  # a final image without a shell, so that its stages use another base

@@ -73,6 +73,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="direct")
     parser.add_argument("--ssh", action="store_true", help="a repository needs an SSH agent")
     add_common(parser, ("--files", "/files"))
+    parser.set_defaults(secret=Path("/run/secrets/auth.toml"))  # a name that Poetry reads
     return parser.parse_args(arguments)
 
 

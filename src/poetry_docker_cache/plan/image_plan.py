@@ -234,6 +234,8 @@ class ImagePlan:
     """The plan of one image; `notes` explain it to the user."""
 
     syntax: str | None
+    project: str
+    """A name for the project's caches in the builder."""
     folder: str
     """The path of the project in the build context; "." if both are the same folder."""
     dependencies: Dependencies

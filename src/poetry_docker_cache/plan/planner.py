@@ -6,6 +6,7 @@ that explain it to the user.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.base_names import libc
@@ -65,6 +66,7 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
     )
     return ImagePlan(
         syntax=_SYNTAX if settings.syntax == "auto" else settings.syntax or None,
+        project=_cache_name(project, settings),
         folder=folder,
         dependencies=dependencies,
         wheels=wheels,
@@ -80,6 +82,12 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
             *(*version_notes, *file_notes, *runtime_notes),
         ),
     )
+
+
+def _cache_name(project: Project, settings: Settings) -> str:
+    """The project's name, or its image's, as letters, digits and hyphens."""
+    name = project.metadata.name or (settings.image or "project").rpartition("/")[2]
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32] or "project"
 
 
 def _plan_python(

@@ -43,7 +43,7 @@ def add_common(parser: argparse.ArgumentParser, *more: tuple[str, str]) -> None:
     for option, place in (
         ("--manifest", "/manifest.json"),
         ("--venv", "/venv"),
-        ("--secret", "/run/secrets/auth.toml"),
+        ("--secret", "/run/secrets/auth"),
         ("--libraries", "/libraries.json"),
         ("--private", "/dev/shm"),  # noqa: S108  # in memory
         *more,

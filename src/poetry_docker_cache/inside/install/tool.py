@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="install.tool")
     parser.add_argument("--venv", type=Path, required=True)
     parser.add_argument("--source", nargs=2, metavar=("NAME", "URL"), default=("", ""))
-    parser.add_argument("--secret", type=Path, default=Path("/run/secrets/auth.toml"))
+    parser.add_argument("--secret", type=Path, default=Path("/run/secrets/auth"))
     parser.add_argument("--private", type=Path, default=Path("/dev/shm"))  # noqa: S108  # in memory
     parser.add_argument(
         "--compile", action="store_true", help="compile its modules, for a faster start"

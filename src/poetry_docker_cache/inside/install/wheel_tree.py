@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 INSTALLER = "poetry-docker-cache"
+FORMAT = 1
+"""To raise when the same wheel gets other files."""
 OWN_FILES = re.compile(r"pyvenv\.cfg|lib64|bin(/(python[\d.]*t?|activate.*))?")
 """What a virtual environment has itself: no package may replace it."""
 FUNCTION = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?\s*")

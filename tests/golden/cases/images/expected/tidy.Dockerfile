@@ -30,13 +30,13 @@ FROM venv AS dependencies
 ARG TARGETPLATFORM
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=manifests,source=/dependencies.json,target=/manifest.json \
-    --mount=type=secret,id=auth,target=/run/secrets/auth.toml --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=auth --mount=type=cache,id=shop-pip,target=/root/.cache/pip \
     python -m install
 
 # The build backend: this stage changes with [build-system] only.
 FROM venv AS build-backend
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=cache,id=shop-pip,target=/root/.cache/pip \
     python -m install.tool --venv=/opt/build --compile 'poetry-core>=2.0'
 
 # The project's own wheel, built from the files that are named here.
