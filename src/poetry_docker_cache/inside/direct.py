@@ -86,7 +86,8 @@ def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> dict[str
         source = package["source"]
         if source["type"] == "file":
             parts = posixpath.normpath(source["url"]).split("/")
-            name = "/".join(ABOVE if part == ".." else part for part in parts)
+            # An absolute path does not exist in the build; it must not leave the folder.
+            name = "/".join(ABOVE if part == ".." else part for part in parts if part)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if not (folder / name).is_symlink():
                 (folder / name).symlink_to(files / name)
