@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from poetry_docker_cache.inside.install import process
 from poetry_docker_cache.project.git import git_ignored, git_problem, ignored_in_image
 
-CALLS = {
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CALLS: dict[str, Callable[[Path], object]] = {
     "wheel": lambda folder: git_ignored(folder, ["shop"], included=(), ask_git=True),
     "image": lambda folder: ignored_in_image(folder, "", ["shop"]),
     "problem": git_problem,
@@ -48,7 +52,7 @@ def configure(repository: Path, work_tree: Path) -> Path:
 
 @pytest.mark.parametrize("call", CALLS)
 def test_program_in_the_configuration_does_not_run(call: str, project: Path) -> None:
-    """git would run `core.fsmonitor` for nearly every command."""
+    """Git would run `core.fsmonitor` for nearly every command."""
     canary = configure(project.parent / ".git", project.parent)
     CALLS[call](project)
     assert not canary.exists()

@@ -32,8 +32,7 @@ ABOVE = ".above"
 """Replaces each `..` in the path of a file, as in the Dockerfile."""
 NO_AGENT = """\
 A git dependency uses ssh, but the build has no SSH agent.
-Start an agent (`ssh-add -l` lists its keys) and use `poetry docker build`, or add `--ssh default`
-to `docker build`."""
+Start an agent (`ssh-add -l` lists its keys), and add `--ssh default` to the command."""
 REFUSED = """\
 {url} refused access: its credentials are missing or wrong.
 Run `poetry config repositories.NAME {url}`

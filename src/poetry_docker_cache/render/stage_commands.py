@@ -72,7 +72,7 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
     """
     python = "/opt/poetry/bin/python" if layer.from_source else "python"
     if layer.direct:
-        words = [python, "-m", "direct", *["--ssh"] * layer.direct.ssh]
+        words = [python, "-m", "direct", *["--ssh"] * bool(layer.direct.ssh)]
     else:
         words = [python, "-m", "install", *["--from-source"] * layer.from_source]
         words += ["--on-build-image"] * (dependencies.on_build_image and layer.may_have_libraries)
