@@ -40,7 +40,7 @@ def with_safe_git(environment: Mapping[str, str]) -> dict[str, str]:
     first = int(environment.get("GIT_CONFIG_COUNT") or 0)
     result = {**environment, "GIT_CONFIG_COUNT": str(first + len(SAFE_GIT))}
     for number, (key, value) in enumerate(SAFE_GIT.items(), start=first):
-        result |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        result.update({f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value})
     return result
 
 

@@ -29,12 +29,14 @@ FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
 ANY_FILE = re.compile(rf"(?!-)[^/\\{CONTROL}]+")
 HASH = re.compile(
     r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}|sha224:[0-9a-f]{56}"
-    r"|sha1:[0-9a-f]{40}|md5:[0-9a-f]{32}|(blake2[bs]|sha3)(_[0-9]+)?:[0-9a-f]{32,128}"
+    r"|sha1:[0-9a-f]{40}|md5:[0-9a-f]{32}"
+    r"|(?!(sha(1|224|256|384|512)|md5):)[a-z0-9_-]+:[0-9a-f]{32,256}"  # all others of hashlib
 )
 TEXT = re.compile(rf"[^{CONTROL}]*")
 PATH = re.compile(rf"(?!-)[^{CONTROL}]+")
-# A URL, or `user@host:path` of git: neither the user nor the host looks like an option.
-URL = re.compile(rf"(?!-|[^/]*//-|([^/]*//)?[^/]*@-)[^\s{CONTROL}]+")
+# A URL, or `user@host:path` of git: neither the user nor the host looks like an option, and git does
+# not run a program for it (`ext::PROGRAM`).
+URL = re.compile(rf"(?!-|[^/]*//-|([^/]*//)?[^/]*@-|[A-Za-z0-9+.-]+::)[^\s{CONTROL}]+")
 REVISION = re.compile(rf"(?!-|.*\.\.)[^\s~^:?*\[\\{CONTROL}]+")  # git-check-ref-format(1)
 FOLDER = re.compile(rf"(?![-/]|(.*/)?\.\.(/|$))[^\\:{CONTROL}]+")  # in a repository or archive
 
