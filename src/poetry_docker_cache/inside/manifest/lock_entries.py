@@ -34,7 +34,7 @@ HASH = re.compile(
 )
 TEXT = re.compile(rf"[^{CONTROL}]*")
 PATH = re.compile(rf"(?!-)[^{CONTROL}]+")
-# A URL, or `user@host:path` of git: neither the user nor the host looks like an option, and git does
+# A URL, or `user@host:path` of git. Neither user nor host looks like an option, and git does
 # not run a program for it (`ext::PROGRAM`).
 URL = re.compile(rf"(?!-|[^/]*//-|([^/]*//)?[^/]*@-|[A-Za-z0-9+.-]+::)[^\s{CONTROL}]+")
 REVISION = re.compile(rf"(?!-|.*\.\.)[^\s~^:?*\[\\{CONTROL}]+")  # git-check-ref-format(1)
