@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -94,30 +95,41 @@ class Push:
         )
 
 
+def hashed(text: str, name: str, kind: str = "branch") -> str:
+    """Return the tag for a name that is not a tag."""
+    return f"{text}-{hashlib.sha256(f'{kind} {name}'.encode()).hexdigest()[:8]}"
+
+
+def changed(text: str, branch: str) -> Push:
+    """Return the push of a branch whose name cannot be the tag."""
+    tag = hashed(text, branch)
+    return Push(branch=branch, tags=[tag], cache=f"buildcache-{tag}", reads=[MAIN])
+
+
 MAIN = "buildcache-main"
+ODD = "-.$(id)'\"`ö #1"
+AB = hashed("a-b", "a/b")
 PUSHES = {
     "default branch": Push(branch="main", tags=["main", "latest"], cache=MAIN),
     "branch": Push(branch="dev", tags=["dev"], cache="buildcache-dev", reads=[MAIN]),
-    "slashes": Push(
-        branch="feature/log-in",
-        tags=["feature-log-in"],
-        cache="buildcache-feature-log-in",
-        reads=[MAIN],
-    ),
-    "invalid characters": Push(
-        branch="-.$(id)'\"`ö #1", tags=["id-1"], cache="buildcache-id-1", reads=[MAIN]
-    ),
-    "only invalid characters": Push(
-        branch="привет", tags=["branch"], cache="buildcache-branch", reads=[MAIN]
-    ),
-    "long name": Push(
-        branch="x" * 200, tags=["x" * 100], cache=f"buildcache-{'x' * 100}", reads=[MAIN]
-    ),
+    "slashes": changed("feature-log-in", "feature/log-in"),
+    "invalid characters": changed("id-1", ODD),
+    "only invalid characters": changed("branch", "привет"),
+    "long name": changed("x" * 100, "x" * 200),
+    "like the default branch": changed("main", "#main"),
+    "like latest": changed("latest", "latest"),
+    "like a cache": changed("buildcache-main", "buildcache-main"),
+    "like a version": changed("1.2.3", "1.2.3"),
+    "like a hash": changed(hashed("main", "#main"), hashed("main", "#main")),
     "version": Push(tag="v1.2.3", tags=["1.2.3", "1.2"], reads=[MAIN]),
     "pre-release": Push(tag="v2.0.0-rc.1", tags=["2.0.0-rc.1"], reads=[MAIN]),
     "pre-release of Python": Push(tag="v2.0.0rc1", tags=["2.0.0rc1"], reads=[MAIN]),
-    "local version": Push(tag="v1.2.3+cpu", tags=["1.2.3-cpu"], reads=[MAIN]),
+    "local version": Push(
+        tag="v1.2.3+cpu", tags=[hashed("1.2.3-cpu", "1.2.3+cpu", "version")], reads=[MAIN]
+    ),
     "short version": Push(tag="v7", tags=["7"], reads=[MAIN]),
+    "long version": Push(tag="v1.2.3.4", tags=["1.2.3.4"], reads=[MAIN]),
+    "date": Push(tag="v20261130", tags=["20261130"], reads=[MAIN]),
 }
 
 
@@ -187,7 +199,7 @@ def test_pull_request_only_reads_caches(kind: str, env: dict[str, str], notes: P
     called = recorded_arguments(notes)
     assert called[0] == "--tag"
     assert called[2:] == [
-        *("--cache-from", f"{image}:buildcache-a-b", "--cache-from", f"{image}:{MAIN}"),
+        *("--cache-from", f"{image}:buildcache-{AB}", "--cache-from", f"{image}:{MAIN}"),
         *("--", "--output=type=cacheonly"),
     ]
 
@@ -256,7 +268,7 @@ def test_pull_request_reads_caches_of_several_images(kind: CiKind, notes: Path) 
     image = "registry.example.com/team/shop-worker"
     tag = "pull-request" if kind == "github" else "merge-request"
     assert found["worker"] == [
-        *(f"--cache-from={image}:buildcache-{branch}" for branch in ("a-b", "main")),
+        *(f"--cache-from={image}:buildcache-{branch}" for branch in (AB, "main")),
         *("--output=type=cacheonly", f"--tag={image}:{tag}"),
     ]
 
@@ -313,9 +325,10 @@ def test_script_asks_git(notes: Path, checkout: Path) -> None:
     assert f"{TEAM}:latest" in recorded_arguments(notes)
     git(checkout, "switch", "--quiet", "--create", "feature/x")
     assert call(notes, checkout, "--network=host", "a b").returncode == 0
+    tag = hashed("feature-x", "feature/x")
     assert recorded_arguments(notes) == [
-        *("--push", "--cache", f"{TEAM}:buildcache-feature-x", "--cache-from", f"{TEAM}:{MAIN}"),
-        *("--tag", f"{TEAM}:feature-x", "--", "--network=host", "a b"),
+        *("--push", "--cache", f"{TEAM}:buildcache-{tag}", "--cache-from", f"{TEAM}:{MAIN}"),
+        *("--tag", f"{TEAM}:{tag}", "--", "--network=host", "a b"),
     ]
     git(checkout, "tag", "v1.2.3")
     git(checkout, "checkout", "--quiet", "--detach")
@@ -334,12 +347,18 @@ def test_script_asks_git(notes: Path, checkout: Path) -> None:
     assert "IMAGE: set it to the name of the image" in done.stderr
 
 
+def test_tags_of_all_pushes_differ() -> None:
+    """No branch and no version has the tag or the cache of another one."""
+    names = [name for push in PUSHES.values() for name in (*push.tags, push.cache) if name]
+    assert len(names) == len(set(names))
+
+
 def test_script_without_push(notes: Path, checkout: Path) -> None:
     """PUSH=no writes neither an image nor a cache."""
     assert call(notes, checkout, BRANCH="a/b", PUSH="no").returncode == 0
     assert recorded_arguments(notes) == [
-        *("--cache-from", f"{TEAM}:buildcache-a-b", "--cache-from", f"{TEAM}:{MAIN}"),
-        *("--tag", f"{TEAM}:a-b", "--"),
+        *("--cache-from", f"{TEAM}:buildcache-{AB}", "--cache-from", f"{TEAM}:{MAIN}"),
+        *("--tag", f"{TEAM}:{AB}", "--"),
     ]
 
 

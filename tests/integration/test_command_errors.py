@@ -236,11 +236,18 @@ PROJECT = {
         fix="Run `ssh-keyscan git.test`",
         rich={"files": [], "source": OVER_SSH},
     ),
-    "no SSH agent": Case(
-        says="A git dependency needs SSH, but no SSH agent is running",
-        fix="ssh-add",
+    "SSH agent that is not allowed": Case(
+        says="rich in poetry.lock is cloned from git over ssh, but the build may not use",
+        fix="add `--ssh default` to the command, or `ssh = true`",
         command=BUILD,
         more=settings('ssh-known-hosts = ["git.test ssh-ed25519 AAAA"]'),
+        rich={"files": [], "source": OVER_SSH},
+    ),
+    "no SSH agent": Case(
+        says="The build needs your SSH agent, but none is running",
+        fix="ssh-add",
+        command=BUILD,
+        more=settings('ssh = true\nssh-known-hosts = ["git.test ssh-ed25519 AAAA"]'),
         rich={"files": [], "source": OVER_SSH},
         env={"SSH_AUTH_SOCK": ""},
     ),

@@ -61,6 +61,7 @@ image = "acme-direct"
 python = "3.13"
 poetry-version = "{poetry}"
 files = []
+ssh = true
 ssh-known-hosts = ["{known_host}"]
 """
 DIRECT = ("beside", "extra", "file", "mail", "outer", "packed", "queue", "sent")

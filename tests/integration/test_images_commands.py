@@ -246,14 +246,42 @@ def test_ssh_agent_is_only_for_images_that_need_it(
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     outcome = poetry(shop, *BUILD)
     assert outcome.status == 1
-    assert "`-- --set '*.ssh=default=PATH'`" in outcome.err
+    assert "celery in poetry.lock is cloned from git over ssh" in outcome.err
+    assert "none is running" in poetry(shop, *BUILD, "--ssh", "default").err
+    assert poetry(shop, *BUILD, "--ssh", "default=/key").status == 0
+    assert {"ssh", "fs.read=/key"} <= {*option_values(client.argv, "--allow")}
     assert poetry(shop, *BUILD, "--", "--set", "worker.ssh=default=/key").status == 0
-    assert "fs.read=/key" in option_values(client.argv, "--allow")
+    assert {"ssh", "fs.read=/key"} <= {*option_values(client.argv, "--allow")}
     assert [target.get("ssh") for target in targets(client).values()] == [None, None]
     monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
-    assert poetry(shop, *BUILD).status == 0
-    assert "ssh" in option_values(client.argv, "--allow")
+    set_ssh = (shop / "pyproject.toml").read_text().replace(known, f"ssh = true\n{known}")
+    (shop / "pyproject.toml").write_text(set_ssh)
+    outcome = poetry(shop, *BUILD)
+    assert outcome.status == 0
+    assert "add `-- --allow=ssh`" in outcome.err
+    assert "ssh" not in option_values(client.argv, "--allow")
     assert [target.get("ssh") for target in targets(client).values()] == [None, ["default"]]
+
+
+@pytest.mark.parametrize("repository", ["", "repository"])
+def test_folder_above_the_project_is_allowed_in_its_repository(
+    repository: str, tmp_path: Path, client: Client
+) -> None:
+    """Outside of it, bake asks, and a note names the option to add."""
+    lib = tmp_path / "repository" / "lib"
+    lib.mkdir(parents=True)
+    (lib / "pyproject.toml").write_text('[project]\nname = "lib"\nversion = "1"\n')
+    (lib / "lib.py").touch()
+    local = package("lib", files=[], source={"type": "directory", "url": "../lib"})
+    shop = make_project(lib.parent / "shop", f"{PYPROJECT}{IMAGES}", [package("rich"), local])
+    (shop / "shop").mkdir()
+    (shop / "shop" / "__init__.py").touch()
+    (tmp_path / repository / ".git").mkdir() if repository else (shop / ".git").mkdir()
+    outcome = poetry(shop, *BUILD)
+    assert outcome.status == 0, outcome.err
+    context = f"fs.read={lib.parent}"
+    assert (context in option_values(client.argv, "--allow")) == bool(repository)
+    assert (f"add `-- --allow={context}`" in outcome.err) == (not repository)
 
 
 def test_single_image_with_vendored_dockerfile(tmp_path: Path, client: Client) -> None:

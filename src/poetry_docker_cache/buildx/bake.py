@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 _NEEDS_ALLOW = (0, 19)
 """Since this version of buildx, bake reads outside the working directory only if allowed to."""
 _OUTPUTS = {"--push": "type=registry", "--load": "type=docker"}
-_FOLDERS = {"src": "fs.read", "dest": "fs"}
+FOLDERS = {"src": "fs.read", "dest": "fs"}
+"""The options of a cache of `type=local` that name a folder, and the permission for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ def _target(target: Target, secret: str, engine: EngineInfo) -> dict[str, Any]:
         "target": request.target,
         "args": dict(sorted(request.build_arguments.items())),
         "contexts": dict(sorted(request.contexts.items())),
-        "ssh": ["default"] * request.ssh,
+        "ssh": [*request.ssh],
         "secret": [go_csv.record(f"id={SECRET_ID}", f"src={secret}")],
         "cache-from": [*request.cache_from],
         "cache-to": [*request.cache_to],
@@ -98,10 +100,10 @@ def _literal(value: Any) -> Any:  # noqa: ANN401  # any JSON value
     return [_literal(item) for item in value]
 
 
-def _keys(options: Iterable[str]) -> list[str]:
-    """Return the files of SSH keys that the user passes with `--ssh`."""
-    matches = [re.match("--ssh=[^=]*=(.+)", option) for option in options]
-    return [path for match in matches if match for path in match[1].split(",")]
+def _agents(request: BuildRequest) -> list[str]:
+    """Return the values of `--ssh`, also those that the user passes with `--set`."""
+    after_dashes = (word.partition("=") for word in request.options)
+    return [*request.ssh, *(value for option, _, value in after_dashes if option == "--ssh")]
 
 
 def _folders(contexts: Iterable[str], folder: str) -> list[str]:
@@ -111,21 +113,59 @@ def _folders(contexts: Iterable[str], folder: str) -> list[str]:
     return [path for path in local if not Path(path).is_relative_to(folder)]
 
 
+def permission_note(requests: Sequence[BuildRequest], engine: EngineInfo) -> str | None:
+    """Return the note about what bake asks for because the project's files chose it."""
+    if len(requests) < 2 or engine.buildx < _NEEDS_ALLOW:  # noqa: PLR2004  # one image needs no bake
+        return None
+    arguments = [*requests[0].arguments, ""]
+    typed = {
+        _kind(value or following)
+        for (option, _, value), following in zip(
+            (word.partition("=") for word in arguments), arguments[1:], strict=False
+        )
+        if option == "--allow"
+    }
+    chosen = dict.fromkeys(value for request in requests for value in request.unanswered)
+    asked = [f"--allow={value}" for value in chosen if _kind(value) not in typed]
+    if not asked:
+        return None
+    return (
+        "The project's own files choose what is outside the project, or your SSH agent, for the"
+        " build. buildx asks for your permission, and fails without a terminal. To give it, add"
+        f" `-- {shlex.join(asked)}`."
+    )
+
+
+def _kind(permission: str) -> str:
+    """Return what a value of `--allow` is about: `fs`, `ssh` or another entitlement."""
+    return re.split("[.=]", permission, maxsplit=1)[0]
+
+
 def _allowed(targets: Iterable[Target], folder: str) -> list[str]:
-    """Return the values of `--allow`: everything outside the working directory that is used."""
+    """Return the values of `--allow`: what is used outside the working directory.
+
+    bake asks for the rest, which the project's files chose.
+    """
+    values = list(targets)
+    asked = {value for target in values for value in target.request.unanswered}
+    return [value for value in _used(values, folder) if value not in asked]
+
+
+def _used(targets: Iterable[Target], folder: str) -> list[str]:
     found = {f"fs.read={folder}": None}
     for target in targets:
         request = target.request
         found[f"fs.read={request.context}"] = None
         found |= {f"fs.read={path}": None for path in _folders(request.contexts.values(), folder)}
-        found |= {"ssh": None} if request.ssh else {}
-        found |= {f"fs.read={path}": None for path in _keys(request.options)}
+        for value in _agents(request):
+            keys = value.partition("=")[2].split(",")
+            found |= {"ssh": None, **{f"fs.read={path}": None for path in keys if path}}
         for words in (*request.cache_from, *request.cache_to):
             options = dict(word.partition("=")[::2] for word in go_csv.fields_of(words))
             if options.get("type") == "local":
                 found |= {
                     f"{kind}={options[name]}": None
-                    for name, kind in _FOLDERS.items()
+                    for name, kind in FOLDERS.items()
                     if name in options
                 }
     return [*found]

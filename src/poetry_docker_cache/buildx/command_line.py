@@ -114,8 +114,10 @@ class BuildRequest:
     build_arguments: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Named build contexts: a folder or an address by name."""
-    ssh: bool = False
-    """Whether to pass on the SSH agent."""
+    ssh: Sequence[str] = ()
+    """The SSH agent or keys to pass on, as values of `--ssh`."""
+    unanswered: Sequence[str] = ()
+    """What the project's files chose, as values of bake's `--allow`: bake asks the user."""
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
     builder: str | None = None
@@ -137,6 +139,7 @@ class BuildRequest:
         for name, values in {
             "--tag": self.tags,
             "--platform": self.platforms,
+            "--ssh": self.ssh,
             "--cache-from": self.cache_from,
             "--cache-to": self.cache_to,
             "--target": given(self.target),
@@ -174,7 +177,7 @@ def build_command(
     command = ["docker", "buildx", "build", "--file", dockerfile]
     if secret is not None:
         command += ["--secret", go_csv.record(f"id={SECRET_ID}", f"src={secret}")]
-    command += ["--ssh", "default"] * request.ssh
+    command += each("--ssh", request.ssh)
     command += each("--builder", given(request.builder))
     command += each("--tag", request.tags)
     command += each("--platform", request.platforms)

@@ -31,6 +31,9 @@ class BuildCommand(DockerCommand):
         option("push", None, "Push the image to its registry."),
         option("load", None, "Load the image into the engine's image store (the default)."),
         _repeatable("platform", None, "Platform to build for, such as linux/arm64."),
+        _repeatable(
+            "ssh", None, "SSH agent (`default`) or key (`default=PATH`) for git dependencies."
+        ),
         option("target", None, "Build up to this stage.", flag=False),
         option("file", "f", "Use this Dockerfile instead of generating one.", flag=False),
         option(
@@ -89,6 +92,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             push=self.option("push"),
             load=self.option("load"),
             platforms=self.many("platform"),
+            ssh=self.many("ssh"),
             target=self.option("target"),
             file=file,
             cache=self.option("cache"),

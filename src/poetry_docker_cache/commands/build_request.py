@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.buildx.bake import FOLDERS
 from poetry_docker_cache.buildx.command_line import (
     SET_BY_BAKE,
     BuildRequest,
     names_context,
     options_for,
 )
-from poetry_docker_cache.buildx.ssh_agent import passes_agent
+from poetry_docker_cache.buildx.ssh_agent import agents
+from poetry_docker_cache.caches.spec import Store, placed
 from poetry_docker_cache.commands.image_choice import no_context
 from poetry_docker_cache.docker import platforms
 from poetry_docker_cache.docker.image_names import tagged
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.git import repository_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
@@ -38,10 +42,18 @@ def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> lis
 
 def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> BuildRequest:
     arguments = options_for(options.after_dashes, among)
+    ssh = agents(
+        image.plan.dependencies,
+        setting=image.settings.ssh,
+        typed=options.ssh,
+        arguments=arguments,
+        vendored=options.file is not None,
+    )
     return BuildRequest(
         tags=_tags(options, image),
         build_arguments={"VERSION": image.git_version} if image.git_version else {},
-        ssh=passes_agent(image.plan.dependencies, arguments),
+        ssh=ssh,
+        unanswered=[*_outside(image), *["ssh"] * bool(ssh and not options.ssh)],
         push=options.push,
         load=options.load,
         platforms=platforms.to_build(
@@ -60,6 +72,22 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
         context=str(image.context),
         place=image.plan.folder,
     )
+
+
+def _outside(image: PlannedImage) -> Iterator[str]:
+    """Yield what the project's files chose outside its repository, as values of bake's `--allow`.
+
+    The user has chosen the repository as a whole, and its packages may depend on each other.
+    """
+    repository = repository_of(image.folder) or image.folder
+    if not image.context.is_relative_to(repository):
+        yield f"fs.read={image.context}"
+    setting = image.settings.cache and placed(image.settings.cache, image.folder)
+    if isinstance(setting, Store) and setting.type == "local":
+        for name, kind in FOLDERS.items():
+            path = setting.get(name)
+            if path and not Path(path).is_relative_to(repository):
+                yield f"{kind}={path}"
 
 
 def _tags(options: BuildOptions, image: PlannedImage) -> list[str]:

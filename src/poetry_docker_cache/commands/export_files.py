@@ -272,7 +272,7 @@ def _target(image: PlannedImage, repository: str) -> BakeTarget:
         repository=repository,
         platforms=settings.platforms,
         cache=None if _is_at_home(image) else settings.cache,
-        ssh=plan.dependencies.ssh,
+        ssh=bool(plan.dependencies.ssh),
         version=plan.version,
     )
 

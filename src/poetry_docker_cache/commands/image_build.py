@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.buildx.bake import permission_note
 from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.command_line import epoch_note, result_note
 from poetry_docker_cache.buildx.engine_info import frontend_note
@@ -75,6 +76,8 @@ class _Work:
     def notes(self) -> Iterator[str]:
         """Yield the notes to print before the build."""
         engine = self.build.engine
+        if asks := permission_note([built.request for built in self.build.images], engine):
+            yield asks
         for image, built in zip(self.images, self.build.images, strict=True):
             frontend = None if self.options.file else frontend_note(engine, image.plan.syntax)
             last = (result_note(built.request, engine), epoch_note(os.environ))
@@ -154,8 +157,9 @@ def _print_steps(work: _Work, console: Console) -> None:
 def _run_steps(work: _Work, console: Console) -> int:
     """Run the steps, publish caches, print the report; return BuildKit's exit status."""
     build, engine = work.build, work.build.engine
-    if any(image.request.ssh for image in build.images):
-        refuse_without_agent(os.environ, bakes=len(build.images) > 1)
+    refuse_without_agent(
+        [value for image in build.images for value in image.request.ssh], os.environ
+    )
     secret = collect_secret(work.images)
     note_new_hosts(console, secret.unconfirmed)
     widest = min((image.context for image in work.images), key=lambda path: len(path.parts))

@@ -21,6 +21,8 @@ class BuildOptions:
     push: bool
     load: bool
     platforms: tuple[str, ...]
+    ssh: tuple[str, ...]
+    """The SSH agent or keys for git dependencies."""
     target: str | None
     file: str | None
     """The Dockerfile to build with, instead of a generated one."""

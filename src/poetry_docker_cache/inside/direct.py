@@ -32,8 +32,7 @@ ABOVE = ".above"
 """Replaces each `..` in the path of a file, as in the Dockerfile."""
 NO_AGENT = """\
 A git dependency uses ssh, but the build has no SSH agent.
-Start an agent (`ssh-add -l` lists its keys) and use `poetry docker build`, or add `--ssh default`
-to `docker build`."""
+Start an agent (`ssh-add -l` lists its keys), and add `--ssh default` to the command."""
 REFUSED = """\
 {url} refused access: its credentials are missing or wrong.
 Run `poetry config repositories.NAME {url}`
@@ -87,7 +86,8 @@ def place_files(manifest: dict[str, Any], files: Path, folder: Path) -> dict[str
         source = package["source"]
         if source["type"] == "file":
             parts = posixpath.normpath(source["url"]).split("/")
-            name = "/".join(ABOVE if part == ".." else part for part in parts)
+            # An absolute path does not exist in the build; it must not leave the folder.
+            name = "/".join(ABOVE if part == ".." else part for part in parts if part)
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if not (folder / name).is_symlink():
                 (folder / name).symlink_to(files / name)

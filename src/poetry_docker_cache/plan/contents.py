@@ -104,7 +104,7 @@ def plan_contents(  # noqa: PLR0913  # all inputs of the decision
     return contents, (
         *_older_lock_notes(project.lock.older_format),
         *source_notes(packages, names.get(SOURCE, ()), target, bases.build),
-        *direct_notes(names.get(DIRECT, ()), direct, bases.build),
+        *direct_notes(names.get(DIRECT, ()), direct, bases.build, ssh=settings.ssh),
         *own_layers_notes(wanted, {*map(plain_name, names), *own}),
         *reuse_notes(settings, tuple(names)),
     )

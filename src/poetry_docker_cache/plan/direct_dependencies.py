@@ -110,7 +110,7 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
     """
     found = list(direct_dependencies(packages))
     files: set[str] = set()
-    hosts: set[Host] = set()
+    hosts: dict[str, Host] = {}
     for name, source in found:
         url = str(source.get("url", ""))
         if source["type"] == "file":
@@ -119,7 +119,7 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
         _refuse_credentials(name, source["type"], url)
         host = ssh_host(url) if source["type"] == "git" else None
         if host:
-            hosts.add(host)
+            hosts[name] = host
         elif not WEB.match(url):
             raise DockerCacheError(
                 f"{name} is a {_KINDS[source['type']]} dependency ({url}) that the build cannot"
@@ -127,28 +127,31 @@ def plan_direct(packages: Iterable[Mapping[str, Any]], known_hosts: Sequence[str
                 fix=f"Move it to a server with one of these protocols. {_ALTERNATIVES}",
             )
         _refuse_missing_commit(name, source)
-    for host in sorted(hosts):
+    for host in sorted(set(hosts.values())):
         refuse_unknown(host, known_hosts)
     if not found:
         return None
     return Direct(
         files=checked_paths(sorted(files)),
-        ssh=bool(hosts),
+        ssh=tuple(sorted(hosts)),
         known_hosts=tuple(known_hosts) if hosts else (),
     )
 
 
-def direct_notes(names: Sequence[str], direct: Direct | None, builder: str) -> Notes:
-    """Notes on packages that do not come from an index, and on the SSH agent they may need."""
+def direct_notes(names: Sequence[str], direct: Direct | None, builder: str, *, ssh: bool) -> Notes:
+    """Notes on packages that do not come from an index, and on the SSH agent they may need.
+
+    `ssh` is the setting.
+    """
     if not names:
         return ()
     note = (
         f"{listing(names)} {'do' if len(names) > 1 else 'does'} not come from a package index:"
         f" Poetry installs {'them' if len(names) > 1 else 'it'} on {builder}, in a separate layer."
     )
-    agent = (
-        "A git dependency is cloned over ssh: `poetry docker build` forwards your SSH agent. With"
-        " `docker build`, add `--ssh default`."
+    how = "`poetry docker build` forwards it. With `docker build`, add `--ssh default`."
+    agent = "A git dependency is cloned over ssh, with your SSH agent: " + (
+        how if ssh else "add `--ssh default` to `poetry docker build` or `docker build`."
     )
     return (note, agent) if direct and direct.ssh else (note,)
 

@@ -35,8 +35,8 @@ class Direct:
 
     files: tuple[str, ...]
     """Wheels and sdists: POSIX paths relative to the project, some of them outside it."""
-    ssh: bool
-    """Whether any repository is cloned over ssh."""
+    ssh: tuple[str, ...]
+    """The names of the packages whose repositories are cloned over ssh."""
     known_hosts: tuple[str, ...]
     """Lines for OpenSSH's known_hosts; empty without ssh."""
 
@@ -106,9 +106,9 @@ class Dependencies:
         return tuple(path for layer in self.layers if layer.direct for path in layer.direct.files)
 
     @property
-    def ssh(self) -> bool:
-        """Whether the build needs an SSH agent."""
-        return any(layer.direct is not None and layer.direct.ssh for layer in self.layers)
+    def ssh(self) -> tuple[str, ...]:
+        """The names of the packages for which the build needs an SSH agent."""
+        return tuple(name for layer in self.layers if layer.direct for name in layer.direct.ssh)
 
 
 @dataclass(frozen=True, kw_only=True)

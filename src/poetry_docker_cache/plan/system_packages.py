@@ -179,5 +179,5 @@ def tools(image: str, direct: Direct | None = None) -> tuple[str, ...]:
     """The compiler, and the tools that fetch direct dependencies: only Alpine images lack them."""
     if not is_official_alpine(image):
         return ()
-    fetch = ("git", *["openssh-client"] * direct.ssh) if direct else ()
+    fetch = ("git", *["openssh-client"] * bool(direct.ssh)) if direct else ()
     return ("build-base", *fetch)

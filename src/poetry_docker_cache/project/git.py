@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 
 _MOST_NAMES = 100
+_SAFE = (
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "safe.bareRepository=explicit"),
+)
+"""A repository's configuration may name programs to run, and a folder of the project may be one."""
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
 
 
@@ -200,7 +206,7 @@ def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes] | None
     """Run git in a folder; return None if it is not installed."""
     # In a hook, these variables have paths relative to the root of the work tree.
     env = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
-    command = ["git", "--literal-pathspecs", *words]
+    command = ["git", *_SAFE, "--literal-pathspecs", *words]
     try:
         return subprocess.run(command, cwd=folder, env=env, capture_output=True, check=False)
     except OSError:

@@ -13,9 +13,9 @@ from packaging.version import InvalidVersion, Version
 from poetry.packages.locker import Locker
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.lock_entries import DamagedError
 from poetry_docker_cache.inside.manifest.locked_packages import readable
 from poetry_docker_cache.inside.manifest.markers import evaluate
-from poetry_docker_cache.inside.manifest.old_locks import DamagedError
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.project.model import Lock
 
@@ -69,16 +69,15 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
             f" not have the dependencies that pyproject.toml declares.{writer}",
             fix="Run `poetry lock`.",
         )
-    if written < _FORMAT_WITH_GROUPS:
-        data = _readable(pyproject, data)
-    else:
-        _check_packages(data.get("package", []))
-    return Lock(data=data, generator=generator)
+    older = written < _FORMAT_WITH_GROUPS
+    return Lock(data=_readable(pyproject, data, older=older), generator=generator)
 
 
-def _readable(pyproject: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Convert a lock of an older format for `locked_packages`. Raises DockerCacheError."""
-    _check_packages(data.get("package", []), older=True)
+def _readable(
+    pyproject: Mapping[str, Any], data: Mapping[str, Any], *, older: bool
+) -> Mapping[str, Any]:
+    """Check a lock, and convert an older format for `locked_packages`. Raises DockerCacheError."""
+    _check_packages(data.get("package", []), older=older)
     try:
         found = readable(pyproject, data)
     except DamagedError as error:
@@ -89,11 +88,11 @@ def _readable(pyproject: Mapping[str, Any], data: Mapping[str, Any]) -> Mapping[
             f" in it: {error}.",
             fix="Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions.",
         ) from error
-    _check_packages(found["package"], older=True)
+    _check_packages(found.get("package", []), older=older)
     return found
 
 
-def _check_packages(packages: object, *, older: bool = False) -> None:
+def _check_packages(packages: object, *, older: bool) -> None:
     """Raise DockerCacheError for a `[[package]]` whose keys are missing or of another type."""
     damaged = [] if isinstance(packages, list) else ["its list of packages"]
     for number, package in enumerate(packages if isinstance(packages, list) else [], start=1):

@@ -71,7 +71,7 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
     `instructions` are the lines of the block `build` in the Dockerfile.
     """
     if layer.direct:
-        words = ["/opt/poetry/bin/python", "-m", "direct", *["--ssh"] * layer.direct.ssh]
+        words = ["/opt/poetry/bin/python", "-m", "direct", *["--ssh"] * bool(layer.direct.ssh)]
     else:
         words = ["python", "-m", "install", *["--from-source"] * layer.from_source]
     words += ["--compile"] * dependencies.compile

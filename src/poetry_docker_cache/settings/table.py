@@ -136,6 +136,14 @@ class Settings:
         " download something themselves, as those in Rust do",
         example="build-network = true",
     )
+    ssh: bool = setting(
+        default=False,
+        read=values.boolean,
+        takes="`true` or `false`",
+        meaning="whether `build` forwards your SSH agent to the step that clones git dependencies"
+        " over ssh, as with `--ssh default`",
+        example="ssh = true",
+    )
     ssh_known_hosts: tuple[str, ...] = setting(
         default=(),
         read=values.set_of(install_values.known_host),

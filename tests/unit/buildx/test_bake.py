@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from engine_kinds import CONTAINERD, REMOTE
 
-from poetry_docker_cache.buildx.bake import Target, bake_command, bake_definition
+from poetry_docker_cache.buildx.bake import (
+    Target,
+    bake_command,
+    bake_definition,
+    permission_note,
+)
 from poetry_docker_cache.buildx.command_line import (
     BuildRequest,
     names_context,
@@ -19,9 +24,7 @@ from poetry_docker_cache.buildx.command_line import (
     requested_platforms,
     results,
 )
-from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.caches.spec import parse
-from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.bake_file import BakeTarget, literal, quoted, render_bake_file
 from poetry_docker_cache.render.exported_files import is_ours, with_banner
 
@@ -167,12 +170,33 @@ def test_set_is_taken_into_account() -> None:
     assert "--allow fs.read=/home/me/key " in command(arguments=key, image="api")
 
 
-def test_ssh_key_is_passed_with_set() -> None:
-    """Bake has no option `--ssh`."""
-    for bakes, fix in ((True, "`-- --set '*.ssh=default=PATH'`"), (False, "`-- --ssh default=")):
-        with pytest.raises(DockerCacheError) as raised:
-            refuse_without_agent({}, bakes=bakes)
-        assert fix in raised.value.fix
+def test_ssh_agent_and_keys_that_the_user_chose_are_allowed() -> None:
+    """Bake has no option `--ssh`, and asks before it uses one."""
+    assert definition(ssh=["default=/a,/b"])["ssh"] == ["default=/a,/b"]
+    said = command(ssh=["default=/a,/b"])
+    assert "--allow ssh --allow fs.read=/a --allow fs.read=/b " in said
+    assert "--allow ssh " in command(ssh=["default"])
+
+
+def test_choices_of_the_project_are_not_allowed() -> None:
+    """Bake asks for permission, and a note says how to give it without a terminal."""
+    chosen: dict[str, Any] = {
+        "ssh": ["default"],
+        "cache_from": ["type=local,src=/c"],
+        "unanswered": ["fs.read=/src", "fs.read=/c", "ssh"],
+    }
+    assert shlex.split(command(**chosen)).count("--allow") == 1  # our own folder
+
+    def note(*arguments: str, engine: EngineInfo = CONTAINERD, images: int = 2) -> str | None:
+        requests = [BuildRequest(context="/src", arguments=arguments, **chosen)] * images
+        return permission_note(requests, engine)
+
+    allow = "`-- --allow=fs.read=/src --allow=fs.read=/c --allow=ssh`"
+    assert allow in (note() or "")
+    assert "`-- --allow=ssh`" in (note("--allow", "fs=*") or "")
+    assert note("--allow=fs.read=/", "--allow=ssh") is None
+    assert note(images=1) is None
+    assert note(engine=replace(CONTAINERD, buildx=(0, 18, 0))) is None
 
 
 def test_printing_options_build_nothing() -> None:

@@ -59,8 +59,9 @@ def test_options_are_in_order() -> None:
 
 
 def test_ssh_agent_is_passed_on() -> None:
-    """Only if something needs it."""
-    assert command(ssh=True) == f"{PREFIX} --ssh default --load /src"
+    """So are keys."""
+    values = ["default", "other=/key"]
+    assert command(ssh=values) == f"{PREFIX} --ssh default --ssh other=/key --load /src"
 
 
 def test_named_contexts_are_passed_on() -> None:

@@ -39,7 +39,7 @@ TAG = f"cp{Target.here().python[0]}{Target.here().python[1]}"
 
 def files(*names: str, digest: str = "0") -> list[dict[str, str]]:
     """Return entries for files in a lock."""
-    return [{"file": name, "hash": f"sha256:{digest}"} for name in names]
+    return [{"file": name, "hash": f"sha256:{digest * 64}"} for name in names]
 
 
 def package(name: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # values of TOML
@@ -171,7 +171,7 @@ NO_CHANGE: dict[str, Any] = {
 
 CHANGE: dict[str, Any] = {
     "a version": lambda _, k: entry(k, "pure").update(version="1.1"),
-    "a hash": lambda _, k: entry(k, "pure")["files"][0].update(hash="sha256:1"),
+    "a hash": lambda _, k: entry(k, "pure")["files"][0].update(hash="sha256:" + "1" * 64),
     "a package added": lambda _, k: k["package"].append(package("more")),
     "a package removed": lambda _, k: k["package"].remove(entry(k, "pure")),
     "a marker that matters": lambda _, k: entry(k, "here").update(

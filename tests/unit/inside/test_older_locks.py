@@ -517,7 +517,7 @@ def test_damaged_lock(
     assert main([*options, "--layers=dependencies"]) == 1
     error = capsys.readouterr().err
     assert f"is damaged: the entry of {name} is" in error
-    assert error.endswith(". Run `poetry lock --regenerate`.\n")
+    assert error.endswith(", or run `poetry lock --regenerate`.\n")
 
 
 @pytest.mark.parametrize("files", [3, {"a": 3}, {"a": [3]}, {"a": [{"file": "a-1.0.tar.gz"}]}])

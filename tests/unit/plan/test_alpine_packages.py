@@ -49,9 +49,9 @@ def test_only_official_image_gets_build_tools() -> None:
     """The official Alpine image has no compiler; a custom image is used as it is."""
     image = "python:3.13-alpine3.22"
     assert tools(image) == ("build-base",)
-    git = Direct(files=(), ssh=False, known_hosts=())
+    git = Direct(files=(), ssh=(), known_hosts=())
     assert tools(image, git) == ("build-base", "git")
-    assert tools(image, replace(git, ssh=True)) == ("build-base", "git", "openssh-client")
+    assert tools(image, replace(git, ssh=("acme",))) == ("build-base", "git", "openssh-client")
     assert tools("company/python-alpine:3.13", git) == tools("python:3.13", git) == ()
 
 

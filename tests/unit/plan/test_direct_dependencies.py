@@ -54,7 +54,7 @@ def test_direct_layer_lists_files_and_addresses() -> None:
     found = plan_direct(packages, (f"host.test {KEY}",))
     names = ("..wheels/c-1.0.tar.gz", "a b/a-1.0-py3-none-any.whl", "libs/b-1.0.tar.gz")
     files = ("../wheels/d-1.0.zip", *names)
-    assert found == Direct(files=files, ssh=False, known_hosts=())
+    assert found == Direct(files=files, ssh=(), known_hosts=())
     assert direct_addresses(packages) == (
         Address("HTTPS://files.test/a.whl", is_git=False),
         Address("https://git.test/a.git", is_git=True),
@@ -81,7 +81,7 @@ def test_ssh_host_in_known_hosts_is_accepted(url: str, known: str) -> None:
     """A hash or a wildcard may match it, too, by the rules of ssh."""
     found = plan_direct([git(url)], (f"elsewhere.test {KEY}", known))
     assert found is not None
-    assert found.ssh
+    assert found.ssh == ("acme",)
     assert found.known_hosts == (f"elsewhere.test {KEY}", known)
     assert direct_addresses([git(url)]) == ()
 
@@ -204,7 +204,7 @@ def test_rejects_dependency_that_no_build_can_reach(locked: dict[str, Any], word
 
 def direct_dependencies(*, agent: bool) -> Dependencies:
     """Make dependencies with a direct layer, which may need an SSH agent."""
-    direct = Direct(files=(), ssh=agent, known_hosts=())
+    direct = Direct(files=(), ssh=("acme",) * agent, known_hosts=())
     layer = Layer(
         name="direct",
         from_source=True,
@@ -230,19 +230,41 @@ def direct_dependencies(*, agent: bool) -> Dependencies:
     )
 
 
-def test_ssh_agent_is_passed_on_where_needed() -> None:
-    """`--ssh` options of the user are kept instead."""
-    assert ssh_agent.passes_agent(direct_dependencies(agent=True), ["--network=host"])
-    assert not ssh_agent.passes_agent(direct_dependencies(agent=False), [])
-    for options in (["--ssh", "default=/key"], ["--ssh=default"]):
-        assert not ssh_agent.passes_agent(direct_dependencies(agent=True), options)
+@pytest.mark.parametrize(
+    ("choice", "values"),
+    [
+        ({"setting": True}, ("default",)),
+        ({"setting": True, "needed": False}, ()),
+        ({"needed": False}, ()),
+        ({"typed": ("default=/key",), "setting": True}, ("default=/key",)),
+        ({"typed": ("mine=/agent",), "needed": False}, ("mine=/agent",)),
+        ({"arguments": ["--ssh", "default=/key"], "setting": True}, ()),
+        ({"arguments": ["--ssh=default"]}, ()),
+        ({"vendored": True}, ()),
+    ],
+)
+def test_ssh_agent_is_offered_if_allowed(choice: dict[str, Any], values: tuple[str, ...]) -> None:
+    """The setting offers it where a package needs it; `--ssh` options of the user come first."""
+    choice = {"setting": False, "typed": (), "arguments": ["--network=host"], **choice}
+    dependencies = direct_dependencies(agent=choice.pop("needed", True))
+    assert ssh_agent.agents(dependencies, **choice) == values
+
+
+def test_ssh_agent_is_not_offered_without_permission() -> None:
+    """The error names the package, the option and the setting."""
+    with pytest.raises(DockerCacheError, match=r"^acme in poetry\.lock is cloned") as raised:
+        ssh_agent.agents(direct_dependencies(agent=True), setting=False, typed=(), arguments=())
+    assert "`--ssh default`" in raised.value.fix
+    assert "`ssh = true`" in raised.value.fix
 
 
 def test_rejects_missing_ssh_agent() -> None:
     """The error comes before the build, with the commands to type."""
-    ssh_agent.refuse_without_agent({"SSH_AUTH_SOCK": "/run/agent"})
+    ssh_agent.refuse_without_agent(["default"], {"SSH_AUTH_SOCK": "/run/agent"})
+    ssh_agent.refuse_without_agent(["default=/key"], {})
     without: list[dict[str, str]] = [{}, {"SSH_AUTH_SOCK": ""}]
     for environment in without:
-        with pytest.raises(DockerCacheError, match="no SSH agent is running") as raised:
-            ssh_agent.refuse_without_agent(environment)
+        with pytest.raises(DockerCacheError, match="none is running") as raised:
+            ssh_agent.refuse_without_agent(["default"], environment)
         assert "ssh-add" in raised.value.fix
+        assert "`--ssh default=PATH`" in raised.value.fix

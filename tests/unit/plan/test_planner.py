@@ -114,7 +114,7 @@ def test_direct_dependencies_get_layer_on_full_image() -> None:
     shared, direct = made.dependencies.layers
     assert (shared.name, shared.from_source, shared.direct) == ("dependencies", False, None)
     assert (direct.name, direct.from_source) == ("direct", True)
-    assert direct.direct == Direct(files=(file["url"],), ssh=False, known_hosts=())
+    assert direct.direct == Direct(files=(file["url"],), ssh=(), known_hosts=())
     assert made.dependencies.files == (file["url"],)
     assert not made.dependencies.ssh
     assert (made.dependencies.poetry, made.dependencies.packages) == ("2.4.0", ("g++",))

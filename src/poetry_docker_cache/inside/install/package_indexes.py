@@ -42,10 +42,19 @@ def has_hash(path: Path, digest: str) -> bool:
     return found.hexdigest() == expected
 
 
+# All that a line of a requirements file may contain. pip splits it at spaces before a `-` and a
+# `#`, and replaces `${…}`. The manifest's values are checked in `manifest.lock_entries`.
+REQUIREMENT = re.compile(
+    r"[a-z0-9-]+={2,3}[A-Za-z0-9.!+_-]+"
+    r"( --hash=[a-z0-9_]+:[0-9a-f]+)*"
+)
+
+
 def source_of(package: dict[str, Any], manifest: dict[str, Any]) -> Source:
     """Return the source that Poetry would install a package from.
 
-    Raises ValueError for a package that does not come from an index.
+    Raises ValueError for a package that does not come from an index, and for an index that the
+    project does not define: its URL in the lock file does not count.
     """
     urls = {source["name"].lower(): source for source in manifest["sources"]}
     named = package.get("source")
@@ -55,8 +64,13 @@ def source_of(package: dict[str, Any], manifest: dict[str, Any]) -> Source:
             " only Poetry can install it."
         )
     if named:
-        found = urls.get(named["reference"].lower(), {})
-        return Source(found.get("name", named["reference"]), found.get("url", named["url"]))
+        found = urls.get(named["reference"].lower())
+        if found is None:
+            raise ValueError(
+                f"{package['name']}: pyproject.toml does not define the source"
+                f" {named['reference']!r} of poetry.lock. Run `poetry lock`."
+            )
+        return Source(found["name"], found["url"]) if "url" in found else Source()
     return primary_source(manifest)
 
 
@@ -78,9 +92,18 @@ def group_by_source(manifest: dict[str, Any]) -> list[tuple[Source, list[dict[st
 
 
 def requirement(package: dict[str, Any]) -> str:
-    """Return a package as a line of a requirements file: its version, and hashes of its files."""
+    """Return a package as a line of a requirements file: its version, and hashes of its files.
+
+    Raises ValueError for a value that would be more than that.
+    """
     hashes = "".join(f" --hash={file['hash']}" for file in package["files"])
-    return f"{package['name']}{version_specifier(package)}{hashes}\n"
+    line = f"{package['name']}{version_specifier(package)}{hashes}"
+    if not REQUIREMENT.fullmatch(line):
+        raise ValueError(
+            f"{package['name']!r}: its version or hash in poetry.lock is not valid. Restore"
+            " the lock file from version control, or run `poetry lock --regenerate`."
+        )
+    return f"{line}\n"
 
 
 def version_specifier(package: dict[str, Any]) -> str:

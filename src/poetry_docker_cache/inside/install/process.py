@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+# A repository's configuration may name programs to run, and a folder of a package may be one.
+SAFE_GIT = {
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "safe.bareRepository": "explicit",
+}
 
 
 class Outcome(NamedTuple):
@@ -35,13 +43,22 @@ def hide_users(line: bytes) -> bytes:
     return re.sub(rb"(?<=://)[^/\s@]+@", b"", line)
 
 
+def with_safe_git(environment: Mapping[str, str]) -> dict[str, str]:
+    """Add the configuration for all calls of git, after that in the environment."""
+    first = int(environment.get("GIT_CONFIG_COUNT") or 0)
+    result = {**environment, "GIT_CONFIG_COUNT": str(first + len(SAFE_GIT))}
+    for number, (key, value) in enumerate(SAFE_GIT.items(), start=first):
+        result.update({f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value})
+    return result
+
+
 def run(command: list[str], environment: Mapping[str, str], folder: Path | None = None) -> Outcome:
     """Run a command, and show each line of its output at once."""
     lines = []
     with subprocess.Popen(
         command,
         cwd=folder,
-        env=environment,
+        env=with_safe_git(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

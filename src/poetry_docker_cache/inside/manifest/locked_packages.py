@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .layer_choice import DIRECT, MACHINE, SOURCE, allowed, assign, kind
+from .lock_entries import refuse_damaged
 from .markers import canonical, combine, compare, evaluate
 from .target import Target
 from .wheel_files import fitting_wheels, usable_files
@@ -36,12 +37,14 @@ class Wanted:
 
 
 def readable(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Prepare a lock for `select`: a lock older than version 2.1 gets a dependency graph.
+    """Check a lock, and prepare it for `select`: one before version 2.1 gets a dependency graph.
 
-    Raises ValueError if this build cannot read it.
+    Raises ValueError if this build cannot read it, and DamagedError for an entry that Poetry would
+    not write.
     """
     version = str(lock.get("metadata", {}).get("lock-version", "0"))
     if compare(version, ">=", "2.1"):
+        refuse_damaged(lock.get("package", ()))
         return lock
     if compare(version, "<", "1.0"):
         raise ValueError(
@@ -54,7 +57,9 @@ def readable(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> Mapping[s
             f"the Dockerfile was exported for a newer format of poetry.lock than {version}."
             " Run `poetry docker export`, then build again."
         ) from None
-    return with_graph(pyproject, lock)
+    found = with_graph(pyproject, lock)
+    refuse_damaged(found["package"])
+    return found
 
 
 def select(

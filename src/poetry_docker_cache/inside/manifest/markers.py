@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 STRING_OPERATORS = ("==", "!=", "in", "not in")
 MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "===": "=="}
-TOKEN = re.compile(r"""\s*([()]|"[^"]*"|'[^']*'|not\s+in\b|[\w.]+|[<>=!~]+)\s*""")
+# A string has no control characters or line breaks, as in `lock_entries`.
+_LINE = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+TOKEN = re.compile(rf"""\s*([()]|"[^"{_LINE}]*"|'[^'{_LINE}]*'|not\s+in\b|[\w.]+|[<>=!~]+)\s*""")
 VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(?:[-_.]?(a|b|c|rc)[a-z]*[-_.]?(\d*))?", re.IGNORECASE)
 
 

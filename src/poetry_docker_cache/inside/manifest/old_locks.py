@@ -24,6 +24,7 @@ from .dependency_graph import (
     satisfies,
 )
 from .layer_choice import MACHINE
+from .lock_entries import DamagedError
 from .markers import canonical, combine, evaluate
 
 if TYPE_CHECKING:
@@ -36,17 +37,6 @@ ALWAYS: Condition = frozenset([frozenset()])
 NEVER: Condition = frozenset()
 Step = tuple[int, frozenset[str], Condition]
 Reached = dict[tuple[int, str], Condition]
-
-
-class DamagedError(ValueError):
-    """An entry of the lock is not valid."""
-
-    def __init__(self, what: str) -> None:
-        """Write the message of a failed build: the problem, and what to type."""
-        super().__init__(
-            f"poetry.lock is damaged: {what} is not valid. Run `poetry lock --regenerate`."
-        )
-        self.what = what
 
 
 def with_graph(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> dict[str, Any]:
