@@ -10,11 +10,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import two_platforms
 from acme import Project, make_shop
 from builds import NETWORK, failed_build, has_ended, read_progress
 from elf_files import make_elf
 from two_platforms import PYTHON, provide
 from wheels import make_sdist, make_wheel
+
+from poetry_docker_cache.inside.install import elf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,14 +161,14 @@ def test_both_platforms_run(
     }
 
 
-def test_manifest_is_made_once(built: tuple[Steps, list[str]]) -> None:
-    """The manifest is made once for both; each platform installs for itself."""
+def test_platforms_share_what_they_can(built: tuple[Steps, list[str]]) -> None:
+    """What no platform changes is made once for both: the manifest, and layers of pure packages."""
     _, steps = built
     text = "\n".join(steps)
     assert len(re.findall(r"python.*-m.*\bmanifest\b", text)) == 1, text
-    assert len(re.findall(r"RUN python -m venv", text)) == len(BOTH)
-    for layer in ("pure-1", "native-1"):
-        assert len(re.findall(rf"\b{layer} \d+/\d+\] RUN", text)) == len(BOTH)
+    assert len(re.findall(r"RUN python -m venv", text)) == 1
+    for layer, times in (("pure-1", 1), ("native-1", len(BOTH))):
+        assert len(re.findall(rf"\b{layer} \d+/\d+\] RUN", text)) == times
 
 
 def test_version_bump_installs_nothing(
@@ -278,6 +281,38 @@ def test_missing_32_bit_library(
     project.configure(base_image=bases[0], python=PYTHON)
     said = failed_build(project, "--platform", BOTH[1])
     assert "acme-large needs libxxl.so.5, which is not in the image." in said
+
+
+def test_foreign_platform_runs_nothing(
+    shop: Project, index: AcmeIndex, registry: str, tmp_path: Path
+) -> None:
+    """An image for linux/arm64 is made without emulation, and its libraries are checked."""
+    base = two_platforms.provide_foreign(registry, tmp_path)
+    for name, needed in (("acme-arm", "libc.so.6"), ("acme-broken", "libxxl.so.5")):
+        files = {}
+        for machine, number in (("aarch64", two_platforms.AARCH64), ("x86_64", 62)):
+            library = make_elf(tmp_path / "x.so", needed=[needed], machine=number)
+            files = {f"{name.replace('-', '_')}.abi3.so": library.read_bytes()}
+            wheel_for(index, name, machine, files=files)
+    project = make_shop(tmp_path / "shop", shop.poetry, index)
+    project.replace("pyproject.toml", '"acme-native"]', '"acme-arm", "acme-broken"]')
+    project.lock()
+    image = f"{registry}/foreign/shop"
+    platforms = ["linux/amd64", "linux/arm64"]
+    project.configure(base_image=base, python=PYTHON, platforms=platforms, image=image, layers=2)
+    said = failed_build(project, "--push")
+    assert "acme-broken needs libxxl.so.5, which is not in the image." in said
+    project.configure(optional_libraries=["libxxl.so.5"])
+    steps, ran = run(project)
+    assert not [
+        name for name in ran if "linux/arm64" in name and " RUN " in name and "->" not in name
+    ]
+    root = two_platforms.files_of(f"{image}:1.2.3", "linux/arm64", tmp_path)
+    (module,) = (root / "venv").glob("lib/python*/site-packages/acme_arm.abi3.so")
+    read = elf.read(module)
+    assert read is not None
+    assert read.machine == two_platforms.AARCH64
+    assert steps.installed
 
 
 def test_base_image_without_the_build_platform(

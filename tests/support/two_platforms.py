@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import debian
+from elf_files import make_elf
 from engine import default_state
 from engines import unavailable
 from processes import EngineError, lock
@@ -19,6 +20,8 @@ STATE = default_state()
 CRANE = STATE / "root/usr/bin/crane"
 PYTHON = "3.11"
 """From Debian 12, the last release with full support for i386."""
+AARCH64 = 183
+"""The number in ELF files."""
 TAG = f"{PYTHON}-slim"
 
 
@@ -41,6 +44,46 @@ def provide(registry: str) -> tuple[str, str]:
     _crane("index", "append", "-m", native, "-m", other, "-t", both)
     _crane("index", "append", "-m", foreign, "-t", alone)
     return both, alone
+
+
+def provide_foreign(registry: str, folder: Path) -> str:
+    """Push an image for linux/amd64 and linux/arm64, where nothing can run; return its name.
+
+    It has the paths of the other one, and a C library.
+    """
+    native = provide(registry)[0]
+    root = folder / "root"
+    for path in (f"usr/bin/python{PYTHON}", "usr/lib/aarch64-linux-gnu/libc.so.6"):
+        make_elf(root / path, machine=AARCH64)
+    links = {"lib": "usr/lib", "usr/bin/python3": f"python{PYTHON}"}
+    links |= {f"usr/local/bin/{name}": f"/usr/bin/{name}" for name in ("python", "python3")}
+    links["usr/bin/python"] = "python3"
+    for path, target in links.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).symlink_to(target)
+    tarball = folder / "root.tar"
+    subprocess.run(["tar", "-C", root, "-cf", tarball, "."], check=True)
+    foreign = _push(registry, "arm64", tarball)
+    both = f"{registry}/foreign/python:{TAG}"
+    _crane(
+        "index",
+        "append",
+        "-m",
+        f"{native.replace('both/python', 'both/amd64')}",
+        "-m",
+        foreign,
+        "-t",
+        both,
+    )
+    return both
+
+
+def files_of(image: str, target: str, folder: Path) -> Path:
+    """Unpack the files of one platform of an image in a registry."""
+    tarball = folder / "image.tar"
+    _crane("export", "--platform", target, image, str(tarball))
+    subprocess.run(["tar", "-C", folder, "-xf", tarball], check=True)
+    return folder
 
 
 def _push(registry: str, architecture: str, tarball: Path) -> str:

@@ -20,12 +20,13 @@ from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
 from poetry_docker_cache.plan.system_packages import plan_system_packages
 from poetry_docker_cache.plan.wheels import place_in_context, plan_wheels
 from poetry_docker_cache.project.selection import left_out_notes
+from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from poetry_docker_cache.inside.manifest.families import Images
-    from poetry_docker_cache.plan.image_plan import Notes, Wheel
+    from poetry_docker_cache.plan.image_plan import Dependencies, Notes, Runtime, Wheel
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
@@ -80,8 +81,28 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
         notes=(
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
             *(*version_notes, *file_notes, *runtime_notes),
+            *_emulation_notes(settings, dependencies, wheels, runtime),
         ),
     )
+
+
+def _emulation_notes(
+    settings: Settings, dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
+) -> Notes:
+    """What has to run on each platform of the image; nothing in a wheel does."""
+    runs = {
+        "the packages that are built from source": any(
+            layer.from_source for layer in dependencies.layers
+        ),
+        "the wheels with compiled code of this project": any(wheel.compiles for wheel in wheels),
+        "the system packages of the final image": bool(runtime.packages),
+        "`instructions.runtime`": any(line.startswith("RUN") for line in runtime.instructions),
+        "the bytecode of the standard library": dependencies.compile,
+    }
+    named = [what for what, is_run in runs.items() if is_run]
+    if not settings.platforms or not named:
+        return ()
+    return (f"On another platform than the builder's, only this is emulated: {listing(named)}.",)
 
 
 def _cache_name(project: Project, settings: Settings) -> str:

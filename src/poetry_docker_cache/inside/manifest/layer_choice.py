@@ -55,7 +55,8 @@ def kind(
 
     `target` comes from `Target.linux` with a minor version. The two lists are Poetry's settings
     `installer.no-binary` and `installer.only-binary`. A package with any wheel for Linux is native
-    for every Python, so that another Python does not move it to another layer. A package is from
+    for every Python, so that another Python does not move it to another layer; so is one that only
+    some machines need, since all machines share the layers of pure packages. A package is from
     source on all machines if one of them must build it, or if pip and Poetry would install it
     differently: Poetry installs that layer, and uses wheels where they exist.
     """
@@ -69,7 +70,8 @@ def kind(
     has_sdist = sdists and any(name.endswith(SDIST) for name in names)
     if has_sdist and machines_without_wheel(package, fitting, target):
         return "source"
-    return "native" if any(map(LINUX.search, names)) else "pure"
+    depends_on_machine = MACHINE in package.get("marker", "")
+    return "native" if depends_on_machine or any(map(LINUX.search, names)) else "pure"
 
 
 def unfit_for_pip(package: Mapping[str, Any]) -> str:
