@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from acme import AcmeIndex, Project
@@ -31,6 +33,7 @@ iniconfig = "2.0.0"
 markupsafe = "3.0.2"
 acme-built = {{ version = "1.0", source = "acme" }}
 acme-util = {{ version = "*", source = "acme" }}
+acme-canary = {{ version = "*", source = "acme" }}
 
 [tool.poetry.group.wheels.dependencies]
 iniconfig = "*"
@@ -74,6 +77,21 @@ PyMODINIT_FUNC PyInit_acme_linked(void) {
     return PyModule_Create(&module);
 }
 """
+# Records what its build can see; setuptools names `setup_requires` only when it runs.
+CANARY = """\
+import importlib.util, os, pathlib, socket
+from setuptools import setup
+
+seen = {"required": importlib.util.find_spec("iniconfig") is not None}
+seen["secrets"] = [str(path) for path in pathlib.Path("/run/secrets").glob("*")]
+seen["variables"] = [name for name, value in os.environ.items() if "@" in value and "://" in value]
+try:
+    seen["network"] = bool(socket.create_connection(("127.0.0.1", PORT), 2))
+except OSError:
+    seen["network"] = False
+pathlib.Path("acme_canary.py").write_text(f"SEEN = {seen!r}\\n")
+setup(name="acme-canary", version="1.0", py_modules=["acme_canary"], setup_requires=["iniconfig"])
+"""
 # The full image has this library without headers, and its Debian package has an unusual name.
 LIBRARY = "libcurl-gnutls.so.4"
 PACKAGE = "libcurl3t64-gnutls"
@@ -89,6 +107,8 @@ def project(
     """Return a locked project: packages from source and wheels, each also in its own group."""
     for version in ("1.0", "1.1"):
         make_sdist(index.packages, "acme-built", version, requires=["acme-util"])
+    port = str(urlsplit(index.url).port)
+    make_sdist(index.packages, "acme-canary", setup=CANARY.replace("PORT", port))
     linked = Extension(code=LINKED, links=[f"-l:{LIBRARY}"])
     make_sdist(index.packages, "acme-linked", extension=linked)
     header = Extension(code="#include <sql.h>\n")
@@ -115,13 +135,25 @@ def test_built_packages_run(engine: DockerEngine, built: Project) -> None:
     assert version == "2.9.10"
     assert int(libpq) >= 150000
     found = inspect_image(engine, "acme-source:1")
-    assert {*names(found)} == {"MarkupSafe", "acme-built", "acme-util", "iniconfig", "psycopg2"}
+    expected = {"MarkupSafe", "acme-built", "acme-canary", "acme-util", "iniconfig", "psycopg2"}
+    assert {*names(found)} == expected
     assert found["compilers"] == []
     done = built.poetry.run(built.folder, "docker", "export", "-o", "-")
-    assert "acme-built, psycopg2 must be built from source, on python:3.13" in done.stderr
+    said = "acme-built, acme-canary, psycopg2 must be built from source, on python:3.13"
+    assert said in done.stderr
     assert "Debian packages added for the dependencies: libpq5." in done.stderr
     assert "\nFROM python:3.13 AS builder\n" in done.stdout
     assert done.stdout.count("FROM python:3.13 ") == 1
+
+
+def test_build_sees_no_secret_and_no_network(engine: DockerEngine, built: Project) -> None:
+    """The code of a package without a wheel runs with what it requires, and with nothing else."""
+    assert built
+    said = engine.run(
+        "acme-source:1", "python", "-c", "import acme_canary; print(acme_canary.SEEN)"
+    )
+    seen = {"required": True, "secrets": [], "variables": [], "network": False}
+    assert ast.literal_eval(said) == seen
 
 
 def test_upgrade_rebuilds_only_the_source_layer(engine: DockerEngine, built: Project) -> None:
@@ -132,7 +164,7 @@ def test_upgrade_rebuilds_only_the_source_layer(engine: DockerEngine, built: Pro
     fetched = {"source-files", "source-requires", "source-files-all"}
     assert steps.ran - {"final"} == {"manifest", "manifests", "source", *fetched}
     assert {"pure-1", "native-1", "base", "check"} <= steps.cached
-    assert steps.installed == ("acme-built", "psycopg2")
+    assert steps.installed == ("acme-built", "acme-canary", "psycopg2")
     code = "import psycopg2, acme_built; print(acme_built.VERSION)"
     assert engine.run("acme-source:2", "python", "-c", code) == "1.1\n"
 

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from wheels import make_wheel
 from poetry_docker_cache import inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 SCRIPTS = Path(str(inside.__file__)).parent
 SOURCE = "my.private-repo"
@@ -105,26 +106,17 @@ class Workshop:
             "libraries": self.libraries,
             "private": private,
         }
-        command = [sys.executable, "-m", "install", *more]
-        command += [f"--{name}={path}" for name, path in places.items()]
         caches = {f"{tool}_CACHE_DIR": str(self.folder / tool) for tool in ("PIP", "POETRY")}
         own = {k: v for k, v in os.environ.items() if not k.startswith(("POETRY_", "VIRTUAL_"))}
-        run = subprocess.run(
-            command,
-            cwd=SCRIPTS,
-            # The pip configuration of this machine must not matter.
-            env={**own, **caches, "PIP_CONFIG_FILE": os.devnull, **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        # The pip configuration of this machine must not matter.
+        variables = {**own, **caches, "PIP_CONFIG_FILE": os.devnull, **(environment or {})}
+        status, output = run_steps(sys.executable, places, more, variables, self.folder / "sources")
         assert list(private.iterdir()) == []
         secret = PASSWORD if password is None else password
-        assert not shows(run.stdout, secret)
+        assert not shows(output, secret)
         for path in filter(Path.is_file, (f for c in caches.values() for f in Path(c).rglob("*"))):
             assert not shows(path.read_bytes().decode(errors="replace"), secret), path
-        return run.returncode, run.stdout
+        return status, output
 
     def names(self) -> set[str]:
         """Return the installed packages."""
@@ -147,6 +139,41 @@ class Workshop:
             name = str(path.relative_to(self.venv))
             found[name] = (stat.filemode(info.st_mode), info.st_mtime_ns, content)
         return found
+
+
+def run_steps(
+    python: str | Path,
+    places: Mapping[str, Path],
+    options: Sequence[str],
+    environment: Mapping[str, str],
+    sources: Path,
+) -> tuple[int, str]:
+    """Run the script, and with `--from-source` those that download first, up to a failure."""
+    shutil.rmtree(sources, ignore_errors=True)
+    requires = sources.with_name("requires.json")
+    download = [*("-m", "install.source_files"), f"--sources={sources}"]
+    download += [f"--{name}={places[name]}" for name in ("manifest", "secret", "private")]
+    install = ["-m", "install", *options, *(f"--{name}={path}" for name, path in places.items())]
+    steps = [install]
+    if "--from-source" in options:
+        backends = ["-m", "install.sdist", f"--sources={sources}", f"--output={requires}"]
+        more = [*download, f"--requires={requires}"]
+        steps = [download, backends, more, [*install, f"--sources={sources}"]]
+    output = ""
+    for arguments in steps:
+        run = subprocess.run(
+            [python, *arguments],
+            cwd=SCRIPTS,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        output += run.stdout
+        if run.returncode:
+            return run.returncode, output
+    return 0, output
 
 
 def shows(text: str, password: str) -> bool:

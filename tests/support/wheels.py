@@ -59,15 +59,19 @@ def make_wheel(  # noqa: PLR0913  # what a wheel may have
     return path
 
 
-def make_sdist(
+def make_sdist(  # noqa: PLR0913  # what a source distribution may have
     folder: Path,
     name: str,
     version: str = "1.0",
     *,
     requires: Sequence[str] = (),
     extension: Extension | None = None,
+    setup: str = "",
 ) -> Path:
-    """Write a source distribution with one module, which poetry-core or a C compiler builds."""
+    """Write a source distribution with one module, which poetry-core or a C compiler builds.
+
+    `setup` is the text of a setup.py that makes the module itself, without a pyproject.toml.
+    """
     module = name.replace("-", "_")
     stem = f"{module}-{version}"
     dependencies = ", ".join(f'"{requirement}"' for requirement in requires)
@@ -75,7 +79,9 @@ def make_sdist(
         f'[project]\nname = "{name}"\nversion = "{version}"\ndependencies = [{dependencies}]\n\n'
     )
     content = {"PKG-INFO": _metadata(name, version, requires)}
-    if extension:
+    if setup:
+        content["setup.py"] = setup
+    elif extension:
         made = f'Extension("{module}", ["{module}.c"], extra_link_args={list(extension.links)})'
         content |= {
             "pyproject.toml": f'{project}[build-system]\nrequires = ["setuptools"]\n',

@@ -80,6 +80,12 @@ def supported_tags(machine: str) -> list[str]:
     return [f"{tag.interpreter}-{tag.abi}-{there[tag.platform]}" for tag in tags]
 
 
+def fits(wheel: str, machine: str) -> bool:
+    """Return whether a wheel can be installed on a machine, by its file name."""
+    _, _, _, tags = packaging("utils").parse_wheel_filename(wheel)
+    return not {str(tag) for tag in tags}.isdisjoint(supported_tags(machine))
+
+
 def select(manifest: dict[str, Any], machine: str) -> dict[str, Any]:
     """Return the manifest with only the packages for a machine, and without their markers.
 

@@ -49,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
         if status := build(options, wheels):
             return status
         (wheel,) = Path(wheels).glob("*.whl")
+        if not architecture.fits(wheel.name, options.machine):
+            print(f"\nThe build backend made {wheel.name}, which is not for this image.", flush=True)
+            return 1
         if architecture.is_wanted(options.marker, options.machine):
             wheel_tree.install(wheel, options.venv)
     if options.compile:

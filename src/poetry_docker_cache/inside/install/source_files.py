@@ -112,7 +112,10 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         private = Path(folder)
         try:
-            if options.requires:
+            if not manifest["packages"]:
+                (options.sources / sdist.FILES).mkdir(parents=True, exist_ok=True)
+                wanted = {}
+            elif options.requires:
                 wanted = json.loads(options.requires.read_bytes())
             else:
                 status, why = download_packages(manifest, auth, private, options)
