@@ -203,7 +203,6 @@ def plan_dependencies(  # noqa: PLR0913  # all inputs of the decision
         images=images or {},
         reuses_image=settings.reuse_image is not None and bool(layers),
         older_lock=project.lock.older_format is not None,
-        on_build_image=not bases.has_shell,
     )
 
 

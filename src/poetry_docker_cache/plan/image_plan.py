@@ -92,8 +92,6 @@ class Dependencies:
     """Whether unchanged packages are copied from an earlier image, if it exists."""
     older_lock: bool = False
     """Whether the lock file's format is older than 2.1, which needs more scripts."""
-    on_build_image: bool = False
-    """Whether all layers are installed on another base than that of the final image."""
 
     @property
     def keeps_wheels(self) -> bool:

@@ -75,7 +75,6 @@ def install_command(layer: Layer, dependencies: Dependencies, instructions: str)
         words = [python, "-m", "direct", *["--ssh"] * layer.direct.ssh]
     else:
         words = [python, "-m", "install", *["--from-source"] * layer.from_source]
-        words += ["--on-build-image"] * (dependencies.on_build_image and layer.may_have_libraries)
     words += ["--compile"] * dependencies.compile
     if layer.from_source and dependencies.build_config_settings:
         words.append(f"--build-config-settings={dependencies.build_config_settings}")

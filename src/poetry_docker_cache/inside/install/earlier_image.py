@@ -24,7 +24,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import installed_files
+from . import installed_files, wheel_tree
 
 if TYPE_CHECKING:
     import argparse
@@ -44,12 +44,14 @@ UNREADABLE = (OSError, ValueError, IndexError, csv.Error)
 """The errors of reading a RECORD that was changed, or damaged by a crash."""
 
 
-def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None) -> dict[str, str]:
+def digests(
+    manifest: dict[str, Any], machine: str, made_by: str, release: Path | None = None
+) -> dict[str, str]:
     """Return for each package a digest of everything that determines its installed files.
 
     These are its entries in the manifest (several if markers choose a version by machine), the
-    Python and its architecture, the installer, which writes the scripts, and for packages built
-    from source the system that they are linked with. The file `release` names that: a tag such as
+    machine, this Python, the installer, which writes the scripts, and for packages built from
+    source the system that they are linked with. The file `release` names that: a tag such as
     `python:3.13` moves to another release of Debian.
     """
     try:
@@ -57,7 +59,8 @@ def digests(manifest: dict[str, Any], made_by: str, release: Path | None = None)
     except importlib.metadata.PackageNotFoundError:
         pip = ""
     system = release.read_text("utf-8", "replace") if release and release.is_file() else ""
-    here = [str(sysconfig.get_config_var("SOABI")), pip, made_by, system]
+    python = str(sysconfig.get_config_var("SOABI"))
+    here = [machine, python, pip, wheel_tree.INSTALLER, made_by, system]
     constraints = manifest.get("build-constraints", {})
     entries = defaultdict(list)
     for package in manifest["packages"]:
@@ -143,7 +146,8 @@ def install(
 ) -> tuple[int, str]:
     """Reuse the packages that can be reused, install the rest, and write the table."""
     empty = set(list_contents(options.venv))
-    known = digests(manifest, options.made_by, RELEASE if options.from_source else None)
+    release = RELEASE if options.from_source else None
+    known = digests(manifest, options.machine, options.made_by, release)
     tried = {name: reuse(options.installed, options.venv, known[name]) for name in sorted(known)}
     taken = {name: files for name, files in tried.items() if files is not None}
     rest = [package for package in manifest["packages"] if package["name"] not in taken]
