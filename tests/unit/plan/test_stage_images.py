@@ -126,7 +126,7 @@ def test_base_without_shell_is_used_only_for_final_stages() -> None:
     assert '["/venv/bin/python", "/scripts/check.py"' in render_dockerfile(made)
     # The wheels are installed on another image: every library that they need is checked.
     mounted = re.findall(r"from=([\w-]+),source=/libraries", render_dockerfile(made))
-    assert mounted == ["native-1", "source"]
+    assert mounted == ["dependencies", "source"]
     assert (made.runtime.entrypoint, made.runtime.command) == ((), ("shop",))
     assert any("ENTRYPOINT" in note for note in made.notes)
 
