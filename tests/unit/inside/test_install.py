@@ -147,7 +147,12 @@ def test_pip_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_pip_only_downloads_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is the image's own pip, isolated from the folder that it runs in."""
     seen: list[str] = []
-    monkeypatch.setattr(pip_command, "run", lambda command, _: (seen.extend(command), ""))
+
+    def record(command: list[str], _: object) -> tuple[int, str]:
+        seen.extend(command)
+        return 0, ""
+
+    monkeypatch.setattr(pip_command, "run", record)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec(name, None))
     wanted = tmp_path / "requirements.txt"
     pip_command.download(tmp_path, wanted, {}, ["linux_s390x", "any"])
