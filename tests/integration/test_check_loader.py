@@ -1,4 +1,4 @@
-"""The check of an image, with real libraries, none of which is loaded."""
+"""The check of an image finds real libraries and loads none."""
 
 from __future__ import annotations
 

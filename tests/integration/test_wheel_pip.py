@@ -110,7 +110,7 @@ def make_all(folder: Path) -> list[Path]:
                 "unsigned.py": "",
                 "unsigned-1.0.dist-info/RECORD.jws": "{}",
                 "unsigned-1.0.dist-info/licenses/LICENSE": "free",
-                "unsigned-1.0.dist-info/INSTALLER": "somebody",
+                "unsigned-1.0.dist-info/INSTALLER": "another",
             },
             recorded=False,
         ),
