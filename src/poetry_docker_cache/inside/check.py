@@ -87,25 +87,28 @@ class Image:
         """Yield the folders that the loader searches, of glibc or musl (ld.so(8))."""
         if self.root == Path("/"):
             yield from filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
-        musl = [*self.place("/etc").glob("ld-musl-*.path")]
-        for path in musl:
+        for path in self.place("/etc").glob("ld-musl-*.path"):
             yield from filter(None, re.split("[:\n]", path.read_text(errors="replace")))
-        yield from self._configured("/etc/ld.so.conf")
+        yield from self._configured()
+        musl = any(self.place("/lib").glob("ld-musl-*"))
         for folder in ("/lib", "/usr/lib", "/usr/local/lib" if musl else "/lib64", "/usr/lib64"):
             yield folder
             yield from (f"{folder}/{path.name}" for path in self.place(folder).glob("*-linux-*"))
 
-    def _configured(self, name: str) -> Iterator[str]:
-        path = self.place(name)
-        for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
-            words = line.partition("#")[0].split()
-            if words[:1] == ["include"]:
-                for pattern in words[1:]:
+    def _configured(self) -> Iterator[str]:
+        """Yield the folders in ld.so.conf, and in the files that it includes."""
+        waiting = ["/etc/ld.so.conf"]
+        for name in waiting:
+            path = self.place(name)
+            for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+                words = line.partition("#")[0].replace(":", " ").replace(",", " ").split()
+                if words[:1] != ["include"]:
+                    yield from words
+                for pattern in words[1:] if words[:1] == ["include"] else ():
                     folder, _, names = os.path.join("/etc", pattern).rpartition("/")  # noqa: PTH118
-                    for found in sorted(self.place(folder).glob(names)):
-                        yield from self._configured(f"{folder}/{found.name}")
-            else:
-                yield from words
+                    paths = sorted(self.place(folder).glob(names)) if names else ()
+                    found = (f"{folder}/{path.name}" for path in paths)
+                    waiting += (other for other in found if other not in waiting)
 
     def find(self, name: str, folders: Iterable[str] = ()) -> tuple[Path, elf.Elf] | None:
         """Find a library for the image's processor, first in some folders; None without one."""
@@ -117,15 +120,20 @@ class Image:
                 return path, read
         return None
 
-    def python(self) -> str:
-        """Return the minor version of Python, "" if unknown.
+    def python(self, link: Path) -> str | None:
+        """Return the minor version of Python: "" if unknown, None without a Python.
 
         Of another image it is the one in the name of the file that the environment links to.
         """
         if self.root == Path("/"):
             return ".".join(map(str, sys.version_info[:2]))
-        path = self.place(str(Path("/venv/bin/python").readlink()))
-        found = re.fullmatch(r"python(\d+\.\d+)t?", path.name) if path.is_file() else None
+        folder = link.parent
+        while link.parent == folder:  # from `python` to `python3`
+            link = folder / link.readlink()
+        path = self.place(str(link))
+        found = re.fullmatch(r"python(\d+\.\d+)t?", path.name)
+        if not path.is_file():
+            return None
         return found[1] if found else ""
 
     def has(self, program: str) -> bool:
@@ -133,9 +141,12 @@ class Image:
         return any(self.place(f"{folder}/{program}").exists() for folder in PROGRAMS)
 
 
-def find_faults(image: Image, name: str, need: dict[str, Any]) -> Iterator[Missing | Outdated]:
+def find_faults(
+    image: Image, name: str, need: dict[str, Any], provided: set[str]
+) -> Iterator[Fault]:
     """Find a library, the libraries that it needs, and the versions that it must define."""
-    found = image.find(name, need.get("paths", ()))
+    first = tuple(need.get("paths", ()))
+    found = image.find(name, first)
     if found is None:
         package = need.get("package") or debian_package(name)
         yield from (Missing(by, name, package) for by in need["by"])
@@ -146,16 +157,18 @@ def find_faults(image: Image, name: str, need: dict[str, Any]) -> Iterator[Missi
     for version in need.get("versions", ()):
         if f"{version}\0".encode() not in content:
             yield from (Outdated(by, name, version) for by in need["by"])
-    waiting, seen = [(name, path, read)], {name}
+    waiting, seen = [(name, path, read, first)], {name, *provided}
     while waiting:
-        by, path, read = waiting.pop()
+        by, path, read, inherited = waiting.pop()
         origin = f"/{path.parent.relative_to(image.root)}"
-        folders = [re.sub(r"\$(ORIGIN|\{ORIGIN\})", origin, folder) for folder in read.paths]
+        own = [folder.replace("${ORIGIN}", "$ORIGIN") for folder in read.paths]
+        # An RPATH also counts for the libraries that a library needs.
+        folders = (*(folder.replace("$ORIGIN", origin) for folder in own), *inherited)
         for needed in read.needed:
             if needed not in seen:
                 seen.add(needed)
                 if other := image.find(needed, folders):
-                    waiting.append((needed, *other))
+                    waiting.append((needed, *other, folders))
                 elif not needed.startswith("libc.musl-"):
                     yield Missing(by, needed, debian_package(needed))
 
@@ -165,7 +178,9 @@ def inspect(image: Image, layers: list[dict[str, Any]], optional: list[str]) -> 
     provided = {name for layer in layers for name in layer["provides"]} | {*optional}
     needs = [item for layer in layers for item in layer["needs"].items()]
     missing = (need for need in needs if need[0] not in provided)
-    return sorted({fault for name, need in missing for fault in find_faults(image, name, need)})
+    return sorted(
+        {fault for name, need in missing for fault in find_faults(image, name, need, provided)}
+    )
 
 
 def debian_package(library: str) -> str:
@@ -215,13 +230,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--root", type=Path, default=Path("/"), help="files of the image, if not this one"
     )
+    parser.add_argument("--link", type=Path, default=Path("/venv/bin/python"))
     parser.add_argument("--optional", action="append", default=[])
     parser.add_argument("--libraries", type=Path, default=Path("/libraries"))
     options = parser.parse_args(arguments)
     files = sorted(options.libraries.glob("*.json"))
     layers = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
-    image = Image(options.root, *{layer["machine"] for layer in layers.values()})
-    here = image.python()
+    # All layers are for the same machine.
+    image = Image(options.root, max((layer["machine"] for layer in layers.values()), default=0))
+    here = image.python(options.link)
+    if here is None:
+        print(f"This image has no Python in the place that {options.link} links to.")
+        print("Set `build-image` and `base-image` to images with Python in the same place.")
+        return 1
     if here and options.python and options.python.split(".")[:2] != here.split("."):
         print(
             f"This image has Python {here}, but the packages were installed for {options.python}."

@@ -1,14 +1,14 @@
-"""Tests of the check of the final image, with the loader of this machine."""
+"""Tests of the check of the final image, on this machine and on made-up files of an image."""
 
 from __future__ import annotations
 
-import ctypes
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from elf_files import make_elf, own_machine
 
 from poetry_docker_cache.inside import check
 from poetry_docker_cache.inside.install import elf
@@ -33,7 +33,8 @@ class Image:
     ) -> None:
         """Write the library list of a layer."""
         self.libraries.mkdir(exist_ok=True)
-        content = {"needs": needs or {}, "provides": provides, "python": python}
+        machine = own_machine()
+        content = {"machine": machine, "needs": needs or {}, "provides": provides, "python": python}
         (self.libraries / f"{name}.json").write_text(json.dumps(content))
 
     def check(self, *options: str) -> int:
@@ -45,7 +46,7 @@ class Image:
 @pytest.fixture
 def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
     """Return a Debian image."""
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(check.Image, "has", lambda _, name: name == "apt-get")
     return Image(tmp_path)
 
 
@@ -111,7 +112,7 @@ def test_alpine_packages_by_library_name(
     image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In Alpine, `apk` accepts the name of a library instead of its package."""
-    monkeypatch.setattr("shutil.which", lambda name: name if name == "apk" else None)
+    monkeypatch.setattr(check.Image, "has", lambda _, name: name == "apk")
     needs = {"libfoo.so.5": {"by": ["psycopg2"]}, "libBAR.so.1": {"by": ["a"]}}
     image.layer("source", needs={**needs, "libm.so.6": {"by": ["a"]}})
     assert image.check() == 1
@@ -127,7 +128,7 @@ def test_no_package_manager(
     image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For an image without apt and apk, no package is proposed."""
-    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr(check.Image, "has", lambda *_: False)
     image.layer("source", needs={"libfoo.so.1": {"by": ["a"]}})
     assert image.check() == 1
     said = capsys.readouterr().out
@@ -169,47 +170,204 @@ def test_library_in_a_folder_named_by_a_module(image: Image, tmp_path: Path) -> 
     """The check searches the folders that the modules search first."""
     image.layer("source", needs={"libown.so.1": {"by": ["a"], "paths": [str(tmp_path)]}})
     assert image.check() == 1
-    (tmp_path / "libown.so.1").symlink_to(check.library_path(ctypes.CDLL("libm.so.6")))
+    found = check.Image(Path("/"), own_machine()).find("libm.so.6")
+    assert found
+    (tmp_path / "libown.so.1").symlink_to(found[0])
     assert image.check() == 0
 
 
+@pytest.mark.parametrize("optional", [False, True])
+def test_library_that_another_one_needs(
+    image: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str], optional: bool
+) -> None:
+    """It is reported as needed by that library, and may be optional too."""
+    make_elf(tmp_path / "libpq.so.5", needed=["libldap.so.2", "libmid.so.1", "libc.musl-x.so.1"])
+    make_elf(tmp_path / "libmid.so.1", needed=["libpq.so.5", "libxxl.so.1"])
+    need = {"by": ["psycopg2"], "paths": [str(tmp_path)]}
+    image.layer("source", needs={"libpq.so.5": need}, provides=("libxxl.so.1",))
+    assert image.check(*["--optional=libldap.so.2"] * optional) == (0 if optional else 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:1] == ["libpq.so.5 needs libldap.so.2, which is not in the image."] * (
+        not optional
+    )
+
+
+def test_damaged_library_is_missing(image: Image, tmp_path: Path) -> None:
+    """The loader accepts no such file, no path as a name, and no file for another machine."""
+    own = tmp_path / "libown.so.1"
+    image.layer("source", needs={own.name: {"by": ["a"], "paths": [str(tmp_path)]}})
+    own.write_bytes(b"\x7fELF damaged")
+    assert image.check() == 1
+    make_elf(own, machine=22)
+    assert image.check() == 1
+    make_elf(own)
+    assert image.check() == 0
+    image.layer("source", needs={str(own): {"by": ["a"]}})
+    assert image.check() == 1
+
+
+# --- The files of another image -------------------------------------------------------------------
+class Files:
+    """A folder with the files of an image for another machine."""
+
+    machine = 183
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "image"
+        self.root.mkdir()
+
+    def write(self, path: str, text: str = "") -> None:
+        """Write a file, by its path in the image."""
+        (self.root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path[1:]).write_text(text)
+
+    def link(self, path: str, target: str) -> None:
+        """Make a symbolic link."""
+        (self.root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path[1:]).symlink_to(target)
+
+    def library(self, path: str, *needed: str, paths: str = "", machine: int = machine) -> None:
+        """Write a shared library."""
+        make_elf(self.root / path[1:], needed=needed, paths=paths, machine=machine)
+
+    def find(self, name: str) -> str | None:
+        """Return the place of a library in the image."""
+        found = check.Image(self.root, self.machine).find(name)
+        return f"/{found[0].relative_to(self.root)}" if found else None
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """Return an image without files."""
+    return Files(tmp_path)
+
+
 @pytest.mark.parametrize(
-    ("error", "lines"),
+    "folder",
+    ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/lib/aarch64-linux-gnu", "/usr/lib/x-linux-y"],
+)
+def test_folders_that_the_loader_knows(files: Files, folder: str) -> None:
+    """They are those of glibc, also for several architectures."""
+    files.library(f"{folder}/libx.so.1")
+    files.library("/opt/liby.so.1")
+    files.library("/usr/local/lib/libz.so.1")
+    assert files.find("libx.so.1") == f"{folder}/libx.so.1"
+    assert files.find("liby.so.1") is None
+    assert files.find("libz.so.1") is None
+
+
+def test_folders_in_the_configuration_of_glibc(files: Files) -> None:
+    """Files include others, and even themselves."""
+    files.write("/etc/ld.so.conf", "include ld.so.conf.d/*.conf\ninclude /etc/ld.so.conf\n")
+    files.write("/etc/ld.so.conf.d/a.conf", "# /opt/no\n/opt/a:/opt/b,/opt/c # more\n")
+    files.write("/etc/ld.so.conf.d/b.conf", "include /etc/more.conf\ninclude /etc/\n")
+    files.write("/etc/more.conf", "/opt/d\n")
+    files.write("/etc/ld.so.conf.d/other", "/opt/no\n")
+    for name in "abcd":
+        files.library(f"/opt/{name}/lib{name}.so.1")
+        assert files.find(f"lib{name}.so.1") == f"/opt/{name}/lib{name}.so.1"
+    files.library("/opt/no/libno.so.1")
+    assert files.find("libno.so.1") is None
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_folders_of_musl(files: Files, configured: bool) -> None:
+    """Its loader also searches /usr/local/lib, and the folders in a file of its own."""
+    files.library("/lib/ld-musl-aarch64.so.1")
+    files.library("/usr/local/lib/libpython3.13.so.1.0")
+    files.library("/opt/a/liba.so.1")
+    if configured:
+        files.write("/etc/ld-musl-aarch64.path", "/lib:/opt/b\n/opt/a\n")
+    assert files.find("libpython3.13.so.1.0") == "/usr/local/lib/libpython3.13.so.1.0"
+    assert (files.find("liba.so.1") is not None) == configured
+
+
+def test_symbolic_links_stay_in_the_image(files: Files, tmp_path: Path) -> None:
+    """Absolute ones start at its root, relative ones cannot leave it, and loops end."""
+    files.link("/lib", "usr/lib")
+    files.link("/etc/alternatives/libx", "/usr/lib/blas/libx.so.1.2")
+    files.link("/usr/lib/libx.so.1", "/etc/alternatives/libx")
+    files.library("/usr/lib/blas/libx.so.1.2")
+    assert files.find("libx.so.1") == "/usr/lib/blas/libx.so.1.2"
+    make_elf(tmp_path / "outside" / "liby.so.1", machine=files.machine)
+    files.link("/usr/lib/liby.so.1", "../../../../../../outside/liby.so.1")
+    files.link("/usr/lib/libz.so.1", str(tmp_path / "outside" / "liby.so.1"))
+    files.link("/usr/lib/libloop.so.1", "libloop.so.1")
+    for name in ("liby.so.1", "libz.so.1", "libloop.so.1"):
+        assert files.find(name) is None
+    files.library("/outside/liby.so.1")
+    assert files.find("liby.so.1") == "/outside/liby.so.1"
+
+
+def test_library_for_another_machine_is_skipped(files: Files) -> None:
+    """The loader continues with the next folder."""
+    files.library("/lib/libx.so.1", machine=62)
+    assert files.find("libx.so.1") is None
+    files.library("/usr/lib/libx.so.1")
+    assert files.find("libx.so.1") == "/usr/lib/libx.so.1"
+
+
+def test_environment_of_the_build_counts_only_for_its_own_image(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LD_LIBRARY_PATH belongs to the image that the check runs in."""
+    monkeypatch.setenv("LD_LIBRARY_PATH", ":/odd/place")
+    assert "/odd/place" not in check.Image(files.root).folders
+    assert check.Image(Path("/")).folders[0] == "/odd/place"
+
+
+def test_rpath_counts_for_libraries_of_libraries(files: Files) -> None:
+    """A folder in a library's RPATH is also searched for what its libraries need."""
+    files.library("/usr/lib/liba.so.1", "libb.so.1", paths="${ORIGIN}/more")
+    files.library("/usr/lib/more/libb.so.1", "libc.so.1")
+    image = check.Image(files.root, files.machine)
+    need = {"liba.so.1": {"by": ["a"]}}
+    layer = {"needs": need, "provides": []}
+    assert check.inspect(image, [layer], []) == [check.Missing("libb.so.1", "libc.so.1", "libc1")]
+    files.library("/usr/lib/more/libc.so.1")
+    assert check.inspect(image, [layer], []) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
     [
-        (
-            "libldap.so.2: cannot open shared object file: No such file or directory",
-            ["libpq.so.5 needs libldap.so.2, which is not in the image."],
-        ),
-        (
-            (
-                "Error loading shared library libldap.so.2: No such file or directory"
-                " (needed by /usr/lib/libpq.so.5)"
-            ),
-            ["libpq.so.5 needs libldap.so.2, which is not in the image."],
-        ),
-        (
-            "Error loading shared library libpq.so.5: No such file or directory",
-            ["psycopg2 needs libpq.so.5, which is not in the image."],
-        ),
-        ("/lib/libpq.so.5: cannot allocate memory in static TLS block", []),
+        ("python3.13", None),
+        ("python3.13t", None),
+        ("python3.12", "This image has Python 3.12, but the packages were installed for 3.13."),
+        ("python3", None),
+        ("", "This image has no Python in the place that "),
     ],
 )
-def test_messages_of_the_loader(
-    image: Image,
-    monkeypatch: pytest.MonkeyPatch,
+def test_python_of_another_image(
+    files: Files,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    error: str,
-    lines: list[str],
+    target: str,
+    said: str | None,
 ) -> None:
-    """A library that another one needs is found from the messages of glibc and musl."""
+    """Its version is in the name of the file that the environment's link leads to."""
+    (tmp_path / "python3").symlink_to("/usr/local/bin/python")
+    (tmp_path / "python").symlink_to("python3")
+    files.link("/usr/local/bin/python", f"../lib/{target or 'gone'}")
+    if target:
+        files.write(f"/usr/local/lib/{target}")
+    status = check.main(
+        [
+            *("--root", str(files.root), "--python=3.13", f"--link={tmp_path / 'python'}"),
+            *("--libraries", str(tmp_path / "none")),
+        ]
+    )
+    assert status == (1 if said else 0)
+    assert capsys.readouterr().out.startswith(said or "")
 
-    def fail(_: str) -> None:
-        raise OSError(error)
 
-    monkeypatch.setattr("ctypes.CDLL", fail)
-    image.layer("source", needs={"libpq.so.5": {"by": ["psycopg2"]}})
-    assert image.check() == (1 if lines else 0)
-    assert capsys.readouterr().out.splitlines()[:1] == lines
+def test_programs_of_another_image(files: Files) -> None:
+    """The package manager is that of the image, not of this machine."""
+    assert not check.Image(files.root).has("apt-get")
+    files.link("/usr/sbin/apk", "/opt/apk")
+    assert not check.Image(files.root).has("apk")
+    files.write("/opt/apk")
+    assert check.Image(files.root).has("apk")
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,14 @@ ENTRY: dict[str, Any] = {
 }
 
 
-def digest_of(made_by: str = "", constraints: object = None, **changes: object) -> str:
+def digest_of(
+    made_by: str = "", constraints: object = None, machine: str = "x86_64", **changes: object
+) -> str:
     """Return the digest of the entry with changes."""
     manifest: dict[str, Any] = {"packages": [{**ENTRY, **changes}]}
     if constraints is not None:
         manifest["build-constraints"] = {"a": constraints, "b": ["z"]}
-    return digests(manifest, made_by)["a"]
+    return digests(manifest, machine, made_by)["a"]
 
 
 def test_digest_depends_on_all_inputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -51,12 +53,13 @@ def test_digest_depends_on_all_inputs(monkeypatch: pytest.MonkeyPatch, tmp_path:
         digest_of(source={**ENTRY["source"], "url": "https://other.example/simple"}),
         digest_of(made_by="poetry 2.4.1"),
         digest_of(constraints=["setuptools<80"]),
+        digest_of(machine="aarch64"),
     ]
     assert digest_of() == found[0]
     release = tmp_path / "os-release"
     for text in ('VERSION_ID="12"', 'VERSION_ID="13"'):
         release.write_text(text)
-        found.append(digests({"packages": [ENTRY]}, "", release)["a"])
+        found.append(digests({"packages": [ENTRY]}, "x86_64", "", release)["a"])
     monkeypatch.setattr("sysconfig.get_config_var", lambda _: "cpython-399-aarch64-linux-gnu")
     found.append(digest_of())
     monkeypatch.setattr("importlib.metadata.version", lambda _: "9.9")
@@ -69,9 +72,9 @@ def test_digest_covers_versions_for_other_machines(changed: int) -> None:
     """If markers choose between two versions, a change of either changes the digest."""
     markers = [f'platform_machine == "{machine}"' for machine in ("aarch64", "x86_64")]
     packages: list[dict[str, Any]] = [{**ENTRY, "marker": marker} for marker in markers]
-    before = digests({"packages": packages}, "")
+    before = digests({"packages": packages}, "x86_64", "")
     packages[changed] = {**packages[changed], "version": "1.1"}
-    after = digests({"packages": packages}, "")
+    after = digests({"packages": packages}, "x86_64", "")
     assert before.keys() == after.keys() == {"a"}
     assert before != after
 
@@ -145,7 +148,9 @@ def test_table_lists_installed_packages(tmp_path: Path) -> None:
     """Packages for other machines are left out: another layer may have one of the same name."""
     _, store, venv = places(tmp_path)
     manifest = {"packages": [ENTRY, {**ENTRY, "name": "b", "marker": 'os_name == "none"'}]}
-    options = argparse.Namespace(venv=venv, installed=store, made_by="", from_source=True)
+    options = argparse.Namespace(
+        venv=venv, installed=store, machine="x86_64", made_by="", from_source=True
+    )
 
     def otherwise(_: argparse.Namespace, rest: dict[str, Any]) -> tuple[int, str]:
         assert rest == manifest

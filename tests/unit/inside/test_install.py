@@ -28,7 +28,6 @@ from poetry_docker_cache.inside.install.failures import explain_failure, explain
 from poetry_docker_cache.inside.install.package_indexes import group_by_source, requirement
 from poetry_docker_cache.inside.install.process import hide_users
 from poetry_docker_cache.inside.install.secret import Source
-from poetry_docker_cache.inside.manifest.__main__ import OLD_PIP
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,36 +144,32 @@ def test_pip_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         path.unlink()
 
 
-def test_pip_runs_for_another_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The script that `pip --python` starts is run directly, if this pip has it."""
-    origin = tmp_path / "pip" / "__init__.py"
-    monkeypatch.setattr(
-        "importlib.util.find_spec", lambda name: ModuleSpec(name, None, origin=str(origin))
-    )
-    python = tmp_path / "bin" / "python"
-    monkeypatch.setattr("importlib.metadata.version", lambda _: "22.3")
-    assert pip_command.command(python) == [sys.executable, "-m", "pip", "--python", str(python)]
-    runner = origin.with_name("__pip-runner__.py")
-    runner.parent.mkdir()
-    runner.touch()
-    monkeypatch.setattr("importlib.metadata.version", lambda _: "22.2")
-    assert pip_command.command(python) == [str(python), str(runner)]
+def test_pip_only_downloads_wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the image's own pip, isolated from the folder that it runs in."""
+    seen: list[str] = []
+
+    def record(command: list[str], _: object) -> tuple[int, str]:
+        seen.extend(command)
+        return 0, ""
+
+    monkeypatch.setattr(pip_command, "run", record)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec(name, None))
+    wanted = tmp_path / "requirements.txt"
+    pip_command.download(tmp_path, wanted, {}, ["linux_s390x", "any"])
+    assert seen[:5] == [sys.executable, "-I", "-m", "pip", "download"]
+    assert {"--only-binary=:all:", "--no-deps", "--require-hashes"} < set(seen)
+    assert seen[-4:-2] == ["--platform=linux_s390x", "--platform=any"]
+    assert seen[-2:] == [f"--dest={tmp_path}", f"--requirement={wanted}"]
 
 
-@pytest.mark.parametrize("version", ["21.2", "22.0.2", "22.1b1", "22.1.2", None])
-def test_old_or_missing_pip_fails(
-    version: str | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_missing_pip_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message says what to do, in each of the commands that may run first."""
-    spec = ModuleSpec("pip", None, origin=str(tmp_path / "pip" / "__init__.py"))
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: spec if version else None)
-    monkeypatch.setattr("importlib.metadata.version", lambda _: version)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr("venv.create", lambda *_, **__: None)
     monkeypatch.setattr(pip_settings, "image_settings", lambda _: {})  # would start pip
-    message = OLD_PIP if version else pip_command.MISSING
+    message = pip_command.MISSING
     assert tool.main(["--venv", str(tmp_path / "poetry"), "poetry"]) == 1
     assert capsys.readouterr().out == f"\n{message}\n"
     entry = {**package("click"), "files": ANY}
@@ -196,19 +191,28 @@ def test_first_line_names_the_packages() -> None:
     assert len(line) == 79
 
 
-def test_arguments_after_dashes_go_to_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A constraints file is passed in this way."""
+@pytest.mark.parametrize("source", [(), ("--source", "acme", URL)])
+def test_arguments_after_dashes_go_to_pip(
+    source: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A constraints file is passed in this way. With a source, which has a secret, wheels only."""
     seen: list[str] = []
 
-    def record(_: object, arguments: list[str], *__: object) -> tuple[int, str]:
-        seen.extend(arguments)
+    def record(command: str, arguments: list[str], *_: object) -> tuple[int, str]:
+        seen.extend([command, *arguments])
         return 0, ""
 
     monkeypatch.setattr("venv.create", lambda *_, **__: None)
     monkeypatch.setattr(tool, "run_pip", record)
-    options = ["--venv", str(tmp_path / "build"), "--compile"]
+    monkeypatch.setattr(pip_settings, "image_settings", lambda _: {})  # would start pip
+    compiled: list[Path] = []
+    monkeypatch.setattr(installed_files, "compile_all", compiled.append)
+    options = ["--venv", str(tmp_path / "build"), "--compile", *source]
     assert tool.main([*options, "--", "--constraint=/opt/constraints.txt", "hatchling"]) == 0
-    assert seen[-3:] == ["--constraint=/opt/constraints.txt", "hatchling", "--compile"]
+    assert seen[-2:] == ["--constraint=/opt/constraints.txt", "hatchling"]
+    assert seen[0] == "wheel"
+    assert compiled == [tmp_path / "build"]
+    assert ("--only-binary=:all:" in seen) == bool(source)
 
 
 # --- The secret -----------------------------------------------------------------------------------
@@ -241,11 +245,8 @@ def package(name: str, reference: str = "", kind: str = "legacy", **more: str) -
 
 
 def test_requirement_lines() -> None:
-    """A line has the version, the marker and the hashes of the locked files."""
-    marker = 'platform_machine == "x86_64"'
+    """A line has the version and the hashes of the locked files."""
     assert requirement(package("a")) == "a==1!1.0+cpu --hash=sha256:12 --hash=sha256:34\n"
-    line = f"a==1!1.0+cpu ; {marker} --hash=sha256:12 --hash=sha256:34\n"
-    assert requirement(package("a", marker=marker)) == line
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,7 @@ def test_race_in_poetry_is_repeated(
 
     monkeypatch.delenv("POETRY_INSTALLER_PARALLEL", raising=False)
     monkeypatch.setattr(poetry_install, "run", run)
-    done = poetry_install.run_poetry(tmp_path, tmp_path / "venv", tmp_path / "auth.toml")
+    program, venv, secret = poetry_install.PROGRAM, tmp_path / "venv", tmp_path / "auth.toml"
+    done = poetry_install.run_poetry(program, tmp_path, venv, secret)
     assert (done.status, parallel) == (0, [None, "false"])
     assert "one package at a time" in capsys.readouterr().out

@@ -9,14 +9,15 @@ import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from elf_files import make_elf
+from elf_files import make_elf, own_machine
 
-from poetry_docker_cache.inside.install import shared_libraries
+from poetry_docker_cache.inside.install import architecture, shared_libraries
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
+MACHINE = architecture.machine_of("")
 MODULE = shared_libraries.MODULES[0]
 """For example `.cpython-313-x86_64-linux-gnu.so`."""
 
@@ -37,9 +38,9 @@ class Layer:
         info.mkdir()
         (info / "RECORD").write_text("".join(f'"{file}",sha256=x,1\n' for file in files) + "\n")
 
-    def write(self, *, from_source: bool = False) -> dict[str, Any]:
+    def write(self, *, built: bool = False, machine: str = MACHINE) -> dict[str, Any]:
         """Write the layer's list and read it."""
-        shared_libraries.write(self.venv, self.target, from_source=from_source)
+        shared_libraries.write(self.venv, self.target, machine, built=built)
         return dict(json.loads(self.target.read_bytes()))
 
     def needs(self) -> dict[str, Any]:
@@ -75,19 +76,24 @@ def dpkg(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_empty_layer(layer: Layer) -> None:
     """Its list has the same form, and a mode that does not depend on the umask."""
-    assert layer.write() == {"needs": {}, "provides": [], "python": HERE}
-    text = f'{{\n "needs": {{}},\n "provides": [],\n "python": "{HERE}"\n}}\n'
-    assert layer.target.read_text() == text
+    number = own_machine()
+    assert layer.write() == {"machine": number, "needs": {}, "provides": [], "python": HERE}
+    lines = f' "machine": {number},\n "needs": {{}},\n "provides": [],\n "python": "{HERE}"\n'
+    assert layer.target.read_text() == f"{{\n{lines}}}\n"
     assert layer.target.stat().st_mode & 0o777 == 0o644
 
 
-def test_libraries_of_the_image_are_not_listed_for_wheels(layer: Layer) -> None:
-    """Missing libraries are listed with the packages that need them."""
+def test_libraries_are_listed_for_wheels(layer: Layer) -> None:
+    """They are listed with the packages that need them: the check knows what the image has."""
     make_elf(layer.site / f"a/_a{MODULE}", needed=["libc.so.6", "libxxl.so.5", "libcuda.so.1"])
     make_elf(layer.site / "b.so", needed=["libm.so.6", "libxxl.so.5"])
     layer.add("Some_Package", f"a/_a{MODULE}", "a/__init__.py")
     layer.add("other", "b.so")
-    assert layer.needs() == {"libxxl.so.5": {"by": ["other", "some-package"]}}
+    assert layer.needs() == {
+        "libc.so.6": {"by": ["some-package"]},
+        "libm.so.6": {"by": ["other"]},
+        "libxxl.so.5": {"by": ["other", "some-package"]},
+    }
 
 
 def test_libraries_in_the_layer_are_followed(layer: Layer) -> None:
@@ -128,6 +134,15 @@ def test_files_for_other_machines_are_ignored(layer: Layer) -> None:
     assert layer.needs() == {}
 
 
+def test_layer_for_another_machine(layer: Layer) -> None:
+    """Its list has that machine, and what the files for it need."""
+    make_elf(layer.site / "a.so", needed=["libxxl.so.5"], machine=22, order=">")
+    make_elf(layer.site / "b.so", needed=["libyyl.so.5"])
+    found = layer.write(machine="s390x")
+    assert (found["machine"], set(found["needs"])) == (22, {"libxxl.so.5"})
+    assert layer.write(machine="unknown")["needs"] == {}
+
+
 def test_linked_modules_are_ignored(layer: Layer) -> None:
     """A module that is linked with another Python module does not need it in the image."""
     make_elf(layer.site / "a.so", needed=[f"other{MODULE}"])
@@ -149,7 +164,7 @@ def test_packages_from_source_list_all_libraries(layer: Layer, dpkg: list[list[s
     )
     layer.add("psycopg2", f"psycopg2/_psycopg{MODULE}")
     by = ["psycopg2"]
-    assert layer.write(from_source=True)["needs"] == {
+    assert layer.write(built=True)["needs"] == {
         "liba.so.1": {"by": by, "package": "liba"},
         "libc.so.6": {"by": by, "versions": ["GLIBC_2.14", "GLIBC_2.38"]},
         "libdiverted.so.1": {"by": by},
@@ -163,19 +178,19 @@ def test_image_without_dpkg(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> No
     """On other distributions, no package is listed."""
     monkeypatch.setattr("shutil.which", lambda _: None)
     make_elf(layer.site / "a.so", needed=["libxxl.so.5"])
-    assert layer.write(from_source=True)["needs"] == {"libxxl.so.5": {"by": ["a.so"]}}
+    assert layer.write(built=True)["needs"] == {"libxxl.so.5": {"by": ["a.so"]}}
 
 
 @pytest.mark.usefixtures("dpkg")
 def test_library_in_a_folder_named_by_a_module(layer: Layer, tmp_path: Path) -> None:
-    """Wheels find it there; for packages from source, the check looks there too."""
+    """The check looks there too."""
     own = tmp_path / "opt" / "libxxl.so.5"
     make_elf(own)
     paths = f"/build/elsewhere:{own.parent}:$ORIGIN/../x.libs"
     make_elf(layer.site / "a.so", needed=["libxxl.so.5"], paths=paths)
-    assert layer.needs() == {}
-    found = layer.write(from_source=True)["needs"]
-    assert found == {"libxxl.so.5": {"by": ["a.so"], "paths": [str(own.parent)]}}
+    expected = {"libxxl.so.5": {"by": ["a.so"], "paths": [str(own.parent)]}}
+    assert layer.needs() == expected
+    assert layer.write(built=True)["needs"] == expected
 
 
 def test_origin_is_the_folder_of_the_module(layer: Layer) -> None:
@@ -183,4 +198,4 @@ def test_origin_is_the_folder_of_the_module(layer: Layer) -> None:
     make_elf(layer.venv.parent / "beside" / "libxxl.so.5")
     up = "/.." * 4
     make_elf(layer.site / "a.so", needed=["libxxl.so.5"], paths=f"${{ORIGIN}}{up}/beside")
-    assert layer.needs() == {}
+    assert layer.needs()["libxxl.so.5"]["paths"] == [str(layer.venv.parent / "beside")]

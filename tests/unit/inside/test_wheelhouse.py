@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wheels import make_wheel
 
-from poetry_docker_cache.inside.install.wheelhouse import NAMED, choose_wheel, has_hash, main
+from poetry_docker_cache.inside.install.package_indexes import has_hash
+from poetry_docker_cache.inside.install.wheelhouse import NAMED, choose_wheel, fill, main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +69,26 @@ def test_hash_of_a_wheel_is_checked(tmp_path: Path) -> None:
     assert not has_hash(wheel, "")
     assert not has_hash(tmp_path, digest(wheel))
     assert not has_hash(tmp_path / "gone.whl", digest(wheel))
+
+
+def test_fill_copies_wheels_with_their_hashes(tmp_path: Path) -> None:
+    """Packages without a fitting and intact wheel in the cache are returned."""
+    folder, wheels = tmp_path / "folder", tmp_path / "wheels"
+    for place in (folder, wheels):
+        place.mkdir()
+    good, bad = make_wheel(wheels, "good"), make_wheel(wheels, "bad")
+    foreign = make_wheel(wheels, "foreign", tag="cp312-abi3-manylinux_2_17_s390x")
+    os.utime(good, (0, 0))
+    gone = make_wheel(tmp_path, "gone")
+    packages = [
+        {"name": path.name, "files": [{"file": path.name, "hash": digest(path)}]}
+        for path in (good, bad, foreign, gone)
+    ]
+    bad.write_bytes(b"tampered with")
+    assert fill(folder, {"packages": packages}, wheels, list(TAGS)) == packages[1:]
+    assert [path.name for path in folder.iterdir()] == [good.name]
+    assert (folder / good.name).read_bytes() == good.read_bytes()
+    assert good.stat().st_mtime > 0, "it was used"
 
 
 def test_take_imports_wheels(tmp_path: Path) -> None:

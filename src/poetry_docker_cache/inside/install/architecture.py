@@ -23,6 +23,14 @@ PLATFORMS = {
     "loongarch64": "linux/loong64",
     "x86_64": "linux/amd64",
 }
+X86 = ("x86_64", "i686")
+# Tags for C libraries that are older than the first one for any other machine.
+ONLY_X86 = (
+    *(f"manylinux_2_{minor}" for minor in range(16, 11, -1)),
+    "manylinux2010",
+    *(f"manylinux_2_{minor}" for minor in range(11, 4, -1)),
+    "manylinux1",
+)
 
 
 def is_wheel(file: dict[str, str]) -> bool:
@@ -69,15 +77,20 @@ def supported_platforms(machine: str) -> list[str]:
     """
     names = platform_names()
     own = architecture(names[0])
-    return [f"{name[: -len(own)]}{machine}" if name.endswith(own) else name for name in names]
+    there = [f"{name[: -len(own)]}{machine}" if name.endswith(own) else name for name in names]
+    if machine in X86 and own not in X86 and (last := f"manylinux2014_{machine}") in there:
+        place = there.index(last) + 1
+        there[place:place] = [f"{name}_{machine}" for name in ONLY_X86]
+    return there
 
 
 def supported_tags(machine: str) -> list[str]:
     """Return all tags that this image's Python supports on a machine, the best first."""
-    names = platform_names()
-    there = dict(zip(names, supported_platforms(machine)))  # noqa: B905  # not in Python 3.9
-    tags = packaging("tags").sys_tags()
-    return [f"{tag.interpreter}-{tag.abi}-{there[tag.platform]}" for tag in tags]
+    tags = list(packaging("tags").sys_tags())
+    platforms = [name for name in supported_platforms(machine) if name != "any"]
+    native = dict.fromkeys((tag.interpreter, tag.abi) for tag in tags if tag.platform != "any")
+    found = [f"{version}-{abi}-{name}" for version, abi in native for name in platforms]
+    return found + [str(tag) for tag in tags if tag.platform == "any"]
 
 
 def fits(wheel: str, machine: str) -> bool:

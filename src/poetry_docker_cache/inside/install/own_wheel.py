@@ -50,10 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
             return status
         (wheel,) = Path(wheels).glob("*.whl")
         if not architecture.fits(wheel.name, options.machine):
-            print(f"\nThe build backend made {wheel.name}, which is not for this image.", flush=True)
+            print(f"\nThe backend made {wheel.name}, which is not for this image.", flush=True)
             return 1
         if architecture.is_wanted(options.marker, options.machine):
-            wheel_tree.install(wheel, options.venv)
+            try:
+                wheel_tree.install(wheel, options.venv)
+            except ValueError as error:
+                print(f"\n{error}", flush=True)
+                return 1
     if options.compile:
         installed_files.compile_all(options.venv)
     if options.libraries:

@@ -6,12 +6,12 @@ Only text and bytes: a wheel for another architecture is installed the same way.
 from __future__ import annotations
 
 import base64
-import configparser
 import csv
 import hashlib
 import io
 import posixpath
 import re
+import stat
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BLOCK = 1 << 20
+TEXT_SIZE = 1 << 24
+"""The largest text that is read at once: a small file can unpack to gigabytes."""
 INSTALLER = "poetry-docker-cache"
 FORMAT = 1
 """To raise when the same wheel gets other files."""
-OWN_FILES = re.compile(r"pyvenv\.cfg|lib64|bin(/(python[\d.]*t?|activate.*))?")
-"""What a virtual environment has itself: no package may replace it."""
+OWN_FILES = re.compile(
+    r"pyvenv\.cfg|lib64|bin(/(python[\d.]*t?|[Aa]ctivate(\.\w+)?))?|share/poetry-docker-cache(/.*)?"
+)
+"""What the environment has itself (the tables are those of `earlier_image`): it is not replaced."""
 FUNCTION = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?\s*")
 COMMAND = re.compile(r"[\w.+ -]+")
+FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+"""The errors of reading a damaged wheel, or one of an unknown kind."""
 SCRIPT = """\
 #!{python}
 import sys
@@ -38,12 +44,14 @@ if __name__ == "__main__":
 
 
 class File(NamedTuple):
-    """A file to write: a member of the wheel, or other content."""
+    """A file to write: other content, or a member of the wheel, or one after the other."""
 
     path: str
     """Relative to the virtual environment."""
     member: zipfile.ZipInfo | None = None
     content: bytes = b""
+    skipped: int = 0
+    """The size of the part of the member that the content replaces."""
     executable: bool = False
 
 
@@ -63,23 +71,30 @@ class Wheel:
         self._data = self.info[: -len(".dist-info")] + ".data"
         version = re.search(rb"(?mi)^Wheel-Version:\s*(\d+)", self._read("WHEEL"))
         if not version or int(version[1]) > 1:
-            raise ValueError(f"{archive.filename} has an unknown wheel version")
+            raise ValueError("unknown version of the wheel format")
 
     def _find_info(self) -> str:
-        wheels = [name for name in self._members if re.fullmatch(r"[^/]+\.dist-info/WHEEL", name)]
-        if len(wheels) != 1:
-            raise ValueError(f"{self._archive.filename} is not a wheel")
-        return posixpath.dirname(wheels[0])
+        folders = {name.partition("/")[0] for name in self._members if "/" in name}
+        infos = [folder for folder in folders if folder.endswith(".dist-info")]
+        name = posixpath.basename(str(self._archive.filename)).partition("-")[0]
+        # Another package's folder would replace that package.
+        if len(infos) != 1 or not _normalized(infos[0]).startswith(f"{_normalized(name)}-"):
+            found = ", ".join(sorted(infos)) or "no folder"
+            raise ValueError(f"expected one folder {name}-*.dist-info, found {found}")
+        return infos[0]
 
     def _read(self, name: str) -> bytes:
         member = self._members.get(f"{self.info}/{name}")
+        if member and member.file_size > TEXT_SIZE:
+            raise ValueError(f"{name} is too large")
         return self._archive.read(member) if member else b""
 
     def files(self) -> Iterator[File]:
         """Yield all files but RECORD, which lists their hashes."""
         commands = dict(self._commands())
+        own = {f"{self.info}/RECORD", f"{self.info}/INSTALLER"}
         for name, member in self._members.items():
-            if name in {f"{self.info}/{text}" for text in ("RECORD", "RECORD.jws", "RECORD.p7s")}:
+            if name in own:
                 continue
             path = self._place(name)
             if path.startswith("bin/") and name.startswith(f"{self._data}/scripts/"):
@@ -107,49 +122,60 @@ class Wheel:
             "data": ".",
         }
         if scheme not in folders or not path:
-            raise ValueError(f"{self._archive.filename} has a file with an unknown place: {name}")
+            raise ValueError(f"unknown place for {name}")
         return _checked(f"{folders[scheme]}/{path}")
 
     def _script(self, path: str, member: zipfile.ZipInfo) -> File:
         """Return a script, with this Python in its first line if that asks for one."""
-        content = self._archive.read(member)
-        first, end, rest = content.partition(b"\n")
-        if first.startswith(b"#!python"):
-            content = f"#!{self._python}".encode() + end + rest
-        return File(path, content=content, executable=_is_executable(member))
+        with self._archive.open(member) as script:
+            first = script.readline(BLOCK)
+        asks = first.startswith(b"#!python")
+        return File(
+            path,
+            member,
+            content=f"#!{self._python}\n".encode() if asks else b"",
+            skipped=len(first) if asks else 0,
+            executable=_is_executable(member),
+        )
 
     def _commands(self) -> Iterator[tuple[str, bytes]]:
         """Yield the path and the content of each script for an entry point."""
-        parser = configparser.RawConfigParser(strict=False, delimiters=("=",))
-        parser.optionxform = str  # type: ignore[assignment,method-assign]  # keeps the case
-        try:
-            parser.read_string(self._read("entry_points.txt").decode())
-        except configparser.Error as error:
-            raise ValueError(f"{self.info} has unreadable entry points: {error}") from error
-        for section in ("console_scripts", "gui_scripts"):
-            for command, value in parser.items(section) if parser.has_section(section) else ():
-                function = FUNCTION.fullmatch(value)
-                if not function or not COMMAND.fullmatch(command):
-                    raise ValueError(f"{self.info} has an invalid script: {command} = {value}")
-                text = SCRIPT.format(
-                    python=self._python,
-                    module=function[1],
-                    name=function[2].partition(".")[0],
-                    function=function[2],
-                )
-                yield _checked(f"bin/{command}"), text.encode()
+        section = ""
+        for line in map(str.strip, self._read("entry_points.txt").decode().splitlines()):
+            if line.startswith("["):
+                section = line[1:].partition("]")[0].strip()
+            elif section in ("console_scripts", "gui_scripts") and line[:1] not in ("", "#", ";"):
+                command, _, value = line.partition("=")
+                yield self._command(command.strip(), value)
+
+    def _command(self, command: str, value: str) -> tuple[str, bytes]:
+        function = FUNCTION.fullmatch(value)
+        if not function or not COMMAND.fullmatch(command):
+            raise ValueError(f"invalid entry point: {command} = {value.strip()}")
+        text = SCRIPT.format(
+            python=self._python,
+            module=function[1],
+            name=function[2].partition(".")[0],
+            function=function[2],
+        )
+        return _checked(f"bin/{command}"), text.encode()
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _is_executable(member: zipfile.ZipInfo) -> bool:
-    return bool(member.external_attr >> 16 & 0o111)
+    """Return whether pip and Poetry would make a member executable."""
+    mode = member.external_attr >> 16
+    return stat.S_ISREG(mode) and bool(mode & 0o111)
 
 
 def _checked(path: str) -> str:
     """Return a normal relative path."""
     normal = posixpath.normpath(path)
-    outside = normal.startswith(("/", "..")) or "\\" in path or "\0" in path
-    if outside or ".." in path.split("/") or OWN_FILES.fullmatch(normal):
-        raise ValueError(f"a wheel contains {path}, which is not a place for its files")
+    if {"", ".."} & {*path.split("/")} or OWN_FILES.fullmatch(normal):
+        raise ValueError(f"a package must not contain {path}")
     return normal
 
 
@@ -163,26 +189,32 @@ def install(path: Path, venv: Path) -> Path:
     try:
         with zipfile.ZipFile(path) as archive:
             wheel = Wheel(archive, place, f"{venv}/bin/python")
-            rows = [_write(venv, place, archive, file) for file in wheel.files()]
+            # A file may be in the wheel twice: the last one stays.
+            written = (_write(venv, place, archive, file) for file in wheel.files())
+            rows = {row[0]: row for row in written}
             own = f"{wheel.info}/RECORD"
             text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows([*sorted(rows), (own, "", "")])
+            lines = [*sorted(rows.values()), (own, "", "")]
+            csv.writer(text, lineterminator="\n").writerows(lines)
             _replace(packages / own).write_text(text.getvalue(), encoding="utf-8")
             return packages / wheel.info
-    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, UnicodeError) as error:
-        raise ValueError(f"{path.name} is damaged: {error}") from error
+    except FAILURES as error:
+        raise ValueError(f"{path.name} cannot be installed: {error}") from error
 
 
 def _write(venv: Path, packages: str, archive: zipfile.ZipFile, file: File) -> tuple[str, str, str]:
     """Write a file, and return its row in RECORD."""
     target = _replace(venv / file.path)
     digest, size = hashlib.sha256(), 0
-    source = archive.open(file.member) if file.member else io.BytesIO(file.content)
+    source = archive.open(file.member) if file.member else io.BytesIO()
     with source, target.open("wb") as output:
-        while block := source.read(BLOCK):
+        source.read(file.skipped)
+        block = file.content or source.read(BLOCK)
+        while block:
             output.write(block)
             digest.update(block)
             size += len(block)
+            block = source.read(BLOCK)
     target.chmod(0o755 if file.executable else 0o644)
     text = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
     return posixpath.relpath(file.path, packages), f"sha256={text}", str(size)
@@ -192,6 +224,6 @@ def _replace(target: Path) -> Path:
     """Make room for a file: the one of an earlier wheel may be there."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
-        raise ValueError(f"a wheel has a file where another one has a folder: {target.name}")
+        raise ValueError(f"{target.name} is already a folder")
     target.unlink(missing_ok=True)
     return target

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     Make = Callable[..., dict[str, dict[str, Any]]]
 
-# A copy of `install.pip_command.OLD`: the two packages cannot import each other, because the build
-# mounts them separately. A change in `install` must not rebuild the manifests.
 OLD_PIP = (
     "the pip of this image is older than 22.2. Set another `base-image`, or add to"
     " [tool.poetry-docker-cache]:\n"
