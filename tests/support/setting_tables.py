@@ -47,6 +47,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "build-packages": st.lists(st.sampled_from(["g++", "libpq-dev=15.1-1"])),
     "runtime-packages": st.lists(st.sampled_from(["libpq5", "git:arm64"])),
     "optional-libraries": st.lists(st.sampled_from(["libtbb.so.12", "liba.so"])),
+    "build-network": st.booleans(),
     "ssh": st.booleans(),
     "ssh-known-hosts": st.lists(st.sampled_from(["h ssh-ed25519 A", "|1|a|b ssh-rsa B== c"])),
     "layers": st.one_of(st.integers(1, 48), st.just("auto")),

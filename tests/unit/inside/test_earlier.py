@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from poetry_docker_cache.inside.install import wheel_tree
 from poetry_docker_cache.inside.install.earlier_image import (
     NO_TABLE,
     TABLES,
@@ -60,9 +61,9 @@ def test_digest_depends_on_all_inputs(monkeypatch: pytest.MonkeyPatch, tmp_path:
     for text in ('VERSION_ID="12"', 'VERSION_ID="13"'):
         release.write_text(text)
         found.append(digests({"packages": [ENTRY]}, "x86_64", "", release)["a"])
-    monkeypatch.setattr("sysconfig.get_config_var", lambda _: "cpython-399-aarch64-linux-gnu")
+    monkeypatch.setattr("sys.abiflags", "t")
     found.append(digest_of())
-    monkeypatch.setattr("importlib.metadata.version", lambda _: "9.9")
+    monkeypatch.setattr(wheel_tree, "FORMAT", 99)
     found.append(digest_of())
     assert len(set(found)) == len(found)
 

@@ -26,7 +26,7 @@ from poetry_docker_cache.inside.install.__main__ import format_announcement
 from poetry_docker_cache.inside.install.__main__ import main as install
 from poetry_docker_cache.inside.install.failures import explain_failure, explain_refusal
 from poetry_docker_cache.inside.install.package_indexes import group_by_source, requirement
-from poetry_docker_cache.inside.install.process import hide_users
+from poetry_docker_cache.inside.install.process import Outcome, hide_users
 from poetry_docker_cache.inside.install.secret import Source
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def test_settings_in_pip_files() -> None:
 def test_pip_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each place of a pip.conf is found; without one, pip is not started."""
     monkeypatch.setattr(pip_settings, "FOR_ALL", str(tmp_path / "all.conf"))
-    monkeypatch.setattr("sys.prefix", str(tmp_path / "prefix"))
+    monkeypatch.setattr("sys.base_prefix", str(tmp_path / "prefix"))
     empty = {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
     assert not pip_settings.has_pip_configuration(empty)
     for place, variables in (
@@ -166,7 +166,8 @@ def test_missing_pip_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message says what to do, in each of the commands that may run first."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    said = Outcome(1, "/usr/bin/python: No module named pip\n")
+    monkeypatch.setattr(pip_command, "run", lambda *_: said)
     monkeypatch.setattr("venv.create", lambda *_, **__: None)
     monkeypatch.setattr(pip_settings, "image_settings", lambda _: {})  # would start pip
     message = pip_command.MISSING

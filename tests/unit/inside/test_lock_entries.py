@@ -122,10 +122,6 @@ def test_values_of_real_lock_files_are_accepted(entry: dict[str, Any]) -> None:
     "changes",
     [
         {"version": f"1.0\n{EVIL}"},
-        {"marker": f'platform_machine == "x {EVIL}"'},
-        {"marker": 'platform_machine == "x # y"'},
-        {"marker": 'platform_machine == "${PIP_INDEX_URL}"'},
-        {"marker": f"platform_machine == '{'x ' * 40}\n'"},
         file(hashed=f"{SHA256} {EVIL}"),
     ],
 )

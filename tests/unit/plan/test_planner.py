@@ -491,7 +491,7 @@ def test_installer_settings_of_poetry_are_passed_on() -> None:
 
 
 def test_build_settings_of_poetry_do_not_change_wheel_layers() -> None:
-    """They change only the stage that builds from source, and the manifest."""
+    """They change only the stages that download and build sources, and the manifest."""
     packages = package("click"), package("lxml", files=[sdist("lxml")])
 
     def stages(**settings: Any) -> dict[str, str]:  # noqa: ANN401  # fields of InstallerConfig
@@ -502,8 +502,9 @@ def test_build_settings_of_poetry_do_not_change_wheel_layers() -> None:
 
     before = stages()
     after = stages(no_binary=("lxml",), build_config_settings={"lxml": {"a": "b"}})
-    assert {name for name in before if before[name] != after[name]} == {"manifest", "source"}
-    assert "POETRY_INSTALLER_NO_BINARY=lxml" in after["source"]
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"manifest", "source-files", "source"}
+    assert "POETRY_INSTALLER_NO_BINARY=lxml" in after["source-files"]
     assert "--build-config-settings" in after["source"]
 
 

@@ -52,9 +52,8 @@ def test_alpine_installs_musl_wheels_and_builds_the_rest() -> None:
     made = plan(project(BUILT, NATIVE, MUSL), base_image=ALPINE)
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies", "source"]
     assert made.dependencies.libc == "musl"
-    assert {*stages(made).values()} - {"scratch", "venv", "base", "build-backend"} == {
-        "python:3.13-alpine3.22"
-    }
+    found = stages(made)
+    assert {*found.values()} - {"scratch", *found} == {"python:3.13-alpine3.22"}
     assert made.dependencies.packages == ("build-base", "libpq-dev")
     assert made.runtime.packages == ("libpq",)
     assert "Alpine packages added for the dependencies: libpq." in made.notes
@@ -117,7 +116,7 @@ def test_base_without_shell_is_used_only_for_final_stages() -> None:
     on_base = {stage for stage, image in stages(made).items() if image == made.runtime.image}
     assert on_base == {"base"}
     assert stages(made)["check"] == stages(made)["final"] == "base"
-    assert {stages(made)[stage] for stage in ("venv", "manifest", "source")} == {
+    assert {stages(made)[stage] for stage in ("venv", "manifest", "builder")} == {
         "company/python:3.13"
     }
     assert made.runtime.packages == ()
@@ -233,7 +232,7 @@ def test_setting_shell_wins_over_image_name() -> None:
 def test_stages_on_custom_base_run_as_root() -> None:
     """Official images run as root by default."""
     made = plan(project(BUILT), python="3.13", base_image="company/base:1", files=("a",))
-    for stage in ("venv", "manifest", "source", "files", "base"):
+    for stage in ("venv", "manifest", "poetry", "builder", "files", "base"):
         assert instructions(made, stage)[:2] == ["USER 0", "ENV HOME=/root"], stage
     assert re.findall(r"^USER .*", render_dockerfile(made), re.MULTILINE)[-1] == "USER 10001:10001"
     final = instructions(made, "final")
@@ -241,7 +240,7 @@ def test_stages_on_custom_base_run_as_root() -> None:
     mixed = plan(
         project(BUILT), python="3.13", base_image="company/base:1", build_image="python:3.13"
     )
-    assert "USER 0" not in instructions(mixed, "source")
+    assert "USER 0" not in instructions(mixed, "builder")
     assert "USER 0" in instructions(mixed, "venv")
     assert "USER 0" not in render_dockerfile(plan(project(BUILT), files=("a",)))
 
@@ -257,7 +256,7 @@ def test_build_instructions_are_in_every_stage_that_installs() -> None:
         build_packages=("cmake",),
         instructions=Instructions(build=(line,)),
     )
-    for stage in ("venv", "manifest", "source", "build-backend"):
+    for stage in ("venv", "manifest", "poetry", "builder", "build-backend"):
         assert instructions(made, stage).count(line) == 1, stage
     backend = instructions(made, "build-backend")
     assert [word.split()[0] for word in backend] == ["RUN", "COPY", "WORKDIR", "RUN", "RUN"]
