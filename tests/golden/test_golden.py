@@ -28,7 +28,7 @@ from golden_locks import renew_lock
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER
 
 LINES_OF_SETTINGS = {
-    "custom_base": 9,  # may have its own user, and lack the build machine's platform
+    "custom_base": 10,  # may have its own user, and lack the build machine's platform
     "download_cache": 15,  # two stages that import and export the wheels
     "every_setting": 22,
     "from_source": 6,  # build-packages, runtime-packages, build-config-settings
@@ -36,7 +36,7 @@ LINES_OF_SETTINGS = {
     "monorepo": 51,  # download-cache, three path dependencies with their own backends
     "reuse_image": 24,  # the stages that import the earlier image
     "shape_extension": 6,  # a build backend with a compiler
-    "shell_less": 11,  # a final image without a shell, so that its stages use another base
+    "shell_less": 12,  # a final image without a shell, so that its stages use another base
 }
 """Additional lines that settings and path dependencies need, by case."""
 LINES_OF_SOURCES = 24

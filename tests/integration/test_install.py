@@ -191,17 +191,16 @@ def test_password_is_in_no_command_line(
     assert not [line for line in seen if shows(line, PASSWORD)]
 
 
-@INSTALLERS
 @pytest.mark.parametrize("more", [[], ["--compile"]])
 def test_installation_is_reproducible(
-    indexes: Indexes, workshop: Workshop, installer: str, more: Sequence[str]
+    indexes: Indexes, workshop: Workshop, more: Sequence[str]
 ) -> None:
     """Two installations have the same names, modes, bytes and times."""
     manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
     snapshots = []
     for seed in ("1", "2"):
         environment = {"PYTHONHASHSEED": seed}
-        status, output = workshop.install(manifest, *BY[installer], *more, environment=environment)
+        status, output = workshop.install(manifest, *more, environment=environment)
         assert status == 0, output
         snapshots.append(workshop.snapshot())
         workshop.venv.rename(workshop.folder / f"before-{seed}")
