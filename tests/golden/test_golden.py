@@ -35,7 +35,7 @@ LINES_OF_SETTINGS = {
     "git_dependency": 13,  # Poetry, a compiler and ssh-known-hosts
     "monorepo": 50,  # download-cache, three path dependencies with their own backends
     "reuse_image": 24,  # the stages that import the earlier image
-    "shape_extension": 6,  # a build backend with a compiler
+    "shape_extension": 7,  # a build backend with a compiler, from a private source
     "shell_less": 11,  # a final image without a shell, so that its stages use another base
 }
 """Additional lines that settings and path dependencies need, by case."""
