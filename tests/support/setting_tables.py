@@ -71,6 +71,8 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     ),
     "stop-signal": st.integers(1, 64) | st.sampled_from(["TERM", "SIGRTMIN+1"]),
     "compile": st.booleans(),
+    "build-network": st.booleans(),
+    "pinned-tools": st.booleans(),
     "syntax": st.sampled_from([False, "auto", "docker/dockerfile:1"]),
     "cache": st.sampled_from(["h.io/a:c", "./c", "type=gha", {"type": "local", "src": "x"}]),
     "download-cache": st.sampled_from(["wheels", "~/wheels", "/var/wheels"]),
