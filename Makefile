@@ -32,6 +32,9 @@ lint: $(READY)  ## check format, style, types, imports and words
 golden: $(READY)  ## regenerate the expected Dockerfiles in tests/golden
 	@$(VENV) -m pytest tests/golden --regenerate
 
+pins: $(READY)  ## refresh the pinned versions and hashes of what a build installs besides the lock file
+	@$(VENV) scripts/pins.py
+
 clean:  ## stop private engines, and remove .venv and caches (except the engine's downloads)
 	@$(PYTHON) scripts/engine.py down --all
 	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache dist
@@ -51,4 +54,4 @@ $(READY): pyproject.toml
 	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
 
-.PHONY: help setup demo bench test test-unit lint words golden clean
+.PHONY: help setup demo bench test test-unit lint words golden pins clean

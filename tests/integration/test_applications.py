@@ -18,6 +18,7 @@ from builds import build, inspect_image
 from engines import PATIENCE
 from harmless import assert_harmless_edits_keep_layers
 from index import PrivateIndex
+from pinned_tools import download_pinned
 from wheels import make_wheel
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.engine
 
 CHAPTER = (Path(__file__).parents[2] / "docs/templates.md").read_text(encoding="utf-8")
 PACKAGES = ("celery", "django<6", "fastapi", "flask", "gunicorn", "uvicorn", "whitenoise")
-# Dependencies on other systems, and packages that build the projects.
-BESIDE = ("colorama", "poetry-core", "setuptools", "tzdata")
+# Dependencies on other systems.
+BESIDE = ("colorama", "tzdata")
 PYPROJECT = """\
 [project]
 name = "{name}"
@@ -179,6 +180,7 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
     done = subprocess.run([*pip, *PACKAGES, *BESIDE], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    download_pinned(folder, IMAGE_PYTHON, "poetry-core", "setuptools")
     for name in ("acme-lint", "acme-docs"):  # the edits add them
         make_wheel(folder, name)
     with PrivateIndex(folder, {}) as index:

@@ -89,7 +89,7 @@ def test_image_from_lock_by_each_poetry(
     env = {**project.poetry.env, **cache}
     subprocess.run(command, cwd=project.folder, env=env, check=True, capture_output=True)
     shown = project.poetry.run(project.folder, "docker", "export", "-o", "-").stdout
-    assert f" poetry=={version} " in shown.replace("\n", " ")
+    assert f" --pinned=pins/poetry-{version}.txt\n" in shown
     image = f"shop:poetry-{version}"
     build(project, f"--tag={image}")
     assert engine.run(image) == "shop 1.1 1.0\n"

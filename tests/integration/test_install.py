@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -282,3 +283,42 @@ def test_tool_comes_from_its_source(indexes: Indexes, workshop: Workshop) -> Non
     assert {path.name for path in place.rglob("*.dist-info")} == {"al_pha-1.0+cpu.dist-info"}
     assert not list(place.rglob("*.pyc"))
     assert len(indexes.public.requests()) == asked
+
+
+def test_pinned_tool_with_another_hash_is_refused(indexes: Indexes, workshop: Workshop) -> None:
+    """Also where a pin has several Pythons; with the right hash, it is installed."""
+    wheel = indexes.wheels["al-pha"]
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    place = workshop.folder / "opt" / "pinned"
+
+    def run(*hashes: str) -> subprocess.CompletedProcess[str]:
+        pin = 'al-pha==1.0+cpu ; python_version >= "3.9"'
+        other = 'be-ta==9 ; python_version < "3.9"'
+        lines = [
+            " \\\n    --hash=sha256:".join([pin, *hashes]),
+            f"{other} --hash=sha256:{'1' * 64}",
+        ]
+        pins = workshop.folder / "pins.txt"
+        pins.write_text("# al-pha\n" + "\n".join(lines) + "\n")
+        command = [sys.executable, "-m", "install.tool", f"--venv={place}", f"--pinned={pins}"]
+        # Two tools may need the same package.
+        command += [f"--pinned={pins}", "--source", SOURCE, indexes.private.url]
+        return subprocess.run(
+            [*command, f"--secret={workshop.secret(PASSWORD)}"],
+            cwd=SCRIPTS,
+            env={**os.environ, "PIP_RETRIES": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    refused = run("0" * 64)
+    assert refused.returncode != 0
+    assert (
+        f"{SOURCE!r} serves a file whose hash does not match the pinned versions" in refused.stdout
+    )
+    assert refused.stdout.endswith("set in [tool.poetry-docker-cache]:\npinned-tools = false\n")
+    assert not list(place.rglob("*.dist-info"))
+    done = run("0" * 64, digest)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name for path in place.rglob("*.dist-info")} == {"al_pha-1.0+cpu.dist-info"}

@@ -48,10 +48,11 @@ def names(wheel: Path) -> set[str]:
 
 
 def test_wheel_contents(plugin_wheel: Path) -> None:
-    """It has every module, the templates, the type marker and the licence; no tests or scripts."""
+    """It has modules, pins, templates, the type marker and the licence; no tests or scripts."""
     held = names(plugin_wheel)
     source = clean.ROOT / "src"
     modules = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    pins = {path.relative_to(source).as_posix() for path in source.rglob("pins/*.txt")}
     templates = {
         f"poetry_docker_cache/{path.relative_to(clean.ROOT).as_posix()}"
         for path in (clean.ROOT / "templates").rglob("*")
@@ -61,7 +62,8 @@ def test_wheel_contents(plugin_wheel: Path) -> None:
     metadata = {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt")}
     licences = {name for name in held if name.startswith(info) and name.endswith("LICENSE")}
     assert len(licences) == 1
-    assert held == {*modules, *templates, "poetry_docker_cache/py.typed", *metadata, *licences}
+    own = {*pins, *templates, "poetry_docker_cache/py.typed"}
+    assert held == {*modules, *own, *metadata, *licences}
 
 
 def test_wheel_has_the_entry_point(plugin_wheel: Path) -> None:

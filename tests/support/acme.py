@@ -5,8 +5,6 @@ from __future__ import annotations
 import platform
 import random
 import string
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 import tomlkit
 from clean_poetry import POETRY
 from index import PrivateIndex
+from pinned_tools import download_pinned
 from wheels import make_sdist, make_wheel
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class AcmeIndex:
     def __init__(self, packages: Path) -> None:
         self.packages = packages
         make_packages(packages)
-        _download_installers(packages)
+        download_pinned(packages, IMAGE_PYTHON, f"poetry-{POETRY}", "poetry-core", "setuptools")
         self._server = PrivateIndex(packages, {USER: PASSWORD})
         self.password = PASSWORD
 
@@ -80,19 +79,6 @@ def make_packages(folder: Path, machine: str | None = None) -> None:
     for name in ("acme-lint", "acme-docs"):
         make_wheel(folder, name, scripts={name: f"{name.replace('-', '_')}:main"})
     make_sdist(folder, "acme-old", requires=["acme-util"])
-
-
-def _download_installers(folder: Path) -> None:
-    """Download what an image needs to install Poetry, poetry-core and setuptools."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)]
-    pip += ["--python-version", IMAGE_PYTHON, "--only-binary", ":all:"]
-    done = subprocess.run(
-        [*pip, f"poetry=={POETRY}", "setuptools"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
 
 
 class Project:

@@ -24,6 +24,7 @@ from poetry_docker_cache.inside.manifest.wheel_files import fits
 from poetry_docker_cache.plan.image_plan import Dependencies, Index, Layer
 from poetry_docker_cache.plan.layer_split import split
 from poetry_docker_cache.plan.poetry_version import choose_poetry
+from poetry_docker_cache.plan.tool_pins import find_poetry_pins
 from poetry_docker_cache.project.selected_packages import locked_packages
 from poetry_docker_cache.text import did_you_mean, listing
 
@@ -184,6 +185,7 @@ def plan_dependencies(  # noqa: PLR0913  # all inputs of the decision
         project.lock.generator, setting=settings.poetry_version, python=bases.python
     )
     from_source = any(layer.from_source for layer in layers)
+    pinned = from_source and settings.pinned_tools
     return Dependencies(
         layers=layers,
         compile=settings.compile,
@@ -195,6 +197,7 @@ def plan_dependencies(  # noqa: PLR0913  # all inputs of the decision
         no_binary=project.installer.no_binary,
         only_binary=project.installer.only_binary,
         poetry=poetry if from_source else None,
+        poetry_pins=find_poetry_pins(poetry, bases.python) if pinned else (),
         environment=_installer_environment(project.installer),
         build_config_settings=_json(project.installer.build_config_settings),
         build_image=bases.build,

@@ -77,6 +77,8 @@ class Dependencies:
     only_binary: tuple[str, ...]
     poetry: str | None
     """Poetry's version; None if no layer needs it."""
+    poetry_pins: tuple[str, ...] = ()
+    """The names of its requirements files with hashes; empty if pip resolves its dependencies."""
     environment: Mapping[str, str]
     """Poetry's own settings that change what is installed, as environment variables."""
     build_config_settings: str | None
@@ -135,6 +137,8 @@ class Wheel:
     """The path of its sources in the build context."""
     image: str
     requires: tuple[str, ...]
+    pins: tuple[str, ...]
+    """The names of requirements files with hashes for them; empty if pip resolves them."""
     backend: str
     backend_path: tuple[str, ...]
     version_variables: tuple[str, ...]

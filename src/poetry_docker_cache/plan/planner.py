@@ -18,6 +18,7 @@ from poetry_docker_cache.plan.image_plan import ImagePlan
 from poetry_docker_cache.plan.python_version import choose_python
 from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
 from poetry_docker_cache.plan.system_packages import plan_system_packages
+from poetry_docker_cache.plan.tool_pins import pin_notes
 from poetry_docker_cache.plan.wheels import place_in_context, plan_wheels
 from poetry_docker_cache.project.selection import left_out_notes
 from poetry_docker_cache.text import listing
@@ -82,6 +83,7 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
             *(*version_notes, *file_notes, *runtime_notes),
             *_emulation_notes(settings, dependencies, wheels, runtime),
+            *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
     )
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.python_version import Python
 
 NEWEST_POETRY = Version("2.5.1")
-_OLDEST_POETRY = Version("2.1")
+OLDEST_POETRY = Version("2.1")
 # Poetry 2.3 dropped Python 3.9.
 _LAST_POETRY_FOR_39 = Version("2.2.1")
 
@@ -32,6 +32,6 @@ def choose_poetry(generator: Version | None, *, setting: str | None, python: Pyt
             )
         return setting
     newest = _LAST_POETRY_FOR_39 if old_python else NEWEST_POETRY
-    if generator is None or generator < _OLDEST_POETRY or str(generator) != generator.base_version:
+    if generator is None or generator < OLDEST_POETRY or str(generator) != generator.base_version:
         return str(newest)
     return str(newest if old_python and generator > newest else generator)

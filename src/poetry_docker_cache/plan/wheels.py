@@ -17,6 +17,7 @@ from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.dependencies import plan_index
 from poetry_docker_cache.plan.image_plan import APPLICATION, Wheel
 from poetry_docker_cache.plan.system_packages import merged, tools
+from poetry_docker_cache.plan.tool_pins import find_pins
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
@@ -102,6 +103,12 @@ def _wheel(
         folder=place,
         image=bases.build if root.needs_compiler else bases.stage_image,
         requires=root.requires,
+        # The project's own constraints may exclude the pins.
+        pins=(
+            find_pins(root.requires, bases.python)
+            if settings.pinned_tools and not source.constraints
+            else ()
+        ),
         backend=root.backend,
         backend_path=root.backend_path,
         version_variables=_version_variables(root),

@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.plan.tool_pins import PINS
 from poetry_docker_cache.render.exported_files import with_banner
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.image_plan import ImagePlan
 
 SCRIPTS_FOLDER = "Dockerfile.scripts"
+_PINS = "pins/"
 _FOR_SOURCES = ("poetry_download.py", "sdist.py", "source_files.py")
 _FOR_OLDER_LOCKS = ("dependency_graph.py", "old_locks.py")
 
@@ -58,23 +60,24 @@ def image_scripts(plan: ImagePlan, *, place: str | None = SCRIPTS_FOLDER) -> Scr
 
     `place` is the path of their folder in the project; None embeds them in the Dockerfile.
     """
-    texts = {path: script_text(path) for path in sorted(_used(plan))}
+    texts = {path: script_text(path) for path in sorted(set(_used(plan)))}
     folder = None if place is None else f"{plan.located(place)}/"
     return Scripts(texts=texts, folder=folder, place=place or SCRIPTS_FOLDER)
 
 
 @functools.cache
 def script_text(path: str) -> str:
-    """Return the exported text of a script, without comments for our linters."""
-    text = (_inside() / path).read_text(encoding="utf-8").replace("\r\n", "\n")
+    """Return the exported text of a script, without comments for our linters, or of pins."""
+    text = (_root(path) / path).read_text(encoding="utf-8").replace("\r\n", "\n")
     return with_banner(re.sub(r"  # (noqa|type:).*", "", text), hint="do not edit it")
 
 
 def all_scripts() -> dict[str, str]:
-    """Return the texts of all scripts of this release, by path in the folder."""
+    """Return the texts of all scripts and pins of this release, by path in the folder."""
     root = _inside()
-    paths = (path.relative_to(root).as_posix() for path in root.rglob("*.py"))
-    return {path: script_text(path) for path in sorted(paths) if path != "__init__.py"}
+    scripts = (path.relative_to(root).as_posix() for path in root.rglob("*.py"))
+    pins = (f"{_PINS}{path.name}" for path in PINS.glob("*.txt"))
+    return {path: script_text(path) for path in sorted((*scripts, *pins)) if path != "__init__.py"}
 
 
 def _used(plan: ImagePlan) -> Iterator[str]:
@@ -97,6 +100,15 @@ def _used(plan: ImagePlan) -> Iterator[str]:
         yield "compile.py"
     if any(layer.direct for layer in dependencies.layers):
         yield "direct.py"
+    for name in (
+        *dependencies.poetry_pins,
+        *(name for wheel in plan.wheels for name in wheel.pins),
+    ):
+        yield f"{_PINS}{name}.txt"
+
+
+def _root(path: str) -> Path:
+    return PINS.parent if path.startswith(_PINS) else _inside()
 
 
 def _inside() -> Path:

@@ -59,10 +59,21 @@ def manifest_command(dependencies: Dependencies) -> list[str]:
     ]
 
 
-def tool_command(venv: str, index: Index | None, arguments: Sequence[str]) -> list[str]:
-    """Return the command that runs inside/install/tool.py, to install a build tool."""
+def tool_command(
+    venv: str,
+    index: Index | None,
+    options: Sequence[str],
+    *,
+    pins: Sequence[str],
+    requirements: Sequence[str],
+) -> list[str]:
+    """Return the command that runs inside/install/tool.py, to install a build tool.
+
+    Requirements files with hashes, if there are any, replace the requirements.
+    """
     source = ["--source", index.name, index.url] if index else []
-    return ["python", "-m", "install.tool", f"--venv={venv}", *source, *arguments]
+    tools = [f"--pinned=pins/{name}.txt" for name in pins] or requirements
+    return ["python", "-m", "install.tool", f"--venv={venv}", *source, *options, *tools]
 
 
 def install_command(layer: Layer, dependencies: Dependencies, instructions: str) -> list[str]:

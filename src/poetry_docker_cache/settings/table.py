@@ -144,6 +144,14 @@ class Settings:
         " over ssh, as with `--ssh default`",
         example="ssh = true",
     )
+    pinned_tools: bool = setting(
+        default=True,
+        read=values.boolean,
+        takes="`true` or `false`",
+        meaning="Poetry and build backends come in the versions, and with the hashes, that this"
+        " release has; `false` lets pip choose",
+        example="pinned-tools = false",
+    )
     ssh_known_hosts: tuple[str, ...] = setting(
         default=(),
         read=values.set_of(install_values.known_host),

@@ -21,35 +21,44 @@ OTHER_HASH = re.compile(
     r"DO NOT MATCH THE HASHES"  # pip
     r"|did not match any known checksums|not found in known hashes"  # Poetry
 )
+PINS = "the pinned versions of build tools"
+LOCK = "run `poetry lock --no-cache`."
+UNPIN = "set in [tool.poetry-docker-cache]:\npinned-tools = false"
 MISSING = re.compile(
     r"No matching distribution found for (\S+)"  # pip
     r"|Unable to find installation candidates for (\S+ \(\S+\))"  # Poetry
 )
 
 
-def explain_failure(output: str, source: Source, *, known: bool, locked: bool = True) -> str:
+def explain_failure(
+    output: str, source: Source, *, known: bool, locked: bool = True, pinned: bool = False
+) -> str:
     """Explain the failure of an installation from one source; "" if there is nothing to add.
 
-    `known`: the build has credentials. `locked`: the package is one of poetry.lock.
+    `known`: the build has credentials. `locked`: the package is one of poetry.lock. `pinned`: it is
+    a tool in one of the pinned versions.
     """
     name = f"The package source {source.name!r}" if source.name else "The package index"
     if source.name and REFUSED.search(output):
         return explain_refusal(source.name, source.url, known=known)
     if OTHER_HASH.search(output):
+        other, fix = (PINS, UNPIN) if pinned else ("poetry.lock", LOCK)
         return (
-            f"{name} serves a file whose hash does not match poetry.lock: see above."
-            "\nIf you are sure that it was replaced on purpose, run `poetry lock --no-cache`."
+            f"{name} serves a file whose hash does not match {other}: see above."
+            f"\nIf you are sure that it was replaced on purpose, {fix}"
         )
     # A failed build comes first: its output may look like any other failure.
-    return explain_build(output) or _unavailable(output, name, locked=locked)
+    return explain_build(output) or _unavailable(output, name, locked=locked, pinned=pinned)
 
 
-def _unavailable(output: str, name: str, *, locked: bool) -> str:
+def _unavailable(output: str, name: str, *, locked: bool, pinned: bool) -> str:
     """Explain what could not be downloaded; "" if something else failed."""
     if UNREACHABLE.search(output):
         return f"{name} cannot be reached from the build."
     if found := MISSING.search(output):
         package = next(filter(None, found.groups()), "")
+        if pinned:
+            return f"{name} has no {package}, one of {PINS}.\nAdd it to the source, or {UNPIN}"
         if not locked:
             return f"{name} has no {package} for this Python, and the build needs it."
         return (

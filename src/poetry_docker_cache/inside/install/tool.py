@@ -1,8 +1,10 @@
 """Install a build tool, such as Poetry or a build backend, into its own virtual environment.
 
-It comes from a package source of the project, if one is given, with the credentials of the secret.
-pip gets them in environment variables, so they are not in its command line or output. It then takes
-wheels only: building a source distribution would run its code beside the secret.
+With `--pinned`, pip takes the versions from requirements files, and refuses a file with another
+hash. The tool comes from a package source of the project, if one is given, with the credentials of
+the secret. pip gets them in environment variables, so they are not in its command line or output.
+With pins or a source, it takes wheels only: building a source distribution would run its code
+beside the secret.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from . import installed_files, pip_settings, secret, wheel_tree
 from .failures import explain_failure
-from .pip_command import run_pip
+from .pip_command import download, run_pip
 from .secret import Source
 
 
@@ -30,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--compile", action="store_true", help="compile its modules, for a faster start"
     )
-    parser.add_argument("requirements", nargs="+", metavar="REQUIREMENT")
+    parser.add_argument("--pinned", type=Path, action="append", default=[], metavar="FILE")
+    parser.add_argument("requirements", nargs="*", metavar="REQUIREMENT")
     options = parser.parse_args(arguments)
     source = Source(*options.source)
     known = secret.get_source(secret.read(options.secret), source.name) if source.name else {}
@@ -48,9 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
         environment = pip_settings.for_source(environment, source, known, folder)
         arguments = [f"--wheel-dir={wheels}", *["--only-binary=:all:"] * bool(source.name)]
         try:
-            status, output = run_pip(
-                "wheel", [*arguments, *options.requirements], environment, folder / "pip.log"
-            )
+            if options.pinned:
+                pins = folder / "pins.txt"
+                pins.write_text("".join(map(Path.read_text, options.pinned)), encoding="utf-8")
+                status, output = download(Path(wheels), pins, environment)
+            else:
+                status, output = run_pip(
+                    "wheel", [*arguments, *options.requirements], environment, folder / "pip.log"
+                )
             for path in () if status else sorted(Path(wheels).iterdir()):
                 wheel_tree.install(path, options.venv)
         except ValueError as error:
@@ -58,7 +66,12 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
     if options.compile:
         installed_files.compile_all(options.venv)
-    if status and (why := explain_failure(output, source, known="username" in known, locked=False)):
+    pinned = bool(options.pinned)
+    if status and (
+        why := explain_failure(
+            output, source, known="username" in known, locked=False, pinned=pinned
+        )
+    ):
         print(f"\n{why}", flush=True)
     return status
 

@@ -58,8 +58,9 @@ RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
 # The build backend: this stage changes with [build-system] only.
 FROM venv AS build-backend
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
+    --mount=type=bind,from=scripts,source=/pins,target=/scripts/pins \
     --mount=type=cache,id=shop-pip,target=/root/.cache/pip \
-    python -m install.tool --venv=/opt/build --compile 'poetry-core>=2.0'
+    python -m install.tool --venv=/opt/build --compile --pinned=pins/poetry-core.txt
 
 # The project's own wheel, built from the files that are named here.
 FROM build-backend AS application
