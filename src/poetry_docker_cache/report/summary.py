@@ -17,6 +17,9 @@ from poetry_docker_cache.text import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from poetry_docker_cache.report.base_age import Base
 
 KEY = "poetry-docker-cache"
 """The key of the summary in the metadata file."""
@@ -64,11 +67,16 @@ class Summary:
     """The image's bytes on disk, if the engine keeps no compressed layers."""
     pushed: int | None = None
     """The bytes sent to registries, without layers that they already have."""
+    base: Base | None = None
+    refreshed: bool = False
+    """Whether the build has renewed the base."""
 
 
-def lines(summary: Summary) -> list[tuple[str, str]]:
-    """Return the lines to print, at most six, as title and text."""
+def lines(summary: Summary, now: datetime) -> list[tuple[str, str]]:
+    """Return the lines to print, at most seven, as title and text."""
     found = [*_dependencies(summary.layers)] if summary.layers else []
+    if summary.base and (ages := summary.base.text(now, fresh=summary.refreshed)):
+        found.append(("Base", ages))
     took = _duration(summary.seconds)
     if summary.digest is None:
         return [*found, ("Time", took)]
@@ -96,6 +104,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
         "size": summary.size,
         "unpacked": summary.unpacked,
         "pushed": summary.pushed,
+        "base": summary.base and summary.base.data(),
     }
 
 
