@@ -140,7 +140,7 @@ class Report:
         """Print the summary, and return the content of the metadata file."""
         summary = self._summary(metadata, record, seconds)
         if self.shown and metadata:  # without metadata, buildx's output already says everything
-            found = lines(summary, datetime.now(timezone.utc))
+            found = lines(summary)
             if self.among:
                 console.message("", title=self.image.image)
             width = max(len(title) for title, _ in found) + 2
@@ -183,13 +183,14 @@ class Report:
             unpacked=bytes_of(record.unpacked),
             pushed=pushed(record.trace, sizes or {}, str(metadata.get("image.name", ""))),
             base=self._base(record),
-            refreshed=self.request.pull,
         )
 
     def _base(self, record: Record) -> Base | None:
         """Return the base, unless another Dockerfile or clock decides what is known about it."""
-        unknown = self.vendored or os.environ.get("SOURCE_DATE_EPOCH")
-        return None if unknown else read_base(record.entries, self.image.plan)
+        if self.vendored or os.environ.get("SOURCE_DATE_EPOCH"):
+            return None
+        now = datetime.now(timezone.utc)
+        return read_base(record.entries, self.image.plan, now=now, fresh=self.request.pull)
 
     def _planned(self) -> dict[str, tuple[Package, ...]]:
         """Return the packages by layer; a vendored Dockerfile may have other layers."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from poetry_docker_cache.buildx.history import Entry
     from poetry_docker_cache.plan.image_plan import ImagePlan
@@ -28,38 +29,36 @@ class Base:
     created: datetime | None
     """When the base image was built; None if unknown."""
     installed: datetime | None
-    """When the system packages were installed on it; None if unknown, or without any."""
+    """When the system packages were installed on it; None if unknown, or if there are none."""
+    now: datetime
+    fresh: bool
+    """Whether this build has pulled the base."""
 
-    def text(self, now: datetime, *, fresh: bool) -> str:
-        """Return the ages in days; empty if unknown. `fresh`: the build has renewed both."""
-        ages = [
-            *([f"{self.image}, {_ago(self.created, now)} old"] if self.created else []),
-            *(
-                [f"system packages installed {_ago(self.installed, now)} ago"]
-                if self.installed
-                else []
-            ),
-        ]
-        is_old = any((now - date).days > _OLD for date in self._renewable)
-        hint = ["`--refresh` updates them"] if ages and is_old and not fresh else []
-        return "; ".join([*ages, *hint])
-
-    @property
-    def _renewable(self) -> list[datetime]:
-        """The dates that a refresh changes: a base with a digest stays as it is."""
-        dates = (self.installed, None if "@" in self.image else self.created)
-        return [date for date in dates if date]
+    def text(self) -> str:
+        """Return the ages in whole days."""
+        parts = [self.image]
+        if self.created:
+            parts[0] += f", {_days(self.now - self.created)} old"
+        if self.installed:
+            parts.append(f"system packages installed {_days(self.now - self.installed)} ago")
+        # A base with a digest stays as it is.
+        renewable = (self.installed, None if "@" in self.image else self.created)
+        if not self.fresh and any(date and (self.now - date).days > _OLD for date in renewable):
+            parts.append("update with `--refresh`")
+        return "; ".join(parts)
 
     def data(self) -> dict[str, str | None]:
         """Return the values for the metadata file."""
         return {
             "image": self.image,
-            "created": self.created and self.created.isoformat(),
-            "installed": self.installed and self.installed.isoformat(),
+            "created": self.created.isoformat() if self.created else None,
+            "installed": self.installed.isoformat() if self.installed else None,
         }
 
 
-def read_base(history: Sequence[Entry], plan: ImagePlan) -> Base | None:
+def read_base(
+    history: Sequence[Entry], plan: ImagePlan, *, now: datetime, fresh: bool
+) -> Base | None:
     """Return the base of an image that was built with this plan; None if nothing is known of it.
 
     No entry of an image's history names its stage. The first one of the stage `final` is known by
@@ -82,7 +81,9 @@ def read_base(history: Sequence[Entry], plan: ImagePlan) -> Base | None:
     own = 2 * plan.traits[runtime.image].may_have_user + plan.dependencies.compile
     created = _date(history[end - own - 1]) if end > own else None
     installed = _date(history[end]) if runtime.packages else None
-    return Base(image=runtime.image, created=created, installed=installed)
+    if not created and not installed:
+        return None
+    return Base(image=runtime.image, created=created, installed=installed, now=now, fresh=fresh)
 
 
 def _date(entry: Entry) -> datetime | None:
@@ -96,6 +97,6 @@ def _date(entry: Entry) -> datetime | None:
     return date if date.year >= _FIRST_YEAR else None
 
 
-def _ago(date: datetime, now: datetime) -> str:
-    days = max(0, (now - date).days)
+def _days(age: timedelta) -> str:
+    days = max(0, age.days)
     return f"{days} day{'s' * (days != 1)}"

@@ -17,7 +17,6 @@ from poetry_docker_cache.text import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from poetry_docker_cache.report.base_age import Base
 
@@ -68,15 +67,13 @@ class Summary:
     pushed: int | None = None
     """The bytes sent to registries, without layers that they already have."""
     base: Base | None = None
-    refreshed: bool = False
-    """Whether the build has renewed the base."""
 
 
-def lines(summary: Summary, now: datetime) -> list[tuple[str, str]]:
+def lines(summary: Summary) -> list[tuple[str, str]]:
     """Return the lines to print, at most seven, as title and text."""
     found = [*_dependencies(summary.layers)] if summary.layers else []
-    if summary.base and (ages := summary.base.text(now, fresh=summary.refreshed)):
-        found.append(("Base", ages))
+    if summary.base:
+        found.append(("Base", summary.base.text()))
     took = _duration(summary.seconds)
     if summary.digest is None:
         return [*found, ("Time", took)]
