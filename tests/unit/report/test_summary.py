@@ -358,5 +358,6 @@ def test_data() -> None:
         "size": None,
         "unpacked": None,
         "pushed": None,
+        "base": None,
     }
     assert as_data(Summary(seconds=1, tags=()))["layers"] is None
