@@ -46,9 +46,7 @@ class BuildCommand(DockerCommand):
         _repeatable("cache-to", None, "Another cache to write."),
         option("builder", None, "The buildx builder to use.", flag=False),
         option("pull", None, "Pull newer versions of the base images."),
-        option(
-            "refresh", None, "As --pull, and install the image's system packages again (weekly)."
-        ),
+        option("refresh", None, "As --pull, and install the image's system packages again."),
         option("progress", None, "Progress output style: auto, plain, tty or quiet.", flag=False),
         option("metadata-file", None, "Write what was built to this JSON file.", flag=False),
         option("dry-run", None, "Print the commands without running them."),
@@ -68,8 +66,8 @@ Use a cache on fresh CI machines. It is read if it exists, and written after the
 
     <info>poetry docker build --push -t host/team/shop:1 --cache host/team/shop:cache</>
 
-Once a week, get the security updates of the base image and of the system packages, which a cache
-would otherwise keep out. The dependencies stay cached:
+Get the security updates of the base image and of the system packages, for example once a week. A
+cache would keep the old ones. The dependencies stay cached:
 
     <info>poetry docker build --refresh</>
 

@@ -39,7 +39,7 @@ def read(history: list[Entry], **settings: Any) -> Base | None:  # noqa: ANN401 
 def text(history: list[Entry], **settings: Any) -> str | None:  # noqa: ANN401  # as above
     """Return what the summary says."""
     base = read(history, **settings)
-    return base and base.text()
+    return base.text() if base else None
 
 
 def test_base_and_system_packages() -> None:
