@@ -225,11 +225,15 @@ def test_refresh_installs_system_packages_for_all_machines(
     after = installed(first)
     assert before != after
     assert steps.ran == {"base", "check", "final"}
-    assert "system packages installed 0 days ago" in steps.said
     first.build(shop, f"--tag={image}")
     assert installed(first) == after
-    second.empty().build(shop, f"--tag={image}", f"--cache-from={cache}")
+    file = tmp_path / "metadata.json"
+    options = (f"--cache-from={cache}", f"--metadata-file={file}")
+    second.empty().build(shop, f"--tag={image}", *options)
     assert installed(second) == after
+    found = json.loads(file.read_text())["poetry-docker-cache"]["base"]
+    assert found["image"] == base
+    assert found["created"] < found["installed"]
 
 
 def test_pull_request_reads_main_cache(warm: Built) -> None:

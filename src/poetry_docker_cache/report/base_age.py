@@ -41,9 +41,10 @@ class Base:
             parts[0] += f", {_days(self.now - self.created)} old"
         if self.installed:
             parts.append(f"system packages installed {_days(self.now - self.installed)} ago")
-        # A base with a digest stays as it is.
-        renewable = (self.installed, None if "@" in self.image else self.created)
-        if not self.fresh and any(date and (self.now - date).days > _OLD for date in renewable):
+        # A base with a digest stays as it is, and there is none newer than one just pulled.
+        is_newest = self.fresh or "@" in self.image
+        renewable = (self.installed, None if is_newest else self.created)
+        if any(date and (self.now - date).days > _OLD for date in renewable):
             parts.append("update with `--refresh`")
         return "; ".join(parts)
 

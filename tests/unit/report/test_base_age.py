@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -74,9 +75,9 @@ def test_hint_for_old_packages() -> None:
     assert text(old) == "python:3.13-slim, 90 days old; update with `--refresh`"
     digest = f"python:3.13-slim@sha256:{'0' * 64}"
     assert text(old, base_image=digest) == f"{digest}, 90 days old"
-    base = read_base(old, plan(project(), python="3.13"), now=NOW, fresh=True)
+    base = read(old)
     assert base is not None
-    assert base.text() == "python:3.13-slim, 90 days old"
+    assert replace(base, fresh=True).text() == "python:3.13-slim, 90 days old"
     packages = entries(*OFFICIAL, (PACKAGES[0], 31.5), FINAL)
     assert str(text(packages, runtime_packages=["libpq5"])).endswith(
         "31 days ago; update with `--refresh`"
