@@ -41,7 +41,7 @@ class Base:
             parts[0] += f", {_days(self.now - self.created)} old"
         if self.installed:
             parts.append(f"system packages installed {_days(self.now - self.installed)} ago")
-        # A base with a digest stays as it is, and there is none newer than one just pulled.
+        # A refresh changes neither a base with a digest nor one that was just pulled.
         is_newest = self.fresh or "@" in self.image
         renewable = (self.installed, None if is_newest else self.created)
         if any(date and (self.now - date).days > _OLD for date in renewable):
