@@ -174,6 +174,20 @@ def test_gitlab_push(name: str, notes: Path) -> None:
     assert (notes / "password").read_text() == "s3cret $x"
 
 
+@pytest.mark.parametrize("kind", CI_KINDS)
+@pytest.mark.parametrize("source", ["schedule", "push"])
+def test_scheduled_run_refreshes_each_image(kind: CiKind, source: str, notes: Path) -> None:
+    """It pushes what a push to the branch does."""
+    refresh = "yes" if source == "schedule" else ""
+    done = run_several(kind, notes, CI_PIPELINE_SOURCE=source, REFRESH=refresh)
+    assert done.returncode == 0, done.stderr
+    calls = calls_by_image(notes)
+    assert calls.keys() == {*SEVERAL}
+    for words in calls.values():
+        assert words.count("--refresh") == bool(refresh)
+        assert words.count("--push") == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "env"),
     [

@@ -31,12 +31,19 @@ if TYPE_CHECKING:
     from builds import Steps
     from clean_poetry import Poetry
     from engines import DockerEngine
-    from machines import Pair
+    from machines import Machine, Pair
 
 pytestmark = pytest.mark.engine
 
 NOTHING = ("--", "--output=type=cacheonly")
 """For a build whose image is not needed."""
+
+WITH_APT = """\
+FROM python:3.13-slim
+RUN printf '#!/bin/sh\\n[ $1 = update ] || cat /proc/sys/kernel/random/uuid > /installed\\n' \\
+    > /usr/bin/apt-get
+"""
+"""A base image whose packages are different each time that they are installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +203,37 @@ def test_upgrade_on_another_machine(built: Built) -> None:
         return
     assert steps.installed == ("acme-lib",)
     assert steps.ran & INSTALLING == {"pure-1"}
+
+
+def test_refresh_installs_system_packages_for_all_machines(
+    warm: Built, registry: str, tmp_path: Path
+) -> None:
+    """Dependencies stay cached, and later builds use the new packages: here, and from the cache."""
+    first, second = warm.pair.first, warm.pair.second
+    base = f"{registry}/with-apt:3.13"
+    first.engine.docker("build", "--push", f"--tag={base}", "-", text=WITH_APT)
+    shop = _copied(warm.shop.initial, tmp_path / "shop")
+    shop.configure(base_image=base, python="3.13", runtime_packages=["libpq5"], layers=1)
+    image, cache = "shop:refreshed", f"{warm.repository}:refreshed"
+
+    def installed(machine: Machine) -> str:
+        return machine.engine.run(image, "cat", "/installed")
+
+    first.build(shop, f"--tag={image}")
+    before = installed(first)
+    steps = first.build(shop, f"--tag={image}", f"--cache={cache}", "--refresh")
+    after = installed(first)
+    assert before != after
+    assert steps.ran == {"base", "check", "final"}
+    first.build(shop, f"--tag={image}")
+    assert installed(first) == after
+    file = tmp_path / "metadata.json"
+    options = (f"--cache-from={cache}", f"--metadata-file={file}")
+    second.empty().build(shop, f"--tag={image}", *options)
+    assert installed(second) == after
+    found = json.loads(file.read_text())["poetry-docker-cache"]["base"]
+    assert found["image"] == base
+    assert found["created"] < found["installed"]
 
 
 def test_pull_request_reads_main_cache(warm: Built) -> None:

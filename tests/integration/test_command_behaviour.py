@@ -467,6 +467,25 @@ def test_dry_run_prints_a_shell_command(shop: Path, client: Client, quiet: list[
     assert "<info>" in dry
 
 
+def test_refresh_runs_stages_with_system_packages_again(shop: Path, client: Client) -> None:
+    """Without such packages, a newer base is enough; `--no-cache` includes the stages."""
+    again = ["--pull", "--no-cache-filter", "base", "--no-cache-filter", "check"]
+
+    def added(*options: str) -> list[str]:
+        run_successfully(shop, *BUILD, "--progress=plain", "--refresh", *options)
+        words = client.argv[client.argv.index("--load") + 1 :]
+        return words[: words.index("--progress")]
+
+    assert added() == ["--pull"]
+    (shop / "Mine").write_text("FROM python:3.13 as Base\n")
+    assert added("--file=Mine") == again
+    text = (shop / "pyproject.toml").read_text()
+    setting = '[tool.poetry-docker-cache]\nruntime-packages = ["libpq5"]\n'
+    (shop / "pyproject.toml").write_text(text + setting)
+    assert added() == again
+    assert added("--no-cache") == ["--no-cache", "--pull"]
+
+
 @pytest.mark.parametrize("status", [0, 1, 17, 130])
 def test_status_is_that_of_buildkit(shop: Path, client: Client, status: int) -> None:
     """The plugin's own errors have status 1; BuildKit's status is passed on."""

@@ -281,6 +281,17 @@ PROJECT = {
         fix="poetry config http-basic.acme USERNAME",
         more=ACME.format("https://me:hunter2@acme.test/simple"),
     ),
+    "refresh of a Dockerfile without the stage": Case(
+        says="--refresh runs the stage `base` again, but Mine has no such stage.",
+        fix="(`FROM IMAGE AS base`), or use --pull",
+        command=(*BUILD, "--refresh", "--file=Mine"),
+        arrange=_write("Mine", b"FROM python:3.13 AS build\n# FROM x AS base\n"),
+    ),
+    "refresh of a Dockerfile from a pipe": Case(
+        says="--refresh needs to read the Dockerfile first",
+        fix="Save the Dockerfile, and pass its path.",
+        command=(*BUILD, "--refresh", "--file=-"),
+    ),
     "foreign ignore file only": Case(
         says="Dockerfile.dockerignore was written or edited by hand. Nothing was changed.",
         fix="Pass `--force`",

@@ -305,6 +305,7 @@ def test_metadata_file(shop: Path, option: str) -> None:
         "size": 16_300_000,
         "unpacked": None,
         "pushed": None,
+        "base": None,
     }
     assert sorted(path.name for path in shop.iterdir()) == [
         "metadata.json",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-LINE = re.compile(r"(Dependencies|Image|Digest|Time| {2}(pure|native)-\d) {2,}(.*)")
+LINE = re.compile(r"(Base|Dependencies|Image|Digest|Time| {2}(pure|native)-\d) {2,}(.*)")
 KINDS = ("oci.image.index.v1", "oci.image.manifest.v1", "docker.distribution.manifest.v2")
 ACCEPT = ", ".join(f"application/vnd.{kind}+json" for kind in KINDS)
 
@@ -70,7 +70,10 @@ def build_and_report(project: Project, *options: str, behind: tuple[str, ...] = 
 
 
 def summary(text: str) -> dict[str, str]:
-    """Return the summary's lines by title; they are the last lines of the output."""
+    """Return the summary's lines by title; they are the last lines of the output.
+
+    The base is left out: some images of the engine have no date.
+    """
     lines = [line for line in text.splitlines() if line]
     found = [LINE.fullmatch(line) for line in lines]
     first = next((number for number, match in enumerate(found) if match), len(lines))
@@ -79,6 +82,7 @@ def summary(text: str) -> dict[str, str]:
     return {
         match[1].strip(): re.sub(r"in (\d+ min )?[\d.]+ s$", "in TIME", match[3])
         for match in matches
+        if match[1] != "Base"
     }
 
 

@@ -86,6 +86,7 @@ def _target(target: Target, secret: str, engine: EngineInfo) -> dict[str, Any]:
         "secret": [go_csv.record(f"id={SECRET_ID}", f"src={secret}")],
         "cache-from": [*request.cache_from],
         "cache-to": [*request.cache_to],
+        "no-cache-filter": [*request.run_again],
         "output": outputs,
     }
     return {key: _literal(value) for key, value in found.items() if value}

@@ -123,6 +123,8 @@ class BuildRequest:
     builder: str | None = None
     no_cache: bool = False
     pull: bool = False
+    run_again: Sequence[str] = ()
+    """Stages that run again although they are cached (`--refresh`)."""
     progress: str | None = None
     arguments: Sequence[str] = ()
     """The arguments after `--`, which buildx gets unchanged."""
@@ -190,6 +192,7 @@ def build_command(
     command += results(request, engine)
     flags = {"--no-cache": request.no_cache, "--pull": request.pull}
     command += [flag for flag, wanted in flags.items() if wanted]
+    command += each("--no-cache-filter", request.run_again)
     command += progress_options(request, engine)
     return [*command, *metadata, *request.arguments, request.context]
 

@@ -7,7 +7,9 @@ import json
 import re
 import tarfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx import engine
@@ -23,11 +25,21 @@ if TYPE_CHECKING:
 _SECONDS = 15
 """A limit: the build is done, so the report should not take long."""
 _TRACE = "application/vnd.buildkit.otlp.json.v0"
+_ENTRIES = ("--no-trunc", "--format={{json .}}")
 _LOST = re.compile(r"failed to prepare extraction snapshot .*parent snapshot .* does not exist")
 
 
 def _briefly(commands: Sequence[Sequence[str]]) -> list[Answer]:
     return engine.ask(commands, seconds=_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An entry of an image's history: an instruction of its Dockerfile, or of its base's."""
+
+    created: str
+    """The date of its result, as docker prints it."""
+    instruction: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +50,8 @@ class Record:
     """The log of the steps, one JSON object per line (`--progress=rawjson`)."""
     manifests: tuple[str, ...] = ()
     """The image's manifests, one for each platform."""
+    entries: tuple[Entry, ...] = ()
+    """The image's history, oldest first; of several platforms, that of one."""
     unpacked: str = ""
     """The image's size in bytes, according to the engine."""
     trace: str = ""
@@ -50,32 +64,50 @@ def recall(  # noqa: PLR0913  # all that is queried
     *,
     platforms: Sequence[str] = (),
     image: str = "",
+    digest: str = "",
     bundle: Path | None = None,
     ask: Ask = _briefly,
 ) -> Record:
     """Return the record of a build, queried in parallel. Never raises.
 
     `docker` is the start of a docker command. `ref` is the build's reference in buildx's metadata:
-    `BUILDER/NODE/ID`. `image` is an image in the engine that has no manifest. The trace is exported
-    to `bundle`, if given.
+    `BUILDER/NODE/ID`. `image` is an image in the engine that has no manifest, `digest` that of an
+    image which may be in the engine. The trace of a push is exported to `bundle`, if given.
     """
     builder, _, rest = ref.partition("/")
     build = rest.rpartition("/")[2]
     if not builder or not build:
         return Record()
-    questions = _questions(docker, builder, build, platforms=platforms, image=image, bundle=bundle)
-    with contextlib.suppress(DockerCacheError):
+    history = [*docker, "buildx", "--builder", builder, "history"]
+    manifests = [] if image else _manifest_questions(history, build, platforms)
+    questions = {
+        "logs": [[*history, "logs", "--progress=rawjson", build]],
+        "image": [[*docker, "image", "inspect", "--format={{.Size}}", image]] if image else [],
+        # Faster than the configuration, which a pushed image may only have in the builder.
+        "loaded": [[*docker, "history", *_ENTRIES, digest]] if digest and not bundle else [],
+        # Without --finalize, a trace is only available some seconds after its build.
+        "trace": [[*history, "export", "--finalize", f"--output={bundle}", build]]
+        if bundle
+        else [],
+    }
+    with contextlib.suppress(DockerCacheError), ThreadPoolExecutor(max_workers=1) as pool:
+        configured = [*history, "inspect", "attachment", build] if bundle else []
+        described = pool.submit(_described, manifests, configured, ask)
         answers = iter(ask([command for asked in questions.values() for command in asked]))
         found = {topic: [_good(next(answers)) for _ in asked] for topic, asked in questions.items()}
+        texts, configuration = described.result()
+        loaded = "".join(answer.out for answer in found["loaded"])
         return Record(
             # buildx prints progress to stderr, even from the history.
             log="".join(answer.out + answer.err for answer in found["logs"]),
-            manifests=tuple(answer.out for answer in found["manifests"]),
+            manifests=texts,
+            entries=_configured(configuration) if bundle else _listed(loaded),
             unpacked="".join(answer.out for answer in found["image"]),
             trace=_trace(bundle) if bundle else "",
         )
     # A long trace may take too long: try again without it.
-    return recall(docker, ref, platforms=platforms, image=image, ask=ask) if bundle else Record()
+    again = partial(recall, docker, ref, platforms=platforms, image=image, digest=digest, ask=ask)
+    return again() if bundle else Record()
 
 
 def lost_a_layer(
@@ -94,26 +126,46 @@ def lost_a_layer(
     return False
 
 
-def _questions(  # noqa: PLR0913  # all that is queried
-    docker: Sequence[str],
-    builder: str,
-    build: str,
-    *,
-    platforms: Sequence[str],
-    image: str,
-    bundle: Path | None,
-) -> dict[str, list[list[str]]]:
-    history = [*docker, "buildx", "--builder", builder, "history"]
-    manifest = [*history, "inspect", "attachment", "--type=manifest"]
+def _manifest_questions(
+    history: Sequence[str], build: str, platforms: Sequence[str]
+) -> list[list[str]]:
     which = [["--platform", platform] for platform in platforms] if len(platforms) > 1 else [[]]
-    # Without --finalize, a trace is only available some seconds after its build.
-    trace = [*history, "export", "--finalize", f"--output={bundle}", build]
-    return {
-        "logs": [[*history, "logs", "--progress=rawjson", build]],
-        "manifests": [] if image else [[*manifest, *one, build] for one in which],
-        "image": [[*docker, "image", "inspect", "--format={{.Size}}", image]] if image else [],
-        "trace": [trace] if bundle else [],
-    }
+    return [[*history, "inspect", "attachment", "--type=manifest", *one, build] for one in which]
+
+
+def _described(
+    commands: Sequence[Sequence[str]], configured: Sequence[str], ask: Ask
+) -> tuple[tuple[str, ...], str]:
+    """Return the manifests that commands print, and the configuration of the first one.
+
+    `configured` prints the configuration with the digest that is added; empty for none.
+    """
+    manifests = tuple(_good(answer).out for answer in ask(commands)) if commands else ()
+    with contextlib.suppress(DockerCacheError, ValueError, LookupError, TypeError):
+        digest = json.loads(manifests[0])["config"]["digest"]
+        answers = ask([[*configured, str(digest)]]) if configured else []
+        return manifests, "".join(_good(answer).out for answer in answers)
+    return manifests, ""
+
+
+def _configured(configuration: str) -> tuple[Entry, ...]:
+    """Return the history in an image's configuration."""
+    with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError):
+        return tuple(
+            Entry(created=str(entry.get("created")), instruction=str(entry.get("created_by")))
+            for entry in json.loads(configuration)["history"]
+        )
+    return ()
+
+
+def _listed(lines: str) -> tuple[Entry, ...]:
+    """Return the history that docker lists, newest first."""
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        found = [json.loads(line) for line in reversed(lines.splitlines())]
+        return tuple(
+            Entry(created=entry["CreatedAt"], instruction=entry["CreatedBy"]) for entry in found
+        )
+    return ()
 
 
 def _good(answer: Answer) -> Answer:

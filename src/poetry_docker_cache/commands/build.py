@@ -46,6 +46,7 @@ class BuildCommand(DockerCommand):
         _repeatable("cache-to", None, "Another cache to write."),
         option("builder", None, "The buildx builder to use.", flag=False),
         option("pull", None, "Pull newer versions of the base images."),
+        option("refresh", None, "As --pull, and install the image's system packages again."),
         option("progress", None, "Progress output style: auto, plain, tty or quiet.", flag=False),
         option("metadata-file", None, "Write what was built to this JSON file.", flag=False),
         option("dry-run", None, "Print the commands without running them."),
@@ -64,6 +65,11 @@ those of bake, such as <info>--set '*.args.VERSION=1.2.3'</>.
 Use a cache on fresh CI machines. It is read if it exists, and written after the build:
 
     <info>poetry docker build --push -t host/team/shop:1 --cache host/team/shop:cache</>
+
+Get the security updates of the base image and of the system packages, for example once a week. A
+cache would keep the old ones. The dependencies stay cached:
+
+    <info>poetry docker build --refresh</>
 
 In pull requests, read a cache without writing one: pass <info>--cache-from</> alone. The setting
 <info>cache</> is always read, and written by <info>--push</> if no option names a cache.
@@ -101,6 +107,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             builder=self.option("builder"),
             no_cache=bool(self.option("no-cache")),
             pull=self.option("pull"),
+            refresh=self.option("refresh"),
             progress=self.progress(),
             metadata_file=self.option("metadata-file"),
             dry_run=self.option("dry-run"),

@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from poetry_docker_cache.buildx.history import recall
 from poetry_docker_cache.commands.image_packages import packages_of
 from poetry_docker_cache.plan.dependencies import ON_BUILD_IMAGE
 from poetry_docker_cache.report import metadata_file
+from poetry_docker_cache.report.base_age import read_base
 from poetry_docker_cache.report.summary import (
     KEY,
     Package,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.console import Console
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
+    from poetry_docker_cache.report.base_age import Base
 
 _CACHE = "cache.manifest"
 """The metadata key of the cache that BuildKit has written."""
@@ -159,6 +162,7 @@ class Report:
             str(metadata.get("buildx.build.ref", "")),
             platforms=self._platforms,
             image=_only_in_the_engine(metadata),
+            digest=str(metadata.get("containerimage.digest", "")),
             bundle=path.with_name("record.dockerbuild") if _pushes(words) else None,
         )
 
@@ -178,7 +182,15 @@ class Report:
             platforms=max(1, len(self._platforms)),
             unpacked=bytes_of(record.unpacked),
             pushed=pushed(record.trace, sizes or {}, str(metadata.get("image.name", ""))),
+            base=self._base(record),
         )
+
+    def _base(self, record: Record) -> Base | None:
+        """Return the base, unless another Dockerfile or clock decides what is known about it."""
+        if self.vendored or os.environ.get("SOURCE_DATE_EPOCH"):
+            return None
+        now = datetime.now(timezone.utc)
+        return read_base(record.entries, self.image.plan, now=now, fresh=self.request.pull)
 
     def _planned(self) -> dict[str, tuple[Package, ...]]:
         """Return the packages by layer; a vendored Dockerfile may have other layers."""

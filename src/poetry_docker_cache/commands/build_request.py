@@ -16,8 +16,10 @@ from poetry_docker_cache.buildx.ssh_agent import agents
 from poetry_docker_cache.caches.spec import Store, placed
 from poetry_docker_cache.commands.image_choice import no_context
 from poetry_docker_cache.docker import platforms
+from poetry_docker_cache.docker.dockerfile_syntax import stages
 from poetry_docker_cache.docker.image_names import tagged
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.image_plan import BASE, REFRESHED
 from poetry_docker_cache.project.git import repository_of
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> lis
         _refuse_options_of_one_image(options, images)
     if names_context(options.after_dashes):
         raise no_context(".")
+    if options.refresh and options.file is not None:
+        _refuse_without_base(options.file)
     return [_request(options, image, among=image.image if bakes else "") for image in images]
 
 
@@ -65,13 +69,42 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
         target=options.target,
         builder=options.builder,
         no_cache=options.no_cache,
-        pull=options.pull,
+        pull=options.pull or options.refresh,
+        run_again=_run_again(options, image),
         progress=options.progress,
         arguments=options.after_dashes,
         image=among,
         context=str(image.context),
         place=image.plan.folder,
     )
+
+
+def _run_again(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:
+    """Return the stages that `--refresh` runs again.
+
+    A build argument would change their cache key: the next build would find the old result again.
+    This way, the result has the same key, and of two results BuildKit takes the newest. A stage
+    based on one of these also runs again, but no stage of dependencies is. buildx does not accept
+    the option with `--no-cache`, which includes it.
+    """
+    is_changed = options.file is not None or image.plan.changes_base
+    return REFRESHED if options.refresh and is_changed and not options.no_cache else ()
+
+
+def _refuse_without_base(file: str) -> None:
+    """Raise DockerCacheError if a Dockerfile lacks the stage that `--refresh` runs again."""
+    if file == "-":
+        raise DockerCacheError(
+            "--refresh needs to read the Dockerfile first, which it cannot do with --file -.",
+            fix="Save the Dockerfile, and pass its path.",
+        )
+    text = Path(file).read_text(encoding="utf-8", errors="replace")
+    if BASE not in (name.lower() for name, _ in stages(text) if name):
+        raise DockerCacheError(
+            f"--refresh runs the stage `{BASE}` again, but {file} has no such stage.",
+            fix=f"Install system packages in a stage of this name (`FROM IMAGE AS {BASE}`), or use"
+            " --pull for a newer base image, or --no-cache to run every stage again.",
+        )
 
 
 def _outside(image: PlannedImage) -> Iterator[str]:

@@ -32,6 +32,8 @@ class BuildOptions:
     builder: str | None
     no_cache: bool
     pull: bool
+    refresh: bool
+    """Whether to pull the base images and install the system packages again."""
     progress: str | None
     """Derived from Poetry's own options (`-q`, `--no-ansi`) if not given."""
     metadata_file: str | None

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 Notes = tuple[str, ...]
 """Sentences that explain a decision to the user."""
 
+BASE = "base"
+"""The stage with the base of the final image and its system packages."""
+REFRESHED = (BASE, "check")
+"""The stages that new system packages concern. The check is not always based on the first."""
 APPLICATION = "application"
 """The name of the project's own wheel."""
 
@@ -274,6 +278,11 @@ class ImagePlan:
     def backends(self) -> tuple[Wheel, ...]:
         """The first wheel of each stage with a build backend."""
         return tuple({wheel.backend_name: wheel for wheel in reversed(self.wheels)}.values())
+
+    @property
+    def changes_base(self) -> bool:
+        """Whether the stage `base` may install anything from the network."""
+        return bool(self.runtime.packages or self.runtime.instructions or self.template)
 
     def located(self, path: str) -> str:
         """The path in the build context of a path in the project."""

@@ -18,6 +18,8 @@ from poetry_docker_cache.text import megabytes
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from poetry_docker_cache.report.base_age import Base
+
 KEY = "poetry-docker-cache"
 """The key of the summary in the metadata file."""
 
@@ -64,11 +66,14 @@ class Summary:
     """The image's bytes on disk, if the engine keeps no compressed layers."""
     pushed: int | None = None
     """The bytes sent to registries, without layers that they already have."""
+    base: Base | None = None
 
 
 def lines(summary: Summary) -> list[tuple[str, str]]:
-    """Return the lines to print, at most six, as title and text."""
+    """Return the lines to print, at most seven, as title and text."""
     found = [*_dependencies(summary.layers)] if summary.layers else []
+    if summary.base:
+        found.append(("Base", summary.base.text()))
     took = _duration(summary.seconds)
     if summary.digest is None:
         return [*found, ("Time", took)]
@@ -96,6 +101,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
         "size": summary.size,
         "unpacked": summary.unpacked,
         "pushed": summary.pushed,
+        "base": summary.base and summary.base.data(),
     }
 
 

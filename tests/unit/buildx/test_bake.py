@@ -82,6 +82,7 @@ def test_options_are_in_order() -> None:
         "builder": "big",
         "no_cache": True,
         "pull": True,
+        "run_again": ["base", "check"],
         "progress": "plain",
         "push": True,
         "load": True,
@@ -98,6 +99,7 @@ def test_options_are_in_order() -> None:
     assert found["args"] == {"VERSION": "1+$${x}"}
     assert found["cache-from"] == ["h.io/c", "type=local,src=/c"]
     assert found["cache-to"] == ["type=local,dest=/d,mode=max"]
+    assert found["no-cache-filter"] == ["base", "check"]
     assert found["output"] == ["type=registry", "type=docker"]
 
 

@@ -47,13 +47,14 @@ def test_options_are_in_order() -> None:
         builder="big",
         no_cache=True,
         pull=True,
+        run_again=["base", "check"],
         progress="plain",
         arguments=["--network=host", "--label", "a=b c", "--"],
     ) == (
         f"{PREFIX} --builder big --tag a:1 --tag b:2 --platform linux/amd64,linux/arm64"
         " --platform linux/386 --target runtime --cache-from type=registry,ref=r/c"
         " --cache-to type=registry,ref=r/c,mode=max --output type=image,push=true,store=false"
-        " --no-cache --pull --progress plain"
+        " --no-cache --pull --no-cache-filter base --no-cache-filter check --progress plain"
         " --network=host --label 'a=b c' -- /src"
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poetry_docker_cache.report.base_age import Base
 from poetry_docker_cache.report.summary import (
     Layer,
     Package,
@@ -333,6 +335,13 @@ def test_summary_without_history() -> None:
     ]
 
 
+def test_age_of_base() -> None:
+    """It follows the dependencies."""
+    now = datetime(2026, 12, 1, tzinfo=timezone.utc)
+    base = Base(image="python:3.13-slim", created=now, installed=None, now=now, fresh=False)
+    assert shown(layers=layers(1), base=base)[1:2] == ["Base          python:3.13-slim, 0 days old"]
+
+
 def test_data() -> None:
     """It has every value; an unknown one is null."""
     summary = Summary(
@@ -358,5 +367,6 @@ def test_data() -> None:
         "size": None,
         "unpacked": None,
         "pushed": None,
+        "base": None,
     }
     assert as_data(Summary(seconds=1, tags=()))["layers"] is None
