@@ -129,7 +129,6 @@ def test_labels_and_variables_are_unchanged(built: Built) -> None:
 
 def test_source_replaces_pypi_everywhere(built: Built, index: AcmeIndex) -> None:
     """Dependencies and build backend are downloaded with the project's password."""
-    assert "Successfully installed" in built.steps.messages
     assert any(name.startswith("poetry_core-") for name in index.downloads())
     assert built.steps.installed == ("acme-lib", "acme-native", "acme-util")
 
