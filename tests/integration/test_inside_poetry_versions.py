@@ -10,6 +10,7 @@ import inspect
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -128,12 +129,13 @@ class Workshop:
         path = self.folder / folder / "auth.toml"
         path.parent.mkdir()
         # Quotes and backslashes are escaped in TOML; Poetry replaces names in braces.
-        written = password.replace("\\", "\\\\").replace('"', '\\"')
-        written = written.replace("{", f"{{http-basic.{self.source}.brace}}")
+        plain = password.replace("\\", "\\\\").replace('"', '\\"')
+        written = plain.replace("{", f"{{http-basic.{self.source}.brace}}")
         basic = f'username = "user"\npassword = "{written}"\nbrace = "{{"\n'
         names = {self.source, f'"{self.source}"'} if "." in self.source else {self.source}
         tables = [f"[http-basic.{name}]\n{basic}" for name in sorted(names)]
-        tables += [f'[poetry-docker-cache.sources."{self.source}"]\nusername = "user"\n']
+        known = f'username = "user"\npassword = "{plain}"\n'
+        tables += [f'[poetry-docker-cache.sources."{self.source}"]\n{known}']
         path.write_text("".join(tables), encoding="utf-8")
         return path
 
@@ -218,10 +220,16 @@ def installed(target: Path) -> dict[str, bytes]:
     """Return the contents of all files that were installed into a virtual environment."""
     skipped = {"pyvenv.cfg", "direct_url.json", "INSTALLER", "RECORD"}
     files = (path for path in sorted(target.rglob("*")) if path.is_file())
-    return {
+    found = {
         str(path.relative_to(target)): path.read_bytes().replace(bytes(target), b"VENV")
         for path in files
         if not path.is_symlink() and path.name not in skipped
+    }
+    # Scripts run the same function, but Poetry's contain more lines.
+    runs = re.compile(rb"#!.*|from .* import .*|sys\.exit\(.*\)")
+    return {
+        name: b"\n".join(runs.findall(content)) if name.endswith("-run") else content
+        for name, content in found.items()
     }
 
 

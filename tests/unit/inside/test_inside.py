@@ -35,7 +35,7 @@ def test_scripts_stand_alone(name: str) -> None:
     if name == "install/poetry_install.py":
         known.add("poetry.packages.locker")
     if name == "install/poetry_download.py":
-        known |= {"poetry.console", "poetry.installation"}
+        known |= {"poetry.console", "poetry.installation", "poetry.utils.cache"}
     if name == "check.py":  # in the build, it is next to the folder
         known.add("install")
     if name == "direct.py":

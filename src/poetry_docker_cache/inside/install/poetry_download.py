@@ -16,6 +16,7 @@ sys.path[:] = [path for path in sys.path if path != str(Path(__file__).parent)]
 
 from poetry.console import application  # noqa: E402
 from poetry.installation import executor  # noqa: E402
+from poetry.utils.cache import ArtifactCache  # noqa: E402
 
 FOLDER = Path(sys.argv.pop(1))
 
@@ -43,7 +44,17 @@ def message(_: object, operation: Any, *__: object, **___: object) -> str:  # no
     return f"Downloading {operation.package.name} ({operation.package.version})"
 
 
+find = ArtifactCache.get_cached_archive_for_link
+
+
+def find_download(cache: Any, link: Any, *, strict: bool, env: Any = None, **more: Any) -> Any:  # noqa: ANN401, ARG001  # Poetry's classes
+    """Find only the file of a link in the cache, not a wheel that an earlier build made of it."""
+    return find(cache, link, strict=True, **more)
+
+
 if __name__ == "__main__":
+    cached: Any = ArtifactCache
+    cached.get_cached_archive_for_link = find_download
     module: Any = executor
     module.Chef = module.WheelInstaller = Keeper
     module.Executor.get_operation_message = message
