@@ -300,10 +300,21 @@ CLIENTS = (
     Client(
         fault="docker prints text instead of JSON",
         script="echo '<html>proxy error</html>'",
-        says="docker",
+        says="is not that of Docker's client: <html>proxy error</html>",
+        fix="Install Docker's client, or put it first on the PATH. Check with: docker info",
     ),
-    Client(fault="docker is a file of another platform", script="\x7fELF", says="docker"),
-    Client(fault="docker crashes at once", script="kill -SEGV $$", says="docker"),
+    Client(
+        fault="docker is a program for another platform",
+        script="\x7fELF",
+        says="docker cannot be run: Exec format error.",
+        fix="Reinstall Docker's client, then check with: docker version",
+    ),
+    Client(
+        fault="docker crashes at once",
+        script="kill -SEGV $$",
+        says="The Docker engine cannot be reached: docker printed no error",
+        fix="`docker info` shows what is used.",
+    ),
 )
 
 
@@ -317,8 +328,40 @@ def test_broken_docker(sandbox: Sandbox, row: Client) -> None:
     before = sandbox.files()
     outcome = sandbox.run(*BUILD)
     assert outcome.status == 1
-    assert row.says in "\n".join(outcome.err.splitlines()[-2:])
+    *_, says, fix = outcome.err.splitlines()
+    assert row.says in says
+    assert row.fix in fix
     assert changed(before, sandbox.files()) == set()
     assert sandbox.run(*EXPORT).status == 0
     docker.write_text(script)
     assert sandbox.run(*BUILD).status == 0
+
+
+STOPS = """\
+#!/bin/sh
+case "$1 $2" in
+"buildx build") touch "$0.stopped"; echo "ERROR: failed to build: EOF" >&2; exit 1 ;;
+esac
+test ! -e "$0.stopped" || { echo "Cannot connect to the Docker daemon" >&2; exit 1; }
+exec "$0.real" "$@"
+"""
+
+
+@fault(
+    ENGINE,
+    Row(fault="the engine stops during the build", says="The Docker engine cannot be reached:"),
+)
+def test_engine_stops(sandbox: Sandbox) -> None:
+    """The last lines say so: BuildKit's own message is only that the connection ended."""
+    docker = sandbox.client.folder / "docker"
+    docker.rename(docker.with_name("docker.real"))
+    docker.write_text(STOPS)
+    docker.chmod(0o755)
+    before = sandbox.files()
+    outcome = sandbox.run(*BUILD)
+    assert outcome.status == 1
+    *_, says, fix = outcome.err.splitlines()
+    assert "The Docker engine cannot be reached: Cannot connect" in says
+    assert "sudo systemctl start docker" in fix
+    assert changed(before, sandbox.files()) == set()
+    assert mended(sandbox).run(*BUILD).status == 0

@@ -16,7 +16,7 @@ INDEX = "Package indexes"
 PROCESSES = "Processes, home and clock"
 ENGINE = "Docker"
 CACHES = "Registries and caches"
-LOCK = "Lock files"
+LOCK_FILES = "Lock files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,8 @@ class Row:
 
 def fault(part: str, row: Row) -> pytest.MarkDecorator:
     """Mark a test as a row of a part of the page."""
-    happens = row.happens or (f"“{row.says.strip()} …”" if row.says else "as without the fault")
+    usual = "the build fails" if row.status else "the command works as usual"
+    happens = row.happens or (f"“{row.says.strip()} …”" if row.says else usual)
     return pytest.mark.fault(part, row.fault, happens, row.status)
 
 

@@ -76,7 +76,8 @@ def _serve() -> None:
         if pid == 0:
             _become(request)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        print(status, flush=True)
+        sys.stdout.write(f"{status}\n")
+        sys.stdout.flush()
 
 
 def _import_all() -> None:
@@ -110,8 +111,8 @@ def _become(request: dict[str, Any]) -> None:
     from poetry.console.application import main  # noqa: PLC0415  # as above
 
     folder = Path(os.environ["POETRY_CONFIG_DIR"])  # Poetry reads it while it is imported
-    locations.CONFIG_DIR = folder  # type: ignore[misc]
-    config.CONFIG_DIR = folder  # type: ignore[attr-defined,misc]
+    locations.CONFIG_DIR = folder
+    config.CONFIG_DIR = folder
     try:
         status = main()
     except SystemExit as error:
