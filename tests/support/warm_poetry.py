@@ -112,7 +112,7 @@ def _become(request: dict[str, Any]) -> None:
 
     folder = Path(os.environ["POETRY_CONFIG_DIR"])  # Poetry reads it while it is imported
     locations.CONFIG_DIR = folder
-    config.CONFIG_DIR = folder
+    vars(config)["CONFIG_DIR"] = folder
     try:
         status = main()
     except SystemExit as error:
