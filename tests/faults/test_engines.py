@@ -263,9 +263,24 @@ def delete_layers(data: Path) -> None:
 
 
 HARMS = (
-    Harm(fault="layers of the registry cache are corrupt", harm=corrupt),
-    Harm(fault="layers of the registry cache are truncated", harm=truncate),
-    Harm(fault="layers of the registry cache were deleted", harm=delete_layers),
+    Harm(
+        fault="layers of the registry cache are corrupt",
+        harm=corrupt,
+        says="unexpected commit digest",
+        status=1,
+    ),
+    Harm(
+        fault="layers of the registry cache are truncated",
+        harm=truncate,
+        says="416 Requested Range Not Satisfiable",
+        status=1,
+    ),
+    Harm(
+        fault="layers of the registry cache were deleted",
+        harm=delete_layers,
+        says="could not fetch content descriptor",
+        status=1,
+    ),
     Harm(
         fault="the registry cache was deleted",
         harm=lambda data: shutil.rmtree(data / "docker/registry/v2/repositories"),
