@@ -29,6 +29,9 @@ lint: $(READY)  ## check format, style, types, imports and words
 	@.venv/bin/lint-imports
 	@$(VENV) scripts/words.py
 
+faults: $(READY)  ## run the tests of faults, and write docs/reliability.* (half an hour; Debian, as root)
+	@$(VENV) scripts/reliability.py
+
 golden: $(READY)  ## regenerate the expected Dockerfiles in tests/golden
 	@$(VENV) -m pytest tests/golden --regenerate
 
@@ -54,4 +57,4 @@ $(READY): pyproject.toml
 	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
 
-.PHONY: help setup demo bench test test-unit lint words golden pins clean
+.PHONY: help setup demo bench faults test test-unit lint words golden pins clean

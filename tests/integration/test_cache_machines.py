@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import SHOP, Project, make_shop
 from edits import INSTALLING, LAYERS, PACKAGES, change_pure_version, release
+from fault_rows import CACHES, Row, fault
 from forwarding import Gate
 from machines import Machines, digest
 from registries import own_registry
@@ -257,6 +258,14 @@ def test_branch_starts_from_main_cache(warm: Built) -> None:
     assert digest(branch)
 
 
+@fault(
+    CACHES,
+    Row(
+        fault="two machines write one cache at once",
+        status=0,
+        happens="both images and the cache are complete",
+    ),
+)
 @pytest.mark.parametrize("where", ["registry", "folder"])
 def test_concurrent_cache_writes(warm: Built, where: str, tmp_path: Path) -> None:
     """Both succeed, and the remaining cache is complete."""
@@ -295,6 +304,14 @@ def test_cache_folder_between_machines(
     assert built.pair.second.has("shop:folder")
 
 
+@fault(
+    CACHES,
+    Row(
+        fault="the registry of the cache is down",
+        status=0,
+        happens="the image is complete; a note says that the cache was not written",
+    ),
+)
 @pytest.mark.parametrize("kind", ["containerd", "classic"])
 def test_unreachable_registry(first_build: Callable[[str], Built], kind: str) -> None:
     """The build succeeds, with a note."""
@@ -306,6 +323,14 @@ def test_unreachable_registry(first_build: Callable[[str], Built], kind: str) ->
     assert f"The cache was not {verb} to {cache}; the image itself is complete." in steps.said
 
 
+@fault(
+    CACHES,
+    Row(
+        fault="the registry stops while the cache is written",
+        status=0,
+        happens="the image is complete; a note says that the cache was not written",
+    ),
+)
 def test_registry_that_stops_during_export(warm: Built, tmp_path: Path) -> None:
     """The registry disappears during the export: the build succeeds, with a note."""
     first = warm.pair.first
@@ -318,6 +343,14 @@ def test_registry_that_stops_during_export(warm: Built, tmp_path: Path) -> None:
     assert f"The cache was not written to {cache}; the image itself is complete." in steps.said
 
 
+@fault(
+    CACHES,
+    Row(
+        fault="the registry of the cache is read-only",
+        status=0,
+        happens="the image is complete; a note says that the cache was not written",
+    ),
+)
 def test_read_only_registry(warm: Built, tmp_path: Path) -> None:
     """Its cache is used; a note says that no new cache can be written."""
     second = warm.pair.second
@@ -334,6 +367,14 @@ def test_read_only_registry(warm: Built, tmp_path: Path) -> None:
     assert f"The cache was not written to {cache}; the image itself is complete." in steps.said
 
 
+@fault(
+    CACHES,
+    Row(
+        fault="a cache folder is truncated",
+        status=0,
+        happens="the image is built without it; the build repairs the folder",
+    ),
+)
 @pytest.mark.parametrize("harm", ["a layer", "the index"])
 def test_corrupt_cache_folder(warm: Built, tmp_path: Path, harm: str) -> None:
     """It is treated as a missing cache, with a note, and the build repairs it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_line import ERROR, Client, poetry, snapshot
+from fault_rows import ENGINE, LOCK_FILES, Row, fault
 from projects import make_project, package, sdist
 
 if TYPE_CHECKING:
@@ -468,7 +469,17 @@ CASES = LOCK | PROJECT | SETTINGS | OPTIONS
 
 
 @pytest.mark.parametrize("verbose", [(), ("-v",)], ids=["", "v"])
-@pytest.mark.parametrize("case", CASES.values(), ids=[name[:60] for name in CASES])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            id=name[:60],
+            marks=[fault(LOCK_FILES, Row(fault=name, says=case.says))] if name in LOCK else [],
+        )
+        for name, case in CASES.items()
+    ],
+)
 def test_error_is_one_message_and_changes_nothing(
     case: Case,
     verbose: tuple[str, ...],
@@ -498,15 +509,28 @@ def test_error_is_one_message_and_changes_nothing(
 @pytest.mark.parametrize(
     ("answers", "says", "fix"),
     [
-        (None, "`docker` not found on the PATH", "`poetry docker export` works without"),
-        (
-            {"server": ""},
-            "The Docker engine cannot be reached: Cannot",
-            "DOCKER_HOST",
-        ),
-        ({"buildx": False}, "docker buildx is not installed", "docker-buildx"),
+        pytest.param(answers, says, fix, id=name, marks=fault(ENGINE, Row(fault=name, says=says)))
+        for name, answers, says, fix in (
+            (
+                "docker is not installed",
+                None,
+                "`docker` not found on the PATH",
+                "`poetry docker export` works without",
+            ),
+            (
+                "the engine does not run",
+                {"server": ""},
+                "The Docker engine cannot be reached: Cannot",
+                "DOCKER_HOST",
+            ),
+            (
+                "buildx is not installed",
+                {"buildx": False},
+                "docker buildx is not installed",
+                "docker-buildx",
+            ),
+        )
     ],
-    ids=["no docker", "not running", "no buildx"],
 )
 def test_missing_engine(
     answers: dict[str, Any] | None,

@@ -25,6 +25,7 @@ import tomlkit
 from acme import CANARY, PASSWORD, USER, AcmeIndex, Project, make_shop
 from builds import NETWORK
 from engines import PATIENCE
+from fault_rows import PROCESSES, Row, fault
 from leaks import Processes, Search, history, search_history
 
 if TYPE_CHECKING:
@@ -264,6 +265,14 @@ def test_failed_build_leaks_nothing(
     assert search.found == set()
 
 
+@fault(
+    PROCESSES,
+    Row(
+        fault="a signal ends the build (Ctrl-C, SIGINT, SIGTERM, SIGHUP)",
+        status=130,
+        happens="the build stops; the status is that of the signal",
+    ),
+)
 @pytest.mark.parametrize(
     ("number", "group", "status"),
     [

@@ -76,6 +76,7 @@ case "$1 $2" in
         --file=*) cat "$2" > "$here/Dockerfile"; cat "$2.dockerignore" > "$here/ignore" ;;
         --secret=*) cat "${{2#*src=}}" > "$here/secret"; echo "$2" > "$here/secret-path" ;;
         --metadata-file=*) cat "$here/metadata" > "$2" ;;
+        --output=type=local,dest=*) cp -R "$here/output/." "${{2#*dest=}}" || exit 1 ;;
         esac
         shift
     done 2> /dev/null
@@ -157,6 +158,13 @@ class Client:
         (self.folder / "metadata").write_text(json.dumps(metadata))
         for command, text in history.items():
             (self.folder / command).write_text(text)
+
+    def writes(self, *names: str) -> None:
+        """Set the files that a build exports to a local folder; each has the names of all."""
+        for name in names:
+            path = self.folder / "output" / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("".join(f"{line}\n" for line in names))
 
     def holds(self, image: str, **packages: int) -> None:
         """Set the packages in the built image: names with underscores, and bytes."""

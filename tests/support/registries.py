@@ -23,11 +23,12 @@ BINARY = default_state() / "root/usr/bin/docker-registry"
 
 @contextlib.contextmanager
 def own_registry(
-    folder: Path, *, read_only: bool = False, users: str | None = None
+    folder: Path, *, read_only: bool = False, users: str | None = None, disk: str | None = None
 ) -> Iterator[str]:
     """Run a registry with its data in a folder; yield its host and port.
 
-    `users` is the text of a htpasswd file with bcrypt hashes; without it no login is needed.
+    `users` is the text of a htpasswd file with bcrypt hashes; without it no login is needed. `disk`
+    is the size of its disk, which only the registry sees.
     """
     if not BINARY.exists():
         unavailable("only a private engine brings a registry along that a test can start")
@@ -47,8 +48,13 @@ def own_registry(
         config["auth"] = {"htpasswd": {"realm": "test", "path": str(passwords)}}
     file = folder / f"{'read-only' if read_only else 'registry'}.yml"
     file.write_text(json.dumps(config), encoding="utf-8")  # JSON is valid YAML
+    command = [str(BINARY), "serve", str(file)]
+    if disk:
+        (folder / "data").mkdir()
+        mount = f'mount -t tmpfs -o size={disk} small "$0"; exec "$@"'
+        command = ["unshare", "--mount", "sh", "-ec", mount, str(folder / "data"), *command]
     with file.with_suffix(".log").open("wb") as log:
-        process = subprocess.Popen([BINARY, "serve", file], stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         end = time.monotonic() + PATIENCE
         while not _answers(address):

@@ -199,6 +199,9 @@ def _bases(docker: str) -> list[Path]:
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: Windows has no user ids
         if runtime.stat().st_uid == os.geteuid():  # with `sudo -E` it is another user's
             names.insert(0, str(runtime))
+    named = os.path.abspath(os.environ.get("TMPDIR", ""))  # noqa: PTH100  # spelt as above
+    if named in names:  # usable; errors say to set it, so it comes first
+        names.insert(0, named)
     if "/snap/" in docker:  # a client from a snap sees only its own folder
         home = os.path.expanduser("~")  # noqa: PTH111  # Path.home() may raise
         names.insert(0, os.path.join(home, "snap", "docker", "common"))  # noqa: PTH118  # as above

@@ -142,6 +142,8 @@ def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineI
     if inspect.status:
         raise _no_builder(facts, buildx, info, inspect, wanted)
     builder = parse_builder(inspect.out)
+    if not facts and not info.status:
+        raise engine_errors.strange_client(docker, info.out)
     if buildx < _OLDEST_BUILDX:
         raise engine_errors.old_buildx(dotted(buildx), dotted(_OLDEST_BUILDX))
     engine = parse_version(str(facts.get("ServerVersion") or ""))

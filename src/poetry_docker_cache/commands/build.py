@@ -20,6 +20,10 @@ def _repeatable(name: str, shortcut: str | None, description: str) -> Option:
     return option(name, shortcut, description, flag=False, multiple=True)
 
 
+_SIGNAL = 128
+"""The least exit status after a signal."""
+
+
 class BuildCommand(DockerCommand):
     """Builds the image; the exit status is BuildKit's."""
 
@@ -83,7 +87,11 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
         with probing(options.builder) as probe:
             from poetry_docker_cache.commands.image_build import build_images  # noqa: PLC0415  # see docker_command
 
-            return build_images(options, self.read_poetry(), probe, self.console)
+            status = build_images(options, self.read_poetry(), probe, self.console)
+        if 0 < status < _SIGNAL:  # BuildKit's own message about a lost engine is `EOF`
+            with probing(options.builder) as probe:
+                probe()
+        return status
 
     def build_options(self) -> BuildOptions:
         """Read the command line. Raises DockerCacheError if --file is not a Dockerfile."""

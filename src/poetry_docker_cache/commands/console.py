@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cleo.formatters.formatter import Formatter
 from cleo.io.outputs.output import Type, Verbosity
 
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.system.full_disks import suggest_space
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cleo.io.io import IO
 
 
@@ -49,8 +56,7 @@ class CleoConsole:
     @property
     def encoding(self) -> str:
         """The encoding of stdout; UTF-8 if it has none."""
-        stream = getattr(self._io.output, "stream", None)
-        return getattr(stream, "encoding", None) or "utf-8"
+        return getattr(self._stream, "encoding", None) or "utf-8"
 
     def note(self, text: str) -> None:
         """Print a note to stderr."""
@@ -63,13 +69,34 @@ class CleoConsole:
 
     def line(self, text: str) -> None:
         """Print a line to stdout."""
-        self._io.write_line(Formatter.escape(text))
+        with _written(self._stream):
+            self._io.write_line(Formatter.escape(text))
 
     def raw(self, text: str) -> None:
         """Print to stdout byte for byte, at any verbosity."""
-        binary = getattr(getattr(self._io.output, "stream", None), "buffer", None)
-        if binary is None:
-            self._io.output.write(text, verbosity=Verbosity.QUIET, type=Type.RAW)
-        else:
-            binary.write(text.encode(errors="surrogateescape"))
-            binary.flush()
+        binary = getattr(self._stream, "buffer", None)
+        with _written(self._stream):
+            if binary is None:
+                self._io.output.write(text, verbosity=Verbosity.QUIET, type=Type.RAW)
+            else:
+                binary.write(text.encode(errors="surrogateescape"))
+                binary.flush()
+
+    @property
+    def _stream(self) -> Any:  # noqa: ANN401  # any kind of stream, or None
+        return getattr(self._io.output, "stream", None)
+
+
+@contextlib.contextmanager
+def _written(stream: Any) -> Iterator[None]:  # noqa: ANN401  # as above
+    """Explain why stdout cannot be written. A closed pipe is no error: its reader has enough."""
+    try:
+        yield
+    except OSError as error:
+        # Python writes the rest when it ends, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise DockerCacheError(
+                f"The output cannot be written: {error.strerror}.",
+                fix=suggest_space(error, "Write it to another file."),
+            ) from error

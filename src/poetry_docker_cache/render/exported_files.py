@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.system.full_disks import suggest_space
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -157,7 +158,7 @@ def writing(
 def _made(folder: Path) -> Iterator[None]:
     """Create a folder and its parents; remove those that are still empty at the end."""
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    with _explained(folder / "x"):
+    with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
@@ -192,7 +193,9 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DockerCacheError(
             f"{path} cannot be written: {error.strerror} ({path.resolve().parent}).",
-            fix="Fix the permissions of the folder, or give `-o` another path.",
+            fix=suggest_space(
+                error, "Fix the permissions of the folder, or give `-o` another path."
+            ),
         ) from error
 
 

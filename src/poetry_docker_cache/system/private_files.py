@@ -9,6 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.system.full_disks import suggest_space
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,10 +54,14 @@ def write_private(path: Path, text: str) -> None:
                 " path.",
             )
         put(target, text)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, before Python 3.13
+    except RuntimeError as error:  # a loop of symlinks, before Python 3.13
         raise DockerCacheError(
-            f"{path} cannot be written: {getattr(error, 'strerror', error)}.",
-            fix="Choose a path that you may write to.",
+            f"{path} cannot be written: {error}.", fix="Choose a path that you may write to."
+        ) from error
+    except OSError as error:
+        raise DockerCacheError(
+            f"{path} cannot be written: {error.strerror}.",
+            fix=suggest_space(error, "Choose a path that you may write to."),
         ) from error
 
 
