@@ -14,8 +14,28 @@ if TYPE_CHECKING:
     from .secret import Source
 
 UNREACHABLE = re.compile(
-    r"Could not fetch URL \S+ (?:connection error|There was a problem)|Max retries exceeded"  # pip
+    r"Could not fetch URL \S+ (?:(?:proxy )?connection error|There was a problem)"  # pip
+    r"|Max retries exceeded|Unable to connect to proxy"
     r"|All attempts to connect to"  # Poetry
+)
+GONE = """\
+{name} lists {what}, but does not have it.
+If that does not change, run `poetry update` to lock another version."""
+# Messages of pip and Poetry about a download, with their explanations.
+DOWNLOADS = (
+    (UNREACHABLE, "{name} cannot be reached from the build."),
+    (
+        re.compile(r"incomplete-download|Connection broken|IncompleteRead|Read timed out"),
+        "{name} stopped during a download. Try again.",
+    ),
+    (
+        re.compile(r"\b(429|5\d\d) (?:Client|Server) Error\b"),
+        "{name} answered with the error {what}. Try again later.",
+    ),
+    (
+        re.compile(r"\b404 Client Error: [\w ]* for url: \S+/([^/\s]+\.(?:whl|gz|zip|bz2))\b"),
+        GONE,
+    ),
 )
 OTHER_HASH = re.compile(
     r"DO NOT MATCH THE HASHES"  # pip
@@ -53,8 +73,9 @@ def explain_failure(
 
 def _unavailable(output: str, name: str, *, locked: bool, pinned: bool) -> str:
     """Explain what could not be downloaded; "" if something else failed."""
-    if UNREACHABLE.search(output):
-        return f"{name} cannot be reached from the build."
+    for pattern, text in DOWNLOADS:
+        if found := pattern.search(output):
+            return text.format(name=name, what=found[1] if pattern.groups else "")
     if found := MISSING.search(output):
         package = next(filter(None, found.groups()), "")
         if pinned:

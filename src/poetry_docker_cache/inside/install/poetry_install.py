@@ -98,7 +98,8 @@ def explain(output: str, manifest: dict[str, Any], auth: dict[str, Any]) -> str:
     """Explain a failure; "" if there is nothing to add. The URL shows which source refused."""
     found = REFUSED.search(output)
     if not found:
-        return explain_failure(output, Source(), known=False)
+        sources = [Source(source["name"], source.get("url", "")) for source in manifest["sources"]]
+        return explain_failure(output, sources[0] if len(sources) == 1 else Source(), known=False)
     url = urlsplit(found[1])
     source, best = None, 0
     for candidate in manifest["sources"]:
