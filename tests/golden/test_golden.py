@@ -28,12 +28,14 @@ from golden_locks import renew_lock
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER
 
 LINES_OF_SETTINGS = {
-    "custom_base": 10,  # may have its own user, and lack the build machine's platform
-    "download_cache": 15,  # two stages that import and export the wheels
-    "every_setting": 22,
+    "custom_base": 11,  # may have its own user, and lack the build machine's platform
+    "django": 1,  # a source tree beside the dependencies
+    "download_cache": 16,  # two stages that import and export the wheels
+    "every_setting": 23,
     "from_source": 6,  # build-packages, runtime-packages, build-config-settings
-    "git_dependency": 14,  # Poetry, a compiler and ssh-known-hosts
-    "monorepo": 51,  # download-cache, three path dependencies with their own backends
+    "git_dependency": 15,  # Poetry, a compiler and ssh-known-hosts
+    "monorepo": 52,  # download-cache, three path dependencies with their own backends
+    "odd_file_names": 1,  # files beside the package
     "reuse_image": 24,  # the stages that import the earlier image
     "shape_extension": 7,  # a build backend with a compiler, from a private source
     "shell_less": 12,  # a final image without a shell, so that its stages use another base

@@ -303,7 +303,7 @@ def test_foreign_platform_runs_nothing(
     said = failed_build(project, "--push")
     assert "acme-broken needs libxxl.so.5, which is not in the image." in said
     project.configure(optional_libraries=["libxxl.so.5"])
-    steps, ran = run(project)
+    _, ran = run(project)
     assert not [
         name for name in ran if "linux/arm64" in name and " RUN " in name and "->" not in name
     ]
@@ -312,7 +312,6 @@ def test_foreign_platform_runs_nothing(
     read = elf.read(module)
     assert read is not None
     assert read.machine == two_platforms.AARCH64
-    assert steps.installed
 
 
 def test_base_image_without_the_build_platform(

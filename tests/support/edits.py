@@ -172,8 +172,8 @@ def add_debian_package(project: Project) -> None:
 
 
 def change_backend(project: Project) -> None:
-    """Use another build backend, which no dependency needs."""
-    project.replace("pyproject.toml", "poetry-core>=2.0", "poetry-core>=2.1")
+    """Let pip choose the build backend, which no dependency needs."""
+    project.configure(pinned_tools=False)
 
 
 EDITS = {

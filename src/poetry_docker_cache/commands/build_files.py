@@ -57,7 +57,8 @@ def scripts_beside(dockerfile: Path) -> dict[str, str]:
     Raises DockerCacheError if a script cannot be read, or is a link to a file elsewhere.
     """
     folder = dockerfile.with_name(SCRIPTS_FOLDER)
-    paths = sorted(path for path in folder.rglob("*.py") if path.is_file())
+    found = (*folder.rglob("*.py"), *folder.glob("pins/*.txt"))
+    paths = sorted(path for path in found if path.is_file())
     refuse_outward_links([folder, *paths], dockerfile.absolute().parent)
     try:
         return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in paths}

@@ -74,7 +74,8 @@ FROM python:3.13-slim AS base
 
 # Fails here where the container would fail: another Python, or a missing shared library.
 FROM base AS check
-RUN --mount=type=bind,from=scripts,target=/scripts \
+RUN --mount=type=bind,from=scripts,source=/check.py,target=/scripts/check.py \
+    --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
     --mount=type=bind,from=venv,source=/venv,target=/venv \
     --mount=type=bind,from=dependencies,source=/libraries.json,target=/libraries/dependencies.json \
     --mount=type=bind,from=dependencies.api,source=/libraries.json,target=/libraries/dependencies.api.json \
