@@ -38,7 +38,7 @@ LINES_OF_SETTINGS = {
     "odd_file_names": 1,  # files beside the package
     "reuse_image": 24,  # the stages that import the earlier image
     "shape_extension": 7,  # a build backend with a compiler, from a private source
-    "shell_less": 12,  # a final image without a shell, so that its stages use another base
+    "shell_less": 13,  # a final image without a shell, so that its stages use another base
 }
 """Additional lines that settings and path dependencies need, by case."""
 LINES_OF_SOURCES = 24
