@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SCRIPTS_FOLDER = "Dockerfile.scripts"
 _PINS = "pins/"
-_FOR_SOURCES = ("poetry_download.py", "sdist.py", "source_files.py")
 _FOR_OLDER_LOCKS = ("dependency_graph.py", "old_locks.py")
 
 
@@ -82,15 +81,13 @@ def all_scripts() -> dict[str, str]:
 
 def _used(plan: ImagePlan) -> Iterator[str]:
     dependencies = plan.dependencies
-    builds = any(layer.from_source and not layer.direct for layer in dependencies.layers)
     unused = {
-        **dict.fromkeys(_FOR_SOURCES, not builds),
-        "poetry_install.py": dependencies.poetry is None,
         "wheelhouse.py": not dependencies.keeps_wheels,
         "earlier_image.py": not dependencies.reuses_image,
         **dict.fromkeys(_FOR_OLDER_LOCKS, not dependencies.older_lock),
         **dict.fromkeys(("families.py", "workspace.py"), not dependencies.images),
     }
+    # The first package from source must not change what the steps of wheels mount.
     for package in ("manifest", "install"):
         for path in (_inside() / package).glob("*.py"):
             if not unused.get(path.name):

@@ -58,7 +58,7 @@ def install(options: argparse.Namespace, manifest: dict[str, Any]) -> tuple[int,
     """
     print(format_announcement(manifest), flush=True)
     if options.from_source:
-        from . import sdist  # noqa: PLC0415  # exported only for such packages
+        from . import sdist  # noqa: PLC0415  # few images have such packages
 
         settings = options.build_config_settings
         return sdist.install(manifest, options.sources, settings, options.venv)
