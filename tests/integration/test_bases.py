@@ -127,7 +127,7 @@ def test_base_image_by_digest(
     digest = named.strip().partition("@")[2]
     project = shop.on(base_image=f"python:3.13-slim@{digest}", poetry_version=POETRY)
     steps = build(project, "--with=old", "--tag=acme/bases:digest")
-    assert {"venv", "dependencies", "build-backend"} <= steps.cached
+    assert {"venv", "dependencies", "build-backend"} <= steps.cached, steps
     assert "source" in steps.ran | steps.cached
     found = inspect_image(engine, "acme/bases:digest")
     assert found["distributions"] == sorted([*ordinary["distributions"], ["acme-old", "1.0"]])

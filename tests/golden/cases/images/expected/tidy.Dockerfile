@@ -36,7 +36,7 @@ RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
 # The build backend: this stage changes with [build-system] only.
 FROM venv AS build-backend
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    --mount=type=bind,from=scripts,source=/pins,target=/scripts/pins \
+    --mount=type=bind,from=scripts,source=/pins/poetry-core.txt,target=/scripts/pins/poetry-core.txt \
     --mount=type=cache,id=shop-pip,target=/root/.cache/pip \
     python -m install.tool --venv=/opt/build --compile --pinned=pins/poetry-core.txt
 
