@@ -36,7 +36,8 @@ is written from the tests. `make faults` runs them all and writes it again; exce
 Each test checks the exit status and the last lines of the output, which say what is wrong and what
 to type. It also checks that no file has changed except those that the command writes, that
 credentials are neither in the output nor in a file that is left, and that the command works once
-the fault is over.
+the fault is over. The tests in `test_command_errors`, whose commands stop before they do anything,
+only check the message and that nothing has changed.
 """
 
 

@@ -218,7 +218,7 @@ def start(sandbox: Sandbox, *before: str) -> tuple[subprocess.Popen[bytes], int]
     return process, int(mark.read_text())
 
 
-def mended(sandbox: Sandbox) -> Sandbox:
+def repaired(sandbox: Sandbox) -> Sandbox:
     """Let builds end again."""
     docker = sandbox.client.folder / "docker.real"
     docker.rename(docker.with_name("docker"))
@@ -241,7 +241,7 @@ def test_docker_is_killed(hanging: Sandbox) -> None:
     assert process.wait(PATIENCE) == 137
     assert changed(before, hanging.files()) == set()
     hanging.search_secret((hanging.folder / "output").read_text())
-    assert mended(hanging).run(*BUILD).status == 0
+    assert repaired(hanging).run(*BUILD).status == 0
 
 
 @fault(
@@ -260,7 +260,7 @@ def test_plugin_is_killed(hanging: Sandbox, command: tuple[str, ...]) -> None:
     assert process.wait(PATIENCE) == -signal.SIGKILL
     assert [*hanging.temporary.glob("poetry-docker-cache-*/secret/auth.toml")]
     os.kill(docker, signal.SIGKILL)
-    outcome = mended(hanging).run(*command)  # also searches for the secret
+    outcome = repaired(hanging).run(*command)  # also searches for the secret
     assert outcome.status == 0, outcome.err
 
 
@@ -285,7 +285,7 @@ def test_parent_shell_is_killed(hanging: Sandbox) -> None:
     with contextlib.suppress(ProcessLookupError):
         until(lambda: not Path(f"/proc/{plugin}").exists())
     hanging.search_secret((hanging.folder / "output").read_text())
-    assert mended(hanging).run(*BUILD).status == 0
+    assert repaired(hanging).run(*BUILD).status == 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,4 +364,4 @@ def test_engine_stops(sandbox: Sandbox) -> None:
     assert "The Docker engine cannot be reached: Cannot connect" in says
     assert "sudo systemctl start docker" in fix
     assert changed(before, sandbox.files()) == set()
-    assert mended(sandbox).run(*BUILD).status == 0
+    assert repaired(sandbox).run(*BUILD).status == 0

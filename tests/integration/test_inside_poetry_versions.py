@@ -298,7 +298,7 @@ def test_missing_build_requirement(workshop: Workshop) -> None:
     status, output = workshop.install(manifest, workshop.folder / "venv-needy", workshop.secret)
     assert status == 1
     end = output[output.rindex("\n\n") :]
-    assert "needy-1.0.tar.gz cannot be built: a requirement of its build is missing." in end
+    assert "needy-1.0.tar.gz cannot be built without what its build requires." in end
     assert "nowhere-to-be-had" in end
 
 

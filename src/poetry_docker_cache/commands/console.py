@@ -89,7 +89,7 @@ class CleoConsole:
 
 @contextlib.contextmanager
 def _written(stream: Any) -> Iterator[None]:  # noqa: ANN401  # as above
-    """Explain why stdout cannot be written. A closed pipe is no error: its reader has enough."""
+    """Explain why stdout cannot be written. A closed pipe is not an error."""
     try:
         yield
     except OSError as error:

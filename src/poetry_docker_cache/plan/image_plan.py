@@ -52,7 +52,7 @@ class Layer:
     name: str
     """The name of the stage and of its manifest."""
     from_source: bool
-    """Whether Poetry installs it on the build image, which has a compiler; pip installs others."""
+    """Whether it is installed on the build image, which has a compiler."""
     may_have_libraries: bool
     """Whether a package in it may need shared libraries of the system."""
     packages: tuple[str, ...] = ()
@@ -61,6 +61,11 @@ class Layer:
     """Whether it installs from wheels in `download-cache`, and adds the wheels it downloads."""
     direct: Direct | None = None
     """Set if the packages do not come from a package index."""
+
+    @property
+    def is_built(self) -> bool:
+        """Whether its packages come from an index and are built, without the secret."""
+        return self.from_source and self.direct is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +230,11 @@ class Runtime:
     stop_signal: str | None
     entrypoint: tuple[str, ...] | None
     command: tuple[str, ...] | None
+
+    @property
+    def check_has_shell(self) -> bool:
+        """Whether the check runs in a stage with a shell."""
+        return self.has_shell or self.checked_on_build_platform
 
 
 @dataclass(frozen=True, kw_only=True)

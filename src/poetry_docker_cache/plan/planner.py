@@ -91,20 +91,20 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
 def _emulation_notes(
     settings: Settings, dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
 ) -> Notes:
-    """What has to run on each platform of the image; nothing in a wheel does."""
+    """Name what runs on each platform of the image. Nothing in a wheel does."""
     runs = {
-        "the packages that are built from source": any(
+        "packages that are built from source": any(
             layer.from_source for layer in dependencies.layers
         ),
-        "the wheels with compiled code of this project": any(wheel.compiles for wheel in wheels),
-        "the system packages of the final image": bool(runtime.packages),
+        "wheels of this project with compiled code": any(wheel.compiles for wheel in wheels),
+        "system packages of the final image": bool(runtime.packages),
         "`instructions.runtime`": any(line.startswith("RUN") for line in runtime.instructions),
-        "the bytecode of the standard library": dependencies.compile,
+        "compilation of the standard library": dependencies.compile,
     }
     named = [what for what, is_run in runs.items() if is_run]
     if not settings.platforms or not named:
         return ()
-    return (f"On another platform than the builder's, only this is emulated: {listing(named)}.",)
+    return (f"Emulated on platforms that the builder does not have: {listing(named)}.",)
 
 
 def _cache_name(project: Project, settings: Settings) -> str:

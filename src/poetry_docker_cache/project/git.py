@@ -21,6 +21,7 @@ from poetry_docker_cache.docker.ignore_patterns import (
     parse,
 )
 from poetry_docker_cache.docker.kept_out import is_kept_out
+from poetry_docker_cache.inside.install.process import SAFE_GIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,12 +29,7 @@ if TYPE_CHECKING:
 
 
 _MOST_NAMES = 100
-_SAFE = (
-    *("-c", "core.fsmonitor=false"),
-    *("-c", "core.hooksPath=/dev/null"),
-    *("-c", "safe.bareRepository=explicit"),
-)
-"""A repository's configuration may name programs to run, and a folder of the project may be one."""
+_SAFE = tuple(word for key, value in SAFE_GIT.items() for word in ("-c", f"{key}={value}"))
 _HOOK_VARIABLES = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
 
 

@@ -347,28 +347,25 @@ def test_missing_tool() -> None:
 # --- What is left ---------------------------------------------------------------------------------
 @pytest.fixture
 def installed_venv(tmp_path: Path) -> Path:
-    """Write an environment as pip leaves it."""
+    """Write an environment with one package, which has compiled modules."""
     place = tmp_path / "lib" / "python3.13" / "site-packages"
     info = place / "be_ta.x-1.0+cpu.dist-info"
     info.mkdir(parents=True)
     (place / "be_ta" / "__pycache__" / "old" / "__pycache__").mkdir(parents=True)
     (place / "be_ta" / "__pycache__" / "a.pyc").touch()
     (place / "be_ta" / "a.py").touch()
-    (info / "REQUESTED").touch()
-    (info / "RECORD").write_text(f"be_ta/a.py,,0\n{info.name}/REQUESTED,,0\n{info.name}/RECORD,,\n")
+    (info / "RECORD").write_text(f"be_ta/a.py,,0\n{info.name}/RECORD,,\n")
     (tmp_path / "lib64").symlink_to("lib")
     (tmp_path / "broken").symlink_to("nowhere")
     return tmp_path
 
 
-def test_tidy_removes_unused_files(installed_venv: Path) -> None:
-    """RECORD no longer lists them."""
-    installed_files.tidy(installed_venv)
-    names = {path.name for path in installed_venv.rglob("*")}
-    assert not names & {"REQUESTED", "__pycache__", "a.pyc"}
-    (record,) = installed_venv.rglob("lib/*/*/*/RECORD")
-    assert record.read_text() == "be_ta/a.py,,0\nbe_ta.x-1.0+cpu.dist-info/RECORD,,\n"
-    assert installed_files.installed(installed_venv) == [("be-ta-x", "1.0+cpu")]
+def test_bytecode_is_removed(installed_venv: Path) -> None:
+    """Nothing else is."""
+    before = {path.name for path in installed_venv.rglob("*")}
+    installed_files.remove_bytecode(installed_venv)
+    after = {path.name for path in installed_venv.rglob("*")}
+    assert before - after == {"__pycache__", "old", "a.pyc"}
 
 
 def times(folder: Path) -> set[int]:

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wheels import make_wheel
 
-from poetry_docker_cache.inside.install.package_indexes import has_hash
-from poetry_docker_cache.inside.install.wheelhouse import NAMED, choose_wheel, fill, main
+from poetry_docker_cache.inside.install.wheelhouse import (
+    NAMED,
+    choose_wheel,
+    fill,
+    has_hash,
+    main,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -141,7 +141,7 @@ def conclude(options: argparse.Namespace, outcome: tuple[int, str], *, built: bo
         if why:
             print(f"\n{why}", flush=True)
         return status
-    installed_files.tidy(options.venv)
+    installed_files.remove_bytecode(options.venv)
     if built and shutil.which("strip"):  # comes with compilers
         installed_files.strip(options.venv)
     if options.compile:

@@ -27,14 +27,11 @@ def site_packages(venv: Path) -> list[Path]:
     return sorted(venv.glob("lib/python*/site-packages"))
 
 
-def tidy(venv: Path) -> None:
-    """Remove files of pip and Poetry that have no use in an image."""
+def remove_bytecode(venv: Path) -> None:
+    """Remove compiled modules, which some wheels contain: their times would differ."""
     for place in site_packages(venv):
         for cache in sorted(place.rglob("__pycache__"), reverse=True):  # nested ones first
             shutil.rmtree(cache)
-        # pip gets a list of all packages, so it marks each one as requested.
-        for requested in [*place.glob("*.dist-info/REQUESTED")]:
-            remove_file(requested)
 
 
 def remove_file(path: Path) -> None:
@@ -80,15 +77,6 @@ def _is_compiled(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(4) == b"\x7fELF"
-
-
-def installed(venv: Path) -> list[tuple[str, str]]:
-    """Return names and versions of the installed packages."""
-    return sorted(
-        name_and_version(folder)
-        for place in site_packages(venv)
-        for folder in place.glob("*.dist-info")
-    )
 
 
 def name_and_version(folder: Path) -> tuple[str, str]:

@@ -7,8 +7,12 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import architecture, failures, installed_files, process, shared_libraries, wheel_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -27,16 +31,29 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def build(options: argparse.Namespace, wheels: str) -> int:
-    """Build with the interpreter that has the backend, with its programs in PATH; return status."""
+def call_backend(
+    builder: Path, project: Path, backend: str, backend_path: Iterable[str], *options: str
+) -> process.Outcome:
+    """Run build_wheel.py with the Python that has the backend, and its programs in PATH."""
     script = Path(__file__).with_name("build_wheel.py")
-    command = [str(options.builder), str(script), f"--backend={options.backend}"]
-    command += [f"--backend-path={path}" for path in options.backend_path]
-    command += [f"--config-settings={options.config_settings}"] if options.config_settings else []
-    command += [f"--wheel-dir={wheels}"]
-    path = os.pathsep.join([str(options.builder.parent), os.environ.get("PATH", os.defpath)])
+    command = [str(builder), str(script), f"--backend={backend}", *options]
+    command += [f"--backend-path={path}" for path in backend_path]
+    path = os.pathsep.join([str(builder.parent), os.environ.get("PATH", os.defpath)])
     env = {**os.environ, "PATH": path}  # maturin and others call themselves
-    status, output = process.run(command, env, options.project)
+    return process.run(command, env, project)
+
+
+def build(options: argparse.Namespace, wheels: str) -> int:
+    """Build the wheel; return the status."""
+    more = [f"--config-settings={options.config_settings}"] if options.config_settings else []
+    status, output = call_backend(
+        options.builder,
+        options.project,
+        options.backend,
+        options.backend_path,
+        f"--wheel-dir={wheels}",
+        *more,
+    )
     if status and (why := failures.explain_own_wheel(f"The wheel of {options.project}", output)):
         print(f"\n{why}", flush=True)
     return status

@@ -5,7 +5,6 @@ Each call knows one index only, so a package of the same name in another index i
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -27,19 +26,6 @@ PUBLIC = re.compile(
     r"([1-9]\d*!)?(0|[1-9]\d*)(\.(0|[1-9]\d*))*"
     r"((a|b|rc)(0|[1-9]\d*))?(\.post(0|[1-9]\d*))?(\.dev(0|[1-9]\d*))?"
 )
-STRONG = ("sha256", "sha384", "sha512")
-
-
-def has_hash(path: Path, digest: str) -> bool:
-    """Return whether a file exists and has this hash, such as `sha256:…`."""
-    kind, _, expected = digest.partition(":")
-    if kind not in STRONG or not path.is_file():
-        return False
-    found = hashlib.new(kind)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest() == expected
 
 
 # All that a line of a requirements file may contain. pip splits it at spaces before a `-` and a

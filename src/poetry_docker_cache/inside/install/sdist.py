@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import sys
@@ -13,18 +12,23 @@ import tempfile
 import venv
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import process, wheel_tree
+from . import wheel_tree
 from .architecture import packaging
 from .failures import explain_sdist
+from .own_wheel import call_backend
 from .secret import toml
+
+if TYPE_CHECKING:
+    from .process import Outcome
 
 FILES, WHEELS, MORE = "files", "wheels", "more"
 """The folders with the packages, and with the wheels that each build requires."""
-LEGACY = {
+LEGACY: dict[str, Any] = {
     "requires": ["setuptools>=40.8.0", "wheel"],
     "build-backend": "setuptools.build_meta:__legacy__",
+    "backend-path": [],
 }
 """The build system of a package that names none (PEP 517)."""
 
@@ -52,9 +56,7 @@ def build_system(path: Path) -> dict[str, Any]:
         table = toml(text.decode()).get("build-system", {})
     except (tarfile.TarError, zipfile.BadZipFile, OSError, UnicodeError) as error:
         raise ValueError(f"{path.name} is damaged: {error}") from error
-    if "requires" not in table:
-        return dict(LEGACY)
-    return {"build-backend": LEGACY["build-backend"], "backend-path": [], **table}
+    return {**LEGACY, **table} if "requires" in table else LEGACY
 
 
 def is_project(name: str) -> bool:
@@ -65,7 +67,7 @@ def is_project(name: str) -> bool:
 def checked(requirement: str) -> str:
     """Return a requirement in its normal form.
 
-    Raises ValueError for one that names a URL, or that pip would read as an option.
+    Raises ValueError if it names a URL, or would be more than one line for pip.
     """
     parsed = packaging("requirements").Requirement(requirement)
     if parsed.url or "\n" in requirement:
@@ -89,14 +91,16 @@ class Build:
             for wheel in sorted((sources / kind / path.name).glob("*.whl")):
                 wheel_tree.install(wheel, self._venv)
 
-    def run(self, *options: str) -> process.Outcome:
+    def run(self, *options: str) -> Outcome:
         """Call the build backend."""
-        script = Path(__file__).with_name("build_wheel.py")
-        command = [str(self._venv / "bin/python"), str(script), f"--wheel-dir={self.wheels}"]
-        command += [f"--backend={self.system['build-backend']}", *options]
-        command += [f"--backend-path={path}" for path in self.system.get("backend-path", ())]
-        places = [str(self._venv / "bin"), os.environ.get("PATH", os.defpath)]
-        return process.run(command, {**os.environ, "PATH": os.pathsep.join(places)}, self.project)
+        return call_backend(
+            self._venv / "bin/python",
+            self.project,
+            self.system["build-backend"],
+            self.system["backend-path"],
+            f"--wheel-dir={self.wheels}",
+            *options,
+        )
 
 
 def install(

@@ -18,9 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from . import pip_settings, poetry_install, sdist, secret
-from .failures import explain_failure
-from .package_indexes import has_hash, primary_source
+from .failures import MISSING, explain_failure
+from .package_indexes import primary_source
 from .pip_command import run_pip
+
+NO_WHEEL = """\
+In a build with credentials, a requirement must have a wheel. If only an older version has one,
+constrain it to that version in [tool.poetry.build-constraints]."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -45,7 +49,7 @@ def download_packages(
     files.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as empty:
         venv.create(empty, symlinks=True)  # Poetry downloads what is not installed there
-        status, why = poetry_install.install(
+        return poetry_install.install(
             manifest,
             auth,
             private,
@@ -55,14 +59,6 @@ def download_packages(
             build_config_settings={},
             program=[str(Path(__file__).with_name("poetry_download.py")), str(files)],
         )
-    known = {
-        (file["file"], file["hash"]) for entry in manifest["packages"] for file in entry["files"]
-    }
-    for path in () if status else files.iterdir():
-        # Poetry's cache may contain wheels that an earlier build has put there.
-        if not any(has_hash(path, digest) for name, digest in known if name == path.name):
-            return 1, f"{path.name} from Poetry's cache is not one of poetry.lock."
-    return status, why
 
 
 def download_requirements(
@@ -95,10 +91,9 @@ def download_requirements(
         if status:
             known = "username" in secret.get_source(auth, source.name)
             why = explain_failure(output, source, known=known, locked=False)
-            return (
-                status,
-                f"{archive} cannot be built: a requirement of its build is missing.\n{why}",
-            )
+            needs_wheel = NO_WHEEL if auth and MISSING.search(output) else ""
+            said = (f"{archive} cannot be built without what its build requires.", why, needs_wheel)
+            return status, "\n".join(filter(None, said))
     return 0, ""
 
 

@@ -1,6 +1,6 @@
-"""Put the files of a wheel in their place (PEP 427): no code of a package runs.
+"""Install a wheel by copying its files to their places (PEP 427): no code of the package runs.
 
-Only text and bytes: a wheel for another architecture is installed the same way.
+A wheel for another architecture is installed in the same way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TEXT_SIZE = 1 << 24
 """The largest text that is read at once: a small file can unpack to gigabytes."""
 INSTALLER = "poetry-docker-cache"
 FORMAT = 1
-"""To raise when the same wheel gets other files."""
+"""Increase it when the same wheel gets different files."""
 OWN_FILES = re.compile(
     r"pyvenv\.cfg|lib64|bin(/(python[\d.]*t?|[Aa]ctivate(\.\w+)?))?|share/poetry-docker-cache(/.*)?"
 )
@@ -44,7 +44,7 @@ if __name__ == "__main__":
 
 
 class File(NamedTuple):
-    """A file to write: other content, or a member of the wheel, or one after the other."""
+    """A file to write: a member of the wheel, other content, or first content, then a member."""
 
     path: str
     """Relative to the virtual environment."""
@@ -221,7 +221,7 @@ def _write(venv: Path, packages: str, archive: zipfile.ZipFile, file: File) -> t
 
 
 def _replace(target: Path) -> Path:
-    """Make room for a file: the one of an earlier wheel may be there."""
+    """Create the folder of a file, and remove the file of an earlier wheel with the same path."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
         raise ValueError(f"{target.name} is already a folder")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .architecture import packaging
-from .package_indexes import has_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,21 @@ if TYPE_CHECKING:
 NAMED = "named.txt"
 """The file with the names of all wheels in the manifests, next to the exported wheels."""
 PLAIN = re.compile(r"[^/\\\n]+-[^/\\\n-]+-[^/\\\n-]+-[^/\\\n-]+\.whl")
+STRONG = ("sha256", "sha384", "sha512")
 UNUSED = 30 * 24 * 60 * 60
 """Seconds without use after which a wheel is removed."""
+
+
+def has_hash(path: Path, digest: str) -> bool:
+    """Return whether a file exists and has this hash, such as `sha256:…`."""
+    kind, _, expected = digest.partition(":")
+    if kind not in STRONG or not path.is_file():
+        return False
+    found = hashlib.new(kind)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest() == expected
 
 
 def copy(path: Path, folder: Path) -> None:

@@ -310,7 +310,8 @@ def range_end(op: str, version: str) -> str:
 def packaging(module: str) -> Any:  # noqa: ANN401  # a module
     """Import a module of `packaging`: pip's copy, or Poetry's.
 
-    A copy is in `install.architecture`: the two packages cannot import each other (see `OLD_PIP`).
+    A copy is in `install.architecture`: the two packages cannot import each other, because the
+    build mounts them separately.
     """
     try:
         return importlib.import_module(f"pip._vendor.packaging.{module}")
