@@ -292,7 +292,14 @@ def test_file_with_another_hash_is_refused(workshop: Workshop) -> None:
 
 
 def test_missing_build_requirement(workshop: Workshop) -> None:
-    """The output names the package, and what its build requires."""
+    """The output names the package, and what its build requires.
+
+    Its cache has a wheel that `poetry install` built of beta: it is not used.
+    """
+    built = workshop.folder / "built" / "venv"
+    venv.create(built, symlinks=True)
+    own = {"VIRTUAL_ENV": str(built), "POETRY_VIRTUALENVS_CREATE": "false"}
+    workshop.poetry("install", "--only", "main", "--no-root", **own)
     arguments = ("--group", "main", "--extra", "unbuildable")
     manifest = workshop.manifest(*arguments, layer="source")
     status, output = workshop.install(manifest, workshop.folder / "venv-needy", workshop.secret)
@@ -300,6 +307,8 @@ def test_missing_build_requirement(workshop: Workshop) -> None:
     end = output[output.rindex("\n\n") :]
     assert "needy-1.0.tar.gz cannot be built without what its build requires." in end
     assert "nowhere-to-be-had" in end
+    files = {path.name for path in (workshop.folder / "sources" / "files").iterdir()}
+    assert files == {"beta-1.0.tar.gz", "needy-1.0.tar.gz"}
 
 
 def test_empty_manifest(workshop: Workshop) -> None:

@@ -299,6 +299,13 @@ def test_symbolic_links_stay_in_the_image(files: Files, tmp_path: Path) -> None:
     assert files.find("liby.so.1") == "/outside/liby.so.1"
 
 
+def test_path_in_place_of_a_name_is_missing(files: Files) -> None:
+    """The loader would search it from the current folder, or run any file that it names."""
+    files.library("/usr/lib/x/libx.so.1")
+    for name in ("x/libx.so.1", "/usr/lib/x/libx.so.1", "../lib/x/libx.so.1"):
+        assert files.find(name) is None
+
+
 def test_library_for_another_machine_is_skipped(files: Files) -> None:
     """The loader continues with the next folder."""
     files.library("/lib/libx.so.1", machine=62)
