@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +26,10 @@ _PACKAGES = values.set_of(install_values.system_package)
 _TAKES_PACKAGES = "a list of Debian or Alpine packages, with an optional `:arch` or `=version`"
 _TAKES_COMMAND = "a list: the program and its arguments"
 _TAKES_BASE = "an image with a tag or digest, in which `{python}` is replaced"
+
+
+# A setting that is on or off.
+_switch = functools.partial(setting, read=values.boolean, takes="`true` or `false`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,28 +133,22 @@ class Settings:
         " imported",
         example='optional-libraries = ["libtbb.so.12"]',
     )
-    build_network: bool = setting(
+    build_network: bool = _switch(
         default=False,
-        read=values.boolean,
-        takes="`true` or `false`",
         meaning="packages without a wheel are built with access to the network, for builds that"
         " download something themselves, as those in Rust do",
         example="build-network = true",
     )
-    ssh: bool = setting(
+    ssh: bool = _switch(
         default=False,
-        read=values.boolean,
-        takes="`true` or `false`",
         meaning="whether `build` forwards your SSH agent to the step that clones git dependencies"
         " over ssh, as with `--ssh default`",
         example="ssh = true",
     )
-    pinned_tools: bool = setting(
+    pinned_tools: bool = _switch(
         default=True,
-        read=values.boolean,
-        takes="`true` or `false`",
-        meaning="Poetry and build backends come in the versions, and with the hashes, that this"
-        " release has; `false` lets pip choose",
+        meaning="Poetry and build backends are installed in the versions that this release pins,"
+        " with checked hashes; `false` lets pip choose the versions",
         example="pinned-tools = false",
     )
     ssh_known_hosts: tuple[str, ...] = setting(
@@ -249,10 +248,8 @@ class Settings:
         meaning="signal that `docker stop` sends",
         example='stop-signal = "SIGINT"',
     )
-    compile: bool = setting(
+    compile: bool = _switch(
         default=False,
-        read=values.boolean,
-        takes="`true` or `false`",
         meaning="byte-compile dependencies, project and standard library, reproducibly: a larger"
         " image that starts faster",
         example="compile = true",
