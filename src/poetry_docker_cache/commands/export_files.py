@@ -26,6 +26,7 @@ from poetry_docker_cache.render.exported_files import (
     writing,
 )
 from poetry_docker_cache.system.compat import real_path
+from poetry_docker_cache.system.folder_locks import waiting
 from poetry_docker_cache.system.outward_links import refuse_outward_links
 from poetry_docker_cache.system.private_files import refuse_inside, write_private
 
@@ -54,14 +55,16 @@ def export(options: ExportOptions, poetry: Poetry, console: Console) -> int:
     secret = collect_secret(images) if options.auth_file else None
     files = {} if options.to_stdout else _files(images, options)
     _refuse_links(images, options, files)
-    removed = [] if options.to_stdout else _removed(images, options, files)
-    if options.check:
-        return check(console, files, again=_again(options), removed=removed)
-    suggestions = _suggestions(images, options)
-    with writing(files, force=options.force, suggestions=suggestions, removed=removed):
-        if options.auth_file and secret:
-            _write_secret(Path(options.auth_file), secret.text, files)
-            note_new_hosts(console, secret.unconfirmed)
+    # Another export would see temporary files in the folder of scripts, and could remove the same.
+    with waiting(images[0].folder):
+        removed = [] if options.to_stdout else _removed(images, options, files)
+        if options.check:
+            return check(console, files, again=_again(options), removed=removed)
+        suggestions = _suggestions(images, options)
+        with writing(files, force=options.force, suggestions=suggestions, removed=removed):
+            if options.auth_file and secret:
+                _write_secret(Path(options.auth_file), secret.text, files)
+                note_new_hosts(console, secret.unconfirmed)
     if options.to_stdout:
         console.raw(_dockerfile(images[0], image_scripts(images[0].plan, place=None)))
     else:
