@@ -12,6 +12,7 @@ from poetry_docker_cache.project.context_files import problem_paths
 from poetry_docker_cache.project.git import git_problem, ignored_in_image
 from poetry_docker_cache.project.root.poetry_core import BACKENDS
 from poetry_docker_cache.render.own_template import template_notes
+from poetry_docker_cache.settings.setting_errors import near_name_notes
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
     """
     found: dict[str, dict[str, None]] = {}
     for image in images:
-        seen = (*_git_note(image), *_silent_note(image), *sending_notes(image))
+        misnamed = near_name_notes(image.poetry.pyproject.data.get("tool", {}))
+        seen = (*misnamed, *_git_note(image), *_silent_note(image), *sending_notes(image))
         for note in (*image.plan.notes, *template_notes(image.plan), *seen):
             found.setdefault(note, {})[image.image] = None
     for note, names in found.items():

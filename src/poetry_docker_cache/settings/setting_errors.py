@@ -14,6 +14,8 @@ NAME = "poetry-docker-cache"
 TABLE = f"[tool.{NAME}]"
 _ALIKE = 0.89
 """A name at least this similar is misspelled; `poetry-docker-bake` may be another plugin."""
+_NEAR = 0.73
+"""A name at least this similar may be meant, such as `poetry-docker`."""
 _SHOWN_CHARACTERS = 40
 _SHOWN_ITEMS = 3
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -50,12 +52,29 @@ class Spot:
 def refuse_misnamed(tool: Mapping[str, object]) -> None:
     """Raise `SettingsError` for a table below `tool` with a misspelled name of this plugin."""
     for name in tool:
-        if name != NAME and difflib.get_close_matches(name.lower(), [NAME], cutoff=_ALIKE):
+        if _resembles(name, _ALIKE):
             raise SettingsError(
                 f"`tool.{key_text(name)}` in pyproject.toml is not the name of this plugin, so the"
                 " settings would have no effect.",
                 fix=f"Write {TABLE}.",
             )
+
+
+def near_name_notes(tool: Mapping[str, object]) -> list[str]:
+    """Return a note for each table below `tool` that may be meant for this plugin, if none is."""
+    found = [] if NAME in tool else [name for name in tool if _resembles(name, _NEAR)]
+    return [
+        f"`tool.{key_text(name)}` in pyproject.toml is not read: the settings belong in {TABLE}."
+        for name in found
+    ]
+
+
+def _resembles(name: str, similarity: float) -> bool:
+    """Return whether a name is similar; `poetry-docker-cache-old` was put aside on purpose."""
+    spelled = name.lower().replace("_", "-")
+    if name == NAME or spelled.startswith(f"{NAME}-"):
+        return False
+    return bool(difflib.get_close_matches(spelled, [NAME], cutoff=similarity))
 
 
 def unknown_key(name: str, known: Collection[str], *, inside: str = "") -> SettingsError:

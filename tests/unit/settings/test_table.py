@@ -10,7 +10,12 @@ import tomlkit
 
 from poetry_docker_cache.caches.spec import Folder, Store
 from poetry_docker_cache.settings.image_values import Healthcheck, Instructions
-from poetry_docker_cache.settings.setting_errors import SettingsError, refuse_misnamed, shown
+from poetry_docker_cache.settings.setting_errors import (
+    SettingsError,
+    near_name_notes,
+    refuse_misnamed,
+    shown,
+)
 from poetry_docker_cache.settings.table import KEYS, Settings
 
 if TYPE_CHECKING:
@@ -336,6 +341,8 @@ def test_rejects_half_a_surrogate_pair(name: str) -> None:
         ("poetry_docker_cache", True),
         ("Poetry-Docker-Cache", True),
         ("poetry-docker-caches", True),
+        ("poetry-docker-cache-old", False),
+        ("poetry_docker_cache_old", False),
         ("poetry-docker-cache", False),
         ("poetry-docker-bake", False),
         ("poetry-docker-plugin", False),
@@ -346,3 +353,24 @@ def test_rejects_misspelled_name_of_table(name: str, *, rejected: bool) -> None:
     """Tables of other plugins for Poetry and Docker are accepted."""
     with pytest.raises(SettingsError) if rejected else contextlib.nullcontext():
         refuse_misnamed({name: {}})
+
+
+@pytest.mark.parametrize(
+    ("names", "noted"),
+    [
+        (["poetry-docker"], True),
+        (["poetry_docker"], True),
+        (["docker-cache"], True),
+        (["poetry-docker", "poetry-docker-cache"], False),
+        (["poetry-docker-cache-old"], False),
+        (["poetry", "docker", "poetry-dynamic-versioning", "poetry-plugin-export"], False),
+    ],
+)
+def test_table_with_a_near_name_is_noted(names: list[str], *, noted: bool) -> None:
+    """It may belong to another plugin, so a build does not fail."""
+    notes = near_name_notes({name: {} for name in names})
+    name = names[0]
+    assert notes == [
+        f"`tool.{name}` in pyproject.toml is not read: the settings belong in"
+        " [tool.poetry-docker-cache]."
+    ] * bool(noted)
