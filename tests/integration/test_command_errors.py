@@ -370,7 +370,7 @@ SETTINGS = {
         ('env = { A = "x\\ny" }', "`env.A` in", "For example: env"),
         ('env = { "A B" = "" }', '`env."A B"` in', "For example: env"),
         ('labels = { A = "x\\ny" }', "`labels.A` in", "For example: labels"),
-        ('user = "root"', "`user` in", "For example: user"),
+        ('user = "root"', "root can change the code", "put into `instructions.runtime`"),
         ("ports = [70000]", "`ports[0]` in", "For example: ports"),
         ('groups = ["nope"]', "The group 'nope' (in `groups`) does not exist", "dev, main"),
         ('extras = ["nope"]', "The extra 'nope' (in `extras`) does not exist", "extras: pg"),

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 _USER = re.compile(r"([0-9]{1,10})(?::([0-9]{1,10}))?")
 _LARGEST_ID = 2**31 - 1
+_WHY_NOT_ROOT = (
+    "root can change the code of the application, and escapes from a container more easily"
+)
+_INSTEAD_OF_ROOT = (
+    "Remove the line. What needs root, put into `instructions.runtime`: `RUN install -d -o 10001"
+    " /data` makes a folder that the application can write to."
+)
 _PORT = re.compile(r"([1-9][0-9]{0,4})(?:/(tcp|udp|sctp))?")
 _LARGEST_PORT = 65535
 # Names that containerd's `platforms` package treats as the same.
@@ -85,6 +92,8 @@ def user(spot: Spot, value: object) -> str:
     """Read a user as `uid:gid`; a uid alone is also the gid, which would be 0 in Docker."""
     content = str(value) if _is_count(value) else line(spot, value)
     match = _USER.fullmatch(content)
+    if content.partition(":")[0] == "root":
+        raise spot.refuse(value, _WHY_NOT_ROOT, fix=_INSTEAD_OF_ROOT)
     if not match:
         why = "users must be numeric: a name needs an entry in the base image's /etc/passwd"
         raise spot.refuse(value, why)
@@ -92,7 +101,7 @@ def user(spot: Spot, value: object) -> str:
     if max(uid, gid) > _LARGEST_ID:
         raise spot.refuse(value, f"the largest id in Docker is {_LARGEST_ID}")
     if uid == 0:
-        raise spot.refuse(value, "0 is root, who could change the code")
+        raise spot.refuse(value, _WHY_NOT_ROOT, fix=_INSTEAD_OF_ROOT)
     return f"{uid}:{gid}"
 
 
