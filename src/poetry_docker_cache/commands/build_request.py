@@ -34,6 +34,7 @@ def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> lis
 
     Raises DockerCacheError for options that are empty, invalid or for a single image only.
     """
+    platforms.refuse_unknown(options.platforms)
     bakes = len(images) > 1
     if bakes:
         _refuse_options_of_one_image(options, images)

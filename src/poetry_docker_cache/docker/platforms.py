@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +24,13 @@ MACHINES = {
 }
 """Docker's names of the platforms that have wheels, and the machine in the wheels' names."""
 
+# Names that BuildKit accepts, its aliases included; images can exist for more platforms than wheels.
+_ARCHITECTURES = (
+    *("386", "aarch64", "amd64", "arm", "arm64", "armel", "armhf", "i386", "loong64", "mips64le"),
+    *("ppc64le", "riscv64", "s390x", "x86-64", "x86_64"),
+)
+_KNOWN = re.compile(rf"local|(?:linux/)?(?:{'|'.join(_ARCHITECTURES)})(?:/v?\d+)?")
+
 
 def machines(platforms: Iterable[str]) -> tuple[str, ...]:
     """Return the platforms' machines, sorted."""
@@ -29,6 +40,17 @@ def machines(platforms: Iterable[str]) -> tuple[str, ...]:
 def platform_of(machine: str) -> str:
     """Return the platform of a machine."""
     return next(platform for platform, name in MACHINES.items() if name == machine)
+
+
+def refuse_unknown(given: Iterable[str]) -> None:
+    """Raise DockerCacheError for a value of `--platform` with an unknown name."""
+    for name in (part.strip() for value in given for part in value.split(",")):
+        if name and not _KNOWN.fullmatch(name.lower()):
+            near = did_you_mean(name if "/" in name else f"linux/{name}", MACHINES).rstrip()
+            raise DockerCacheError(
+                f"--platform {name!r} is not a platform that Linux images can have.",
+                fix=near or f"Use one of {', '.join(MACHINES)}.",
+            )
 
 
 def to_build(

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 import tomlkit
 
-from poetry_docker_cache.docker.platforms import MACHINES, machines, platform_of, to_build
+from poetry_docker_cache.docker.platforms import (
+    MACHINES,
+    machines,
+    platform_of,
+    refuse_unknown,
+    to_build,
+)
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.architecture import PLATFORMS
 from poetry_docker_cache.settings.setting_errors import SettingsError
 from poetry_docker_cache.settings.table import Settings
@@ -60,6 +67,29 @@ def test_build_suggests_a_valid_platform() -> None:
         assert MACHINES[platform] == machine or machine == "armv8l"
     for platform, machine in MACHINES.items():
         assert PLATFORMS.get(machine, f"linux/{machine}") == platform
+
+
+@pytest.mark.parametrize(
+    ("value", "fix"),
+    [
+        ("linux/amd46", "Did you mean linux/amd64?"),
+        ("linux/arm64,linx/amd64", "Did you mean linux/amd64?"),
+        ("arm46", "Did you mean linux/arm64?"),
+        ("plan9/mips", "Use one of linux/386, linux/amd64"),
+    ],
+)
+def test_option_with_an_unknown_platform_is_an_error(value: str, fix: str) -> None:
+    """BuildKit would only fail when it pulls the base image."""
+    with pytest.raises(DockerCacheError, match="is not a platform that") as caught:
+        refuse_unknown(["linux/arm64", value])
+    assert caught.value.fix.startswith(fix)
+
+
+def test_option_takes_names_that_buildkit_accepts() -> None:
+    """The platforms of wheels, other ones, several in one value, and aliases."""
+    refuse_unknown(MACHINES)
+    refuse_unknown(["linux/arm64, linux/arm/v5", "arm64", "linux/amd64/v3", "local"])
+    refuse_unknown(["Linux/x86_64", "linux/arm64/8"])
 
 
 OWN = ("linux/amd64", "linux/arm64")
