@@ -193,6 +193,17 @@ def test_table_shows_cost_and_better_setting(project: Path) -> None:
     assert "Run `poetry docker layers --write` to write the better setting" in shown.err
 
 
+def test_table_has_the_width_of_the_terminal(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell that exports COLUMNS counts, too."""
+    bars = []
+    for columns in ("80", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        bars.append(poetry(project, *LAYERS).out.splitlines()[2].count("█"))
+    assert bars[0] < bars[1]
+
+
 def test_table_is_ascii_if_stdout_is(project: Path) -> None:
     """An ASCII stdout gets an ASCII table."""
     command = [sys.executable, "-m", "poetry", *LAYERS]

@@ -156,8 +156,9 @@ def _show(tables: Sequence[_Table], console: Console, *, as_json: bool) -> None:
             found.append({**names, **data})
         console.raw(f"{json.dumps(found if named else found[0], indent=2)}\n")
         return
+    width = shutil.get_terminal_size().columns  # COLUMNS, else that of stdout, else 80
     for number, shown in enumerate(tables):
-        lines = table(shown.packages, shown.unit, shown.now, shown.better)
+        lines = table(shown.packages, shown.unit, shown.now, shown.better, width=width)
         above = [""] * bool(number) + [f" {', '.join(shown.images)}"] * named
         for line in (*above, *lines):
             console.raw(f"{line if _has_bars(console.encoding) else as_ascii(line)}\n")

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from poetry_docker_cache.sizes.proposal import Outcome, Setting
 
 _WIDTH = 80
-_BAR = 24
+_SHARE_OF_BAR, _SHARE_OF_NAME = 0.3, 0.35
+"""The largest shares of the width that bars and names of packages take."""
 _SHORTEST_BAR = 6
-_LONGEST_NAME = 28
 _FROM = {"environment": "the environment", "image": "the image", "index": "the index"}
 _SETTING = 24
 _EIGHTHS: tuple[str, ...] = ("", *"▏▎▍▌▋▊▉")
@@ -25,10 +25,19 @@ _ASCII = str.maketrans(dict.fromkeys("█▉▊▋▌", "#") | dict.fromkeys("�
 
 
 def table(
-    packages: Sequence[SizedPackage], unit: Unit, now: Outcome, better: Outcome | None
+    packages: Sequence[SizedPackage],
+    unit: Unit,
+    now: Outcome,
+    better: Outcome | None,
+    *,
+    width: int = _WIDTH,
 ) -> list[str]:
     """Return the lines: packages by size, then the cost of an update now and with another split."""
-    return [*_packages(packages, unit, now, better), "", *_costs(len(packages), now, better)]
+    return [
+        *_packages(packages, unit, now, better, width),
+        "",
+        *_costs(len(packages), now, better, width),
+    ]
 
 
 def as_ascii(text: str) -> str:
@@ -81,16 +90,20 @@ def _outcome_data(outcome: Outcome) -> dict[str, Any]:
 
 
 def _packages(
-    packages: Sequence[SizedPackage], unit: Unit, now: Outcome, better: Outcome | None
+    packages: Sequence[SizedPackage],
+    unit: Unit,
+    now: Outcome,
+    better: Outcome | None,
+    width: int,
 ) -> Iterator[str]:
-    names = [_short(package.name) for package in packages]
+    names = [_short(package.name, int(width * _SHARE_OF_NAME)) for package in packages]
     sizes = [_size_of(package) for package in packages]
     layers = [now.layer_of(package) for package in packages]
     others = [better.layer_of(package) if better else "" for package in packages]
     name, size, layer, other = (max(map(len, column)) for column in (names, sizes, layers, others))
     layer, other = max(layer, len("now")), max(other, len("better")) if better else 0
-    room = _WIDTH - (name + size + layer + other + 9)
-    bar = min(_BAR, max(_SHORTEST_BAR, room))
+    room = width - (name + size + layer + other + 9)
+    bar = min(int(width * _SHARE_OF_BAR), max(_SHORTEST_BAR, room))
     yield _heading(packages, unit)
     titles = (
         f" {'':{name}}  {'':>{size}}  {'':{bar}}  {'now':{layer}}  {'better' if better else ''}"
@@ -120,7 +133,7 @@ def _heading(packages: Sequence[SizedPackage], unit: Unit) -> str:
     return f" {count}, {'' if exact else '≈ '}{total} {what} (sizes from {sources})"
 
 
-def _costs(count: int, now: Outcome, better: Outcome | None) -> Iterator[str]:
+def _costs(count: int, now: Outcome, better: Outcome | None, width: int) -> Iterator[str]:
     title = f" {'average cost of one update':{8 + _SETTING}}"
     yield title + _columns("packages", "size", "layers")
     yield _cost("now", count, now)
@@ -128,7 +141,7 @@ def _costs(count: int, now: Outcome, better: Outcome | None) -> Iterator[str]:
         yield _cost("better", count, better)
         yield ""
         yield f" layers = {better.setting.layers}"
-        yield from _own(better.setting.own)
+        yield from _own(better.setting.own, width)
 
 
 def _cost(title: str, count: int, outcome: Outcome) -> str:
@@ -145,11 +158,11 @@ def _columns(packages: str, size: str, layers: str) -> str:
     return f"  {packages:>18}  {size:>16}  {layers:>6}"
 
 
-def _own(names: Sequence[str]) -> Iterator[str]:
+def _own(names: Sequence[str], width: int) -> Iterator[str]:
     line = " own-layers = ["
     for number, name in enumerate(names, start=1):
         word = f'"{name}"' + (", " if number < len(names) else "]")
-        if len(line) + len(word) > _WIDTH:
+        if len(line) + len(word) > width:
             yield line.rstrip()
             line = "    "
         line += word
@@ -166,5 +179,5 @@ def _percent(share: float) -> str:
     return f"({share:3.0%})".replace("%", " %")
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+def _short(name: str, longest: int) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -89,6 +89,19 @@ def test_table_fits_a_terminal(packages: list[SizedPackage]) -> None:
         assert len(as_ascii(line)) == len(line)
 
 
+def test_table_uses_the_width_of_the_terminal() -> None:
+    """Names and bars are longer on a wide terminal, and all lines fit."""
+    listed, now, better = shown(sized(WEB_API))
+    tables = [table(listed, "download", now, better, width=width) for width in (80, 120, 160)]
+    for width, lines in zip((80, 120, 160), tables, strict=True):
+        assert max(map(len, lines)) <= width
+    longest = [max(line.count("█") for line in lines) for lines in tables]
+    assert longest == sorted(set(longest)), longest
+    packages = small()
+    wide = table(packages, "installed", outcome(packages, AUTO), None, width=120)
+    assert "a-name-that-is-longer-than-any-other" in "".join(wide)
+
+
 def test_packages_without_bytes() -> None:
     """Nothing is divided by zero."""
     packages = [replace(package, size=0) for package in small()]
