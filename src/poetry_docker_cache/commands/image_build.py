@@ -24,7 +24,7 @@ from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds
-from poetry_docker_cache.commands.image_notes import print_notes
+from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 
@@ -50,6 +50,8 @@ def build_images(
     images = plan_images(poetry, options.images, options.selection)
     if not options.file:
         print_notes(console, images)
+        for note in unused_notes(images):
+            console.note(note)
     requests = request_builds(options, images)
     reports = [
         Report.of(options, image, request, among=len(images) > 1)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
+import shlex
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.commands.output_files import output_path
 from poetry_docker_cache.docker.ignore_patterns import literal
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.context_files import problem_paths
 from poetry_docker_cache.project.git import git_problem, ignored_in_image
 from poetry_docker_cache.project.root.poetry_core import BACKENDS
+from poetry_docker_cache.render.exported_files import dockerfile_name, is_foreign
 from poetry_docker_cache.render.own_template import template_notes
 from poetry_docker_cache.settings.setting_errors import near_name_notes
 from poetry_docker_cache.text import listing
@@ -69,6 +73,22 @@ def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
             found.setdefault(note, {})[image.image] = None
     for note, names in found.items():
         console.note(note if len(names) == len(images) else f"{', '.join(names)}: {note}")
+
+
+def unused_notes(images: Sequence[PlannedImage]) -> list[str]:
+    """Return a note for each Dockerfile of the project that `build` does not use."""
+    notes = []
+    for name in dict.fromkeys((*(dockerfile_name(image.image) for image in images), "Dockerfile")):
+        file = images[0].folder / name
+        if file.is_file() and os.access(file, os.R_OK) and is_foreign(file):
+            path = output_path(None, file)
+            image = [image.image for image in images if dockerfile_name(image.image) == name]
+            words = ["poetry", "docker", "build", *filter(None, image[:1]), "--file", str(path)]
+            notes.append(
+                f"{path} was written or edited by hand, and is not used. To build with it:"
+                f" `{shlex.join(words)}`."
+            )
+    return notes
 
 
 def _git_note(image: PlannedImage) -> list[str]:
