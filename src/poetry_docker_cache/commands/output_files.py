@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.render.exported_files import difference, is_foreign
+from poetry_docker_cache.render.exported_files import EXPORT, difference, is_foreign, is_hand_written
 from poetry_docker_cache.system.compat import is_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.commands.console import Console
 
@@ -31,11 +32,17 @@ def output_path(given: str | None, usual: Path) -> Path:
 
 
 def check(
-    console: Console, files: dict[Path, str], *, again: str, removed: Sequence[Path] = ()
+    console: Console,
+    files: dict[Path, str],
+    *,
+    again: str,
+    removed: Sequence[Path] = (),
+    suggestions: Mapping[Path, str] = MappingProxyType({}),
 ) -> int:
     """Check that the files on disk are up to date; `again` is the command that writes them.
 
-    Raises DockerCacheError, after printing a diff, if they are not.
+    Raises DockerCacheError, after printing a diff, if they are not. A file that was written by hand
+    has nothing to compare: the error has a fix from `suggestions`.
     """
     found = difference(files, removed)
     if not found:
@@ -43,6 +50,11 @@ def check(
         return 0
     if console.is_quiet:  # the exit status says it
         return 1
+    for path in filter(is_hand_written, files):
+        raise DockerCacheError(
+            f"{path} was written by hand, not by `{EXPORT}`, so it is not compared.",
+            fix=suggestions.get(path, "Pass `--force` instead of `--check` to replace it."),
+        )
     console.raw(found)  # for `patch`, whatever the terminal's encoding is
     raise DockerCacheError(
         f"{'The files on disk are' if len(files) > 1 else f'{next(iter(files))} is'} out of date:"

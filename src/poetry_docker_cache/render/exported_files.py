@@ -70,6 +70,12 @@ def is_foreign(path: Path) -> bool:
     return found is not None and not is_ours(found)
 
 
+def is_hand_written(path: Path) -> bool:
+    """Return whether there is a file without the banner, which was never an export."""
+    found = _read(path)
+    return found is not None and not _FOUND.search(found.replace("\r\n", "\n"))
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
