@@ -14,6 +14,7 @@ from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.output_files import check, output_path
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.context_files import unignored
 from poetry_docker_cache.render.bake_file import BakeTarget, render_bake_file
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, all_scripts, image_scripts
 from poetry_docker_cache.render.dockerfile import render_dockerfile
@@ -29,6 +30,7 @@ from poetry_docker_cache.system.compat import real_path
 from poetry_docker_cache.system.folder_locks import waiting
 from poetry_docker_cache.system.outward_links import refuse_outward_links
 from poetry_docker_cache.system.private_files import refuse_inside, write_private
+from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -58,9 +60,10 @@ def export(options: ExportOptions, poetry: Poetry, console: Console) -> int:
     # Another export would see temporary files in the folder of scripts, and could remove the same.
     with waiting(images[0].folder):
         removed = [] if options.to_stdout else _removed(images, options, files)
-        if options.check:
-            return check(console, files, again=_again(options), removed=removed)
         suggestions = _suggestions(images, options)
+        if options.check:
+            again = _again(options)
+            return check(console, files, again=again, removed=removed, suggestions=suggestions)
         with writing(files, force=options.force, suggestions=suggestions, removed=removed):
             if options.auth_file and secret:
                 _write_secret(Path(options.auth_file), secret.text, files)
@@ -143,16 +146,31 @@ def _listed(files: Collection[Path]) -> str:
 
 def _check_missing_ignore_file(console: Console, images: Sequence[PlannedImage]) -> None:
     """Note that nothing filters the context; refuse if the image would take all of it."""
-    if any(image.plan.files and not image.plan.files.paths for image in images):
+    for image in images:
+        if image.plan.files and not image.plan.files.paths:
+            _refuse_unfiltered(image)
+    console.note(
+        "Without Dockerfile.dockerignore, Docker reads the .dockerignore of the build context, and"
+        " sends every file that this does not exclude to the builder."
+    )
+
+
+def _refuse_unfiltered(image: PlannedImage) -> None:
+    """Raise DockerCacheError if only `.dockerignore` filters the image, and not well enough."""
+    ignore = image.plan.dockerignore if image.context == image.folder else None
+    if ignore is None:
         raise DockerCacheError(
             "The image takes every file that the ignore file does not exclude: without one, `.git`,"
             " `.env` and the like would be copied.",
             fix='List what the image needs: `files = ["…"]` in [tool.poetry-docker-cache].',
         )
-    console.note(
-        "Without Dockerfile.dockerignore, Docker reads the .dockerignore of the build context, and"
-        " sends every file that this does not exclude to the builder."
-    )
+    if taken := unignored(image.folder, ignore):
+        raise DockerCacheError(
+            "The image takes every file that .dockerignore does not exclude, such as"
+            f" {listing(taken)}.",
+            fix="Add a line for each to .dockerignore, or list what the image needs:"
+            ' `files = ["…"]` in [tool.poetry-docker-cache].',
+        )
 
 
 def _dockerfile(image: PlannedImage, scripts: Scripts) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NOT_UTF_8 = re.compile(r"[\ud800-\udfff]")
 """How Python represents bytes that are not valid UTF-8."""
+_ANY_NAME = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,22 @@ def problem_paths(context: Path, within: Iterable[str], ignore_file: str) -> lis
     }
     lines = [parse(line) for line in ignore_file.split("\n")] if found else []
     return [found[path] for path in sorted(found) if hiding_line(lines, path) < 0]
+
+
+def unignored(folder: Path, ignore_file: str) -> list[str]:
+    """List what is in a folder that no build should see, but an ignore file lets through."""
+    lines = [parse(line) for line in ignore_file.split("\n")]
+    names = sorted(
+        path.name
+        for path in folder.iterdir()
+        if is_kept_out(path.name) and path.name != ".dockerignore"
+    )
+    # A line such as `.git/*` excludes the content of a folder, but not the folder.
+    return [
+        name
+        for name in names
+        if hiding_line(lines, name) < 0 and hiding_line(lines, f"{name}/{_ANY_NAME}") < 0
+    ]
 
 
 def _problems(context: Path, place: Path) -> Iterator[ProblemPath]:
