@@ -115,6 +115,22 @@ def test_output_option_moves_both_files(shop: Path) -> None:
     assert not any((shop / name).exists() for name in FILES)
 
 
+def test_output_option_makes_the_folder(shop: Path) -> None:
+    """Its parents, too."""
+    run_successfully(shop, *EXPORT, "-o", "deploy/docker/Dockerfile")
+    assert sorted(path.name for path in (shop / "deploy" / "docker").iterdir()) == [*FILES, SCRIPTS]
+
+
+def test_stdout_of_a_source_tree_needs_a_dockerignore(shop: Path) -> None:
+    """`docker build -f -` reads it, so it filters what the image takes."""
+    (shop / "manage.py").touch()
+    assert poetry(shop, *EXPORT, "-o", "-").status == 1
+    (shop / ".dockerignore").write_text(".git\n")
+    outcome = run_successfully(shop, *EXPORT, "-o", "-")
+    assert "\nCOPY . .\n" in outcome.out
+    assert "Docker reads the .dockerignore of the build context" in outcome.err
+
+
 @pytest.mark.parametrize("verbosity", ["-q", "", "-v", "-vv", "-vvv"])
 def test_stdout_is_exactly_the_dockerfile(shop: Path, verbosity: str) -> None:
     """At any verbosity, stdout is exactly the file; stderr says that no ignore file is read."""
@@ -501,3 +517,20 @@ def test_build_with_vendored_dockerfile(shop: Path, client: Client) -> None:
     assert "c4n" in client.kept("secret")
     assert client.argv[-1] == str(shop)
     assert outcome.err == ""
+
+
+def test_build_notes_a_dockerfile_that_it_does_not_use(shop: Path, client: Client) -> None:
+    """One that was written by hand, or edited; the note says how to build with it."""
+    note = "Dockerfile was written or edited by hand, and is not used. To build with it: `poetry"
+    run_successfully(shop, *EXPORT)
+    assert note not in run_successfully(shop, *BUILD).err
+    (shop / "Dockerfile").write_text("FROM scratch\n")
+    assert f"- {note} docker build --file Dockerfile`." in run_successfully(shop, *BUILD).err
+    assert run_successfully(shop, *BUILD, "--file", "Dockerfile").err == ""
+    assert client.kept("Dockerfile") == "FROM scratch\n"
+
+
+def test_help_explains_no_cache(shop: Path) -> None:
+    """Poetry's own text for this option speaks of Poetry's caches only."""
+    text = " ".join(run_successfully(shop, *BUILD, "--help").out.split())
+    assert "--no-cache makes BuildKit run every step again" in text

@@ -106,6 +106,13 @@ def _source_tree(folder: Path) -> None:
     make_project(folder, text, PACKAGES)
 
 
+def _source_tree_with_secret(folder: Path) -> None:
+    _source_tree(folder)
+    (folder / ".git").mkdir()
+    (folder / ".env").touch()
+    (folder / ".dockerignore").write_text(".git/*\n")
+
+
 HALF = {"POETRY_HTTP_BASIC_ACME_USERNAME": "me"}
 HUGE = {"POETRY_CERTIFICATES_ACME_CERT": "../huge.pem"}
 SECRET = ACME.format("https://acme.test/simple")
@@ -339,6 +346,23 @@ PROJECT = {
         fix='`files = ["…"]` in [tool.poetry-docker-cache]',
         command=(*EXPORT, "-o", "-"),
         arrange=_source_tree,
+    ),
+    "source tree with files that .dockerignore does not exclude": Case(
+        says="every file that .dockerignore does not exclude, such as .env.",
+        fix="Add a line for each to .dockerignore",
+        command=(*EXPORT, "-o", "-"),
+        arrange=_source_tree_with_secret,
+    ),
+    "check of a hand-written Dockerfile": Case(
+        says="Dockerfile was written by hand, not by `poetry docker export`, so it is not",
+        fix="or build with it: `poetry docker build --file Dockerfile`.",
+        command=(*EXPORT, "--check"),
+        arrange=_write("Dockerfile", b"FROM scratch\n"),
+    ),
+    "unknown platform": Case(
+        says="--platform 'linux/amd46' is not a platform",
+        fix="Did you mean linux/amd64?",
+        command=(*BUILD, "--platform", "linux/amd46"),
     ),
     "source tree with --no-dockerignore": Case(
         says="every file that the ignore file does not exclude: without one",

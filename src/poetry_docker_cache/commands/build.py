@@ -75,6 +75,9 @@ cache would keep the old ones. The dependencies stay cached:
 
     <info>poetry docker build --refresh</>
 
+Poetry's option <info>--no-cache</> makes BuildKit run every step again, also those that install
+dependencies. The caches in the builder and in registries stay.
+
 In pull requests, read a cache without writing one: pass <info>--cache-from</> alone. The setting
 <info>cache</> is always read, and written by <info>--push</> if no option names a cache.
 """
