@@ -61,7 +61,7 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
     version, version_notes = _plan_version(project, wheels, bakes=bakes)
     files, file_notes = plan_files(project, settings)
     runtime, runtime_notes = plan_runtime(
-        project, settings, contents, version, bases=bases, system=system
+        project, settings, contents, version, files=files, bases=bases, system=system
     )
     dependencies = plan_dependencies(
         project, settings, selection, images, layers=contents.layers, bases=bases, system=system

@@ -7,7 +7,12 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse
+from poetry_docker_cache.docker.ignore_patterns import (
+    hiding_line,
+    is_inside,
+    may_be_folder,
+    parse,
+)
 from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.image_plan import Files, Runtime
 from poetry_docker_cache.plan.start_command import Start, web_start, worker_start
@@ -96,12 +101,14 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
     contents: Contents,
     version: str | None,
     *,
+    files: Files | None,
     bases: Bases,
     system: SystemPackages,
 ) -> tuple[Runtime, Notes]:
     """The final image; `version` is the default of the build argument, if there is one."""
     command, command_notes = _command(project, settings, contents.names)
     entrypoint, entrypoint_notes = _entrypoint(settings, command, bases)
+    environment, environment_notes = _environment(project, settings, files)
     runtime = Runtime(
         image=bases.final,
         has_shell=bases.has_shell,
@@ -110,7 +117,7 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
         packages=system.runtime,
         optional_libraries=settings.optional_libraries,
         instructions=settings.instructions.runtime,
-        environment={**_environment(project, settings), **dict(settings.env)},
+        environment=environment,
         labels={
             **_labels(project.metadata, is_argument=version is not None),
             **dict(settings.labels),
@@ -124,7 +131,7 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
         entrypoint=entrypoint,
         command=command,
     )
-    return runtime, (*command_notes, *entrypoint_notes)
+    return runtime, (*command_notes, *entrypoint_notes, *environment_notes)
 
 
 def _entrypoint(
@@ -140,16 +147,34 @@ def _entrypoint(
     return (), (note,)
 
 
-def _environment(project: Project, settings: Settings) -> dict[str, str]:
-    root = project.root
+def _environment(
+    project: Project, settings: Settings, files: Files | None
+) -> tuple[dict[str, str], Notes]:
+    """The variables of the image: PYTHONPATH if code in the working directory is imported."""
+    root, own = project.root, dict(settings.env)
+    doubled: list[str] = []
     if isinstance(root, SourceTreeRoot):
         folders = {root.import_folder} if root.import_folder else set()
     else:
         folders = {posixpath.dirname(path) for path in project.unpackaged}
-    if not folders:
-        return _DEFAULT_ENVIRONMENT
-    places = [posixpath.join(settings.workdir, path).rstrip("/") for path in sorted(folders)]
-    return {**_DEFAULT_ENVIRONMENT, "PYTHONPATH": ":".join(places)}
+        doubled = [path for path in root.paths if files and _is_code_in(path, files)]
+        above = (posixpath.dirname(path) or "." for path in doubled)
+        folders |= {*(root.import_folders or above)} if doubled else set()
+    places = [posixpath.normpath(posixpath.join(settings.workdir, path)) for path in folders]
+    path = {"PYTHONPATH": ":".join(dict.fromkeys(sorted(places)))} if places else {}
+    note = (
+        f"{settings.workdir} and the installed wheel both contain {listing(doubled)}. The copy in"
+        f" {settings.workdir} is imported, as with `poetry install`. For a single copy, set `files`"
+        " to what the wheel does not contain."
+    )
+    notes = (note,) if doubled and "PYTHONPATH" not in own else ()
+    return {**_DEFAULT_ENVIRONMENT, **path, **own}, notes
+
+
+def _is_code_in(path: str, files: Files) -> bool:
+    """Whether a path of the wheel holds modules and is copied to the working directory, too."""
+    is_code = path.endswith(".py") or may_be_folder(path)
+    return is_code and not path.startswith("..") and (not files.paths or is_inside(path, files.paths))
 
 
 def _labels(metadata: Metadata, *, is_argument: bool) -> dict[str, str]:

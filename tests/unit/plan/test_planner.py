@@ -611,3 +611,31 @@ def test_rejects_path_that_dockerfile_cannot_name(path: str) -> None:
     """The error comes before BuildKit fails or copies another file."""
     with pytest.raises(DockerCacheError, match="cannot be copied into an image"):
         checked_paths(["fine", path])
+
+
+@pytest.mark.parametrize(
+    ("root", "keys", "path"),
+    [
+        (wheel_root(), {}, "/app"),
+        (wheel_root(paths=("src/shop", "README.md"), import_folders=("src",)), {}, "/app/src"),
+        (wheel_root(paths=("shop.py",)), {}, "/app"),
+        (wheel_root(paths=("../shop",)), {}, None),
+        (wheel_root(paths=("README.md",)), {}, None),
+        (wheel_root(), {"files": ("manage.py",)}, None),
+        (wheel_root(), {"files": ("shop",)}, "/app"),
+    ],
+)
+def test_code_in_the_wheel_and_the_source_tree_is_imported_from_one_place(
+    root: WheelRoot, keys: dict[str, Any], path: str | None
+) -> None:
+    """A project with a `manage.py` has both; a note says which one counts."""
+    shop = project(root=root, files=None, place=("srv", "work", "shop"))
+    made = plan(shop, **keys)
+    assert made.runtime.environment.get("PYTHONPATH") == path
+    notes = [note for note in made.notes if "both contain" in note]
+    assert len(notes) == bool(path)
+    if path:
+        assert f"/app and the installed wheel both contain {root.paths[0]}." in notes[0]
+        own = plan(shop, env=(("PYTHONPATH", "/x"),), **keys)
+        assert own.runtime.environment["PYTHONPATH"] == "/x"
+        assert "both contain" not in "".join(own.notes)
