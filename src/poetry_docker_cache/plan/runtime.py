@@ -15,6 +15,7 @@ from poetry_docker_cache.docker.ignore_patterns import (
 )
 from poetry_docker_cache.plan.build_context import checked_paths
 from poetry_docker_cache.plan.image_plan import Files, Runtime
+from poetry_docker_cache.plan.mistaken_values import poetry_notes, variable_notes
 from poetry_docker_cache.plan.start_command import Start, web_start, worker_start
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.selection import DEVELOPMENT
@@ -131,7 +132,8 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
         entrypoint=entrypoint,
         command=command,
     )
-    return runtime, (*command_notes, *entrypoint_notes, *environment_notes)
+    mistaken = poetry_notes(settings, contents.names)
+    return runtime, (*command_notes, *entrypoint_notes, *environment_notes, *mistaken)
 
 
 def _entrypoint(
@@ -168,7 +170,8 @@ def _environment(
         " to what the wheel does not contain."
     )
     notes = (note,) if doubled and "PYTHONPATH" not in own else ()
-    return {**_DEFAULT_ENVIRONMENT, **path, **own}, notes
+    defaults = {**_DEFAULT_ENVIRONMENT, **path}
+    return {**defaults, **own}, (*notes, *variable_notes(settings, defaults))
 
 
 def _is_code_in(path: str, files: Files) -> bool:
