@@ -113,6 +113,12 @@ def _source_tree_with_secret(folder: Path) -> None:
     (folder / ".dockerignore").write_text(".git/*\n")
 
 
+def _some_files(folder: Path) -> None:
+    for name in ("conf/app.ini", "conf/tls.key", "conf/run.sh", "node_modules/x/index.js"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
 HALF = {"POETRY_HTTP_BASIC_ACME_USERNAME": "me"}
 HUGE = {"POETRY_CERTIFICATES_ACME_CERT": "../huge.pem"}
 SECRET = ACME.format("https://acme.test/simple")
@@ -363,6 +369,76 @@ PROJECT = {
         says="--platform 'linux/amd46' is not a platform",
         fix="Did you mean linux/amd64?",
         command=(*BUILD, "--platform", "linux/amd46"),
+    ),
+    **{
+        f"copied file: {line}": Case(
+            says=f"`instructions` copies {says}",
+            fix=fix,
+            more=settings(f"{more}\ninstructions = {{ runtime = [\"COPY {line} /srv/\"] }}"),
+            arrange=_some_files,
+        )
+        for line, more, says, fix in (
+            ("conf/ap.ini", "", "'conf/ap.ini', which does not", "Did you mean conf/app.ini?"),
+            (
+                "--chmod=0644 conf/tls.key",
+                "",
+                "'conf/tls.key', which the ignore file excludes.",
+                'Write `ignore = ["!conf/tls.key"]` in [tool.poetry-docker-cache].',
+            ),
+            (
+                "./conf/app.ini",
+                'ignore = ["conf"]',
+                "'./conf/app.ini', which the ignore file excludes.",
+                'Write `ignore = ["conf", "!conf/app.ini"]`',
+            ),
+            (
+                "node_modules",
+                "",
+                "'node_modules', which the ignore file excludes.",
+                'Write `ignore = ["!node_modules"',
+            ),
+        )
+    },
+    **{
+        f"program: {text}": Case(
+            says=says, fix=fix, more=settings(text), arrange=_some_files, command=command
+        )
+        for text, says, fix, command in (
+            (
+                'entrypoint = ["./conf/run.sh"]',
+                "`entrypoint` in [tool.poetry-docker-cache] starts './conf/run.sh', which the image",
+                'Write `files = ["conf/run.sh"]`.',
+                BUILD,
+            ),
+            (
+                'files = ["conf/app.ini"]\ncommand = ["conf/run.sh"]',
+                "`command` in [tool.poetry-docker-cache] starts 'conf/run.sh', which the image does",
+                'Write `files = ["conf/app.ini", "conf/run.sh"]`.',
+                EXPORT,
+            ),
+            (
+                'entrypoint = ["./run.sh"]',
+                "starts './run.sh', which does not exist in the project",
+                "Correct the path",
+                EXPORT,
+            ),
+            (
+                'files = ["."]\nignore = ["conf"]\nentrypoint = ["conf/run.sh"]',
+                "starts 'conf/run.sh', which the ignore file excludes",
+                'Write `ignore = ["conf", "!conf/run.sh"]`',
+                EXPORT,
+            ),
+        )
+    },
+    "copied file in a template": Case(
+        says="own.j2 copies 'assets/a.css', which does not exist.",
+        fix="Correct the path",
+        more=settings('template = "own.j2"'),
+        arrange=_write(
+            "own.j2",
+            b'{% extends "Dockerfile.j2" %}{% block base %}{{ super() }}'
+            b"COPY assets/a.css /srv/\n{% endblock %}",
+        ),
     ),
     "source tree with --no-dockerignore": Case(
         says="every file that the ignore file does not exclude: without one",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import re
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -223,6 +225,38 @@ def test_missing_files_are_reported(tmp_path: Path) -> None:
     assert (outcome.status, outcome.out, outcome.err.count(ERROR)) == (1, "", 1)
     assert "names 'alembic.ini', which does not exist" in outcome.err
     assert snapshot(shop) == before
+
+
+def test_files_that_instructions_may_copy(tmp_path: Path) -> None:
+    """Only what the build would surely miss is an error, and the suggested line helps."""
+    lines = [
+        "COPY --from=busybox /bin/sh /bin/sh",
+        "COPY optional*.txt $CONF ./",
+        "ADD https://files.test/a.txt /srv/",
+        "COPY <<EOF /srv/made",
+        "COPY nothing /here",
+        "EOF",
+        'COPY ["conf/tls.key", "/srv/"]',
+        "COPY \\",
+        "  node_modules  /srv/",
+        "COPY run.sh ./",
+    ]
+    settings = (
+        f"instructions = {{ runtime = {json.dumps(lines)} }}\nentrypoint = [\"./run.sh\"]\n"
+    )
+    shop = make(tmp_path / "shop", settings)
+    for name in ("conf/tls.key", "node_modules/x/index.js", "run.sh"):
+        (shop / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop / name).touch()
+    for _ in range(2):
+        refused = poetry(shop, *EXPORT)
+        assert refused.status == 1
+        pyproject = (shop / "pyproject.toml").read_text()
+        (line,) = re.findall("Write `(ignore = .*)` in", refused.err)
+        kept = [each for each in pyproject.splitlines() if not each.startswith("ignore =")]
+        (shop / "pyproject.toml").write_text("\n".join([*kept, line, ""]))
+    outcome = poetry(shop, *EXPORT)
+    assert outcome.status == 0, outcome.err
 
 
 def test_local_git_excludes_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

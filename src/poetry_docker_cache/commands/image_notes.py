@@ -8,6 +8,7 @@ import posixpath
 import shlex
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.commands.missing_files import refuse_missing_files
 from poetry_docker_cache.commands.output_files import output_path
 from poetry_docker_cache.docker.ignore_patterns import literal
 from poetry_docker_cache.errors import DockerCacheError
@@ -63,8 +64,11 @@ def _unreadable(place: str) -> DockerCacheError:
 def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
     """Print each note once, after the names of its images unless it is about all of them.
 
-    Raises DockerCacheError, before it prints anything, for files that BuildKit cannot send.
+    Raises DockerCacheError, before it prints anything, for files that the build would miss and for
+    those that BuildKit cannot send.
     """
+    for image in images:
+        refuse_missing_files(image)
     found: dict[str, dict[str, None]] = {}
     for image in images:
         misnamed = near_name_notes(image.poetry.pyproject.data.get("tool", {}))

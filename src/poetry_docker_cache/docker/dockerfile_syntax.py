@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 # As BuildKit finds them: `<<EOF`, `<<-EOF`, `<<"EOF"`, `3<<EOF`, but not `<<<`.
 HEREDOC = re.compile(r"(?:^|[\s;&|(])[0-9]*<<(-?)([\"']?)([A-Za-z0-9_.]+)\2(?=[\s;&|)]|$)")
 HEREDOC_INSTRUCTIONS = ("RUN", "COPY", "ADD")
+_NO_PATH = re.compile(r"[$\\\"']|^<<|://|^git@")
+"""A variable, an escape, a here-document, or something to download."""
 CONTINUATION = re.compile(r"(?:^|[^\\])\\[ \t]*$")
 
 
@@ -21,6 +24,28 @@ def stages(dockerfile: str) -> Iterator[tuple[str | None, str]]:
         if words[0].upper() == "FROM":
             named = len(words) == 4 and words[2].upper() == "AS"  # noqa: PLR2004  # FROM image AS name
             yield words[3] if named else None, " ".join(words)
+
+
+def context_sources(dockerfile: str) -> Iterator[str]:
+    """Yield what COPY and ADD take from the build context, but nothing with a variable or quote."""
+    for line in _instructions(dockerfile):
+        keyword, *words = line.split()
+        flags = [word for word in words if word.startswith("--")]
+        if keyword.upper() not in ("COPY", "ADD") or any(f.startswith("--from=") for f in flags):
+            continue
+        rest = words[len(flags) :]
+        if rest and rest[0].startswith("["):
+            rest = _json_words(line[line.index("[") :])
+        yield from (word for word in rest[:-1] if not _NO_PATH.search(word))
+
+
+def _json_words(text: str) -> list[str]:
+    """Read the exec form; empty if it is something else."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return [str(word) for word in found]
 
 
 def _instructions(dockerfile: str) -> Iterator[str]:
