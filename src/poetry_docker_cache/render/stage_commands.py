@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _ABOVE = ".above"
 FROM_ABOVE = (
     *("sed", "-i", "-E", "-e", ":again"),
-    *("-e", rf"""s#(from["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\4#"""),
+    *("-e", rf"""s#((from|readme|file)["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\5#"""),
     *("-e", "tagain", "/project/pyproject.toml"),
 )
-"""Replaces each `..` in the `packages` of poetry-core by a folder inside the project, because
-poetry-core takes no files from outside."""
+"""Replaces each `..` in the `packages` and the README of poetry-core by a folder inside the project,
+because the stage has the files from outside there."""
 
 
 def manifest_command(dependencies: Dependencies) -> list[str]:

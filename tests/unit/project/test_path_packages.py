@@ -73,6 +73,12 @@ def read_lib(folder: Path, *files: str) -> PathPackage:
             ("poetry-core>=2.0",),
         ),
         (
+            [f"pyproject.toml={NAMED}readme = '../R.md'\n{CORE}", "lib.py", "../R.md"],
+            ("../R.md", "lib.py"),
+            "poetry.core.masonry.api",
+            ("poetry-core>=2.0",),
+        ),
+        (
             [f"pyproject.toml={LEGACY}", "lib.py"],
             ("lib.py",),
             "poetry.core.masonry.api",
@@ -130,6 +136,14 @@ def test_backend_of_a_folder(
         (
             [f"pyproject.toml={NAMED}readme = '../R.md'\n{HATCH}", "lib/__init__.py"],
             "the README `../R.md` is outside ../lib",
+        ),
+        (
+            [f"pyproject.toml={LEGACY}readme = ['../R.md', 'A.md']\n{CORE}", "lib.py", "../R.md"],
+            "the README `../R.md` is outside ../lib",
+        ),
+        (
+            [f"pyproject.toml={NAMED}readme = '../R.md'\n{CORE}", "lib.py"],
+            "the README `../R.md` does not exist",
         ),
         (
             [f"pyproject.toml={NAMED}readme = ['R.md']\n{HATCH}", "lib/__init__.py"],

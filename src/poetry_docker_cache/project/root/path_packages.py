@@ -112,7 +112,8 @@ def _read_root(folder: Path, name: str) -> WheelRoot | SourceTreeRoot:
     build_system = data.get("build-system", {})
     backend = build_system.get("build-backend", default) if isinstance(build_system, dict) else ""
     if backend in BACKENDS:
-        return read_root(Factory().create_poetry(folder, with_groups=False), default)
+        poetry = Factory().create_poetry(folder, with_groups=False)
+        return read_root(poetry, default, readme_above=True)
     package = ProjectPackage(name, "0")
     package.root_dir = folder
     readme = data.get("project", {}).get("readme")

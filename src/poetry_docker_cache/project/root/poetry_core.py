@@ -47,9 +47,11 @@ POETRY_CORE = "poetry.core.masonry.api"
 BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backend")
 
 
-def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
+def read_poetry_core(
+    poetry: Poetry, folder: Path, build_system: Mapping[str, Any], *, readme_above: bool
+) -> WheelRoot:
     """Get the files from poetry-core's builder. Raises NoWheelError or the builder's exceptions."""
-    check_declared(poetry, folder, from_above=True)
+    check_declared(poetry, folder, from_above=True, readme_above=readme_above)
     builder = WheelBuilder(poetry)
     module = _module(builder, poetry)
     inside, outside = _sources(builder, poetry, folder)
@@ -93,14 +95,15 @@ def _sources(builder: WheelBuilder, poetry: Poetry, folder: Path) -> tuple[list[
     """
     package = poetry.package
     base = Path(builder._path)  # noqa: SLF001
-    inside = [*readmes(poetry), *declared_license(poetry)]
+    declared = readmes(poetry)
+    inside = [path for path in declared if not leaves(path)] + declared_license(poetry)
     builders: list[Builder] = [builder]
     if script := package.build_script:
         if not (folder / script).is_file():
             raise NoWheelError(f"the build script `{script}` does not exist")
         inside += [script, *(["setup.py"] if package.build_should_generate_setup() else [])]
         builders.append(SdistBuilder(poetry))  # sources of extensions are often in the sdist only
-    outside: list[str] = []
+    outside = [path for path in declared if leaves(path)]
     for include in chain.from_iterable(each._module.includes for each in builders):  # noqa: SLF001
         found = [*_include_paths(include, base)]
         if isinstance(include, PackageInclude):
