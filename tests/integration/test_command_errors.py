@@ -374,7 +374,7 @@ PROJECT = {
         f"copied file: {line}": Case(
             says=f"`instructions` copies {says}",
             fix=fix,
-            more=settings(f"{more}\ninstructions = {{ runtime = [\"COPY {line} /srv/\"] }}"),
+            more=settings(f'{more}\ninstructions = {{ runtime = ["COPY {line} /srv/"] }}'),
             arrange=_some_files,
         )
         for line, more, says, fix in (
@@ -406,13 +406,13 @@ PROJECT = {
         for text, says, fix, command in (
             (
                 'entrypoint = ["./conf/run.sh"]',
-                "`entrypoint` in [tool.poetry-docker-cache] starts './conf/run.sh', which the image",
+                "`entrypoint` in [tool.poetry-docker-cache] starts './conf/run.sh', which the",
                 'Write `files = ["conf/run.sh"]`.',
                 BUILD,
             ),
             (
                 'files = ["conf/app.ini"]\ncommand = ["conf/run.sh"]',
-                "`command` in [tool.poetry-docker-cache] starts 'conf/run.sh', which the image does",
+                "`command` in [tool.poetry-docker-cache] starts 'conf/run.sh', which the image",
                 'Write `files = ["conf/app.ini", "conf/run.sh"]`.',
                 EXPORT,
             ),

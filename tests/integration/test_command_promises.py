@@ -241,9 +241,7 @@ def test_files_that_instructions_may_copy(tmp_path: Path) -> None:
         "  node_modules  /srv/",
         "COPY run.sh ./",
     ]
-    settings = (
-        f"instructions = {{ runtime = {json.dumps(lines)} }}\nentrypoint = [\"./run.sh\"]\n"
-    )
+    settings = f'instructions = {{ runtime = {json.dumps(lines)} }}\nentrypoint = ["./run.sh"]\n'
     shop = make(tmp_path / "shop", settings)
     for name in ("conf/tls.key", "node_modules/x/index.js", "run.sh"):
         (shop / name).parent.mkdir(parents=True, exist_ok=True)

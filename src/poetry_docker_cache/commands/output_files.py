@@ -8,7 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.render.exported_files import EXPORT, difference, is_foreign, is_hand_written
+from poetry_docker_cache.render.exported_files import (
+    EXPORT,
+    difference,
+    is_foreign,
+    is_hand_written,
+)
 from poetry_docker_cache.system.compat import is_folder
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ MACHINES = {
 }
 """Docker's names of the platforms that have wheels, and the machine in the wheels' names."""
 
-# Names that BuildKit accepts, its aliases included; images can exist for more platforms than wheels.
+# The names that BuildKit accepts, and its aliases; an image may have platforms without wheels.
 _ARCHITECTURES = (
     *("386", "aarch64", "amd64", "arm", "arm64", "armel", "armhf", "i386", "loong64", "mips64le"),
     *("ppc64le", "riscv64", "s390x", "x86-64", "x86_64"),

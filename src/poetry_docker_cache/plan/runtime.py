@@ -177,7 +177,9 @@ def _environment(
 def _is_code_in(path: str, files: Files) -> bool:
     """Whether a path of the wheel holds modules and is copied to the working directory, too."""
     is_code = path.endswith(".py") or may_be_folder(path)
-    return is_code and not path.startswith("..") and (not files.paths or is_inside(path, files.paths))
+    return (
+        is_code and not path.startswith("..") and (not files.paths or is_inside(path, files.paths))
+    )
 
 
 def _labels(metadata: Metadata, *, is_argument: bool) -> dict[str, str]:

@@ -26,8 +26,8 @@ FROM_ABOVE = (
     *("-e", rf"""s#((from|readme|file)["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\5#"""),
     *("-e", "tagain", "/project/pyproject.toml"),
 )
-"""Replaces each `..` in the `packages` and the README of poetry-core by a folder inside the project,
-because the stage has the files from outside there."""
+"""Replaces each `..` in the `packages` and the README of poetry-core by a folder inside the
+project, where the stage has the files from outside."""
 
 
 def manifest_command(dependencies: Dependencies) -> list[str]:

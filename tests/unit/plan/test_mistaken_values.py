@@ -25,7 +25,9 @@ def test_variable_in_env_is_noted_with_its_value(value: str, line: str) -> None:
     """`env` has no substitution, unlike ENV in a Dockerfile."""
     settings = Settings(env=(("DATA", "/data"), ("PYTHONPATH", value)))
     (note,) = variable_notes(settings, SETS)
-    assert note.endswith(f'PYTHONPATH is the text "{value}". Write `env = {{ PYTHONPATH = "{line}" }}`.')
+    assert note.endswith(
+        f'PYTHONPATH is the text "{value}". Write `env = {{ PYTHONPATH = "{line}" }}`.'
+    )
 
 
 def test_own_value_comes_before_an_addition() -> None:

@@ -373,7 +373,5 @@ def test_table_with_a_near_name_is_noted(names: list[str], *, noted: bool) -> No
     """It may belong to another plugin, so a build does not fail."""
     notes = near_name_notes({name: {} for name in names})
     name = names[0]
-    assert notes == [
-        f"`tool.{name}` in pyproject.toml is not read: the settings belong in"
-        " [tool.poetry-docker-cache]."
-    ] * bool(noted)
+    note = f"`tool.{name}` in pyproject.toml is not read: the settings belong in"
+    assert notes == [f"{note} [tool.poetry-docker-cache]."] * bool(noted)
