@@ -49,7 +49,7 @@ def check(table: Mapping[str, object]) -> None:
         # No value of a setting may end the last stage or add an instruction to it.
         last = text[text.rindex("\nFROM base AS final\n") :]
         (layer,) = plan.dependencies.layers
-        for word in (ENVIRONMENT, f"COPY --link --from={layer.name} /venv /venv"):
+        for word in (ENVIRONMENT, f"COPY --link --from={layer.name} /{layer.name}/../venv /venv"):
             assert last.splitlines().count(word) == 1
         assert re.findall(r"^USER (.*)$", last, re.MULTILINE) == [plan.runtime.user]
         joined = re.sub(r"(?<!\\)\\\n", "", last)

@@ -547,5 +547,7 @@ def test_project_with_only_path_dependencies() -> None:
     )
     assert made.dependencies.layers == ()
     text = render_dockerfile(made)
-    both = [f"COPY --link --from={stage} /venv /venv\n" for stage in ("venv", "path-core")]
+    both = [
+        f"COPY --link --from={stage} /{stage}/../venv /venv\n" for stage in ("venv", "path-core")
+    ]
     assert "".join(both) in text
