@@ -108,6 +108,14 @@ def test_build_leaves_nothing_in_the_image(built: Built) -> None:
         assert found[nothing] == [], nothing
 
 
+def test_history_names_the_layers(engine: DockerEngine, built: Built) -> None:
+    """BuildKit shows the copied path, but not the stage; its comment is always the same."""
+    shown = engine.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", TAG).stdout
+    copied = re.findall(r"^COPY /(\S+)/\.\./venv /venv # buildkit$", shown, re.MULTILINE)
+    assert copied[0] == "application"
+    assert sorted(copied[1:]) == sorted(built.steps.layers)
+
+
 def test_labels_and_variables_are_unchanged(built: Built) -> None:
     """Quotes, dollars and backslashes are unchanged; metadata becomes OCI labels."""
     oci = "org.opencontainers.image"
