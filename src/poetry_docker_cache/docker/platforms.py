@@ -26,8 +26,8 @@ MACHINES = {
 
 # The names that BuildKit accepts, and its aliases; an image may have platforms without wheels.
 _ARCHITECTURES = (
-    *("386", "aarch64", "amd64", "arm", "arm64", "armel", "armhf", "i386", "loong64", "mips64le"),
-    *("ppc64le", "riscv64", "s390x", "x86-64", "x86_64"),
+    *("386", "aarch64", "amd64", "arm", "arm64", "armel", "armhf", "i386", "loong64", "mips64"),
+    *("mips64le", "ppc64le", "riscv64", "s390x", "x86-64", "x86_64"),
 )
 _KNOWN = re.compile(rf"local|(?:linux/)?(?:{'|'.join(_ARCHITECTURES)})(?:/v?\d+)?")
 
