@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import sys
 import warnings
 from pathlib import Path
 
@@ -38,6 +39,10 @@ for _name in (
     *("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE"),
 ):
     os.environ.pop(_name, None)
+
+# Poetry starts twice as fast with bytecode, and tests start it hundreds of times.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 LONGEST = (
     *("test_cache_machines", "test_shapes", "test_build", "test_cache", "test_leaks"),
