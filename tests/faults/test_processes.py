@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 from engines import PATIENCE
 from fault_rows import ENGINE, PROCESSES, Row, fault, rows
 from fault_sandbox import BUILD, EXPORT, EXPORTED, Sandbox, changed
+
+from poetry_docker_cache.system.folder_locks import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,6 +174,24 @@ def test_exports_at_once(sandbox: Sandbox) -> None:
     assert exported(changed(before, sandbox.files())) == set()
     assert {path.name for path in sandbox.project.glob("Dockerfile*")} == {*EXPORTED}
     assert sandbox.run(*EXPORT, "--check").status == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_export_waits_for_another_one(sandbox: Sandbox, options: tuple[str, ...]) -> None:
+    """While another process exports the project, nothing is compared or written."""
+    sandbox.run(*EXPORT)
+    dockerfile = sandbox.project / "Dockerfile"
+    written = dockerfile.read_bytes()
+    waiter = re.compile(rf"-> FLOCK .*:{sandbox.project.stat().st_ino} ")
+    with ThreadPoolExecutor() as pool:
+        with waiting(sandbox.project):
+            dockerfile.unlink()
+            run = pool.submit(sandbox.run, *EXPORT, *options)
+            until(lambda: run.done() or waiter.search(Path("/proc/locks").read_text()))
+            assert not run.done()
+            assert not dockerfile.exists()
+            dockerfile.write_bytes(written)
+        assert run.result().status == 0, run.result().err
 
 
 HANGS = """\
