@@ -296,7 +296,9 @@ def test_plugin_is_killed(hanging: Sandbox, command: tuple[str, ...]) -> None:
 def test_parent_shell_is_killed(hanging: Sandbox) -> None:
     """The build does not depend on the shell."""
     process, docker = start(hanging, "sh", "-c", '"$@" & echo $! > "$TMPDIR/plugin"; wait', "sh")
-    plugin = int((hanging.temporary / "plugin").read_text())
+    mark = hanging.temporary / "plugin"
+    until(lambda: mark.exists() and mark.read_text().endswith("\n"))
+    plugin = int(mark.read_text())
     process.kill()
     process.wait()
     time.sleep(0.2)
