@@ -35,7 +35,7 @@ faults: $(READY)  ## run the tests of faults, and write docs/reliability.* (half
 golden: $(READY)  ## regenerate the expected Dockerfiles in tests/golden
 	@$(VENV) -m pytest tests/golden --regenerate
 
-pins: $(READY)  ## refresh the pinned versions and hashes of what a build installs besides the lock file
+pins: $(READY)  ## refresh the pins of what a build installs besides the lock file, and of CI actions
 	@$(VENV) scripts/pins.py
 
 clean:  ## stop private engines, and remove .venv and caches (except the engine's downloads)

@@ -2,7 +2,7 @@
 
 `make pins` writes one requirements file for each Poetry and each build backend to
 src/poetry_docker_cache/pins: its whole dependency tree, for each Python that an image may have.
-Poetry locks them.
+Poetry locks them. It also pins the actions in the templates of CI files.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
+from action_pins import refresh_actions
 from cleo.io.null_io import NullIO
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -65,7 +66,7 @@ TARGETS = [(machine, libc) for machine in ("x86_64", "aarch64") for libc in ("gl
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="write the pins of one tool, such as poetry-2.5.1")
+    parser.add_argument("--only", help="refresh one tool, such as poetry-2.5.1, or actions")
     options = parser.parse_args()
     sets = [{f"poetry-{version}": f"poetry=={version}"} for version in poetry_versions()]
     sets.append({canonicalize_name(Requirement(root).name): root for root in BACKENDS})
@@ -80,7 +81,10 @@ def main() -> int:
         path.unlink()
     for name, text in texts.items():
         (PINS / f"{name}.txt").write_text(text, encoding="utf-8")
-    return 0
+    failures = refresh_actions() if options.only in (None, "actions") else []
+    for failure in failures:
+        print(f"not refreshed: {failure}", file=sys.stderr)
+    return bool(failures)
 
 
 def poetry_versions() -> list[Version]:

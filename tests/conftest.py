@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import sys
 import warnings
 from pathlib import Path
 
@@ -39,10 +40,15 @@ for _name in (
 ):
     os.environ.pop(_name, None)
 
+# Poetry starts twice as fast with bytecode, and tests start it hundreds of times.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 LONGEST = (
-    *("test_cache_machines", "test_shapes", "test_build", "test_cache", "test_leaks"),
-    *("test_inside_poetry_versions", "test_platforms", "test_bases", "test_images"),
-    *("test_layers_command", "test_ci_shell", "test_buildah", "test_direct", "test_path_packages"),
+    *("test_cache_machines", "test_shapes", "test_from_source", "test_cache", "test_bench"),
+    *("test_direct", "test_reuse", "test_readme", "test_build", "test_leaks", "test_ci_shell"),
+    *("test_inside_poetry_versions", "test_platforms", "test_bases", "test_images", "test_demo"),
+    *("test_layers_command", "test_buildah", "test_build_shapes", "test_path_packages"),
     *("test_oldest_python", "test_applications", "test_older_locks", "test_install_reuse"),
 )
 """Test files that take a minute or more, longest first."""

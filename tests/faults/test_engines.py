@@ -329,7 +329,8 @@ def test_cache_of_another_project(real: RealSandbox, tmp_path: Path) -> None:
     [
         pytest.param("", marks=fault(ENGINE, Row(fault="the disk of the engine is full"))),
         pytest.param(
-            "nr_inodes", marks=fault(ENGINE, Row(fault="the disk of the engine has no inodes"))
+            "nr_inodes",
+            marks=fault(ENGINE, Row(fault="the disk of the engine has no inodes", status=102)),
         ),
     ],
 )
@@ -350,7 +351,7 @@ def test_full_disk_of_the_engine(tmp_path: Path, index: FaultyIndex, options: st
         for disk in disks:
             fill(disk, inodes=bool(options))
         outcome = real.build("--no-cache")
-        assert outcome.status == 1
+        assert outcome.status in (1, 102)  # buildx has 102 if the engine says "resource exhausted"
         assert FULL in outcome.err.lower()
         for disk in disks:
             subprocess.run(["mount", "-o", "remount,size=4g,nr_inodes=900k", disk], check=True)

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 DOWN, PROXY, WRONG = "down", "proxy", "password"
 CLOSED = "http://127.0.0.1:9"
 """An address where nothing listens."""
-PATIENT = {"PIP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT": "2", "POETRY_REQUESTS_TIMEOUT": "2"}
-"""As long as an image whose pip waits for 2 seconds."""
+PATIENT = {"PIP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT": "60", "POETRY_REQUESTS_TIMEOUT": "60"}
+IMPATIENT = {"PIP_DEFAULT_TIMEOUT": "1", "POETRY_REQUESTS_TIMEOUT": "1"}
+"""Too short for a busy machine, so only for a download that never ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +165,8 @@ def broken(index: FaultyIndex, row: Answer) -> tuple[str, str, dict[str, str]]:
     index.fault = "" if row.how in (DOWN, PROXY, WRONG) else row.how
     url = f"{CLOSED}/simple/" if row.how == DOWN else index.url
     proxy = {"HTTP_PROXY": CLOSED, "http_proxy": CLOSED, "NO_PROXY": "", "no_proxy": ""}
-    return url, "hunter-canary" if row.how == WRONG else PASSWORD, proxy if row.how == PROXY else {}
+    environment = {PROXY: proxy, STALLED: IMPATIENT}.get(row.how, {})
+    return url, "hunter-canary" if row.how == WRONG else PASSWORD, {**environment}
 
 
 def check(row: Answer, status: int, output: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 from engines import PATIENCE
 from fault_rows import ENGINE, PROCESSES, Row, fault, rows
 from fault_sandbox import BUILD, EXPORT, EXPORTED, Sandbox, changed
+
+from poetry_docker_cache.system.folder_locks import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,6 +176,24 @@ def test_exports_at_once(sandbox: Sandbox) -> None:
     assert sandbox.run(*EXPORT, "--check").status == 0
 
 
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_export_waits_for_another_one(sandbox: Sandbox, options: tuple[str, ...]) -> None:
+    """While another process exports the project, nothing is compared or written."""
+    sandbox.run(*EXPORT)
+    dockerfile = sandbox.project / "Dockerfile"
+    written = dockerfile.read_bytes()
+    waiter = re.compile(rf"-> FLOCK .*:{sandbox.project.stat().st_ino} ")
+    with ThreadPoolExecutor() as pool:
+        with waiting(sandbox.project):
+            dockerfile.unlink()
+            run = pool.submit(sandbox.run, *EXPORT, *options)
+            until(lambda: run.done() or waiter.search(Path("/proc/locks").read_text()))
+            assert not run.done()
+            assert not dockerfile.exists()
+            dockerfile.write_bytes(written)
+        assert run.result().status == 0, run.result().err
+
+
 HANGS = """\
 #!/bin/sh
 case "$1 $2" in
@@ -275,7 +296,9 @@ def test_plugin_is_killed(hanging: Sandbox, command: tuple[str, ...]) -> None:
 def test_parent_shell_is_killed(hanging: Sandbox) -> None:
     """The build does not depend on the shell."""
     process, docker = start(hanging, "sh", "-c", '"$@" & echo $! > "$TMPDIR/plugin"; wait', "sh")
-    plugin = int((hanging.temporary / "plugin").read_text())
+    mark = hanging.temporary / "plugin"
+    until(lambda: mark.exists() and mark.read_text().endswith("\n"))
+    plugin = int(mark.read_text())
     process.kill()
     process.wait()
     time.sleep(0.2)

@@ -135,9 +135,7 @@ def test_base_image_by_digest(
     edit(project, tmp_path / "copy", "--with=old")
 
 
-def test_full_base_image(
-    engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path
-) -> None:
+def test_full_base_image(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
     """It is the base of every stage, and contains what the slim image does."""
     project = shop.on(base_image="python:{python}")
     exported = project.poetry.run(project.folder, "docker", "export", "-o", "-").stdout
@@ -148,7 +146,6 @@ def test_full_base_image(
     assert found["distributions"] == ordinary["distributions"]
     assert found["writable"] == []
     assert engine.run("acme/bases:full") == "shop 1.1 1.0\n"
-    edit(project, tmp_path / "copy")
 
 
 def test_base_image_without_shell(
@@ -184,9 +181,7 @@ def test_base_image_without_shell(
     edit(shop.project, tmp_path / "copy")
 
 
-def test_base_image_with_user(
-    engine: DockerEngine, shop: Shop, ordinary: dict[str, Any], tmp_path: Path
-) -> None:
+def test_base_image_with_user(engine: DockerEngine, shop: Shop, ordinary: dict[str, Any]) -> None:
     """The build runs as root; the image has our user and home folder."""
     base = build_base(engine, "acme-bases/company:3.13", COMPANY)
     build(shop.on(base_image=base, files=["README.md"]), "--tag=acme/bases:company")
@@ -203,4 +198,3 @@ def test_base_image_with_user(
     assert inspect_image(engine, "acme/bases:company")["writable"] == [], (
         "nor a folder that WORKDIR makes"
     )
-    edit(shop.project, tmp_path / "copy")

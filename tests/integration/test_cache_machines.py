@@ -237,27 +237,6 @@ def test_refresh_installs_system_packages_for_all_machines(
     assert found["created"] < found["installed"]
 
 
-def test_pull_request_reads_main_cache(warm: Built) -> None:
-    """A read-only build uses main's cache if its branch has none, and writes no cache."""
-    branch, before = f"{warm.repository}:branch", digest(warm.cache)
-    imports = f"--cache-from={branch},{warm.cache}"
-    steps = warm.pair.second.empty().build(warm.shop.released, "--tag=shop:pull", imports)
-    assert steps.installed == ()
-    assert warm.pair.second.has("shop:pull")
-    assert digest(branch) is None
-    assert digest(warm.cache) == before
-
-
-def test_branch_starts_from_main_cache(warm: Built) -> None:
-    """A branch's first build uses main's cache and writes its own."""
-    branch, before = f"{warm.repository}:branch", digest(warm.cache)
-    options = (f"--cache={branch}", f"--cache-from={warm.cache}")
-    steps = warm.pair.second.empty().build(warm.shop.released, "--tag=shop:branch", *options)
-    assert steps.installed == ()
-    assert digest(warm.cache) == before
-    assert digest(branch)
-
-
 @fault(
     CACHES,
     Row(

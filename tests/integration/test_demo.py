@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from clean_poetry import fill_environment
 from engine import default_state, usable_engine
 from engines import unavailable
 
@@ -69,13 +70,10 @@ def test_without_an_engine_the_dockerfile_is_written(tmp_path: Path) -> None:
 
 def test_example_passes_its_own_tests(tmp_path: Path) -> None:
     """They use the library that the example depends on, as its developers would."""
-    python = str(tmp_path / "venv" / "bin" / "python")
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--upgrade"]
-    subprocess.run([*pip, "pip>=25.1"], check=True)  # the first version that supports groups
     api, library = (ROOT / "examples" / name for name in ("web-api", "acme-greetings"))
     packages = [str(api), str(library), "--group", f"{api / 'pyproject.toml'}:dev"]
-    subprocess.run([*pip, *packages], check=True)
+    fill_environment(tmp_path / "venv", *packages)
+    python = str(tmp_path / "venv" / "bin" / "python")
     tests = [python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", str(api)]
     done = subprocess.run(tests, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

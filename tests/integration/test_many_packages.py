@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from clean_poetry import Poetry
     from engines import DockerEngine
-    from reference import PoetryInstall
 
 NAMES = [f"acme-{number:03}" for number in range(300)]
 PYPROJECT = """\
@@ -49,7 +48,6 @@ command = ["python", "main.py"]
 def test_three_hundred_packages(
     engine: DockerEngine,
     poetry_home: Callable[[DockerEngine], Poetry],
-    poetry_install: PoetryInstall,
     tmp_path: Path,
 ) -> None:
     """All are installed in fewer layers than the limit of an image, and stay cached."""
@@ -78,7 +76,7 @@ def test_three_hundred_packages(
         assert 1 < len(steps.layers) < 50
         assert engine.run("acme-many:1.0") == "1.0\n"
         found = inspect_image(engine, "acme-many:1.0")["distributions"]
-        assert found == poetry_install(project, "--only=main", "--no-root")
+        assert found == [[name, "1.0"] for name in NAMES]
         project.replace("pyproject.toml", 'version = "1.0"', 'version = "1.1"')
         other = lock_text(data, locked, generator=OTHER_POETRY)
         project.write("poetry.lock", other.encode())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from clean_poetry import fill_environment
 from dockerignore import passing
 from poetry.factory import Factory
 from poetry_versions import POETRY_VERSIONS, poetry_python
@@ -195,10 +195,8 @@ def test_other_backends_build_the_same_wheel(
 ) -> None:
     """By convention, by what pyproject.toml names, and by what setup.py does."""
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    fill_environment(venv, requirement)
     python = venv / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", requirement]
-    subprocess.run(install, check=True)
     assert {"my_app/__init__.py", expected} <= compare_wheels(tmp_path, python, toml, files).keys()
 
 

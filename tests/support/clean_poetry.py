@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 POETRY = "2.5.1"
+ONE_BY_ONE = {"POETRY_INSTALLER_PARALLEL": "false"}
+"""A variable for `poetry install`: of several threads, one may see no credentials.
+
+The first thread fills the list of sources while others read it (`configured_repositories`).
+"""
 _OF_THE_USER = ("NETRC", "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV", "XDG_RUNTIME_DIR", "PYTHONPATH")
 
 
@@ -66,6 +71,7 @@ class Poetry:
         }
         kept |= {name: str(folder) for name, folder in own.items()}
         kept |= {"POETRY_KEYRING_ENABLED": "false", "POETRY_VIRTUALENVS_CREATE": "false"}
+        kept |= ONE_BY_ONE
         return cls(executable=executable, home=home, env=kept)
 
     @property

@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
 from clean_poetry import fill_environment
 
 POETRY_VERSIONS = ("2.1.4", "2.2.1", "2.3.4", "2.4.3", "2.5.1")
+# The scripts in the build start Poetry so that Python keeps no bytecode.
+KEEP_BYTECODE = """
+import contextlib, importlib, pkgutil, poetry
+for module in pkgutil.walk_packages(poetry.__path__, "poetry."):
+    if not module.name.endswith("__main__"):
+        with contextlib.suppress(Exception):
+            importlib.import_module(module.name)
+"""
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 
 
@@ -35,6 +44,8 @@ def _make(version: str, place: Path) -> None:
     building = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=CACHE))
     try:
         fill_environment(building, f"poetry=={version}")
+        python = building / "bin" / "python"
+        subprocess.run([python, "-W", "ignore", "-c", KEEP_BYTECODE], check=True)
         building.rename(place)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clean_poetry import POETRY
+from clean_poetry import ONE_BY_ONE, POETRY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from acme import Project
     from engines import DockerEngine
 
-_DOCKERFILE = """\
-FROM python:{python}
+_DOCKERFILE = f"""\
+FROM python:3.13
 RUN python -m venv --without-pip /opt/poetry \\
-    && pip --python /opt/poetry/bin/python install --quiet --no-compile poetry=={poetry}
+    && pip --python /opt/poetry/bin/python install --quiet --no-compile poetry=={POETRY}
+# Python keeps the bytecode of what an installation imports: compiling it takes seconds each time.
+WORKDIR /empty
+RUN printf '[tool.poetry]\\npackage-mode = false\\n' > pyproject.toml \\
+    && python -m venv --without-pip /tmp/venv \\
+    && export VIRTUAL_ENV=/tmp/venv \\
+    && /opt/poetry/bin/poetry --quiet lock && /opt/poetry/bin/poetry --quiet install
 """
 # Poetry may write to the copy.
 _SCRIPT = """\
@@ -43,12 +49,10 @@ class PoetryInstall:
     image: str
 
     @classmethod
-    def prepare(
-        cls, engine: DockerEngine, python: str = "3.13", poetry: str = POETRY
-    ) -> PoetryInstall:
-        """Build the image with Poetry, on the Python image of this tag."""
-        image, text = f"acme-reference:{python}", _DOCKERFILE.format(python=python, poetry=poetry)
-        engine.docker("build", "--network=host", f"--tag={image}", "-", text=text)
+    def prepare(cls, engine: DockerEngine) -> PoetryInstall:
+        """Build the image with Poetry."""
+        image = "acme-reference:3.13"
+        engine.docker("build", "--network=host", f"--tag={image}", "-", text=_DOCKERFILE)
         return cls(engine=engine, image=image)
 
     def __call__(
@@ -65,7 +69,8 @@ class PoetryInstall:
         """
         repository = repository or project.folder
         config = project.poetry.env["POETRY_CONFIG_DIR"]
-        docker = ["run", "--rm", "--network=host", "--env=POETRY_CONFIG_DIR=/config", *container]
+        docker = ["run", "--rm", "--network=host", "--env=POETRY_CONFIG_DIR=/config"]
+        docker += [f"--env={name}={value}" for name, value in ONE_BY_ONE.items()] + [*container]
         docker += [f"--volume={repository}:/repository:ro", f"--volume={config}:/config:ro"]
         place = project.folder.relative_to(repository).as_posix()
         done = self.engine.docker(*docker, self.image, "sh", "-c", _SCRIPT, "sh", place, *options)

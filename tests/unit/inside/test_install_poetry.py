@@ -184,3 +184,18 @@ def test_race_in_poetry_is_repeated(
     done = poetry_install.run_poetry(program, tmp_path, venv, secret)
     assert (done.status, parallel) == (0, [None, "false"])
     assert "one package at a time" in capsys.readouterr().out
+
+
+def test_credentials_reach_every_download(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With credentials, Poetry uses one thread: a second one may see an empty list of sources."""
+    environments: list[dict[str, str]] = []
+
+    def run(_: list[str], environment: dict[str, str], __: Path) -> Outcome:
+        environments.append(environment)
+        return Outcome(0, "")
+
+    monkeypatch.setattr(poetry_install, "run", run)
+    secret = tmp_path / "auth.toml"
+    secret.touch()
+    poetry_install.run_poetry(poetry_install.PROGRAM, tmp_path, tmp_path / "venv", secret)
+    assert [found["POETRY_INSTALLER_PARALLEL"] for found in environments] == ["false"]

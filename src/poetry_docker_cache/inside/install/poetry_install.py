@@ -131,6 +131,9 @@ def run_poetry(program: Sequence[str], folder: Path, venv: Path, auth_file: Path
         VIRTUAL_ENV=str(venv),
         PYTHONDONTWRITEBYTECODE="1",
     )
+    if auth_file.is_file():
+        # While Poetry's first thread lists the sources, another one may send no credentials.
+        environment["POETRY_INSTALLER_PARALLEL"] = "false"
     command = [sys.executable, *program, *OPTIONS]
     done = run(command, environment, folder)
     if done.status and NO_REQUIREMENT in done.output:
