@@ -421,7 +421,7 @@ def test_build_command_line(shop: Path, client: Client, tmp_path: Path) -> None:
     """The plugin's options come first, then the arguments after `--`, then the context."""
     after = ["--no-cache", "-q", "-vvv", "-P", "/x", "-C", "/y", "--with", "a b", "--", "-", ""]
     outcome = run_successfully(
-        tmp_path, "-C", "shop", *BUILD, "-t", "a", "--tag=b:1", "--push", "--", *after
+        tmp_path, "-C", "shop", *BUILD, "-t", "t/a", "--tag=t/b:1", "--push", "--", *after
     )
     assert outcome.out == ""
     argv = client.argv
@@ -430,7 +430,7 @@ def test_build_command_line(shop: Path, client: Client, tmp_path: Path) -> None:
     assert "--no-cache" not in ours
     assert "--load" not in ours
     words = " ".join(ours)
-    assert "--tag a --tag b:1" in words
+    assert "--tag t/a --tag t/b:1" in words
     assert "--push" in words
 
 
