@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from .secret import Source
 
+PREFIX = "poetry-docker-cache: "
+"""Starts an explanation. It is the last thing that a step prints, and the build's error repeats it."""
 UNREACHABLE = re.compile(
     r"Could not fetch URL \S+ (?:(?:proxy )?connection error|There was a problem)"  # pip
     r"|Max retries exceeded|Unable to connect to proxy"
@@ -48,6 +50,12 @@ MISSING = re.compile(
     r"No matching distribution found for (\S+)"  # pip
     r"|Unable to find installation candidates for (\S+ \(\S+\))"  # Poetry
 )
+
+
+def print_explanation(why: str) -> None:
+    """Print why a step failed, after the output of its programs; nothing if there is no more."""
+    if why:
+        print(f"\n{PREFIX}{why}", flush=True)
 
 
 def explain_failure(
