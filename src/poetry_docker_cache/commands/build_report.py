@@ -18,6 +18,7 @@ from poetry_docker_cache.buildx.command_line import (
 )
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.history import recall
+from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.commands.image_packages import packages_of
 from poetry_docker_cache.plan.dependencies import ON_BUILD_IMAGE
 from poetry_docker_cache.report import metadata_file
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 _CACHE = "cache.manifest"
 """The metadata key of the cache that BuildKit has written."""
 _PROVENANCE = "BUILDX_METADATA_PROVENANCE"
-_PROGRESS = "BUILDKIT_PROGRESS"
 _SILENT = ("quiet", "rawjson")
 """Progress styles without a summary: no output, and output for programs."""
 _RESULTS = ("--output", "-o")
@@ -69,6 +69,8 @@ class Report:
     theirs: str | None
     """The file for buildx's own metadata, from an argument after `--`."""
     vendored: bool
+    progress: str
+    """The style of BuildKit's progress output that an option chooses; empty if none does."""
     builds: bool
     """Whether buildx builds an image: with some options it only prints something."""
     shown: bool
@@ -85,8 +87,10 @@ class Report:
             refuse_outward_links([Path(path)], image.folder)
         given = [*request.options]
         builds = not only_prints(given)
-        progress = _value(given, "--progress") or request.progress or os.environ.get(_PROGRESS)
-        silent = options.quiet or progress in _SILENT or not {"--quiet", "-q"}.isdisjoint(given)
+        progress = _value(given, "--progress") or request.progress or ""
+        if not {"--quiet", "-q"}.isdisjoint(given):
+            progress = "quiet"
+        silent = options.quiet or (progress or os.environ.get(PROGRESS)) in _SILENT
         return cls(
             image=image,
             request=request,
@@ -94,6 +98,7 @@ class Report:
             file=None if path is None else Path(path),
             theirs=_value(given, METADATA_OPTION),
             vendored=options.file is not None,
+            progress=progress,
             builds=builds,
             shown=builds and not silent,
         )
@@ -160,14 +165,15 @@ class Report:
         return recall(
             docker,
             str(metadata.get("buildx.build.ref", "")),
-            platforms=self._platforms,
+            platforms=self.platforms,
             image=_only_in_the_engine(metadata),
             digest=str(metadata.get("containerimage.digest", "")),
             bundle=path.with_name("record.dockerbuild") if _pushes(words) else None,
         )
 
     @property
-    def _platforms(self) -> tuple[str, ...]:
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms that are asked for; empty for the builder's own."""
         return tuple(sorted(requested_platforms(self.request)))
 
     def _summary(self, metadata: dict[str, Any], record: Record, seconds: float) -> Summary:
@@ -176,10 +182,10 @@ class Report:
         return Summary(
             seconds=seconds,
             tags=tuple(self.request.tags),
-            layers=read_layers(record.log, self._planned()),
+            layers=read_layers(record.log, self.planned()),
             digest=digest if isinstance(digest, str) else None,
             size=sum(sizes.values()) if sizes else None,
-            platforms=max(1, len(self._platforms)),
+            platforms=max(1, len(self.platforms)),
             unpacked=bytes_of(record.unpacked),
             pushed=pushed(record.trace, sizes or {}, str(metadata.get("image.name", ""))),
             base=self._base(record),
@@ -192,7 +198,7 @@ class Report:
         now = datetime.now(timezone.utc)
         return read_base(record.entries, self.image.plan, now=now, fresh=self.request.pull)
 
-    def _planned(self) -> dict[str, tuple[Package, ...]]:
+    def planned(self) -> dict[str, tuple[Package, ...]]:
         """Return the packages by layer; a vendored Dockerfile may have other layers."""
         if self.vendored:
             return {}

@@ -13,7 +13,6 @@ from poetry_docker_cache.buildx.bake import permission_note
 from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.command_line import epoch_note, result_note
 from poetry_docker_cache.buildx.engine_info import frontend_note
-from poetry_docker_cache.buildx.history import lost_a_layer
 from poetry_docker_cache.buildx.open_caches import open_caches, shown_caches
 from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, load_steps
 from poetry_docker_cache.buildx.reuse import Reuse
@@ -21,9 +20,11 @@ from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
 from poetry_docker_cache.buildx.steps import SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
+from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds
+from poetry_docker_cache.commands.failure_report import report_failure
 from poetry_docker_cache.commands.image_notes import print_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
-    from poetry_docker_cache.commands.console import Console
+    from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
 
 def build_images(
-    options: BuildOptions, poetry: Poetry, probe: Callable[[], EngineInfo], console: Console
+    options: BuildOptions, poetry: Poetry, probe: Callable[[], EngineInfo], console: ProgressConsole
 ) -> int:
     """Build the images or print the commands; return BuildKit's exit status.
 
@@ -141,7 +142,7 @@ def _docker(options: BuildOptions, engine: EngineInfo) -> tuple[str, ...]:
     return ("docker", *context)
 
 
-def _print_steps(work: _Work, console: Console) -> None:
+def _print_steps(work: _Work, console: ProgressConsole) -> None:
     """Print the commands, and on stderr the files that they need."""
     build = work.build
     places = Places.placeholders(build.names, vendored=work.options.file, contexts=work.contexts())
@@ -154,7 +155,7 @@ def _print_steps(work: _Work, console: Console) -> None:
         console.raw(f"{shlex.join(step.argv)}\n")
 
 
-def _run_steps(work: _Work, console: Console) -> int:
+def _run_steps(work: _Work, console: ProgressConsole) -> int:
     """Run the steps, publish caches, print the report; return BuildKit's exit status."""
     build, engine = work.build, work.build.engine
     refuse_without_agent(
@@ -166,7 +167,9 @@ def _run_steps(work: _Work, console: Console) -> int:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(build_folder(context=widest, docker=engine.docker))
         runner = StepRunner(
-            note=console.note, write=folder.write, lost_a_layer=lambda: _lost_a_layer(build)
+            note=console.note,
+            write=folder.write,
+            display=own_display(work.reports, engine, console),
         )
         caches = {
             image.name: stack.enter_context(open_caches(image.caches, build.docker, runner))
@@ -190,6 +193,8 @@ def _run_steps(work: _Work, console: Console) -> int:
         )
         outcome = runner.run_all(build_steps(build, places, caches))
         if outcome.status:
+            if outcome.stream:
+                report_failure(outcome.stream, console)
             return outcome.status
         metadata = Path(places.metadata)
         for report in work.reports:
@@ -206,10 +211,3 @@ def _run_steps(work: _Work, console: Console) -> int:
             seconds=outcome.seconds,
         )
     return 0
-
-
-def _lost_a_layer(build: Build) -> bool:
-    """Return whether the engine lost a layer while unpacking the image (moby/buildkit#6521)."""
-    engine = build.engine
-    unpacks = engine.driver == "docker" and engine.store == "containerd"
-    return unpacks and lost_a_layer(build.docker, engine.builder, builds=len(build.images))
