@@ -22,6 +22,8 @@ _CANCELLED = "context canceled"
 _STEP = re.compile(r"\[(?:[^]]* )?(?P<stage>[^] ]+) +\d+/\d+\] (?P<instruction>.*)", re.DOTALL)
 _LOST = re.compile(r"failed to prepare extraction snapshot .*parent snapshot .* does not exist")
 _FRACTION = re.compile(r"\.\d+")
+# "Dockerfile:40", which the lines of the Dockerfile follow, or the error.
+_REPORT = re.compile(r"\S+:\d+|ERROR: .*")
 
 
 @dataclass
@@ -118,12 +120,16 @@ class BuildStream:
     """The steps by digest."""
     messages: list[str] = field(default_factory=list)
     """Lines of the client that report no status: warnings, and the error at the end."""
+    report: list[str] = field(default_factory=list)
+    """Those of them that report a failed build; a display leaves them to the command."""
 
     def read(self, line: str) -> bool:
         """Read a line of the client's stderr; return whether it reports the status of steps."""
         status = _status(line)
         if status is None:
             self.messages.append(line)
+            if self.report or _REPORT.fullmatch(line):
+                self.report.append(line)
             return False
         for vertex in _objects(status, "vertexes"):
             self._read_vertex(vertex)

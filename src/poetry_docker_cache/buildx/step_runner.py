@@ -25,7 +25,7 @@ _SECONDS = 60 * 60.0
 _STDERR = 2
 _SIGNALS = 128
 """A higher exit status means that a signal ended the command."""
-_FAILED = 1
+FAILED = 1
 """buildx's exit status for a failed build; wrong options and signals have others."""
 _AGAIN = (
     "The engine removed layers of the old image with this name while it unpacked the new one on"
@@ -131,7 +131,7 @@ class StepRunner:
         try:
             (answer,) = self.ask([step.argv], seconds=_SECONDS)
         except DockerCacheError as error:
-            return Answer(status=_FAILED, out="", err=error.problem)
+            return Answer(status=FAILED, out="", err=error.problem)
         return answer
 
     def _build(self, step: Step) -> Outcome:
@@ -139,7 +139,7 @@ class StepRunner:
             self.write(path, text)
         started = time.monotonic()
         status, stream = self._run_build(step)
-        if status == _FAILED and stream and stream.lost_a_layer:
+        if status == FAILED and stream and stream.lost_a_layer:
             self.note(_AGAIN)
             status, stream = self._run_build(step)
         return Outcome(status=status, seconds=time.monotonic() - started, stream=stream)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.bake import permission_note
+from poetry_docker_cache.buildx.build_failure import of_history, of_stream
 from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.command_line import epoch_note, result_note
 from poetry_docker_cache.buildx.engine_info import frontend_note
@@ -17,17 +18,19 @@ from poetry_docker_cache.buildx.open_caches import open_caches, shown_caches
 from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, load_steps
 from poetry_docker_cache.buildx.reuse import Reuse
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
-from poetry_docker_cache.buildx.step_runner import StepRunner
+from poetry_docker_cache.buildx.step_runner import FAILED, StepRunner
 from poetry_docker_cache.buildx.steps import SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds
-from poetry_docker_cache.commands.failure_report import report_failure
+from poetry_docker_cache.commands.failure_report import known_facts, print_end
 from poetry_docker_cache.commands.image_notes import print_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+from poetry_docker_cache.report.diagnosis import diagnose
+from poetry_docker_cache.system.signals import ENDING, exit_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
+    from poetry_docker_cache.buildx.step_runner import Outcome
     from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
@@ -193,8 +197,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
         )
         outcome = runner.run_all(build_steps(build, places, caches))
         if outcome.status:
-            if outcome.stream:
-                report_failure(outcome.stream, console)
+            _refuse_failure(work, outcome, str(folder.path), console)
             return outcome.status
         metadata = Path(places.metadata)
         for report in work.reports:
@@ -211,3 +214,22 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
             seconds=outcome.seconds,
         )
     return 0
+
+
+def _refuse_failure(work: _Work, outcome: Outcome, folder: str, console: ProgressConsole) -> None:
+    """Raise BuildError with the cause of a failed build, after the end of the failed step's log.
+
+    If BuildKit has shown its progress itself, that log is on the screen, and the cause is in its
+    history. Without a cause, such as after a signal, its own message stays the last.
+    """
+    build, stream = work.build, outcome.stream
+    known = known_facts(work.images, work.options.file)
+    if stream:
+        if outcome.status not in map(exit_status, ENDING):
+            failure = of_stream(stream)
+            print_end(failure, known, console)
+            raise diagnose(failure, known, outcome.status)
+    elif outcome.status == FAILED and any(report.builds for report in work.reports):
+        place = "" if work.options.file else folder
+        if recorded := of_history(build.docker, build.engine.builder, place):
+            raise diagnose(recorded, known, outcome.status)

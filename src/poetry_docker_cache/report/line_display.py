@@ -38,9 +38,9 @@ class LineDisplay:
         self.write(f"{self.subject.title}\n")
 
     def read(self, line: str) -> None:
-        """Take a line of the client; print other lines, until a step has failed."""
+        """Take a line of the client; print other lines, except the report of a failure."""
         if not self.stream.read(line):
-            if not self.stream.failure:
+            if not self.stream.report:
                 self._line(line)
             return
         for row in rows(self.stream, self.subject):

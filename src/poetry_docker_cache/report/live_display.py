@@ -64,8 +64,8 @@ class LiveDisplay:
     _next: float = 0.0
 
     def read(self, line: str) -> None:
-        """Take a line of the client; print other lines above the view, until a step has failed."""
-        if not self.stream.read(line) and not self.stream.failure:
+        """Take a line of the client; print others above the view, but no report of a failure."""
+        if not self.stream.read(line) and not self.stream.report:
             self._draw(above=f"{line}\n")
 
     def ask(self, text: str) -> None:

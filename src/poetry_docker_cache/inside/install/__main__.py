@@ -20,7 +20,6 @@ from . import (
     shared_libraries,
     wheel_tree,
 )
-
 from .failures import print_explanation
 
 COLUMNS = 79
