@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.buildx.build_stream import RAWJSON, BuildStream
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.report.build_rows import Subject
+from poetry_docker_cache.report.earlier_build import EarlierBuild
 from poetry_docker_cache.report.line_display import LineDisplay
 from poetry_docker_cache.report.live_display import LiveDisplay, Screen
 from poetry_docker_cache.report.live_frame import Size
@@ -76,6 +77,11 @@ def _subject(reports: Sequence[Report]) -> Subject:
     return Subject(
         title=f"{title} for {platforms}" if platforms else title,
         layers={name: found for report in reports for name, found in report.planned().items()},
+        before={
+            name: version
+            for report in reports
+            for name, version in (report.earlier() or EarlierBuild()).versions.items()
+        },
         wheels={
             wheel.name: _wheel(report, wheel.is_application, wheel.folder)
             for report in reports

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.buildx.bake import permission_note
 from poetry_docker_cache.buildx.build_failure import of_history, of_stream
 from poetry_docker_cache.buildx.build_folder import build_folder
-from poetry_docker_cache.buildx.command_line import epoch_note, result_note
+from poetry_docker_cache.buildx.command_line import epoch_note, named_result, result_note
 from poetry_docker_cache.buildx.engine_info import frontend_note
 from poetry_docker_cache.buildx.open_caches import open_caches, shown_caches
 from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, load_steps
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
-    from poetry_docker_cache.buildx.step_runner import Outcome
+    from poetry_docker_cache.buildx.step_runner import Display, Outcome
     from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
@@ -60,7 +61,7 @@ def build_images(
         Report.of(options, image, request, among=len(images) > 1)
         for image, request in zip(images, requests, strict=True)
     ]
-    work = _decide(options, images, reports, probe())
+    work = _decide(options, images, reports, probe(), console)
     for note in dict.fromkeys(work.notes()):
         console.note(note)
     if options.dry_run:
@@ -77,6 +78,14 @@ class _Work:
     images: tuple[PlannedImage, ...]
     reports: tuple[Report, ...]
     build: Build
+    display: Callable[[], Display] | None
+    """Makes our display of the progress; None for BuildKit's."""
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of the images that are loaded or pushed."""
+        engine = self.build.engine
+        return tuple(named_result(image.request, engine) for image in self.build.images)
 
     def notes(self) -> Iterator[str]:
         """Yield the notes to print before the build."""
@@ -110,21 +119,25 @@ def _decide(
     images: tuple[PlannedImage, ...],
     reports: list[Report],
     engine: EngineInfo,
+    console: ProgressConsole,
 ) -> _Work:
     """Decide everything about the build on this engine."""
     builds = tuple(
         _image_build(options, image, report.request, engine)
         for image, report in zip(images, reports, strict=True)
     )
+    display = own_display(reports, engine, console)
     asks = any(report.wanted for report in reports) or any(built.caches.exports for built in builds)
     build = Build(
         images=builds,
         engine=engine,
         docker=_docker(options, engine),
-        environment=reports[0].environment,
+        environment=reports[0].environment(own_display=display is not None),
         metadata=asks and reports[0].theirs is None,
     )
-    return _Work(options=options, images=images, reports=tuple(reports), build=build)
+    return _Work(
+        options=options, images=images, reports=tuple(reports), build=build, display=display
+    )
 
 
 def _image_build(
@@ -173,7 +186,9 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
         runner = StepRunner(
             note=console.note,
             write=folder.write,
-            display=own_display(work.reports, engine, console),
+            display=work.display,
+            # With `--quiet`, buildx prints a digest, which not every engine can run.
+            build_output=subprocess.DEVNULL if any(work.results) else None,
         )
         caches = {
             image.name: stack.enter_context(open_caches(image.caches, build.docker, runner))
@@ -205,14 +220,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
                 written = report.cache_was_written(metadata)
                 for note in caches[report.image.image].publish(written=written):
                     console.note(note)
-        report_build(
-            work.reports,
-            console,
-            docker=build.docker,
-            engine=engine,
-            metadata=metadata,
-            seconds=outcome.seconds,
-        )
+        report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse
 from poetry_docker_cache.plan.build_context import checked_paths
-from poetry_docker_cache.plan.image_plan import Files, Runtime
+from poetry_docker_cache.plan.image_plan import Files, Important, Runtime
 from poetry_docker_cache.plan.start_command import Start, web_start, worker_start
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.selection import DEVELOPMENT
@@ -187,7 +187,7 @@ def _command(
         "No start command is set: add `command` to [tool.poetry-docker-cache]"
         f"{_example(project, settings.ports, installed)}."
     )
-    return None, (note,)
+    return None, (Important(note),)
 
 
 def _example(project: Project, ports: Sequence[str], installed: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from poetry_docker_cache.text import duration, megabytes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from poetry_docker_cache.buildx.build_stream import BuildStep, BuildStream
+    from poetry_docker_cache.buildx.build_stream import BuildStep, BuildStream, Transfer
 
 _FROM = re.compile(r"FROM (?:docker\.io/(?:library/)?)?(\S+?)(?:@sha256:[0-9a-f]+)?")
 _METADATA = re.compile(r"load metadata for (?:docker\.io/(?:library/)?)?(\S+?)(?:@\S+)?$")
@@ -43,7 +43,8 @@ _INTERNAL = {
     "importing to docker": IMAGE,
 }
 """The rows of steps outside the Dockerfile, by a part of their names."""
-_PUSHING = "pushing "
+PUSHING = "pushing "
+"""The start of what BuildKit calls the parts of a push."""
 
 
 class State(Enum):
@@ -140,7 +141,7 @@ def _names(step: BuildStep, subject: Subject) -> Iterator[str]:
         yield _STAGES.get(stage, TOOLS)
     else:
         yield from (row for part, row in _INTERNAL.items() if part in step.name)
-        if any(name.startswith(_PUSHING) for name in step.transfers):
+        if _pushes([step]):
             yield PUSH
 
 
@@ -149,15 +150,10 @@ def _row(name: str, steps: Sequence[BuildStep], subject: Subject, now: float) ->
     state = _state(steps)
     seconds = sum(step.seconds for step in steps)
     if name == PUSH:
-        pushes = [
-            part
-            for step in steps
-            for part in step.transfers.values()
-            if part.name.startswith(_PUSHING)
-        ]
+        pushes = _pushes(steps)
         seconds = sum(part.seconds for part in pushes)
-        if state is State.DONE or (pushes and all(part.completed for part in pushes)):
-            state = State.DONE
+        if all(part.completed for part in pushes):
+            state = State.DONE if state is State.RUNNING else state
     total = sum(part.total for part in downloads) if name == BASE else 0
     if name == BASE and total:
         size = megabytes(total)
@@ -171,9 +167,21 @@ def _row(name: str, steps: Sequence[BuildStep], subject: Subject, now: float) ->
         size=size,
         current=min(total, sum(part.current for part in downloads)),
         total=total,
-        seconds=seconds + _running_seconds(steps, now),
+        seconds=seconds + (_running_seconds(steps, now) if state is State.RUNNING else 0.0),
         steps=tuple(steps),
     )
+
+
+def push_seconds(stream: BuildStream) -> float | None:
+    """Return how long pushing the images took; None if none was pushed."""
+    steps = stream.steps.values()
+    pushes = _pushes([step for step in steps if "exporting to " in step.name])
+    return sum(part.seconds for part in pushes) if pushes else None
+
+
+def _pushes(steps: Sequence[BuildStep]) -> list[Transfer]:
+    parts = [part for step in steps for part in step.transfers.values()]
+    return [part for part in parts if part.name.startswith(PUSHING)]
 
 
 def _state(steps: Sequence[BuildStep]) -> State:
