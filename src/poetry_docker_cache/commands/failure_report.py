@@ -21,11 +21,11 @@ _PYTHON = re.compile(r"(?P<major>\d+)\.(?P<minor>\d+)(?P<patch>\.\d+)?")
 
 def print_end(failure: Failure, known: Known, console: Console) -> None:
     """Print the last lines of the failed step, or of the user's own Dockerfile."""
-    if failure.step:
-        console.message(named_step(failure.step), title="Failed: ")
     # The lines of a generated Dockerfile have numbers of a file that the user does not have.
     excerpt = failure.excerpt.splitlines() if known.dockerfile else ()
-    for line in (*last_lines(failure.output), *excerpt):
+    if lines := [*last_lines(failure.output), *excerpt]:
+        console.message(named_step(failure.step), title="Failed: ")
+    for line in lines:
         console.message(f"  {line}".rstrip())
 
 

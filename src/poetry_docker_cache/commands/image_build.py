@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from poetry.poetry import Poetry
 
+    from poetry_docker_cache.buildx.build_failure import Failure
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
     from poetry_docker_cache.buildx.step_runner import Display, Outcome
@@ -227,17 +228,23 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
 def _refuse_failure(work: _Work, outcome: Outcome, folder: str, console: ProgressConsole) -> None:
     """Raise BuildError with the cause of a failed build, after the end of the failed step's log.
 
-    If BuildKit has shown its progress itself, that log is on the screen, and the cause is in its
-    history. Without a cause, such as after a signal, its own message stays the last.
+    Without a known failure, such as after a signal, BuildKit's message stays the last.
     """
-    build, stream = work.build, outcome.stream
-    known = known_facts(work.images, work.options.file)
-    if stream:
-        if outcome.status not in map(exit_status, ENDING):
-            failure = of_stream(stream)
+    if failure := _failure(work, outcome, folder):
+        known = known_facts(work.images, work.options.file)
+        if outcome.stream:
             print_end(failure, known, console)
-            raise diagnose(failure, known, outcome.status)
-    elif outcome.status == FAILED and any(report.builds for report in work.reports):
-        place = "" if work.options.file else folder
-        if recorded := of_history(build.docker, build.engine.builder, place):
-            raise diagnose(recorded, known, outcome.status)
+        raise diagnose(failure, known, outcome.status)
+
+
+def _failure(work: _Work, outcome: Outcome, folder: str) -> Failure | None:
+    """Return the failure; if BuildKit has shown its progress itself, it is in its history.
+
+    A Dockerfile of the user does not identify the build there, and BuildKit has shown its lines.
+    """
+    if outcome.stream:
+        signalled = outcome.status in map(exit_status, ENDING)
+        return None if signalled else of_stream(outcome.stream)
+    if outcome.status != FAILED or work.options.file:
+        return None
+    return of_history(work.build.docker, work.build.engine.builder, folder)

@@ -53,7 +53,7 @@ _REGISTRY = (
     r"(?:failed to resolve source metadata for \S+: )?.*?"
 )
 _AGAIN = "then build again: the layers are cached."
-_SYNTAX = 'set `syntax = "docker/dockerfile:1"` in [tool.poetry-docker-cache]'
+_SYNTAX = "docker/dockerfile:1"
 
 # The first that is found in BuildKit's error.
 ERRORS = (
@@ -67,6 +67,11 @@ ERRORS = (
         _PUSH + _LOGIN,
         "{host} refused the push of {ref}: {why}.",
         "Log in as a user who may push to {repository}, " + _AGAIN + "\n{login}",
+    ),
+    Cause(
+        _PUSH + r"(?:name unknown|NAME_UNKNOWN|repository with name .* does not exist)",
+        "{host} has no repository for {ref}.",
+        "Create {repository} there, or correct the name, " + _AGAIN,
     ),
     Cause(
         _PUSH + r"(?P<why>413 \w.*)",
@@ -145,6 +150,22 @@ ERRORS = (
         "Build with another name for the cache (`--cache`, or the setting `cache`), which the build"
         "\nwrites anew, or without a cache. Then remove the damaged one from its registry.",
     ),
+    Cause(
+        r"parent snapshot \S+ does not exist",
+        "The engine lost a layer while it unpacked the image (moby/buildkit#6521).",
+        "Build again: every step is cached.",
+    ),
+    # The command line
+    Cause(
+        r"^(?P<why>unknown (?:shorthand )?flag: .*|flag needs an argument: .*|invalid argument .*)",
+        "docker buildx does not accept an option: {why}",
+        "Check the options after `--` with `docker buildx build --help`.",
+    ),
+    Cause(
+        r"additional privileges requested",
+        "The build asks for more than its folder, and was not allowed it.",
+        "If you trust the project, add the `--allow` options above after `--`.",
+    ),
     # The Dockerfile
     Cause(
         r"failed to calculate checksum of ref \S+: \"/?(?P<path>[^\"]+)\": not found",
@@ -154,12 +175,12 @@ ERRORS = (
     Cause(
         r"dockerfile parse error(?P<line> on line \d+)?: (?P<why>unknown (?:flag|instruction): .*)",
         "{source} is not valid{at}: {why}",
-        "Correct it. If only newer versions of BuildKit's frontend know it, " + _SYNTAX + ".",
+        "{correct}\nIf only a newer frontend of BuildKit knows it, {syntax}.",
     ),
     Cause(
         r"dockerfile parse error(?P<line> on line \d+)?: (?P<why>.*)",
         "{source} is not valid{at}: {why}",
-        "Correct it, then build again.",
+        "{correct}",
     ),
     Cause(
         r"target stage \"(?P<name>[^\"]+)\" could not be found",
@@ -192,8 +213,8 @@ _MEMORY = Cause(
     "\nthat compiles needs the most: `--progress=plain` shows which packages it builds.",
 )
 _SPACE = Cause(
-    r"(?i)no space left on device|disk quota exceeded",
-    "No space is left on the builder's disk: {step} failed.",
+    r"(?i)no space left on device|disk quota exceeded|not have enough free space",
+    "{step} failed: no space is left on the builder's disk.",
     "Remove old build caches and unused images, then build again:\n"
     "docker buildx prune\ndocker image prune",
 )
@@ -210,6 +231,11 @@ OUTPUTS = (
         r"E: The repository '(?P<name>[^']+)' (?:does not have a|no longer has a) Release file",
         "{name} is no longer served: the release of the base image is too old.",
         "Set a newer `base-image` or `python` in [tool.poetry-docker-cache].",
+    ),
+    Cause(
+        r"Failed to fetch https?://(?P<name>[^/\s]+)\S*\s+(?P<why>[45]\d\d .*)",
+        "{name} does not have a system package: {why}",
+        "Try again later: its mirrors may be changing. If it stays so, set a newer `base-image`.",
     ),
     Cause(
         r"(?:Could not resolve '|Temporary failure resolving '|Unable to connect to |"
@@ -242,7 +268,8 @@ OUTPUTS = (
 )
 
 _PROCESS = re.compile(r'process ".*" did not complete successfully: (?P<why>.*)', re.DOTALL)
-_STEP = re.compile(r"\[(?P<stage>[^]]+?)(?: +\d+/\d+)?\] (?P<instruction>.*)", re.DOTALL)
+_STEP = re.compile(r"\[(?P<stage>[^]]*?) *\d+/\d+\] (?P<instruction>.*)", re.DOTALL)
+_UNKNOWN = re.compile(r"unknown (?:flag|instruction): (\S+)")
 _MOUNTS = re.compile(r"--(?:mount|network)=\S+\s+")
 _WIDTH = 76
 
@@ -261,14 +288,15 @@ def named_step(name: str) -> str:
     """
     match = _STEP.fullmatch(name)
     if match:
-        name = f"[{match['stage']}] {_MOUNTS.sub('', match['instruction'])}"
+        stage = f"[{match['stage']}] " if match["stage"] else ""
+        name = f"{stage}{_MOUNTS.sub('', match['instruction'])}"
     line = " ".join(name.split())
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
 
 
 def last_lines(output: str, most: int = 20) -> list[str]:
     """Return the last lines of a step's output, without the explanation that the error repeats."""
-    return _split(output)[0].rstrip().splitlines()[-most:]
+    return _split(output)[0].strip("\n").splitlines()[-most:]
 
 
 def _diagnosis(failure: Failure, known: Known) -> tuple[str, str]:
@@ -298,15 +326,23 @@ def _split(output: str) -> tuple[str, str]:
 
 def _unknown(failure: Failure, known: Known) -> tuple[str, str]:
     printed = [line.strip() for line in failure.output.splitlines() if line.strip()]
-    said = _PROCESS.sub(r"\g<why>", failure.error).splitlines() or ["docker ended early"]
-    return f"{_step(failure)} failed: {[*said[:1], *printed][-1]}", _remedy(failure, known)
+    process = _PROCESS.search(failure.error)
+    if process and printed:
+        said = f"{_step(failure)} failed ({process['why']}): {printed[-1]}"
+    else:
+        why = process["why"] if process else failure.error or "docker ended early"
+        said = f"{_step(failure)} failed: {why.splitlines()[0]}"
+    return said, _remedy(failure, known)
 
 
 def _own_instruction(failure: Failure, known: Known) -> str:
-    """Return the line of `instructions` that the failed step ran; "" for another step."""
-    match = _STEP.fullmatch(failure.step)
-    ran = " ".join(match["instruction"].split()) if match else ""
-    return next((line for line in known.instructions if " ".join(line.split()) == ran), "")
+    """Return the line of `instructions` that failed; "" if another one did."""
+    step, unknown = _STEP.fullmatch(failure.step), _UNKNOWN.search(failure.error)
+    for line in known.instructions:
+        words = line.split()
+        if (step and words == step["instruction"].split()) or (unknown and unknown[1] in words):
+            return line
+    return ""
 
 
 def _texts(cause: Cause, found: re.Match[str], failure: Failure, known: Known) -> tuple[str, str]:
@@ -324,6 +360,10 @@ def _texts(cause: Cause, found: re.Match[str], failure: Failure, known: Known) -
         "unhide": _unhide(groups.get("path", ""), known),
         "show": _remedy(failure, known),
         "source": known.dockerfile or "A line of `instructions` or of `template`",
+        "correct": _correct(failure, known) or "Correct it in [tool.poetry-docker-cache].",
+        "syntax": f"begin the file with `# syntax={_SYNTAX}`"
+        if known.dockerfile
+        else f'set `syntax = "{_SYNTAX}"` in [tool.poetry-docker-cache]',
         "step": _step(failure),
         **groups,
     }
@@ -345,18 +385,26 @@ def _image(ref: str, known: Known) -> str:
 
 
 def _step(failure: Failure) -> str:
-    """Name the failed step for a sentence."""
+    """Name the failed step for a sentence: its stage, or without one, its instruction."""
     match = _STEP.fullmatch(failure.step)
-    return f"The step `{match['stage']}`" if match else "The build"
+    if not match:
+        return "The build"
+    return f"The step `{match['stage'] or ' '.join(match['instruction'].split())}`"
 
 
 def _remedy(failure: Failure, known: Known) -> str:
     """Return what to do about a failed step without a known cause."""
+    return (
+        _correct(failure, known)
+        or "Run the command with `--progress=plain` to see the whole output."
+    )
+
+
+def _correct(failure: Failure, known: Known) -> str:
+    """Return which line or file of the user to correct; "" if the failed step is not theirs."""
     if own := _own_instruction(failure, known):
         return f"Correct this line of `instructions`:\n{own}"
-    if known.dockerfile:
-        return f"Correct {known.dockerfile}. `--progress=plain` shows the whole output."
-    return "Run the command with `--progress=plain` to see the whole output."
+    return f"Correct {known.dockerfile}." if known.dockerfile else ""
 
 
 def _unhide(path: str, known: Known) -> str:
