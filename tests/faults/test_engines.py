@@ -273,19 +273,19 @@ HARMS = (
     Harm(
         fault="layers of the registry cache are corrupt",
         harm=corrupt,
-        says="the build cache is damaged or was deleted (unexpected commit digest).",
+        says="is damaged or was deleted: unexpected commit digest.",
         status=1,
     ),
     Harm(
         fault="layers of the registry cache are truncated",
         harm=truncate,
-        says="the build cache is damaged or was deleted (416 Requested Range Not Satisfiable).",
+        says="is damaged or was deleted: 416 Requested Range Not Satisfiable.",
         status=1,
     ),
     Harm(
         fault="layers of the registry cache were deleted",
         harm=delete_layers,
-        says="the build cache is damaged or was deleted (could not fetch content descriptor).",
+        says="is damaged or was deleted: could not fetch content descriptor.",
         status=1,
     ),
     Harm(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from poetry_docker_cache.buildx.build_failure import Failure
+    from poetry_docker_cache.buildx.cache_plan import CachePlan
     from poetry_docker_cache.commands.console import Console
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
@@ -29,12 +30,17 @@ def print_end(failure: Failure, known: Known, console: Console) -> None:
         console.message(f"  {line}".rstrip())
 
 
-def known_facts(images: Sequence[PlannedImage], dockerfile: str | None) -> Known:
+def known_facts(
+    images: Sequence[PlannedImage], caches: Sequence[CachePlan], dockerfile: str | None
+) -> Known:
     """Collect what a diagnosis may name; `dockerfile` is the user's own."""
+    read = tuple(str(cache) for plan in caches for cache in plan.imports)
     if dockerfile:
-        return Known(dockerfile="the Dockerfile" if dockerfile == "-" else dockerfile)
+        name = "the Dockerfile" if dockerfile == "-" else dockerfile
+        return Known(caches=read, dockerfile=name)
     plans = [image.plan for image in images]
     return Known(
+        caches=read,
         images=dict(fix for image in reversed(images) for fix in _base_fixes(image)),
         instructions=tuple(
             line

@@ -231,7 +231,8 @@ def _refuse_failure(work: _Work, outcome: Outcome, folder: str, console: Progres
     Without a known failure, such as after a signal, BuildKit's message stays the last.
     """
     if failure := _failure(work, outcome, folder):
-        known = known_facts(work.images, work.options.file)
+        caches = [image.caches for image in work.build.images]
+        known = known_facts(work.images, caches, work.options.file)
         if outcome.stream:
             print_end(failure, known, console)
         raise diagnose(failure, known, outcome.status)

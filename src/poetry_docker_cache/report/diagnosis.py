@@ -6,7 +6,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from poetry_docker_cache.docker.image_names import is_reference, normalised, repository_of
+from poetry_docker_cache.docker.image_names import (
+    is_reference,
+    normalised,
+    repository_of,
+    with_suffix,
+)
 from poetry_docker_cache.errors import BuildError
 from poetry_docker_cache.inside.install.failures import PREFIX
 
@@ -22,6 +27,8 @@ class Known:
 
     images: Mapping[str, str] = field(default_factory=dict)
     """The base images, with their full names, and what to do if one does not exist."""
+    caches: Sequence[str] = ()
+    """The caches that the build reads, as buildx takes them."""
     instructions: Sequence[str] = ()
     """The lines of the setting `instructions`."""
     dockerfile: str = ""
@@ -145,10 +152,9 @@ ERRORS = (
     # A cache
     Cause(
         r"(?P<why>unexpected commit digest|could not fetch content descriptor|"
-        r"416 Requested Range Not Satisfiable|failed to copy: .*(?:not found|unknown))",
-        "A layer of the build cache is damaged or was deleted ({why}).",
-        "Build with another name for the cache (`--cache`, or the setting `cache`), which the build"
-        "\nwrites anew, or without a cache. Then remove the damaged one from its registry.",
+        r"416 Requested Range Not Satisfiable)",
+        "A layer of {cache} is damaged or was deleted: {why}.",
+        "{renew}",
     ),
     Cause(
         r"parent snapshot \S+ does not exist",
@@ -219,14 +225,8 @@ _SPACE = Cause(
     "docker buildx prune\ndocker image prune",
 )
 
-# The first that is found in what the step printed.
+# The first that is found in what the step printed. Without a network, apt finds no package either.
 OUTPUTS = (
-    Cause(
-        r"E: Unable to locate package (?P<name>\S+)|(?P<apk>\S+) \(no such package\)",
-        "{name} is not a package of the image's Linux distribution.",
-        "Correct `build-packages` or `runtime-packages` in [tool.poetry-docker-cache]."
-        "\nNames differ between releases: search on https://packages.debian.org.",
-    ),
     Cause(
         r"E: The repository '(?P<name>[^']+)' (?:does not have a|no longer has a) Release file",
         "{name} is no longer served: the release of the base image is too old.",
@@ -251,6 +251,12 @@ OUTPUTS = (
         "{step} cannot reach the network: {why}.",
         "Check your network. If it needs a proxy, pass it on: `-- --build-arg"
         ' HTTP_PROXY="$HTTP_PROXY"`.',
+    ),
+    Cause(
+        r"E: Unable to locate package (?P<name>\S+)|(?P<apk>\S+) \(no such package\)",
+        "{name} is not a package of the image's Linux distribution.",
+        "Correct `build-packages` or `runtime-packages` in [tool.poetry-docker-cache]."
+        "\nNames differ between releases: search on https://packages.debian.org.",
     ),
     Cause(
         r"\b(?P<name>python3?): not found$|No module named '?(?P<module>pip|venv|ensurepip)\b",
@@ -357,6 +363,8 @@ def _texts(cause: Cause, found: re.Match[str], failure: Failure, known: Known) -
         "repository": repository,
         "login": "docker login" if host == "docker.io" else f"docker login {host}",
         "image": _image(ref, known),
+        "cache": f"the cache {known.caches[0]}" if known.caches else "an image in a registry",
+        "renew": _renew(known),
         "unhide": _unhide(groups.get("path", ""), known),
         "show": _remedy(failure, known),
         "source": known.dockerfile or "A line of `instructions` or of `template`",
@@ -405,6 +413,18 @@ def _correct(failure: Failure, known: Known) -> str:
     if own := _own_instruction(failure, known):
         return f"Correct this line of `instructions`:\n{own}"
     return f"Correct {known.dockerfile}." if known.dockerfile else ""
+
+
+def _renew(known: Known) -> str:
+    """Return how to build without a damaged cache."""
+    if not known.caches:
+        return "Build again later, or with another base image."
+    old = known.caches[0]
+    new = with_suffix(old, "2") if is_reference(old) else "NAME"
+    return (
+        f"Use a new one, which the build then fills:\n--cache {new}"
+        "\nIf the setting `cache` names the damaged one, change it: every build reads it."
+    )
 
 
 def _unhide(path: str, known: Known) -> str:
