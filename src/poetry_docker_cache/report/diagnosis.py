@@ -256,7 +256,7 @@ OUTPUTS = (
         r"E: Unable to locate package (?P<name>\S+)|(?P<apk>\S+) \(no such package\)",
         "{name} is not a package of the image's Linux distribution.",
         "Correct `build-packages` or `runtime-packages` in [tool.poetry-docker-cache]."
-        "\nNames differ between releases: search on https://packages.debian.org.",
+        "\nNames differ between releases: `apt-cache search` and `apk search` in the image list them.",
     ),
     Cause(
         r"\b(?P<name>python3?): not found$|No module named '?(?P<module>pip|venv|ensurepip)\b",
