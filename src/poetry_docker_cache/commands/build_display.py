@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import time
@@ -44,7 +45,7 @@ def own_display(
     first = reports[0]
     if first.progress or environment.get(PROGRESS) or engine.buildx < RAWJSON or not first.builds:
         return None
-    subject = _subject(reports)
+    subject = functools.cache(lambda: _subject(reports))
     if console.is_terminal and environment.get("TERM") != "dumb":
         return lambda: LiveDisplay(
             stream=BuildStream(),
@@ -76,7 +77,7 @@ def _subject(reports: Sequence[Report]) -> Subject:
         title += f" on {bases}"
     return Subject(
         title=f"{title} for {platforms}" if platforms else title,
-        layers={name: found for report in reports for name, found in report.planned().items()},
+        layers={name: found for report in reports for name, found in report.planned.items()},
         before={
             name: version
             for report in reports
