@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RAWJSON = (0, 13)
 """The first buildx with this output."""
 _KEYS = {"vertexes", "statuses", "logs", "warnings"}
+"""What a report may have; bake also writes empty ones."""
 _CANCELLED = "context canceled"
 # "[pure-1 1/1] RUN …". For several platforms or images, their names come first.
 _STEP = re.compile(r"\[(?:[^]]* )?(?P<stage>[^] ]+) +\d+/\d+\] (?P<instruction>.*)", re.DOTALL)
@@ -196,7 +197,7 @@ def _status(line: str) -> dict[str, Any] | None:
         found = json.loads(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and _KEYS & found.keys() else None
+    return found if isinstance(found, dict) and found.keys() <= _KEYS else None
 
 
 def _objects(status: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:

@@ -122,7 +122,12 @@ def rows(stream: BuildStream, subject: Subject) -> list[Row]:
         for name in (*order, *others, *_AFTER)
         if name in parts
     ]
-    return [row for row in found if row.is_part or _is_worth_showing(row)]
+    failed = stream.failure is not None
+    return [
+        row
+        for row in found
+        if (row.is_part and not (failed and row.state is State.WAITING)) or _is_worth_showing(row)
+    ]
 
 
 def _is_worth_showing(row: Row) -> bool:
@@ -154,8 +159,8 @@ def _row(name: str, steps: Sequence[BuildStep], subject: Subject, now: float) ->
         pushes = _pushes(steps)
         took = took if None in (part.completed for part in pushes) else _sum(pushes)
     total = sum(part.total for part in downloads) if name == BASE else 0
-    if name == BASE and total:
-        size = megabytes(total)
+    if name == BASE:
+        size = megabytes(total) if total and state is State.DONE else ""
     else:
         size = _downloaded(steps) if name not in _INTERNAL.values() else ""
     return Row(
