@@ -85,6 +85,8 @@ class Report:
         progress = _value(given, "--progress") or request.progress or ""
         if not {"--quiet", "-q"}.isdisjoint(given):
             progress = "quiet"
+        elif options.quiet and progress == "quiet":
+            progress = ""  # not an option: our display shows nothing
         silent = options.quiet or (progress or os.environ.get(PROGRESS)) in _SILENT
         return cls(
             image=image,

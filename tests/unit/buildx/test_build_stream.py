@@ -146,8 +146,8 @@ ODD = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["vertexes", "logs", "statuses", "digest", "name", "completed", "started"]
-                + ["vertex", "data", "id", "total", "current", "error"]
+                "vertexes logs statuses digest name completed started vertex data id total current"
+                " error".split()
             ),
             inner,
             max_size=4,
