@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 RAWJSON = (0, 13)
 """The first buildx with this output."""
 _KEYS = {"vertexes", "statuses", "logs", "warnings"}
+"""What a report may have; bake also writes empty ones."""
 _CANCELLED = "context canceled"
 # "[pure-1 1/1] RUN …". For several platforms or images, their names come first.
 _STEP = re.compile(r"\[(?:[^]]* )?(?P<stage>[^] ]+) +\d+/\d+\] (?P<instruction>.*)", re.DOTALL)
@@ -57,9 +58,9 @@ class BuildStep:
     error: str = ""
     log: bytearray = field(default_factory=bytearray)
     transfers: dict[str, Transfer] = field(default_factory=dict)
-    runs: dict[str, float | None] = field(default_factory=dict)
-    """The seconds that each run took by its start, None while it runs: a step may be started again,
-    for example to unpack what it has downloaded."""
+    runs: dict[float, float | None] = field(default_factory=dict)
+    """When each run ended by when it started, in seconds on the builder's clock; None while it
+    runs. A step may be started again, for example to unpack what it has downloaded."""
     since: float = 0.0
     """When its last run was first reported, on this machine's clock."""
 
@@ -105,10 +106,24 @@ class BuildStep:
         """What it has printed."""
         return self.log.decode(errors="replace")
 
-    @property
-    def seconds(self) -> float:
-        """How long all its runs took that have ended."""
-        return sum(seconds or 0.0 for seconds in self.runs.values())
+    def periods(self, now: float) -> list[tuple[float, float]]:
+        """Return when it has run, in seconds on the builder's clock.
+
+        The clock of the builder may differ from `now`, so a running step counts from its report.
+        """
+        return [
+            (start, start + now - self.since if end is None else end)
+            for start, end in self.runs.items()
+        ]
+
+
+def seconds(steps: Iterable[BuildStep], now: float) -> float:
+    """Return for how long any of these steps has run."""
+    total, last = 0.0, 0.0
+    for start, end in sorted(period for step in steps for period in step.periods(now)):
+        total += max(0.0, end - max(start, last))
+        last = max(last, end)
+    return total
 
 
 @dataclass
@@ -165,11 +180,11 @@ class BuildStream:
         step.name = str(vertex.get("name", step.name))
         step.error = str(vertex.get("error") or "")  # the last report counts
         step.cached = step.cached or bool(vertex.get("cached"))
-        started = vertex.get("started")
-        if started:
-            if str(started) not in step.runs:
+        started = _seconds(vertex.get("started"))
+        if started is not None:
+            if started not in step.runs:
                 step.since = self.clock()
-            step.runs[str(started)] = _between(started, vertex.get("completed"))
+            step.runs[started] = _seconds(vertex.get("completed"))
 
     def _read_transfer(self, part: Mapping[str, Any]) -> None:
         name = str(part.get("id"))
@@ -188,7 +203,7 @@ def _status(line: str) -> dict[str, Any] | None:
         found = json.loads(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and _KEYS & found.keys() else None
+    return found if isinstance(found, dict) and found.keys() <= _KEYS else None
 
 
 def _objects(status: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
@@ -205,12 +220,6 @@ def _decoded(data: object) -> bytes:
 
 def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _between(started: object, completed: object) -> float | None:
-    """Return the seconds between two times; None if the second is missing."""
-    begin, end = _seconds(started), _seconds(completed)
-    return None if end is None else max(0.0, end - (begin or end))
 
 
 def _seconds(text: object) -> float | None:

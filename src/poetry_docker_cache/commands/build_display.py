@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import time
@@ -16,6 +17,7 @@ from poetry_docker_cache.report.line_display import LineDisplay
 from poetry_docker_cache.report.live_display import LiveDisplay, Screen
 from poetry_docker_cache.report.live_frame import Size
 from poetry_docker_cache.report.log_folding import folding_of
+from poetry_docker_cache.report.silent_display import SilentDisplay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,9 +44,12 @@ def own_display(
     """
     environment = os.environ if environment is None else environment
     first = reports[0]
-    if first.progress or environment.get(PROGRESS) or engine.buildx < RAWJSON or not first.builds:
+    chosen = first.progress or (environment.get(PROGRESS) and not console.is_quiet)
+    if chosen or engine.buildx < RAWJSON or not first.builds:
         return None
-    subject = _subject(reports)
+    if console.is_quiet:
+        return lambda: SilentDisplay(stream=BuildStream())
+    subject = functools.cache(lambda: _subject(reports))
     if console.is_terminal and environment.get("TERM") != "dumb":
         return lambda: LiveDisplay(
             stream=BuildStream(),
@@ -76,7 +81,7 @@ def _subject(reports: Sequence[Report]) -> Subject:
         title += f" on {bases}"
     return Subject(
         title=f"{title} for {platforms}" if platforms else title,
-        layers={name: found for report in reports for name, found in report.planned().items()},
+        layers={name: found for report in reports for name, found in report.planned.items()},
         before={
             name: version
             for report in reports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import time
@@ -84,6 +85,8 @@ class Report:
         progress = _value(given, "--progress") or request.progress or ""
         if not {"--quiet", "-q"}.isdisjoint(given):
             progress = "quiet"
+        elif options.quiet and progress == "quiet":
+            progress = ""  # not an option: our display shows nothing
         silent = options.quiet or (progress or os.environ.get(PROGRESS)) in _SILENT
         return cls(
             image=image,
@@ -155,7 +158,7 @@ class Report:
         """Remember this build as the last one, and return it."""
         base = image_digest(metadata, self.image.plan.runtime.image)
         known = earlier and (base is None or base == earlier.base) and not self.request.pull
-        packages = (package for layer in self.planned().values() for package in layer)
+        packages = (package for layer in self.planned.values() for package in layer)
         build = EarlierBuild(
             versions=versions(packages),
             base=base or (earlier.base if earlier else None),
@@ -193,7 +196,7 @@ class Report:
         return Summary(
             seconds=outcome.seconds,
             tags=tuple(self.request.tags),
-            layers=None if stream is None else read_layers(stream, self.planned()),
+            layers=None if stream is None else read_layers(stream, self.planned),
             changes=changes(earlier.versions, this.versions) if earlier else None,
             new_base=earlier is not None and earlier.base not in (None, this.base),
             digest=digest if isinstance(digest, str) else None,
@@ -206,6 +209,7 @@ class Report:
             warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
         )
 
+    @functools.cached_property
     def planned(self) -> dict[str, tuple[Package, ...]]:
         """Return the packages by layer; a vendored Dockerfile may have other layers."""
         if self.vendored:

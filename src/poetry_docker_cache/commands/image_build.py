@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,11 +123,18 @@ def _decide(
     console: ProgressConsole,
 ) -> _Work:
     """Decide everything about the build on this engine."""
+    display = own_display(reports, engine, console)
+    # Our display of `-q` needs the progress that it does not show.
+    reads = display is not None and options.quiet and not options.dry_run
     builds = tuple(
-        _image_build(options, image, report.request, engine)
+        _image_build(
+            options,
+            image,
+            replace(report.request, progress=None) if reads else report.request,
+            engine,
+        )
         for image, report in zip(images, reports, strict=True)
     )
-    display = own_display(reports, engine, console)
     asks = any(report.wanted for report in reports) or any(built.caches.exports for built in builds)
     build = Build(
         images=builds,

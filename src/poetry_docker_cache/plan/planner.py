@@ -126,8 +126,9 @@ def _plan_python(
         machines=machines(settings.platforms),
     )
     reason = f"Python {python.tag}: {python.reason}."
-    chosen = Important(reason) if python.lacks_wheels else reason
-    return python, (*([] if settings.python else [chosen]), *left_out_notes(project.default_groups, selection))
+    note = Important(reason) if python.lacks_wheels else reason
+    chosen = () if settings.python else (note,)
+    return python, (*chosen, *left_out_notes(project.default_groups, selection))
 
 
 def _plan_version(

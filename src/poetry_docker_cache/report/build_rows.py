@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.buildx.build_stream import seconds
 from poetry_docker_cache.report.layers import Package, installed_packages, is_layer
 from poetry_docker_cache.text import duration, megabytes
 
@@ -121,7 +122,12 @@ def rows(stream: BuildStream, subject: Subject) -> list[Row]:
         for name in (*order, *others, *_AFTER)
         if name in parts
     ]
-    return [row for row in found if row.is_part or _is_worth_showing(row)]
+    failed = stream.failure is not None
+    return [
+        row
+        for row in found
+        if (row.is_part and not (failed and row.state is State.WAITING)) or _is_worth_showing(row)
+    ]
 
 
 def _is_worth_showing(row: Row) -> bool:
@@ -148,15 +154,13 @@ def _names(step: BuildStep, subject: Subject) -> Iterator[str]:
 def _row(name: str, steps: Sequence[BuildStep], subject: Subject, now: float) -> Row:
     downloads = [part for step in steps for part in step.transfers.values() if part.total]
     state = _state(steps)
-    seconds = sum(step.seconds for step in steps)
+    took = seconds(steps, now)
     if name == PUSH:
         pushes = _pushes(steps)
-        seconds = sum(part.seconds for part in pushes)
-        if all(part.completed for part in pushes):
-            state = State.DONE if state is State.RUNNING else state
+        took = took if None in (part.completed for part in pushes) else _sum(pushes)
     total = sum(part.total for part in downloads) if name == BASE else 0
-    if name == BASE and total:
-        size = megabytes(total)
+    if name == BASE:
+        size = megabytes(total) if total and state is State.DONE else ""
     else:
         size = _downloaded(steps) if name not in _INTERNAL.values() else ""
     return Row(
@@ -167,7 +171,7 @@ def _row(name: str, steps: Sequence[BuildStep], subject: Subject, now: float) ->
         size=size,
         current=min(total, sum(part.current for part in downloads)),
         total=total,
-        seconds=seconds + (_running_seconds(steps, now) if state is State.RUNNING else 0.0),
+        seconds=took,
         steps=tuple(steps),
     )
 
@@ -176,7 +180,11 @@ def push_seconds(stream: BuildStream) -> float | None:
     """Return how long pushing the images took; None if none was pushed."""
     steps = stream.steps.values()
     pushes = _pushes([step for step in steps if "exporting to " in step.name])
-    return sum(part.seconds for part in pushes) if pushes else None
+    return _sum(pushes) if pushes else None
+
+
+def _sum(parts: Sequence[Transfer]) -> float:
+    return sum(part.seconds for part in parts)
 
 
 def _pushes(steps: Sequence[BuildStep]) -> list[Transfer]:
@@ -193,11 +201,6 @@ def _state(steps: Sequence[BuildStep]) -> State:
         ran = any(step.ran for step in steps)
         return State.DONE if ran else State.CACHED
     return State.RUNNING if any(step.ran for step in steps) else State.WAITING
-
-
-def _running_seconds(steps: Sequence[BuildStep], now: float) -> float:
-    """Return for how long the longest running step has run, on this machine's clock."""
-    return max((now - step.since for step in steps if step.running), default=0.0)
 
 
 def _downloaded(steps: Sequence[BuildStep]) -> str:
@@ -222,7 +225,7 @@ def _items(name: str, steps: Sequence[BuildStep], subject: Subject, state: State
         yield from subject.system
     elif name == TOOLS:
         yield from dict.fromkeys(step.stage for step in steps if step.running)
-    elif name in (IMAGE, PUSH, CACHE, BUILDER):
+    elif name in (IMAGE, PUSH, CACHE, BUILDER) and state is State.RUNNING:
         running = [part.name for step in steps for part in step.transfers.values()]
         yield from (_shortened(part) for part in running[-1:])
 

@@ -24,18 +24,15 @@ class LineDisplay:
     """Prints a line for each row when it has ended, with the log of its steps folded behind it."""
 
     stream: BuildStream
-    subject: Subject
+    subject: Callable[[], Subject]
+    """Describe what is built: takes a moment, so it is done while BuildKit starts."""
     write: Callable[[str], object]
     """Write text to stderr."""
     folding: Folding | None = None
     """How the CI system folds logs; None if it does not."""
     _told: set[str] = field(default_factory=set)
-    _last: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Say what is built."""
-        self._last = self.stream.clock()
-        self.write(f"{self.subject.title}\n")
+    _last: float | None = None
+    """When the last line was printed; None before the first."""
 
     def read(self, line: str) -> None:
         """Take a line of the client; print other lines, except the report of a failure."""
@@ -43,9 +40,16 @@ class LineDisplay:
             if not self.stream.report:
                 self._line(line)
             return
-        for row in rows(self.stream, self.subject):
+        for row in rows(self.stream, self._begun()):
             if row.ended and row.state is not State.CACHED:
                 self._tell(row)
+
+    def _begun(self) -> Subject:
+        """Say what is built, once."""
+        subject = self.subject()
+        if self._last is None:
+            self._line(subject.title)
+        return subject
 
     def ask(self, text: str) -> None:
         """Print a question."""
@@ -53,10 +57,10 @@ class LineDisplay:
 
     def tick(self) -> None:
         """Say what still runs, after a long silence."""
-        now = self.stream.clock()
-        if now - self._last < _SILENCE:
+        subject = self._begun()
+        if self.stream.clock() - (self._last or 0.0) < _SILENCE:
             return
-        running = [row for row in rows(self.stream, self.subject) if row.state is State.RUNNING]
+        running = [row for row in rows(self.stream, subject) if row.state is State.RUNNING]
         told = [f"{row.name} ({duration(row.seconds)})" for row in running]
         self._line(f"still running: {fitting(told, _WIDTH)}" if told else "still waiting")
 
@@ -64,7 +68,7 @@ class LineDisplay:
         """Name the cached layers."""
         cached = [
             row.name
-            for row in rows(self.stream, self.subject)
+            for row in rows(self.stream, self._begun())
             if row.state is State.CACHED and row.name not in self._told
         ]
         if cached:

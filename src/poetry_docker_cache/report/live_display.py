@@ -58,7 +58,8 @@ class LiveDisplay:
     """Draws the rows of a build, at most ten times a second."""
 
     stream: BuildStream
-    subject: Subject
+    subject: Callable[[], Subject]
+    """Describe what is built: takes a moment, so it is done while BuildKit starts."""
     screen: Screen
     ascii_only: bool = False
     _next: float = 0.0
@@ -82,7 +83,7 @@ class LiveDisplay:
         self._draw()
 
     def _draw(self, above: str = "") -> None:
-        found = rows(self.stream, self.subject)
+        found = rows(self.stream, self.subject())
         size = self.screen.size()
-        self.screen.draw(frame(found, self.subject, size, ascii_only=self.ascii_only), above)
+        self.screen.draw(frame(found, self.subject(), size, ascii_only=self.ascii_only), above)
         self._next = self.stream.clock() + _INTERVAL

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _WIDEST = 120
 """Wider lines are hard to read."""
-_BAR = 20
+_BAR = 16
 _LEAST_TEXT = 20
 _MARKS = {
     State.WAITING: "·",
@@ -103,7 +103,9 @@ class _Layout:
 
 
 def _with_bar(text: str, row: Row, room: int) -> str:
-    done = f"{megabytes(row.current)} of {megabytes(row.total)}"
+    number, unit = megabytes(row.current).split()
+    total = megabytes(row.total)
+    done = f"{number if total.endswith(unit) else f'{number} {unit}'} of {total}"
     full = round(_BAR * row.current / row.total)
     bar = f"{'█' * full}{'░' * (_BAR - full)} {done}"
     return (

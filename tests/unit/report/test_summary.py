@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from poetry_docker_cache.report.base_age import Base
+
 from poetry_docker_cache.report.summary import (
     Layer,
     Package,
