@@ -326,17 +326,36 @@ def test_failed_build_ends_with_cause_and_fix(copy: Project, progress: tuple[str
     assert ("Dockerfile:" in done.stderr) == bool(progress)
 
 
-def test_base_image_that_does_not_exist(copy: Project) -> None:
-    """The last lines are those of the settings that name it."""
-    copy.configure(base_image="python:{python}-slimm", python="3.13")
+@pytest.mark.parametrize(
+    ("settings", "end"),
+    [
+        (
+            {"base_image": "python:{python}-slimm", "python": "3.13"},
+            [
+                "The image python:3.13-slimm does not exist.",
+                "Correct it in [tool.poetry-docker-cache]:",
+                'base-image = "python:{python}-slimm"',
+                'python = "3.13"',
+            ],
+        ),
+        (
+            {"python": "3.13.99"},
+            [
+                "The image python:3.13.99-slim does not exist.",
+                "Set another Python in [tool.poetry-docker-cache], for example:",
+                'python = "3.13"',
+            ],
+        ),
+    ],
+)
+def test_base_image_that_does_not_exist(
+    copy: Project, settings: dict[str, str], end: list[str]
+) -> None:
+    """The last lines are those of the settings that choose it."""
+    copy.configure(**settings)
     done = copy.poetry.run(copy.folder, "docker", "build", *NETWORK, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-4:] == [
-        "The image python:3.13-slimm does not exist.",
-        "Correct it in [tool.poetry-docker-cache]:",
-        'base-image = "python:{python}-slimm"',
-        'python = "3.13"',
-    ]
+    assert done.stderr.splitlines()[-len(end) :] == end
 
 
 @pytest.mark.parametrize(
