@@ -187,8 +187,9 @@ def test_options_apply_to_all_images(tmp_path: Path, client: Client) -> None:
     options = ("--platform=linux/amd64,linux/arm64", "--target=check", "--pull", "--push")
     outcome = poetry(shop, *BUILD, *options, "-t", ":main", "-t", ":latest", "-q")
     assert outcome.status == 0, outcome.err
-    assert {"--pull", "--progress"} <= {*client.argv}
-    assert option_values(client.argv, "--progress") == ["quiet"]
+    assert "--pull" in client.argv
+    assert outcome.err == ""
+    assert outcome.out == "shop-api:main\nteam/queue:main\n"
     found = targets(client)
     assert [target["tags"] for target in found.values()] == [
         ["team/api:main", "team/api:latest"],

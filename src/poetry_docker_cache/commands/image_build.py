@@ -125,7 +125,7 @@ def _decide(
     """Decide everything about the build on this engine."""
     display = own_display(reports, engine, console)
     # Our display of `-q` needs the progress that it does not show.
-    reads = display is not None and options.quiet and not options.dry_run
+    reads = display is not None and options.quiet
     builds = tuple(
         _image_build(
             options,

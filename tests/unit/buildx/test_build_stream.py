@@ -140,15 +140,13 @@ def test_other_lines_are_messages() -> None:
     assert read(*lines).messages == lines[:-2]
 
 
+NAMES = ["digest", "name", "completed", "started", "error", "vertex", "data", "id", "current"]
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                "vertexes logs statuses digest name completed started vertex data id total current"
-                " error".split()
-            ),
+            st.sampled_from(NAMES),
             inner,
             max_size=4,
         )
