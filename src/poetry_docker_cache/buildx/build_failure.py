@@ -38,8 +38,13 @@ class Failure:
     """The lines of the Dockerfile that failed, with their numbers."""
 
 
-def of_stream(stream: BuildStream) -> Failure:
-    """Return the failure that the client has reported at the end of its output."""
+def of_stream(stream: BuildStream) -> Failure | None:
+    """Return the failure that the client has reported at the end of its output.
+
+    None if no build has begun, such as for a wrong option: the client's message says what is wrong.
+    """
+    if not stream.steps and not stream.report:
+        return None
     step = stream.failure
     excerpt, _, said = "\n".join(stream.report).rpartition("ERROR: ")
     said = _CONTEXT.sub("", said).strip()

@@ -51,6 +51,7 @@ def test_failed_step() -> None:
 def test_failure_without_a_step(start: str) -> None:
     """Only the client's error says what is wrong."""
     found = of_stream(stream_of(*EXCERPT, f"{start}dockerfile parse error on line 40: no"))
+    assert found
     assert (found.step, found.error) == ("", "dockerfile parse error on line 40: no")
 
 
@@ -58,7 +59,14 @@ def test_both_errors_count() -> None:
     """That of a push may name the image only in the step."""
     error = {"digest": "sha256:c", "name": "exporting", "error": "failed to push a/b: 401", **RAN}
     found = of_stream(stream_of({"vertexes": [error]}, "ERROR: failed to build: 401"))
+    assert found
     assert found.error == "401\nfailed to push a/b: 401"
+
+
+def test_client_without_a_build() -> None:
+    """Its own message is about a wrong option, for example; a killed client has no message."""
+    assert of_stream(stream_of("unknown flag: --nope", "", "Usage: docker buildx build")) is None
+    assert of_stream(stream_of({"vertexes": [{"digest": "x", "name": "y"}]})) == Failure(error="")
 
 
 RECORD = {
