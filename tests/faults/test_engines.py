@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 LOST = "The Docker engine cannot be reached"
-FULL = "no space is left on the builder's disk"
+FULL = "no space left on device"
 
 
 @pytest.fixture(scope="module")
