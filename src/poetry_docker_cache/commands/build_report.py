@@ -151,7 +151,7 @@ class Report:
         return tuple(sorted(requested_platforms(self.request)))
 
     def earlier(self) -> EarlierBuild | None:
-        """Return the last build of the image on this machine; None if there is none."""
+        """Return the last build of the image on this machine; None if unknown."""
         return earlier_build.recall(self.image.folder, self._memory) if self._is_whole else None
 
     def remember(self, metadata: Mapping[str, Any], earlier: EarlierBuild | None) -> EarlierBuild:
