@@ -204,7 +204,7 @@ class Report:
             platforms=max(1, len(self.platforms)),
             push_seconds=None if stream is None else push_seconds(stream),
             base=None if self.vendored else base,
-            starts=starts if self._is_whole else (),
+            starts=starts if self._is_whole else None,
             run=_run(result, runtime.ports) if result and self._is_whole and starts else (),
             warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
         )

@@ -104,6 +104,7 @@ def test_what_to_do_next() -> None:
     starts_line, run_line = shown(starts=starts, run=run)[-2:]
     assert starts_line.startswith("Starts  sh -c 'exec server --port 8000 xxx")
     assert starts_line.endswith("…")
+    assert shown(starts=())[-1] == "Starts  what the base image starts"
     assert run_line == "Run     docker run --rm -p 8000:8000 shop:1"
 
 
