@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,7 @@ def logged(folding: Folding | None, *names: str) -> str:
         written = [f"# {name}\n\n"]
         display = LineDisplay(
             stream=replay.stream,
-            subject=lambda name=name: of(name),
+            subject=functools.partial(of, name),
             write=written.append,
             folding=folding,
         )

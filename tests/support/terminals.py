@@ -41,7 +41,7 @@ class Terminal:
         """Start a command; its exit status is printed when it has ended."""
         debs.install_missing()
         found = cls(socket)
-        shell = f'cd {shlex.quote(str(folder))}; {command}; echo "status $?"; cat'
+        shell = f'trap : INT; cd {shlex.quote(str(folder))}; {command}; echo "status $?"; cat'
         size = ("-x", str(columns), "-y", str(lines))
         found._tmux("new-session", "-d", *size, "sh", "-c", shell, environment=environment)
         return found

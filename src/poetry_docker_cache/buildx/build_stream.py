@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import re
 import time
@@ -67,14 +68,12 @@ class BuildStep:
     @property
     def stage(self) -> str:
         """The stage of the Dockerfile; empty for a step outside it."""
-        match = _STEP.match(self.name)
-        return match["stage"] if match else ""
+        return _parts(self.name)[0]
 
     @property
     def instruction(self) -> str:
         """The instruction of the Dockerfile; empty for a step outside it."""
-        match = _STEP.match(self.name)
-        return match["instruction"] if match else ""
+        return _parts(self.name)[1]
 
     @property
     def cancelled(self) -> bool:
@@ -194,6 +193,13 @@ class BuildStream:
         transfer.total = _number(part.get("total"))
         transfer.started = _seconds(part.get("started"))
         transfer.completed = _seconds(part.get("completed"))
+
+
+@functools.lru_cache
+def _parts(name: str) -> tuple[str, str]:
+    """Return the stage and the instruction in the name of a step; both empty if it has none."""
+    match = _STEP.match(name)
+    return (match["stage"], match["instruction"]) if match else ("", "")
 
 
 def _status(line: str) -> dict[str, Any] | None:

@@ -251,7 +251,7 @@ def results(request: BuildRequest, engine: EngineInfo) -> list[str]:
 
 
 def named_result(request: BuildRequest, engine: EngineInfo) -> str:
-    """Return the first name of the image that is loaded or pushed; empty if there is none."""
+    """Return the first name of the image if it is loaded or pushed; else an empty string."""
     words = [*results(request, engine), *request.options]
     chosen = [word for pair in itertools.pairwise(["", *words]) for word in _output(*pair)]
     if only_prints(request.options) or not any(map(_NAMED_OUTPUT.search, chosen)):

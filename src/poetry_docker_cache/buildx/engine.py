@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "EngineInfo", "ask", "asking", "find", "probing", "run"]
 
 _ANSWER_SECONDS = 60
+NO_OUTPUT = subprocess.DEVNULL
+"""The descriptor of a command whose stdout is not needed."""
 _TICK = 0.1
 """How often a display is drawn again."""
 _CHUNK = 65536

@@ -51,7 +51,12 @@ class BuildCommand(DockerCommand):
         option("builder", None, "The buildx builder to use.", flag=False),
         option("pull", None, "Pull newer versions of the base images."),
         option("refresh", None, "As --pull, and install the image's system packages again."),
-        option("progress", None, "Progress output style: auto, plain, tty or quiet.", flag=False),
+        option(
+            "progress",
+            None,
+            "BuildKit's own progress output: auto, plain, tty or quiet.",
+            flag=False,
+        ),
         option("metadata-file", None, "Write what was built to this JSON file.", flag=False),
         option("dry-run", None, "Print the commands without running them."),
         *DockerCommand.options,

@@ -151,7 +151,7 @@ class Report:
         return tuple(sorted(requested_platforms(self.request)))
 
     def earlier(self) -> EarlierBuild | None:
-        """Return the last build of the image on this machine; None if there is none."""
+        """Return the last build of the image on this machine; None if unknown."""
         return earlier_build.recall(self.image.folder, self._memory) if self._is_whole else None
 
     def remember(self, metadata: Mapping[str, Any], earlier: EarlierBuild | None) -> EarlierBuild:
@@ -204,7 +204,7 @@ class Report:
             platforms=max(1, len(self.platforms)),
             push_seconds=None if stream is None else push_seconds(stream),
             base=None if self.vendored else base,
-            starts=starts if self._is_whole else (),
+            starts=starts if self._is_whole else None,
             run=_run(result, runtime.ports) if result and self._is_whole and starts else (),
             warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
         )

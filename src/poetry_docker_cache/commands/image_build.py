@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from poetry_docker_cache.buildx.bake import permission_note
 from poetry_docker_cache.buildx.build_failure import of_history, of_stream
 from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.command_line import epoch_note, named_result, result_note
+from poetry_docker_cache.buildx.engine import NO_OUTPUT
 from poetry_docker_cache.buildx.engine_info import frontend_note
 from poetry_docker_cache.buildx.open_caches import open_caches, shown_caches
 from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, load_steps
@@ -29,6 +29,7 @@ from poetry_docker_cache.commands.build_request import request_builds
 from poetry_docker_cache.commands.failure_report import known_facts, print_end
 from poetry_docker_cache.commands.image_notes import print_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
+from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.report.diagnosis import diagnose
 from poetry_docker_cache.system.signals import ENDING, exit_status
@@ -54,7 +55,8 @@ def build_images(
 
     `probe` waits for the engine's answer. Raises DockerCacheError.
     """
-    images = plan_images(poetry, options.images, options.selection)
+    with saying(console, "Reading the project"):
+        images = plan_images(poetry, options.images, options.selection)
     if not options.file:
         print_notes(console, images)
     requests = request_builds(options, images)
@@ -62,7 +64,9 @@ def build_images(
         Report.of(options, image, request, among=len(images) > 1)
         for image, request in zip(images, requests, strict=True)
     ]
-    work = _decide(options, images, reports, probe(), console)
+    with saying(console, "Waiting for Docker"):
+        engine = probe()
+    work = _decide(options, images, reports, engine, console)
     for note in dict.fromkeys(work.notes()):
         console.note(note)
     if options.dry_run:
@@ -196,7 +200,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
             write=folder.write,
             display=work.display,
             # With `--quiet`, buildx prints a digest, which not every engine can run.
-            build_output=subprocess.DEVNULL if any(work.results) else None,
+            build_output=NO_OUTPUT if any(work.results) else None,
         )
         caches = {
             image.name: stack.enter_context(open_caches(image.caches, build.docker, runner))

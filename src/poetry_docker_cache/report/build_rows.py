@@ -70,7 +70,7 @@ class Subject:
     system: Sequence[str] = ()
     """The system packages of the image."""
     before: Mapping[str, str] = field(default_factory=dict)
-    """The version of each package in the earlier build; empty if there is none."""
+    """The version of each package in the last build; empty if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

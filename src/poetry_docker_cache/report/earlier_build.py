@@ -38,7 +38,7 @@ class EarlierBuild:
 
 
 def recall(project: Path, image: str) -> EarlierBuild | None:
-    """Return the last successful build of a project's image; None if there is none."""
+    """Return the last successful build of a project's image; None if unknown."""
     with contextlib.suppress(*_UNREADABLE):
         path = _path(project, image)
         if path.stat().st_size > _LARGEST:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from poetry_docker_cache.report.log_folding import Folding
 
 _WIDTH = 90
+_ENDED = '"completed"'
+"""What a report of BuildKit has if a step has ended: most reports only have output."""
 _SILENCE = 30.0
 """After so many seconds without a line, one says what still runs."""
 
@@ -40,7 +42,10 @@ class LineDisplay:
             if not self.stream.report:
                 self._line(line)
             return
-        for row in rows(self.stream, self._begun()):
+        subject = self._begun()
+        if _ENDED not in line:
+            return
+        for row in rows(self.stream, subject):
             if row.ended and row.state is not State.CACHED:
                 self._tell(row)
 
