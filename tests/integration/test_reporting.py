@@ -8,9 +8,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import Client, poetry
+from command_line import ERROR, Client, poetry
 from dockerignore import passing
 from projects import make_project, package
+from streams import FOLDER as STREAMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -383,3 +384,19 @@ def test_invalid_path_is_refused_before_the_build(
     assert outcome.status == 1
     assert why in outcome.err
     assert not (client.folder / "argv").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("-q",)], ids=["", "quiet"])
+@pytest.mark.parametrize("recorded", ["failed", "missing_base"])
+def test_failed_build_ends_with_its_cause(
+    shop: Path, client: Client, options: tuple[str, ...], recorded: str
+) -> None:
+    """The status is BuildKit's, and no line of the generated Dockerfile is shown."""
+    client.remember({}, (STREAMS / f"{recorded}.jsonl").read_text())
+    client.answer(status=7)
+    outcome = poetry(shop, *BUILD, *options, colours=True)
+    assert outcome.status == 7
+    assert "Dockerfile:" not in outcome.err
+    before, error = outcome.err.split(ERROR)
+    assert ("Failed: " in before) == (recorded == "failed" and not options)
+    assert len(error.splitlines()) >= 2
