@@ -27,6 +27,7 @@ INSTALLED = {
     "ip": "iproute2",
     "iptables": "iptables",
     "ssh-agent": "openssh-client",  # for tests of git over ssh
+    "tmux": "tmux",  # for tests of the live display
     "wget": "wget",  # for debootstrap
     "xz": "xz-utils",
 }

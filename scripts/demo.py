@@ -144,13 +144,14 @@ def demo(*, export_only: bool) -> None:
     """Run the demo, and clean up."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
     LOG.unlink(missing_ok=True)
+    print("project   a copy of examples/web-api; its index needs an unusual password", flush=True)
     with (
         environment(export_only=export_only) as env,
         tempfile.TemporaryDirectory(prefix="demo-") as folder,
         Project(Path(folder), os.environ if isinstance(env, str) else env) as project,
     ):
+        print("lock      Poetry resolves the dependencies, which takes a moment", flush=True)
         locked = project.lock()
-        print("project   a copy of examples/web-api; its index needs an unusual password")
         print(f"lock      {locked} packages, one of them from that index")
         print(f"export    {project.export().relative_to(ROOT)}", flush=True)
         if isinstance(env, str):

@@ -17,3 +17,11 @@ class DockerCacheError(Exception):
 
     def __str__(self) -> str:
         return f"{self.problem}\n{self.fix}" if self.fix else self.problem
+
+
+class BuildError(DockerCacheError):
+    """A failed build, with BuildKit's exit status."""
+
+    def __init__(self, problem: str, *, fix: str = "", status: int = 1) -> None:
+        super().__init__(problem, fix=fix)
+        self.status = status

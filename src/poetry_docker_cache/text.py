@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+_MINUTE = 60
 _IN_MEGABYTES = 100_000
 """Smaller sizes are shown in kilobytes."""
 
@@ -39,3 +40,30 @@ def megabytes(size: float) -> str:
     ('84.1 MB', '2.0 kB')
     """
     return f"{size / 1e6:.1f} MB" if size >= _IN_MEGABYTES else f"{size / 1e3:.1f} kB"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration.
+
+    >>> duration(12.34), duration(65)
+    ('12.3 s', '1 min 5 s')
+    """
+    if seconds < _MINUTE - 0.05:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {rest} s"
+
+
+def fitting(words: Sequence[str], width: int) -> str:
+    """Join as many words as fit, at least one, and count the others.
+
+    >>> fitting(["click 8.5", "flask 3.1", "idna 3"], 20)
+    'click 8.5, 2 more'
+    """
+    text = ", ".join(words)
+    if len(text) <= width or not words:
+        return text
+    shown = len(words) - 1
+    while shown > 1 and len(f"{', '.join(words[:shown])}, {len(words) - shown} more") > width:
+        shown -= 1
+    return f"{', '.join(words[:shown])}, {len(words) - shown} more" if len(words) > 1 else text

@@ -86,4 +86,5 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     """Provide a fake docker, first on the PATH."""
     found = Client.create(tmp_path / "bin")
     monkeypatch.setenv("PATH", str(found.folder), prepend=os.pathsep)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return found

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from acme import PASSWORD, AcmeIndex, Project, make_shop
-from builds import build, failed_build, inspect_image, names, read_progress, without_cache
+from builds import (
+    NETWORK,
+    build,
+    failed_build,
+    inspect_image,
+    names,
+    read_progress,
+    without_cache,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -310,10 +318,52 @@ def test_exit_status_is_that_of_buildkit(copy: Project, tmp_path: Path) -> None:
     assert not list(copy.poetry.temporary.iterdir())
 
 
-def test_failing_step_fails_the_build(copy: Project) -> None:
-    """The log shows the cause."""
-    copy.configure(instructions={"runtime": ["RUN echo I am broken && exit 3"]})
-    assert "I am broken" in failed_build(copy)
+@pytest.mark.parametrize("progress", [(), ("--progress=plain",)], ids=["ours", "BuildKit's"])
+def test_failed_build_ends_with_cause_and_fix(copy: Project, progress: tuple[str, ...]) -> None:
+    """The last line names what to correct, and no line of a Dockerfile that the user lacks."""
+    command = ("docker", "build", *progress, *NETWORK)
+    line = "RUN echo I am broken && exit 3"
+    copy.configure(instructions={"runtime": [line]})
+    done = copy.poetry.run(copy.folder, *command, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-3:] == [
+        "The step `base` failed (exit code: 3): I am broken",
+        "Correct this line of `instructions`:",
+        line,
+    ]
+    assert ("Dockerfile:" in done.stderr) == bool(progress)
+
+
+@pytest.mark.parametrize(
+    ("settings", "end"),
+    [
+        (
+            {"base_image": "python:{python}-slimm", "python": "3.13"},
+            [
+                "The image python:3.13-slimm does not exist.",
+                "Correct it in [tool.poetry-docker-cache]:",
+                'base-image = "python:{python}-slimm"',
+                'python = "3.13"',
+            ],
+        ),
+        (
+            {"python": "3.13.99"},
+            [
+                "The image python:3.13.99-slim does not exist.",
+                "Set another Python in [tool.poetry-docker-cache], for example:",
+                'python = "3.13"',
+            ],
+        ),
+    ],
+)
+def test_base_image_that_does_not_exist(
+    copy: Project, settings: dict[str, str], end: list[str]
+) -> None:
+    """The last lines are those of the settings that choose it."""
+    copy.configure(**settings)
+    done = copy.poetry.run(copy.folder, "docker", "build", *NETWORK, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-len(end) :] == end
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ build-backend = "poetry.core.masonry.api"
 """
 BUILD, EXPORT = ("docker", "build"), ("docker", "export")
 REF = "h.io/team/shop:cache"
+PUSH = ("--push", "--tag=h.io/team/shop:1")
 EXPORTED = f"type=registry,ref={REF},mode=max,ignore-error=true,oci-mediatypes=true"
 
 
@@ -70,8 +71,8 @@ def other_commands(client: Client) -> list[str]:
     [
         ([], []),
         (["--load"], []),
-        (["--push"], [REF]),
-        (["--push", "--cache-from=h.io/team/shop:main"], []),
+        ([*PUSH], [REF]),
+        ([*PUSH, "--cache-from=h.io/team/shop:main"], []),
         (["--cache=h.io/team/shop:mine"], ["h.io/team/shop:mine"]),
         (["--cache-to=h.io/team/shop:mine"], ["h.io/team/shop:mine"]),
     ],
@@ -218,12 +219,12 @@ def test_gha_cache_outside_github_actions(
     names = ("ACTIONS_RUNTIME_TOKEN", "ACTIONS_RESULTS_URL", "ACTIONS_CACHE_URL")
     for name in names:
         monkeypatch.delenv(name, raising=False)
-    outcome = build(shop, "--push")
+    outcome = build(shop, *PUSH)
     assert caches(client) == ([], [])
     assert "No gha main cache: ACTIONS_RUNTIME_TOKEN" in outcome.err
     for name in names[:2]:
         monkeypatch.setenv(name, "c4nary")
-    build(shop, "--push")
+    build(shop, *PUSH)
     assert caches(client) == (
         ["type=gha,scope=main"],
         ["type=gha,scope=main,mode=max,ignore-error=true"],

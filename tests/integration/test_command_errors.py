@@ -562,6 +562,18 @@ OPTIONS = {
         ((*BUILD, "--file", ""), "--file is empty", "export", None),
         ((*BUILD, "--progress", "loud"), "--progress 'loud' is not", "auto, plain, tty", None),
         ((*BUILD, "-t", ""), "--tag is empty", "may be unset", None),
+        (
+            (*BUILD, "--push"),
+            "shop:1.2.3 does not name a registry: --push would push it to docker.io/library/shop",
+            "`-t registry.example.com/team/shop:1.2.3`",
+            None,
+        ),
+        (
+            (*BUILD, "--dry-run", "-t", "team/shop:1", "-t", "mine", "--", "--push"),
+            "mine does not name a registry",
+            'image = "registry.example.com/team/mine"',
+            None,
+        ),
     )
     for arrange in [arrange or (lambda _: None)]
 }

@@ -77,7 +77,7 @@ def option_values(argv: list[str], option: str) -> list[str]:
 def test_options_reach_buildkit(tmp_path: Path, client: Client) -> None:
     """Options with values are repeated in their order; flags are passed on; no others are added."""
     values = {
-        "--tag": ["a:1", "b:2"],
+        "--tag": ["t/a:1", "t/b:2"],
         "--platform": ["linux/amd64", "linux/arm64"],
         "--target": ["check"],
         "--cache-from": ["type=local,src=/x", "b"],

@@ -202,10 +202,11 @@ def test_local_image_is_for_this_machine(shop: Project) -> None:
     """`platforms` applies to pushed images, `--platform` to all."""
     dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run").stdout
     assert "--platform" not in dry
-    dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run", "--push").stdout
+    push = ("--push", "--tag=h.io/team/shop:1")
+    dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run", *push).stdout
     assert "--platform linux/amd64 --platform linux/386" in dry
     one = ("--platform", "linux/arm64")
-    dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run", "--push", *one).stdout
+    dry = shop.poetry.run(shop.folder, "docker", "build", "--dry-run", *push, *one).stdout
     assert re.findall(r"--platform \S+", dry) == ["--platform linux/arm64"]
 
 

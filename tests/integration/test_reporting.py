@@ -8,30 +8,38 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import Client, poetry
+from command_line import ERROR, Client, poetry
 from dockerignore import passing
 from projects import make_project, package
-
-from poetry_docker_cache.buildx.history import Record
+from streams import FOLDER as STREAMS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
-METADATA: dict[str, object] = {
+LAYERS = [{"digest": "sha256:a", "size": 12_300_000}, {"digest": "sha256:b", "size": 4_000_000}]
+METADATA: dict[str, Any] = {
     "buildx.build.ref": "default/default/abc123",
+    "buildx.build.provenance": {
+        "builder": {"id": ""},
+        "materials": [
+            {"uri": "pkg:docker/python@3.12-slim?platform=linux%2Famd64", "digest": {"sha256": "f"}}
+        ],
+        "buildConfig": {"llbDefinition": [{"id": "step0"}, {"inputs": ["step0:0"]}]},
+        "metadata": {
+            "https://mobyproject.org/buildkit@v1#metadata": {"layers": {"step0:0": [LAYERS]}}
+        },
+    },
     "containerimage.digest": DIGEST,
 }
 STARTED = {"started": "2026-11-25T00:00:00Z", "completed": "2026-11-25T00:00:01Z"}
-LOG = "\n".join(
+PROGRESS = "\n".join(
     json.dumps(status)
     for status in (
-        {"vertexes": [{"digest": "1", "name": "[dependencies 1/1] RUN x", **STARTED}]},
         {"logs": [{"vertex": "1", "data": "ICAtIEluc3RhbGxlZCByaWNoICgxLjApCg=="}]},
+        {"vertexes": [{"digest": "1", "name": "[dependencies 1/1] RUN x", **STARTED}]},
+        {"vertexes": [{"digest": "2", "name": "exporting to image", **STARTED}]},
     )
-)
-MANIFEST = json.dumps(
-    {"layers": [{"digest": "a", "size": 12_300_000}, {"digest": "b", "size": 4_000_000}]}
 )
 PYPROJECT = """\
 [project]
@@ -45,25 +53,38 @@ build-backend = "poetry.core.masonry.api"
 """
 BUILD = ("docker", "build")
 SUMMARY = [
-    "Dependencies    1 layer, 0 cached, 1 rebuilt: 1 package installed",
-    "  dependencies  rich 1.0",
-    "Image           shop:1.2.3: 16.3 MB compressed, in TIME",
-    f"Digest          {DIGEST}",
+    "Layers  1 layer built: 1 package installed",
+    "Image   shop:1.2.3: 16.3 MB compressed, in TIME",
+    f"Digest  {DIGEST}",
+    "Starts  python -m shop",
+    "Run     docker run --rm shop:1.2.3",
 ]
-SHORT = ["Image   shop:1.2.3: in TIME", f"Digest  {DIGEST}"]
-"""What is known without a history."""
+SHORT = ["Image   shop:1.2.3: in TIME", *SUMMARY[2:]]
+"""What is known without progress and provenance."""
+THEIRS = SUMMARY[1:]
+"""What is known if BuildKit shows its progress itself."""
+DISPLAY = [
+    "Building shop:1.2.3 on python:3.12-slim",
+    "dependencies: rich 1.0, TIME",
+    "image: TIME",
+]
 
 
-def printed_summary(err: str) -> list[str]:
+def printed(err: str) -> list[str]:
     """Return the output without notes, with TIME for the seconds."""
     lines = [line for line in err.splitlines() if not line.startswith("- ")]
     return [re.sub(r"(\d+ min )?[\d.]+ s$", "TIME", line) for line in lines]
 
 
+def printed_summary(err: str) -> list[str]:
+    """Return the output behind the progress."""
+    return [line for line in printed(err) if re.match(r"[A-Z]\w+ {2,}", line)]
+
+
 @pytest.fixture
 def client(client: Client) -> Client:
-    """Return a docker that remembers a build."""
-    client.remember(METADATA, logs=LOG, inspect=MANIFEST)
+    """Return a docker that builds."""
+    client.remember(METADATA, PROGRESS)
     return client
 
 
@@ -72,7 +93,8 @@ def shop(tmp_path: Path) -> Path:
     """Return a project with one dependency."""
     folder = make_project(tmp_path / "shop", PYPROJECT, [package("rich")])
     (folder / "shop").mkdir()
-    (folder / "shop" / "__init__.py").touch()
+    for name in ("__init__.py", "__main__.py"):
+        (folder / "shop" / name).touch()
     return folder
 
 
@@ -83,21 +105,64 @@ def _client(client: Client) -> None:
 
 @pytest.mark.usefixtures("_client")
 def test_summary(shop: Path) -> None:
-    """It is on stderr; stdout is empty."""
+    """Progress and summary are on stderr; stdout has only the image's name."""
     outcome = poetry(shop, *BUILD)
     assert outcome.status == 0
-    assert outcome.out == ""
-    assert printed_summary(outcome.err) == SUMMARY
+    assert outcome.out == "shop:1.2.3\n"
+    assert printed(outcome.err) == [*DISPLAY, *SUMMARY]
+
+
+@pytest.mark.usefixtures("_client")
+def test_changes_since_the_last_build(shop: Path) -> None:
+    """The summary compares with the last build of the image on this machine."""
+    assert printed_summary(poetry(shop, *BUILD).err) == SUMMARY
+    lock = shop / "poetry.lock"
+    lock.write_text(lock.read_text().replace('version = "1.0"', 'version = "2.0"'))
+    outcome = poetry(shop, *BUILD)
+    assert "dependencies: rich 1.0, " in outcome.err  # what was really installed
+    assert printed_summary(outcome.err) == ["Change  rich 1.0 → 2.0", *SUMMARY]
+    assert printed_summary(poetry(shop, *BUILD).err) == SUMMARY
+
+
+@pytest.mark.usefixtures("_client")
+def test_ports_of_the_image_are_published(shop: Path) -> None:
+    """The line can be pasted into a shell."""
+    with (shop / "pyproject.toml").open("a") as file:
+        file.write('[tool.poetry-docker-cache]\nports = [8000, "53/udp"]\n')
+    outcome = poetry(shop, *BUILD, "--push", "--tag=registry.test/team/shop:1", "-t", "b")
+    assert printed_summary(outcome.err)[-1] == (
+        "Run     docker run --rm -p 8000:8000 -p 53:53/udp registry.test/team/shop:1"
+    )
+    assert outcome.out == "registry.test/team/shop:1\n"
+
+
+@pytest.mark.usefixtures("_client")
+@pytest.mark.parametrize(
+    ("options", "out"),
+    [
+        (("-q",), "shop:1.2.3\n"),
+        (("--progress=quiet",), "shop:1.2.3\n"),
+        (("-t", "a:1", "-t", "b:2"), "a:1\n"),
+        (("--", "--call=outline"), ""),
+        (("--", "--output=type=local,dest=out"), ""),
+        (("--", "-o", "type=docker,dest=image.tar"), ""),
+        (("--", "-otype=registry"), "shop:1.2.3\n"),
+        (("--", "--output=type=image"), "shop:1.2.3\n"),
+    ],
+)
+def test_name_on_stdout(shop: Path, options: tuple[str, ...], out: str) -> None:
+    """It is printed for an image that can be run, at any verbosity."""
+    assert poetry(shop, *BUILD, *options).out == out
 
 
 @pytest.mark.usefixtures("_client")
 def test_colours(shop: Path) -> None:
     """Titles are coloured if the terminal supports it, unless `--no-ansi` is given."""
     coloured = poetry(shop, *BUILD, colours=True).err
-    assert re.search(r"\x1b\[[\d;]+mImage {11}\x1b\[[\d;]+mshop:1.2.3", coloured)
+    assert re.search(r"\x1b\[[\d;]+mImage {3}\x1b\[[\d;]+mshop:1.2.3", coloured)
     plain = poetry(shop, *BUILD, "--no-ansi", colours=True).err
     assert "\x1b" not in plain
-    assert printed_summary(plain) == SUMMARY
+    assert printed(plain) == THEIRS
 
 
 @pytest.mark.parametrize(
@@ -119,7 +184,7 @@ def test_no_summary(shop: Path, client: Client, options: tuple[str, ...]) -> Non
     """No summary if output is quiet or for a program, or nothing is built."""
     outcome = poetry(shop, *BUILD, *options)
     assert outcome.status == 0
-    assert printed_summary(outcome.err) == []
+    assert printed(outcome.err) == []
     assert not any("metadata" in word for word in client.argv)
 
 
@@ -127,8 +192,12 @@ def test_no_summary(shop: Path, client: Client, options: tuple[str, ...]) -> Non
 def test_no_summary_with_progress_variable(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """BUILDKIT_PROGRESS is buildx's own variable, and an option takes precedence."""
     monkeypatch.setenv("BUILDKIT_PROGRESS", "rawjson")
-    assert printed_summary(poetry(shop, *BUILD).err) == []
-    assert printed_summary(poetry(shop, *BUILD, "--progress=plain").err) == SUMMARY
+    assert printed(poetry(shop, *BUILD).err) == []
+    monkeypatch.setenv("BUILDKIT_PROGRESS", "plain")
+    assert printed(poetry(shop, *BUILD).err) == THEIRS
+    assert printed(poetry(shop, *BUILD, "--progress=tty").err) == THEIRS
+    monkeypatch.setenv("BUILDKIT_PROGRESS", "")
+    assert printed(poetry(shop, *BUILD).err) == [*DISPLAY, *SUMMARY]
 
 
 def test_failed_build(shop: Path, client: Client, tmp_path: Path) -> None:
@@ -146,34 +215,17 @@ LOST = (
 )
 
 
-@pytest.mark.parametrize(
-    ("log", "again"), [(LOST, True), ("Error:\t\tUnknown exit code: 1\n", False)]
-)
-@pytest.mark.parametrize("store", ["containerd", "classic"])
-def test_lost_layers_are_built_again(
-    shop: Path, client: Client, log: str, again: bool, store: str
-) -> None:
-    """The build is repeated once after this failure, but not after any other."""
-    client.answer(containerd=store == "containerd", status=1)
-    client.remember(METADATA, inspect=log)
+def test_lost_layers_are_built_again(shop: Path, client: Client) -> None:
+    """The build is repeated once after this failure."""
+    client.answer(status=1)
+    client.remember(METADATA, LOST)
     script = client.folder / "docker"
     once = 'status="$(cat "$here/status")"; echo 0 > "$here/status"; exit "$status" ;;'
     script.write_text(script.read_text().replace('exit "$(cat "$here/status")" ;;', once))
-    again = again and store == "containerd"
     outcome = poetry(shop, *BUILD)
-    assert outcome.status == (0 if again else 1)
-    assert ("Building again, from the cache" in outcome.err) == again
-    assert bool(printed_summary(outcome.err)) == again
-
-
-@pytest.mark.parametrize("status", [0, 130])
-def test_successful_build_is_run_once(shop: Path, client: Client, status: int) -> None:
-    """Ctrl-C is not a failure, regardless of the history of an earlier build."""
-    client.answer(containerd=True, status=status)
-    client.remember(METADATA, inspect=LOST)
-    outcome = poetry(shop, *BUILD)
-    assert outcome.status == status
-    assert "building again" not in outcome.err
+    assert outcome.status == 0
+    assert outcome.err.count("Building again, from the cache") == 1
+    assert printed_summary(outcome.err)[-1] == SUMMARY[-1]
 
 
 def test_dry_run(shop: Path, client: Client, tmp_path: Path) -> None:
@@ -191,90 +243,21 @@ def test_dry_run(shop: Path, client: Client, tmp_path: Path) -> None:
     [
         ({"containerimage.digest": DIGEST}, SHORT),
         ({}, []),
-        ({"containerimage.digest": 1, "buildx.build.ref": None}, ["Time  TIME"]),
         (
-            METADATA | {"buildx.build.ref": "odd"},
-            SHORT,
+            {"containerimage.digest": 1, "buildx.build.provenance": []},
+            ["Time    TIME", *SUMMARY[3:]],
         ),
     ],
-    ids=["no history", "nothing", "nonsense", "odd reference"],
+    ids=["no provenance", "nothing", "nonsense"],
 )
 def test_incomplete_metadata(
     shop: Path, client: Client, metadata: dict[str, object], expected: list[str]
 ) -> None:
     """The summary is shorter, without an error."""
-    client.remember(metadata)
+    client.remember(metadata, "{}")
     outcome = poetry(shop, *BUILD)
     assert outcome.status == 0
     assert printed_summary(outcome.err) == expected
-
-
-def test_classic_store(shop: Path, client: Client) -> None:
-    """BuildKit has no manifest there; the engine has the image's size."""
-    client.remember(METADATA | {"containerimage.config.digest": DIGEST}, image="109069134")
-    outcome = poetry(shop, *BUILD)
-    assert (
-        printed_summary(outcome.err)[-2] == "Image           shop:1.2.3: 109.1 MB unpacked, in TIME"
-    )
-
-
-def test_old_buildx(shop: Path, client: Client) -> None:
-    """Before 0.20 it had no `history`; time and digest are shown."""
-    for command in ("logs", "inspect"):
-        (client.folder / command).unlink()
-    outcome = poetry(shop, *BUILD)
-    assert outcome.status == 0
-    assert printed_summary(outcome.err) == SHORT
-
-
-def test_client_that_prints_help(shop: Path, client: Client, tmp_path: Path) -> None:
-    """Some clients print their help for an unknown command, with status 0."""
-    client.remember(METADATA, logs="Usage: docker\n", inspect="Usage: docker\n")
-    outcome = poetry(shop, *BUILD, "--metadata-file", tmp_path / "metadata.json")
-    assert printed_summary(outcome.err) == SHORT
-    found = json.loads((tmp_path / "metadata.json").read_text())["poetry-docker-cache"]
-    assert found["layers"] is found["size"] is None
-
-
-def test_hanging_history(shop: Path, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is a short timeout."""
-    (client.folder / "logs").unlink()
-    os.mkfifo(client.folder / "logs")
-    monkeypatch.setattr("poetry_docker_cache.buildx.history._SECONDS", 0.2)
-    outcome = poetry(shop, *BUILD)
-    assert outcome.status == 0
-    assert printed_summary(outcome.err) == SHORT
-
-
-@pytest.mark.usefixtures("_client")
-@pytest.mark.parametrize(
-    ("options", "asked"),
-    [
-        ((), False),
-        (("--cache=registry.test/team/shop:cache",), False),
-        (("--push",), True),
-        (("--", "--output=type=registry"), True),
-        (("--", "-o", "type=image,push=true"), True),
-    ],
-)
-def test_pushed_bytes_are_those_of_images(
-    shop: Path,
-    client: Client,
-    monkeypatch: pytest.MonkeyPatch,
-    options: tuple[str, ...],
-    asked: bool,
-) -> None:
-    """A cache that is pushed to the image's repository does not count as a pushed image."""
-    client.answer(containerd=True)
-    bundles: list[Path | None] = []
-
-    def recall(*_: object, bundle: Path | None, **__: object) -> Record:
-        bundles.append(bundle)
-        return Record()
-
-    monkeypatch.setattr("poetry_docker_cache.commands.build_report.recall", recall)
-    assert poetry(shop, *BUILD, "--tag=registry.test/team/shop:1", *options).status == 0
-    assert [bundle is not None for bundle in bundles] == [asked]
 
 
 @pytest.mark.usefixtures("_client")
@@ -290,7 +273,9 @@ def test_metadata_file(shop: Path, option: str) -> None:
     assert (printed_summary(outcome.err) == []) == (option == "-q")
     found = json.loads(file.read_text())
     ours: dict[str, Any] = found.pop("poetry-docker-cache")
-    assert found == METADATA
+    provenance = METADATA["buildx.build.provenance"]
+    minimal = {key: provenance[key] for key in ("builder", "materials")}
+    assert found == {**METADATA, "buildx.build.provenance": minimal}
     assert 0 < ours.pop("seconds") < 60
     assert ours == {
         "layers": [
@@ -303,9 +288,8 @@ def test_metadata_file(shop: Path, option: str) -> None:
         "tags": ["a:1", "b"],
         "digest": DIGEST,
         "size": 16_300_000,
-        "unpacked": None,
-        "pushed": None,
-        "base": None,
+        "push_seconds": None,
+        "base": {"image": "python:3.12-slim", "digest": "sha256:f"},
     }
     assert sorted(path.name for path in shop.iterdir()) == [
         "metadata.json",
@@ -400,3 +384,19 @@ def test_invalid_path_is_refused_before_the_build(
     assert outcome.status == 1
     assert why in outcome.err
     assert not (client.folder / "argv").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("-q",)], ids=["", "quiet"])
+@pytest.mark.parametrize("recorded", ["failed", "missing_base"])
+def test_failed_build_ends_with_its_cause(
+    shop: Path, client: Client, options: tuple[str, ...], recorded: str
+) -> None:
+    """The status is BuildKit's, and no line of the generated Dockerfile is shown."""
+    client.remember({}, (STREAMS / f"{recorded}.jsonl").read_text())
+    client.answer(status=7)
+    outcome = poetry(shop, *BUILD, *options, colours=True)
+    assert outcome.status == 7
+    assert "Dockerfile:" not in outcome.err
+    before, error = outcome.err.split(ERROR)
+    assert ("Failed: " in before) == (recorded == "failed" and not options)
+    assert len(error.splitlines()) >= 2

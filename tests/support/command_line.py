@@ -80,6 +80,7 @@ case "$1 $2" in
         esac
         shift
     done 2> /dev/null
+    [ "$BUILDKIT_PROGRESS" != rawjson ] || cat "$here/progress" >&2
     exit "$(cat "$here/status")" ;;
 "buildx bake")
     for word; do printf '%s\\0' "$word"; done > "$here/argv"
@@ -90,9 +91,8 @@ case "$1 $2" in
         esac
         shift
     done 2> /dev/null
+    [ "$BUILDKIT_PROGRESS" != rawjson ] || cat "$here/progress" >&2
     exit "$(cat "$here/status")" ;;
-"buildx --builder") cat "$here/$5" ;;
-"image inspect") cat "$here/image" ;;
 "run --rm") cat "$here/holds-$(printf %s "$6" | tr / _)" ;;
 "tag "*|"push "*|"load "*|"image rm") echo "$*" >> "$here/besides" ;;
 "save --output") echo "$*" >> "$here/besides"; echo image > "$3" ;;
@@ -105,7 +105,7 @@ esac
 class Client:
     """A fake `docker` that answers as Docker 28 with buildx 0.29 and records each build.
 
-    A build writes the metadata given to `remember`; the history answers as given there.
+    A build writes the metadata and the progress given to `remember`.
     """
 
     folder: Path
@@ -118,6 +118,7 @@ class Client:
         script.write_text(_CLIENT.format(here=f"'{folder}'"))
         script.chmod(0o755)
         client = cls(folder=folder)
+        (folder / "progress").touch()
         client.answer()
         return client
 
@@ -150,14 +151,10 @@ class Client:
         (self.folder / "inspect.txt").write_text(inspect if buildx else "")
         (self.folder / "status").write_text(str(status))
 
-    def remember(self, metadata: dict[str, object], **history: str) -> None:
-        """Set the metadata of builds, and what `buildx history` COMMAND prints.
-
-        `image` is what `docker image inspect` prints.
-        """
+    def remember(self, metadata: dict[str, object], progress: str = "") -> None:
+        """Set the metadata of builds, and the progress that buildx reports to us."""
         (self.folder / "metadata").write_text(json.dumps(metadata))
-        for command, text in history.items():
-            (self.folder / command).write_text(text)
+        (self.folder / "progress").write_text(progress)
 
     def writes(self, *names: str) -> None:
         """Set the files that a build exports to a local folder; each has the names of all."""

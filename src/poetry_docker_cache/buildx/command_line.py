@@ -94,6 +94,10 @@ _QUIET_PROGRESS = (0, 13)
 _MULTI_PLATFORM_LOAD = (0, 10)
 """The first buildx that loads several platforms into the containerd image store."""
 
+# An image that is pushed, or in the engine's store; not one in a file.
+_NAMED_OUTPUT = re.compile(
+    r"^--(?:push|load)$|^(?!.*\bdest=).*(?:\bpush=true\b|\btype=\"?(?:registry|docker|image)\b)"
+)
 # Options that choose where the result goes, or make buildx build nothing.
 _OUTPUT_OPTIONS = ("--output", "-o", "--push", "--load", *PRINTING)
 
@@ -244,6 +248,23 @@ def results(request: BuildRequest, engine: EngineInfo) -> list[str]:
     if request.push and keeps and not load and not _chooses_output(request):
         return ["--output", "type=image,push=true,store=false"]
     return ["--push"] * request.push + ["--load"] * load
+
+
+def named_result(request: BuildRequest, engine: EngineInfo) -> str:
+    """Return the first name of the image if it is loaded or pushed; else an empty string."""
+    words = [*results(request, engine), *request.options]
+    chosen = [word for pair in itertools.pairwise(["", *words]) for word in _output(*pair)]
+    if only_prints(request.options) or not any(map(_NAMED_OUTPUT.search, chosen)):
+        return ""
+    return next(iter(request.tags), "")
+
+
+def _output(before: str, word: str) -> Iterator[str]:
+    """Yield the word if it chooses where the result goes."""
+    if word in ("--push", "--load") or before in ("--output", "-o"):
+        yield word
+    elif word.startswith(("--output=", "-o")):
+        yield word.partition("=")[2] if word.startswith("--") else word.removeprefix("-o")
 
 
 def _loads(request: BuildRequest, engine: EngineInfo) -> bool:

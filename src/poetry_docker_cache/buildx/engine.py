@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import shutil
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Protocol
 
 from poetry_docker_cache.buildx import engine_errors
 from poetry_docker_cache.buildx.engine_info import (
@@ -35,6 +37,24 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "EngineInfo", "ask", "asking", "find", "probing", "run"]
 
 _ANSWER_SECONDS = 60
+NO_OUTPUT = subprocess.DEVNULL
+"""The descriptor of a command whose stdout is not needed."""
+_TICK = 0.1
+"""How often a display is drawn again."""
+_CHUNK = 65536
+
+
+class Watch(Protocol):
+    """Shows what a command prints to stderr, while it runs."""
+
+    def read(self, line: str) -> None:
+        """Take a line."""
+
+    def ask(self, text: str) -> None:
+        """Take the start of a line, which is a question."""
+
+    def tick(self) -> None:
+        """Take note that some time has passed."""
 
 
 def find() -> str:
@@ -146,26 +166,73 @@ def probing(
 
 
 def run(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, output: int | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    output: int | None = None,
+    watch: Watch | None = None,
 ) -> int:
     """Run a command on this terminal and return its exit status; signals are forwarded to it.
 
-    `output` is the descriptor for its stdout, instead of ours. After a signal the status is
-    128 + n, whatever the command's own is. Raises DockerCacheError if it cannot be started.
+    `output` is the descriptor for its stdout, instead of ours, and `watch` takes its stderr. After
+    a signal the status is 128 + n, whatever the command's own is. Raises DockerCacheError if it
+    cannot be started.
     """
     signals = Signals()
     with handled(signals.receive):
         if signals.received:
             return exit_status(signals.received)
+        errors = None if watch is None else subprocess.PIPE
         try:
-            process = subprocess.Popen(argv, env=env, stdout=output)
+            process = subprocess.Popen(argv, env=env, stdout=output, stderr=errors)
         except OSError as error:
             raise DockerCacheError(
                 f"{argv[0]} cannot be run: {error.strerror}.",
                 fix="Check with: docker buildx version",
             ) from error
         with signals.forwarded(process):
-            status = process.wait()
+            try:
+                if watch is not None:
+                    _show(process, watch)
+            finally:  # a thread still reads what the command prints
+                status = process.wait()
     if signals.received:
         return exit_status(signals.received)
     return exit_status(-status) if status < 0 else status
+
+
+def _show(process: subprocess.Popen[bytes], watch: Watch) -> None:
+    """Pass the stderr of a command on, line by line, until it is closed."""
+    chunks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=[process, chunks], daemon=True).start()
+    rest = b""
+    while True:
+        try:
+            chunk = chunks.get(timeout=_TICK)
+        except queue.Empty:
+            if rest and not rest.startswith(b"{"):  # such as bake's question about permissions
+                watch.ask(_text(rest))
+                rest = b""
+            watch.tick()
+            continue
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            watch.read(_text(line))
+        if not chunk:
+            break
+        watch.tick()
+    if rest:
+        watch.read(_text(rest))
+
+
+def _read(process: subprocess.Popen[bytes], chunks: queue.SimpleQueue[bytes]) -> None:
+    """Read the stderr of a command; an empty chunk is its end."""
+    assert process.stderr is not None  # noqa: S101  # a pipe
+    with process.stderr as pipe:
+        while chunk := os.read(pipe.fileno(), _CHUNK):
+            chunks.put(chunk)
+    chunks.put(b"")
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\r")

@@ -14,14 +14,18 @@ from poetry_docker_cache.errors import DockerCacheError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from poetry_docker_cache.buildx.build_stream import BuildStream
+    from poetry_docker_cache.buildx.engine import Watch
     from poetry_docker_cache.buildx.steps import Step
 
+PROGRESS = "BUILDKIT_PROGRESS"
+"""buildx's own variable for the style of its progress output."""
 _SECONDS = 60 * 60.0
 """The timeout of a command whose output is captured."""
 _STDERR = 2
 _SIGNALS = 128
 """A higher exit status means that a signal ended the command."""
-_FAILED = 1
+FAILED = 1
 """buildx's exit status for a failed build; wrong options and signals have others."""
 _AGAIN = (
     "The engine removed layers of the old image with this name while it unpacked the new one on"
@@ -38,8 +42,29 @@ class Run(Protocol):
         *,
         env: Mapping[str, str] | None = None,
         output: int | None = None,
+        watch: Watch | None = None,
     ) -> int:
         """Run the command."""
+
+
+class Display(Protocol):
+    """Shows the progress of a build instead of BuildKit: a `Watch` of its output."""
+
+    @property
+    def stream(self) -> BuildStream:
+        """What BuildKit has reported."""
+
+    def read(self, line: str) -> None:
+        """Take a line of its output."""
+
+    def ask(self, text: str) -> None:
+        """Take the start of a line, which is a question."""
+
+    def tick(self) -> None:
+        """Take note that some time has passed."""
+
+    def close(self) -> None:
+        """Show the final state: nothing more is reported."""
 
 
 class Ask(Protocol):
@@ -57,6 +82,8 @@ class Outcome:
 
     status: int
     seconds: float
+    stream: BuildStream | None = None
+    """What BuildKit has reported about its steps; None if it showed its progress itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +93,10 @@ class StepRunner:
     note: Callable[[str], None]
     write: Callable[[str, str], object]
     """Write a file that a step needs."""
-    lost_a_layer: Callable[[], bool]
-    """Return whether the build failed because the engine lost a layer (moby/buildkit#6521)."""
+    display: Callable[[], Display] | None = None
+    """Make a display of the build's progress; None for BuildKit's own progress."""
+    build_output: int | None = None
+    """The descriptor for the build's stdout, instead of ours."""
     run: Run = engine.run
     ask: Ask = engine.ask
 
@@ -102,19 +131,31 @@ class StepRunner:
         try:
             (answer,) = self.ask([step.argv], seconds=_SECONDS)
         except DockerCacheError as error:
-            return Answer(status=_FAILED, out="", err=error.problem)
+            return Answer(status=FAILED, out="", err=error.problem)
         return answer
 
     def _build(self, step: Step) -> Outcome:
         for path, text in step.needs.items():
             self.write(path, text)
         started = time.monotonic()
-        environment = {**step.environment, **os.environ}
-        status = self.run(step.argv, env=environment)
-        if status == _FAILED and self.lost_a_layer():
+        status, stream = self._run_build(step)
+        if status == FAILED and stream and stream.lost_a_layer:
             self.note(_AGAIN)
-            status = self.run(step.argv, env=environment)
-        return Outcome(status=status, seconds=time.monotonic() - started)
+            status, stream = self._run_build(step)
+        return Outcome(status=status, seconds=time.monotonic() - started, stream=stream)
+
+    def _run_build(self, step: Step) -> tuple[int, BuildStream | None]:
+        environment = {**step.environment, **os.environ}
+        output = self.build_output
+        if self.display is None:
+            return self.run(step.argv, env=environment, output=output), None
+        display = self.display()
+        environment[PROGRESS] = "rawjson"  # `--progress` takes precedence
+        try:
+            status = self.run(step.argv, env=environment, output=output, watch=display)
+        finally:
+            display.close()
+        return status, display.stream
 
     def _clean_up(self, steps: Iterable[Step]) -> None:
         for step in steps:

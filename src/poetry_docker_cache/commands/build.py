@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cleo.helpers import option
 
 from poetry_docker_cache.commands.docker_command import DockerCommand, images_argument
-from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.errors import BuildError, DockerCacheError
 
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
@@ -51,7 +51,12 @@ class BuildCommand(DockerCommand):
         option("builder", None, "The buildx builder to use.", flag=False),
         option("pull", None, "Pull newer versions of the base images."),
         option("refresh", None, "As --pull, and install the image's system packages again."),
-        option("progress", None, "Progress output style: auto, plain, tty or quiet.", flag=False),
+        option(
+            "progress",
+            None,
+            "BuildKit's own progress output: auto, plain, tty or quiet.",
+            flag=False,
+        ),
         option("metadata-file", None, "Write what was built to this JSON file.", flag=False),
         option("dry-run", None, "Print the commands without running them."),
         *DockerCommand.options,
@@ -90,10 +95,16 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
         with probing(options.builder) as probe:
             from poetry_docker_cache.commands.image_build import build_images  # noqa: PLC0415  # see docker_command
 
-            status = build_images(options, self.read_poetry(), probe, self.console)
+            failure = None
+            try:
+                status = build_images(options, self.read_poetry(), probe, self.console)
+            except BuildError as error:
+                status, failure = error.status, error
         if 0 < status < _SIGNAL:  # BuildKit's own message about a lost engine is `EOF`
             with probing(options.builder) as probe:
                 probe()
+        if failure:
+            raise failure
         return status
 
     def build_options(self) -> BuildOptions:

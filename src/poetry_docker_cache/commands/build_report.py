@@ -2,58 +2,53 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
-import re
+import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.command_line import (
     METADATA_OPTION,
+    named_result,
     only_prints,
     requested_platforms,
-    results,
 )
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
-from poetry_docker_cache.buildx.history import recall
+from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.commands.image_packages import packages_of
 from poetry_docker_cache.plan.dependencies import ON_BUILD_IMAGE
-from poetry_docker_cache.report import metadata_file
-from poetry_docker_cache.report.base_age import read_base
-from poetry_docker_cache.report.summary import (
-    KEY,
-    Package,
-    Summary,
-    as_data,
-    blobs,
-    bytes_of,
-    lines,
-    pushed,
-    read_layers,
+from poetry_docker_cache.plan.image_plan import Important
+from poetry_docker_cache.report import earlier_build, metadata_file
+from poetry_docker_cache.report.build_rows import push_seconds
+from poetry_docker_cache.report.earlier_build import EarlierBuild
+from poetry_docker_cache.report.layers import Package, changes, read_layers, versions
+from poetry_docker_cache.report.provenance import (
+    VARIABLE,
+    image_digest,
+    image_size,
+    without_details,
 )
+from poetry_docker_cache.report.summary import KEY, Base, Summary, as_data, lines
 from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
-    from poetry_docker_cache.buildx.history import Record
+    from poetry_docker_cache.buildx.step_runner import Outcome
     from poetry_docker_cache.commands.console import Console
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
-    from poetry_docker_cache.report.base_age import Base
 
 _CACHE = "cache.manifest"
 """The metadata key of the cache that BuildKit has written."""
-_PROVENANCE = "BUILDX_METADATA_PROVENANCE"
-_PROGRESS = "BUILDKIT_PROGRESS"
 _SILENT = ("quiet", "rawjson")
 """Progress styles without a summary: no output, and output for programs."""
-_RESULTS = ("--output", "-o")
-_TO_REGISTRY = re.compile(r"\bpush=true\b|\btype=\"?registry\b")
+_DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +64,8 @@ class Report:
     theirs: str | None
     """The file for buildx's own metadata, from an argument after `--`."""
     vendored: bool
+    progress: str
+    """The style of BuildKit's progress output that an option chooses; empty if none does."""
     builds: bool
     """Whether buildx builds an image: with some options it only prints something."""
     shown: bool
@@ -85,8 +82,12 @@ class Report:
             refuse_outward_links([Path(path)], image.folder)
         given = [*request.options]
         builds = not only_prints(given)
-        progress = _value(given, "--progress") or request.progress or os.environ.get(_PROGRESS)
-        silent = options.quiet or progress in _SILENT or not {"--quiet", "-q"}.isdisjoint(given)
+        progress = _value(given, "--progress") or request.progress or ""
+        if not {"--quiet", "-q"}.isdisjoint(given):
+            progress = "quiet"
+        elif options.quiet and progress == "quiet":
+            progress = ""  # not an option: our display shows nothing
+        silent = options.quiet or (progress or os.environ.get(PROGRESS)) in _SILENT
         return cls(
             image=image,
             request=request,
@@ -94,6 +95,7 @@ class Report:
             file=None if path is None else Path(path),
             theirs=_value(given, METADATA_OPTION),
             vendored=options.file is not None,
+            progress=progress,
             builds=builds,
             shown=builds and not silent,
         )
@@ -108,13 +110,15 @@ class Report:
         """The path of the metadata file if it is in the context: it must not get into the image."""
         return hidden_paths([self.file] if self.file else [], self.image.context.resolve())
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Variables that keep the progress output the same as without metadata.
+    def environment(self, *, own_display: bool) -> dict[str, str]:
+        """Variables for buildx: how much provenance its metadata has.
 
-        A metadata file of the user includes the provenance, and fetching that is shown as a step.
+        Its details have the sizes of the layers. Without our display, no provenance is fetched,
+        which BuildKit would show as a step; a metadata file of the user always has it.
         """
-        return {} if self.file or self.theirs else {_PROVENANCE: "disabled"}
+        if self.theirs:
+            return {}
+        return {VARIABLE: "max" if own_display or self.file else "disabled"}
 
     def cache_was_written(self, path: Path) -> bool | None:
         """Return whether BuildKit wrote a cache to a registry or a folder; None if unknown."""
@@ -130,69 +134,83 @@ class Report:
         found = metadata.get(self.image.image) if self.among else metadata
         return found if isinstance(found, dict) else {}
 
-    def show(
-        self,
-        console: Console,
-        metadata: dict[str, Any],
-        record: Record,
-        seconds: float,
-    ) -> dict[str, Any]:
-        """Print the summary, and return the content of the metadata file."""
-        summary = self._summary(metadata, record, seconds)
-        if self.shown and metadata:  # without metadata, buildx's output already says everything
-            found = lines(summary)
-            if self.among:
-                console.message("", title=self.image.image)
-            width = max(len(title) for title, _ in found) + 2
-            for title, text in found:
-                console.message(text, title=f"{title:{width}}")
-        return {**metadata, KEY: as_data(summary)}
-
-    def recall(
-        self,
-        metadata: dict[str, Any],
-        docker: Sequence[str],
-        engine: EngineInfo,
-        path: Path,
-    ) -> Record:
-        """Ask docker for the record of the build."""
-        words = [*results(self.request, engine), *self.request.options]
-        return recall(
-            docker,
-            str(metadata.get("buildx.build.ref", "")),
-            platforms=self._platforms,
-            image=_only_in_the_engine(metadata),
-            digest=str(metadata.get("containerimage.digest", "")),
-            bundle=path.with_name("record.dockerbuild") if _pushes(words) else None,
-        )
+    def show(self, console: Console, metadata: dict[str, Any], summary: Summary) -> None:
+        """Print the summary. Without metadata, buildx's output already says everything."""
+        if not self.shown or not metadata:
+            return
+        if self.among:
+            console.message("", title=self.image.image)
+        for title, text in lines(summary):
+            console.message(text, title=title)
+        for warning in summary.warnings:
+            console.note(warning)
 
     @property
-    def _platforms(self) -> tuple[str, ...]:
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms that are asked for; empty for the builder's own."""
         return tuple(sorted(requested_platforms(self.request)))
 
-    def _summary(self, metadata: dict[str, Any], record: Record, seconds: float) -> Summary:
+    def earlier(self) -> EarlierBuild | None:
+        """Return the last build of the image on this machine; None if unknown."""
+        return earlier_build.recall(self.image.folder, self._memory) if self._is_whole else None
+
+    def remember(self, metadata: Mapping[str, Any], earlier: EarlierBuild | None) -> EarlierBuild:
+        """Remember this build as the last one, and return it."""
+        base = image_digest(metadata, self.image.plan.runtime.image)
+        known = earlier and (base is None or base == earlier.base) and not self.request.pull
+        packages = (package for layer in self.planned.values() for package in layer)
+        build = EarlierBuild(
+            versions=versions(packages),
+            base=base or (earlier.base if earlier else None),
+            since=earlier.since if earlier and known else time.time(),
+        )
+        if self._is_whole:
+            earlier_build.remember(self.image.folder, self._memory, build)
+        return build
+
+    @property
+    def _memory(self) -> str:
+        """The name under which a build is remembered."""
+        return f"{self.image.image} {' '.join(self.platforms)}"
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether it builds the whole image as planned."""
+        return self.builds and not self.vendored and self.request.target is None
+
+    def summarise(
+        self,
+        metadata: Mapping[str, Any],
+        outcome: Outcome,
+        earlier: EarlierBuild | None,
+        result: str,
+    ) -> Summary:
+        """Return the summary of this build, which is remembered as the last one."""
         digest = metadata.get("containerimage.digest")
-        sizes = blobs(record.manifests)
+        stream, runtime = outcome.stream, self.image.plan.runtime
+        this = self.remember(metadata, earlier)
+        base = Base(
+            image=runtime.image, digest=this.base, days=int((time.time() - this.since) / _DAY)
+        )
+        starts = (*(runtime.entrypoint or ()), *(runtime.command or ()))
         return Summary(
-            seconds=seconds,
+            seconds=outcome.seconds,
             tags=tuple(self.request.tags),
-            layers=read_layers(record.log, self._planned()),
+            layers=None if stream is None else read_layers(stream, self.planned),
+            changes=changes(earlier.versions, this.versions) if earlier else None,
+            new_base=earlier is not None and earlier.base not in (None, this.base),
             digest=digest if isinstance(digest, str) else None,
-            size=sum(sizes.values()) if sizes else None,
-            platforms=max(1, len(self._platforms)),
-            unpacked=bytes_of(record.unpacked),
-            pushed=pushed(record.trace, sizes or {}, str(metadata.get("image.name", ""))),
-            base=self._base(record),
+            size=image_size(metadata),
+            platforms=max(1, len(self.platforms)),
+            push_seconds=None if stream is None else push_seconds(stream),
+            base=None if self.vendored else base,
+            starts=starts if self._is_whole else None,
+            run=_run(result, runtime.ports) if result and self._is_whole and starts else (),
+            warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
         )
 
-    def _base(self, record: Record) -> Base | None:
-        """Return the base, unless another Dockerfile or clock decides what is known about it."""
-        if self.vendored or os.environ.get("SOURCE_DATE_EPOCH"):
-            return None
-        now = datetime.now(timezone.utc)
-        return read_base(record.entries, self.image.plan, now=now, fresh=self.request.pull)
-
-    def _planned(self) -> dict[str, tuple[Package, ...]]:
+    @functools.cached_property
+    def planned(self) -> dict[str, tuple[Package, ...]]:
         """Return the packages by layer; a vendored Dockerfile may have other layers."""
         if self.vendored:
             return {}
@@ -208,30 +226,44 @@ class Report:
         }
 
 
-def report_build(  # noqa: PLR0913  # the results of a build
+def report_build(
     reports: Sequence[Report],
     console: Console,
-    *,
-    docker: Sequence[str],
     engine: EngineInfo,
+    *,
     metadata: Path,
-    seconds: float,
+    outcome: Outcome,
 ) -> None:
     """Report on all images of a successful build. `metadata` is buildx's file.
 
     Raises DockerCacheError if the user's metadata file cannot be written.
     """
     first = reports[0]
-    if not first.wanted:
-        return
     found = first.read(metadata)
     for report in reports:
+        if not report.builds:
+            continue
         own = report.own(found)
-        record = report.recall(own, docker, engine, metadata)
-        shown = report.show(console, own, record, seconds)
-        found = {**found, report.image.image: shown} if report.among else shown
+        result = named_result(report.request, engine)
+        summary = report.summarise(own, outcome, report.earlier(), result)
+        report.show(console, own, summary)
+        if result:
+            console.raw(f"{result}\n")
+        own = own if os.environ.get(VARIABLE) else without_details(own)
+        own = {**own, KEY: as_data(summary)}
+        found = {**found, report.image.image: own} if report.among else own
     if first.file is not None:
         metadata_file.write(first.file, found)
+
+
+def _run(image: str, ports: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that runs an image, with its ports, such as 8000 or 53/udp."""
+    published = [
+        word
+        for number, slash, protocol in (port.partition("/") for port in ports)
+        for word in ("-p", f"{number}:{number}{slash}{protocol}")
+    ]
+    return ("docker", "run", "--rm", *published, image)
 
 
 def _value(arguments: Sequence[str], option: str) -> str | None:
@@ -243,23 +275,3 @@ def _value(arguments: Sequence[str], option: str) -> str | None:
         elif word.startswith(f"{option}="):
             found = word.partition("=")[2]
     return found
-
-
-def _only_in_the_engine(metadata: dict[str, Any]) -> str:
-    """Return the digest of an image in the classic store, which keeps no manifests; else ""."""
-    image = metadata.get("containerimage.config.digest")
-    known = "containerimage.descriptor" in metadata
-    return image if isinstance(image, str) and not known else ""
-
-
-def _pushes(argv: Sequence[str]) -> bool:
-    """Return whether BuildKit pushes the image.
-
-    The trace is not enough: a cache that is pushed to the image's repository looks the same there.
-    """
-    return any(
-        option == "--push"
-        or (option in _RESULTS and _TO_REGISTRY.search(value))
-        or (option.startswith(_RESULTS) and _TO_REGISTRY.search(option))
-        for option, value in itertools.pairwise([*argv, ""])
-    )

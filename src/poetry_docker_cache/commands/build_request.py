@@ -17,7 +17,7 @@ from poetry_docker_cache.caches.spec import Store, placed
 from poetry_docker_cache.commands.image_choice import no_context
 from poetry_docker_cache.docker import platforms
 from poetry_docker_cache.docker.dockerfile_syntax import stages
-from poetry_docker_cache.docker.image_names import tagged
+from poetry_docker_cache.docker.image_names import implied_official, moved_to, tagged
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.image_plan import BASE, REFRESHED
 from poetry_docker_cache.project.git import repository_of
@@ -42,7 +42,11 @@ def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> lis
         raise no_context(".")
     if options.refresh and options.file is not None:
         _refuse_without_base(options.file)
-    return [_request(options, image, among=image.image if bakes else "") for image in images]
+    requests = [_request(options, image, among=image.image if bakes else "") for image in images]
+    if options.push or "--push" in options.after_dashes:
+        for image, request in zip(images, requests, strict=True):
+            _refuse_without_registry(image, request.tags)
+    return requests
 
 
 def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> BuildRequest:
@@ -78,6 +82,20 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
         context=str(image.context),
         place=image.plan.folder,
     )
+
+
+def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:
+    """Raise DockerCacheError for a name that Docker Hub would refuse at the end of the build."""
+    table = f"tool.poetry-docker-cache{image.image and f'.images.{image.image}'}"
+    for tag in tags:
+        if official := implied_official(tag):
+            name = f"registry.example.com/team/{official.rpartition('/')[2]}"
+            raise DockerCacheError(
+                f"{tag} does not name a registry: --push would push it to {official}, which only"
+                " Docker can write.",
+                fix=f"Name the registry with -t (`-t {moved_to(tag, name)}`), or set in"
+                f' [{table}]:\nimage = "{name}"',
+            )
 
 
 def _run_again(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:

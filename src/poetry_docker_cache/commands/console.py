@@ -10,12 +10,17 @@ from cleo.formatters.formatter import Formatter
 from cleo.io.outputs.output import Type, Verbosity
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.report.build_rows import State
 from poetry_docker_cache.system.full_disks import suggest_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cleo.io.io import IO
+
+    from poetry_docker_cache.report.live_frame import Line
+
+_STYLES = {State.DONE: "fg=green", State.RUNNING: "fg=cyan", State.FAILED: "fg=red;options=bold"}
 
 
 class Console(Protocol):
@@ -40,6 +45,24 @@ class Console(Protocol):
 
     def raw(self, text: str) -> None:
         """Print requested output to stdout byte for byte, at any verbosity."""
+
+
+class ProgressConsole(Console, Protocol):
+    """Also shows the progress of a build on stderr."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether stderr is a terminal."""
+
+    @property
+    def has_unicode(self) -> bool:
+        """Whether stderr can print any character."""
+
+    def progress(self, text: str) -> None:
+        """Print to stderr as is, in one piece."""
+
+    def painted(self, line: Line) -> str:
+        """Return a line of the live display with its first character coloured."""
 
 
 class CleoConsole:
@@ -81,6 +104,36 @@ class CleoConsole:
             else:
                 binary.write(text.encode(errors="surrogateescape"))
                 binary.flush()
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether stderr is a terminal."""
+        return bool(self._errors) and self._errors.isatty()
+
+    @property
+    def has_unicode(self) -> bool:
+        """Whether stderr can print any character."""
+        return (getattr(self._errors, "encoding", None) or "").lower().startswith("utf")
+
+    def progress(self, text: str) -> None:
+        """Print to stderr as is, in one piece. A failure to do so does not end the build."""
+        with contextlib.suppress(OSError):
+            self._io.error_output.write(text, type=Type.RAW)
+
+    def painted(self, line: Line) -> str:
+        """Return a line of the live display with its first character coloured."""
+        style = _STYLES.get(line.state) if line.state else "options=bold"
+        if not style or not self._io.error_output.is_decorated():
+            return line.text
+        formatter = self._io.error_output.formatter
+        end = 1 if line.state else len(line.text)
+        return (
+            formatter.format(f"<{style}>{Formatter.escape(line.text[:end])}</>") + line.text[end:]
+        )
+
+    @property
+    def _errors(self) -> Any:  # noqa: ANN401  # as below
+        return getattr(self._io.error_output, "stream", None)
 
     @property
     def _stream(self) -> Any:  # noqa: ANN401  # any kind of stream, or None

@@ -20,7 +20,7 @@ from cleo.io.outputs.output import Verbosity
 from poetry.console.commands.group_command import GroupCommand
 from poetry.console.exceptions import PoetryRuntimeError
 
-from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.errors import BuildError, DockerCacheError
 
 if TYPE_CHECKING:
     from cleo.io.inputs.argument import Argument
@@ -105,6 +105,9 @@ class DockerCommand(GroupCommand):
     def _work(self) -> int:
         try:
             return self.work()
+        except BuildError as error:
+            self._report(error)
+            return error.status
         except DockerCacheError as error:
             self._report(error)
         except (CleoError, PoetryRuntimeError):  # Poetry prints these itself

@@ -5,49 +5,58 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.bake import permission_note
+from poetry_docker_cache.buildx.build_failure import of_history, of_stream
 from poetry_docker_cache.buildx.build_folder import build_folder
-from poetry_docker_cache.buildx.command_line import epoch_note, result_note
+from poetry_docker_cache.buildx.command_line import epoch_note, named_result, result_note
+from poetry_docker_cache.buildx.engine import NO_OUTPUT
 from poetry_docker_cache.buildx.engine_info import frontend_note
-from poetry_docker_cache.buildx.history import lost_a_layer
 from poetry_docker_cache.buildx.open_caches import open_caches, shown_caches
 from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, load_steps
 from poetry_docker_cache.buildx.reuse import Reuse
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
-from poetry_docker_cache.buildx.step_runner import StepRunner
+from poetry_docker_cache.buildx.step_runner import FAILED, StepRunner
 from poetry_docker_cache.buildx.steps import SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
+from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds
+from poetry_docker_cache.commands.failure_report import known_facts, print_end
 from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
+from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+from poetry_docker_cache.report.diagnosis import diagnose
+from poetry_docker_cache.system.signals import ENDING, exit_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from poetry.poetry import Poetry
 
+    from poetry_docker_cache.buildx.build_failure import Failure
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
-    from poetry_docker_cache.commands.console import Console
+    from poetry_docker_cache.buildx.step_runner import Display, Outcome
+    from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
 
 def build_images(
-    options: BuildOptions, poetry: Poetry, probe: Callable[[], EngineInfo], console: Console
+    options: BuildOptions, poetry: Poetry, probe: Callable[[], EngineInfo], console: ProgressConsole
 ) -> int:
     """Build the images or print the commands; return BuildKit's exit status.
 
     `probe` waits for the engine's answer. Raises DockerCacheError.
     """
-    images = plan_images(poetry, options.images, options.selection)
+    with saying(console, "Reading the project"):
+        images = plan_images(poetry, options.images, options.selection)
     if not options.file:
         print_notes(console, images)
         for note in unused_notes(images):
@@ -57,7 +66,9 @@ def build_images(
         Report.of(options, image, request, among=len(images) > 1)
         for image, request in zip(images, requests, strict=True)
     ]
-    work = _decide(options, images, reports, probe())
+    with saying(console, "Waiting for Docker"):
+        engine = probe()
+    work = _decide(options, images, reports, engine, console)
     for note in dict.fromkeys(work.notes()):
         console.note(note)
     if options.dry_run:
@@ -74,6 +85,14 @@ class _Work:
     images: tuple[PlannedImage, ...]
     reports: tuple[Report, ...]
     build: Build
+    display: Callable[[], Display] | None
+    """Makes our display of the progress; None for BuildKit's."""
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of the images that are loaded or pushed."""
+        engine = self.build.engine
+        return tuple(named_result(image.request, engine) for image in self.build.images)
 
     def notes(self) -> Iterator[str]:
         """Yield the notes to print before the build."""
@@ -107,10 +126,19 @@ def _decide(
     images: tuple[PlannedImage, ...],
     reports: list[Report],
     engine: EngineInfo,
+    console: ProgressConsole,
 ) -> _Work:
     """Decide everything about the build on this engine."""
+    display = own_display(reports, engine, console)
+    # Our display of `-q` needs the progress that it does not show.
+    reads = display is not None and options.quiet
     builds = tuple(
-        _image_build(options, image, report.request, engine)
+        _image_build(
+            options,
+            image,
+            replace(report.request, progress=None) if reads else report.request,
+            engine,
+        )
         for image, report in zip(images, reports, strict=True)
     )
     asks = any(report.wanted for report in reports) or any(built.caches.exports for built in builds)
@@ -118,10 +146,12 @@ def _decide(
         images=builds,
         engine=engine,
         docker=_docker(options, engine),
-        environment=reports[0].environment,
+        environment=reports[0].environment(own_display=display is not None),
         metadata=asks and reports[0].theirs is None,
     )
-    return _Work(options=options, images=images, reports=tuple(reports), build=build)
+    return _Work(
+        options=options, images=images, reports=tuple(reports), build=build, display=display
+    )
 
 
 def _image_build(
@@ -143,7 +173,7 @@ def _docker(options: BuildOptions, engine: EngineInfo) -> tuple[str, ...]:
     return ("docker", *context)
 
 
-def _print_steps(work: _Work, console: Console) -> None:
+def _print_steps(work: _Work, console: ProgressConsole) -> None:
     """Print the commands, and on stderr the files that they need."""
     build = work.build
     places = Places.placeholders(build.names, vendored=work.options.file, contexts=work.contexts())
@@ -156,7 +186,7 @@ def _print_steps(work: _Work, console: Console) -> None:
         console.raw(f"{shlex.join(step.argv)}\n")
 
 
-def _run_steps(work: _Work, console: Console) -> int:
+def _run_steps(work: _Work, console: ProgressConsole) -> int:
     """Run the steps, publish caches, print the report; return BuildKit's exit status."""
     build, engine = work.build, work.build.engine
     refuse_without_agent(
@@ -168,7 +198,11 @@ def _run_steps(work: _Work, console: Console) -> int:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(build_folder(context=widest, docker=engine.docker))
         runner = StepRunner(
-            note=console.note, write=folder.write, lost_a_layer=lambda: _lost_a_layer(build)
+            note=console.note,
+            write=folder.write,
+            display=work.display,
+            # With `--quiet`, buildx prints a digest, which not every engine can run.
+            build_output=NO_OUTPUT if any(work.results) else None,
         )
         caches = {
             image.name: stack.enter_context(open_caches(image.caches, build.docker, runner))
@@ -192,6 +226,7 @@ def _run_steps(work: _Work, console: Console) -> int:
         )
         outcome = runner.run_all(build_steps(build, places, caches))
         if outcome.status:
+            _refuse_failure(work, outcome, str(folder.path), console)
             return outcome.status
         metadata = Path(places.metadata)
         for report in work.reports:
@@ -199,19 +234,31 @@ def _run_steps(work: _Work, console: Console) -> int:
                 written = report.cache_was_written(metadata)
                 for note in caches[report.image.image].publish(written=written):
                     console.note(note)
-        report_build(
-            work.reports,
-            console,
-            docker=build.docker,
-            engine=engine,
-            metadata=metadata,
-            seconds=outcome.seconds,
-        )
+        report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
     return 0
 
 
-def _lost_a_layer(build: Build) -> bool:
-    """Return whether the engine lost a layer while unpacking the image (moby/buildkit#6521)."""
-    engine = build.engine
-    unpacks = engine.driver == "docker" and engine.store == "containerd"
-    return unpacks and lost_a_layer(build.docker, engine.builder, builds=len(build.images))
+def _refuse_failure(work: _Work, outcome: Outcome, folder: str, console: ProgressConsole) -> None:
+    """Raise BuildError with the cause of a failed build, after the end of the failed step's log.
+
+    Without a known failure, such as after a signal, BuildKit's message stays the last.
+    """
+    if failure := _failure(work, outcome, folder):
+        caches = [image.caches for image in work.build.images]
+        known = known_facts(work.images, caches, work.options.file)
+        if outcome.stream:
+            print_end(failure, known, console)
+        raise diagnose(failure, known, outcome.status)
+
+
+def _failure(work: _Work, outcome: Outcome, folder: str) -> Failure | None:
+    """Return the failure; if BuildKit has shown its progress itself, it is in its history.
+
+    A Dockerfile of the user does not identify the build there, and BuildKit has shown its lines.
+    """
+    if outcome.stream:
+        signalled = outcome.status in map(exit_status, ENDING)
+        return None if signalled else of_stream(outcome.stream)
+    if outcome.status != FAILED or work.options.file:
+        return None
+    return of_history(work.build.docker, work.build.engine.builder, folder)

@@ -22,6 +22,8 @@ _TAG_RULE = (
 )
 _LONGEST_NAME = 255
 _DOCKER_HUB = "docker.io"
+_OFFICIAL = "library"
+"""The folder on Docker Hub that names without a `/` stand for."""
 
 
 def is_repository(text: str) -> bool:
@@ -71,9 +73,20 @@ def normalised(reference: str) -> str:
     if host in ("", f"index.{_DOCKER_HUB}"):
         host = _DOCKER_HUB
     if host == _DOCKER_HUB and "/" not in path:
-        path = f"library/{path}"
+        path = f"{_OFFICIAL}/{path}"
     end = f"@{digest}" if digest is not None else f":{tag or 'latest'}"
     return f"{host.lower()}/{path}{end}"
+
+
+def implied_official(reference: str) -> str:
+    """Return the repository of Docker's own images that a reference implies; "" if it names one.
+
+    >>> implied_official("shop:1"), implied_official("team/shop:1")
+    ('docker.io/library/shop', '')
+    """
+    repository, official = repository_of(reference), f"{_OFFICIAL}/"
+    implied = repository.startswith(f"{_DOCKER_HUB}/{official}") and official not in reference
+    return repository if implied else ""
 
 
 def with_suffix(reference: str, name: str) -> str:

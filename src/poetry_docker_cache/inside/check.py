@@ -222,6 +222,29 @@ def explain(image: Image, found: list[Fault]) -> str:
     return "\n".join(lines)
 
 
+def find_problem(image: Image, layers: dict[str, Any], options: argparse.Namespace) -> str:
+    """Return why the dependencies do not run on the image, and what to change; "" if they do."""
+    here = image.python(options.link)
+    if here is None:
+        return (
+            f"This image has no Python in the place that {options.link} links to."
+            "\nSet `build-image` and `base-image` to images with Python in the same place."
+        )
+    if here and options.python and options.python.split(".")[:2] != here.split("."):
+        return (
+            f"This image has Python {here}, but the packages were installed for {options.python}."
+            "\nSet `python` in [tool.poetry-docker-cache] to the version in `base-image`."
+        )
+    for name, layer in layers.items():
+        if here and layer["python"] != here:
+            return (
+                f"This image has Python {here}, but `{name}` was built with {layer['python']}."
+                "\nSet `build-image` and `base-image` to images with the same Python version."
+            )
+    found = inspect(image, list(layers.values()), options.optional)
+    return explain(image, found) if found else ""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser()
@@ -238,24 +261,8 @@ def main(arguments: list[str] | None = None) -> int:
     layers = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
     # All layers are for the same machine.
     image = Image(options.root, max((layer["machine"] for layer in layers.values()), default=0))
-    here = image.python(options.link)
-    if here is None:
-        print(f"This image has no Python in the place that {options.link} links to.")
-        print("Set `build-image` and `base-image` to images with Python in the same place.")
-        return 1
-    if here and options.python and options.python.split(".")[:2] != here.split("."):
-        print(
-            f"This image has Python {here}, but the packages were installed for {options.python}."
-        )
-        print("Set `python` in [tool.poetry-docker-cache] to the version in `base-image`.")
-        return 1
-    for name, layer in layers.items():
-        if here and layer["python"] != here:
-            print(f"This image has Python {here}, but `{name}` was built with {layer['python']}.")
-            print("Set `build-image` and `base-image` to images with the same Python version.")
-            return 1
-    if found := inspect(image, list(layers.values()), options.optional):
-        print(explain(image, found))
+    if problem := find_problem(image, layers, options):
+        print(f"poetry-docker-cache: {problem}")
         return 1
     if options.home:
         options.home.mkdir(parents=True, exist_ok=True)

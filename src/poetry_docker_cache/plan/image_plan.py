@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 Notes = tuple[str, ...]
 """Sentences that explain a decision to the user."""
 
+
+class Important(str):
+    """A note that the summary of a build repeats at its end."""
+
+    __slots__ = ()
+
+
 BASE = "base"
 """The stage with the base of the final image and its system packages."""
 REFRESHED = (BASE, "check")

@@ -14,7 +14,7 @@ from poetry_docker_cache.docker.platforms import machines
 from poetry_docker_cache.plan.bases import choose_bases
 from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
-from poetry_docker_cache.plan.image_plan import ImagePlan
+from poetry_docker_cache.plan.image_plan import ImagePlan, Important
 from poetry_docker_cache.plan.python_version import choose_python
 from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
 from poetry_docker_cache.plan.system_packages import plan_system_packages
@@ -125,7 +125,9 @@ def _plan_python(
         libc=libc(settings.base_image),
         machines=machines(settings.platforms),
     )
-    chosen = () if settings.python else (f"Python {python.tag}: {python.reason}.",)
+    reason = f"Python {python.tag}: {python.reason}."
+    note = Important(reason) if python.lacks_wheels else reason
+    chosen = () if settings.python else (note,)
     return python, (*chosen, *left_out_notes(project.default_groups, selection))
 
 

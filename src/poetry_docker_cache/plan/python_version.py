@@ -27,6 +27,8 @@ class Python:
 
     tag: str
     reason: str
+    lacks_wheels: bool = False
+    """Whether it was chosen although some locked packages have no wheel for it."""
 
     @property
     def minor(self) -> tuple[int, int]:
@@ -106,7 +108,7 @@ def _best(
     elif misfits[best]:
         reason += ", though it has no wheels for some locked packages"
         reason += "" if len(tags) == 1 else ", like the older ones"
-    return Python(tag=best, reason=reason)
+    return Python(tag=best, reason=reason, lacks_wheels=bool(misfits[best]))
 
 
 def _without_fitting_wheel(

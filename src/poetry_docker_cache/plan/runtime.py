@@ -14,7 +14,7 @@ from poetry_docker_cache.docker.ignore_patterns import (
     parse,
 )
 from poetry_docker_cache.plan.build_context import checked_paths
-from poetry_docker_cache.plan.image_plan import Files, Runtime
+from poetry_docker_cache.plan.image_plan import Files, Important, Runtime
 from poetry_docker_cache.plan.mistaken_values import poetry_notes, variable_notes
 from poetry_docker_cache.plan.start_command import Start, web_start, worker_start
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
@@ -217,7 +217,7 @@ def _command(
         "No start command is set: add `command` to [tool.poetry-docker-cache]"
         f"{_example(project, settings.ports, installed)}."
     )
-    return None, (note,)
+    return None, (Important(note),)
 
 
 def _example(project: Project, ports: Sequence[str], installed: Collection[str]) -> str:

@@ -25,6 +25,8 @@ from poetry_docker_cache.caches.spec import Folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from poetry_docker_cache.buildx.engine import Watch
+
 NO_REUSE = Reuse(project="shop", folder=None, has_wheels=False, image=None, hidden=())
 
 
@@ -162,9 +164,10 @@ class Interrupted(FakeDocker):
         *,
         env: Mapping[str, str] | None = None,
         output: int | None = None,
+        watch: Watch | None = None,
     ) -> int:
         """Run, or give the status of a signal."""
-        status = super().run(argv, env=env, output=output)
+        status = super().run(argv, env=env, output=output, watch=watch)
         return 130 if argv[1] == "save" else status
 
 

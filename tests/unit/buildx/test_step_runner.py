@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fake_docker import FakeDocker
 
+from poetry_docker_cache.buildx.build_stream import BuildStream
 from poetry_docker_cache.buildx.step_runner import StepRunner
 from poetry_docker_cache.buildx.steps import Step
 from poetry_docker_cache.errors import DockerCacheError
@@ -21,6 +22,28 @@ MAIN = Step(
     environment={"OURS": "1", "PATH": "ours"},
     needs={"/w/file": "text"},
 )
+
+
+class SilentDisplay:
+    """A display that only reads."""
+
+    def __init__(self) -> None:
+        self.stream = BuildStream()
+        self.closed = 0
+
+    def read(self, line: str) -> None:
+        """Take a line."""
+        self.stream.read(line)
+
+    def ask(self, text: str) -> None:
+        """Take a question."""
+
+    def tick(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
 
 
 def step(*words: str, always: bool = False, chain: str = "") -> Step:
@@ -48,15 +71,36 @@ def test_nothing_follows_a_failed_build() -> None:
     assert not docker.notes
 
 
+LOST = (
+    "ERROR: failed to solve: failed to prepare extraction snapshot extract-1 sha256:a: parent"
+    " snapshot sha256:b does not exist: not found"
+)
+
+
 @pytest.mark.parametrize("fails", [True, False])
-def test_build_runs_again_after_a_lost_layer(*, fails: bool) -> None:
+@pytest.mark.parametrize("progress", [LOST, "ERROR: failed to solve: no space left"])
+def test_build_runs_again_after_a_lost_layer(progress: str, *, fails: bool) -> None:
     """Once, with a note; any other failure is final."""
-    docker = FakeDocker(*["buildx"] * fails)
-    outcome = docker.runner(loses_layers=True).run_all([MAIN])
+    docker = FakeDocker(*["buildx"] * fails, progress=progress)
+    again = int(fails and progress == LOST)
+    outcome = docker.runner(SilentDisplay()).run_all([MAIN])
     assert outcome.status == int(fails)
-    assert docker.verbs == ["buildx"] * (1 + fails)
-    assert len(docker.notes) == int(fails)
+    assert docker.verbs == ["buildx"] * (1 + again)
+    assert len(docker.notes) == again
     assert len(docker.written) == 1
+
+
+def test_display_gets_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The progress is requested in the format that we read, whatever the variable says."""
+    monkeypatch.setenv("BUILDKIT_PROGRESS", "")
+    docker = FakeDocker(progress='warning\n{"vertexes": [{"digest": "1", "name": "one"}]}')
+    display = SilentDisplay()
+    outcome = docker.runner(display).run_all([MAIN])
+    assert docker.environments[0]["BUILDKIT_PROGRESS"] == "rawjson"
+    assert display.closed == 1
+    assert outcome.stream is display.stream
+    assert [step.name for step in display.stream.steps.values()] == ["one"]
+    assert display.stream.messages == ["warning"]
 
 
 def test_failed_chain_is_one_note() -> None:
@@ -100,7 +144,6 @@ def test_command_that_cannot_be_run_is_a_note() -> None:
     runner = StepRunner(
         note=docker.notes.append,
         write=docker.written.__setitem__,
-        lost_a_layer=lambda: False,
         run=docker.run,
         ask=ask,
     )

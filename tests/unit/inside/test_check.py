@@ -58,10 +58,17 @@ def test_matching_python_creates_home(python: str, image: Image) -> None:
     assert list(image.home.iterdir()) == []
 
 
+def explanation(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what the check has printed, without the name that starts an explanation."""
+    printed = capsys.readouterr().out
+    assert printed.startswith("poetry-docker-cache: ") or not printed
+    return printed.removeprefix("poetry-docker-cache: ")
+
+
 def test_other_python_fails(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     """The error names both versions and the setting, and nothing is created."""
     assert image.check("--python", "3.2") == 1
-    said = capsys.readouterr().out
+    said = explanation(capsys)
     assert f"Python {HERE}" in said
     assert "3.2." in said
     assert "`base-image`" in said
@@ -75,7 +82,7 @@ def test_layer_built_with_other_python_fails(
     image.layer("pure-1")
     image.layer("source", python="3.2")
     assert image.check("--python", HERE) == 1
-    said = capsys.readouterr().out
+    said = explanation(capsys)
     assert f"This image has Python {HERE}, but `source` was built with 3.2." in said
     assert "`build-image` and `base-image`" in said
     assert not image.home.exists()
@@ -86,7 +93,7 @@ def test_missing_libraries_fail(image: Image, capsys: pytest.CaptureFixture[str]
     image.layer("native-1", needs={"libfoo.so.1": {"by": ["b", "a"]}, "libm.so.6": {"by": ["a"]}})
     image.layer("source", needs={"libbar.so.2": {"by": ["psycopg2"], "package": "libbar2t64"}})
     assert image.check() == 1
-    assert capsys.readouterr().out.splitlines() == [
+    assert explanation(capsys).splitlines() == [
         "a needs libfoo.so.1, which is not in the image.",
         "b needs libfoo.so.1, which is not in the image.",
         "psycopg2 needs libbar.so.2, which is not in the image.",
@@ -104,7 +111,7 @@ def test_optional_libraries_may_be_missing(
     """Only libraries in the setting are ignored."""
     image.layer("native-1", needs={"libfoo.so.1": {"by": ["a"]}, "libbar.so.1": {"by": ["a"]}})
     assert image.check("--optional=libfoo.so.1") == 1
-    assert "libfoo" not in capsys.readouterr().out
+    assert "libfoo" not in explanation(capsys)
     assert image.check("--optional=libfoo.so.1", "--optional=libbar.so.1") == 0
 
 
@@ -116,7 +123,7 @@ def test_alpine_packages_by_library_name(
     needs = {"libfoo.so.5": {"by": ["psycopg2"]}, "libBAR.so.1": {"by": ["a"]}}
     image.layer("source", needs={**needs, "libm.so.6": {"by": ["a"]}})
     assert image.check() == 1
-    assert capsys.readouterr().out.splitlines()[2:] == [
+    assert explanation(capsys).splitlines()[2:] == [
         "Add to [tool.poetry-docker-cache]:",
         'runtime-packages = ["so:libBAR.so.1", "so:libfoo.so.5"]',
         "Or, if your application does not use the parts that need them:",
@@ -131,7 +138,7 @@ def test_no_package_manager(
     monkeypatch.setattr(check.Image, "has", lambda *_: False)
     image.layer("source", needs={"libfoo.so.1": {"by": ["a"]}})
     assert image.check() == 1
-    said = capsys.readouterr().out
+    said = explanation(capsys)
     assert "a needs libfoo.so.1" in said
     assert "`instructions.runtime`" in said
     assert 'optional-libraries = ["libfoo.so.1"]' in said
@@ -160,7 +167,7 @@ def test_missing_version_of_a_library_fails(
     versions += ["GLIBC_2.999"]
     image.layer("source", needs={"libc.so.6": {"by": ["a"], "versions": versions}})
     assert image.check() == 1
-    said = capsys.readouterr().out
+    said = explanation(capsys)
     assert said.startswith("a needs GLIBC_2.999 of libc.so.6; the image has an older one.\n")
     assert "set `build-image` and `base-image` to the same release of a distribution." in said
     assert "runtime-packages" not in said
@@ -186,7 +193,7 @@ def test_library_that_another_one_needs(
     need = {"by": ["psycopg2"], "paths": [str(tmp_path)]}
     image.layer("source", needs={"libpq.so.5": need}, provides=("libxxl.so.1",))
     assert image.check(*["--optional=libldap.so.2"] * optional) == (0 if optional else 1)
-    lines = capsys.readouterr().out.splitlines()
+    lines = explanation(capsys).splitlines()
     assert lines[:1] == ["libpq.so.5 needs libldap.so.2, which is not in the image."] * (
         not optional
     )
@@ -365,7 +372,7 @@ def test_python_of_another_image(
         ]
     )
     assert status == (1 if said else 0)
-    assert capsys.readouterr().out.startswith(said or "")
+    assert explanation(capsys).startswith(said or "")
 
 
 def test_programs_of_another_image(files: Files) -> None:

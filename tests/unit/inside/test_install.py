@@ -172,13 +172,15 @@ def test_missing_pip_fails(
     monkeypatch.setattr(pip_settings, "image_settings", lambda _: {})  # would start pip
     message = pip_command.MISSING
     assert tool.main(["--venv", str(tmp_path / "poetry"), "poetry"]) == 1
-    assert capsys.readouterr().out == f"\n{message}\n"
+    assert capsys.readouterr().out == f"\npoetry-docker-cache: {message}\n"
     entry = {**package("click"), "files": ANY}
     wanted = tmp_path / "manifest.json"
     wanted.write_text(json.dumps({"packages": [entry], "sources": []}))
     options = ["--manifest", str(wanted), "--venv", str(tmp_path / "venv")]
     assert install([*options, "--secret", str(tmp_path / "none")]) == 1
-    assert capsys.readouterr().out == f"Installing click 1!1.0+cpu\n\n{message}\n"
+    assert (
+        capsys.readouterr().out == f"Installing click 1!1.0+cpu\n\npoetry-docker-cache: {message}\n"
+    )
 
 
 def test_first_line_names_the_packages() -> None:

@@ -87,7 +87,7 @@ def test_value_that_poetry_would_not_write_is_damage(
     options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--group=main"]
     assert main([*options, "--layers", "dependencies", "source", "direct"]) == 1
     assert not (tmp_path / "out").exists()
-    assert capsys.readouterr().err.startswith("manifest: ")
+    assert capsys.readouterr().err.startswith("poetry-docker-cache: ")
 
 
 @pytest.mark.parametrize(

@@ -628,7 +628,7 @@ MAIN = 'groups = ["main"]\n'
         (None, "poetry.lock"),
         ("a = ", "poetry.lock cannot be read: "),
         ("a = ", ". Restore it from version control."),
-        (NEW, "an entry has no 'groups'. Run `poetry lock --regenerate`"),
+        (NEW, "an entry of poetry.lock has no 'groups'. Run `poetry lock --regenerate`"),
         (f'{NEW}{MAIN}markers = "os_name"\n', "not a marker: os_name"),
         (f"{NEW}{MAIN}", "no layer for a, which is built from source"),
     ],
@@ -644,7 +644,7 @@ def test_errors(
     assert main([*options, "--layers=pure-1"]) == 1
     output, error = capsys.readouterr()
     assert output == ""
-    assert error.startswith("manifest: ")
+    assert error.startswith("poetry-docker-cache: ")
     assert problem in error
     assert error.count("\n") == 1
     assert not (tmp_path / "x").exists()

@@ -447,7 +447,8 @@ def test_build_with_an_ambiguous_lock(tmp_path: Path, capsys: pytest.CaptureFixt
     options = ["--project", str(tmp_path), "--output", str(tmp_path / "out"), "--group=main"]
     assert main([*options, "--layers=dependencies"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("manifest: poetry.lock has no version of a that works with Python 3.")
+    said = "poetry-docker-cache: poetry.lock has no version of a that works with Python 3."
+    assert error.startswith(said)
     assert error.endswith(
         ". Run `poetry lock` with Poetry 2.1 or newer, which keeps the locked versions.\n"
     )

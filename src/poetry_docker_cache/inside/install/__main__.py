@@ -20,6 +20,7 @@ from . import (
     shared_libraries,
     wheel_tree,
 )
+from .failures import print_explanation
 
 COLUMNS = 79
 
@@ -138,8 +139,7 @@ def conclude(options: argparse.Namespace, outcome: tuple[int, str], *, built: bo
     """
     status, why = outcome
     if status:
-        if why:
-            print(f"\n{why}", flush=True)
+        print_explanation(why)
         return status
     installed_files.remove_bytecode(options.venv)
     if built and shutil.which("strip"):  # comes with compilers

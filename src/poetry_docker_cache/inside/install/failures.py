@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from .secret import Source
 
+PREFIX = "poetry-docker-cache: "
+"""Starts an explanation, the last text of a step: the error of the build repeats it."""
 UNREACHABLE = re.compile(
     r"Could not fetch URL \S+ (?:(?:proxy )?connection error|There was a problem)"  # pip
     r"|Max retries exceeded|Unable to connect to proxy"
@@ -21,9 +23,17 @@ UNREACHABLE = re.compile(
 GONE = """\
 {name} lists {what}, but does not have it.
 If that does not change, run `poetry update` to lock another version."""
+AWAY = """\
+{name} cannot be reached from the build.
+Check that it runs. If it runs on this machine, add `-- --network=host` to the command. If it needs
+a proxy, add `-- --build-arg HTTPS_PROXY="$HTTPS_PROXY"`."""
+UNTRUSTED = """\
+{name} has a certificate that the build does not trust.
+Run `poetry config certificates.{source}.cert PATH`, with the certificate of its authority."""
 # Messages of pip and Poetry about a download, with their explanations.
 DOWNLOADS = (
-    (UNREACHABLE, "{name} cannot be reached from the build."),
+    (re.compile(r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"), UNTRUSTED),
+    (UNREACHABLE, AWAY),
     (
         re.compile(r"incomplete-download|Connection broken|IncompleteRead|Read timed out"),
         "{name} stopped during a download. Try again.",
@@ -50,6 +60,12 @@ MISSING = re.compile(
 )
 
 
+def print_explanation(why: str) -> None:
+    """Print why a step failed, after the output of its programs; nothing if there is no more."""
+    if why:
+        print(f"\n{PREFIX}{why}", flush=True)
+
+
 def explain_failure(
     output: str, source: Source, *, known: bool, locked: bool = True, pinned: bool = False
 ) -> str:
@@ -58,7 +74,7 @@ def explain_failure(
     `known`: the build has credentials. `locked`: the package is one of poetry.lock. `pinned`: it is
     a tool in one of the pinned versions.
     """
-    name = f"The package source {source.name!r}" if source.name else "The package index"
+    name = _name(source)
     if source.name and REFUSED.search(output):
         return explain_refusal(source.name, source.url, known=known)
     if OTHER_HASH.search(output):
@@ -68,20 +84,30 @@ def explain_failure(
             f"\nIf you are sure that it was replaced on purpose, {fix}"
         )
     # A failed build comes first: its output may look like any other failure.
-    return explain_build(output) or _unavailable(output, name, locked=locked, pinned=pinned)
+    return explain_build(output) or _unavailable(output, source, locked=locked, pinned=pinned)
 
 
-def _unavailable(output: str, name: str, *, locked: bool, pinned: bool) -> str:
+def _name(source: Source) -> str:
+    return f"The package source {source.name!r}" if source.name else "The package index"
+
+
+def _unavailable(output: str, source: Source, *, locked: bool, pinned: bool) -> str:
     """Explain what could not be downloaded; "" if something else failed."""
+    name = _name(source)
     for pattern, text in DOWNLOADS:
         if found := pattern.search(output):
-            return text.format(name=name, what=found[1] if pattern.groups else "")
+            what = found[1] if pattern.groups else ""
+            return text.format(name=name, source=source.name or "NAME", what=what)
     if found := MISSING.search(output):
         package = next(filter(None, found.groups()), "")
         if pinned:
             return f"{name} has no {package}, one of {PINS}.\nAdd it to the source, or {UNPIN}"
         if not locked:
-            return f"{name} has no {package} for this Python, and the build needs it."
+            return (
+                f"{name} has no {package} for this Python, and the build needs it."
+                "\nCorrect [build-system] in pyproject.toml if it is named there, or set another"
+                " `python`."
+            )
         return (
             f"{name} has no file of {package} that is in poetry.lock and fits this Python."
             "\nIt may have been deleted. Run `poetry update` to lock another version."

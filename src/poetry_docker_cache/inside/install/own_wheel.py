@@ -54,8 +54,9 @@ def build(options: argparse.Namespace, wheels: str) -> int:
         f"--wheel-dir={wheels}",
         *more,
     )
-    if status and (why := failures.explain_own_wheel(f"The wheel of {options.project}", output)):
-        print(f"\n{why}", flush=True)
+    if status:
+        wheel = f"The wheel of {options.project}"
+        failures.print_explanation(failures.explain_own_wheel(wheel, output))
     return status
 
 
@@ -67,13 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
             return status
         (wheel,) = Path(wheels).glob("*.whl")
         if not architecture.fits(wheel.name, options.machine):
-            print(f"\nThe backend made {wheel.name}, which is not for this image.", flush=True)
+            why = f"The backend made {wheel.name}, which is not for this image."
+            failures.print_explanation(why)
             return 1
         if architecture.is_wanted(options.marker, options.machine):
             try:
                 wheel_tree.install(wheel, options.venv)
             except ValueError as error:
-                print(f"\n{error}", flush=True)
+                failures.print_explanation(str(error))
                 return 1
     if options.compile:
         installed_files.compile_all(options.venv)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import wheel_tree
 from .architecture import packaging
-from .failures import explain_sdist
+from .failures import explain_sdist, print_explanation
 from .own_wheel import call_backend
 from .secret import toml
 
@@ -141,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
             written = Path(folder, "requires.json")
             status, output = Build(path, options.sources, Path(folder)).run(f"--requires={written}")
             if status:
-                print(f"\n{explain_sdist(path.name, output)}", flush=True)
+                print_explanation(explain_sdist(path.name, output))
                 return status
             if found := json.loads(written.read_bytes()):
                 wanted[path.name] = found

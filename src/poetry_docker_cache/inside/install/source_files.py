@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import pip_settings, poetry_install, sdist, secret
-from .failures import MISSING, explain_failure
+from .failures import MISSING, explain_failure, print_explanation
 from .package_indexes import primary_source
 from .pip_command import run_pip
 
@@ -123,8 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
                 )
         except ValueError as error:
             status, why = 1, str(error)
-    if why:
-        print(f"\n{why}", flush=True)
+    print_explanation(why)
     return status
 
 

@@ -17,7 +17,7 @@ import venv
 from pathlib import Path
 
 from . import installed_files, pip_settings, secret, wheel_tree
-from .failures import explain_failure
+from .failures import explain_failure, print_explanation
 from .pip_command import download, run_pip
 from .secret import Source
 
@@ -62,17 +62,15 @@ def main(arguments: list[str] | None = None) -> int:
             for path in () if status else sorted(Path(wheels).iterdir()):
                 wheel_tree.install(path, options.venv)
         except ValueError as error:
-            print(f"\n{error}", flush=True)
+            print_explanation(str(error))
             return 1
     if options.compile:
         installed_files.compile_all(options.venv)
     pinned = bool(options.pinned)
-    if status and (
-        why := explain_failure(
-            output, source, known="username" in known, locked=False, pinned=pinned
-        )
-    ):
-        print(f"\n{why}", flush=True)
+    if status:
+        has_user = "username" in known
+        why = explain_failure(output, source, known=has_user, locked=False, pinned=pinned)
+        print_explanation(why)
     return status
 
 

@@ -65,6 +65,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def print_explanation(why: str) -> None:
+    """Print why this step failed, as the scripts in `install` do."""
+    print(f"poetry-docker-cache: {why}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None, make: Make = manifests) -> int:
     """Run the command line; `make` returns the manifests."""
     options = parse(arguments)
@@ -82,13 +87,13 @@ def main(arguments: list[str] | None = None, make: Make = manifests) -> int:
         lock = read_toml(options.project / "poetry.lock")
         content = make(pyproject, lock, wanted, Target.here())
     except KeyError as error:
-        print(
-            f"manifest: an entry has no {error}. Run `poetry lock --regenerate`.", file=sys.stderr
+        print_explanation(
+            f"an entry of poetry.lock has no {error}. Run `poetry lock --regenerate`."
         )
         return 1
     except (OSError, ValueError) as error:
         fix = getattr(error, "fix", "")
-        print(f"manifest: {error}" + (f". {fix}" if fix else ""), file=sys.stderr)
+        print_explanation(f"{error}" + (f". {fix}" if fix else ""))
         return 1
     options.output.mkdir(parents=True, exist_ok=True)
     for layer, manifest in content.items():

@@ -1,0 +1,76 @@
+"""The end of a failed build: the last lines of the failed step, and the error with its cause."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.docker.image_names import normalised
+from poetry_docker_cache.report.diagnosis import Known, last_lines, named_step
+from poetry_docker_cache.settings.table import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from poetry_docker_cache.buildx.build_failure import Failure
+    from poetry_docker_cache.buildx.cache_plan import CachePlan
+    from poetry_docker_cache.commands.console import Console
+    from poetry_docker_cache.commands.planned_image import PlannedImage
+
+_PYTHON = re.compile(r"(?P<major>\d+)\.(?P<minor>\d+)(?P<patch>\.\d+)?")
+
+
+def print_end(failure: Failure, known: Known, console: Console) -> None:
+    """Print the last lines of the failed step, or of the user's own Dockerfile."""
+    # The lines of a generated Dockerfile have numbers of a file that the user does not have.
+    excerpt = failure.excerpt.splitlines() if known.dockerfile else ()
+    if lines := [*last_lines(failure.output), *excerpt]:
+        console.message(named_step(failure.step), title="Failed: ")
+    for line in lines:
+        console.message(f"  {line}".rstrip())
+
+
+def known_facts(
+    images: Sequence[PlannedImage], caches: Sequence[CachePlan], dockerfile: str | None
+) -> Known:
+    """Collect what a diagnosis may name; `dockerfile` is the user's own."""
+    read = tuple(str(cache) for plan in caches for cache in plan.imports)
+    if dockerfile:
+        name = "the Dockerfile" if dockerfile == "-" else dockerfile
+        return Known(caches=read, dockerfile=name)
+    plans = [image.plan for image in images]
+    return Known(
+        caches=read,
+        images=dict(fix for image in reversed(images) for fix in _base_fixes(image)),
+        instructions=tuple(
+            line
+            for plan in plans
+            for line in (*plan.dependencies.instructions, *plan.runtime.instructions)
+        ),
+    )
+
+
+def _base_fixes(image: PlannedImage) -> Iterator[tuple[str, str]]:
+    """Yield each base image, and the lines of the settings that choose it."""
+    settings, runtime = image.settings, image.plan.runtime.image
+    table = f"[tool.poetry-docker-cache{image.image and f'.images.{image.image}'}]"
+    if settings.base_image == Settings().base_image:
+        base = f"Set another Python in {table}, for example:\n{_other_python(runtime)}"
+    else:
+        base = f'Correct it in {table}:\nbase-image = "{settings.base_image}"'
+        if settings.python and "{python}" in settings.base_image:
+            base += f'\npython = "{settings.python}"'
+    build = base
+    if settings.build_image:
+        build = f'Correct it in {table}:\nbuild-image = "{settings.build_image}"'
+    yield normalised(image.plan.dependencies.build_image), build
+    yield normalised(runtime), base
+
+
+def _other_python(image: str) -> str:
+    """Return the setting with a version that exists: without its patch, or the one before it."""
+    found = _PYTHON.search(image)
+    if not found:
+        return 'python = "3.13"'
+    minor = int(found["minor"]) - (not found["patch"])
+    return f'python = "{found["major"]}.{minor}"'
