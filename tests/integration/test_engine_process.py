@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -484,3 +485,43 @@ def commands() -> Iterator[bytes]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield path.read_bytes()
+
+
+@dataclass
+class Recorder:
+    """A watch that records."""
+
+    found: list[tuple[str, str]] = field(default_factory=list)
+    ticks: int = 0
+
+    def read(self, line: str) -> None:
+        """Record a line."""
+        self.found.append(("line", line))
+
+    def ask(self, text: str) -> None:
+        """Record a question."""
+        self.found.append(("question", text))
+
+    def tick(self) -> None:
+        """Count."""
+        self.ticks += 1
+
+
+def test_watched_command() -> None:
+    """Its stderr is passed on line by line; the start of a line that waits is a question."""
+    code = (
+        "import sys, time; write = sys.stderr.buffer.write\n"
+        'write(b\'one\\n{"a": "\\xff\'); sys.stderr.flush(); time.sleep(0.5)\n'
+        "write(b'\"}\\nContinue? '); sys.stderr.flush(); time.sleep(0.5)\n"
+        "write(b'two\\r\\nend'); sys.exit(3)"
+    )
+    recorder = Recorder()
+    assert run([sys.executable, "-c", code], watch=recorder) == 3
+    assert recorder.found == [
+        ("line", "one"),
+        ("line", '{"a": "\ufffd"}'),
+        ("question", "Continue? "),
+        ("line", "two"),
+        ("line", "end"),
+    ]
+    assert recorder.ticks > 4

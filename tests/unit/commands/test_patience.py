@@ -44,7 +44,7 @@ def test_long_wait_is_explained() -> None:
     [(Recorder(), 0.0), (Recorder(is_terminal=False), 0.1), (Recorder(is_quiet=True), 0.1)],
 )
 def test_other_waits_are_silent(recorder: Recorder, seconds: float) -> None:
-    """Short ones, and those that nobody sees."""
+    """Short ones, and those without a terminal."""
     assert waited(recorder, seconds) == []
 
 
