@@ -49,8 +49,8 @@ class Step:
 
     def run(self, *options: str, builder: str = sys.executable) -> tuple[int, str]:
         """Run the step as the build does."""
-        command = [sys.executable, "-m", "install.own_wheel", "--backend=our_backend", *options]
-        command += ["--backend-path=backend", "--builder", builder]
+        command = [builder, "-m", "install.own_wheel", "--backend=our_backend", *options]
+        command += ["--backend-path=backend"]
         command += ["--venv", str(self.folder / "venv"), str(self.folder / "project")]
         environment = {**os.environ, **IMAGE, "PIP_CONFIG_FILE": str(self.folder / "pip.conf")}
         run = subprocess.run(

@@ -117,7 +117,7 @@ def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
     options += [f"--config-settings={wheel.config_settings}"] if wheel.config_settings else []
     options += [f"--marker={wheel.marker}"] if wheel.marker else []
     backend = [f"--backend={wheel.backend}", *paths]
-    return ["python", "-m", "install.own_wheel", *backend, *options, "/project"]
+    return ["/opt/build/bin/python", "-m", "install.own_wheel", *backend, *options, "/project"]
 
 
 def in_project(path: str) -> str:
