@@ -34,11 +34,13 @@ class Build:
     cache_from: str | None = None
     cache_to: str | None = None
     """A cache in BuildKit's format, `type=…`."""
+    platforms: tuple[str, ...] = ()
 
     @property
     def options(self) -> list[str]:
         """The options that all variants share; images are pushed, as on CI."""
         options = ["--progress=plain", "--push", f"--tag={self.tag}"]
+        options += [f"--platform={name}" for name in self.platforms]
         if self.cache_from:
             options.append(f"--cache-from={self.cache_from}")
         if self.cache_to:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -156,9 +157,8 @@ def test_failed_build_queries_anew(client: Client) -> None:
 def test_error_forgets_the_facts(client: Client, tmp_path: Path) -> None:
     """An error may be due to old facts, so the next build queries the engine."""
     find_out()
-    with pytest.raises(DockerCacheError, match="unsupported"), known_or_probing() as probe:
-        probe()
-        raise DockerCacheError("unsupported", fix="")
+    with contextlib.suppress(DockerCacheError), known_or_probing():
+        raise DockerCacheError("This engine cannot do that.", fix="")
     assert (kept(tmp_path), client.queries) == ([], 1)
 
 

@@ -110,12 +110,8 @@ def _recall(file: Path | None) -> EngineInfo | None:
             if not (mine and 0 <= time.time() - status.st_mtime < SECONDS):
                 return None
             facts: dict[str, Any] = json.load(text)
-        return EngineInfo(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in facts.items()
-            }
-        )
+        versions = {name: tuple(value) for name, value in facts.items() if isinstance(value, list)}
+        return EngineInfo(**{**facts, **versions})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 

@@ -68,7 +68,7 @@ def missing_of(requirements: list[str]) -> list[str]:
 
 def is_installed(name: str) -> bool:
     """Return whether a distribution is installed with the backend."""
-    from importlib import metadata  # noqa: PLC0415  # takes long, and seldom needed
+    from importlib import metadata  # noqa: PLC0415  # takes long to import
 
     try:
         metadata.distribution(name)
