@@ -51,7 +51,7 @@ class Step:
         """Run the step as the build does."""
         command = [builder, "-m", "install.own_wheel", "--backend=our_backend", *options]
         command += ["--backend-path=backend"]
-        command += ["--venv", str(self.folder / "venv"), str(self.folder / "project")]
+        command += ["--venv", str(self.folder / "venv"), f"--project={self.folder}/project"]
         environment = {**os.environ, **IMAGE, "PIP_CONFIG_FILE": str(self.folder / "pip.conf")}
         run = subprocess.run(
             command,

@@ -127,6 +127,17 @@ def test_changed_configuration_is_noticed(client: Client, tmp_path: Path, name: 
     assert client.queries == 2
 
 
+def test_unchanged_configuration_may_be_written_again(client: Client, tmp_path: Path) -> None:
+    """Each command of buildx writes the name of the current builder."""
+    current = tmp_path / "config" / "buildx" / "current"
+    current.parent.mkdir(parents=True)
+    for second in (1, 2):
+        current.write_text('{"Name": "mine"}')
+        os.utime(current, (second, second))
+        find_out()
+    assert client.queries == 1
+
+
 def test_replaced_client_is_noticed(client: Client, tmp_path: Path) -> None:
     """Another client may have another buildx."""
     find_out()

@@ -71,23 +71,33 @@ def _file(client: str, builder: str | None) -> Path | None:
         for name, value in sorted(os.environ.items())
         if name in _VARIABLES or name.startswith(_PREFIX)
     ]
-    files = [_state(path) for path in (Path(client), *_settings())]
+    docker, buildx = _folders()
+    files = [_state(path) for path in (Path(client), *_docker_files(docker))]
+    files += [_content(path) for path in _buildx_files(buildx)]
     parts = [builder or "", *variables, *files]
     return folder / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}.json"
 
 
-def _settings() -> Iterator[Path]:
-    """Yield the files that choose the engine and the builder, and the engine's socket."""
+def _folders() -> tuple[Path, Path]:
+    """Return the folders of docker's settings and of buildx's."""
     home = os.path.expanduser("~")  # noqa: PTH111  # Path.home() may raise
     docker = Path(os.environ.get("DOCKER_CONFIG") or Path(home, ".docker"))
-    buildx = Path(os.environ.get("BUILDX_CONFIG") or docker / "buildx")
-    yield docker / "config.json"
-    yield from sorted(docker.glob("contexts/meta/*/meta.json"))
-    yield from (buildx / "current", *sorted(buildx.glob("defaults/*")))
-    yield from sorted(buildx.glob("instances/*"))
-    yield from (docker / "cli-plugins" / "docker-buildx", *_PLUGINS)
+    return docker, Path(os.environ.get("BUILDX_CONFIG") or docker / "buildx")
+
+
+def _docker_files(folder: Path) -> Iterator[Path]:
+    """Yield the files that choose the engine, buildx's program, and the engine's socket."""
+    yield folder / "config.json"
+    yield from sorted(folder.glob("contexts/meta/*/meta.json"))
+    yield from (folder / "cli-plugins" / "docker-buildx", *_PLUGINS)
     # An engine that was restarted, perhaps as a newer version, has a new socket.
     yield Path(os.environ.get("DOCKER_HOST", "").removeprefix("unix://") or _SOCKET)
+
+
+def _buildx_files(folder: Path) -> Iterator[Path]:
+    """Yield the files that choose the builder."""
+    for pattern in ("current", "defaults/*", "instances/*"):
+        yield from sorted(folder.glob(pattern))
 
 
 def _state(path: Path) -> str:
@@ -97,6 +107,14 @@ def _state(path: Path) -> str:
     except OSError:
         return f"{path} is missing"
     return f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+
+def _content(path: Path) -> str:
+    """Return a file's content: buildx writes the same again in each build."""
+    try:
+        return f"{path} {path.read_text(encoding='utf-8', errors='replace')}"
+    except OSError:
+        return f"{path} is not a file"
 
 
 def _recall(file: Path | None) -> EngineInfo | None:

@@ -29,9 +29,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     platform = os.environ.get("TARGETPLATFORM", "")  # BuildKit sets it in stages that ask
     parser.add_argument("--platform", default=platform)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--libraries", type=Path, help="list of shared libraries to write")
+    libraries = Path("/libraries.json")
+    parser.add_argument("--libraries", type=Path, nargs="?", const=libraries, help="list to write")
     parser.add_argument("--venv", type=Path, default=Path("/venv"))
-    parser.add_argument("project", type=Path)
+    parser.add_argument("--project", type=Path, default=Path("/project"))
     return parser.parse_args(arguments)
 
 
