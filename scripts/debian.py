@@ -133,6 +133,8 @@ def _debootstrap(root: Path, suite: str, target: Path, other: str) -> None:
 
 
 def _imitate_official_image(root: Path) -> None:
+    for folder in ("usr/local/bin", BUNDLE.strip("/").rpartition("/")[0]):
+        (root / folder).mkdir(parents=True, exist_ok=True)  # missing if only unpacked
     for name in ("python", "python3", "pip", "pip3"):
         (root / "usr/local/bin" / name).symlink_to(f"/usr/bin/{name.rstrip('3')}3")
     for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):

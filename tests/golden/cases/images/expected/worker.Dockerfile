@@ -67,7 +67,7 @@ FROM build-backend AS application
 COPY pyproject.toml /project/
 COPY shop /project/shop
 RUN --network=none --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    python -m install.own_wheel --backend=poetry.core.masonry.api /project
+    /opt/build/bin/python -m install.own_wheel --backend=poetry.core.masonry.api
 
 # The base of the final image.
 FROM python:3.13-slim AS base
