@@ -125,11 +125,10 @@ class Round:
         if scenario.fresh:
             engine, repository = self._machines.fresh, _fresh(variant, scenario)
             cache = self._prepare_kept(scenario, variant)
-            variant = self._with_setting(scenario, variant)
+        variant = self._with_setting(scenario, variant)
         build = self._build(variant, scenario.edit, self._reference(repository, scenario.name))
         is_full = shutil.disk_usage(engine.state).free < _MIN_FREE
         crowded = is_full and not isinstance(variant, Plugin)
-        build = replace(build, platforms=scenario.platforms)
         if scenario.fresh or scenario.cold:
             self._empty(engine, keep_base=scenario.cold)
         elif crowded:
@@ -198,6 +197,8 @@ class Round:
         if isinstance(variant, Plugin) and scenario.kept == "downloads":
             folder = self._workshop.kept / variant.name
             return replace(variant, setting=("download-cache", str(folder)))
+        if isinstance(variant, Plugin) and scenario.platforms:
+            return replace(variant, setting=("platforms", scenario.platforms))
         if isinstance(variant, Plugin) and scenario.kept == "image":
             image = self._reference(_fresh(variant, scenario), "first")
             return replace(variant, setting=("reuse-image", image))

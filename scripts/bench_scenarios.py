@@ -24,7 +24,7 @@ class Scenario:
     """What a fresh machine has: a cache, or something that only a setting of the plugin uses."""
     new_password: bool = False
     platforms: tuple[str, ...] = ()
-    """The platforms of the image, if not that of this machine."""
+    """The setting `platforms`, if the image is not for this machine alone."""
 
 
 SCENARIOS = {

@@ -34,8 +34,8 @@ How it is measured:
   also pulls the base image. If a row names something else, the machine has that instead: a cache in
   a folder, the wheels of `download-cache`, or the pushed image of `reuse-image`. The last two are
   settings of the plugin, so the other variants are not measured (n/a).
-- A second platform: the image is built again, for linux/amd64 and linux/arm64. The plugin's layers
-  for the other platform run nothing on it. The Dockerfiles install with the image's own programs,
+- A second platform: with the setting `platforms`, the image is for linux/amd64 and linux/arm64. The
+  plugin runs nothing on the other platform. The Dockerfiles install with the image's own programs,
   which needs an emulator (QEMU), so they are not measured (n/a).
 - Installed packages are counted in the build's log, without the project, Poetry and uv.
 - Blobs are layers, and two or three small ones that describe the image. Blobs that the repository

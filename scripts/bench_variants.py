@@ -34,13 +34,11 @@ class Build:
     cache_from: str | None = None
     cache_to: str | None = None
     """A cache in BuildKit's format, `type=…`."""
-    platforms: tuple[str, ...] = ()
 
     @property
     def options(self) -> list[str]:
         """The options that all variants share; images are pushed, as on CI."""
         options = ["--progress=plain", "--push", f"--tag={self.tag}"]
-        options += [f"--platform={name}" for name in self.platforms]
         if self.cache_from:
             options.append(f"--cache-from={self.cache_from}")
         if self.cache_to:
@@ -75,7 +73,7 @@ class Plugin:
     """The command `poetry docker build`."""
 
     compiled: bool = False
-    setting: tuple[str, str] | None = None
+    setting: tuple[str, str | tuple[str, ...]] | None = None
     """The name and the value of an additional setting."""
     revision: str = ""
     """A git revision of the plugin, for a comparison with the current one."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -32,6 +33,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     libraries = Path("/libraries.json")
     parser.add_argument("--libraries", type=Path, nargs="?", const=libraries, help="list to write")
     parser.add_argument("--venv", type=Path, default=Path("/venv"))
+    parser.add_argument("--layer", type=Path, default=Path("/layer/venv"))
     parser.add_argument("--project", type=Path, default=Path("/project"))
     return parser.parse_args(arguments)
 
@@ -88,7 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
 
         machine = architecture.machine_of(options.platform)
         shared_libraries.write(options.venv, options.libraries, machine, built=True)
-    installed_files.set_times(options.venv)
+    # To find a layer in its cache, BuildKit reads all files beside the folder that is copied: here
+    # there are none, but beside /venv there is the whole image.
+    shutil.copytree(options.venv, options.layer, symlinks=True)
+    installed_files.set_times(options.layer)
     return 0
 
 
