@@ -93,7 +93,7 @@ COPY --link --from=dependencies /venv /venv
 COPY --link --from=dependencies.api /venv /venv
 COPY --link --from=dependencies.api.worker /venv /venv
 COPY --link --from=own-sqlalchemy.api.worker /venv /venv
-COPY --link --from=application /venv /venv
+COPY --link --from=application /layer/venv /venv
 LABEL org.opencontainers.image.title="shop" \
     org.opencontainers.image.version="1.2.0"
 EXPOSE 8000

@@ -65,7 +65,7 @@ ENV HOME="/home/app" USER="app" LOG_LEVEL="info" TZ="UTC"
 WORKDIR /app
 COPY --from=check --chown=10001:10001 /home/app /home/app
 COPY --link --from=dependencies /venv /venv
-COPY --link --from=application /venv /venv
+COPY --link --from=application /layer/venv /venv
 LABEL org.opencontainers.image.title="shop" \
     org.opencontainers.image.version="1.2.0"
 EXPOSE 9000
