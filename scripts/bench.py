@@ -70,7 +70,7 @@ class Bench:
         """Measure each scenario with all variants; a variant that fails is left out after that."""
         with (
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
-            machines(variants, Path(folder), self._poetry) as running,
+            machines(variants, scenarios, Path(folder), self._poetry) as running,
         ):
             current = Round(packages, running, self._logs)
             current.lock(scenarios, variants)
@@ -126,7 +126,7 @@ class Bench:
         say(
             f"{row.size:4} {row.scenario:14} {row.variant:16} {row.installed:4} installed"
             f" {row.blobs:4} blobs {row.pushed / 1e6:8.2f} MB pushed {row.pulled / 1e6:8.2f} pulled"
-            f" {row.seconds:7.1f} s"
+            f" {row.seconds:7.1f} s, {row.buildkit:.1f} in BuildKit"
         )
 
     def _measure_start(self, current: Round, plugin: Variant, variant: Variant) -> None:
@@ -166,8 +166,9 @@ def _plugin_at(revision: str, folder: Path) -> Plugin:
 
 
 def suits(scenario: Scenario, variant: Variant) -> bool:
-    """Return whether a variant can use what a scenario keeps of the first build."""
-    return scenario.kept in ("registry", "folder") or isinstance(variant, Plugin)
+    """Return whether a variant can use what is kept, and build for the platforms."""
+    anyone = scenario.kept in ("registry", "folder") and not scenario.platforms
+    return anyone or isinstance(variant, Plugin)
 
 
 def _machine() -> dict[str, str]:

@@ -9,7 +9,8 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import bench_log
-from processes import SYSTEM_PATH, Daemon, free_port, run
+import debian
+from processes import SYSTEM_PATH, Daemon, free_port, lock, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +58,18 @@ class CountingRegistry:
         crane = engine.state / "root/usr/bin/crane"
         run([crane, "copy", "--insecure", source, target])
         return target
+
+    def add_platform(self, image: str, tag: str, architecture: str, engine: Engine) -> None:
+        """Add another platform to an image here; nothing in it can run on this machine."""
+        with lock(engine.state, debian.LOCK):
+            tarball = debian.rootfs(engine.state, tag, architecture)
+        crane = engine.state / "root/usr/bin/crane"
+        other = f"{image}-{architecture}"
+        run([crane, "append", "--oci-empty-base", "-f", tarball, "-t", f"{other}-staging"])
+        options = ["--cmd=python3", f"--set-platform=linux/{architecture}"]
+        options += [f"--env={key}={value}" for key, value in debian.image_environment().items()]
+        run([crane, "mutate", f"{other}-staging", "-t", other, *options])
+        run([crane, "index", "append", "-m", image, "-m", other, "-t", image])
 
     def traffic(self) -> bench_log.Traffic:
         """Return the traffic since the last call."""

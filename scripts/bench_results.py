@@ -27,6 +27,8 @@ class Measurement:
     pushed: int
     pulled: int
     seconds: float
+    buildkit: float | None = None
+    """The seconds of `docker buildx build`; None in results of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,18 +103,19 @@ class Results:
         return dataclasses.replace(self, **others)
 
     def median(
-        self, size: str, variant: str, scenario: str, what: Callable[[Measurement], float]
+        self, size: str, variant: str, scenario: str, what: Callable[[Measurement], float | None]
     ) -> float | None:
         """Return the median over all rounds, or None if nothing was measured."""
         key = (size, variant, scenario)
         values = [
             what(row) for row in self.measurements if (row.size, row.variant, row.scenario) == key
         ]
-        return statistics.median(values) if values else None
+        known = [value for value in values if value is not None]
+        return statistics.median(known) if known else None
 
-    def ratio(self, size: str, variant: str, scenario: str, to: str = "article") -> float | None:
-        """Return the seconds of a variant divided by those of another."""
-        seconds, reference = (
-            self.median(size, name, scenario, lambda row: row.seconds) for name in (variant, to)
-        )
-        return seconds / reference if seconds and reference else None
+    def ratio(
+        self, size: str, variant: str, scenario: str, what: Callable[[Measurement], float | None]
+    ) -> float | None:
+        """Return a number of a variant divided by that of the article's Dockerfile."""
+        own, reference = (self.median(size, name, scenario, what) for name in (variant, "article"))
+        return own / reference if own and reference else None

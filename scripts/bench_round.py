@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import bench_log
-from bench_docker import docker
+import debian
+from bench_docker import Clock, docker
 from bench_registry import CountingRegistry
 from bench_results import Image, Measurement
 from bench_variants import Build, Plugin, Variant
@@ -32,6 +33,17 @@ _MIN_FREE = 20 * 1000**3
 
 
 @dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A finished build."""
+
+    log: str
+    seconds: float
+    """The time of the whole command."""
+    buildkit: float
+    """The time of `docker buildx build` in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machines:
     """The services of a round: new engines, a registry, and an index.
 
@@ -43,13 +55,16 @@ class Machines:
     fresh: Engine
     registry: CountingRegistry
     workshop: Workshop
+    clock: Clock
     base: str
     full: str
     """The names of the base images in the registry."""
 
 
 @contextlib.contextmanager
-def machines(variants: Sequence[Variant], folder: Path, poetry: Path) -> Iterator[Machines]:
+def machines(
+    variants: Sequence[Variant], scenarios: Sequence[Scenario], folder: Path, poetry: Path
+) -> Iterator[Machines]:
     """Start the services, and stop them when the context is closed."""
     with contextlib.ExitStack() as stack:
         tags = [image.partition(":")[2] for image in (SLIM, FULL)]
@@ -61,6 +76,8 @@ def machines(variants: Sequence[Variant], folder: Path, poetry: Path) -> Iterato
         (folder / "registry").mkdir()
         registry = stack.enter_context(CountingRegistry(folder / "registry", fresh.state))
         base, full = (registry.provide(image, fresh) for image in (SLIM, FULL))
+        for architecture in _others(scenarios):
+            registry.add_platform(base, SLIM.partition(":")[2], architecture, fresh)
         for engine in engines:
             docker(engine, "pull", base)
             docker(engine, "pull", full)
@@ -71,9 +88,16 @@ def machines(variants: Sequence[Variant], folder: Path, poetry: Path) -> Iterato
             fresh=fresh,
             registry=registry,
             workshop=workshop,
+            clock=Clock(folder / "clock"),
             base=base,
             full=full,
         )
+
+
+def _others(scenarios: Sequence[Scenario]) -> set[str]:
+    """Return the architectures besides that of this machine."""
+    names = {name for scenario in scenarios for name in scenario.platforms}
+    return {name.partition("/")[2] for name in names} - {debian.architecture()}
 
 
 class Round:
@@ -101,7 +125,7 @@ class Round:
         if scenario.fresh:
             engine, repository = self._machines.fresh, _fresh(variant, scenario)
             cache = self._prepare_kept(scenario, variant)
-            variant = self._with_setting(scenario, variant)
+        variant = self._with_setting(scenario, variant)
         build = self._build(variant, scenario.edit, self._reference(repository, scenario.name))
         is_full = shutil.disk_usage(engine.state).free < _MIN_FREE
         crowded = is_full and not isinstance(variant, Plugin)
@@ -116,7 +140,7 @@ class Round:
         os.sync()  # do not measure writes of earlier builds
         self._registry.traffic()
         try:
-            log, seconds = self._run(variant, replace(build, cache_from=cache), engine)
+            done = self._run(variant, replace(build, cache_from=cache), engine)
         finally:
             if scenario.new_password:
                 self._workshop.set_password(PASSWORDS[0])
@@ -125,11 +149,12 @@ class Round:
             size=self.packages.name,
             variant=name,
             scenario=scenario.name,
-            installed=len(bench_log.installed(log)),
+            installed=len(bench_log.installed(done.log)),
             blobs=traffic.blobs,
             pushed=traffic.pushed,
             pulled=traffic.pulled,
-            seconds=round(seconds, 2),
+            seconds=round(done.seconds, 2),
+            buildkit=round(done.buildkit, 2),
         )
 
     def warm_up(self, variant: Variant) -> None:
@@ -172,6 +197,8 @@ class Round:
         if isinstance(variant, Plugin) and scenario.kept == "downloads":
             folder = self._workshop.kept / variant.name
             return replace(variant, setting=("download-cache", str(folder)))
+        if isinstance(variant, Plugin) and scenario.platforms:
+            return replace(variant, setting=("platforms", scenario.platforms))
         if isinstance(variant, Plugin) and scenario.kept == "image":
             image = self._reference(_fresh(variant, scenario), "first")
             return replace(variant, setting=("reuse-image", image))
@@ -211,9 +238,10 @@ class Round:
             poetry=self._workshop.poetry,
         )
 
-    def _run(self, variant: Variant, build: Build, engine: Engine) -> tuple[str, float]:
+    def _run(self, variant: Variant, build: Build, engine: Engine) -> Finished:
         command = variant.command(build)
-        env = {**self._workshop.environment, **engine.env}
+        clock = self._machines.clock
+        env = clock.watching({**self._workshop.environment, **engine.env})
         started = time.monotonic()
         status, log = run_logged(command, build.folder, env)
         seconds = time.monotonic() - started
@@ -222,7 +250,7 @@ class Round:
         if status:
             tail = "\n".join(log.strip().splitlines()[-15:])
             raise EngineError(f"{name} failed:\n{tail}")
-        return log, seconds
+        return Finished(log=log, seconds=seconds, buildkit=clock.seconds())
 
     def _reference(self, repository: str, tag: str) -> str:
         return f"{self._registry.address}/bench/{repository}:{tag}"

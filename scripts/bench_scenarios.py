@@ -23,6 +23,8 @@ class Scenario:
     kept: Kept = "registry"
     """What a fresh machine has: a cache, or something that only a setting of the plugin uses."""
     new_password: bool = False
+    platforms: tuple[str, ...] = ()
+    """The setting `platforms`, if the image is not for this machine alone."""
 
 
 SCENARIOS = {
@@ -38,6 +40,9 @@ SCENARIOS = {
         Scenario(name="pure", title="pure Python dependency updated", edit="pure"),
         Scenario(name="native", title="native dependency updated", edit="native"),
         Scenario(name="added", title="dependency added", edit="added"),
+        Scenario(
+            name="platform", title="second platform", platforms=("linux/amd64", "linux/arm64")
+        ),
         Scenario(name="fresh-version", title="fresh machine: version", edit="version", fresh=True),
         Scenario(
             name="fresh-pure", title="fresh machine: pure dependency", edit="pure", fresh=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from bench_scenarios import SCENARIOS
@@ -15,11 +16,16 @@ if TYPE_CHECKING:
 
 SHOWN = ("plugin", "article", "uv-documented")
 """The variants in the summary and the chart: the plugin with its defaults, and the Dockerfiles."""
+_RELATIVE = "relative to the article's"
+_TIMES = ("seconds", _RELATIVE, "BuildKit's seconds", _RELATIVE)
 NOTES = f"""\
 How it is measured:
 
 - All numbers are medians if there were several rounds.
 - Every build pushes its image to a registry. The seconds include the push.
+- BuildKit's seconds are those of `docker buildx build`. The rest of the plugin's seconds is the
+  start of Poetry, reading the project and the summary. The Dockerfiles are built by
+  `docker buildx build` alone.
 - Each variant has its own engine (Docker with the containerd image store), so that variants do not
   share caches. Before the first build, the engine has only the base image.
 - Each edit is made to a copy of the original project. In each scenario, the variants are built one
@@ -28,6 +34,9 @@ How it is measured:
   also pulls the base image. If a row names something else, the machine has that instead: a cache in
   a folder, the wheels of `download-cache`, or the pushed image of `reuse-image`. The last two are
   settings of the plugin, so the other variants are not measured (n/a).
+- A second platform: with the setting `platforms`, the image is for linux/amd64 and linux/arm64. The
+  plugin runs nothing on the other platform. The Dockerfiles install with the image's own programs,
+  which needs an emulator (QEMU), so they are not measured (n/a).
 - Installed packages are counted in the build's log, without the project, Poetry and uv.
 - Blobs are layers, and two or three small ones that describe the image. Blobs that the repository
   already has are not pushed.
@@ -88,7 +97,8 @@ def summary(results: Results, size: str) -> str:
         describe_machine(results),
     )
     return (
-        f"Packages installed / MB pushed / seconds, for {results.titles[size]} of {size} packages"
+        "Packages installed / MB pushed / seconds (of these in BuildKit),"
+        f" for {results.titles[size]} of {size} packages"
         f" ({', '.join(filter(None, words))}):\n\n"
         + _rows(("you edit", *(VARIANTS[name].title for name in shown)), rows)
     )
@@ -144,25 +154,34 @@ def _builds(results: Results, size: str) -> str:
                 (title, VARIANTS[variant].title, *_numbers(results, size, variant, scenario))
             )
             title = ""
-    return _rows((*header, "seconds", "relative to the article's"), rows)
+    return _rows((*header, *_TIMES), rows)
 
 
 def _cell(results: Results, size: str, variant: str, scenario: str) -> str:
-    installed, _, pushed, _, seconds, _ = _numbers(results, size, variant, scenario)
-    return "n/a" if seconds == "n/a" else f"{installed} / {pushed} / {seconds}"
+    installed, _, pushed, _, seconds, _, buildkit, _ = _numbers(results, size, variant, scenario)
+    if seconds == "n/a":
+        return seconds
+    part = "" if buildkit == "n/a" or variant != "plugin" else f" ({buildkit})"
+    return f"{installed} / {pushed} / {seconds}{part}"
 
 
 def _numbers(results: Results, size: str, variant: str, scenario: str) -> Iterable[str]:
     def median(name: str) -> float | None:
-        return results.median(size, variant, scenario, lambda row: float(getattr(row, name)))
+        return results.median(size, variant, scenario, attrgetter(name))
 
-    seconds = median("seconds")
-    if seconds is None:
-        return ("n/a",) * 6
+    if median("seconds") is None:
+        return ("n/a",) * 8
     counts = (f"{median(name) or 0:.0f}" for name in ("installed", "blobs"))
     sizes = (f"{(median(name) or 0) / 1e6:.2f}" for name in ("pushed", "pulled"))
-    ratio = results.ratio(size, variant, scenario)
-    return (*counts, *sizes, f"{seconds:.1f}", "n/a" if ratio is None else f"{ratio:.2f}")
+    times = []
+    for name in ("seconds", "buildkit"):
+        ratio = results.ratio(size, variant, scenario, attrgetter(name))
+        times += [_number(median(name), 1), _number(ratio, 2)]
+    return (*counts, *sizes, *times)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"
 
 
 def _images(results: Results) -> Iterable[Sequence[str]]:

@@ -73,7 +73,7 @@ class Plugin:
     """The command `poetry docker build`."""
 
     compiled: bool = False
-    setting: tuple[str, str] | None = None
+    setting: tuple[str, str | tuple[str, ...]] | None = None
     """The name and the value of an additional setting."""
     revision: str = ""
     """A git revision of the plugin, for a comparison with the current one."""

@@ -144,6 +144,7 @@ class Workshop:
             **kept,
             **own,
             "POETRY_DATA_DIR": str(self._folder / "poetry"),
+            "XDG_CACHE_HOME": str(self._folder / "cache"),
             "POETRY_KEYRING_ENABLED": "false",
             "POETRY_VIRTUALENVS_CREATE": "false",
         }

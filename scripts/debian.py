@@ -24,6 +24,8 @@ RECIPE = 4  # increase this after a change to how root file systems are made
 SUITES = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
 PIPS = {"3.9": "pip==23.0.1"}
 """The pip of the official image, where Debian's is too old."""
+RUNNABLE = ("i386",)
+"""Other architectures whose programs an x86_64 machine runs."""
 SLIM = "ca-certificates,python3,python3-venv,python3-pip"
 FULL = (
     *("gcc", "git", "libc6-dev", "libffi-dev", "libpq-dev", "make", "openssh-client", "pkgconf"),
@@ -38,7 +40,8 @@ UNUSED_SLIM = (*UNUSED, "usr/share/man", "usr/share/locale", "usr/share/info")
 def rootfs(state: Path, tag: str, other: str = "") -> Path:
     """Return the root file system of python:TAG as a cached tarball; make it on first use.
 
-    `other` is Debian's name of another architecture that this machine can run.
+    `other` is Debian's name of another architecture. If this machine cannot run its programs, the
+    packages are only unpacked, which is enough for builds that run nothing on it.
     """
     version, _, variant = tag.partition("-")
     if version not in SUITES or variant not in ("", "slim"):
@@ -121,11 +124,17 @@ def _debootstrap(root: Path, suite: str, target: Path, other: str) -> None:
     env = {**os.environ, "DEBOOTSTRAP_DIR": str(recipes), "PATH": SYSTEM_PATH}
     command: list[str | Path] = [root / "usr/sbin/debootstrap", "--variant=minbase"]
     command += [f"--arch={other}"] if other else []
+    command += ["--foreign"] if other and other not in RUNNABLE else []
     command += [f"--include={SLIM}", f"--keyring={KEYRING}", suite, target, mirror(), recipe]
     run(command, env=env)
+    for package in sorted(target.glob("var/cache/apt/archives/*.deb")):  # with --foreign
+        run(["dpkg-deb", "--extract", package, target])
+    shutil.rmtree(target / "debootstrap", ignore_errors=True)
 
 
 def _imitate_official_image(root: Path) -> None:
+    for folder in ("usr/local/bin", BUNDLE.strip("/").rpartition("/")[0]):
+        (root / folder).mkdir(parents=True, exist_ok=True)  # missing if only unpacked
     for name in ("python", "python3", "pip", "pip3"):
         (root / "usr/local/bin" / name).symlink_to(f"/usr/bin/{name.rstrip('3')}3")
     for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):

@@ -34,10 +34,10 @@ LINES_OF_SETTINGS = {
     "every_setting": 23,
     "from_source": 6,  # build-packages, runtime-packages, build-config-settings
     "git_dependency": 15,  # Poetry, a compiler and ssh-known-hosts
-    "monorepo": 53,  # download-cache, three path dependencies with their own backends
+    "monorepo": 54,  # download-cache, three path dependencies with their own backends
     "odd_file_names": 1,  # files beside the package
     "reuse_image": 24,  # the stages that import the earlier image
-    "shape_extension": 7,  # a build backend with a compiler, from a private source
+    "shape_extension": 8,  # a build backend with a compiler, from a private source
     "shell_less": 13,  # a final image without a shell, so that its stages use another base
 }
 """Additional lines that settings and path dependencies need, by case."""

@@ -53,6 +53,8 @@ def test_benchmark_counts_and_reports(tmp_path: Path) -> None:
         assert row.pulled == 0  # the base is local, and nothing else is pulled
         assert 2 <= row.blobs <= 12
         assert 0 < row.pushed < 10_000_000
+        assert row.buildkit is not None
+        assert 0 < row.buildkit < row.seconds
     assert rows["plugin", "version"].pushed < rows["plugin", "cold"].pushed
     assert {image.variant for image in results.images} == {"plugin"}
     assert all(image.bytes > 10_000_000 for image in results.images)

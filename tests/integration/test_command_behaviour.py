@@ -526,7 +526,7 @@ def test_build_notes_a_dockerfile_that_it_does_not_use(shop: Path, client: Clien
     assert note not in run_successfully(shop, *BUILD).err
     (shop / "Dockerfile").write_text("FROM scratch\n")
     assert f"- {note} docker build --file Dockerfile`." in run_successfully(shop, *BUILD).err
-    assert run_successfully(shop, *BUILD, "--file", "Dockerfile").err == "Building shop:1.2.3-local\n"
+    assert note not in run_successfully(shop, *BUILD, "--file", "Dockerfile").err
     assert client.kept("Dockerfile") == "FROM scratch\n"
 
 

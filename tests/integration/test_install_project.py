@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -43,15 +44,19 @@ class Step:
 
     @property
     def site(self) -> Path:
-        """The folder of installed packages."""
-        (found,) = (self.folder / "venv").glob("lib/python*/site-packages")
+        """The folder of installed packages in the layer, or before there is one."""
+        venvs = [
+            path for path in (self.folder / "layer/venv", self.folder / "venv") if path.exists()
+        ]
+        found = next(path for venv in venvs for path in venv.glob("lib/python*/site-packages"))
         return found
 
     def run(self, *options: str, builder: str = sys.executable) -> tuple[int, str]:
         """Run the step as the build does."""
-        command = [sys.executable, "-m", "install.own_wheel", "--backend=our_backend", *options]
-        command += ["--backend-path=backend", "--builder", builder]
-        command += ["--venv", str(self.folder / "venv"), str(self.folder / "project")]
+        command = [builder, "-m", "install.own_wheel", "--backend=our_backend", *options]
+        command += ["--backend-path=backend"]
+        command += ["--venv", str(self.folder / "venv"), f"--project={self.folder}/project"]
+        command.append(f"{self.folder}/layer")
         environment = {**os.environ, **IMAGE, "PIP_CONFIG_FILE": str(self.folder / "pip.conf")}
         run = subprocess.run(
             command,
@@ -106,6 +111,7 @@ def test_options_compile_and_list_libraries(step: Step, tmp_path: Path) -> None:
     compiled = [name for name in first if name.startswith("al_pha/__pycache__/")]
     assert len(compiled) == 1
     venv.create(step.folder / "venv", symlinks=True, clear=True)
+    shutil.rmtree(step.folder / "layer")
     assert step.run(*options)[0] == 0
     assert files(step.site) == first
 
@@ -139,7 +145,8 @@ def test_missing_header_is_explained(step: Step) -> None:
     (step.folder / "project" / "broken").write_text(said)
     status, output = step.run()
     assert status == 7
-    assert output.startswith(f"{said}\n\nThe wheel of {step.folder}/project could not be built ")
+    why = f"poetry-docker-cache: The wheel of {step.folder}/project could not be built "
+    assert output.startswith(f"{said}\n\n{why}")
     assert "its build did not find sql.h.\n" in output
     assert 'build-packages = ["unixodbc-dev"]' in output
 
@@ -156,6 +163,7 @@ def test_marker_and_config_settings(step: Step) -> None:
     assert status == 0, output
     assert "{'opt': ['a']}\n" in output
     assert list(step.site.glob("al_pha*")) == []
+    shutil.rmtree(step.folder / "layer")
     status, output = step.run(*options, 'platform_machine != "pdp11"')
     assert (step.site / "al_pha").is_dir(), output
 

@@ -22,6 +22,9 @@ def _repeatable(name: str, shortcut: str | None, description: str) -> Option:
 
 _SIGNAL = 128
 """The least exit status after a signal."""
+_ENGINE_CHANGED = (
+    "The engine or its builder has changed within the last minutes. Run the command again."
+)
 
 
 class BuildCommand(DockerCommand):
@@ -89,10 +92,10 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
 
     def work(self) -> int:
         """Read the project while docker answers about the engine, then run BuildKit."""
-        from poetry_docker_cache.buildx.engine import probing  # noqa: PLC0415  # see docker_command
+        from poetry_docker_cache.buildx.known_engine import known_or_probing  # noqa: PLC0415  # see docker_command
 
         options = self.build_options()
-        with probing(options.builder) as probe:
+        with known_or_probing(options.builder) as probe:
             from poetry_docker_cache.commands.image_build import build_images  # noqa: PLC0415  # see docker_command
 
             failure = None
@@ -101,8 +104,9 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             except BuildError as error:
                 status, failure = error.status, error
         if 0 < status < _SIGNAL:  # BuildKit's own message about a lost engine is `EOF`
-            with probing(options.builder) as probe:
-                probe()
+            with known_or_probing(options.builder, fresh=True) as again:
+                if again() != probe():
+                    self.console.note(_ENGINE_CHANGED)
         if failure:
             raise failure
         return status

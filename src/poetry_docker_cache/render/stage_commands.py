@@ -113,11 +113,12 @@ def build_command(wheel: Wheel, dependencies: Dependencies) -> list[str]:
     """Return the command that runs inside/install/own_wheel.py."""
     paths = [f"--backend-path={path}" for path in wheel.backend_path]
     options = ["--compile"] * dependencies.compile
-    options += ["--libraries=/libraries.json"] * wheel.compiles
+    options += ["--libraries"] * wheel.compiles
     options += [f"--config-settings={wheel.config_settings}"] if wheel.config_settings else []
     options += [f"--marker={wheel.marker}"] if wheel.marker else []
     backend = [f"--backend={wheel.backend}", *paths]
-    return ["python", "-m", "install.own_wheel", *backend, *options, "/project"]
+    command = ["/opt/build/bin/python", "-m", "install.own_wheel"]
+    return [*command, *backend, f"/{wheel.name}", *options]
 
 
 def in_project(path: str) -> str:

@@ -479,7 +479,7 @@ def test_backends_get_version_and_settings() -> None:
     core = lib("core", "core", requires=("setuptools", "setuptools_scm>=8"), backend="setuptools")
     text = render_dockerfile(plan(monorepo(core, installer=installer)))
     assert '\nENV SETUPTOOLS_SCM_PRETEND_VERSION="1.0"\nCOPY core/pyproject.toml' in text
-    assert """'--config-settings={"opt": ["a", "b"]}' /project\n""" in text
+    assert """'--config-settings={"opt": ["a", "b"]}'\n""" in text
     assert "ARG VERSION" not in text
     assert text.count("\nRUN echo >> /project/MANIFEST.in && sed -i ") == 1
     assert plan(monorepo(core)).packages[0].config_settings is None
@@ -547,7 +547,5 @@ def test_project_with_only_path_dependencies() -> None:
     )
     assert made.dependencies.layers == ()
     text = render_dockerfile(made)
-    both = [
-        f"COPY --link --from={stage} /{stage}/../venv /venv\n" for stage in ("venv", "path-core")
-    ]
-    assert "".join(both) in text
+    base, wheel = "--from=venv /venv/../venv /venv", "--from=path-core /path-core/venv /venv"
+    assert f"COPY --link {base}\nCOPY --link {wheel}\n" in text

@@ -99,7 +99,7 @@ def test_documented_template_works(tmp_path: Path) -> None:
     static = shown[shown.index("FROM base AS static\n") : shown.index("# The image:")]
     contents = shown[shown.index("ENV VIRTUAL_ENV", shown.index("AS final")) :]
     contents = contents[: contents.index("LABEL")]
-    assert "COPY --link --from=application /application/../venv /venv\n" in contents
+    assert "COPY --link --from=application /application/venv /venv\n" in contents
     assert contents in static
     assert static.rstrip().endswith('RUN ["python", "manage.py", "collectstatic", "--no-input"]')
     assert shown.endswith("COPY --link --from=static /app/staticfiles /app/staticfiles\n")

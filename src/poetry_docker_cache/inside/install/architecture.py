@@ -5,9 +5,12 @@ All platforms of an image share one manifest. The build runs on one machine and 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
+import site
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -134,11 +137,15 @@ def is_wanted(marker: str | None, machine: str) -> bool:
 
 
 def packaging(module: str) -> Any:  # noqa: ANN401  # a module
-    """Import a module of `packaging`: pip's copy, or Poetry's."""
+    """Import a module of `packaging`: pip's copy, or Poetry's, or that of the image's pip."""
     try:
         return importlib.import_module(f"pip._vendor.packaging.{module}")
     except ImportError:
-        return importlib.import_module(f"packaging.{module}")
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(f"packaging.{module}")
+        # In an environment without either, such as that of a build backend.
+        sys.path += site.getsitepackages([sys.base_prefix])
+        return importlib.import_module(f"pip._vendor.packaging.{module}")
 
 
 def explain(packages: list[dict[str, Any]], here: str) -> str:

@@ -11,7 +11,6 @@ import importlib
 import json
 import re
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,13 @@ def build(
 
     With `requires`, only write what the backend also requires to that file, as JSON.
     """
-    # The modules next to this file must not hide packages of the same name.
-    others = [path for path in sys.path if path != str(Path(__file__).parent)]
+    # The modules next to this file, and its package, must not hide packages of the same name.
+    ours = {str(folder) for folder in list(Path(__file__).parents)[:2]}
+    others = [path for path in sys.path if path not in ours]
     sys.path[:] = [*(str(Path(path).resolve()) for path in backend_path), *others]
+    if __package__:
+        for name in [name for name in sys.modules if name.startswith(__package__)]:
+            del sys.modules[name]
     module, _, attributes = backend.partition(":")
     names = attributes.split(".") if attributes else []
     hooks = functools.reduce(getattr, names, importlib.import_module(module))
@@ -65,6 +68,8 @@ def missing_of(requirements: list[str]) -> list[str]:
 
 def is_installed(name: str) -> bool:
     """Return whether a distribution is installed with the backend."""
+    from importlib import metadata  # noqa: PLC0415  # takes long to import
+
     try:
         metadata.distribution(name)
     except metadata.PackageNotFoundError:

@@ -1,18 +1,23 @@
-"""Build the wheel of the project or of a path dependency, and install it."""
+"""Build the wheel of the project or of a path dependency, and install it.
+
+Runs with the Python that has the build backend. This is the only step after an edit of the source,
+so it imports as little as possible.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from . import architecture, failures, installed_files, process, shared_libraries, wheel_tree
+from . import build_wheel, installed_files, process, wheel_tree
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+ANYWHERE = "py3-none-any.whl"
+"""The end of the file names of wheels that fit every image."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -20,68 +25,78 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="install.own_wheel")
     parser.add_argument("--backend", required=True)
     parser.add_argument("--backend-path", action="append", default=[])
-    parser.add_argument("--config-settings", help="for the backend, as JSON")
+    parser.add_argument("--config-settings", type=json.loads, help="for the backend")
     parser.add_argument("--marker", help="install only if this holds")
-    architecture.add_option(parser)
+    platform = os.environ.get("TARGETPLATFORM", "")  # BuildKit sets it in stages that ask
+    parser.add_argument("--platform", default=platform)
     parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--libraries", type=Path, help="list of shared libraries to write")
-    parser.add_argument("--builder", type=Path, default=Path("/opt/build/bin/python"))
+    libraries = Path("/libraries.json")
+    parser.add_argument("--libraries", type=Path, nargs="?", const=libraries, help="list to write")
     parser.add_argument("--venv", type=Path, default=Path("/venv"))
-    parser.add_argument("project", type=Path)
+    parser.add_argument("layer", type=Path, help="folder for a copy of the environment")
+    parser.add_argument("--project", type=Path, default=Path("/project"))
     return parser.parse_args(arguments)
 
 
-def call_backend(
-    builder: Path, project: Path, backend: str, backend_path: Iterable[str], *options: str
-) -> process.Outcome:
-    """Run build_wheel.py with the Python that has the backend, and its programs in PATH."""
-    script = Path(__file__).with_name("build_wheel.py")
-    command = [str(builder), str(script), f"--backend={backend}", *options]
-    command += [f"--backend-path={path}" for path in backend_path]
-    path = os.pathsep.join([str(builder.parent), os.environ.get("PATH", os.defpath)])
-    env = {**os.environ, "PATH": path}  # maturin and others call themselves
-    return process.run(command, env, project)
-
-
-def build(options: argparse.Namespace, wheels: str) -> int:
+def build(options: argparse.Namespace, wheels: Path) -> int:
     """Build the wheel; return the status."""
-    more = [f"--config-settings={options.config_settings}"] if options.config_settings else []
-    status, output = call_backend(
-        options.builder,
-        options.project,
-        options.backend,
-        options.backend_path,
-        f"--wheel-dir={wheels}",
-        *more,
-    )
+
+    def work() -> None:
+        os.chdir(options.project)
+        os.environ.update(process.with_programs(os.environ, Path(sys.executable).parent))
+        name = build_wheel.build(
+            options.backend, options.backend_path, wheels, options.config_settings
+        )
+        print("Built", name, flush=True)
+
+    status, output = process.fork(work)
     if status:
+        from . import failures  # noqa: PLC0415  # takes long to import
+
         wheel = f"The wheel of {options.project}"
         failures.print_explanation(failures.explain_own_wheel(wheel, output))
     return status
+
+
+def is_wanted(wheel: str, options: argparse.Namespace) -> bool:
+    """Return whether to install the wheel. Raises ValueError if it is not for this image."""
+    if wheel.endswith(ANYWHERE) and not options.marker:
+        return True
+    from . import architecture  # noqa: PLC0415  # takes long to import
+
+    machine = architecture.machine_of(options.platform)
+    if not architecture.fits(wheel, machine):
+        raise ValueError(f"The backend made {wheel}, which is not for this image.")
+    return architecture.is_wanted(options.marker, machine)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     options = parse(arguments)
     with tempfile.TemporaryDirectory() as wheels:
-        if status := build(options, wheels):
+        if status := build(options, Path(wheels)):
             return status
         (wheel,) = Path(wheels).glob("*.whl")
-        if not architecture.fits(wheel.name, options.machine):
-            why = f"The backend made {wheel.name}, which is not for this image."
-            failures.print_explanation(why)
-            return 1
-        if architecture.is_wanted(options.marker, options.machine):
-            try:
+        try:
+            if is_wanted(wheel.name, options):
                 wheel_tree.install(wheel, options.venv)
-            except ValueError as error:
-                failures.print_explanation(str(error))
-                return 1
+        except ValueError as error:
+            from . import failures  # noqa: PLC0415  # takes long to import
+
+            failures.print_explanation(str(error))
+            return 1
     if options.compile:
         installed_files.compile_all(options.venv)
     if options.libraries:
-        shared_libraries.write(options.venv, options.libraries, options.machine, built=True)
-    installed_files.set_times(options.venv)
+        from . import architecture, shared_libraries  # noqa: PLC0415  # take long to import
+
+        machine = architecture.machine_of(options.platform)
+        shared_libraries.write(options.venv, options.libraries, machine, built=True)
+    # To find a layer in its cache, BuildKit reads all files beside the folder that is copied: here
+    # there are none, but beside /venv there is the whole image.
+    layer = options.layer / "venv"
+    shutil.copytree(options.venv, layer, symlinks=True)
+    installed_files.set_times(layer)
     return 0
 
 

@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 import sys
+import traceback
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+    from typing import NoReturn
 
 # A repository's configuration may name programs to run, and a folder of a package may be one.
 SAFE_GIT = {
@@ -52,9 +54,14 @@ def with_safe_git(environment: Mapping[str, str]) -> dict[str, str]:
     return result
 
 
+def with_programs(environment: Mapping[str, str], programs: Path) -> dict[str, str]:
+    """Put a folder first on the PATH: maturin and other build backends call themselves."""
+    path = os.pathsep.join([str(programs), environment.get("PATH", os.defpath)])
+    return {**environment, "PATH": path}
+
+
 def run(command: list[str], environment: Mapping[str, str], folder: Path | None = None) -> Outcome:
     """Run a command, and show each line of its output at once."""
-    lines = []
     with subprocess.Popen(
         command,
         cwd=folder,
@@ -63,9 +70,53 @@ def run(command: list[str], environment: Mapping[str, str], folder: Path | None 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
-        for line in process.stdout or ():
-            shown = hide_users(line)
-            sys.stdout.buffer.write(shown)
-            sys.stdout.buffer.flush()
-            lines.append(shown.decode(errors="replace"))
-    return Outcome(process.returncode, "".join(lines))
+        output = show(process.stdout or ())
+    return Outcome(process.returncode, output)
+
+
+def show(output: Iterable[bytes]) -> str:
+    """Show each line of a program's output at once, and return the output."""
+    lines = []
+    for line in output:
+        shown = hide_users(line)
+        sys.stdout.buffer.write(shown)
+        sys.stdout.buffer.flush()
+        lines.append(shown.decode(errors="replace"))
+    return "".join(lines)
+
+
+def fork(work: Callable[[], object]) -> Outcome:
+    """Run a function in a copy of this process, as `run` runs a program.
+
+    It saves the start of another Python and its imports.
+    """
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    if not (child := os.fork()):
+        _become(work, writing)
+    os.close(writing)
+    with open(reading, "rb") as output:  # noqa: PTH123  # a descriptor
+        text = show(output)
+    return Outcome(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), text)
+
+
+def _become(work: Callable[[], object], output: int) -> NoReturn:
+    """Run the function with this output, and end the process as Python does."""
+    status = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.environ.update(with_safe_git(os.environ))
+        work()
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if status and not isinstance(end.code, int):
+            print(end.code, file=sys.stderr)
+    except BaseException:  # noqa: BLE001  # the process ends here
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

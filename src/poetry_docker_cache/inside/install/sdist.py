@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import wheel_tree
 from .architecture import packaging
 from .failures import explain_sdist, print_explanation
-from .own_wheel import call_backend
+from .process import run, with_programs
 from .secret import toml
 
 if TYPE_CHECKING:
@@ -93,14 +94,12 @@ class Build:
 
     def run(self, *options: str) -> Outcome:
         """Call the build backend."""
-        return call_backend(
-            self._venv / "bin/python",
-            self.project,
-            self.system["build-backend"],
-            self.system["backend-path"],
-            f"--wheel-dir={self.wheels}",
-            *options,
-        )
+        programs = self._venv / "bin"
+        script = Path(__file__).with_name("build_wheel.py")
+        command = [str(programs / "python"), str(script), f"--wheel-dir={self.wheels}", *options]
+        command += [f"--backend={self.system['build-backend']}"]
+        command += [f"--backend-path={path}" for path in self.system["backend-path"]]
+        return run(command, with_programs(os.environ, programs), self.project)
 
 
 def install(

@@ -45,7 +45,7 @@ FROM build-backend AS application
 COPY pyproject.toml /project/
 COPY shop /project/shop
 RUN --network=none --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    python -m install.own_wheel --backend=poetry.core.masonry.api /project
+    /opt/build/bin/python -m install.own_wheel --backend=poetry.core.masonry.api /application
 
 # The base of the final image.
 FROM python:3.13-slim AS base
@@ -65,7 +65,7 @@ ENV HOME="/home/app" USER="app" LOG_LEVEL="info" TZ="UTC"
 WORKDIR /app
 COPY --from=check --chown=10001:10001 /home/app /home/app
 COPY --link --from=dependencies /dependencies/../venv /venv
-COPY --link --from=application /application/../venv /venv
+COPY --link --from=application /application/venv /venv
 LABEL org.opencontainers.image.title="shop" \
     org.opencontainers.image.version="1.2.0"
 EXPOSE 9000

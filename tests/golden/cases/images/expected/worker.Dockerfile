@@ -67,7 +67,7 @@ FROM build-backend AS application
 COPY pyproject.toml /project/
 COPY shop /project/shop
 RUN --network=none --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
-    python -m install.own_wheel --backend=poetry.core.masonry.api /project
+    /opt/build/bin/python -m install.own_wheel --backend=poetry.core.masonry.api /application
 
 # The base of the final image.
 FROM python:3.13-slim AS base
@@ -93,7 +93,7 @@ COPY --link --from=dependencies /dependencies/../venv /venv
 COPY --link --from=dependencies.api.worker /dependencies.api.worker/../venv /venv
 COPY --link --from=own-sqlalchemy.api.worker /own-sqlalchemy.api.worker/../venv /venv
 COPY --link --from=dependencies.worker /dependencies.worker/../venv /venv
-COPY --link --from=application /application/../venv /venv
+COPY --link --from=application /application/venv /venv
 LABEL org.opencontainers.image.title="shop" \
     org.opencontainers.image.version="1.2.0"
 USER 10001:10001
