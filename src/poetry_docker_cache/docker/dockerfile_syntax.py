@@ -16,14 +16,14 @@ CONTINUATION = re.compile(r"(?:^|[^\\])\\[ \t]*$")
 
 def stages(dockerfile: str) -> Iterator[tuple[str | None, str]]:
     """Yield the name of each stage, None if it has none, and its line."""
-    for line in _instructions(dockerfile):
+    for line in instructions(dockerfile):
         words = [word for word in line.split() if not word.startswith("--")]
         if words[0].upper() == "FROM":
             named = len(words) == 4 and words[2].upper() == "AS"  # noqa: PLR2004  # FROM image AS name
             yield words[3] if named else None, " ".join(words)
 
 
-def _instructions(dockerfile: str) -> Iterator[str]:
+def instructions(dockerfile: str) -> Iterator[str]:
     """Yield each instruction on one line, without comments and here-documents."""
     lines = dockerfile.split("\n")
     started, at = "", 0

@@ -120,13 +120,15 @@ def _plan_python(
         project.requires_python,
         setting=settings.python,
         pinned=project.pinned_python,
+        stated=project.stated_pythons,
         lock=project.lock,
         selection=selection,
         libc=libc(settings.base_image),
         machines=machines(settings.platforms),
     )
-    chosen = () if settings.python else (f"Python {python.tag}: {python.reason}.",)
-    return python, (*chosen, *left_out_notes(project.default_groups, selection))
+    pin = "" if project.pinned_python else f' To pin it, set `python = "{python.tag}"`.'
+    chosen = () if settings.python else (f"Python {python.tag}: {python.reason}.{pin}",)
+    return python, (*chosen, *left_out_notes(project, selection))
 
 
 def _plan_version(
