@@ -21,10 +21,7 @@ BASE = "base"
 """The stage with the base of the final image and its system packages."""
 REFRESHED = (BASE, "check")
 """The stages that new system packages concern. The check is not always based on the first."""
-_NO_COMMAND = (
-    "No start command is set. Add `command` to [tool.poetry-docker-cache] in pyproject.toml and"
-    " build again, or name one: docker run IMAGE COMMAND"
-)
+_NO_COMMAND = "No start command: add `command` to [tool.poetry-docker-cache] in pyproject.toml"
 NO_COMMAND = ("python", "-c", f"import sys; sys.exit('{_NO_COMMAND}')")
 """The command of an image for which no start command is known: it says so and exits with 1."""
 APPLICATION = "application"

@@ -183,7 +183,7 @@ def _started(
         examples = " or ".join(map(str, choice.proposals))
         example = f", for example {examples}" if examples else ""
         note = (
-            "No start command is set, so the image only prints this and exits: add `command` to"
+            "No start command is set: the container says so and exits with 1. Add `command` to"
             f" [tool.poetry-docker-cache]{example}."
         )
         return Start(command=NO_COMMAND), (*problems, note)

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from poetry_docker_cache.docker.ignore_patterns import hiding_line, is_inside, parse
 from poetry_docker_cache.plan.programs import has_program
 from poetry_docker_cache.project.command_lines import PORT, port_of
-from poetry_docker_cache.project.model import WheelRoot
+from poetry_docker_cache.project.model import UNLIKELY, WheelRoot
 from poetry_docker_cache.project.selection import DEVELOPMENT
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def choose_start(
             return StartChoice(start=found[0], problems=choice.problems)
         if found:
             return StartChoice(start=None, proposals=tuple(found), problems=choice.problems)
-    return StartChoice(start=None, proposals=choice.missing(), problems=choice.problems)
+    return StartChoice(start=None, proposals=choice.proposals(), problems=choice.problems)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,15 +217,20 @@ class _Choice:
 
     def python(self) -> list[Start]:
         """What Python itself starts: a package with `__main__.py`, or a file."""
-        apps = [app for app in self._apps({"python"}) if not app.path or self._holds(app.path)]
-        best = min((app.rank for app in apps), default=0)
+        return [] if self._best_rank({"python"}) == UNLIKELY else self._programs()
+
+    def _programs(self) -> list[Start]:
+        best = self._best_rank({"python"})
         return [
             Start(
                 command=("python", *app.target.split(" ")), source=app.path or "its `__main__.py`"
             )
-            for app in apps
+            for app in self._apps({"python"})
             if app.rank == best
         ]
+
+    def _best_rank(self, kinds: Collection[str]) -> int:
+        return min((app.rank for app in self._apps(kinds)), default=0)
 
     def worker(self) -> list[Start]:
         """The commands of workers whose package is installed."""
@@ -238,10 +243,10 @@ class _Choice:
             if app.kind in self.installed
         ]
 
-    def missing(self) -> tuple[Start, ...]:
-        """The command of the likeliest application, with the server that is not installed."""
+    def proposals(self) -> tuple[Start, ...]:
+        """The likeliest application with the server that is not installed, or a file to start."""
         found = [self._served(app) for app in self._likeliest(_SERVERS.keys() | {"web"})]
-        return tuple(start for start in found if start)[:1]
+        return tuple(start for start in (*found, *self._programs()) if start)[:1]
 
     # The stated commands.
 
@@ -323,8 +328,7 @@ class _Choice:
     def _likeliest(self, kinds: Collection[str]) -> list[App]:
         web: AppKind = "asgi" if _ASGI_FRAMEWORKS & self.installed else "wsgi"
         apps = [replace(app, kind=web) if app.kind == "web" else app for app in self._apps(kinds)]
-        best = min((app.rank for app in apps), default=0)
-        apps = [app for app in apps if app.rank == best]
+        apps = [app for app in apps if app.rank == self._best_rank(kinds)]
         kinds = {app.kind for app in apps}
         if kinds == {"asgi", "wsgi"}:  # such as asgi.py and wsgi.py of Django
             asgi = bool({"channels", "daphne"} & self.installed) or any(

@@ -239,6 +239,10 @@ AppKind = Literal[
 """The protocol, framework or worker; `web` is ASGI or WSGI, as the installed framework decides."""
 
 
+UNLIKELY = 9
+"""The rank of a program that is only proposed: its code may only define something."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class App:
     """An application found in the source, as servers and workers refer to it."""

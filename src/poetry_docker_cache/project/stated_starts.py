@@ -327,6 +327,12 @@ class _Reading:
             named.remove(word)
         if any(self._module(use, word.strip("\"'").partition(":")[0], base) for word in named):
             return
+        files = [self._path(word.rpartition("=")[2], base) for word in rest if "=" in word]
+        if program == "uwsgi" and any(files):  # `--mount /shop=shop/wsgi.py`
+            found = [path for path in files if path and not self._wheel_module(path)]
+            use.paths.extend(found)
+            use.relative.extend(found)
+            return
         values = [
             word for option, word in itertools.pairwise(("", *rest)) if option.startswith("-")
         ]

@@ -10,7 +10,7 @@ from plans import TREE, plan, project, wheel_root
 from projects import package
 
 from poetry_docker_cache.plan.image_plan import NO_COMMAND
-from poetry_docker_cache.project.model import App, SourceTreeRoot, StatedStart, WheelRoot
+from poetry_docker_cache.project.model import UNLIKELY, App, SourceTreeRoot, StatedStart, WheelRoot
 from poetry_docker_cache.project.root.applications import (
     development_scripts,
     find_apps,
@@ -42,8 +42,12 @@ DOCKERFILE = StatedStart(
 
 
 def plain(apps: Iterable[App]) -> list[App]:
-    """Return applications without the file they were found in, and their rank."""
-    return [App(kind=app.kind, target=app.target, factory=app.factory) for app in apps]
+    """Return applications without the file they were found in, their rank, and unlikely ones."""
+    return [
+        App(kind=app.kind, target=app.target, factory=app.factory)
+        for app in apps
+        if app.rank < UNLIKELY
+    ]
 
 
 SOURCES: dict[str, tuple[str, str, list[App]]] = {
@@ -207,16 +211,16 @@ def test_finds_only_applications_in_image(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("app = FastAPI()\n", encoding="utf-8")
     root: WheelRoot = wheel_root(paths=("shop",))
-    targets = [app.target for app in find_apps(tmp_path, root, ("main.py",))]
+    targets = [app.target for app in plain(find_apps(tmp_path, root, ("main.py",)))]
     assert targets == ["main:app", "shop.main:app"]
-    assert len(find_apps(tmp_path, root, None)) == 4
+    assert len(plain(find_apps(tmp_path, root, None))) == 4
 
 
 def test_long_word_is_searched_fast(tmp_path: Path) -> None:
     """Source files may contain data, such as an image in base64."""
     (tmp_path / "app.py").write_text("x" * 50_000)
     begun = time.process_time()
-    assert find_apps(tmp_path, TREE, None) == ()
+    assert plain(find_apps(tmp_path, TREE, None)) == []
     assert time.process_time() - begun < 1
 
 
@@ -225,7 +229,16 @@ def test_application_that_another_imports_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "admin.py").write_text("app = FastAPI()\n")
     (tmp_path / "main.py").write_text("from shop.admin import app as admin\napp = FastAPI()\n")
-    assert [app.target for app in find_apps(tmp_path, TREE, None)] == ["main:app"]
+    assert [app.target for app in plain(find_apps(tmp_path, TREE, None))] == ["main:app"]
+
+
+def test_file_that_may_only_define_something_is_proposed(tmp_path: Path) -> None:
+    """Nothing in it shows that it starts anything."""
+    (tmp_path / "main.py").write_text("def main():\n    pass\n")
+    apps = find_apps(tmp_path, TREE, None)
+    keys = {"apps": apps, "root": TREE, "scripts": (), "files": None}
+    assert shop(**keys).command == NO_COMMAND
+    assert 'for example `command = ["python", "main.py"]`' in note(**keys)
 
 
 def test_settings_of_django_decide_among_its_applications(tmp_path: Path) -> None:
@@ -367,6 +380,8 @@ def test_two_commands_of_one_step_set_none(keys: dict[str, Any], proposed: list[
 
 def test_missing_command_exits_with_a_message_on_any_base() -> None:
     """A REPL would end at once, also on a base that starts Python."""
+    with pytest.raises(SystemExit, match="^No start command: add `command` to"):
+        exec(NO_COMMAND[2])  # noqa: S102  # a message as status is printed, and the status is 1
     made = shop(
         scripts=(),
         settings={"base_image": "gcr.io/distroless/python3", "python": "3.13"}

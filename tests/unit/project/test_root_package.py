@@ -706,7 +706,8 @@ def test_unreadable_file_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(type(tmp_path), "read_text", read_text)
     write(tmp_path, "app.py=import streamlit")
-    assert find_apps(tmp_path, SourceTreeRoot(reason="x"), None) == ()
+    (app,) = find_apps(tmp_path, SourceTreeRoot(reason="x"), None)
+    assert (app.kind, app.target) == ("python", "app.py")
     root = read(tmp_path, f"{POETRY}package-mode = false\n", "job/__main__.py")
     assert isinstance(root, SourceTreeRoot)
     assert root.module == "job"

@@ -61,6 +61,7 @@ def read(folder: Path, lines: str, root: SourceTreeRoot | WheelRoot = TREE) -> S
         ('CMD ["/opt/venv/bin/gunicorn", "-c", "conf.py"]', "gunicorn -c conf.py"),
         ('CMD ["gunicorn", "-c", "/code/conf.py", "shop.main"]', "gunicorn -c conf.py shop.main"),
         ("CMD uwsgi uwsgi.ini", "uwsgi uwsgi.ini"),
+        ("CMD uwsgi --mount /x=bot.py", "uwsgi --mount /x=bot.py"),
         ("CMD ./run.sh", "bash run.sh"),
         ('CMD ["/code/run.sh", "web"]', "bash run.sh web"),
         ("CMD ./tool x", "python tool x"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, outermost
 from poetry_docker_cache.docker.kept_out import is_kept_out
-from poetry_docker_cache.project.model import App, AppKind, SourceTreeRoot, WheelRoot
+from poetry_docker_cache.project.model import UNLIKELY, App, AppKind, SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.declared import (
     is_file,
     is_here,
@@ -223,11 +223,13 @@ def _programs(
             ):
                 continue
             text = text_of(path)
-            if _STARTS.search(text) and not re.search(r"\bdebug=True|\breload=True", text):
-                inside = rf"^(?:from|import)[ \t]+(?:{re.escape(top)}\b|\.)"
-                packaged = rank > 1 and re.search(inside, text, re.MULTILINE)
-                target = f"-m {top}.{path.stem}" if packaged else name
-                yield App(kind="python", target=target, path=name, rank=rank)
+            if re.search(r"\bdebug=True|\breload=True", text):
+                continue
+            inside = rf"^(?:from|import)[ \t]+(?:{re.escape(top)}\b|\.)"
+            packaged = rank > 1 and re.search(inside, text, re.MULTILINE)
+            target = f"-m {top}.{path.stem}" if packaged else name
+            likely = rank if _STARTS.search(text) else UNLIKELY
+            yield App(kind="python", target=target, path=name, rank=likely)
 
 
 _DEVELOPMENT = {
