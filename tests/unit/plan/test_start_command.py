@@ -250,6 +250,8 @@ def test_settings_of_django_decide_among_its_applications(tmp_path: Path) -> Non
     (tmp_path / "manage.py").write_text("setdefault('DJANGO_SETTINGS_MODULE', 'config.settings')\n")
     first, second = find_apps(tmp_path, TREE, None)
     assert (first.target, second.target) == ("config.wsgi:application", "old.wsgi:application")
+    (tmp_path / "manage.py").write_text("setdefault('DJANGO_SETTINGS_MODULE', 'x.settings')\n")
+    assert plain(find_apps(tmp_path, TREE, None)) == []
     made = shop("gunicorn", apps=(first, second), root=TREE, scripts=(), files=None)
     assert made.command == ("gunicorn", "config.wsgi:application", "--bind", "0.0.0.0:8000")
 
@@ -380,8 +382,8 @@ def test_two_commands_of_one_step_set_none(keys: dict[str, Any], proposed: list[
 
 def test_missing_command_exits_with_a_message_on_any_base() -> None:
     """A REPL would end at once, also on a base that starts Python."""
-    with pytest.raises(SystemExit, match="^No start command: add `command` to"):
-        exec(NO_COMMAND[2])  # noqa: S102  # a message as status is printed, and the status is 1
+    with pytest.raises(SystemExit, match=r"^No start command: add `command` to"):
+        exec(NO_COMMAND[2])  # a message as status is printed, and the status is 1
     made = shop(
         scripts=(),
         settings={"base_image": "gcr.io/distroless/python3", "python": "3.13"}

@@ -186,8 +186,9 @@ def find_apps(
             found += _apps(text, path.stem, module, name)
     found = _without_imported(found, texts)
     found += _programs(folder, root, files, scripts or {})
-    if settings := _SETTINGS.search(_manage(folder)):
-        found = _of_django(found, settings[1])
+    managed = _manage(folder)
+    if managed and (settings := _SETTINGS.search(text_of(managed))):
+        found = _of_django(found, settings[1], managed.parent)
     return tuple(sorted(found, key=lambda app: app.rank))
 
 
@@ -284,20 +285,21 @@ def _is_development_server(folder: Path, reference: str) -> bool:
     return False
 
 
-def _manage(folder: Path) -> str:
+def _manage(folder: Path) -> Path | None:
     places = [folder / "manage.py", *sorted(folder.glob("*/manage.py"))]
-    return next((text_of(path) for path in places if is_file(path)), "")
+    return next((path for path in places if is_file(path)), None)
 
 
-def _of_django(apps: Sequence[App], settings: str) -> list[App]:
-    """Put first what belongs to the settings that manage.py names: `config.settings.production`."""
+def _of_django(apps: Sequence[App], settings: str, place: Path) -> list[App]:
+    """Put first what belongs to the settings that manage.py names: `config.settings.production`.
+
+    If these settings are outside the project, nothing that needs them can start.
+    """
     package = settings.split(".", maxsplit=1)[0]
-    own = [
-        app
-        for app in apps
-        if app.target.startswith(f"{package}.")
-        and app.target.split(":")[0].endswith((".asgi", ".wsgi"))
-    ]
+    gateways = [app for app in apps if app.target.split(":")[0].endswith(("asgi", "wsgi"))]
+    if not (place / package).exists() and not is_file(place / f"{package}.py"):
+        return [app for app in apps if app not in gateways]
+    own = [app for app in gateways if app.target.startswith(f"{package}.")]
     others = [replace(app, rank=app.rank + bool(own)) for app in apps if app not in own]
     return [*(replace(app, rank=0) for app in own), *others]
 
