@@ -270,11 +270,12 @@ def test_folder_whose_modules_import_each_other_is_on_the_path(tmp_path: Path) -
     assert source_folder(tmp_path) == "app"
 
 
-def test_src_that_is_imported_is_not_on_the_path(tmp_path: Path) -> None:
+def test_src_that_is_imported_is_part_of_the_name(tmp_path: Path) -> None:
     """The code says `from src.config import …`."""
     (tmp_path / "src").mkdir()
-    (tmp_path / "src" / "main.py").write_text("from src.config import URL\n")
-    assert import_folder(tmp_path) is None
+    (tmp_path / "src" / "main.py").write_text("from src.config import URL\napp = FastAPI()\n")
+    tree = SourceTreeRoot(reason="x", import_folder=import_folder(tmp_path))
+    assert [app.target for app in plain(find_apps(tmp_path, tree, None))] == ["src.main:app"]
 
 
 def test_development_scripts(tmp_path: Path) -> None:

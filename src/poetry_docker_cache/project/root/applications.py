@@ -64,7 +64,7 @@ def runtime_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str, 
 def import_folder(folder: Path) -> str | None:
     """Return the folder of the packages in a src layout."""
     is_layout = (folder / "src").is_dir() and not (folder / "src" / "__init__.py").exists()
-    return "src" if is_layout and not _imports(folder / "src", {"src"}) else None
+    return "src" if is_layout else None
 
 
 def source_folder(folder: Path) -> str | None:
@@ -331,7 +331,9 @@ def _modules(folder: Path, root: WheelRoot | SourceTreeRoot) -> Iterator[tuple[P
     """Yield Python files and their import names, from the top to some packages deep."""
     above: list[tuple[Path, str]] = []
     if isinstance(root, SourceTreeRoot):
-        on_path = [root.import_folder or "."]
+        source = root.import_folder or "."
+        # Code may also say `from src.config import …`, since the top folder is on the path, too.
+        on_path = ["." if _imports(folder / source, {source}) else source]
     else:
         on_path = [*root.import_folders] or [import_folder(folder) or "."]
         above = [(folder / place, name) for name, place in root.packages_above]
