@@ -284,7 +284,7 @@ def test_script_with_module_and_c_extension(
 
 @pytest.mark.usefixtures("kinds")
 def test_web_applications(engine: DockerEngine) -> None:
-    """The notes propose uvicorn for the ASGI application and gunicorn for the WSGI factory."""
+    """The image also starts other commands than its own: one for ASGI, and one for WSGI."""
     uvicorn = ("uvicorn", "acme_kinds.api:app", "--host", "0.0.0.0", "--port", "8000")
     gunicorn = ("gunicorn", "acme_kinds.web:create_app()", "--bind", "0.0.0.0:8000")
     with (
@@ -315,7 +315,7 @@ def test_worker(engine: DockerEngine) -> None:
 def test_django(
     engine: DockerEngine, make_project: Callable[..., Project], kinds: Project, tmp_path: Path
 ) -> None:
-    """The documented template collects the static files; gunicorn serves the application."""
+    """The documented template collects the static files; gunicorn is the default command."""
     (template,) = re.findall(r"^```jinja\n(.*?)^```$", CHAPTER, re.DOTALL | re.MULTILINE)
     (lines,) = re.findall(r"^instructions = .*$", CHAPTER, re.MULTILINE)
     project = make_project(
@@ -327,11 +327,8 @@ def test_django(
     )
     shutil.copy(kinds.folder / "poetry.lock", project.folder)
     noted = project.poetry.run(project.folder, "docker", "export", "-o", "../D").stderr
-    command = '["gunicorn", "shop.wsgi:application", "--bind", "0.0.0.0:8000"]'
-    assert (
-        f"add `command` to [tool.poetry-docker-cache], for example `command = {command}`." in noted
-    )
-    project.replace("pyproject.toml", "ports = [8000]\n", f"ports = [8000]\ncommand = {command}\n")
+    command = "gunicorn shop.wsgi:application --bind 0.0.0.0:8000"
+    assert f"Starts `{command}`: from the application in shop/wsgi.py." in noted
     steps = build(project)
     assert steps.installed == (), "the dependencies are those of the other image"
     assert {"static", "base"} <= steps.ran | steps.cached

@@ -692,7 +692,10 @@ def test_missing_start_command_is_noted(tmp_path: Path) -> None:
     shop = make(tmp_path / "shop")
     path = shop / "pyproject.toml"
     path.write_text(path.read_text().replace('command = ["shop"]\n', ""))
-    note = "No start command is set: add `command` to [tool.poetry-docker-cache]."
+    note = (
+        "No start command is set: the container says so and exits with 1. Add `command` to"
+        " [tool.poetry-docker-cache]."
+    )
     assert f"\n- {note}\n" in poetry(shop, *EXPORT).err
     path.write_text(path.read_text().replace("ports = [8000]", 'command = ["serve"]'))
     assert f"\n- worker: {note}\n" in poetry(shop, *EXPORT).err

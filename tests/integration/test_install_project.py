@@ -48,8 +48,7 @@ class Step:
         venvs = [
             path for path in (self.folder / "layer/venv", self.folder / "venv") if path.exists()
         ]
-        found = next(path for venv in venvs for path in venv.glob("lib/python*/site-packages"))
-        return found
+        return next(path for venv in venvs for path in venv.glob("lib/python*/site-packages"))
 
     def run(self, *options: str, builder: str = sys.executable) -> tuple[int, str]:
         """Run the step as the build does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.commands.image_packages import packages_of
 from poetry_docker_cache.plan.dependencies import ON_BUILD_IMAGE
-from poetry_docker_cache.plan.image_plan import Important
+from poetry_docker_cache.plan.image_plan import NO_COMMAND, Important
 from poetry_docker_cache.report import earlier_build, metadata_file
 from poetry_docker_cache.report.build_rows import push_seconds
 from poetry_docker_cache.report.earlier_build import EarlierBuild
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.console import Console
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
+    from poetry_docker_cache.plan.image_plan import Runtime
 
 _CACHE = "cache.manifest"
 """The metadata key of the cache that BuildKit has written."""
@@ -192,7 +194,6 @@ class Report:
         base = Base(
             image=runtime.image, digest=this.base, days=int((time.time() - this.since) / _DAY)
         )
-        starts = (*(runtime.entrypoint or ()), *(runtime.command or ()))
         return Summary(
             seconds=outcome.seconds,
             tags=tuple(self.request.tags),
@@ -204,8 +205,8 @@ class Report:
             platforms=max(1, len(self.platforms)),
             push_seconds=None if stream is None else push_seconds(stream),
             base=None if self.vendored else base,
-            starts=starts if self._is_whole else None,
-            run=_run(result, runtime.ports) if result and self._is_whole and starts else (),
+            starts=_starts(runtime) if self._is_whole else None,
+            run=_run(result, runtime) if result and self._is_whole else (),
             warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
         )
 
@@ -256,13 +257,17 @@ def report_build(
         metadata_file.write(first.file, found)
 
 
-def _run(image: str, ports: Sequence[str]) -> tuple[str, ...]:
-    """Return the command that runs an image, with its ports, such as 8000 or 53/udp."""
-    published = [
-        word
-        for number, slash, protocol in (port.partition("/") for port in ports)
-        for word in ("-p", f"{number}:{number}{slash}{protocol}")
-    ]
+def _starts(runtime: Runtime) -> str:
+    """Return the command that a container runs; a note says more if there is none."""
+    without = "nothing" if runtime.command == NO_COMMAND else "what the base image starts"
+    return shlex.join(runtime.start_words) or without
+
+
+def _run(image: str, runtime: Runtime) -> tuple[str, ...]:
+    """Return the command that runs an image, with its ports; empty if the image starts nothing."""
+    if runtime.command == NO_COMMAND:
+        return ()
+    published = [word for port in runtime.published_ports for word in ("-p", port)]
     return ("docker", "run", "--rm", *published, image)
 
 

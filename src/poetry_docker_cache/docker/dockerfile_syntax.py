@@ -19,7 +19,7 @@ CONTINUATION = re.compile(r"(?:^|[^\\])\\[ \t]*$")
 
 def stages(dockerfile: str) -> Iterator[tuple[str | None, str]]:
     """Yield the name of each stage, None if it has none, and its line."""
-    for line in _instructions(dockerfile):
+    for line in instructions(dockerfile):
         words = [word for word in line.split() if not word.startswith("--")]
         if words[0].upper() == "FROM":
             named = len(words) == 4 and words[2].upper() == "AS"  # noqa: PLR2004  # FROM image AS name
@@ -28,7 +28,7 @@ def stages(dockerfile: str) -> Iterator[tuple[str | None, str]]:
 
 def context_sources(dockerfile: str) -> Iterator[str]:
     """Yield what COPY and ADD take from the build context, but nothing with a variable or quote."""
-    for line in _instructions(dockerfile):
+    for line in instructions(dockerfile):
         keyword, *words = line.split()
         flags = [word for word in words if word.startswith("--")]
         if keyword.upper() not in ("COPY", "ADD") or any(f.startswith("--from=") for f in flags):
@@ -48,7 +48,7 @@ def _json_words(text: str) -> list[str]:
     return [str(word) for word in found]
 
 
-def _instructions(dockerfile: str) -> Iterator[str]:
+def instructions(dockerfile: str) -> Iterator[str]:
     """Yield each instruction on one line, without comments and here-documents."""
     lines = dockerfile.split("\n")
     started, at = "", 0

@@ -28,6 +28,9 @@ BASE = "base"
 """The stage with the base of the final image and its system packages."""
 REFRESHED = (BASE, "check")
 """The stages that new system packages concern. The check is not always based on the first."""
+_NO_COMMAND = "No start command: add `command` to [tool.poetry-docker-cache] in pyproject.toml"
+NO_COMMAND = ("python", "-c", f"import sys; sys.exit('{_NO_COMMAND}')")
+"""The command of an image for which no start command is known: it says so and exits with 1."""
 APPLICATION = "application"
 """The name of the project's own wheel."""
 
@@ -237,6 +240,23 @@ class Runtime:
     stop_signal: str | None
     entrypoint: tuple[str, ...] | None
     command: tuple[str, ...] | None
+    start_reason: str | None = None
+    """The file or script that the default start command is from; None if the settings have it."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether the image starts anything: if not, it only says so and exits with 1."""
+        return bool(self.entrypoint) or self.command not in (None, (), NO_COMMAND)
+
+    @property
+    def start_words(self) -> tuple[str, ...]:
+        """The command that a container runs; empty if the image starts nothing."""
+        return (*(self.entrypoint or ()), *(self.command or ())) if self.starts else ()
+
+    @property
+    def published_ports(self) -> tuple[str, ...]:
+        """The arguments for `docker run --publish`: `8000:8000`, `8125:8125/udp`."""
+        return tuple(f"{port.partition('/')[0]}:{port}" for port in self.ports)
 
     @property
     def check_has_shell(self) -> bool:

@@ -120,15 +120,17 @@ def _plan_python(
         project.requires_python,
         setting=settings.python,
         pinned=project.pinned_python,
+        stated=project.stated_pythons,
         lock=project.lock,
         selection=selection,
         libc=libc(settings.base_image),
         machines=machines(settings.platforms),
     )
-    reason = f"Python {python.tag}: {python.reason}."
-    note = Important(reason) if python.lacks_wheels else reason
+    pin = "" if project.pinned_python else f' To pin it, set `python = "{python.tag}"`.'
+    text = f"Python {python.tag}: {python.reason}.{pin}"
+    note = Important(text) if python.lacks_wheels else text
     chosen = () if settings.python else (note,)
-    return python, (*chosen, *left_out_notes(project.default_groups, selection))
+    return python, (*chosen, *left_out_notes(project, selection))
 
 
 def _plan_version(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.errors import DockerCacheError
@@ -17,8 +18,20 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.project.model import Lock, PythonConstraint, Selection
 
-PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9")
+RELEASED = date(2026, 12, 1)
+"""The date of this release of the plugin."""
+_RELEASES = {
+    "3.15": date(2026, 10, 1),
+    "3.14": date(2025, 10, 7),
+    "3.13": date(2024, 10, 7),
+    "3.12": date(2023, 10, 2),
+    "3.11": date(2022, 10, 24),
+    "3.10": date(2021, 10, 4),
+    "3.9": date(2020, 10, 5),
+}
+PYTHONS = tuple(_RELEASES)
 """The minor versions with official images, newest first; the setting `python` can name others."""
+_YEAR = timedelta(days=365)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +60,17 @@ def choose_python(  # noqa: PLR0913  # all inputs of the choice
     *,
     setting: str | None,
     pinned: str | None,
+    stated: Sequence[tuple[str, str]] = (),
     lock: Lock,
     selection: Selection,
     libc: str | None,
     machines: Sequence[str] = (),
 ) -> Python:
-    """The setting, else `.python-version`, else the newest minor version with all wheels.
+    """The setting, else what the project's files name, else the newest minor with all wheels.
 
-    `pinned` is the version in `.python-version`, `machines` are those that need the wheels. Raises
+    `pinned` is the version in `.python-version`, `stated` are other files that name a version, and
+    `machines` are those that need the wheels. A minor version that is younger than a year is only
+    chosen if the project allows no other: many packages lack wheels for it. Raises
     DockerCacheError if the constraint allows none of them.
     """
     if setting is not None:
@@ -67,7 +83,10 @@ def choose_python(  # noqa: PLR0913  # all inputs of the choice
         return Python(tag=setting, reason="set by `python`")
     if pinned is not None and constraint.allows(pinned):
         return Python(tag=pinned, reason="from .python-version")
-    tags = [tag for minor in PYTHONS if (tag := constraint.image_tag(minor))]
+    tags = {minor: tag for minor in PYTHONS if (tag := constraint.image_tag(minor))}
+    for file, minor in stated:
+        if minor in tags:
+            return Python(tag=tags[minor], reason=f"from {file}")
     if not tags:
         raise DockerCacheError(
             f'No known Python image satisfies requires-python = "{constraint.text}". This release'
@@ -75,7 +94,8 @@ def choose_python(  # noqa: PLR0913  # all inputs of the choice
             fix='To use another, set `python = "X.Y"` and `base-image` in'
             " [tool.poetry-docker-cache].",
         )
-    return _best(tags, lock, selection, libc, machines)
+    proven = [tag for minor, tag in tags.items() if RELEASED - _RELEASES[minor] >= _YEAR]
+    return _best(proven or [*tags.values()], lock, selection, libc, machines)
 
 
 def _best(

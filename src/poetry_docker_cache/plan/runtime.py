@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import replace
+import shlex
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.docker.ignore_patterns import (
-    hiding_line,
-    is_inside,
-    may_be_folder,
-    parse,
-)
+from poetry_docker_cache.docker.ignore_patterns import is_inside, may_be_folder
 from poetry_docker_cache.plan.build_context import checked_paths
-from poetry_docker_cache.plan.image_plan import Files, Important, Runtime
+from poetry_docker_cache.plan.image_plan import NO_COMMAND, Files, Important, Runtime
 from poetry_docker_cache.plan.mistaken_values import poetry_notes, variable_notes
-from poetry_docker_cache.plan.start_command import Start, web_start, worker_start
+from poetry_docker_cache.plan.start_command import Start, choose_start, is_hidden
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.selection import DEVELOPMENT
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
@@ -32,7 +26,6 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings.table import Settings
 
 HOME = "/home/app"
-_LIKELY_SCRIPTS = ("start", "serve", "server", "run", "web", "api", "app", "main")
 _DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
 
 
@@ -70,7 +63,7 @@ def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
             " copy fewer."
         )
         return Files(paths=()), (note, *_unpackaged_notes(project.unpackaged))
-    found = [path for path in project.files if not _is_hidden(path, project.dockerignore)]
+    found = [path for path in project.files if not is_hidden(path, project.dockerignore)]
     if not found:
         return None, ()
     note = (
@@ -90,12 +83,6 @@ def _unpackaged_notes(modules: Sequence[str]) -> Notes:
     return (note,) if modules else ()
 
 
-def _is_hidden(path: str, dockerignore: str | None) -> bool:
-    """Whether the project's own ignore file excludes a path that was found automatically."""
-    lines = [parse(line) for line in (dockerignore or "").removeprefix("\ufeff").split("\n")]
-    return hiding_line(lines, path) >= 0
-
-
 def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
     project: Project,
     settings: Settings,
@@ -107,9 +94,10 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
     system: SystemPackages,
 ) -> tuple[Runtime, Notes]:
     """The final image; `version` is the default of the build argument, if there is one."""
-    command, command_notes = _command(project, settings, contents.names)
+    start, command_notes = _started(project, settings, contents.names, has_shell=bases.has_shell)
+    command = start.command if start else settings.command
     entrypoint, entrypoint_notes = _entrypoint(settings, command, bases)
-    environment, environment_notes = _environment(project, settings, files)
+    environment, environment_notes = _environment(project, settings, files, start)
     runtime = Runtime(
         image=bases.final,
         has_shell=bases.has_shell,
@@ -126,11 +114,12 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
         workdir=settings.workdir,
         user=settings.user,
         home=HOME,
-        ports=settings.ports,
+        ports=settings.ports or (start.ports if start else ()),
         healthcheck=settings.healthcheck,
         stop_signal=settings.stop_signal,
         entrypoint=entrypoint,
         command=command,
+        start_reason=start.source or None if start else None,
     )
     mistaken = poetry_notes(settings, contents.names)
     return runtime, (*command_notes, *entrypoint_notes, *environment_notes, *mistaken)
@@ -146,11 +135,11 @@ def _entrypoint(
         "The ENTRYPOINT of the base image is cleared, so that the image starts `command`. Set"
         " `entrypoint` to use another."
     )
-    return (), (note,)
+    return (), (note,) if command != NO_COMMAND else ()
 
 
 def _environment(
-    project: Project, settings: Settings, files: Files | None
+    project: Project, settings: Settings, files: Files | None, start: Start | None
 ) -> tuple[dict[str, str], Notes]:
     """The variables of the image: PYTHONPATH if code in the working directory is imported."""
     root, own = project.root, dict(settings.env)
@@ -170,7 +159,7 @@ def _environment(
         " to what the wheel does not contain."
     )
     notes = (note,) if doubled and "PYTHONPATH" not in own else ()
-    defaults = {**_DEFAULT_ENVIRONMENT, **path}
+    defaults = {**_DEFAULT_ENVIRONMENT, **path, **(start.environment if start else {})}
     return {**defaults, **own}, (*notes, *variable_notes(settings, defaults))
 
 
@@ -204,42 +193,24 @@ def _labels(metadata: Metadata, *, is_argument: bool) -> dict[str, str]:
     }
 
 
-def _command(
-    project: Project, settings: Settings, installed: Collection[str]
-) -> tuple[tuple[str, ...] | None, Notes]:
+def _started(
+    project: Project, settings: Settings, installed: Collection[str], *, has_shell: bool
+) -> tuple[Start | None, Notes]:
+    """The default start command, or one that says what is missing; None if the settings decide."""
     if settings.command is not None or settings.entrypoint is not None:
-        return settings.command, ()
-    if isinstance(project.root, WheelRoot) and len(project.scripts) == 1:
-        return project.scripts, ()
-    if project.root.module:
-        return ("python", "-m", project.root.module), ()
+        return None, ()
+    choice = choose_start(project, settings, installed, has_shell=has_shell)
+    problems = tuple(f"The start command is not taken from {text}." for text in choice.problems)
+    if choice.start is None:
+        examples = " or ".join(map(str, choice.proposals))
+        example = f", for example {examples}" if examples else ""
+        note = (
+            "No start command is set: the container says so and exits with 1. Add `command` to"
+            f" [tool.poetry-docker-cache]{example}."
+        )
+        return Start(command=NO_COMMAND), (*problems, Important(note))
     note = (
-        "No start command is set: add `command` to [tool.poetry-docker-cache]"
-        f"{_example(project, settings.ports, installed)}."
+        f"Starts `{shlex.join(choice.start.command)}`: from {choice.start.source}. Change it with"
+        " `command`."
     )
-    return None, (Important(note),)
-
-
-def _example(project: Project, ports: Sequence[str], installed: Collection[str]) -> str:
-    """Settings to paste for the application and the worker that were found."""
-    found: list[Start | None] = []
-    if isinstance(project.root, WheelRoot):  # otherwise its scripts are not installed
-        likely = (project.metadata.name, *_LIKELY_SCRIPTS)
-        scripts = sorted(project.scripts, key=lambda name: name not in likely)
-        found += [Start(command=(name,)) for name in scripts]
-    web = web_start(project.apps, installed, ports)
-    if web and web.missing:
-        web = replace(web, group=_group_of(project, web.missing))
-    found.append(web)
-    worker = worker_start(project.apps, installed)
-    found += [Start(command=words) for words in project.start_commands]
-    first = next(filter(None, found), None)
-    texts = [str(first)] * bool(first) + [f"{worker} for a worker"] * bool(worker)
-    return f", for example {', or '.join(texts)}" if texts else ""
-
-
-def _group_of(project: Project, package: str) -> str | None:
-    """The default group of `poetry install` with a package that the image lacks."""
-    locked = [table for table in project.lock.packages if table["name"] == package]
-    groups = {group for table in locked for group in table.get("groups", ())}
-    return next(iter(sorted(groups & project.default_groups - DEVELOPMENT)), None)
+    return choice.start, (*problems, note)

@@ -222,8 +222,25 @@ class PathPackage:
     """Constraints on its build requirements, as pip takes them."""
 
 
-AppKind = Literal["asgi", "wsgi", "web", "celery", "arq"]
-"""The protocol or worker of an application; `web` is ASGI or WSGI, as the framework decides."""
+AppKind = Literal[
+    "asgi",
+    "wsgi",
+    "web",
+    "aiohttp",
+    "sanic",
+    "streamlit",
+    "gradio",
+    "celery",
+    "arq",
+    "dramatiq",
+    "rq",
+    "python",
+]
+"""The protocol, framework or worker; `web` is ASGI or WSGI, as the installed framework decides."""
+
+
+UNLIKELY = 9
+"""The rank of a program that is only proposed: its code may only define something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,9 +249,38 @@ class App:
 
     kind: AppKind
     target: str
-    """`module:name`."""
+    """`module:name`, or what the kind's program starts: a path or a module."""
     factory: bool = False
     """Whether the target is a function that returns the application."""
+    path: str = ""
+    """The file that it was found in."""
+    rank: int = 0
+    """How likely it is the one to start; 0 is the likeliest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedStart:
+    """A start command in the project's own Procfile or Dockerfile, for the image of the plan."""
+
+    file: str
+    problem: str | None = None
+    """The reason why it cannot be used."""
+    evidence: str | None = None
+    """The command and the scripts as they are written; None for a development server."""
+    words: tuple[str, ...] = ()
+    """The command without a shell; empty if it cannot run without one."""
+    last: tuple[str, ...] = ()
+    """The words of the command that keeps running."""
+    shell: str = ""
+    """The text for `sh -c`; empty if no shell is needed."""
+    programs: tuple[str, ...] = ()
+    """The programs of installed packages that it runs; `-m` before a module for Python."""
+    paths: tuple[str, ...] = ()
+    """The files and folders of the project that it needs beside the wheel."""
+    ports: tuple[str, ...] = ()
+    """The ports that the file exposes, else the one in the command."""
+    changes: tuple[str, ...] = ()
+    """Options that were left out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,9 +303,20 @@ class Project:
     """Files that a running application needs beside its package; None is the whole source tree."""
     dockerignore: str | None
     """The text of the project's `.dockerignore`."""
-    start_commands: tuple[tuple[str, ...], ...] = ()
-    """Commands that may start the application, the likeliest first."""
+    development_scripts: frozenset[str] = frozenset()
+    """Those of its commands that look like tools for development."""
+    stated_starts: tuple[StatedStart, ...] = ()
+    """The start commands in its Procfile and Dockerfiles."""
     apps: tuple[App, ...] = ()
+    """The applications, workers and programs in its source, the likeliest first."""
+    gunicorn: str | None = None
+    """The text of its `gunicorn.conf.py`, which gunicorn reads by itself."""
+    direct: frozenset[str] = frozenset()
+    """The packages that it depends on itself, in any group."""
+    imported: frozenset[str] = frozenset()
+    """The top-level modules that its code imports, without tests."""
+    stated_pythons: tuple[tuple[str, str], ...] = ()
+    """Files that state a Python version, and its minor version: Dockerfile before CI."""
     unpackaged: tuple[str, ...] = ()
     """Modules that the code imports but the wheel does not contain; part of `files`."""
     default_groups: frozenset[str] = frozenset()

@@ -27,14 +27,17 @@ from poetry_docker_cache.project.model import (
     VersionRange,
 )
 from poetry_docker_cache.project.root.applications import (
+    development_scripts,
     find_apps,
     runtime_files,
-    start_commands,
 )
 from poetry_docker_cache.project.root.declared import is_here, scripts
-from poetry_docker_cache.project.root.imports import find_unpackaged
+from poetry_docker_cache.project.root.imports import find_unpackaged, imported_modules
 from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.project.root.root_package import read_root
+from poetry_docker_cache.project.selection import DEVELOPMENT, MAIN_GROUP
+from poetry_docker_cache.project.stated_pythons import stated_pythons
+from poetry_docker_cache.project.stated_starts import stated_starts
 from poetry_docker_cache.settings.setting_errors import NAME, refuse_misnamed
 from poetry_docker_cache.system.compat import tomllib
 from poetry_docker_cache.system.outward_links import refuse_outward_links
@@ -64,12 +67,17 @@ def read_project(poetry: Poetry) -> Project:
     package = poetry.package
     root = read_root(poetry)
     lock = _lock(poetry, folder)
+    references = scripts(poetry)
+    default_groups = frozenset(map(str, package.dependency_group_names()))
+    stated = stated_starts(folder, root, references)
     files = runtime_files(folder, root)
+    if files is not None:
+        files = outermost((*files, *(path for start in stated for path in start.paths)))
     unpackaged = find_unpackaged(
         folder,
         root,
         files=files or (),
-        scripts={name: place.partition(":")[0].strip() for name, place in scripts(poetry).items()},
+        scripts={name: place.partition(":")[0].strip() for name, place in references.items()},
         installed={canonicalize_name(table["name"]) for table in lock.packages},
     )
     if files is not None:
@@ -87,10 +95,20 @@ def read_project(poetry: Poetry) -> Project:
         root=root,
         files=files,
         dockerignore=_ignore_file(folder),
-        start_commands=start_commands(folder),
-        apps=find_apps(folder, root, files),
+        development_scripts=development_scripts(folder, references),
+        stated_starts=stated,
+        apps=find_apps(folder, root, files, references),
+        gunicorn=_text(folder / "gunicorn.conf.py"),
+        direct=frozenset(str(canonicalize_name(need.name)) for need in package.all_requires),
+        stated_pythons=stated_pythons(folder),
         unpackaged=unpackaged.modules,
-        default_groups=frozenset(map(str, package.dependency_group_names())),
+        default_groups=default_groups,
+        # Reading all code takes time, and only another group makes a difference.
+        imported=(
+            imported_modules(folder, root, files)
+            if default_groups - DEVELOPMENT - {MAIN_GROUP}
+            else frozenset()
+        ),
         path_packages=read_path_packages(
             folder,
             lock.packages,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.model import Selection
-from poetry_docker_cache.text import did_you_mean
+from poetry_docker_cache.text import did_you_mean, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
+
+    from poetry_docker_cache.project.model import Project
 
 MAIN_GROUP = "main"
 # Groups for development: no note says that they are left out.
@@ -87,11 +90,32 @@ def select(  # noqa: PLR0913  # options, settings and project
     )
 
 
-def left_out_notes(default_groups: Collection[str], selection: Selection) -> tuple[str, ...]:
+def left_out_notes(project: Project, selection: Selection) -> tuple[str, ...]:
     """Notes on groups that `poetry install` installs by default, but the image does not."""
-    left = set(default_groups) - set(selection.groups) - DEVELOPMENT
-    note = f"Groups that are not installed: {', '.join(sorted(left))}. To add one, use `--with`."
-    return (note,) if left else ()
+    left = project.default_groups - {*selection.groups} - DEVELOPMENT
+    if not left:
+        return ()
+    needed = {
+        group: module
+        for table in project.lock.packages
+        if (groups := {*table.get("groups", ())}) & left and not groups & {*selection.groups}
+        for module in _modules_of(table["name"]) & project.imported
+        for group in sorted(groups & left)
+    }
+    imports = [f"{module} of the group {group}" for group, module in sorted(needed.items())]
+    why = f" The code imports {listing(imports)}." if imports else ""
+    wanted = json.dumps([*selection.groups, *sorted(needed)])
+    return (
+        f"Groups that are not installed: {', '.join(sorted(left))}.{why} To add one, use `--with`"
+        + (f", or set `groups = {wanted}`." if needed else "."),
+    )
+
+
+def _modules_of(package: str) -> set[str]:
+    """The names that a package's module may have: `discord` for discord.py."""
+    name = str(canonicalize_name(package))
+    short = name.removeprefix("python-").removesuffix("-py").removesuffix("-bot")
+    return {each.replace("-", "_") for each in (name, short)}
 
 
 def _refuse_conflicts(options: SelectionOptions) -> None:

@@ -60,8 +60,8 @@ class Summary:
     push_seconds: float | None = None
     """How long it took to push the image; None if it was not pushed."""
     base: Base | None = None
-    starts: tuple[str, ...] | None = None
-    """The command that a container runs; empty for that of the base image, None if unknown."""
+    starts: str | None = None
+    """The command that a container runs; None if unknown."""
     run: tuple[str, ...] = ()
     """A command that runs the image; empty if there is no image to run."""
     warnings: tuple[str, ...] = ()
@@ -83,8 +83,7 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
         found.append(("Image", f"{first}{more}: {', '.join([*_facts(summary), f'in {took}'])}"))
         found.append(("Digest", summary.digest))
     if summary.starts is not None:
-        command = _one_line(shlex.join(summary.starts))
-        found.append(("Starts", command or "what the base image starts"))
+        found.append(("Starts", _one_line(summary.starts)))
     if summary.run:
         found.append(("Run", shlex.join(summary.run)))
     return [(f"{title:{_TITLE}}", text) for title, text in found]

@@ -46,8 +46,8 @@ class Settings:
     )
     python: str | None = setting(
         default=None,
-        default_text="`.python-version`, else the newest version that the project allows and that"
-        " has wheels for all locked packages",
+        default_text="`.python-version`, your Dockerfile or CI, else the newest version that the"
+        " project allows, that has wheels for all locked packages and is a year old",
         read=install_values.python_version,
         takes='`"X.Y"` or `"X.Y.Z"` in quotes, 3.9 or newer',
         meaning="the image's Python",
@@ -204,7 +204,7 @@ class Settings:
     )
     command: tuple[str, ...] | None = setting(
         default=None,
-        default_text="the project's only script, else `python -m PACKAGE`; none with `entrypoint`",
+        default_text="[found in the project](docs/images.md#start-command); none with `entrypoint`",
         read=values.argv,
         takes=_TAKES_COMMAND,
         meaning="CMD in exec form; `[]` clears that of the base image",

@@ -45,7 +45,10 @@ def test_plan_of_ordinary_project() -> None:
     assert made.runtime.python == "3.13"
     assert made.runtime.command == ("shop",)
     assert made.files is None
-    assert made.notes == ("Python 3.13: the newest that the project allows.",)
+    assert made.notes == (
+        'Python 3.13: the newest that the project allows. To pin it, set `python = "3.13"`.',
+        "Starts `shop`: from the script `shop` in pyproject.toml. Change it with `command`.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +123,7 @@ def test_direct_dependencies_get_layer_on_full_image() -> None:
     assert (made.dependencies.poetry, made.dependencies.packages) == ("2.4.0", ("g++",))
     assert made.runtime.packages == ("libpq5",), "psycopg2 is linked with the build image's libpq"
     note = "do not come from a package index: Poetry installs them on python:3.12"
-    assert made.notes[1:] == (
+    assert made.notes[1:-1] == (
         f"acme, psycopg2 {note}, in a separate layer.",
         "`own-layers` has no effect on acme: not in this image, or built from source.",
         "Debian packages added for the dependencies: libpq5.",
@@ -385,52 +388,22 @@ def test_note_names_groups_that_are_not_installed() -> None:
     assert not any("not installed" in note for note in made.notes)
 
 
-def test_note_on_start_command_has_line_to_paste() -> None:
-    """It proposes a script of the project first, then a command found in the source."""
-    starts = (("gunicorn", "site.wsgi"), ("python", "app.py"))
-    made = plan(project(scripts=("a", "b"), start_commands=starts))
-    text = 'add `command` to [tool.poetry-docker-cache], for example `command = ["a"]`'
-    assert any(text in note for note in made.notes)
-    made = plan(project(scripts=(), start_commands=starts))
-    assert any('`command = ["gunicorn", "site.wsgi"]`' in note for note in made.notes)
-    for names, likely in (("abc", "start"), ("abc", "shop")):
-        made = plan(project(scripts=(*names, likely, "z")))
-        assert any(f'for example `command = ["{likely}"]`' in note for note in made.notes)
+def test_note_on_left_out_group_names_what_the_code_imports() -> None:
+    """The application fails without it."""
+    bot = package("discord-py", groups=["server"])
+    groups = frozenset({"main", "server"})
+    made = plan(project(bot, default_groups=groups, imported=frozenset({"discord", "os"})))
+    note = (
+        "Groups that are not installed: server. The code imports discord of the group server. To"
+        ' add one, use `--with`, or set `groups = ["main", "server"]`.'
+    )
+    assert note in made.notes
 
 
 def test_package_with_glibc_wheels_is_built_on_alpine() -> None:
     """Its wheels do not run with musl."""
     made = plan(project(package("numpy", files=[NATIVE])), base_image="python:{python}-alpine")
     assert any("numpy must be built from source" in note for note in made.notes)
-
-
-@pytest.mark.parametrize(
-    ("scripts", "module", "root", "command"),
-    [
-        (("shop",), None, None, ("shop",)),
-        (("shop",), "shop", None, ("shop",)),
-        ((), "shop", None, ("python", "-m", "shop")),
-        ((), None, MODULE_TREE, ("python", "-m", "shop")),
-        (("shop",), None, MODULE_TREE, ("python", "-m", "shop")),
-        (("a", "b"), "shop", None, ("python", "-m", "shop")),
-        (("a", "b"), None, None, None),
-        ((), None, None, None),
-        (("shop",), None, TREE, None),
-    ],
-)
-def test_start_command(
-    scripts: tuple[str, ...],
-    module: str | None,
-    root: SourceTreeRoot | None,
-    command: tuple[str, ...] | None,
-) -> None:
-    """It is the only script, else the package with `__main__`; without either, a note says so."""
-    made = plan(project(scripts=scripts, root=root or wheel_root(module=module)))
-    assert made.runtime.command == command
-    noted = [note for note in made.notes if note.startswith("No start command is set")]
-    assert bool(noted) == (command is None)
-    if noted and scripts:  # scripts of a project that runs from source are not installed
-        assert (f'["{scripts[0]}"]' in noted[0]) == (root is None)
 
 
 def test_entrypoint_of_settings_gets_no_default_command() -> None:
@@ -575,7 +548,7 @@ def test_poetry_installs_wheels_with_weak_hashes(algorithm: str) -> None:
     made = plan(project({**package("click"), "files": [file]}))
     assert [layer.name for layer in made.dependencies.layers] == ["source"]
     why = f"poetry.lock has only its {algorithm} hash"
-    assert made.notes[1:] == (f"click is installed by Poetry, {APART}: {why}.",)
+    assert made.notes[1:-1] == (f"click is installed by Poetry, {APART}: {why}.",)
 
 
 def test_poetry_installs_packages_with_kernel_markers() -> None:
@@ -583,7 +556,7 @@ def test_poetry_installs_packages_with_kernel_markers() -> None:
     made = plan(project(package("click", markers='platform_release != "5"'), package("lxml")))
     assert [layer.name for layer in made.dependencies.layers] == ["dependencies", "source"]
     why = "its marker names platform_release"
-    assert made.notes[1:] == (f"click is installed by Poetry, {APART}: {why}.",)
+    assert made.notes[1:-1] == (f"click is installed by Poetry, {APART}: {why}.",)
 
 
 def test_own_layers_of_wheels() -> None:

@@ -19,7 +19,8 @@ from poetry_docker_cache.project.model import Lock, Selection
 from poetry_docker_cache.project.reader import pinned_python, python_constraint
 
 MAIN = Selection(groups=("main",), extras=())
-NEWEST = PYTHONS[0]
+NEWEST = PYTHONS[1]
+"""The newest that was released a year before the plugin."""
 
 
 def choose(
@@ -27,6 +28,7 @@ def choose(
     *packages: dict[str, Any],
     setting: str | None = None,
     pinned: str | None = None,
+    stated: tuple[tuple[str, str], ...] = (),
     machines: tuple[str, ...] = (),
 ) -> Python:
     """Choose a Python for a lock file with these packages."""
@@ -35,6 +37,7 @@ def choose(
         python_constraint(constraint),
         setting=setting,
         pinned=pinned,
+        stated=stated,
         lock=Lock(data=data, generator=None),
         selection=MAIN,
         libc=None,
@@ -128,6 +131,25 @@ def test_setting_wins_over_python_version_file() -> None:
     assert choose(">=3.10", setting="3.12", pinned="3.11").tag == "3.12"
     with pytest.raises(DockerCacheError, match="The project does not allow"):
         choose(">=3.12", setting="3.11")
+
+
+def test_other_files_of_the_project_state_a_version() -> None:
+    """The first that the constraint allows counts, after `.python-version`."""
+    stated = (("Dockerfile", "3.11"), (".gitlab-ci.yml", "3.12"))
+    assert choose(">=3.10", stated=stated).tag == "3.11"
+    assert choose(">=3.10", stated=stated).reason == "from Dockerfile"
+    assert choose(">=3.12", stated=stated).reason == "from .gitlab-ci.yml"
+    assert choose(">=3.10,<3.11.5", stated=stated).tag == "3.11.4"
+    assert choose(">=3.13", stated=stated).tag == NEWEST
+    assert choose(">=3.10", stated=stated, pinned="3.13").tag == "3.13"
+
+
+def test_young_python_is_chosen_only_if_no_other_is_allowed() -> None:
+    """In its first year, many packages have no wheels."""
+    young = PYTHONS[0]
+    assert choose(">=3.10").tag == NEWEST
+    assert choose(f">={young}").tag == young
+    assert choose(">=3.10", setting=young).tag == young
 
 
 def test_rejects_constraint_without_known_image() -> None:

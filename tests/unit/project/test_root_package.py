@@ -12,9 +12,9 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.git import translate
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
 from poetry_docker_cache.project.root.applications import (
+    find_apps,
     import_folder,
     runtime_files,
-    start_commands,
 )
 from poetry_docker_cache.project.root.root_package import read_root
 
@@ -706,7 +706,8 @@ def test_unreadable_file_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(type(tmp_path), "read_text", read_text)
     write(tmp_path, "app.py=import streamlit")
-    assert start_commands(tmp_path) == (("python", "app.py"),)
+    (app,) = find_apps(tmp_path, SourceTreeRoot(reason="x"), None)
+    assert (app.kind, app.target) == ("python", "app.py")
     root = read(tmp_path, f"{POETRY}package-mode = false\n", "job/__main__.py")
     assert isinstance(root, SourceTreeRoot)
     assert root.module == "job"

@@ -79,6 +79,14 @@ def find_unpackaged(
     )
 
 
+def imported_modules(
+    folder: Path, root: WheelRoot | SourceTreeRoot, files: Collection[str] | None
+) -> frozenset[str]:
+    """List the top-level modules that the image's own code imports."""
+    places = [] if files is None or isinstance(root, SourceTreeRoot) else [*root.paths, *files]
+    return frozenset(name for place in places or ["."] for name in _imported(folder, place))
+
+
 def _lacking(
     folder: Path, root: WheelRoot, on_path: Iterable[str], installed: Collection[str]
 ) -> Iterator[tuple[str, str]]:

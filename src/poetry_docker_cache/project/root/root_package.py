@@ -8,7 +8,11 @@ from poetry.core.utils.helpers import module_name
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.model import SourceTreeRoot, WheelRoot
-from poetry_docker_cache.project.root.applications import import_folder, tree_module
+from poetry_docker_cache.project.root.applications import (
+    import_folder,
+    source_folder,
+    tree_module,
+)
 from poetry_docker_cache.project.root.declared import NoWheelError
 from poetry_docker_cache.project.root.other_backends import read_other
 from poetry_docker_cache.project.root.poetry_core import (
@@ -34,7 +38,7 @@ def read_root(
     """
     folder = poetry.pyproject_path.parent.resolve()
     if not poetry.is_package_mode:
-        return _source_tree(poetry, folder, "package-mode = false", None)
+        return _source_tree(poetry, folder, "package-mode = false", source_folder(folder))
     build_system = poetry.pyproject.data.get("build-system", {})
     if not isinstance(build_system, dict):
         raise DockerCacheError(
@@ -52,7 +56,7 @@ def read_root(
         reason = str(error)
     except Exception as error:  # noqa: BLE001  # the builder would fail in the image as well
         reason = _portable(str(error) or type(error).__name__, poetry, folder)
-    return _source_tree(poetry, folder, reason, import_folder(folder))
+    return _source_tree(poetry, folder, reason, import_folder(folder) or source_folder(folder))
 
 
 def _source_tree(
