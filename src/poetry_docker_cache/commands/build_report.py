@@ -258,7 +258,7 @@ def report_build(
 
 
 def _starts(runtime: Runtime) -> str:
-    """Return the command that a container runs; a note says more if there is none."""
+    """Return the command that a container runs; if it has none, a note says more."""
     without = "nothing" if runtime.command == NO_COMMAND else "what the base image starts"
     return shlex.join(runtime.start_words) or without
 
