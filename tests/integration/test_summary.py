@@ -154,7 +154,7 @@ def test_first_build(first: BuildReport, name: str) -> None:
         "Layers": "3 layers built: 3 packages installed",
         "Image": f"{name}:1: {megabytes(size)} compressed, pushed in TIME, in TIME",
         "Digest": digest,
-        "Starts": "shop",
+        "Starts": "acme-shop",
         "Run": f"docker run --rm {name}:1",
     }
 
