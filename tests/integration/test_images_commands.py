@@ -693,8 +693,8 @@ def test_missing_start_command_is_noted(tmp_path: Path) -> None:
     path = shop / "pyproject.toml"
     path.write_text(path.read_text().replace('command = ["shop"]\n', ""))
     note = (
-        "No start command is set: the container says so and exits with 1. Add `command` to"
-        " [tool.poetry-docker-cache]."
+        "No start command is set: the container says so and exits with status 1. Add"
+        " `command` to [tool.poetry-docker-cache]."
     )
     assert f"\n- {note}\n" in poetry(shop, *EXPORT).err
     path.write_text(path.read_text().replace("ports = [8000]", 'command = ["serve"]'))

@@ -23,7 +23,7 @@ def _repeatable(name: str, shortcut: str | None, description: str) -> Option:
 _SIGNAL = 128
 """The least exit status after a signal."""
 _ENGINE_CHANGED = (
-    "The engine or its builder has changed within the last minutes. Run the command again."
+    "The engine or its builder has changed in the last few minutes. Run the command again."
 )
 
 
@@ -57,7 +57,7 @@ class BuildCommand(DockerCommand):
         option(
             "progress",
             None,
-            "BuildKit's own progress output: auto, plain, tty or quiet.",
+            "Show BuildKit's own progress: auto, plain, tty, rawjson or quiet.",
             flag=False,
         ),
         option("metadata-file", None, "Write what was built to this JSON file.", flag=False),
@@ -83,8 +83,8 @@ cache would keep the old ones. The dependencies stay cached:
 
     <info>poetry docker build --refresh</>
 
-Poetry's option <info>--no-cache</> makes BuildKit run every step again, also those that install
-dependencies. The caches in the builder and in registries stay.
+Poetry's option <info>--no-cache</> makes BuildKit run every step again, including those that
+install dependencies. It deletes no cache, in the builder or in a registry.
 
 In pull requests, read a cache without writing one: pass <info>--cache-from</> alone. The setting
 <info>cache</> is always read, and written by <info>--push</> if no option names a cache.

@@ -91,8 +91,8 @@ def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:
         if official := implied_official(tag):
             name = f"registry.example.com/team/{official.rpartition('/')[2]}"
             raise DockerCacheError(
-                f"{tag} does not name a registry: --push would push it to {official}, which only"
-                " Docker can write.",
+                f"{tag} does not name a registry: --push would push it to {official}, where only"
+                " Docker may push.",
                 fix=f"Name the registry with -t (`-t {moved_to(tag, name)}`), or set in"
                 f' [{table}]:\nimage = "{name}"',
             )

@@ -83,7 +83,7 @@ def _including(image: PlannedImage, path: str) -> str:
         ignore = (*image.plan.ignore, *lines)
         if not _is_hidden(replace(image, plan=replace(image.plan, ignore=ignore)), path):
             return f"Write `ignore = {_list(ignore)}` in {TABLE}."
-    return "Move it to a folder that the build can see, such as one in the project."
+    return "Move it to a folder that the ignore file can include, such as one in the project."
 
 
 def _list(items: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ def refuse_unknown(given: Iterable[str]) -> None:
         if name and not _KNOWN.fullmatch(name.lower()):
             near = did_you_mean(name if "/" in name else f"linux/{name}", MACHINES).rstrip()
             raise DockerCacheError(
-                f"--platform {name!r} is not a platform that Linux images can have.",
+                f"--platform {name!r} is not a known platform of Linux images.",
                 fix=near or f"Use one of {', '.join(MACHINES)}.",
             )
 

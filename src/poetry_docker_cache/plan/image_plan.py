@@ -30,7 +30,7 @@ REFRESHED = (BASE, "check")
 """The stages that new system packages concern. The check is not always based on the first."""
 _NO_COMMAND = "No start command: add `command` to [tool.poetry-docker-cache] in pyproject.toml"
 NO_COMMAND = ("python", "-c", f"import sys; sys.exit('{_NO_COMMAND}')")
-"""The command of an image for which no start command is known: it says so and exits with 1."""
+"""The command without a known start command: it says so and exits with status 1."""
 APPLICATION = "application"
 """The name of the project's own wheel."""
 
@@ -245,7 +245,7 @@ class Runtime:
 
     @property
     def starts(self) -> bool:
-        """Whether the image starts anything: if not, it only says so and exits with 1."""
+        """Whether the image starts anything: if not, it only says so and exits with status 1."""
         return bool(self.entrypoint) or self.command not in (None, (), NO_COMMAND)
 
     @property

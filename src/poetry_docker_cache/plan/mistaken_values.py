@@ -30,8 +30,8 @@ def variable_notes(settings: Settings, defaults: Mapping[str, str]) -> Notes:
         replaced = _VARIABLE.sub(lambda match: values.get(match[1] or match[2], match[0]), value)  # noqa: B023  # called at once
         path = re.sub(":{2,}", ":", replaced).strip(":") if named == {name} else replaced
         notes.append(
-            f"`env` does not replace variables: {name} is the text {json.dumps(value)}. Write"
-            f" `env = {{ {name} = {json.dumps(path)} }}`."
+            f"`env` does not replace variables: {name} is set to the text {json.dumps(value)}."
+            f" Write `env = {{ {name} = {json.dumps(path)} }}`."
         )
     return tuple(notes)
 
@@ -46,6 +46,6 @@ def poetry_notes(settings: Settings, installed: Collection[str]) -> Notes:
         if without and without != words and "poetry" not in installed:
             notes.append(
                 f"The image does not contain Poetry, so `{name}` fails. Write"
-                f" `{name} = {json.dumps(without)}`: all programs of its packages are on the PATH."
+                f" `{name} = {json.dumps(without)}`: the programs of all packages are on the PATH."
             )
     return tuple(notes)

@@ -205,8 +205,8 @@ def _started(
         examples = " or ".join(map(str, choice.proposals))
         example = f", for example {examples}" if examples else ""
         note = (
-            "No start command is set: the container says so and exits with 1. Add `command` to"
-            f" [tool.poetry-docker-cache]{example}."
+            "No start command is set: the container says so and exits with status 1. Add"
+            f" `command` to [tool.poetry-docker-cache]{example}."
         )
         return Start(command=NO_COMMAND), (*problems, Important(note))
     note = (

@@ -135,7 +135,7 @@ def _split(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise UnclearError("has a quote without an end") from error
+        raise UnclearError("has a quote that is not closed") from error
 
 
 def _parts(text: str) -> list[str]:
@@ -154,10 +154,10 @@ def _parts(text: str) -> list[str]:
             at += letter == "&"
             start = at + 1
         elif letter in "|&<>`()":
-            raise UnclearError(f"uses `{letter}` of a shell")
+            raise UnclearError(f"uses the shell syntax `{letter}`")
         at += 1
     if "$(" in text or "$@" in text or "$*" in text or re.search(r"\$\d", text):
-        raise UnclearError("uses the arguments or the output of a command")
+        raise UnclearError("uses arguments of a shell, or the output of a command")
     return [part.strip() for part in (*parts, text[start:])]
 
 

@@ -101,7 +101,7 @@ def _unknown(failure: Failure, known: Known) -> tuple[str, str]:
     if process and printed:
         said = f"{_step(failure)} failed ({process['why']}): {printed[-1]}"
     else:
-        why = process["why"] if process else failure.error or "docker ended early"
+        why = process["why"] if process else failure.error or "docker exited early"
         said = f"{_step(failure)} failed: {why.splitlines()[0]}"
     return said, _remedy(failure, known)
 
@@ -195,5 +195,5 @@ def _renew(known: Known) -> str:
 def _unhide(path: str, known: Known) -> str:
     """Return how to let the ignore file pass a path."""
     if known.dockerfile:
-        return f"If it is hidden, add the line !{path} to the ignore file."
-    return f'If it is hidden, add to [tool.poetry-docker-cache]:\nignore = ["!{path}"]'
+        return f"If it is excluded, add the line !{path} to the ignore file."
+    return f'If it is excluded, add to [tool.poetry-docker-cache]:\nignore = ["!{path}"]'

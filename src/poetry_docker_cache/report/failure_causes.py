@@ -36,7 +36,7 @@ ERRORS = (
     # The registry of the image
     Cause(
         _PUSH + r"(?P<why>[^:\n]*\b(?:immutable|cannot be overwritten)\b.*)",
-        "{host} does not replace {ref}: {why}",
+        "{host} does not allow replacing {ref}: {why}",
         "Push another tag: `-t {repository}:TAG`.",
     ),
     Cause(
@@ -52,8 +52,8 @@ ERRORS = (
     Cause(
         _PUSH + r"(?P<why>413 \w.*)",
         "{host} refused the size of a layer: {why}.",
-        "A proxy before the registry limits uploads: raise its limit (nginx: client_max_body_size),"
-        "\n" + _AGAIN,
+        "A proxy in front of the registry limits uploads. Raise its limit"
+        " (nginx: client_max_body_size),\n" + _AGAIN,
     ),
     Cause(
         _PUSH + r"(?P<why>(?:405|5\d\d) [^:\n]*|blob upload (?:unknown|invalid).*|no space left.*)",
@@ -102,8 +102,8 @@ ERRORS = (
     Cause(
         _REGISTRY + r"x509: (?P<why>.*)",
         "The builder does not trust the certificate of {host}: {why}",
-        "Save the certificate of its authority as /etc/docker/certs.d/{host}/ca.crt on the engine's"
-        " machine.",
+        "Save the certificate of its authority (CA) on the engine's machine, as"
+        " /etc/docker/certs.d/{host}/ca.crt.",
     ),
     Cause(
         _PUSH + _CONNECTION,
@@ -138,13 +138,13 @@ ERRORS = (
     ),
     Cause(
         r"additional privileges requested",
-        "The build asks for more than its folder, and was not allowed it.",
+        "The build needs access to more than its folder, which was not allowed.",
         "If you trust the project, add the `--allow` options above after `--`.",
     ),
     # The Dockerfile
     Cause(
         r"failed to calculate checksum of ref \S+: \"/?(?P<path>[^\"]+)\": not found",
-        "{path} is not in the build context: it does not exist, or the ignore file hides it.",
+        "{path} is not in the build context: it does not exist, or the ignore file excludes it.",
         "{show}\n{unhide}",
     ),
     Cause(
@@ -160,7 +160,7 @@ ERRORS = (
     Cause(
         r"target stage \"(?P<name>[^\"]+)\" could not be found",
         "--target: the Dockerfile has no stage {name}.",
-        "Leave --target out. `poetry docker export -o -` shows the stages.",
+        "Remove --target, or name one of the stages that `poetry docker export -o -` shows.",
     ),
     Cause(
         r"[Mm]ulti-platform build is not supported|docker exporter does not .*manifest lists",
@@ -170,7 +170,7 @@ ERRORS = (
     ),
     Cause(
         r"error from sender: (?:open|lstat|read) (?P<path>.+?): permission denied",
-        "{path} cannot be read by you, but the image takes its folder.",
+        "You may not read {path}, but its folder is sent to the builder.",
         "Add it to `ignore` in [tool.poetry-docker-cache], or change its mode.",
     ),
     Cause(
@@ -185,7 +185,7 @@ MEMORY = Cause(
     r"\bsignal: 9\b|SIGKILL|^(?:.* )?Killed$|^MemoryError$",
     "{step} was killed (signal 9): the builder most likely ran out of memory.",
     "Give Docker more memory (Docker Desktop: Settings > Resources), or build on a larger machine."
-    "\nCompiling needs the most: a version of the package with a wheel avoids it.",
+    "\nCompiling needs the most memory: use a version of the package that has a wheel.",
 )
 SPACE = Cause(
     r"(?i)no space left on device|disk quota exceeded|not have enough free space",
@@ -204,7 +204,7 @@ OUTPUTS = (
     Cause(
         r"Failed to fetch https?://(?P<name>[^/\s]+)\S*\s+(?P<why>[45]\d\d .*)",
         "{name} does not have a system package: {why}",
-        "Try again later: its mirrors may be changing. If it stays so, set a newer `base-image`.",
+        "Try again later: its mirrors may be changing. Or set a newer `base-image`.",
     ),
     Cause(
         r"(?:Could not resolve '|Temporary failure resolving '|Unable to connect to |"
@@ -236,7 +236,7 @@ OUTPUTS = (
     ),
     Cause(
         r"(?i)exec format error",
-        "A program in the build is for another kind of machine.",
+        "A program in the build is for another platform.",
         "Build for this machine's platform, or install emulators:\n"
         "docker run --privileged --rm tonistiigi/binfmt --install all",
     ),

@@ -67,7 +67,8 @@ class LineDisplay:
             return
         running = [row for row in rows(self.stream, subject) if row.state is State.RUNNING]
         told = [f"{row.name} ({duration(row.seconds)})" for row in running]
-        self._line(f"still running: {fitting(told, _WIDTH)}" if told else "still waiting")
+        what = f"still running: {fitting(told, _WIDTH)}" if told else "still waiting for BuildKit"
+        self._line(what)
 
     def close(self) -> None:
         """Name the cached layers."""

@@ -27,8 +27,8 @@ _WHY_NOT_ROOT = (
     "root can change the code of the application, and escapes from a container more easily"
 )
 _INSTEAD_OF_ROOT = (
-    "Remove the line. What needs root, put into `instructions.runtime`: `RUN install -d -o 10001"
-    " /data` makes a folder that the application can write to."
+    "Remove the line. Put commands that need root into `instructions.runtime`: `RUN install -d"
+    " -o 10001 /data` makes a folder that the application can write to."
 )
 _PORT = re.compile(r"([1-9][0-9]{0,4})(?:/(tcp|udp|sctp))?")
 _LARGEST_PORT = 65535

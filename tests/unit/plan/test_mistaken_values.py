@@ -26,7 +26,7 @@ def test_variable_in_env_is_noted_with_its_value(value: str, line: str) -> None:
     settings = Settings(env=(("DATA", "/data"), ("PYTHONPATH", value)))
     (note,) = variable_notes(settings, SETS)
     assert note.endswith(
-        f'PYTHONPATH is the text "{value}". Write `env = {{ PYTHONPATH = "{line}" }}`.'
+        f'PYTHONPATH is set to the text "{value}". Write `env = {{ PYTHONPATH = "{line}" }}`.'
     )
 
 

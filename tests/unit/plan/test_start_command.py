@@ -517,7 +517,7 @@ def test_note_proposes_server_to_add() -> None:
         ({"programs": ("nginx",)}, "runs `nginx`, which the image does not have"),
         ({"programs": ("-m honcho",)}, "runs `honcho`, which the image does not have"),
         ({"paths": ("run.sh",)}, "needs run.sh, which `files` does not have"),
-        ({"problem": "uses `|` of a shell"}, "uses `|` of a shell"),
+        ({"problem": "uses the shell syntax `|`"}, "uses the shell syntax `|`"),
     ],
 )
 def test_stated_command_that_the_image_cannot_run(keys: dict[str, Any], reason: str) -> None:

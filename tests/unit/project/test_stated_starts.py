@@ -127,11 +127,11 @@ def test_command_for_a_shell(lines: str, shell: str, tmp_path: Path) -> None:
         ("CMD gunicorn -c none.py shop.main", "needs none.py, which is not in the project"),
         ("CMD /start.sh", "needs /start.sh, which is not in the project"),
         ("CMD ./poetry.sh", "starts poetry.sh, which runs poetry"),
-        ("CMD python bot.py | tee x", "uses `|` of a shell"),
-        ("CMD python bot.py & nginx", "uses `&` of a shell"),
+        ("CMD python bot.py | tee x", "uses the shell syntax `|`"),
+        ("CMD python bot.py & nginx", "uses the shell syntax `&`"),
         ("CMD python bot.py $TOKEN", "needs the variable TOKEN"),
         ('CMD ["poetry", "run"]', "has no command"),
-        ("CMD shop 'x", "has a quote without an end"),
+        ("CMD shop 'x", "has a quote that is not closed"),
     ],
 )
 def test_command_that_cannot_be_used(lines: str, problem: str, tmp_path: Path) -> None:

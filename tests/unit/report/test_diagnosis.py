@@ -87,7 +87,7 @@ CASES = {
     "push_read_only": (f"registry.test cannot store {SHOP}:1: 405 Method Not Allowed.", "full or"),
     "push_full": (f"registry.test cannot store {SHOP}:1: blob upload unknown", "full or read-only"),
     "push_413": ("registry.test refused the size of a layer: 413", "client_max_body_size"),
-    "push_immutable": (f"registry.test does not replace {SHOP}:1", f"`-t {SHOP}:TAG`"),
+    "push_immutable": (f"registry.test does not allow replacing {SHOP}:1", f"`-t {SHOP}:TAG`"),
     "push_broken": ("The connection to the registry registry.test failed", "layers are cached"),
     "push_breaks_off": ("The connection to the registry registry.test failed", "build again"),
     # The cache
@@ -107,7 +107,7 @@ CASES = {
     "apt_mirror": ("mirror.acme.test cannot be reached from the build.", "HTTP_PROXY"),
     "copy_missing": (
         "certs/ca.pem is not in the build context",
-        "COPY certs/ca.pem /etc/ssl/\nIf it is hidden, add to [tool.poetry-docker-cache]:\nignore",
+        "COPY certs/ca.pem /etc/ssl/\nIf it is excluded, add to [tool.poetry-docker-cache]:\n",
     ),
     "own_run": (
         "The step `base` failed (exit code: 127): /bin/sh: 1: ./setup.sh: not found",
@@ -115,13 +115,13 @@ CASES = {
     ),
     "bad_instruction": ("is not valid: unknown instruction: RUNN", "\nRUNN echo\n"),
     "bad_flag": ("is not valid: unknown flag: --mont", 'syntax = "docker/dockerfile:1"'),
-    "exec_format": ("A program in the build is for another kind of machine.", "binfmt"),
+    "exec_format": ("A program in the build is for another platform.", "binfmt"),
     # Nothing that the table knows
     "own_wheel": (
         "The step `application` failed (exit code: 1): error: package directory 'nothing' does not",
         "`--progress=plain`",
     ),
-    "target": ("--target: the Dockerfile has no stage nothing.", "Leave --target out"),
+    "target": ("--target: the Dockerfile has no stage nothing.", "Remove --target"),
 }
 
 
@@ -173,7 +173,7 @@ def test_own_dockerfile() -> None:
 @pytest.mark.parametrize(
     ("error", "problem"),
     [
-        ("", "The build failed: docker ended early"),
+        ("", "The build failed: docker exited early"),
         ("something new\nand more", "The build failed: something new"),
         ("unknown flag: --nope", "docker buildx does not accept an option: unknown flag: --nope"),
         (
