@@ -107,7 +107,10 @@ CASES = {
     "apt_mirror": ("mirror.acme.test cannot be reached from the build.", "HTTP_PROXY"),
     "copy_missing": (
         "certs/ca.pem is not in the build context",
-        "COPY certs/ca.pem /etc/ssl/\nIf it is excluded, add to [tool.poetry-docker-cache]:\n",
+        (
+            "COPY certs/ca.pem /etc/ssl/\nIf it is excluded, add to [tool.poetry-docker-cache]:\n"
+            "ignore"
+        ),
     ),
     "own_run": (
         "The step `base` failed (exit code: 127): /bin/sh: 1: ./setup.sh: not found",
