@@ -94,21 +94,25 @@ def choose_python(  # noqa: PLR0913  # all inputs of the choice
             fix='To use another, set `python = "X.Y"` and `base-image` in'
             " [tool.poetry-docker-cache].",
         )
-    proven = [tag for minor, tag in tags.items() if RELEASED - _RELEASES[minor] >= _YEAR]
-    return _best(proven or [*tags.values()], lock, selection, libc, machines)
+    proven = {minor: tag for minor, tag in tags.items() if RELEASED - _RELEASES[minor] >= _YEAR}
+    young = [minor for minor in tags if proven and minor not in proven]
+    return _best([*(proven or tags).values()], lock, selection, libc, machines, young=young)
 
 
-def _best(
+def _best(  # noqa: PLR0913  # all inputs of the choice
     tags: Sequence[str],
     lock: Lock,
     selection: Selection,
     libc: str | None,
     machines: Sequence[str],
+    *,
+    young: Sequence[str],
 ) -> Python:
     """The tag for which the fewest packages lack a wheel, and of several the newest.
 
-    A package without any wheel does not count. Raises DockerCacheError if an old lock file does not
-    say for any tag what is installed.
+    A package without any wheel does not count. The reason names the minor versions in `young`,
+    which were left out. Raises DockerCacheError if an old lock file does not say for any tag what
+    is installed.
     """
     found = {tag: _without_fitting_wheel(lock, selection, tag, libc, machines) for tag in tags}
     misfits = {tag: names for tag, names in found.items() if isinstance(names, list)}
@@ -116,8 +120,9 @@ def _best(
     if not misfits and isinstance(refusal, DockerCacheError):
         raise refusal
     newest, best = next(iter(misfits)), min(misfits, key=lambda tag: len(misfits[tag]))
-    only = "only one" if len(tags) == 1 else "newest"
+    only = "only one" if len(tags) == 1 and not young else "newest"
     reason = f"the {only} that the project allows"
+    reason += f" ({listing(young)} is less than a year old)" if young else ""
     if newest != tags[0]:
         reason += " and that poetry.lock can be read for"
     if best != newest:

@@ -147,8 +147,11 @@ def test_other_files_of_the_project_state_a_version() -> None:
 def test_young_python_is_chosen_only_if_no_other_is_allowed() -> None:
     """In its first year, many packages have no wheels."""
     young = PYTHONS[0]
-    assert choose(">=3.10").tag == NEWEST
+    newest = choose(">=3.10")
+    assert newest.tag == NEWEST
+    assert newest.reason == f"the newest that the project allows ({young} is less than a year old)"
     assert choose(f">={young}").tag == young
+    assert choose(f">={young}").reason == "the only one that the project allows"
     assert choose(">=3.10", setting=young).tag == young
 
 
