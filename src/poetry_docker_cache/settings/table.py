@@ -46,8 +46,8 @@ class Settings:
     )
     python: str | None = setting(
         default=None,
-        default_text="`.python-version`, your Dockerfile or CI, else the newest version that the"
-        " project allows, that has wheels for all locked packages and is a year old",
+        default_text="`.python-version`, your Dockerfile or CI, else the newest version that is at"
+        " least a year old, that the project allows and that has wheels for all locked packages",
         read=install_values.python_version,
         takes='`"X.Y"` or `"X.Y.Z"` in quotes, 3.9 or newer',
         meaning="the image's Python",
