@@ -83,7 +83,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_progress(name: str, *, regenerate: bool) -> None:
-    """It is as expected."""
+    """Each scene is drawn as reviewed and committed."""
     path = FOLDER / f"{name.replace(' ', '_')}.txt"
     text = EXPECTED[name]().encode()
     if regenerate:

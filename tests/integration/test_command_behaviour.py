@@ -116,7 +116,7 @@ def test_output_option_moves_both_files(shop: Path) -> None:
 
 
 def test_output_option_makes_the_folder(shop: Path) -> None:
-    """Its parents, too."""
+    """Missing parent folders are created, too."""
     run_successfully(shop, *EXPORT, "-o", "deploy/docker/Dockerfile")
     assert sorted(path.name for path in (shop / "deploy" / "docker").iterdir()) == [*FILES, SCRIPTS]
 
@@ -520,7 +520,7 @@ def test_build_with_vendored_dockerfile(shop: Path, client: Client) -> None:
 
 
 def test_build_notes_a_dockerfile_that_it_does_not_use(shop: Path, client: Client) -> None:
-    """One that was written by hand, or edited; the note says how to build with it."""
+    """A Dockerfile that was written or edited by hand is noted, with how to build with it."""
     note = "Dockerfile was written or edited by hand, and is not used. To build with it: `poetry"
     run_successfully(shop, *EXPORT)
     assert note not in run_successfully(shop, *BUILD).err

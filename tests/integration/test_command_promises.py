@@ -228,7 +228,7 @@ def test_missing_files_are_reported(tmp_path: Path) -> None:
 
 
 def test_files_that_instructions_may_copy(tmp_path: Path) -> None:
-    """Only what the build would surely miss is an error, and the suggested line helps."""
+    """A file that the build would certainly miss is an error, and the suggested line fixes it."""
     lines = [
         "COPY --from=busybox /bin/sh /bin/sh",
         "COPY optional*.txt $CONF ./",

@@ -508,7 +508,7 @@ class Recorder:
 
 
 def test_watched_command() -> None:
-    """Its stderr is passed on line by line; the start of a line that waits is a question."""
+    """The stderr of a command is passed on line by line; an unfinished line is a question."""
     code = (
         "import sys, time; write = sys.stderr.buffer.write\n"
         'write(b\'one\\n{"a": "\\xff\'); sys.stderr.flush(); time.sleep(0.5)\n'

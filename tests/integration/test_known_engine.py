@@ -85,7 +85,7 @@ def test_second_build_does_not_query_the_engine(client: Client) -> None:
 
 
 def test_facts_are_private(client: Client, tmp_path: Path) -> None:
-    """Only the user can read the facts; no draft stays behind."""
+    """Only the user can read the facts; no temporary file remains."""
     find_out()
     (file,) = kept(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -139,7 +139,7 @@ def test_unchanged_configuration_may_be_written_again(client: Client, tmp_path: 
 
 
 def test_replaced_client_is_noticed(client: Client, tmp_path: Path) -> None:
-    """Another client may have another buildx."""
+    """A new client may have another buildx."""
     find_out()
     os.utime(tmp_path / "bin" / "docker", (1, 1))
     find_out()

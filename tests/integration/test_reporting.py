@@ -151,7 +151,7 @@ def test_ports_of_the_image_are_published(shop: Path) -> None:
     ],
 )
 def test_name_on_stdout(shop: Path, options: tuple[str, ...], out: str) -> None:
-    """It is printed for an image that can be run, at any verbosity."""
+    """The name is printed for an image that can be run, at any verbosity."""
     assert poetry(shop, *BUILD, *options).out == out
 
 

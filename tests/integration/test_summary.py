@@ -206,7 +206,7 @@ def test_build_without_an_image(copy: Project) -> None:
 
 
 def test_progress_is_that_of_buildkit(copy: Project) -> None:
-    """Nothing of the plugin adds a step to it; `-q` is silent, except for the image's name."""
+    """The plugin adds no step to it; `-q` prints only the image's name."""
     shown = copy.poetry.run(copy.folder, "docker", "build", "--progress=plain", *NETWORK).stderr
     assert "exporting to image" in shown
     assert "provenance for metadata" not in shown

@@ -1,4 +1,4 @@
-"""What BuildKit says about a failed build: from its progress, or from its history."""
+"""What BuildKit reports about a failed build, in its progress or in its history."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Failure:
 def of_stream(stream: BuildStream) -> Failure | None:
     """Return the failure that the client has reported at the end of its output.
 
-    None if no build has begun, such as for a wrong option: the client's message says what is wrong.
+    None if no build has begun, for example after a wrong option, which the client reports itself.
     """
     if not stream.steps and not stream.report:
         return None

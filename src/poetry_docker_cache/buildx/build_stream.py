@@ -42,7 +42,7 @@ class Transfer:
 
     @property
     def seconds(self) -> float:
-        """How long it took; 0 while it runs."""
+        """The duration; 0 while it runs."""
         if self.started is None or self.completed is None:
             return 0.0
         return max(0.0, self.completed - self.started)
@@ -135,7 +135,7 @@ class BuildStream:
     messages: list[str] = field(default_factory=list)
     """Lines of the client that report no status: warnings, and the error at the end."""
     report: list[str] = field(default_factory=list)
-    """Those of them that report a failed build; a display leaves them to the command."""
+    """The lines that report a failed build; the command prints them, not a display."""
 
     def read(self, line: str) -> bool:
         """Read a line of the client's stderr; return whether it reports the status of steps."""

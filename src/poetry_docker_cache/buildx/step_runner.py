@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.steps import Step
 
 PROGRESS = "BUILDKIT_PROGRESS"
-"""buildx's own variable for the style of its progress output."""
+"""The variable of buildx that sets the style of its progress output."""
 _SECONDS = 60 * 60.0
 """The timeout of a command whose output is captured."""
 _STDERR = 2

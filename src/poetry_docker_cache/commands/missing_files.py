@@ -1,6 +1,6 @@
 """Refuses builds that would miss a file: one that the Dockerfile copies, or that the image starts.
 
-BuildKit reports a missing file without the reason, and a container only when it starts.
+BuildKit reports a missing file without the reason; a container fails only when it starts.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def refuse_missing_files(image: PlannedImage) -> None:
 def _refuse_missing(image: PlannedImage, source: str, what: str) -> None:
     """Raise DockerCacheError if a path, relative to the context, is not sent to the builder."""
     path = posixpath.normpath(f"/{source}").strip("/")
-    if not path or set(path) & set("*?["):  # a pattern is the way to copy a file that may not exist
+    if not path or set(path) & set("*?["):  # a pattern may match nothing
         return
     if not os.path.lexists(image.context / path):
         raise DockerCacheError(f"{what}, which does not exist.", fix=_right_path(image, path))

@@ -1,4 +1,4 @@
-"""Says on a terminal what the command does while that takes long."""
+"""Says on a terminal what a command is waiting for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ERASE = "\r\x1b[K"
 
 @contextlib.contextmanager
 def saying(console: ProgressConsole, text: str, seconds: float = _SECONDS) -> Iterator[None]:
-    """Show a text if the block takes longer, and erase it at its end.
+    """Show a text if the block takes longer than `seconds`, and erase it at the end.
 
     The block must print nothing. Only a terminal can erase it, so it is not shown elsewhere.
     """

@@ -27,7 +27,7 @@ def stages(dockerfile: str) -> Iterator[tuple[str | None, str]]:
 
 
 def context_sources(dockerfile: str) -> Iterator[str]:
-    """Yield what COPY and ADD take from the build context, but nothing with a variable or quote."""
+    """Yield what COPY and ADD take from the build context, except with a variable or quote."""
     for line in instructions(dockerfile):
         keyword, *words = line.split()
         flags = [word for word in words if word.startswith("--")]

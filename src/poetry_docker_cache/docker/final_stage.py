@@ -169,7 +169,7 @@ def _assignments(rest: str, known: Mapping[str, str]) -> dict[str, str]:
 
 
 def expand(text: str, known: Mapping[str, str]) -> str:
-    """Fill in variables; one that is not known stays as it is.
+    """Fill in variables; unknown ones stay as they are.
 
     >>> expand("python:${VERSION}-$SUITE-${A:-b}", {"VERSION": "3.12"})
     'python:3.12-$SUITE-b'

@@ -56,7 +56,7 @@ _SERVERS: dict[str, dict[str, tuple[str, ...]]] = {
     "gradio": {"gradio": ("python", "-m", "{app}")},
 }
 _STATED = 2
-"""The number of steps that read what the project states."""
+"""The number of steps that read commands which the project states."""
 # With one of these, an application of the kind `web` uses ASGI.
 _ASGI_FRAMEWORKS = {"fastapi", "litestar", "quart", "starlette"}
 _WORKERS: dict[str, tuple[str, ...]] = {
@@ -135,7 +135,7 @@ class StartChoice:
 def choose_start(
     project: Project, settings: Settings, installed: Collection[str], *, has_shell: bool
 ) -> StartChoice:
-    """The command of the first step that has any, if it has exactly one.
+    """Choose the command of the first step that finds any, if it finds exactly one.
 
     `installed` are the names of the packages in the image.
     """
@@ -182,7 +182,7 @@ class _Choice:
         return [self._of(start) for start in starts if not self._reason_against(start)]
 
     def is_confirmed(self, start: Start) -> bool:
-        """Whether what the project states is about the same, where it cannot be used itself."""
+        """Whether the unusable commands that the project states, if any, mention this one."""
         texts = [
             stated.evidence
             for stated in self.project.stated_starts
@@ -202,7 +202,7 @@ class _Choice:
         ]
 
     def lone_script(self) -> list[Start]:
-        """The console scripts that are no development tools."""
+        """The console scripts that are not development tools."""
         tool = f"{canonicalize_name(self.project.metadata.name or '')}-cli"
         return [start for start in self._scripts() if canonicalize_name(start.command[0]) != tool]
 

@@ -16,7 +16,7 @@ PORT = "\N{BULLET}port\N{BULLET}"
 """Stands for the port that the image listens on, which the settings may name."""
 SHELLS = ("sh", "bash", "dash", "ash")
 _USUAL = {"PORT": PORT, "HOST": "0.0.0.0"}  # noqa: S104  # all addresses of the container
-# What only wraps the program: a package manager, or an init process that `docker run --init` is.
+# These only wrap the program: package managers, and init processes (see `docker run --init`).
 _RUNNERS = ("poetry", "uv", "pipenv", "pdm", "hatch", "rye")
 _WRAPPERS = ("exec", "tini", "dumb-init", "catatonit")
 _DEVELOPMENT = {
@@ -41,11 +41,11 @@ _PORT_OPTIONS = re.compile(
 
 
 class UnclearError(Exception):
-    """The reason why a command line cannot be taken over."""
+    """The reason why a command line cannot be used in another image."""
 
 
 class DevelopmentError(UnclearError):
-    """The reason is that it is for development."""
+    """The reason if the command is for development."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class CommandLine:
 def parse_line(given: Sequence[str] | str, variables: Mapping[str, str]) -> CommandLine:
     """Read a command in exec form (words) or shell form (text), with the values of variables.
 
-    Raises UnclearError if it cannot be taken over.
+    Raises UnclearError if it cannot be used in another image.
     """
     if not isinstance(given, str):
         # Docker does not split a word, but a script that gets it may.

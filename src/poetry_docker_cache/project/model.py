@@ -304,7 +304,7 @@ class Project:
     dockerignore: str | None
     """The text of the project's `.dockerignore`."""
     development_scripts: frozenset[str] = frozenset()
-    """Those of its commands that look like tools for development."""
+    """The scripts that look like tools for development."""
     stated_starts: tuple[StatedStart, ...] = ()
     """The start commands in its Procfile and Dockerfiles."""
     apps: tuple[App, ...] = ()

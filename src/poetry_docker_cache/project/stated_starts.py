@@ -48,7 +48,7 @@ _SERVERS = {
 _FILE_SERVERS = {"chainlit", "fastapi", "gradio", "streamlit"}
 _CONFIGURING = ("-c", "--config", "--ini", "--log-config")
 _ABSOLUTE_FILE = re.compile(r"(?:^|\s)/[\w./-]+\.(?:conf|ini|json|log|py|sh|toml|txt|ya?ml)$")
-# Programs that an image lacks: package managers of the build, other servers, changes of the user.
+# Programs that an image lacks: package managers, other servers, tools to change the user.
 _LACKING = re.compile(
     r"(?:^|[\s;&|(])"
     r"(apk|apt-get|aws|celery beat|chown|curl|dockerize|eval|gosu|make|nc|nginx|node|npm|pdm"
@@ -60,7 +60,7 @@ _SHEBANG = re.compile(r"#! *(?:/usr/bin/env +(?:-S +)?)?(\S+)")
 
 
 def own_dockerfiles(folder: Path) -> list[str]:
-    """List the Dockerfiles that may be of the application: the usual one, or the other ones."""
+    """List the Dockerfiles that may build the application: the usual one, else all others."""
     if is_file(folder / "Dockerfile") and _is_foreign(folder / "Dockerfile"):
         return ["Dockerfile"]
     found: list[str] = []
@@ -82,7 +82,7 @@ def _is_foreign(path: Path) -> bool:
 
 
 def own_stages(folder: Path) -> dict[str, Stage]:
-    """Read the last stage of each Dockerfile that may be of the application."""
+    """Read the last stage of each Dockerfile that may build the application."""
     read = {name: final_stage(text_of(folder / name)) for name in own_dockerfiles(folder)}
     return {name: stage for name, stage in read.items() if stage}
 
@@ -90,7 +90,10 @@ def own_stages(folder: Path) -> dict[str, Stage]:
 def stated_starts(
     folder: Path, root: WheelRoot | SourceTreeRoot, scripts: Collection[str]
 ) -> tuple[StatedStart, ...]:
-    """Read the command `web` of the Procfile, and those of Dockerfiles; `scripts` are its own."""
+    """Read the command `web` of the Procfile, and those of Dockerfiles.
+
+    `scripts` are the names of the project's console scripts.
+    """
     return (*_procfile(folder, root, scripts), *_dockerfiles(folder, root, scripts))
 
 

@@ -1,4 +1,4 @@
-"""The rows that show a running build: what happens in each part of the image. Pure."""
+"""The rows that show a running build, one for each part of the image. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DOWNLOADED = re.compile(
 )
 _UNITS = {"bytes": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _SHOWN_SECONDS = 1.0
-"""Work for the image that takes less is not shown."""
+"""Work for the image that takes less time is not shown."""
 
 BUILDER, CACHE, BASE, CONTEXT, TOOLS = "builder", "cache", "base image", "context", "tools"
 SYSTEM, FILES, CHECK, IMAGE, PUSH = "system packages", "files", "check", "image", "push"
@@ -60,7 +60,7 @@ class State(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is built, as far as it is known before the build."""
+    """What is known before the build about what it builds."""
 
     title: str
     layers: Mapping[str, Sequence[Package]] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Row:
 
 
 def rows(stream: BuildStream, subject: Subject) -> list[Row]:
-    """Return the rows of a build in their order, of what BuildKit has reported.
+    """Return the rows of what BuildKit has reported about a build, in their order.
 
     Work for the image is left out if it was quick.
     """
@@ -231,7 +231,7 @@ def _items(name: str, steps: Sequence[BuildStep], subject: Subject, state: State
 
 
 def _shortened(transfer: str) -> str:
-    """Leave the digest and the long image names out of what BuildKit does."""
+    """Remove the digest from the description of what BuildKit does."""
     words = [word for word in transfer.split() if not word.startswith("sha256:")]
     return " ".join(words).partition("@sha256:")[0]
 

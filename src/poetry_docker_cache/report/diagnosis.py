@@ -71,7 +71,7 @@ def last_lines(output: str, most: int = 20) -> list[str]:
 
 
 def _diagnosis(failure: Failure, known: Known) -> tuple[str, str]:
-    error = _PROCESS.sub(r"\g<why>", failure.error)  # without its command, which may say anything
+    error = _PROCESS.sub(r"\g<why>", failure.error)  # its command may contain any text
     for cause in ERRORS:
         if found := re.search(cause.pattern, error):
             return _texts(cause, found, failure, known)

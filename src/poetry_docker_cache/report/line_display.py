@@ -18,7 +18,7 @@ _WIDTH = 90
 _ENDED = '"completed"'
 """What a report of BuildKit has if a step has ended: most reports only have output."""
 _SILENCE = 30.0
-"""After so many seconds without a line, one says what still runs."""
+"""After so many seconds without a line, one says what is still running."""
 
 
 @dataclass(kw_only=True)

@@ -1,7 +1,7 @@
 """Progress on a terminal: a view of the build that is drawn again as it changes.
 
-cleo, which Poetry brings, has sections that can be overwritten, but it erases them before it draws
-(which flickers) and counts their lines at the width that the terminal had when the program started.
+cleo, a dependency of Poetry, has sections that can be overwritten. But they flicker, because it
+erases them before it draws, and it counts their lines at the width that the terminal had at first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _INTERVAL = 0.1
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
-"""Terminals that know this show nothing in between; others ignore it."""
+"""Synchronized update: a terminal that supports it draws the text at once; others ignore it."""
 _ERASE_LINE, _ERASE_BELOW = "\x1b[K", "\x1b[J"
 
 
@@ -28,8 +28,8 @@ _ERASE_LINE, _ERASE_BELOW = "\x1b[K", "\x1b[J"
 class Screen:
     """Draws lines over those that it has drawn before.
 
-    The cursor is never hidden, and is always below the lines: whatever ends the program, the
-    terminal is as it should be.
+    The cursor is never hidden, and is always below the lines, so the terminal stays usable however
+    the program ends.
     """
 
     write: Callable[[str], object]

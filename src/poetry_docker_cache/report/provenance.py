@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 VARIABLE = "BUILDX_METADATA_PROVENANCE"
-"""buildx's own variable: how much provenance its metadata file has."""
+"""The variable of buildx that sets how much provenance its metadata file has."""
 _KEY = "buildx.build.provenance"
 _DETAILS = "https://mobyproject.org/buildkit@v1#metadata"
 _ONLY_MAX = ("buildConfig", "metadata")

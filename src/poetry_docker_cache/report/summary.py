@@ -32,7 +32,7 @@ class Base:
     digest: str | None = None
     """None if unknown."""
     days: int = 0
-    """For how many days builds on this machine have used it, with the same system packages."""
+    """The number of days for which builds on this machine have used it and its system packages."""
 
     @property
     def is_old(self) -> bool:

@@ -49,14 +49,14 @@ def test_failed_step() -> None:
 
 @pytest.mark.parametrize("start", ["ERROR: ", "ERROR: failed to solve: ", "ERROR: target api: "])
 def test_failure_without_a_step(start: str) -> None:
-    """Only the client's error says what is wrong."""
+    """The error of the client says what is wrong."""
     found = of_stream(stream_of(*EXCERPT, f"{start}dockerfile parse error on line 40: no"))
     assert found
     assert (found.step, found.error) == ("", "dockerfile parse error on line 40: no")
 
 
 def test_both_errors_count() -> None:
-    """That of a push may name the image only in the step."""
+    """The error of a push may name the image only in the step."""
     error = {"digest": "sha256:c", "name": "exporting", "error": "failed to push a/b: 401", **RAN}
     found = of_stream(stream_of({"vertexes": [error]}, "ERROR: failed to build: 401"))
     assert found
@@ -64,7 +64,7 @@ def test_both_errors_count() -> None:
 
 
 def test_client_without_a_build() -> None:
-    """Its own message is about a wrong option, for example; a killed client has no message."""
+    """The client reports a wrong option itself, for example; a killed client reports nothing."""
     assert of_stream(stream_of("unknown flag: --nope", "", "Usage: docker buildx build")) is None
     assert of_stream(stream_of({"vertexes": [{"digest": "x", "name": "y"}]})) == Failure(error="")
 
@@ -86,7 +86,7 @@ RECORD = {
     ],
 )
 def test_history(record: str, folder: str, known: bool) -> None:
-    """Only the record of this build counts."""
+    """Records of other builds are ignored."""
     asked: list[Sequence[str]] = []
 
     def ask(commands: Sequence[Sequence[str]], **_: object) -> list[Answer]:
@@ -100,7 +100,7 @@ def test_history(record: str, folder: str, known: bool) -> None:
 
 
 def test_history_without_an_engine() -> None:
-    """It is no other error."""
+    """A missing history is not an additional error."""
 
     def ask(*_: object, **__: object) -> list[Answer]:
         raise DockerCacheError("gone")

@@ -76,7 +76,7 @@ def test_steps_at_the_same_time_count_once() -> None:
 
 
 def test_failed_step() -> None:
-    """It has its output and its error; what the client says about it is kept."""
+    """A failed step has its output and error; the client's report about it is kept."""
     stream = Replay("failed").read()
     assert stream.failure is not None
     assert stream.failure.stage == "base"
@@ -90,7 +90,7 @@ def test_failed_step() -> None:
 
 
 def test_missing_base_is_a_failed_step() -> None:
-    """No instruction has run."""
+    """The build fails before any instruction has run."""
     stream = Replay("missing_base").read()
     assert stream.failure is not None
     assert "load metadata for" in stream.failure.name
@@ -124,7 +124,7 @@ def test_step_that_starts_again() -> None:
 
 
 def test_lost_layer() -> None:
-    """It is known from the error of the step, or of the client."""
+    """The error of the step or of the client says so."""
     why = (
         "failed to prepare extraction snapshot extract-1 sha256:a: parent snapshot sha256:b does"
         " not exist: not found"
@@ -157,14 +157,14 @@ ODD = st.recursive(
 
 @given(st.lists(st.dictionaries(st.sampled_from(["vertexes", "logs", "statuses"]), ODD)))
 def test_unexpected_reports_are_no_error(values: list[Any]) -> None:
-    """Another BuildKit may write anything."""
+    """Other versions of BuildKit may report something else."""
     stream = read(*map(json.dumps, values))
     seconds(stream.steps.values(), 1.0)
     assert stream.failure is None or stream.failure.error
 
 
 def test_recordings_name_no_host() -> None:
-    """They are anonymous."""
+    """Recordings are anonymous."""
     for name in ("cold", "cached", "bumped", "push", "failed", "missing_base", "two"):
         text = "\n".join([*recorded(name), *(s.text for s in Replay(name).read().steps.values())])
         assert "127.0.0.1" not in text

@@ -44,7 +44,7 @@ def test_long_wait_is_explained() -> None:
     [(Recorder(), 0.0), (Recorder(is_terminal=False), 0.1), (Recorder(is_quiet=True), 0.1)],
 )
 def test_other_waits_are_silent(recorder: Recorder, seconds: float) -> None:
-    """Short ones, and those without a terminal."""
+    """Short waits, and waits without a terminal, are not explained."""
     assert waited(recorder, seconds) == []
 
 

@@ -55,7 +55,7 @@ def test_other_dollar_signs_are_no_mistake(value: str) -> None:
 def test_poetry_run_is_noted_with_the_command(
     name: str, words: tuple[str, ...], line: str | None
 ) -> None:
-    """Unless Poetry is one of the dependencies."""
+    """Poetry may be one of the dependencies: then nothing is noted."""
     made = plan(project(), **{name: words})
     notes = [note for note in made.notes if "does not contain Poetry" in note]
     assert len(notes) == bool(line)

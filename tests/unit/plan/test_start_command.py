@@ -233,7 +233,7 @@ def test_application_that_another_imports_is_left_out(tmp_path: Path) -> None:
 
 
 def test_file_that_may_only_define_something_is_proposed(tmp_path: Path) -> None:
-    """Nothing in it shows that it starts anything."""
+    """Without a sign that the file starts anything, it is not used."""
     (tmp_path / "main.py").write_text("def main():\n    pass\n")
     apps = find_apps(tmp_path, TREE, None)
     keys = {"apps": apps, "root": TREE, "scripts": (), "files": None}
@@ -279,7 +279,7 @@ def test_src_that_is_imported_is_part_of_the_name(tmp_path: Path) -> None:
 
 
 def test_development_scripts(tmp_path: Path) -> None:
-    """Their name says so, or their code: a server that reloads."""
+    """A name or a server that reloads code shows that a script is for development."""
     (tmp_path / "shop.py").write_text(
         "def api():\n    uvicorn.run(app)\n\n\ndef run():\n    uvicorn.run(app, reload=True)\n"
     )
@@ -295,7 +295,7 @@ def test_development_scripts(tmp_path: Path) -> None:
 
 
 def test_module_without_scripts_of_the_project_is_another_tool(tmp_path: Path) -> None:
-    """It is a benchmark, for example."""
+    """Such a module is a benchmark, for example."""
     root = SourceTreeRoot(reason="x", module="mark")
     assert find_apps(tmp_path, root, None, {"shop": "shop.app:main"}) == ()
     assert plain(find_apps(tmp_path, root, None)) == [App(kind="python", target="-m mark")]
@@ -488,7 +488,7 @@ def test_installed_framework_decides_kind_of_server() -> None:
 
 
 def test_configuration_of_gunicorn_counts() -> None:
-    """Its `bind` is not replaced, and its `wsgi_app` needs no other argument."""
+    """The `bind` in it is not replaced, and with `wsgi_app`, gunicorn needs no argument."""
     keys = {"apps": (SITE,), "scripts": ("db-migrate",)}
     made = shop("gunicorn", gunicorn="bind = '0.0.0.0:5000'\n", **keys)
     assert (made.command, made.ports) == (("gunicorn", "shop.wsgi:application"), ("5000",))
@@ -497,7 +497,7 @@ def test_configuration_of_gunicorn_counts() -> None:
 
 
 def test_note_proposes_server_to_add() -> None:
-    """It is in no group, in one for development, or in one that is not installed."""
+    """The server is in no group, in one for development, or in one that is not installed."""
     lines = (
         '"uvicorn", "shop.main:app", "--host", "0.0.0.0", "--port", "8000"]` and `ports = [8000]`'
     )

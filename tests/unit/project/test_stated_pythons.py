@@ -35,7 +35,7 @@ FLOW = ".github/workflows/ci.yml"
     ],
 )
 def test_reads_version(name: str, text: str, minor: str | None, tmp_path: Path) -> None:
-    """Only one that the file names alone."""
+    """A file that names several versions states none."""
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(text)
     assert stated_pythons(tmp_path) == (((name, minor),) if minor else ())

@@ -156,7 +156,7 @@ def test_port_of_a_command(lines: str, ports: tuple[str, ...], tmp_path: Path) -
 
 
 def test_last_stage_counts(tmp_path: Path) -> None:
-    """It inherits from the stage that it is based on, and from none besides."""
+    """The last stage inherits only from the stage that it is based on."""
     base = 'FROM python:3 AS base\nWORKDIR /code\nEXPOSE 80\nENTRYPOINT ["python"]\nCMD ["x.py"]\n'
     other = 'FROM base AS test\nCMD ["y.py"]\n'
     last = 'FROM base\nCOPY --from=test /code /code\nCOPY . /code\nCMD ["bot.py"]\n'
@@ -184,7 +184,7 @@ def test_file_in_the_wheel_is_started_as_module(tmp_path: Path) -> None:
 
 
 def test_procfile(tmp_path: Path) -> None:
-    """Only its process `web` counts."""
+    """Only the process `web` counts."""
     write(tmp_path, Procfile="worker: python bot.py\nweb: gunicorn shop.main --bind 0:$PORT\n")
     (start,) = stated_starts(tmp_path, TREE, ())
     assert (start.file, start.programs) == ("Procfile", ("gunicorn",))
@@ -213,7 +213,7 @@ def test_dockerfiles_of_the_application(
 
 
 def test_exported_dockerfile_does_not_count(tmp_path: Path) -> None:
-    """It would fix the command of an earlier export."""
+    """Otherwise, an export would keep the command of the previous one."""
     text = with_banner("FROM python\n", syntax="docker/dockerfile:1")
     assert BANNER in text
     write(tmp_path, **{"Dockerfile": text, "docker/Dockerfile": text})

@@ -47,7 +47,7 @@ def only(stream: BuildStream) -> Row:
     ],
 )
 def test_long_work_is_shown(name: str, row: str, item: str | None) -> None:
-    """It is not, if it takes less than a second."""
+    """Work of less than a second is not shown."""
     part = {"vertex": name, "id": "pulling image buildkit", "started": START}
     found = only(read({"name": name, "started": START}, parts=(part,)))
     assert (found.name, found.state, found.seconds) == (row, State.RUNNING, 2.0)
@@ -58,7 +58,7 @@ def test_long_work_is_shown(name: str, row: str, item: str | None) -> None:
 
 
 def test_running_push() -> None:
-    """It is a row of its own, beside the export that it is a part of."""
+    """A push has its own row, although it is a part of the export."""
     part = {"vertex": "exporting to image", "id": "pushing layers", "started": START}
     stream = read({"name": "exporting to image", "started": START}, parts=(part,))
     assert [row.name for row in rows(stream, Subject(title=""))] == ["image", "push"]
@@ -91,7 +91,7 @@ def test_silence_is_explained() -> None:
 
 
 def test_questions_and_warnings_are_printed() -> None:
-    """They are not part of the progress."""
+    """Questions and warnings are not part of the progress."""
     written: list[str] = []
     display = LineDisplay(
         stream=BuildStream(), subject=lambda: Subject(title="Building shop"), write=written.append

@@ -157,7 +157,7 @@ def test_explanation_is_printed_once() -> None:
 
 
 def test_own_dockerfile() -> None:
-    """Its lines have numbers, and the fix names it."""
+    """The lines of the user's Dockerfile are numbered, and the fix names the file."""
     known = replace(KNOWN, dockerfile="docker/Dockerfile")
     error = diagnose(Failure(**RECORDED["bad_flag"]), replace(known, instructions=()))
     assert "docker/Dockerfile is not valid on line" in error.problem
@@ -186,7 +186,7 @@ def test_own_dockerfile() -> None:
     ],
 )
 def test_unknown_failure(error: str, problem: str) -> None:
-    """It still has a last line; the text of a command is no error."""
+    """An unknown failure gets a message, too; the text of a command is not an error."""
     found = diagnose(Failure(error=error), KNOWN)
     assert found.problem == problem
     assert found.fix

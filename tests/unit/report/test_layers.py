@@ -62,7 +62,7 @@ def test_recorded_builds() -> None:
 
 
 def test_output_of_poetry_is_parsed() -> None:
-    """Its wording differs, a commit may follow the version, and output may be split anywhere."""
+    """Poetry's wording differs, a commit may follow the version, and output may be split."""
     output = ("  - Installing cl", "ick (8.1.7 1a2b3c4)\n", " - Removing x (1)\n")
     assert read_layers(read(ran("[source 4/4] RUN install", *output))) == (
         Layer(name="source", cached=False, packages=(CLICK,)),
@@ -70,7 +70,7 @@ def test_output_of_poetry_is_parsed() -> None:
 
 
 def test_reused_package() -> None:
-    """It has the planned version, which the output lacks."""
+    """The version is the planned one, because the output lacks it."""
     stream = read(ran("[pure-1 1/1] RUN x", "  - Reused Click, from the earlier image\n"))
     (layer,) = read_layers(stream, {"pure-1": [FLASK, CLICK]})
     assert layer.packages == (Package(name="click", version="8.1.7", reused=True),)
@@ -79,7 +79,7 @@ def test_reused_package() -> None:
 
 
 def test_cached_layer_of_vendored_dockerfile() -> None:
-    """Its packages are unknown."""
+    """The packages of such a layer are unknown."""
     stream = read(ran("[own-numpy 1/1] RUN install", cached=True))
     assert read_layers(stream) == (Layer(name="own-numpy", cached=True, packages=None),)
 
@@ -101,7 +101,7 @@ def test_cancelled_step_is_cached() -> None:
 
 
 def test_other_steps_are_no_layers() -> None:
-    """Neither copies, nor stages that prepare something."""
+    """Copies and stages that prepare something are not layers."""
     names = ("[pure-1 1/2] FROM x", "[final 2/9] COPY --from=pure-1 /venv", "[venv 3/3] RUN x")
     assert read_layers(read(*map(ran, names))) == ()
 

@@ -28,7 +28,7 @@ def shown(found: list[Row], columns: int = 80, lines: int = 24) -> list[str]:
 
 @pytest.mark.parametrize("columns", [40, 80, 120, 300])
 def test_thirty_running_layers(columns: int) -> None:
-    """Those that do not fit are counted."""
+    """Layers that do not fit are counted."""
     texts = shown(many(State.RUNNING, 30), columns)
     assert texts[-1] == "▸ 9 more"
     assert len(texts) == 23
@@ -45,7 +45,7 @@ def test_finished_layers_are_folded_first() -> None:
 
 
 def test_cached_layers_are_one_line() -> None:
-    """Whatever their number."""
+    """Any number of cached layers takes one line."""
     assert len(shown(many(State.CACHED, 30))) == 2
     assert len(shown(many(State.CACHED, 2), lines=5)) == 2
 

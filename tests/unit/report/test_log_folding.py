@@ -6,7 +6,7 @@ from poetry_docker_cache.report.log_folding import GitHubFolding, GitLabFolding,
 
 
 def test_the_system_is_recognised() -> None:
-    """By its own variable."""
+    """Each CI system sets its own variable."""
     assert isinstance(folding_of({"GITHUB_ACTIONS": "true", "CI": "true"}, 1), GitHubFolding)
     assert isinstance(folding_of({"GITLAB_CI": "true"}, 1), GitLabFolding)
     assert folding_of({"CI": "true"}, 1) is None

@@ -27,7 +27,7 @@ def provenance(
 
 
 def test_size() -> None:
-    """It is that of the last step's layers; those that platforms share count once."""
+    """The size is that of the last step's layers; layers that platforms share count once."""
     assert image_size({KEY: provenance(100, 20)}) == 120
     both = {f"{KEY}/linux/amd64": provenance(100, 20), f"{KEY}/linux/arm64": provenance(100, 20, 3)}
     assert image_size(both) == 123
@@ -45,7 +45,7 @@ def test_size() -> None:
     ],
 )
 def test_unknown_size(metadata: dict[str, Any]) -> None:
-    """Another buildx may write anything."""
+    """Other versions of buildx may write something else."""
     assert image_size(metadata) is None
 
 
@@ -58,7 +58,7 @@ def test_unknown_size(metadata: dict[str, Any]) -> None:
     ],
 )
 def test_digest_of_base(uri: str, image: str) -> None:
-    """It is found by the image's name."""
+    """The digest is found by the image's name."""
     metadata = {KEY: provenance(1, base=uri)}
     assert image_digest(metadata, image) == "sha256:abc"
     assert image_digest(metadata, "other:1") is None

@@ -49,19 +49,19 @@ def shown(**facts: Any) -> list[str]:  # noqa: ANN401  # any of Summary's
     ],
 )
 def test_layers(found: tuple[Layer, ...] | None, line: list[str]) -> None:
-    """It says which layers were rebuilt."""
+    """The summary says which layers were rebuilt."""
     assert shown(layers=found) == [*line, "Image   shop:1: in 6.2 s", f"Digest  {DIGEST}"]
 
 
 def test_reused_packages_are_counted() -> None:
-    """They were not installed."""
+    """Reused packages were not installed."""
     reused = Package(name="flask", version=None, reused=True)
     found = (Layer(name="pure-1", cached=False, packages=(CLICK, reused)),)
     assert shown(layers=found)[0] == "Layers  1 layer built: 1 package installed, 1 reused"
 
 
 def test_changes() -> None:
-    """They come first, because they are the reason for what was rebuilt."""
+    """Changes come first, because they are the reason for what was rebuilt."""
     changes = Changes(
         updated=(("rich", "14.0.0", "14.1.0"),), added=(("anyio", "4"),), removed=(("six", "1"),)
     )
@@ -88,7 +88,7 @@ def test_base() -> None:
 
 
 def test_image() -> None:
-    """It has what is known about it."""
+    """The line shows what is known about the image."""
     assert shown(size=8_000_000, platforms=2, push_seconds=1.25)[0] == (
         "Image   shop:1: 8.0 MB compressed for 2 platforms, pushed in 1.2 s, in 6.2 s"
     )

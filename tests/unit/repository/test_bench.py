@@ -182,7 +182,7 @@ def test_scenario_may_add_a_setting(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_scenarios_with_settings_are_for_the_plugin(name: str) -> None:
-    """So is a second platform; all other scenarios are for every variant."""
+    """A second platform is for the plugin, too; other scenarios are for every variant."""
     able = {
         scenario.name for scenario in SCENARIOS.values() if bench.suits(scenario, VARIANTS[name])
     }

@@ -370,7 +370,7 @@ def test_rejects_misspelled_name_of_table(name: str, *, rejected: bool) -> None:
     ],
 )
 def test_table_with_a_near_name_is_noted(names: list[str], *, noted: bool) -> None:
-    """It may belong to another plugin, so a build does not fail."""
+    """The table may belong to another plugin, so a build does not fail."""
     notes = near_name_notes({name: {} for name in names})
     name = names[0]
     note = f"`tool.{name}` in pyproject.toml is not read: the settings belong in"
