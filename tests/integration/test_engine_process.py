@@ -507,7 +507,7 @@ class Recorder:
         self.ticks += 1
 
 
-def test_watched_command() -> None:
+def test_stderr_is_passed_on_line_by_line() -> None:
     """The stderr of a command is passed on line by line; an unfinished line is a question."""
     code = (
         "import sys, time; write = sys.stderr.buffer.write\n"

@@ -156,7 +156,7 @@ def test_old_facts_are_not_used(client: Client, tmp_path: Path, age: int) -> Non
     assert find_out().engine == (29, 1, 0)
 
 
-def test_failed_build_queries_anew(client: Client) -> None:
+def test_failed_build_queries_the_engine_again(client: Client) -> None:
     """The facts of an engine that was replaced are replaced after a failure."""
     find_out()
     client.answer("29.1.0")
@@ -193,7 +193,7 @@ def test_damaged_facts_are_not_used(client: Client, tmp_path: Path, text: str) -
     assert (find_out().engine, client.queries) == ((28, 5, 2), 2)
 
 
-def test_unusable_cache_folder_is_no_error(client: Client, tmp_path: Path) -> None:
+def test_unusable_cache_folder_is_ignored(client: Client, tmp_path: Path) -> None:
     """Without a place for the facts, each build queries the engine."""
     (tmp_path / "cache").write_text("a file")
     find_out()

@@ -151,7 +151,7 @@ def test_first_build(start: Start, go_on: Callable[[], None], columns: int) -> N
     ]
 
 
-def test_resized_terminal(start: Start, go_on: Callable[[], None]) -> None:
+def test_display_fits_a_resized_terminal(start: Start, go_on: Callable[[], None]) -> None:
     """Lines that the terminal has wrapped are replaced; the rows are folded if it is too low."""
     terminal = start("cold", columns=120, at=60)
     terminal.wait(is_installing)
@@ -171,7 +171,9 @@ def test_resized_terminal(start: Start, go_on: Callable[[], None]) -> None:
     assert terminal.ended()[-1] == "status 0"
 
 
-def test_interrupted_build(start: Start, go_on: Callable[[], None]) -> None:
+def test_interrupted_build_leaves_a_usable_terminal(
+    start: Start, go_on: Callable[[], None]
+) -> None:
     """After Ctrl-C, the shell continues below the display, with a visible cursor."""
     terminal = start("cold", columns=80, at=60)
     terminal.wait(is_installing)
@@ -198,7 +200,7 @@ def test_failed_build_without_colour(start: Start, go_on: Callable[[], None]) ->
     assert terminal.cursor == (True, 0)
 
 
-def test_output_for_a_shell(start: Start, go_on: Callable[[], None]) -> None:
+def test_image_name_can_be_used_in_a_command(start: Start, go_on: Callable[[], None]) -> None:
     """The display is on stderr: the name of the image can be used in a command."""
     terminal = start("cached", columns=80, at=5, pipe="| sed s/^/run:/")
     go_on()

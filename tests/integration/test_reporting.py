@@ -150,7 +150,7 @@ def test_ports_of_the_image_are_published(shop: Path) -> None:
         (("--", "--output=type=image"), "shop:1.2.3\n"),
     ],
 )
-def test_name_on_stdout(shop: Path, options: tuple[str, ...], out: str) -> None:
+def test_image_name_is_printed_on_stdout(shop: Path, options: tuple[str, ...], out: str) -> None:
     """The name is printed for an image that can be run, at any verbosity."""
     assert poetry(shop, *BUILD, *options).out == out
 

@@ -74,7 +74,7 @@ def summary(text: str) -> dict[str, str]:
     matches = [match for match in found[first:] if match]
     assert len(matches) == len(lines) - first, lines[first:]
     return {
-        match[1].strip(): re.sub(r"in (\d+ min )?[\d.]+ s", "in TIME", match[2])
+        match[1].strip(): re.sub(r"(in|push:) (?:\d+ min )?[\d.]+ s", r"\1 TIME", match[2])
         for match in matches
     }
 
@@ -152,7 +152,7 @@ def test_first_build(first: BuildReport, name: str) -> None:
     assert fetch(f"http://{host}/v2/{repository}/manifests/{digest}")
     assert first.lines == {
         "Layers": "3 layers built: 3 packages installed",
-        "Image": f"{name}:1: {megabytes(size)} compressed, pushed in TIME, in TIME",
+        "Image": f"{name}:1: {megabytes(size)} compressed, in TIME (push: TIME)",
         "Digest": digest,
         "Starts": "acme-shop",
         "Run": f"docker run --rm {name}:1",

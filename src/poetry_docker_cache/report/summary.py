@@ -72,15 +72,17 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
     """Return the lines to print, as title and text."""
     found = [*_why(summary), *_layers(summary.layers or ())]
     if summary.base and summary.base.is_old:
-        used = f"{summary.base.image}, the same for {summary.base.days} days"
+        used = f"{summary.base.image}, unchanged for {summary.base.days} days"
         found.append(("Base", f"{used}: update with `--refresh`"))
     took = duration(summary.seconds)
+    if summary.push_seconds is not None:
+        took += f" (push: {duration(summary.push_seconds)})"
     if summary.digest is None:
         found.append(("Time", took))
     else:
         first, *others = summary.tags or ("without a name",)
         more = f" and {len(others)} more" if others else ""
-        found.append(("Image", f"{first}{more}: {', '.join([*_facts(summary), f'in {took}'])}"))
+        found.append(("Image", f"{first}{more}: {_size(summary)}in {took}"))
         found.append(("Digest", summary.digest))
     if summary.starts is not None:
         found.append(("Starts", _one_line(summary.starts)))
@@ -128,12 +130,11 @@ def _layers(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
     yield "Layers", f"{start}{names}{end}"
 
 
-def _facts(summary: Summary) -> Iterator[str]:
+def _size(summary: Summary) -> str:
+    if summary.size is None:
+        return ""
     together = f" for {summary.platforms} platforms" if summary.platforms > 1 else ""
-    if summary.size is not None:
-        yield f"{megabytes(summary.size)} compressed{together}"
-    if summary.push_seconds is not None:
-        yield f"pushed in {duration(summary.push_seconds)}"
+    return f"{megabytes(summary.size)} compressed{together}, "
 
 
 def _one_line(command: str) -> str:

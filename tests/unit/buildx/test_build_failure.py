@@ -35,7 +35,7 @@ def stream_of(*lines: str | dict[str, Any]) -> BuildStream:
     return stream
 
 
-def test_failed_step() -> None:
+def test_failure_has_step_output_and_excerpt() -> None:
     """The cancelled one is another; the lines of the Dockerfile are separate from the error."""
     end = f"ERROR: failed to build: failed to solve: {FAILED}"
     stream = stream_of("a warning", {"logs": [LOG]}, {"vertexes": STEPS}, *EXCERPT, end)
@@ -55,7 +55,7 @@ def test_failure_without_a_step(start: str) -> None:
     assert (found.step, found.error) == ("", "dockerfile parse error on line 40: no")
 
 
-def test_both_errors_count() -> None:
+def test_errors_of_client_and_step_are_combined() -> None:
     """The error of a push may name the image only in the step."""
     error = {"digest": "sha256:c", "name": "exporting", "error": "failed to push a/b: 401", **RAN}
     found = of_stream(stream_of({"vertexes": [error]}, "ERROR: failed to build: 401"))
@@ -63,7 +63,7 @@ def test_both_errors_count() -> None:
     assert found.error == "401\nfailed to push a/b: 401"
 
 
-def test_client_without_a_build() -> None:
+def test_client_that_starts_no_build_has_no_failure() -> None:
     """The client reports a wrong option itself, for example; a killed client reports nothing."""
     assert of_stream(stream_of("unknown flag: --nope", "", "Usage: docker buildx build")) is None
     assert of_stream(stream_of({"vertexes": [{"digest": "x", "name": "y"}]})) == Failure(error="")
@@ -85,7 +85,7 @@ RECORD = {
         ("unknown flag: --format", "/t/ours", False),
     ],
 )
-def test_history(record: str, folder: str, known: bool) -> None:
+def test_failure_is_read_from_the_history(record: str, folder: str, known: bool) -> None:
     """Records of other builds are ignored."""
     asked: list[Sequence[str]] = []
 

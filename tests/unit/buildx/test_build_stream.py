@@ -45,7 +45,7 @@ def test_first_build() -> None:
     assert stream.messages == []
 
 
-def test_cached_build() -> None:
+def test_cached_steps_have_not_run() -> None:
     """A cached step has started and completed, as one that ran."""
     stream = Replay("cached").read()
     for stage in ("pure-1", "pure-2", "native-1", "application", "check"):
@@ -75,7 +75,7 @@ def test_steps_at_the_same_time_count_once() -> None:
     assert seconds([], 0) == 0
 
 
-def test_failed_step() -> None:
+def test_failed_step_has_output_and_error() -> None:
     """A failed step has its output and error; the client's report about it is kept."""
     stream = Replay("failed").read()
     assert stream.failure is not None
@@ -104,7 +104,7 @@ def test_images_share_steps() -> None:
     assert {step.stage for step in stream.steps.values()} >= {"final", "application", "base"}
 
 
-def test_platforms() -> None:
+def test_platforms_are_not_part_of_the_stage() -> None:
     """A platform, or two for a step that runs on another one, precede the stage."""
     for name in ("linux/arm64 pure-1", "linux/amd64->linux/arm64 pure-1", "api linux/arm64 pure-1"):
         assert BuildStep("1", name=f"[{name} 1/1] RUN x").stage == "pure-1"
@@ -156,14 +156,14 @@ ODD = st.recursive(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["vertexes", "logs", "statuses"]), ODD)))
-def test_unexpected_reports_are_no_error(values: list[Any]) -> None:
+def test_unexpected_reports_are_ignored(values: list[Any]) -> None:
     """Other versions of BuildKit may report something else."""
     stream = read(*map(json.dumps, values))
     seconds(stream.steps.values(), 1.0)
     assert stream.failure is None or stream.failure.error
 
 
-def test_recordings_name_no_host() -> None:
+def test_recordings_contain_no_host_names() -> None:
     """Recordings are anonymous."""
     for name in ("cold", "cached", "bumped", "push", "failed", "missing_base", "two"):
         text = "\n".join([*recorded(name), *(s.text for s in Replay(name).read().steps.values())])

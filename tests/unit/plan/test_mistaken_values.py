@@ -30,7 +30,7 @@ def test_variable_in_env_is_noted_with_its_value(value: str, line: str) -> None:
     )
 
 
-def test_own_value_comes_before_an_addition() -> None:
+def test_value_of_the_image_is_filled_in() -> None:
     """The image may set PYTHONPATH itself."""
     settings = Settings(env=(("PYTHONPATH", "$PYTHONPATH:/lib"),))
     (note,) = variable_notes(settings, {"PYTHONPATH": "/app/src"})
@@ -38,7 +38,7 @@ def test_own_value_comes_before_an_addition() -> None:
 
 
 @pytest.mark.parametrize("value", ["pa$$word", "$argon2id$v=19$m", "cost: 5 $", "$UNKNOWN/x"])
-def test_other_dollar_signs_are_no_mistake(value: str) -> None:
+def test_other_dollar_signs_are_not_noted(value: str) -> None:
     """Passwords and formats contain them."""
     assert plan(project(), env=(("TEXT", value),)).notes == plan(project()).notes
 

@@ -102,7 +102,7 @@ def test_command_without_a_shell(lines: str, words: str, tmp_path: Path) -> None
         ("CMD cd src && uvicorn web.api:app", "cd src && exec uvicorn web.api:app"),
     ],
 )
-def test_command_for_a_shell(lines: str, shell: str, tmp_path: Path) -> None:
+def test_command_that_needs_a_shell(lines: str, shell: str, tmp_path: Path) -> None:
     """Variables get the defaults that the Dockerfile has, and the last program replaces it."""
     start = read(tmp_path, lines)
     assert (start.shell, start.problem) == (shell, None)
@@ -183,7 +183,7 @@ def test_file_in_the_wheel_is_started_as_module(tmp_path: Path) -> None:
     assert read(tmp_path, "CMD python bot.py", root).paths == ("bot.py",)
 
 
-def test_procfile(tmp_path: Path) -> None:
+def test_web_process_of_procfile_is_read(tmp_path: Path) -> None:
     """Only the process `web` counts."""
     write(tmp_path, Procfile="worker: python bot.py\nweb: gunicorn shop.main --bind 0:$PORT\n")
     (start,) = stated_starts(tmp_path, TREE, ())

@@ -156,7 +156,7 @@ def test_explanation_is_printed_once() -> None:
     assert last_lines("\n".join(map(str, range(30)))) == [str(number) for number in range(10, 30)]
 
 
-def test_own_dockerfile() -> None:
+def test_fix_names_the_own_dockerfile() -> None:
     """The lines of the user's Dockerfile are numbered, and the fix names the file."""
     known = replace(KNOWN, dockerfile="docker/Dockerfile")
     error = diagnose(Failure(**RECORDED["bad_flag"]), replace(known, instructions=()))

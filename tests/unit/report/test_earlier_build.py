@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "poetry-docker-cache" / "builds"
 
 
-def test_each_image_has_its_own(tmp_path: Path, folder: Path) -> None:
+def test_each_image_is_remembered_separately(tmp_path: Path, folder: Path) -> None:
     """Files are private, and do not show the name of the project."""
     assert recall(tmp_path, "api") is None
     remember(tmp_path, "api", BUILD)
@@ -41,7 +41,7 @@ def test_each_image_has_its_own(tmp_path: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"versions": []}', '{"versions": {}, "since": {}}']
 )
-def test_damaged_file_is_no_memory(tmp_path: Path, folder: Path, text: str) -> None:
+def test_damaged_file_is_ignored(tmp_path: Path, folder: Path, text: str) -> None:
     """The next build replaces it."""
     remember(tmp_path, "", BUILD)
     (file,) = folder.iterdir()
@@ -59,7 +59,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path, folder: Path) -> None:
     assert recall(tmp_path, "") is None
 
 
-def test_oldest_are_forgotten(
+def test_oldest_builds_are_forgotten(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder does not grow forever."""

@@ -69,7 +69,7 @@ def test_output_of_poetry_is_parsed() -> None:
     )
 
 
-def test_reused_package() -> None:
+def test_reused_package_has_planned_version() -> None:
     """The version is the planned one, because the output lacks it."""
     stream = read(ran("[pure-1 1/1] RUN x", "  - Reused Click, from the earlier image\n"))
     (layer,) = read_layers(stream, {"pure-1": [FLASK, CLICK]})
@@ -84,7 +84,7 @@ def test_cached_layer_of_vendored_dockerfile() -> None:
     assert read_layers(stream) == (Layer(name="own-numpy", cached=True, packages=None),)
 
 
-def test_several_platforms() -> None:
+def test_layer_is_rebuilt_if_any_platform_ran_it() -> None:
     """A layer is rebuilt if one platform had to install it."""
     stream = read(
         ran("[linux/amd64 pure-1 1/1] RUN install", cached=True),
@@ -100,13 +100,13 @@ def test_cancelled_step_is_cached() -> None:
     assert rebuilt(stream) == {"pure-1": False}
 
 
-def test_other_steps_are_no_layers() -> None:
+def test_other_steps_are_not_layers() -> None:
     """Copies and stages that prepare something are not layers."""
     names = ("[pure-1 1/2] FROM x", "[final 2/9] COPY --from=pure-1 /venv", "[venv 3/3] RUN x")
     assert read_layers(read(*map(ran, names))) == ()
 
 
-def test_changes() -> None:
+def test_updated_added_and_removed_packages() -> None:
     """Packages are updated, added and removed."""
     before, after = {"a": "1", "b": "1", "c": "1"}, {"a": "1", "b": "2", "d": "1"}
     found = changes(before, after)

@@ -27,7 +27,7 @@ def shown(found: list[Row], columns: int = 80, lines: int = 24) -> list[str]:
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120, 300])
-def test_thirty_running_layers(columns: int) -> None:
+def test_layers_that_do_not_fit_are_counted(columns: int) -> None:
     """Layers that do not fit are counted."""
     texts = shown(many(State.RUNNING, 30), columns)
     assert texts[-1] == "▸ 9 more"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from poetry_docker_cache.report.log_folding import GitHubFolding, GitLabFolding, folding_of
 
 
-def test_the_system_is_recognised() -> None:
+def test_ci_system_is_recognised() -> None:
     """Each CI system sets its own variable."""
     assert isinstance(folding_of({"GITHUB_ACTIONS": "true", "CI": "true"}, 1), GitHubFolding)
     assert isinstance(folding_of({"GITLAB_CI": "true"}, 1), GitLabFolding)

@@ -26,7 +26,7 @@ def provenance(
     }
 
 
-def test_size() -> None:
+def test_size_is_that_of_the_layers() -> None:
     """The size is that of the last step's layers; layers that platforms share count once."""
     assert image_size({KEY: provenance(100, 20)}) == 120
     both = {f"{KEY}/linux/amd64": provenance(100, 20), f"{KEY}/linux/arm64": provenance(100, 20, 3)}

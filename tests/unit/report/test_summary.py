@@ -48,7 +48,7 @@ def shown(**facts: Any) -> list[str]:  # noqa: ANN401  # any of Summary's
         (None, []),
     ],
 )
-def test_layers(found: tuple[Layer, ...] | None, line: list[str]) -> None:
+def test_rebuilt_layers_are_named(found: tuple[Layer, ...] | None, line: list[str]) -> None:
     """The summary says which layers were rebuilt."""
     assert shown(layers=found) == [*line, "Image   shop:1: in 6.2 s", f"Digest  {DIGEST}"]
 
@@ -60,7 +60,7 @@ def test_reused_packages_are_counted() -> None:
     assert shown(layers=found)[0] == "Layers  1 layer built: 1 package installed, 1 reused"
 
 
-def test_changes() -> None:
+def test_changes_come_first() -> None:
     """Changes come first, because they are the reason for what was rebuilt."""
     changes = Changes(
         updated=(("rich", "14.0.0", "14.1.0"),), added=(("anyio", "4"),), removed=(("six", "1"),)
@@ -76,28 +76,28 @@ def test_changes() -> None:
     assert shown(changes=Changes())[0].startswith("Image")
 
 
-def test_base() -> None:
+def test_new_or_old_base_image_is_shown() -> None:
     """A new base image is a reason, and an old one should be updated."""
     new = Base(image="python:3.13-slim", days=0)
     assert shown(base=new, new_base=True)[0] == "Change  python:3.13-slim is a newer image"
     assert shown(base=new)[0].startswith("Image")
     old = Base(image="python:3.13-slim", days=31)
     assert shown(base=old)[0] == (
-        "Base    python:3.13-slim, the same for 31 days: update with `--refresh`"
+        "Base    python:3.13-slim, unchanged for 31 days: update with `--refresh`"
     )
 
 
-def test_image() -> None:
+def test_image_line_shows_what_is_known() -> None:
     """The line shows what is known about the image."""
     assert shown(size=8_000_000, platforms=2, push_seconds=1.25)[0] == (
-        "Image   shop:1: 8.0 MB compressed for 2 platforms, pushed in 1.2 s, in 6.2 s"
+        "Image   shop:1: 8.0 MB compressed for 2 platforms, in 6.2 s (push: 1.2 s)"
     )
     assert shown(tags=("a", "b", "c"))[0] == "Image   a and 2 more: in 6.2 s"
     assert shown(tags=())[0] == "Image   without a name: in 6.2 s"
     assert shown(digest=None, seconds=3725) == ["Time    62 min 5 s"]
 
 
-def test_what_to_do_next() -> None:
+def test_start_and_run_commands_are_shown() -> None:
     """The command can be pasted; that of the image is cut if it is long."""
     starts = f"sh -c 'exec server\n --port 8000 {'x' * 80}'"
     run = ("docker", "run", "--rm", "-p", "8000:8000", "shop:1")
