@@ -46,13 +46,13 @@ def of_stream(stream: BuildStream) -> Failure | None:
     if not stream.steps and not stream.report:
         return None
     step = stream.failure
-    excerpt, _, said = "\n".join(stream.report).rpartition("ERROR: ")
-    said = _CONTEXT.sub("", said).strip()
+    excerpt, _, message = "\n".join(stream.report).rpartition("ERROR: ")
+    message = _CONTEXT.sub("", message).strip()
     own = step.error.strip() if step else ""
     return Failure(
         step=step.name if step else "",
         # Either may be the shorter one: the error of a pull names the image only at the end.
-        error="\n".join(dict.fromkeys(filter(None, (said, "" if own in said else own)))),
+        error="\n".join(dict.fromkeys(filter(None, (message, "" if own in message else own)))),
         output=step.text if step else "",
         excerpt=excerpt.strip(),
     )

@@ -38,7 +38,7 @@ __all__ = ["Answer", "EngineInfo", "ask", "asking", "find", "probing", "run"]
 
 _ANSWER_SECONDS = 60
 NO_OUTPUT = subprocess.DEVNULL
-"""The descriptor of a command whose stdout is not needed."""
+"""The `output` of a command whose stdout is not needed."""
 _TICK = 0.1
 """How often a display is drawn again."""
 _CHUNK = 65536
@@ -194,7 +194,7 @@ def run(
             try:
                 if watch is not None:
                     _show(process, watch)
-            finally:  # a thread still reads what the command prints
+            finally:  # meanwhile, a thread reads what the command prints
                 status = process.wait()
     if signals.received:
         return exit_status(signals.received)

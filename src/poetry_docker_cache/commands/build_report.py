@@ -66,6 +66,7 @@ class Report:
     theirs: str | None
     """The file for buildx's own metadata, from an argument after `--`."""
     vendored: bool
+    """Whether the user's own Dockerfile is built (`--file`)."""
     progress: str
     """The style of BuildKit's progress output that an option chooses; empty if none does."""
     builds: bool
@@ -149,7 +150,7 @@ class Report:
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """The platforms that are asked for; empty for the builder's own."""
+        """The requested platforms; empty for the builder's own."""
         return tuple(sorted(requested_platforms(self.request)))
 
     def earlier(self) -> EarlierBuild | None:

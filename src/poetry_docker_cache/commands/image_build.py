@@ -130,7 +130,7 @@ def _decide(
 ) -> _Work:
     """Decide everything about the build on this engine."""
     display = own_display(reports, engine, console)
-    # Our display of `-q` needs the progress that it does not show.
+    # With `-q`, our display shows no progress, but reads it.
     reads = display is not None and options.quiet
     builds = tuple(
         _image_build(
@@ -201,7 +201,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
             note=console.note,
             write=folder.write,
             display=work.display,
-            # With `--quiet`, buildx prints a digest, which not every engine can run.
+            # With `--quiet`, buildx prints a digest, which some engines cannot run.
             build_output=NO_OUTPUT if any(work.results) else None,
         )
         caches = {

@@ -236,7 +236,7 @@ AppKind = Literal[
     "rq",
     "python",
 ]
-"""The protocol, framework or worker; `web` is ASGI or WSGI, as the installed framework decides."""
+"""The protocol, framework or worker; `web` is ASGI or WSGI, as the framework decides."""
 
 
 UNLIKELY = 9
@@ -249,7 +249,7 @@ class App:
 
     kind: AppKind
     target: str
-    """`module:name`, or what the kind's program starts: a path or a module."""
+    """`module:name`, or the path or module that the program of this kind starts."""
     factory: bool = False
     """Whether the target is a function that returns the application."""
     path: str = ""
@@ -314,7 +314,7 @@ class Project:
     direct: frozenset[str] = frozenset()
     """The packages that it depends on itself, in any group."""
     imported: frozenset[str] = frozenset()
-    """The top-level modules that its code imports, without tests."""
+    """The top-level modules that its code, except tests, imports."""
     stated_pythons: tuple[tuple[str, str], ...] = ()
     """Files that state a Python version, and its minor version: Dockerfile before CI."""
     unpackaged: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FROM = re.compile(r"FROM (?:docker\.io/(?:library/)?)?(\S+?)(?:@sha256:[0-9a-f]+)?")
 _METADATA = re.compile(r"load metadata for (?:docker\.io/(?:library/)?)?(\S+?)(?:@\S+)?$")
-# pip prints the size of each file that it downloads, or takes from its cache.
+# pip prints the size of each file that it downloads or takes from its cache.
 _DOWNLOADED = re.compile(
     r"^ *(?:Downloading|Using cached) \S+ \((\d+(?:\.\d+)?) (bytes|kB|MB|GB)\)", re.MULTILINE
 )
@@ -45,7 +45,7 @@ _INTERNAL = {
 }
 """The rows of steps outside the Dockerfile, by a part of their names."""
 PUSHING = "pushing "
-"""The start of what BuildKit calls the parts of a push."""
+"""The prefix of BuildKit's names for the parts of a push."""
 
 
 class State(Enum):

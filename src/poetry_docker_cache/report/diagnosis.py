@@ -99,11 +99,11 @@ def _unknown(failure: Failure, known: Known) -> tuple[str, str]:
     printed = [line.strip() for line in failure.output.splitlines() if line.strip()]
     process = _PROCESS.search(failure.error)
     if process and printed:
-        said = f"{_step(failure)} failed ({process['why']}): {printed[-1]}"
+        problem = f"{_step(failure)} failed ({process['why']}): {printed[-1]}"
     else:
         why = process["why"] if process else failure.error or "docker exited early"
-        said = f"{_step(failure)} failed: {why.splitlines()[0]}"
-    return said, _remedy(failure, known)
+        problem = f"{_step(failure)} failed: {why.splitlines()[0]}"
+    return problem, _remedy(failure, known)
 
 
 def _own_instruction(failure: Failure, known: Known) -> str:

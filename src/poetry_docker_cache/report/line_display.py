@@ -32,7 +32,7 @@ class LineDisplay:
     """Write text to stderr."""
     folding: Folding | None = None
     """How the CI system folds logs; None if it does not."""
-    _told: set[str] = field(default_factory=set)
+    _printed: set[str] = field(default_factory=set)
     _last: float | None = None
     """When the last line was printed; None before the first."""
 
@@ -47,7 +47,7 @@ class LineDisplay:
             return
         for row in rows(self.stream, subject):
             if row.ended and row.state is not State.CACHED:
-                self._tell(row)
+                self._print(row)
 
     def _begun(self) -> Subject:
         """Say what is built, once."""
@@ -66,8 +66,8 @@ class LineDisplay:
         if self.stream.clock() - (self._last or 0.0) < _SILENCE:
             return
         running = [row for row in rows(self.stream, subject) if row.state is State.RUNNING]
-        told = [f"{row.name} ({duration(row.seconds)})" for row in running]
-        what = f"still running: {fitting(told, _WIDTH)}" if told else "still waiting for BuildKit"
+        parts = [f"{row.name} ({duration(row.seconds)})" for row in running]
+        what = f"still running: {fitting(parts, _WIDTH)}" if parts else "still waiting for BuildKit"
         self._line(what)
 
     def close(self) -> None:
@@ -75,15 +75,15 @@ class LineDisplay:
         cached = [
             row.name
             for row in rows(self.stream, self._begun())
-            if row.state is State.CACHED and row.name not in self._told
+            if row.state is State.CACHED and row.name not in self._printed
         ]
         if cached:
             self._line(f"cached: {fitting(cached, _WIDTH)}")
 
-    def _tell(self, row: Row) -> None:
-        if row.name in self._told:
+    def _print(self, row: Row) -> None:
+        if row.name in self._printed:
             return
-        self._told.add(row.name)
+        self._printed.add(row.name)
         text = fitting(row.items, _WIDTH)
         facts = ", ".join(filter(None, (text, row.size, row.time)))
         line = f"{row.name}: {'FAILED' if row.state is State.FAILED else facts}"
