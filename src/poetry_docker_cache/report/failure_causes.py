@@ -139,7 +139,7 @@ ERRORS = (
     Cause(
         r"additional privileges requested",
         "The build needs access to more than its folder, which was not allowed.",
-        "If you trust the project, add the `--allow` options above after `--`.",
+        "If you trust the project, add the `--allow` options of the note above, after `--`.",
     ),
     # The Dockerfile
     Cause(
