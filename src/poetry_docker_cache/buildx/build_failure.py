@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx import engine
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,8 +75,8 @@ def of_history(
         if str(record["Dockerfile"]).startswith(folder):
             return Failure(
                 step=error.get("Name", ""),
-                error=error["Message"],
-                output="\n".join(error.get("Logs") or ()),
+                error=harmless(error["Message"]),
+                output=harmless("\n".join(error.get("Logs") or ())),
             )
     return None
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from poetry_docker_cache.text import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -64,6 +66,9 @@ class BuildStep:
     runs. A step may be started again, for example to unpack what it has downloaded."""
     since: float = 0.0
     """When its last run was first reported, on this machine's clock."""
+    _read: int = 0
+    """The length of the log that `_text` shows: displays ask for it several times a second."""
+    _text: str = ""
 
     @property
     def stage(self) -> str:
@@ -103,7 +108,9 @@ class BuildStep:
     @property
     def text(self) -> str:
         """What it has printed."""
-        return self.log.decode(errors="replace")
+        if self._read != len(self.log):
+            self._read, self._text = len(self.log), harmless(self.log.decode(errors="replace"))
+        return self._text
 
     def periods(self, now: float) -> list[tuple[float, float]]:
         """Return when it has run, in seconds on the builder's clock.
@@ -176,8 +183,8 @@ class BuildStream:
 
     def _read_vertex(self, vertex: Mapping[str, Any]) -> None:
         step = self._step(vertex.get("digest"))
-        step.name = str(vertex.get("name", step.name))
-        step.error = str(vertex.get("error") or "")  # the last report counts
+        step.name = harmless(str(vertex.get("name", step.name)))
+        step.error = harmless(str(vertex.get("error") or ""))  # the last report counts
         step.cached = step.cached or bool(vertex.get("cached"))
         started = _seconds(vertex.get("started"))
         if started is not None:

@@ -22,6 +22,7 @@ from poetry_docker_cache.buildx.engine_info import (
 )
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.system.signals import Signals, exit_status, handled, send
+from poetry_docker_cache.text import harmless
 
 if sys.platform != "win32":
     import pwd
@@ -235,4 +236,4 @@ def _read(process: subprocess.Popen[bytes], chunks: queue.SimpleQueue[bytes]) ->
 
 
 def _text(line: bytes) -> str:
-    return line.decode(errors="replace").rstrip("\r")
+    return harmless(line.decode(errors="replace").rstrip("\r"))
