@@ -67,7 +67,7 @@ class BuildStep:
     since: float = 0.0
     """When its last run was first reported, on this machine's clock."""
     _read: int = 0
-    """The length of the log that `_text` shows: displays ask for it several times a second."""
+    """How much of the log is in `_text`: displays ask for it several times a second."""
     _text: str = ""
 
     @property
@@ -108,9 +108,11 @@ class BuildStep:
     @property
     def text(self) -> str:
         """What it has printed."""
-        if self._read != len(self.log):
-            self._read, self._text = len(self.log), harmless(self.log.decode(errors="replace"))
-        return self._text
+        end = self.log.rfind(b"\n") + 1
+        if end > self._read:
+            self._text += harmless(self.log[self._read : end].decode(errors="replace"))
+            self._read = end
+        return self._text + harmless(self.log[end:].decode(errors="replace"))
 
     def periods(self, now: float) -> list[tuple[float, float]]:
         """Return when it has run, in seconds on the builder's clock.

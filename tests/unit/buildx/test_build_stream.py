@@ -177,8 +177,12 @@ def test_output_cannot_change_the_terminal() -> None:
     said = b"\x1b[2J\x1b]52;c;cm0=\x07a\r\n\xff\xc2\x9b1m\x08b\tc\n::add-path::/tmp\n"
     log = {"vertex": "1", "data": base64.b64encode(said).decode()}
     stream = read(status(name="[a 1/1] \x1b[2JRUN x", error="\x1b]0;x\x07no"))
+    step = stream.steps["1"]
     assert stream.read(json.dumps({"logs": [log]}))
-    assert stream.steps["1"].text == "a\n\ufffd1mb\tc\n| ::add-path::/tmp\n"
-    assert stream.read(json.dumps({"logs": [log]}))
-    assert stream.steps["1"].text.count("a\n") == 2
+    whole = "a\n\ufffd1mb\tc\n| ::add-path::/tmp\n"
+    assert step.text == whole
+    step.log.extend(b"\xe2\x82")
+    assert step.text == whole + "\ufffd"
+    step.log.extend(b"\xac\n")
+    assert step.text == whole + "\u20ac\n"
     assert (stream.steps["1"].name, stream.steps["1"].error) == ("[a 1/1] RUN x", "no")
