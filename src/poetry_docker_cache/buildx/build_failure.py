@@ -47,7 +47,8 @@ def of_stream(stream: BuildStream) -> Failure | None:
     if not stream.steps and not stream.report:
         return None
     step = stream.failure
-    excerpt, _, said = "\n".join(stream.report).rpartition("ERROR: ")
+    # A command in these texts may contain the word, too.
+    excerpt, _, said = "\n".join(["", *stream.report]).partition("\nERROR: ")
     said = _CONTEXT.sub("", said).strip()
     own = step.error.strip() if step else ""
     return Failure(

@@ -181,8 +181,9 @@ ERRORS = (
 )
 
 MEMORY = Cause(
-    r"exit code: (?:137|247)(?!: context canceled)|cannot allocate memory|Killed signal terminated|"
-    r"\bsignal: 9\b|SIGKILL|^(?:.* )?Killed$|^MemoryError$",
+    r"exit code: (?:137|247)\b(?!: context canceled)|cannot allocate memory(?! in static TLS)|"
+    r"Killed signal terminated|\(signal: 9\b|Signals\.SIGKILL|(?:by|signal|with) SIGKILL\b|"
+    r"^Killed$|^make.*\] Killed$|: line \d+: +\d+ Killed\b|^MemoryError$",
     "{step} was killed (signal 9): the builder most likely ran out of memory.",
     "Give Docker more memory (Docker Desktop: Settings > Resources), or build on a larger machine."
     "\nCompiling needs the most: a version of the package with a wheel avoids it.",

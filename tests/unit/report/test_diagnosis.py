@@ -195,6 +195,26 @@ def test_cancelled_step_was_not_killed() -> None:
     assert "killed" not in diagnose(Failure(error=error), KNOWN).problem
 
 
+@pytest.mark.parametrize(
+    ("output", "killed"),
+    [
+        ("checking whether SIGKILL is declared... yes\nerror: no", False),
+        ("ImportError: libgomp.so.1: cannot allocate memory in static TLS block", False),
+        ("exit code: 1370", False),
+        ("test_all_jobs_are Killed\nAssertionError", False),
+        ("make[1]: *** [Makefile:9: all] Killed\nmore", True),
+        ("/bin/sh: line 1:     7 Killed                  cc x.c", True),
+        ("died with <Signals.SIGKILL: 9>.", True),
+        ("process didn't exit successfully: `rustc` (signal: 9, SIGKILL: kill)", True),
+    ],
+)
+def test_output_about_a_kill(output: str, *, killed: bool) -> None:
+    """A compiler and a test may print such words for another reason."""
+    error = 'process "x" did not complete successfully: exit code: 1'
+    found = diagnose(Failure(error=error, output=f"{output}\n{PREFIX}own words"), KNOWN)
+    assert ("killed" in found.problem, found.problem == "own words") == (killed, not killed)
+
+
 def test_step_is_one_line() -> None:
     """Without its mounts, and within a terminal's width."""
     long = f"[linux/amd64 base 2/3] RUN --mount=type=cache,target=/x    --network=none a {'b' * 99}"
