@@ -190,6 +190,7 @@ class Report:
         """Return the summary of this build, which is remembered as the last one."""
         digest = metadata.get("containerimage.digest")
         stream, runtime = outcome.stream, self.image.plan.runtime
+        known = None if self.vendored else self.planned
         this = self.remember(metadata, earlier)
         base = Base(
             image=runtime.image, digest=this.base, days=int((time.time() - this.since) / _DAY)
@@ -197,7 +198,7 @@ class Report:
         return Summary(
             seconds=outcome.seconds,
             tags=tuple(self.request.tags),
-            layers=None if stream is None else read_layers(stream, self.planned),
+            layers=None if stream is None else read_layers(stream, known),
             changes=changes(earlier.versions, this.versions) if earlier else None,
             new_base=earlier is not None and earlier.base not in (None, this.base),
             digest=digest if isinstance(digest, str) else None,

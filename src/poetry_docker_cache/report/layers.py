@@ -65,10 +65,11 @@ def read_layers(
 ) -> tuple[Layer, ...]:
     """Return the layers of dependencies in a build.
 
-    `known` are the planned layers with the packages that each may contain. What a rebuilt layer
-    really installed is read from its output. A step that BuildKit cancels counts as cached.
+    `known` are the planned layers with the packages that each may contain: the build may have those
+    of other images, too. None for a vendored Dockerfile, which may have any layers. What a rebuilt
+    layer really installed is read from its output. A step that BuildKit cancels counts as cached.
     """
-    known = known or {}
+    is_planned, known = known is not None, known or {}
     installed: dict[str, set[Package]] = {}
     names = set()
     for step in stream.steps.values():
@@ -78,13 +79,14 @@ def read_layers(
             if step.ran:
                 found = installed_packages(step.text, known.get(name, ()))
                 installed.setdefault(name, set()).update(found)
+    others = () if is_planned else sorted(names)
     return tuple(
         Layer(
             name=name,
             cached=name not in installed,
             packages=_sorted(installed.get(name, known.get(name))),
         )
-        for name in [*(name for name in known if name in names), *sorted(names - {*known})]
+        for name in (*(name for name in known if name in names), *others)
     )
 
 

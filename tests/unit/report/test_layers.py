@@ -94,6 +94,17 @@ def test_several_platforms() -> None:
     assert rebuilt(stream) == {"pure-1": True, "pure-2": False}
 
 
+def test_layers_of_another_image() -> None:
+    """They do not count, even if this image has no layers of dependencies."""
+    stream = read(
+        ran("[api dependencies.api 1/1] RUN install", cached=True),
+        ran("[worker dependencies.worker 1/1] RUN install", "  - Installed click (8.1.7)\n"),
+    )
+    (layer,) = read_layers(stream, {"dependencies.api": [FLASK]})
+    assert layer == Layer(name="dependencies.api", cached=True, packages=(FLASK,))
+    assert read_layers(stream, {}) == ()
+
+
 def test_cancelled_step_is_cached() -> None:
     """BuildKit cancels a step when it finds a cached result that makes it unnecessary."""
     stream = read(ran("[pure-1 1/1] RUN x", error="failed to get record: context canceled"))
