@@ -180,6 +180,11 @@ class BuildStream:
             map(_LOST.search, self.messages)
         )
 
+    def take_over(self, earlier: BuildStream) -> None:
+        """Take over the steps that an earlier attempt ran: this one found them in the cache."""
+        ran = {digest: step for digest, step in earlier.steps.items() if step.ran}
+        self.steps.update((digest, ran[digest]) for digest in self.steps.keys() & ran.keys())
+
     def _step(self, digest: object) -> BuildStep:
         return self.steps.setdefault(str(digest), BuildStep(str(digest)))
 
