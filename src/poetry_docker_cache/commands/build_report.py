@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.command_line import (
     METADATA_OPTION,
+    builds_other,
     named_result,
     only_prints,
     requested_platforms,
@@ -178,7 +179,7 @@ class Report:
     @property
     def _is_whole(self) -> bool:
         """Whether it builds the whole image as planned."""
-        return self.builds and not self.vendored and self.request.target is None
+        return self.builds and not self.vendored and not builds_other(self.request)
 
     def summarise(
         self,
