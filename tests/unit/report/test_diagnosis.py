@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -213,6 +214,18 @@ def test_output_about_a_kill(output: str, *, killed: bool) -> None:
     error = 'process "x" did not complete successfully: exit code: 1'
     found = diagnose(Failure(error=error, output=f"{output}\n{PREFIX}own words"), KNOWN)
     assert ("killed" in found.problem, found.problem == "own words") == (killed, not killed)
+
+
+def test_long_words_are_cut_and_take_no_time() -> None:
+    """Such as code or data in one line, in the output or in the error."""
+    data = "x" * 100_000
+    failure = Failure(error='process "x" did not complete successfully: 1', output=data)
+    started = time.monotonic()
+    problem = diagnose(failure, KNOWN).problem
+    diagnose(Failure(error=data), KNOWN)
+    assert time.monotonic() - started < 5
+    assert problem == f"The build failed (1): {data[:999]}…"
+    assert last_lines(f"{data}\nend") == [f"{data[:999]}…", "end"]
 
 
 def test_step_is_one_line() -> None:
