@@ -193,9 +193,10 @@ class Report:
         stream, runtime = outcome.stream, self.image.plan.runtime
         known = None if self.vendored else self.planned
         this = self.remember(metadata, earlier)
-        base = Base(
-            image=runtime.image, digest=this.base, days=int((time.time() - this.since) / _DAY)
-        )
+        seen = image_digest(metadata, runtime.image)
+        # Without its digest, the base may be another one than in the last build.
+        days = int((time.time() - this.since) / _DAY) if seen else 0
+        base = Base(image=runtime.image, digest=seen, days=days)
         return Summary(
             seconds=outcome.seconds,
             tags=tuple(self.request.tags),
