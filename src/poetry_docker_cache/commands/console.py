@@ -60,7 +60,7 @@ class ProgressConsole(Console, Protocol):
         """Whether stderr can print any character."""
 
     def progress(self, text: str) -> None:
-        """Print to stderr as is, in one piece."""
+        """Print to stderr as is, in one piece, at any verbosity."""
 
     def painted(self, line: Line) -> str:
         """Return a line of the live display with its first character coloured."""
@@ -117,9 +117,12 @@ class CleoConsole:
         return (getattr(self._errors, "encoding", None) or "").lower().startswith("utf")
 
     def progress(self, text: str) -> None:
-        """Print to stderr as is, in one piece. A failure to do so does not end the build."""
+        """Print to stderr as is, in one piece, also with `-q`: then only questions.
+
+        A failure to do so does not end the build.
+        """
         with contextlib.suppress(OSError):
-            self._io.error_output.write(text, type=Type.RAW)
+            self._io.error_output.write(text, verbosity=Verbosity.QUIET, type=Type.RAW)
 
     def painted(self, line: Line) -> str:
         """Return a line of the live display with its first character coloured."""

@@ -97,8 +97,9 @@ def test_questions_and_warnings_are_printed() -> None:
         stream=BuildStream(), subject=lambda: Subject(title="Building shop"), write=written.append
     )
     display.ask("Continue? [y/N] ")
+    display.tick()
     display.read("WARNING: no config")
-    assert written == ["Continue? [y/N] ", "WARNING: no config\n"]
+    assert written == ["Building shop\n", "Continue? [y/N] ", "WARNING: no config\n"]
     display.read(
         '{"vertexes": [{"digest": "1", "name": "[a 1/1] RUN x", "error": "exit code: 1"}]}'
     )
