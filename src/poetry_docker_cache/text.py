@@ -16,8 +16,9 @@ _IN_MEGABYTES = 100_000
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
-# GitHub takes the first at the start of a line, the second anywhere (Runner.Common/ActionCommand).
-_COMMAND = re.compile(r"^(?=[^\w\n]*::)|(?<=##)(?=\[)", re.MULTILINE)
+# GitHub takes `::` at the start of a line and `##[` anywhere (Runner.Common/ActionCommand); Azure
+# and TeamCity take `##vso[` and `##teamcity[`.
+_COMMAND = re.compile(r"^(?=[^\w\n]*::)|(?<=##)(?=\w*\[)", re.MULTILINE)
 
 
 def printable(text: str) -> str:
@@ -30,7 +31,7 @@ def printable(text: str) -> str:
 
 
 def harmless(output: str) -> str:
-    r"""Return a build's output, which may contain anything, without commands to GitHub's runner.
+    r"""Return a build's output, which may contain anything, without commands to CI systems.
 
     >>> harmless("a\n ::set-env name=A::1")
     'a\n|  ::set-env name=A::1'

@@ -9,6 +9,7 @@ import pytest
 
 from poetry_docker_cache.buildx.build_stream import BuildStream
 from poetry_docker_cache.report.build_rows import Row, State, Subject, push_seconds, rows
+from poetry_docker_cache.report.layers import Package
 from poetry_docker_cache.report.line_display import LineDisplay
 
 START = "2026-12-01T00:00:00Z"
@@ -55,6 +56,14 @@ def test_long_work_is_shown(name: str, row: str, item: str | None) -> None:
     assert not found.is_part
     quick = read({"name": name, "started": START, "completed": START})
     assert rows(quick, Subject(title="Building shop")) == []
+
+
+def test_names_are_printable_and_on_one_line() -> None:
+    """A lock file of someone else may contain anything."""
+    layers = {"pure-1": [Package(name="a\x1b[2J\n::b", version="1")]}
+    stream = read({"name": "[pure-1 1/1] RUN x", "started": START})
+    (row,) = rows(stream, Subject(title="", layers=layers, before={"a\x1b[2J\n::b": "\x07"}))
+    assert row.items == ("a ::b \u2192 1",)
 
 
 def test_running_push() -> None:
