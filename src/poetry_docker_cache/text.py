@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,31 @@ if TYPE_CHECKING:
 _MINUTE = 60
 _IN_MEGABYTES = 100_000
 """Smaller sizes are shown in kilobytes."""
+# Escape sequences with parameters or a text, and control characters except tabs and line feeds.
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+# GitHub takes `::` at the start of a line and `##[` anywhere (Runner.Common/ActionCommand); Azure
+# and TeamCity take `##vso[` and `##teamcity[`.
+_COMMAND = re.compile(r"^(?=[^\w\n]*::)|(?<=##)(?=\w*\[)", re.MULTILINE)
+
+
+def printable(text: str) -> str:
+    r"""Remove what could change a terminal: escape sequences and control characters.
+
+    >>> printable("50 %\r\x1b[32m100 %\x1b[0m")
+    '50 %\n100 %'
+    """
+    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def harmless(output: str) -> str:
+    r"""Return a build's output, which may contain anything, without commands to CI systems.
+
+    >>> harmless("a\n ::set-env name=A::1")
+    'a\n|  ::set-env name=A::1'
+    """
+    return _COMMAND.sub("| ", printable(output))
 
 
 def did_you_mean(name: str, known: Collection[str], *, cutoff: float = 0.6) -> str:

@@ -525,3 +525,12 @@ def test_stderr_is_passed_on_line_by_line() -> None:
         ("line", "end"),
     ]
     assert recorder.ticks > 4
+
+
+def test_watched_command_leaves_a_process() -> None:
+    """It keeps the pipe open, as a credential helper may: that is not waited for."""
+    recorder = Recorder()
+    started = time.monotonic()
+    assert run(["sh", "-c", "echo end >&2; sleep 30 & exit 3"], watch=recorder) == 3
+    assert time.monotonic() - started < 15
+    assert recorder.found == [("line", "end")]

@@ -177,3 +177,15 @@ def test_wheel_for_another_platform_fails(step: Step) -> None:
     assert "Built al_pha-1.0.dev1+x-cp39-cp39-win32.whl\n" in output
     assert "made al_pha-1.0.dev1+x-cp39-cp39-win32.whl, which is not for this image." in output
     assert list(step.site.glob("al_pha*")) == []
+
+
+def test_forked_function_never_returns() -> None:
+    """Not even if a build backend closes or replaces its output: the caller runs once."""
+    code = (
+        "import os, sys\n"
+        "from poetry_docker_cache.inside.install import process\n"
+        "works = sys.stdout.close, lambda: setattr(sys, 'stderr', None), lambda: os._exit(3)\n"
+        "print([process.fork(work).status for work in works])\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert (found.stdout, found.stderr) == ("[0, 0, 3]\n", "")

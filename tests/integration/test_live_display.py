@@ -32,6 +32,7 @@ requires = ["poetry-core"]
 build-backend = "poetry.core.masonry.api"
 [tool.poetry-docker-cache]
 python = "3.13"
+command = ["shop"]
 ports = [8000]
 runtime-packages = ["libpq5"]
 """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx import engine
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.text import harmless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,8 @@ def of_stream(stream: BuildStream) -> Failure | None:
     if not stream.steps and not stream.report:
         return None
     step = stream.failure
-    excerpt, _, message = "\n".join(stream.report).rpartition("ERROR: ")
+    # A command in these texts may contain the word, too.
+    excerpt, _, message = "\n".join(["", *stream.report]).partition("\nERROR: ")
     message = _CONTEXT.sub("", message).strip()
     own = step.error.strip() if step else ""
     return Failure(
@@ -74,8 +76,8 @@ def of_history(
         if str(record["Dockerfile"]).startswith(folder):
             return Failure(
                 step=error.get("Name", ""),
-                error=error["Message"],
-                output="\n".join(error.get("Logs") or ()),
+                error=harmless(error["Message"]),
+                output=harmless("\n".join(error.get("Logs") or ())),
             )
     return None
 

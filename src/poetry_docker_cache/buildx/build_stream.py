@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from poetry_docker_cache.text import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -64,6 +66,9 @@ class BuildStep:
     runs. A step may be started again, for example to unpack what it has downloaded."""
     since: float = 0.0
     """When its last run was first reported, on this machine's clock."""
+    _read: int = 0
+    """How much of the log is in `_text`: displays ask for it several times a second."""
+    _text: str = ""
 
     @property
     def stage(self) -> str:
@@ -103,7 +108,11 @@ class BuildStep:
     @property
     def text(self) -> str:
         """What it has printed."""
-        return self.log.decode(errors="replace")
+        end = self.log.rfind(b"\n") + 1
+        if end > self._read:
+            self._text += harmless(self.log[self._read : end].decode(errors="replace"))
+            self._read = end
+        return self._text + harmless(self.log[end:].decode(errors="replace"))
 
     def periods(self, now: float) -> list[tuple[float, float]]:
         """Return when it has run, in seconds on the builder's clock.
@@ -171,13 +180,18 @@ class BuildStream:
             map(_LOST.search, self.messages)
         )
 
+    def take_over(self, earlier: BuildStream) -> None:
+        """Take over the steps that an earlier attempt ran: this one found them in the cache."""
+        ran = {digest: step for digest, step in earlier.steps.items() if step.ran}
+        self.steps.update((digest, ran[digest]) for digest in self.steps.keys() & ran.keys())
+
     def _step(self, digest: object) -> BuildStep:
         return self.steps.setdefault(str(digest), BuildStep(str(digest)))
 
     def _read_vertex(self, vertex: Mapping[str, Any]) -> None:
         step = self._step(vertex.get("digest"))
-        step.name = str(vertex.get("name", step.name))
-        step.error = str(vertex.get("error") or "")  # the last report counts
+        step.name = harmless(str(vertex.get("name", step.name)))
+        step.error = harmless(str(vertex.get("error") or ""))  # the last report counts
         step.cached = step.cached or bool(vertex.get("cached"))
         started = _seconds(vertex.get("started"))
         if started is not None:

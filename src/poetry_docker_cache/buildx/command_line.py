@@ -85,6 +85,16 @@ def only_prints(options: Sequence[str]) -> bool:
     return any(word.partition("=")[0] in PRINTING for word in options)
 
 
+def builds_other(request: BuildRequest) -> bool:
+    """Return whether options choose a stage, or another Dockerfile than ours.
+
+    For bake, `--file` is another bake file, and the Dockerfile is set by `--set`.
+    """
+    choosing = ["--target", "--dockerfile"] + ["--file", "-f"] * (not request.image)
+    given = {word.partition("=")[0] for word in request.options}
+    return request.target is not None or not given.isdisjoint(choosing)
+
+
 METADATA_OPTION = "--metadata-file"
 """An option of our command, and of buildx."""
 SECRET_ID = "auth"  # noqa: S105  # the name under which the Dockerfile mounts it

@@ -22,6 +22,7 @@ from poetry_docker_cache.buildx.engine_info import (
 )
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.system.signals import Signals, exit_status, handled, send
+from poetry_docker_cache.text import harmless
 
 if sys.platform != "win32":
     import pwd
@@ -41,6 +42,8 @@ NO_OUTPUT = subprocess.DEVNULL
 """The `output` of a command whose stdout is not needed."""
 _TICK = 0.1
 """How often a display is drawn again."""
+_LAST = 1.0
+"""How long the last output of a command may take to be read after its end."""
 _CHUNK = 65536
 
 
@@ -202,14 +205,21 @@ def run(
 
 
 def _show(process: subprocess.Popen[bytes], watch: Watch) -> None:
-    """Pass the stderr of a command on, line by line, until it is closed."""
+    """Pass the stderr of a command on, line by line, until it is closed.
+
+    What the command has started may keep it open: after the command's end, only what is already
+    written counts.
+    """
     chunks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=[process, chunks], daemon=True).start()
     rest = b""
     while True:
+        has_ended = process.poll() is not None
         try:
-            chunk = chunks.get(timeout=_TICK)
+            chunk = chunks.get(timeout=_LAST if has_ended else _TICK)
         except queue.Empty:
+            if has_ended:
+                break
             if rest and not rest.startswith(b"{"):  # such as bake's question about permissions
                 watch.ask(_text(rest))
                 rest = b""
@@ -235,4 +245,4 @@ def _read(process: subprocess.Popen[bytes], chunks: queue.SimpleQueue[bytes]) ->
 
 
 def _text(line: bytes) -> str:
-    return line.decode(errors="replace").rstrip("\r")
+    return harmless(line.decode(errors="replace").rstrip("\r"))

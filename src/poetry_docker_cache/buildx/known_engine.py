@@ -17,10 +17,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from platformdirs import user_cache_path
-
 from poetry_docker_cache.buildx import engine
 from poetry_docker_cache.buildx.engine_info import EngineInfo
+from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.system.private_files import put
 
 if TYPE_CHECKING:
@@ -63,8 +62,9 @@ def known_or_probing(
 
 def _file(client: str, builder: str | None) -> Path | None:
     """Return the file for the facts; None without a home folder."""
-    folder = user_cache_path("poetry-docker-cache", appauthor=False) / "engines"
-    if not folder.is_absolute():
+    try:
+        folder = cache_folder() / "engines"
+    except RuntimeError:
         return None
     variables = [
         f"{name}={value}"

@@ -141,7 +141,10 @@ class StepRunner:
         status, stream = self._run_build(step)
         if status == FAILED and stream and stream.lost_a_layer:
             self.note(_AGAIN)
+            first = stream
             status, stream = self._run_build(step)
+            if stream:
+                stream.take_over(first)
         return Outcome(status=status, seconds=time.monotonic() - started, stream=stream)
 
     def _run_build(self, step: Step) -> tuple[int, BuildStream | None]:

@@ -104,9 +104,12 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             except BuildError as error:
                 status, failure = error.status, error
         if 0 < status < _SIGNAL:  # BuildKit's own message about a lost engine is `EOF`
-            with known_or_probing(options.builder, fresh=True) as again:
-                if again() != probe():
-                    self.console.note(_ENGINE_CHANGED)
+            try:
+                with known_or_probing(options.builder, fresh=True) as again:
+                    if again() != probe():
+                        self.console.note(_ENGINE_CHANGED)
+            except DockerCacheError as lost:
+                raise BuildError(lost.problem, fix=lost.fix, status=status) from failure
         if failure:
             raise failure
         return status

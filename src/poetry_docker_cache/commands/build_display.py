@@ -48,7 +48,7 @@ def own_display(
     if chosen or engine.buildx < RAWJSON or not first.builds:
         return None
     if console.is_quiet:
-        return lambda: SilentDisplay(stream=BuildStream())
+        return lambda: SilentDisplay(stream=BuildStream(), write=console.progress)
     subject = functools.cache(lambda: _subject(reports))
     if console.is_terminal and environment.get("TERM") != "dumb":
         return lambda: LiveDisplay(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.command_line import (
     METADATA_OPTION,
+    builds_other,
     named_result,
     only_prints,
     requested_platforms,
@@ -25,7 +26,13 @@ from poetry_docker_cache.plan.image_plan import NO_COMMAND, Important
 from poetry_docker_cache.report import earlier_build, metadata_file
 from poetry_docker_cache.report.build_rows import push_seconds
 from poetry_docker_cache.report.earlier_build import EarlierBuild
-from poetry_docker_cache.report.layers import Package, changes, read_layers, versions
+from poetry_docker_cache.report.layers import (
+    Package,
+    changes,
+    planned_layers,
+    read_layers,
+    versions,
+)
 from poetry_docker_cache.report.provenance import (
     VARIABLE,
     image_digest,
@@ -179,7 +186,7 @@ class Report:
     @property
     def _is_whole(self) -> bool:
         """Whether it builds the whole image as planned."""
-        return self.builds and not self.vendored and self.request.target is None
+        return self.builds and not self.vendored and not builds_other(self.request)
 
     def summarise(
         self,
@@ -191,14 +198,17 @@ class Report:
         """Return the summary of this build, which is remembered as the last one."""
         digest = metadata.get("containerimage.digest")
         stream, runtime = outcome.stream, self.image.plan.runtime
+        known = None if self.vendored else self.planned
+        planned = None if known is None else planned_layers(known)
         this = self.remember(metadata, earlier)
-        base = Base(
-            image=runtime.image, digest=this.base, days=int((time.time() - this.since) / _DAY)
-        )
+        seen = image_digest(metadata, runtime.image)
+        # Without its digest, the base may be another one than in the last build.
+        days = int((time.time() - this.since) / _DAY) if seen else 0
+        base = Base(image=runtime.image, digest=seen, days=days)
         return Summary(
             seconds=outcome.seconds,
             tags=tuple(self.request.tags),
-            layers=None if stream is None else read_layers(stream, self.planned),
+            layers=read_layers(stream, known) if stream else planned,
             changes=changes(earlier.versions, this.versions) if earlier else None,
             new_base=earlier is not None and earlier.base not in (None, this.base),
             digest=digest if isinstance(digest, str) else None,

@@ -12,6 +12,7 @@ from cleo.io.outputs.output import Type, Verbosity
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.report.build_rows import State
 from poetry_docker_cache.system.full_disks import suggest_space
+from poetry_docker_cache.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ class ProgressConsole(Console, Protocol):
         """Whether stderr can print any character."""
 
     def progress(self, text: str) -> None:
-        """Print to stderr as is, in one piece."""
+        """Print to stderr as is, in one piece, at any verbosity."""
 
     def painted(self, line: Line) -> str:
         """Return a line of the live display with its first character coloured."""
@@ -83,12 +84,12 @@ class CleoConsole:
 
     def note(self, text: str) -> None:
         """Print a note to stderr."""
-        self._io.write_error_line(f"<comment>-</comment> {Formatter.escape(text)}")
+        self._io.write_error_line(f"<comment>-</comment> {_escaped(text)}")
 
     def message(self, text: str, *, title: str = "") -> None:
         """Print a line to stderr, after a highlighted title."""
         start = f"<info>{title}</info>" if title else ""
-        self._io.write_error_line(f"{start}{Formatter.escape(text)}")
+        self._io.write_error_line(f"{start}{_escaped(text)}")
 
     def line(self, text: str) -> None:
         """Print a line to stdout."""
@@ -116,9 +117,12 @@ class CleoConsole:
         return (getattr(self._errors, "encoding", None) or "").lower().startswith("utf")
 
     def progress(self, text: str) -> None:
-        """Print to stderr as is, in one piece. A failure to do so does not end the build."""
+        """Print to stderr as is, in one piece, also with `-q`: then only questions.
+
+        A failure to do so does not end the build.
+        """
         with contextlib.suppress(OSError):
-            self._io.error_output.write(text, type=Type.RAW)
+            self._io.error_output.write(text, verbosity=Verbosity.QUIET, type=Type.RAW)
 
     def painted(self, line: Line) -> str:
         """Return a line of the live display with its first character coloured."""
@@ -138,6 +142,11 @@ class CleoConsole:
     @property
     def _stream(self) -> Any:  # noqa: ANN401  # any kind of stream, or None
         return getattr(self._io.output, "stream", None)
+
+
+def _escaped(text: str) -> str:
+    """Keep control characters, which a file of the project may have, away from the terminal."""
+    return Formatter.escape(printable(text))
 
 
 @contextlib.contextmanager

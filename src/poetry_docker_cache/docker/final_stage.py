@@ -60,8 +60,8 @@ def final_stage(text: str) -> Stage | None:
     sets_command = False
     names: list[str] = []
     for line in instructions(text):
-        keyword, _, rest = line.strip().partition(" ")
-        keyword, rest = keyword.upper(), rest.strip()
+        keyword, rest = [*line.strip().split(None, 1), ""][:2]
+        keyword = keyword.upper()
         if keyword == "FROM":
             _keep(stages, names, stage)
             words = [word for word in rest.split() if not word.startswith("--")]

@@ -30,6 +30,7 @@ _TOOLS = {
     *("ruff", "sleep", "tail", "tox", "watchfiles", "watchmedo"),
 }
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_SYNTAX = re.compile(r"[\\\"'`$;&|<>(){}#]")
 _OPTION = re.compile(r"--[\w-]+ ")
 _SINGLE_QUOTED = re.compile(r"('[^']*')")
 _NAMED = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
@@ -116,7 +117,7 @@ def _with_defaults(text: str, variables: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         default = variables.get(name) or _USUAL.get(name)
-        if not default:
+        if not default or _SYNTAX.search(default):  # the shell does not parse values, but defaults
             raise UnclearError(f"needs the variable {name}")
         return f"${{{name}:-{default}}}"
 

@@ -22,6 +22,7 @@ from poetry_docker_cache.project.command_lines import (
 )
 from poetry_docker_cache.project.model import SourceTreeRoot, StatedStart, WheelRoot
 from poetry_docker_cache.project.root.declared import is_file, is_here, text_of
+from poetry_docker_cache.system.compat import is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -61,7 +62,7 @@ _SHEBANG = re.compile(r"#! *(?:/usr/bin/env +(?:-S +)?)?(\S+)")
 
 def own_dockerfiles(folder: Path) -> list[str]:
     """List the Dockerfiles that may build the application: the usual one, else all others."""
-    if is_file(folder / "Dockerfile") and _is_foreign(folder / "Dockerfile"):
+    if _is_own(folder, "Dockerfile"):
         return ["Dockerfile"]
     found: list[str] = []
     tops = [folder, *(folder / name for name in sorted(_FOLDERS))]
@@ -70,15 +71,15 @@ def own_dockerfiles(folder: Path) -> list[str]:
         for path in (path for depth in depths for path in sorted(top.glob(depth))):
             name = path.relative_to(folder).as_posix()
             kind = re.fullmatch(r"Dockerfile(\..+)?|.+\.[dD]ockerfile", path.name)
-            inside = is_file(path) and is_here(folder, name)
-            if kind and inside and not _OTHER_USE.search(name) and _is_foreign(path):
+            if kind and not _OTHER_USE.search(name) and _is_own(folder, name):
                 found.append(name)
     usual = [name for name in found if posixpath.basename(name) == "Dockerfile"]
     return usual or found
 
 
-def _is_foreign(path: Path) -> bool:
-    return BANNER not in text_of(path)
+def _is_own(folder: Path, name: str) -> bool:
+    path = folder / name
+    return is_file(path) and is_here(folder, name) and BANNER not in text_of(path)
 
 
 def own_stages(folder: Path) -> dict[str, Stage]:
@@ -213,7 +214,7 @@ class _Reading:
     def _start(self, file: str, line: CommandLine) -> StatedStart:
         place = posixpath.normpath(posixpath.join(self.stage.workdir, line.folder))
         origin = self.stage.origin(place) if self.stage.copied else posixpath.normpath(line.folder)
-        base = origin if origin and (self.folder / origin).is_dir() else "."
+        base = origin if origin and is_folder(self.folder / origin) else "."
         uses = [self._uses(words, base) for words in line.commands]
         needs_folder = base != "." and any(use.relative for use in uses)
         paths = tuple(dict.fromkeys(path for use in uses for path in use.paths))
@@ -222,7 +223,7 @@ class _Reading:
         shell = ""
         if texts or needs_folder:
             texts = texts or [" ".join(map(_quoted, uses[-1].words))]
-            before = [f"cd {base}"] if needs_folder else []
+            before = [f"cd {shlex.quote(base)}"] if needs_folder else []
             last = f"exec env {texts[-1]}" if re.match(r"\w+=", texts[-1]) else f"exec {texts[-1]}"
             shell = " && ".join([*before, *texts[:-1], last])
         single = len(uses) == 1 and not needs_folder and not re.match(r"\w+=", uses[0].words[0])
@@ -435,6 +436,6 @@ def _module_path(folder: Path, place: str, module: str) -> str | None:
             continue
         if is_file(folder / f"{path}.py"):
             return f"{path}.py"
-        if (folder / path).is_dir() and (path == name or is_file(folder / path / "__init__.py")):
+        if is_folder(folder / path) and (path == name or is_file(folder / path / "__init__.py")):
             return path
     return None

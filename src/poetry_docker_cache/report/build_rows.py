@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.build_stream import seconds
 from poetry_docker_cache.report.layers import Package, installed_packages, is_layer
-from poetry_docker_cache.text import duration, megabytes
+from poetry_docker_cache.text import duration, megabytes, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -167,7 +167,10 @@ def _row(name: str, steps: Sequence[BuildStep], subject: Subject, now: float) ->
         name=name,
         state=state,
         is_part=name in (SYSTEM, FILES) or name in subject.wheels or is_layer(name),
-        items=tuple(_items(name, steps, subject, state)),
+        # Names in the lock file and versions in the record of a build may be any text.
+        items=tuple(
+            " ".join(printable(each).split()) for each in _items(name, steps, subject, state)
+        ),
         size=size,
         current=min(total, sum(part.current for part in downloads)),
         total=total,

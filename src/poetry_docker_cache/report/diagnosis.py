@@ -43,6 +43,8 @@ _STEP = re.compile(r"\[(?P<stage>[^]]*?) *\d+/\d+\] (?P<instruction>.*)", re.DOT
 _UNKNOWN = re.compile(r"unknown (?:flag|instruction): (\S+)")
 _MOUNTS = re.compile(r"--(?:mount|network)=\S+\s+")
 _WIDTH = 76
+_LONGEST = 1000
+"""Longer lines are cut: they are data, such as minified code."""
 
 
 def diagnose(failure: Failure, known: Known, status: int = 1) -> BuildError:
@@ -67,7 +69,11 @@ def named_step(name: str) -> str:
 
 def last_lines(output: str, most: int = 20) -> list[str]:
     """Return the last lines of a step's output, without the explanation that the error repeats."""
-    return _split(output)[0].strip("\n").splitlines()[-most:]
+    return [_cut(line) for line in _split(output)[0].strip("\n").splitlines()[-most:]]
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
 def _diagnosis(failure: Failure, known: Known) -> tuple[str, str]:
@@ -99,7 +105,7 @@ def _unknown(failure: Failure, known: Known) -> tuple[str, str]:
     printed = [line.strip() for line in failure.output.splitlines() if line.strip()]
     process = _PROCESS.search(failure.error)
     if process and printed:
-        problem = f"{_step(failure)} failed ({process['why']}): {printed[-1]}"
+        problem = f"{_step(failure)} failed ({process['why']}): {_cut(printed[-1])}"
     else:
         why = process["why"] if process else failure.error or "docker exited early"
         problem = f"{_step(failure)} failed: {why.splitlines()[0]}"

@@ -24,9 +24,10 @@ _CONNECTION = (
     r"use of closed network connection)"
 )
 _PUSH = r"failed to push (?P<ref>\S+): .*?"
-_PULL = r"(?P<ref>\S+): failed to resolve source metadata for \S+: .*?"
+# Matches only at the start of a word: trying each letter of a long one is slow.
+_PULL = r"(?<!\S)(?P<ref>\S+): failed to resolve source metadata for \S+: .*?"
 _REGISTRY = (
-    r"(?=failed to push |\S+: failed to resolve )(?:failed to push )?(?P<ref>\S+): "
+    r"(?<!\S)(?=failed to push |\S+: failed to resolve )(?:failed to push )?(?P<ref>\S+): "
     r"(?:failed to resolve source metadata for \S+: )?.*?"
 )
 _AGAIN = "then build again: the layers are cached."
@@ -181,8 +182,9 @@ ERRORS = (
 )
 
 MEMORY = Cause(
-    r"exit code: (?:137|247)(?!: context canceled)|cannot allocate memory|Killed signal terminated|"
-    r"\bsignal: 9\b|SIGKILL|^(?:.* )?Killed$|^MemoryError$",
+    r"exit code: (?:137|247)\b(?!: context canceled)|cannot allocate memory(?! in static TLS)|"
+    r"Killed signal terminated|\(signal: 9\b|Signals\.SIGKILL|(?:by|signal|with) SIGKILL\b|"
+    r"^Killed$|^make.*\] Killed$|: line \d+: +\d+ Killed\b|^MemoryError$",
     "{step} was killed (signal 9): the builder most likely ran out of memory.",
     "Give Docker more memory (Docker Desktop: Settings > Resources), or build on a larger machine."
     "\nCompiling needs the most memory: use a version of the package that has a wheel.",
@@ -222,7 +224,7 @@ OUTPUTS = (
         ' HTTP_PROXY="$HTTP_PROXY"`.',
     ),
     Cause(
-        r"E: Unable to locate package (?P<name>\S+)|(?P<apk>\S+) \(no such package\)",
+        r"E: Unable to locate package (?P<name>\S+)|(?<!\S)(?P<apk>\S+) \(no such package\)",
         "{name} is not a package of the image's Linux distribution.",
         "Correct `build-packages` or `runtime-packages` in [tool.poetry-docker-cache]."
         "\nNames differ between releases: run `apt-cache search` or `apk search` in the image.",

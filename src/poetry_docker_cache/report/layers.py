@@ -36,7 +36,8 @@ class Layer:
     """A layer of dependencies, and whether this build had to install it."""
 
     name: str
-    cached: bool
+    cached: bool | None
+    """None if unknown, because BuildKit showed its progress itself."""
     packages: tuple[Package, ...] | None
     """None if unknown, for a cached layer of a vendored Dockerfile."""
 
@@ -60,15 +61,24 @@ def is_layer(stage: str) -> bool:
     return bool(_LAYER.fullmatch(stage))
 
 
+def planned_layers(planned: Mapping[str, Sequence[Package]]) -> tuple[Layer, ...]:
+    """Return the planned layers of dependencies; nothing is known about their build."""
+    return tuple(
+        Layer(name=name, cached=None, packages=_sorted(packages))
+        for name, packages in planned.items()
+    )
+
+
 def read_layers(
     stream: BuildStream, known: Mapping[str, Sequence[Package]] | None = None
 ) -> tuple[Layer, ...]:
     """Return the layers of dependencies in a build.
 
-    `known` are the planned layers with the packages that each may contain. What a rebuilt layer
-    really installed is read from its output. A step that BuildKit cancels counts as cached.
+    `known` are the planned layers with the packages that each may contain: the build may have those
+    of other images, too. None for a vendored Dockerfile, which may have any layers. What a rebuilt
+    layer really installed is read from its output. A step that BuildKit cancels counts as cached.
     """
-    known = known or {}
+    is_planned, known = known is not None, known or {}
     installed: dict[str, set[Package]] = {}
     names = set()
     for step in stream.steps.values():
@@ -78,13 +88,14 @@ def read_layers(
             if step.ran:
                 found = installed_packages(step.text, known.get(name, ()))
                 installed.setdefault(name, set()).update(found)
+    others = () if is_planned else sorted(names)
     return tuple(
         Layer(
             name=name,
             cached=name not in installed,
             packages=_sorted(installed.get(name, known.get(name))),
         )
-        for name in [*(name for name in known if name in names), *sorted(names - {*known})]
+        for name in (*(name for name in known if name in names), *others)
     )
 
 

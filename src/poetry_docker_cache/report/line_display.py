@@ -57,7 +57,8 @@ class LineDisplay:
         return subject
 
     def ask(self, text: str) -> None:
-        """Print a question."""
+        """Print a question, and nothing behind it until it is answered."""
+        self._begun()
         self.write(text)
 
     def tick(self) -> None:

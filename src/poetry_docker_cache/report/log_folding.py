@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from poetry_docker_cache.text import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-# The log of a step must not give commands to the CI system, which may start with spaces.
-_COMMAND = re.compile(r"^(?=\s*(?:::|##\[))", re.MULTILINE)
-_HARMLESS = "| "
 
 
 class Folding(Protocol):
@@ -28,7 +25,7 @@ class GitHubFolding:
 
     def fold(self, title: str, log: str) -> str:
         """Return a group."""
-        return f"::group::{title}\n{_ended(_COMMAND.sub(_HARMLESS, log))}::endgroup::\n"
+        return f"::group::{title}\n{_ended(log)}::endgroup::\n"
 
 
 @dataclass(frozen=True)
@@ -56,5 +53,5 @@ def folding_of(environment: Mapping[str, str], now: int) -> Folding | None:
 
 
 def _ended(log: str) -> str:
-    text = log.replace("\r", "\n")
+    text = harmless(log)
     return text if text.endswith("\n") else f"{text}\n"

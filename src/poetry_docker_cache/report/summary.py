@@ -47,7 +47,7 @@ class Summary:
     seconds: float
     tags: tuple[str, ...]
     layers: tuple[Layer, ...] | None = None
-    """None if BuildKit showed its progress itself."""
+    """None for a vendored Dockerfile if BuildKit showed its progress itself."""
     changes: Changes | None = None
     """How the packages differ from those of the last build; None for the first one."""
     new_base: bool = False
@@ -111,7 +111,7 @@ def _layers(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
     """Yield what happened to the layers of dependencies."""
     rebuilt = [layer for layer in layers if not layer.cached]
     total = f"{len(layers)} layer{'s' * (len(layers) != 1)}"
-    if not layers:
+    if not layers or layers[0].cached is None:
         return
     if not rebuilt:
         yield "Layers", f"{total} cached: nothing was installed"

@@ -55,6 +55,17 @@ def test_failure_without_a_step(start: str) -> None:
     assert (found.step, found.error) == ("", "dockerfile parse error on line 40: no")
 
 
+def test_command_with_the_word_error() -> None:
+    """It is a part of the lines of the Dockerfile, and of the error."""
+    command = "make || (echo ERROR: no; false)"
+    error = f'process "/bin/sh -c {command}" did not complete successfully: exit code: 1'
+    excerpt = ["Dockerfile:2", f"   2 | >>> RUN {command}"]
+    steps = [{**STEPS[1], "error": error}]
+    found = of_stream(stream_of({"vertexes": steps}, *excerpt, f"ERROR: {error}"))
+    assert found
+    assert (found.error, found.excerpt) == (error, "\n".join(excerpt))
+
+
 def test_errors_of_client_and_step_are_combined() -> None:
     """The error of a push may name the image only in the step."""
     error = {"digest": "sha256:c", "name": "exporting", "error": "failed to push a/b: 401", **RAN}

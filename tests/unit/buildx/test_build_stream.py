@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -169,3 +170,19 @@ def test_recordings_contain_no_host_names() -> None:
         text = "\n".join([*recorded(name), *(s.text for s in Replay(name).read().steps.values())])
         assert "127.0.0.1" not in text
         assert "pypi" not in text
+
+
+def test_output_cannot_change_the_terminal() -> None:
+    """A package prints what it likes: to the log of its step, and in a name."""
+    said = b"\x1b[2J\x1b]52;c;cm0=\x07a\r\n\xff\xc2\x9b1m\x08b\tc\n::add-path::/tmp\n"
+    log = {"vertex": "1", "data": base64.b64encode(said).decode()}
+    stream = read(status(name="[a 1/1] \x1b[2JRUN x", error="\x1b]0;x\x07no"))
+    step = stream.steps["1"]
+    assert stream.read(json.dumps({"logs": [log]}))
+    whole = "a\n\ufffd1mb\tc\n| ::add-path::/tmp\n"
+    assert step.text == whole
+    step.log.extend(b"\xe2\x82")
+    assert step.text == whole + "\ufffd"
+    step.log.extend(b"\xac\n")
+    assert step.text == whole + "\u20ac\n"
+    assert (stream.steps["1"].name, stream.steps["1"].error) == ("[a 1/1] RUN x", "no")

@@ -12,7 +12,12 @@ from engine_kinds import CLASSIC, CONTAINER, CONTAINERD, REMOTE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_docker_cache.buildx.command_line import BuildRequest, build_command, result_note
+from poetry_docker_cache.buildx.command_line import (
+    BuildRequest,
+    build_command,
+    builds_other,
+    result_note,
+)
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
@@ -175,3 +180,25 @@ def test_empty_values_are_refused(options: dict[str, Any], named: str) -> None:
     """A variable may be unset; the error names the option."""
     with pytest.raises(DockerCacheError, match=named):
         BuildRequest(context="/src", **options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "image", "other"),
+    [
+        (["--target", "pure-1"], "", True),
+        (["--target=pure-1"], "", True),
+        (["-f", "other.Dockerfile"], "", True),
+        (["-f", "more.json"], "api", False),
+        (["--set", "api.target=pure-1"], "api", True),
+        (["--set", "worker.target=pure-1"], "api", False),
+        (["--set=*.dockerfile=other"], "api", True),
+        (["--label", "a=b"], "", False),
+    ],
+)
+def test_options_that_build_something_else(
+    arguments: list[str], image: str, *, other: bool
+) -> None:
+    """The summary then says nothing about the planned image, and it is not remembered."""
+    request = BuildRequest(context=".", arguments=arguments, image=image)
+    assert builds_other(request) is other
+    assert builds_other(replace(request, target="base"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from poetry_docker_cache.errors import DockerCacheError
 if TYPE_CHECKING:
     from poetry_docker_cache.buildx.engine_info import Answer
 
+NOW = "2026-12-01T02:00:00Z"
 MAIN = Step(
     argv=("docker", "buildx", "build"),
     output="terminal",
@@ -88,6 +90,21 @@ def test_build_runs_again_after_a_lost_layer(progress: str, *, fails: bool) -> N
     assert docker.verbs == ["buildx"] * (1 + again)
     assert len(docker.notes) == again
     assert len(docker.written) == 1
+
+
+def test_repeated_build_has_installed_what_the_first_one_has() -> None:
+    """The second attempt finds it in the cache, and only unpacks the image."""
+    ran = {"digest": "1", "name": "[pure-1 1/1] RUN x", "started": NOW, "completed": NOW}
+    both = {"digest": "2", "name": "[pure-2 1/1] RUN x", "cached": True}
+    log = {"vertex": "1", "data": "aW5zdGFsbGVk"}
+    first, second = BuildStream(), BuildStream()
+    first.read(json.dumps({"vertexes": [ran, both], "logs": [log]}))
+    second.read(json.dumps({"vertexes": [{**ran, "cached": True}, both]}))
+    second.take_over(first)
+    assert [(step.cached, step.text) for step in second.steps.values()] == [
+        (False, "installed"),
+        (True, ""),
+    ]
 
 
 def test_display_gets_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:

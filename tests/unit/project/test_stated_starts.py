@@ -26,6 +26,7 @@ FILES = {
     "poetry.sh": "poetry run uvicorn shop.main:app\n",
     "tool": "#!/usr/bin/env python3\n",
     "src/web/api.py": "app = FastAPI()\n",
+    "a; b/go.py": "",
 }
 FROM = "FROM python:3.13\nWORKDIR /code\nCOPY . .\n"
 
@@ -70,6 +71,7 @@ def read(folder: Path, lines: str, root: SourceTreeRoot | WheelRoot = TREE) -> S
         ('CMD ["python", "-m", "uvicorn", "shop.main:app"]', "python -m uvicorn shop.main:app"),
         ('CMD ["uvicorn", "shop.main:app"] # why', "uvicorn shop.main:app"),
         ('ENTRYPOINT ["/setup.sh"]\nCMD ["python", "bot.py"]', "python bot.py"),
+        ('CMD\t["python", "bot.py"]', "python bot.py"),
     ],
 )
 def test_command_without_a_shell(lines: str, words: str, tmp_path: Path) -> None:
@@ -100,6 +102,10 @@ def test_command_without_a_shell(lines: str, words: str, tmp_path: Path) -> None
         ("CMD A=b poetry run python bot.py", "exec env A=b python bot.py"),
         ("WORKDIR /code/src\nCMD uvicorn web.api:app", "cd src && exec uvicorn web.api:app"),
         ("CMD cd src && uvicorn web.api:app", "cd src && exec uvicorn web.api:app"),
+        (
+            "WORKDIR '/code/a; b'\nCMD python go.py $PORT",
+            "cd 'a; b' && exec python go.py ${PORT:-•port•}",
+        ),
     ],
 )
 def test_command_that_needs_a_shell(lines: str, shell: str, tmp_path: Path) -> None:
@@ -128,6 +134,9 @@ def test_command_that_needs_a_shell(lines: str, shell: str, tmp_path: Path) -> N
         ("CMD /start.sh", "needs /start.sh, which is not in the project"),
         ("CMD ./poetry.sh", "starts poetry.sh, which runs poetry"),
         ("CMD python bot.py | tee x", "uses the shell syntax `|`"),
+        ("ENV O='--a; id'\nCMD python bot.py $O", "needs the variable O"),
+        ("ENV O='a}b'\nCMD python bot.py $O", "needs the variable O"),
+        (f"CMD gunicorn {'a' * 300}", f"starts {'a' * 300}, which is not a module of the project"),
         ("CMD python bot.py & nginx", "uses the shell syntax `&`"),
         ("CMD python bot.py $TOKEN", "needs the variable TOKEN"),
         ('CMD ["poetry", "run"]', "has no command"),
@@ -218,3 +227,15 @@ def test_exported_dockerfile_does_not_count(tmp_path: Path) -> None:
     assert BANNER in text
     write(tmp_path, **{"Dockerfile": text, "docker/Dockerfile": text})
     assert own_dockerfiles(tmp_path) == []
+
+
+def test_odd_files_state_nothing(tmp_path: Path) -> None:
+    """A binary file, a folder, and a link that leaves the project."""
+    project = tmp_path / "project"
+    write(project, Procfile="web: python bot.py \0\n", Dockerfile=FROM + "CMD python \0")
+    assert stated_starts(project, TREE, ()) == ()
+    (project / "Dockerfile").unlink()
+    (tmp_path / "Dockerfile").write_text(FROM + "CMD python bot.py")
+    (project / "Dockerfile").symlink_to("../Dockerfile")
+    (project / "docker" / "Dockerfile").mkdir(parents=True)
+    assert stated_starts(project, TREE, ()) == ()

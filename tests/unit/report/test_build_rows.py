@@ -9,6 +9,7 @@ import pytest
 
 from poetry_docker_cache.buildx.build_stream import BuildStream
 from poetry_docker_cache.report.build_rows import Row, State, Subject, push_seconds, rows
+from poetry_docker_cache.report.layers import Package
 from poetry_docker_cache.report.line_display import LineDisplay
 
 START = "2026-12-01T00:00:00Z"
@@ -57,6 +58,14 @@ def test_long_work_is_shown(name: str, row: str, item: str | None) -> None:
     assert rows(quick, Subject(title="Building shop")) == []
 
 
+def test_names_are_printable_and_on_one_line() -> None:
+    """A lock file of someone else may contain anything."""
+    layers = {"pure-1": [Package(name="a\x1b[2J\n::b", version="1")]}
+    stream = read({"name": "[pure-1 1/1] RUN x", "started": START})
+    (row,) = rows(stream, Subject(title="", layers=layers, before={"a\x1b[2J\n::b": "\x07"}))
+    assert row.items == ("a ::b \u2192 1",)
+
+
 def test_running_push() -> None:
     """A push has its own row, although it is a part of the export."""
     part = {"vertex": "exporting to image", "id": "pushing layers", "started": START}
@@ -97,8 +106,9 @@ def test_questions_and_warnings_are_printed() -> None:
         stream=BuildStream(), subject=lambda: Subject(title="Building shop"), write=written.append
     )
     display.ask("Continue? [y/N] ")
+    display.tick()
     display.read("WARNING: no config")
-    assert written == ["Continue? [y/N] ", "WARNING: no config\n"]
+    assert written == ["Building shop\n", "Continue? [y/N] ", "WARNING: no config\n"]
     display.read(
         '{"vertexes": [{"digest": "1", "name": "[a 1/1] RUN x", "error": "exit code: 1"}]}'
     )

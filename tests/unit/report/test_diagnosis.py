@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -196,6 +197,38 @@ def test_cancelled_step_was_not_killed() -> None:
     """BuildKit kills the other steps when one fails."""
     error = 'process "x" did not complete successfully: exit code: 137: context canceled'
     assert "killed" not in diagnose(Failure(error=error), KNOWN).problem
+
+
+@pytest.mark.parametrize(
+    ("output", "killed"),
+    [
+        ("checking whether SIGKILL is declared... yes\nerror: no", False),
+        ("ImportError: libgomp.so.1: cannot allocate memory in static TLS block", False),
+        ("exit code: 1370", False),
+        ("test_all_jobs_are Killed\nAssertionError", False),
+        ("make[1]: *** [Makefile:9: all] Killed\nmore", True),
+        ("/bin/sh: line 1:     7 Killed                  cc x.c", True),
+        ("died with <Signals.SIGKILL: 9>.", True),
+        ("process didn't exit successfully: `rustc` (signal: 9, SIGKILL: kill)", True),
+    ],
+)
+def test_output_about_a_kill(output: str, *, killed: bool) -> None:
+    """A compiler and a test may print such words for another reason."""
+    error = 'process "x" did not complete successfully: exit code: 1'
+    found = diagnose(Failure(error=error, output=f"{output}\n{PREFIX}own words"), KNOWN)
+    assert ("killed" in found.problem, found.problem == "own words") == (killed, not killed)
+
+
+def test_long_words_are_cut_and_take_no_time() -> None:
+    """Such as code or data in one line, in the output or in the error."""
+    data = "x" * 100_000
+    failure = Failure(error='process "x" did not complete successfully: 1', output=data)
+    started = time.monotonic()
+    problem = diagnose(failure, KNOWN).problem
+    diagnose(Failure(error=data), KNOWN)
+    assert time.monotonic() - started < 5
+    assert problem == f"The build failed (1): {data[:999]}…"
+    assert last_lines(f"{data}\nend") == [f"{data[:999]}…", "end"]
 
 
 def test_step_is_one_line() -> None:

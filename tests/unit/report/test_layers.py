@@ -14,6 +14,7 @@ from poetry_docker_cache.report.layers import (
     Layer,
     Package,
     changes,
+    planned_layers,
     read_layers,
     versions,
 )
@@ -61,6 +62,13 @@ def test_recorded_builds() -> None:
     }
 
 
+def test_planned_layers() -> None:
+    """Their packages are known without BuildKit's progress, but not whether they were cached."""
+    assert planned_layers({"pure-1": [FLASK, CLICK]}) == (
+        Layer(name="pure-1", cached=None, packages=(CLICK, FLASK)),
+    )
+
+
 def test_output_of_poetry_is_parsed() -> None:
     """Poetry's wording differs, a commit may follow the version, and output may be split."""
     output = ("  - Installing cl", "ick (8.1.7 1a2b3c4)\n", " - Removing x (1)\n")
@@ -92,6 +100,17 @@ def test_layer_is_rebuilt_if_any_platform_ran_it() -> None:
         ran("[linux/arm64 pure-2 1/1] RUN install", cached=True),
     )
     assert rebuilt(stream) == {"pure-1": True, "pure-2": False}
+
+
+def test_layers_of_another_image() -> None:
+    """They do not count, even if this image has no layers of dependencies."""
+    stream = read(
+        ran("[api dependencies.api 1/1] RUN install", cached=True),
+        ran("[worker dependencies.worker 1/1] RUN install", "  - Installed click (8.1.7)\n"),
+    )
+    (layer,) = read_layers(stream, {"dependencies.api": [FLASK]})
+    assert layer == Layer(name="dependencies.api", cached=True, packages=(FLASK,))
+    assert read_layers(stream, {}) == ()
 
 
 def test_cancelled_step_is_cached() -> None:

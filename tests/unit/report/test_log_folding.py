@@ -14,9 +14,12 @@ def test_ci_system_is_recognised() -> None:
 
 def test_log_gives_no_commands_to_github() -> None:
     """A package could print anything."""
-    text = GitHubFolding().fold("pure-1", "a\n  ::set-env name=X::1\n##[error]x\n::endgroup::")
+    text = GitHubFolding().fold(
+        "pure-1", "a\n  ::set-env name=X::1\nb ##[error]x\n10 %\r::add-mask::a\r\n\0::endgroup::"
+    )
     assert text == (
-        "::group::pure-1\na\n|   ::set-env name=X::1\n| ##[error]x\n| ::endgroup::\n::endgroup::\n"
+        "::group::pure-1\na\n|   ::set-env name=X::1\nb ##| [error]x\n10 %\n| ::add-mask::a\n"
+        "| ::endgroup::\n::endgroup::\n"
     )
 
 

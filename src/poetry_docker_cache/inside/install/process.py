@@ -117,6 +117,8 @@ def _become(work: Callable[[], object], output: int) -> NoReturn:
     except BaseException:  # noqa: BLE001  # the process ends here
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # even if the function has closed them: the caller's code is the other process's
+            os._exit(status)

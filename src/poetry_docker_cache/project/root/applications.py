@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import itertools
 import posixpath
 import re
 import sys
@@ -95,11 +96,9 @@ def _imports(folder: Path, names: Collection[str]) -> bool:
     if not names:
         return False
     pattern = rf"^(?:from|import)[ \t]+(?:{'|'.join(map(re.escape, sorted(names)))})\b"
-    files = [
-        *_files_in(folder),
-        *(file for inner in _packages(folder) for file in _files_in(inner)),
-    ]
-    return any(re.search(pattern, text_of(file), re.MULTILINE) for file in files[:100])
+    places = itertools.chain([folder], _packages(folder))
+    files = itertools.islice((file for place in places for file in _files_in(place)), 100)
+    return any(re.search(pattern, text_of(file), re.MULTILINE) for file in files)
 
 
 def _alembic_scripts(folder: Path) -> str | None:
@@ -345,8 +344,10 @@ def _modules(folder: Path, root: WheelRoot | SourceTreeRoot) -> Iterator[tuple[P
         for place, package in level:
             for path in _files_in(place):
                 count += 1
+                if count == _MOST_FILES:
+                    return
                 stem = "" if path.stem == "__init__" else path.stem
-                if count < _MOST_FILES and (package or stem):
+                if package or stem:
                     yield path, ".".join(filter(None, (package, stem)))
             inner += [
                 (path, f"{package}.{path.name}".lstrip("."))

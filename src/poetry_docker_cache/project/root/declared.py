@@ -103,11 +103,12 @@ def is_file(path: Path) -> bool:
 
 
 def text_of(path: Path) -> str:
-    """Read a source file; return an empty text if that fails."""
+    """Read a source file; return an empty text if that fails, or for a binary file."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+    return "" if "\0" in text else text
 
 
 def folders(folder: Path, paths: Iterable[str]) -> tuple[str, ...]:
