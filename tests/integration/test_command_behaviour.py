@@ -439,7 +439,7 @@ def test_build_command_line(shop: Path, client: Client, tmp_path: Path) -> None:
     outcome = run_successfully(
         tmp_path, "-C", "shop", *BUILD, "-t", "t/a", "--tag=t/b:1", "--push", "--", *after
     )
-    assert outcome.out == "a\n"
+    assert outcome.out == "t/a\n"
     argv = client.argv
     assert argv[-len(after) - 1 :] == [*after, str(shop)]
     ours = argv[: -len(after) - 1]

@@ -154,5 +154,5 @@ def test_refused_login_names_the_repository(
     status, said, target = install(poetry_python(version), tmp_path / "x", manifest, "wr0ng")
     assert status == 1
     url = manifest["packages"][0]["source"]["url"]
-    assert f"\n{url} refused access" in said
+    assert f"\npoetry-docker-cache: {url} refused access" in said
     assert not list(target.rglob("a-1.0.dist-info"))

@@ -189,7 +189,7 @@ def test_options_apply_to_all_images(tmp_path: Path, client: Client) -> None:
     assert outcome.status == 0, outcome.err
     assert "--pull" in client.argv
     assert outcome.err == ""
-    assert outcome.out == "shop-api:main\nteam/queue:main\n"
+    assert outcome.out == "team/api:main\nteam/queue:main\n"
     found = targets(client)
     assert [target["tags"] for target in found.values()] == [
         ["team/api:main", "team/api:latest"],

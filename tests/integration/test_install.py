@@ -159,7 +159,7 @@ def test_refused_access(
     manifest = indexes.manifest(indexes.package("al-pha"))
     status, output = workshop.install(manifest, *BY[installer], password=password)
     assert status != 0
-    end = output[output.index("\nThe package source") :]
+    end = output[output.index("\npoetry-docker-cache: The package source") :]
     assert repr(SOURCE) in end
     assert reason in end
     assert f"poetry config http-basic.{SOURCE} USERNAME` (asks" in end
@@ -238,8 +238,8 @@ def test_package_without_an_index_is_refused(indexes: Indexes, workshop: Worksho
     manifest = {"packages": [package], "sources": []}
     status, output = workshop.install(manifest)
     assert status == 1
-    end = "\nal-pha does not come from a package index (git): only Poetry can install it.\n"
-    assert output == f"Installing al-pha 1.0+cpu\n{end}"
+    why = "al-pha does not come from a package index (git): only Poetry can install it."
+    assert output == f"Installing al-pha 1.0+cpu\n\npoetry-docker-cache: {why}\n"
 
 
 def test_default_index_of_the_image_is_used(indexes: Indexes, workshop: Workshop) -> None:

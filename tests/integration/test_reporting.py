@@ -129,7 +129,9 @@ def test_ports_of_the_image_are_published(shop: Path) -> None:
     """The line can be pasted into a shell."""
     with (shop / "pyproject.toml").open("a") as file:
         file.write('[tool.poetry-docker-cache]\nports = [8000, "53/udp"]\n')
-    outcome = poetry(shop, *BUILD, "--push", "--tag=registry.test/team/shop:1", "-t", "b")
+    outcome = poetry(
+        shop, *BUILD, "--push", "--tag=registry.test/team/shop:1", "-t", "registry.test/b"
+    )
     assert printed_summary(outcome.err)[-1] == (
         "Run     docker run --rm -p 8000:8000 -p 53:53/udp registry.test/team/shop:1"
     )
