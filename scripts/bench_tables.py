@@ -96,8 +96,10 @@ def summary(results: Results, size: str) -> str:
         medians(results, size),
         describe_machine(results),
     )
+    known = (row.buildkit for row in results.measurements if row.size == size)
+    part = " (of these in BuildKit)" if any(known) else ""
     return (
-        "Packages installed / MB pushed / seconds (of these in BuildKit),"
+        f"Packages installed / MB pushed / seconds{part},"
         f" for {results.titles[size]} of {size} packages"
         f" ({', '.join(filter(None, words))}):\n\n"
         + _rows(("you edit", *(VARIANTS[name].title for name in shown)), rows)
