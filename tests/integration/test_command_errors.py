@@ -470,7 +470,11 @@ SETTINGS = {
         ('env = { A = "x\\ny" }', "`env.A` in", "For example: env"),
         ('env = { "A B" = "" }', '`env."A B"` in', "For example: env"),
         ('labels = { A = "x\\ny" }', "`labels.A` in", "For example: labels"),
-        ('user = "root"', "root can change the code", "commands that need root into `instructions.runtime`"),
+        (
+            'user = "root"',
+            "root can change the code",
+            "commands that need root into `instructions.runtime`",
+        ),
         ("ports = [70000]", "`ports[0]` in", "For example: ports"),
         ('groups = ["nope"]', "The group 'nope' (in `groups`) does not exist", "dev, main"),
         ('extras = ["nope"]', "The extra 'nope' (in `extras`) does not exist", "extras: pg"),
