@@ -52,6 +52,7 @@ $(READY): pyproject.toml
 	|| { echo "$(PYTHON) with venv not found. Run: apt install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	|| { echo "Python 3.10 or newer is required. Run: make PYTHON=/path/to/python setup" >&2; exit 1; }
+	@echo "Installing the plugin, Poetry and the tools into .venv (about a minute)" >&2
 	@$(VENV) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@$(VENV) -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev
