@@ -1,4 +1,4 @@
-"""The programs that well-known packages install, and how servers are started. Pure."""
+"""The programs that well-known packages install. Pure."""
 
 from __future__ import annotations
 
@@ -22,31 +22,18 @@ _PROGRAMS: dict[str, tuple[str, ...]] = {
     "newrelic": ("newrelic-admin",),
     "opentelemetry-distro": ("opentelemetry-bootstrap",),
     "opentelemetry-instrumentation": ("opentelemetry-instrument",),
-    "python-socketio": (),
     "rq": ("rq", "rqworker"),
-    "tna-python": (),
-    "uwsgi": ("uwsgi",),
     "pyuwsgi": ("uwsgi", "pyuwsgi"),
     "waitress": ("waitress-serve",),
-    "procrastinate": ("procrastinate",),
 }
 _SAME_NAME = {
-    *("alembic", "arq", "aerich", "celery", "chainlit", "circusd", "daphne", "dagster", "dbt"),
-    *(
-        "dramatiq",
-        "flask",
-        "flower",
-        "gradio",
-        "granian",
-        "gunicorn",
-        "honcho",
-        "huey",
-        "hypercorn",
-    ),
-    *("kedro", "litestar", "locust", "mcp", "meltano", "mkdocs", "mlflow", "nameko", "nicegui"),
-    *("panel", "prefect", "quart", "rasa", "rq", "sanic", "scrapy", "scrapyd", "solara"),
-    *("streamlit", "supervisor", "taskiq", "uvicorn", "voila", "whitenoise", "faststream"),
+    *("aerich", "alembic", "arq", "celery", "chainlit", "circusd", "dagster", "daphne", "dbt"),
+    *("dramatiq", "faststream", "flask", "flower", "gradio", "granian", "gunicorn", "honcho"),
+    *("huey", "hypercorn", "kedro", "litestar", "locust", "mcp", "meltano", "mkdocs", "mlflow"),
+    *("nameko", "nicegui", "panel", "prefect", "procrastinate", "quart", "rasa", "rq", "sanic"),
+    *("scrapy", "scrapyd", "solara", "streamlit", "taskiq", "uvicorn", "uwsgi", "voila"),
 }
+"""Packages with a program of their own name."""
 # Import names of programs that `python -m` runs, by package.
 _MODULES = {"discord-py": "discord", "fastapi-cli": "fastapi_cli"}
 _OF_THE_SYSTEM = {"[", "echo", "env", "export", "mkdir", "set", "test", "true", "umask"}

@@ -78,23 +78,13 @@ _LISTENING: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "streamlit": ((f"--server.port={PORT}",), ("--server.port",)),
 }
 
-
 _GENERIC = {
-    *(
-        "daphne",
-        "fastapi",
-        "gunicorn",
-        "granian",
-        "hypercorn",
-        "python",
-        "run",
-        "sanic",
-        "streamlit",
-    ),
-    *("uvicorn", "waitress-serve", "celery", "worker", "dramatiq", "arq", "rq", "wsgi", "asgi"),
+    *(words[0] for servers in _SERVERS.values() for words in servers.values()),
+    *(words[0] for words in _WORKERS.values()),
+    *("run", "worker", "wsgi", "asgi", "aiohttp.GunicornWebWorker"),
     *("uvicorn.workers.UvicornWorker", "uvicorn_worker.UvicornWorker"),
-    "aiohttp.GunicornWebWorker",
 }
+"""Words of a command that do not say which application it starts."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -257,7 +257,7 @@ def test_settings_of_django_decide_among_its_applications(tmp_path: Path) -> Non
 
 
 def test_folder_whose_modules_import_each_other_is_on_the_path(tmp_path: Path) -> None:
-    """The project is no package, so only the code shows it."""
+    """The project is not a package, so only the code shows it."""
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "config.py").touch()
     main = tmp_path / "app" / "main.py"

@@ -233,23 +233,13 @@ def _programs(
 
 
 _DEVELOPMENT = {
-    *(
-        "bench",
-        "benchmark",
-        "bump",
-        "check",
-        "clean",
-        "client",
-        "cov",
-        "coverage",
-        "debug",
-        "deploy",
-    ),
-    *("dev", "develop", "development", "docs", "download", "fixtures", "fmt", "format", "gen"),
-    *("generate", "init", "install", "lint", "load", "migrate", "migrations", "mock", "mypy"),
-    *("populate", "profile", "publish", "pytest", "release", "reload", "ruff", "seed", "seeder"),
-    *("setup", "test", "tests", "typecheck", "watch"),
+    *("bench", "benchmark", "bump", "check", "clean", "client", "cov", "coverage", "debug"),
+    *("deploy", "dev", "develop", "development", "docs", "download", "fixtures", "fmt", "format"),
+    *("gen", "generate", "init", "install", "lint", "load", "migrate", "migrations", "mock"),
+    *("mypy", "populate", "profile", "publish", "pytest", "release", "reload", "ruff", "seed"),
+    *("seeder", "setup", "test", "tests", "typecheck", "watch"),
 }
+"""Words in the names of scripts for development."""
 
 
 def is_development(name: str) -> bool:
