@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.commands.image_choice import selection_words
 from poetry_docker_cache.commands.output_files import check, output_path
 from poetry_docker_cache.commands.planned_image import plan_images
+from poetry_docker_cache.docker.dockerfile_syntax import EXPORT
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.poetry_version import choose_poetry
 from poetry_docker_cache.plan.python_version import Python
@@ -24,7 +25,7 @@ from poetry_docker_cache.render.ci_files import (
     CiPlan,
     render_ci,
 )
-from poetry_docker_cache.render.exported_files import EXPORT, with_banner, writing
+from poetry_docker_cache.render.exported_files import with_banner, writing
 from poetry_docker_cache.settings.table import Settings
 from poetry_docker_cache.system.compat import real_path
 from poetry_docker_cache.system.outward_links import refuse_outward_links
@@ -52,7 +53,8 @@ def export_ci(options: ExportOptions, kind: CiKind, poetry: Poetry, console: Con
     path = usual if options.to_stdout else output_path(options.output, usual)
     plan = _plan(options, images, kind, path)
     again = f"{EXPORT} --ci {kind}"
-    text = with_banner(render_ci(plan), shebang=SHEBANG if kind == "shell" else "", command=again)
+    shebang = SHEBANG if kind == "shell" else ""
+    text = with_banner(render_ci(plan), shebang=shebang, options=f" --ci {kind}")
     if options.to_stdout:
         console.raw(text)
         return 0

@@ -13,6 +13,7 @@ from poetry_docker_cache.commands.image_notes import print_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.output_files import check, output_path
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+from poetry_docker_cache.docker.dockerfile_syntax import EXPORT
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.context_files import unignored
 from poetry_docker_cache.render.bake_file import BakeTarget, render_bake_file
@@ -20,7 +21,6 @@ from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, all_scripts
 from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.render.exported_files import (
     BAKE_FILE,
-    EXPORT,
     dockerfile_name,
     leftovers,
     with_banner,
@@ -271,7 +271,7 @@ def bake_file(images: Sequence[PlannedImage]) -> str:
             refuse_tag(image.settings.cache, [name])
         repository, _, tag = name.rpartition(":")
         targets.append(_target(image, repository))
-    return with_banner(render_bake_file(targets, tag=tag), command=f"{EXPORT} --bake")
+    return with_banner(render_bake_file(targets, tag=tag), options=" --bake")
 
 
 def bake_notes(images: Sequence[PlannedImage]) -> list[str]:

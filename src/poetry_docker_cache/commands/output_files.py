@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.docker.dockerfile_syntax import EXPORT
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.exported_files import (
-    EXPORT,
     difference,
     is_foreign,
     is_hand_written,
