@@ -521,7 +521,7 @@ def test_build_with_vendored_dockerfile(shop: Path, client: Client) -> None:
 
 def test_build_notes_a_dockerfile_that_it_does_not_use(shop: Path, client: Client) -> None:
     """A Dockerfile that was written or edited by hand is noted, with how to build with it."""
-    note = "Dockerfile was written or edited by hand, and is not used. To build with it: `poetry"
+    note = "The image is not built from your own Dockerfile. To build from it, run `poetry"
     run_successfully(shop, *EXPORT)
     assert note not in run_successfully(shop, *BUILD).err
     (shop / "Dockerfile").write_text("FROM scratch\n")

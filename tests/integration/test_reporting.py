@@ -388,6 +388,28 @@ def test_invalid_path_is_refused_before_the_build(
     assert not (client.folder / "argv").exists()
 
 
+@pytest.mark.parametrize(
+    ("python", "allowed", "fix"),
+    [
+        ("3.13", ">=3.11", 'python = "3.12"'),
+        ("3.13.4", ">=3.11", 'python = "3.13"'),
+        ("3.13", ">=3.13", 'python = "3.14"'),
+        ("3.13", "~=3.13.0", "the project allows no other Python."),
+    ],
+)
+def test_missing_base_image_names_a_python_that_the_project_allows(
+    tmp_path: Path, client: Client, python: str, allowed: str, fix: str
+) -> None:
+    """It is the nearest one, an older one first."""
+    text = re.sub("(?m)^requires-python.*", f'requires-python = "{allowed}"', PYPROJECT)
+    text += f'\n[tool.poetry-docker-cache]\npython = "{python}"\n'
+    shop = make_project(tmp_path / "shop", text, [])
+    progress = (STREAMS / "missing_base.jsonl").read_text()
+    client.remember({}, progress.replace("3.13-nosuch", f"{python}-slim"))
+    client.answer(status=1)
+    assert poetry(shop, *BUILD).err.rstrip().endswith(fix)
+
+
 @pytest.mark.parametrize("options", [(), ("-q",)], ids=["", "quiet"])
 @pytest.mark.parametrize("recorded", ["failed", "missing_base"])
 def test_failed_build_ends_with_its_cause(

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.image_names import normalised
+from poetry_docker_cache.plan.python_version import PYTHONS
+from poetry_docker_cache.project.reader import python_constraint
 from poetry_docker_cache.report.diagnosis import Known, last_lines, named_step
 from poetry_docker_cache.settings.table import Settings
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.console import Console
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
-_PYTHON = re.compile(r"(?P<major>\d+)\.(?P<minor>\d+)(?P<patch>\.\d+)?")
+_PYTHON = re.compile(r"\d+\.\d+(\.\d+)?")
 
 
 def print_end(failure: Failure, known: Known, console: Console) -> None:
@@ -55,7 +57,7 @@ def _base_fixes(image: PlannedImage) -> Iterator[tuple[str, str]]:
     settings, runtime = image.settings, image.plan.runtime.image
     table = f"[tool.poetry-docker-cache{image.image and f'.images.{image.image}'}]"
     if settings.base_image == Settings().base_image:
-        base = f"Set another Python in {table}, for example:\n{_other_python(runtime)}"
+        base = _other_python(image, table)
     else:
         base = f'Correct it in {table}:\nbase-image = "{settings.base_image}"'
         if settings.python and "{python}" in settings.base_image:
@@ -67,10 +69,20 @@ def _base_fixes(image: PlannedImage) -> Iterator[tuple[str, str]]:
     yield normalised(runtime), base
 
 
-def _other_python(image: str) -> str:
-    """Return the setting with a version that exists: without its patch, or the one before it."""
-    found = _PYTHON.search(image)
-    if not found:
-        return 'python = "3.13"'
-    minor = int(found["minor"]) - (not found["patch"])
-    return f'python = "{found["major"]}.{minor}"'
+def _other_python(image: PlannedImage, table: str) -> str:
+    """Return what to set: the nearest other version that the project allows, if there is one."""
+    constraint = python_constraint(image.poetry.package.python_versions)
+    newest_first = [tag for minor in PYTHONS if (tag := constraint.image_tag(minor))]
+    found = _PYTHON.search(image.plan.runtime.image)
+    used = found[0] if found else PYTHONS[0]
+    older = [tag for tag in newest_first if _minor(tag) <= _minor(used)]
+    newer = [tag for tag in reversed(newest_first) if tag not in older]
+    tag = next((tag for tag in (*older, *newer) if tag != used), None)
+    if tag is None:
+        return f"Set another `base-image` in {table}: the project allows no other Python."
+    return f'Set another Python in {table}, for example:\npython = "{tag}"'
+
+
+def _minor(tag: str) -> list[int]:
+    """Return the minor version as numbers: [3, 12] for "3.12.4"."""
+    return [int(part) for part in tag.split(".")[:2]]

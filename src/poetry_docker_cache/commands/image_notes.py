@@ -89,7 +89,7 @@ def unused_notes(images: Sequence[PlannedImage]) -> list[str]:
             image = [image.image for image in images if dockerfile_name(image.image) == name]
             words = ["poetry", "docker", "build", *filter(None, image[:1]), "--file", str(path)]
             notes.append(
-                f"{path} was written or edited by hand, and is not used. To build with it:"
+                f"The image is not built from your own {path}. To build from it, run"
                 f" `{shlex.join(words)}`."
             )
     return notes

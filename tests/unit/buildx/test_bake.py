@@ -244,7 +244,7 @@ def test_exported_file() -> None:
     from_git = render_bake_file([replace(made[0], version="0.0.0"), made[1]], tag="0.0.0")
     assert 'variable "VERSION" {\n  default = "0.0.0"\n}\n\n# ' in from_git
     assert from_git.count("  args       = { VERSION = VERSION }\n") == 1
-    whole = with_banner(text, command="poetry docker export --bake")
+    whole = with_banner(text, options=" --bake")
     assert is_ours(whole)
     assert not is_ours(whole.replace("team/api", "team/other"))
 
