@@ -5,24 +5,63 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.buildx.build_failure import of_history, of_stream
+from poetry_docker_cache.buildx.step_runner import FAILED
 from poetry_docker_cache.docker.image_names import normalised
 from poetry_docker_cache.plan.python_version import PYTHONS
 from poetry_docker_cache.project.reader import python_constraint
-from poetry_docker_cache.report.diagnosis import Known, last_lines, named_step
+from poetry_docker_cache.report.diagnosis import Known, diagnose, last_lines, named_step
 from poetry_docker_cache.settings.table import Settings
+from poetry_docker_cache.system.signals import ENDING, exit_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from poetry_docker_cache.buildx.build_failure import Failure
     from poetry_docker_cache.buildx.cache_plan import CachePlan
+    from poetry_docker_cache.buildx.pipeline import Build
+    from poetry_docker_cache.buildx.step_runner import Outcome
     from poetry_docker_cache.commands.console import Console
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
 _PYTHON = re.compile(r"\d+\.\d+(\.\d+)?")
 
 
-def print_end(failure: Failure, known: Known, console: Console) -> None:
+def refuse(  # noqa: PLR0913  # all that identifies a build
+    outcome: Outcome,
+    build: Build,
+    images: Sequence[PlannedImage],
+    *,
+    dockerfile: str | None,
+    folder: str,
+    console: Console,
+) -> None:
+    """Raise BuildError with the cause of a failed build, after the end of the failed step's log.
+
+    `dockerfile` is the user's own; `folder` has the files of the build. Without a known failure,
+    such as after a signal, BuildKit's message stays the last.
+    """
+    if failure := _failure(outcome, build, dockerfile, folder):
+        known = _known_facts(images, [image.caches for image in build.images], dockerfile)
+        if outcome.stream:
+            _print_end(failure, known, console)
+        raise diagnose(failure, known, outcome.status)
+
+
+def _failure(outcome: Outcome, build: Build, dockerfile: str | None, folder: str) -> Failure | None:
+    """Return the failure; if BuildKit has shown its progress itself, it is in its history.
+
+    A Dockerfile of the user does not identify the build there, and BuildKit has shown its lines.
+    """
+    if outcome.stream:
+        signalled = outcome.status in map(exit_status, ENDING)
+        return None if signalled else of_stream(outcome.stream)
+    if outcome.status != FAILED or dockerfile:
+        return None
+    return of_history(build.docker, build.engine.builder, folder)
+
+
+def _print_end(failure: Failure, known: Known, console: Console) -> None:
     """Print the last lines of the failed step, or of the user's own Dockerfile."""
     # The lines of a generated Dockerfile have numbers of a file that the user does not have.
     excerpt = failure.excerpt.splitlines() if known.dockerfile else ()
@@ -32,7 +71,7 @@ def print_end(failure: Failure, known: Known, console: Console) -> None:
         console.message(f"  {line}".rstrip())
 
 
-def known_facts(
+def _known_facts(
     images: Sequence[PlannedImage], caches: Sequence[CachePlan], dockerfile: str | None
 ) -> Known:
     """Collect what a diagnosis may name; `dockerfile` is the user's own."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.bake import permission_note
-from poetry_docker_cache.buildx.build_failure import of_history, of_stream
 from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.command_line import epoch_note, named_result, result_note
 from poetry_docker_cache.buildx.engine import NO_OUTPUT
@@ -19,30 +18,26 @@ from poetry_docker_cache.buildx.open_caches import open_caches, shown_caches
 from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, load_steps
 from poetry_docker_cache.buildx.reuse import Reuse
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
-from poetry_docker_cache.buildx.step_runner import FAILED, StepRunner
+from poetry_docker_cache.buildx.step_runner import StepRunner
 from poetry_docker_cache.buildx.steps import SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds
-from poetry_docker_cache.commands.failure_report import known_facts, print_end
 from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
-from poetry_docker_cache.report.diagnosis import diagnose
-from poetry_docker_cache.system.signals import ENDING, exit_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.buildx.build_failure import Failure
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
-    from poetry_docker_cache.buildx.step_runner import Display, Outcome
+    from poetry_docker_cache.buildx.step_runner import Display
     from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
@@ -226,7 +221,17 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
         )
         outcome = runner.run_all(build_steps(build, places, caches))
         if outcome.status:
-            _refuse_failure(work, outcome, str(folder.path), console)
+            # Imported only here, so that a build starts sooner.
+            from poetry_docker_cache.commands.failure_report import refuse  # noqa: PLC0415
+
+            refuse(
+                outcome,
+                build,
+                work.images,
+                dockerfile=work.options.file,
+                folder=str(folder.path),
+                console=console,
+            )
             return outcome.status
         metadata = Path(places.metadata)
         for report in work.reports:
@@ -236,29 +241,3 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
                     console.note(note)
         report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
     return 0
-
-
-def _refuse_failure(work: _Work, outcome: Outcome, folder: str, console: ProgressConsole) -> None:
-    """Raise BuildError with the cause of a failed build, after the end of the failed step's log.
-
-    Without a known failure, such as after a signal, BuildKit's message stays the last.
-    """
-    if failure := _failure(work, outcome, folder):
-        caches = [image.caches for image in work.build.images]
-        known = known_facts(work.images, caches, work.options.file)
-        if outcome.stream:
-            print_end(failure, known, console)
-        raise diagnose(failure, known, outcome.status)
-
-
-def _failure(work: _Work, outcome: Outcome, folder: str) -> Failure | None:
-    """Return the failure; if BuildKit has shown its progress itself, it is in its history.
-
-    A Dockerfile of the user does not identify the build there, and BuildKit has shown its lines.
-    """
-    if outcome.stream:
-        signalled = outcome.status in map(exit_status, ENDING)
-        return None if signalled else of_stream(outcome.stream)
-    if outcome.status != FAILED or work.options.file:
-        return None
-    return of_history(work.build.docker, work.build.engine.builder, folder)

@@ -20,12 +20,10 @@ def fits(filename: str, target: Target) -> bool:
     if not filename.endswith(".whl") or len(parts) not in (5, 6):
         return False
     pythons, abis, systems = (part.split(".") for part in parts[-3:])
-    return any(
-        fits_python(python, abi, target)
-        and ((abi, system) == ("none", "any") or fits_system(system, target))
-        for python in pythons
-        for abi in abis
-        for system in systems
+    if systems == ["any"]:
+        return "none" in abis and any(fits_python(python, "none", target) for python in pythons)
+    return any(fits_system(system, target) for system in systems) and any(
+        fits_python(python, abi, target) for python in pythons for abi in abis
     )
 
 
