@@ -1,0 +1,1 @@
+"""Make images without a container engine: wheels are fetched, unpacked and pushed as layers."""
