@@ -159,7 +159,11 @@ def choose_files(
     ranks = {tag: rank for rank, tag in enumerate(target.tags())}
     layers, missing = [], []
     for layer in plan.dependencies.layers:
-        packages = [each for each in found[layer.name]["packages"] if _is_wanted(each, target)]
+        packages = [
+            each
+            for each in found[layer.name]["packages"]
+            if is_wanted(each["name"], each.get("marker", ""), target)
+        ]
         chosen = {id(each): _choose(each, ranks, build_on_host) for each in packages}
         missing += [each for each in packages if chosen[id(each)] is None]
         files = (_file(each, file) for each in packages if (file := chosen[id(each)]))
@@ -227,11 +231,15 @@ def _text(manifest: Manifest) -> bytes:
     return f"{text}\n".encode()
 
 
-def _is_wanted(package: Manifest, target: ImageTarget) -> bool:
-    left = evaluate(package.get("marker", ""), target.environment, set())
+def is_wanted(name: str, marker: str, target: ImageTarget) -> bool:
+    """Return whether a package with this marker is in the image.
+
+    Raises DockerCacheError for a marker that compares the kernel.
+    """
+    left = evaluate(marker, target.environment, set())
     if isinstance(left, str):
         raise DockerCacheError(
-            f"Whether {package['name']} is installed depends on the machine that runs the image"
+            f"Whether {name} is installed depends on the machine that runs the image"
             f" ({left}), which is not known in advance.",
             fix=f"Change its marker in pyproject.toml and run `poetry lock`, {WITH_ENGINE}.",
         )

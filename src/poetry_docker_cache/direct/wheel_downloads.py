@@ -8,7 +8,6 @@ remembers where the file of a hash is: nothing is requested for a file that is s
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import secrets
 import threading
@@ -179,12 +178,3 @@ def _checked(path: Path, file: LockedFile, what: str) -> Path:
         f"{what} has a hash that does not match poetry.lock.",
         fix="If you are sure that it was replaced on purpose, run `poetry lock --no-cache`.",
     )
-
-
-def sha256(path: Path) -> str:
-    """Return the hash of a file as poetry.lock writes it."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return f"sha256:{digest.hexdigest()}"
