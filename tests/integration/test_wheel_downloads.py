@@ -54,13 +54,13 @@ def make_poetry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(Authenticator, "_get_backoff", lambda *_: 0)
 
-    def make(url: str, password: str | None = PASSWORD) -> Poetry:
+    def make(url: str, password: str | None = PASSWORD, name: str = "acme") -> Poetry:
         if password:
             monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", USER)
             monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", password)
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
-        source = f'[[tool.poetry.source]]\nname = "acme"\nurl = "{url}"\n'
+        source = f'[[tool.poetry.source]]\nname = "{name}"\nurl = "{url}"\n'
         text = f'[project]\nname = "shop"\nversion = "1"\n{source}'
         (folder / "pyproject.toml").write_text(text)
         Config.create(reload=True)
@@ -165,6 +165,20 @@ def test_index_without_login_and_index_that_is_down(
         fetch(make_poetry(CLOSED), file)
     assert "HTTPS_PROXY" in caught.value.fix
     assert "--" not in caught.value.fix
+
+
+def test_login_for_a_name_with_a_dot(
+    packages: Path,
+    make_poetry: Callable[..., Poetry],
+    faulty: FaultyIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No shell can set Poetry's own variable for it, so another one replaces it."""
+    monkeypatch.setenv("POETRY_HTTP_BASIC_MY_ACME_USERNAME", USER)
+    monkeypatch.setenv("POETRY_HTTP_BASIC_MY_ACME_PASSWORD", PASSWORD)
+    poetry = make_poetry(faulty.url, password=None, name="my.acme")
+    file = locked(packages, "acme-a", type="legacy", reference="my.acme", url=faulty.url)
+    assert fetch(poetry, file)[0].name == file.file
 
 
 def test_certificate_of_private_authority(

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import venv
 import zipfile
 from dataclasses import dataclass
 from importlib import metadata
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from poetry.core.packages.dependency import Dependency
-from poetry.utils.env import EnvManager, VirtualEnv
+from poetry.utils.env import VirtualEnv
 from poetry.utils.isolated_build import IsolatedEnv
 
 from poetry_docker_cache.direct.wheel_choice import ANYWHERE, LayerFiles, LockedFile
@@ -37,6 +38,7 @@ from poetry_docker_cache.inside.install.failures import explain_own_wheel
 from poetry_docker_cache.inside.install.process import with_programs, with_safe_git
 from poetry_docker_cache.plan.python_version import Python
 from poetry_docker_cache.plan.tool_pins import find_pins, pinned_requirements
+from poetry_docker_cache.project.credentials import use_login_variables
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.system.folder_locks import waiting
 from poetry_docker_cache.text import printable
@@ -266,7 +268,7 @@ def _backend_python(build: _Build, poetry: Poetry) -> Path:
         environment = VirtualEnv(place / "venv")
         if not (place / _COMPLETE).exists():
             shutil.rmtree(place / "venv", ignore_errors=True)
-            EnvManager.build_venv(place / "venv", flags={"no-pip": True})
+            venv.create(place / "venv", symlinks=os.name != "nt")
             _install(environment, build, poetry)
             (place / _COMPLETE).touch()
     return Path(environment.python)
@@ -286,6 +288,7 @@ def _install(environment: VirtualEnv, build: _Build, poetry: Poetry) -> None:
     if build.constraints:  # only Poetry 2.3 and newer read them
         more["constraints"] = [Dependency.create_from_pep_508(each) for each in build.constraints]
     failure = ""
+    use_login_variables(poetry)
     try:
         with _one_by_one():
             IsolatedEnv(environment, poetry.pool).install([*build.requires], **more)

@@ -21,6 +21,7 @@ from requests import HTTPError, RequestException
 from poetry_docker_cache.direct.package_servers import PackageServer
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.wheelhouse import STRONG, has_hash
+from poetry_docker_cache.project.credentials import use_login_variables
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.system.full_disks import suggest_space
 from poetry_docker_cache.system.private_files import put
@@ -56,6 +57,7 @@ class WheelDownloads:
 
     def __init__(self, poetry: Poetry, *, progress: Progress | None = None) -> None:
         config = poetry.config
+        use_login_variables(poetry)
         self._poetry = poetry
         self._progress = progress or (lambda *_, **__: None)
         self._artifacts = ArtifactCache(cache_dir=config.artifacts_cache_directory)

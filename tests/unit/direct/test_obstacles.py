@@ -78,7 +78,12 @@ def test_wheels_from_index_need_no_engine() -> None:
         wheel("fast", tag=f"cp313-abi3-manylinux_2_17_{name}") for name in ("x86_64", "aarch64")
     ]
     project = plans.project(package("slow"), package("fast", files=native))
-    settings = {"env": (("A", "b"),), "ports": ("8000",), "platforms": BOTH, "compile": True}
+    settings: dict[str, Any] = {
+        "env": (("A", "b"),),
+        "ports": ("8000",),
+        "platforms": BOTH,
+        "compile": True,
+    }
     assert find(project, machines=("x86_64", "aarch64"), **settings) == ()
 
 
