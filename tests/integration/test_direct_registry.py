@@ -224,13 +224,10 @@ def test_http_only_if_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     ("script", "expected"),
     [
         (
-            'read host; echo "{\\"Username\\": \\"u\\", \\"Secret\\": \\"for $host\\"}"',
+            """printf '{"Username": "u", "Secret": "for %s"}' "$(cat)" """,
             Login(username="u", password="for host.test:5000"),
         ),
-        (
-            'echo "{\\"Username\\": \\"<token>\\", \\"Secret\\": \\"t\\"}"',
-            Login(identity_token="t"),
-        ),
+        ("""echo '{"Username": "<token>", "Secret": "t"}'""", Login(identity_token="t")),
         ("echo credentials not found in native keychain; exit 1", Login()),
         ("echo secret; exit 1", None),
         ("echo secret", None),

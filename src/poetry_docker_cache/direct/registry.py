@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import requests
 
@@ -19,7 +19,7 @@ from poetry_docker_cache.direct.registry_errors import (
     not_a_registry,
     repeatable,
 )
-from poetry_docker_cache.direct.registry_session import Access, RegistrySession, discard
+from poetry_docker_cache.direct.registry_session import RegistrySession, Request, discard
 from poetry_docker_cache.docker import image_names
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -113,15 +113,13 @@ class Registry:
 
         An interrupted download continues where it stopped.
         """
-        access = Access(repository=repository)
         hashed, done = _hash(digest), 0
         for _ in range(_ATTEMPTS):
             headers = {"Range": f"bytes={done}-"} if done else {}
-            response = self._session.send(
-                "GET", f"{repository}/blobs/{digest}", access, headers=headers
-            )
+            request = Request("GET", f"{repository}/blobs/{digest}", repository, headers=headers)
+            response = self._session.send(request)
             if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-                raise self._session.refusal(response, access)
+                raise self._session.refusal(response, request)
             skipped = done if response.status_code == HTTPStatus.OK else 0
             try:
                 for chunk in response.iter_content(_CHUNK):
@@ -150,10 +148,10 @@ class Registry:
         `push` asks with the rights of a push, since a registry may deny others for a repository
         that does not exist yet.
         """
-        access = Access(repository=repository, push=push)
-        response = self._session.send("HEAD", f"{repository}/blobs/{digest}", access)
+        request = Request("HEAD", f"{repository}/blobs/{digest}", repository, push=push)
+        response = self._session.send(request)
         if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise self._session.refusal(response, access)
+            raise self._session.refusal(response, request)
         discard(response)
         length = response.headers.get("Content-Length", "")
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
@@ -175,26 +173,27 @@ class Registry:
         An interrupted upload starts again. `progress` gets the bytes that were sent so far, and
         the size at the end.
         """
-        access = Access(repository=repository, push=True)
 
         def attempt() -> None:
             if self.has_blob(repository, digest, size, push=True):
                 return
-            location = self._begin(access, digest, mount_from)
+            location = self._begin(repository, digest, mount_from)
             if location is None:
                 return
-            response = self._session.exchange(
+            request = Request(
                 "PUT",
                 f"{location}{'&' if '?' in location else '?'}digest={quote(digest)}",
-                access,
+                repository,
+                push=True,
                 headers={"Content-Type": "application/octet-stream"},
                 body=_Body(open_content, size, progress) if size else b"",
             )
+            response = self._session.exchange(request)
             if response.status_code in _LOST_UPLOAD:
                 discard(response)
                 raise InterruptedRequestError(f"{self.host} lost an upload.", fix="Try again.")
             if response.status_code not in _STORED:
-                raise self._session.refusal(response, access)
+                raise self._session.refusal(response, request)
             discard(response)
 
         self._session.repeat(attempt)
@@ -203,58 +202,55 @@ class Registry:
 
     def put_manifest(self, repository: str, target: str, body: bytes, media_type: str) -> None:
         """Write a manifest or an index for a tag or digest; its blobs must be there."""
-        access = Access(repository=repository, push=True)
-        response = self._session.send(
+        request = Request(
             "PUT",
             f"{repository}/manifests/{target}",
-            access,
+            repository,
+            push=True,
             headers={"Content-Type": media_type},
             body=body,
         )
+        response = self._session.send(request)
         if response.status_code not in _STORED:
-            raise self._session.refusal(response, access)
+            raise self._session.refusal(response, request)
         discard(response)
         stated = response.headers.get("Docker-Content-Digest")
         if stated and stated.startswith("sha256:") and stated != digest_of(body):
             raise self._damaged(f"{repository}:{target}", "the registry states another digest")
 
-    def _begin(self, access: Access, digest: str, mount_from: Sequence[str]) -> str | None:
+    def _begin(self, repository: str, digest: str, mount_from: Sequence[str]) -> str | None:
         """Return where to upload a blob; None if it was mounted from another repository."""
-        path = f"{access.repository}/blobs/uploads/"
+        path = f"{repository}/blobs/uploads/"
         location = None
         for source in mount_from:
-            mounting = Access(repository=access.repository, push=True, mount=source)
-            query = f"?mount={quote(digest)}&from={quote(source, safe='')}"
+            query = urlencode({"mount": digest, "from": source})
+            request = Request("POST", f"{path}?{query}", repository, push=True, mount=source)
             try:
-                response = self._session.send("POST", path + query, mounting)
+                response = discard(self._session.send(request))
             except RegistryError:  # the token server denies the other repository
                 continue
-            discard(response)
             if response.status_code == HTTPStatus.CREATED:
                 return None
             if response.status_code == HTTPStatus.ACCEPTED:
                 location = self._session.location(response)
         if location is None:
-            response = self._session.send("POST", path, access)
+            request = Request("POST", path, repository, push=True)
+            response = self._session.send(request)
             if response.status_code != HTTPStatus.ACCEPTED:
-                raise self._session.refusal(response, access)
-            discard(response)
-            location = self._session.location(response)
+                raise self._session.refusal(response, request)
+            location = self._session.location(discard(response))
         return location
 
     def _read_manifest(self, repository: str, target: str) -> Manifest | None:
-        access = Access(repository=repository)
-        response = self._session.send(
-            "GET",
-            f"{repository}/manifests/{target}",
-            access,
-            headers={"Accept": ", ".join(MEDIA_TYPES)},
-        )
+        accept = {"Accept": ", ".join(MEDIA_TYPES)}
+        path = f"{repository}/manifests/{target}"
+        request = Request("GET", path, repository, headers=accept)
+        response = self._session.send(request)
         if response.status_code == HTTPStatus.NOT_FOUND:
             discard(response)
             return None
         if response.status_code != HTTPStatus.OK:
-            raise self._session.refusal(response, access)
+            raise self._session.refusal(response, request)
         body = _read(response)
         stated = [target, response.headers.get("Docker-Content-Digest", "")]
         if not all(_fits(body, digest) for digest in stated):

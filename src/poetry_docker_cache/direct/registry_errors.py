@@ -72,7 +72,7 @@ def unreachable(host: str, error: Exception) -> RegistryError:
     )
 
 
-def refusal(  # noqa: PLR0911  # one for each status
+def refusal(  # noqa: PLR0911, PLR0913  # one result for each status, which names all
     response: requests.Response,
     *,
     host: str,
@@ -138,10 +138,10 @@ def refusal(  # noqa: PLR0911  # one for each status
     return not_a_registry(host, status)
 
 
-def not_a_registry(host: str, status: int) -> RegistryError:
+def not_a_registry(host: str, status: int = 0) -> RegistryError:
     """Explain an answer that no registry gives."""
     return RegistryError(
-        f"{host} does not answer as a registry (HTTP {status}).",
+        f"{host} does not answer as a registry{f' (HTTP {status})' if status else ''}.",
         fix="Check the name. A proxy or a login page of the network may have answered instead.",
         status=status,
     )

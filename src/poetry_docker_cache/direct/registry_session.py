@@ -17,11 +17,11 @@ import re
 import ssl
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -54,28 +54,28 @@ _TOKEN_LIFE = 60.0
 _AT_ONCE = 32
 """How many connections are kept for further requests."""
 _SMALL = 65536
-_TRANSIENT = (
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.TOO_MANY_REQUESTS,
-    HTTPStatus.INTERNAL_SERVER_ERROR,
-    HTTPStatus.BAD_GATEWAY,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    HTTPStatus.GATEWAY_TIMEOUT,
-)
+_TRANSIENT = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _CLIENT = "poetry-docker-cache"
 _CHALLENGE = re.compile(r'[\s,]*(?:(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]*))|([^\s,=]+))')
 # As Docker: settings of the user come before those of the machine.
 _CERTIFICATES = ("~/.docker/certs.d", "/etc/docker/certs.d")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Access:
-    """What a request needs to be allowed."""
+@dataclass(frozen=True)
+class Request:
+    """A request, and what it needs to be allowed."""
 
+    method: str
+    url: str
+    """A URL, or a path of the registry's API."""
     repository: str
+    _: KW_ONLY
     push: bool = False
     mount: str = ""
     """Another repository, to pull from."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Iterable[bytes] = b""
+    """Iterables are iterated again if the request is repeated."""
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class RegistrySession:
         *,
         insecure_hosts: Collection[str] = (),
         ca: Path | None = None,
-        timeout: tuple[float, float] = (30, 300),
+        timeout: tuple[float, float] = (30, 60),
         pause: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -132,7 +132,7 @@ class RegistrySession:
     def _probe(self, address: str) -> str:
         for base in (f"http://{address}", f"https://{address}"):
             try:
-                response = discard(self._raw("HEAD", f"{base}/v2/", Access(repository="")))
+                response = discard(self._send_once(Request("HEAD", f"{base}/v2/", "")))
             except InterruptedRequestError as error:
                 if error.status:  # an answer that is not one of TLS
                     return base
@@ -143,57 +143,40 @@ class RegistrySession:
                     return base
         raise repeatable(failure)
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        access: Access,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-    ) -> Response:
+    def send(self, request: Request) -> Response:
         """Send a request to the registry until it answers, and follow redirects."""
-        url = f"{self.base}/v2/{path}"
+        request = replace(request, url=f"{self.base}/v2/{request.url}")
         for _ in range(_REDIRECTS):
-            once = functools.partial(self.exchange, method, url, access, headers=headers, body=body)
-            response = self.repeat(once)
-            if not (response.is_redirect and method in ("GET", "HEAD")):
+            response = self.repeat(functools.partial(self.exchange, request))
+            if not (response.is_redirect and request.method in ("GET", "HEAD")):
                 return response
-            url = self.location(response)
+            request = replace(request, url=self.location(response))
             discard(response)
         raise RegistryError(f"{self.host} redirects too often.", fix="Check the name.")
 
-    def exchange(
-        self,
-        method: str,
-        url: str,
-        access: Access,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | Iterable[bytes] | None = None,
-    ) -> Response:
+    def exchange(self, request: Request) -> Response:
         """Send a request once, or twice if the registry wants another token.
 
         Other hosts, which redirects and upload locations may name, get no credentials.
         """
-        own = _origin(url) == _origin(self.base)
-        sent = self._authorization(access) if own else ""
-        response = self._raw(method, url, access, authorization=sent, headers=headers, body=body)
+        own = _origin(request.url) == _origin(self.base)
+        sent = self._authorization(request) if own else ""
+        response = self._send_once(request, sent)
         if not own or response.status_code != HTTPStatus.UNAUTHORIZED:
             return response
         with self._lock:
             self._challenge = _challenges(response.headers.get("WWW-Authenticate", ""))
-            if (known := self._tokens.get(access.scopes)) and known.header == sent:
-                del self._tokens[access.scopes]
+            if (known := self._tokens.get(request.scopes)) and known.header == sent:
+                del self._tokens[request.scopes]
         try:
-            other = self._authorization(access)
+            other = self._authorization(request)
         except RegistryError:
             response.close()
             raise
         if other in ("", sent):
             return response
         discard(response)
-        return self._raw(method, url, access, authorization=other, headers=headers, body=body)
+        return self._send_once(request, other)
 
     def repeat(self, act: Callable[[], _Result]) -> _Result:
         """Act until nothing interrupts it, a few times with longer and longer waits."""
@@ -211,25 +194,30 @@ class RegistrySession:
 
     def location(self, response: Response) -> str:
         """Return the absolute URL that an answer refers to."""
-        location = response.headers.get("Location")
-        if not location:
-            raise not_a_registry(self.host, response.status_code)
-        parts, own = urlsplit(urljoin(response.url, location)), urlsplit(self.base)
+        url = self._absolute(response.url, response.headers.get("Location", ""))
+        parts, own = urlsplit(url), urlsplit(self.base)
         if (parts.scheme, own.scheme, parts.hostname) == ("http", "https", own.hostname):
             # A registry behind a proxy that ends TLS may not know its own scheme and port.
             parts = parts._replace(scheme=own.scheme, netloc=own.netloc)
         return parts.geturl()
 
-    def refusal(self, response: Response, access: Access) -> RegistryError:
+    def _absolute(self, base: str, reference: str) -> str:
+        with contextlib.suppress(ValueError):
+            url = urljoin(base, reference)
+            if reference and all(_origin(url)):
+                return url
+        raise not_a_registry(self.host)
+
+    def refusal(self, response: Response, request: Request) -> RegistryError:
         """Explain an answer that is not the expected one, and close it."""
-        login = self._logins.find(access.repository)
+        login = self._logins.find(request.repository)
         with self._lock:
             headers = [_basic(login), *(token.header for token in self._tokens.values())]
         error = refusal(
             response,
             host=self.host,
-            repository=access.repository,
-            push=access.push,
+            repository=request.repository,
+            push=request.push,
             logged_in=bool(login.secrets),
             note=login.problem,
             secrets=[*login.secrets, *(header.partition(" ")[2] for header in headers)],
@@ -237,106 +225,90 @@ class RegistrySession:
         response.close()
         return error
 
-    def _authorization(self, access: Access) -> str:
+    def _authorization(self, request: Request) -> str:
         """Return the header for what the registry asked for; empty if it did not ask yet."""
-        login = self._logins.find(access.repository)
+        login = self._logins.find(request.repository)
         with self._lock:
             if login.registry_token:
                 return f"Bearer {login.registry_token}"
             if (bearer := self._challenge.get("bearer")) and "realm" in bearer:
-                known = self._tokens.get(access.scopes)
+                known = self._tokens.get(request.scopes)
                 if known is None or known.expires < self._clock():
-                    known = self._fetch_token(bearer, access, login)
-                    self._tokens[access.scopes] = known
+                    known = self.repeat(lambda: self._fetch_token(bearer, request, login))
+                    self._tokens[request.scopes] = known
                 return known.header
             return _basic(login) if "basic" in self._challenge else ""
 
-    def _fetch_token(self, challenge: dict[str, str], access: Access, login: Login) -> _Token:
+    def _fetch_token(self, challenge: dict[str, str], request: Request, login: Login) -> _Token:
         """Exchange a login for a token, or get an anonymous one."""
-        realm = urljoin(self.base, challenge["realm"])
-        values = {"service": challenge.get("service", ""), "client_id": _CLIENT}
+        realm = self._absolute(self.base, challenge["realm"])
+        values = [("service", challenge.get("service", "")), ("client_id", _CLIENT)]
         if login.identity_token:
-            form = {
-                **values,
-                "grant_type": "refresh_token",
-                "refresh_token": login.identity_token,
-                "scope": " ".join(access.scopes),
-            }
-            request = functools.partial(self._raw, "POST", realm, access, form=form)
+            values += [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", login.identity_token),
+                ("scope", " ".join(request.scopes)),
+            ]
+            asking = replace(request, method="POST", url=realm, body=urlencode(values).encode())
+            asking = replace(asking, headers={"Content-Type": "application/x-www-form-urlencoded"})
+            response = self._send_once(asking)
         else:
-            query = [*values.items(), *(("scope", scope) for scope in access.scopes)]
-            request = functools.partial(
-                self._raw, "GET", realm, access, query=query, authorization=_basic(login)
-            )
-        answer = self.repeat(lambda: self._token_in(request(), access))
-        token = answer.get("token") or answer.get("access_token")
-        if not isinstance(token, str):
-            raise not_a_registry(self.host, HTTPStatus.OK)
-        life = answer.get("expires_in")
-        life = life if isinstance(life, (int, float)) and life > 0 else _TOKEN_LIFE
-        # Before the token expires, since a clock may differ and a request takes time.
-        return _Token(f"Bearer {token}", self._clock() + 0.8 * life)
-
-    def _token_in(self, response: Response, access: Access) -> dict[str, Any]:
+            values += [("scope", scope) for scope in request.scopes]
+            url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(values)}"
+            asking = replace(request, method="GET", url=url, headers={}, body=b"")
+            response = self._send_once(asking, _basic(login))
         if not response.ok:
-            raise self.refusal(response, access)
-        answer = None
+            raise self.refusal(response, request)
+        answer: Any = None
         with contextlib.suppress(requests.RequestException, ValueError):
             answer = response.json()
         if not isinstance(answer, dict):  # perhaps only a part of it
             raise repeatable(not_a_registry(self.host, response.status_code))
-        return answer
+        token, life = answer.get("token") or answer.get("access_token"), answer.get("expires_in")
+        if not isinstance(token, str):
+            raise not_a_registry(self.host, response.status_code)
+        life = life if isinstance(life, (int, float)) and life > 0 else _TOKEN_LIFE
+        # Before the token expires, since a clock may differ and a request takes time.
+        return _Token(f"Bearer {token}", self._clock() + 0.8 * life)
 
-    def _raw(
-        self,
-        method: str,
-        url: str,
-        access: Access,
-        *,
-        authorization: str = "",
-        headers: Mapping[str, str] | None = None,
-        body: bytes | Iterable[bytes] | None = None,
-        form: Mapping[str, str] | None = None,
-        query: list[tuple[str, str]] | None = None,
-    ) -> Response:
-        """Send one request, without redirects.
+    def _send_once(self, request: Request, authorization: str = "") -> Response:
+        """Send a request to any host, without redirects.
 
         Raises InterruptedRequestError without an answer, or for one that may change soon.
         """
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        if parts.scheme != "https" and (
-            # The base is not known yet while it is probed.
-            self.__dict__.get("base", "").startswith("https:") or not self._allows_http(url)
-        ):
+        parts = urlsplit(request.url)
+        host, is_upload = parts.hostname or "", not isinstance(request.body, bytes)
+        # The base is not known yet while it is probed.
+        is_safe = self.__dict__.get("base", "").startswith("https:")
+        if parts.scheme != "https" and (is_safe or not self._allows_http(request.url)):
             raise RegistryError(
                 f"{self.host} refers to {host} without TLS.",
                 fix="Let the registry use https, or name its host as one without TLS.",
             )
+        connect, read = self._timeout
         failure: RegistryError
         try:
             response = self._session.request(
-                method,
-                url,
-                headers={"User-Agent": _CLIENT, "Accept-Encoding": "identity", **(headers or {})},
-                data=form or body,
-                params=query,
+                request.method,
+                request.url,
+                headers={"User-Agent": _CLIENT, "Accept-Encoding": "identity", **request.headers},
+                data=request.body,
                 auth=_Authorization(authorization),
                 # As Docker's, a proxy is not for loopback.
                 proxies={"no_proxy": host} if _is_loopback(host) else None,
-                timeout=self._timeout,
+                # The registry hashes and moves what was uploaded before it answers.
+                timeout=(connect, 5 * read if is_upload else read),
                 allow_redirects=False,
                 stream=True,
             )
-        except requests.exceptions.InvalidURL:
-            failure = RegistryError(f"{self.host} is not a valid host.", fix="Check the name.")
         except (OSError, HTTPError) as error:  # RequestException is an OSError
             failure = unreachable(parts.netloc.rpartition("@")[2], error)
         else:
-            if response.status_code not in _TRANSIENT:
+            status = response.status_code
+            if status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _TRANSIENT:
                 return response
             wait = _retry_after(response)
-            failure = repeatable(self.refusal(response, access), wait)
+            failure = repeatable(self.refusal(response, request), wait)
         # Raised outside the handler, so that no exception with a secret is chained.
         raise failure
 
