@@ -72,6 +72,13 @@ def find_poetry_pins(version: str, python: Python) -> tuple[str, ...]:
     return (name,) if pin and python.short in pin.versions else ()
 
 
+def pinned_requirements(names: Sequence[str]) -> tuple[str, ...]:
+    """The requirements in these files, with exact versions and markers, without the hashes."""
+    texts = ((PINS / f"{name}.txt").read_text(encoding="utf-8") for name in names)
+    lines = (line for text in texts for line in text.splitlines() if line[:1].isalnum())
+    return tuple(dict.fromkeys(line.rstrip(" \\") for line in lines))
+
+
 def pin_notes(dependencies: Dependencies, wheels: Sequence[Wheel]) -> Notes:
     """Note what pip resolves in the build although tools are to be pinned."""
     unpinned = {

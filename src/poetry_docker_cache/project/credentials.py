@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from poetry.config import config_source
@@ -86,6 +86,21 @@ def collect(
     sources += _address_credentials(addresses, poetry.config)
     destinations = unconfirmed(place for source in sources for place in source.destinations)
     return AuthSecret(text=auth_file(sources), unconfirmed=destinations)
+
+
+def use_login_variables(poetry: Poetry) -> None:
+    """Let Poetry itself send the logins in variables that replace its own.
+
+    See `_login_in_variables`. Before Poetry 2.4, each dot in a name is a table.
+    """
+    for repository in poetry.pool.all_repositories:
+        name = repository.name
+        if login := _login_in_variables(name):
+            known = zip(("username", "password"), login, strict=True)
+            table: dict[str, Any] = {key: value for key, value in known if value is not None}
+            for key in reversed(name.split(".") if _DOTS_ARE_TABLES else [name]):
+                table = {key: table}
+            poetry.config.merge({"http-basic": table})
 
 
 def refuse_credentials_in_urls(urls: Mapping[str, str]) -> None:

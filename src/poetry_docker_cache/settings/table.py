@@ -139,6 +139,12 @@ class Settings:
         " download something themselves, as those in Rust do",
         example="build-network = true",
     )
+    build_on_host: bool = _switch(
+        default=False,
+        meaning="whether `--direct` builds packages without a wheel on this machine, with your"
+        " rights, if they have no compiled code",
+        example="build-on-host = true",
+    )
     ssh: bool = _switch(
         default=False,
         meaning="whether `build` forwards your SSH agent to the step that clones git dependencies"

@@ -1,0 +1,1 @@
+"""Images from wheels, without a container engine."""

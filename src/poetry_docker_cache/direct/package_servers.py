@@ -1,0 +1,190 @@
+"""The servers of packages: Poetry's sources, and the hosts of URL dependencies.
+
+Poetry decides about credentials, certificates, proxies and retries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from poetry.core.packages.package import Package
+from poetry.core.packages.utils.link import Link
+from poetry.repositories.http_repository import HTTPRepository
+from poetry.utils.authenticator import Authenticator
+from requests import HTTPError
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.direct import REFUSED
+from poetry_docker_cache.inside.install.failures import (
+    UNREACHABLE,
+    explain_failure,
+    explain_refusal,
+)
+from poetry_docker_cache.inside.install.secret import Source
+
+if TYPE_CHECKING:
+    from poetry.poetry import Poetry
+    from requests import Response
+
+    from poetry_docker_cache.direct.wheel_choice import LockedFile
+
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_PYPI = "pypi"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageServer:
+    """A source of the project, or with only a URL the host of a dependency.
+
+    It has an authenticator of its own, which is filled before a thread uses it. Of threads that
+    share Poetry's, one may send no credentials while another lists the sources. It does not keep
+    answers, because the artifact cache keeps the files.
+    """
+
+    source: Source
+    """Without a name, PyPI or a host."""
+    session: Authenticator
+    repository: HTTPRepository | None
+    has_login: bool
+
+    @classmethod
+    def of_source(cls, poetry: Poetry, name: str) -> PackageServer:
+        """Return the source that Poetry would use; without a name, the project's default one.
+
+        Raises DockerCacheError for an unknown source, and for credentials that cannot be read.
+        """
+        pool = poetry.pool
+        default = _PYPI if pool.has_repository(_PYPI) else pool.repositories[0].name
+        if name and not pool.has_repository(name):
+            raise DockerCacheError(
+                f"pyproject.toml does not define the source {name!r} of poetry.lock.",
+                fix="Add it as a [[tool.poetry.source]], or run `poetry lock`.",
+            )
+        repository = pool.repository(name or default)
+        if not isinstance(repository, HTTPRepository):
+            raise DockerCacheError(
+                f"The source {repository.name!r} is not a package index.", fix="Run `poetry lock`."
+            )
+        session = Authenticator(poetry.config, disable_cache=True)
+        session.add_repository(repository.name, repository.url)
+        is_pypi = repository.name.lower() == _PYPI
+        return cls(
+            source=Source() if is_pypi else Source(repository.name, repository.url),
+            session=session,
+            repository=repository,
+            # Both keep the answer: a keyring is asked here, and not by several threads.
+            has_login=_has_login(repository.session, repository.url, repository.name)
+            | _has_login(session, repository.url, repository.name),
+        )
+
+    @classmethod
+    def of_url(cls, poetry: Poetry, url: str) -> PackageServer:
+        """Return the host of a URL dependency. Raises DockerCacheError as above."""
+        session = Authenticator(poetry.config, disable_cache=True)
+        host = urlsplit(url).netloc
+        known = bool(session.configured_repositories) and _has_login(session, url, host)
+        return cls(source=Source("", url), session=session, repository=None, has_login=known)
+
+    @property
+    def title(self) -> str:
+        """Its name at the start of a sentence."""
+        if self.source.name:
+            return f"The package source {self.source.name!r}"
+        host = urlsplit(self.source.url).netloc
+        return f"The server {host}" if host else "The package index"
+
+    def find_link(self, file: LockedFile) -> Link:
+        """Return the link of a file. Raises DockerCacheError if the server does not list it."""
+        if self.repository is None:
+            return Link(self.source.url)
+        failure = None
+        try:
+            links = self.repository.find_links_for_package(Package(file.name, file.version))
+            for link in links:
+                if link.filename == file.file:
+                    return link
+            # For Poetry, a refusal is an empty list.
+            page = f"{self.repository.url.rstrip('/')}/{file.name}/"
+            status = self.repository.session.get(page, raise_for_status=False).status_code
+        except Exception as error:  # noqa: BLE001  # of Poetry, requests, urllib3 or a keyring
+            failure = self.explain(error, file)
+        if failure is None and status in _REFUSED and self.source.name:
+            failure = _error(explain_refusal(*self.source, known=self.has_login))
+        raise failure or DockerCacheError(
+            f"{self.title} does not have {file.file}, which poetry.lock names.",
+            fix=f"It may have been deleted. Run `poetry update {file.name}` to lock another"
+            " version.",
+        )
+
+    def get(self, url: str, file: LockedFile) -> Response:
+        """Request a file. Raises DockerCacheError for a server that cannot be reached."""
+        failure = None
+        try:
+            headers = {"Accept-Encoding": "identity"}
+            response = self.session.get(url, stream=True, headers=headers)
+        except HTTPError:
+            raise
+        except Exception as error:  # noqa: BLE001  # as above
+            failure = self.explain(error, file)
+        if failure:
+            raise failure
+        return response
+
+    def explain(self, error: BaseException, file: LockedFile) -> DockerCacheError:
+        """Explain a failure in the words of a failed build. It shows no URL: a query may be secret.
+
+        Of Poetry's errors, only what they came from has the reason.
+        """
+        text = " ".join(map(str, _chain(error)))
+        status = error.response.status_code if isinstance(error, HTTPError) else 0
+        if self.repository is None and status in _REFUSED:
+            return _error(REFUSED.format(url=self.source.url))
+        explained = explain_failure(text, self.source, known=self.has_login)
+        if explained and not UNREACHABLE.search(text):
+            return _error(explained.replace("The package index", self.title))
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            return _error(explained)
+        if status:
+            return DockerCacheError(
+                f"{self.title} answered with the error {status} for {file.file}.",
+                fix="Try again later.",
+            )
+        return DockerCacheError(
+            f"{self.title} cannot be reached ({_reason(error)}).",
+            fix="Check that it runs, and your network. If it needs a proxy, set HTTPS_PROXY.",
+        )
+
+
+def _has_login(session: Authenticator, url: str, name: str) -> bool:
+    failure = ""
+    try:
+        known = session.get_credentials_for_url(url)
+    except Exception as error:  # noqa: BLE001  # keyring backends raise any exception
+        failure = type(error).__name__
+    if failure:  # raised outside the handler, so that no exception with a secret is chained
+        raise DockerCacheError(
+            f"The credentials of the source {name!r} cannot be read ({failure}).",
+            fix="Unlock the keyring, or run `poetry config keyring.enabled false`.",
+        )
+    return known.password is not None
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _reason(error: BaseException) -> str:
+    """Return the kind of the first error: the later ones only wrap it."""
+    return type(_chain(error)[-1]).__name__
+
+
+def _error(text: str) -> DockerCacheError:
+    problem, _, fix = text.partition("\n")
+    return DockerCacheError(problem, fix=fix)

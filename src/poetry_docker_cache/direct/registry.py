@@ -1,0 +1,344 @@
+"""Read and write images in a registry: the OCI distribution specification 1.1."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import quote, urlencode
+
+import requests
+
+from poetry_docker_cache.direct.registry_errors import (
+    InterruptedRequestError,
+    RegistryError,
+    not_a_registry,
+    repeatable,
+)
+from poetry_docker_cache.direct.registry_session import RegistrySession, Request, discard
+from poetry_docker_cache.docker import image_names
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from requests import Response
+    from typing_extensions import Self
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+MEDIA_TYPES = (OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST)
+_LARGEST_MANIFEST = 4 << 20
+"""What registries must accept, by the specification."""
+_CHUNK = 1 << 20
+_ALGORITHMS = ("sha256", "sha384", "sha512")
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """The name of an image, in full."""
+
+    host: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Parse a name as Docker does. Raises DockerCacheError for an invalid one.
+
+        >>> Reference.parse("python:3.13")
+        Reference(host='docker.io', repository='library/python', tag='3.13', digest='')
+        """
+        if not image_names.is_reference(text):
+            raise DockerCacheError(
+                f"{text!r} is not the name of an image.", fix="Use the form HOST/NAME:TAG."
+            )
+        host, _, rest = image_names.normalised(text).partition("/")
+        repository, _, digest = rest.partition("@")
+        repository, _, tag = repository.partition(":")
+        return cls(host=host, repository=repository, tag=tag, digest=digest)
+
+    @property
+    def target(self) -> str:
+        """Return what selects the manifest in the repository."""
+        return self.digest or self.tag
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A manifest or an index, as the registry has it."""
+
+    media_type: str
+    digest: str
+    body: bytes = field(repr=False)
+    data: dict[str, Any]
+
+    @property
+    def is_index(self) -> bool:
+        """Return whether this lists manifests, one for each platform."""
+        return self.media_type in (OCI_INDEX, DOCKER_INDEX)
+
+
+class Registry:
+    """The repositories of one host; several threads may use it.
+
+    All methods raise RegistryError for a registry that refuses, fails or cannot be reached.
+    """
+
+    def __init__(self, session: RegistrySession) -> None:
+        self._session = session
+        self.host = session.host
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def manifest(self, repository: str, target: str) -> Manifest | None:
+        """Return a manifest by its tag or digest; None if the registry does not have it."""
+        return self._session.repeat(lambda: self._read_manifest(repository, target))
+
+    def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
+        """Yield the content of a blob; it is known to be right only at its end.
+
+        An interrupted download continues where it stopped.
+        """
+        hashed, done = _hash(digest), 0
+        for _ in range(_ATTEMPTS):
+            headers = {"Range": f"bytes={done}-"} if done else {}
+            request = Request("GET", f"{repository}/blobs/{digest}", repository, headers=headers)
+            response = self._session.send(request)
+            if response.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+                raise self._session.refusal(response, request)
+            skipped = done if response.status_code == HTTPStatus.OK else 0
+            try:
+                for chunk in response.iter_content(_CHUNK):
+                    new = chunk[skipped:]
+                    skipped -= min(skipped, len(chunk))
+                    done += len(new)
+                    if done > size:
+                        break
+                    hashed.update(new)
+                    if new:
+                        yield new
+            except requests.RequestException:
+                continue
+            finally:
+                response.close()
+            if done >= size:
+                break
+        if done != size or hashed.hexdigest() != digest.partition(":")[2]:
+            raise self._damaged(f"{repository}@{digest}", "size or digest differ")
+
+    def has_blob(
+        self, repository: str, digest: str, size: int | None = None, *, push: bool = False
+    ) -> bool:
+        """Return whether the registry has a blob, of this size if the size is known.
+
+        `push` asks with the rights of a push, since a registry may deny others for a repository
+        that does not exist yet.
+        """
+        request = Request("HEAD", f"{repository}/blobs/{digest}", repository, push=push)
+        response = self._session.send(request)
+        if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise self._session.refusal(response, request)
+        discard(response)
+        length = response.headers.get("Content-Length", "")
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        fits = size is None or not length.isdecimal() or int(length) == size
+        return response.status_code == HTTPStatus.OK and fits and not is_page
+
+    def upload(
+        self,
+        repository: str,
+        digest: str,
+        size: int,
+        open_content: Callable[[], BinaryIO],
+        *,
+        mount_from: Sequence[str] = (),
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Upload a blob unless the registry has it in this repository or can mount it.
+
+        An interrupted upload starts again. `progress` gets the bytes that were sent so far, and
+        the size at the end.
+        """
+
+        def attempt() -> None:
+            if self.has_blob(repository, digest, size, push=True):
+                return
+            location = self._begin(repository, digest, mount_from)
+            if location is None:
+                return
+            request = Request(
+                "PUT",
+                f"{location}{'&' if '?' in location else '?'}digest={quote(digest)}",
+                repository,
+                push=True,
+                headers={"Content-Type": "application/octet-stream"},
+                body=_Body(open_content, size, progress) if size else b"",
+            )
+            response = self._session.exchange(request)
+            if response.status_code in _LOST_UPLOAD:
+                discard(response)
+                raise InterruptedRequestError(f"{self.host} lost an upload.", fix="Try again.")
+            if response.status_code not in _STORED:
+                raise self._session.refusal(response, request)
+            discard(response)
+
+        self._session.repeat(attempt)
+        if progress:
+            progress(size)
+
+    def put_manifest(self, repository: str, target: str, body: bytes, media_type: str) -> None:
+        """Write a manifest or an index for a tag or digest; its blobs must be there."""
+        request = Request(
+            "PUT",
+            f"{repository}/manifests/{target}",
+            repository,
+            push=True,
+            headers={"Content-Type": media_type},
+            body=body,
+        )
+        response = self._session.send(request)
+        if response.status_code not in _STORED:
+            raise self._session.refusal(response, request)
+        discard(response)
+        stated = response.headers.get("Docker-Content-Digest")
+        if stated and stated.startswith("sha256:") and stated != digest_of(body):
+            raise self._damaged(f"{repository}:{target}", "the registry states another digest")
+
+    def _begin(self, repository: str, digest: str, mount_from: Sequence[str]) -> str | None:
+        """Return where to upload a blob; None if it was mounted from another repository."""
+        path = f"{repository}/blobs/uploads/"
+        location = None
+        for source in mount_from:
+            query = urlencode({"mount": digest, "from": source})
+            request = Request("POST", f"{path}?{query}", repository, push=True, mount=source)
+            try:
+                response = discard(self._session.send(request))
+            except RegistryError:  # the token server denies the other repository
+                continue
+            if response.status_code == HTTPStatus.CREATED:
+                return None
+            if response.status_code == HTTPStatus.ACCEPTED:
+                location = self._session.location(response)
+        if location is None:
+            request = Request("POST", path, repository, push=True)
+            response = self._session.send(request)
+            if response.status_code != HTTPStatus.ACCEPTED:
+                raise self._session.refusal(response, request)
+            location = self._session.location(discard(response))
+        return location
+
+    def _read_manifest(self, repository: str, target: str) -> Manifest | None:
+        accept = {"Accept": ", ".join(MEDIA_TYPES)}
+        path = f"{repository}/manifests/{target}"
+        request = Request("GET", path, repository, headers=accept)
+        response = self._session.send(request)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            discard(response)
+            return None
+        if response.status_code != HTTPStatus.OK:
+            raise self._session.refusal(response, request)
+        body = _read(response)
+        stated = [target, response.headers.get("Docker-Content-Digest", "")]
+        if not all(_fits(body, digest) for digest in stated):
+            raise repeatable(self._damaged(f"{repository}:{target}", "its digest differs"))
+        return self._manifest(response, body)
+
+    def _manifest(self, response: Response, body: bytes) -> Manifest:
+        wrong = not_a_registry(self.host, response.status_code)
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        try:
+            data = json.loads(body)
+        except ValueError:
+            # A manifest may be incomplete; a page of another server stays the same.
+            raise (repeatable(wrong) if media_type in MEDIA_TYPES else wrong) from None
+        if isinstance(data, dict) and media_type not in MEDIA_TYPES:
+            media_type = data.get("mediaType", "")
+        # Content that can be read as both could differ between tools (CVE-2021-41190).
+        is_manifest = isinstance(data, dict) and ("manifests" in data) != ("layers" in data)
+        if media_type not in MEDIA_TYPES or not is_manifest:
+            raise wrong
+        return Manifest(media_type=media_type, digest=digest_of(body), body=body, data=data)
+
+    def _damaged(self, name: str, why: str) -> RegistryError:
+        return RegistryError(
+            f"{self.host}/{name} is damaged: {why}.", fix="Try again, or push the image again."
+        )
+
+
+_STORED = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
+_LOST_UPLOAD = (HTTPStatus.NOT_FOUND, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+
+
+def digest_of(body: bytes) -> str:
+    """Return the digest of a manifest or a configuration."""
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+class _Body:
+    """The content of a blob as the body of a request, read in chunks; requests calls `len`."""
+
+    def __init__(
+        self,
+        open_content: Callable[[], BinaryIO],
+        size: int,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._open, self._size, self._progress = open_content, size, progress
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Start at the beginning each time, since a request may be sent again."""
+        done = 0
+        with self._open() as content:
+            for chunk in iter(functools.partial(content.read, _CHUNK), b""):
+                done += len(chunk)
+                if done > self._size:
+                    break
+                yield chunk
+                if self._progress:
+                    self._progress(done)
+        if done != self._size:  # the registry would wait for the rest
+            raise DockerCacheError(
+                "A file changed while it was uploaded.", fix="Run the command again."
+            )
+
+
+def _hash(digest: str) -> Any:  # noqa: ANN401  # hashlib's class has no name
+    """Return a hash of the digest's algorithm. Raises DockerCacheError for an invalid digest."""
+    if not image_names.is_reference(f"x@{digest}"):  # others wrote the manifest
+        raise DockerCacheError(f"{digest!r} is not a valid digest.", fix="Check the image.")
+    return hashlib.new(digest.partition(":")[0])
+
+
+def _read(response: Response) -> bytes:
+    """Read a manifest, or the part of it that arrives."""
+    body = b""
+    with contextlib.suppress(requests.RequestException), response:
+        for chunk in response.iter_content(_CHUNK):
+            body += chunk
+            if len(body) > _LARGEST_MANIFEST:
+                break
+    return body
+
+
+def _fits(body: bytes, digest: str) -> bool:
+    """Return whether content has a digest; a tag or an empty text fits all."""
+    algorithm, colon, value = digest.partition(":")
+    known = colon and algorithm in _ALGORITHMS
+    return not known or hashlib.new(algorithm, body).hexdigest() == value

@@ -1,0 +1,222 @@
+"""Wheels that are built on this machine: of the project, and of source distributions."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from index import PrivateIndex
+from poetry.config.config import Config
+from poetry.core.masonry.builders.wheel import WheelBuilder
+from poetry.factory import Factory
+from projects import make_project, package, sdist
+from wheels import make_sdist, make_wheel
+
+from poetry_docker_cache.commands.planned_image import plan_images
+from poetry_docker_cache.direct.host_wheels import HostBuilder, as_layer
+from poetry_docker_cache.direct.wheel_choice import LockedFile
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.selection import SelectionOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from poetry_docker_cache.commands.planned_image import PlannedImage
+
+USER, PASSWORD = "user", "s3cr3t-canary"
+CORE = """
+[project]
+name = "acme-shop"
+version = "1.2.3"
+readme = "README.md"
+requires-python = ">=3.11,<4"
+[project.scripts]
+shop = "acme_shop:main"
+[tool.poetry]
+packages = [{ include = "acme_shop", from = "src" }]
+[tool.poetry-docker-cache]
+python = "3.13"
+ignore = ["src/acme_shop/hidden.py"]
+[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+"""
+FILES = {
+    "README.md": "# Shop\n",
+    "src/acme_shop/__init__.py": "def main(): ...\n",
+    "src/acme_shop/hidden.py": "SECRET = 1\n",
+    "src/acme_shop/data/x.txt": "x" * 2000,
+    "tests/test_shop.py": "",
+}
+OTHER = """
+[project]
+name = "acme-shop"
+version = "1"
+requires-python = ">=3.11,<4"
+[[tool.poetry.source]]
+name = "acme"
+url = "{url}"
+[tool.poetry-docker-cache]
+python = "3.13"
+pinned-tools = false
+[build-system]
+requires = ["acme-backend"]
+build-backend = "acme_backend"
+"""
+# It shows what it is called with: in its wheel, or as its output.
+BACKEND = """
+import json, os, pathlib, sys, zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    if "fail" in (config_settings or {}):
+        sys.exit("the backend is \\x1b[31munhappy\\x1b[0m")
+    tag = "cp313-cp313-linux_x86_64" if "native" in (config_settings or {}) else "py3-none-any"
+    name = f"acme_shop-1-{tag}.whl"
+    found = sorted(path.as_posix() for path in pathlib.Path().rglob("*") if path.is_file())
+    seen = {"files": found, "settings": config_settings, "path": os.environ.get("PYTHONPATH")}
+    with zipfile.ZipFile(pathlib.Path(folder) / name, "w") as archive:
+        archive.writestr("acme_shop.json", json.dumps(seen))
+        for part in ("METADATA", "WHEEL", "RECORD"):
+            archive.writestr(f"acme_shop-1.dist-info/{part}", "")
+    return name
+"""
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    """Write the files of a project."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def planned(folder: Path) -> PlannedImage:
+    """Plan the image of a project."""
+    (image,) = plan_images(Factory().create_poetry(folder), [], SelectionOptions())
+    return image
+
+
+def builder(image: PlannedImage, output: Path) -> HostBuilder:
+    """Return what builds its wheels."""
+    output.mkdir(exist_ok=True)
+    return HostBuilder(
+        poetry=image.poetry,
+        output=output,
+        context=image.context,
+        ignore_file=image.ignore_file(),
+        version=image.plan.version,
+    )
+
+
+def build(folder: Path, output: Path) -> Path:
+    """Build the project's own wheel."""
+    image = planned(folder)
+    assert image.plan.application
+    return builder(image, output).own_wheel(image.plan.application)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    """Return the files of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_same_wheel_as_poetry_build_without_hidden_files(tmp_path: Path) -> None:
+    """What the ignore file hides is not in it, and neither time, mode nor zlib change a byte."""
+    folder = make_project(tmp_path / "shop", CORE, [])
+    write(folder, FILES)
+    first = build(folder, tmp_path / "first")
+    (folder / "src/acme_shop/data/x.txt").chmod(0o600)
+    os.utime(folder / "src/acme_shop/__init__.py", (10**9, 10**9))
+    assert build(folder, tmp_path / "second").read_bytes() == first.read_bytes()
+    (folder / "src/acme_shop/hidden.py").unlink()
+    poetry = Factory().create_poetry(folder)
+    plain = tmp_path / "plain"
+    WheelBuilder(poetry).build(plain)
+    assert contents(first) == contents(plain / first.name)
+    with zipfile.ZipFile(first) as archive:
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+    (file,) = as_layer("application", first).files
+    assert (file.name, file.version, file.is_native) == ("acme-shop", "1.2.3", False)
+
+
+def test_packages_from_a_folder_above(tmp_path: Path) -> None:
+    """Poetry-core takes no files from outside of the project, so they are placed inside."""
+    text = CORE.replace(
+        'from = "src" }]', 'from = "src" }, { include = "common", from = "../lib" }]'
+    )
+    folder = make_project(tmp_path / "all" / "shop", text, [])
+    write(folder, {**FILES, "../lib/common/__init__.py": "", "../lib/other.py": ""})
+    found = contents(build(folder, tmp_path / "built"))
+    assert "common/__init__.py" in found
+    assert not [name for name in found if name.endswith("other.py")]
+
+
+def test_other_backend_comes_from_private_source_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the password, into an environment that later builds use; the files are the stage's."""
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    make_wheel(packages, "acme-backend", files={"acme_backend.py": BACKEND})
+    monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", USER)
+    monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", PASSWORD)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with PrivateIndex(packages, {USER: PASSWORD}) as index:
+        folder = make_project(tmp_path / "shop", OTHER.format(url=index.url), [])
+        write(folder, {"acme_shop.py": "", ".env": "TOKEN=1"})
+        Config.create(reload=True)
+        image = planned(folder)
+        wheel = image.plan.application
+        assert wheel
+        made = builder(image, tmp_path / "built")
+        found = contents(made.own_wheel(replace(wheel, config_settings='{"a": "b"}')))
+        seen = json.loads(found["acme_shop.json"])
+        assert seen["settings"] == {"a": "b"}
+        assert seen["path"] is None
+        assert {"acme_shop.py", "pyproject.toml"} <= {*seen["files"]}
+        assert ".env" not in seen["files"]
+        before = index.requests()
+        with pytest.raises(DockerCacheError, match="the project could not be built") as caught:
+            made.own_wheel(replace(wheel, config_settings='{"fail": "1"}'))
+        assert caught.value.problem.endswith("the backend is unhappy")
+        with pytest.raises(DockerCacheError, match="it has compiled code"):
+            made.own_wheel(replace(wheel, config_settings='{"native": "1"}'))
+        assert index.requests() == before
+
+
+def test_missing_backend_is_explained(tmp_path: Path) -> None:
+    """The source does not have it."""
+    (tmp_path / "packages").mkdir()
+    with PrivateIndex(tmp_path / "packages", {}) as index:
+        folder = make_project(tmp_path / "shop", OTHER.format(url=index.url), [])
+        write(folder, {"acme_shop.py": ""})
+        with pytest.raises(DockerCacheError, match="build backend of the project") as caught:
+            build(folder, tmp_path / "built")
+    assert "[build-system]" in caught.value.fix
+
+
+def test_source_distribution_becomes_pure_wheel(tmp_path: Path) -> None:
+    """Its own table [build-system] names the backend."""
+    archive = make_sdist(tmp_path, "acme-old")
+    folder = make_project(tmp_path / "shop", CORE, [package("acme-old", files=[sdist("acme-old")])])
+    write(folder, FILES)
+    image = planned(folder)
+    file = LockedFile(
+        name="acme-old", version="1.0", file=archive.name, hash=f"sha256:{'0' * 64}", source={}
+    )
+    made = builder(image, tmp_path / "built")
+    wheel = made.sdist(archive, file, b"{}", image.plan.dependencies)
+    assert wheel.name.endswith("py3-none-any.whl")
+    assert contents(wheel)["acme_old/__init__.py"] == b'VERSION = "1.0"\n'
+    archive.write_bytes(b"damaged")
+    with pytest.raises(DockerCacheError, match="damaged"):
+        made.sdist(archive, file, b"{}", image.plan.dependencies)
