@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, ClassVar
 
 from cleo.helpers import option
@@ -37,6 +38,8 @@ class BuildCommand(DockerCommand):
         _repeatable("tag", "t", "Name of the image; `:TAG` adds a tag to its default name."),
         option("push", None, "Push the image to its registry."),
         option("load", None, "Load the image into the engine's image store (the default)."),
+        option("output", None, "Write the image to this OCI archive (with --direct).", flag=False),
+        option("direct", None, "Make the image from wheels, without a container engine."),
         _repeatable("platform", None, "Platform to build for, such as linux/arm64."),
         _repeatable(
             "ssh", None, "SSH agent (`default`) or key (`default=PATH`) for git dependencies."
@@ -91,10 +94,34 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
 """
 
     def work(self) -> int:
-        """Read the project while docker answers about the engine, then run BuildKit."""
+        """Read the project while docker answers about the engine, then run BuildKit.
+
+        With `--direct`, there is no engine.
+        """
+        options = self.build_options()
+        if options.direct or self._is_direct():
+            from poetry_docker_cache.commands.direct_build import build_direct  # noqa: PLC0415  # see docker_command
+
+            return build_direct(options, self.read_poetry(), self.console)
+        if options.output is not None:
+            raise DockerCacheError(
+                "--output writes an archive only with --direct.",
+                fix=f"Pass it to BuildKit: `-- --output=type=oci,dest={shlex.quote(options.output)}`.",
+            )
+        return self._build_with_engine(options)
+
+    def _is_direct(self) -> bool:
+        """Return whether the settings of any image ask for a build without an engine."""
+        from poetry_docker_cache.project.reader import settings_table  # noqa: PLC0415  # see docker_command
+
+        table = settings_table(self.read_poetry())
+        images = table.get("images", {})
+        tables = [table, *(images.values() if isinstance(images, dict) else ())]
+        return any(isinstance(each, dict) and each.get("direct") is True for each in tables)
+
+    def _build_with_engine(self, options: BuildOptions) -> int:
         from poetry_docker_cache.buildx.known_engine import known_or_probing  # noqa: PLC0415  # see docker_command
 
-        options = self.build_options()
         with known_or_probing(options.builder) as probe:
             from poetry_docker_cache.commands.image_build import build_images  # noqa: PLC0415  # see docker_command
 
@@ -126,6 +153,8 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             tags=self.many("tag"),
             push=self.option("push"),
             load=self.option("load"),
+            output=self.option("output"),
+            direct=self.option("direct"),
             platforms=self.many("platform"),
             ssh=self.many("ssh"),
             target=self.option("target"),

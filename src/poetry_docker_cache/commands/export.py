@@ -45,6 +45,7 @@ class ExportCommand(DockerCommand):
             "Write a CI pipeline that builds and pushes the image: github, gitlab or shell.",
             flag=False,
         ),
+        option("direct", None, "With --ci: build without a container engine, as `build --direct`."),
         *DockerCommand.options,
     ]
     help = """\
@@ -94,6 +95,7 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
             selection=self.selection_options(),
             bake=self.option("bake"),
             ci=self._ci(),
+            direct=self.option("direct"),
         )
         if options.check and (options.to_stdout or options.auth_file):
             other = "-o -" if options.to_stdout else "--auth-file"
@@ -105,6 +107,11 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
             raise DockerCacheError(
                 "--bake writes a file for all images, so it cannot be combined with image names.",
                 fix="Leave the names out.",
+            )
+        if options.direct and not options.ci:
+            raise DockerCacheError(
+                "--direct concerns a pipeline: a Dockerfile needs a container engine.",
+                fix="Add `--ci` with the kind of pipeline, or leave --direct out.",
             )
         if options.ci and (others := self._refused_with_ci(options)):
             raise DockerCacheError(

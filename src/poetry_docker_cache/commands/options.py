@@ -20,6 +20,10 @@ class BuildOptions:
     tags: tuple[str, ...]
     push: bool
     load: bool
+    output: str | None
+    """The path of an OCI archive to write."""
+    direct: bool
+    """Whether to build without a container engine."""
     platforms: tuple[str, ...]
     ssh: tuple[str, ...]
     """The SSH agent or keys for git dependencies."""
@@ -58,6 +62,8 @@ class ExportOptions:
     auth_file: str | None
     bake: bool = False
     ci: CiKind | None = None
+    direct: bool = False
+    """Whether the pipeline builds without a container engine."""
 
     @property
     def to_stdout(self) -> bool:

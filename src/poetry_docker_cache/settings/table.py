@@ -139,6 +139,12 @@ class Settings:
         " download something themselves, as those in Rust do",
         example="build-network = true",
     )
+    direct: bool = _switch(
+        default=False,
+        meaning="whether `build` makes the image from wheels without a container engine, as with"
+        " `--direct`",
+        example="direct = true",
+    )
     build_on_host: bool = _switch(
         default=False,
         meaning="whether `--direct` builds packages without a wheel on this machine, with your"
