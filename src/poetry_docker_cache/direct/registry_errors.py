@@ -7,6 +7,7 @@ import json
 import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 import requests
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LONGEST = 300
-_MOST = 65536
-"""How much of an answer is read for its message."""
+_SMALL = 65536
+"""More than any answer has, in bytes, apart from blobs and manifests."""
 
 
 class RegistryError(DockerCacheError):
@@ -147,23 +148,28 @@ def not_a_registry(host: str, status: int = 0) -> RegistryError:
     )
 
 
+def read_answer(response: requests.Response, most: int = _SMALL) -> bytes:
+    """Read what arrives of an answer, so that its connection can be used again."""
+    content = b""
+    with contextlib.suppress(requests.RequestException), response:
+        for chunk in response.iter_content(_SMALL):
+            content += chunk
+            if len(content) > most:
+                break
+    return content
+
+
 def _message(response: requests.Response, secrets: Iterable[str]) -> str:
     """Return the registry's own words; empty if the answer is not a registry's."""
-    text = b""
-    with contextlib.suppress(requests.RequestException):
-        for chunk in response.iter_content(8192):
-            text += chunk
-            if len(text) > _MOST:
-                break
     try:
-        errors = json.loads(text)["errors"]
+        errors = json.loads(read_answer(response))["errors"]
         words = ", ".join(
             str(error.get("message") or error.get("code") or "").strip() for error in errors
         )
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""
     for secret in filter(None, secrets):
-        words = words.replace(secret, "***")
+        words = words.replace(secret, "***").replace(quote_plus(secret), "***")
     return " ".join(printable(words).split())[:_LONGEST].rstrip(".")
 
 
