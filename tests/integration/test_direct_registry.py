@@ -316,7 +316,7 @@ def test_docker_registry_with_password(tmp_path: Path, docker_config: Path) -> N
 
 
 def test_docker_registry_with_tokens(tmp_path: Path, docker_config: Path) -> None:
-    """A login, an identity token, and nobody, who may pull only."""
+    """A login, an identity token, and an anonymous user, who may only pull."""
     with (
         token_server(tmp_path, PASSWORD) as tokens,
         own_registry(tmp_path, auth=tokens.auth) as host,

@@ -55,13 +55,12 @@ def below(names: set[str], *packages: str) -> set[str]:
     return {name for name in names for package in packages if f"{name}.".startswith(f"{package}.")}
 
 
-def test_only_three_modules_run_processes() -> None:
-    """They run the engine, end the processes of a command, and query git."""
+def test_only_four_modules_run_processes() -> None:
+    """They run the engine and credential helpers, end a command's processes, and query git."""
     runners = {name for name, found in MODULES.items() if "subprocess" in found}
     host = {name for name in runners if not below({name}, f"{PACKAGE}.inside")}
-    assert host == {
-        f"{PACKAGE}.{name}" for name in ("buildx.engine", "project.git", "system.signals")
-    }
+    names = ("buildx.engine", "direct.registry_login", "project.git", "system.signals")
+    assert host == {f"{PACKAGE}.{name}" for name in names}
 
 
 def test_imports_are_at_most_eight_levels_deep() -> None:
