@@ -77,7 +77,7 @@ def push_and_pull(registry: Registry, repository: str = "team/app") -> None:
 
 FAULTS = (
     *(hostile.RESET, hostile.LOST, hostile.EXPIRED, hostile.HALF, hostile.SHORT),
-    *("429", "500", "503"),
+    *("429", "500"),
 )
 HEALTHY = 12
 """The number of requests without a fault."""
@@ -103,7 +103,7 @@ def test_one_fault_at_any_request_is_overcome(docker_config: Path, fault: str) -
                 push_and_pull(registry)
             assert served.blobs["team/app", DIGEST] == BLOB
             assert served.manifests["team/app", "1"] == (OCI_MANIFEST, MANIFEST)
-            assert len(served.log) >= HEALTHY, "fewer requests: raise `HEALTHY` or lower it"
+            assert len(served.log) >= HEALTHY, "lower `HEALTHY`, or some faults never occur"
 
 
 @pytest.mark.usefixtures("one_context")
@@ -381,3 +381,6 @@ def test_crane_registry(tmp_path: Path) -> None:
         assert registry.manifest("team/missing", "1") is None
         assert not registry.has_blob("team/app", digest_of(b"missing"))
         assert not registry.has_blob("team/app", DIGEST, 1)
+        registry._session.base = f"https://{host}"
+        with pytest.raises(RegistryError, match="does not use TLS"):
+            registry.manifest("team/app", "1")

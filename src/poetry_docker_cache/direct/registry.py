@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -12,11 +11,10 @@ from urllib.parse import quote, urlencode
 import requests
 
 from poetry_docker_cache.direct.registry_errors import (
-    InterruptedRequestError,
     RegistryError,
     not_a_registry,
+    parse_json,
     read_answer,
-    repeatable,
 )
 from poetry_docker_cache.direct.registry_session import RegistrySession, Request
 from poetry_docker_cache.docker import image_names
@@ -192,7 +190,7 @@ class Registry:
             response = self._session.exchange(request)
             if response.status_code in _LOST_UPLOAD:
                 read_answer(response)
-                raise InterruptedRequestError(f"{self.host} lost an upload.", fix="Try again.")
+                raise RegistryError(f"{self.host} lost an upload.", fix="Try again.", retry_after=0)
             if response.status_code not in _STORED:
                 raise self._session.refusal(response, request)
             read_answer(response)
@@ -257,28 +255,27 @@ class Registry:
         body = read_answer(response, _LARGEST_MANIFEST)
         stated = [target, response.headers.get("Docker-Content-Digest", "")]
         if not all(_fits(body, digest) for digest in stated):
-            raise repeatable(self._damaged(f"{repository}:{target}", "its digest differs"))
+            raise self._damaged(f"{repository}:{target}", "its digest differs", retry_after=0)
         return self._manifest(response, body)
 
     def _manifest(self, response: Response, body: bytes) -> Manifest:
-        wrong = not_a_registry(self.host, response.status_code)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-        try:
-            data = json.loads(body)
-        except ValueError:
-            # A manifest may be incomplete; a page of another server stays the same.
-            raise (repeatable(wrong) if media_type in MEDIA_TYPES else wrong) from None
+        data = parse_json(body)
         if isinstance(data, dict) and media_type not in MEDIA_TYPES:
             media_type = data.get("mediaType", "")
         # Content that can be read as both could differ between tools (CVE-2021-41190).
         is_manifest = isinstance(data, dict) and ("manifests" in data) != ("layers" in data)
         if media_type not in MEDIA_TYPES or not is_manifest:
-            raise wrong
+            # A manifest may be incomplete; a page of another server stays the same.
+            retry_after = 0 if data is None and media_type in MEDIA_TYPES else None
+            raise not_a_registry(self.host, response.status_code, retry_after=retry_after)
         return Manifest(media_type=media_type, digest=digest_of(body), body=body, data=data)
 
-    def _damaged(self, name: str, why: str) -> RegistryError:
+    def _damaged(self, name: str, why: str, *, retry_after: float | None = None) -> RegistryError:
         return RegistryError(
-            f"{self.host}/{name} is damaged: {why}.", fix="Try again, or push the image again."
+            f"{self.host}/{name} is damaged: {why}.",
+            fix="Try again, or push the image again.",
+            retry_after=retry_after,
         )
 
 

@@ -12,7 +12,6 @@ import contextlib
 import email.utils
 import functools
 import ipaddress
-import json
 import os
 import re
 import ssl
@@ -29,12 +28,11 @@ from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from requests.auth import AuthBase
 
 from poetry_docker_cache.direct.registry_errors import (
-    InterruptedRequestError,
     RegistryError,
     not_a_registry,
+    parse_json,
     read_answer,
     refusal,
-    repeatable,
     unreachable,
 )
 from poetry_docker_cache.direct.registry_login import HUB, HUB_API, Login, Logins, home_folder
@@ -131,7 +129,7 @@ class RegistrySession:
             try:
                 response = self._send_once(Request("HEAD", f"{base}/v2/", ""))
                 response.close()
-            except InterruptedRequestError as error:  # noqa: PERF203  # two attempts
+            except RegistryError as error:  # noqa: PERF203  # two attempts
                 if error.status:  # an answer that is not one of TLS
                     return base
                 failure = error
@@ -139,7 +137,7 @@ class RegistrySession:
                 wants_tls = response.is_redirect or response.status_code == HTTPStatus.BAD_REQUEST
                 if base.startswith("https:") or not wants_tls:
                     return base
-        raise repeatable(failure)
+        raise failure
 
     def send(self, request: Request) -> Response:
         """Send a request to the registry until it answers, and follow redirects."""
@@ -181,12 +179,15 @@ class RegistrySession:
         for attempt in range(_ATTEMPTS):
             try:
                 return act()
-            except InterruptedRequestError as error:
-                failure = RegistryError(error.problem, fix=error.fix, status=error.status)
-                wait = max(error.wait, 0.5 * 2**attempt)
+            except RegistryError as error:
+                failure = error
+            if failure.retry_after is None:
+                break
+            wait = max(failure.retry_after, 0.5 * 2**attempt)
             if attempt + 1 == _ATTEMPTS or wait > _LONGEST_WAIT:
                 break
             self._pause(wait)
+        failure.retry_after = None  # for a caller that repeats more than this
         # Raised outside the handler, so that no exception with a secret is chained.
         raise failure
 
@@ -257,11 +258,9 @@ class RegistrySession:
             response = self._send_once(asking, _basic(login))
         if not response.ok:
             raise self.refusal(response, request)
-        answer: Any = None
-        with contextlib.suppress(ValueError):
-            answer = json.loads(read_answer(response))
+        answer = parse_json(read_answer(response))
         if not isinstance(answer, dict):  # perhaps only a part of it
-            raise repeatable(not_a_registry(self.host, response.status_code))
+            raise not_a_registry(self.host, response.status_code, retry_after=0)
         token, life = answer.get("token") or answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str):
             raise not_a_registry(self.host, response.status_code)
@@ -272,7 +271,7 @@ class RegistrySession:
     def _send_once(self, request: Request, authorization: str = "") -> Response:
         """Send a request to any host, without redirects.
 
-        Raises InterruptedRequestError without an answer, or for one that may change soon.
+        Raises RegistryError without an answer, or for one that may be another one soon.
         """
         parts = urlsplit(request.url)
         host, is_upload = parts.hostname or "", not isinstance(request.body, bytes)
@@ -281,7 +280,7 @@ class RegistrySession:
         if parts.scheme != "https" and (is_safe or not self._allows_http(request.url)):
             raise RegistryError(
                 f"{self.host} refers to {host} without TLS.",
-                fix="Let the registry use https, or name its host as one without TLS.",
+                fix="Let the registry use https, or allow http for this host.",
             )
         connect, read = self._timeout
         failure: RegistryError
@@ -305,8 +304,8 @@ class RegistrySession:
             status = response.status_code
             if status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _TRANSIENT:
                 return response
-            wait = _retry_after(response)
-            failure = repeatable(self.refusal(response, request), wait)
+            failure = self.refusal(response, request)
+            failure.retry_after = _retry_after(response)
         # Raised outside the handler, so that no exception with a secret is chained.
         raise failure
 
