@@ -227,7 +227,7 @@ def _run(build: _Build, poetry: Poetry, project: Path, output: Path) -> Path:
             f"The wheel of {build.name} is {found[0].name}: it has compiled code, which must be"
             " built on the base image.",
             fix="Depend on a wheel of that code, or build with a container engine: `poetry docker"
-            " build` without `--direct`.",
+            " build` without `--no-engine`.",
         )
     return _written(found[0], output)
 
