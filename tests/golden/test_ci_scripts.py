@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import shutil
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from ci_files import golden, scripts
 
+from poetry_docker_cache.direct.registry_login import Logins
 from poetry_docker_cache.render.ci_files import CI_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from poetry_docker_cache.render.ci_files import CiKind
 
@@ -24,6 +27,9 @@ NOTE = """\
 case "$*" in *--help) exit 0 ;; esac
 printf '%s\\n' "$@" > "$NOTES/poetry"
 printf '%s\\n' "$@" ";" >> "$NOTES/calls"
+printf '%s' "${POETRY_DYNAMIC_VERSIONING_BYPASS:-}" > "$NOTES/version"
+[ -z "${REGISTRY_AUTH_FILE:-}" ] || cp -R "${REGISTRY_AUTH_FILE%/*}" "$NOTES/private"
+[ -z "${STOPS:-}" ] || kill "$PPID"
 [ "$3" != "${FAILS:-nothing}" ] || exit 3
 """
 LOGIN = """\
@@ -42,7 +48,13 @@ def notes(tmp_path: Path) -> Path:
     """Return a folder with fake programs that record how they were called."""
     folder = tmp_path / "notes"
     folder.mkdir()
-    for name, text in {"poetry": NOTE, "docker": LOGIN, "apk": "", "pipx": ""}.items():
+    for name, text in {
+        "poetry": NOTE,
+        "docker": LOGIN,
+        "apk": "",
+        "pipx": "",
+        "python": "",
+    }.items():
         program = folder / "bin" / name
         program.parent.mkdir(exist_ok=True)
         program.write_text(text or "#!/bin/sh\n")
@@ -94,6 +106,11 @@ class Push:
             ]
         )
 
+    def words_without_engine(self, image: str) -> list[str]:
+        """Return the expected options: images have the layers that a cache would have."""
+        cache = [f"--cache={image}:main"] * (self.branch != "main")
+        return sorted(["--no-engine", "--push", *cache, *(f"--tag={image}:{t}" for t in self.tags)])
+
 
 def hashed(text: str, name: str, kind: str = "branch") -> str:
     """Return the tag for a name that is not a tag."""
@@ -138,7 +155,7 @@ def join_options(words: list[str]) -> list[str]:
     assert "" not in words
     found: list[str] = []
     for word in words:
-        if found and found[-1] in ("--tag", "--cache", "--cache-from"):
+        if found and found[-1] in ("--tag", "--cache", "--cache-from", "--output"):
             found[-1] += f"={word}"
         else:
             found.append(word)
@@ -229,16 +246,18 @@ def calls_by_image(notes: Path) -> dict[str, list[str]]:
     return found
 
 
-def run_several(kind: CiKind, notes: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the script that pushes several images; the default is the default branch."""
-    env = {"BRANCH": "main", "DEFAULT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main", **more}
-    env |= {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "s3cret"}
+def run_several(
+    kind: CiKind, notes: Path, *, case: str = "images", **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the script that pushes a project's images; the default is the default branch."""
+    env = {"BRANCH": "main", "DEFAULT_BRANCH": "main", "CI_DEFAULT_BRANCH": "main"}
+    env |= {"REGISTRY_USER": "ci", "REGISTRY_PASSWORD": "s3cret", **more}
     checked_out = ("CI_COMMIT_BRANCH", "BRANCH") if env["BRANCH"] else ("CI_COMMIT_TAG", "GIT_TAG")
     env[checked_out[0]] = env[checked_out[1]]
-    pushes = scripts(golden("images", kind).read_text(), kind)[1 if kind == "github" else 0]
+    pushes = scripts(golden(case, kind).read_text(), kind)[1 if kind == "github" else 0]
     shell = ["bash", "-o", "pipefail"] if kind == "github" else ["sh"]
     if kind == "shell":
-        put(notes, "images")
+        put(notes, case)
         return run(notes, [notes / "docker-build.sh"], env, notes)
     return run(notes, [*shell, "-e", "-c", pushes], env, notes)
 
@@ -400,13 +419,95 @@ def test_script_for_several_images(notes: Path, checkout: Path) -> None:
         ]
 
 
-def test_script_passes_version_from_git(notes: Path, checkout: Path) -> None:
-    """The script passes VERSION to the build, followed by its own arguments."""
-    put(checkout, "git_version")
-    assert call(notes, checkout, "--network=host", GIT_TAG="v1.2.3").returncode == 0
-    assert recorded_arguments(notes)[-4:] == [
-        "--",
-        "--build-arg",
-        "VERSION=1.2.3",
-        "--network=host",
-    ]
+@pytest.mark.parametrize("case", ["git_version", "direct_git_version"])
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_version_from_git_is_in_the_variable_of_the_backend(
+    case: str, kind: CiKind, notes: Path
+) -> None:
+    """A version tag sets it; a branch does not."""
+    names = {"IMAGE": TEAM, "CI_REGISTRY_IMAGE": TEAM, "GITHUB_REPOSITORY": "acme/tagged"}
+    for branch, tag, version in (("", "v1.2.3", "1.2.3"), ("main", "", "")):
+        done = run_several(kind, notes, case=case, BRANCH=branch, GIT_TAG=tag, **names)
+        assert done.returncode == 0, done.stderr
+        assert (notes / "version").read_text() == version
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+@pytest.mark.parametrize("name", ["default branch", "slashes", "version", "pre-release"])
+def test_push_without_engine(kind: CiKind, name: str, notes: Path) -> None:
+    """The tags are the same; other builds look for layers in the default branch's image."""
+    push = PUSHES[name]
+    done = run_several(
+        kind, notes, case="direct_images", BRANCH=push.branch, GIT_TAG=push.tag, REFRESH="yes"
+    )
+    assert done.returncode == 0, done.stderr
+    team = "registry.example.com/team"
+    assert calls_by_image(notes) == {
+        "api": push.words_without_engine(f"{team}/shop-api"),
+        "tidy": push.words_without_engine(f"{team}/tidy"),
+        "worker": push.words_without_engine(f"{team}/shop-worker"),
+    }
+    assert not (notes / "docker").exists()
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_pull_request_without_engine_pushes_nothing(kind: CiKind, notes: Path) -> None:
+    """It writes an archive, which is removed."""
+    script = scripts(golden("direct_images", kind).read_text(), kind)[-1]
+    env = {"GITHUB_HEAD_REF": "a/b", "GITHUB_BASE_REF": "main", "TMPDIR": str(notes)}
+    env |= {"BRANCH": "a/b", "DEFAULT_BRANCH": "main", "PUSH": "no"}
+    env |= {"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "a/b"}
+    env |= {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main"}
+    done = run(notes, ["bash", "-e", "-c", script, notes / "x"], env, notes)
+    assert done.returncode == 0, done.stderr
+    image = "registry.example.com/team/shop-worker"
+    cache, engine, output, tag = calls_by_image(notes)["worker"]
+    assert (cache, engine) == (f"--cache={image}:main", "--no-engine")
+    assert tag == f"--tag={image}:{AB}"
+    archive = Path(output.removeprefix("--output="))
+    assert archive.name == "image.tar"
+    assert archive.parent.parent == notes
+    assert not archive.parent.exists()
+
+
+SECRET = 's3cret $x "%s" \'ü\\' + "long" * 50
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_login_without_docker(kind: CiKind, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any password arrives; the file is private, and removed after the build."""
+    (notes / "tmp").mkdir()
+    login = {"REGISTRY_USER": "robot$ci+x", "REGISTRY_PASSWORD": SECRET}
+    done = run_several(
+        kind, notes, case="direct_images", FAILS="api", TMPDIR=str(notes / "tmp"), **login
+    )
+    assert done.returncode == 3
+    assert [*(notes / "tmp").iterdir()] == []
+    assert (notes / "private").stat().st_mode & 0o777 == 0o700
+    for name in ("DOCKER_AUTH_CONFIG", "DOCKER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(notes / "private" / "auth.json"))
+    found = Logins("registry.example.com").find("team/tidy")
+    assert (found.username, found.password) == ("robot$ci+x", SECRET)
+
+
+def test_login_in_the_registry_of_gitlab(notes: Path) -> None:
+    """Without other variables, it is the project's own; without a password, there is no login."""
+    own = {"CI_REGISTRY": "gitlab.test:5050", "CI_REGISTRY_USER": "ci", "CI_REGISTRY_IMAGE": TEAM}
+    for password, is_login in (("", False), ("s3cret", True)):
+        own["CI_REGISTRY_PASSWORD"] = password
+        done = run_several("gitlab", notes, case="direct_git_version", **own)
+        assert done.returncode == 0, done.stderr
+        assert (notes / "private").exists() == is_login
+    auths = json.loads((notes / "private" / "auth.json").read_text())["auths"]
+    assert auths == {"gitlab.test:5050": {"auth": base64.b64encode(b"ci:s3cret").decode()}}
+
+
+def test_stopped_script_removes_its_login(notes: Path) -> None:
+    """A signal ends the script after the build, which gets the signal from the CI, too."""
+    (notes / "tmp").mkdir()
+    env = {"IMAGE": TEAM, "TMPDIR": str(notes / "tmp"), "STOPS": "yes"}
+    done = run_several("shell", notes, case="direct_git_version", **env)
+    assert done.returncode == 1
+    assert (notes / "private").exists()
+    assert [*(notes / "tmp").iterdir()] == []

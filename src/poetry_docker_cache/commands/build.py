@@ -38,8 +38,10 @@ class BuildCommand(DockerCommand):
         _repeatable("tag", "t", "Name of the image; `:TAG` adds a tag to its default name."),
         option("push", None, "Push the image to its registry."),
         option("load", None, "Load the image into the engine's image store (the default)."),
-        option("output", None, "Write the image to this OCI archive (with --direct).", flag=False),
-        option("direct", None, "Make the image from wheels, without a container engine."),
+        option(
+            "output", None, "Write the image to this OCI archive (with --no-engine).", flag=False
+        ),
+        option("no-engine", None, "Make the image from wheels, without a container engine."),
         _repeatable("platform", None, "Platform to build for, such as linux/arm64."),
         _repeatable(
             "ssh", None, "SSH agent (`default`) or key (`default=PATH`) for git dependencies."
@@ -96,7 +98,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
     def work(self) -> int:
         """Read the project while docker answers about the engine, then run BuildKit.
 
-        With `--direct`, there is no engine.
+        With `--no-engine`, there is no engine.
         """
         options = self.build_options()
         if options.direct or self._is_direct():
@@ -105,7 +107,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             return build_direct(options, self.read_poetry(), self.console)
         if options.output is not None:
             raise DockerCacheError(
-                "--output writes an archive only with --direct.",
+                "--output writes an archive only with --no-engine.",
                 fix=f"Pass it to BuildKit: `-- --output=type=oci,dest={shlex.quote(options.output)}`.",
             )
         return self._build_with_engine(options)
@@ -154,7 +156,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             push=self.option("push"),
             load=self.option("load"),
             output=self.option("output"),
-            direct=self.option("direct"),
+            direct=self.option("no-engine"),
             platforms=self.many("platform"),
             ssh=self.many("ssh"),
             target=self.option("target"),

@@ -45,7 +45,11 @@ class ExportCommand(DockerCommand):
             "Write a CI pipeline that builds and pushes the image: github, gitlab or shell.",
             flag=False,
         ),
-        option("direct", None, "With --ci: build without a container engine, as `build --direct`."),
+        option(
+            "no-engine",
+            None,
+            "With --ci: build without a container engine, as `build --no-engine`.",
+        ),
         *DockerCommand.options,
     ]
     help = """\
@@ -95,7 +99,7 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
             selection=self.selection_options(),
             bake=self.option("bake"),
             ci=self._ci(),
-            direct=self.option("direct"),
+            direct=self.option("no-engine"),
         )
         if options.check and (options.to_stdout or options.auth_file):
             other = "-o -" if options.to_stdout else "--auth-file"
@@ -110,8 +114,8 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
             )
         if options.direct and not options.ci:
             raise DockerCacheError(
-                "--direct concerns a pipeline: a Dockerfile needs a container engine.",
-                fix="Add `--ci` with the kind of pipeline, or leave --direct out.",
+                "--no-engine concerns a pipeline: a Dockerfile needs a container engine.",
+                fix="Add `--ci` with the kind of pipeline, or leave --no-engine out.",
             )
         if options.ci and (others := self._refused_with_ci(options)):
             raise DockerCacheError(

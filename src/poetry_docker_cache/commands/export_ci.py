@@ -20,6 +20,7 @@ from poetry_docker_cache.project.reader import settings_table
 from poetry_docker_cache.render.ci_files import (
     CI_PATHS,
     CI_PYTHON,
+    NO_ENGINE,
     SHEBANG,
     CiImage,
     CiPlan,
@@ -52,9 +53,10 @@ def export_ci(options: ExportOptions, kind: CiKind, poetry: Poetry, console: Con
     usual = folder / CI_PATHS[kind]
     path = usual if options.to_stdout else output_path(options.output, usual)
     plan = _plan(options, images, kind, path)
-    again = f"{EXPORT} --ci {kind}"
+    typed = f" --ci {kind}{f' {NO_ENGINE}' * options.direct}"
+    again = f"{EXPORT}{typed}"
     shebang = SHEBANG if kind == "shell" else ""
-    text = with_banner(render_ci(plan), shebang=shebang, options=f" --ci {kind}")
+    text = with_banner(render_ci(plan), shebang=shebang, options=typed)
     if options.to_stdout:
         console.raw(text)
         return 0
@@ -87,6 +89,10 @@ def _plan(
     common = Settings.parse(settings_table(first.poetry))
     sources = [source for image in images for source in image.sources]
     platforms = [platform for image in images for platform in image.settings.platforms]
+    direct = options.direct or any(image.settings.direct for image in images)
+    # Only the same Python can compile for the image.
+    compiling = (image.plan for image in images if direct and image.plan.dependencies.compile)
+    python = next((plan.runtime.python for plan in compiling), CI_PYTHON)
     several = [
         CiImage(name=image.image, image=image.settings.image, project=image.name)
         for image in images
@@ -99,13 +105,17 @@ def _plan(
         poetry=choose_poetry(
             first.generator,
             setting=None,
-            python=Python(tag=CI_PYTHON, reason=""),
+            python=Python(tag=python, reason=""),
         ),
         plugin=version("poetry-docker-cache"),
         folder=_project_from(kind, real_path(path).parent, real_path(first.folder)),
         selection=selection_words(options.selection),
         platforms=tuple(dict.fromkeys(platforms)),
-        version_from_git=any(image.plan.version is not None for image in images),
+        direct=direct,
+        python=python,
+        version_variables=tuple(
+            sorted({name for image in images for name in image.plan.version_variables})
+        ),
         images=tuple(image for image in several if image.name),
     )
 

@@ -70,7 +70,8 @@ class PlannedImage:
     generator: Version | None
     """The Poetry version that wrote the lock file."""
     git_version: str | None
-    """The version that a Poetry plugin, such as poetry-dynamic-versioning, has read from git."""
+    """The version from git: that in the build backend's own variable, or the one that a plugin of
+    Poetry, such as poetry-dynamic-versioning, has read."""
     kept: tuple[str, ...]
     """Caches and wheels that the settings of any image keep in the project: excluded from every
     build. Relative to the context."""
@@ -239,5 +240,6 @@ def kept_folders(settings: Settings) -> tuple[str, ...]:
 
 
 def _git_version(poetry: Poetry, plan: ImagePlan) -> str | None:
-    version = str(poetry.package.version)
+    stated = filter(None, map(os.environ.get, plan.version_variables))
+    version = next(stated, str(poetry.package.version))
     return version if plan.version is not None and version != plan.version else None

@@ -38,6 +38,7 @@ from poetry_docker_cache.inside.install.failures import explain_own_wheel
 from poetry_docker_cache.inside.install.process import with_programs, with_safe_git
 from poetry_docker_cache.plan.python_version import Python
 from poetry_docker_cache.plan.tool_pins import find_pins, pinned_requirements
+from poetry_docker_cache.plan.wheels import VERSION_FROM_GIT
 from poetry_docker_cache.project.credentials import use_login_variables
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.system.folder_locks import waiting
@@ -58,6 +59,8 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _COMPLETE = "complete"
 _OURS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 """Variables of Poetry's own Python."""
+_DROPPED = {*_OURS, *VERSION_FROM_GIT.values()}
+"""Variables that a build does not get; the version in them is that of the project only."""
 _SHOWN = 15
 # The rule of `render.stage_commands.FROM_ABOVE`, which is for sed.
 _FROM_ABOVE = re.compile(r"""((?:from|readme|file)["']? *= *["'](?:\.(?:above)?/)*)\.\.(?=[/"'])""")
@@ -204,7 +207,7 @@ def _run(build: _Build, poetry: Poetry, project: Path, output: Path) -> Path:
     command = [str(python), "-I", script, f"--backend={build.backend}", f"--wheel-dir={wheels}"]
     command += [f"--backend-path={path}" for path in build.backend_path]
     command += [f"--config-settings={build.config_settings}"] * bool(build.config_settings)
-    kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+    kept = {name: value for name, value in os.environ.items() if name not in _DROPPED}
     own = {"GIT_CEILING_DIRECTORIES": str(project.parent), "SOURCE_DATE_EPOCH": _EPOCH}
     environment = with_programs({**kept, **own, **build.variables}, python.parent)
     done = subprocess.run(
@@ -226,7 +229,7 @@ def _run(build: _Build, poetry: Poetry, project: Path, output: Path) -> Path:
             f"The wheel of {build.name} is {found[0].name}: it has compiled code, which must be"
             " built on the base image.",
             fix="Depend on a wheel of that code, or build with a container engine: `poetry docker"
-            " build` without `--direct`.",
+            " build` without `--no-engine`.",
         )
     return _written(found[0], output)
 

@@ -115,7 +115,7 @@ def refuse(found: Sequence[Obstacle]) -> None:
     raise DockerCacheError(
         "This image cannot be made without a container engine:\n" + "\n".join(lines),
         fix="Change these, or build with a container engine: `poetry docker build` without"
-        " `--direct`.",
+        " `--no-engine`.",
     )
 
 

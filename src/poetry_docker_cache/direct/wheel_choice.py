@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Manifest = Mapping[str, Any]
 
-WITH_ENGINE = "or build with a container engine: `poetry docker build` without `--direct`"
+WITH_ENGINE = "or build with a container engine: `poetry docker build` without `--no-engine`"
 ANYWHERE = "-none-any.whl"
 """The end of the file names of wheels that fit every machine."""
 # As in `packaging`: the machines that manylinux is defined for, and its older names.

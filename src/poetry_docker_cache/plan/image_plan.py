@@ -307,6 +307,11 @@ class ImagePlan:
         return tuple(wheel for wheel in self.wheels if not wheel.is_application)
 
     @property
+    def version_variables(self) -> tuple[str, ...]:
+        """Environment variables that set the project's version, if it comes from git."""
+        return self.application.version_variables if self.application else ()
+
+    @property
     def application(self) -> Wheel | None:
         """The project's own wheel."""
         return next((wheel for wheel in self.wheels if wheel.is_application), None)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings.table import Settings
 
 _POETRY_CORE = "poetry.core.masonry.api"
-_VERSION_FROM_GIT = {
+VERSION_FROM_GIT = {
     "poetry-dynamic-versioning": "POETRY_DYNAMIC_VERSIONING_BYPASS",
     "setuptools-scm": "SETUPTOOLS_SCM_PRETEND_VERSION",
     "hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION",
@@ -144,7 +144,7 @@ def _sharing_backends(wheels: Sequence[Wheel]) -> tuple[Wheel, ...]:
 def _version_variables(root: WheelRoot) -> tuple[str, ...]:
     """The variables that set the version: the build has no `.git` to read it from."""
     return tuple(
-        sorted({_VERSION_FROM_GIT[name] for name in _required(root) & _VERSION_FROM_GIT.keys()})
+        sorted({VERSION_FROM_GIT[name] for name in _required(root) & VERSION_FROM_GIT.keys()})
     )
 
 

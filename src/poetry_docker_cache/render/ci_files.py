@@ -29,9 +29,12 @@ SHEBANG = "#!/bin/sh\n"
 """The first line of the shell form."""
 CI_PYTHON = "3.13"
 """The Python that runs Poetry in the pipeline, not the image's."""
+NO_ENGINE = "--no-engine"
+"""The option of `poetry docker build`, and of `export --ci`."""
 
 _GHCR = "ghcr.io"
-_DOCKER_HUB = ("docker.io", "index.docker.io")
+_HUB = "docker.io"
+_DOCKER_HUB = (_HUB, f"index.{_HUB}")
 """Names of Docker Hub, which a login does not need."""
 _CI_PLATFORM = "linux/amd64"
 # YAML's line breaks and characters that are not printable, which JSON does not escape.
@@ -67,7 +70,11 @@ class CiPlan:
     """The project's folder in the checkout; for the shell form, relative to the script."""
     selection: tuple[str, ...] = ()
     """The options of `poetry docker build` that choose groups and extras."""
-    version_from_git: bool = False
+    direct: bool = False
+    """Whether the images are made from wheels, without a container engine."""
+    python: str = CI_PYTHON
+    version_variables: tuple[str, ...] = ()
+    """Environment variables that set the version, if the project takes it from git."""
     platforms: tuple[str, ...] = ()
     """The setting; empty for the platform of the CI's machine."""
     images: tuple[CiImage, ...] = ()
@@ -98,6 +105,15 @@ class CiPlan:
     def registry(self) -> str:
         """The registry in the full names; empty for Docker Hub."""
         return next((_host(name) for name in self.repositories if name), "")
+
+    @property
+    def login_registry(self) -> str:
+        """The registry to log in to, as a word of a shell's command line."""
+        if self.kind == "shell" and self.needs_image:
+            return '"$registry"'
+        if self.is_elsewhere:
+            return shlex.quote(self.registry or _HUB)
+        return _GHCR if self.kind == "github" else '"$CI_REGISTRY"'
 
     @property
     def token_is_enough(self) -> bool:
@@ -193,7 +209,9 @@ def render_ci(plan: CiPlan) -> str:
         _refuse_unwritable(text, plan.kind)
     environment = TemplateEnvironment()
     environment.filters.update(yaml=yaml_string, words=words, shell=shlex.quote)
-    return environment.get_template(f"ci/{plan.kind}.j2").render(plan=plan, python=CI_PYTHON)
+    return environment.get_template(f"ci/{plan.kind}.j2").render(
+        plan=plan, direct=f" {NO_ENGINE}" if plan.direct else ""
+    )
 
 
 def yaml_string(text: str) -> str:

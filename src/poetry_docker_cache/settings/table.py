@@ -142,12 +142,12 @@ class Settings:
     direct: bool = _switch(
         default=False,
         meaning="whether `build` makes the image from wheels without a container engine, as with"
-        " `--direct`",
+        " `--no-engine`",
         example="direct = true",
     )
     build_on_host: bool = _switch(
         default=False,
-        meaning="whether `--direct` builds packages without a wheel on this machine, with your"
+        meaning="whether `--no-engine` builds packages without a wheel on this machine, with your"
         " rights, if they have no compiled code",
         example="build-on-host = true",
     )

@@ -179,7 +179,7 @@ def test_one_error_names_all_items() -> None:
     text = str(caught.value)
     for part in ("tini", "built 1.0", "forked 1.0", "`--target check`"):
         assert part in text
-    assert "without `--direct`" in caught.value.fix
+    assert "without `--no-engine`" in caught.value.fix
 
 
 def test_arguments_for_buildx_are_named() -> None:

@@ -1,0 +1,20 @@
+"""The names of options work with the options that Poetry reads before it knows the command."""
+
+from __future__ import annotations
+
+import pytest
+from poetry.console.application import Application
+
+from poetry_docker_cache.commands.build import BuildCommand
+from poetry_docker_cache.commands.export import ExportCommand
+from poetry_docker_cache.commands.layers import LayersCommand
+
+
+@pytest.mark.parametrize("command", [BuildCommand, ExportCommand, LayersCommand])
+def test_no_option_is_short_for_one_of_poetry(
+    command: type[BuildCommand | ExportCommand | LayersCommand],
+) -> None:
+    """Poetry reads `--direct`, for example, as `--directory`."""
+    own = {each.name for each in command.options}
+    for each in Application().definition.options:
+        assert [name for name in own if each.name.startswith(name)] == []
