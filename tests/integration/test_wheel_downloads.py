@@ -54,14 +54,16 @@ def make_poetry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(Authenticator, "_get_backoff", lambda *_: 0)
 
-    def make(url: str, password: str | None = PASSWORD, name: str = "acme") -> Poetry:
+    def make(
+        url: str, password: str | None = PASSWORD, name: str = "acme", before: str = ""
+    ) -> Poetry:
         if password:
             monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", USER)
             monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", password)
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
         source = f'[[tool.poetry.source]]\nname = "{name}"\nurl = "{url}"\n'
-        text = f'[project]\nname = "shop"\nversion = "1"\n{source}'
+        text = f'[project]\nname = "shop"\nversion = "1"\n{before}{source}'
         (folder / "pyproject.toml").write_text(text)
         Config.create(reload=True)
         return Factory().create_poetry(folder)
@@ -179,6 +181,23 @@ def test_login_for_a_name_with_a_dot(
     poetry = make_poetry(faulty.url, password=None, name="my.acme")
     file = locked(packages, "acme-a", type="legacy", reference="my.acme", url=faulty.url)
     assert fetch(poetry, file)[0].name == file.file
+
+
+def test_two_sources_on_one_host(
+    packages: Path,
+    make_poetry: Callable[..., Poetry],
+    faulty: FaultyIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each has its own login, although Poetry decides by the host for files."""
+    monkeypatch.setenv("POETRY_HTTP_BASIC_FIRST_USERNAME", USER)
+    monkeypatch.setenv("POETRY_HTTP_BASIC_FIRST_PASSWORD", "wrong")
+    first = faulty.url.replace("simple", "other")
+    poetry = make_poetry(
+        faulty.url, before=f'[[tool.poetry.source]]\nname="first"\nurl="{first}"\n'
+    )
+    assert fetch(poetry, locked(packages, "acme-a"))
+    assert len(set(faulty.told)) == 1
 
 
 def test_certificate_of_private_authority(
