@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -104,7 +105,14 @@ class HostBuilder:
         with tempfile.TemporaryDirectory() as folder:
             project = Path(folder).resolve() / "project"
             lines = [parse(line) for line in self.ignore_file.split("\n")]
-            _copy_sources(wheel, self.context, lines, project)
+            try:
+                _copy_sources(wheel, self.context, lines, project)
+            except OSError as error:
+                raise DockerCacheError(
+                    f"The wheel of {build.name} cannot be built: {error}.",
+                    fix="Change the permissions of the file, or add it to `ignore` in"
+                    " [tool.poetry-docker-cache].",
+                ) from error
             return _run(build, self.poetry, project, self.output)
 
     def sdist(
@@ -177,12 +185,19 @@ def _copy_sources(wheel: Wheel, context: Path, lines: Sequence[Line], project: P
 
 
 def _visible(context: Path, place: str, lines: Sequence[Line]) -> Iterator[str]:
-    """Yield the paths of the files at a path, or below it, that the ignore file does not hide."""
+    """Yield the paths of the files at a path, or below it, that the ignore file does not hide.
+
+    A link that leaves the context has no target in a build, and must not have this machine's.
+    """
     path = context / place
-    is_folder = path.is_dir() and not path.is_symlink()
     hidden = place != "." and hiding_line(lines, place) >= 0
-    if not is_folder:
-        if not hidden and (path.is_file() or path.is_symlink()):
+    if path.is_symlink():
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(place), path.readlink()))
+        if not hidden and not re.match(r"/|\.\.(/|$)", target):
+            yield place
+        return
+    if not path.is_dir():
+        if not hidden and path.is_file():
             yield place
         return
     if hidden and not any(line.negated and reaches_into(line.pattern, place) for line in lines):

@@ -38,6 +38,8 @@ _ON_HOST = (
     "If it has no compiled code, add `build-on-host = true`, which runs its code on this machine,"
     " as `poetry install` does"
 )
+_WITH_WHEELS = {"psycopg-c": "psycopg-binary", "psycopg2": "psycopg2-binary", "uwsgi": "pyuwsgi"}
+"""Packages that have no wheels, and the same code in a package that has."""
 _PREPARED = "Build a base image with {what}, push it and name it in `base-image`"
 _SETTINGS = {"CMD": "command", "ENV": "env", "EXPOSE": "ports", "LABEL": "labels"}
 _SETTINGS |= {"COPY": "files", "ENTRYPOINT": "entrypoint", "HEALTHCHECK": "healthcheck"}
@@ -199,7 +201,9 @@ def _of_index(
             what=f"{name} has no wheel{where}"
             if may_be_wheel
             else f"Poetry's setting `installer.no-binary` excludes the wheel of {name}",
-            fix=f"Lock a version with a wheel. {_ON_HOST}",
+            fix=f"Depend on {_WITH_WHEELS[package['name']]} instead, which has wheels"
+            if package["name"] in _WITH_WHEELS
+            else f"Lock a version with a wheel. {_ON_HOST}",
         )
     elif not lacking and not any(map(_is_strong, wheels)):
         yield Obstacle(

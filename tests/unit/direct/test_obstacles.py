@@ -136,6 +136,14 @@ def test_each_item_has_way_out(
     assert fix in found.fix
 
 
+def test_package_with_twin_that_has_wheels() -> None:
+    """The library that it is linked with is in the wheel of the other."""
+    project = plans.project(package("psycopg2", files=[sdist("psycopg2")]))
+    libraries, itself = find(project)
+    assert libraries.reason == "system packages"
+    assert itself.fix == "Depend on psycopg2-binary instead, which has wheels"
+
+
 def test_only_missing_machine_counts() -> None:
     """A package in the layer that is built has a wheel for one machine, and none for the other."""
     project = plans.project(ONLY_AMD)
