@@ -101,7 +101,6 @@ def planned(folder: Path) -> PlannedImage:
 
 def builder(image: PlannedImage, output: Path) -> HostBuilder:
     """Return what builds its wheels."""
-    output.mkdir(exist_ok=True)
     return HostBuilder(
         poetry=image.poetry,
         output=output,

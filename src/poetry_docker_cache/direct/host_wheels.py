@@ -113,7 +113,7 @@ class HostBuilder:
                     fix="Change the permissions of the file, or add it to `ignore` in"
                     " [tool.poetry-docker-cache].",
                 ) from error
-            return _run(build, self.poetry, project, self.output)
+            return _run(build, self.poetry, project, self.output / wheel.name)
 
     def sdist(
         self, archive: Path, file: LockedFile, manifest: bytes, dependencies: Dependencies
@@ -141,7 +141,7 @@ class HostBuilder:
                 variables={},
             )
             project = roots[0] if len(roots) == 1 else top / "project"
-            return _run(build, self.poetry, project, self.output)
+            return _run(build, self.poetry, project, self.output / file.name)
 
 
 def as_layer(name: str, wheel: Path) -> LayerFiles:
@@ -258,6 +258,7 @@ def _failed(build: _Build, output: str) -> DockerCacheError:
 
 def _written(wheel: Path, output: Path) -> Path:
     """Write a wheel without compression and times: both depend on the machine."""
+    output.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(output / wheel.name, "w") as target:
         for member in sorted(source.infolist(), key=lambda info: info.filename):
             plain = zipfile.ZipInfo(member.filename, _DATE)

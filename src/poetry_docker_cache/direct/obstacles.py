@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.docker.base_names import is_alpine
 from poetry_docker_cache.docker.platforms import platform_of
 from poetry_docker_cache.errors import DockerCacheError
@@ -123,11 +124,18 @@ def refuse(found: Sequence[Obstacle]) -> None:
 
 def unused_settings(settings: Settings) -> Notes:
     """Notes on settings that have no effect without an engine."""
-    default = type(settings)(python="3.13")
-    return tuple(
-        f"`{name.replace('_', '-')}` has no effect without a container engine: {why}."
+    default = type(settings)()
+    found = {
+        name: why
         for name, why in _UNUSED.items()
         if getattr(settings, name) != getattr(default, name)
+    }
+    cache = settings.cache
+    if cache and not (isinstance(cache, Store) and cache.reference):
+        found["cache"] = "layers are only looked for in images"
+    return tuple(
+        f"`{name.replace('_', '-')}` has no effect without a container engine: {why}."
+        for name, why in found.items()
     )
 
 

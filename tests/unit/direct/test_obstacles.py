@@ -8,6 +8,7 @@ import plans
 import pytest
 from projects import package, sdist, wheel
 
+from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.direct import obstacles as module
 from poetry_docker_cache.direct.obstacles import (
     Obstacle,
@@ -203,6 +204,10 @@ def test_settings_without_effect_are_noted() -> None:
     assert unused_settings(Settings()) == ()
     (note,) = unused_settings(Settings(reuse_image="registry.test/app:latest"))
     assert note.startswith("`reuse-image` has no effect")
+    image = Store(type="registry", options=(("ref", "registry.test/app:cache"),))
+    assert unused_settings(Settings(cache=image)) == ()
+    (note,) = unused_settings(Settings(cache=Store(type="gha")))
+    assert note.startswith("`cache` has no effect")
 
 
 def test_each_setting_is_decided() -> None:
