@@ -31,7 +31,7 @@ from poetry.utils.env import VirtualEnv
 from poetry.utils.isolated_build import IsolatedEnv
 
 from poetry_docker_cache.direct.wheel_choice import ANYWHERE, LayerFiles, LockedFile
-from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse, reaches_into
+from poetry_docker_cache.docker.ignore_patterns import hiding_line_inside, parse, reaches_into
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.direct import ABOVE
 from poetry_docker_cache.inside.install import build_wheel, sdist
@@ -189,21 +189,30 @@ def _visible(context: Path, place: str, lines: Sequence[Line]) -> Iterator[str]:
 
     A link that leaves the context has no target in a build, and must not have this machine's.
     """
-    path = context / place
-    hidden = place != "." and hiding_line(lines, place) >= 0
+    matched = [False] * len(lines)
+    parts = [] if place == "." else place.split("/")
+    for end in range(1, len(parts)):
+        hiding_line_inside(lines, matched, "/".join(parts[:end]))
+    yield from _visible_inside(context, place, lines, matched)
+
+
+def _visible_inside(
+    context: Path, place: str, lines: Sequence[Line], matched: list[bool]
+) -> Iterator[str]:
+    """Yield them in a folder for which these lines matched."""
+    path, here = context / place, [*matched]
+    hidden = place != "." and hiding_line_inside(lines, here, place) >= 0
     if path.is_symlink():
         target = posixpath.normpath(posixpath.join(posixpath.dirname(place), path.readlink()))
         if not hidden and not re.match(r"/|\.\.(/|$)", target):
             yield place
-        return
-    if not path.is_dir():
+    elif not path.is_dir():
         if not hidden and path.is_file():
             yield place
-        return
-    if hidden and not any(line.negated and reaches_into(line.pattern, place) for line in lines):
-        return
-    for name in sorted(os.listdir(path)):  # noqa: PTH208  # names only
-        yield from _visible(context, name if place == "." else f"{place}/{name}", lines)
+    elif not hidden or any(line.negated and reaches_into(line.pattern, place) for line in lines):
+        for name in sorted(os.listdir(path)):  # noqa: PTH208  # names only
+            inside = name if place == "." else f"{place}/{name}"
+            yield from _visible_inside(context, inside, lines, here)
 
 
 def _copy(source: Path, target: Path) -> None:
