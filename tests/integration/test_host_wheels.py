@@ -101,7 +101,6 @@ def planned(folder: Path) -> PlannedImage:
 
 def builder(image: PlannedImage, output: Path) -> HostBuilder:
     """Return what builds its wheels."""
-    output.mkdir(exist_ok=True)
     return HostBuilder(
         poetry=image.poetry,
         output=output,
@@ -172,11 +171,14 @@ def test_other_backend_comes_from_private_source_once(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with PrivateIndex(packages, {USER: PASSWORD}) as index:
         folder = make_project(tmp_path / "shop", OTHER.format(url=index.url), [])
-        write(folder, {"acme_shop.py": "", ".env": "TOKEN=1"})
+        write(folder, {"acme_shop.py": "", ".env": "TOKEN=1", "a/x.txt": "", "../secret": "S"})
+        (folder / "a/absolute").symlink_to(tmp_path / "secret")
+        (folder / "a/above").symlink_to("/".join([".."] * 20) + str(tmp_path / "secret"))
+        (folder / "a/inside").symlink_to("x.txt")
         Config.create(reload=True)
         image = planned(folder)
-        wheel = image.plan.application
-        assert wheel
+        assert image.plan.application
+        wheel = replace(image.plan.application, whole=True)
         made = builder(image, tmp_path / "built")
         found = contents(made.own_wheel(replace(wheel, config_settings='{"a": "b"}')))
         seen = json.loads(found["acme_shop.json"])
@@ -184,6 +186,8 @@ def test_other_backend_comes_from_private_source_once(
         assert seen["path"] is None
         assert {"acme_shop.py", "pyproject.toml"} <= {*seen["files"]}
         assert ".env" not in seen["files"]
+        # Links that leave the project have no target in a build, and not this machine's here.
+        assert [name for name in seen["files"] if name.startswith("a/")] == ["a/inside", "a/x.txt"]
         before = index.requests()
         with pytest.raises(DockerCacheError, match="the project could not be built") as caught:
             made.own_wheel(replace(wheel, config_settings='{"fail": "1"}'))

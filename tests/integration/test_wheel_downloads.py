@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
 import threading
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,19 +17,21 @@ from index import PrivateIndex
 from poetry.config.config import Config
 from poetry.factory import Factory
 from poetry.utils.authenticator import Authenticator
+from poetry_versions import POETRY_VERSIONS, poetry_python
 from tls_index import tls_index
 from wheels import make_wheel
 
+from poetry_docker_cache.direct import wheel_downloads
 from poetry_docker_cache.direct.wheel_choice import LockedFile
 from poetry_docker_cache.direct.wheel_downloads import WheelDownloads
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from poetry.poetry import Poetry
 
+SOURCE = Path(wheel_downloads.__file__).parents[2]
 USER, PASSWORD = "user", "s3cr3t-é-canary"
 NAMES = [f"acme-{letter}" for letter in "abcdefghijkl"]
 CLOSED = "http://127.0.0.1:9/simple"
@@ -54,14 +61,16 @@ def make_poetry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(Authenticator, "_get_backoff", lambda *_: 0)
 
-    def make(url: str, password: str | None = PASSWORD, name: str = "acme") -> Poetry:
+    def make(
+        url: str, password: str | None = PASSWORD, name: str = "acme", before: str = ""
+    ) -> Poetry:
         if password:
             monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", USER)
             monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", password)
         folder = tmp_path / "project"
         folder.mkdir(exist_ok=True)
         source = f'[[tool.poetry.source]]\nname = "{name}"\nurl = "{url}"\n'
-        text = f'[project]\nname = "shop"\nversion = "1"\n{source}'
+        text = f'[project]\nname = "shop"\nversion = "1"\n{before}{source}'
         (folder / "pyproject.toml").write_text(text)
         Config.create(reload=True)
         return Factory().create_poetry(folder)
@@ -181,6 +190,23 @@ def test_login_for_a_name_with_a_dot(
     assert fetch(poetry, file)[0].name == file.file
 
 
+def test_two_sources_on_one_host(
+    packages: Path,
+    make_poetry: Callable[..., Poetry],
+    faulty: FaultyIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each has its own login, although Poetry decides by the host for files."""
+    monkeypatch.setenv("POETRY_HTTP_BASIC_FIRST_USERNAME", USER)
+    monkeypatch.setenv("POETRY_HTTP_BASIC_FIRST_PASSWORD", "wrong")
+    first = faulty.url.replace("simple", "other")
+    poetry = make_poetry(
+        faulty.url, before=f'[[tool.poetry.source]]\nname="first"\nurl="{first}"\n'
+    )
+    assert fetch(poetry, locked(packages, "acme-a"))
+    assert len(set(faulty.told)) == 1
+
+
 def test_certificate_of_private_authority(
     packages: Path,
     make_poetry: Callable[..., Poetry],
@@ -227,3 +253,41 @@ def test_failure_stops_other_downloads(
     downloads.__exit__(KeyboardInterrupt)
     assert not list(poetry.config.artifacts_cache_directory.rglob("*.part"))
     assert not list(poetry.config.artifacts_cache_directory.rglob("*.whl"))
+
+
+# Runs with another Poetry: files on stdin, their paths on stdout.
+DOWNLOAD = """
+import json, sys
+from pathlib import Path
+from poetry.factory import Factory
+from poetry_docker_cache.direct.wheel_choice import LockedFile
+from poetry_docker_cache.direct.wheel_downloads import WheelDownloads
+files = [LockedFile(**each) for each in json.load(sys.stdin)]
+with WheelDownloads(Factory().create_poetry(Path.cwd())) as downloads:
+    downloads.start(files)
+    print(json.dumps([str(downloads.path(file)) for file in files]))
+"""
+
+
+def test_oldest_poetry_downloads_the_same(
+    packages: Path, make_poetry: Callable[..., Poetry], faulty: FaultyIndex
+) -> None:
+    """All requests have the login, and files are where that Poetry looks for them."""
+    files = [locked(packages, name) for name in NAMES]
+    folder = make_poetry(faulty.url).file.path.parent
+    done = subprocess.run(
+        [poetry_python(POETRY_VERSIONS[0]), "-c", DOWNLOAD],
+        input=json.dumps([asdict(file) for file in files]),
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        cwd=folder,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    found = [Path(path) for path in json.loads(done.stdout)]
+    assert [path.name for path in found] == [file.file for file in files]
+    assert len(set(faulty.told)) == 1
+    before = len(faulty.told)
+    # The newest Poetry finds them without a request.
+    assert fetch(make_poetry(faulty.url), *files) == found
+    assert len(faulty.told) == before

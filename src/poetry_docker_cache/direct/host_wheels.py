@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ from poetry.utils.env import VirtualEnv
 from poetry.utils.isolated_build import IsolatedEnv
 
 from poetry_docker_cache.direct.wheel_choice import ANYWHERE, LayerFiles, LockedFile
-from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse, reaches_into
+from poetry_docker_cache.docker.ignore_patterns import hiding_line_inside, parse, reaches_into
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.direct import ABOVE
 from poetry_docker_cache.inside.install import build_wheel, sdist
@@ -107,8 +108,15 @@ class HostBuilder:
         with tempfile.TemporaryDirectory() as folder:
             project = Path(folder).resolve() / "project"
             lines = [parse(line) for line in self.ignore_file.split("\n")]
-            _copy_sources(wheel, self.context, lines, project)
-            return _run(build, self.poetry, project, self.output)
+            try:
+                _copy_sources(wheel, self.context, lines, project)
+            except OSError as error:
+                raise DockerCacheError(
+                    f"The wheel of {build.name} cannot be built: {error}.",
+                    fix="Change the permissions of the file, or add it to `ignore` in"
+                    " [tool.poetry-docker-cache].",
+                ) from error
+            return _run(build, self.poetry, project, self.output / wheel.name)
 
     def sdist(
         self, archive: Path, file: LockedFile, manifest: bytes, dependencies: Dependencies
@@ -136,7 +144,7 @@ class HostBuilder:
                 variables={},
             )
             project = roots[0] if len(roots) == 1 else top / "project"
-            return _run(build, self.poetry, project, self.output)
+            return _run(build, self.poetry, project, self.output / file.name)
 
 
 def as_layer(name: str, wheel: Path) -> LayerFiles:
@@ -180,18 +188,34 @@ def _copy_sources(wheel: Wheel, context: Path, lines: Sequence[Line], project: P
 
 
 def _visible(context: Path, place: str, lines: Sequence[Line]) -> Iterator[str]:
-    """Yield the paths of the files at a path, or below it, that the ignore file does not hide."""
-    path = context / place
-    is_folder = path.is_dir() and not path.is_symlink()
-    hidden = place != "." and hiding_line(lines, place) >= 0
-    if not is_folder:
-        if not hidden and (path.is_file() or path.is_symlink()):
+    """Yield the paths of the files at a path, or below it, that the ignore file does not hide.
+
+    A link that leaves the context has no target in a build, and must not have this machine's.
+    """
+    matched = [False] * len(lines)
+    parts = [] if place == "." else place.split("/")
+    for end in range(1, len(parts)):
+        hiding_line_inside(lines, matched, "/".join(parts[:end]))
+    yield from _visible_inside(context, place, lines, matched)
+
+
+def _visible_inside(
+    context: Path, place: str, lines: Sequence[Line], matched: list[bool]
+) -> Iterator[str]:
+    """Yield them in a folder for which these lines matched."""
+    path, here = context / place, [*matched]
+    hidden = place != "." and hiding_line_inside(lines, here, place) >= 0
+    if path.is_symlink():
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(place), path.readlink()))
+        if not hidden and not re.match(r"/|\.\.(/|$)", target):
             yield place
-        return
-    if hidden and not any(line.negated and reaches_into(line.pattern, place) for line in lines):
-        return
-    for name in sorted(os.listdir(path)):  # noqa: PTH208  # names only
-        yield from _visible(context, name if place == "." else f"{place}/{name}", lines)
+    elif not path.is_dir():
+        if not hidden and path.is_file():
+            yield place
+    elif not hidden or any(line.negated and reaches_into(line.pattern, place) for line in lines):
+        for name in sorted(os.listdir(path)):  # noqa: PTH208  # names only
+            inside = name if place == "." else f"{place}/{name}"
+            yield from _visible_inside(context, inside, lines, here)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -246,6 +270,7 @@ def _failed(build: _Build, output: str) -> DockerCacheError:
 
 def _written(wheel: Path, output: Path) -> Path:
     """Write a wheel without compression and times: both depend on the machine."""
+    output.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(output / wheel.name, "w") as target:
         for member in sorted(source.infolist(), key=lambda info: info.filename):
             plain = zipfile.ZipInfo(member.filename, _DATE)

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.docker.base_names import is_alpine
 from poetry_docker_cache.docker.platforms import platform_of
 from poetry_docker_cache.errors import DockerCacheError
@@ -38,6 +39,8 @@ _ON_HOST = (
     "If it has no compiled code, add `build-on-host = true`, which runs its code on this machine,"
     " as `poetry install` does"
 )
+_WITH_WHEELS = {"psycopg-c": "psycopg-binary", "psycopg2": "psycopg2-binary", "uwsgi": "pyuwsgi"}
+"""Packages that have no wheels, and the same code in a package that has."""
 _PREPARED = "Build a base image with {what}, push it and name it in `base-image`"
 _SETTINGS = {"CMD": "command", "ENV": "env", "EXPOSE": "ports", "LABEL": "labels"}
 _SETTINGS |= {"COPY": "files", "ENTRYPOINT": "entrypoint", "HEALTHCHECK": "healthcheck"}
@@ -121,11 +124,18 @@ def refuse(found: Sequence[Obstacle]) -> None:
 
 def unused_settings(settings: Settings) -> Notes:
     """Notes on settings that have no effect without an engine."""
-    default = type(settings)(python="3.13")
-    return tuple(
-        f"`{name.replace('_', '-')}` has no effect without a container engine: {why}."
+    default = type(settings)()
+    found = {
+        name: why
         for name, why in _UNUSED.items()
         if getattr(settings, name) != getattr(default, name)
+    }
+    cache = settings.cache
+    if cache and not (isinstance(cache, Store) and cache.reference):
+        found["cache"] = "layers are only looked for in images"
+    return tuple(
+        f"`{name.replace('_', '-')}` has no effect without a container engine: {why}."
+        for name, why in found.items()
     )
 
 
@@ -199,7 +209,9 @@ def _of_index(
             what=f"{name} has no wheel{where}"
             if may_be_wheel
             else f"Poetry's setting `installer.no-binary` excludes the wheel of {name}",
-            fix=f"Lock a version with a wheel. {_ON_HOST}",
+            fix=f"Depend on {_WITH_WHEELS[package['name']]} instead, which has wheels"
+            if package["name"] in _WITH_WHEELS
+            else f"Lock a version with a wheel. {_ON_HOST}",
         )
     elif not lacking and not any(map(_is_strong, wheels)):
         yield Obstacle(

@@ -68,24 +68,24 @@ class PackageServer:
             raise DockerCacheError(
                 f"The source {repository.name!r} is not a package index.", fix="Run `poetry lock`."
             )
+        own = Source(repository.name, repository.url)
         session = Authenticator(poetry.config, disable_cache=True)
-        session.add_repository(repository.name, repository.url)
+        session.add_repository(*own)
+        # Both keep the answer: a keyring is asked here, and not by several threads.
+        has_login = _log_in(repository.session, own) & _log_in(session, own)
         is_pypi = repository.name.lower() == _PYPI
         return cls(
-            source=Source() if is_pypi else Source(repository.name, repository.url),
+            source=Source() if is_pypi else own,
             session=session,
             repository=repository,
-            # Both keep the answer: a keyring is asked here, and not by several threads.
-            has_login=_has_login(repository.session, repository.url, repository.name)
-            | _has_login(session, repository.url, repository.name),
+            has_login=has_login,
         )
 
     @classmethod
     def of_url(cls, poetry: Poetry, url: str) -> PackageServer:
         """Return the host of a URL dependency. Raises DockerCacheError as above."""
         session = Authenticator(poetry.config, disable_cache=True)
-        host = urlsplit(url).netloc
-        known = _has_login(session, url, host)
+        known = _log_in(session, Source(urlsplit(url).netloc, url))
         return cls(source=Source("", url), session=session, repository=None, has_login=known)
 
     @property
@@ -158,18 +158,30 @@ class PackageServer:
         )
 
 
-def _has_login(session: Authenticator, url: str, name: str) -> bool:
-    failure = ""
+def _log_in(session: Authenticator, source: Source) -> bool:
+    """Look up the login for a source or an address once; return whether there is one.
+
+    A login of the source itself is the only one for its host: for a file, Poetry takes that of any
+    source on the host.
+    """
+    failure, known = "", session.configured_repositories
     try:
-        known = session.get_credentials_for_url(url)
+        own = session.get_http_auth(source.name) if source.name in known else None
+        if own and (own.username or own.password):
+            host = known[source.name].netloc
+            for name in [name for name, other in known.items() if other.netloc == host]:
+                if name != source.name:
+                    del known[name]
+            session.reset_credentials_cache()
+        login = session.get_credentials_for_url(source.url)
     except Exception as error:  # noqa: BLE001  # keyring backends raise any exception
         failure = type(error).__name__
     if failure:  # raised outside the handler, so that no exception with a secret is chained
         raise DockerCacheError(
-            f"The credentials of the source {name!r} cannot be read ({failure}).",
+            f"The credentials of the source {source.name!r} cannot be read ({failure}).",
             fix="Unlock the keyring, or run `poetry config keyring.enabled false`.",
         )
-    return known.password is not None
+    return login.password is not None
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -149,32 +149,43 @@ def probes_inside(path: str) -> tuple[str, ...]:
 
 
 def hiding_line(lines: Sequence[Line], path: str) -> int:
-    """Return the index of the last line that hides a path, -1 if it is not hidden.
-
-    As BuildKit does, this tests only lines that can change the result, and for a folder's content
-    it remembers only which of these matched the folder.
-    """
+    """Return the index of the last line that hides a path, -1 if it is not hidden."""
     parts = path.split("/")
     matched = [False] * len(lines)
     last = -1
     for end in range(1, len(parts) + 1):
-        prefix = "/".join(parts[:end])
-        last = -1
-        for index, line in enumerate(lines):
-            tested = bool(line.pattern) and line.negated == (last >= 0)
-            matched[index] = matched[index] or (tested and matches(line.pattern, prefix))
-            if matched[index]:
-                last = -1 if line.negated else index
+        last = hiding_line_inside(lines, matched, "/".join(parts[:end]))
+    return last
+
+
+def hiding_line_inside(lines: Sequence[Line], matched: list[bool], path: str) -> int:
+    """Return the same for a path in a folder, and change what that folder's lines matched.
+
+    As BuildKit does, this tests only lines that can change the result, and for a folder's content
+    it remembers only which of these matched the folder.
+    """
+    last = -1
+    for index, line in enumerate(lines):
+        tested = bool(line.pattern) and line.negated == (last >= 0)
+        matched[index] = matched[index] or (tested and matches(line.pattern, path))
+        if matched[index]:
+            last = -1 if line.negated else index
     return last
 
 
 def matches(pattern: str, path: str) -> bool:
     """Return whether a cleaned pattern matches exactly this path by moby's rules."""
-    if re.fullmatch(r"\*\*[^*?\[\]\\]*", pattern):  # moby compares the end only: `**x` is `*x`
-        end = pattern[2:]
+    end = _plain_end(pattern)
+    if end is not None:
         return path.endswith(end) or path == end.removeprefix("/")
     compiled = _compiled(pattern)
     return compiled is not None and compiled.fullmatch(path) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain_end(pattern: str) -> str | None:
+    """Return the end that moby compares for a pattern such as `**/x`; `**x` is `*x` for it."""
+    return pattern[2:] if re.fullmatch(r"\*\*[^*?\[\]\\]*", pattern) else None
 
 
 @functools.lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ import plans
 import pytest
 from projects import package, sdist, wheel
 
+from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.direct import obstacles as module
 from poetry_docker_cache.direct.obstacles import (
     Obstacle,
@@ -136,6 +137,14 @@ def test_each_item_has_way_out(
     assert fix in found.fix
 
 
+def test_package_with_twin_that_has_wheels() -> None:
+    """The library that it is linked with is in the wheel of the other."""
+    project = plans.project(package("psycopg2", files=[sdist("psycopg2")]))
+    libraries, itself = find(project)
+    assert libraries.reason == "system packages"
+    assert itself.fix == "Depend on psycopg2-binary instead, which has wheels"
+
+
 def test_only_missing_machine_counts() -> None:
     """A package in the layer that is built has a wheel for one machine, and none for the other."""
     project = plans.project(ONLY_AMD)
@@ -195,6 +204,10 @@ def test_settings_without_effect_are_noted() -> None:
     assert unused_settings(Settings()) == ()
     (note,) = unused_settings(Settings(reuse_image="registry.test/app:latest"))
     assert note.startswith("`reuse-image` has no effect")
+    image = Store(type="registry", options=(("ref", "registry.test/app:cache"),))
+    assert unused_settings(Settings(cache=image)) == ()
+    (note,) = unused_settings(Settings(cache=Store(type="gha")))
+    assert note.startswith("`cache` has no effect")
 
 
 def test_each_setting_is_decided() -> None:
