@@ -36,6 +36,8 @@ class HostileRegistry:
     faulty: range = range(0)
     """The requests that fail, counted from 1."""
     retry_after: str = ""
+    realm: str = ""
+    """The URL of another token server."""
     uploads_at: str = ""
     """The URL of another host for uploads."""
     blobs_at: str = ""
@@ -101,13 +103,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         elif path.path == "/token":
             self._send_token(given, fault)
         elif registry.asks_for_login and token not in registry.tokens:
-            realm = f'Bearer realm="http://{registry.host}/token",service="hostile"'
-            self._send(401, b"", {"WWW-Authenticate": realm}, fault)
+            realm = registry.realm or f"http://{registry.host}/token"
+            challenge = f'Bearer realm="{realm}",service="hostile"'
+            self._send(401, b"", {"WWW-Authenticate": challenge}, fault)
         else:
             registry.tokens[token] = True
             self._send(*self._serve(path.path, parse_qs(path.query), body), fault)
 
-    do_GET = do_HEAD = do_POST = do_PUT = _answer
+    do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815  # the names that the server calls
 
     def _send_token(self, given: str, fault: str) -> None:
         expected = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
@@ -119,7 +122,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.served.tokens[token] = False
         self._send(200, json.dumps({"token": token, "expires_in": 300}).encode(), {}, fault)
 
-    def _serve(  # noqa: PLR0911  # one for each endpoint
+    def _serve(  # noqa: C901, PLR0911  # all endpoints
         self, path: str, query: dict[str, list[str]], body: bytes
     ) -> tuple[int, bytes, dict[str, str]]:
         registry = self.served

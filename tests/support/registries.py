@@ -28,7 +28,7 @@ _READY = (
 
 
 @contextlib.contextmanager
-def own_registry(
+def own_registry(  # noqa: PLR0913  # all that differs between registries
     folder: Path,
     *,
     read_only: bool = False,

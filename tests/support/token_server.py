@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ISSUER = SERVICE = "acme"
 IDENTITY = "identity-token-of-user"
-NOBODY = ("pull",)
+ANONYMOUS = ("pull",)
 """What a user without a login may do."""
 
 
@@ -105,7 +105,7 @@ def _claims(scopes: list[str], *, may_push: bool, life: int) -> dict[str, Any]:
     access = []
     for scope in scopes:
         kind, name, actions = scope.split(":")
-        allowed = [action for action in actions.split(",") if may_push or action in NOBODY]
+        allowed = [action for action in actions.split(",") if may_push or action in ANONYMOUS]
         access.append({"type": kind, "name": name, "actions": allowed})
     now = int(time.time())
     times = {"nbf": now - 10, "iat": now, "exp": now + life}

@@ -6,7 +6,6 @@ stage would get, with the same pinned backend. So the wheel has the same content
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
+from poetry.config.config import Config
 from poetry.core.packages.dependency import Dependency
 from poetry.utils.env import VirtualEnv
 from poetry.utils.isolated_build import IsolatedEnv
@@ -56,7 +56,6 @@ _CORE = "poetry.core.masonry.api"
 _EPOCH = "315532800"
 """1980-01-01, the first day that an archive can name."""
 _DATE = (1980, 1, 1, 0, 0, 0)
-_PARALLEL = "POETRY_INSTALLER_PARALLEL"
 _COMPLETE = "complete"
 _OURS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 """Variables of Poetry's own Python."""
@@ -292,9 +291,10 @@ def _install(environment: VirtualEnv, build: _Build, poetry: Poetry) -> None:
         more["constraints"] = [Dependency.create_from_pep_508(each) for each in build.constraints]
     failure = ""
     use_login_variables(poetry)
+    # In one thread: of several, one may send no credentials.
+    Config.create().merge({"installer": {"parallel": False}})
     try:
-        with _one_by_one():
-            IsolatedEnv(environment, poetry.pool).install([*build.requires], **more)
+        IsolatedEnv(environment, poetry.pool).install([*build.requires], **more)
     except Exception as error:  # noqa: BLE001  # of Poetry, requests, urllib3 or a keyring
         failure = printable(str(error)).strip() or type(error).__name__
     if failure:  # raised outside the handler: the exception may contain a secret
@@ -302,17 +302,3 @@ def _install(environment: VirtualEnv, build: _Build, poetry: Poetry) -> None:
             f"The build backend of {build.name} cannot be installed: {failure.splitlines()[0]}",
             fix="Check `requires` of [build-system] in pyproject.toml, and your network.",
         )
-
-
-@contextlib.contextmanager
-def _one_by_one() -> Iterator[None]:
-    """Let Poetry install in one thread: of several, one may send no credentials."""
-    before = os.environ.get(_PARALLEL)
-    os.environ[_PARALLEL] = "false"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_PARALLEL]
-        else:
-            os.environ[_PARALLEL] = before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +12,7 @@ from poetry_docker_cache.docker.platforms import platform_of
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.layer_choice import (
     DIRECT,
+    KERNEL,
     MACHINE,
     SOURCE,
     STRONG_HASHES,
@@ -32,7 +34,10 @@ if TYPE_CHECKING:
 Reason = Literal[
     "system packages", "instructions", "template", "no wheel", "git", "compiled", "other"
 ]
-BUILD_ON_HOST = "build-on-host = true"
+_ON_HOST = (
+    "If it has no compiled code, add `build-on-host = true`, which runs its code on this machine,"
+    " as `poetry install` does"
+)
 _PREPARED = "Build a base image with {what}, push it and name it in `base-image`"
 _SETTINGS = {"CMD": "command", "ENV": "env", "EXPOSE": "ports", "LABEL": "labels"}
 _SETTINGS |= {"COPY": "files", "ENTRYPOINT": "entrypoint", "HEALTHCHECK": "healthcheck"}
@@ -58,7 +63,6 @@ class Obstacle:
     reason: Reason
     what: str
     fix: str
-    """A way to build without an engine; empty if there is none."""
 
 
 def obstacles(
@@ -74,25 +78,16 @@ def obstacles(
     `packages` are the locked packages that the image may contain, each with the undecided part of
     its marker. `machines` are those to build for, `host_python` is the minor version here.
     """
-    names = {layer.name: {*layer.packages} for layer in plan.dependencies.layers}
+    found = [*_of_dockerfile(plan)]
     target = Target.linux(plan.runtime.python, libc=plan.dependencies.libc)
-    source = [each for each in packages if each["name"] in names.get(SOURCE, ())]
-    direct = [each for each in packages if each["name"] in names.get(DIRECT, ())]
-    return (
-        *_of_dockerfile(plan),
-        *(
-            obstacle
-            for package in source
-            for obstacle in _of_index(package, plan, target, machines, build_on_host=build_on_host)
-        ),
-        *(
-            obstacle
-            for package in direct
-            for obstacle in _of_direct(package, build_on_host=build_on_host)
-        ),
-        *_of_wheels(plan),
-        *_of_bytecode(plan, host_python),
-    )
+    layers = {layer.name: {*layer.packages} for layer in plan.dependencies.layers}
+    for package in packages:
+        wanting = _machines_that_want(package, target, machines)
+        if wanting and package["name"] in layers.get(DIRECT, ()):
+            found += _of_direct(package, build_on_host=build_on_host)
+        elif wanting and package["name"] in layers.get(SOURCE, ()):
+            found += _of_index(package, plan, target, wanting, build_on_host=build_on_host)
+    return (*found, *_of_wheels(plan), *_of_bytecode(plan, host_python))
 
 
 def option_obstacles(
@@ -116,7 +111,7 @@ def refuse(found: Sequence[Obstacle]) -> None:
     """Raise one DockerCacheError for all obstacles, if there are any."""
     if not found:
         return
-    lines = (f"  - {each.what}." + f"\n    {each.fix}." * bool(each.fix) for each in found)
+    lines = (f"  - {each.what}.\n    {each.fix}." for each in found)
     raise DockerCacheError(
         "This image cannot be made without a container engine:\n" + "\n".join(lines),
         fix="Change these, or build with a container engine: `poetry docker build` without"
@@ -136,15 +131,17 @@ def unused_settings(settings: Settings) -> Notes:
 
 def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
     if plan.template:
-        what = f"`template` ({plan.template.path}) changes the Dockerfile, and there is none"
+        what = f"`template` ({plan.template.path}) changes the Dockerfile, which is not used"
         yield Obstacle(reason="template", what=what, fix=_PREPARED.format(what="what it adds"))
     if system := plan.runtime.packages:
         add = "apk add" if is_alpine(plan.runtime.image) else "apt-get install"
         yield Obstacle(
             reason="system packages",
             what=f"The image has system packages: {', '.join(system)}",
-            fix=_PREPARED.format(what=f"them (`{add} {' '.join(system)}`)")
-            + ", and remove them from `runtime-packages`",
+            # For an image named `python`, the plan adds the packages that dependencies need.
+            fix=f"Build a base image with them (`{add} {' '.join(system)}`), push it under a name"
+            " other than `python`, set `base-image` and `python`, and remove them from"
+            " `runtime-packages`",
         )
     for line in plan.runtime.instructions:
         word = line.split(maxsplit=1)[0].upper() if line.strip() else ""
@@ -159,52 +156,57 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
         )
 
 
+def _machines_that_want(
+    package: Package, target: Target, machines: Sequence[str]
+) -> dict[str, str]:
+    """Return the machines that may install a package, each with what is left of its marker."""
+    marker, known = package.get("marker", ""), target.environment
+    left = {each: evaluate(marker, {**known, MACHINE: each}, set()) for each in machines}
+    return {each: "" if part is True else str(part) for each, part in left.items() if part}
+
+
 def _of_index(
     package: Package,
     plan: ImagePlan,
     target: Target,
-    machines: Sequence[str],
+    wanting: Mapping[str, str],
     *,
     build_on_host: bool,
 ) -> Iterator[Obstacle]:
-    """Yield why a package in the layer that Poetry builds has no wheel for all machines."""
-    name, files = f"{package['name']} {package['version']}", package.get("files", ())
-    dependencies = plan.dependencies
-    policy = (dependencies.no_binary, dependencies.only_binary)
-    may_be_wheel, may_be_sdist = allowed(package["name"], *policy)
-    wheels = [file for file in files if may_be_wheel and fits(file["file"], target)]
-    lacking = []
-    for machine in machines:
-        left = evaluate(package.get("marker", ""), {**target.environment, MACHINE: machine}, set())
-        if isinstance(left, str) and "platform_" in left:
-            yield Obstacle(
-                reason="other",
-                what=f"{name} is only installed if {left}, which depends on the kernel that runs"
-                " the image",
-                fix="Change its marker in pyproject.toml and run `poetry lock`",
-            )
-            return
-        fitting = [file for file in wheels if fits_machine(file["file"], machine)]
-        if left is not False and not fitting:
-            lacking.append(machine)
-        elif left is not False and not any(map(_is_strong, fitting)):
-            yield Obstacle(
-                reason="other",
-                what=f"{name} has no SHA-2 hash in poetry.lock",
-                fix="Run `poetry lock --regenerate`",
-            )
-            return
-    if not lacking or (build_on_host and may_be_sdist):
+    """Yield why a package in the layer that Poetry builds is not installed from a wheel."""
+    name, policy = f"{package['name']} {package['version']}", plan.dependencies
+    kernel = next((left for left in wanting.values() if re.search("|".join(KERNEL), left)), "")
+    if kernel:
+        yield Obstacle(
+            reason="other",
+            what=f"{name} is only installed if {kernel}, which depends on the machine that runs"
+            " the image",
+            fix="Change its marker in pyproject.toml and run `poetry lock`",
+        )
         return
-    where = f" for {listing([*map(platform_of, lacking)])}" if wheels else " for this image"
-    yield Obstacle(
-        reason="no wheel",
-        what=f"{name} has no wheel{where}"
-        if may_be_wheel
-        else f"{name} must not be a wheel: Poetry's setting `installer.no-binary` excludes it",
-        fix=f"Lock a version with a wheel. If it has no compiled code, add `{BUILD_ON_HOST}`, which"
-        " runs its code on this machine, as `poetry install` does",
-    )
+    may_be_wheel, may_be_sdist = allowed(package["name"], policy.no_binary, policy.only_binary)
+    files = [file for file in package.get("files", ()) if fits(file["file"], target)]
+    wheels = files if may_be_wheel else []
+    lacking = [
+        machine
+        for machine in wanting
+        if not any(fits_machine(file["file"], machine) for file in wheels)
+    ]
+    if lacking and not (build_on_host and may_be_sdist):
+        where = f" for {listing([*map(platform_of, lacking)])}" if wheels else " for this image"
+        yield Obstacle(
+            reason="no wheel",
+            what=f"{name} has no wheel{where}"
+            if may_be_wheel
+            else f"Poetry's setting `installer.no-binary` excludes the wheel of {name}",
+            fix=f"Lock a version with a wheel. {_ON_HOST}",
+        )
+    elif not lacking and not any(map(_is_strong, wheels)):
+        yield Obstacle(
+            reason="other",
+            what=f"{name} has no SHA-2 hash in poetry.lock",
+            fix="Run `poetry lock --regenerate`",
+        )
 
 
 def _is_strong(file: Mapping[str, str]) -> bool:
@@ -225,8 +227,7 @@ def _of_direct(package: Package, *, build_on_host: bool) -> Iterator[Obstacle]:
         yield Obstacle(
             reason="no wheel",
             what=f"{name} ({source['url']}) is not a wheel",
-            fix=f"Depend on its wheel. If it has no compiled code, add `{BUILD_ON_HOST}`, which"
-            " runs its code on this machine, as `poetry install` does",
+            fix=f"Depend on its wheel. {_ON_HOST}",
         )
 
 

@@ -39,9 +39,9 @@ _PYPI = "pypi"
 class PackageServer:
     """A source of the project, or with only a URL the host of a dependency.
 
-    It has an authenticator of its own, which is filled before a thread uses it. Of threads that
-    share Poetry's, one may send no credentials while another lists the sources. It does not keep
-    answers, because the artifact cache keeps the files.
+    Its own authenticator has listed the sources before a thread uses it: otherwise one thread may
+    send no credentials while another lists them. It keeps no answers, since the artifact cache
+    keeps the files.
     """
 
     source: Source
@@ -85,7 +85,7 @@ class PackageServer:
         """Return the host of a URL dependency. Raises DockerCacheError as above."""
         session = Authenticator(poetry.config, disable_cache=True)
         host = urlsplit(url).netloc
-        known = bool(session.configured_repositories) and _has_login(session, url, host)
+        known = _has_login(session, url, host)
         return cls(source=Source("", url), session=session, repository=None, has_login=known)
 
     @property

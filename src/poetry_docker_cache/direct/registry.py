@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import hashlib
-import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -14,12 +11,12 @@ from urllib.parse import quote, urlencode
 import requests
 
 from poetry_docker_cache.direct.registry_errors import (
-    InterruptedRequestError,
     RegistryError,
     not_a_registry,
-    repeatable,
+    parse_json,
+    read_answer,
 )
-from poetry_docker_cache.direct.registry_session import RegistrySession, Request, discard
+from poetry_docker_cache.direct.registry_session import RegistrySession, Request
 from poetry_docker_cache.docker import image_names
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -148,17 +145,19 @@ class Registry:
         `push` asks with the rights of a push, since a registry may deny others for a repository
         that does not exist yet.
         """
+        if not _is_digest(digest):
+            return False
         request = Request("HEAD", f"{repository}/blobs/{digest}", repository, push=push)
         response = self._session.send(request)
         if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise self._session.refusal(response, request)
-        discard(response)
+        read_answer(response)
         length = response.headers.get("Content-Length", "")
         is_page = response.headers.get("Content-Type", "").startswith("text/html")
         fits = size is None or not length.isdecimal() or int(length) == size
         return response.status_code == HTTPStatus.OK and fits and not is_page
 
-    def upload(
+    def upload(  # noqa: PLR0913  # a blob, and how to upload it
         self,
         repository: str,
         digest: str,
@@ -190,11 +189,11 @@ class Registry:
             )
             response = self._session.exchange(request)
             if response.status_code in _LOST_UPLOAD:
-                discard(response)
-                raise InterruptedRequestError(f"{self.host} lost an upload.", fix="Try again.")
+                read_answer(response)
+                raise RegistryError(f"{self.host} lost an upload.", fix="Try again.", retry_after=0)
             if response.status_code not in _STORED:
                 raise self._session.refusal(response, request)
-            discard(response)
+            read_answer(response)
 
         self._session.repeat(attempt)
         if progress:
@@ -213,7 +212,7 @@ class Registry:
         response = self._session.send(request)
         if response.status_code not in _STORED:
             raise self._session.refusal(response, request)
-        discard(response)
+        read_answer(response)
         stated = response.headers.get("Docker-Content-Digest")
         if stated and stated.startswith("sha256:") and stated != digest_of(body):
             raise self._damaged(f"{repository}:{target}", "the registry states another digest")
@@ -226,9 +225,10 @@ class Registry:
             query = urlencode({"mount": digest, "from": source})
             request = Request("POST", f"{path}?{query}", repository, push=True, mount=source)
             try:
-                response = discard(self._session.send(request))
+                response = self._session.send(request)
             except RegistryError:  # the token server denies the other repository
                 continue
+            read_answer(response)
             if response.status_code == HTTPStatus.CREATED:
                 return None
             if response.status_code == HTTPStatus.ACCEPTED:
@@ -238,7 +238,8 @@ class Registry:
             response = self._session.send(request)
             if response.status_code != HTTPStatus.ACCEPTED:
                 raise self._session.refusal(response, request)
-            location = self._session.location(discard(response))
+            read_answer(response)
+            location = self._session.location(response)
         return location
 
     def _read_manifest(self, repository: str, target: str) -> Manifest | None:
@@ -247,35 +248,34 @@ class Registry:
         request = Request("GET", path, repository, headers=accept)
         response = self._session.send(request)
         if response.status_code == HTTPStatus.NOT_FOUND:
-            discard(response)
+            read_answer(response)
             return None
         if response.status_code != HTTPStatus.OK:
             raise self._session.refusal(response, request)
-        body = _read(response)
+        body = read_answer(response, _LARGEST_MANIFEST)
         stated = [target, response.headers.get("Docker-Content-Digest", "")]
         if not all(_fits(body, digest) for digest in stated):
-            raise repeatable(self._damaged(f"{repository}:{target}", "its digest differs"))
+            raise self._damaged(f"{repository}:{target}", "its digest differs", retry_after=0)
         return self._manifest(response, body)
 
     def _manifest(self, response: Response, body: bytes) -> Manifest:
-        wrong = not_a_registry(self.host, response.status_code)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
-        try:
-            data = json.loads(body)
-        except ValueError:
-            # A manifest may be incomplete; a page of another server stays the same.
-            raise (repeatable(wrong) if media_type in MEDIA_TYPES else wrong) from None
+        data = parse_json(body)
         if isinstance(data, dict) and media_type not in MEDIA_TYPES:
             media_type = data.get("mediaType", "")
         # Content that can be read as both could differ between tools (CVE-2021-41190).
         is_manifest = isinstance(data, dict) and ("manifests" in data) != ("layers" in data)
         if media_type not in MEDIA_TYPES or not is_manifest:
-            raise wrong
+            # A manifest may be incomplete; a page of another server stays the same.
+            retry_after = 0 if data is None and media_type in MEDIA_TYPES else None
+            raise not_a_registry(self.host, response.status_code, retry_after=retry_after)
         return Manifest(media_type=media_type, digest=digest_of(body), body=body, data=data)
 
-    def _damaged(self, name: str, why: str) -> RegistryError:
+    def _damaged(self, name: str, why: str, *, retry_after: float | None = None) -> RegistryError:
         return RegistryError(
-            f"{self.host}/{name} is damaged: {why}.", fix="Try again, or push the image again."
+            f"{self.host}/{name} is damaged: {why}.",
+            fix="Try again, or push the image again.",
+            retry_after=retry_after,
         )
 
 
@@ -305,14 +305,19 @@ class _Body:
     def __iter__(self) -> Iterator[bytes]:
         """Start at the beginning each time, since a request may be sent again."""
         done = 0
-        with self._open() as content:
-            for chunk in iter(functools.partial(content.read, _CHUNK), b""):
-                done += len(chunk)
-                if done > self._size:
-                    break
-                yield chunk
-                if self._progress:
-                    self._progress(done)
+        try:
+            with self._open() as content:
+                while chunk := content.read(_CHUNK):
+                    done += len(chunk)
+                    if done > self._size:
+                        break
+                    yield chunk
+                    if self._progress:
+                        self._progress(done)
+        except OSError as error:  # else it would count as one of the connection
+            raise DockerCacheError(
+                f"A file cannot be read: {error.strerror}.", fix="Run the command again."
+            ) from error
         if done != self._size:  # the registry would wait for the rest
             raise DockerCacheError(
                 "A file changed while it was uploaded.", fix="Run the command again."
@@ -321,20 +326,13 @@ class _Body:
 
 def _hash(digest: str) -> Any:  # noqa: ANN401  # hashlib's class has no name
     """Return a hash of the digest's algorithm. Raises DockerCacheError for an invalid digest."""
-    if not image_names.is_reference(f"x@{digest}"):  # others wrote the manifest
+    if not _is_digest(digest):  # others wrote the manifest
         raise DockerCacheError(f"{digest!r} is not a valid digest.", fix="Check the image.")
     return hashlib.new(digest.partition(":")[0])
 
 
-def _read(response: Response) -> bytes:
-    """Read a manifest, or the part of it that arrives."""
-    body = b""
-    with contextlib.suppress(requests.RequestException), response:
-        for chunk in response.iter_content(_CHUNK):
-            body += chunk
-            if len(body) > _LARGEST_MANIFEST:
-                break
-    return body
+def _is_digest(text: str) -> bool:
+    return image_names.is_reference(f"x@{text}")
 
 
 def _fits(body: bytes, digest: str) -> bool:

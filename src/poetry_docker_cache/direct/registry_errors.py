@@ -6,7 +6,8 @@ import contextlib
 import json
 import ssl
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote_plus
 
 import requests
 
@@ -16,17 +17,26 @@ from poetry_docker_cache.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_Kind = TypeVar("_Kind", bound=Exception)
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # by version of OpenSSL
 _LONGEST = 300
-_MOST = 65536
-"""How much of an answer is read for its message."""
+_SMALL = 65536
+"""More than any answer has, in bytes, apart from blobs and manifests."""
 
 
 class RegistryError(DockerCacheError):
-    """A registry that cannot be used as wanted, with its HTTP status; 0 without an answer."""
+    """A registry that cannot be used as wanted.
 
-    def __init__(self, problem: str, *, fix: str = "", status: int = 0) -> None:
+    `status` is that of its answer, 0 without one. `retry_after` is how many seconds later the
+    request may succeed; None if that is not likely.
+    """
+
+    def __init__(
+        self, problem: str, *, fix: str = "", status: int = 0, retry_after: float | None = None
+    ) -> None:
         super().__init__(problem, fix=fix)
         self.status = status
+        self.retry_after = retry_after
 
     @property
     def denied(self) -> bool:
@@ -34,45 +44,31 @@ class RegistryError(DockerCacheError):
         return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
-class InterruptedRequestError(RegistryError):
-    """A request that may succeed if it is repeated, after as many seconds as the server asks."""
-
-    def __init__(self, problem: str, *, fix: str = "", status: int = 0, wait: float = 0) -> None:
-        super().__init__(problem, fix=fix, status=status)
-        self.wait = wait
-
-
-def repeatable(error: RegistryError, wait: float = 0) -> InterruptedRequestError:
-    """Turn an error into one after which the request is repeated."""
-    return InterruptedRequestError(error.problem, fix=error.fix, status=error.status, wait=wait)
-
-
 def unreachable(host: str, error: Exception) -> RegistryError:
     """Explain why there is no answer; the exception's own text may show secrets in URLs."""
-    certificate = _cause(error, ssl.SSLCertVerificationError)
-    if isinstance(certificate, ssl.SSLCertVerificationError):
+    if certificate := _cause(error, ssl.SSLCertVerificationError):
         return RegistryError(
             f"The certificate of {host} is not trusted ({certificate.verify_message}).",
             fix="Save the certificate of its authority as"
             f" ~/.docker/certs.d/{host}/ca.crt, or set REQUESTS_CA_BUNDLE.",
         )
-    if isinstance(error, requests.exceptions.ProxyError):
-        return InterruptedRequestError(
-            f"{host} cannot be reached through the proxy.",
-            fix="Check HTTPS_PROXY, and NO_PROXY for a registry in your own network.",
-        )
-    if isinstance(error, requests.Timeout):
-        why = "it does not answer in time"
+    problem = f"{host} cannot be reached"
+    fix = "Check the name and the network, or try again later."
+    if getattr(_cause(error, ssl.SSLError), "reason", "") in _NO_TLS:
+        problem, fix = f"{host} does not use TLS", "Check the name, or allow http for this host."
+    elif isinstance(error, requests.exceptions.ProxyError):
+        problem += " through the proxy"
+        fix = "Check HTTPS_PROXY, and NO_PROXY for a registry in your own network."
+    elif isinstance(error, requests.Timeout):
+        problem += ": it does not answer in time"
     else:
         cause = _cause(error, OSError)
-        why = (getattr(cause, "strerror", None) or "the connection was interrupted").lower()
-    return InterruptedRequestError(
-        f"{host} cannot be reached: {printable(why)}.",
-        fix="Check the name and the network, or try again later.",
-    )
+        why = (cause.strerror if cause else None) or "the connection was interrupted"
+        problem += f": {printable(why).lower()}"
+    return RegistryError(f"{problem}.", fix=fix, retry_after=0)
 
 
-def refusal(  # noqa: PLR0911, PLR0913  # one result for each status, which names all
+def refusal(  # noqa: PLR0913  # all that the explanation names
     response: requests.Response,
     *,
     host: str,
@@ -88,86 +84,94 @@ def refusal(  # noqa: PLR0911, PLR0913  # one result for each status, which name
     """
     status = response.status_code
     name, action = f"{host}/{repository}", "push to" if push else "pull"
-    said = _message(response, secrets)
-    answer = f"HTTP {status}: {said}" if said else f"HTTP {status}"
     login = "docker login" if host == "docker.io" else f"docker login {host}"
-
-    def error(problem: str, fix: str) -> RegistryError:
-        return RegistryError(problem, fix=fix, status=status)
-
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        if logged_in:
-            return error(
-                f"{host} denies access: your login may not {action} {name} ({answer}).",
-                f"Check the name, or run `{login}` as a user who may {action} it.",
-            )
-        return error(
-            f"{host} denies access: log in to {action} {name} ({answer}).",
-            f"{note} Then run `{login}`." if note else f"Run `{login}`.",
-        )
-    if status == HTTPStatus.NOT_FOUND:
-        return error(
-            f"{name} not found ({answer}).",
-            "Check the name. Some registries need the repository to be created first."
-            if push
-            else "Check the name.",
-        )
-    if status == HTTPStatus.METHOD_NOT_ALLOWED and push:
-        return error(
-            f"{host} does not accept pushes ({answer}).",
+    if logged_in:
+        denied = f"{host} denies access: your login may not {action} {name}"
+        log_in = f"Check the name, or run `{login}` as a user who may {action} it."
+    else:
+        denied = f"{host} denies access: log in to {action} {name}"
+        log_in = f"{note} Then run `{login}`." if note else f"Run `{login}`."
+    known = {
+        HTTPStatus.UNAUTHORIZED: (denied, log_in),
+        HTTPStatus.FORBIDDEN: (denied, log_in),
+        HTTPStatus.NOT_FOUND: (
+            f"{name} not found",
+            "Check the name. Some registries need the repository to be created first.",
+        ),
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+            f"A layer is too large for {host}",
+            "Raise the limit of its proxy (nginx: `client_max_body_size`), or set more `layers`.",
+        ),
+        HTTPStatus.TOO_MANY_REQUESTS: (
+            f"{host} limits the number of requests",
+            "Try again later." if logged_in else f"Try again later, or run `{login}`.",
+        ),
+    }
+    if push:
+        known[HTTPStatus.METHOD_NOT_ALLOWED] = (
+            f"{host} does not accept pushes",
             "Check the name. The registry may be read-only, or a mirror.",
         )
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return error(
-            f"A layer is too large for {host} ({answer}).",
-            "Raise the limit of the registry or its proxy (nginx: `client_max_body_size`), or set"
-            " more `layers`.",
-        )
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return error(
-            f"{host} limits the number of requests ({answer}).",
-            "Try again later." if logged_in else f"Try again later, or run `{login}`.",
-        )
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return error(f"{host} fails ({answer}).", "Try again later.")
-    if status >= HTTPStatus.BAD_REQUEST and said:
-        return error(
-            f"{host} cannot {'take' if push else 'give'} {name} ({answer}).",
-            "Check the name, or ask the registry's operator.",
-        )
-    return not_a_registry(host, status)
+    said = _message(response, secrets)
+    if status in known:
+        problem, fix = known[HTTPStatus(status)]
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        problem, fix = f"{host} fails", "Try again later."
+    elif said:
+        problem = f"{host} cannot {'take' if push else 'give'} {name}"
+        fix = "Check the name, or ask the registry's operator."
+    else:
+        return not_a_registry(host, status)
+    answer = f"HTTP {status}: {said}" if said else f"HTTP {status}"
+    return RegistryError(f"{problem} ({answer}).", fix=fix, status=status)
 
 
-def not_a_registry(host: str, status: int = 0) -> RegistryError:
+def not_a_registry(
+    host: str, status: int = 0, *, retry_after: float | None = None
+) -> RegistryError:
     """Explain an answer that no registry gives."""
     return RegistryError(
         f"{host} does not answer as a registry{f' (HTTP {status})' if status else ''}.",
         fix="Check the name. A proxy or a login page of the network may have answered instead.",
         status=status,
+        retry_after=retry_after,
     )
+
+
+def read_answer(response: requests.Response, most: int = _SMALL) -> bytes:
+    """Read what arrives of an answer, so that its connection can be used again."""
+    content = b""
+    with contextlib.suppress(requests.RequestException), response:
+        for chunk in response.iter_content(_SMALL):
+            content += chunk
+            if len(content) > most:
+                break
+    return content
+
+
+def parse_json(content: bytes) -> Any:  # noqa: ANN401  # any value
+    """Parse JSON; None if it is not valid, or nested too deeply."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _message(response: requests.Response, secrets: Iterable[str]) -> str:
     """Return the registry's own words; empty if the answer is not a registry's."""
-    text = b""
-    with contextlib.suppress(requests.RequestException):
-        for chunk in response.iter_content(8192):
-            text += chunk
-            if len(text) > _MOST:
-                break
     try:
-        errors = json.loads(text)["errors"]
+        errors = parse_json(read_answer(response))["errors"]
         words = ", ".join(
             str(error.get("message") or error.get("code") or "").strip() for error in errors
         )
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (LookupError, TypeError, AttributeError):
         return ""
     for secret in filter(None, secrets):
-        words = words.replace(secret, "***")
+        words = words.replace(secret, "***").replace(quote_plus(secret), "***")
     return " ".join(printable(words).split())[:_LONGEST].rstrip(".")
 
 
-def _cause(error: BaseException, kind: type[Exception]) -> BaseException | None:
+def _cause(error: BaseException, kind: type[_Kind]) -> _Kind | None:
     """Return the first cause of this kind that is not a wrapper of requests."""
     found: BaseException | None = error
     while found is not None:

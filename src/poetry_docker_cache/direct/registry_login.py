@@ -105,22 +105,14 @@ def _configurations() -> Iterator[dict[str, Any] | str]:
     if text := os.environ.get(variable):
         yield _parsed(text, variable)
     for path in _files():
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            yield f"{path} cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})."
-        else:
-            yield _parsed(text, str(path))
+        if content := _read(path):
+            yield content
 
 
 def _files() -> Iterator[Path]:
     if file := os.environ.get("REGISTRY_AUTH_FILE"):
         yield Path(file)
-    home = None
-    with contextlib.suppress(RuntimeError):  # a user without a home
-        home = Path.home()
+    home = home_folder()
     if docker := os.environ.get("DOCKER_CONFIG") or (home and home / ".docker"):
         yield Path(docker, "config.json")
     podman = Path("containers", "auth.json")
@@ -130,6 +122,23 @@ def _files() -> Iterator[Path]:
         yield Path("/run/containers", str(os.getuid()), "auth.json")
     if config := os.environ.get("XDG_CONFIG_HOME") or (home and home / ".config"):
         yield config / podman
+
+
+def home_folder() -> Path | None:
+    """Return the user's home; None for a user without one."""
+    with contextlib.suppress(RuntimeError):
+        return Path.home()
+    return None
+
+
+def _read(path: Path) -> dict[str, Any] | str | None:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}."
+    return _parsed(text, str(path))
 
 
 def _parsed(text: str, source: str) -> dict[str, Any] | str:

@@ -24,24 +24,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError
-from urllib3.util.ssl_ import create_urllib3_context
 
 from poetry_docker_cache.direct.registry_errors import (
-    InterruptedRequestError,
     RegistryError,
     not_a_registry,
+    parse_json,
+    read_answer,
     refusal,
-    repeatable,
     unreachable,
 )
-from poetry_docker_cache.direct.registry_login import HUB, HUB_API, Login, Logins
+from poetry_docker_cache.direct.registry_login import HUB, HUB_API, Login, Logins, home_folder
 
 _Result = TypeVar("_Result")
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from requests import PreparedRequest, Response
 
@@ -53,12 +51,9 @@ _TOKEN_LIFE = 60.0
 """How long a token is valid, in seconds, if the server does not say so."""
 _AT_ONCE = 32
 """How many connections are kept for further requests."""
-_SMALL = 65536
 _TRANSIENT = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _CLIENT = "poetry-docker-cache"
 _CHALLENGE = re.compile(r'[\s,]*(?:(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]*))|([^\s,=]+))')
-# As Docker: settings of the user come before those of the machine.
-_CERTIFICATES = ("~/.docker/certs.d", "/etc/docker/certs.d")
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ class _Token(NamedTuple):
 class RegistrySession:
     """Connections to one registry; several threads may use it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last three are for tests
         self,
         host: str,
         *,
@@ -132,8 +127,9 @@ class RegistrySession:
     def _probe(self, address: str) -> str:
         for base in (f"http://{address}", f"https://{address}"):
             try:
-                response = discard(self._send_once(Request("HEAD", f"{base}/v2/", "")))
-            except InterruptedRequestError as error:
+                response = self._send_once(Request("HEAD", f"{base}/v2/", ""))
+                response.close()
+            except RegistryError as error:  # noqa: PERF203  # two attempts
                 if error.status:  # an answer that is not one of TLS
                     return base
                 failure = error
@@ -141,7 +137,7 @@ class RegistrySession:
                 wants_tls = response.is_redirect or response.status_code == HTTPStatus.BAD_REQUEST
                 if base.startswith("https:") or not wants_tls:
                     return base
-        raise repeatable(failure)
+        raise failure
 
     def send(self, request: Request) -> Response:
         """Send a request to the registry until it answers, and follow redirects."""
@@ -151,7 +147,7 @@ class RegistrySession:
             if not (response.is_redirect and request.method in ("GET", "HEAD")):
                 return response
             request = replace(request, url=self.location(response))
-            discard(response)
+            read_answer(response)
         raise RegistryError(f"{self.host} redirects too often.", fix="Check the name.")
 
     def exchange(self, request: Request) -> Response:
@@ -175,7 +171,7 @@ class RegistrySession:
             raise
         if other in ("", sent):
             return response
-        discard(response)
+        read_answer(response)
         return self._send_once(request, other)
 
     def repeat(self, act: Callable[[], _Result]) -> _Result:
@@ -183,12 +179,15 @@ class RegistrySession:
         for attempt in range(_ATTEMPTS):
             try:
                 return act()
-            except InterruptedRequestError as error:
-                failure = RegistryError(error.problem, fix=error.fix, status=error.status)
-                wait = max(error.wait, 0.5 * 2**attempt)
+            except RegistryError as error:
+                failure = error
+            if failure.retry_after is None:
+                break
+            wait = max(failure.retry_after, 0.5 * 2**attempt)
             if attempt + 1 == _ATTEMPTS or wait > _LONGEST_WAIT:
                 break
             self._pause(wait)
+        failure.retry_after = None  # for a caller that repeats more than this
         # Raised outside the handler, so that no exception with a secret is chained.
         raise failure
 
@@ -259,11 +258,9 @@ class RegistrySession:
             response = self._send_once(asking, _basic(login))
         if not response.ok:
             raise self.refusal(response, request)
-        answer: Any = None
-        with contextlib.suppress(requests.RequestException, ValueError):
-            answer = response.json()
+        answer = parse_json(read_answer(response))
         if not isinstance(answer, dict):  # perhaps only a part of it
-            raise repeatable(not_a_registry(self.host, response.status_code))
+            raise not_a_registry(self.host, response.status_code, retry_after=0)
         token, life = answer.get("token") or answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str):
             raise not_a_registry(self.host, response.status_code)
@@ -274,7 +271,7 @@ class RegistrySession:
     def _send_once(self, request: Request, authorization: str = "") -> Response:
         """Send a request to any host, without redirects.
 
-        Raises InterruptedRequestError without an answer, or for one that may change soon.
+        Raises RegistryError without an answer, or for one that may be another one soon.
         """
         parts = urlsplit(request.url)
         host, is_upload = parts.hostname or "", not isinstance(request.body, bytes)
@@ -283,7 +280,7 @@ class RegistrySession:
         if parts.scheme != "https" and (is_safe or not self._allows_http(request.url)):
             raise RegistryError(
                 f"{self.host} refers to {host} without TLS.",
-                fix="Let the registry use https, or name its host as one without TLS.",
+                fix="Let the registry use https, or allow http for this host.",
             )
         connect, read = self._timeout
         failure: RegistryError
@@ -301,14 +298,14 @@ class RegistrySession:
                 allow_redirects=False,
                 stream=True,
             )
-        except (OSError, HTTPError) as error:  # RequestException is an OSError
+        except OSError as error:  # as all exceptions of requests are
             failure = unreachable(parts.netloc.rpartition("@")[2], error)
         else:
             status = response.status_code
             if status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _TRANSIENT:
                 return response
-            wait = _retry_after(response)
-            failure = repeatable(self.refusal(response, request), wait)
+            failure = self.refusal(response, request)
+            failure.retry_after = _retry_after(response)
         # Raised outside the handler, so that no exception with a secret is chained.
         raise failure
 
@@ -316,14 +313,6 @@ class RegistrySession:
         parts = urlsplit(url)
         names = {parts.netloc.lower(), parts.hostname or ""}
         return _is_loopback(parts.hostname or "") or bool(names & self._insecure_hosts)
-
-
-def discard(response: Response) -> Response:
-    """Read the rest of a small answer, so that its connection can be used again."""
-    with contextlib.suppress(requests.RequestException):
-        next(response.iter_content(_SMALL), None)
-    response.close()
-    return response
 
 
 class _Authorization(AuthBase):
@@ -360,22 +349,23 @@ class _Adapter(HTTPAdapter):
 
 
 def _tls(host: str, ca: Path | None) -> ssl.SSLContext:
-    """Trust the authorities of the machine (SSL_CERT_FILE), of requests, and Docker's for a host."""
-    context = create_urllib3_context()
-    context.load_default_certs()
+    """Trust the authorities of the machine, of requests, and Docker's for a host."""
+    context = ssl.create_default_context()  # which uses SSL_CERT_FILE and SSL_CERT_DIR
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    folders = [Path(folder).expanduser() / host for folder in _CERTIFICATES]
-    path = Path(bundle or requests.certs.where())
+    home = home_folder()
+    folders = [home / ".docker"] if home else []
+    folders = [folder / "certs.d" / host for folder in [*folders, Path("/etc/docker")]]
+    path = Path(bundle or DEFAULT_CA_BUNDLE_PATH)
     try:
-        context.load_verify_locations(**{"capath" if path.is_dir() else "cafile": path})
-        for path in [file for folder in folders for file in _files(folder, "*.crt")]:
+        if path.is_dir():
+            context.load_verify_locations(capath=path)
+        else:
             context.load_verify_locations(path)
-        for path in [file for folder in folders for file in _files(folder, "*.cert")]:
+        for path in [*_files(folders, "*.crt"), *([ca] if ca else [])]:
+            context.load_verify_locations(path)
+        for path in _files(folders, "*.cert"):
             context.load_cert_chain(path, path.with_suffix(".key"))
-        if ca:
-            path = ca
-            context.load_verify_locations(path)
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         raise RegistryError(
             f"The certificate {path} cannot be used: {error.strerror or error}.",
             fix="Correct or remove the file.",
@@ -383,9 +373,10 @@ def _tls(host: str, ca: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _files(folder: Path, pattern: str) -> Iterator[Path]:
+def _files(folders: Iterable[Path], pattern: str) -> list[Path]:
     with contextlib.suppress(OSError):
-        yield from sorted(folder.glob(pattern))
+        return [path for folder in folders for path in sorted(folder.glob(pattern))]
+    return []
 
 
 def _challenges(header: str) -> dict[str, dict[str, str]]:

@@ -194,10 +194,10 @@ def layer_key(layer: LayerFiles, target: ImageTarget, *, made_by: str, compiled:
     """Return the key of a layer: layers with the same key have the same content.
 
     A layer of pure wheels is the same on all machines. `made_by` is the version of the code that
-    makes layers; `compiled` tells whether they have bytecode.
+    makes layers; `compiled` means that they have bytecode.
     """
     facts: list[object] = [made_by, target.minor, target.prefix, compiled]
-    facts += [[file.name, file.file, file.hash, dict(file.source)] for file in layer.files]
+    facts += [[file.file, file.hash] for file in layer.files]
     if any(file.is_native for file in layer.files):
         facts += [target.libc, target.machine]
     text = json.dumps([layer.manifest.decode(), facts], sort_keys=True)

@@ -23,15 +23,18 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def entry(login: str) -> dict[str, str]:
+    """Return an entry of `auths`."""
     return {"auth": base64.b64encode(login.encode()).decode()}
 
 
 def write(path: Path, config: object) -> None:
+    """Write a file with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(config if isinstance(config, str) else json.dumps(config))
 
 
 def docker(auths: dict[str, Any]) -> None:
+    """Write Docker's file."""
     write(Path.home() / ".docker/config.json", {"auths": auths})
 
 

@@ -23,6 +23,9 @@ from poetry_docker_cache.direct.wheel_choice import (
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.__main__ import main
 from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.project.model import Selection
+from poetry_docker_cache.settings.table import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,6 +154,26 @@ def test_manifest_is_the_file_that_the_build_writes(
     assert [layer.manifest for layer in layers] == [
         (tmp_path / f"{name}.json").read_bytes() for name in names
     ]
+
+
+def test_images_that_share_layers() -> None:
+    """Each family of packages has its own layer, as in the build of several images."""
+    project = plans.project(
+        package("common"),
+        package("only-worker", groups=["worker"]),
+        groups=frozenset({"main", "worker"}),
+    )
+    worker = Selection(groups=("main", "worker"), extras=())
+    images = {
+        "api": {"groups": ("main",), "extras": ()},
+        "worker": {"groups": worker.groups, "extras": ()},
+    }
+    plan = make_plan(project, Settings(python="3.13"), worker, images, selected_by_any=worker)
+    layers = choose_files(plan, {}, project.lock.data, SLIM)
+    assert {layer.name: [file.name for file in layer.files] for layer in layers} == {
+        "dependencies": ["common"],
+        "dependencies.worker": ["only-worker"],
+    }
 
 
 def key(layer: LayerFiles, target: ImageTarget = SLIM, **more: Any) -> str:  # noqa: ANN401  # as above
