@@ -459,5 +459,8 @@ def test_version_from_git_plugin_reaches_the_build(
     argv = build(shop, client)
     assert option_values(argv, "--build-arg") == ["VERSION=4.5.6"]
     assert option_values(argv, "--tag") == ["shop:4.5.6"]
+    # The backend's own variable comes first, as in `poetry build`.
+    monkeypatch.setenv("POETRY_DYNAMIC_VERSIONING_BYPASS", "7.8.9")
+    assert option_values(build(shop, client), "--build-arg") == ["VERSION=7.8.9"]
     poetry(shop, *EXPORT)
     assert 'ARG VERSION="1.2.3"' in (shop / "Dockerfile").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 from command_line import Outcome, poetry, snapshot
 from projects import make_project, package
 
-from poetry_docker_cache.render.ci_files import CI_KINDS, CI_PATHS
+from poetry_docker_cache.render.ci_files import CI_KINDS, CI_PATHS, NO_ENGINE
 from poetry_docker_cache.render.exported_files import is_ours
 
 if TYPE_CHECKING:
@@ -96,6 +96,39 @@ def test_invalid_options(shop: Path, arguments: tuple[str, ...], says: str, fix:
     assert fix in outcome.err
     assert outcome.out == ""
     assert snapshot(shop) == before
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_pipeline_without_engine(shop: Path, kind: CiKind) -> None:
+    """By the option or the setting; `compile` needs the image's Python."""
+    file = shop / CI_PATHS[kind]
+    export(shop, "--ci", kind, NO_ENGINE)
+    text = file.read_text()
+    assert f"poetry docker build {NO_ENGINE} --push" in text
+    assert f"`poetry docker export --ci {kind} {NO_ENGINE}`" in text
+    export(shop, "--ci", kind, NO_ENGINE, "--check")
+    outcome = export(shop, "--ci", kind, "--with=server", NO_ENGINE, "--check", status=1)
+    assert f"Run `poetry docker export --ci {kind} {NO_ENGINE}`." in outcome.err
+
+    settings = '[tool.poetry-docker-cache]\npython = "3.12"\ndirect = true\ncompile = true\n'
+    (shop / "pyproject.toml").write_text(PYPROJECT + settings)
+    export(shop, "--ci", kind)
+    set_by_table = file.read_text()
+    assert f"`poetry docker export --ci {kind}`" in set_by_table
+    assert body(set_by_table) == body(text.replace("3.13", "3.12"))
+
+
+def body(text: str) -> list[str]:
+    """Return the lines after the banner."""
+    lines = text.splitlines()
+    return lines[next(n for n, line in enumerate(lines) if "Digest of" in line) + 1 :]
+
+
+def test_dockerfile_needs_an_engine(shop: Path) -> None:
+    """The option is for pipelines."""
+    outcome = export(shop, NO_ENGINE, status=1)
+    assert f"{NO_ENGINE} concerns a pipeline" in outcome.err
+    assert "Add `--ci`" in outcome.err
 
 
 def test_folder_that_cannot_be_created(shop: Path) -> None:

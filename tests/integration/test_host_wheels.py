@@ -67,6 +67,7 @@ pinned-tools = false
 requires = ["acme-backend"]
 build-backend = "acme_backend"
 """
+SCM = "SETUPTOOLS_SCM_PRETEND_VERSION"
 # It shows what it is called with: in its wheel, or as its output.
 BACKEND = """
 import json, os, pathlib, sys, zipfile
@@ -77,7 +78,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     tag = "cp313-cp313-linux_x86_64" if "native" in (config_settings or {}) else "py3-none-any"
     name = f"acme_shop-1-{tag}.whl"
     found = sorted(path.as_posix() for path in pathlib.Path().rglob("*") if path.is_file())
-    seen = {"files": found, "settings": config_settings, "path": os.environ.get("PYTHONPATH")}
+    seen = {"files": found, "settings": config_settings, "environment": {**os.environ}}
     with zipfile.ZipFile(pathlib.Path(folder) / name, "w") as archive:
         archive.writestr("acme_shop.json", json.dumps(seen))
         for part in ("METADATA", "WHEEL", "RECORD"):
@@ -169,6 +170,7 @@ def test_other_backend_comes_from_private_source_once(
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_USERNAME", USER)
     monkeypatch.setenv("POETRY_HTTP_BASIC_ACME_PASSWORD", PASSWORD)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv(SCM, "7")  # of another project
     with PrivateIndex(packages, {USER: PASSWORD}) as index:
         folder = make_project(tmp_path / "shop", OTHER.format(url=index.url), [])
         write(folder, {"acme_shop.py": "", ".env": "TOKEN=1", "a/x.txt": "", "../secret": "S"})
@@ -183,7 +185,7 @@ def test_other_backend_comes_from_private_source_once(
         found = contents(made.own_wheel(replace(wheel, config_settings='{"a": "b"}')))
         seen = json.loads(found["acme_shop.json"])
         assert seen["settings"] == {"a": "b"}
-        assert seen["path"] is None
+        assert not {"PYTHONPATH", SCM} & {*seen["environment"]}
         assert {"acme_shop.py", "pyproject.toml"} <= {*seen["files"]}
         assert ".env" not in seen["files"]
         # Links that leave the project have no target in a build, and not this machine's here.

@@ -137,12 +137,13 @@ def _plan_version(
     project: Project, wheels: Sequence[Wheel], *, bakes: bool
 ) -> tuple[str | None, Notes]:
     """The default of `ARG VERSION`; None unless the project takes its version from git."""
-    if not any(wheel.is_application and wheel.version_variables for wheel in wheels):
+    variables = [name for each in wheels if each.is_application for name in each.version_variables]
+    if not variables:
         return None, ()
     version = project.metadata.version or "0.0.0"
     option = "--set '*.args.VERSION=…'" if bakes else "--build-arg VERSION=…"
     note = (
         "The project takes its version from git, which is not available in the build: the image"
-        f" gets version {version}. To set another, add `-- {option}`."
+        f" gets version {version}, unless you set {' and '.join(variables)} or add `-- {option}`."
     )
     return version, (note,)

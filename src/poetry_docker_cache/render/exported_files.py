@@ -29,7 +29,7 @@ _HINT = "edit pyproject.toml and export again, not this file"
 _FOUND = re.compile(
     "^"
     + _BANNER.replace(".", r"\.").format(
-        options="(?: --ci [a-z]+| --bake)?",
+        options="(?: --[a-z-]+(?: [a-z]+)?)*",
         hint="[^\n]*",
         digest="(?P<digest>[0-9a-f]{64})",
     ),

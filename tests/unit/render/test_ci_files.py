@@ -228,11 +228,13 @@ def test_login_and_permissions(name: str | None, registry: str | None, own: bool
         assert document["jobs"][job]["permissions"] == expected
 
 
-def test_only_the_build_gets_secrets() -> None:
+@pytest.mark.parametrize("direct", [False, True])
+def test_only_the_build_gets_secrets(direct: bool) -> None:
     """Steps that install from elsewhere do not."""
-    plan = replace(PLAN, sources=("acme", "my.repo", "my-repo"))
+    plan = replace(PLAN, sources=("acme", "my.repo", "my-repo"), direct=direct)
     for job in load(render_ci(plan))["jobs"].values():
-        steps = [step for step in job["steps"] if "POETRY_" in str(step)]
+        secret = "POETRY_|REGISTRY_|secrets" if direct else "POETRY_"
+        steps = [step for step in job["steps"] if re.search(secret, str(step))]
         assert steps == job["steps"][-1:]
         env = {name: value for name, value in steps[0]["env"].items() if "POETRY" in name}
         assert list(env) == [
@@ -266,11 +268,12 @@ def test_odd_names_change_nothing_else(kind: CiKind, odd: str) -> None:
     assert len(named.splitlines()) - len(plain.splitlines()) == 0
 
 
+@pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize("kind", CI_KINDS)
-def test_odd_folders_and_groups(kind: CiKind) -> None:
+def test_odd_folders_and_groups(kind: CiKind, direct: bool) -> None:
     """Both reach the shell as they are."""
     folder = "my $app's: #1 {{ x }}"
-    plan = replace(PLAN, kind=kind, folder=folder, selection=("--with=dev,te sts",))
+    plan = replace(PLAN, kind=kind, direct=direct, folder=folder, selection=("--with=dev,te sts",))
     text = render_ci(plan)
     calls = [
         shlex.split(line, comments=True)
@@ -354,3 +357,44 @@ def test_scripts_have_no_text_of_an_event() -> None:
     for script in scripts(render_ci(replace(PLAN, sources=("acme",))), "github"):
         assert "${{" not in script
     assert f"BRANCH: ${{{{ {CHECKED_OUT} }}}}" in render_ci(PLAN)
+
+
+@pytest.mark.parametrize("kind", CI_KINDS)
+def test_pipeline_without_engine_has_no_docker(kind: CiKind) -> None:
+    """No action, service, program or privilege for it, even for other platforms."""
+    plan = replace(PLAN, kind=kind, platforms=("linux/arm64",), direct=True)
+    text = render_ci(plan)
+    assert re.findall(r"uses: (.*)@", text) == (
+        ["actions/checkout", "actions/setup-python"] * 2 if kind == "github" else []
+    )
+    assert not re.search(r"(?<!poetry )docker (?!image)[a-z-]+ -|dind|binfmt|DOCKER_|buildx", text)
+    assert "services" not in text
+    assert "--refresh" not in text
+    assert "buildcache-$" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "github", "gitlab", "shell"),
+    [
+        (None, "ghcr.io", '"$CI_REGISTRY"', '"$registry"'),
+        ("ghcr.io/team/api", "ghcr.io", "ghcr.io", '"$registry"'),
+        ("localhost:5000/api", "localhost:5000", "localhost:5000", '"$registry"'),
+        ("team/api", "docker.io", "docker.io", '"$registry"'),
+    ],
+)
+def test_registry_of_the_login_without_engine(
+    name: str | None, github: str, gitlab: str, shell: str
+) -> None:
+    """It is that of the image; the password is a secret, or GitHub's own token."""
+    for kind, expected in zip(CI_KINDS, (github, gitlab, shell), strict=True):
+        text = render_ci(replace(PLAN, kind=kind, image=name, direct=True))
+        found = re.findall(r'"%s"}}}\\n\' (\S+) "\$auth"', text)
+        assert {*found} == {expected}, kind
+    document = load(render_ci(replace(PLAN, image=name, direct=True)))
+    secret = "GITHUB_TOKEN" if github == "ghcr.io" else "REGISTRY_PASSWORD"
+    for job, access in (("image", "write"), ("pull-request", "read")):
+        step = document["jobs"][job]["steps"][-1]
+        assert step["env"]["REGISTRY_PASSWORD"] == f"${{{{ secrets.{secret} }}}}"
+        assert document["jobs"][job]["permissions"].get("packages") == (
+            access if secret == "GITHUB_TOKEN" else None
+        )

@@ -43,7 +43,7 @@ def test_edited_file_is_not_ours(syntax: str | None) -> None:
     assert not is_ours(BODY)
 
 
-@pytest.mark.parametrize("options", ["", " --ci gitlab"])
+@pytest.mark.parametrize("options", ["", " --bake", " --ci gitlab", " --ci gitlab --no-engine"])
 def test_the_banner_names_the_command(options: str) -> None:
     """Files with another banner are not ours."""
     text = with_banner(BODY, shebang="#!/bin/sh\n", options=options)
