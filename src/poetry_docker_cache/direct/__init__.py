@@ -1,1 +1,4 @@
-"""Images without a container engine: from wheels to layers, and from there to a registry."""
+"""Images without a container engine: wheels become layers, and layers go to a registry.
+
+`wheel` reads wheels into a `tree`, and `layer` writes a tree as a layer of an image.
+"""

@@ -80,7 +80,7 @@ class BaseFacts:
     def key(self) -> str:
         """What the layers of packages depend on: equal for most newer images of the base."""
         version = ".".join(map(str, self.libc_version))
-        return " ".join((self.abi, self.libc, version, self.machine, self.interpreter))
+        return f"{self.abi} {self.libc} {version} {self.machine} {self.interpreter}"
 
     def resolve(self, path: str) -> str:
         """Return a path, without a leading slash, after following the links of the image."""

@@ -5,39 +5,21 @@ from __future__ import annotations
 import posixpath
 import tempfile
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside import check
 from poetry_docker_cache.inside.install import elf, shared_libraries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from poetry_docker_cache.direct.base_facts import BaseFacts
-
-
-class Content(Protocol):
-    """What a file contains."""
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield it in pieces."""
-
-
-class File(Protocol):
-    """A file, folder or link of a layer."""
-
-    @property
-    def path(self) -> str:
-        """The path, without a leading slash."""
-
-    @property
-    def content(self) -> Content | None:
-        """What a file contains; None for a folder or link."""
+    from poetry_docker_cache.direct.tree import Content, Entry
 
 
 def layer_libraries(
-    files: Iterable[File], facts: BaseFacts, owners: Mapping[str, str]
+    files: Iterable[Entry], facts: BaseFacts, owners: Mapping[str, str]
 ) -> dict[str, Any]:
     """List the libraries that a layer needs and provides, as `shared_libraries.write` does.
 

@@ -1,5 +1,6 @@
-"""The files of an image that do not come from wheels: the virtual environment's own, the user's
-home, the working directory and the project's files.
+"""The files of an image that do not come from wheels.
+
+These are the virtual environment's own, the user's home, the working directory and the project's.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import posixpath
 import shlex
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from poetry_docker_cache.direct.tree import Bytes, Entry
 from poetry_docker_cache.docker.ignore_patterns import hiding_line, is_inside, parse
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.installed_files import EPOCH
@@ -32,33 +34,6 @@ _BLOCK = 1 << 18
 _FOLDER, _PROGRAM, _FILE, _LINK = 0o755, 0o755, 0o644, 0o777
 
 
-class Content(Protocol):
-    """What a file contains."""
-
-    @property
-    def size(self) -> int:
-        """The size in bytes."""
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield it in pieces."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text as a file's content."""
-
-    text: str
-
-    @property
-    def size(self) -> int:
-        """The size in bytes."""
-        return len(self.text.encode())
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield it in one piece."""
-        yield self.text.encode()
-
-
 @dataclass(frozen=True)
 class HostFile:
     """A file of this machine."""
@@ -72,22 +47,11 @@ class HostFile:
             while block := file.read(_BLOCK):
                 yield block
 
-
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """A file, folder or link; a folder has neither content nor target."""
-
-    path: str
-    """The path in the image, without a leading slash."""
-    mode: int
-    content: Content | None = None
-    link: str | None = None
-    uid: int = 0
-    gid: int = 0
-    mtime: int = EPOCH
+    def deflated(self) -> None:
+        """Return None: the file is not compressed."""
 
 
-def environment_files(facts: BaseFacts) -> Iterator[Member]:
+def environment_files(facts: BaseFacts) -> Iterator[Entry]:
     """Yield what `python -m venv --without-pip /venv` writes on the base image.
 
     The scripts for shells are those of the base image; a base without them gives none.
@@ -106,19 +70,28 @@ def environment_files(facts: BaseFacts) -> Iterator[Member]:
         f"lib/{name}",
         f"lib/{name}/site-packages",
     ):
-        yield Member(path=posixpath.join("venv", folder).rstrip("/"), mode=_FOLDER)
+        yield Entry(path=posixpath.join("venv", folder).rstrip("/"), mtime=EPOCH, mode=_FOLDER)
     own = posixpath.basename(facts.interpreter)
-    yield Member(path=f"venv/bin/{own}", mode=_LINK, link=facts.interpreter)
+    yield Entry(path=f"venv/bin/{own}", mtime=EPOCH, mode=_LINK, link=facts.interpreter)
     for other in _python_names(number):
         if other != own:
-            yield Member(path=f"venv/bin/{other}", mode=_LINK, link=own)
-    yield Member(path="venv/lib64", mode=_LINK, link="lib")
-    yield Member(path="venv/pyvenv.cfg", mode=_FILE, content=Text(_configuration(facts, number)))
+            yield Entry(path=f"venv/bin/{other}", mtime=EPOCH, mode=_LINK, link=own)
+    yield Entry(path="venv/lib64", mtime=EPOCH, mode=_LINK, link="lib")
+    yield Entry(
+        path="venv/pyvenv.cfg",
+        mtime=EPOCH,
+        mode=_FILE,
+        content=Bytes(_configuration(facts, number).encode()),
+    )
     if number >= 13:  # noqa: PLR2004
-        yield Member(path="venv/.gitignore", mode=_FILE, content=Text(_IGNORED_BY_GIT))
+        yield Entry(
+            path="venv/.gitignore", mtime=EPOCH, mode=_FILE, content=Bytes(_IGNORED_BY_GIT.encode())
+        )
     for script, template in sorted(facts.scripts.items()):
-        text = _filled(script, template, own)
-        yield Member(path=f"venv/bin/{script}", mode=_FILE, content=Text(text))
+        text = _filled(script, template, own, number)
+        yield Entry(
+            path=f"venv/bin/{script}", mtime=EPOCH, mode=_FILE, content=Bytes(text.encode())
+        )
 
 
 def _python_names(number: int) -> tuple[str, ...]:
@@ -139,16 +112,14 @@ def _configuration(facts: BaseFacts, number: int) -> str:
     return "\n".join([*lines, ""])
 
 
-def _filled(script: str, template: str, python: str) -> str:
-    """Fill in a template; newer ones are without quotes, and for a prompt without parentheses."""
-    prompt = "venv" if "(__VENV_PROMPT__" in template else "(venv) "
+def _filled(script: str, template: str, python: str, number: int) -> str:
+    """Fill in the template of a script."""
+    # Newer templates rely on quotes in the values.
     is_quoted = any(f"{quote}__VENV_DIR__{quote}" in template for quote in "\"'")
-    if not is_quoted or '("__VENV_PROMPT__")' in template:
-        prompt = "venv"
     values = {
         "__VENV_DIR__": _VENV,
         "__VENV_NAME__": "venv",
-        "__VENV_PROMPT__": prompt,
+        "__VENV_PROMPT__": "venv" if number >= 13 else "(venv) ",  # noqa: PLR2004
         "__VENV_BIN_NAME__": "bin",
         "__VENV_PYTHON__": f"{_VENV}/bin/{python}",
     }
@@ -158,7 +129,7 @@ def _filled(script: str, template: str, python: str) -> str:
     return template
 
 
-def image_folders(facts: BaseFacts, runtime: Runtime) -> Iterator[Member]:
+def image_folders(facts: BaseFacts, runtime: Runtime) -> Iterator[Entry]:
     """Yield the working directory and the user's home, with the folders above them.
 
     Existing folders keep their modes and owners, but the home belongs to the user.
@@ -169,7 +140,7 @@ def image_folders(facts: BaseFacts, runtime: Runtime) -> Iterator[Member]:
         mode, owner, group = facts.folders.get(path, (_FOLDER, 0, 0))
         if path == home:
             owner, group = uid, gid
-        yield Member(path=path, mode=mode, uid=owner, gid=group)
+        yield Entry(path=path, mtime=EPOCH, mode=mode, uid=owner, gid=group)
 
 
 def _above(path: str) -> list[str]:
@@ -180,7 +151,7 @@ def _above(path: str) -> list[str]:
 
 def project_files(
     context: Path, plan: ImagePlan, ignore: str, unsent: Sequence[str]
-) -> list[Member]:
+) -> list[Entry]:
     """List the project's files in the working directory, as COPY does with an ignore file.
 
     `ignore` is the text of the ignore file, and `unsent` are paths that no image gets. A file's
@@ -191,7 +162,7 @@ def project_files(
         return []
     lines = [parse(line) for line in ignore.split("\n")]
     workdir = plan.runtime.workdir.strip("/")
-    found: dict[str, Member] = {}
+    found: dict[str, Entry] = {}
     try:
         for path in plan.files.paths or (".",):
             place = plan.located(path)
@@ -202,7 +173,7 @@ def project_files(
                 member = _member(context / source, inside, follow=source == place)
                 found.update(
                     {
-                        folder: Member(path=folder, mode=_FOLDER)
+                        folder: Entry(path=folder, mtime=EPOCH, mode=_FOLDER)
                         for folder in _above(posixpath.dirname(inside))
                         if folder not in found
                     }
@@ -231,12 +202,12 @@ def _visible(
             yield from _visible(context, posixpath.normpath(f"{path}/{name}"), lines, unsent)
 
 
-def _member(source: Path, path: str, *, follow: bool) -> Member:
+def _member(source: Path, path: str, *, follow: bool) -> Entry:
     state = source.stat() if follow else source.lstat()
     if stat.S_ISLNK(state.st_mode):
-        return Member(path=path, mode=_LINK, link=str(source.readlink()))
+        return Entry(path=path, mtime=EPOCH, mode=_LINK, link=str(source.readlink()))
     if stat.S_ISDIR(state.st_mode):
-        return Member(path=path, mode=_FOLDER)
+        return Entry(path=path, mtime=EPOCH, mode=_FOLDER)
     if not stat.S_ISREG(state.st_mode):
         raise DockerCacheError(
             f"{source} is not a file, folder or link, so an image cannot contain it.",
@@ -246,7 +217,7 @@ def _member(source: Path, path: str, *, follow: bool) -> Member:
     digest = hashlib.sha256()
     for chunk in content.chunks():
         digest.update(chunk)
-    return Member(
+    return Entry(
         path=path,
         mode=_PROGRAM if state.st_mode & 0o111 else _FILE,
         content=content,

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 EPOCH = 315532800
@@ -98,19 +99,26 @@ def compile_all(venv: Path) -> None:
     subprocess.run(command, env=environment, check=False)
 
 
-def set_times(venv: Path) -> None:
-    """Set the time of all files to one that is derived from the content of what is installed.
+def time_of(records: Iterable[bytes]) -> int:
+    """Derive a time from what is installed: the content of each RECORD, ordered by folder.
 
     BuildKit finds a layer by its content without times, so two layers with the same content must
     have the same times: whichever it finds, the registry has it already. Another version of a
     package still gives its files another time, so a web server that compares static files by their
     time sees that they changed.
     """
-    content = hashlib.sha256()
-    for place in site_packages(venv):
-        for record in sorted(place.glob("*.dist-info/RECORD")):  # the hashes of all files
-            content.update(record.read_bytes())
-    time = EPOCH + int(content.hexdigest()[:8], 16) % 10**9
+    content = hashlib.sha256(b"".join(records))  # the hashes of all files
+    return EPOCH + int(content.hexdigest()[:8], 16) % 10**9
+
+
+def set_times(venv: Path) -> None:
+    """Set the time of all files to the one that is derived from what is installed."""
+    records = (
+        record.read_bytes()
+        for place in site_packages(venv)
+        for record in sorted(place.glob("*.dist-info/RECORD"))
+    )
+    time = time_of(records)
     for folder, folders, files in os.walk(venv, topdown=False):
         for name in (*files, *folders):
             os.utime(os.path.join(folder, name), (time, time), follow_symlinks=False)  # noqa: PTH118  # faster

@@ -17,19 +17,23 @@ import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 BLOCK = 1 << 20
 TEXT_SIZE = 1 << 24
 """The largest text that is read at once: a small file can unpack to gigabytes."""
 INSTALLER = "poetry-docker-cache"
-FORMAT = 1
+FORMAT = 2
 """Increase it when the same wheel gets different files."""
 OWN_FILES = re.compile(
-    r"pyvenv\.cfg|lib64|bin(/(python[\d.]*t?|[Aa]ctivate(\.\w+)?))?|share/poetry-docker-cache(/.*)?"
+    r"bin|include(/python[\d.]*t?)?|lib|lib64|"
+    r"(pyvenv\.cfg|bin/(python[\d.]*t?|[Aa]ctivate(\.\w+)?)|share/poetry-docker-cache)(/.*)?",
+    re.DOTALL,
 )
 """What the environment has itself (the tables are those of `earlier_image`): it is not replaced."""
+SAME_FOLDER = ("lib64/", "lib/")
+"""The first one is a link to the second one."""
 FUNCTION = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?\s*")
 COMMAND = re.compile(r"[\w.+ -]+")
 FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
@@ -65,13 +69,17 @@ class Wheel:
         self._archive = archive
         self._packages = packages
         self._python = python
-        members = (info for info in archive.infolist() if not info.is_dir())
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        if any("\0" in info.orig_filename for info in members):
+            raise ValueError("a file name contains a NUL character")
         self._members = {info.filename: info for info in members}
         self.info = self._find_info()
         self._data = self.info[: -len(".dist-info")] + ".data"
         version = re.search(rb"(?mi)^Wheel-Version:\s*(\d+)", self._read("WHEEL"))
         if not version or int(version[1]) > 1:
             raise ValueError("unknown version of the wheel format")
+        if f"{self.info}/RECORD" not in self._members:
+            raise ValueError(f"{self.info}/RECORD is missing")
 
     def _find_info(self) -> str:
         folders = {name.partition("/")[0] for name in self._members if "/" in name}
@@ -89,13 +97,19 @@ class Wheel:
             raise ValueError(f"{name} is too large")
         return self._archive.read(member) if member else b""
 
-    def files(self) -> Iterator[File]:
-        """Yield all files but RECORD, which lists their hashes."""
+    def files(self) -> list[File]:
+        """Return all files but RECORD, which `format_record` makes, and compiled modules.
+
+        Compiled modules contain times, so that Python would ignore them.
+        """
+        # A file may be in the wheel twice: the last one stays.
+        files = {file.path: file for file in self._all_files()}
+        files.pop(self.record, None)
+        return [file for path, file in files.items() if not self._is_bytecode(path)]
+
+    def _all_files(self) -> Iterator[File]:
         commands = dict(self._commands())
-        own = {f"{self.info}/RECORD", f"{self.info}/INSTALLER"}
         for name, member in self._members.items():
-            if name in own:
-                continue
             path = self._place(name)
             if path.startswith("bin/") and name.startswith(f"{self._data}/scripts/"):
                 if path not in commands:
@@ -105,6 +119,33 @@ class Wheel:
         for path, content in commands.items():
             yield File(path, content=content, executable=True)
         yield File(self._place(f"{self.info}/INSTALLER"), content=f"{INSTALLER}\n".encode())
+
+    @property
+    def record(self) -> str:
+        """The path of RECORD in the environment."""
+        return self._place(f"{self.info}/RECORD")
+
+    def recorded_hashes(self) -> dict[str, str]:
+        """Return the hashes in the wheel's own RECORD, such as `sha256=…`, by file name."""
+        rows = csv.reader(io.StringIO(self._read("RECORD").decode(), newline=""))
+        try:
+            return {row[0]: row[1] for row in rows if len(row) > 1}
+        except csv.Error as error:
+            raise ValueError(f"RECORD cannot be read: {error}") from error
+
+    def format_row(self, path: str, digest: str, size: int) -> tuple[str, str, str]:
+        """Return the row of a file for `format_record`; `format_hash` gives the digest."""
+        return posixpath.relpath(path, self._packages), digest, str(size)
+
+    def format_record(self, rows: Iterable[tuple[str, str, str]]) -> bytes:
+        """Return the content of RECORD."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([*sorted(rows), (f"{self.info}/RECORD", "", "")])
+        return text.getvalue().encode()
+
+    def _is_bytecode(self, path: str) -> bool:
+        return path.startswith(f"{self._packages}/") and "__pycache__" in path.split("/")
 
     def _place(self, name: str) -> str:
         """Return the path of a member in the environment."""
@@ -161,6 +202,11 @@ class Wheel:
         return _checked(f"bin/{command}"), text.encode()
 
 
+def format_hash(digest: bytes) -> str:
+    """Format a SHA-256 digest as RECORD has it."""
+    return f"sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
 def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -174,6 +220,8 @@ def _is_executable(member: zipfile.ZipInfo) -> bool:
 def _checked(path: str) -> str:
     """Return a normal relative path."""
     normal = posixpath.normpath(path)
+    if normal.startswith(SAME_FOLDER[0]):
+        normal = normal.replace(*SAME_FOLDER, 1)
     if {"", ".."} & {*path.split("/")} or OWN_FILES.fullmatch(normal):
         raise ValueError(f"a package must not contain {path}")
     return normal
@@ -189,21 +237,17 @@ def install(path: Path, venv: Path) -> Path:
     try:
         with zipfile.ZipFile(path) as archive:
             wheel = Wheel(archive, place, f"{venv}/bin/python")
-            # A file may be in the wheel twice: the last one stays.
-            written = (_write(venv, place, archive, file) for file in wheel.files())
-            rows = {row[0]: row for row in written}
-            own = f"{wheel.info}/RECORD"
-            text = io.StringIO()
-            lines = [*sorted(rows.values()), (own, "", "")]
-            csv.writer(text, lineterminator="\n").writerows(lines)
-            _replace(packages / own).write_text(text.getvalue(), encoding="utf-8")
+            rows = [
+                wheel.format_row(file.path, *_write(venv, archive, file)) for file in wheel.files()
+            ]
+            _replace(venv / wheel.record).write_bytes(wheel.format_record(rows))
             return packages / wheel.info
     except FAILURES as error:
         raise ValueError(f"{path.name} cannot be installed: {error}") from error
 
 
-def _write(venv: Path, packages: str, archive: zipfile.ZipFile, file: File) -> tuple[str, str, str]:
-    """Write a file, and return its row in RECORD."""
+def _write(venv: Path, archive: zipfile.ZipFile, file: File) -> tuple[str, int]:
+    """Write a file; return its hash and its size."""
     target = _replace(venv / file.path)
     digest, size = hashlib.sha256(), 0
     source = archive.open(file.member) if file.member else io.BytesIO()
@@ -216,8 +260,7 @@ def _write(venv: Path, packages: str, archive: zipfile.ZipFile, file: File) -> t
             size += len(block)
             block = source.read(BLOCK)
     target.chmod(0o755 if file.executable else 0o644)
-    text = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
-    return posixpath.relpath(file.path, packages), f"sha256={text}", str(size)
+    return format_hash(digest.digest()), size
 
 
 def _replace(target: Path) -> Path:
