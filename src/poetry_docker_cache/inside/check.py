@@ -7,6 +7,7 @@ instead of the container later. Each layer brings a file that lists the librarie
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import re
@@ -20,7 +21,8 @@ else:  # in the build, where this file is next to the folder `install`
     from install import elf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Protocol
 
 PROGRAMS = ("/usr/bin", "/bin", "/usr/sbin", "/sbin")
 
@@ -53,8 +55,27 @@ class Outdated(NamedTuple):
     version: str
 
 
+class Library(NamedTuple):
+    """A library in the image."""
+
+    path: str
+    """The path in the image, without symbolic links."""
+    elf: elf.Elf
+    defines: Callable[[str], bool]
+    """Whether it has the name of a version."""
+
+
 if TYPE_CHECKING:
     Fault = Missing | Outdated
+
+    class Libraries(Protocol):
+        """The libraries and programs of an image."""
+
+        def find(self, name: str, folders: Iterable[str] = ()) -> Library | None:
+            """Find a library, first in some folders."""
+
+        def has(self, program: str) -> bool:
+            """Return whether the image has a program."""
 
 
 class Image:
@@ -110,14 +131,15 @@ class Image:
                     found = (f"{folder}/{path.name}" for path in paths)
                     waiting += (other for other in found if other not in waiting)
 
-    def find(self, name: str, folders: Iterable[str] = ()) -> tuple[Path, elf.Elf] | None:
+    def find(self, name: str, folders: Iterable[str] = ()) -> Library | None:
         """Find a library for the image's processor, first in some folders; None without one."""
         if "/" in name:  # a path, which only a faulty package has: the loader would run that file
             return None
         for folder in (*folders, *self.folders):
             path = self.place(f"{folder}/{name}")
             if path.is_file() and (read := elf.read(path)) and read.machine == self.machine:
-                return path, read
+                name = f"/{path.relative_to(self.root)}"
+                return Library(name, read, functools.partial(_defines, path))
         return None
 
     def python(self, link: Path) -> str | None:
@@ -141,8 +163,13 @@ class Image:
         return any(self.place(f"{folder}/{program}").exists() for folder in PROGRAMS)
 
 
+def _defines(path: Path, version: str) -> bool:
+    """Return whether a library defines a version: it holds the names as C strings."""
+    return f"{version}\0".encode() in path.read_bytes()
+
+
 def find_faults(
-    image: Image, name: str, need: dict[str, Any], provided: set[str]
+    image: Libraries, name: str, need: dict[str, Any], provided: set[str]
 ) -> Iterator[Fault]:
     """Find a library, the libraries that it needs, and the versions that it must define."""
     first = tuple(need.get("paths", ()))
@@ -151,29 +178,26 @@ def find_faults(
         package = need.get("package") or debian_package(name)
         yield from (Missing(by, name, package) for by in need["by"])
         return
-    path, read = found
-    # A library holds the names of the versions that it defines as C strings.
-    content = path.read_bytes() if need.get("versions") else b""
     for version in need.get("versions", ()):
-        if f"{version}\0".encode() not in content:
+        if not found.defines(version):
             yield from (Outdated(by, name, version) for by in need["by"])
-    waiting, seen = [(name, path, read, first)], {name, *provided}
+    waiting, seen = [(name, found, first)], {name, *provided}
     while waiting:
-        by, path, read, inherited = waiting.pop()
-        origin = f"/{path.parent.relative_to(image.root)}"
-        own = [folder.replace("${ORIGIN}", "$ORIGIN") for folder in read.paths]
+        by, library, inherited = waiting.pop()
+        origin = library.path.rpartition("/")[0]
+        own = [folder.replace("${ORIGIN}", "$ORIGIN") for folder in library.elf.paths]
         # An RPATH also counts for the libraries that a library needs.
         folders = (*(folder.replace("$ORIGIN", origin) for folder in own), *inherited)
-        for needed in read.needed:
+        for needed in library.elf.needed:
             if needed not in seen:
                 seen.add(needed)
                 if other := image.find(needed, folders):
-                    waiting.append((needed, *other, folders))
+                    waiting.append((needed, other, folders))
                 elif not needed.startswith("libc.musl-"):
                     yield Missing(by, needed, debian_package(needed))
 
 
-def inspect(image: Image, layers: list[dict[str, Any]], optional: list[str]) -> list[Fault]:
+def inspect(image: Libraries, layers: list[dict[str, Any]], optional: list[str]) -> list[Fault]:
     """Return the libraries that the layers need and neither the image nor a layer has."""
     provided = {name for layer in layers for name in layer["provides"]} | {*optional}
     needs = [item for layer in layers for item in layer["needs"].items()]
@@ -195,7 +219,7 @@ def to_toml(names: Iterable[str]) -> str:
     return json.dumps(sorted(names))
 
 
-def explain(image: Image, found: list[Fault]) -> str:
+def explain(image: Libraries, found: list[Fault]) -> str:
     """Name what is missing, and what to add to pyproject.toml."""
     missing = [fault for fault in found if isinstance(fault, Missing)]
     outdated = [fault for fault in found if isinstance(fault, Outdated)]

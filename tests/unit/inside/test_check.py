@@ -179,7 +179,7 @@ def test_library_in_a_folder_named_by_a_module(image: Image, tmp_path: Path) -> 
     assert image.check() == 1
     found = check.Image(Path("/"), own_machine()).find("libm.so.6")
     assert found
-    (tmp_path / "libown.so.1").symlink_to(found[0])
+    (tmp_path / "libown.so.1").symlink_to(found.path)
     assert image.check() == 0
 
 
@@ -240,7 +240,7 @@ class Files:
     def find(self, name: str) -> str | None:
         """Return the place of a library in the image."""
         found = check.Image(self.root, self.machine).find(name)
-        return f"/{found[0].relative_to(self.root)}" if found else None
+        return found.path if found else None
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import IO
 
 # The names of the ELF specification and of glibc's elf.h.
 _PT_LOAD, _PT_DYNAMIC = 1, 2
@@ -50,11 +51,19 @@ def read(path: Path) -> Elf | None:
     """Read an ELF file; return None for a damaged file, or one of another kind."""
     try:
         with path.open("rb") as file:
-            if file.read(4) != b"\x7fELF":
-                return None
-            # A library may have gigabytes, but only a few pages are read.
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _Reader(data).elf()
+            return read_open(file)
+    except OSError:
+        return None
+
+
+def read_open(file: IO[bytes]) -> Elf | None:
+    """Read an open file from its beginning, as `read` does."""
+    try:
+        if file.read(4) != b"\x7fELF":
+            return None
+        # A library may have gigabytes, but only a few pages are read.
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _Reader(data).elf()
     except (OSError, ValueError, OverflowError, struct.error):
         return None
 

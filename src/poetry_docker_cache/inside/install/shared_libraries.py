@@ -22,7 +22,11 @@ from typing import TYPE_CHECKING, Any
 from . import architecture, elf, installed_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import PurePath
+    from typing import TypeVar
+
+    _Path = TypeVar("_Path", bound=PurePath)
 
 ELF_NUMBERS = {
     "aarch64": 183,
@@ -51,7 +55,7 @@ class Need:
     """A library that is not in the layer: the files that need it, and in which versions."""
 
     def __init__(self) -> None:
-        self.by: set[Path] = set()
+        self.by: set[PurePath] = set()
         self.versions: set[str] = set()
         self.paths: set[str] = set()
         """Folders that the files name and that contain it: the loader has other folders."""
@@ -63,15 +67,15 @@ def write(venv: Path, target: Path, machine: str, *, built: bool) -> None:
     Packages that were `built` here are linked with libraries of this image: Debian knows in which
     package the final image gets them.
     """
-    files = list(_files(venv))
+    files = [*_files(venv), *_programs(venv)]
     number = _elf_number(machine)
-    needs = _needs(venv, files, number)
+    needs = find_needs(files, number, elf.read)
     packages = debian_packages(needs) if built and needs else {}
     owners = _owners(venv) if needs else {}
     content = {
         "machine": number,
-        "needs": {name: _entry(need, packages.get(name), owners) for name, need in needs.items()},
-        "provides": sorted({path.name for path in files if _is_provided(path.name)}),
+        "needs": {name: entry(need, packages.get(name), owners) for name, need in needs.items()},
+        "provides": provided(files),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
     }
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -87,15 +91,16 @@ def _elf_number(machine: str) -> int:
     return ELF_NUMBERS.get(machine, 0)
 
 
-def _entry(need: Need, package: str | None, owners: dict[Path, str]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"by": sorted({owners.get(path, path.name) for path in need.by})}
+def entry(need: Need, package: str | None, owners: Mapping[Any, str]) -> dict[str, Any]:
+    """Describe a need for the check."""
+    found: dict[str, Any] = {"by": sorted({owners.get(path, path.name) for path in need.by})}
     if package:
-        entry["package"] = package
+        found["package"] = package
     if need.versions:
-        entry["versions"] = sorted(need.versions)
+        found["versions"] = sorted(need.versions)
     if need.paths:
-        entry["paths"] = sorted(need.paths)
-    return entry
+        found["paths"] = sorted(need.paths)
+    return found
 
 
 def _files(venv: Path) -> Iterator[Path]:
@@ -107,22 +112,29 @@ def _files(venv: Path) -> Iterator[Path]:
                 yield path
 
 
-def _needs(venv: Path, files: list[Path], machine: int) -> dict[str, Need]:
+def _programs(venv: Path) -> Iterator[Path]:
+    return (path for path in (venv / "bin").glob("*") if not path.is_symlink())
+
+
+def find_needs(
+    files: Sequence[_Path], machine: int, read: Callable[[_Path], elf.Elf | None]
+) -> dict[str, Need]:
     """Follow modules and programs through the libraries in the layer to those outside.
+
+    `files` are libraries, modules and programs, and `read` reads one of them.
 
     A library that nothing in the layer links to is ignored, such as a backend for one brand of GPU.
     """
     here = defaultdict(list)
     for path in files:
-        here[path.name].append(path)
-    programs = (path for path in (venv / "bin").glob("*") if not path.is_symlink())
-    modules = (path for path in files if not _is_library(path.name))
-    needed_modules = (path for path in modules if not OPTIONAL.search(path.as_posix()))
-    waiting = sorted({*programs, *needed_modules})
+        if SHARED.search(path.name):
+            here[path.name].append(path)
+    roots = (path for path in files if not (SHARED.search(path.name) and _is_library(path.name)))
+    waiting = sorted({path for path in roots if not OPTIONAL.search(path.as_posix())})
     seen = set(waiting)
     needs: dict[str, Need] = defaultdict(Need)
     for path in waiting:
-        found = elf.read(path)
+        found = read(path)
         if not found or found.machine != machine:
             continue
         for name in found.needed:
@@ -145,11 +157,13 @@ def _is_library(name: str) -> bool:
     )
 
 
-def _is_provided(name: str) -> bool:
-    return not name.endswith(MODULES) and not HASHED.search(name)
+def provided(files: Iterable[PurePath]) -> list[str]:
+    """Return the names of the libraries that other layers may use."""
+    names = {path.name for path in files if SHARED.search(path.name)}
+    return sorted(name for name in names if not name.endswith(MODULES) and not HASHED.search(name))
 
 
-def _find_folders(name: str, folders: Iterable[str], origin: Path) -> Iterator[str]:
+def _find_folders(name: str, folders: Iterable[str], origin: PurePath) -> Iterator[str]:
     """Yield the folders named in a file that contain this library."""
     for folder in folders:
         place = os.path.normpath(re.sub(r"\$(ORIGIN|\{ORIGIN\})", str(origin), folder))

@@ -1,0 +1,98 @@
+"""Whether a base image has the shared libraries that packages need, as the stage `check` does."""
+
+from __future__ import annotations
+
+import posixpath
+import tempfile
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside import check
+from poetry_docker_cache.inside.install import elf, shared_libraries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from poetry_docker_cache.direct.base_facts import BaseFacts
+    from poetry_docker_cache.direct.tree import Content, Entry
+
+
+def layer_libraries(
+    files: Iterable[Entry], facts: BaseFacts, owners: Mapping[str, str]
+) -> dict[str, Any]:
+    """List the libraries that a layer needs and provides, as `shared_libraries.write` does.
+
+    The list depends only on the layer and the machine. `owners` are the distributions by path.
+    """
+    found = {}
+    for file in files:
+        name = posixpath.basename(file.path)
+        is_program = posixpath.dirname(file.path) == "venv/bin"
+        if file.content and (is_program or shared_libraries.SHARED.search(name)):
+            found[PurePosixPath(file.path)] = file.content
+    machine = shared_libraries.ELF_NUMBERS[facts.machine]
+    needs = shared_libraries.find_needs([*found], machine, lambda path: _read(found[path]))
+    names = {path: owners[str(path)] for path in found if str(path) in owners}
+    return {
+        "machine": machine,
+        "needs": {name: shared_libraries.entry(need, None, names) for name, need in needs.items()},
+        "provides": shared_libraries.provided(found),
+        "python": ".".join(facts.python.split(".")[:2]),
+    }
+
+
+def _read(content: Content) -> elf.Elf | None:
+    chunks = content.chunks()
+    start = next(chunks, b"")
+    if not start.startswith(b"\x7fELF"):
+        return None
+    with tempfile.TemporaryFile() as file:  # a library may be larger than memory
+        file.write(start)
+        file.writelines(chunks)
+        file.flush()
+        file.seek(0)
+        return elf.read_open(file)
+
+
+class BaseLibraries:
+    """The libraries and programs of a base image."""
+
+    def __init__(self, facts: BaseFacts) -> None:
+        self._facts = facts
+        self._machine = shared_libraries.ELF_NUMBERS[facts.machine]
+
+    def find(self, name: str, folders: Iterable[str] = ()) -> check.Library | None:
+        """Find a library for the image's machine, first in some folders."""
+        if "/" in name:
+            return None
+        for folder in (*folders, *self._facts.search):
+            path = self._facts.resolve(f"{folder}/{name}")
+            found = self._facts.libraries.get(path)
+            if found and found["machine"] == self._machine:
+                read = elf.Elf(
+                    machine=found["machine"],
+                    needed=tuple(found["needed"]),
+                    versions=(),
+                    paths=tuple(found["paths"]),
+                )
+                return check.Library(f"/{path}", read, found["versions"].__contains__)
+        return None
+
+    def has(self, program: str) -> bool:
+        """Return whether the image has a package manager."""
+        return program in self._facts.programs
+
+
+def refuse_missing(
+    facts: BaseFacts, layers: Sequence[Mapping[str, Any]], optional: Sequence[str], base: str
+) -> None:
+    """Raise DockerCacheError if the base lacks a library that a layer needs."""
+    image = BaseLibraries(facts)
+    found = check.inspect(image, [dict(layer) for layer in layers], [*optional])
+    if found:
+        raise DockerCacheError(
+            f"The packages do not run on {base}.",
+            fix=f"{check.explain(image, found)}\nSystem packages need a base image that has them:"
+            " prepare one and set `base-image`, or build without `--direct`.",
+        )

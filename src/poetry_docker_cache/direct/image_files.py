@@ -1,0 +1,225 @@
+"""The files of an image that do not come from wheels.
+
+These are the virtual environment's own, the user's home, the working directory and the project's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import shlex
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.direct.tree import Bytes, Entry
+from poetry_docker_cache.docker.ignore_patterns import hiding_line, is_inside, parse
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.install.installed_files import EPOCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from poetry_docker_cache.direct.base_facts import BaseFacts
+    from poetry_docker_cache.docker.ignore_patterns import Line
+    from poetry_docker_cache.plan.image_plan import ImagePlan, Runtime
+
+_VENV = "/venv"
+_IGNORED_BY_GIT = (
+    "# Created by venv; see https://docs.python.org/3/library/venv.html\n*\n"  # since Python 3.13
+)
+_BLOCK = 1 << 18
+_FOLDER, _PROGRAM, _FILE, _LINK = 0o755, 0o755, 0o644, 0o777
+
+
+@dataclass(frozen=True)
+class HostFile:
+    """A file of this machine."""
+
+    path: Path
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield it in pieces."""
+        with self.path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+    def deflated(self) -> None:
+        """Return None: the file is not compressed."""
+
+
+def environment_files(facts: BaseFacts) -> Iterator[Entry]:
+    """Yield what `python -m venv --without-pip /venv` writes on the base image.
+
+    The scripts for shells are those of the base image; a base without them gives none.
+    """
+    minor = ".".join(facts.python.split(".")[:2])
+    number = int(minor.partition(".")[2])
+    name = f"python{minor}{'t' if facts.abi.endswith('t') else ''}"
+    # As `sysconfig` names it in the scheme of virtual environments, since Python 3.11.
+    headers = (f"include/{name}",) if number >= 11 else ()  # noqa: PLR2004
+    for folder in (
+        "",
+        "bin",
+        "include",
+        *headers,
+        "lib",
+        f"lib/{name}",
+        f"lib/{name}/site-packages",
+    ):
+        yield Entry(path=posixpath.join("venv", folder).rstrip("/"), mtime=EPOCH, mode=_FOLDER)
+    own = posixpath.basename(facts.interpreter)
+    yield Entry(path=f"venv/bin/{own}", mtime=EPOCH, mode=_LINK, link=facts.interpreter)
+    for other in _python_names(number):
+        if other != own:
+            yield Entry(path=f"venv/bin/{other}", mtime=EPOCH, mode=_LINK, link=own)
+    yield Entry(path="venv/lib64", mtime=EPOCH, mode=_LINK, link="lib")
+    yield Entry(
+        path="venv/pyvenv.cfg",
+        mtime=EPOCH,
+        mode=_FILE,
+        content=Bytes(_configuration(facts, number).encode()),
+    )
+    if number >= 13:  # noqa: PLR2004
+        yield Entry(
+            path="venv/.gitignore", mtime=EPOCH, mode=_FILE, content=Bytes(_IGNORED_BY_GIT.encode())
+        )
+    for script, template in sorted(facts.scripts.items()):
+        text = _filled(script, template, own, number)
+        yield Entry(
+            path=f"venv/bin/{script}", mtime=EPOCH, mode=_FILE, content=Bytes(text.encode())
+        )
+
+
+def _python_names(number: int) -> tuple[str, ...]:
+    names = ("python", "python3", f"python3.{number}")
+    return (*names, "𝜋thon") if number == 14 else names  # noqa: PLR2004  # only that version
+
+
+def _configuration(facts: BaseFacts, number: int) -> str:
+    version = ".".join(part.rstrip("abcr") for part in facts.python.split(".")[:3])
+    lines = [
+        f"home = {posixpath.dirname(facts.interpreter)}",
+        "include-system-site-packages = false",
+        f"version = {version}",
+    ]
+    if number >= 11:  # noqa: PLR2004
+        lines.append(f"executable = {facts.executable}")
+        lines.append(f"command = {facts.interpreter} -m venv --without-pip {_VENV}")
+    return "\n".join([*lines, ""])
+
+
+def _filled(script: str, template: str, python: str, number: int) -> str:
+    """Fill in the template of a script."""
+    # Newer templates rely on quotes in the values.
+    is_quoted = any(f"{quote}__VENV_DIR__{quote}" in template for quote in "\"'")
+    values = {
+        "__VENV_DIR__": _VENV,
+        "__VENV_NAME__": "venv",
+        "__VENV_PROMPT__": "venv" if number >= 13 else "(venv) ",  # noqa: PLR2004
+        "__VENV_BIN_NAME__": "bin",
+        "__VENV_PYTHON__": f"{_VENV}/bin/{python}",
+    }
+    for name, value in values.items():
+        quoted = f"'{value}'" if script.endswith(".ps1") else shlex.quote(value)
+        template = template.replace(name, value if is_quoted else quoted)
+    return template
+
+
+def image_folders(facts: BaseFacts, runtime: Runtime) -> Iterator[Entry]:
+    """Yield the working directory and the user's home, with the folders above them.
+
+    Existing folders keep their modes and owners, but the home belongs to the user.
+    """
+    uid, gid = map(int, runtime.user.split(":"))
+    home = facts.resolve(runtime.home)
+    for path in dict.fromkeys((*_above(facts.resolve(runtime.workdir)), *_above(home))):
+        mode, owner, group = facts.folders.get(path, (_FOLDER, 0, 0))
+        if path == home:
+            owner, group = uid, gid
+        yield Entry(path=path, mtime=EPOCH, mode=mode, uid=owner, gid=group)
+
+
+def _above(path: str) -> list[str]:
+    """List a path and the folders above it, from the top."""
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts) + 1)] if path else []
+
+
+def project_files(
+    context: Path, plan: ImagePlan, ignore: str, unsent: Sequence[str]
+) -> list[Entry]:
+    """List the project's files in the working directory, as COPY does with an ignore file.
+
+    `ignore` is the text of the ignore file, and `unsent` are paths that no image gets. A file's
+    time depends on its content, because servers compare static files by time and size.
+    Raises DockerCacheError for a file that cannot be read.
+    """
+    if not plan.files:
+        return []
+    lines = [parse(line) for line in ignore.split("\n")]
+    workdir = plan.runtime.workdir.strip("/")
+    found: dict[str, Entry] = {}
+    try:
+        for path in plan.files.paths or (".",):
+            place = plan.located(path)
+            for source in _visible(context, place, lines, unsent):
+                below = posixpath.relpath(source, plan.folder)
+                inside = posixpath.normpath(posixpath.join(workdir, below))
+                # COPY follows a link that it is told to copy, but not links in a folder.
+                member = _member(context / source, inside, follow=source == place)
+                found.update(
+                    {
+                        folder: Entry(path=folder, mtime=EPOCH, mode=_FOLDER)
+                        for folder in _above(posixpath.dirname(inside))
+                        if folder not in found
+                    }
+                )
+                found[inside] = member
+    except OSError as error:
+        raise DockerCacheError(
+            f"{error.filename} cannot be read: {error.strerror}.",
+            fix="Make it readable, or leave it out with `ignore` in [tool.poetry-docker-cache].",
+        ) from error
+    return [found[path] for path in sorted(found)]
+
+
+def _visible(
+    context: Path, path: str, lines: Sequence[Line], unsent: Sequence[str]
+) -> Iterator[str]:
+    """Yield what the ignore file does not exclude at a path and below it."""
+    if is_inside(path, unsent):
+        return
+    place = context / path
+    # A folder that is excluded may have content that is included.
+    if path == "." or hiding_line(lines, path) < 0:
+        yield path
+    if place.is_dir() and (not place.is_symlink()):
+        for name in sorted(os.listdir(place)):  # noqa: PTH208  # only the names
+            yield from _visible(context, posixpath.normpath(f"{path}/{name}"), lines, unsent)
+
+
+def _member(source: Path, path: str, *, follow: bool) -> Entry:
+    state = source.stat() if follow else source.lstat()
+    if stat.S_ISLNK(state.st_mode):
+        return Entry(path=path, mtime=EPOCH, mode=_LINK, link=str(source.readlink()))
+    if stat.S_ISDIR(state.st_mode):
+        return Entry(path=path, mtime=EPOCH, mode=_FOLDER)
+    if not stat.S_ISREG(state.st_mode):
+        raise DockerCacheError(
+            f"{source} is not a file, folder or link, so an image cannot contain it.",
+            fix="Leave it out with `ignore` in [tool.poetry-docker-cache].",
+        )
+    content = HostFile(source, state.st_size)
+    digest = hashlib.sha256()
+    for chunk in content.chunks():
+        digest.update(chunk)
+    return Entry(
+        path=path,
+        mode=_PROGRAM if state.st_mode & 0o111 else _FILE,
+        content=content,
+        mtime=EPOCH + int(digest.hexdigest()[:8], 16) % 10**9,
+    )
