@@ -106,9 +106,10 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
 
             return build_direct(options, self.read_poetry(), self.console)
         if options.output is not None:
+            path = shlex.quote(options.output)
             raise DockerCacheError(
                 "--output writes an archive only with --no-engine.",
-                fix=f"Pass it to BuildKit: `-- --output=type=oci,dest={shlex.quote(options.output)}`.",
+                fix=f"Pass it to BuildKit: `-- --output=type=oci,dest={path}`.",
             )
         return self._build_with_engine(options)
 

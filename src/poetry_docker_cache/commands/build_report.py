@@ -52,12 +52,28 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
     from poetry_docker_cache.plan.image_plan import Runtime
+    from poetry_docker_cache.report.layers import Layer
 
 _CACHE = "cache.manifest"
 """The metadata key of the cache that BuildKit has written."""
 _SILENT = ("quiet", "rawjson")
 """Progress styles without a summary: no output, and output for programs."""
 _DAY = 24 * 60 * 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """An image that was made without an engine."""
+
+    digest: str
+    size: int
+    """The bytes of its compressed layers."""
+    base_digest: str
+    platforms: int
+    layers: tuple[Layer, ...]
+    push_seconds: float | None
+    name: str
+    """The name that runs it; empty if it is only in an archive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,9 +180,8 @@ class Report:
         """Return the last build of the image on this machine; None if unknown."""
         return earlier_build.recall(self.image.folder, self._memory) if self._is_whole else None
 
-    def remember(self, metadata: Mapping[str, Any], earlier: EarlierBuild | None) -> EarlierBuild:
-        """Remember this build as the last one, and return it."""
-        base = image_digest(metadata, self.image.plan.runtime.image)
+    def remember(self, base: str | None, earlier: EarlierBuild | None) -> EarlierBuild:
+        """Remember this build as the last one, and return it; `base` is the digest of its base."""
         known = earlier and (base is None or base == earlier.base) and not self.request.pull
         packages = (package for layer in self.planned.values() for package in layer)
         build = EarlierBuild(
@@ -200,8 +215,8 @@ class Report:
         stream, runtime = outcome.stream, self.image.plan.runtime
         known = None if self.vendored else self.planned
         planned = None if known is None else planned_layers(known)
-        this = self.remember(metadata, earlier)
         seen = image_digest(metadata, runtime.image)
+        this = self.remember(seen, earlier)
         # Without its digest, the base may be another one than in the last build.
         days = int((time.time() - this.since) / _DAY) if seen else 0
         base = Base(image=runtime.image, digest=seen, days=days)
@@ -218,6 +233,27 @@ class Report:
             base=None if self.vendored else base,
             starts=_starts(runtime) if self._is_whole else None,
             run=_run(result, runtime) if result and self._is_whole else (),
+            warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
+        )
+
+    def summarise_built(self, built: Built, seconds: float) -> Summary:
+        """Return the summary of a build without an engine, which is remembered as the last one."""
+        runtime, earlier = self.image.plan.runtime, self.earlier()
+        this = self.remember(built.base_digest, earlier)
+        days = int((time.time() - this.since) / _DAY)
+        return Summary(
+            seconds=seconds,
+            tags=tuple(self.request.tags),
+            layers=built.layers,
+            changes=changes(earlier.versions, this.versions) if earlier else None,
+            new_base=earlier is not None and earlier.base not in (None, this.base),
+            digest=built.digest,
+            size=built.size,
+            platforms=built.platforms,
+            push_seconds=built.push_seconds,
+            base=Base(image=runtime.image, digest=built.base_digest, days=days),
+            starts=_starts(runtime),
+            run=_run(built.name, runtime) if built.name else (),
             warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
         )
 
@@ -266,6 +302,29 @@ def report_build(
         found = {**found, report.image.image: own} if report.among else own
     if first.file is not None:
         metadata_file.write(first.file, found)
+
+
+def report_results(
+    reports: Sequence[Report], results: Sequence[Built], console: Console, *, seconds: float
+) -> None:
+    """Report on all images of a build without an engine.
+
+    Raises DockerCacheError if the metadata file cannot be written.
+    """
+    found: dict[str, Any] = {}
+    for report, built in zip(reports, results, strict=True):
+        summary = report.summarise_built(built, seconds)
+        own = {
+            "containerimage.digest": built.digest,
+            "image.name": ",".join(report.request.tags),
+            KEY: as_data(summary),
+        }
+        report.show(console, own, summary)
+        if built.name:
+            console.raw(f"{built.name}\n")
+        found = {**found, report.image.image: own} if report.among else own
+    if reports[0].file is not None:
+        metadata_file.write(reports[0].file, found)
 
 
 def _starts(runtime: Runtime) -> str:

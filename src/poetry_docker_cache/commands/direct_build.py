@@ -1,0 +1,288 @@
+"""Implements `poetry docker build --no-engine`: images from wheels, pushed, written or loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.buildx.hidden_folders import hidden_paths
+from poetry_docker_cache.commands.build_report import Built, Report, report_results
+from poetry_docker_cache.commands.build_request import request_builds
+from poetry_docker_cache.commands.direct_image import DirectImage, Tools
+from poetry_docker_cache.commands.direct_output import load, push, write_output
+from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
+from poetry_docker_cache.commands.new_hosts import note_new_hosts
+from poetry_docker_cache.commands.patience import saying
+from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+from poetry_docker_cache.direct import obstacles
+from poetry_docker_cache.direct.known_layers import KnownLayers
+from poetry_docker_cache.direct.registries import Registries
+from poetry_docker_cache.direct.registry import Reference
+from poetry_docker_cache.direct.registry_errors import RegistryError
+from poetry_docker_cache.direct.wheel_downloads import WheelDownloads
+from poetry_docker_cache.docker.image_names import names_registry
+from poetry_docker_cache.docker.platforms import MACHINES, platform_of
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.report.layers import Layer, Package
+from poetry_docker_cache.system.cache_folder import cache_folder
+from poetry_docker_cache.text import duration, fitting, megabytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from poetry.poetry import Poetry
+
+    from poetry_docker_cache.buildx.command_line import BuildRequest
+    from poetry_docker_cache.commands.console import ProgressConsole
+    from poetry_docker_cache.commands.direct_image import Part, PlatformImage
+    from poetry_docker_cache.commands.options import BuildOptions
+    from poetry_docker_cache.commands.planned_image import PlannedImage
+
+_AT_ONCE = 8
+"""How many layers are made or uploaded at the same time."""
+_MACHINES = {"arm64": "aarch64", "AMD64": "x86_64"}
+"""Machines by their names on macOS and Windows."""
+_WIDTH = 90
+
+
+def build_direct(options: BuildOptions, poetry: Poetry, console: ProgressConsole) -> int:
+    """Make the images; return 0. Raises DockerCacheError."""
+    started = time.monotonic()
+    obstacles.refuse(
+        obstacles.option_obstacles(
+            file=options.file,
+            target=options.target,
+            builder=options.builder,
+            arguments=options.after_dashes,
+        )
+    )
+    with saying(console, "Reading the project"):
+        images = plan_images(poetry, options.images, options.selection)
+    print_notes(console, images)
+    settings = (note for image in images for note in obstacles.unused_settings(image.settings))
+    for note in dict.fromkeys((*unused_notes(images), *settings)):
+        console.note(note)
+    requests = request_builds(options, images)
+    platforms = [_platforms(options, image) for image in images]
+    _refuse_obstacles(images, platforms)
+    if options.dry_run:
+        for request, names in zip(requests, platforms, strict=True):
+            console.line(f"{', '.join(request.tags)} for {', '.join(names)}: needs no engine.")
+        return 0
+    _refuse_without_output(options, images, platforms)
+    reports = [
+        Report.of(options, image, request, among=len(images) > 1)
+        for image, request in zip(images, requests, strict=True)
+    ]
+    note_new_hosts(console, collect_secret(images).unconfirmed)
+    with _tools(poetry) as tools:
+        results = [
+            _build(options, image, request, platforms=names, tools=tools, console=console)
+            for image, request, names in zip(images, requests, platforms, strict=True)
+        ]
+    report_results(reports, results, console, seconds=time.monotonic() - started)
+    return 0
+
+
+@contextlib.contextmanager
+def _tools(poetry: Poetry) -> Iterator[Tools]:
+    memory = _memory()
+    with (
+        TemporaryDirectory(prefix="poetry-docker-cache-") as folder,
+        Registries() as registries,
+        WheelDownloads(poetry) as downloads,
+        ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="layer") as pool,
+    ):
+        yield Tools(
+            poetry=poetry,
+            registries=registries,
+            downloads=downloads,
+            known=KnownLayers(memory),
+            pool=pool,
+            folder=Path(folder),
+            memory=memory,
+        )
+
+
+def _memory() -> Path | None:
+    try:
+        return cache_folder()
+    except RuntimeError:  # a user without a home
+        return None
+
+
+def _platforms(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:
+    """Return the platforms to build for: the given ones, else those of the settings, else this one.
+
+    Raises DockerCacheError for one without wheels.
+    """
+    given = [name.strip() for value in options.platforms for name in value.split(",")]
+    wanted = [
+        name if name.startswith("linux/") else f"linux/{name}" for name in filter(None, given)
+    ]
+    wanted = wanted or [*image.settings.platforms]
+    if not wanted:
+        name = platform.machine()
+        machine = _MACHINES.get(name, name)
+        wanted = [platform_of(machine)] if machine in MACHINES.values() else []
+    unknown = [name for name in wanted if name not in MACHINES]
+    if unknown or not wanted:
+        raise DockerCacheError(
+            f"There are no wheels for {', '.join(unknown) or platform.machine()}.",
+            fix=f"Use --platform with one of {', '.join(MACHINES)}.",
+        )
+    return tuple(dict.fromkeys(wanted))
+
+
+def _refuse_obstacles(images: Sequence[PlannedImage], platforms: Sequence[Sequence[str]]) -> None:
+    """Raise DockerCacheError with all that needs an engine."""
+    host = "{}.{}".format(*sys.version_info)
+    found: dict[obstacles.Obstacle, None] = {}
+    for image, names in zip(images, platforms, strict=True):
+        for each in obstacles.obstacles(
+            image.plan,
+            image.packages,
+            [MACHINES[name] for name in names],
+            host_python=host,
+            build_on_host=image.settings.build_on_host,
+        ):
+            found[each] = None
+    obstacles.refuse([*found])
+
+
+def _refuse_without_output(
+    options: BuildOptions, images: Sequence[PlannedImage], platforms: Sequence[Sequence[str]]
+) -> None:
+    """Raise DockerCacheError if the image would go nowhere, or where it cannot go."""
+    if not (options.push or options.load or options.output is not None):
+        raise DockerCacheError(
+            "Without a container engine, it must be said where the image goes.",
+            fix="Add --push for its registry, --output image.tar for an archive, or --load for"
+            " Docker or Podman on this machine.",
+        )
+    if options.output is not None and len(images) > 1:
+        raise DockerCacheError(
+            "--output writes one image, but several are built:"
+            f" {', '.join(image.image for image in images)}.",
+            fix=f"Build one of them: `poetry docker build {images[0].image} --output …`.",
+        )
+    if options.output is not None and not options.output:
+        raise DockerCacheError("--output is empty.", fix="Give it the path of a file.")
+    if options.load and any(len(names) > 1 for names in platforms):
+        raise DockerCacheError(
+            "--load loads an image for one platform.", fix="Choose one with --platform."
+        )
+
+
+def _build(  # noqa: PLR0913  # all that determines a build
+    options: BuildOptions,
+    image: PlannedImage,
+    request: BuildRequest,
+    *,
+    platforms: Sequence[str],
+    tools: Tools,
+    console: ProgressConsole,
+) -> Built:
+    """Make one image, and push, write or load it. Raises DockerCacheError."""
+    base = image.plan.runtime.image
+    title = f"Building {', '.join(request.tags[:1])} on {base} for {', '.join(platforms)}"
+    console.message(f"{title}, without a container engine")
+    for reference in _earlier_images(options, request):
+        _look_in(reference, platforms, tools, console)
+    own = [Path(path) for path in (options.output, options.metadata_file) if path]
+    unsent = hidden_paths(own, image.context.resolve())
+    direct = DirectImage(image, tools, unsent=unsent)
+    with saying(console, f"Reading {base}"):
+        found = [direct.plan(name) for name in platforms]
+    _make(found, tools, console)
+    for each in found:
+        each.check()
+    seconds = None
+    if options.push:
+        with saying(console, "Pushing"):
+            pushed = push(found, request.tags, tools)
+        result, seconds = pushed.result, pushed.seconds
+    if options.output is not None:
+        result = write_output(found, request.tags, tools, Path(options.output))
+    if options.load:
+        result = load(found, request.tags, tools)
+    return Built(
+        digest=result.top.descriptor.digest,
+        size=result.size,
+        base_digest=found[0].base.digest,
+        platforms=len(found),
+        layers=_layers(found),
+        push_seconds=seconds,
+        name=request.tags[0] if options.push or options.load else "",
+    )
+
+
+def _earlier_images(options: BuildOptions, request: BuildRequest) -> list[str]:
+    """Return the images that may have layers of this one."""
+    tags = [tag for tag in request.tags if options.push or names_registry(tag)]
+    named = [*([options.cache] if options.cache else []), *options.cache_from]
+    return [*dict.fromkeys((*tags, *named))]
+
+
+def _look_in(name: str, platforms: Sequence[str], tools: Tools, console: ProgressConsole) -> None:
+    """Find the layers of an image, if it exists. What cannot be read costs only time."""
+    reference = Reference.parse(name)
+    registry = tools.registries.of(reference.host)
+    try:
+        for each in platforms:
+            tools.known.read_image(registry, reference.repository, reference.target, each)
+    except RegistryError as error:
+        if not error.denied:  # a repository that does not exist may be denied
+            console.note(f"The layers of {name} are not known: {error.problem}")
+
+
+def _make(found: Sequence[PlatformImage], tools: Tools, console: ProgressConsole) -> None:
+    """Make the layers that are not known, several at a time, and print a line for each."""
+    parts = [part for each in found for part in each.parts]
+    unknown = {part.planned.key: part for part in parts if part.layer is None}
+    for part in unknown.values():
+        if part.planned.files:
+            tools.downloads.start(part.planned.files.files)
+    jobs = {tools.pool.submit(part.make): part for part in unknown.values()}
+    try:
+        for future in as_completed(jobs):
+            future.result()
+            console.message(_line(jobs[future]))
+    finally:
+        for future in jobs:
+            future.cancel()
+    cached = [part.planned.name for part in found[0].parts if part.planned.key not in unknown]
+    if cached:
+        console.message(f"cached: {fitting(cached, _WIDTH)}")
+
+
+def _line(part: Part) -> str:
+    """Return the line of a layer that was made."""
+    files = part.planned.files.files if part.planned.files else ()
+    names = fitting([f"{file.name} {file.version}" for file in files], _WIDTH)
+    facts = (names, megabytes(part.provide().blob.size), duration(part.seconds))
+    return f"{part.planned.name}: {', '.join(filter(None, facts))}"
+
+
+def _layers(found: Sequence[PlatformImage]) -> tuple[Layer, ...]:
+    """Return the layers of dependencies, of all platforms together, for the summary."""
+    layers: dict[str, Layer] = {}
+    for part in (part for each in found for part in each.parts):
+        files, name = part.planned.files, part.planned.name
+        if files is None or not files.manifest:
+            continue
+        before = layers.get(name)
+        packages = {Package(name=file.name, version=file.version) for file in files.files}
+        packages |= {*(before.packages or ())} if before else set()
+        layers[name] = Layer(
+            name=name,
+            cached=not part.was_made and (before is None or bool(before.cached)),
+            packages=tuple(sorted(packages, key=lambda package: package.name)),
+        )
+    return tuple(layers.values())

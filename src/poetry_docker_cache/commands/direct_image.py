@@ -1,0 +1,275 @@
+"""An image without a container engine: its layers are planned, made, and given to a registry."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+from poetry_docker_cache.direct.base_facts import BaseFacts, read_facts
+from poetry_docker_cache.direct.base_image import BaseImage, Descriptor, read_base
+from poetry_docker_cache.direct.base_libraries import refuse_missing
+from poetry_docker_cache.direct.host_wheels import HostBuilder, as_layer
+from poetry_docker_cache.direct.image_config import Image, ImageLayer, make_image
+from poetry_docker_cache.direct.image_layers import (
+    PlannedLayer,
+    files_layer,
+    first_layer,
+    wheel_layer,
+)
+from poetry_docker_cache.direct.known_layers import KnownLayer, KnownLayers
+from poetry_docker_cache.direct.layer import write_layer
+from poetry_docker_cache.direct.registry import Reference
+from poetry_docker_cache.direct.wheel_choice import ImageTarget, choose_files, is_wanted
+from poetry_docker_cache.errors import DockerCacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
+    from typing import Literal
+
+    from poetry.poetry import Poetry
+
+    from poetry_docker_cache.commands.planned_image import PlannedImage
+    from poetry_docker_cache.direct.registries import Registries
+    from poetry_docker_cache.direct.registry import Registry
+    from poetry_docker_cache.direct.wheel_choice import LayerFiles
+    from poetry_docker_cache.direct.wheel_downloads import WheelDownloads
+
+_VERSION = "org.opencontainers.image.version"
+
+
+class _OtherLayerError(Exception):
+    """A layer that was made is not the one that was expected: an image states a wrong key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What the images of a build share."""
+
+    poetry: Poetry
+    registries: Registries
+    downloads: WheelDownloads
+    known: KnownLayers
+    pool: Executor
+    folder: Path
+    """A private folder for the time of the build."""
+    memory: Path | None
+    """The folder for what is remembered on this machine."""
+
+
+@dataclass(kw_only=True)
+class Part:
+    """A layer of the image on its way."""
+
+    planned: PlannedLayer
+    tools: Tools
+    layer: KnownLayer | None
+    """None until it is made."""
+    path: Path | None = None
+    """The file of the layer, if this build has made it."""
+    seconds: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def was_made(self) -> bool:
+        """Whether this build had to make it."""
+        return self.path is not None
+
+    def make(self) -> Path:
+        """Make the layer if that has not been done. Raises DockerCacheError."""
+        with self._lock:
+            if self.path is None:
+                started = time.monotonic()
+                made = self.planned.make()
+                path = self.tools.folder / f"{self.planned.key}.tar.gz"
+                with path.open("wb") as file:
+                    blob = write_layer(made.tree, file)
+                self.layer = KnownLayer(blob=blob, libraries=made.libraries)
+                self.tools.known.keep(self.planned.key, self.layer)
+                self.path, self.seconds = path, time.monotonic() - started
+            return self.path
+
+    def provide(self) -> KnownLayer:
+        """Return the layer; make it if it is not known. Raises DockerCacheError."""
+        if self.layer is None:
+            self.make()
+        assert self.layer is not None  # noqa: S101  # it was made
+        return self.layer
+
+    def upload(self, registry: Registry, repository: str) -> None:
+        """Give the layer to a registry, which may have it. Raises DockerCacheError."""
+        expected = self.provide().blob
+
+        def open_content() -> BinaryIO:
+            path = self.make()
+            if self.provide().blob != expected:
+                raise _OtherLayerError
+            return path.open("rb")
+
+        start = f"{registry.host}/"
+        seen = self.tools.known.repositories(expected.digest)
+        others = [name.removeprefix(start) for name in seen if name.startswith(start)]
+        mounts = [name for name in others if name != repository]
+        try:
+            registry.upload(
+                repository, expected.digest, expected.size, open_content, mount_from=mounts
+            )
+        except _OtherLayerError:
+            self.upload(registry, repository)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformImage:
+    """The image for one platform, before and after its layers are made."""
+
+    image: PlannedImage
+    base: BaseImage
+    facts: BaseFacts
+    parts: tuple[Part, ...]
+
+    def check(self) -> None:
+        """Raise DockerCacheError if the base image lacks a shared library."""
+        libraries = [part.provide().libraries for part in self.parts]
+        runtime = self.image.plan.runtime
+        found = [each for each in libraries if each is not None]
+        refuse_missing(self.facts, found, runtime.optional_libraries, runtime.image)
+
+    def result(self) -> Image:
+        """Return the configuration and the manifest. The layers must have been made."""
+        plan = self.image.plan
+        version = self.image.git_version or plan.version
+        layers = []
+        for part in self.parts:
+            layer, planned = part.provide(), part.planned
+            blob = layer.blob
+            layers.append(
+                ImageLayer(
+                    name=planned.history,
+                    blob=Descriptor(media_type=blob.media_type, digest=blob.digest, size=blob.size),
+                    diff_id=blob.diff_id,
+                    annotations=layer.annotations(planned.key),
+                )
+            )
+        return make_image(
+            self.base,
+            plan.runtime,
+            layers,
+            labels={_VERSION: version} if plan.version and version else {},
+            may_have_user=plan.traits[plan.runtime.image].may_have_user,
+            epoch=os.environ.get("SOURCE_DATE_EPOCH", ""),
+        )
+
+
+class DirectImage:
+    """One image of a build."""
+
+    def __init__(self, image: PlannedImage, tools: Tools, *, unsent: Sequence[str]) -> None:
+        self._image, self._tools, self._unsent = image, tools, unsent
+        self._ignore = image.ignore_file()
+        version = image.git_version or image.plan.version
+        self._builder = HostBuilder(
+            poetry=tools.poetry,
+            output=tools.folder,
+            context=image.context,
+            ignore_file=self._ignore,
+            version=version,
+        )
+        self._own: dict[str, Path] = {}
+
+    def plan(self, platform: str) -> PlatformImage:
+        """Read the base image, choose the wheels, and find the layers that exist.
+
+        Raises DockerCacheError.
+        """
+        plan, tools = self._image.plan, self._tools
+        name = plan.runtime.image
+        reference = Reference.parse(name)
+        registry = tools.registries.of(reference.host)
+        base = read_base(registry, reference.repository, reference.target, platform, name=name)
+        facts = read_facts(registry, base, tools.memory)
+        target = _target(facts)
+        if "{}.{}".format(*target.minor) != plan.runtime.python:
+            raise DockerCacheError(
+                f"{name} has Python {facts.python}, not {plan.runtime.python}.",
+                fix="Set `python` in [tool.poetry-docker-cache] to the version it has.",
+            )
+        parts = [
+            Part(
+                planned=layer,
+                tools=tools,
+                layer=tools.known.find(layer.key, with_libraries=layer.has_libraries),
+            )
+            for layer in self._layers(facts, target)
+        ]
+        return PlatformImage(image=self._image, base=base, facts=facts, parts=tuple(parts))
+
+    def _layers(self, facts: BaseFacts, target: ImageTarget) -> Iterator[PlannedLayer]:
+        plan = self._image.plan
+        yield first_layer(facts, plan)
+        may_have = {layer.name: layer.may_have_libraries for layer in plan.dependencies.layers}
+        for files in choose_files(
+            plan,
+            self._image.poetry.pyproject.data,
+            self._image.poetry.locker.lock_data,
+            target,
+            build_on_host=self._image.settings.build_on_host,
+        ):
+            if files.files:
+                yield wheel_layer(
+                    files,
+                    target,
+                    facts,
+                    history=f"COPY /{files.name}/../venv /venv",
+                    has_libraries=may_have[files.name],
+                    paths=functools.partial(self._paths, files),
+                )
+        for wheel in plan.wheels:
+            if not wheel.marker or is_wanted(wheel.name, wheel.marker, target):
+                path = self._built(wheel.name)
+                yield wheel_layer(
+                    as_layer(wheel.name, path),
+                    target,
+                    facts,
+                    history=f"COPY /{wheel.name}/venv /venv",
+                    has_libraries=False,
+                    paths=functools.partial(list, [path]),
+                )
+        context = self._image.context
+        if files_of := files_layer(context, plan, self._ignore, self._unsent):
+            yield files_of
+
+    def _built(self, name: str) -> Path:
+        """Build a wheel of the project once for all platforms."""
+        if name not in self._own:
+            (wheel,) = (wheel for wheel in self._image.plan.wheels if wheel.name == name)
+            self._own[name] = self._builder.own_wheel(wheel)
+        return self._own[name]
+
+    def _paths(self, layer: LayerFiles) -> list[Path]:
+        """Download the wheels of a layer, or build them if the setting allows it."""
+        downloads = self._tools.downloads
+        downloads.start(layer.files)
+        found = []
+        for file in layer.files:
+            path = downloads.path(file)
+            if not file.is_wheel:
+                dependencies = self._image.plan.dependencies
+                path = self._builder.sdist(path, file, layer.manifest, dependencies)
+            found.append(path)
+        return found
+
+
+def _target(facts: BaseFacts) -> ImageTarget:
+    libc: Literal["glibc", "musl"] = "musl" if facts.libc == "musl" else "glibc"
+    return ImageTarget(
+        python=facts.python,
+        abi=facts.abi,
+        libc=libc,
+        libc_version=facts.libc_version,
+        machine=facts.machine,
+    )

@@ -1,0 +1,131 @@
+"""The layers of an image for one platform: what each is called, its key, and how to make it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import parse_wheel_filename
+
+from poetry_docker_cache.direct import layer
+from poetry_docker_cache.direct.base_libraries import layer_libraries
+from poetry_docker_cache.direct.image_files import environment_files, image_folders, project_files
+from poetry_docker_cache.direct.tree import Tree
+from poetry_docker_cache.direct.wheel import Place, read_wheel, tree_of_wheels
+from poetry_docker_cache.direct.wheel_choice import layer_key
+from poetry_docker_cache.inside.install import wheel_tree
+from poetry_docker_cache.inside.install.installed_files import EPOCH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from poetry_docker_cache.direct.base_facts import BaseFacts
+    from poetry_docker_cache.direct.wheel_choice import ImageTarget, LayerFiles
+    from poetry_docker_cache.plan.image_plan import ImagePlan
+
+MADE_BY = f"{layer.VERSION}.{wheel_tree.FORMAT}"
+"""The version of the code that makes layers from wheels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedLayer:
+    """A layer that may exist already."""
+
+    name: str
+    history: str
+    """The instruction that has this layer in the Dockerfile."""
+    key: str
+    files: LayerFiles | None
+    """Its wheels; None for a layer of other files, which are at hand."""
+    has_libraries: bool
+    """Whether its packages may need shared libraries."""
+    make: Callable[[], MadeLayer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeLayer:
+    """The files of a layer."""
+
+    tree: Tree
+    libraries: Mapping[str, Any] | None
+
+
+def wheel_layer(  # noqa: PLR0913  # all that determines a layer
+    files: LayerFiles,
+    target: ImageTarget,
+    facts: BaseFacts,
+    *,
+    history: str,
+    has_libraries: bool,
+    paths: Callable[[], Iterable[Path]],
+) -> PlannedLayer:
+    """Plan a layer of wheels; `paths` downloads or builds them."""
+    place = Place(python="{}.{}".format(*target.minor), prefix=target.prefix)
+
+    def make() -> MadeLayer:
+        wheels = [*paths()]
+        tree = tree_of_wheels(wheels, place)
+        owners = _owners(wheels, place) if has_libraries else {}
+        libraries = layer_libraries(tree, facts, owners) if has_libraries else None
+        return MadeLayer(tree=tree, libraries=libraries)
+
+    return PlannedLayer(
+        name=files.name,
+        history=history,
+        key=layer_key(files, target, made_by=MADE_BY, compiled=False),
+        files=files,
+        has_libraries=has_libraries,
+        make=make,
+    )
+
+
+def first_layer(facts: BaseFacts, plan: ImagePlan) -> PlannedLayer:
+    """Plan the layer of the environment's own files, the working directory and the home."""
+    tree = Tree(mtime=EPOCH)
+    for entry in (*image_folders(facts, plan.runtime), *environment_files(facts)):
+        tree.add(entry)
+    return _other_layer("venv", f"WORKDIR {plan.runtime.workdir}", tree)
+
+
+def files_layer(
+    context: Path, plan: ImagePlan, ignore: str, unsent: Sequence[str]
+) -> PlannedLayer | None:
+    """Plan the layer of the project's files in the working directory; None without any."""
+    entries = project_files(context, plan, ignore, unsent)
+    if not entries:
+        return None
+    tree = Tree(mtime=EPOCH)
+    for entry in entries:
+        tree.add(entry)
+    workdir = plan.runtime.workdir
+    return _other_layer("files", f"COPY {workdir} {workdir}", tree)
+
+
+def _other_layer(name: str, history: str, tree: Tree) -> PlannedLayer:
+    """Plan a layer of files that are at hand: its key is the hash of them all."""
+    digest = hashlib.sha256()
+    for entry in tree:
+        facts = (entry.path, entry.mode, entry.mtime, entry.uid, entry.gid, entry.link)
+        digest.update(json.dumps([MADE_BY, *facts]).encode())
+        for chunk in entry.content.chunks() if entry.content else ():
+            digest.update(chunk)
+    return PlannedLayer(
+        name=name,
+        history=history,
+        key=digest.hexdigest(),
+        files=None,
+        has_libraries=False,
+        make=lambda: MadeLayer(tree=tree, libraries=None),
+    )
+
+
+def _owners(wheels: Iterable[Path], place: Place) -> dict[str, str]:
+    """Return the name of the package that each file is from, by path."""
+    return {
+        place.path(path): str(parse_wheel_filename(wheel_path.name)[0])
+        for wheel_path in wheels
+        for path in read_wheel(wheel_path, place).files
+    }

@@ -1,0 +1,155 @@
+"""The layers that exist already, by their keys: those made here, and those of images in a registry.
+
+An image states in annotations how its layers were made, so a fresh machine reads one small manifest
+and makes only what is missing. Whoever can push to the image can already replace it, so this needs
+no more trust than the image itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from poetry_docker_cache.direct.layer import MEDIA_TYPE, LayerBlob
+from poetry_docker_cache.system.private_files import put
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from poetry_docker_cache.direct.registry import Registry
+
+KEY, LIBRARIES = "poetry-docker-cache.key", "poetry-docker-cache.libraries"
+"""The annotations of a layer."""
+_MOST = 2000
+"""More layers are not remembered: the oldest files are removed."""
+_LARGEST_LIBRARIES = 1 << 15
+_LARGEST_CONFIG = 1 << 22
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+_HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError)
+"""The errors of data that another version, or somebody else, has written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownLayer:
+    """A layer, and the shared libraries that its packages need and provide."""
+
+    blob: LayerBlob
+    libraries: Mapping[str, Any] | None
+    """None for a layer of pure packages."""
+
+    def annotations(self, key: str) -> dict[str, str]:
+        """Return the annotations from which another machine knows the layer."""
+        found = {KEY: key}
+        if self.libraries is not None:
+            text = json.dumps(self.libraries, separators=(",", ":"), sort_keys=True)
+            if len(text) <= _LARGEST_LIBRARIES:
+                found[LIBRARIES] = text
+        return found
+
+
+class KnownLayers:
+    """A memory of layers, kept in a folder if there is one."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder / "layers" if folder else None
+        self._found: dict[str, KnownLayer] = {}
+        self._places: dict[str, set[str]] = {}
+
+    def find(self, key: str, *, with_libraries: bool) -> KnownLayer | None:
+        """Return the layer with a key; None if it must be made."""
+        found = self._found.get(key) or self._recall(key)
+        return None if found and with_libraries and found.libraries is None else found
+
+    def repositories(self, digest: str) -> list[str]:
+        """Return the repositories, as HOST/NAME, that a layer was seen in."""
+        return sorted(self._places.get(digest, ()))
+
+    def keep(self, key: str, layer: KnownLayer) -> None:
+        """Remember a layer that was made here."""
+        self._found[key] = layer
+        if self._folder is None:
+            return
+        with contextlib.suppress(OSError):  # the next build makes the layer again
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            put(self._folder / f"{key}.json", json.dumps(asdict(layer)))
+            files = sorted(self._folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+            for old in files[:-_MOST]:
+                old.unlink(missing_ok=True)
+
+    def read_image(self, registry: Registry, repository: str, target: str, platform: str) -> None:
+        """Add the layers of an image, if it exists; anything unreadable is left out."""
+        manifest = registry.manifest(repository, target)
+        if manifest and manifest.is_index:
+            with contextlib.suppress(*_UNREADABLE):
+                manifest = registry.manifest(repository, _of_platform(manifest.data, platform))
+        if manifest is None or manifest.is_index:
+            return
+        with contextlib.suppress(*_UNREADABLE):
+            layers = manifest.data["layers"]
+            if not any(KEY in (layer.get("annotations") or {}) for layer in layers):
+                return
+            described = manifest.data["config"]
+            if described["size"] > _LARGEST_CONFIG:
+                return
+            body = b"".join(registry.blob(repository, described["digest"], described["size"]))
+            diff_ids = json.loads(body)["rootfs"]["diff_ids"]
+            if len(diff_ids) != len(layers):
+                return
+            for layer, diff_id in zip(layers, diff_ids, strict=True):
+                with contextlib.suppress(*_UNREADABLE):
+                    key, known = _read(layer, diff_id)
+                    self._found.setdefault(key, known)
+                    place = f"{registry.host}/{repository}"
+                    self._places.setdefault(known.blob.digest, set()).add(place)
+
+    def _recall(self, key: str) -> KnownLayer | None:
+        if self._folder is None:
+            return None
+        with contextlib.suppress(*_UNREADABLE):
+            data = json.loads((self._folder / f"{key}.json").read_bytes())
+            known = KnownLayer(blob=_blob(**data["blob"]), libraries=data["libraries"])
+            self._found[key] = known
+            return known
+        return None
+
+
+def _of_platform(index: Mapping[str, Any], platform: str) -> str:
+    """Return the digest of the manifest for a platform. Raises ValueError without one."""
+
+    def digests() -> Iterator[str]:
+        for entry in index["manifests"]:
+            found = entry.get("platform") or {}
+            parts = (found.get("os", ""), found.get("architecture", ""), found.get("variant", ""))
+            if "/".join(filter(None, parts)) == platform:
+                yield str(entry["digest"])
+
+    digest = next(digests(), None)
+    if digest is None:
+        raise ValueError(platform)
+    return digest
+
+
+def _read(layer: Mapping[str, Any], diff_id: str) -> tuple[str, KnownLayer]:
+    """Read the description of a layer in a manifest. Raises what `_UNREADABLE` lists."""
+    annotations = layer["annotations"]
+    key = annotations[KEY]
+    if not _HEXADECIMAL.fullmatch(key):
+        raise ValueError(key)
+    libraries = json.loads(annotations[LIBRARIES]) if LIBRARIES in annotations else None
+    if libraries is not None and not isinstance(libraries["needs"], dict):
+        raise TypeError(libraries)
+    blob = _blob(layer["digest"], diff_id, layer["size"], layer["mediaType"])
+    return key, KnownLayer(blob=blob, libraries=libraries)
+
+
+def _blob(digest: str, diff_id: str, size: int, media_type: str) -> LayerBlob:
+    """Check what identifies a layer. Raises ValueError."""
+    is_valid = _SHA256.fullmatch(digest) and _SHA256.fullmatch(diff_id)
+    if not is_valid or media_type != MEDIA_TYPE or not isinstance(size, int) or size <= 0:
+        raise ValueError(digest)
+    return LayerBlob(digest=digest, diff_id=diff_id, size=size, media_type=media_type)
