@@ -216,6 +216,47 @@ def test_threads_share_token(docker_config: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_context")
+def test_uploads_only_what_is_missing(docker_config: Path) -> None:
+    """A blob that is there is not sent, nor is one that another repository has."""
+    with (
+        hostile.hostile_registry(asks_for_login=True, denied="denied") as served,
+        client(served.host) as registry,
+    ):
+        log_in(docker_config, served.host)
+
+        def upload(repository: str) -> list[str]:
+            served.log.clear()
+            registry.upload(
+                repository,
+                DIGEST,
+                len(BLOB),
+                lambda: io.BytesIO(BLOB),
+                mount_from=["denied", "team/empty", "team/app"],
+            )
+            assert served.blobs[repository, DIGEST] == BLOB
+            return [method for method, path, _ in served.log if path.startswith("/v2/team/")]
+
+        upload("team/first")  # after it, requests have a token from the start
+        served.blobs.clear()
+        assert upload("team/app") == ["HEAD", "POST", "PUT"]
+        assert upload("team/app") == ["HEAD"]
+        assert upload("team/new") == ["HEAD", "POST", "POST"]
+        served.blobs = {("team/app", DIGEST): BLOB[1:]}
+        assert upload("team/app") == ["HEAD", "POST", "PUT"]
+
+
+@pytest.mark.usefixtures("one_context")
+@pytest.mark.parametrize(("ranges", "starts"), [(True, [0, len(BLOB) // 2]), (False, [0, 0])])
+def test_interrupted_download_continues(ranges: bool, starts: list[int]) -> None:
+    """If the registry sends it from the beginning, the first part is left out."""
+    with hostile.hostile_registry(ranges=ranges) as served, client(served.host) as registry:
+        served.blobs["team/app", DIGEST] = BLOB
+        served.fault, served.faulty = hostile.SHORT, range(2, 3)
+        assert b"".join(registry.blob("team/app", DIGEST, len(BLOB))) == BLOB
+        assert served.starts == starts
+
+
+@pytest.mark.usefixtures("one_context")
 def test_damaged_content_is_refused() -> None:
     """A digest differs each time, in a manifest and in a blob; a size is wrong."""
     with hostile.hostile_registry() as served, client(served.host) as registry:

@@ -221,7 +221,7 @@ class Registry:
         """Return where to upload a blob; None if it was mounted from another repository."""
         path = f"{repository}/blobs/uploads/"
         location = None
-        for source in mount_from:
+        for source in (name for name in mount_from if name != repository):
             query = urlencode({"mount": digest, "from": source})
             request = Request("POST", f"{path}?{query}", repository, push=True, mount=source)
             try:
