@@ -246,6 +246,41 @@ def test_uploads_only_what_is_missing(docker_config: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_context")
+@pytest.mark.parametrize("status", ["404", "416"])
+def test_lost_upload_starts_again(status: str) -> None:
+    """The registry may have forgotten where it wanted the content."""
+    with hostile.hostile_registry() as served, client(served.host) as registry:
+        served.fault, served.faulty = status, range(4, 5)
+        registry.upload("team/app", DIGEST, len(BLOB), lambda: io.BytesIO(BLOB))
+        methods = [method for method, _, _ in served.log]
+        assert methods == ["HEAD", "HEAD", "POST", "PUT", "HEAD", "POST", "PUT"]
+
+
+@pytest.mark.usefixtures("one_context")
+@pytest.mark.parametrize(
+    ("media_type", "content"),
+    [
+        ("text/html", b"<html>"),
+        ("application/json", b'{"layers": []}'),
+        (OCI_MANIFEST, b"[]"),
+        (OCI_MANIFEST, b"{}"),
+        (OCI_MANIFEST, b'{"layers": [], "manifests": []}'),
+        (OCI_MANIFEST, b'{"layers": ['),
+    ],
+)
+def test_other_content_is_not_a_manifest(media_type: str, content: bytes) -> None:
+    """Or it could be read in two ways, or is incomplete each time."""
+    with hostile.hostile_registry() as served, client(served.host) as registry:
+        served.manifests["team/app", "1"] = (media_type, content)
+        with pytest.raises(RegistryError, match="does not answer as a registry"):
+            registry.manifest("team/app", "1")
+        served.manifests["team/app", "1"] = ("application/json", MANIFEST)
+        found = registry.manifest("team/app", "1")
+        assert found
+        assert found.media_type == OCI_MANIFEST
+
+
+@pytest.mark.usefixtures("one_context")
 @pytest.mark.parametrize(("ranges", "starts"), [(True, [0, len(BLOB) // 2]), (False, [0, 0])])
 def test_interrupted_download_continues(ranges: bool, starts: list[int]) -> None:
     """If the registry sends it from the beginning, the first part is left out."""
@@ -266,6 +301,8 @@ def test_damaged_content_is_refused() -> None:
             registry.manifest("team/app", digest_of(MANIFEST))
         with pytest.raises(RegistryError, match="is damaged"):
             list(registry.blob("team/app", DIGEST, len(BLOB)))
+        with pytest.raises(RegistryError, match="states another digest"):
+            registry.put_manifest("team/app", "1", MANIFEST, OCI_MANIFEST)
         served.fault = ""
         for size in (len(BLOB) - 1, len(BLOB) + 1):
             with pytest.raises(RegistryError):
@@ -338,6 +375,25 @@ def test_credential_helper(
             assert "docker-credential-acme get" in login.problem
             assert not login.secrets
             assert "secret" not in repr(login)
+
+
+@pytest.mark.parametrize("config", [{"credsStore": "acme"}, {"credHelpers": {"docker.io": "acme"}}])
+def test_helper_is_asked_once_for_docker_hub(
+    docker_config: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, object]
+) -> None:
+    """By the name that Docker stores its login with."""
+    program = docker_config.with_name("docker-credential-acme")
+    program.write_text("""#!/bin/sh
+        echo called >>"$0.log"
+        printf '{"Username": "u", "Secret": "for %s"}' "$(cat)"
+    """)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    docker_config.write_text(json.dumps(config))
+    logins = Logins("docker.io")
+    for repository in ("library/python", "team/app"):
+        assert logins.find(repository).password == "for https://index.docker.io/v1/"
+    assert program.with_name("docker-credential-acme.log").read_text() == "called\n"
 
 
 def test_docker_registry_with_password(tmp_path: Path, docker_config: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from poetry_docker_cache.direct.registry import Reference
-from poetry_docker_cache.direct.registry_errors import refusal
+from poetry_docker_cache.direct.registry_errors import read_answer, refusal
 from poetry_docker_cache.direct.registry_session import (
     RegistrySession,
     _challenges,
@@ -140,6 +140,25 @@ def test_refusal_says_what_to_do(
     assert len(error.problem) < 500
     assert fix in error.fix
     assert error.denied == (status in (401, 403))
+
+
+def test_secret_is_removed_in_both_encodings() -> None:
+    """A server may show the form that it got."""
+    text = json.dumps({"errors": [{"message": "no a/b c= and a%2Fb+c%3D"}]})
+    error = refusal(
+        answer(403, text),
+        host="host.test",
+        repository="a",
+        push=True,
+        logged_in=True,
+        secrets=["a/b c="],
+    )
+    assert "no *** and ***" in error.problem
+
+
+def test_endless_answer_is_not_read_to_its_end() -> None:
+    """Only layers may be large."""
+    assert len(read_answer(answer(500, "x" * 1_000_000))) < 200_000
 
 
 @pytest.mark.parametrize(
