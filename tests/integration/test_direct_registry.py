@@ -303,6 +303,8 @@ def test_damaged_content_is_refused() -> None:
             list(registry.blob("team/app", DIGEST, len(BLOB)))
         with pytest.raises(RegistryError, match="states another digest"):
             registry.put_manifest("team/app", "1", MANIFEST, OCI_MANIFEST)
+        served.fault = hostile.PAGE
+        assert not registry.has_blob("team/app", DIGEST)
         served.fault = ""
         for size in (len(BLOB) - 1, len(BLOB) + 1):
             with pytest.raises(RegistryError):
