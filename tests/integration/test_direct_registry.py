@@ -464,6 +464,11 @@ def test_registry_with_private_certificate(tmp_path: Path, monkeypatch: pytest.M
                     push_and_pull(registry)
         with Registry(RegistrySession(host, ca=ca)) as registry:
             push_and_pull(registry)
+        with (  # the certificate is for another name
+            Registry(RegistrySession(address, ca=ca)) as registry,
+            pytest.raises(RegistryError, match="not trusted"),
+        ):
+            push_and_pull(registry)
         folder.mkdir(parents=True)
         shutil.copy(ca, folder / "ca.crt")
         with client(host) as registry:
