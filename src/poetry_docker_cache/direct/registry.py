@@ -226,7 +226,9 @@ class Registry:
             request = Request("POST", f"{path}?{query}", repository, push=True, mount=source)
             try:
                 response = self._session.send(request)
-            except RegistryError:  # the token server denies the other repository
+            except RegistryError as error:
+                if not error.denied:  # by the token server, for the other repository
+                    raise
                 continue
             read_answer(response)
             if response.status_code == HTTPStatus.CREATED:
