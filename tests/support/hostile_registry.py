@@ -36,12 +36,16 @@ class HostileRegistry:
     faulty: range = range(0)
     """The requests that fail, counted from 1."""
     retry_after: str = ""
+    denied: str = ""
+    """A repository that no user gets a token for."""
     realm: str = ""
     """The URL of another token server."""
     uploads_at: str = ""
     """The URL of another host for uploads."""
     blobs_at: str = ""
     """The URL of another host for downloads."""
+    ranges: bool = True
+    """Whether a part of a blob can be requested."""
     host: str = ""
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
@@ -49,6 +53,8 @@ class HostileRegistry:
     """The valid tokens, and whether they were used."""
     log: list[tuple[str, str, str]] = field(default_factory=list)
     """Method, path and Authorization of each request."""
+    starts: list[int] = field(default_factory=list)
+    """Where the parts of blobs that were sent begin."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -117,6 +123,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if given != f"Basic {expected}":
             self._send(401, b"", {}, fault)
             return
+        if self.served.denied and f"%3A{self.served.denied}%3A" in self.path:
+            self._send(403, b"", {}, fault)
+            return
         with self.served.lock:
             token = f"token-{len(self.served.log)}"
             self.served.tokens[token] = False
@@ -163,8 +172,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return 404, b"", {}
         if registry.blobs_at:
             return 307, b"", {"Location": f"{registry.blobs_at}{path}"}
-        start = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        return (206, found[int(start[1]) :], {}) if start else (200, found, {})
+        part = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(part[1]) if part and registry.ranges else 0
+        registry.starts.append(start)
+        return (206 if start else 200), found[start:], {}
 
     def _send(self, status: int, body: bytes, headers: dict[str, str], fault: str) -> None:
         if fault == LOST:
@@ -172,6 +183,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         if fault == WRONG and body and status == 200:
             body = body[:-1] + bytes([body[-1] ^ 1])
+        if fault == WRONG and "Docker-Content-Digest" in headers:
+            headers = {"Docker-Content-Digest": f"sha256:{'0' * 64}"}
         sent = body[: len(body) // 2] if fault in (HALF, SHORT) else body
         self.send_response(status)
         for name, value in headers.items():

@@ -221,12 +221,14 @@ class Registry:
         """Return where to upload a blob; None if it was mounted from another repository."""
         path = f"{repository}/blobs/uploads/"
         location = None
-        for source in mount_from:
+        for source in (name for name in mount_from if name != repository):
             query = urlencode({"mount": digest, "from": source})
             request = Request("POST", f"{path}?{query}", repository, push=True, mount=source)
             try:
                 response = self._session.send(request)
-            except RegistryError:  # the token server denies the other repository
+            except RegistryError as error:
+                if not error.denied:  # by the token server, for the other repository
+                    raise
                 continue
             read_answer(response)
             if response.status_code == HTTPStatus.CREATED:

@@ -48,7 +48,7 @@ def unreachable(host: str, error: Exception) -> RegistryError:
     """Explain why there is no answer; the exception's own text may show secrets in URLs."""
     if certificate := _cause(error, ssl.SSLCertVerificationError):
         return RegistryError(
-            f"The certificate of {host} is not trusted ({certificate.verify_message}).",
+            f"The certificate of {host} is not trusted: {certificate.verify_message.rstrip('.')}.",
             fix="Save the certificate of its authority as"
             f" ~/.docker/certs.d/{host}/ca.crt, or set REQUESTS_CA_BUNDLE.",
         )
@@ -177,6 +177,7 @@ def _cause(error: BaseException, kind: type[_Kind]) -> _Kind | None:
     while found is not None:
         if isinstance(found, kind) and not isinstance(found, requests.RequestException):
             return found
-        reason = getattr(found, "reason", None)
-        found = reason if isinstance(reason, Exception) else found.__cause__ or found.__context__
+        inner = [getattr(found, "reason", None), *found.args[:1]]  # as urllib3 wraps them
+        inner += [found.__cause__, found.__context__]
+        found = next((one for one in inner if isinstance(one, BaseException)), None)
     return None

@@ -14,7 +14,6 @@ import functools
 import ipaddress
 import os
 import re
-import ssl
 import threading
 import time
 from dataclasses import KW_ONLY, dataclass, field, replace
@@ -26,6 +25,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import requests
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.util.ssl_ import create_urllib3_context
 
 from poetry_docker_cache.direct.registry_errors import (
     RegistryError,
@@ -39,6 +39,7 @@ from poetry_docker_cache.direct.registry_login import HUB, HUB_API, Login, Login
 
 _Result = TypeVar("_Result")
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from requests import PreparedRequest, Response
@@ -350,7 +351,8 @@ class _Adapter(HTTPAdapter):
 
 def _tls(host: str, ca: Path | None) -> ssl.SSLContext:
     """Trust the authorities of the machine, of requests, and Docker's for a host."""
-    context = ssl.create_default_context()  # which uses SSL_CERT_FILE and SSL_CERT_DIR
+    context = create_urllib3_context()
+    context.load_default_certs()  # which uses SSL_CERT_FILE and SSL_CERT_DIR
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     home = home_folder()
     folders = [home / ".docker"] if home else []

@@ -9,9 +9,10 @@ import pytest
 import requests
 
 from poetry_docker_cache.direct.registry import Reference
-from poetry_docker_cache.direct.registry_errors import refusal
+from poetry_docker_cache.direct.registry_errors import read_answer, refusal
 from poetry_docker_cache.direct.registry_session import (
     RegistrySession,
+    Request,
     _challenges,
     _is_loopback,
     _retry_after,
@@ -142,6 +143,25 @@ def test_refusal_says_what_to_do(
     assert error.denied == (status in (401, 403))
 
 
+def test_secret_is_removed_in_both_encodings() -> None:
+    """A server may show the form that it got."""
+    text = json.dumps({"errors": [{"message": "no a/b c= and a%2Fb+c%3D"}]})
+    error = refusal(
+        answer(403, text),
+        host="host.test",
+        repository="a",
+        push=True,
+        logged_in=True,
+        secrets=["a/b c="],
+    )
+    assert "no *** and ***" in error.problem
+
+
+def test_endless_answer_is_not_read_to_its_end() -> None:
+    """Only layers may be large."""
+    assert len(read_answer(answer(500, "x" * 1_000_000))) < 200_000
+
+
 @pytest.mark.parametrize(
     "text", ["", "<html>", 9999 * "[", "[]", '{"errors": 1}', '{"errors": ["a"]}', "\xff"]
 )
@@ -169,3 +189,21 @@ def test_location_is_absolute(location: str, expected: str) -> None:
     response = answer(202, Location=location)
     response.url = "https://host.test:5000/v2/a/blobs/uploads/"
     assert RegistrySession("host.test:5000").location(response) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "scheme"),
+    [(200, "http"), (401, "http"), (404, "http"), (301, "https"), (400, "https")],
+)
+def test_loopback_may_want_tls(monkeypatch: pytest.MonkeyPatch, status: int, scheme: str) -> None:
+    """Servers answer http at a port for https with 400; others redirect to it."""
+    session = RegistrySession("localhost:5000")
+    asked: list[str] = []
+
+    def send_once(request: Request) -> requests.Response:
+        asked.append(request.url)
+        return answer(status, Location="https://localhost:5000/v2/")
+
+    monkeypatch.setattr(session, "_send_once", send_once)
+    assert session.base == f"{scheme}://localhost:5000"
+    assert asked[0].startswith("http:")
