@@ -10,7 +10,7 @@ runs BuildKit on it. Each package imports only from those below it in this list,
   sizes       package sizes, and a better split into layers
   buildx      the engine, docker's command lines, caches, and running BuildKit
   render      plan -> Dockerfile, ignore file, bake file, CI files
-  direct      wheels -> image layers and manifests in a registry, without an engine
+  no_engine   wheels -> image layers and manifests in a registry, without an engine
   plan        project and settings -> the image as data
   project     what Poetry knows about the project, as plain data, and its credentials
   settings    [tool.poetry-docker-cache]

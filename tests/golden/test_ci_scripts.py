@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ci_files import golden, scripts
 
-from poetry_docker_cache.direct.registry_login import Logins
+from poetry_docker_cache.no_engine.registry_login import Logins
 from poetry_docker_cache.render.ci_files import CI_KINDS
 
 if TYPE_CHECKING:
@@ -419,7 +419,7 @@ def test_script_for_several_images(notes: Path, checkout: Path) -> None:
         ]
 
 
-@pytest.mark.parametrize("case", ["git_version", "direct_git_version"])
+@pytest.mark.parametrize("case", ["git_version", "no_engine_git_version"])
 @pytest.mark.parametrize("kind", CI_KINDS)
 def test_version_from_git_is_in_the_variable_of_the_backend(
     case: str, kind: CiKind, notes: Path
@@ -438,7 +438,7 @@ def test_push_without_engine(kind: CiKind, name: str, notes: Path) -> None:
     """The tags are the same; other builds look for layers in the default branch's image."""
     push = PUSHES[name]
     done = run_several(
-        kind, notes, case="direct_images", BRANCH=push.branch, GIT_TAG=push.tag, REFRESH="yes"
+        kind, notes, case="no_engine_images", BRANCH=push.branch, GIT_TAG=push.tag, REFRESH="yes"
     )
     assert done.returncode == 0, done.stderr
     team = "registry.example.com/team"
@@ -453,7 +453,7 @@ def test_push_without_engine(kind: CiKind, name: str, notes: Path) -> None:
 @pytest.mark.parametrize("kind", CI_KINDS)
 def test_pull_request_without_engine_pushes_nothing(kind: CiKind, notes: Path) -> None:
     """It writes an archive, which is removed."""
-    script = scripts(golden("direct_images", kind).read_text(), kind)[-1]
+    script = scripts(golden("no_engine_images", kind).read_text(), kind)[-1]
     env = {"GITHUB_HEAD_REF": "a/b", "GITHUB_BASE_REF": "main", "TMPDIR": str(notes)}
     env |= {"BRANCH": "a/b", "DEFAULT_BRANCH": "main", "PUSH": "no"}
     env |= {"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "a/b"}
@@ -479,7 +479,7 @@ def test_login_without_docker(kind: CiKind, notes: Path, monkeypatch: pytest.Mon
     (notes / "tmp").mkdir()
     login = {"REGISTRY_USER": "robot$ci+x", "REGISTRY_PASSWORD": SECRET}
     done = run_several(
-        kind, notes, case="direct_images", FAILS="api", TMPDIR=str(notes / "tmp"), **login
+        kind, notes, case="no_engine_images", FAILS="api", TMPDIR=str(notes / "tmp"), **login
     )
     assert done.returncode == 3
     assert [*(notes / "tmp").iterdir()] == []
@@ -496,7 +496,7 @@ def test_login_in_the_registry_of_gitlab(notes: Path) -> None:
     own = {"CI_REGISTRY": "gitlab.test:5050", "CI_REGISTRY_USER": "ci", "CI_REGISTRY_IMAGE": TEAM}
     for password, is_login in (("", False), ("s3cret", True)):
         own["CI_REGISTRY_PASSWORD"] = password
-        done = run_several("gitlab", notes, case="direct_git_version", **own)
+        done = run_several("gitlab", notes, case="no_engine_git_version", **own)
         assert done.returncode == 0, done.stderr
         assert (notes / "private").exists() == is_login
     auths = json.loads((notes / "private" / "auth.json").read_text())["auths"]
@@ -507,7 +507,7 @@ def test_stopped_script_removes_its_login(notes: Path) -> None:
     """A signal ends the script after the build, which gets the signal from the CI, too."""
     (notes / "tmp").mkdir()
     env = {"IMAGE": TEAM, "TMPDIR": str(notes / "tmp"), "STOPS": "yes"}
-    done = run_several("shell", notes, case="direct_git_version", **env)
+    done = run_several("shell", notes, case="no_engine_git_version", **env)
     assert done.returncode == 1
     assert (notes / "private").exists()
     assert [*(notes / "tmp").iterdir()] == []

@@ -23,8 +23,8 @@ PROJECTS = {
     "every_setting": (),  # the project's own registry
     "git_version": (),
     "images": (),  # several
-    "direct_git_version": (NO_ENGINE,),
-    "direct_images": (NO_ENGINE,),
+    "no_engine_git_version": (NO_ENGINE,),
+    "no_engine_images": (NO_ENGINE,),
 }
 TOOLS = Path(sys.executable).parent
 SCHEMAS: dict[CiKind, list[str]] = {
@@ -41,7 +41,7 @@ def test_export_writes_golden_pipeline(
     """The pipeline is as reviewed and committed, including its digest."""
     Config.create(reload=True)  # Poetry reads poetry.toml only once in a process
     folder = tmp_path / name
-    shutil.copytree(CASES / name.removeprefix("direct_") / "project", folder)
+    shutil.copytree(CASES / name.removeprefix("no_engine_") / "project", folder)
     outcome = poetry(folder, "docker", "export", "--ci", kind, *PROJECTS[name])
     assert outcome.status == 0, outcome.err
     written = (folder / CI_PATHS[kind]).read_bytes()

@@ -110,7 +110,7 @@ def test_pipeline_without_engine(shop: Path, kind: CiKind) -> None:
     outcome = export(shop, "--ci", kind, "--with=server", NO_ENGINE, "--check", status=1)
     assert f"Run `poetry docker export --ci {kind} {NO_ENGINE}`." in outcome.err
 
-    settings = '[tool.poetry-docker-cache]\npython = "3.12"\ndirect = true\ncompile = true\n'
+    settings = '[tool.poetry-docker-cache]\npython = "3.12"\nengine = false\ncompile = true\n'
     (shop / "pyproject.toml").write_text(PYPROJECT + settings)
     export(shop, "--ci", kind)
     set_by_table = file.read_text()

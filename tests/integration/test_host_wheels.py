@@ -17,9 +17,9 @@ from projects import make_project, package, sdist
 from wheels import make_sdist, make_wheel
 
 from poetry_docker_cache.commands.planned_image import plan_images
-from poetry_docker_cache.direct.host_wheels import HostBuilder, as_layer
-from poetry_docker_cache.direct.wheel_choice import LockedFile
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.host_wheels import HostBuilder, as_layer
+from poetry_docker_cache.no_engine.wheel_choice import LockedFile
 from poetry_docker_cache.project.selection import SelectionOptions
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ from poetry_versions import POETRY_VERSIONS, poetry_python
 from tls_index import tls_index
 from wheels import make_wheel
 
-from poetry_docker_cache.direct import wheel_downloads
-from poetry_docker_cache.direct.wheel_choice import LockedFile
-from poetry_docker_cache.direct.wheel_downloads import WheelDownloads
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine import wheel_downloads
+from poetry_docker_cache.no_engine.wheel_choice import LockedFile
+from poetry_docker_cache.no_engine.wheel_downloads import WheelDownloads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -260,8 +260,8 @@ DOWNLOAD = """
 import json, sys
 from pathlib import Path
 from poetry.factory import Factory
-from poetry_docker_cache.direct.wheel_choice import LockedFile
-from poetry_docker_cache.direct.wheel_downloads import WheelDownloads
+from poetry_docker_cache.no_engine.wheel_choice import LockedFile
+from poetry_docker_cache.no_engine.wheel_downloads import WheelDownloads
 files = [LockedFile(**each) for each in json.load(sys.stdin)]
 with WheelDownloads(Factory().create_poetry(Path.cwd())) as downloads:
     downloads.start(files)

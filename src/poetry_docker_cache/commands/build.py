@@ -101,10 +101,10 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
         With `--no-engine`, there is no engine.
         """
         options = self.build_options()
-        if options.direct or self._is_direct():
-            from poetry_docker_cache.commands.direct_build import build_direct  # noqa: PLC0415  # see docker_command
+        if options.no_engine or self._has_no_engine():
+            from poetry_docker_cache.commands.no_engine_build import build_without_engine  # noqa: PLC0415  # see docker_command
 
-            return build_direct(options, self.read_poetry(), self.console)
+            return build_without_engine(options, self.read_poetry(), self.console)
         if options.output is not None:
             path = shlex.quote(options.output)
             raise DockerCacheError(
@@ -113,14 +113,14 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             )
         return self._build_with_engine(options)
 
-    def _is_direct(self) -> bool:
+    def _has_no_engine(self) -> bool:
         """Return whether the settings of any image ask for a build without an engine."""
         from poetry_docker_cache.project.reader import settings_table  # noqa: PLC0415  # see docker_command
 
         table = settings_table(self.read_poetry())
         images = table.get("images", {})
         tables = [table, *(images.values() if isinstance(images, dict) else ())]
-        return any(isinstance(each, dict) and each.get("direct") is True for each in tables)
+        return any(isinstance(each, dict) and each.get("engine") is False for each in tables)
 
     def _build_with_engine(self, options: BuildOptions) -> int:
         from poetry_docker_cache.buildx.known_engine import known_or_probing  # noqa: PLC0415  # see docker_command
@@ -157,7 +157,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             push=self.option("push"),
             load=self.option("load"),
             output=self.option("output"),
-            direct=self.option("no-engine"),
+            no_engine=self.option("no-engine"),
             platforms=self.many("platform"),
             ssh=self.many("ssh"),
             target=self.option("target"),

@@ -99,7 +99,7 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
             selection=self.selection_options(),
             bake=self.option("bake"),
             ci=self._ci(),
-            direct=self.option("no-engine"),
+            no_engine=self.option("no-engine"),
         )
         if options.check and (options.to_stdout or options.auth_file):
             other = "-o -" if options.to_stdout else "--auth-file"
@@ -112,7 +112,7 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
                 "--bake writes a file for all images, so it cannot be combined with image names.",
                 fix="Leave the names out.",
             )
-        if options.direct and not options.ci:
+        if options.no_engine and not options.ci:
             raise DockerCacheError(
                 "--no-engine concerns a pipeline: a Dockerfile needs a container engine.",
                 fix="Add `--ci` with the kind of pipeline, or leave --no-engine out.",

@@ -53,7 +53,7 @@ def export_ci(options: ExportOptions, kind: CiKind, poetry: Poetry, console: Con
     usual = folder / CI_PATHS[kind]
     path = usual if options.to_stdout else output_path(options.output, usual)
     plan = _plan(options, images, kind, path)
-    typed = f" --ci {kind}{f' {NO_ENGINE}' * options.direct}"
+    typed = f" --ci {kind}{f' {NO_ENGINE}' * options.no_engine}"
     again = f"{EXPORT}{typed}"
     shebang = SHEBANG if kind == "shell" else ""
     text = with_banner(render_ci(plan), shebang=shebang, options=typed)
@@ -89,9 +89,9 @@ def _plan(
     common = Settings.parse(settings_table(first.poetry))
     sources = [source for image in images for source in image.sources]
     platforms = [platform for image in images for platform in image.settings.platforms]
-    direct = options.direct or any(image.settings.direct for image in images)
+    no_engine = options.no_engine or any(not image.settings.engine for image in images)
     # Only the same Python can compile for the image.
-    compiling = (image.plan for image in images if direct and image.plan.dependencies.compile)
+    compiling = (image.plan for image in images if no_engine and image.plan.dependencies.compile)
     python = next((plan.runtime.python for plan in compiling), CI_PYTHON)
     several = [
         CiImage(name=image.image, image=image.settings.image, project=image.name)
@@ -111,7 +111,7 @@ def _plan(
         folder=_project_from(kind, real_path(path).parent, real_path(first.folder)),
         selection=selection_words(options.selection),
         platforms=tuple(dict.fromkeys(platforms)),
-        direct=direct,
+        no_engine=no_engine,
         python=python,
         version_variables=tuple(
             sorted({name for image in images for name in image.plan.version_variables})

@@ -22,7 +22,7 @@ class BuildOptions:
     load: bool
     output: str | None
     """The path of an OCI archive to write."""
-    direct: bool
+    no_engine: bool
     """Whether to build without a container engine."""
     platforms: tuple[str, ...]
     ssh: tuple[str, ...]
@@ -62,7 +62,7 @@ class ExportOptions:
     auth_file: str | None
     bake: bool = False
     ci: CiKind | None = None
-    direct: bool = False
+    no_engine: bool = False
     """Whether the pipeline builds without a container engine."""
 
     @property

@@ -70,7 +70,7 @@ class CiPlan:
     """The project's folder in the checkout; for the shell form, relative to the script."""
     selection: tuple[str, ...] = ()
     """The options of `poetry docker build` that choose groups and extras."""
-    direct: bool = False
+    no_engine: bool = False
     """Whether the images are made from wheels, without a container engine."""
     python: str = CI_PYTHON
     version_variables: tuple[str, ...] = ()
@@ -210,7 +210,7 @@ def render_ci(plan: CiPlan) -> str:
     environment = TemplateEnvironment()
     environment.filters.update(yaml=yaml_string, words=words, shell=shlex.quote)
     return environment.get_template(f"ci/{plan.kind}.j2").render(
-        plan=plan, direct=f" {NO_ENGINE}" if plan.direct else ""
+        plan=plan, no_engine=f" {NO_ENGINE}" if plan.no_engine else ""
     )
 
 

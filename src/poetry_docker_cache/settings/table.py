@@ -139,11 +139,11 @@ class Settings:
         " download something themselves, as those in Rust do",
         example="build-network = true",
     )
-    direct: bool = _switch(
-        default=False,
-        meaning="whether `build` makes the image from wheels without a container engine, as with"
-        " `--no-engine`",
-        example="direct = true",
+    engine: bool = _switch(
+        default=True,
+        meaning="whether `build` uses a container engine; without, it makes the image from wheels,"
+        " as with `--no-engine`",
+        example="engine = false",
     )
     build_on_host: bool = _switch(
         default=False,

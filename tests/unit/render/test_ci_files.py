@@ -228,12 +228,12 @@ def test_login_and_permissions(name: str | None, registry: str | None, own: bool
         assert document["jobs"][job]["permissions"] == expected
 
 
-@pytest.mark.parametrize("direct", [False, True])
-def test_only_the_build_gets_secrets(direct: bool) -> None:
+@pytest.mark.parametrize("no_engine", [False, True])
+def test_only_the_build_gets_secrets(no_engine: bool) -> None:
     """Steps that install from elsewhere do not."""
-    plan = replace(PLAN, sources=("acme", "my.repo", "my-repo"), direct=direct)
+    plan = replace(PLAN, sources=("acme", "my.repo", "my-repo"), no_engine=no_engine)
     for job in load(render_ci(plan))["jobs"].values():
-        secret = "POETRY_|REGISTRY_|secrets" if direct else "POETRY_"
+        secret = "POETRY_|REGISTRY_|secrets" if no_engine else "POETRY_"
         steps = [step for step in job["steps"] if re.search(secret, str(step))]
         assert steps == job["steps"][-1:]
         env = {name: value for name, value in steps[0]["env"].items() if "POETRY" in name}
@@ -268,12 +268,14 @@ def test_odd_names_change_nothing_else(kind: CiKind, odd: str) -> None:
     assert len(named.splitlines()) - len(plain.splitlines()) == 0
 
 
-@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("no_engine", [False, True])
 @pytest.mark.parametrize("kind", CI_KINDS)
-def test_odd_folders_and_groups(kind: CiKind, direct: bool) -> None:
+def test_odd_folders_and_groups(kind: CiKind, no_engine: bool) -> None:
     """Both reach the shell as they are."""
     folder = "my $app's: #1 {{ x }}"
-    plan = replace(PLAN, kind=kind, direct=direct, folder=folder, selection=("--with=dev,te sts",))
+    plan = replace(
+        PLAN, kind=kind, no_engine=no_engine, folder=folder, selection=("--with=dev,te sts",)
+    )
     text = render_ci(plan)
     calls = [
         shlex.split(line, comments=True)
@@ -362,7 +364,7 @@ def test_scripts_have_no_text_of_an_event() -> None:
 @pytest.mark.parametrize("kind", CI_KINDS)
 def test_pipeline_without_engine_has_no_docker(kind: CiKind) -> None:
     """No action, service, program or privilege for it, even for other platforms."""
-    plan = replace(PLAN, kind=kind, platforms=("linux/arm64",), direct=True)
+    plan = replace(PLAN, kind=kind, platforms=("linux/arm64",), no_engine=True)
     text = render_ci(plan)
     assert re.findall(r"uses: (.*)@", text) == (
         ["actions/checkout", "actions/setup-python"] * 2 if kind == "github" else []
@@ -387,10 +389,10 @@ def test_registry_of_the_login_without_engine(
 ) -> None:
     """It is that of the image; the password is a secret, or GitHub's own token."""
     for kind, expected in zip(CI_KINDS, (github, gitlab, shell), strict=True):
-        text = render_ci(replace(PLAN, kind=kind, image=name, direct=True))
+        text = render_ci(replace(PLAN, kind=kind, image=name, no_engine=True))
         found = re.findall(r'"%s"}}}\\n\' (\S+) "\$auth"', text)
         assert {*found} == {expected}, kind
-    document = load(render_ci(replace(PLAN, image=name, direct=True)))
+    document = load(render_ci(replace(PLAN, image=name, no_engine=True)))
     secret = "GITHUB_TOKEN" if github == "ghcr.io" else "REGISTRY_PASSWORD"
     for job, access in (("image", "write"), ("pull-request", "read")):
         step = document["jobs"][job]["steps"][-1]

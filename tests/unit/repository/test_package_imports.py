@@ -59,7 +59,7 @@ def test_only_named_modules_run_processes() -> None:
     """They run the engine, build backends and credential helpers, end processes, and query git."""
     runners = {name for name, found in MODULES.items() if "subprocess" in found}
     host = {name for name in runners if not below({name}, f"{PACKAGE}.inside")}
-    names = ("buildx.engine", "direct.host_wheels", "direct.registry_login")
+    names = ("buildx.engine", "no_engine.host_wheels", "no_engine.registry_login")
     assert host == {f"{PACKAGE}.{name}" for name in (*names, "project.git", "system.signals")}
 
 

@@ -13,17 +13,17 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.direct.tree import Bytes, Entry
 from poetry_docker_cache.docker.ignore_patterns import hiding_line, is_inside, parse
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.installed_files import EPOCH
+from poetry_docker_cache.no_engine.tree import Bytes, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from poetry_docker_cache.direct.base_facts import BaseFacts
     from poetry_docker_cache.docker.ignore_patterns import Line
+    from poetry_docker_cache.no_engine.base_facts import BaseFacts
     from poetry_docker_cache.plan.image_plan import ImagePlan, Runtime
 
 _VENV = "/venv"

@@ -10,15 +10,15 @@ import json
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from poetry_docker_cache.direct.image_config import make_index
 from poetry_docker_cache.docker.image_names import normalised
+from poetry_docker_cache.no_engine.image_config import make_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
-    from poetry_docker_cache.direct.base_image import Descriptor
-    from poetry_docker_cache.direct.image_config import Document, Image
+    from poetry_docker_cache.no_engine.base_image import Descriptor
+    from poetry_docker_cache.no_engine.image_config import Document, Image
 
 
 def write_archive(

@@ -9,22 +9,22 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
-from poetry_docker_cache.direct.base_facts import BaseFacts, read_facts
-from poetry_docker_cache.direct.base_image import BaseImage, Descriptor, read_base
-from poetry_docker_cache.direct.base_libraries import refuse_missing
-from poetry_docker_cache.direct.host_wheels import HostBuilder, as_layer
-from poetry_docker_cache.direct.image_config import Image, ImageLayer, make_image
-from poetry_docker_cache.direct.image_layers import (
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.base_facts import BaseFacts, read_facts
+from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor, read_base
+from poetry_docker_cache.no_engine.base_libraries import refuse_missing
+from poetry_docker_cache.no_engine.host_wheels import HostBuilder, as_layer
+from poetry_docker_cache.no_engine.image_config import Image, ImageLayer, make_image
+from poetry_docker_cache.no_engine.image_layers import (
     PlannedLayer,
     files_layer,
     first_layer,
     wheel_layer,
 )
-from poetry_docker_cache.direct.known_layers import KnownLayer, KnownLayers
-from poetry_docker_cache.direct.layer import write_layer
-from poetry_docker_cache.direct.registry import Reference
-from poetry_docker_cache.direct.wheel_choice import ImageTarget, choose_files, is_wanted
-from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.known_layers import KnownLayer, KnownLayers
+from poetry_docker_cache.no_engine.layer import write_layer
+from poetry_docker_cache.no_engine.registry import Reference
+from poetry_docker_cache.no_engine.wheel_choice import ImageTarget, choose_files, is_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
     from poetry_docker_cache.commands.planned_image import PlannedImage
-    from poetry_docker_cache.direct.registries import Registries
-    from poetry_docker_cache.direct.registry import Registry
-    from poetry_docker_cache.direct.wheel_choice import LayerFiles
-    from poetry_docker_cache.direct.wheel_downloads import WheelDownloads
+    from poetry_docker_cache.no_engine.registries import Registries
+    from poetry_docker_cache.no_engine.registry import Registry
+    from poetry_docker_cache.no_engine.wheel_choice import LayerFiles
+    from poetry_docker_cache.no_engine.wheel_downloads import WheelDownloads
 
 _VERSION = "org.opencontainers.image.version"
 
@@ -165,7 +165,7 @@ class PlatformImage:
         )
 
 
-class DirectImage:
+class ImageWithoutEngine:
     """One image of a build."""
 
     def __init__(self, image: PlannedImage, tools: Tools, *, unsent: Sequence[str]) -> None:

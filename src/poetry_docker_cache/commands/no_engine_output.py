@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from poetry_docker_cache.buildx import engine
-from poetry_docker_cache.direct.image_archive import write_archive
-from poetry_docker_cache.direct.image_config import make_index
-from poetry_docker_cache.direct.registry import Reference
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.image_archive import write_archive
+from poetry_docker_cache.no_engine.image_config import make_index
+from poetry_docker_cache.no_engine.registry import Reference
 from poetry_docker_cache.system.full_disks import suggest_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from poetry_docker_cache.commands.direct_image import PlatformImage, Tools
-    from poetry_docker_cache.direct.base_image import BaseImage, Descriptor
-    from poetry_docker_cache.direct.image_config import Document, Image
-    from poetry_docker_cache.direct.registry import Registry
+    from poetry_docker_cache.commands.no_engine_image import PlatformImage, Tools
+    from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor
+    from poetry_docker_cache.no_engine.image_config import Document, Image
+    from poetry_docker_cache.no_engine.registry import Registry
 
 _BLOCK = 1 << 20
 _LOADERS = ("docker", "podman")

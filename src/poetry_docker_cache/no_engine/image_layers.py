@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import parse_wheel_filename
 
-from poetry_docker_cache.direct import layer
-from poetry_docker_cache.direct.base_libraries import layer_libraries
-from poetry_docker_cache.direct.image_files import environment_files, image_folders, project_files
-from poetry_docker_cache.direct.tree import Tree
-from poetry_docker_cache.direct.wheel import Place, read_wheel, tree_of_wheels
-from poetry_docker_cache.direct.wheel_choice import layer_key
 from poetry_docker_cache.inside.install import wheel_tree
 from poetry_docker_cache.inside.install.installed_files import EPOCH
+from poetry_docker_cache.no_engine import layer
+from poetry_docker_cache.no_engine.base_libraries import layer_libraries
+from poetry_docker_cache.no_engine.image_files import (
+    environment_files,
+    image_folders,
+    project_files,
+)
+from poetry_docker_cache.no_engine.tree import Tree
+from poetry_docker_cache.no_engine.wheel import Place, read_wheel, tree_of_wheels
+from poetry_docker_cache.no_engine.wheel_choice import layer_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from poetry_docker_cache.direct.base_facts import BaseFacts
-    from poetry_docker_cache.direct.wheel_choice import ImageTarget, LayerFiles
+    from poetry_docker_cache.no_engine.base_facts import BaseFacts
+    from poetry_docker_cache.no_engine.wheel_choice import ImageTarget, LayerFiles
     from poetry_docker_cache.plan.image_plan import ImagePlan
 
 MADE_BY = f"{layer.VERSION}.{wheel_tree.FORMAT}"

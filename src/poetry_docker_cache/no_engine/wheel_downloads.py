@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 from poetry.utils.cache import ArtifactCache
 from requests import HTTPError, RequestException
 
-from poetry_docker_cache.direct.package_servers import PackageServer
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.wheelhouse import STRONG, has_hash
+from poetry_docker_cache.no_engine.package_servers import PackageServer
 from poetry_docker_cache.project.credentials import use_login_variables
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.system.full_disks import suggest_space
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
     from typing_extensions import Self
 
-    from poetry_docker_cache.direct.wheel_choice import LockedFile
+    from poetry_docker_cache.no_engine.wheel_choice import LockedFile
 
 _BLOCK = 1 << 18
 _TRIES = 3

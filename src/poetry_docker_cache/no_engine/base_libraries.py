@@ -14,8 +14,8 @@ from poetry_docker_cache.inside.install import elf, shared_libraries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from poetry_docker_cache.direct.base_facts import BaseFacts
-    from poetry_docker_cache.direct.tree import Content, Entry
+    from poetry_docker_cache.no_engine.base_facts import BaseFacts
+    from poetry_docker_cache.no_engine.tree import Content, Entry
 
 
 def layer_libraries(

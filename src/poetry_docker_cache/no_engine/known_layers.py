@@ -13,14 +13,14 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from poetry_docker_cache.direct.layer import MEDIA_TYPE, LayerBlob
+from poetry_docker_cache.no_engine.layer import MEDIA_TYPE, LayerBlob
 from poetry_docker_cache.system.private_files import put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from poetry_docker_cache.direct.registry import Registry
+    from poetry_docker_cache.no_engine.registry import Registry
 
 KEY, LIBRARIES = "poetry-docker-cache.key", "poetry-docker-cache.libraries"
 """The annotations of a layer."""

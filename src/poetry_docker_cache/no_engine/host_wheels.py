@@ -30,13 +30,13 @@ from poetry.core.packages.dependency import Dependency
 from poetry.utils.env import VirtualEnv
 from poetry.utils.isolated_build import IsolatedEnv
 
-from poetry_docker_cache.direct.wheel_choice import ANYWHERE, LayerFiles, LockedFile
 from poetry_docker_cache.docker.ignore_patterns import hiding_line_inside, parse, reaches_into
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.direct import ABOVE
 from poetry_docker_cache.inside.install import build_wheel, sdist
 from poetry_docker_cache.inside.install.failures import explain_own_wheel
 from poetry_docker_cache.inside.install.process import with_programs, with_safe_git
+from poetry_docker_cache.no_engine.wheel_choice import ANYWHERE, LayerFiles, LockedFile
 from poetry_docker_cache.plan.python_version import Python
 from poetry_docker_cache.plan.tool_pins import find_pins, pinned_requirements
 from poetry_docker_cache.plan.wheels import VERSION_FROM_GIT

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import request_builds
-from poetry_docker_cache.commands.direct_image import DirectImage, Tools
-from poetry_docker_cache.commands.direct_output import load, push, write_output
 from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
+from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
+from poetry_docker_cache.commands.no_engine_output import load, push, write_output
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
-from poetry_docker_cache.direct import obstacles
-from poetry_docker_cache.direct.known_layers import KnownLayers
-from poetry_docker_cache.direct.registries import Registries
-from poetry_docker_cache.direct.registry import Reference
-from poetry_docker_cache.direct.registry_errors import RegistryError
-from poetry_docker_cache.direct.wheel_downloads import WheelDownloads
 from poetry_docker_cache.docker.image_names import names_registry
 from poetry_docker_cache.docker.platforms import MACHINES, platform_of
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine import obstacles
+from poetry_docker_cache.no_engine.known_layers import KnownLayers
+from poetry_docker_cache.no_engine.registries import Registries
+from poetry_docker_cache.no_engine.registry import Reference
+from poetry_docker_cache.no_engine.registry_errors import RegistryError
+from poetry_docker_cache.no_engine.wheel_downloads import WheelDownloads
 from poetry_docker_cache.report.layers import Layer, Package
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.text import duration, fitting, megabytes
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.commands.console import ProgressConsole
-    from poetry_docker_cache.commands.direct_image import Part, PlatformImage
+    from poetry_docker_cache.commands.no_engine_image import Part, PlatformImage
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
@@ -51,7 +51,7 @@ _MACHINES = {"arm64": "aarch64", "AMD64": "x86_64"}
 _WIDTH = 90
 
 
-def build_direct(options: BuildOptions, poetry: Poetry, console: ProgressConsole) -> int:
+def build_without_engine(options: BuildOptions, poetry: Poetry, console: ProgressConsole) -> int:
     """Make the images; return 0. Raises DockerCacheError."""
     started = time.monotonic()
     obstacles.refuse(
@@ -197,9 +197,9 @@ def _build(  # noqa: PLR0913  # all that determines a build
         _look_in(reference, platforms, tools, console)
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
-    direct = DirectImage(image, tools, unsent=unsent)
+    planner = ImageWithoutEngine(image, tools, unsent=unsent)
     with saying(console, f"Reading {base}"):
-        found = [direct.plan(name) for name in platforms]
+        found = [planner.plan(name) for name in platforms]
     _make(found, tools, console)
     for each in found:
         each.check()

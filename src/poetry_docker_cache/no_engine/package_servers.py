@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
     from requests import Response
 
-    from poetry_docker_cache.direct.wheel_choice import LockedFile
+    from poetry_docker_cache.no_engine.wheel_choice import LockedFile
 
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _PYPI = "pypi"

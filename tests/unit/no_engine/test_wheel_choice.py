@@ -13,16 +13,16 @@ import pytest
 from packaging import tags
 from projects import lock_text, package, wheel
 
-from poetry_docker_cache.direct.wheel_choice import (
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside.manifest.__main__ import main
+from poetry_docker_cache.inside.manifest.target import Target
+from poetry_docker_cache.no_engine.wheel_choice import (
     ImageTarget,
     LayerFiles,
     choose_files,
     direct_url,
     layer_key,
 )
-from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.inside.manifest.__main__ import main
-from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.model import Selection
 from poetry_docker_cache.settings.table import Settings

@@ -9,15 +9,15 @@ import pytest
 from projects import package, sdist, wheel
 
 from poetry_docker_cache.caches.spec import Store
-from poetry_docker_cache.direct import obstacles as module
-from poetry_docker_cache.direct.obstacles import (
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine import obstacles as module
+from poetry_docker_cache.no_engine.obstacles import (
     Obstacle,
     obstacles,
     option_obstacles,
     refuse,
     unused_settings,
 )
-from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.model import InstallerConfig, Project
 from poetry_docker_cache.project.selected_packages import locked_packages
 from poetry_docker_cache.settings.image_values import Instructions
@@ -56,7 +56,7 @@ SUPPORTED = {
     *("user", "workdir"),
 }
 DECIDED = {"compile", "instructions", "runtime_packages", "ssh_known_hosts", "template"}
-HOST = {"build_on_host"}
+HOST = {"build_on_host", "engine"}
 
 
 def find(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from dockerignore import passing
 
-from poetry_docker_cache.direct.host_wheels import _visible
 from poetry_docker_cache.docker.ignore_patterns import parse
+from poetry_docker_cache.no_engine.host_wheels import _visible
 
 if TYPE_CHECKING:
     from pathlib import Path

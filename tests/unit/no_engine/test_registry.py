@@ -8,16 +8,16 @@ from io import BytesIO
 import pytest
 import requests
 
-from poetry_docker_cache.direct.registry import Reference
-from poetry_docker_cache.direct.registry_errors import read_answer, refusal
-from poetry_docker_cache.direct.registry_session import (
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.registry import Reference
+from poetry_docker_cache.no_engine.registry_errors import read_answer, refusal
+from poetry_docker_cache.no_engine.registry_session import (
     RegistrySession,
     Request,
     _challenges,
     _is_loopback,
     _retry_after,
 )
-from poetry_docker_cache.errors import DockerCacheError
 
 DIGEST = f"sha256:{'0' * 64}"
 

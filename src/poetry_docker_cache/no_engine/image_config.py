@@ -12,13 +12,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from poetry_docker_cache.direct.base_image import Descriptor
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.base_image import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from poetry_docker_cache.direct.base_image import BaseImage
+    from poetry_docker_cache.no_engine.base_image import BaseImage
     from poetry_docker_cache.plan.image_plan import Runtime
     from poetry_docker_cache.settings.image_values import Healthcheck
 
