@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 INFO = "evil-1.0.dist-info"
 DATA = "evil-1.0.data"
+VALID = {f"{INFO}/WHEEL": WHEEL, f"{INFO}/RECORD": ""}
 SITE = "lib/python3.13/site-packages"
 
 
 def make(folder: Path, files: Mapping[str, str | bytes], *, complete: bool = True) -> Path:
     """Write a wheel with any names; `complete` adds its metadata."""
     path = folder / "evil-1.0-py3-none-any.whl"
-    content = {f"{INFO}/WHEEL": WHEEL, f"{INFO}/METADATA": "Name: evil\n"} if complete else {}
+    names = {f"{INFO}/WHEEL": WHEEL, f"{INFO}/METADATA": "Name: evil\n", f"{INFO}/RECORD": ""}
+    content = names if complete else {}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in {**content, **files}.items():
             archive.writestr(name, data)
@@ -71,10 +73,15 @@ def outside(venv: Path) -> set[tuple[str, object]]:
         (f"{DATA}/data/pyvenv.cfg", "must not contain"),
         (f"{DATA}/data/./pyvenv.cfg", "must not contain"),
         (f"{DATA}/data/lib64", "must not contain"),
-        (f"{DATA}/data/lib", "lib is already a folder"),
+        (f"{DATA}/data/lib", "must not contain"),
         (f"{DATA}/data/bin", "must not contain"),
         (f"{DATA}/data/bin/python", "must not contain"),
-        (f"{DATA}/data/bin/python/x", "cannot be installed"),
+        (f"{DATA}/data/include", "must not contain"),
+        (f"{DATA}/data/include/python3.13", "must not contain"),
+        (f"{DATA}/data/lib64/../pyvenv.cfg", "must not contain"),
+        (f"{DATA}/data/lib64/python3.13", "python3.13 is already a folder"),
+        (f"{DATA}/data/bin/python/x", "must not contain"),
+        (f"{DATA}/data/pyvenv.cfg/x", "must not contain"),
         (f"{DATA}/scripts/python3.13", "must not contain"),
         (f"{DATA}/scripts/activate.fish", "must not contain"),
         (f"{DATA}/scripts/Activate.ps1", "must not contain"),
@@ -137,10 +144,11 @@ def test_scripts_of_entry_points(venv: Path, tmp_path: Path) -> None:
         ({"evilish-1.0.dist-info/WHEEL": WHEEL}, "found evilish-1.0.dist-info"),
         ({f"{INFO}/METADATA": ""}, "unknown version"),
         ({f"{INFO}/WHEEL": "Wheel-Version: 2.0\n"}, "unknown version"),
-        ({f"{INFO}/WHEEL": WHEEL, f"{INFO}/entry_points.txt": b"\xff"}, "codec"),
+        ({**VALID, f"{INFO}/entry_points.txt": b"\xff"}, "codec"),
         ({f"{INFO}/WHEEL": b"\0" * (1 << 25)}, "WHEEL is too large"),
-        ({f"{INFO}/WHEEL": WHEEL, "a": "", "a/b": ""}, "cannot be installed"),
-        ({f"{INFO}/WHEEL": WHEEL, "a/b": "", "a": ""}, "a is already a folder"),
+        ({f"{INFO}/WHEEL": WHEEL}, "evil-1.0.dist-info/RECORD is missing"),
+        ({**VALID, "a": "", "a/b": ""}, "cannot be installed"),
+        ({**VALID, "a/b": "", "a": ""}, "a is already a folder"),
     ],
 )
 def test_invalid_wheel(
@@ -237,3 +245,32 @@ def test_record_lists_each_file_once(venv: Path, tmp_path: Path) -> None:
     assert len(names) == len(listed)
     assert is_intact(venv, recorded_files(venv, info / "RECORD"))
     assert (venv / "bin" / "run").read_bytes() == f"#!{venv}/bin/python\nprint()\n".encode()
+
+
+def test_lib64_is_lib(venv: Path, tmp_path: Path) -> None:
+    """The environment's `lib64` is a link; RECORD has the real path."""
+    info = wheel_tree.install(make(tmp_path, {f"{DATA}/data/lib64/x.so": "x"}), venv)
+    assert (venv / "lib64").is_symlink()
+    assert (venv / "lib" / "x.so").read_text() == "x"
+    assert "../../x.so,sha256=" in (info / "RECORD").read_text()
+
+
+def test_compiled_modules_are_left_out(venv: Path, tmp_path: Path) -> None:
+    """They would be outdated; elsewhere, a folder of this name is data."""
+    files = {
+        "evil/__pycache__/a.cpython-313.pyc": "x",
+        f"{DATA}/data/lib/python3.13/site-packages/__pycache__/b.pyc": "x",
+        f"{DATA}/data/share/__pycache__/c": "x",
+    }
+    info = wheel_tree.install(make(tmp_path, files), venv)
+    assert not [*(venv / "lib").rglob("__pycache__")]
+    assert (venv / "share" / "__pycache__" / "c").exists()
+    assert ".pyc" not in (info / "RECORD").read_text()
+
+
+def test_name_with_nul(venv: Path, tmp_path: Path) -> None:
+    """Programs would read different names."""
+    path = make(tmp_path, {"evil_py": "x"})
+    path.write_bytes(path.read_bytes().replace(b"evil_py", b"evil\0py"))
+    with pytest.raises(ValueError, match="NUL"):
+        wheel_tree.install(path, venv)

@@ -1,0 +1,62 @@
+"""Layers from wheels are read by GNU tar, and written with little memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+from wheels import make_wheel
+
+from poetry_docker_cache.direct.layer import write_layer
+from poetry_docker_cache.direct.tree import Bytes, Entry
+from poetry_docker_cache.direct.wheel import Place, tree_of_wheels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LONG = "venv/" + "ä" * 90
+PEAK = """
+import os, pathlib, resource, sys
+from poetry_docker_cache.direct import layer, wheel
+tree = wheel.tree_of_wheels([pathlib.Path(sys.argv[1])], wheel.Place(python="3.13"))
+with open(os.devnull, "wb") as out:
+    layer.write_layer(tree, out)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_gnu_tar_reads_a_layer(tmp_path: Path) -> None:
+    """It reads one gzip member after the other, and long names."""
+    files: dict[str, str | bytes] = {
+        "large.py": b"x = 1\n" * 99_999,
+        "empty.py": b"",
+        "run": bytes(1 << 17),
+    }
+    tree = tree_of_wheels([make_wheel(tmp_path, "acme", files=files)], Place(python="3.13"))
+    tree.add(Entry(path=LONG, mode=0o600, mtime=1, content=Bytes(b"x")))
+    tree.add(Entry(path="venv/lib64", mode=0o777, mtime=1, link="lib"))
+    with (tmp_path / "layer").open("wb") as out:
+        write_layer(tree, out)
+    command = ["tar", "-xzf", "layer", "--no-same-owner"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    place = tmp_path / "venv" / "lib64" / "python3.13" / "site-packages"
+    assert {name: (place / name).read_bytes() for name in files} == files
+    assert (tmp_path / LONG).read_text() == "x"
+
+
+def test_large_file_needs_little_memory(tmp_path: Path) -> None:
+    """200 MB of zeros, with a zip64 header, and a large script with another first line."""
+    path = make_wheel(tmp_path, "acme")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, size in (("large.bin", 200), ("acme-1.0.data/scripts/large", 9)):
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(info, "w", force_zip64=True) as file:
+                file.write(b"#!python\n")
+                for _ in range(size):
+                    file.write(bytes(1 << 20))
+    done = subprocess.run([sys.executable, "-c", PEAK, path], stdout=subprocess.PIPE, check=True)
+    assert int(done.stdout) < 120 << 10
