@@ -111,15 +111,18 @@ def test_damaged_configuration_is_an_error(extra: dict[str, Any], layout: Layout
 def test_facts_of_a_debian_image(layout: Layout, tmp_path: Path) -> None:
     """The interpreter is the first on PATH, as the shell finds it."""
     files = {**PYTHON, "usr/lib/x86_64-linux-gnu/libc.so.6": glibc(tmp_path)}
-    found = facts(layout, tar({"usr/lib/x86_64-linux-gnu": None, **files}))
+    configuration = {
+        "etc/ld.so.conf": b"include /etc/ld.so.conf.d/*.conf\n",
+        "etc/ld.so.conf.d/own.conf": b"# own\n/opt/lib\n",
+    }
+    found = facts(layout, tar({"usr/lib/x86_64-linux-gnu": None, **files, **configuration}))
     assert found.key == "cp313 glibc 2.36 x86_64 /usr/local/bin/python"
     assert found.python == "3.13.5"
     assert found.executable == "/usr/local/bin/python3.13"
     assert found.scripts == {"activate": "a"}
     assert found.programs == ("apt-get",)
     assert found.folders["home"] == (0o755, 0, 0)
-    assert "/lib/x86_64-linux-gnu" not in found.folders
-    assert found.search[:2] == ("/lib", "/usr/lib/x86_64-linux-gnu")
+    assert found.search[:3] == ("/opt/lib", "/lib", "/lib/x86_64-linux-gnu")
 
 
 @pytest.mark.parametrize(
