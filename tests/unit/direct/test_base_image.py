@@ -242,8 +242,9 @@ def test_missing_libraries_end_the_build(layout: Layout, tmp_path: Path) -> None
         entry(f"{site}/foreign.so", foreign),
         entry("venv/bin/tool", library(tmp_path, "libtool.so.2")),
         entry(f"{site}/text.so", b"text"),
+        entry(f"{site}/Psycopg2-1.0.dist-info/RECORD", b"pq.so,sha256=x,1\n"),
     ]
-    layer = layer_libraries(files, base, {f"{site}/pq.so": "psycopg2"})
+    layer = layer_libraries(files, base)
     assert layer["provides"] == ["foreign.so", "libown.so.1", "pq.so", "text.so"]
     with pytest.raises(DockerCacheError) as error:
         refuse_missing(base, [layer], [], "base:1")
