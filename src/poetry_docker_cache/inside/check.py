@@ -68,6 +68,15 @@ class Library(NamedTuple):
 if TYPE_CHECKING:
     Fault = Missing | Outdated
 
+    class Files(Protocol):
+        """The files of an image, with symbolic links resolved inside it."""
+
+        def names(self, folder: str, pattern: str) -> list[str]:
+            """Return the names in a folder that match a pattern of the shell."""
+
+        def text(self, path: str) -> str:
+            """Return the text of a file; empty without one."""
+
     class Libraries(Protocol):
         """The libraries and programs of an image."""
 
@@ -105,31 +114,18 @@ class Image:
         return done
 
     def _folders(self) -> Iterator[str]:
-        """Yield the folders that the loader searches, of glibc or musl (ld.so(8))."""
         if self.root == Path("/"):
             yield from filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
-        for path in self.place("/etc").glob("ld-musl-*.path"):
-            yield from filter(None, re.split("[:\n]", path.read_text(errors="replace")))
-        yield from self._configured()
-        musl = any(self.place("/lib").glob("ld-musl-*"))
-        for folder in ("/lib", "/usr/lib", "/usr/local/lib" if musl else "/lib64", "/usr/lib64"):
-            yield folder
-            yield from (f"{folder}/{path.name}" for path in self.place(folder).glob("*-linux-*"))
+        yield from loader_folders(self)
 
-    def _configured(self) -> Iterator[str]:
-        """Yield the folders in ld.so.conf, and in the files that it includes."""
-        waiting = ["/etc/ld.so.conf"]
-        for name in waiting:
-            path = self.place(name)
-            for line in path.read_text(errors="replace").splitlines() if path.is_file() else ():
-                words = line.partition("#")[0].replace(":", " ").replace(",", " ").split()
-                if words[:1] != ["include"]:
-                    yield from words
-                for pattern in words[1:] if words[:1] == ["include"] else ():
-                    folder, _, names = os.path.join("/etc", pattern).rpartition("/")  # noqa: PTH118
-                    paths = sorted(self.place(folder).glob(names)) if names else ()
-                    found = (f"{folder}/{path.name}" for path in paths)
-                    waiting += (other for other in found if other not in waiting)
+    def names(self, folder: str, pattern: str) -> list[str]:
+        """Return the names in a folder that match a pattern of the shell."""
+        return sorted(path.name for path in self.place(folder).glob(pattern))
+
+    def text(self, path: str) -> str:
+        """Return the text of a file; empty without one."""
+        place = self.place(path)
+        return place.read_text(errors="replace") if place.is_file() else ""
 
     def find(self, name: str, folders: Iterable[str] = ()) -> Library | None:
         """Find a library for the image's processor, first in some folders; None without one."""
@@ -161,6 +157,33 @@ class Image:
     def has(self, program: str) -> bool:
         """Return whether the image has a program of its distribution."""
         return any(self.place(f"{folder}/{program}").exists() for folder in PROGRAMS)
+
+
+def loader_folders(image: Files) -> Iterator[str]:
+    """Yield the folders that the loader searches, of glibc or musl (ld.so(8))."""
+    for name in image.names("/etc", "ld-musl-*.path"):
+        yield from filter(None, re.split("[:\n]", image.text(f"/etc/{name}")))
+    yield from _configured(image)
+    musl = image.names("/lib", "ld-musl-*")
+    for folder in ("/lib", "/usr/lib", "/usr/local/lib" if musl else "/lib64", "/usr/lib64"):
+        yield folder
+        yield from (f"{folder}/{name}" for name in image.names(folder, "*-linux-*"))
+
+
+def _configured(image: Files) -> Iterator[str]:
+    """Yield the folders in ld.so.conf, and in the files that it includes."""
+    waiting = ["/etc/ld.so.conf"]
+    for place in waiting:
+        for line in image.text(place).splitlines():
+            words = line.partition("#")[0].replace(":", " ").replace(",", " ").split()
+            if words[:1] != ["include"]:
+                yield from words
+            for pattern in words[1:] if words[:1] == ["include"] else ():
+                folder, _, names = os.path.join("/etc", pattern).rpartition("/")  # noqa: PTH118
+                found = (
+                    f"{folder}/{name}" for name in (image.names(folder, names) if names else ())
+                )
+                waiting += (other for other in found if other not in waiting)
 
 
 def _defines(path: Path, version: str) -> bool:

@@ -17,10 +17,12 @@ import shutil
 import tarfile
 import tempfile
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
 
 from poetry_docker_cache.docker.platforms import MACHINES
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside import check
 from poetry_docker_cache.inside.install import elf
 from poetry_docker_cache.inside.install.shared_libraries import ELF_NUMBERS, SHARED
 from poetry_docker_cache.system import private_files
@@ -149,7 +151,24 @@ class _Files:
         self.nodes.update(added)
         self.nodes = {path: node for path, node in self.nodes.items() if node is not None}
 
-    def text(self, pattern: str) -> Iterator[tuple[str, str]]:
+    @property
+    def links(self) -> dict[str, str]:
+        """The targets of symbolic links."""
+        return {path: node for path, node in self.nodes.items() if isinstance(node, str)}
+
+    def names(self, folder: str, pattern: str) -> list[str]:
+        """Return the names in a folder that match a pattern of the shell."""
+        place = _resolve(self.links, folder)
+        parts = (path.rpartition("/") for path in self.nodes)
+        names = (name for above, _, name in parts if above == place)
+        return sorted(name for name in names if fnmatchcase(name, pattern))
+
+    def text(self, path: str) -> str:
+        """Return the text of a file; empty without one."""
+        node = self.nodes.get(_resolve(self.links, path))
+        return str(node.get("text", "")) if isinstance(node, dict) else ""
+
+    def texts(self, pattern: str) -> Iterator[tuple[str, str]]:
         """Yield the texts at matching paths."""
         for path, node in sorted(self.nodes.items()):
             if isinstance(node, dict) and "text" in node and re.fullmatch(pattern, path):
@@ -288,7 +307,7 @@ def _resolve(links: dict[str, str], path: str) -> str:
 
 
 def _facts(base: BaseImage, files: _Files) -> BaseFacts:
-    links = {path: node for path, node in files.nodes.items() if isinstance(node, str)}
+    links = files.links
     plain = {path: node for path, node in files.nodes.items() if isinstance(node, dict)}
     folders = {path: node for path, node in files.nodes.items() if isinstance(node, tuple)}
     interpreter, executable = _interpreter(base, links, plain)
@@ -300,7 +319,7 @@ def _facts(base: BaseImage, files: _Files) -> BaseFacts:
     libc, version = _libc(base, files, libraries, links)
     scripts = {
         posixpath.basename(path): text
-        for path, text in files.text(rf".*/python{re.escape(minor)}t?/venv/scripts/.*")
+        for path, text in files.texts(rf".*/python{re.escape(minor)}t?/venv/scripts/.*")
     }
     programs = [path for path in plain if _PROGRAMS.fullmatch(path)]
     found = (posixpath.basename(path) for path in (*programs, *filter(_PROGRAMS.fullmatch, links)))
@@ -313,7 +332,7 @@ def _facts(base: BaseImage, files: _Files) -> BaseFacts:
         libc_version=version,
         machine=MACHINES[base.platform],
         programs=tuple(sorted({*found} & {"apt-get", "apk"})),
-        search=tuple(dict.fromkeys(_search(base, files, links, folders, musl=libc == "musl"))),
+        search=tuple(dict.fromkeys(_search(base, files))),
         scripts=scripts,
         folders=folders,
         links=links,
@@ -335,13 +354,13 @@ def _interpreter(base: BaseImage, links: dict[str, str], plain: dict[str, Any]) 
 def _patch_version(base: BaseImage, files: _Files, minor: str) -> str:
     """Find the full version in the configuration, Python's header or the packages' database."""
     found = [base.variables.get("PYTHON_VERSION", "")]
-    for _, text in files.text(rf".*/include/python{re.escape(minor)}t?/patchlevel\.h"):
+    for _, text in files.texts(rf".*/include/python{re.escape(minor)}t?/patchlevel\.h"):
         found += re.findall(r'^#define PY_VERSION\s+"([^"+]+)', text, re.MULTILINE)
     escaped = re.escape(minor)
-    for _, text in files.text(r"var/lib/dpkg/status(\.d/.*)?"):
+    for _, text in files.texts(r"var/lib/dpkg/status(\.d/.*)?"):
         package = rf"^Package: (?:lib)?python{escaped}-minimal\n(?:.+\n)*?Version: ([\d.]+)"
         found += re.findall(package, text, re.MULTILINE)
-    for _, text in files.text(r"(usr/)?lib/apk/db/installed"):
+    for _, text in files.texts(r"(usr/)?lib/apk/db/installed"):
         package = rf"^P:python(?:3|-{escaped})(?:-base)?\n(?:.+\n)*?V:([\d.]+)"
         found += re.findall(package, text, re.MULTILINE)
     for version in found:
@@ -355,7 +374,7 @@ def _libc(
 ) -> tuple[str, tuple[int, int]]:
     machine = ELF_NUMBERS.get(MACHINES[base.platform], 0)
     if _musl_loaders(libraries, links):
-        for _, text in files.text(r"(usr/)?lib/apk/db/installed"):
+        for _, text in files.texts(r"(usr/)?lib/apk/db/installed"):
             package = r"^P:musl\n(?:.+\n)*?V:(\d+)\.(\d+)"
             for major, minor in re.findall(package, text, re.MULTILINE):
                 return "musl", (int(major), int(minor))
@@ -371,27 +390,10 @@ def _musl_loaders(libraries: dict[str, Any], links: dict[str, str]) -> bool:
     return any(re.fullmatch(r"ld-musl-.*\.so\.1", name) for name in names)
 
 
-def _search(
-    base: BaseImage,
-    files: _Files,
-    links: dict[str, str],
-    folders: dict[str, Any],
-    *,
-    musl: bool,
-) -> Iterator[str]:
-    """Yield the folders that the loader searches, as `check.Image` finds them."""
+def _search(base: BaseImage, files: _Files) -> Iterator[str]:
+    """Yield the folders that the loader searches."""
     yield from filter(None, base.variables.get("LD_LIBRARY_PATH", "").split(":"))
-    for _, text in files.text(r"etc/ld-musl-.*\.path"):
-        yield from filter(None, re.split("[:\n]", text))
-    for _, text in files.text(r"etc/ld\.so\.conf(\.d/.*\.conf)?"):
-        for line in text.splitlines():
-            words = re.split(r"[\s:,]+", line.partition("#")[0].strip())
-            yield from words if words[0] not in ("include", "") else ()
-    for folder in ("/lib", "/usr/lib", "/usr/local/lib" if musl else "/lib64", "/usr/lib64"):
-        yield folder
-        place = _resolve(links, folder)
-        inside = (path for path in folders if posixpath.dirname(path) == place)
-        yield from (f"/{path}" for path in sorted(inside) if "-linux-" in posixpath.basename(path))
+    yield from check.loader_folders(files)
 
 
 def _unknown(base: BaseImage, what: str) -> DockerCacheError:

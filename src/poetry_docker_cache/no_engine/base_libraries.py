@@ -18,25 +18,26 @@ if TYPE_CHECKING:
     from poetry_docker_cache.no_engine.tree import Content, Entry
 
 
-def layer_libraries(
-    files: Iterable[Entry], facts: BaseFacts, owners: Mapping[str, str]
-) -> dict[str, Any]:
+def layer_libraries(files: Iterable[Entry], facts: BaseFacts) -> dict[str, Any]:
     """List the libraries that a layer needs and provides, as `shared_libraries.write` does.
 
-    The list depends only on the layer and the machine. `owners` are the distributions by path.
+    The list depends only on the layer and the machine.
     """
-    found = {}
+    found: dict[PurePosixPath, Content] = {}
+    owners: dict[PurePosixPath, str] = {}
     for file in files:
         name = posixpath.basename(file.path)
+        if file.content and file.path.endswith(".dist-info/RECORD"):
+            text = b"".join(file.content.chunks()).decode()
+            owners.update(shared_libraries.owned(PurePosixPath(file.path), text.splitlines()))
         is_program = posixpath.dirname(file.path) == "venv/bin"
         if file.content and (is_program or shared_libraries.SHARED.search(name)):
             found[PurePosixPath(file.path)] = file.content
     machine = shared_libraries.ELF_NUMBERS[facts.machine]
     needs = shared_libraries.find_needs([*found], machine, lambda path: _read(found[path]))
-    names = {path: owners[str(path)] for path in found if str(path) in owners}
     return {
         "machine": machine,
-        "needs": {name: shared_libraries.entry(need, None, names) for name, need in needs.items()},
+        "needs": {name: shared_libraries.entry(need, None, owners) for name, need in needs.items()},
         "provides": shared_libraries.provided(found),
         "python": ".".join(facts.python.split(".")[:2]),
     }

@@ -169,7 +169,7 @@ def project_files(
             for source in _visible(context, place, lines, unsent):
                 below = posixpath.relpath(source, plan.folder)
                 inside = posixpath.normpath(posixpath.join(workdir, below))
-                # COPY follows a link that it is told to copy, but not links in a folder.
+                # COPY follows a link that it names, but not the links in a folder.
                 member = _member(context / source, inside, follow=source == place)
                 found.update(
                     {

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 MACHINE = architecture.machine_of("")
-MODULE = shared_libraries.MODULES[0]
+MODULE = EXTENSION_SUFFIXES[0]
 """For example `.cpython-313-x86_64-linux-gnu.so`."""
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+    from pathlib import Path, PurePath
 
 EPOCH = 315532800
 """1980, the earliest time that a ZIP archive can hold."""
@@ -80,7 +80,7 @@ def _is_compiled(path: Path) -> bool:
         return file.read(4) == b"\x7fELF"
 
 
-def name_and_version(folder: Path) -> tuple[str, str]:
+def name_and_version(folder: PurePath) -> tuple[str, str]:
     """Return the normalized name and the version of a `*.dist-info` folder."""
     name, _, version = folder.stem.partition("-")
     return re.sub(r"[-_.]+", "-", name).lower(), version

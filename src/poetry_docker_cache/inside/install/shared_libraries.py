@@ -15,7 +15,6 @@ import subprocess
 import sys
 import sysconfig
 from collections import defaultdict
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +45,8 @@ NEVER = re.compile(r"lib(cuda|nvidia-|nvcuvid|amdhip|hsa-|ze_loader)|libc\.musl-
 # Modules that their package can do without: numba has a thread pool of its own.
 OPTIONAL = re.compile(r"/numba/np/ufunc/(omp|tbb)pool\.")
 SHARED = re.compile(r"\.so(\.[\w.]+)?$")
-MODULES = tuple(suffix for suffix in EXTENSION_SUFFIXES if suffix != ".so")
+# The names of modules for one Python, or for all, whichever runs this.
+MODULE = re.compile(r"\.(abi3|cpython-\d+t?(-[\w-]+)?)\.so$")
 # The hash in the name of a library that auditwheel has put into a wheel, for this wheel only.
 HASHED = re.compile(r"-[0-9a-f]{8}\.so")
 
@@ -141,7 +141,7 @@ def find_needs(
             if name in here:
                 waiting += (other for other in here[name] if other not in seen)
                 seen.update(here[name])
-            elif not NEVER.match(name) and not name.endswith(MODULES):
+            elif not NEVER.match(name) and not MODULE.search(name):
                 needs[name].by.add(path)
                 needs[name].versions |= {
                     text for library, text in found.versions if library == name
@@ -152,15 +152,13 @@ def find_needs(
 
 def _is_library(name: str) -> bool:
     """Return whether a name is that of a library (`libx.so.1`), not of a module (`x.abi3.so`)."""
-    return not name.endswith((".so", *MODULES)) or (
-        name.startswith("lib") and not name.endswith(MODULES)
-    )
+    return not name.endswith(".so") or (name.startswith("lib") and not MODULE.search(name))
 
 
 def provided(files: Iterable[PurePath]) -> list[str]:
     """Return the names of the libraries that other layers may use."""
     names = {path.name for path in files if SHARED.search(path.name)}
-    return sorted(name for name in names if not name.endswith(MODULES) and not HASHED.search(name))
+    return sorted(name for name in names if not MODULE.search(name) and not HASHED.search(name))
 
 
 def _find_folders(name: str, folders: Iterable[str], origin: PurePath) -> Iterator[str]:
@@ -189,12 +187,17 @@ def debian_packages(names: Iterable[str]) -> dict[str, str]:
 
 def _owners(venv: Path) -> dict[Path, str]:
     """Map the files of the environment to the distributions that they belong to."""
-    result = {}
+    result: dict[Path, str] = {}
     for site in venv.glob("lib/python*/site-packages"):
         for record in sorted(site.glob("*.dist-info/RECORD")):
-            name, _ = installed_files.name_and_version(record.parent)
             with record.open(newline="", encoding="utf-8") as file:
-                for row in csv.reader(file):
-                    if row:
-                        result[Path(os.path.normpath(site / row[0]))] = name
+                result.update(owned(record, file))
     return result
+
+
+def owned(record: _Path, lines: Iterable[str]) -> Iterator[tuple[_Path, str]]:
+    """Yield the paths in a RECORD, each with the name of the distribution."""
+    name, _ = installed_files.name_and_version(record.parent)
+    for row in csv.reader(lines):
+        if row:
+            yield type(record)(os.path.normpath(record.parent.parent / row[0])), name
