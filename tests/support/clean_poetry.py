@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from warm_poetry import warm_poetry
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -86,16 +88,20 @@ class Poetry:
         check: bool = True,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run it in a project; unless `check` is false, a failure shows all output."""
-        with self.start(project, *arguments, env=env) as process:
-            out, err = process.communicate()
-        assert not check or process.returncode == 0, f"poetry {arguments}: {out}{err}"
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        """Run it in a project; unless `check` is false, a failure shows all output.
+
+        The process is forked from one that has imported Poetry, which saves two seconds of CPU.
+        """
+        done = warm_poetry(self.executable.with_name("python")).run(
+            ["--no-interaction", *arguments], env={**self.env, **(env or {})}, at=project
+        )
+        assert not check or done.returncode == 0, f"poetry {arguments}: {done.stdout}{done.stderr}"
+        return done
 
     def start(
         self, project: Path, *arguments: str, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Start it in a project, without a terminal and in its own process group."""
+        """Start a new process in a project, without a terminal and in its own process group."""
         return subprocess.Popen(
             [self.executable, "--no-interaction", *arguments],
             cwd=project,
