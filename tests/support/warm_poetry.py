@@ -6,9 +6,11 @@ a command.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import functools
+import gc
 import importlib
 import json
 import os
@@ -75,6 +77,8 @@ def warm_poetry(python: str | Path = sys.executable) -> WarmPoetry:
 def _serve() -> None:
     del sys.path[0]  # this folder is not part of the environment
     _import_all()
+    gc.collect()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, _reap)
     for line in sys.stdin:
         if os.fork() == 0:
@@ -132,7 +136,18 @@ def _become(request: dict[str, Any]) -> NoReturn:
     folder = Path(os.environ["POETRY_CONFIG_DIR"])  # Poetry reads it while it is imported
     locations.CONFIG_DIR = folder
     vars(config)["CONFIG_DIR"] = folder
-    sys.exit(main())
+    try:
+        status = main()
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else 1
+    # Like Python's own exit, but without a garbage collection, which copies the server's memory.
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        status = 120
+    os._exit(status or 0)
 
 
 if __name__ == "__main__":
