@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from clean_poetry import fill_environment
+from environments import fill_environment
 
 POETRY_VERSIONS = ("2.1.4", "2.2.1", "2.3.4", "2.4.3", "2.5.1")
 OLDEST_AND_NEWEST = (POETRY_VERSIONS[0], POETRY_VERSIONS[-1])
