@@ -37,10 +37,12 @@ acme-old = "*"
 """
 )
 
-# Like Google's distroless images, with Python in the same place as in the slim image.
+# Like Google's distroless images, with Python in the same place as in the slim image, and without
+# bytecode.
 BARE = f"""\
 FROM python:3.13-slim
-RUN rm -rf /usr/bin/*sh /usr/bin/apt* /usr/bin/dpkg* /usr/bin/pip* /usr/local/bin/pip* \\
+RUN find / -xdev -name __pycache__ -prune -exec rm -rf {{}} + \\
+    && rm -rf /usr/bin/*sh /usr/bin/apt* /usr/bin/dpkg* /usr/bin/pip* /usr/local/bin/pip* \\
     /usr/lib/python3/dist-packages /usr/lib/*/{LIBRARY}*
 USER 65532
 WORKDIR /home/nonroot
