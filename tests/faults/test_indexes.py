@@ -120,11 +120,11 @@ BY_TOOL = (
 )
 
 
-def answers(cases: tuple[Answer, ...], *, slow: bool = False) -> pytest.MarkDecorator:
-    """Parametrize a test with answers."""
+def answers(cases: tuple[Answer, ...], fast: frozenset[str]) -> pytest.MarkDecorator:
+    """Parametrize a test with answers; those that are not fast run only by `make faults`."""
     params = []
     for case in cases:
-        marks = [fault(INDEX, case), *[pytest.mark.slow] * slow]
+        marks = [fault(INDEX, case), *[pytest.mark.slow] * (case.how not in fast)]
         params.append(pytest.param(case, marks=marks, id=case.fault))
     return pytest.mark.parametrize("row", params)
 
@@ -177,7 +177,7 @@ def check(row: Answer, status: int, output: str) -> None:
     assert not row.never or row.never not in end
 
 
-@answers(ANSWERS)
+@answers(ANSWERS, frozenset({DOWN, WRONG, "404", "-500", STALLED, OTHER, REDIRECT}))
 def test_wheels(index: FaultyIndex, packages: Path, tmp_path: Path, row: Answer) -> None:
     """The pip of the image downloads the wheels."""
     workshop = Workshop(tmp_path)
@@ -214,7 +214,7 @@ def run(workshop: Workshop, password: str, environment: dict[str, str], *words: 
     return done
 
 
-@answers(BY_POETRY, slow=True)
+@answers(BY_POETRY, frozenset())
 def test_sdists(index: FaultyIndex, packages: Path, tmp_path: Path, row: Answer) -> None:
     """Poetry downloads what must be built."""
     workshop = Workshop(tmp_path)
@@ -233,7 +233,7 @@ def test_sdists(index: FaultyIndex, packages: Path, tmp_path: Path, row: Answer)
     check(row, done.returncode, done.stdout)
 
 
-@answers(BY_TOOL, slow=True)
+@answers(BY_TOOL, frozenset())
 def test_build_tools(index: FaultyIndex, tmp_path: Path, row: Answer) -> None:
     """The pip of the image installs a tool of the build, such as a build backend."""
     workshop = Workshop(tmp_path)

@@ -126,6 +126,7 @@ sys.exit(main())
         for year in (1980, 2100)
     ],
 )
+@pytest.mark.slow
 def test_wrong_clock(sandbox: Sandbox, year: int) -> None:
     """Build and export work with files of that time, and write the same Dockerfile."""
     assert sandbox.run(*EXPORT).status == 0
@@ -148,6 +149,7 @@ def test_wrong_clock(sandbox: Sandbox, year: int) -> None:
 
 
 @fault(PROCESSES, Row(fault="few open files are allowed (`ulimit -n 24`)", status=0))
+@pytest.mark.slow
 def test_few_open_files(sandbox: Sandbox) -> None:
     """Build and export keep few files open."""
     for command in (BUILD, EXPORT):
@@ -165,6 +167,7 @@ def test_few_open_files(sandbox: Sandbox) -> None:
 
 
 @fault(PROCESSES, Row(fault="four exports of one project run at once", status=0))
+@pytest.mark.slow
 def test_exports_at_once(sandbox: Sandbox) -> None:
     """The files are complete, and no temporary file is left."""
     before = sandbox.files()

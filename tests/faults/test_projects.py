@@ -65,6 +65,7 @@ def test_many_files(sandbox: Sandbox) -> None:
 
 
 @fault(PROJECT, Row(fault="the project has a file of 2 GB", status=0))
+@pytest.mark.slow
 def test_large_file(sandbox: Sandbox) -> None:
     """Commands do not read it."""
     path = sandbox.folder / "large"
@@ -83,6 +84,7 @@ def test_large_file(sandbox: Sandbox) -> None:
 
 
 @fault(PROJECT, Row(fault="a path has 2,800 characters", status=0))
+@pytest.mark.slow
 def test_long_path(sandbox: Sandbox) -> None:
     """The file is part of the package like any other."""
     folder = sandbox.project / "shop"
@@ -94,6 +96,7 @@ def test_long_path(sandbox: Sandbox) -> None:
 
 
 @fault(PROJECT, Row(fault="names of files have newlines, quotes and `$`", status=0))
+@pytest.mark.slow
 def test_odd_names(sandbox: Sandbox) -> None:
     """They change no other line of the Dockerfile."""
     works(sandbox, BUILD, EXPORT)
@@ -159,6 +162,7 @@ def test_broken_repository(sandbox: Sandbox, how: str) -> None:
 
 
 @fault(LOCK_FILES, Row(fault="the lock has 600 packages", status=0))
+@pytest.mark.slow
 def test_long_lock(sandbox: Sandbox) -> None:
     """Commands stay quick."""
     packages = [package("acme-lib", source=ACME)]

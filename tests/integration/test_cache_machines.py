@@ -196,15 +196,10 @@ def _missing(built: Built) -> set[str]:
     return {"venv", "build-backend"} if built.pair.kind == "classic" else set()
 
 
-def test_upgrade_on_another_machine(built: Built) -> None:
+def test_upgrade_on_another_machine(warm: Built) -> None:
     """A machine with read-only access takes all layers but one from the cache."""
-    options = ("--push", f"--tag={built.repository}:3", f"--cache-from={built.cache}")
-    steps = built.pair.second.empty().build(built.shop.bumped, *options)
-    if built.pair.kind == "classic":
-        # Layers are stacked, so those above the bumped one are rebuilt from stages that an inline
-        # cache does not contain.
-        assert "acme-lib" in steps.installed
-        return
+    options = ("--push", f"--tag={warm.repository}:3", f"--cache-from={warm.cache}")
+    steps = warm.pair.second.empty().build(warm.shop.bumped, *options)
     assert steps.installed == ("acme-lib",)
     assert steps.ran & INSTALLING == {"pure-1"}
 
@@ -358,18 +353,16 @@ def test_read_only_registry(warm: Built, tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("harm", ["a layer", "the index"])
 def test_corrupt_cache_folder(warm: Built, tmp_path: Path, harm: str) -> None:
-    """It is treated as a missing cache, with a note, and the build repairs it."""
+    """It is not read, with a note, and the build repairs it."""
     folder = tmp_path / "cache"
-    first, second = warm.pair.first, warm.pair.second
+    first = warm.pair.first
     first.build(warm.shop.initial, f"--cache={folder}", *NOTHING)
     victim = folder / "index.json"
     if harm == "a layer":
         blobs = (folder / "blobs" / "sha256").iterdir()
         victim = max(blobs, key=lambda blob: blob.stat().st_size)
     os.truncate(victim, victim.stat().st_size // 2)
-    machine = second.empty() if harm == "a layer" else first
-    steps = machine.build(warm.shop.released, "--tag=shop:harm", f"--cache={folder}")
-    assert machine.has("shop:harm")
+    steps = first.build(warm.shop.released, "--tag=shop:harm", f"--cache={folder}")
+    assert first.has("shop:harm")
     assert f"The cache folder {folder} is not read" in steps.said
-    assert steps.installed == (() if machine is first else PACKAGES)
     survey(folder)

@@ -13,8 +13,9 @@ import pytest
 from installing import run_steps
 from poetry.config.config import Config
 from poetry.factory import Factory
-from poetry_versions import POETRY_VERSIONS, poetry_python
+from poetry_versions import OLDEST_AND_NEWEST, POETRY_VERSIONS, poetry_python
 from tls_index import TlsIndex, tls_index
+from warm_poetry import warm_poetry
 from wheels import make_wheel
 
 from poetry_docker_cache import inside
@@ -36,40 +37,45 @@ url = "{url}"
 """
 
 
-@pytest.fixture(params=["client certificate", "unverified"])
-def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TlsIndex]:
+@pytest.fixture
+def served(kind: str, tmp_path: Path) -> Iterator[TlsIndex]:
     """Serve one wheel over TLS, with a certificate from a private CA."""
     packages = tmp_path / "served"
     (packages / "acme-tls").mkdir(parents=True)
     make_wheel(packages / "acme-tls", "acme-tls")
-    with tls_index(packages, tmp_path, asks=request.param == "client certificate") as found:
+    with tls_index(packages, tmp_path, asks=kind == "client certificate") as found:
         yield found
 
 
-@pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [
+        *(("client certificate", version) for version in OLDEST_AND_NEWEST),
+        ("unverified", POETRY_VERSIONS[-1]),
+    ],
+)
 def test_certificates_reach_each_installer(
     served: TlsIndex,
+    kind: str,
     version: str,
     tmp_path: Path,
-    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Poetry and pip in the build verify the server and send the client certificate."""
-    unverified = "unverified" in request.node.name
     project = tmp_path / "project"
     project.mkdir()
     (project / "pyproject.toml").write_text(PYPROJECT.format(url=served.url))
     verified = {"cert": served.ca, "client-cert": served.client}
-    settings: Mapping[str, object] = {"cert": "false"} if unverified else verified
+    settings: Mapping[str, object] = {"cert": "false"} if kind == "unverified" else verified
     for key, value in settings.items():
-        run(sys.executable, "-m", "poetry", "config", f"certificates.acme.{key}", value, at=project)
-    run(sys.executable, "-m", "poetry", "lock", at=project)
+        poetry("config", f"certificates.acme.{key}", str(value), at=project)
+    poetry("lock", at=project)
     secret = tmp_path / "secret" / "auth.toml"
     secret.parent.mkdir()
     Config.create(reload=True)  # reads what `poetry config` has written
     secret.write_text(collect(Factory().create_poetry(project), ["acme"]).text)
 
-    poetry = poetry_python(version)
+    with_poetry = poetry_python(version)
     manifest = tmp_path / "manifest" / "dependencies.json"
     options: list[object] = ["--group", "main", "--layers", "dependencies"]
     options += ["--project", project, "--output", manifest.parent]
@@ -77,7 +83,7 @@ def test_certificates_reach_each_installer(
     monkeypatch.setenv("PIP_RETRIES", "0")
     for installer, python, more in (
         ("pip", sys.executable, ()),
-        ("poetry", poetry, ("--from-source",)),
+        ("poetry", with_poetry, ("--from-source",)),
     ):
         target = tmp_path / installer
         venv.create(target, symlinks=True)
@@ -96,6 +102,12 @@ def test_certificates_reach_each_installer(
     assert fails(*install, "--secret", tmp_path / "none", at=SCRIPTS)
     run(*install, "--secret", secret, at=SCRIPTS)
     assert list((tmp_path / "tool").rglob("acme_tls-1.0.dist-info"))
+
+
+def poetry(*arguments: str, at: Path) -> None:
+    """Run this environment's Poetry in a project."""
+    done = warm_poetry().run(arguments, env=os.environ, at=at)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def run(*command: object, at: Path) -> None:

@@ -216,7 +216,7 @@ def test_empty_machine_installs_nothing(
 
 
 def test_several_images_share_the_cache(
-    first: Machine, second: Machine, shop: Project, secrets: dict[str, str], tmp_path: Path
+    second: Machine, shop: Project, secrets: dict[str, str], tmp_path: Path
 ) -> None:
     """Common packages are installed once; on an empty machine nothing is installed."""
     shutil.copytree(shop.folder, tmp_path / "shop")
@@ -227,7 +227,7 @@ def test_several_images_share_the_cache(
     several.poetry.run(several.folder, "docker", "export", "--ci", "shell")
     script = several.folder / "docker-build.sh"
     main = {**secrets, "BRANCH": "main", "DEFAULT_BRANCH": "main"}
-    steps = first.build(script, **main)
+    steps = second.build(script, **main)
     assert steps.installed == ("acme-docs", "acme-extra", *PACKAGES)
     address = secrets["IMAGE"].partition("/")[0]
     for name in images:

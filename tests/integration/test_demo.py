@@ -7,22 +7,25 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from clean_poetry import fill_environment
-from engine import default_state, usable_engine
-from engines import unavailable
+from engine import default_state
+from environments import fill_environment
+
+if TYPE_CHECKING:
+    from engines import DockerEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = default_state().parents[1]  # before a test replaces the home folder
 ROW = re.compile(r"^(\S.*?) +(\d+)   (CACHED|\d+ of \d+) +([\d.]+)$", re.MULTILINE)
 
 
-def demo(*arguments: str, folder: Path) -> str:
+def demo(*arguments: str, folder: Path, **env: str) -> str:
     """Run the demo as make does, with its own temporary folder; return the output."""
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "demo.py", *arguments],
-        env={**os.environ, "XDG_CACHE_HOME": str(CACHE), "TMPDIR": str(folder)},
+        env={**os.environ, **env, "XDG_CACHE_HOME": str(CACHE), "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
         check=False,
@@ -34,11 +37,10 @@ def demo(*arguments: str, folder: Path) -> str:
 
 
 @pytest.mark.engine
-def test_only_a_dependency_edit_installs_dependencies(tmp_path: Path) -> None:
+def test_only_a_dependency_edit_installs_dependencies(engine: DockerEngine, tmp_path: Path) -> None:
     """The facts of the table come from BuildKit's log of a real run."""
-    if os.geteuid() and not usable_engine():
-        unavailable("no container engine, and only root can bring one up")
-    shown = demo(folder=tmp_path)
+    names = {"DOCKER_HOST", "DOCKER_CONFIG", "PATH"} & engine.env.keys()
+    shown = demo(folder=tmp_path, **{name: engine.env[name] for name in names})
     rows = {edit: (int(installed), layer) for edit, installed, layer, _ in ROW.findall(shown)}
     assert len(rows) == 7, shown
     first, *edits, bump = rows

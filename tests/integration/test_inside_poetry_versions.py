@@ -1,4 +1,4 @@
-"""Compare what the scripts in the build install with `poetry install`, for each Poetry version.
+"""Compare what the scripts in the build install with `poetry install`.
 
 The index is a real pypiserver with a password. Its packages are made here, so only the installation
 of the Poetry versions needs a network.
@@ -23,7 +23,7 @@ import pytest
 import wheels
 from index import PrivateIndex
 from installing import run_steps
-from poetry_versions import POETRY_VERSIONS, poetry_python
+from poetry_versions import OLDEST_AND_NEWEST, poetry_python
 from wheels import make_wheel
 
 from poetry_docker_cache import inside
@@ -194,11 +194,11 @@ class Workshop:
         return status, output
 
 
-@pytest.fixture(scope="module", params=POETRY_VERSIONS)
+@pytest.fixture(scope="module", params=OLDEST_AND_NEWEST)
 def workshop(
     request: pytest.FixtureRequest, index: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Workshop:
-    """Lock the project with each version of Poetry."""
+    """Lock the project with the oldest and the newest Poetry."""
     version = request.param
     found = Workshop(
         python=poetry_python(version),

@@ -109,7 +109,6 @@ PACKAGES: dict[str, list[str]] = {
     "acme-docs 1.0": ["acme-web[slow]"],
 }
 CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("--only=main",): ("--group=main",),
     ("--only=main", "--extras=more"): ("--group=main", "--extra=more"),
     ("--with=docs",): ("--group=main", "--group=dev", "--group=docs"),
     ("--only=dev",): ("--group=dev",),

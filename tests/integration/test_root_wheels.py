@@ -8,10 +8,10 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from clean_poetry import fill_environment
 from dockerignore import passing
+from environments import fill_environment
 from poetry.factory import Factory
-from poetry_versions import POETRY_VERSIONS, poetry_python
+from poetry_versions import OLDEST_AND_NEWEST, poetry_python
 
 from poetry_docker_cache.project.git import ignored_in_image
 from poetry_docker_cache.project.model import WheelRoot
@@ -172,7 +172,7 @@ def compare_wheels(
     return found
 
 
-@pytest.mark.parametrize("version", [POETRY_VERSIONS[0], POETRY_VERSIONS[-1]])
+@pytest.mark.parametrize("version", OLDEST_AND_NEWEST)
 def test_poetry_core_builds_the_same_wheel(tmp_path: Path, version: str) -> None:
     """In the build there is no git, but files ignored by git are left out, and no others."""
     found = compare_wheels(tmp_path, poetry_python(version), POETRY_PROJECT)

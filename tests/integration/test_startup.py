@@ -125,13 +125,7 @@ def test_export_connects_to_nothing(
     assert done.returncode == status, done.stderr
     if "--auth-file" in arguments:
         assert "c4nary" in (tmp_path / "auth.toml").read_text()
-    # Control: a connection is detected.
-    lock = subprocess.run(
-        [*poetry, "lock", "--regenerate"],
-        cwd=shop,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "SOCKET" in lock.stderr
+    if not arguments:  # a connection would be detected
+        lock = [*poetry, "lock", "--regenerate"]
+        done = subprocess.run(lock, cwd=shop, env=env, capture_output=True, text=True, check=False)
+        assert "SOCKET" in done.stderr

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from environments import install_packages, run_quietly
+from poetry_versions import poetry_python
+from warm_poetry import warm_poetry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +30,7 @@ _OF_THE_USER = ("NETRC", "PYTHON_KEYRING_BACKEND", "VIRTUAL_ENV", "XDG_RUNTIME_D
 def build_wheel(folder: Path) -> Path:
     """Build the wheel of this repository, and check that it contains the templates."""
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    _quietly([*pip, "--wheel-dir", str(folder), str(ROOT)])
+    run_quietly([*pip, "--wheel-dir", str(folder), str(ROOT)])
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         assert "poetry_docker_cache/templates/Dockerfile.j2" in archive.namelist()
@@ -33,19 +38,13 @@ def build_wheel(folder: Path) -> Path:
 
 
 def install(folder: Path, wheel: Path) -> Path:
-    """Create an environment with Poetry and the wheel; return the path of its `poetry`."""
-    fill_environment(folder, f"poetry=={POETRY}", str(wheel))
-    return folder / "bin" / "poetry"
-
-
-def fill_environment(folder: Path, *requirements: str) -> None:
-    """Create an environment and install into it with the pip that runs the tests.
-
-    The environment's own pip would take three times as long: it is older and not yet compiled.
-    """
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
-    _quietly([*pip, "install", "--quiet", "--no-compile", *requirements])
+    """Copy an environment with Poetry, and install the wheel; return the path of its `poetry`."""
+    shutil.copytree(poetry_python(POETRY).parents[1], folder, symlinks=True)
+    python, poetry = folder / "bin" / "python", folder / "bin" / "poetry"
+    _, _, code = poetry.read_text(encoding="utf-8").partition("\n")
+    poetry.write_text(f"#!{python}\n{code}", encoding="utf-8")
+    install_packages(python, str(wheel))
+    return poetry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,16 +85,20 @@ class Poetry:
         check: bool = True,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run it in a project; unless `check` is false, a failure shows all output."""
-        with self.start(project, *arguments, env=env) as process:
-            out, err = process.communicate()
-        assert not check or process.returncode == 0, f"poetry {arguments}: {out}{err}"
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        """Run it in a project; unless `check` is false, a failure shows all output.
+
+        The process is forked from one that has imported Poetry, which saves two seconds of CPU.
+        """
+        done = warm_poetry(self.executable.with_name("python")).run(
+            ["--no-interaction", *arguments], env={**self.env, **(env or {})}, at=project
+        )
+        assert not check or done.returncode == 0, f"poetry {arguments}: {done.stdout}{done.stderr}"
+        return done
 
     def start(
         self, project: Path, *arguments: str, env: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Start it in a project, without a terminal and in its own process group."""
+        """Start a new process in a project, without a terminal and in its own process group."""
         return subprocess.Popen(
             [self.executable, "--no-interaction", *arguments],
             cwd=project,
@@ -107,9 +110,3 @@ class Poetry:
             encoding="utf-8",
             start_new_session=True,
         )
-
-
-def _quietly(command: list[str]) -> None:
-    """Run pip, showing its output only if it fails."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -13,9 +13,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from clean_poetry import fill_environment
+from environments import fill_environment
 
 POETRY_VERSIONS = ("2.1.4", "2.2.1", "2.3.4", "2.4.3", "2.5.1")
+OLDEST_AND_NEWEST = (POETRY_VERSIONS[0], POETRY_VERSIONS[-1])
+"""For slow tests. Tests of credentials and of exported files use every version."""
 # The scripts in the build start Poetry so that Python keeps no bytecode.
 KEEP_BYTECODE = """
 import contextlib, importlib, pkgutil, poetry

@@ -6,18 +6,23 @@ a command.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import ctypes
 import functools
+import gc
 import importlib
 import json
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,11 +31,12 @@ if TYPE_CHECKING:
 class WarmPoetry:
     """The server, which ends with the process that started it."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, __file__]
+    def __init__(self, python: str | Path = sys.executable) -> None:
+        own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, __file__], stdin=subprocess.PIPE, env=own, text=True, start_new_session=True
         )
+        self._lock = threading.Lock()
 
     def run(
         self,
@@ -43,18 +49,19 @@ class WarmPoetry:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command, in the mount namespace of a process if given."""
         assert self._process.stdin
-        assert self._process.stdout
         with tempfile.TemporaryDirectory(prefix="warm-") as folder:
-            out, err = Path(folder, "out"), Path(folder, "err")
+            out, err, status = (Path(folder, name) for name in ("out", "err", "status"))
+            os.mkfifo(status)
             request = {"words": [*words], "env": {**env}, "at": str(at), "namespace": namespace}
-            files = {"stdout": stdout or str(out), "stderr": str(err)}
-            self._process.stdin.write(f"{json.dumps({**request, **files})}\n")
-            self._process.stdin.flush()
-            status = int(self._process.stdout.readline())
+            request |= {"stdout": stdout or str(out), "stderr": str(err), "status": str(status)}
+            with self._lock:
+                self._process.stdin.write(f"{json.dumps(request)}\n")
+                self._process.stdin.flush()
+            code = int(status.read_text())  # waits until the command has ended
             texts = [
                 path.read_text(errors="replace") if path.exists() else "" for path in (out, err)
             ]
-        return subprocess.CompletedProcess([*words], status, *texts)
+        return subprocess.CompletedProcess([*words], code, *texts)
 
     def stop(self) -> None:
         """End the server."""
@@ -62,22 +69,38 @@ class WarmPoetry:
 
 
 @functools.cache
-def warm_poetry() -> WarmPoetry:
-    """Start the server on first use."""
-    return WarmPoetry()
+def warm_poetry(python: str | Path = sys.executable) -> WarmPoetry:
+    """Start the server of a Python on first use."""
+    return WarmPoetry(python)
 
 
 def _serve() -> None:
+    del sys.path[0]  # this folder is not part of the environment
     _import_all()
-    sys.stdout.flush()
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, _reap)
     for line in sys.stdin:
-        request = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            _become(request)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        sys.stdout.write(f"{status}\n")
-        sys.stdout.flush()
+        if os.fork() == 0:
+            _answer(json.loads(line))
+
+
+def _reap(*_: object) -> None:
+    """Leave no zombies."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _answer(request: dict[str, Any]) -> None:
+    """Run a command in a process of its own, and report its status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid == 0:
+        _become(request)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    Path(request["status"]).write_text(str(code))
+    os._exit(0)
 
 
 def _import_all() -> None:
@@ -92,7 +115,7 @@ def _import_all() -> None:
                 importlib.import_module(module.name)
 
 
-def _become(request: dict[str, Any]) -> None:
+def _become(request: dict[str, Any]) -> NoReturn:
     """Turn the forked process into one that runs the command."""
     for number, path in ((0, os.devnull), (1, request["stdout"]), (2, request["stderr"])):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
@@ -117,10 +140,13 @@ def _become(request: dict[str, Any]) -> None:
         status = main()
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
+    # Like Python's own exit, but without a garbage collection, which copies the server's memory.
+    atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
+        sys.stderr.flush()
     except OSError:
-        status = 120  # as Python's own exit
+        status = 120
     os._exit(status or 0)
 
 
