@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from wheels import make_wheel
 
-from poetry_docker_cache.direct.layer import write_layer
-from poetry_docker_cache.direct.tree import Bytes, Entry
-from poetry_docker_cache.direct.wheel import Place, tree_of_wheels
+from poetry_docker_cache.no_engine.layer import write_layer
+from poetry_docker_cache.no_engine.tree import Bytes, Entry
+from poetry_docker_cache.no_engine.wheel import Place, tree_of_wheels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONG = "venv/" + "ä" * 90
 PEAK = """
 import os, pathlib, resource, sys
-from poetry_docker_cache.direct import layer, wheel
+from poetry_docker_cache.no_engine import layer, wheel
 tree = wheel.tree_of_wheels([pathlib.Path(sys.argv[1])], wheel.Place(python="3.13"))
 with open(os.devnull, "wb") as out:
     layer.write_layer(tree, out)

@@ -202,7 +202,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
         found = [planner.plan(name) for name in platforms]
     _make(found, tools, console)
     for each in found:
-        each.check()
+        each.check(tools.known)
     seconds = None
     if options.push:
         with saying(console, "Pushing"):

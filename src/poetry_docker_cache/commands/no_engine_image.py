@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import os
 import threading
 import time
@@ -16,18 +18,19 @@ from poetry_docker_cache.no_engine.base_libraries import refuse_missing
 from poetry_docker_cache.no_engine.host_wheels import HostBuilder, as_layer
 from poetry_docker_cache.no_engine.image_config import Image, ImageLayer, make_image
 from poetry_docker_cache.no_engine.image_layers import (
+    MADE_BY,
     PlannedLayer,
     files_layer,
     first_layer,
     wheel_layer,
 )
-from poetry_docker_cache.no_engine.known_layers import KnownLayer, KnownLayers
+from poetry_docker_cache.no_engine.known_layers import KnownLayer, KnownLayers, image_annotations
 from poetry_docker_cache.no_engine.layer import write_layer
 from poetry_docker_cache.no_engine.registry import Reference
 from poetry_docker_cache.no_engine.wheel_choice import ImageTarget, choose_files, is_wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
     from typing import Literal
@@ -129,15 +132,28 @@ class PlatformImage:
 
     image: PlannedImage
     base: BaseImage
-    facts: BaseFacts
+    read_facts: Callable[[], BaseFacts]
+    """Read the layers of the base image, unless that has been done."""
+    target: ImageTarget
     parts: tuple[Part, ...]
 
-    def check(self) -> None:
+    @property
+    def _check(self) -> str:
+        """What the check for shared libraries depends on, as a hash."""
+        keys = [part.planned.key for part in self.parts if part.planned.has_libraries]
+        optional = self.image.plan.runtime.optional_libraries
+        text = json.dumps([MADE_BY, self.base.digest, keys, optional])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def check(self, known: KnownLayers) -> None:
         """Raise DockerCacheError if the base image lacks a shared library."""
+        if known.was_checked(self._check):
+            return
         libraries = [part.provide().libraries for part in self.parts]
-        runtime = self.image.plan.runtime
         found = [each for each in libraries if each is not None]
-        refuse_missing(self.facts, found, runtime.optional_libraries, runtime.image)
+        if found:
+            runtime = self.image.plan.runtime
+            refuse_missing(self.read_facts(), found, runtime.optional_libraries, runtime.image)
 
     def result(self) -> Image:
         """Return the configuration and the manifest. The layers must have been made."""
@@ -161,6 +177,7 @@ class PlatformImage:
             layers,
             labels={_VERSION: version} if plan.version and version else {},
             may_have_user=plan.traits[plan.runtime.image].may_have_user,
+            annotations=image_annotations(self.base.digest, self.target, self._check),
             epoch=os.environ.get("SOURCE_DATE_EPOCH", ""),
         )
 
@@ -191,11 +208,11 @@ class ImageWithoutEngine:
         reference = Reference.parse(name)
         registry = tools.registries.of(reference.host)
         base = read_base(registry, reference.repository, reference.target, platform, name=name)
-        facts = read_facts(registry, base, tools.memory)
-        target = _target(facts)
+        facts = functools.cache(functools.partial(read_facts, registry, base, tools.memory))
+        target = tools.known.target(base.digest) or _target(facts())
         if "{}.{}".format(*target.minor) != plan.runtime.python:
             raise DockerCacheError(
-                f"{name} has Python {facts.python}, not {plan.runtime.python}.",
+                f"{name} has Python {target.python}, not {plan.runtime.python}.",
                 fix="Set `python` in [tool.poetry-docker-cache] to the version it has.",
             )
         parts = [
@@ -204,13 +221,14 @@ class ImageWithoutEngine:
                 tools=tools,
                 layer=tools.known.find(layer.key, with_libraries=layer.has_libraries),
             )
-            for layer in self._layers(facts, target)
+            for layer in (first_layer(base.digest, plan, facts), *self._layers(target))
         ]
-        return PlatformImage(image=self._image, base=base, facts=facts, parts=tuple(parts))
+        return PlatformImage(
+            image=self._image, base=base, read_facts=facts, target=target, parts=tuple(parts)
+        )
 
-    def _layers(self, facts: BaseFacts, target: ImageTarget) -> Iterator[PlannedLayer]:
+    def _layers(self, target: ImageTarget) -> Iterator[PlannedLayer]:
         plan = self._image.plan
-        yield first_layer(facts, plan)
         may_have = {layer.name: layer.may_have_libraries for layer in plan.dependencies.layers}
         for files in choose_files(
             plan,
@@ -223,7 +241,6 @@ class ImageWithoutEngine:
                 yield wheel_layer(
                     files,
                     target,
-                    facts,
                     history=f"COPY /{files.name}/../venv /venv",
                     has_libraries=may_have[files.name],
                     paths=functools.partial(self._paths, files),
@@ -234,7 +251,6 @@ class ImageWithoutEngine:
                 yield wheel_layer(
                     as_layer(wheel.name, path),
                     target,
-                    facts,
                     history=f"COPY /{wheel.name}/venv /venv",
                     has_libraries=False,
                     paths=functools.partial(list, [path]),

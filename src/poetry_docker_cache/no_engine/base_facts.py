@@ -400,5 +400,5 @@ def _unknown(base: BaseImage, what: str) -> DockerCacheError:
     return DockerCacheError(
         f"The base image {base.name} does not show {what}.",
         fix="Set `base-image` to an image with Python on PATH, set PYTHON_VERSION in it"
-        " (`ENV PYTHON_VERSION=3.13.5`), or build without `--direct`.",
+        " (`ENV PYTHON_VERSION=3.13.5`), or build without `--no-engine`.",
     )

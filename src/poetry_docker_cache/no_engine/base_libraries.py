@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.no_engine.base_facts import BaseFacts
     from poetry_docker_cache.no_engine.tree import Content, Entry
+    from poetry_docker_cache.no_engine.wheel_choice import ImageTarget
 
 
-def layer_libraries(files: Iterable[Entry], facts: BaseFacts) -> dict[str, Any]:
+def layer_libraries(files: Iterable[Entry], target: BaseFacts | ImageTarget) -> dict[str, Any]:
     """List the libraries that a layer needs and provides, as `shared_libraries.write` does.
 
     The list depends only on the layer and the machine.
@@ -33,13 +34,13 @@ def layer_libraries(files: Iterable[Entry], facts: BaseFacts) -> dict[str, Any]:
         is_program = posixpath.dirname(file.path) == "venv/bin"
         if file.content and (is_program or shared_libraries.SHARED.search(name)):
             found[PurePosixPath(file.path)] = file.content
-    machine = shared_libraries.ELF_NUMBERS[facts.machine]
+    machine = shared_libraries.ELF_NUMBERS[target.machine]
     needs = shared_libraries.find_needs([*found], machine, lambda path: _read(found[path]))
     return {
         "machine": machine,
         "needs": {name: shared_libraries.entry(need, None, owners) for name, need in needs.items()},
         "provides": shared_libraries.provided(found),
-        "python": ".".join(facts.python.split(".")[:2]),
+        "python": ".".join(target.python.split(".")[:2]),
     }
 
 
@@ -95,5 +96,5 @@ def refuse_missing(
         raise DockerCacheError(
             f"The packages do not run on {base}.",
             fix=f"{check.explain(image, found)}\nSystem packages need a base image that has them:"
-            " prepare one and set `base-image`, or build without `--direct`.",
+            " prepare one and set `base-image`, or build without `--no-engine`.",
         )

@@ -157,7 +157,7 @@ def _config(  # noqa: PLR0913  # as make_image
     if inherited.pop("OnBuild", None):
         raise DockerCacheError(
             f"The base image {base.name} has ONBUILD instructions, which need a container engine.",
-            fix="Set another `base-image`, or build without `--direct`.",
+            fix="Set another `base-image`, or build without `--no-engine`.",
         )
     variables = {"PATH": _DEFAULT_PATH} if "PATH" not in base.variables else {}
     variables = {**base.variables, **variables, **({"HOME": "/root"} if may_have_user else {})}

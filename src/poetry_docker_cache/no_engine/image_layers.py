@@ -7,8 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import parse_wheel_filename
-
 from poetry_docker_cache.inside.install import wheel_tree
 from poetry_docker_cache.inside.install.installed_files import EPOCH
 from poetry_docker_cache.no_engine import layer
@@ -19,7 +17,7 @@ from poetry_docker_cache.no_engine.image_files import (
     project_files,
 )
 from poetry_docker_cache.no_engine.tree import Tree
-from poetry_docker_cache.no_engine.wheel import Place, read_wheel, tree_of_wheels
+from poetry_docker_cache.no_engine.wheel import Place, tree_of_wheels
 from poetry_docker_cache.no_engine.wheel_choice import layer_key
 
 if TYPE_CHECKING:
@@ -57,10 +55,9 @@ class MadeLayer:
     libraries: Mapping[str, Any] | None
 
 
-def wheel_layer(  # noqa: PLR0913  # all that determines a layer
+def wheel_layer(
     files: LayerFiles,
     target: ImageTarget,
-    facts: BaseFacts,
     *,
     history: str,
     has_libraries: bool,
@@ -70,10 +67,8 @@ def wheel_layer(  # noqa: PLR0913  # all that determines a layer
     place = Place(python="{}.{}".format(*target.minor), prefix=target.prefix)
 
     def make() -> MadeLayer:
-        wheels = [*paths()]
-        tree = tree_of_wheels(wheels, place)
-        owners = _owners(wheels, place) if has_libraries else {}
-        libraries = layer_libraries(tree, facts, owners) if has_libraries else None
+        tree = tree_of_wheels(paths(), place)
+        libraries = layer_libraries(tree, target) if has_libraries else None
         return MadeLayer(tree=tree, libraries=libraries)
 
     return PlannedLayer(
@@ -86,12 +81,31 @@ def wheel_layer(  # noqa: PLR0913  # all that determines a layer
     )
 
 
-def first_layer(facts: BaseFacts, plan: ImagePlan) -> PlannedLayer:
-    """Plan the layer of the environment's own files, the working directory and the home."""
-    tree = Tree(mtime=EPOCH)
-    for entry in (*image_folders(facts, plan.runtime), *environment_files(facts)):
-        tree.add(entry)
-    return _other_layer("venv", f"WORKDIR {plan.runtime.workdir}", tree)
+def first_layer(
+    base_digest: str, plan: ImagePlan, read_facts: Callable[[], BaseFacts]
+) -> PlannedLayer:
+    """Plan the layer of the environment's own files, the working directory and the home.
+
+    It depends on the base image as a whole, whose layers are only read to make it.
+    """
+    runtime = plan.runtime
+
+    def make() -> MadeLayer:
+        facts = read_facts()
+        tree = Tree(mtime=EPOCH)
+        for entry in (*image_folders(facts, runtime), *environment_files(facts)):
+            tree.add(entry)
+        return MadeLayer(tree=tree, libraries=None)
+
+    determined = [MADE_BY, base_digest, runtime.workdir, runtime.home, runtime.user]
+    return PlannedLayer(
+        name="venv",
+        history=f"WORKDIR {runtime.workdir}",
+        key=hashlib.sha256(json.dumps(determined).encode()).hexdigest(),
+        files=None,
+        has_libraries=False,
+        make=make,
+    )
 
 
 def files_layer(
@@ -105,11 +119,6 @@ def files_layer(
     for entry in entries:
         tree.add(entry)
     workdir = plan.runtime.workdir
-    return _other_layer("files", f"COPY {workdir} {workdir}", tree)
-
-
-def _other_layer(name: str, history: str, tree: Tree) -> PlannedLayer:
-    """Plan a layer of files that are at hand: its key is the hash of them all."""
     digest = hashlib.sha256()
     for entry in tree:
         facts = (entry.path, entry.mode, entry.mtime, entry.uid, entry.gid, entry.link)
@@ -117,19 +126,10 @@ def _other_layer(name: str, history: str, tree: Tree) -> PlannedLayer:
         for chunk in entry.content.chunks() if entry.content else ():
             digest.update(chunk)
     return PlannedLayer(
-        name=name,
-        history=history,
+        name="files",
+        history=f"COPY {workdir} {workdir}",
         key=digest.hexdigest(),
         files=None,
         has_libraries=False,
         make=lambda: MadeLayer(tree=tree, libraries=None),
     )
-
-
-def _owners(wheels: Iterable[Path], place: Place) -> dict[str, str]:
-    """Return the name of the package that each file is from, by path."""
-    return {
-        place.path(path): str(parse_wheel_filename(wheel_path.name)[0])
-        for wheel_path in wheels
-        for path in read_wheel(wheel_path, place).files
-    }

@@ -1,7 +1,7 @@
 """The layers that exist already, by their keys: those made here, and those of images in a registry.
 
 An image states in annotations how its layers were made, so a fresh machine reads one small manifest
-and makes only what is missing. Whoever can push to the image can already replace it, so this needs
+and makes only what is missing. A user who can push the image can replace it anyway, so this needs
 no more trust than the image itself.
 """
 
@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.no_engine.layer import MEDIA_TYPE, LayerBlob
+from poetry_docker_cache.no_engine.wheel_choice import ImageTarget
 from poetry_docker_cache.system.private_files import put
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 KEY, LIBRARIES = "poetry-docker-cache.key", "poetry-docker-cache.libraries"
 """The annotations of a layer."""
+BASE, TARGET = "org.opencontainers.image.base.digest", "poetry-docker-cache.target"
+CHECKED = "poetry-docker-cache.checked"
+"""The annotations of a manifest."""
 _MOST = 2000
 """More layers are not remembered: the oldest files are removed."""
 _LARGEST_LIBRARIES = 1 << 15
@@ -31,7 +35,7 @@ _LARGEST_CONFIG = 1 << 22
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError)
-"""The errors of data that another version, or somebody else, has written."""
+"""The errors of data that another version or another program has written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,12 @@ class KnownLayer:
         return found
 
 
+def image_annotations(base_digest: str, target: ImageTarget, check: str) -> dict[str, str]:
+    """Return the annotations of a manifest, with which another machine needs no base image."""
+    text = json.dumps(asdict(target), separators=(",", ":"), sort_keys=True)
+    return {BASE: base_digest, TARGET: text, CHECKED: check}
+
+
 class KnownLayers:
     """A memory of layers, kept in a folder if there is one."""
 
@@ -59,6 +69,8 @@ class KnownLayers:
         self._folder = folder / "layers" if folder else None
         self._found: dict[str, KnownLayer] = {}
         self._places: dict[str, set[str]] = {}
+        self._targets: dict[str, ImageTarget] = {}
+        self._checked: set[str] = set()
 
     def find(self, key: str, *, with_libraries: bool) -> KnownLayer | None:
         """Return the layer with a key; None if it must be made."""
@@ -68,6 +80,14 @@ class KnownLayers:
     def repositories(self, digest: str) -> list[str]:
         """Return the repositories, as HOST/NAME, that a layer was seen in."""
         return sorted(self._places.get(digest, ()))
+
+    def target(self, base_digest: str) -> ImageTarget | None:
+        """Return what an image states about its base image; None if it is not known."""
+        return self._targets.get(base_digest)
+
+    def was_checked(self, check: str) -> bool:
+        """Whether an image states that this check for shared libraries found nothing missing."""
+        return check in self._checked
 
     def keep(self, key: str, layer: KnownLayer) -> None:
         """Remember a layer that was made here."""
@@ -100,12 +120,27 @@ class KnownLayers:
             diff_ids = json.loads(body)["rootfs"]["diff_ids"]
             if len(diff_ids) != len(layers):
                 return
+            self._read_manifest(manifest.data.get("annotations") or {})
             for layer, diff_id in zip(layers, diff_ids, strict=True):
                 with contextlib.suppress(*_UNREADABLE):
                     key, known = _read(layer, diff_id)
                     self._found.setdefault(key, known)
                     place = f"{registry.host}/{repository}"
                     self._places.setdefault(known.blob.digest, set()).add(place)
+
+    def _read_manifest(self, annotations: Mapping[str, str]) -> None:
+        with contextlib.suppress(*_UNREADABLE):
+            self._checked.add(annotations[CHECKED])
+        with contextlib.suppress(*_UNREADABLE):
+            target = ImageTarget(**json.loads(annotations[TARGET]))
+            values = (target.python, target.abi, target.libc, target.machine, target.prefix)
+            major, minor = target.libc_version
+            numbers = (*target.minor, major, minor)
+            if all(isinstance(each, str) for each in values) and all(
+                isinstance(each, int) for each in numbers
+            ):
+                known = replace(target, libc_version=(major, minor))
+                self._targets[annotations[BASE]] = known
 
     def _recall(self, key: str) -> KnownLayer | None:
         if self._folder is None:

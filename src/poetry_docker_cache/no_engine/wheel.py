@@ -33,7 +33,7 @@ ENCRYPTED, UTF_8 = 0x1, 0x800
 HEADER = 30
 """The size of the header of a file, without its name."""
 SHA256 = re.compile(r"(sha256=[\w-]{43})=?", re.ASCII)
-FIX = "Lock another version of the package, or build the image without `--direct`."
+FIX = "Lock another version of the package, or build the image without `--no-engine`."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,10 +24,11 @@ class Command(BuildCommand):
 
     def build_options(self) -> Any:  # noqa: ANN401  # only passed on
         """Return what the test needs."""
-        return SimpleNamespace(builder=None)
+        return SimpleNamespace(builder=None, no_engine=False, output=None)
 
     def read_poetry(self) -> Any:  # noqa: ANN401  # only passed on
-        """Read nothing."""
+        """Return a project without settings."""
+        return SimpleNamespace(pyproject=SimpleNamespace(data={}))
 
 
 def test_lost_engine_keeps_the_status(monkeypatch: pytest.MonkeyPatch) -> None:

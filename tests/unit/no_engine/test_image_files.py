@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 import plans
 import pytest
 
-from poetry_docker_cache.direct.base_facts import BaseFacts
-from poetry_docker_cache.direct.image_files import environment_files, image_folders, project_files
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.base_facts import BaseFacts
+from poetry_docker_cache.no_engine.image_files import (
+    environment_files,
+    image_folders,
+    project_files,
+)
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.settings.table import Settings
 
 if TYPE_CHECKING:
-    from poetry_docker_cache.direct.tree import Entry
+    from poetry_docker_cache.no_engine.tree import Entry
 
 HERE = "{}.{}.{}".format(*sys.version_info[:3])
 # The command line sets this default, the class does not.

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wheels import make_wheel
 
-from poetry_docker_cache.direct.layer import LayerBlob, write_layer
-from poetry_docker_cache.direct.wheel import Place, read_wheel, tree_of_wheels
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install import installed_files, wheel_tree
+from poetry_docker_cache.no_engine.layer import LayerBlob, write_layer
+from poetry_docker_cache.no_engine.wheel import Place, read_wheel, tree_of_wheels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -214,7 +214,7 @@ def test_refused_wheel(tmp_path: Path, files: dict[str, str], said: str) -> None
     path = write(tmp_path, {"shape.py": "x", **files})
     with pytest.raises(DockerCacheError, match=said) as caught:
         layer(path)
-    assert "without `--direct`" in caught.value.fix
+    assert "without `--no-engine`" in caught.value.fix
 
 
 def test_unknown_compression(tmp_path: Path) -> None:

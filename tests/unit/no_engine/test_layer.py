@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poetry_docker_cache.direct.layer import deflate_zeros, tar_header, write_layer
-from poetry_docker_cache.direct.tree import Bytes, Entry, Tree
+from poetry_docker_cache.no_engine.layer import deflate_zeros, tar_header, write_layer
+from poetry_docker_cache.no_engine.tree import Bytes, Entry, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

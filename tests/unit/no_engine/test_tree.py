@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from poetry_docker_cache.direct.tree import Bytes, Entry, Tree
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.tree import Bytes, Entry, Tree
 
 
 def file(path: str) -> Entry:
