@@ -6,7 +6,6 @@ Here, their content stays in the wheel until the layer is written.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 import zipfile
@@ -210,7 +209,7 @@ def read_wheel(wheel: Path, place: Place, origin: str = "") -> Installed:
     try:
         with zipfile.ZipFile(wheel) as archive:
             return _read(archive, wheel, place, origin)
-    except (*wheel_tree.FAILURES, NotImplementedError, csv.Error) as error:
+    except wheel_tree.FAILURES as error:
         raise unusable(wheel, str(error)) from error
 
 
