@@ -116,18 +116,18 @@ class StatusLine:
             now = self._clock()
             if self._live:
                 if now - self._since >= _PATIENCE:
-                    text = printable(" · ".join((self._text(), *self.traffic.texts())))
-                    if not self._console.has_unicode:
-                        text = text.replace(" · ", "; ")
+                    text = printable("; ".join(self._parts()))
+                    text = text[:1].upper() + text[1:]
                     width = terminal_size().columns - 1
                     self._console.progress(f"\r{text[:width]}\x1b[K")
                     self._is_shown = True
             elif now - max(self._since, self._last) >= _SILENCE:
-                self.message("; ".join((f"still {self._lower()}", *self.traffic.texts())))
+                self.message(f"still {'; '.join(self._parts())}")
 
-    def _lower(self) -> str:
+    def _parts(self) -> list[str]:
+        """Return what is shown: the bytes first, since a narrow terminal cuts the rest."""
         text = self._text() if self._text else ""
-        return text[:1].lower() + text[1:]
+        return [*self.traffic.texts(), text[:1].lower() + text[1:]]
 
     def _erase(self) -> None:
         if self._is_shown:

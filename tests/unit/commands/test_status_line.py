@@ -17,7 +17,6 @@ class Recorder:
 
     is_terminal: bool = True
     is_quiet: bool = False
-    has_unicode: bool = True
     printed: list[str] = field(default_factory=list)
 
     def progress(self, text: str) -> None:
@@ -49,7 +48,7 @@ def test_terminal_shows_bytes_and_keeps_messages() -> None:
         status.tick()
         status.message("b is ready")
         status.tick()
-    shown = "\rMaking a · downloading wheels, 1.0 MB of 3.0 MB\x1b[K"
+    shown = "\rDownloading wheels, 1.0 MB of 3.0 MB; making a\x1b[K"
     assert recorder.printed == [shown, "\r\x1b[K", "b is ready", shown, "\r\x1b[K"]
 
 
