@@ -92,7 +92,9 @@ def refusal(  # noqa: PLR0913  # all that the explanation names
     login = "docker login" if host == "docker.io" else f"docker login {host}"
     if logged_in:
         denied = f"{host} denies access: your login may not {action} {name}"
-        log_in = f"Check the name, or run `{login}` as a user who may {action} it."
+        log_in = (
+            f"Check the name. If it is right, run `{login}` again, as a user who may {action} it."
+        )
     else:
         denied = f"{host} denies access: log in to {action} {name}"
         log_in = f"{note} Then run `{login}`." if note else f"Run `{login}`."
