@@ -63,7 +63,9 @@ def unreachable(host: str, error: Exception) -> RegistryError:
         problem += " through the proxy"
         fix = "Check HTTPS_PROXY, and NO_PROXY for a registry in your own network."
     elif getattr(_cause(error, socket.gaierror), "errno", 0) in _NO_SUCH_HOST:
-        return RegistryError(f"There is no host {host}.", fix="Check the name and the network.")
+        return RegistryError(
+            f"The host {host} was not found.", fix="Check the name and the network."
+        )
     elif isinstance(error, requests.Timeout):
         problem += ": it does not answer in time"
     else:
