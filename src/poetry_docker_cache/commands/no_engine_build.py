@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -24,6 +23,7 @@ from poetry_docker_cache.docker.image_names import names_registry
 from poetry_docker_cache.docker.platforms import MACHINES, platform_of
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine import obstacles
+from poetry_docker_cache.no_engine.bytecode import host_python
 from poetry_docker_cache.no_engine.known_layers import KnownLayers
 from poetry_docker_cache.no_engine.registries import Registries
 from poetry_docker_cache.no_engine.registry import Reference
@@ -142,14 +142,13 @@ def _platforms(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:
 
 def _refuse_obstacles(images: Sequence[PlannedImage], platforms: Sequence[Sequence[str]]) -> None:
     """Raise DockerCacheError with all that needs an engine."""
-    host = "{}.{}".format(*sys.version_info)
     found: dict[obstacles.Obstacle, None] = {}
     for image, names in zip(images, platforms, strict=True):
         for each in obstacles.obstacles(
             image.plan,
             image.packages,
             [MACHINES[name] for name in names],
-            host_python=host,
+            host_python=host_python(),
             build_on_host=image.settings.build_on_host,
         ):
             found[each] = None

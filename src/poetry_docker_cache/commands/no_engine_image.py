@@ -15,6 +15,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.base_facts import BaseFacts, read_facts
 from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor, read_base
 from poetry_docker_cache.no_engine.base_libraries import refuse_missing
+from poetry_docker_cache.no_engine.bytecode import Compiler
 from poetry_docker_cache.no_engine.host_wheels import HostBuilder, as_layer
 from poetry_docker_cache.no_engine.image_config import Image, ImageLayer, make_image
 from poetry_docker_cache.no_engine.image_layers import (
@@ -229,6 +230,7 @@ class ImageWithoutEngine:
 
     def _layers(self, target: ImageTarget) -> Iterator[PlannedLayer]:
         plan = self._image.plan
+        compiler = Compiler(folder=self._tools.folder) if plan.dependencies.compile else None
         may_have = {layer.name: layer.may_have_libraries for layer in plan.dependencies.layers}
         for files in choose_files(
             plan,
@@ -244,6 +246,7 @@ class ImageWithoutEngine:
                     history=f"COPY /{files.name}/../venv /venv",
                     has_libraries=may_have[files.name],
                     paths=functools.partial(self._paths, files),
+                    compiler=compiler,
                 )
         for wheel in plan.wheels:
             if not wheel.marker or is_wanted(wheel.name, wheel.marker, target):
@@ -254,9 +257,10 @@ class ImageWithoutEngine:
                     history=f"COPY /{wheel.name}/venv /venv",
                     has_libraries=False,
                     paths=functools.partial(list, [path]),
+                    compiler=compiler,
                 )
         context = self._image.context
-        if files_of := files_layer(context, plan, self._ignore, self._unsent):
+        if files_of := files_layer(context, plan, self._ignore, self._unsent, compiler):
             yield files_of
 
     def _built(self, name: str) -> Path:
