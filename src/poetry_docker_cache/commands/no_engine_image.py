@@ -64,6 +64,15 @@ class Tools:
     """A private folder for the time of the build."""
     memory: Path | None
     """The folder for what is remembered on this machine."""
+    parts: dict[str, Part] = field(default_factory=dict)
+    """The layers of all images and platforms so far, by key: each is made once."""
+
+    def part(self, layer: PlannedLayer) -> Part:
+        """Return the part of the build that makes a layer."""
+        if layer.key not in self.parts:
+            known = self.known.find(layer.key, with_libraries=layer.has_libraries)
+            self.parts[layer.key] = Part(planned=layer, tools=self, layer=known)
+        return self.parts[layer.key]
 
 
 @dataclass(kw_only=True)
@@ -216,16 +225,13 @@ class ImageWithoutEngine:
                 f"{name} has Python {target.python}, not {plan.runtime.python}.",
                 fix="Set `python` in [tool.poetry-docker-cache] to the version it has.",
             )
-        parts = [
-            Part(
-                planned=layer,
-                tools=tools,
-                layer=tools.known.find(layer.key, with_libraries=layer.has_libraries),
-            )
-            for layer in (first_layer(base.digest, plan, facts), *self._layers(target))
-        ]
+        layers = (first_layer(base.digest, plan, facts), *self._layers(target))
         return PlatformImage(
-            image=self._image, base=base, read_facts=facts, target=target, parts=tuple(parts)
+            image=self._image,
+            base=base,
+            read_facts=facts,
+            target=target,
+            parts=tuple(map(tools.part, layers)),
         )
 
     def _layers(self, target: ImageTarget) -> Iterator[PlannedLayer]:

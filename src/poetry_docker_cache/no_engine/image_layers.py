@@ -18,7 +18,7 @@ from poetry_docker_cache.no_engine.image_files import (
 )
 from poetry_docker_cache.no_engine.tree import Tree
 from poetry_docker_cache.no_engine.wheel import Place, tree_of_wheels
-from poetry_docker_cache.no_engine.wheel_choice import layer_key
+from poetry_docker_cache.no_engine.wheel_choice import direct_url, layer_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -67,9 +67,10 @@ def wheel_layer(  # noqa: PLR0913  # what determines a layer
 ) -> PlannedLayer:
     """Plan a layer of wheels; `paths` downloads or builds them."""
     place = Place(python="{}.{}".format(*target.minor), prefix=target.prefix)
+    origins = {file.file: text.decode() for file in files.files if (text := direct_url(file))}
 
     def make() -> MadeLayer:
-        tree = tree_of_wheels(paths(), place)
+        tree = tree_of_wheels(paths(), place, origins)
         if compiler:
             modules = place.path(place.packages)
             tree = compiler.add_bytecode(tree, modules, named=f"/{modules}")

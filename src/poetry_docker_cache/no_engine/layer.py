@@ -15,6 +15,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from poetry_docker_cache.errors import DockerCacheError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -40,7 +42,8 @@ class LayerBlob:
 def write_layer(tree: Tree, out: BinaryIO) -> LayerBlob:
     """Write a tree as a layer.
 
-    Raises DockerCacheError for damaged content, after a part of the layer has been written.
+    Raises DockerCacheError for content that is damaged or has changed. Part of the layer has been
+    written then.
     """
     layer = _Layer(out)
     for entry in tree:
@@ -82,8 +85,7 @@ class _Layer:
                 self._archive.update(inflated)
             self._write(_member_end(deflated.crc, content.size))
         elif content.size <= ENCODED:
-            for chunk in content.chunks():
-                self._encode(chunk)
+            self._encode(b"".join(_checked(content)))
         else:
             self._flush()
             self._store(content)
@@ -92,7 +94,7 @@ class _Layer:
         """Write a member with uncompressed blocks."""
         self._write(MEMBER_START)
         crc = 0
-        for block in _blocks(content.chunks()):
+        for block in _blocks(_checked(content)):
             self._write(struct.pack("<BHH", 0, len(block), len(block) ^ 0xFFFF))
             self._write(block)
             self._archive.update(block)
@@ -132,6 +134,16 @@ STORED = (1 << 16) - 1
 
 def _member_end(crc: int, size: int) -> bytes:
     return struct.pack("<II", crc, size & 0xFFFFFFFF)
+
+
+def _checked(content: Content) -> Iterator[bytes]:
+    """Yield the chunks of a content. The size is written before them, so it must be true."""
+    size = 0
+    for chunk in content.chunks():
+        size += len(chunk)
+        yield chunk
+    if size != content.size:
+        raise DockerCacheError("A file changed while the image was built.", fix="Build again.")
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -6,7 +6,6 @@ Here, their content stays in the wheel until the layer is written.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 import zipfile
@@ -20,7 +19,7 @@ from poetry_docker_cache.inside.install import installed_files, wheel_tree
 from .tree import Bytes, Content, Deflated, Entry, Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 PIECE = 1 << 16
@@ -176,18 +175,21 @@ class Installed(NamedTuple):
     """The mode and the content of each file, by its path in the environment."""
 
 
-def tree_of_wheels(wheels: Iterable[Path], place: Place) -> Tree:
+def tree_of_wheels(
+    wheels: Iterable[Path], place: Place, origins: Mapping[str, str] | None = None
+) -> Tree:
     """Return the files of wheels in an environment, as a build with an engine installs them.
 
     If wheels have files of the same path, the last one by file name stays, in whatever order they
-    are given. Contents are checked when they are read: the hashes in the wheels' RECORD files are
+    are given. `origins` has the text of `direct_url.json` for wheels from a URL, by file name.
+    Contents are checked when they are read: the hashes in the wheels' RECORD files are
     relied on here. Raises DockerCacheError for a wheel that cannot be installed.
     """
     files: dict[str, tuple[int, Content]] = {}
     owners: dict[str, Path] = {}
     records = {}
     for wheel in sorted(wheels, key=lambda path: path.name):
-        installed = read_wheel(wheel, place)
+        installed = read_wheel(wheel, place, (origins or {}).get(wheel.name, ""))
         records[installed.info] = installed.record
         files.update(installed.files)
         owners.update(dict.fromkeys(installed.files, wheel))
@@ -202,21 +204,23 @@ def tree_of_wheels(wheels: Iterable[Path], place: Place) -> Tree:
     return tree
 
 
-def read_wheel(wheel: Path, place: Place) -> Installed:
+def read_wheel(wheel: Path, place: Place, origin: str = "") -> Installed:
     """Return what a wheel installs. Raises DockerCacheError if it cannot be installed."""
     try:
         with zipfile.ZipFile(wheel) as archive:
-            return _read(archive, wheel, place)
-    except (*wheel_tree.FAILURES, NotImplementedError, csv.Error) as error:
+            return _read(archive, wheel, place, origin)
+    except wheel_tree.FAILURES as error:
         raise unusable(wheel, str(error)) from error
 
 
-def _read(archive: zipfile.ZipFile, wheel: Path, place: Place) -> Installed:
+def _read(archive: zipfile.ZipFile, wheel: Path, place: Place, origin: str) -> Installed:
     parsed = wheel_tree.Wheel(archive, place.packages, f"{place.prefix}/bin/python")
     hashes = parsed.recorded_hashes()
     files: dict[str, tuple[int, Content]] = {}
     rows = []
-    for file in parsed.files():
+    own = f"{place.packages}/{parsed.info}/direct_url.json"
+    made = [wheel_tree.File(own, content=origin.encode())] if origin else []
+    for file in [*(file for file in parsed.files() if not made or file.path != own), *made]:
         content: Content = Bytes(file.content)
         digest = ""
         if file.member:

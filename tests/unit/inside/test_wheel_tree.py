@@ -268,9 +268,10 @@ def test_compiled_modules_are_left_out(venv: Path, tmp_path: Path) -> None:
     assert ".pyc" not in (info / "RECORD").read_text()
 
 
-def test_name_with_nul(venv: Path, tmp_path: Path) -> None:
-    """Programs would read different names."""
+@pytest.mark.parametrize("name", [b"evil\0py", b"\0vil_py"])
+def test_name_with_nul(venv: Path, tmp_path: Path, name: bytes) -> None:
+    """Programs would read different names, or none."""
     path = make(tmp_path, {"evil_py": "x"})
-    path.write_bytes(path.read_bytes().replace(b"evil_py", b"evil\0py"))
+    path.write_bytes(path.read_bytes().replace(b"evil_py", name))
     with pytest.raises(ValueError, match="NUL"):
         wheel_tree.install(path, venv)

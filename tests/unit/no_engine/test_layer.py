@@ -10,9 +10,11 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.layer import deflate_zeros, tar_header, write_layer
 from poetry_docker_cache.no_engine.tree import Bytes, Entry, Tree
 
@@ -45,11 +47,13 @@ class Chunks:
 
 def sample(step: int = 1000) -> Tree:
     """Return a tree with entries of all kinds."""
+    small = Chunks(bytes(range(100)) * 655, step)
     large = Chunks(bytes(range(256)) * 1000, step)
     return Tree(
         [
             Entry(path="app/run", mode=0o4755, mtime=3, uid=10001, gid=10001, content=Bytes(b"#!")),
             Entry(path="app/large", mode=0o644, mtime=3, content=large),
+            Entry(path="app/small", mode=0o644, mtime=3, content=small),
             Entry(path="app/empty", mode=0o600, mtime=3, content=Bytes(b"")),
             Entry(path="app/link", mode=0o777, mtime=3, link="/tmp/☃"),
             Entry(path="app/folder", mode=0o1777, mtime=3, uid=1 << 30),
@@ -86,7 +90,21 @@ def test_tarfile_reads_what_was_written() -> None:
 def test_digest_stays() -> None:
     """Neither chunks nor the machine change it. Increase VERSION in `layer` with this digest."""
     digests = {write_layer(sample(step), io.BytesIO()).digest for step in (99, 9999, 1 << 20)}
-    assert digests == {"sha256:984e0c79d307ad99d01114336ceb8425225420eecbed13ed510170a4243d32da"}
+    assert digests == {"sha256:c4ba64450fd50b08bba9de5a62d34c621dd24c063091ca8468ae5832a6c0b1e5"}
+
+
+@pytest.mark.parametrize("size", [10, 1 << 17])
+def test_file_that_changes(size: int) -> None:
+    """Its size is written first, so the rest of the archive would be unreadable."""
+
+    class Grown(Chunks):
+        @property
+        def size(self) -> int:
+            return len(self.data) - 1
+
+    entry = Entry(path="a", mode=0o644, mtime=1, content=Grown(bytes(size), 10))
+    with pytest.raises(DockerCacheError, match="changed while the image was built"):
+        write_layer(Tree([entry], mtime=1), io.BytesIO())
 
 
 def test_file_of_many_gigabytes() -> None:

@@ -232,6 +232,17 @@ def test_wheel_that_changes_after_it_was_read(tmp_path: Path) -> None:
         write_layer(tree, io.BytesIO())
 
 
+def test_origin_of_a_wheel(tmp_path: Path) -> None:
+    """RECORD lists the file, also if the wheel has another one."""
+    path = write(tmp_path, {f"{INFO}/direct_url.json": "other"})
+    out = io.BytesIO()
+    write_layer(tree_of_wheels([path], PLACE, {path.name: '{"url": "x"}'}), out)
+    found = files_of(out.getvalue())
+    assert found[f"{SITE}/{INFO}/direct_url.json"].content == b'{"url": "x"}'
+    record = found[f"{SITE}/{INFO}/RECORD"].content.decode()
+    assert [line[-3:] for line in record.splitlines() if "direct_url" in line] == [",12"]
+
+
 def test_data_around_the_archive(tmp_path: Path) -> None:
     """It is ignored, as by pip."""
     path = write(tmp_path, {"shape.py": "x"})

@@ -12,6 +12,7 @@ import io
 import posixpath
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,7 +37,10 @@ SAME_FOLDER = ("lib64/", "lib/")
 """The first one is a link to the second one."""
 FUNCTION = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?\s*")
 COMMAND = re.compile(r"[\w.+ -]+")
-FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+FAILURES = (
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+    *(EOFError, OSError, OverflowError, RuntimeError, ValueError),
+)
 """The errors of reading a damaged wheel, or one of an unknown kind."""
 SCRIPT = """\
 #!{python}
@@ -69,9 +73,9 @@ class Wheel:
         self._archive = archive
         self._packages = packages
         self._python = python
+        if any(not info.filename or "\0" in info.orig_filename for info in archive.infolist()):
+            raise ValueError("a file name is empty or contains a NUL character")
         members = [info for info in archive.infolist() if not info.is_dir()]
-        if any("\0" in info.orig_filename for info in members):
-            raise ValueError("a file name contains a NUL character")
         self._members = {info.filename: info for info in members}
         self.info = self._find_info()
         self._data = self.info[: -len(".dist-info")] + ".data"
