@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
+import shutil
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 """How many layers are made or uploaded at the same time."""
+_THREADS = ("layer", "download")
+"""How the names of threads begin that work for a build."""
+_PATIENCE = 2.0
+"""How many seconds these threads have to end after a signal."""
 _MACHINES = {"arm64": "aarch64", "AMD64": "x86_64"}
 """Machines by their names on macOS and Windows."""
 _WIDTH = 90
@@ -97,17 +104,41 @@ def _tools(poetry: Poetry) -> Iterator[Tools]:
         TemporaryDirectory(prefix="poetry-docker-cache-") as folder,
         Registries() as registries,
         WheelDownloads(poetry) as downloads,
-        ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="layer") as pool,
+        ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=_THREADS[0]) as pool,
     ):
-        yield Tools(
-            poetry=poetry,
-            registries=registries,
-            downloads=downloads,
-            known=KnownLayers(memory),
-            pool=pool,
-            folder=Path(folder),
-            memory=memory,
-        )
+        try:
+            yield Tools(
+                poetry=poetry,
+                registries=registries,
+                downloads=downloads,
+                known=KnownLayers(memory),
+                pool=pool,
+                folder=Path(folder),
+                memory=memory,
+            )
+        except SystemExit as signal:
+            downloads.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            _leave(signal, Path(folder))
+            raise
+
+
+def _leave(signal: SystemExit, folder: Path) -> None:
+    """End the program after a signal, unless all threads end soon.
+
+    A thread that waits for a server cannot be interrupted, and Python would wait for it.
+    """
+    end = time.monotonic() + _PATIENCE
+    working = [each for each in threading.enumerate() if each.name.startswith(_THREADS)]
+    try:
+        for each in working:
+            each.join(max(0.0, end - time.monotonic()))
+    finally:  # a second signal does not change that
+        if any(each.is_alive() for each in working):
+            shutil.rmtree(folder, ignore_errors=True)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(int(signal.code or 1))
 
 
 def _memory() -> Path | None:
