@@ -187,14 +187,20 @@ def _write(
     write_archive(file, result.images, tags, content)
 
 
-def load(found: Sequence[PlatformImage], tags: Sequence[str], tools: Tools) -> Result:
-    """Hand an image to `docker load` or `podman load`. Raises DockerCacheError."""
+def find_loader() -> str:
+    """Return the program that loads images. Raises DockerCacheError if there is none."""
     program = next(filter(shutil.which, _LOADERS), None)
     if program is None:
         raise DockerCacheError(
             "--load needs docker or podman, and neither is installed.",
             fix="Write an archive instead (`--output image.tar`), or push the image (`--push`).",
         )
+    return program
+
+
+def load(found: Sequence[PlatformImage], tags: Sequence[str], tools: Tools) -> Result:
+    """Hand an image to `docker load` or `podman load`. Raises DockerCacheError."""
+    program = find_loader()
     archive = tools.folder / "image.tar"
     result = write_output(found, tags, tools, archive)
     if status := engine.run([program, "load", "--input", str(archive)], output=_STDERR):
