@@ -15,12 +15,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
+from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import request_builds
 from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
-from poetry_docker_cache.commands.no_engine_output import load, push, write_output
+from poetry_docker_cache.commands.no_engine_output import find_loader, load, push, write_output
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.docker.image_names import names_registry
@@ -88,7 +89,7 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
         for image, request in zip(images, requests, strict=True)
     ]
     note_new_hosts(console, collect_secret(images).unconfirmed)
-    with _tools(poetry) as tools:
+    with _tools(poetry, reuse=not options.no_cache) as tools:
         results = [
             _build(options, image, request, platforms=names, tools=tools, console=console)
             for image, request, names in zip(images, requests, platforms, strict=True)
@@ -98,7 +99,7 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
 
 
 @contextlib.contextmanager
-def _tools(poetry: Poetry) -> Iterator[Tools]:
+def _tools(poetry: Poetry, *, reuse: bool) -> Iterator[Tools]:
     memory = _memory()
     with (
         TemporaryDirectory(prefix="poetry-docker-cache-") as folder,
@@ -111,7 +112,7 @@ def _tools(poetry: Poetry) -> Iterator[Tools]:
                 poetry=poetry,
                 registries=registries,
                 downloads=downloads,
-                known=KnownLayers(memory),
+                known=KnownLayers(memory if reuse else None),
                 pool=pool,
                 folder=Path(folder),
                 memory=memory,
@@ -209,6 +210,8 @@ def _refuse_without_output(
         raise DockerCacheError(
             "--load loads an image for one platform.", fix="Choose one with --platform."
         )
+    if options.load:
+        find_loader()
 
 
 def _build(  # noqa: PLR0913  # all that determines a build
@@ -224,7 +227,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
     base = image.plan.runtime.image
     title = f"Building {', '.join(request.tags[:1])} on {base} for {', '.join(platforms)}"
     console.message(f"{title}, without a container engine")
-    for reference in _earlier_images(options, request):
+    for reference in _earlier_images(options, image, request):
         _look_in(reference, platforms, tools, console)
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
@@ -254,10 +257,14 @@ def _build(  # noqa: PLR0913  # all that determines a build
     )
 
 
-def _earlier_images(options: BuildOptions, request: BuildRequest) -> list[str]:
+def _earlier_images(options: BuildOptions, image: PlannedImage, request: BuildRequest) -> list[str]:
     """Return the images that may have layers of this one."""
+    if options.no_cache:
+        return []
     tags = [tag for tag in request.tags if options.push or names_registry(tag)]
-    named = [*([options.cache] if options.cache else []), *options.cache_from]
+    setting = image.settings.cache
+    stored = setting.reference if isinstance(setting, Store) else ""
+    named = filter(None, (options.cache, *options.cache_from, stored))
     return [*dict.fromkeys((*tags, *named))]
 
 
