@@ -79,7 +79,7 @@ def test_every_python_writes_the_same_layer(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
     found = set()
     for seed, name in enumerate(filter(shutil.which, names)):
-        command = [name, "-c", DIGEST, path]
+        command = [name, "-c", DIGEST, str(path)]
         variables = {**environment, "PYTHONHASHSEED": str(seed)}
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         if name == sys.executable or subprocess.run([name, "-c", ""], check=False).returncode == 0:
