@@ -182,7 +182,6 @@ def test_machine_without_memory_makes_and_uploads_what_changed(shop: Shop) -> No
         assert not [path for path in shop.requests("GET", "/blobs/") if path[-71:] in third]
     output = shop.build("setting", "--push", tag, "--no-cache")
     assert "cached: " not in output
-    assert "3 of 3 layers rebuilt" in output
 
 
 def no_lie(_: dict[str, Any], __: dict[str, Any]) -> None:

@@ -188,7 +188,7 @@ def _write(
 
 
 def find_loader() -> str:
-    """Return the program that loads images. Raises DockerCacheError if there is none."""
+    """Return the program that loads images. Raises DockerCacheError without one."""
     program = next(filter(shutil.which, _LOADERS), None)
     if program is None:
         raise DockerCacheError(
