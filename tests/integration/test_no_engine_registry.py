@@ -297,6 +297,9 @@ def test_signal_leaves_the_old_image(shop: Shop) -> None:
         assert "Traceback" not in errors
         assert is_killed or not list(poetry.temporary.iterdir())
         assert shop.registry.manifests["team/shop", "1"] == old
+    shop.registry.stalled = ""
+    shop.build("SIGKILL", "--push", tag)  # removes what the killed build has left
+    assert shop.registry.manifests["team/shop", "1"] != old
 
 
 def test_refused_request_leaves_the_old_image(shop: Shop) -> None:

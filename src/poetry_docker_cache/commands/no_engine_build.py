@@ -7,13 +7,14 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
@@ -89,7 +90,8 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
         for image, request in zip(images, requests, strict=True)
     ]
     note_new_hosts(console, collect_secret(images).unconfirmed)
-    with _tools(poetry, reuse=not options.no_cache) as tools:
+    context = images[0].context
+    with _tools(poetry, context, reuse=not options.no_cache) as tools:
         results = [
             _build(options, image, request, platforms=names, tools=tools, console=console)
             for image, request, names in zip(images, requests, platforms, strict=True)
@@ -99,10 +101,12 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
 
 
 @contextlib.contextmanager
-def _tools(poetry: Poetry, *, reuse: bool) -> Iterator[Tools]:
+def _tools(poetry: Poetry, context: Path, *, reuse: bool) -> Iterator[Tools]:
     memory = _memory()
+    # On a disk: layers may be larger than the memory.
+    places = [Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108  # our folder is private
     with (
-        TemporaryDirectory(prefix="poetry-docker-cache-") as folder,
+        build_folder(context=context, bases=places) as folder,
         Registries() as registries,
         WheelDownloads(poetry) as downloads,
         ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=_THREADS[0]) as pool,
@@ -114,13 +118,13 @@ def _tools(poetry: Poetry, *, reuse: bool) -> Iterator[Tools]:
                 downloads=downloads,
                 known=KnownLayers(memory if reuse else None),
                 pool=pool,
-                folder=Path(folder),
+                folder=folder.path,
                 memory=memory,
             )
         except SystemExit as signal:
             downloads.stop()
             pool.shutdown(wait=False, cancel_futures=True)
-            _leave(signal, Path(folder))
+            _leave(signal, folder.path)
             raise
 
 
