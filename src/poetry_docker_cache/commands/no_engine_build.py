@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
+import shutil
+import sys
+import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
+from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import request_builds
 from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
-from poetry_docker_cache.commands.no_engine_output import load, push, write_output
+from poetry_docker_cache.commands.no_engine_output import find_loader, load, push, write_output
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.docker.image_names import names_registry
@@ -46,6 +52,10 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 """How many layers are made or uploaded at the same time."""
+_THREADS = ("layer", "download")
+"""How the names of threads begin that work for a build."""
+_PATIENCE = 2.0
+"""How many seconds these threads have to end after a signal."""
 _MACHINES = {"arm64": "aarch64", "AMD64": "x86_64"}
 """Machines by their names on macOS and Windows."""
 _WIDTH = 90
@@ -81,7 +91,8 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
         for image, request in zip(images, requests, strict=True)
     ]
     note_new_hosts(console, collect_secret(images).unconfirmed)
-    with _tools(poetry) as tools:
+    context = images[0].context
+    with _tools(poetry, context, reuse=not options.no_cache) as tools:
         results = [
             _build(options, image, request, platforms=names, tools=tools, console=console)
             for image, request, names in zip(images, requests, platforms, strict=True)
@@ -91,23 +102,49 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
 
 
 @contextlib.contextmanager
-def _tools(poetry: Poetry) -> Iterator[Tools]:
+def _tools(poetry: Poetry, context: Path, *, reuse: bool) -> Iterator[Tools]:
     memory = _memory()
+    # On a disk: layers may be larger than the memory.
+    places = [Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108  # our folder is private
     with (
-        TemporaryDirectory(prefix="poetry-docker-cache-") as folder,
+        build_folder(context=context, bases=places) as folder,
         Registries() as registries,
         WheelDownloads(poetry) as downloads,
-        ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="layer") as pool,
+        ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=_THREADS[0]) as pool,
     ):
-        yield Tools(
-            poetry=poetry,
-            registries=registries,
-            downloads=downloads,
-            known=KnownLayers(memory),
-            pool=pool,
-            folder=Path(folder),
-            memory=memory,
-        )
+        try:
+            yield Tools(
+                poetry=poetry,
+                registries=registries,
+                downloads=downloads,
+                known=KnownLayers(memory if reuse else None),
+                pool=pool,
+                folder=folder.path,
+                memory=memory,
+            )
+        except SystemExit as signal:
+            downloads.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            _leave(signal, folder.path)
+            raise
+
+
+def _leave(signal: SystemExit, folder: Path) -> None:
+    """End the program after a signal, unless all threads end soon.
+
+    A thread that waits for a server cannot be interrupted, and Python would wait for it.
+    """
+    end = time.monotonic() + _PATIENCE
+    working = [each for each in threading.enumerate() if each.name.startswith(_THREADS)]
+    try:
+        for each in working:
+            each.join(max(0.0, end - time.monotonic()))
+    finally:  # a second signal does not change that
+        if any(each.is_alive() for each in working):
+            shutil.rmtree(folder, ignore_errors=True)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(int(signal.code or 1))
 
 
 def _memory() -> Path | None:
@@ -177,6 +214,8 @@ def _refuse_without_output(
         raise DockerCacheError(
             "--load loads an image for one platform.", fix="Choose one with --platform."
         )
+    if options.load:
+        find_loader()
 
 
 def _build(  # noqa: PLR0913  # all that determines a build
@@ -192,7 +231,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
     base = image.plan.runtime.image
     title = f"Building {', '.join(request.tags[:1])} on {base} for {', '.join(platforms)}"
     console.message(f"{title}, without a container engine")
-    for reference in _earlier_images(options, request):
+    for reference in _earlier_images(options, image, request):
         _look_in(reference, platforms, tools, console)
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
@@ -222,10 +261,14 @@ def _build(  # noqa: PLR0913  # all that determines a build
     )
 
 
-def _earlier_images(options: BuildOptions, request: BuildRequest) -> list[str]:
+def _earlier_images(options: BuildOptions, image: PlannedImage, request: BuildRequest) -> list[str]:
     """Return the images that may have layers of this one."""
+    if options.no_cache:
+        return []
     tags = [tag for tag in request.tags if options.push or names_registry(tag)]
-    named = [*([options.cache] if options.cache else []), *options.cache_from]
+    setting = image.settings.cache
+    stored = setting.reference if isinstance(setting, Store) else ""
+    named = filter(None, (options.cache, *options.cache_from, stored))
     return [*dict.fromkeys((*tags, *named))]
 
 

@@ -187,7 +187,12 @@ class PlatformImage:
             layers,
             labels={_VERSION: version} if plan.version and version else {},
             may_have_user=plan.traits[plan.runtime.image].may_have_user,
-            annotations=image_annotations(self.base.digest, self.target, self._check),
+            annotations=image_annotations(
+                self.base.digest,
+                self.target,
+                self._check,
+                [(part.planned.key, part.provide()) for part in self.parts],
+            ),
             epoch=os.environ.get("SOURCE_DATE_EPOCH", ""),
         )
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _LOADERS = ("docker", "podman")
 _STDERR = 2
+_SIGNAL = 128
+"""Higher exit statuses are those of signals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,17 +187,25 @@ def _write(
     write_archive(file, result.images, tags, content)
 
 
-def load(found: Sequence[PlatformImage], tags: Sequence[str], tools: Tools) -> Result:
-    """Hand an image to `docker load` or `podman load`. Raises DockerCacheError."""
+def find_loader() -> str:
+    """Return the program that loads images. Raises DockerCacheError without one."""
     program = next(filter(shutil.which, _LOADERS), None)
     if program is None:
         raise DockerCacheError(
             "--load needs docker or podman, and neither is installed.",
             fix="Write an archive instead (`--output image.tar`), or push the image (`--push`).",
         )
+    return program
+
+
+def load(found: Sequence[PlatformImage], tags: Sequence[str], tools: Tools) -> Result:
+    """Hand an image to `docker load` or `podman load`. Raises DockerCacheError."""
+    program = find_loader()
     archive = tools.folder / "image.tar"
     result = write_output(found, tags, tools, archive)
     if status := engine.run([program, "load", "--input", str(archive)], output=_STDERR):
+        if status > _SIGNAL:
+            raise SystemExit(status)
         raise DockerCacheError(
             f"`{program} load` failed with status {status}.",
             fix=f"See its message above. Check that `{program} info` works.",
