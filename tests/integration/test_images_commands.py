@@ -670,14 +670,6 @@ def test_mistake_in_option_names_no_image(tmp_path: Path) -> None:
     assert "images." not in outcome.err
 
 
-@pytest.mark.usefixtures("client")
-def test_note_about_version_has_the_right_option(tmp_path: Path) -> None:
-    """Bake has no `--build-arg`; a build of a single image does."""
-    shop = make(tmp_path / "shop", from_git=True)
-    assert "add `-- --set '*.args.VERSION=…'`." in poetry(shop, *BUILD).err
-    assert "add `-- --build-arg VERSION=…`." in poetry(shop, *BUILD, "api").err
-
-
 def test_notes_name_their_image(tmp_path: Path) -> None:
     """Notes that apply to all images are printed once."""
     images = f'{IMAGES}own-layers = ["rich"]\nruntime-packages = []\nbuild-packages = ["gcc"]\n'

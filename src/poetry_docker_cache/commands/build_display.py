@@ -54,7 +54,7 @@ def own_display(
         return lambda: LiveDisplay(
             stream=BuildStream(),
             subject=subject,
-            screen=Screen(write=console.progress, size=_size, paint=console.painted),
+            screen=Screen(write=console.progress, size=terminal_size, paint=console.painted),
             ascii_only=not console.has_unicode,
         )
     folding = folding_of(environment, int(time.time()))
@@ -63,7 +63,8 @@ def own_display(
     )
 
 
-def _size() -> Size:
+def terminal_size() -> Size:
+    """Return the size of the terminal that stderr is."""
     columns, lines = shutil.get_terminal_size()
     with contextlib.suppress(OSError):  # stdout may be a pipe
         columns, lines = os.get_terminal_size(_STDERR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import shutil
@@ -16,15 +17,27 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
+from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import request_builds
 from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
-from poetry_docker_cache.commands.no_engine_output import find_loader, load, push, write_output
+from poetry_docker_cache.commands.no_engine_options import (
+    cache_options,
+    option_obstacles,
+    refuse_without_output,
+)
+from poetry_docker_cache.commands.no_engine_output import (
+    archive_to_load,
+    load,
+    push,
+    write_output,
+)
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+from poetry_docker_cache.commands.status_line import StatusLine
 from poetry_docker_cache.docker.image_names import names_registry
 from poetry_docker_cache.docker.platforms import MACHINES, platform_of
 from poetry_docker_cache.errors import DockerCacheError
@@ -59,57 +72,65 @@ _PATIENCE = 2.0
 _MACHINES = {"arm64": "aarch64", "AMD64": "x86_64"}
 """Machines by their names on macOS and Windows."""
 _WIDTH = 90
+_MOST_NAMES = 40
+"""The width of the layers' names in the status line."""
 
 
 def build_without_engine(options: BuildOptions, poetry: Poetry, console: ProgressConsole) -> int:
     """Make the images; return 0. Raises DockerCacheError."""
     started = time.monotonic()
-    obstacles.refuse(
-        obstacles.option_obstacles(
-            file=options.file,
-            target=options.target,
-            builder=options.builder,
-            arguments=options.after_dashes,
-        )
-    )
+    obstacles.refuse(option_obstacles(options))
     with saying(console, "Reading the project"):
         images = plan_images(poetry, options.images, options.selection)
+    requests = request_builds(options, images)
+    platforms = [_platforms(options, image) for image in images]
+    _refuse_obstacles(images, platforms)
     print_notes(console, images)
     settings = (note for image in images for note in obstacles.unused_settings(image.settings))
     for note in dict.fromkeys((*unused_notes(images), *settings)):
         console.note(note)
-    requests = request_builds(options, images)
-    platforms = [_platforms(options, image) for image in images]
-    _refuse_obstacles(images, platforms)
     if options.dry_run:
         for request, names in zip(requests, platforms, strict=True):
             console.line(f"{', '.join(request.tags)} for {', '.join(names)}: needs no engine.")
         return 0
-    _refuse_without_output(options, images, platforms)
+    refuse_without_output(options, images, requests, platforms)
     reports = [
         Report.of(options, image, request, among=len(images) > 1)
         for image, request in zip(images, requests, strict=True)
     ]
     note_new_hosts(console, collect_secret(images).unconfirmed)
-    context = images[0].context
-    with _tools(poetry, context, reuse=not options.no_cache) as tools:
+    with (
+        StatusLine(console, live=_is_live(options)) as status,
+        _tools(poetry, options, images[0].context, status) as tools,
+    ):
         results = [
-            _build(options, image, request, platforms=names, tools=tools, console=console)
+            _build(options, image, request, platforms=names, tools=tools, status=status)
             for image, request, names in zip(images, requests, platforms, strict=True)
         ]
     report_results(reports, results, console, seconds=time.monotonic() - started)
     return 0
 
 
+def _is_live(options: BuildOptions) -> bool:
+    """Whether the terminal can show a line that changes, and should."""
+    style = options.progress or os.environ.get(PROGRESS)
+    return style != "plain" and os.environ.get("TERM") != "dumb"
+
+
 @contextlib.contextmanager
-def _tools(poetry: Poetry, context: Path, *, reuse: bool) -> Iterator[Tools]:
+def _tools(
+    poetry: Poetry, options: BuildOptions, context: Path, status: StatusLine
+) -> Iterator[Tools]:
     memory = _memory()
+    count = status.traffic.count
     # On a disk: layers may be larger than the memory.
     places = [Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108  # our folder is private
     with (
         build_folder(context=context, bases=places) as folder,
-        Registries() as registries,
-        WheelDownloads(poetry) as downloads,
+        Registries(count) as registries,
+        WheelDownloads(
+            poetry, progress=functools.partial(count, "downloading wheels")
+        ) as downloads,
         ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=_THREADS[0]) as pool,
     ):
         try:
@@ -117,7 +138,7 @@ def _tools(poetry: Poetry, context: Path, *, reuse: bool) -> Iterator[Tools]:
                 poetry=poetry,
                 registries=registries,
                 downloads=downloads,
-                known=KnownLayers(memory if reuse else None),
+                known=KnownLayers(None if options.no_cache else memory),
                 pool=pool,
                 folder=folder.path,
                 memory=memory,
@@ -192,32 +213,6 @@ def _refuse_obstacles(images: Sequence[PlannedImage], platforms: Sequence[Sequen
     obstacles.refuse([*found])
 
 
-def _refuse_without_output(
-    options: BuildOptions, images: Sequence[PlannedImage], platforms: Sequence[Sequence[str]]
-) -> None:
-    """Raise DockerCacheError if the image would go nowhere, or where it cannot go."""
-    if not (options.push or options.load or options.output is not None):
-        raise DockerCacheError(
-            "Without a container engine, it must be said where the image goes.",
-            fix="Add --push for its registry, --output image.tar for an archive, or --load for"
-            " Docker or Podman on this machine.",
-        )
-    if options.output is not None and len(images) > 1:
-        raise DockerCacheError(
-            "--output writes one image, but several are built:"
-            f" {', '.join(image.image for image in images)}.",
-            fix=f"Build one of them: `poetry docker build {images[0].image} --output …`.",
-        )
-    if options.output is not None and not options.output:
-        raise DockerCacheError("--output is empty.", fix="Give it the path of a file.")
-    if options.load and any(len(names) > 1 for names in platforms):
-        raise DockerCacheError(
-            "--load loads an image for one platform.", fix="Choose one with --platform."
-        )
-    if options.load:
-        find_loader()
-
-
 def _build(  # noqa: PLR0913  # all that determines a build
     options: BuildOptions,
     image: PlannedImage,
@@ -225,31 +220,36 @@ def _build(  # noqa: PLR0913  # all that determines a build
     *,
     platforms: Sequence[str],
     tools: Tools,
-    console: ProgressConsole,
+    status: StatusLine,
 ) -> Built:
     """Make one image, and push, write or load it. Raises DockerCacheError."""
     base = image.plan.runtime.image
     title = f"Building {', '.join(request.tags[:1])} on {base} for {', '.join(platforms)}"
-    console.message(f"{title}, without a container engine")
-    for reference in _earlier_images(options, image, request):
-        _look_in(reference, platforms, tools, console)
+    status.message(f"{title}, without a container engine")
+    if not options.no_cache:
+        _look_in_images(options, image, request, platforms=platforms, tools=tools, status=status)
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
     planner = ImageWithoutEngine(image, tools, unsent=unsent)
-    with saying(console, f"Reading {base}"):
+    with status.saying(f"Reading {base}"):
         found = [planner.plan(name) for name in platforms]
-    _make(found, tools, console)
-    for each in found:
-        each.check(tools.known)
+    _make(found, tools, status, every=options.output is not None or options.load)
+    with status.saying(f"Checking the shared libraries of {base}"):
+        for each in found:
+            each.check(tools.known)
     seconds = None
     if options.push:
-        with saying(console, "Pushing"):
+        with status.saying(f"Pushing {', '.join(request.tags)}"):
             pushed = push(found, request.tags, tools)
         result, seconds = pushed.result, pushed.seconds
     if options.output is not None:
-        result = write_output(found, request.tags, tools, Path(options.output))
+        with status.saying(f"Writing {options.output}"):
+            result = write_output(found, request.tags, tools, Path(options.output))
+        status.message(f"written: {options.output}")
     if options.load:
-        result = load(found, request.tags, tools)
+        with status.saying("Writing an archive to load"):
+            loading = archive_to_load(found, request.tags, tools)
+        result = load(loading)
     return Built(
         digest=result.top.descriptor.digest,
         size=result.size,
@@ -261,47 +261,61 @@ def _build(  # noqa: PLR0913  # all that determines a build
     )
 
 
-def _earlier_images(options: BuildOptions, image: PlannedImage, request: BuildRequest) -> list[str]:
-    """Return the images that may have layers of this one."""
-    if options.no_cache:
-        return []
+def _look_in_images(  # noqa: PLR0913  # where to look, and for what
+    options: BuildOptions,
+    image: PlannedImage,
+    request: BuildRequest,
+    *,
+    platforms: Sequence[str],
+    tools: Tools,
+    status: StatusLine,
+) -> None:
+    """Find the layers of earlier images. Those that cannot be read cost only time.
+
+    Raises RegistryError if the image cannot be pushed, since its registry is not reached.
+    """
     tags = [tag for tag in request.tags if options.push or names_registry(tag)]
     setting = image.settings.cache
-    stored = setting.reference if isinstance(setting, Store) else ""
-    named = filter(None, (options.cache, *options.cache_from, stored))
-    return [*dict.fromkeys((*tags, *named))]
+    stated = setting.reference if isinstance(setting, Store) else ""
+    named = cache_options(options) or ((stated,) if stated else ())
+    for name in dict.fromkeys((*tags, *named)):
+        reference = Reference.parse(name)
+        registry = tools.registries.of(reference.host)
+        try:
+            with status.saying(f"Looking for layers in {name}"):
+                for each in platforms:
+                    tools.known.read_image(registry, reference.repository, reference.target, each)
+        except RegistryError as error:
+            if options.push and name in tags and not error.status:
+                raise
+            if not error.denied:  # a repository that does not exist may be denied
+                status.note(f"No layers of {name} are used. {error.problem}")
 
 
-def _look_in(name: str, platforms: Sequence[str], tools: Tools, console: ProgressConsole) -> None:
-    """Find the layers of an image, if it exists. What cannot be read costs only time."""
-    reference = Reference.parse(name)
-    registry = tools.registries.of(reference.host)
-    try:
-        for each in platforms:
-            tools.known.read_image(registry, reference.repository, reference.target, each)
-    except RegistryError as error:
-        if not error.denied:  # a repository that does not exist may be denied
-            console.note(f"The layers of {name} are not known: {error.problem}")
+def _make(found: Sequence[PlatformImage], tools: Tools, status: StatusLine, *, every: bool) -> None:
+    """Make the layers that are not known, several at a time, and print a line for each.
 
-
-def _make(found: Sequence[PlatformImage], tools: Tools, console: ProgressConsole) -> None:
-    """Make the layers that are not known, several at a time, and print a line for each."""
+    `every`: the content of the others is needed, too.
+    """
     parts = [part for each in found for part in each.parts]
-    unknown = {part.planned.key: part for part in parts if part.layer is None}
-    for part in unknown.values():
+    wanted = {part.planned.key: part for part in parts if every or part.layer is None}
+    for part in wanted.values():
         if part.planned.files:
             tools.downloads.start(part.planned.files.files)
-    jobs = {tools.pool.submit(part.make): part for part in unknown.values()}
+    jobs = {tools.pool.submit(part.make): part for part in wanted.values()}
+    waiting = dict.fromkeys(part.planned.name for part in wanted.values())
     try:
-        for future in as_completed(jobs):
-            future.result()
-            console.message(_line(jobs[future]))
+        with status.saying(lambda: f"Making {fitting([*waiting], _MOST_NAMES)}"):
+            for future in as_completed(jobs):
+                future.result()
+                waiting.pop(jobs[future].planned.name, None)
+                status.message(_line(jobs[future]))
     finally:
         for future in jobs:
             future.cancel()
-    cached = [part.planned.name for part in found[0].parts if part.planned.key not in unknown]
+    cached = [part.planned.name for part in found[0].parts if part.planned.key not in wanted]
     if cached:
-        console.message(f"cached: {fitting(cached, _WIDTH)}")
+        status.message(f"cached: {fitting(cached, _WIDTH)}")
 
 
 def _line(part: Part) -> str:

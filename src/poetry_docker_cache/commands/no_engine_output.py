@@ -198,16 +198,30 @@ def find_loader() -> str:
     return program
 
 
-def load(found: Sequence[PlatformImage], tags: Sequence[str], tools: Tools) -> Result:
-    """Hand an image to `docker load` or `podman load`. Raises DockerCacheError."""
-    program = find_loader()
-    archive = tools.folder / "image.tar"
-    result = write_output(found, tags, tools, archive)
-    if status := engine.run([program, "load", "--input", str(archive)], output=_STDERR):
+@dataclass(frozen=True, kw_only=True)
+class Loadable:
+    """An archive, and the program that loads it."""
+
+    program: str
+    path: Path
+    result: Result
+
+
+def archive_to_load(found: Sequence[PlatformImage], tags: Sequence[str], tools: Tools) -> Loadable:
+    """Write an archive for `docker load` or `podman load`. Raises DockerCacheError."""
+    path = tools.folder / "image.tar"
+    result = write_output(found, tags, tools, path)
+    return Loadable(program=find_loader(), path=path, result=result)
+
+
+def load(archive: Loadable) -> Result:
+    """Load an image, with the program's own output. Raises DockerCacheError."""
+    program = archive.program
+    if status := engine.run([program, "load", "--input", str(archive.path)], output=_STDERR):
         if status > _SIGNAL:
             raise SystemExit(status)
         raise DockerCacheError(
             f"`{program} load` failed with status {status}.",
             fix=f"See its message above. Check that `{program} info` works.",
         )
-    return result
+    return archive.result

@@ -138,7 +138,7 @@ def plan_images(
     planned = []
     for name in asked:
         with _naming(name):
-            image = _planned(poetry, project, name, images, selections, bakes=len(asked) > 1)
+            image = _planned(poetry, project, name, images, selections)
         planned.append(_with_template(image, templates[name]))
         check_locked_files(folder, image.plan.dependencies.files)
     return tuple(planned)
@@ -175,14 +175,12 @@ def _select(
     )
 
 
-def _planned(  # noqa: PLR0913  # an image depends on the others
+def _planned(
     poetry: Poetry,
     project: Project,
     image: str,
     images: Mapping[str, Settings],
     selections: Mapping[str, Selection],
-    *,
-    bakes: bool,
 ) -> PlannedImage:
     named = {name: selection for name, selection in selections.items() if name}
     installs = {
@@ -198,7 +196,6 @@ def _planned(  # noqa: PLR0913  # an image depends on the others
         selections[image],
         installs if shares else None,
         selected_by_any=together(selections.values()),
-        bakes=bakes,
     )
     packages = locked_packages(project.lock, selections[image], plan.runtime.python)
     name = project.metadata.name

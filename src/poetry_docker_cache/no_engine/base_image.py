@@ -156,7 +156,9 @@ def _fits(found: str, wanted: str) -> bool:
 def _missing_platform(name: str, platform: str, found: list[str]) -> DockerCacheError:
     return DockerCacheError(
         f"The base image {name} does not exist for {platform}, only for {', '.join(found)}.",
-        fix="Set `platforms` in [tool.poetry-docker-cache] to these, or set another `base-image`.",
+        fix=f"Build for one of these, such as `--platform {found[0]}`, or set another `base-image`."
+        if found
+        else "Set another `base-image`.",
     )
 
 

@@ -94,7 +94,36 @@ def refuse_missing(
     found = check.inspect(image, [dict(layer) for layer in layers], [*optional])
     if found:
         raise DockerCacheError(
-            f"The packages do not run on {base}.",
-            fix=f"{check.explain(image, found)}\nSystem packages need a base image that has them:"
-            " prepare one and set `base-image`, or build without `--no-engine`.",
+            f"The packages do not run on {base}:\n{_faults(found)}", fix=_fix(image, found)
         )
+
+
+def _faults(found: Sequence[check.Fault]) -> str:
+    return "\n".join(
+        f"  - {fault.by} needs {fault.library}, which is not in the image."
+        if isinstance(fault, check.Missing)
+        else f"  - {fault.by} needs {fault.version} of {fault.library}; the image has an older one."
+        for fault in found
+    )
+
+
+def _fix(image: BaseLibraries, found: Sequence[check.Fault]) -> str:
+    missing = [fault for fault in found if isinstance(fault, check.Missing)]
+    lines = []
+    if missing:
+        libraries = sorted({fault.library for fault in missing})
+        install = ""
+        if image.has("apt-get"):
+            packages = sorted({fault.package for fault in missing})
+            install = f" (most likely: `apt-get install {' '.join(packages)}`)"
+        elif image.has("apk"):
+            install = f" (`apk add {' '.join(f'so:{name}' for name in libraries)}`)"
+        lines.append(
+            f"Build a base image that has them{install}, push it and set `base-image`, or build"
+            " with a container engine: `poetry docker build` without `--no-engine`."
+        )
+        lines.append("Or, if your application does not use the parts that need them, set")
+        lines.append(f"optional-libraries = {check.to_toml(libraries)}")
+    if len(missing) < len(found):
+        lines.append("Set `base-image` to a newer release of its distribution.")
+    return "\n".join(lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,8 +35,12 @@ Reason = Literal[
     "system packages", "instructions", "template", "no wheel", "git", "compiled", "other"
 ]
 _ON_HOST = (
-    "If it has no compiled code, add `build-on-host = true`, which runs its code on this machine,"
-    " as `poetry install` does"
+    "If it has no compiled code, add `build-on-host = true`: its build then runs on this machine,"
+    " as with `poetry install`"
+)
+_OTHER_PYTHON = (
+    "Lock a newer version (`poetry update NAME`), or set `python` to a version that it has wheels"
+    " for"
 )
 _WITH_WHEELS = {"psycopg-c": "psycopg-binary", "psycopg2": "psycopg2-binary", "uwsgi": "pyuwsgi"}
 """Packages that have no wheels, and the same code in a package that has."""
@@ -66,6 +69,8 @@ class Obstacle:
     reason: Reason
     what: str
     fix: str
+    package: str = ""
+    """The package and its version, if `what` is about it: one line names all with the same one."""
 
 
 def obstacles(
@@ -94,28 +99,17 @@ def obstacles(
     return (*found, *_of_wheels(plan), *_of_bytecode(plan, host_python))
 
 
-def option_obstacles(
-    *, file: str | None, target: str | None, builder: str | None, arguments: Sequence[str]
-) -> tuple[Obstacle, ...]:
-    """List the options of `build` that only an engine understands."""
-    given = {"--file": file, "--target": target, "--builder": builder}
-    given["--"] = shlex.join(arguments)
-    return tuple(
-        Obstacle(
-            reason="other",
-            what=f"`{option} {value}` is for BuildKit",
-            fix="Remove it" if option == "--" else f"Remove `{option}`",
-        )
-        for option, value in given.items()
-        if value
-    )
-
-
 def refuse(found: Sequence[Obstacle]) -> None:
     """Raise one DockerCacheError for all obstacles, if there are any."""
     if not found:
         return
-    lines = (f"  - {each.what}.\n    {each.fix}." for each in found)
+    packages: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        packages.setdefault((each.what, each.fix), []).extend(filter(None, [each.package]))
+    lines = (
+        f"  - {': '.join(filter(None, (', '.join(names), what)))}.\n    {fix}."
+        for (what, fix), names in packages.items()
+    )
     raise DockerCacheError(
         "This image cannot be made without a container engine:\n" + "\n".join(lines),
         fix="Change these, or build with a container engine: `poetry docker build` without"
@@ -157,8 +151,8 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
             what=f"The image has system packages: {', '.join(system)}",
             # For an image named `python`, the plan adds the packages that dependencies need.
             fix=f"Build a base image with them (`{add} {' '.join(system)}`), push it under a name"
-            " other than `python`, set `base-image` and `python`, and remove them from"
-            " `runtime-packages`",
+            " other than `python`, set `base-image` and `python`, and remove `runtime-packages` if"
+            " it is set",
         )
     for line in plan.runtime.instructions:
         word = line.split(maxsplit=1)[0].upper() if line.strip() else ""
@@ -210,20 +204,23 @@ def _of_index(
         if not any(fits_machine(file["file"], machine) for file in wheels)
     ]
     if lacking and not (build_on_host and may_be_sdist):
-        where = f" for {listing([*map(platform_of, lacking)])}" if wheels else " for this image"
-        yield Obstacle(
-            reason="no wheel",
-            what=f"{name} has no wheel{where}"
-            if may_be_wheel
-            else f"Poetry's setting `installer.no-binary` excludes the wheel of {name}",
-            fix=f"Depend on {_WITH_WHEELS[package['name']]} instead, which has wheels"
-            if package["name"] in _WITH_WHEELS
-            else f"Lock a version with a wheel. {_ON_HOST}",
-        )
+        has_others = any(file["file"].endswith(".whl") for file in package.get("files", ()))
+        what, fix = "no wheel", f"Lock a version with a wheel. {_ON_HOST}"
+        if not may_be_wheel:
+            what = "Poetry's setting `installer.no-binary` excludes its wheel"
+        elif wheels:
+            what += f" for {listing([*map(platform_of, lacking)])}"
+        elif has_others:
+            on = f" on {plan.runtime.image}" if is_alpine(plan.runtime.image) else ""
+            what, fix = f"no wheel for Python {plan.runtime.python}{on}", _OTHER_PYTHON
+        if twin := _WITH_WHEELS.get(package["name"]):
+            fix = f"Depend on {twin} instead, which has wheels"
+        yield Obstacle(reason="no wheel", package=name, what=what, fix=fix)
     elif not lacking and not any(map(_is_strong, wheels)):
         yield Obstacle(
             reason="other",
-            what=f"{name} has no SHA-2 hash in poetry.lock",
+            package=name,
+            what="no SHA-2 hash in poetry.lock",
             fix="Run `poetry lock --regenerate`",
         )
 

@@ -11,11 +11,14 @@ from poetry_docker_cache.no_engine.registry_session import RegistrySession
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from poetry_docker_cache.no_engine.registry import Progress
+
 
 class Registries:
     """Clients that are closed at the end of a `with` block."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress
         self._stack = contextlib.ExitStack()
         self._known: dict[str, Registry] = {}
 
@@ -29,5 +32,7 @@ class Registries:
     def of(self, host: str) -> Registry:
         """Return the client of a host. Not for several threads at once."""
         if host not in self._known:
-            self._known[host] = self._stack.enter_context(Registry(RegistrySession(host)))
+            self._known[host] = self._stack.enter_context(
+                Registry(RegistrySession(host), self._progress)
+            )
         return self._known[host]

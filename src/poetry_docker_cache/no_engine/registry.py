@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import quote, urlencode
 
 import requests
@@ -36,6 +36,14 @@ _LARGEST_MANIFEST = 4 << 20
 _CHUNK = 1 << 20
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _ATTEMPTS = 5
+READING, UPLOADING = "reading layers", "uploading layers"
+
+
+class Progress(Protocol):
+    """Takes how many bytes of a blob have arrived, or were sent; several threads call it."""
+
+    def __call__(self, action: str, file: str, done: int, total: int | None, /) -> None:
+        """Show the progress; the action is READING or UPLOADING."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +64,8 @@ class Reference:
         """
         if not image_names.is_reference(text):
             raise DockerCacheError(
-                f"{text!r} is not the name of an image.", fix="Use the form HOST/NAME:TAG."
+                f"{text!r} is not the name of an image.",
+                fix="Use the form HOST/NAME:TAG, with NAME in lower case.",
             )
         host, _, rest = image_names.normalised(text).partition("/")
         repository, _, digest = rest.partition("@")
@@ -90,8 +99,9 @@ class Registry:
     All methods raise RegistryError for a registry that refuses, fails or cannot be reached.
     """
 
-    def __init__(self, session: RegistrySession) -> None:
+    def __init__(self, session: RegistrySession, progress: Progress | None = None) -> None:
         self._session = session
+        self._progress = progress or (lambda *_: None)
         self.host = session.host
 
     def __enter__(self) -> Self:
@@ -127,6 +137,7 @@ class Registry:
                         break
                     hashed.update(new)
                     if new:
+                        self._progress(READING, digest, done, size)
                         yield new
             except requests.RequestException:
                 continue
@@ -157,7 +168,7 @@ class Registry:
         fits = size is None or not length.isdecimal() or int(length) == size
         return response.status_code == HTTPStatus.OK and fits and not is_page
 
-    def upload(  # noqa: PLR0913  # a blob, and how to upload it
+    def upload(
         self,
         repository: str,
         digest: str,
@@ -165,13 +176,14 @@ class Registry:
         open_content: Callable[[], BinaryIO],
         *,
         mount_from: Sequence[str] = (),
-        progress: Callable[[int], None] | None = None,
     ) -> None:
         """Upload a blob unless the registry has it in this repository or can mount it.
 
-        An interrupted upload starts again. `progress` gets the bytes that were sent so far, and
-        the size at the end.
+        An interrupted upload starts again.
         """
+
+        def progress(done: int) -> None:
+            self._progress(UPLOADING, digest, done, size)
 
         def attempt() -> None:
             if self.has_blob(repository, digest, size, push=True):
@@ -196,8 +208,6 @@ class Registry:
             read_answer(response)
 
         self._session.repeat(attempt)
-        if progress:
-            progress(size)
 
     def put_manifest(self, repository: str, target: str, body: bytes, media_type: str) -> None:
         """Write a manifest or an index for a tag or digest; its blobs must be there."""
@@ -297,7 +307,7 @@ class _Body:
         self,
         open_content: Callable[[], BinaryIO],
         size: int,
-        progress: Callable[[int], None] | None,
+        progress: Callable[[int], None],
     ) -> None:
         self._open, self._size, self._progress = open_content, size, progress
 
@@ -314,8 +324,7 @@ class _Body:
                     if done > self._size:
                         break
                     yield chunk
-                    if self._progress:
-                        self._progress(done)
+                    self._progress(done)
         except OSError as error:  # else it would count as one of the connection
             raise DockerCacheError(
                 f"A file cannot be read: {error.strerror}.", fix="Run the command again."

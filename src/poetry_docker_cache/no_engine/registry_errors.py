@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _Kind = TypeVar("_Kind", bound=Exception)
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # by version of OpenSSL
+_NO_SUCH_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 _LONGEST = 300
 _SMALL = 65536
 """More than any answer has, in bytes, apart from blobs and manifests."""
@@ -55,10 +57,13 @@ def unreachable(host: str, error: Exception) -> RegistryError:
     problem = f"{host} cannot be reached"
     fix = "Check the name and the network, or try again later."
     if getattr(_cause(error, ssl.SSLError), "reason", "") in _NO_TLS:
-        problem, fix = f"{host} does not use TLS", "Check the name, or allow http for this host."
+        problem = f"{host} does not use TLS"
+        fix = "Check the name. Without TLS, only registries on this machine are used (localhost)."
     elif isinstance(error, requests.exceptions.ProxyError):
         problem += " through the proxy"
         fix = "Check HTTPS_PROXY, and NO_PROXY for a registry in your own network."
+    elif getattr(_cause(error, socket.gaierror), "errno", 0) in _NO_SUCH_HOST:
+        return RegistryError(f"There is no host {host}.", fix="Check the name and the network.")
     elif isinstance(error, requests.Timeout):
         problem += ": it does not answer in time"
     else:
@@ -87,7 +92,9 @@ def refusal(  # noqa: PLR0913  # all that the explanation names
     login = "docker login" if host == "docker.io" else f"docker login {host}"
     if logged_in:
         denied = f"{host} denies access: your login may not {action} {name}"
-        log_in = f"Check the name, or run `{login}` as a user who may {action} it."
+        log_in = (
+            f"Check the name. If it is right, run `{login}` again, as a user who may {action} it."
+        )
     else:
         denied = f"{host} denies access: log in to {action} {name}"
         log_in = f"{note} Then run `{login}`." if note else f"Run `{login}`."

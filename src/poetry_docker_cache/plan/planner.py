@@ -35,19 +35,18 @@ if TYPE_CHECKING:
 _SYNTAX = "docker/dockerfile:1"
 
 
-def make_plan(  # noqa: PLR0913  # the last three are for one of several images
+def make_plan(
     project: Project,
     settings: Settings,
     selection: Selection,
     images: Images | None = None,
     *,
     selected_by_any: Selection | None = None,
-    bakes: bool = False,
 ) -> ImagePlan:
     """Plan the project's image. Raises DockerCacheError if it cannot be built.
 
-    For one of several images, `images` is what each of them installs, `selected_by_any` what they
-    install together, and `bakes` says whether one command builds them all.
+    For one of several images, `images` is what each of them installs, and `selected_by_any`
+    what they install together.
     """
     selected_by_any = selected_by_any or selection
     python, python_notes = _plan_python(project, settings, selected_by_any)
@@ -58,7 +57,7 @@ def make_plan(  # noqa: PLR0913  # the last three are for one of several images
     system, system_notes = plan_system_packages(settings, contents.layers, bases)
     folder, folder_notes = place_in_context(project, contents)
     wheels, wheel_notes = plan_wheels(project, settings, contents, folder, bases)
-    version, version_notes = _plan_version(project, wheels, bakes=bakes)
+    version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
     runtime, runtime_notes = plan_runtime(
         project, settings, contents, version, files=files, bases=bases, system=system
@@ -133,17 +132,15 @@ def _plan_python(
     return python, (*chosen, *left_out_notes(project, selection))
 
 
-def _plan_version(
-    project: Project, wheels: Sequence[Wheel], *, bakes: bool
-) -> tuple[str | None, Notes]:
+def _plan_version(project: Project, wheels: Sequence[Wheel]) -> tuple[str | None, Notes]:
     """The default of `ARG VERSION`; None unless the project takes its version from git."""
     variables = [name for each in wheels if each.is_application for name in each.version_variables]
     if not variables:
         return None, ()
     version = project.metadata.version or "0.0.0"
-    option = "--set '*.args.VERSION=…'" if bakes else "--build-arg VERSION=…"
     note = (
         "The project takes its version from git, which is not available in the build: the image"
-        f" gets version {version}, unless you set {' and '.join(variables)} or add `-- {option}`."
+        f" gets version {version}, unless you set {' and '.join(variables)}, or the build argument"
+        " VERSION."
     )
     return version, (note,)

@@ -17,13 +17,13 @@ from poetry_docker_cache.system.private_files import put
 _MODE = 0o666
 
 
-def refuse_unwritable(path: str) -> None:
+def refuse_unwritable(path: str, option: str = METADATA_OPTION) -> None:
     """Raise DockerCacheError before the build if the file cannot be written after it."""
     folder = os.path.dirname(path) or "."  # noqa: PTH120  # Path() makes `.` of an empty path
     if not path or is_folder(path):
         raise DockerCacheError(
-            f"{METADATA_OPTION} {path} is a folder." if path else f"{METADATA_OPTION} is empty.",
-            fix=f"Give {METADATA_OPTION} the path of a file.",
+            f"{option} {path} is a folder." if path else f"{option} is empty.",
+            fix=f"Give {option} the path of a file.",
         )
     if not is_folder(folder):
         raise DockerCacheError(

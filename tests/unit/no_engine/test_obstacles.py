@@ -14,7 +14,6 @@ from poetry_docker_cache.no_engine import obstacles as module
 from poetry_docker_cache.no_engine.obstacles import (
     Obstacle,
     obstacles,
-    option_obstacles,
     refuse,
     unused_settings,
 )
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BUILT = package("built", files=[sdist("built")])
+OLDER = package("older", files=[wheel("older", tag="cp311-cp311-manylinux_2_17_x86_64")])
 ONLY_AMD = package(
     "only-amd",
     files=[wheel("only-amd", tag="cp313-cp313-manylinux_2_17_x86_64"), sdist("only-amd")],
@@ -117,7 +117,8 @@ def test_wheels_from_index_need_no_engine() -> None:
             "setting `labels`",
         ),
         ([], {"instructions": Instructions(build=("RUN true",))}, "RUN true", "Remove it"),
-        ([BUILT], {}, "built 1.0 has no wheel for this image", "build-on-host = true"),
+        ([BUILT], {}, "no wheel", "build-on-host = true"),
+        ([OLDER], {}, "no wheel for Python 3.13", "set `python` to a version"),
         ([GIT], {}, "forked 1.0 comes from a git repository", "URL dependency"),
         ([URL], {}, "by-url 1.0 (https://files.test/by-url-1.0.tar.gz) is not a wheel", "wheel"),
         (
@@ -150,7 +151,7 @@ def test_only_missing_machine_counts() -> None:
     project = plans.project(ONLY_AMD)
     assert find(project, platforms=BOTH) == ()
     (found,) = find(project, machines=("x86_64", "aarch64"), platforms=BOTH)
-    assert "only-amd 1.0 has no wheel for linux/arm64" in found.what
+    assert (found.package, found.what) == ("only-amd 1.0", "no wheel for linux/arm64")
 
 
 def test_weak_hash_and_excluded_wheel() -> None:
@@ -184,19 +185,21 @@ def test_one_error_names_all_items() -> None:
     refuse(())
     found = find(plans.project(BUILT, GIT), runtime_packages=("tini",))
     with pytest.raises(DockerCacheError) as caught:
-        refuse((*found, *option_obstacles(file=None, target="check", builder=None, arguments=())))
+        refuse(found)
     text = str(caught.value)
-    for part in ("tini", "built 1.0", "forked 1.0", "`--target check`"):
+    for part in ("tini", "built 1.0", "forked 1.0"):
         assert part in text
     assert "without `--no-engine`" in caught.value.fix
 
 
-def test_arguments_for_buildx_are_named() -> None:
-    """As they were typed."""
-    (found,) = option_obstacles(
-        file=None, target=None, builder=None, arguments=["--build-context", "a b=."]
-    )
-    assert "`-- --build-context 'a b=.'`" in found.what
+def test_packages_with_same_way_out_share_a_line() -> None:
+    """A lock for an older Python may lack many wheels."""
+    other = package("other", files=[wheel("other", tag="cp310-cp310-manylinux_2_17_x86_64")])
+    with pytest.raises(DockerCacheError) as caught:
+        refuse(find(plans.project(OLDER, other)))
+    text = str(caught.value)
+    assert "  - older 1.0, other 1.0: no wheel for Python 3.13.\n" in text
+    assert text.count("poetry update") == 1
 
 
 def test_settings_without_effect_are_noted() -> None:

@@ -281,7 +281,7 @@ def test_version_from_git_is_passed_to_backend(requirement: str, variable: str) 
     assert made.application.version_variables == (variable,)
     assert made.version == "1.0"
     assert "org.opencontainers.image.version" not in made.runtime.labels
-    assert any("-- --build-arg VERSION=" in note for note in made.notes)
+    assert any("the build argument VERSION" in note for note in made.notes)
     nameless = replace(METADATA, version=None)
     made = plan(project(root=wheel_root(requires=(requirement,)), metadata=nameless))
     assert made.version == "0.0.0"
