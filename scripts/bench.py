@@ -26,6 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bench_goals
 import bench_report
 from bench_project import EXAMPLES, ROOT, PackageSet
 from bench_results import Bump, Results, Start
@@ -98,7 +99,7 @@ class Bench:
         """Measure what is the same in each round: sizes of images, start times, average costs."""
         own = [variant for variant in variants if variant.name in VARIANTS]
         self._try_each(own, lambda variant: self.results.images.append(current.image(variant)))
-        plugins = [variant for variant in own if isinstance(variant, Plugin)]
+        plugins = [each for each in own if isinstance(each, Plugin) and each.needs_engine]
         for plugin in plugins[:1]:
             both = [plugin, replace(plugin, compiled=True)]
             self._try_each(both, partial(self._measure_start, current, plugin))
@@ -126,7 +127,7 @@ class Bench:
         say(
             f"{row.size:4} {row.scenario:14} {row.variant:16} {row.installed:4} installed"
             f" {row.blobs:4} blobs {row.pushed / 1e6:8.2f} MB pushed {row.pulled / 1e6:8.2f} pulled"
-            f" {row.seconds:7.1f} s, {row.buildkit:.1f} in BuildKit"
+            f" {row.seconds:7.1f} s, {row.buildkit or 0:.1f} in BuildKit, {row.cpu or 0:.1f} of CPU"
         )
 
     def _measure_start(self, current: Round, plugin: Variant, variant: Variant) -> None:
@@ -167,8 +168,9 @@ def _plugin_at(revision: str, folder: Path) -> Plugin:
 
 def suits(scenario: Scenario, variant: Variant) -> bool:
     """Return whether a variant can use what is kept, and build for the platforms."""
-    anyone = scenario.kept in ("registry", "folder") and not scenario.platforms
-    return anyone or isinstance(variant, Plugin)
+    if not isinstance(variant, Plugin):
+        return scenario.kept in ("registry", "folder") and not scenario.platforms
+    return variant.needs_engine or scenario.kept in ("registry", "folder")
 
 
 def _machine() -> dict[str, str]:
@@ -266,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             results, output = bench(options), options.output
         bench_report.write(results, output)
+        print(bench_goals.text(results), end="")
         if options.readme:
             text = options.readme.read_text(encoding="utf-8")
             text = bench_report.insert_summary(text, results)

@@ -20,11 +20,13 @@ BAR, GAP, TOP, BOTTOM = 13, 14, 100, 44
 _STYLE = """\
     .page { fill: #ffffff } .text { fill: #1f2933 } .soft { fill: #52606d }
     .grid { stroke: #d9e2ec }
-    .pip { fill: #2f855a } .article { fill: #4a7fb5 } .uv-documented { fill: #c98a1b }
+    .plugin { fill: #2f855a } .plugin-no-engine { fill: #7b5ea7 }
+    .article { fill: #4a7fb5 } .uv-documented { fill: #c98a1b }
     @media (prefers-color-scheme: dark) {
       .page { fill: #0d1117 } .text { fill: #e6edf3 } .soft { fill: #9aa7b4 }
       .grid { stroke: #30363d }
-      .pip { fill: #56ad79 } .article { fill: #5b92cf } .uv-documented { fill: #d6a03a }
+      .plugin { fill: #56ad79 } .plugin-no-engine { fill: #9d84c4 }
+      .article { fill: #5b92cf } .uv-documented { fill: #d6a03a }
     }"""
 
 

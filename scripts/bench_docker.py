@@ -1,4 +1,4 @@
-"""Run docker on the engines of the benchmark, and time the builds that others run with it."""
+"""Run docker on the engines of the benchmark, and time the builds and the engines."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING
 
+from dockerd import CGROUPS
 from processes import EngineError, run
 
 if TYPE_CHECKING:
@@ -58,3 +59,27 @@ class Clock:
     def seconds(self) -> float:
         """Return the time of the builds since the last call of `watching`."""
         return sum(map(int, self._log.read_text(encoding="utf-8").split())) / 1e9
+
+
+class EngineCpu:
+    """The CPU time of an engine: its daemons, and everything that they start.
+
+    The engine has a control group for its containers. The daemons move into it, so the kernel
+    counts each second once.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        version_1 = CGROUPS / "cpuacct"
+        self._is_version_1 = version_1.is_dir()
+        self._group = (version_1 if self._is_version_1 else CGROUPS) / engine.daemons.cgroup
+        daemons = self._group / "daemons"
+        daemons.mkdir(parents=True, exist_ok=True)
+        for daemon in (engine.daemons.containerd, engine.daemons.dockerd):
+            (daemons / "cgroup.procs").write_text(str(daemon.pid), encoding="ascii")
+
+    def seconds(self) -> float:
+        """Return the seconds so far."""
+        if self._is_version_1:
+            return int((self._group / "cpuacct.usage").read_text(encoding="ascii")) / 1e9
+        words = (self._group / "cpu.stat").read_text(encoding="ascii").split()
+        return int(words[words.index("usage_usec") + 1]) / 1e6

@@ -1,4 +1,4 @@
-"""Read installed packages from a build's log, and pushed and pulled blobs from a registry's."""
+"""Read the packages that a build installed, and the blobs that were pushed and pulled."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def installed(log: str) -> frozenset[str]:
     """Return the names of the installed packages in a log of plain progress output."""
     names = (plain or uv for plain, uv in _INSTALLED.findall(log.replace("\r", "")))
     return frozenset(re.sub(r"[-_.]+", "-", name).lower() for name in names)
+
+
+def made(metadata: str) -> int:
+    """Return how many packages are in layers that were made, from the file of a build's result."""
+    layers = json.loads(metadata)["poetry-docker-cache"]["layers"]
+    return sum(len(layer["packages"]) for layer in layers if not layer["cached"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tarfile
 import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import debian
 from processes import SYSTEM_PATH, Daemon, free_port, lock, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from engine import Engine
@@ -58,6 +60,28 @@ class CountingRegistry:
         crane = engine.state / "root/usr/bin/crane"
         run([crane, "copy", "--insecure", source, target])
         return target
+
+    def add_moved(self, image: str, engine: Engine) -> None:
+        """Make the image that the tag of a base image moves to: it has one more small layer."""
+        layer = self._config.with_name("newer.tar")
+        with tarfile.open(layer, "w") as tar:
+            tar.addfile(tarfile.TarInfo("etc/newer"))
+        crane = engine.state / "root/usr/bin/crane"
+        run([crane, "append", "-b", image, "-f", layer, "-t", f"{image}-moved"])
+
+    @contextlib.contextmanager
+    def moved(self, images: Iterable[str], engine: Engine) -> Iterator[None]:
+        """Move the tags of base images while the context is open."""
+        crane = engine.state / "root/usr/bin/crane"
+        tags = {image: image.rpartition(":")[2] for image in images}
+        for image, tag in tags.items():
+            run([crane, "tag", image, f"{tag}-first"])
+            run([crane, "tag", f"{image}-moved", tag])
+        try:
+            yield
+        finally:
+            for image, tag in tags.items():
+                run([crane, "tag", f"{image}-first", tag])
 
     def add_platform(self, image: str, tag: str, architecture: str, engine: Engine) -> None:
         """Add another platform to an image here; nothing in it can run on this machine."""

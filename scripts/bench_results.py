@@ -28,7 +28,9 @@ class Measurement:
     pulled: int
     seconds: float
     buildkit: float | None = None
-    """The seconds of `docker buildx build`; None in results of earlier versions."""
+    """The seconds of `docker buildx build`; None without it and in results of earlier versions."""
+    cpu: float | None = None
+    """The CPU seconds of the command and of its engine; None in results of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shlex
 import shutil
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import bench_log
 import debian
 from bench_docker import Clock, docker
+from bench_machines import CacheFolder, EngineMachine
 from bench_registry import CountingRegistry
 from bench_results import Image, Measurement
 from bench_variants import Build, Plugin, Variant
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from bench_machines import Machine
     from bench_project import PackageSet
     from bench_scenarios import Scenario
 
@@ -36,23 +38,26 @@ _MIN_FREE = 20 * 1000**3
 class Finished:
     """A finished build."""
 
-    log: str
+    installed: int
     seconds: float
     """The time of the whole command."""
-    buildkit: float
-    """The time of `docker buildx build` in it."""
+    buildkit: float | None
+    """The time of `docker buildx build` in it; None without an engine."""
+    cpu: float
+    """The CPU seconds of the command and of its engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
     """The services of a round: new engines, a registry, and an index.
 
-    Each variant has its own engine, so that variants do not share caches. Another engine is
-    emptied before every build on a fresh machine.
+    Each variant has its own machine, so that variants do not share caches. Another machine is
+    emptied before every build on a fresh one.
     """
 
-    engines: Mapping[str, Engine]
-    fresh: Engine
+    own: Mapping[str, Machine]
+    fresh: EngineMachine
+    fresh_folder: CacheFolder
     registry: CountingRegistry
     workshop: Workshop
     clock: Clock
@@ -68,24 +73,36 @@ def machines(
     """Start the services, and stop them when the context is closed."""
     with contextlib.ExitStack() as stack:
         tags = [image.partition(":")[2] for image in (SLIM, FULL)]
-        engines = [
+        with_engine = [variant.name for variant in variants if variant.needs_engine]
+        *engines, spare = [
             stack.enter_context(Engine.up(f"bench-{os.getpid()}-{number}", images=tags))
-            for number in range(len(variants) + 1)
+            for number in range(len(with_engine) + 1)
         ]
-        fresh = engines.pop()
         (folder / "registry").mkdir()
-        registry = stack.enter_context(CountingRegistry(folder / "registry", fresh.state))
-        base, full = (registry.provide(image, fresh) for image in (SLIM, FULL))
+        registry = stack.enter_context(CountingRegistry(folder / "registry", spare.state))
+        base, full = bases = [registry.provide(image, spare) for image in (SLIM, FULL)]
+        if any(scenario.new_base for scenario in scenarios):
+            for image in bases:
+                registry.add_moved(image, spare)
         for architecture in _others(scenarios):
-            registry.add_platform(base, SLIM.partition(":")[2], architecture, fresh)
+            registry.add_platform(base, SLIM.partition(":")[2], architecture, spare)
         for engine in engines:
             docker(engine, "pull", base)
             docker(engine, "pull", full)
-        workshop = stack.enter_context(Workshop(folder, fresh, base, poetry))
-        names = [variant.name for variant in variants]
+        workshop = stack.enter_context(Workshop(folder, spare, base, poetry))
+        environment = workshop.environment
+        machines_of: dict[str, Machine] = {
+            name: EngineMachine(engine, environment, bases)
+            for name, engine in zip(with_engine, engines, strict=True)
+        }
+        for variant in variants:
+            if not variant.needs_engine:
+                place = folder / "machines" / variant.name
+                machines_of[variant.name] = CacheFolder(place, environment)
         yield Machines(
-            engines=dict(zip(names, engines, strict=True)),
-            fresh=fresh,
+            own=machines_of,
+            fresh=EngineMachine(spare, environment, bases),
+            fresh_folder=CacheFolder(folder / "machines" / "fresh", environment),
             registry=registry,
             workshop=workshop,
             clock=Clock(folder / "clock"),
@@ -121,74 +138,95 @@ class Round:
     def measure(self, scenario: Scenario, variant: Variant) -> Measurement:
         """Build and push the image of a scenario, and measure it."""
         name = variant.name
-        engine, repository, cache = self._engine(variant), variant.name, None
+        machine, repository, cache = self._machine(variant), variant.name, None
         if scenario.fresh:
-            engine, repository = self._machines.fresh, _fresh(variant, scenario)
+            machine, repository = self._fresh_machine(variant), _fresh(variant, scenario)
             cache = self._prepare_kept(scenario, variant)
         variant = self._with_setting(scenario, variant)
         build = self._build(variant, scenario.edit, self._reference(repository, scenario.name))
-        is_full = shutil.disk_usage(engine.state).free < _MIN_FREE
+        build = replace(build, cache_from=cache, pull=scenario.new_base)
+        is_full = shutil.disk_usage(machine.folder).free < _MIN_FREE
         crowded = is_full and not isinstance(variant, Plugin)
         if scenario.fresh or scenario.cold:
-            self._empty(engine, keep_base=scenario.cold)
+            machine.empty(keep_base=scenario.cold)
         elif crowded:
-            self._rebuild(engine, variant)
+            self._rebuild(machine, variant)
         if scenario.fresh and crowded:  # the variant's own engine is not needed any more
-            self._empty(self._engine(variant), keep_base=True)
-        if scenario.new_password:
-            self._workshop.set_password(PASSWORDS[1])
-        os.sync()  # do not measure writes of earlier builds
-        self._registry.traffic()
-        try:
-            done = self._run(variant, replace(build, cache_from=cache), engine)
-        finally:
-            if scenario.new_password:
-                self._workshop.set_password(PASSWORDS[0])
+            self._machine(variant).empty(keep_base=True)
+        if scenario.kept == "folder" and not variant.needs_engine:
+            shutil.copytree(self._workshop.kept / name, machine.folder, dirs_exist_ok=True)
+        with self._changed(scenario):
+            os.sync()  # do not measure writes of earlier builds
+            self._registry.traffic()
+            done = self._run(variant, build, machine)
         traffic = self._registry.traffic()
         return Measurement(
             size=self.packages.name,
             variant=name,
             scenario=scenario.name,
-            installed=len(bench_log.installed(done.log)),
+            installed=done.installed,
             blobs=traffic.blobs,
             pushed=traffic.pushed,
             pulled=traffic.pulled,
             seconds=round(done.seconds, 2),
-            buildkit=round(done.buildkit, 2),
+            buildkit=None if done.buildkit is None else round(done.buildkit, 2),
+            cpu=round(done.cpu, 2),
         )
+
+    @contextlib.contextmanager
+    def _changed(self, scenario: Scenario) -> Iterator[None]:
+        """Change what a scenario is about outside of the project, and change it back."""
+        if scenario.new_base:
+            machines = self._machines
+            with self._registry.moved((machines.base, machines.full), machines.fresh.engine):
+                yield
+        elif scenario.new_password:
+            self._workshop.set_password(PASSWORDS[1])
+            try:
+                yield
+            finally:
+                self._workshop.set_password(PASSWORDS[0])
+        else:
+            yield
 
     def warm_up(self, variant: Variant) -> None:
         """Build without measuring, so that a proxy of the index has all packages."""
         build = self._build(variant, "none", self._reference("warm-up", "cold"))
-        self._run(variant, build, self._engine(variant))
+        self._run(variant, build, self._machine(variant))
 
     def build_first(self, variant: Variant) -> None:
         """Run the first build without measuring it."""
         build = self._build(variant, "none", self._reference(variant.name, "cold"))
-        self._run(variant, build, self._engine(variant))
+        self._run(variant, build, self._machine(variant))
 
     def export_cache(self, variant: Variant) -> None:
-        """Push the first image and its cache to a repository for the fresh machine.
+        """Push the first image and its cache, if it has one, to a repository for the fresh machine.
 
         The repository is a separate one, because it must not have blobs of other builds.
         """
         build = self._build(variant, "none", self._reference(_fresh(variant), "first"))
         cache = f"type=registry,ref={self._reference(_fresh(variant), 'cache')}"
-        self._run(variant, replace(build, cache_to=cache), self._engine(variant))
+        build = replace(build, cache_to=cache) if variant.needs_engine else build
+        self._run(variant, build, self._machine(variant))
 
     def _prepare_kept(self, scenario: Scenario, variant: Variant) -> str | None:
         """Run the first build for a fresh machine, and return the cache to import there."""
         repository, folder = _fresh(variant, scenario), self._workshop.kept / variant.name
+        first = self._reference(repository, "first")
         if scenario.kept == "registry":
-            return f"type=registry,ref={self._reference(repository, 'cache')}"
+            cache = f"type=registry,ref={self._reference(repository, 'cache')}"
+            return cache if variant.needs_engine else first
         shutil.rmtree(folder, ignore_errors=True)
         keeping = self._with_setting(scenario, variant)
-        build = self._build(keeping, "none", self._reference(repository, "first"))
+        build = self._build(keeping, "none", first)
+        if not variant.needs_engine:
+            self._run(keeping, build, CacheFolder(folder, self._workshop.environment))
+            return None
         if scenario.kept == "folder":
             build = replace(build, cache_to=f"type=local,dest={folder}")
-            self._run(keeping, build, self._engine(variant))
+            self._run(keeping, build, self._machine(variant))
             return f"type=local,src={folder}"
-        self._empty(self._machines.fresh, keep_base=False)
+        self._machines.fresh.empty(keep_base=False)
         self._run(keeping, build, self._machines.fresh)
         return None
 
@@ -211,22 +249,33 @@ class Round:
 
     def python(self, variant: Variant, code: str, *, engine_of: Variant) -> str:
         """Run Python code in a variant's image and return its output."""
-        engine = self._engine(engine_of)
+        machine = self._engine_machine(engine_of)
         build = self._build(variant, "none", self._reference(variant.name, "start"))
-        self._run(variant, build, engine)
-        return docker(engine, "run", "--rm", "--network=none", build.tag, "python", "-c", code)
+        self._run(variant, build, machine)
+        run_image = ["run", "--rm", "--network=none", build.tag]
+        return docker(machine.engine, *run_image, "python", "-c", code)
 
     def layers(self, variant: Variant) -> str:
         """Return the JSON of `poetry docker layers`, with package sizes from the first image."""
         build = self._build(variant, "none", self._reference(variant.name, "cold"))
-        env = {**self._workshop.environment, **self._engine(variant).env}
+        machine = self._engine_machine(variant)
         command = [str(build.poetry), "docker", "layers", "--json", "--no-interaction", "--no-ansi"]
-        docker(self._engine(variant), "pull", build.tag)  # `--push` leaves no image in the engine
+        docker(machine.engine, "pull", build.tag)  # `--push` leaves no image in the engine
         image = ["--from=image", f"--image={build.tag}"]
-        return run([*command, *image], env=env, cwd=build.folder)
+        return run([*command, *image], env=machine.environment, cwd=build.folder)
 
-    def _engine(self, variant: Variant) -> Engine:
-        return self._machines.engines[variant.name]
+    def _machine(self, variant: Variant) -> Machine:
+        return self._machines.own[variant.name]
+
+    def _fresh_machine(self, variant: Variant) -> Machine:
+        machines = self._machines
+        return machines.fresh if variant.needs_engine else machines.fresh_folder
+
+    def _engine_machine(self, variant: Variant) -> EngineMachine:
+        machine = self._machine(variant)
+        if not isinstance(machine, EngineMachine):
+            raise EngineError(f"{variant.name} has no engine.")
+        return machine
 
     def _build(self, variant: Variant, edit: str, tag: str) -> Build:
         return Build(
@@ -236,43 +285,47 @@ class Round:
             full=self._machines.full,
             secrets=self._workshop.secrets,
             poetry=self._workshop.poetry,
+            metadata=self._workshop.metadata,
         )
 
-    def _run(self, variant: Variant, build: Build, engine: Engine) -> Finished:
+    def _run(self, variant: Variant, build: Build, machine: Machine) -> Finished:
         command = variant.command(build)
-        clock = self._machines.clock
-        env = clock.watching({**self._workshop.environment, **engine.env})
-        started = time.monotonic()
+        clock, env = self._machines.clock, machine.environment
+        if variant.needs_engine:
+            env = clock.watching(env)
+        cpu, started = _cpu_seconds(machine), time.monotonic()
         status, log = run_logged(command, build.folder, env)
-        seconds = time.monotonic() - started
+        seconds, cpu = time.monotonic() - started, _cpu_seconds(machine) - cpu
         name = f"{self.packages.name}-{build.tag.rpartition('/')[2].replace(':', '-')}"
         (self._logs / f"{name}.log").write_text(f"$ {shlex.join(command)}\n{log}", encoding="utf-8")
         if status:
             tail = "\n".join(log.strip().splitlines()[-15:])
             raise EngineError(f"{name} failed:\n{tail}")
-        return Finished(log=log, seconds=seconds, buildkit=clock.seconds())
+        return Finished(
+            installed=variant.installed(build, log),
+            seconds=seconds,
+            buildkit=clock.seconds() if variant.needs_engine else None,
+            cpu=cpu,
+        )
 
     def _reference(self, repository: str, tag: str) -> str:
         return f"{self._registry.address}/bench/{repository}:{tag}"
 
-    def _rebuild(self, engine: Engine, variant: Variant) -> None:
+    def _rebuild(self, machine: Machine, variant: Variant) -> None:
         """Empty an engine, and run the first build on it again.
 
         Each edit of a handwritten Dockerfile leaves gigabytes. Everything is removed, because
         BuildKit removes more than it should if only a part is to be removed.
         """
         say(f"{self.packages.name}   disk almost full: building {variant.name} again from scratch")
-        self._empty(engine, keep_base=True)
+        machine.empty(keep_base=True)
         self.build_first(variant)
 
-    def _empty(self, engine: Engine, *, keep_base: bool) -> None:
-        """Remove images and build caches."""
-        names = docker(engine, "image", "ls", "--format={{.Repository}}:{{.Tag}}").split()
-        bases = (self._machines.base, self._machines.full)
-        unwanted = [name for name in names if not (keep_base and name in bases)]
-        if unwanted:
-            docker(engine, "image", "rm", "--force", *unwanted)
-        docker(engine, "buildx", "prune", "--all", "--force")
+
+def _cpu_seconds(machine: Machine) -> float:
+    """Return the CPU seconds so far of a machine, and of the commands that this process ran."""
+    commands = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return machine.cpu_seconds() + commands.ru_utime + commands.ru_stime
 
 
 def _fresh(variant: Variant, scenario: Scenario | None = None) -> str:

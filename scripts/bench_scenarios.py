@@ -23,6 +23,8 @@ class Scenario:
     kept: Kept = "registry"
     """What a fresh machine has: a cache, or something that only a setting of the plugin uses."""
     new_password: bool = False
+    new_base: bool = False
+    """Whether the tags of the base images have moved to images with one more layer."""
     platforms: tuple[str, ...] = ()
     """The setting `platforms`, if the image is not for this machine alone."""
 
@@ -43,6 +45,7 @@ SCENARIOS = {
         Scenario(
             name="platform", title="second platform", platforms=("linux/amd64", "linux/arm64")
         ),
+        Scenario(name="base", title="base image moved", new_base=True),
         Scenario(name="fresh-version", title="fresh machine: version", edit="version", fresh=True),
         Scenario(
             name="fresh-pure", title="fresh machine: pure dependency", edit="pure", fresh=True

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from bench_results import Results
 
-SHOWN = ("plugin", "article", "uv-documented")
-"""The variants in the summary and the chart: the plugin with its defaults, and the Dockerfiles."""
+SHOWN = ("plugin", "plugin-no-engine", "article", "uv-documented")
+"""The variants in the summary and the chart."""
 _RELATIVE = "relative to the article's"
-_TIMES = ("seconds", _RELATIVE, "BuildKit's seconds", _RELATIVE)
+_TIMES = ("seconds", "buildkit", "cpu")
+_TIME_COLUMNS = ("seconds", _RELATIVE, "BuildKit's seconds", _RELATIVE, "CPU seconds", _RELATIVE)
 NOTES = f"""\
 How it is measured:
 
@@ -26,18 +27,27 @@ How it is measured:
 - BuildKit's seconds are those of `docker buildx build`. The rest of the plugin's seconds is the
   start of Poetry, reading the project and the summary. The Dockerfiles are built by
   `docker buildx build` alone.
+- CPU seconds are those of the command and all processes that it starts, and of the engine: its
+  daemons and the containers that it builds in.
 - Each variant has its own engine (Docker with the containerd image store), so that variants do not
   share caches. Before the first build, the engine has only the base image.
+- The plugin without an engine (`--no-engine`) has only a cache folder of Poetry and of the plugin.
+  Before the first build and on a fresh machine, it is empty: wheels are downloaded, and for the
+  first build the base image is read from the registry. On a fresh machine, `--cache` names the
+  first image. Its folder cache is that cache folder.
 - Each edit is made to a copy of the original project. In each scenario, the variants are built one
   after another.
 - A fresh machine has an empty engine, and the registry cache (`mode=max`) of the first build. It
   also pulls the base image. If a row names something else, the machine has that instead: a cache in
   a folder, the wheels of `download-cache`, or the pushed image of `reuse-image`. The last two are
-  settings of the plugin, so the other variants are not measured (n/a).
+  settings of the plugin for builds with an engine, so the other variants are not measured (n/a).
 - A second platform: with the setting `platforms`, the image is for linux/amd64 and linux/arm64. The
   plugin runs nothing on the other platform. The Dockerfiles install with the image's own programs,
   which needs an emulator (QEMU), so they are not measured (n/a).
-- Installed packages are counted in the build's log, without the project, Poetry and uv.
+- Base image moved: the tags of the base images name new images with one more small layer, as if it
+  were an update. BuildKit builds with `--pull`.
+- Installed packages are counted in the build's log, without the project, Poetry and uv; without an
+  engine, those in the layers that were made.
 - Blobs are layers, and two or three small ones that describe the image. Blobs that the repository
   already has are not pushed.
 - [The article's Dockerfile](../examples/bench/article.Dockerfile) uses Poetry {POETRY};
@@ -60,10 +70,10 @@ def markdown(results: Results) -> str:
         parts += [f"## {size} packages: {title}\n", _builds(results, size)]
         if medians(results, size):
             parts.append(f"These are {medians(results, size)}.\n")
-    parts += _table(
+    parts += _section(
         "Size of the image", ("packages", "built by", "MB (compressed)"), _images(results)
     )
-    parts += _table(
+    parts += _section(
         "Average cost of one update",
         ("packages", "`layers`", "`own-layers`", "packages reinstalled", "bytes reinstalled"),
         (
@@ -71,7 +81,7 @@ def markdown(results: Results) -> str:
             for bump in results.bumps
         ),
     )
-    parts += _table(
+    parts += _section(
         "Start of the application: importing large packages, as the image's user",
         ("packages", "`compile`", "seconds"),
         (
@@ -102,7 +112,7 @@ def summary(results: Results, size: str) -> str:
         f"Packages installed / MB pushed / seconds{part},"
         f" for {results.titles[size]} of {size} packages"
         f" ({', '.join(filter(None, words))}):\n\n"
-        + _rows(("you edit", *(VARIANTS[name].title for name in shown)), rows)
+        + table(("you edit", *(VARIANTS[name].title for name in shown)), rows)
     )
 
 
@@ -156,11 +166,12 @@ def _builds(results: Results, size: str) -> str:
                 (title, VARIANTS[variant].title, *_numbers(results, size, variant, scenario))
             )
             title = ""
-    return _rows((*header, *_TIMES), rows)
+    return table((*header, *_TIME_COLUMNS), rows)
 
 
 def _cell(results: Results, size: str, variant: str, scenario: str) -> str:
-    installed, _, pushed, _, seconds, _, buildkit, _ = _numbers(results, size, variant, scenario)
+    numbers = _numbers(results, size, variant, scenario)
+    installed, _, pushed, _, seconds, _, buildkit, *_ = numbers
     if seconds == "n/a":
         return seconds
     part = "" if buildkit == "n/a" or variant != "plugin" else f" ({buildkit})"
@@ -172,11 +183,11 @@ def _numbers(results: Results, size: str, variant: str, scenario: str) -> Iterab
         return results.median(size, variant, scenario, attrgetter(name))
 
     if median("seconds") is None:
-        return ("n/a",) * 8
+        return ("n/a",) * (4 + 2 * len(_TIMES))
     counts = (f"{median(name) or 0:.0f}" for name in ("installed", "blobs"))
     sizes = (f"{(median(name) or 0) / 1e6:.2f}" for name in ("pushed", "pulled"))
     times = []
-    for name in ("seconds", "buildkit"):
+    for name in _TIMES:
         ratio = results.ratio(size, variant, scenario, attrgetter(name))
         times += [_number(median(name), 1), _number(ratio, 2)]
     return (*counts, *sizes, *times)
@@ -192,12 +203,13 @@ def _images(results: Results) -> Iterable[Sequence[str]]:
         yield size, VARIANTS[variant].title, f"{count / 1e6:.1f}"
 
 
-def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def _section(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return a section with a table, or nothing if there are no rows."""
     rows = list(rows)
-    return [f"## {title}\n", _rows(header, rows)] if rows else []
+    return [f"## {title}\n", table(header, rows)] if rows else []
 
 
-def _rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table."""
     words = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in words)

@@ -59,6 +59,7 @@ class Workshop:
         self.secrets = folder / "secrets"
         self.kept = folder / "kept"
         """A folder for what a CI machine keeps on its disk."""
+        self.metadata = folder / "metadata.json"
         self._states = folder / "states"
         for path in (self.secrets, self.kept, self._states, folder / "packages", folder / "poetry"):
             path.mkdir()

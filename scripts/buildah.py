@@ -54,6 +54,7 @@ class Buildah:
         with lock(state):
             debs.install_missing()
             root = debs.unpack_buildah(state)
+        (root / "var/tmp").mkdir(parents=True, exist_ok=True)  # where archives are unpacked
         (storage / "tmp").mkdir()
         settings = _REGISTRIES.format(registry=registry)
         (storage / "registries.conf").write_text(settings, encoding="utf-8")

@@ -57,7 +57,8 @@ LONGEST = (
     *("test_direct", "test_reuse", "test_readme", "test_build", "test_leaks", "test_ci_shell"),
     *("test_inside_poetry_versions", "test_platforms", "test_bases", "test_images", "test_demo"),
     *("test_layers_command", "test_buildah", "test_build_shapes", "test_path_packages"),
-    *("test_oldest_python", "test_applications", "test_older_locks", "test_install_reuse"),
+    *("test_no_engine", "test_oldest_python", "test_applications", "test_older_locks"),
+    "test_install_reuse",
 )
 """Test files that take a minute or more, longest first."""
 

@@ -1,4 +1,4 @@
-"""Run the benchmark with one variant, two scenarios and one private package, ignoring times."""
+"""Run the benchmark with two variants, two scenarios and one private package, ignoring times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def test_benchmark_counts_and_reports(tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     bench = [sys.executable, str(ROOT / "scripts/bench.py"), f"--output={output}"]
-    chosen = ["--sizes=tiny", "--variants=plugin", "--scenarios=cold,version"]
+    variants = "--variants=plugin,plugin-no-engine"
+    chosen = ["--sizes=tiny", variants, "--scenarios=cold,version"]
     done = subprocess.run(
         [*bench, *chosen],
         env={**os.environ, "XDG_CACHE_HOME": str(CACHE), "TMPDIR": str(temporary)},
@@ -48,15 +49,24 @@ def test_benchmark_counts_and_reports(tmp_path: Path) -> None:
     assert {key: row.installed for key, row in rows.items()} == {
         ("plugin", "cold"): 1,
         ("plugin", "version"): 0,
+        ("plugin-no-engine", "cold"): 1,
+        ("plugin-no-engine", "version"): 0,
     }
-    for row in rows.values():
-        assert row.pulled == 0  # the base is local, and nothing else is pulled
+    for (variant, scenario), row in rows.items():
         assert 2 <= row.blobs <= 12
         assert 0 < row.pushed < 10_000_000
-        assert row.buildkit is not None
-        assert 0 < row.buildkit < row.seconds
-    assert rows["plugin", "version"].pushed < rows["plugin", "cold"].pushed
-    assert {image.variant for image in results.images} == {"plugin"}
+        assert row.cpu is not None
+        if variant == "plugin":
+            assert row.buildkit is not None
+            assert 0 < row.buildkit < row.seconds
+        else:
+            assert row.buildkit is None
+        # The base is local, or is read once; nothing else is pulled.
+        is_read = (variant, scenario) == ("plugin-no-engine", "cold")
+        assert (row.pulled > 10_000_000) if is_read else (row.pulled < 100_000)
+    for variant in ("plugin", "plugin-no-engine"):
+        assert rows[variant, "version"].pushed < rows[variant, "cold"].pushed
+    assert {image.variant for image in results.images} == {"plugin", "plugin-no-engine"}
     assert all(image.bytes > 10_000_000 for image in results.images)
     fast, slow = sorted(results.starts, key=lambda start: not start.compiled)
     assert (fast.compiled, slow.compiled) == (True, False)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from poetry_docker_cache.commands.planned_image import PlannedImage
+    from poetry_docker_cache.plan.image_plan import Wheel
 
 USER, PASSWORD = "user", "s3cr3t-canary"
 CORE = """
@@ -74,7 +75,7 @@ import json, os, pathlib, sys, zipfile
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     if "fail" in (config_settings or {}):
-        sys.exit("the backend is \\x1b[31munhappy\\x1b[0m")
+        sys.exit(config_settings["fail"])
     tag = "cp313-cp313-linux_x86_64" if "native" in (config_settings or {}) else "py3-none-any"
     name = f"acme_shop-1-{tag}.whl"
     found = sorted(path.as_posix() for path in pathlib.Path().rglob("*") if path.is_file())
@@ -98,6 +99,11 @@ def planned(folder: Path) -> PlannedImage:
     """Plan the image of a project."""
     (image,) = plan_images(Factory().create_poetry(folder), [], SelectionOptions())
     return image
+
+
+def failing(wheel: Wheel, message: str) -> Wheel:
+    """Return a wheel whose build fails with a message."""
+    return replace(wheel, config_settings=json.dumps({"fail": message}))
 
 
 def builder(image: PlannedImage, output: Path) -> HostBuilder:
@@ -192,8 +198,12 @@ def test_other_backend_comes_from_private_source_once(
         assert [name for name in seen["files"] if name.startswith("a/")] == ["a/inside", "a/x.txt"]
         before = index.requests()
         with pytest.raises(DockerCacheError, match="the project could not be built") as caught:
-            made.own_wheel(replace(wheel, config_settings='{"fail": "1"}'))
+            made.own_wheel(failing(wheel, "the backend is \x1b[31munhappy\x1b[0m"))
         assert caught.value.problem.endswith("the backend is unhappy")
+        with pytest.raises(DockerCacheError, match=r"did not find x\.h") as caught:
+            made.own_wheel(failing(wheel, "fatal error: x.h: No such file or directory"))
+        assert "`build-packages`" not in caught.value.fix
+        assert "without `--no-engine`" in caught.value.fix
         with pytest.raises(DockerCacheError, match="it has compiled code"):
             made.own_wheel(replace(wheel, config_settings='{"native": "1"}'))
         assert index.requests() == before

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from wheels import make_wheel
 
+import poetry_docker_cache
 from poetry_docker_cache.no_engine.layer import write_layer
 from poetry_docker_cache.no_engine.tree import Bytes, Entry
 from poetry_docker_cache.no_engine.wheel import Place, tree_of_wheels
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LONG = "venv/" + "ä" * 90
 PEAK = """
@@ -24,6 +24,13 @@ tree = wheel.tree_of_wheels([pathlib.Path(sys.argv[1])], wheel.Place(python="3.1
 with open(os.devnull, "wb") as out:
     layer.write_layer(tree, out)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+DIGEST = """
+import io, pathlib, sys
+from poetry_docker_cache.no_engine import layer, wheel
+tree = wheel.tree_of_wheels([pathlib.Path(sys.argv[1])], wheel.Place(python="3.13"))
+print(layer.write_layer(tree, io.BytesIO()))
 """
 
 
@@ -60,3 +67,22 @@ def test_large_file_needs_little_memory(tmp_path: Path) -> None:
                     file.write(bytes(1 << 20))
     done = subprocess.run([sys.executable, "-c", PEAK, path], stdout=subprocess.PIPE, check=True)
     assert int(done.stdout) < 120 << 10
+
+
+def test_every_python_writes_the_same_layer(tmp_path: Path) -> None:
+    """It depends neither on Python and its zlib nor on the hash seed."""
+    files: dict[str, str | bytes] = {f"{number}.py": bytes(number * 999) for number in range(9)}
+    files["acme-1.0.data/scripts/run"] = "#!python\nprint(1)\n"
+    path = make_wheel(tmp_path, "acme", files=files, scripts={"acme": "acme:main"})
+    names = [sys.executable, *(f"python3.{minor}" for minor in range(10, 15))]
+    source = Path(str(poetry_docker_cache.__file__)).parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    found = set()
+    for seed, name in enumerate(filter(shutil.which, names)):
+        command = [name, "-c", DIGEST, str(path)]
+        variables = {**environment, "PYTHONHASHSEED": str(seed)}
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        if name == sys.executable or subprocess.run([name, "-c", ""], check=False).returncode == 0:
+            assert done.returncode == 0, done.stderr
+            found.add(done.stdout)
+    assert len(found) == 1

@@ -33,6 +33,8 @@ class HostileRegistry:
 
     asks_for_login: bool = False
     fault: str = ""
+    stalled: str = ""
+    """The method of requests that are never answered."""
     faulty: range = range(0)
     """The requests that fail, counted from 1."""
     retry_after: str = ""
@@ -96,6 +98,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault == STALL:
             self.rfile.read()
             return
+        if self.command == registry.stalled:
+            threading.Event().wait()
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         path, token = urlsplit(self.path), given.removeprefix("Bearer ")
         if fault == EXPIRED:

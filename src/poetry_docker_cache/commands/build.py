@@ -91,8 +91,8 @@ cache would keep the old ones. The dependencies stay cached:
 Poetry's option <info>--no-cache</> makes BuildKit run every step again, including those that
 install dependencies. It deletes no cache, in the builder or in a registry.
 
-Without Docker, make the image from wheels, if <info>--dry-run</> says that it qualifies. Add
-<info>--push</>, <info>--output</> or <info>--load</>. The cache is then an earlier image:
+Without Docker, make the image from wheels, if <info>--dry-run</> says that the project qualifies.
+Add <info>--push</>, <info>--output</> or <info>--load</>. The cache is then an earlier image:
 
     <info>poetry docker build --no-engine --push -t host/team/shop:1 --cache host/team/shop:main</>
 

@@ -6,13 +6,16 @@ import contextlib
 import functools
 import os
 import platform
+import shutil
 import sys
+import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
@@ -39,6 +42,7 @@ from poetry_docker_cache.docker.image_names import names_registry
 from poetry_docker_cache.docker.platforms import MACHINES, platform_of
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine import obstacles
+from poetry_docker_cache.no_engine.bytecode import host_python
 from poetry_docker_cache.no_engine.known_layers import KnownLayers
 from poetry_docker_cache.no_engine.registries import Registries
 from poetry_docker_cache.no_engine.registry import Reference
@@ -61,6 +65,10 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 """How many layers are made or uploaded at the same time."""
+_THREADS = ("layer", "download")
+"""How the names of threads begin that work for a build."""
+_PATIENCE = 2.0
+"""How many seconds these threads have to end after a signal."""
 _MACHINES = {"arm64": "aarch64", "AMD64": "x86_64"}
 """Machines by their names on macOS and Windows."""
 _WIDTH = 90
@@ -93,7 +101,7 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
     note_new_hosts(console, collect_secret(images).unconfirmed)
     with (
         StatusLine(console, live=_is_live(options)) as status,
-        _tools(poetry, options, status) as tools,
+        _tools(poetry, options, images[0].context, status) as tools,
     ):
         results = [
             _build(options, image, request, platforms=names, tools=tools, status=status)
@@ -110,26 +118,54 @@ def _is_live(options: BuildOptions) -> bool:
 
 
 @contextlib.contextmanager
-def _tools(poetry: Poetry, options: BuildOptions, status: StatusLine) -> Iterator[Tools]:
+def _tools(
+    poetry: Poetry, options: BuildOptions, context: Path, status: StatusLine
+) -> Iterator[Tools]:
     memory = _memory()
     count = status.traffic.count
+    # On a disk: layers may be larger than the memory.
+    places = [Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108  # our folder is private
     with (
-        TemporaryDirectory(prefix="poetry-docker-cache-") as folder,
+        build_folder(context=context, bases=places) as folder,
         Registries(count) as registries,
         WheelDownloads(
             poetry, progress=functools.partial(count, "downloading wheels")
         ) as downloads,
-        ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="layer") as pool,
+        ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=_THREADS[0]) as pool,
     ):
-        yield Tools(
-            poetry=poetry,
-            registries=registries,
-            downloads=downloads,
-            known=KnownLayers(None if options.no_cache else memory),
-            pool=pool,
-            folder=Path(folder),
-            memory=memory,
-        )
+        try:
+            yield Tools(
+                poetry=poetry,
+                registries=registries,
+                downloads=downloads,
+                known=KnownLayers(None if options.no_cache else memory),
+                pool=pool,
+                folder=folder.path,
+                memory=memory,
+            )
+        except SystemExit as signal:
+            downloads.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            _leave(signal, folder.path)
+            raise
+
+
+def _leave(signal: SystemExit, folder: Path) -> None:
+    """End the program after a signal, unless all threads end soon.
+
+    A thread that waits for a server cannot be interrupted, and Python would wait for it.
+    """
+    end = time.monotonic() + _PATIENCE
+    working = [each for each in threading.enumerate() if each.name.startswith(_THREADS)]
+    try:
+        for each in working:
+            each.join(max(0.0, end - time.monotonic()))
+    finally:  # a second signal does not change that
+        if any(each.is_alive() for each in working):
+            shutil.rmtree(folder, ignore_errors=True)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(int(signal.code or 1))
 
 
 def _memory() -> Path | None:
@@ -164,14 +200,13 @@ def _platforms(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:
 
 def _refuse_obstacles(images: Sequence[PlannedImage], platforms: Sequence[Sequence[str]]) -> None:
     """Raise DockerCacheError with all that needs an engine."""
-    host = "{}.{}".format(*sys.version_info)
     found: dict[obstacles.Obstacle, None] = {}
     for image, names in zip(images, platforms, strict=True):
         for each in obstacles.obstacles(
             image.plan,
             image.packages,
             [MACHINES[name] for name in names],
-            host_python=host,
+            host_python=host_python(),
             build_on_host=image.settings.build_on_host,
         ):
             found[each] = None

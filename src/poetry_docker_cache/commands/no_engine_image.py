@@ -15,6 +15,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.base_facts import BaseFacts, read_facts
 from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor, read_base
 from poetry_docker_cache.no_engine.base_libraries import refuse_missing
+from poetry_docker_cache.no_engine.bytecode import Compiler
 from poetry_docker_cache.no_engine.host_wheels import HostBuilder, as_layer
 from poetry_docker_cache.no_engine.image_config import Image, ImageLayer, make_image
 from poetry_docker_cache.no_engine.image_layers import (
@@ -63,6 +64,15 @@ class Tools:
     """A private folder for the time of the build."""
     memory: Path | None
     """The folder for what is remembered on this machine."""
+    parts: dict[str, Part] = field(default_factory=dict)
+    """The layers of all images and platforms so far, by key: each is made once."""
+
+    def part(self, layer: PlannedLayer) -> Part:
+        """Return the part of the build that makes a layer."""
+        if layer.key not in self.parts:
+            known = self.known.find(layer.key, with_libraries=layer.has_libraries)
+            self.parts[layer.key] = Part(planned=layer, tools=self, layer=known)
+        return self.parts[layer.key]
 
 
 @dataclass(kw_only=True)
@@ -177,7 +187,12 @@ class PlatformImage:
             layers,
             labels={_VERSION: version} if plan.version and version else {},
             may_have_user=plan.traits[plan.runtime.image].may_have_user,
-            annotations=image_annotations(self.base.digest, self.target, self._check),
+            annotations=image_annotations(
+                self.base.digest,
+                self.target,
+                self._check,
+                [(part.planned.key, part.provide()) for part in self.parts],
+            ),
             epoch=os.environ.get("SOURCE_DATE_EPOCH", ""),
         )
 
@@ -215,20 +230,18 @@ class ImageWithoutEngine:
                 f"{name} has Python {target.python}, not {plan.runtime.python}.",
                 fix="Set `python` in [tool.poetry-docker-cache] to the version it has.",
             )
-        parts = [
-            Part(
-                planned=layer,
-                tools=tools,
-                layer=tools.known.find(layer.key, with_libraries=layer.has_libraries),
-            )
-            for layer in (first_layer(base.digest, plan, facts), *self._layers(target))
-        ]
+        layers = (first_layer(base.digest, plan, facts), *self._layers(target))
         return PlatformImage(
-            image=self._image, base=base, read_facts=facts, target=target, parts=tuple(parts)
+            image=self._image,
+            base=base,
+            read_facts=facts,
+            target=target,
+            parts=tuple(map(tools.part, layers)),
         )
 
     def _layers(self, target: ImageTarget) -> Iterator[PlannedLayer]:
         plan = self._image.plan
+        compiler = Compiler(folder=self._tools.folder) if plan.dependencies.compile else None
         may_have = {layer.name: layer.may_have_libraries for layer in plan.dependencies.layers}
         for files in choose_files(
             plan,
@@ -244,6 +257,7 @@ class ImageWithoutEngine:
                     history=f"COPY /{files.name}/../venv /venv",
                     has_libraries=may_have[files.name],
                     paths=functools.partial(self._paths, files),
+                    compiler=compiler,
                 )
         for wheel in plan.wheels:
             if not wheel.marker or is_wanted(wheel.name, wheel.marker, target):
@@ -254,9 +268,10 @@ class ImageWithoutEngine:
                     history=f"COPY /{wheel.name}/venv /venv",
                     has_libraries=False,
                     paths=functools.partial(list, [path]),
+                    compiler=compiler,
                 )
         context = self._image.context
-        if files_of := files_layer(context, plan, self._ignore, self._unsent):
+        if files_of := files_layer(context, plan, self._ignore, self._unsent, compiler):
             yield files_of
 
     def _built(self, name: str) -> Path:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _LOADERS = ("docker", "podman")
 _STDERR = 2
+_SIGNAL = 128
+"""Higher exit statuses are those of signals."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +218,8 @@ def load(archive: Loadable) -> Result:
     """Load an image, with the program's own output. Raises DockerCacheError."""
     program = archive.program
     if status := engine.run([program, "load", "--input", str(archive.path)], output=_STDERR):
+        if status > _SIGNAL:
+            raise SystemExit(status)
         raise DockerCacheError(
             f"`{program} load` failed with status {status}.",
             fix=f"See its message above. Check that `{program} info` works.",

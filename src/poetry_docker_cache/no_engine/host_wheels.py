@@ -63,6 +63,10 @@ _OURS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
 _DROPPED = {*_OURS, *VERSION_FROM_GIT.values()}
 """Variables that a build does not get; the version in them is that of the project only."""
 _SHOWN = 15
+_UNCOMPILED = (
+    "Depend on a wheel of that code, or build with a container engine: `poetry docker build`"
+    " without `--no-engine`."
+)
 # The rule of `render.stage_commands.FROM_ABOVE`, which is for sed.
 _FROM_ABOVE = re.compile(r"""((?:from|readme|file)["']? *= *["'](?:\.(?:above)?/)*)\.\.(?=[/"'])""")
 
@@ -252,8 +256,7 @@ def _run(build: _Build, poetry: Poetry, project: Path, output: Path) -> Path:
         raise DockerCacheError(
             f"The wheel of {build.name} is {found[0].name}: it has compiled code, which must be"
             " built on the base image.",
-            fix="Depend on a wheel of that code, or build with a container engine: `poetry docker"
-            " build` without `--no-engine`.",
+            fix=_UNCOMPILED,
         )
     return _written(found[0], output)
 
@@ -261,7 +264,9 @@ def _run(build: _Build, poetry: Poetry, project: Path, output: Path) -> Path:
 def _failed(build: _Build, output: str) -> DockerCacheError:
     lines = [line for line in output.splitlines() if line.strip()]
     what = f"The wheel of {build.name}"
-    explained, _, fix = explain_own_wheel(what, output).partition("\n")
+    # What else it explains is for a build on the base image.
+    explained = explain_own_wheel(what, output).partition("\n")[0]
+    fix = f"Compiled code must be built on the base image. {_UNCOMPILED}" if explained else ""
     return DockerCacheError(
         explained or f"{what} could not be built: {lines[-1] if lines else 'no output'}",
         fix="\n".join(filter(None, [fix, "The build backend printed:", *lines[-_SHOWN:]])),

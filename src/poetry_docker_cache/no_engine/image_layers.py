@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from poetry_docker_cache.no_engine.base_facts import BaseFacts
+    from poetry_docker_cache.no_engine.bytecode import Compiler
     from poetry_docker_cache.no_engine.wheel_choice import ImageTarget, LayerFiles
     from poetry_docker_cache.plan.image_plan import ImagePlan
 
@@ -55,13 +56,14 @@ class MadeLayer:
     libraries: Mapping[str, Any] | None
 
 
-def wheel_layer(
+def wheel_layer(  # noqa: PLR0913  # what determines a layer
     files: LayerFiles,
     target: ImageTarget,
     *,
     history: str,
     has_libraries: bool,
     paths: Callable[[], Iterable[Path]],
+    compiler: Compiler | None,
 ) -> PlannedLayer:
     """Plan a layer of wheels; `paths` downloads or builds them."""
     place = Place(python="{}.{}".format(*target.minor), prefix=target.prefix)
@@ -69,13 +71,16 @@ def wheel_layer(
 
     def make() -> MadeLayer:
         tree = tree_of_wheels(paths(), place, origins)
+        if compiler:
+            modules = place.path(place.packages)
+            tree = compiler.add_bytecode(tree, modules, named=f"/{modules}")
         libraries = layer_libraries(tree, target) if has_libraries else None
         return MadeLayer(tree=tree, libraries=libraries)
 
     return PlannedLayer(
         name=files.name,
         history=history,
-        key=layer_key(files, target, made_by=MADE_BY, compiled=False),
+        key=layer_key(files, target, made_by=MADE_BY, bytecode=compiler.tag if compiler else ""),
         files=files,
         has_libraries=has_libraries,
         make=make,
@@ -110,7 +115,11 @@ def first_layer(
 
 
 def files_layer(
-    context: Path, plan: ImagePlan, ignore: str, unsent: Sequence[str]
+    context: Path,
+    plan: ImagePlan,
+    ignore: str,
+    unsent: Sequence[str],
+    compiler: Compiler | None,
 ) -> PlannedLayer | None:
     """Plan the layer of the project's files in the working directory; None without any."""
     entries = project_files(context, plan, ignore, unsent)
@@ -120,17 +129,23 @@ def files_layer(
     for entry in entries:
         tree.add(entry)
     workdir = plan.runtime.workdir
-    digest = hashlib.sha256()
+    digest = hashlib.sha256((compiler.tag if compiler else "").encode())
     for entry in tree:
         facts = (entry.path, entry.mode, entry.mtime, entry.uid, entry.gid, entry.link)
         digest.update(json.dumps([MADE_BY, *facts]).encode())
         for chunk in entry.content.chunks() if entry.content else ():
             digest.update(chunk)
+
+    def make() -> MadeLayer:
+        place = workdir.strip("/")
+        made = compiler.add_bytecode(tree, place, named=".") if compiler else tree
+        return MadeLayer(tree=made, libraries=None)
+
     return PlannedLayer(
         name="files",
         history=f"COPY {workdir} {workdir}",
         key=digest.hexdigest(),
         files=None,
         has_libraries=False,
-        make=lambda: MadeLayer(tree=tree, libraries=None),
+        make=make,
     )

@@ -1,13 +1,15 @@
 """The layers that exist already, by their keys: those made here, and those of images in a registry.
 
 An image states in annotations how its layers were made, so a fresh machine reads one small manifest
-and makes only what is missing. A user who can push the image can replace it anyway, so this needs
-no more trust than the image itself.
+and makes only what is missing. Tools that change an image, such as `crane rebase`, keep annotations
+that are no longer true: a seal shows whether all are as they were written. It is not a signature. A
+user who can push the image can replace it anyway, so this needs no more trust than the image.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +20,7 @@ from poetry_docker_cache.no_engine.wheel_choice import ImageTarget
 from poetry_docker_cache.system.private_files import put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from poetry_docker_cache.no_engine.registry import Registry
@@ -26,14 +28,13 @@ if TYPE_CHECKING:
 KEY, LIBRARIES = "poetry-docker-cache.key", "poetry-docker-cache.libraries"
 """The annotations of a layer."""
 BASE, TARGET = "org.opencontainers.image.base.digest", "poetry-docker-cache.target"
-CHECKED = "poetry-docker-cache.checked"
+CHECKED, SEAL = "poetry-docker-cache.checked", "poetry-docker-cache.seal"
 """The annotations of a manifest."""
 _MOST = 2000
 """More layers are not remembered: the oldest files are removed."""
 _LARGEST_LIBRARIES = 1 << 15
 _LARGEST_CONFIG = 1 << 22
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
-_HEXADECIMAL = re.compile(r"[0-9a-f]{64}")
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError)
 """The errors of data that another version or another program has written."""
 
@@ -56,10 +57,27 @@ class KnownLayer:
         return found
 
 
-def image_annotations(base_digest: str, target: ImageTarget, check: str) -> dict[str, str]:
-    """Return the annotations of a manifest, with which another machine needs no base image."""
+def image_annotations(
+    base_digest: str, target: ImageTarget, check: str, layers: Iterable[tuple[str, KnownLayer]]
+) -> dict[str, str]:
+    """Return the annotations of a manifest, with which another machine needs no base image.
+
+    `layers` are all layers that have annotations, with their keys.
+    """
     text = json.dumps(asdict(target), separators=(",", ":"), sort_keys=True)
-    return {BASE: base_digest, TARGET: text, CHECKED: check}
+    stated = {BASE: base_digest, TARGET: text, CHECKED: check}
+    described = [
+        (layer.blob.digest, layer.blob.size, layer.blob.diff_id, layer.annotations(key))
+        for key, layer in layers
+    ]
+    return {**stated, SEAL: _seal(stated, described)}
+
+
+def _seal(stated: Mapping[str, str], layers: Iterable[tuple[object, ...]]) -> str:
+    """Return a hash of all that an image states, and of the layers that it is about."""
+    values = [stated[name] for name in (BASE, TARGET, CHECKED)]
+    text = json.dumps([values, [*layers]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class KnownLayers:
@@ -110,37 +128,31 @@ class KnownLayers:
         if manifest is None or manifest.is_index:
             return
         with contextlib.suppress(*_UNREADABLE):
-            layers = manifest.data["layers"]
-            if not any(KEY in (layer.get("annotations") or {}) for layer in layers):
-                return
+            stated = manifest.data["annotations"]
             described = manifest.data["config"]
-            if described["size"] > _LARGEST_CONFIG:
+            if SEAL not in stated or described["size"] > _LARGEST_CONFIG:
                 return
             body = b"".join(registry.blob(repository, described["digest"], described["size"]))
             diff_ids = json.loads(body)["rootfs"]["diff_ids"]
-            if len(diff_ids) != len(layers):
+            found = [
+                (layer["digest"], layer["size"], diff_id, layer["annotations"])
+                for layer, diff_id in zip(manifest.data["layers"], diff_ids, strict=True)
+                if KEY in (layer.get("annotations") or {})
+            ]
+            if stated[SEAL] != _seal(stated, found):
                 return
-            self._read_manifest(manifest.data.get("annotations") or {})
-            for layer, diff_id in zip(layers, diff_ids, strict=True):
-                with contextlib.suppress(*_UNREADABLE):
-                    key, known = _read(layer, diff_id)
-                    self._found.setdefault(key, known)
-                    place = f"{registry.host}/{repository}"
-                    self._places.setdefault(known.blob.digest, set()).add(place)
-
-    def _read_manifest(self, annotations: Mapping[str, str]) -> None:
-        with contextlib.suppress(*_UNREADABLE):
-            self._checked.add(annotations[CHECKED])
-        with contextlib.suppress(*_UNREADABLE):
-            target = ImageTarget(**json.loads(annotations[TARGET]))
-            values = (target.python, target.abi, target.libc, target.machine, target.prefix)
-            major, minor = target.libc_version
-            numbers = (*target.minor, major, minor)
-            if all(isinstance(each, str) for each in values) and all(
-                isinstance(each, int) for each in numbers
-            ):
-                known = replace(target, libc_version=(major, minor))
-                self._targets[annotations[BASE]] = known
+            known_target = ImageTarget(**json.loads(stated[TARGET]))
+            major, minor = known_target.libc_version
+            self._targets[stated[BASE]] = replace(known_target, libc_version=(major, minor))
+            self._checked.add(stated[CHECKED])
+            for digest, size, diff_id, annotations in found:
+                libraries = annotations.get(LIBRARIES)
+                known = KnownLayer(
+                    blob=_blob(digest, diff_id, size, MEDIA_TYPE),
+                    libraries=json.loads(libraries) if libraries else None,
+                )
+                self._found.setdefault(annotations[KEY], known)
+                self._places.setdefault(digest, set()).add(f"{registry.host}/{repository}")
 
     def _recall(self, key: str) -> KnownLayer | None:
         if self._folder is None:
@@ -167,19 +179,6 @@ def _of_platform(index: Mapping[str, Any], platform: str) -> str:
     if digest is None:
         raise ValueError(platform)
     return digest
-
-
-def _read(layer: Mapping[str, Any], diff_id: str) -> tuple[str, KnownLayer]:
-    """Read the description of a layer in a manifest. Raises what `_UNREADABLE` lists."""
-    annotations = layer["annotations"]
-    key = annotations[KEY]
-    if not _HEXADECIMAL.fullmatch(key):
-        raise ValueError(key)
-    libraries = json.loads(annotations[LIBRARIES]) if LIBRARIES in annotations else None
-    if libraries is not None and not isinstance(libraries["needs"], dict):
-        raise TypeError(libraries)
-    blob = _blob(layer["digest"], diff_id, layer["size"], layer["mediaType"])
-    return key, KnownLayer(blob=blob, libraries=libraries)
 
 
 def _blob(digest: str, diff_id: str, size: int, media_type: str) -> LayerBlob:

@@ -84,7 +84,8 @@ def obstacles(
     """List all that keeps an image from being made without an engine.
 
     `packages` are the locked packages that the image may contain, each with the undecided part of
-    its marker. `machines` are those to build for, `host_python` is the minor version here.
+    its marker. `machines` are those to build for, `host_python` is the version whose bytecode is
+    made here.
     """
     found = [*_of_dockerfile(plan)]
     target = Target.linux(plan.runtime.python, libc=plan.dependencies.libc)
@@ -117,7 +118,7 @@ def refuse(found: Sequence[Obstacle]) -> None:
 
 
 def unused_settings(settings: Settings) -> Notes:
-    """Notes on settings that have no effect without an engine."""
+    """Notes on settings that have no effect, or less effect, without an engine."""
     default = type(settings)()
     found = {
         name: why
@@ -127,10 +128,16 @@ def unused_settings(settings: Settings) -> Notes:
     cache = settings.cache
     if cache and not (isinstance(cache, Store) and cache.reference):
         found["cache"] = "layers are only looked for in images"
-    return tuple(
+    notes = [
         f"`{name.replace('_', '-')}` has no effect without a container engine: {why}."
         for name, why in found.items()
-    )
+    ]
+    if settings.compile:
+        notes.append(
+            "Without a container engine, `compile` leaves out the standard library: it stays as in"
+            " the base image."
+        )
+    return tuple(notes)
 
 
 def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:

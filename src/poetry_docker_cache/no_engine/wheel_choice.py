@@ -190,13 +190,13 @@ def refuse_interpreter(target: ImageTarget) -> None:
     )
 
 
-def layer_key(layer: LayerFiles, target: ImageTarget, *, made_by: str, compiled: bool) -> str:
+def layer_key(layer: LayerFiles, target: ImageTarget, *, made_by: str, bytecode: str) -> str:
     """Return the key of a layer: layers with the same key have the same content.
 
     A layer of pure wheels is the same on all machines. `made_by` is the version of the code that
-    makes layers; `compiled` means that they have bytecode.
+    makes layers, and `bytecode` that of the compiler; empty without bytecode.
     """
-    facts: list[object] = [made_by, target.minor, target.prefix, compiled]
+    facts: list[object] = [made_by, target.minor, target.prefix, bytecode]
     facts += [[file.file, file.hash] for file in layer.files]
     if any(file.is_native for file in layer.files):
         facts += [target.libc, target.machine]

@@ -75,8 +75,13 @@ class WheelDownloads:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for the downloads; after an exception, end them."""
         if kind is not None:
-            self._stopped.set()
+            self.stop()
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+
+    def stop(self) -> None:
+        """End the running downloads at their next bytes, and start no other."""
+        self._stopped.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def start(self, files: Iterable[LockedFile]) -> None:
         """Begin to download these files. Raises DockerCacheError for unreadable credentials."""

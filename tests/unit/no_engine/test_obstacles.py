@@ -211,6 +211,8 @@ def test_settings_without_effect_are_noted() -> None:
     assert unused_settings(Settings(cache=image)) == ()
     (note,) = unused_settings(Settings(cache=Store(type="gha")))
     assert note.startswith("`cache` has no effect")
+    (note,) = unused_settings(Settings(compile=True))
+    assert "leaves out the standard library" in note
 
 
 def test_each_setting_is_decided() -> None:

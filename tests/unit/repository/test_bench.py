@@ -6,10 +6,14 @@ import json
 import xml.etree.ElementTree as ET
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import bench
 import bench_chart
+import bench_docker
+import bench_goals
 import bench_log
 import bench_project
 import bench_report
@@ -17,6 +21,7 @@ import bench_tables
 import bench_variants
 import pytest
 import tomlkit
+from bench_machines import CacheFolder
 from bench_project import ROOT
 from bench_results import Bump, Image, Measurement, Results, Start
 from bench_scenarios import SCENARIOS
@@ -24,7 +29,8 @@ from bench_variants import VARIANTS, Build
 from processes import EngineError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from bench_variants import Variant
+    from engine import Engine
 
 PLUGIN = """\
 #41 [manifest 4/4] RUN ["python", "-m", "manifest"]
@@ -65,6 +71,17 @@ UV = """\
 def test_installed_packages_are_read_from_log(log: str, names: set[str]) -> None:
     """The log of each installer is understood; the project and tools do not count."""
     assert bench_log.installed(log) == names
+
+
+def test_packages_in_layers_that_were_made_are_counted() -> None:
+    """Without an engine, there is no log of an installer."""
+    packages = [{"name": name, "version": "1.0"} for name in ("anyio", "idna")]
+    layers = [
+        {"name": "pure-1", "cached": False, "packages": packages},
+        {"name": "pure-2", "cached": True, "packages": [{"name": "orjson", "version": "3.13.0"}]},
+        {"name": "native", "cached": False, "packages": packages[:1]},
+    ]
+    assert bench_log.made(json.dumps({"poetry-docker-cache": {"layers": layers}})) == 3
 
 
 def entry(method: str, uri: str, status: int, written: int = 0) -> str:
@@ -141,29 +158,83 @@ def test_scenarios_name_existing_edits() -> None:
     assert {scenario.edit for scenario in SCENARIOS.values()} == set(bench_project.EDITS)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_commands_have_the_same_options(tmp_path: Path, name: str) -> None:
-    """All variants push to the same name, with the same cache and network."""
+def command(folder: Path, name: str) -> list[str]:
+    """Return the command of a variant on a fresh machine, after the base image has moved."""
     build = Build(
-        folder=tmp_path,
+        folder=folder,
         tag="127.0.0.1:1/bench/x:cold",
         base="127.0.0.1:1/library/python:3.13-slim",
         full="127.0.0.1:1/library/python:3.13",
-        secrets=tmp_path / "secrets",
-        poetry=tmp_path / "poetry",
+        secrets=folder / "secrets",
+        poetry=folder / "poetry",
+        metadata=folder / "metadata.json",
         cache_from="type=registry,ref=127.0.0.1:1/bench/x:cache",
+        pull=True,
     )
-    command = VARIANTS[name].command(build)
-    shared = ("--push", "--tag=127.0.0.1:1/bench/x:cold", "--network=host")
+    return VARIANTS[name].command(build)
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if VARIANTS[name].needs_engine])
+def test_commands_have_the_same_options(tmp_path: Path, name: str) -> None:
+    """All variants with an engine push to the same name, with the same cache and network."""
+    words = command(tmp_path, name)
+    shared = ("--push", "--pull", "--tag=127.0.0.1:1/bench/x:cold", "--network=host")
     cache = "--cache-from=type=registry,ref=127.0.0.1:1/bench/x:cache"
-    assert {*shared, cache} <= set(command)
-    assert not any("--cache-to" in word for word in command)
+    assert {*shared, cache} <= set(words)
+    assert not any("--cache-to" in word for word in words)
 
 
-def test_plugin_is_configured_with_base_image(tmp_path: Path) -> None:
+def test_command_without_engine_has_no_option_for_one(tmp_path: Path) -> None:
+    """The same Poetry pushes to the same name; the cache is an image."""
+    words, with_engine = (command(tmp_path, name) for name in ("plugin-no-engine", "plugin"))
+    assert words[:5] == with_engine[:5]
+    assert words[5:] == [
+        "--no-engine",
+        "--push",
+        "--tag=127.0.0.1:1/bench/x:cold",
+        f"--metadata-file={tmp_path / 'metadata.json'}",
+        "--cache=type=registry,ref=127.0.0.1:1/bench/x:cache",
+    ]
+
+
+def test_machine_without_engine_has_one_folder(tmp_path: Path) -> None:
+    """Everything that Poetry and the plugin keep is in it, so that it can be emptied."""
+    machine = CacheFolder(tmp_path / "machine", {"PATH": "/bin", "XDG_CACHE_HOME": "/other"})
+    changed = {name: text for name, text in machine.environment.items() if name != "PATH"}
+    assert changed.keys() == {"XDG_CACHE_HOME", "POETRY_CACHE_DIR", "DOCKER_CONFIG"}
+    assert all(Path(text).is_relative_to(machine.folder) for text in changed.values())
+    (machine.folder / "poetry-docker-cache").mkdir()
+    machine.empty(keep_base=True)
+    assert list(machine.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("group", "file", "text"),
+    [
+        ("cpuacct/pdc-1", "cpuacct.usage", "12500000000\n"),
+        ("pdc-1", "cpu.stat", "usage_usec 12500000\nuser_usec 9000000\n"),
+    ],
+)
+def test_cpu_of_engine_is_that_of_its_control_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: str, file: str, text: str
+) -> None:
+    """The daemons move into it; both versions of control groups are read."""
+    monkeypatch.setattr(bench_docker, "CGROUPS", tmp_path)
+    (tmp_path / group).mkdir(parents=True)
+    (tmp_path / group / file).write_text(text)
+    daemons = SimpleNamespace(
+        cgroup="pdc-1", containerd=SimpleNamespace(pid=7), dockerd=SimpleNamespace(pid=8)
+    )
+    cpu = bench_docker.EngineCpu(cast("Engine", SimpleNamespace(daemons=daemons)))
+    assert cpu.seconds() == 12.5
+    assert (tmp_path / group / "daemons" / "cgroup.procs").read_text() == "8"
+
+
+@pytest.mark.parametrize("variant", [VARIANTS["plugin"], VARIANTS["plugin-no-engine"]])
+def test_plugin_is_configured_with_base_image(tmp_path: Path, variant: Variant) -> None:
     """The base image comes from the benchmark's registry; the plugin fills in the Python."""
     (tmp_path / "pyproject.toml").write_text("[project]\n")
-    VARIANTS["plugin"].prepare(tmp_path, "127.0.0.1:1/library/python:3.13-slim")
+    variant.prepare(tmp_path, "127.0.0.1:1/library/python:3.13-slim")
     data = tomlkit.parse((tmp_path / "pyproject.toml").read_text()).unwrap()
     assert data["tool"]["poetry-docker-cache"] == {
         "base-image": "127.0.0.1:1/library/python:{python}-slim",
@@ -186,8 +257,9 @@ def test_scenarios_with_settings_are_for_the_plugin(name: str) -> None:
     able = {
         scenario.name for scenario in SCENARIOS.values() if bench.suits(scenario, VARIANTS[name])
     }
-    only_plugin = {"fresh-downloads", "fresh-image", "platform"}
-    assert able == (SCENARIOS.keys() if name == "plugin" else SCENARIOS.keys() - only_plugin)
+    settings = {"fresh-downloads", "fresh-image"}
+    unable = {"plugin": set(), "plugin-no-engine": settings}.get(name, {*settings, "platform"})
+    assert able == SCENARIOS.keys() - unable
 
 
 def measured(variant: str, scenario: str, seconds: float, **numbers: int) -> Measurement:
@@ -199,6 +271,7 @@ def measured(variant: str, scenario: str, seconds: float, **numbers: int) -> Mea
         scenario=scenario,
         seconds=seconds,
         buildkit=seconds - 1 if variant == "plugin" else seconds,
+        cpu=2 * seconds,
         **counts,
     )
 
@@ -228,8 +301,8 @@ def results() -> Results:
 
 
 def test_results_are_read_as_written(tmp_path: Path, results: Results) -> None:
-    """All results are kept, also those of earlier versions, without BuildKit's seconds."""
-    results.measurements[0] = replace(results.measurements[0], buildkit=None)
+    """All results are kept, also those of earlier versions, which have fewer numbers."""
+    results.measurements[0] = replace(results.measurements[0], buildkit=None, cpu=None)
     results.write(tmp_path / "bench.json")
     assert Results.read(tmp_path / "bench.json") == results
 
@@ -270,19 +343,41 @@ def test_page_has_complete_tables(results: Results) -> None:
     text = bench_tables.markdown(results)
     assert "`make bench` on 2026-01-31, 2 cores, 24 GiB of memory" in text
     assert (
-        "| first build | the plugin | 30 | 8 | 12.35 | 0.00 | 10.0 | 0.50 | 9.0 | 0.45 |\n" in text
-    )
+        "| first build | the plugin | 30 | 8 | 12.35 | 0.00"
+        " | 10.0 | 0.50 | 9.0 | 0.45 | 20.0 | 0.50 |\n"
+    ) in text
     assert (
-        "|  | the article's Dockerfile | 30 | 6 | 23.46 | 0.00 | 20.0 | 1.00 | 20.0 | 1.00 |\n"
-        in text
-    )
-    assert f"| version bumped | the plugin |{' n/a |' * 8}\n" in text
+        "|  | the article's Dockerfile | 30 | 6 | 23.46 | 0.00"
+        " | 20.0 | 1.00 | 20.0 | 1.00 | 40.0 | 1.00 |\n"
+    ) in text
+    assert f"| version bumped | the plugin |{' n/a |' * 10}\n" in text
     assert "| 30 | the plugin | 61.2 |\n" in text
     assert "| 30 | auto | 0 | 14% | 5% |\n" in text
     assert "| 30 | true | 1.25 |\n" in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in tables} <= {4, 6, 11}
+    assert {line.count("|") for line in tables} <= {4, 6, 13}
     assert "These are medians of 3 rounds.\n" in text
+
+
+def test_page_of_earlier_results_has_no_cpu_seconds(results: Results) -> None:
+    """The other numbers are shown."""
+    rows = [replace(row, buildkit=None, cpu=None) for row in results.measurements]
+    text = bench_tables.markdown(replace(results, measurements=rows))
+    assert "| 12.35 | 0.00 | 10.0 | 0.50 | n/a | n/a | n/a | n/a |\n" in text
+
+
+def test_goals_compare_with_the_faster_dockerfile(results: Results) -> None:
+    """A goal without measurements has no row, and without any row there is no table."""
+    assert bench_goals.text(results) == ""
+    own = [
+        measured("plugin-no-engine", "cold", 3.0),
+        measured("plugin-no-engine", "version", 1.5, pulled=1),
+    ]
+    rows = [*results.measurements, *own, measured("uv-documented", "cold", 10.0)]
+    assert bench_goals.text(replace(results, measurements=rows)).splitlines()[2:] == [
+        "| 30 | cold | ≤ 0.4 of the faster Dockerfile | 0.30 | yes |",
+        "| 30 | version | ≤ 2 s, 0 MB pulled | 1.5 s, 0.00 MB | no |",
+    ]
 
 
 def test_summary_has_a_row_for_each_edit(results: Results) -> None:
@@ -355,7 +450,7 @@ def test_results_are_rendered_without_a_build(tmp_path: Path, results: Results) 
 
 
 def test_published_tables_and_chart_are_those_of_docs_bench_json() -> None:
-    """The table in the README is one of them; a row that is newer than the results is missing."""
+    """The README has one of the tables; what is newer than the results is missing."""
     results = Results.read(ROOT / "docs/bench.json")
     assert (ROOT / "docs/bench.md").read_text() == bench_tables.markdown(results)
     assert (ROOT / "docs/bench.svg").read_text() == bench_chart.svg(results, "30")
@@ -367,7 +462,9 @@ def test_published_tables_and_chart_are_those_of_docs_bench_json() -> None:
         measured = bench_tables.scenarios(results, size)
         assert measured == [name for name in SCENARIOS if name in measured]
         assert {"cold", "none", "source", "pure", "fresh-pure"} <= {*measured}
-        assert bench_tables.variants(results, size) == [*VARIANTS]
+        shown = bench_tables.variants(results, size)
+        assert shown == [name for name in VARIANTS if name in shown]
+        assert {"plugin", "article", "uv-documented"} <= {*shown}
         cells = Counter(
             (row.variant, row.scenario) for row in results.measurements if row.size == size
         )

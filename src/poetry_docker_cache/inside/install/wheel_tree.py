@@ -99,7 +99,10 @@ class Wheel:
         member = self._members.get(f"{self.info}/{name}")
         if member and member.file_size > TEXT_SIZE:
             raise ValueError(f"{name} is too large")
-        return self._archive.read(member) if member else b""
+        if not member:
+            return b""
+        with self._archive.open(member) as file:
+            return file.read(member.file_size)  # the archive may contain more than it states
 
     def files(self) -> list[File]:
         """Return all files but RECORD, which `format_record` makes, and compiled modules.

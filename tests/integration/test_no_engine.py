@@ -1,0 +1,223 @@
+"""Images from `build --no-engine`: equal to BuildKit's, usable everywhere, and always the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tomlkit
+from acme import IMAGE_PYTHON, SHOP_CODE, USER, AcmeIndex, Project
+from buildah import Buildah
+from builds import NETWORK
+from engines import STATE, docker_engine
+from index import PrivateIndex
+from pushed_images import PushedImage
+from registries import CRANE
+from shapes import SHAPES
+from shapes.indexes import INDEXES, fill
+from wheels import make_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+BASE = f"library/python:{IMAGE_PYTHON}-slim"
+URLS: dict[str, str] = {}
+"""The indexes of the shapes, beside Acme's."""
+
+# All settings of an image, a path dependency, and wheels with data files and programs.
+WIDE = """\
+[project]
+name = "acme-shop"
+version = "1.2.3"
+description = "Sells \\"things\\" for $5 \\\\ each"
+requires-python = ">=3.11,<4"
+dependencies = ["acme-lib (>=1.0,<2)", "acme-native", "acme-data", "acme-lint"]
+
+[project.scripts]
+acme-shop = "acme_shop:main"
+
+[tool.poetry]
+packages = [{{ include = "acme_shop", from = "src" }}]
+
+[tool.poetry.dependencies]
+acme-part = {{ path = "part" }}
+acme-extra = {{ version = "*", markers = "sys_platform == 'win32'" }}
+
+[tool.poetry.group.jobs.dependencies]
+acme-new = "*"
+
+[[tool.poetry.source]]
+name = "acme"
+url = "{url}"
+
+[tool.poetry-docker-cache]
+python = "{python}"
+files = ["files", "run.sh"]
+workdir = "/srv/shop"
+user = "1234:5"
+ports = [8000, "9000/udp"]
+healthcheck = {{ command = ["acme-shop"], interval = "1m30s", retries = 5 }}
+stop-signal = "SIGINT"
+entrypoint = ["acme-shop"]
+command = ["--x", "a b"]
+env = {{ A = "b $x \\"q\\" \\\\ y", Z = "" }}
+labels = {{ "a.b" = "c $d" }}
+
+[tool.poetry-docker-cache.images.web]
+
+[tool.poetry-docker-cache.images.jobs]
+groups = ["main", "jobs"]
+command = ["python"]
+layers = 1
+
+[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+"""
+
+PART = """\
+[project]
+name = "acme-part"
+version = "1"
+[build-system]
+requires = ["poetry-core>=2.0"]
+build-backend = "poetry.core.masonry.api"
+"""
+
+
+@pytest.fixture(scope="module")
+def poetry(
+    engine: DockerEngine,
+    index: AcmeIndex,
+    poetry_home: Callable[[DockerEngine], Poetry],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Poetry]:
+    """Serve what the projects below need, and return a Poetry with credentials for it."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in INDEXES if name != "acme"}
+    fill({"acme": index.packages, **folders})
+    data = {f"acme_data-1.0.data/{name}": f"{name}\n" for name in ("data/share/x", "headers/x.h")}
+    data["acme_data-1.0.data/scripts/acme-data"] = "#!python\nprint('data')\n"
+    make_wheel(index.packages, "acme-data", files=data)
+    with contextlib.ExitStack() as stack:
+        logins = {"acme": {"username": USER, "password": index.password}}
+        for name, folder in folders.items():
+            served = stack.enter_context(PrivateIndex(folder, {name: name}))
+            URLS[name] = served.url
+            logins[INDEXES[name]] = {"username": name, "password": name}
+        found = poetry_home(engine)
+        auth = Path(found.env["POETRY_CONFIG_DIR"]) / "auth.toml"
+        auth.write_text(tomlkit.dumps({"http-basic": logins}), encoding="utf-8")
+        yield found
+
+
+def make_project(folder: Path, name: str, poetry: Poetry, index: AcmeIndex) -> Project:
+    """Write and lock one of the shapes, or the one above."""
+    project = Project(folder, poetry)
+    urls = {**URLS, "acme": index.url}
+    if name != "wide":
+        SHAPES[name].write(folder, urls)
+        project.configure(python=IMAGE_PYTHON)
+    else:
+        text = WIDE.format(url=index.url, python=IMAGE_PYTHON)
+        project.write("pyproject.toml", text.encode())
+        project.write("src/acme_shop/__init__.py", SHOP_CODE.encode())
+        project.write("part/pyproject.toml", PART)
+        project.write("part/acme_part.py", "")
+        project.write("files/a/b.txt", "b\n").chmod(0o600)
+        (project.folder / "files/link").symlink_to("a/b.txt")
+        project.write("run.sh", "#!/bin/sh\n").chmod(0o755)
+    project.lock()
+    return project
+
+
+def build_with_engine(project: Project, *options: str) -> None:
+    """Build with BuildKit."""
+    project.poetry.run(project.folder, "docker", "build", *options, *NETWORK)
+
+
+def build_without_engine(
+    project: Project, *options: str, env: Mapping[str, str] | None = None
+) -> str:
+    """Return what is printed."""
+    command = ("docker", "build", "--no-engine", *options)
+    done = project.poetry.run(project.folder, *command, env=env)
+    assert not list(project.poetry.temporary.iterdir()), "the build left temporary files"
+    return done.stdout + done.stderr
+
+
+# By design, these differ: history and layers, as the first layer of `--no-engine` has the files of
+# the virtual environment, the working directory and the home folder; and the times of those.
+@pytest.mark.parametrize("name", ["wide", "legacy", "groups"])
+def test_image_equals_buildkits(
+    name: str, registry: str, poetry: Poetry, index: AcmeIndex, tmp_path: Path
+) -> None:
+    """Both ways to build give the same files and the same configuration."""
+    project = make_project(tmp_path / "project", name, poetry, index)
+    image = f"{registry}/equal/{name}"
+    project.configure(base_image=f"{registry}/{BASE}", layers=3, image=image)
+    images = ["web", "jobs"] if name == "wide" else []
+    found: dict[str, list[PushedImage]] = {}
+    for way, build in (("buildkit", build_with_engine), ("wheels", build_without_engine)):
+        for options in [[each] for each in images] or [[]]:
+            build(project, "--push", f"--tag=:{way}", *options)
+        repositories = [f"{image}-{each}" for each in images] or [image]
+        found[way] = [PushedImage.read(f"{each}:{way}") for each in repositories]
+    skip = len(PushedImage.read(f"{registry}/{BASE}").layers)
+    for theirs, ours in zip(found["buildkit"], found["wheels"], strict=True):
+        assert same_part(ours.config) == same_part(theirs.config)
+        expected, tree = theirs.tree(skip), ours.tree(skip)
+        assert sorted(tree) == sorted(expected)
+        changed = {path for path, file in tree.items() if file != expected[path]}
+        assert {path for path in changed if path.startswith("venv")} <= {*ours.tree(skip, skip + 1)}
+        for path in changed:
+            assert tree[path] == expected[path]._replace(time=tree[path].time), path
+
+
+def test_image_is_accepted_everywhere(
+    engine: DockerEngine, registry: str, poetry: Poetry, index: AcmeIndex, tmp_path: Path
+) -> None:
+    """It runs with both image stores and with buildah, however it gets there, and is a base."""
+    project = make_project(tmp_path / "project", "groups", poetry, index)
+    image, expected = f"{registry}/wheels/runs:1", SHAPES["groups"].prints
+    archive = tmp_path / "image.tar"
+    project.configure(base_image=f"{registry}/{BASE}")
+    options = (f"--tag={image}", f"--output={archive}")
+    build_without_engine(project, "--push", "--load", *options)
+    assert engine.docker("image", "inspect", image).stdout != "[]\n"
+    assert engine.run(image) == expected
+    engine.docker("image", "rm", "--force", image)
+    assert engine.run(image) == expected  # from the registry
+    engine.docker("image", "rm", "--force", image)
+    engine.docker("load", "--input", str(archive))
+    assert engine.run(image) == expected
+    dockerfile = f"FROM {image}\nRUN python -c 'import acme_lib'\n"
+    engine.docker("build", "--tag=built-upon", "-", text=dockerfile)
+    assert engine.run("built-upon") == expected
+    if CRANE.exists():
+        subprocess.run([CRANE, "validate", f"--remote={image}"], check=True)
+    with docker_engine("test-classic", store="classic") as classic:
+        assert classic.run(image) == expected
+        classic.docker("image", "rm", "--force", image)
+        classic.docker("load", "--input", str(archive))
+        assert classic.run(image) == expected
+    context = tmp_path / "storage/context"
+    context.mkdir(parents=True)
+    archive.rename(tmp_path / "storage/image.tar")
+    buildah = Buildah.set_up(STATE, tmp_path / "storage", registry)
+    for source in ("oci-archive:/storage/image.tar", image):
+        (context / "Dockerfile").write_text(f"FROM {source}\nRUN python main.py\n")
+        assert expected in buildah.build("context", f"--tag={os.urandom(4).hex()}")
+
+
+def same_part(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration without times, history and layers."""
+    return {key: config.get(key) for key in ("architecture", "config", "os", "variant")}
