@@ -214,7 +214,7 @@ def test_image_is_accepted_everywhere(
     archive.rename(tmp_path / "storage/image.tar")
     buildah = Buildah.set_up(STATE, tmp_path / "storage", registry)
     for source in ("oci-archive:/storage/image.tar", image):
-        (context / "Dockerfile").write_text(f"FROM {source}\nRUN python main.py\n")
+        (context / "Dockerfile").write_text(f"FROM {source}\nRUN python main.py {source}\n")
         assert expected in buildah.build("context", f"--tag={os.urandom(4).hex()}")
 
 
