@@ -18,7 +18,9 @@ _OTHERS = ("article", "uv-documented")
 _SHARES = {"cold": 0.4, "fresh-pure": 0.2}
 """The largest share of the seconds of the faster Dockerfile, by scenario."""
 _BUMP = 2.0
-"""The most seconds of a build after a new version number; it pulls nothing."""
+"""The most seconds of a build after a new version number; it pulls no layer."""
+_NO_LAYER = 20_000
+"""More bytes than the configuration of a base image, which each build reads."""
 
 
 def text(results: Results) -> str:
@@ -42,9 +44,9 @@ def _goals(results: Results, size: str) -> Iterator[tuple[str, ...]]:
             yield size, scenario, goal, f"{found:.2f}", _yes(found <= share)
     seconds, pulled = (median(_VARIANT, "version", name) for name in ("seconds", "pulled"))
     if seconds is not None and pulled is not None:
-        is_met = seconds <= _BUMP and pulled == 0
+        is_met = seconds <= _BUMP and pulled < _NO_LAYER
         measured = f"{seconds:.1f} s, {pulled / 1e6:.2f} MB"
-        yield size, "version", f"≤ {_BUMP:.0f} s, 0 MB pulled", measured, _yes(is_met)
+        yield size, "version", f"≤ {_BUMP:.0f} s, no layer pulled", measured, _yes(is_met)
 
 
 def _yes(is_met: bool) -> str:

@@ -92,6 +92,8 @@ class CountingRegistry:
         run([crane, "append", "--oci-empty-base", "-f", tarball, "-t", f"{other}-staging"])
         options = ["--cmd=python3", f"--set-platform=linux/{architecture}"]
         options += [f"--env={key}={value}" for key, value in debian.image_environment().items()]
+        # As in official images. The packages are only unpacked, so no database has their version.
+        options.append(f"--env=PYTHON_VERSION={tag.partition('-')[0]}.0")
         run([crane, "mutate", f"{other}-staging", "-t", other, *options])
         run([crane, "index", "append", "-m", image, "-m", other, "-t", image])
 

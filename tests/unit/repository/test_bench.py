@@ -371,13 +371,15 @@ def test_goals_compare_with_the_faster_dockerfile(results: Results) -> None:
     assert bench_goals.text(results) == ""
     own = [
         measured("plugin-no-engine", "cold", 3.0),
-        measured("plugin-no-engine", "version", 1.5, pulled=1),
+        measured("plugin-no-engine", "version", 1.5, pulled=2_000_000),
     ]
     rows = [*results.measurements, *own, measured("uv-documented", "cold", 10.0)]
     assert bench_goals.text(replace(results, measurements=rows)).splitlines()[2:] == [
         "| 30 | cold | ≤ 0.4 of the faster Dockerfile | 0.30 | yes |",
-        "| 30 | version | ≤ 2 s, 0 MB pulled | 1.5 s, 0.00 MB | no |",
+        "| 30 | version | ≤ 2 s, no layer pulled | 1.5 s, 2.00 MB | no |",
     ]
+    rows[-2] = measured("plugin-no-engine", "version", 2.0, pulled=5_000)
+    assert "| 2.0 s, 0.01 MB | yes |" in bench_goals.text(replace(results, measurements=rows))
 
 
 def test_summary_has_a_row_for_each_edit(results: Results) -> None:
