@@ -91,8 +91,11 @@ class KnownLayers:
         self._checked: set[str] = set()
 
     def find(self, key: str, *, with_libraries: bool) -> KnownLayer | None:
-        """Return the layer with a key; None if it must be made."""
-        found = self._found.get(key) or self._recall(key)
+        """Return the layer with a key; None if it must be made.
+
+        What was made here counts more than what an image states.
+        """
+        found = self._recall(key) or self._found.get(key)
         return None if found and with_libraries and found.libraries is None else found
 
     def repositories(self, digest: str) -> list[str]:
