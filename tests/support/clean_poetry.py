@@ -94,9 +94,14 @@ class Poetry:
         own = {**self.env, **(env or {})}
         python = self.executable.with_name("python")
         if "PYTHONPATH" in own or not python.exists():
-            command = [self.executable, *words]
             done = subprocess.run(
-                command, cwd=project, env=own, capture_output=True, text=True, check=False
+                [str(self.executable), *words],
+                cwd=project,
+                env=own,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
             )
         else:
             done = warm_poetry(python).run(words, env=own, at=project)
