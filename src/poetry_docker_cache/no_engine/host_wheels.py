@@ -30,12 +30,13 @@ from poetry.core.packages.dependency import Dependency
 from poetry.utils.env import VirtualEnv
 from poetry.utils.isolated_build import IsolatedEnv
 
-from poetry_docker_cache.docker.ignore_patterns import hiding_line_inside, parse, reaches_into
+from poetry_docker_cache.docker.ignore_patterns import parse
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.direct import ABOVE
 from poetry_docker_cache.inside.install import build_wheel, sdist
 from poetry_docker_cache.inside.install.failures import explain_own_wheel
 from poetry_docker_cache.inside.install.process import with_programs, with_safe_git
+from poetry_docker_cache.no_engine.context_walk import visible_paths
 from poetry_docker_cache.no_engine.wheel_choice import ANYWHERE, LayerFiles, LockedFile
 from poetry_docker_cache.plan.python_version import Python
 from poetry_docker_cache.plan.tool_pins import find_pins, pinned_requirements
@@ -177,7 +178,7 @@ def _copy_sources(wheel: Wheel, context: Path, lines: Sequence[Line], project: P
     for path in wheel.copied:
         place = wheel.located(path)
         target = "/".join(ABOVE if part == ".." else part for part in path.split("/"))
-        for name in _visible(context, place, lines):
+        for name in _files(context, place, lines):
             _copy(context / name, project / target / os.path.relpath(name, place))
     if wheel.takes_from_above:
         file = project / "pyproject.toml"
@@ -191,35 +192,19 @@ def _copy_sources(wheel: Wheel, context: Path, lines: Sequence[Line], project: P
         file.write_text(f"global-include *\n{text}\n", encoding="utf-8")
 
 
-def _visible(context: Path, place: str, lines: Sequence[Line]) -> Iterator[str]:
+def _files(context: Path, place: str, lines: Sequence[Line]) -> Iterator[str]:
     """Yield the paths of the files at a path, or below it, that the ignore file does not hide.
 
     A link that leaves the context has no target in a build, and must not have this machine's.
     """
-    matched = [False] * len(lines)
-    parts = [] if place == "." else place.split("/")
-    for end in range(1, len(parts)):
-        hiding_line_inside(lines, matched, "/".join(parts[:end]))
-    yield from _visible_inside(context, place, lines, matched)
-
-
-def _visible_inside(
-    context: Path, place: str, lines: Sequence[Line], matched: list[bool]
-) -> Iterator[str]:
-    """Yield them in a folder for which these lines matched."""
-    path, here = context / place, [*matched]
-    hidden = place != "." and hiding_line_inside(lines, here, place) >= 0
-    if path.is_symlink():
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(place), path.readlink()))
-        if not hidden and not re.match(r"/|\.\.(/|$)", target):
-            yield place
-    elif not path.is_dir():
-        if not hidden and path.is_file():
-            yield place
-    elif not hidden or any(line.negated and reaches_into(line.pattern, place) for line in lines):
-        for name in sorted(os.listdir(path)):  # noqa: PTH208  # names only
-            inside = name if place == "." else f"{place}/{name}"
-            yield from _visible_inside(context, inside, lines, here)
+    for name in visible_paths(context, place, lines):
+        path = context / name
+        if path.is_symlink():
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path.readlink()))
+            if not re.match(r"/|\.\.(/|$)", target):
+                yield name
+        elif path.is_file():
+            yield name
 
 
 def _copy(source: Path, target: Path) -> None:

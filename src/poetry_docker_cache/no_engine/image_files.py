@@ -6,23 +6,22 @@ These are the virtual environment's own, the user's home, the working directory 
 from __future__ import annotations
 
 import hashlib
-import os
 import posixpath
 import shlex
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.docker.ignore_patterns import hiding_line, is_inside, parse
+from poetry_docker_cache.docker.ignore_patterns import is_inside, parse
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.install.installed_files import EPOCH
+from poetry_docker_cache.no_engine.context_walk import visible_paths
 from poetry_docker_cache.no_engine.tree import Bytes, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from poetry_docker_cache.docker.ignore_patterns import Line
     from poetry_docker_cache.no_engine.base_facts import BaseFacts
     from poetry_docker_cache.plan.image_plan import ImagePlan, Runtime
 
@@ -166,7 +165,9 @@ def project_files(
     try:
         for path in plan.files.paths or (".",):
             place = plan.located(path)
-            for source in _visible(context, place, lines, unsent):
+            for source in visible_paths(context, place, lines):
+                if is_inside(source, unsent):
+                    continue
                 below = posixpath.relpath(source, plan.folder)
                 inside = posixpath.normpath(posixpath.join(workdir, below))
                 # COPY follows a link that it names, but not the links in a folder.
@@ -185,21 +186,6 @@ def project_files(
             fix="Make it readable, or leave it out with `ignore` in [tool.poetry-docker-cache].",
         ) from error
     return [found[path] for path in sorted(found)]
-
-
-def _visible(
-    context: Path, path: str, lines: Sequence[Line], unsent: Sequence[str]
-) -> Iterator[str]:
-    """Yield what the ignore file does not exclude at a path and below it."""
-    if is_inside(path, unsent):
-        return
-    place = context / path
-    # A folder that is excluded may have content that is included.
-    if path == "." or hiding_line(lines, path) < 0:
-        yield path
-    if place.is_dir() and (not place.is_symlink()):
-        for name in sorted(os.listdir(place)):  # noqa: PTH208  # only the names
-            yield from _visible(context, posixpath.normpath(f"{path}/{name}"), lines, unsent)
 
 
 def _member(source: Path, path: str, *, follow: bool) -> Entry:

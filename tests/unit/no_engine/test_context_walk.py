@@ -1,4 +1,4 @@
-"""The files of the project that a wheel is built from are those that BuildKit would get."""
+"""The paths of a build context are those that BuildKit would get."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from dockerignore import passing
 
 from poetry_docker_cache.docker.ignore_patterns import parse
-from poetry_docker_cache.no_engine.host_wheels import _visible
+from poetry_docker_cache.no_engine.context_walk import visible_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,7 @@ FILES = ["a/b/c.py", "a/b/d.txt", "a/e.py", "a/secret/key", "a/secret/public", "
         "*\n!a",
         "*\n!a/b/c.py",
         "a/secret\n!a/secret/public",
+        "a\n!a/b/*",
         "a\n!a/e.py\na/b",
         "**/a\n!x/a",
         "**/e.py\n!**/e.py\nx",
@@ -38,4 +39,5 @@ def test_same_files_as_buildkit(text: str, place: str, tmp_path: Path) -> None:
         (tmp_path / name).touch()
     lines = [parse(line) for line in text.split("\n")]
     within = [name for name in FILES if place == "." or f"{name}/".startswith(f"{place}/")]
-    assert {*_visible(tmp_path, place, lines)} == passing(text, within)
+    found = visible_paths(tmp_path, place, lines)
+    assert {path for path in found if (tmp_path / path).is_file()} == passing(text, within)
