@@ -21,7 +21,8 @@ from token_server import IDENTITY, token_server
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine import registry_session
-from poetry_docker_cache.no_engine.registry import OCI_MANIFEST, Registry, digest_of
+from poetry_docker_cache.no_engine.media_types import OCI_MANIFEST
+from poetry_docker_cache.no_engine.registry import Registry, digest_of
 from poetry_docker_cache.no_engine.registry_errors import RegistryError
 from poetry_docker_cache.no_engine.registry_login import Login, Logins
 from poetry_docker_cache.no_engine.registry_session import RegistrySession

@@ -48,7 +48,7 @@ _VERSION = "org.opencontainers.image.version"
 
 
 class _OtherLayerError(Exception):
-    """A layer that was made is not the one that was expected: an image states a wrong key."""
+    """A layer was made, and another one was expected: an image states a wrong key."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.media_types import INDEXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_INDEXES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
 _LARGEST_CONFIG = 1 << 24
 
 
@@ -95,7 +92,7 @@ def read_base(
             f"The base image {name} does not exist.",
             fix="Set `base-image` in [tool.poetry-docker-cache] to an existing image.",
         )
-    if manifest.media_type in _INDEXES:
+    if manifest.media_type in INDEXES:
         digest = _choose(manifest.data, platform, name)
         manifest = source.manifest(repository, digest)
         if manifest is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.docker.image_names import normalised
 from poetry_docker_cache.no_engine.image_config import make_index
+from poetry_docker_cache.no_engine.media_types import OCI_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,7 +65,7 @@ def _index(top: Document, images: Sequence[Image], tags: Sequence[str]) -> dict[
     ]
     return {
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "mediaType": OCI_INDEX,
         "manifests": [{**entry, **name} for name in names or [{}]],
     }
 

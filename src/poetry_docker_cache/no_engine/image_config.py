@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.base_image import Descriptor
+from poetry_docker_cache.no_engine.media_types import (
+    DOCKER_LAYER,
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER,
+    OCI_MANIFEST,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,14 +29,10 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.image_plan import Runtime
     from poetry_docker_cache.settings.image_values import Healthcheck
 
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
-_OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _DOCKER_LAYERS = {
-    "application/vnd.docker.image.rootfs.diff.tar.gzip": f"{_OCI_LAYER}+gzip",
-    "application/vnd.docker.image.rootfs.diff.tar.zstd": f"{_OCI_LAYER}+zstd",
-    "application/vnd.docker.image.rootfs.diff.tar": _OCI_LAYER,
+    f"{DOCKER_LAYER}.gzip": f"{OCI_LAYER}+gzip",
+    f"{DOCKER_LAYER}.zstd": f"{OCI_LAYER}+zstd",
+    DOCKER_LAYER: OCI_LAYER,
 }
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MADE_BY = "poetry-docker-cache"

@@ -2,7 +2,7 @@
 
 An image states in annotations how its layers were made, so a fresh machine reads one small manifest
 and makes only what is missing. Tools that change an image, such as `crane rebase`, keep annotations
-that are no longer true: a seal shows whether all are as they were written. It is not a signature. A
+that are outdated: a seal shows whether all are as they were written. It is not a signature. A
 user who can push the image can replace it anyway, so this needs no more trust than the image.
 """
 

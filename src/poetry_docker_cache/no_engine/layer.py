@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.media_types import OCI_LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Increase it when the same tree gets another digest."""
-MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+MEDIA_TYPE = f"{OCI_LAYER}+gzip"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import requests
 
 from poetry_docker_cache.docker import image_names
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine.media_types import INDEXES, MANIFESTS
 from poetry_docker_cache.no_engine.registry_errors import (
     RegistryError,
     not_a_registry,
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from requests import Response
     from typing_extensions import Self
 
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
-MEDIA_TYPES = (OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST)
 _LARGEST_MANIFEST = 4 << 20
 """What registries must accept, by the specification."""
 _CHUNK = 1 << 20
@@ -90,7 +86,7 @@ class Manifest:
     @property
     def is_index(self) -> bool:
         """Return whether this lists manifests, one for each platform."""
-        return self.media_type in (OCI_INDEX, DOCKER_INDEX)
+        return self.media_type in INDEXES
 
 
 class Registry:
@@ -255,7 +251,7 @@ class Registry:
         return location
 
     def _read_manifest(self, repository: str, target: str) -> Manifest | None:
-        accept = {"Accept": ", ".join(MEDIA_TYPES)}
+        accept = {"Accept": ", ".join(MANIFESTS)}
         path = f"{repository}/manifests/{target}"
         request = Request("GET", path, repository, headers=accept)
         response = self._session.send(request)
@@ -273,13 +269,13 @@ class Registry:
     def _manifest(self, response: Response, body: bytes) -> Manifest:
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         data = parse_json(body)
-        if isinstance(data, dict) and media_type not in MEDIA_TYPES:
+        if isinstance(data, dict) and media_type not in MANIFESTS:
             media_type = data.get("mediaType", "")
         # Content that can be read as both could differ between tools (CVE-2021-41190).
         is_manifest = isinstance(data, dict) and ("manifests" in data) != ("layers" in data)
-        if media_type not in MEDIA_TYPES or not is_manifest:
+        if media_type not in MANIFESTS or not is_manifest:
             # A manifest may be incomplete; a page of another server stays the same.
-            retry_after = 0 if data is None and media_type in MEDIA_TYPES else None
+            retry_after = 0 if data is None and media_type in MANIFESTS else None
             raise not_a_registry(self.host, response.status_code, retry_after=retry_after)
         return Manifest(media_type=media_type, digest=digest_of(body), body=body, data=data)
 

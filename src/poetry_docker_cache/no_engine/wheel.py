@@ -93,7 +93,7 @@ class Member:
                 break
             yield raw, inflated
         if size != self.size:
-            raise ValueError("its size is not the one that the wheel states")
+            raise ValueError("its size differs from the one in the wheel's directory")
         if crc != self.crc:
             raise ValueError("its content does not match its checksum")
         if self.hash and wheel_tree.format_hash(digest.digest()) != self.hash:
