@@ -80,7 +80,7 @@ def refuse_without_output(
                 )
     if not (options.push or options.load or options.output is not None):
         raise DockerCacheError(
-            "Without a container engine, it must be said where the image goes.",
+            "Without a container engine, the image needs a destination.",
             fix="Add --push for its registry, --output image.tar for an archive, or --load for"
             " Docker or Podman on this machine.",
         )
