@@ -78,12 +78,6 @@ class BaseFacts:
     libraries: dict[str, dict[str, Any]] = field(repr=False)
     """What each library needs, by path."""
 
-    @property
-    def key(self) -> str:
-        """What the layers of packages depend on: equal for most newer images of the base."""
-        version = ".".join(map(str, self.libc_version))
-        return f"{self.abi} {self.libc} {version} {self.machine} {self.interpreter}"
-
     def resolve(self, path: str) -> str:
         """Return a path, without a leading slash, after following the links of the image."""
         return _resolve(self.links, path)

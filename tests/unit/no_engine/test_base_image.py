@@ -116,7 +116,8 @@ def test_facts_of_a_debian_image(layout: Layout, tmp_path: Path) -> None:
         "etc/ld.so.conf.d/own.conf": b"# own\n/opt/lib\n",
     }
     found = facts(layout, tar({"usr/lib/x86_64-linux-gnu": None, **files, **configuration}))
-    assert found.key == "cp313 glibc 2.36 x86_64 /usr/local/bin/python"
+    assert (found.abi, found.libc, found.libc_version) == ("cp313", "glibc", (2, 36))
+    assert (found.machine, found.interpreter) == ("x86_64", "/usr/local/bin/python")
     assert found.python == "3.13.5"
     assert found.executable == "/usr/local/bin/python3.13"
     assert found.scripts == {"activate": "a"}
@@ -162,7 +163,7 @@ def test_facts_of_an_alpine_image(layout: Layout, tmp_path: Path) -> None:
     """The version of musl is in the database of packages."""
     files = {**PYTHON, "lib": None, "lib/ld-musl-x86_64.so.1": library(tmp_path)}
     found = facts(layout, tar({**files, "lib/apk/db/installed": APK, "sbin/apk": b"x"}))
-    assert found.key == "cp313 musl 1.2 x86_64 /usr/local/bin/python"
+    assert (found.abi, found.libc, found.libc_version) == ("cp313", "musl", (1, 2))
     assert found.search == ("/lib", "/usr/lib", "/usr/local/lib", "/usr/lib64")
 
 
@@ -189,7 +190,7 @@ def test_layers_replace_and_remove_files(layout: Layout, tmp_path: Path) -> None
 
 
 def test_facts_are_read_once(layout: Layout, tmp_path: Path) -> None:
-    """A damaged file in the cache is read again; another configuration has the same key."""
+    """A damaged file in the cache is read again; another configuration has the same facts."""
     layer = tar({**PYTHON, "usr/lib/libc.so.6": glibc(tmp_path)})
     cache = tmp_path / "cache"
     first = facts(layout, layer, cache=cache)
@@ -201,7 +202,7 @@ def test_facts_are_read_once(layout: Layout, tmp_path: Path) -> None:
         file.write_text(text)
         assert facts(layout, layer, cache=cache) == first
     moved = facts(layout, layer, config={**VERSION, "Labels": {"a": "b"}}, cache=cache)
-    assert moved.key == first.key
+    assert moved == first
 
 
 def test_zstd_needs_a_newer_python(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
