@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.project.model import Metadata, Project
     from poetry_docker_cache.settings.table import Settings
 
-HOME = "/home/app"
-_DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
+_HOME, _OTHER_HOME = "/home/app", "/var/lib/app"
 
 
 def plan_files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
@@ -113,7 +112,7 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
         },
         workdir=settings.workdir,
         user=settings.user,
-        home=HOME,
+        home=home_folder(settings.workdir),
         ports=settings.ports or (start.ports if start else ()),
         healthcheck=settings.healthcheck,
         stop_signal=settings.stop_signal,
@@ -123,6 +122,12 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
     )
     mistaken = poetry_notes(settings, contents.names)
     return runtime, (*command_notes, *entrypoint_notes, *environment_notes, *mistaken)
+
+
+def home_folder(workdir: str) -> str:
+    """The folder that the image's user owns, apart from the code in the working directory."""
+    overlaps = is_inside(workdir, [_HOME]) or is_inside(_HOME, [workdir])
+    return _OTHER_HOME if overlaps else _HOME
 
 
 def _entrypoint(
@@ -159,7 +164,8 @@ def _environment(
         " to what the wheel does not contain."
     )
     notes = (note,) if doubled and "PYTHONPATH" not in own else ()
-    defaults = {**_DEFAULT_ENVIRONMENT, **path, **(start.environment if start else {})}
+    user = {"HOME": home_folder(settings.workdir), "USER": "app"}
+    defaults = {**user, **path, **(start.environment if start else {})}
     return {**defaults, **own}, (*notes, *variable_notes(settings, defaults))
 
 
