@@ -298,15 +298,15 @@ def syntax(spot: Spot, value: object) -> str | Literal[False]:
 def image_names(spot: Spot, value: object) -> tuple[str, ...]:
     """Read the names of several images, sorted; `settings.image_tables` reads their tables."""
     found = entries(spot, value)
-    for name, table in found.items():
+    for name, content in found.items():
         here = spot.entry(name)
         why = ""
         if not _IMAGE_NAME.fullmatch(name):
             why = "the name must be lower-case letters and digits, with single - or _ between them"
         elif name == "default":
             why = "`docker buildx bake` uses that name for all images"
-        elif not isinstance(table, Mapping):
-            why = f"that is {kind(table)}, not a table"
+        elif not isinstance(content, Mapping):
+            why = f"that is {kind(content)}, not a table"
         if why:
-            raise here.refuse(table, why)
+            raise here.refuse(content, why)
     return tuple(sorted(found))
