@@ -148,6 +148,8 @@ def file(spot: Spot, value: object) -> str:
     path = destination(spot, value)
     if path.endswith("/"):
         raise spot.refuse(value, "that is a folder")
+    if re.search(r"[\s#]", path):
+        raise spot.refuse(value, "it contains a space or `#`")
     for link, target in _LINKS.items():
         if PurePosixPath(path).is_relative_to(link):
             fixed = target + path[len(link) :]
