@@ -33,6 +33,7 @@ def sending_notes(image: PlannedImage) -> list[str]:
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
         within += [plan.located(path) for path in plan.files.paths or (".",)]
+    within += [each.source for each in plan.runtime.copies if each.image is None]
     links: list[str] = []
     for odd in problem_paths(image.context, within, image.ignore_file()):
         place = posixpath.relpath(odd.path, plan.folder)

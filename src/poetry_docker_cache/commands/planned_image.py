@@ -14,6 +14,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
 from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.project.context_files import matching_files
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
 from poetry_docker_cache.project.reader import (
     check_files,
@@ -132,7 +133,11 @@ def plan_images(
     selections = {}
     for name, settings in images.items():
         with _naming(name):
-            check_files(folder, settings.files)
+            files = matching_files(folder, settings.files, project.dockerignore)
+            check_files(folder, files)
+            copied = [each.source for each in settings.copy if each.image is None]
+            check_files(folder, copied, key="copy")
+            images[name] = replace(settings, files=files)
             _select(project, settings, poetry, SelectionOptions())
         selections[name] = _select(project, settings, poetry, selection)
     planned = []

@@ -60,7 +60,14 @@ def make_plan(
     version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
     runtime, runtime_notes = plan_runtime(
-        project, settings, contents, version, files=files, bases=bases, system=system
+        project,
+        settings,
+        contents,
+        version,
+        folder=folder,
+        files=files,
+        bases=bases,
+        system=system,
     )
     dependencies = plan_dependencies(
         project, settings, selection, images, layers=contents.layers, bases=bases, system=system

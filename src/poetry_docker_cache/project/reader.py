@@ -148,12 +148,12 @@ def read_sources(poetry: Poetry) -> tuple[Source, ...]:
     )
 
 
-def check_files(folder: Path, names: Sequence[str] | None) -> None:
-    """Raise DockerCacheError for a path in `files` that does not exist in the build."""
+def check_files(folder: Path, names: Sequence[str] | None, *, key: str = "files") -> None:
+    """Raise DockerCacheError for a path in a setting that does not exist in the build."""
     for name in names or ():
         if not (folder / name).exists():
             raise DockerCacheError(
-                f"`files` in [tool.poetry-docker-cache] names {name!r}, which does not exist.",
+                f"`{key}` in [tool.poetry-docker-cache] names {name!r}, which does not exist.",
                 fix="Correct the name, or remove it from the list.",
             )
         _refuse_link(folder, name)
