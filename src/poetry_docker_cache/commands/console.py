@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.report.live_frame import Line
 
 _STYLES = {State.DONE: "fg=green", State.RUNNING: "fg=cyan", State.FAILED: "fg=red;options=bold"}
+_MARKS = {"ok": "fg=green", "warning": "fg=yellow", "error": "fg=red;options=bold"}
 
 
 class Console(Protocol):
@@ -43,6 +44,9 @@ class Console(Protocol):
 
     def line(self, text: str) -> None:
         """Print a line to stdout."""
+
+    def marked(self, text: str, *, mark: str, status: str | None) -> None:
+        """Print a line to stdout, after a mark in the colour of a status, if it has one."""
 
     def raw(self, text: str) -> None:
         """Print requested output to stdout byte for byte, at any verbosity."""
@@ -95,6 +99,12 @@ class CleoConsole:
         """Print a line to stdout."""
         with _written(self._stream):
             self._io.write_line(Formatter.escape(text))
+
+    def marked(self, text: str, *, mark: str, status: str | None) -> None:
+        """Print a line to stdout, after a mark in the colour of a status."""
+        start = f" <{_MARKS[status]}>{mark}</> " if status else ""
+        with _written(self._stream):
+            self._io.write_line(f"{start}{_escaped(text)}")
 
     def raw(self, text: str) -> None:
         """Print to stdout byte for byte, at any verbosity."""
