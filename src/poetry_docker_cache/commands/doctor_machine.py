@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from poetry_docker_cache.buildx import engine as client
 from poetry_docker_cache.buildx.engine_info import Answer, parse_info
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from poetry_docker_cache.buildx.engine_info import EngineInfo
-    from poetry_docker_cache.commands.background import Background
     from poetry_docker_cache.doctor.checks import Check, Name
     from poetry_docker_cache.doctor.machine_checks import CacheSize
 
+_PATIENCE = 10
+"""How many seconds the engine may take to answer."""
 _SILENT = Answer(status=1, out="", err="")
 
 
@@ -53,6 +55,13 @@ class Machine:
     def architecture(self) -> str:
         """The engine's machine; empty if unknown."""
         return str(parse_info(self.info).get("Architecture") or "")
+
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """The hosts that the engine asks for images of Docker Hub, before Docker Hub itself."""
+        config = parse_info(self.info).get("RegistryConfig") or {}
+        places = [urlsplit(str(url)) for url in config.get("Mirrors") or ()]
+        return tuple(place.netloc for place in places if place.path in ("", "/"))
 
     def checks(self, platforms: Sequence[str], work: Sequence[str]) -> Iterator[Check]:
         """Yield the checks; `platforms` are those of the images, `work` is what runs on each."""
@@ -83,13 +92,13 @@ class Machine:
             "`docker system df` shows what it uses.",
         )
 
-    def local_images(self, names: Sequence[str], seconds: float) -> dict[str, str]:
+    def local_images(self, names: Sequence[str]) -> dict[str, str]:
         """Return when the engine's own copies of these images were created."""
         if self.engine is None or self.engine.driver != "docker":
             return {}
         command = [self.engine.docker, "image", "inspect", "--format", "{{.Created}}"]
         try:
-            answers = client.ask([[*command, name] for name in names], seconds=seconds)
+            answers = client.ask([[*command, name] for name in names], seconds=_PATIENCE)
         except DockerCacheError:
             return {}
         found = zip(names, answers, strict=True)
@@ -101,14 +110,9 @@ def _unchecked(name: Name, what: str) -> Check:
 
 
 @contextlib.contextmanager
-def querying_machine(background: Background) -> Iterator[Callable[[], Machine]]:
+def querying_machine() -> Iterator[Callable[[], Machine]]:
     """Start docker's commands, and yield a function that waits for their answers."""
-
-    def asking(
-        commands: Sequence[Sequence[str]],
-    ) -> contextlib.AbstractContextManager[Callable[[], list[Answer]]]:
-        return client.asking(commands, seconds=background.left)
-
+    asking = functools.partial(client.asking, seconds=_PATIENCE)
     with contextlib.ExitStack() as stack:
         try:
             docker = client.find()

@@ -5,6 +5,7 @@ No check prevents another one: a problem is a line, and so is a check that could
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import platform
@@ -45,6 +46,7 @@ from poetry_docker_cache.no_engine.context_walk import visible_paths
 from poetry_docker_cache.no_engine.obstacles import obstacles
 from poetry_docker_cache.no_engine.registry import Reference, Registry
 from poetry_docker_cache.no_engine.registry_errors import RegistryError
+from poetry_docker_cache.no_engine.registry_login import HUB
 from poetry_docker_cache.no_engine.registry_session import RegistrySession
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.doctor.checks import Check, Name
 
 _SECONDS = 20
-"""How long all checks together may take."""
+"""How long all servers together may take to answer."""
 _CONNECT = 10
 """How long a registry may take to answer, in seconds."""
 
@@ -70,7 +72,7 @@ def report_health(
 ) -> int:
     """Run all checks and print them; return 1 if one of them prevents a build."""
     with saying(console, "Checking the engine, package sources and registries"):
-        checks = ordered(_examine(options, read_poetry, Background(_SECONDS)))
+        checks = ordered(_examine(options, read_poetry))
     if options.json:
         console.raw(f"{json.dumps(as_data(checks), indent=2)}\n")
     else:
@@ -88,22 +90,21 @@ def _has_marks(encoding: str) -> bool:
     return True
 
 
-def _examine(
-    options: DoctorOptions, read_poetry: Callable[[], Poetry], background: Background
-) -> Iterator[Check]:
-    """Yield all checks. Servers and the engine answer while the project is read."""
-    with querying_machine(background) as answers:
+def _examine(options: DoctorOptions, read_poetry: Callable[[], Poetry]) -> Iterator[Check]:
+    """Yield all checks. The engine answers while the project is read."""
+    with querying_machine() as answers:
         project = examine_project(read_poetry, options)
         yield from project.checks
+        background = Background(_SECONDS)
         sources = _ask_sources(project, background)
-        bases = _ask_registries(project, background)
         machine = answers()
+    bases = _ask_registries(project, machine, background)
     for check in _safely("engine", lambda: machine.checks(project.platforms, project.work)):
         is_needed = project.needs_engine or check.name == "disk" or check.status == "ok"
         yield check if is_needed else replace(check, status="warning")
     for name, answer in sources.items():
         yield from _safely("source", functools.partial(_source_checks, name, answer))
-    copies = machine.local_images([*bases], background.left) if bases else {}
+    copies = machine.local_images([*bases])
     yield from together(
         {
             image.image: [*_image_checks(image, machine), *_base_checks(image, bases, copies)]
@@ -151,15 +152,17 @@ def _source_checks(name: str, answer: Callable[[], Check]) -> list[Check]:
         ]
 
 
-def _ask_registries(project: ProjectFacts, background: Background) -> dict[str, Callable[[], str]]:
+def _ask_registries(
+    project: ProjectFacts, machine: Machine, background: Background
+) -> dict[str, Callable[[], str]]:
     """Ask for all base images at once; return functions that wait for their dates, by name."""
     platforms: dict[str, tuple[str, ...]] = {}
     for image in project.images:
         for name in _bases(image):
-            wanted = (*platforms.get(name, ()), *_platforms(image))
+            wanted = (*platforms.get(name, ()), *_platforms(image, machine))
             platforms[name] = tuple(dict.fromkeys(wanted))
     return {
-        name: background.start(functools.partial(_created, name, wanted))
+        name: background.start(functools.partial(_created, name, wanted, machine.mirrors))
         for name, wanted in platforms.items()
     }
 
@@ -176,17 +179,27 @@ def _bases(image: PlannedImage) -> tuple[str, ...]:
     )
 
 
-def _platforms(image: PlannedImage, machine: str = "") -> tuple[str, ...]:
+def _platforms(image: PlannedImage, machine: Machine) -> tuple[str, ...]:
     """Return the platforms to build for: those of the settings, else that of the machine."""
-    own = host_platform(machine or platform.machine())
+    own = host_platform(machine.architecture or platform.machine())
     return image.settings.platforms or ((own,) if own else ())
 
 
-def _created(name: str, platforms: Sequence[str]) -> str:
-    """Return when a base image was created, for the platform whose image is the oldest."""
+def _created(name: str, platforms: Sequence[str], mirrors: Sequence[str]) -> str:
+    """Return when a base image was created, for the platform whose image is the oldest.
+
+    As the engine does, ask its mirrors of Docker Hub first.
+    """
+    own = Reference.parse(name).host
+    for host in mirrors if own == HUB else ():
+        with contextlib.suppress(DockerCacheError):
+            return _created_in(host, name, platforms)
+    return _created_in(own, name, platforms)
+
+
+def _created_in(host: str, name: str, platforms: Sequence[str]) -> str:
     reference = Reference.parse(name)
-    session = RegistrySession(reference.host, timeout=(_CONNECT, _CONNECT))
-    with Registry(session) as registry:
+    with Registry(RegistrySession(host, timeout=(_CONNECT, _CONNECT))) as registry:
         found = [
             read_base(registry, reference.repository, reference.target, each, name=name)
             for each in platforms
@@ -216,7 +229,7 @@ def _base_check(name: str, answer: Callable[[], str], copies: Mapping[str, str])
 def _image_checks(image: PlannedImage, machine: Machine) -> Iterator[Check]:
     """Yield the checks of one image, except those of its bases."""
     plan = image.plan
-    machines = [MACHINES[name] for name in _platforms(image, machine.architecture)]
+    machines = [MACHINES[name] for name in _platforms(image, machine)]
     yield from _safely("wheels", lambda: check_wheels(plan, image.packages, machines))
     yield check_start(plan)
     yield from _safely("files", lambda: _file_checks(image))

@@ -140,7 +140,8 @@ def check_without_engine(found: Sequence[Obstacle], *, has_engine: bool) -> Chec
     """Report whether the image can be built without an engine, and what prevents it."""
     if not found:
         return ok(
-            "no-engine", "The image can also be built without an engine: `--no-engine --push`."
+            "no-engine",
+            "The image can be built without an engine: `poetry docker build --no-engine --push`.",
         )
     whats: dict[str, list[str]] = {}
     for each in found:
