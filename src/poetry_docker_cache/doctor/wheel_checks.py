@@ -10,6 +10,7 @@ from poetry_docker_cache.docker.platforms import platform_of
 from poetry_docker_cache.doctor.checks import error, ok, warning
 from poetry_docker_cache.inside.manifest.layer_choice import (
     DIRECT,
+    LINUX,
     MACHINE,
     SOURCE,
     allowed,
@@ -99,7 +100,7 @@ def _reason(package: Package, plan: ImagePlan, target: Target) -> _Reason | None
     elif fitting:
         lacks = f"no wheel for {listing([*map(platform_of, lacking)])}"
         fix = f"{_NEWER}: poetry update {shlex.quote(name)}. {_LIBRARIES}"
-    elif any(file.endswith(".whl") for file in files):
+    elif any(LINUX.search(file) or file.endswith("-any.whl") for file in files):
         lacks = f"no wheel for Python {plan.runtime.python} on {plan.runtime.image}"
         fix = f"{_NEWER}, or set `python` to a version that it has wheels for. {_LIBRARIES}"
     else:

@@ -53,6 +53,12 @@ def test_wheels_for_all_platforms_are_counted() -> None:
     [
         ([sdist("fast")], {}, "no wheel, built from source on python:3.13", "build-packages"),
         (
+            [wheel("fast", tag="cp313-cp313-win_amd64"), sdist("fast")],
+            {},
+            "no wheel, built from source on python:3.13",
+            "If its build lacks",
+        ),
+        (
             [wheel("fast", tag="cp39-cp39-manylinux_2_17_x86_64"), sdist("fast")],
             {},
             "no wheel for Python 3.13 on python:3.13-slim, built",
