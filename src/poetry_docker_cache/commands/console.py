@@ -45,15 +45,12 @@ class Console(Protocol):
     def line(self, text: str) -> None:
         """Print a line to stdout."""
 
-    def marked(self, text: str, *, mark: str, status: str | None) -> None:
-        """Print a line to stdout, after a mark in the colour of a status, if it has one."""
-
     def raw(self, text: str) -> None:
         """Print requested output to stdout byte for byte, at any verbosity."""
 
 
 class ProgressConsole(Console, Protocol):
-    """Also shows the progress of a build on stderr."""
+    """Also shows the progress of a build on stderr, and marks on stdout."""
 
     @property
     def is_terminal(self) -> bool:
@@ -62,6 +59,9 @@ class ProgressConsole(Console, Protocol):
     @property
     def has_unicode(self) -> bool:
         """Whether stderr can print any character."""
+
+    def marked(self, text: str, *, mark: str, status: str | None) -> None:
+        """Print a line to stdout, after a mark in the colour of a status, if it has one."""
 
     def progress(self, text: str) -> None:
         """Print to stderr as is, in one piece, at any verbosity."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from poetry.repositories.http_repository import HTTPRepository
 
-from poetry_docker_cache.commands.planned_image import plan_images
 from poetry_docker_cache.doctor.checks import failed, ok, warning
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.planner import emulated_work
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.commands.options import DoctorOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
     from poetry_docker_cache.doctor.checks import Check, Name
 
@@ -66,8 +64,10 @@ class ProjectFacts:
         return not self.images or any(image.settings.engine for image in self.images)
 
 
-def examine_project(read_poetry: Callable[[], Poetry], options: DoctorOptions) -> ProjectFacts:
-    """Read the project and plan its images, even with a stale lock file."""
+def examine_project(
+    read_poetry: Callable[[], Poetry], plan: Callable[[Poetry], tuple[PlannedImage, ...]]
+) -> ProjectFacts:
+    """Read the project, check its lock file, and plan its images."""
     try:
         poetry = read_poetry()
     except DockerCacheError as problem:
@@ -81,7 +81,7 @@ def examine_project(read_poetry: Callable[[], Poetry], options: DoctorOptions) -
     except DockerCacheError as problem:
         fresh = failed("lock", problem)
     try:
-        images = plan_images(poetry, options.images, options.selection, may_be_stale=True)
+        images = plan(poetry)
     except DockerCacheError as problem:
         found = failed("project", problem)
         # Without a readable lock file, nothing can be planned, which needs no second error.

@@ -19,6 +19,7 @@ from poetry_docker_cache.commands.doctor_project import examine_project
 from poetry_docker_cache.commands.image_notes import sending_notes
 from poetry_docker_cache.commands.missing_files import refuse_missing_files
 from poetry_docker_cache.commands.patience import saying
+from poetry_docker_cache.commands.planned_image import plan_images
 from poetry_docker_cache.docker.ignore_patterns import parse
 from poetry_docker_cache.docker.platforms import MACHINES, host_platform
 from poetry_docker_cache.doctor.checks import (
@@ -93,7 +94,13 @@ def _has_marks(encoding: str) -> bool:
 def _examine(options: DoctorOptions, read_poetry: Callable[[], Poetry]) -> Iterator[Check]:
     """Yield all checks. The engine answers while the project is read."""
     with querying_machine() as answers:
-        project = examine_project(read_poetry, options)
+        project = examine_project(
+            read_poetry,
+            # The other checks of a project with a stale lock file count, too.
+            lambda poetry: plan_images(
+                poetry, options.images, options.selection, may_be_stale=True
+            ),
+        )
         yield from project.checks
         background = Background(_SECONDS)
         sources = _ask_sources(project, background)
