@@ -62,7 +62,7 @@ def test_every_problem_has_its_line_and_hides_no_other(shop: Project, tmp_path: 
     assert sound["wheels"]["message"].startswith("All 3 packages have wheels for Python 3.13 on")
 
     shop.log_in("wrong")
-    _, refused = examine(shop)
+    _, refused = examine(shop, "-vvv")
     assert states(refused, "error") == {"source"}
     assert "does not accept the credentials" in refused["source"]["message"]
     assert "poetry config http-basic.acme USERNAME" in refused["source"]["fix"]

@@ -35,8 +35,8 @@ Each line starts with a mark. After <info>✗</> and <info>!</>, the next line s
   <info>!</>  worth reading, or not checked, with the reason
   <info>✗</>  prevents a build: the exit status is 1
 
-With <info>-q</>, only the exit status says whether anything prevents a build. It takes 20 seconds
-at most, and works offline.
+With <info>-q</>, only the exit status says whether anything prevents a build. Servers have 20
+seconds to answer; without them and without an engine, the other checks still run.
 """
 
     def work(self) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import platform
 import shutil
-import socket
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ class Machine:
         facts = parse_info(self.info)
         root = Path(str(facts.get("DockerRootDir") or ""))
         # Docker Desktop and remote engines have another name, whatever their folder is.
-        if facts.get("Name") == socket.gethostname() and root.is_absolute():
+        if facts.get("Name") == platform.node() and root.is_absolute():
             with contextlib.suppress(OSError):
                 free = shutil.disk_usage(root).free
                 return check_disk(free, f"the engine ({root})", self.cache)

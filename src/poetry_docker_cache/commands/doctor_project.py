@@ -103,7 +103,7 @@ def _unplanned() -> Iterator[Check]:
 
 
 def _all_sources(poetry: Poetry) -> dict[str, str]:
-    repositories = poetry.pool.repositories
+    repositories = poetry.pool.all_repositories
     return {each.name: "" for each in repositories if isinstance(each, HTTPRepository)}
 
 

@@ -209,8 +209,9 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the kind of the first error: the later ones only wrap it."""
-    return type(_chain(error)[-1]).__name__
+    """Return the system's words for the first error, or its kind: the later ones only wrap it."""
+    first = _chain(error)[-1]
+    return getattr(first, "strerror", None) or type(first).__name__
 
 
 def _error(text: str) -> DockerCacheError:
