@@ -42,7 +42,7 @@ def test_without_an_engine_the_disk_of_this_machine_counts() -> None:
     assert "not checked: no engine" in found[1].message
 
 
-@pytest.mark.parametrize(("name", "is_known"), [(platform.node(), True), ("vm", False)])
+@pytest.mark.parametrize(("name", "is_known"), [(platform.node(), True), ("docker-desktop", False)])
 def test_disk_of_another_machine_is_unknown(tmp_path: Path, name: str, is_known: bool) -> None:
     """Docker Desktop's engine has a folder of the same name in a virtual machine."""
     facts = {"Name": name, "DockerRootDir": str(tmp_path)}
