@@ -46,6 +46,7 @@ class Background:
                 error, result = results.get(timeout=self.left)
             except queue.Empty:
                 raise TimeoutError from None
+            results.put((error, result))  # for the next one that waits
             if error is not None:
                 raise error
             return result  # type: ignore[return-value]  # without an error, it is the result

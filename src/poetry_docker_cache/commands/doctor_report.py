@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.commands.background import Background
 from poetry_docker_cache.commands.doctor_machine import querying_machine
 from poetry_docker_cache.commands.doctor_project import examine_project
-from poetry_docker_cache.commands.image_notes import sending_notes
+from poetry_docker_cache.commands.image_notes import git_note, sending_notes
 from poetry_docker_cache.commands.missing_files import refuse_missing_files
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import plan_images
@@ -255,7 +255,7 @@ def _image_checks(image: PlannedImage, machine: Machine) -> Iterator[Check]:
 def _file_checks(image: PlannedImage) -> Iterator[Check]:
     """Yield the checks of the project's files. Raises DockerCacheError as a build would."""
     refuse_missing_files(image)
-    for note in sending_notes(image):
+    for note in (*git_note(image), *sending_notes(image)):
         yield warning("files", note)
     yield check_files(image.plan, _sizes(image))
 
