@@ -73,7 +73,7 @@ def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
     found: dict[str, dict[str, None]] = {}
     for image in images:
         misnamed = near_name_notes(image.poetry.pyproject.data.get("tool", {}))
-        seen = (*misnamed, *_git_note(image), *_silent_note(image), *sending_notes(image))
+        seen = (*misnamed, *git_note(image), *_silent_note(image), *sending_notes(image))
         for note in (*image.plan.notes, *template_notes(image.plan), *seen):
             found.setdefault(note, {})[image.image] = None
     for note, names in found.items():
@@ -96,7 +96,8 @@ def unused_notes(images: Sequence[PlannedImage]) -> list[str]:
     return notes
 
 
-def _git_note(image: PlannedImage) -> list[str]:
+def git_note(image: PlannedImage) -> list[str]:
+    """Return the note about files that the image takes although git ignores them."""
     plan = image.plan
     wheels = [wheel for wheel in plan.wheels if wheel.lists_files_by_git]
     wheel_paths = [

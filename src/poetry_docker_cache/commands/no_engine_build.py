@@ -44,7 +44,7 @@ from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.commands.status_line import StatusLine
 from poetry_docker_cache.docker.image_names import names_registry
-from poetry_docker_cache.docker.platforms import MACHINES, platform_of
+from poetry_docker_cache.docker.platforms import MACHINES, host_platform
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine import obstacles
 from poetry_docker_cache.no_engine.bytecode import host_python
@@ -74,8 +74,6 @@ _THREADS = ("layer", "download")
 """How the names of threads begin that work for a build."""
 _PATIENCE = 2.0
 """How many seconds these threads have to end after a signal."""
-_MACHINES = {"arm64": "aarch64", "AMD64": "x86_64"}
-"""Machines by their names on macOS and Windows."""
 _WIDTH = 90
 _MOST_NAMES = 40
 """The width of the layers' names in the status line."""
@@ -204,9 +202,8 @@ def _platforms(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:
     ]
     wanted = wanted or [*image.settings.platforms]
     if not wanted:
-        name = platform.machine()
-        machine = _MACHINES.get(name, name)
-        wanted = [platform_of(machine)] if machine in MACHINES.values() else []
+        own = host_platform(platform.machine())
+        wanted = [own] if own else []
     unknown = [name for name in wanted if name not in MACHINES]
     if unknown or not wanted:
         raise DockerCacheError(

@@ -110,12 +110,16 @@ class PlannedImage:
 
 
 def plan_images(
-    poetry: Poetry, names: Sequence[str], selection: SelectionOptions
+    poetry: Poetry,
+    names: Sequence[str],
+    selection: SelectionOptions,
+    *,
+    may_be_stale: bool = False,
 ) -> tuple[PlannedImage, ...]:
     """Read the project and plan the images with these names, or all.
 
     A project without named images has a single one, named "". Raises DockerCacheError for an
-    unknown name.
+    unknown name. With `may_be_stale`, a stale lock file is accepted.
     """
     table = settings_table(poetry)
     images = parse_images(table) or {"": Settings.parse(table)}
@@ -126,7 +130,7 @@ def plan_images(
     templates = {
         name: read_template(folder, settings.template) for name, settings in images.items()
     }
-    project = read_project(poetry)
+    project = read_project(poetry, may_be_stale=may_be_stale)
     metadata = project.metadata
     if images.keys() != {""}:
         refuse_collisions(images, name=metadata.name, version=metadata.version)

@@ -44,7 +44,7 @@ _OTHER_PYTHON = (
     "Lock a newer version (`poetry update NAME`), or set `python` to a version that it has wheels"
     " for"
 )
-_WITH_WHEELS = {"psycopg-c": "psycopg-binary", "psycopg2": "psycopg2-binary", "uwsgi": "pyuwsgi"}
+WITH_WHEELS = {"psycopg-c": "psycopg-binary", "psycopg2": "psycopg2-binary", "uwsgi": "pyuwsgi"}
 """Packages that have no wheels, and the same code in a package that has."""
 _PREPARED = "Build a base image with {what}, push it and name it in `base-image`"
 _SETTINGS = {"CMD": "command", "ENV": "env", "EXPOSE": "ports", "LABEL": "labels"}
@@ -232,7 +232,7 @@ def _of_index(
         elif has_others:
             on = f" on {plan.runtime.image}" if is_alpine(plan.runtime.image) else ""
             what, fix = f"no wheel for Python {plan.runtime.python}{on}", _OTHER_PYTHON
-        if twin := _WITH_WHEELS.get(package["name"]):
+        if twin := WITH_WHEELS.get(package["name"]):
             fix = f"Depend on {twin} instead, which has wheels"
         yield Obstacle(reason="no wheel", package=name, what=what, fix=fix)
     elif not lacking and not any(map(_is_strong, wheels)):
