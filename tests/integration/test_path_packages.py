@@ -81,7 +81,7 @@ authors = []
 
 [tool.poetry.dependencies]
 python = ">=3.11"
-acme-util = "*"
+acme-util = "<0.1 || >0.2"
 acme-base = { path = "../base", develop = true }
 """
 BASE = '[project]\nname = "acme-base"\nversion = "0.1"\n'
