@@ -129,13 +129,19 @@ def test_paths_of_the_sdist_are_not_listed(tmp_path: Path) -> None:
 
 
 def test_packages_outside_the_project_are_listed(tmp_path: Path) -> None:
-    """`from` may lead outside; the build context is larger then."""
+    """`from` and the README may be outside; the build context is larger then."""
     packages = '{include = "shared", from = ".."}, {include = "x/**/*.py", from = "../../libs"}'
-    toml = POETRY + f'packages = [{{include = "my_app"}}, {packages}]\n'
+    toml = POETRY + f'packages = [{{include = "my_app"}}, {packages}]\nreadme = "../A.md"\n'
     folder = tmp_path / "apps/one"
-    files = ["my_app/a.py", "../shared/a.py", "../.gitignore=*.log\n", "../../libs/x/y/b.py"]
+    files = [
+        "my_app/a.py",
+        "../shared/a.py",
+        "../.gitignore=*.log\n",
+        "../../libs/x/y/b.py",
+        "../A.md",
+    ]
     root = read(folder, toml, *files, "../../libs/z.py", "LICENSE")
-    assert paths(root) == ("../../libs/x", "../shared", "LICENSE", "my_app")
+    assert paths(root) == ("../../libs/x", "../A.md", "../shared", "LICENSE", "my_app")
     assert isinstance(root, WheelRoot)
     assert root.git_ignored == ("../shared/**/*.log",)
     assert root.packages_above == (("shared", "../shared"), ("x", "../../libs/x"))
@@ -193,8 +199,8 @@ def test_build_script_needs_paths_of_the_sdist(tmp_path: Path) -> None:
             "the README `README.md` does not exist",
         ),
         (
-            POETRY + 'readme = "../README.md"\n',
-            ["my_app/a.py", "../README.md"],
+            PROJECT + 'readme = "../README.md"\n' + backend("hatchling.build", "hatchling"),
+            ["my_app/__init__.py", "../README.md"],
             "the README `../README.md` is outside the project",
         ),
         (

@@ -47,11 +47,9 @@ POETRY_CORE = "poetry.core.masonry.api"
 BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backend")
 
 
-def read_poetry_core(
-    poetry: Poetry, folder: Path, build_system: Mapping[str, Any], *, readme_above: bool
-) -> WheelRoot:
+def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
     """Get the files from poetry-core's builder. Raises NoWheelError or the builder's exceptions."""
-    check_declared(poetry, folder, from_above=True, readme_above=readme_above)
+    check_declared(poetry, folder, from_above=True)
     builder = WheelBuilder(poetry)
     module = _module(builder, poetry)
     inside, outside = _sources(builder, poetry, folder)
