@@ -21,7 +21,7 @@ from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import request_builds
-from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
+from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
 from poetry_docker_cache.commands.no_engine_options import (
@@ -87,7 +87,8 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
     _refuse_obstacles(images, platforms)
     print_notes(console, images)
     settings = (note for image in images for note in obstacles.unused_settings(image.settings))
-    for note in dict.fromkeys((*unused_notes(images), *settings)):
+    about_names = name_notes(images, requests)
+    for note in dict.fromkeys((*about_names, *unused_notes(images), *settings)):
         console.note(note)
     if options.dry_run:
         for request, names in zip(requests, platforms, strict=True):
