@@ -25,7 +25,7 @@ from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds, unused_arguments
-from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
+from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
@@ -94,6 +94,7 @@ class _Work:
         engine = self.build.engine
         if asks := permission_note([built.request for built in self.build.images], engine):
             yield asks
+        yield from name_notes(self.images, [report.request for report in self.reports])
         for image, built in zip(self.images, self.build.images, strict=True):
             frontend = (
                 None

@@ -26,7 +26,7 @@ from poetry_docker_cache.commands.build_request import (
     request_builds,
     unused_arguments,
 )
-from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
+from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
 from poetry_docker_cache.commands.no_engine_options import (
@@ -91,9 +91,13 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
     _refuse_obstacles(images, platforms)
     print_notes(console, images)
     settings = (note for image in images for note in obstacles.unused_settings(image.settings))
-    for note in dict.fromkeys(
-        (*unused_notes(images), *unused_arguments(options, images), *settings)
-    ):
+    found = (
+        *name_notes(images, requests),
+        *unused_notes(images),
+        *unused_arguments(options, images),
+        *settings,
+    )
+    for note in dict.fromkeys(found):
         console.note(note)
     if options.dry_run:
         for request, names in zip(requests, platforms, strict=True):

@@ -61,6 +61,8 @@ class PlannedImage:
     """The image's name in the settings; empty for the only image of a project."""
     name: str | None
     """The project's name, followed by the image's."""
+    title: str
+    """The same, with the folder's name for a project without a name."""
     version: str | None
     packages: tuple[Mapping[str, Any], ...]
     """The `[[package]]` tables of the packages that the image may contain."""
@@ -82,7 +84,7 @@ class PlannedImage:
     def own_name(self, version: str | None) -> str:
         """Return the default name of the image, with this version as its tag."""
         image = self.settings.image
-        return default_tag(self.name, version, image=image, among=self.image)
+        return default_tag(self.title, version, image=image, among=self.image)
 
     @property
     def default_tag(self) -> str:
@@ -133,7 +135,7 @@ def plan_images(
     project = read_project(poetry, may_be_stale=may_be_stale)
     metadata = project.metadata
     if images.keys() != {""}:
-        refuse_collisions(images, name=metadata.name, version=metadata.version)
+        refuse_collisions(images, name=metadata.name or folder.name, version=metadata.version)
     selections = {}
     for name, settings in images.items():
         with _naming(name):
@@ -218,7 +220,8 @@ def _planned(
         settings=images[image],
         plan=plan,
         image=image,
-        name=f"{name}-{image}" if name and image else name,
+        name=_joined(name, image) if name else None,
+        title=_joined(name or folder.name, image),
         version=project.metadata.version,
         packages=tuple(packages),
         sources=used_sources(project.sources, packages, project.index),
@@ -228,6 +231,10 @@ def _planned(
         kept=tuple(map(plan.located, kept)),
         exported=tuple(map(plan.located, _exported(images))) if image else (),
     )
+
+
+def _joined(name: str, image: str) -> str:
+    return f"{name}-{image}" if image else name
 
 
 def _with_template(image: PlannedImage, template: Template | None) -> PlannedImage:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _ABOVE = ".above"
 FROM_ABOVE = (
     *("sed", "-i", "-E", "-e", ":again"),
-    *("-e", rf"""s#((from|readme|file)["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\5#"""),
+    "-e",
+    rf"""s#((from|readme|file)["']? *= *(\[[^]]*)?["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\6#""",
     *("-e", "tagain", "/project/pyproject.toml"),
 )
 """Replaces each `..` in the `packages` and the README of poetry-core by a folder inside the

@@ -38,7 +38,7 @@ class Settings:
 
     image: str | None = setting(
         default=None,
-        default_text="the project's name",
+        default_text="the project's name, or that of its folder",
         read=image_values.repository,
         takes="a repository name in lower case, without a tag",
         meaning="repository name of the image",
