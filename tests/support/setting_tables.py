@@ -19,7 +19,10 @@ JSON_LIKE = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(ANY_TEXT, inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["command", "interval", "retries", "build", "runtime"]), inner
+            st.sampled_from(
+                ["command", "interval", "retries", "build", "runtime", "folder", "output", "to"]
+            ),
+            inner,
         )
     ),
     max_leaves=8,
@@ -34,6 +37,20 @@ PIECES = st.lists(st.sampled_from(FRAGMENTS), max_size=6).map("".join)
 WORDS = st.sampled_from(["app", "dev,tests", "libpq5", "a/b", "server", "1000"])
 TEXTS = st.dictionaries(
     st.sampled_from(["A", "LOG_LEVEL", "com.example"]), st.text("aé$\"'\\ #\t", max_size=5)
+)
+ASSETS = st.fixed_dictionaries(
+    {
+        "folder": st.sampled_from([".", "web"]),
+        "output": st.sampled_from(["dist", "./build/app"]),
+        "to": st.sampled_from(["shop/static", "/srv/static"]),
+    },
+    optional={
+        "image": st.just("node:22"),
+        "install": st.lists(WORDS, min_size=1),
+        "build": st.lists(WORDS, min_size=1),
+        "files": st.lists(WORDS),
+        "network": st.booleans(),
+    },
 )
 VALID: dict[str, st.SearchStrategy[object]] = {
     "image": st.sampled_from(["app", "localhost:5000/team/app"]),
@@ -52,6 +69,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "layers": st.one_of(st.integers(1, 48), st.just("auto")),
     "own-layers": st.just([]),
     "files": st.lists(WORDS),
+    "assets": ASSETS | st.lists(ASSETS, max_size=2),
     "workdir": st.sampled_from(["/app", "/srv/x/"]),
     "user": st.integers(1, 2**31 - 1) | st.sampled_from(["1000", "1000:0"]),
     "entrypoint": st.lists(WORDS),

@@ -62,6 +62,7 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
         tags=_tags(options, image),
         build_arguments={"VERSION": image.git_version} if image.git_version else {},
         ssh=ssh,
+        secrets=[f"id={name},env={name}" for name in _variables(image)],
         unanswered=[*_outside(image), *["ssh"] * bool(ssh and not options.ssh)],
         push=options.push,
         load=options.load,
@@ -82,6 +83,12 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
         context=str(image.context),
         place=image.plan.folder,
     )
+
+
+def _variables(image: PlannedImage) -> tuple[str, ...]:
+    """Return the environment variables that the builds of front ends get as secrets."""
+    found = (name for front_end in image.front_ends for name in front_end.variables)
+    return tuple(dict.fromkeys(found))
 
 
 def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ def sending_notes(image: PlannedImage) -> list[str]:
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
         within += [plan.located(path) for path in plan.files.paths or (".",)]
+    within += [plan.located(path) for stage in plan.assets for path in stage.sources]
     links: list[str] = []
     for odd in problem_paths(image.context, within, image.ignore_file()):
         place = posixpath.relpath(odd.path, plan.folder)

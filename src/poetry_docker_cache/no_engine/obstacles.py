@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
     Package = Mapping[str, Any]
 
 Reason = Literal[
-    "system packages", "instructions", "template", "no wheel", "git", "compiled", "other"
+    "system packages",
+    "instructions",
+    "template",
+    "assets",
+    "no wheel",
+    "git",
+    "compiled",
+    "other",
 ]
 _ON_HOST = (
     "If it has no compiled code, add `build-on-host = true`: its build then runs on this machine,"
@@ -153,6 +161,14 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
             fix=f"Build a base image with them (`{add} {' '.join(system)}`), push it under a name"
             " other than `python`, set `base-image` and `python`, and remove `runtime-packages` if"
             " it is set",
+        )
+    for stage in plan.assets:
+        where = "the package" if stage.wheel else f"{stage.to}, with `files`,"
+        yield Obstacle(
+            reason="assets",
+            what=f"`assets` builds the front end in {stage.folder} with {stage.tool}",
+            fix=f"Build it before (`{shlex.join(stage.build[-1])}`), let {where} contain"
+            f" {stage.output}, and remove `assets`",
         )
     for line in plan.runtime.instructions:
         word = line.split(maxsplit=1)[0].upper() if line.strip() else ""
