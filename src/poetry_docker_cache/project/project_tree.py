@@ -1,0 +1,45 @@
+"""The paths of a project's files, and the texts that explain its Dockerfile."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from poetry_docker_cache.docker.kept_out import FOLDERS, is_kept_out
+from poetry_docker_cache.project.root.declared import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+_MOST = 100_000
+"""The most files that are listed."""
+
+
+def project_files(folder: Path) -> frozenset[str]:
+    """List the files of a project, without environments, caches and version control."""
+    found: list[str] = []
+    for path in _walk(folder):
+        found.append(path)
+        if len(found) == _MOST:
+            break
+    return frozenset(found)
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    for here, folders, names in os.walk(folder):
+        place = Path(here).relative_to(folder).as_posix()
+        folders[:] = sorted(name for name in folders if not is_kept_out(name, FOLDERS))
+        yield from (posixpath.normpath(posixpath.join(place, name)) for name in sorted(names))
+
+
+def settings_of_django(folder: Path, files: Collection[str]) -> dict[str, str]:
+    """Return the texts of Django's settings that name STATIC_ROOT."""
+    likely = (
+        path
+        for path in sorted(files)
+        if path.endswith(".py") and ("settings" in path or "config" in path)
+    )
+    texts = {path: text_of(folder / path) for path in likely}
+    return {path: text for path, text in texts.items() if "STATIC_ROOT" in text}
