@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.final_stage import Stage, final_stage
-from poetry_docker_cache.migrate.image_reader import Reading, read_image
+from poetry_docker_cache.migrate.image_reader import Reading, health_command, read_image
 from poetry_docker_cache.migrate.stages import (
     Dockerfile,
     context_prefix,
@@ -61,8 +61,9 @@ def read_old_dockerfile(poetry: Poetry, name: str, text: str, target: str = "") 
     prefix = context_prefix(dockerfile, around.project.place, around.files)
     stage = final_stage(text_up_to(text, dockerfile)) or Stage(base="")
     stage = _within(stage, prefix)
+    health = _health(dockerfile)
     starts = read_starts(
-        _stated(poetry, around.project, name, stage),
+        _stated(poetry, around.project, name, stage, health),
         around.project,
         around.installed,
         [int(port) if port.isdecimal() else port for port in stage.exposed],
@@ -87,15 +88,40 @@ def _within(stage: Stage, prefix: str) -> Stage:
     return replace(stage, copied=tuple(copied))
 
 
-def _stated(poetry: Poetry, project: Project, name: str, stage: Stage) -> StatedStarts:
+def _health(dockerfile: Dockerfile) -> tuple[str, ...]:
+    """Return the command of the last HEALTHCHECK of the production stage."""
+    lineage = dockerfile.lineage(dockerfile.target) if dockerfile.stages else []
+    found = [
+        each.arguments
+        for stage in lineage
+        for each in stage.instructions
+        if each.keyword == "HEALTHCHECK"
+    ]
+    text = re.sub(r"^(?:--\S+\s+)*(?:CMD\s)?", "", found[-1]) if found else ""
+    return tuple(health_command(text.strip()) or ()) if text else ()
+
+
+def _stated(
+    poetry: Poetry, project: Project, name: str, stage: Stage, health: tuple[str, ...]
+) -> StatedStarts:
     folder: Path = project_folder(poetry)
-    both, first, rest = (
+    both, first, rest, check = (
         dockerfile_start(folder, project.root, scripts(poetry), name, each)
-        for each in (stage, replace(stage, command=()), replace(stage, entrypoint=()))
+        for each in (
+            stage,
+            replace(stage, command=()),
+            replace(stage, entrypoint=()),
+            replace(stage, entrypoint=(), command=health, exposed=()),
+        )
     )
     # Without the entrypoint it would be the command alone.
     if both and any(change.startswith("its ENTRYPOINT") for change in both.changes):
         both = replace(both, problem=first.problem if first and first.problem else "is not clear")
     return StatedStarts(
-        entrypoint=stage.entrypoint, command=stage.command, both=both, first=first, rest=rest
+        entrypoint=stage.entrypoint,
+        command=stage.command,
+        both=both,
+        first=first,
+        rest=rest,
+        health=check,
     )

@@ -89,7 +89,7 @@ class _Step:
                 " IMAGE python manage.py migrate`."
             )
         if verb == "collectstatic":
-            root = self.state.around.static_root()
+            root = self.state.around.static_root(self._settings_module)
             if root is None:
                 return left_over(
                     f"Add `{self._line(['…'])}` with the folder STATIC_ROOT of your settings as its"
@@ -105,6 +105,12 @@ class _Step:
                 )
             return self._run(found, _GETTEXT)
         return left_over(self.advice)
+
+    @property
+    def _settings_module(self) -> str:
+        """The module of Django's settings, if the Dockerfile names it."""
+        name = "DJANGO_SETTINGS_MODULE"
+        return self.environment.get(name, self.state.values.get(name, ""))
 
     def pybabel(self) -> Outcome:
         """Return the step that compiles translations with Babel."""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.image_names import has_digest
-from poetry_docker_cache.migrate.outcomes import Outcome, left_over, unneeded
+from poetry_docker_cache.migrate.outcomes import Outcome, left_over, setting, unneeded
 
 if TYPE_CHECKING:
     from poetry_docker_cache.docker.final_stage import Stage
@@ -29,6 +29,9 @@ def read_base(image: str, project: Project, stage: Stage) -> Outcome:
             "The base comes from a build argument without a default. Set `python`, and `base-image`"
             " if it is not the official image of Python."
         )
+    if re.search(r"poetry", image) and (tagged := _TAG.fullmatch(_tag(image))):
+        python = project.requires_python.image_tag(tagged["python"]) or tagged["python"]
+        return setting("python", python)  # a base with Poetry, which is not needed
     if match := _OFFICIAL.fullmatch(image):
         return _official(match["place"], match["tag"], image, project)
     if _DISTRIBUTION.search(image):
@@ -58,7 +61,8 @@ def _official(place: str, tag: str, image: str, project: Project) -> Outcome:
             else unneeded("the tag names no version of Python: one that fits the project is chosen")
         )
     python = project.requires_python.image_tag(match["python"]) or match["python"]
-    settings: list[tuple[str, object]] = [("python", python)]
+    allowed = project.requires_python.allows(python)
+    settings: list[tuple[str, object]] = [("python", python)] if allowed else []
     if has_digest(image):
         settings.append(("base-image", image))
     elif own and not place.startswith("public.ecr.aws/docker"):
@@ -70,4 +74,10 @@ def _official(place: str, tag: str, image: str, project: Project) -> Outcome:
         suite = next((name for name in _SUITES if name in rest), None)
         if suite:
             settings.append(("base-image", f"python:{{python}}-slim-{suite}"))
+    if not settings:
+        return unneeded(f"the project does not allow Python {python}: one that fits is chosen")
     return Outcome(settings=tuple(settings))
+
+
+def _tag(image: str) -> str:
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[2]

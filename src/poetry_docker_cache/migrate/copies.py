@@ -162,6 +162,8 @@ class ContextCopies:
                 self.covered.append(path)
                 return unneeded(_ANYWAY)
             return setting("files", [path])
+        if re.match(r"\.(?:bash|zsh|vim|profile|inputrc)", posixpath.basename(place)):
+            return unneeded("settings of a shell")
         if path in self._needed:
             return unneeded("the start command runs it from its place in the project")
         moved = not file and around.has_code(path)

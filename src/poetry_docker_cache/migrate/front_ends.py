@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.migrate.copies import read_copying
 from poetry_docker_cache.migrate.outcomes import Outcome, left_over, unneeded
-from poetry_docker_cache.migrate.shell import commands
+from poetry_docker_cache.migrate.shell import commands, inner_commands, split_words
 from poetry_docker_cache.migrate.stage_state import StageState
 from poetry_docker_cache.text import listing
 
@@ -31,7 +30,27 @@ _INSTALLING = {
     *(("npm", "ci"), ("npm", "i"), ("npm", "install"), ("yarn",), ("yarn", "install")),
     *(("pnpm", "i"), ("pnpm", "install"), ("bun", "i"), ("bun", "install")),
 }
-_PREPARING = {"corepack", "apt-get", "apk", "apt", "echo", "ls", "rm", "cd", "true", "mkdir"}
+_READ_BY_CODE = re.compile(
+    r"^(?:VITE|REACT_APP|NEXT_PUBLIC|NUXT|PUBLIC|VUE_APP|NG|GATSBY)_|API|URL|TOKEN|SECRET|HOST"
+)
+"""Variables that bundlers put into the front end, or that its code may read."""
+_PREPARING = {
+    "useradd",
+    "adduser",
+    "chown",
+    "chmod",
+    "set",
+    "corepack",
+    "apt-get",
+    "apk",
+    "apt",
+    "echo",
+    "ls",
+    "rm",
+    "cd",
+    "true",
+    "mkdir",
+}
 _BY_ASSETS = "`assets` builds the front end in a stage of its own"
 
 
@@ -96,9 +115,7 @@ def read_front_end(
                 outcomes += [
                     _outcome(found, command.line, f"RUN {command.text}")
                     for command in commands(each)
-                    for found in [
-                        _read_run(tuple(map(state.expand, command.words)), command.text, builds)
-                    ]
+                    for found in [_read_run(command.text, state, builds)]
                 ]
                 continue
             elif each.keyword in ("ARG", "ENV"):
@@ -147,8 +164,13 @@ def _folders_of(path: str, around: Surroundings) -> list[str]:
     return []
 
 
-def _read_run(words: tuple[str, ...], text: str, builds: list[tuple[str, ...]]) -> Outcome:
+def _read_run(text: str, state: StageState, builds: list[tuple[str, ...]]) -> Outcome:
+    words = tuple(map(state.expand, split_words(text)))
+    inner = [] if words else inner_commands(text)
     if not words:
+        found = [_read_run(part, state, builds) for part in inner]
+        if found and all(outcome.reason for outcome in found):
+            return found[0]
         return left_over(
             f"Write it into a script of package.json, and set `build` in `assets`: {text}"
         )
@@ -158,13 +180,10 @@ def _read_run(words: tuple[str, ...], text: str, builds: list[tuple[str, ...]]) 
             " has them."
         )
     plain = tuple(word for word in words if not word.startswith("-"))
-    if words[0] in _PREPARING or plain[:2] in _INSTALLING or plain[:1] in _INSTALLING:
-        return unneeded(_BY_ASSETS)
-    if words[:2] == ("npm", "install") or words[:2] == ("npm", "i"):
+    installs = plain[:1] in _INSTALLING or plain[:2] in _INSTALLING
+    if words[0] in _PREPARING or installs or words[1:2] in (("config",), ("cache",), ("set",)):
         return unneeded(_BY_ASSETS)
     if words[0] in ("npm", "yarn", "pnpm", "bun", "npx", "ng", "vite"):
-        if words[1:2] in (("config",), ("cache",), ("set",)):
-            return unneeded(_BY_ASSETS)
         builds.append(words)
         return unneeded(_BY_ASSETS)
     return left_over("Add it to a script of package.json, such as `build`.")
@@ -172,21 +191,10 @@ def _read_run(words: tuple[str, ...], text: str, builds: list[tuple[str, ...]]) 
 
 def _read_variable(arguments: str) -> Outcome:
     names = re.findall(r"(?:^|\s)([A-Za-z_]\w*)(?==|\s|$)", arguments)
-    if all(
-        re.fullmatch(
-            r"CI|PATH|NODE_ENV|NODE_VERSION|NODE_OPTIONS|.*PNPM.*|.*NPM.*|.*YARN.*|NEXT_TELEMETRY_DISABLED",
-            name,
-        )
-        for name in names[:1]
-    ):
+    read = [name for name in names if _READ_BY_CODE.search(name)]
+    if not read:
         return unneeded(_BY_ASSETS)
     return left_over(
-        f"The front end may read {listing(names[:1])} when it is built: write its value into the"
-        " build script of package.json."
+        f"The front end may read {listing(read)} when it is built: write its value into the build"
+        " script of package.json."
     )
-
-
-def as_text(entry: dict[str, object]) -> str:
-    """Return a table as one line of TOML, for advice."""
-    inner = ", ".join(f"{key} = {json.dumps(value)}" for key, value in entry.items())
-    return f"{{ {inner} }}"

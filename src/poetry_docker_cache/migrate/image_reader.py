@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.migrate.starts import Starts
     from poetry_docker_cache.migrate.surroundings import Surroundings
 
+SEE_LAST_USER = "see the last USER"
 _OTHER_STAGE = "a stage that the image is not made of"
 _BUILD_STAGE = "a build stage: the build has its own"
 _UV = re.compile(r"(?:^|/)(?:uv|poetry)(?=[:@]|$)")
@@ -94,18 +95,14 @@ class _Reader:
         self.state = self._new_state(is_final=True)
         self.copies = ContextCopies(self.state, prefix, starts.paths)
         self._front_ends: dict[int, FrontEnd | None] = {}
+        self._left: dict[int, int] = {}
+        """Stages with a result that has no setting, and the line that copies it."""
 
     def _new_state(self, *, is_final: bool) -> StageState:
-        health = " ".join(
-            each.arguments
-            for found in self._dockerfile.stages
-            for each in found.instructions
-            if each.keyword == "HEALTHCHECK"
-        )
         return StageState(
             around=self._around,
             home=_home(self._stage, self._prefix),
-            used=f"{self._starts.texts}\n{health}",
+            used=self._starts.texts,
             is_final=is_final,
             alpine=is_alpine(self._stage.base),
         )
@@ -164,6 +161,14 @@ class _Reader:
                     yield _of(each, left_over("Docker would refuse this instruction."))
                     return
                 many = self._from(copying) if copying.origin else self.copies.read(copying)
+                other = self._dockerfile.find(copying.origin)
+                if other and any(outcome.advice for outcome in many):
+                    self._left.update(
+                        {
+                            stage.number: each.line
+                            for stage in self._dockerfile.lineage(other.number)
+                        }
+                    )
                 yield from (_of(each, outcome) for outcome in many)
                 return
             case "ENV":
@@ -187,9 +192,9 @@ class _Reader:
                 yield _of(each, self._workdir(state.workdir))
             case "USER":
                 state.user = state.expand(rest.strip("\"'"))
-                yield _of(each, unneeded("see the last USER"))
+                yield _of(each, unneeded(SEE_LAST_USER))
             case "LABEL":
-                yield _of(each, self._labels(rest))
+                yield from (_of(each, outcome) for outcome in self._labels(rest))
             case "MAINTAINER":
                 yield _of(each, setting("labels", {"maintainer": rest.strip("\"'")}))
             case "EXPOSE":
@@ -239,16 +244,19 @@ class _Reader:
         kept = [outcome for outcome in found if not outcome.reason]
         return kept or found[:1]
 
-    def _labels(self, rest: str) -> Outcome:
+    def _labels(self, rest: str) -> list[Outcome]:
         found = {
             name: self.state.expand(value) for name, value in _raw_assignments(rest, r"[\w.\"/-]+")
         }
-        arguments = [name for name in found if "$" in found[name]]
-        if arguments or not found:
-            return left_over(
-                "The value comes from a build argument: add it to `build-args` with `label`."
+        known = {name: value for name, value in found.items() if "$" not in value}
+        outcomes = [setting("labels", known)] if known else []
+        if len(known) < len(found) or not found:
+            outcomes.append(
+                left_over(
+                    "The value comes from a build argument: add it to `build-args` with `label`."
+                )
             )
-        return setting("labels", found)
+        return outcomes
 
     def _volumes(self, rest: str) -> Outcome:
         try:
@@ -273,7 +281,14 @@ class _Reader:
             return unneeded("the base image has no health check")
         if not text.upper().startswith("CMD"):
             return left_over("Set `healthcheck` to the command.")
-        command = _health_command(text[3:].strip())
+        command = health_command(text[3:].strip())
+        if command and command[:2] != ["python", "-c"]:
+            if self._starts.health is None:
+                return left_over(
+                    f"It {self._starts.health_problem or 'is not clear'}. Set `healthcheck` to a"
+                    " command that the image has."
+                )
+            command = [*self._starts.health]
         if command is None:
             return left_over(
                 "The image has no curl or wget. Set `healthcheck` to a command of Python, such as"
@@ -292,7 +307,7 @@ class _Reader:
             return [self._from_image(copying.origin, copying)]
         if other.is_front_end:
             return [self._assets(other, copying)]
-        if all(each.keyword in ("ARG", "ENV", "LABEL") for each in other.instructions) and (
+        if all(_changes_nothing(each) for each in other.instructions) and (
             other.parent is None and not re.search(r"(?:^|/)python:", other.image)
         ):
             return [self._from_image(other.image, copying)]
@@ -362,6 +377,13 @@ class _Reader:
                     found += self.copies.read(replace(copying, sources=(path,), origin=""))
                 else:
                     found.append(unneeded("the build installs the packages of poetry.lock itself"))
+            elif path is None and (inside := _inside(place, copied)):
+                for inner, below in inside:
+                    context = posixpath.join(self._prefix, inner) if self._prefix else inner
+                    target = posixpath.join(copying.target, below)
+                    found += self.copies.read(
+                        replace(copying, sources=(context,), target=target, origin="")
+                    )
             elif path is not None:
                 context = posixpath.join(self._prefix, path) if self._prefix else path
                 found += self.copies.read(replace(copying, sources=(context,), origin=""))
@@ -404,12 +426,21 @@ class _Reader:
             state.folder = state.workdir
             for command in commands(each):
                 outcome = read_command(command, state)
+                if outcome.advice and stage.number in self._left:
+                    outcome = unneeded(f"see line {self._left[stage.number]}")
                 yield replace(outcome, line=command.line, text=f"RUN {command.text}")
 
     def _read_other(self, stage: DockerStage) -> Iterator[Outcome]:
         yield _of(stage.start, unneeded("see the COPY that takes files from this stage"))
         for each in stage.instructions:
             yield _of(each, unneeded("see the COPY that takes files from this stage"))
+
+
+def _changes_nothing(each: Instruction) -> bool:
+    idle = ("echo", "true", "ls")
+    return each.keyword in ("ARG", "ENV", "LABEL") or (
+        each.keyword == "RUN" and all(command.program in idle for command in commands(each))
+    )
 
 
 def _of(instruction: Instruction, outcome: Outcome) -> Outcome:
@@ -443,11 +474,21 @@ def _origin(place: str, copied: dict[str, str]) -> str | None:
     return None
 
 
+def _inside(place: str, copied: dict[str, str]) -> list[tuple[str, str]]:
+    """List the paths that were copied below a place, and where."""
+    return [
+        (path, posixpath.relpath(target, place))
+        for target, path in copied.items()
+        if target.startswith(f"{place}/")
+    ]
+
+
 def _home(stage: Stage, prefix: str) -> str:
     """Return the folder of the image that corresponds to the project's."""
     places = [target for path, target in stage.copied if path in (".", prefix)]
     home = places[-1] if places else stage.workdir
-    return home if home != "/" else "/app"
+    tools = {stage.variables.get(name) for name in ("PYSETUP_PATH", "POETRY_HOME", "VIRTUAL_ENV")}
+    return home if home not in {"/", *tools} else "/app"
 
 
 def _raw_assignments(rest: str, name: str = r"\w+") -> list[tuple[str, str]]:
@@ -473,7 +514,7 @@ def _ports(text: str) -> Outcome:
     return setting("ports", found)
 
 
-def _health_command(text: str) -> list[str] | None:
+def health_command(text: str) -> list[str] | None:
     """Return the check in exec form; a check by curl or wget becomes one by Python."""
     if text.startswith("["):
         try:

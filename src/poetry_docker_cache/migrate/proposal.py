@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.docker.base_names import may_have_user
 from poetry_docker_cache.docker.ignore_patterns import outermost
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.migrate.image_reader import user_outcome
+from poetry_docker_cache.migrate.image_reader import SEE_LAST_USER, user_outcome
 from poetry_docker_cache.migrate.outcomes import left_over, merged, unneeded
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.selection import SelectionOptions, select
@@ -104,15 +104,14 @@ def prune(
 def _with_user(reading: Reading, base: str) -> list[Outcome]:
     """Replace the outcome of the last USER."""
     outcomes = [*reading.outcomes]
-    at = [n for n, outcome in enumerate(outcomes) if outcome.text.upper().startswith("USER ")]
+    at = [n for n, outcome in enumerate(outcomes) if outcome.reason == SEE_LAST_USER]
     for number in at:
         if number == at[-1]:
             found = user_outcome(reading.user, dict(reading.users), may_have=may_have_user(base))
         else:
             found = unneeded("a later USER replaces it")
-        if outcomes[number].reason.startswith("see the last"):
-            outcome = outcomes[number]
-            outcomes[number] = replace(found, line=outcome.line, text=outcome.text)
+        outcome = outcomes[number]
+        outcomes[number] = replace(found, line=outcome.line, text=outcome.text)
     return outcomes
 
 

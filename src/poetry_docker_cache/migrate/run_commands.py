@@ -12,7 +12,12 @@ from packaging.utils import canonicalize_name
 
 from poetry_docker_cache.migrate.application_steps import read_application_step
 from poetry_docker_cache.migrate.outcomes import Outcome, left_over, setting, unneeded
-from poetry_docker_cache.migrate.shell import ShellCommand, split_commands, split_words
+from poetry_docker_cache.migrate.shell import (
+    ShellCommand,
+    inner_commands,
+    split_commands,
+    split_words,
+)
 from poetry_docker_cache.migrate.system_tools import is_init, package_names, why_not_needed
 from poetry_docker_cache.project.selection import DEVELOPMENT, MAIN_GROUP
 
@@ -44,6 +49,10 @@ _TOOLS = {
     *("poetry-dynamic-versioning", "crashtest", "cleo", "poetry-plugin-sort", "certifi"),
     *("keyring", "keyrings-google-artifactregistry-auth", "poetry-plugin-up", "importlib-metadata"),
 }
+_BY_POETRY = re.compile(
+    r"(?:yes\s*\|\s*)?(?:python3?\s+-m\s+)?(?:poetry\s+(?:export|cache|check|config|self)\b|pip3?\s+freeze\b"
+    r"|poetry\s+run\s+pip\s+freeze\b)[^&;]*$"
+)
 _NODE = ("npm", "yarn", "pnpm", "bun", "npx", "corepack")
 
 
@@ -81,6 +90,12 @@ def read_command(command: ShellCommand, state: StageState) -> Outcome:
         return unneeded(_SHOWS)
     if program in _CLEANING or (program == "find" and {"-delete", "rm"} & {*words}):
         return unneeded(_CLEANS)
+    if program == "git" and words[1:2] == ("config",):
+        return unneeded("the old build only uses git")
+    if program == "find" and "chmod" in words:
+        return _read_chmod(("chmod", "+x", "."), state)
+    if program in ("su", "runuser", "gosu") and (inner := _inner_of(words)):
+        return _all_of([part for _, part in split_commands(inner)], command, state)
     if program in ("pipx", "uv", "virtualenv", "pdm", "pipenv", "yes"):
         return unneeded(_INSTALLS)
     if program in _NODE:
@@ -90,10 +105,32 @@ def read_command(command: ShellCommand, state: StageState) -> Outcome:
     return read_application_step(command, words, state)
 
 
+def _inner_of(words: tuple[str, ...]) -> str:
+    """Return the command of `su NAME -c COMMAND`."""
+    if "-c" in words[:-1]:
+        return words[words.index("-c") + 1]
+    return " ".join(words[2:]) if words[0] == "gosu" else ""
+
+
+def _all_of(parts: list[str], command: ShellCommand, state: StageState) -> Outcome:
+    """Translate several commands as one: they need no setting, or are left over as a whole."""
+    found = [
+        read_command(
+            ShellCommand(line=command.line, text=part, words=tuple(split_words(part))), state
+        )
+        for part in parts
+        if split_words(part)
+    ]
+    needing = [outcome for outcome in found if not outcome.reason]
+    if found and len(found) == len(parts) and len(needing) <= 1:
+        return needing[0] if needing else found[0]
+    return left_over(_OTHER)
+
+
 def _read_compound(command: ShellCommand, state: StageState) -> Outcome:
     """Translate a pipe, a condition or a redirection."""
     text = command.text
-    if _INSTALLERS.search(text):
+    if _INSTALLERS.search(text) or _BY_POETRY.match(text):
         return unneeded(_INSTALLS)
     alternative = re.match(r"(.*?)\s*\|\|\s*(?:true|:|echo\b.*|exit 0)$", text)
     simple = alternative and split_words(alternative[1])
@@ -101,17 +138,14 @@ def _read_compound(command: ShellCommand, state: StageState) -> Outcome:
         return read_command(
             ShellCommand(line=command.line, text=alternative[1], words=tuple(simple)), state
         )
-    inner = [*_inner_commands(text)]
-    if inner and all(split_words(part) for part in inner):
-        found = [
-            read_command(ShellCommand(line=command.line, text=part, words=tuple(words)), state)
-            for part in inner
-            for words in [split_words(part)]
-        ]
-        if all(outcome.reason for outcome in found):
-            return found[0]
+    inner = inner_commands(text)
+    if inner:
+        outcome = _all_of(inner, command, state)
+        if not outcome.advice:
+            return outcome
     if match := re.match(r"(?:echo|printf)\b.*?>{1,2}\s*(\S+)\s*$", text):
         place = state.place(match[1].strip("\"'"))
+        state.has_vendor = state.has_vendor or place.startswith("/etc/apt")
         if place.startswith("/etc/apt") or "$" in match[1]:
             return left_over(_VENDOR if place.startswith("/etc/apt") else _OTHER)
         if place.startswith("/etc/") and "$" not in state.expand(text):
@@ -123,6 +157,7 @@ def _read_compound(command: ShellCommand, state: StageState) -> Outcome:
             " comes from a build argument, `build-args` can write it: see `file`."
         )
     if re.search(r"apt-key|gpg\b|keyrings|sources\.list", text):
+        state.has_vendor = True
         return left_over(_VENDOR)
     if re.search(r"\b(?:curl|wget)\b", text):
         return _read_download(text)
@@ -139,17 +174,6 @@ _VENDOR = (
 )
 
 
-def _inner_commands(text: str) -> list[str]:
-    """List the commands within `if` and `||`; empty if the text is something else."""
-    if "||" in text and not re.match(r"if\b", text):
-        return [part for half in text.split("||") for _, part in split_commands(half)]
-    if not re.match(r"(?:if|\[)", text):
-        return []
-    parts = re.split(r"\bthen\b|\belse\b|\bfi\b|\belif\b|;|&&|\n", text)
-    found = [re.sub(r"^(?:if|!)\s+", "", part.strip()) for part in parts]
-    return [part for part in found if part and not part.startswith(("[", "test "))]
-
-
 def _read_python(words: tuple[str, ...], command: ShellCommand, state: StageState) -> Outcome:
     rest = words[1:]
     while rest[:1] and rest[0] in ("-u", "-O", "-B", "-I", "-E", "-W"):
@@ -160,7 +184,7 @@ def _read_python(words: tuple[str, ...], command: ShellCommand, state: StageStat
         module = rest[1]
         if module == "pip":
             return _read_pip(rest[1:], state)
-        if module in ("venv", "virtualenv", "ensurepip"):
+        if module in ("venv", "virtualenv", "ensurepip", "pipx", "uv"):
             return unneeded(_INSTALLS)
         if module == "poetry":
             return _read_poetry(rest[1:], command, state)
@@ -185,6 +209,8 @@ def _read_poetry(words: tuple[str, ...], command: ShellCommand, state: StageStat
             line=command.line, text=command.text, words=rest, environment=command.environment
         )
         return read_command(inner, state) if rest else unneeded(_SHOWS)
+    if verb == "add" and all(_is_locked(name, state) for name in verbs[1:]):
+        return unneeded(_INSTALLS)
     if verb == "add":
         return left_over(
             "Run this command in the project instead, so that poetry.lock has the packages."
@@ -299,7 +325,12 @@ def _read_packages(words: tuple[str, ...], state: StageState) -> Outcome:
     if not state.is_final:
         return unneeded("packages for a build stage: `build-image` has the usual ones")
     reasons = {name: why_not_needed(name, used=state.used) for name in names}
-    kept = [name for name, reason in reasons.items() if not reason]
+    kept = [re.split("[=<>~]", name)[0] for name, reason in reasons.items() if not reason]
+    if kept and state.has_vendor:
+        return left_over(
+            f"{', '.join(kept)}: add what Debian has to `runtime-packages`, and install what comes"
+            " from the vendor's repository in `instructions.runtime`."
+        )
     if any(is_init(name) for name in names):
         state.made.setdefault("init", "")
     if kept:
@@ -444,6 +475,8 @@ def _read_cd(words: tuple[str, ...], state: StageState) -> Outcome:
 
 def _read_root_command(words: tuple[str, ...], state: StageState) -> Outcome:
     program, rest = posixpath.basename(words[0]), words[1:]
+    if program == "update-alternatives" and re.search(r"\b(?:python|pip)", " ".join(rest)):
+        return unneeded("the image has `python` on its PATH")
     if program == "ln":
         ends = [word for word in rest if not word.startswith("-")]
         if any("python" in posixpath.basename(word) or "poetry" in word for word in ends):

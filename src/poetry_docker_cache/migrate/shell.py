@@ -100,6 +100,17 @@ def split_words(text: str) -> list[str]:
     return [] if words[:1] and words[0] in _KEYWORDS else words
 
 
+def inner_commands(text: str) -> list[str]:
+    """List the commands within `if` and `||`; empty if the text is something else."""
+    if "||" in text and not re.match(r"if\b", text):
+        return [part for half in text.split("||") for _, part in split_commands(half)]
+    if not re.match(r"(?:if|\[)", text):
+        return []
+    parts = re.split(r"\bthen\b|\belse\b|\bfi\b|\belif\b|;|&&|\n", text)
+    found = [re.sub(r"^(?:if|!)\s+", "", part.strip()) for part in parts]
+    return [part for part in found if part and not part.startswith(("[", "test "))]
+
+
 def split_commands(text: str) -> list[tuple[int, str]]:
     """Split a shell's text at `&&`, `;` and line ends, outside of quotes and compound commands.
 

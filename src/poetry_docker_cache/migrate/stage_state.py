@@ -29,6 +29,8 @@ class StageState:
     workdir: str = "/"
     folder: str = "/"
     """The folder of the current command of a RUN."""
+    has_vendor: bool = False
+    """Whether a vendor's package repository was added."""
     user: str = "root"
     users: dict[str, str] = field(default_factory=dict)
     """The users that the Dockerfile creates, as `uid:gid` or an empty text."""
@@ -44,7 +46,10 @@ class StageState:
 
     def place(self, path: str) -> str:
         """Return the absolute path of a path in the current command."""
-        return posixpath.normpath(posixpath.join(self.folder, self.expand(path)))
+        expanded = self.expand(path)
+        if expanded == "~" or expanded.startswith("~/"):
+            expanded = f"/root{expanded[1:]}"
+        return posixpath.normpath(posixpath.join(self.folder, expanded))
 
     def inner(self, place: str) -> str:
         """Return a place relative to the application's folder if it is below it."""
@@ -55,11 +60,23 @@ class StageState:
         """Whether a folder belongs to the user, to Python, to Poetry or to a package manager."""
         names = ("VIRTUAL_ENV", "POETRY_HOME", "PYSETUP_PATH", "VENV_PATH", "POETRY_CACHE_DIR")
         tools = {self.values[name] for name in names if self.values.get(name)}
-        tools |= {"/venv", "/root", "/usr/local/lib/python3", "/var/lib/apt", "/opt/poetry"}
+        tools |= {
+            "/venv",
+            "/root",
+            "/run",
+            "/var/run",
+            "/usr/local/lib/python3",
+            "/var/lib/apt",
+            "/opt/poetry",
+        }
         tools |= {f"/home/{name}" for name in self.users}
         exact = {self.home, "/", "/tmp", "/home", "/usr", "/usr/local", "/usr/local/bin", "/var"}  # noqa: S108  # in the image
         exact |= {"/opt", "/srv", "/etc", "/bin", self.workdir if self.is_final else ""}
+        hidden = "/.venv" in place or "/.cache" in place or "site-packages" in place
+        if place.startswith(f"{self.home}/") and not any(
+            f"{place}/".startswith(f"{self.values.get(name) or '-'}/") for name in names
+        ):
+            return hidden
         above = f"{self.home}/".startswith(f"{place}/")
         inside = any(f"{place}/".startswith(f"{tool}/") for tool in tools if tool.startswith("/"))
-        hidden = "/.venv" in place or "/.cache" in place or "site-packages" in place
         return place in exact or above or inside or hidden

@@ -36,6 +36,8 @@ class StatedStarts:
     """The entrypoint alone."""
     rest: StatedStart | None = None
     """The command alone."""
+    health: StatedStart | None = None
+    """The command of HEALTHCHECK."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,10 @@ class Starts:
     """The files of the project that the start command needs."""
     texts: str = ""
     """The commands and the scripts that they run."""
+    health: tuple[str, ...] | None = None
+    """The command of the health check."""
+    health_problem: str = ""
+    """Why there is none."""
 
 
 def read_starts(
@@ -59,7 +65,15 @@ def read_starts(
     known = (stated.both, stated.first, stated.rest)
     paths = tuple(dict.fromkeys(path for start in reader.used for path in start.paths))
     evidence = [start.evidence for start in known if start and start.evidence]
-    return Starts(command=command, entrypoint=entrypoint, paths=paths, texts="\n".join(evidence))
+    health, problem = reader.start(stated.health)
+    return Starts(
+        command=command,
+        entrypoint=entrypoint,
+        paths=paths,
+        texts="\n".join(evidence),
+        health=health.command if health else None,
+        health_problem=problem,
+    )
 
 
 class _Reader:
@@ -85,7 +99,7 @@ class _Reader:
         if not entrypoint or _is_shell(entrypoint):
             done = Outcome(settings=extra) if extra else unneeded("it only starts CMD")
             return self._command(stated.rest if not entrypoint else stated.both, extra), done
-        both, problem = self._start(stated.both)
+        both, problem = self.start(stated.both)
         if both is None:
             command = (
                 self._command(stated.rest, ()) if stated.command else unneeded("it has no effect")
@@ -93,7 +107,7 @@ class _Reader:
             return command, left_over(f"It {problem}. {_ADVICE}")
         if not stated.command:
             return unneeded("it has no effect"), self._set("entrypoint", both, stated.both, extra)
-        first, _ = self._start(stated.first)
+        first, _ = self.start(stated.first)
         parts = first.command if first else ()
         if first and both.command[: len(parts)] == parts and len(both.command) > len(parts):
             rest = replace(both, command=both.command[len(parts) :])
@@ -107,7 +121,7 @@ class _Reader:
     def _command(
         self, stated: StatedStart | None, extra: tuple[tuple[str, object], ...]
     ) -> Outcome:
-        start, problem = self._start(stated)
+        start, problem = self.start(stated)
         if start is None:
             return left_over(f"It {problem}. {_ADVICE}" if problem else _ADVICE)
         return self._set("command", start, stated, extra)
@@ -134,7 +148,7 @@ class _Reader:
         beside = [("files", files)] if files else []
         return Outcome(settings=((key, [*start.command]), *added, *environment, *beside, *extra))
 
-    def _start(self, stated: StatedStart | None) -> tuple[Start | None, str]:
+    def start(self, stated: StatedStart | None) -> tuple[Start | None, str]:
         """Return the command in the new image, or why it cannot be used."""
         if stated is None:
             return None, ""

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside
+from poetry_docker_cache.migrate.django_settings import find_static_root
 from poetry_docker_cache.project.model import Project, WheelRoot
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-_STATIC_ROOT = re.compile(r"^STATIC_ROOT\s*(?::\s*\w+\s*)?=\s*(.+)$", re.MULTILINE)
-_FOLDER_OF_FILE = re.compile(r"^BASE_DIR\s*(?::\s*\w+\s*)?=\s*(.+)$", re.MULTILINE)
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +59,9 @@ class Surroundings:
         """Whether a folder has Python files."""
         return any(name.startswith(f"{folder}/") and name.endswith(".py") for name in self.files)
 
-    def static_root(self) -> str | None:
+    def static_root(self, module: str = "") -> str | None:
         """The folder of `collectstatic`, relative to the project or absolute; None if unclear."""
-        found: set[str | None] = {
-            place
-            for path, text in self.texts.items()
-            for match in _STATIC_ROOT.finditer(text)
-            for place in [_place(path, text, match[1])]
-        }
-        return found.pop() if len(found) == 1 else None
+        return find_static_root(self.texts, module)
 
     def translations(self) -> list[str]:
         """List the folders of translations for gettext."""
@@ -81,33 +71,3 @@ class Surroundings:
             if name.endswith(".po") and "/LC_MESSAGES/" in name
         }
         return sorted(found - {""})
-
-
-def _place(path: str, text: str, value: str) -> str | None:
-    """Return the folder that an expression of Django's settings stands for."""
-    strings = re.findall(r"[\"']([^\"']*)[\"']", value)
-    if not strings or any(not part or "$" in part or "{" in part for part in strings):
-        return None
-    joined = posixpath.join(*strings)
-    if joined.startswith("/"):
-        return posixpath.normpath(joined) if len(strings) == 1 else None
-    if re.fullmatch(r"(?:Path|str)?\(?[\"'][^\"']*[\"']\)?", value.strip()):
-        return posixpath.normpath(joined)  # relative to the working directory
-    base = _FOLDER_OF_FILE.search(text)
-    if "BASE_DIR" not in value or not base or re.search(r"environ|getenv|env\(", value):
-        return None
-    levels = len(re.findall(r"\.parent\b", base[1])) + base[1].count("dirname(")
-    if match := re.search(r"\.parents\[(\d+)\]", base[1]):
-        levels = int(match[1]) + 1
-    folder = path
-    for _ in range(levels):
-        folder = posixpath.dirname(folder)
-    found = posixpath.normpath(posixpath.join(folder, joined))
-    return found if levels and "__file__" in base[1] and not found.startswith("..") else None
-
-
-def outermost_of(paths: Collection[str]) -> list[str]:
-    """Return sorted paths without those inside another."""
-    return sorted(
-        path for path in paths if not any(path.startswith(f"{other}/") for other in paths)
-    )

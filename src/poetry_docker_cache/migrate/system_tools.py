@@ -17,14 +17,26 @@ _PYTHON = re.compile(
 _FOR_THE_INSTALL = {
     *("apt-transport-https", "apt-utils", "debconf-utils", "dirmngr", "gnupg", "gnupg1", "gnupg2"),
     *("lsb-release", "software-properties-common", "ca-certificates", "openssh-client", "openssh"),
-    *("npm", "nodejs", "yarn", "sudo", "tar", "xz-utils", "gzip", "unzip", "zip", "bzip2"),
+    *(
+        "npm",
+        "nodejs",
+        "yarn",
+        "sudo",
+        "wait-for-it",
+        "tar",
+        "xz-utils",
+        "gzip",
+        "unzip",
+        "zip",
+        "bzip2",
+    ),
 }
 _TO_LOOK_AROUND = {
     *("bash", "bash-completion", "htop", "iputils-ping", "less", "lsof", "man", "mc", "nano"),
     *("net-tools", "procps", "screen", "strace", "tmux", "tree", "vim", "vim-tiny", "zsh"),
 }
 _INITS = ("tini", "dumb-init", "catatonit")
-_DOWNLOADERS = ("curl", "wget", "git", "openssh-client", "unzip")
+_DOWNLOADERS = ("curl", "wget", "git", "git-core", "netcat", "netcat-openbsd", "netcat-traditional")
 
 
 def package_names(words: tuple[str, ...]) -> list[str]:
@@ -60,7 +72,13 @@ def why_not_needed(package: str, *, used: str) -> str | None:
             " packages need are added or named by a check in the build"
         )
     if name in (*_DOWNLOADERS, *_FOR_THE_INSTALL, *_TO_LOOK_AROUND) or name.startswith("vim"):
-        program = {"openssh-client": "ssh", "procps": "ps", "nodejs": "node"}.get(name, name)
+        program = "nc" if name.startswith("netcat") else name
+        program = {
+            "openssh-client": "ssh",
+            "procps": "ps",
+            "nodejs": "node",
+            "git-core": "git",
+        }.get(name, program)
         if re.search(rf"(?<![\w/.-]){re.escape(program)}(?![\w.-])", used):
             return None
         return (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _OF_THE_BUILD = re.compile(
     r"(?:POETRY|PIP|PIPX|UV|NPM|YARN|PNPM|NVM|NODE)_\w+|POETRY|DEBIAN_FRONTEND|VIRTUAL_ENV\w*"
     r"|PYSETUP_PATH|VENV_PATH|VENV|VENV_DIR|DEBCONF_\w+|APT_\w+|PYTHON_VERSION|BUILDKIT\w*|CI"
-    r"|(?:USER_?)?[UG]ID|USER_[UG]ID|USERNAME|USER|HOME|TERM|CFLAGS|CXXFLAGS|CARGO_\w+|RUSTFLAGS"
+    r"|(?:USER_?)?[UG]ID|USER_[UG]ID|USERNAME|USER|HOME|TERM|CFLAGS|CXXFLAGS|CARGO_\w+|RUSTFLAGS|SHELL|BASH_ENV"
 )
 _OF_THE_IMAGE = {
     "PYTHONUNBUFFERED": "the image sets it",
@@ -43,6 +43,8 @@ def read_variable(name: str, raw: str, value: str, state: StageState) -> Outcome
         return unneeded("used by the old build")
     if name in _LOCALE and value.upper().replace("-", "") in ("C.UTF8", "UTF8", "C"):
         return unneeded("the base image uses UTF-8")
+    if value.startswith("/") and re.search(r"/\.?venv(?:/|$)|site-packages", value):
+        return unneeded("a folder of the old build")
     if _SECRET.search(name.upper()):
         state.secrets[name] = value
         return (
@@ -90,7 +92,11 @@ def _path(raw: str, state: StageState) -> Outcome:
 def _import_path(value: str, state: StageState) -> Outcome:
     """Leave out folders that are on the import path anyway."""
     root = state.around.project.root
-    places = [part for part in value.split(":") if part and "$" not in part]
+    places = [
+        part
+        for part in value.split(":")
+        if part and "$" not in part and "/site-packages" not in part
+    ]
     places = [posixpath.normpath(posixpath.join(state.workdir, part)) for part in places]
     inside = all(place == state.home or place.startswith(f"{state.home}/") for place in places)
     if not places or (inside and isinstance(root, WheelRoot)):

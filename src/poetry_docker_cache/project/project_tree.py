@@ -35,11 +35,13 @@ def _walk(folder: Path) -> Iterator[str]:
 
 
 def settings_of_django(folder: Path, files: Collection[str]) -> dict[str, str]:
-    """Return the texts of Django's settings that name STATIC_ROOT."""
+    """Return the texts of Django's settings and of what they import, by name."""
     likely = (
         path
         for path in sorted(files)
         if path.endswith(".py") and ("settings" in path or "config" in path)
     )
     texts = {path: text_of(folder / path) for path in likely}
-    return {path: text for path, text in texts.items() if "STATIC_ROOT" in text}
+    return {
+        path: text for path, text in texts.items() if "STATIC_ROOT" in text or "__file__" in text
+    }
