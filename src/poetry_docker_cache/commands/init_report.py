@@ -76,7 +76,7 @@ def init(options: InitOptions, poetry: Poetry, console: Console, questions: Ques
     old = _read(poetry, folder, name, options.target) if name else None
     if old:
         base = old.stage.base
-        proposal = propose(old.reading, old.around.project, existing, base)
+        proposal = propose(old.reading, old.around.project, existing, base, old.others)
     else:
         proposal = _asked(poetry, existing, questions, asks=options.asks)
     image = old and OldImage(
@@ -85,11 +85,14 @@ def init(options: InitOptions, poetry: Poetry, console: Console, questions: Ques
         user=old.reading.user,
         project=old.around.project,
     )
-    differences = (
-        find_differences(image, old.reading, proposal.plan)
-        if image and old and proposal.plan
-        else []
-    )
+    differences = []
+    if image and old and proposal.plan:
+        differences += find_differences(image, old.reading, proposal.plan)
+    differences += [
+        f"{file} starts the service {service} by `poetry run`, which the image does not have:"
+        " remove it from the command."
+        for file, service in (old.companions.by_poetry if old else ())
+    ]
     if options.json:
         console.raw(
             f"{json.dumps(_as_data(proposal, differences), indent=2, ensure_ascii=False)}\n"

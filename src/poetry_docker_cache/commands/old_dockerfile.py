@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.docker.final_stage import Stage, final_stage
+from poetry_docker_cache.docker.final_stage import Stage, expand, final_stage
+from poetry_docker_cache.migrate.companions import (
+    Companions,
+    companion_outcomes,
+    read_companions,
+)
 from poetry_docker_cache.migrate.image_reader import Reading, health_command, read_image
 from poetry_docker_cache.migrate.stages import (
     Dockerfile,
@@ -16,16 +22,23 @@ from poetry_docker_cache.migrate.stages import (
 )
 from poetry_docker_cache.migrate.starts import StatedStarts, read_starts
 from poetry_docker_cache.migrate.surroundings import Surroundings
-from poetry_docker_cache.project.project_tree import project_files, settings_of_django
+from poetry_docker_cache.project.project_tree import (
+    compose_files,
+    project_files,
+    settings_of_django,
+    workflow_files,
+)
 from poetry_docker_cache.project.reader import project_folder, read_project
 from poetry_docker_cache.project.root.declared import scripts
 from poetry_docker_cache.project.stated_starts import dockerfile_start
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from poetry.poetry import Poetry
 
+    from poetry_docker_cache.migrate.outcomes import Outcome
     from poetry_docker_cache.project.model import Project
 
 
@@ -39,6 +52,9 @@ class OldDockerfile:
     """Its production stage as a whole."""
     reading: Reading
     around: Surroundings
+    companions: Companions
+    others: tuple[Outcome, ...]
+    """What Compose files and workflows add."""
 
 
 def surroundings(poetry: Poetry, without: tuple[str, ...]) -> Surroundings:
@@ -59,9 +75,14 @@ def read_old_dockerfile(poetry: Poetry, name: str, text: str, target: str = "") 
     around = surroundings(poetry, (name,))
     dockerfile = read_dockerfile(text, target)
     prefix = context_prefix(dockerfile, around.project.place, around.files)
+    companions = _companions(project_folder(poetry), prefix, name)
+    if companions.target and not target:
+        dockerfile = read_dockerfile(text, companions.target)
     stage = final_stage(text_up_to(text, dockerfile)) or Stage(base="")
     stage = _within(stage, prefix)
-    health = _health(dockerfile)
+    if companions.command and not stage.command and not stage.entrypoint:
+        stage = replace(stage, command=companions.command)
+    health = _health(dockerfile, stage.variables)
     starts = read_starts(
         _stated(poetry, around.project, name, stage, health),
         around.project,
@@ -74,7 +95,20 @@ def read_old_dockerfile(poetry: Poetry, name: str, text: str, target: str = "") 
         stage=stage,
         reading=read_image(dockerfile, stage, starts, around, prefix),
         around=around,
+        companions=companions,
+        others=(
+            *companion_outcomes(companions, stage, checks=bool(health)),
+            *([replace(starts.command, text="command")] if companions.command else []),
+        ),
     )
+
+
+def _companions(folder: Path, prefix: str, name: str) -> Companions:
+    """Read the Compose files and workflows of the build context's folder."""
+    top = folder
+    for _ in prefix.split("/") if prefix else ():
+        top = top.parent
+    return read_companions(compose_files(top), workflow_files(top), posixpath.join(prefix, name))
 
 
 def _within(stage: Stage, prefix: str) -> Stage:
@@ -88,7 +122,7 @@ def _within(stage: Stage, prefix: str) -> Stage:
     return replace(stage, copied=tuple(copied))
 
 
-def _health(dockerfile: Dockerfile) -> tuple[str, ...]:
+def _health(dockerfile: Dockerfile, values: Mapping[str, str]) -> tuple[str, ...]:
     """Return the command of the last HEALTHCHECK of the production stage."""
     lineage = dockerfile.lineage(dockerfile.target) if dockerfile.stages else []
     found = [
@@ -98,6 +132,7 @@ def _health(dockerfile: Dockerfile) -> tuple[str, ...]:
         if each.keyword == "HEALTHCHECK"
     ]
     text = re.sub(r"^(?:--\S+\s+)*(?:CMD\s)?", "", found[-1]) if found else ""
+    text = expand(text, values)
     return tuple(health_command(text.strip()) or ()) if text else ()
 
 

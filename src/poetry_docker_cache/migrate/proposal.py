@@ -51,14 +51,19 @@ class Proposal:
 
 
 def propose(
-    reading: Reading, project: Project, existing: Mapping[str, object], base: str
+    reading: Reading,
+    project: Project,
+    existing: Mapping[str, object],
+    base: str,
+    companions: Sequence[Outcome] = (),
 ) -> Proposal:
     """Make a table of the settings that the outcomes have; `existing` settings win.
 
-    `base` is the base of the old image.
+    `base` is the base of the old image, `companions` what other files add.
     """
     outcomes = _with_user(reading, base)
-    outcomes = [_checked(outcome) for outcome in outcomes]
+    checked = [_checked(outcome) for outcome in (*outcomes, *companions)]
+    outcomes = [outcome for outcome in checked if outcome.line or not outcome.advice]
     table = _tidied(merged(outcomes), reading, project)
     return prune(table, outcomes, project, existing)
 

@@ -53,7 +53,7 @@ class Starts:
     health: tuple[str, ...] | None = None
     """The command of the health check."""
     health_problem: str = ""
-    """Why there is none."""
+    """Why it cannot be used."""
 
 
 def read_starts(
