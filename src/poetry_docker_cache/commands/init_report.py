@@ -79,42 +79,58 @@ def init(options: InitOptions, poetry: Poetry, console: Console, questions: Ques
         proposal = propose(old.reading, old.around.project, existing, base, old.others)
     else:
         proposal = _asked(poetry, existing, questions, asks=options.asks)
-    image = old and OldImage(
-        dockerfile=old.dockerfile,
-        stage=old.stage,
-        user=old.reading.user,
-        project=old.around.project,
-    )
-    differences = []
-    if image and old and proposal.plan:
-        differences += find_differences(image, old.reading, proposal.plan)
-    differences += [
-        f"{file} starts the service {service} by `poetry run`, which the image does not have:"
-        " remove it from the command."
-        for file, service in (old.companions.by_poetry if old else ())
-    ]
-    if options.json:
-        console.raw(
-            f"{json.dumps(_as_data(proposal, differences), indent=2, ensure_ascii=False)}\n"
-        )
-    else:
-        _show(proposal, folder, console)
-        _show_left_over(proposal, name, console)
-        if image:
-            _show_costs(image, console)
-        for text in differences:
-            console.note(text)
+    differences = _differences(old, proposal) if old else []
+    _show_all(options, proposal, old, differences, console, folder)
     if options.dry_run or not proposal.settings:
-        if not options.json:
-            _show_comparison(old, proposal, console, poetry)
         return 0
     if options.asks and not questions.confirm("Write these settings into pyproject.toml?", True):
         return 0
     write_settings(folder / "pyproject.toml", {"": proposal.settings})
     console.message("the settings into pyproject.toml.", title="Wrote ")
-    if not options.json:
-        _show_comparison(old, proposal, console, poetry)
     return 0
+
+
+def _show_all(  # noqa: PLR0913  # all that is shown
+    options: InitOptions,
+    proposal: Proposal,
+    old: OldDockerfile | None,
+    differences: list[str],
+    console: Console,
+    folder: Path,
+) -> None:
+    """Print the proposal, as JSON or for people."""
+    if options.json:
+        data = _as_data(proposal, differences)
+        console.raw(f"{json.dumps(data, indent=2, ensure_ascii=False)}\n")
+        return
+    _show(proposal, folder, console)
+    if old is None:
+        return
+    _show_left_over(proposal, old.name, console)
+    _show_costs(_as_image(old), console)
+    if differences:
+        console.message(" in the new image:", title="Differences")
+    for text in differences:
+        console.note(text)
+    _show_comparison(old, proposal, console)
+
+
+def _differences(old: OldDockerfile, proposal: Proposal) -> list[str]:
+    found = find_differences(_as_image(old), old.reading, proposal.plan) if proposal.plan else []
+    return found + [
+        f"{file} starts the service {service} by `poetry run`, which the image does not have:"
+        " remove it from the command."
+        for file, service in old.companions.by_poetry
+    ]
+
+
+def _as_image(old: OldDockerfile) -> OldImage:
+    return OldImage(
+        dockerfile=old.dockerfile,
+        stage=old.stage,
+        user=old.reading.user,
+        project=old.around.project,
+    )
 
 
 def _dockerfile(folder: Path, given: str | None) -> str | None:
@@ -231,7 +247,7 @@ def _show(proposal: Proposal, folder: Path, console: Console) -> None:
 def _show_left_over(proposal: Proposal, name: str | None, console: Console) -> None:
     left = proposal.left_over
     if name and not left:
-        console.message(f"Each instruction of {name} is replaced.")
+        console.message(f"The settings replace each instruction of {name}.")
     if left:
         console.message(f" of {name} without a setting:", title="Instructions")
     for outcome in left:
@@ -250,16 +266,11 @@ def _show_costs(image: OldImage, console: Console) -> None:
         numbers = ", ".join(map(str, finding.lines))
         where = f" (line{'s' if len(finding.lines) > 1 else ''} {numbers})" if numbers else ""
         console.note(f"{finding.text}{where}")
-    console.message(" in the new image:", title="Differences")
 
 
-def _show_comparison(
-    old: OldDockerfile | None, proposal: Proposal, console: Console, poetry: Poetry
-) -> None:
-    if old is None:
-        console.message("poetry docker build", title="Build the image: ")
-        return
-    name = str(proposal.settings.get("image") or poetry.package.name or "app")
+def _show_comparison(old: OldDockerfile, proposal: Proposal, console: Console) -> None:
+    """Print the commands that build both images."""
+    name = str(proposal.settings.get("image") or old.around.project.metadata.name or "app")
     file = "" if old.name == "Dockerfile" else f" -f {shlex.quote(old.name)}"
     console.message(" both images:", title="Compare")
     for line in (

@@ -89,15 +89,16 @@ def read_old_dockerfile(poetry: Poetry, name: str, text: str, target: str = "") 
         around.installed,
         [int(port) if port.isdecimal() else port for port in stage.exposed],
     )
+    reading = read_image(dockerfile, stage, starts, around, prefix)
     return OldDockerfile(
         name=name,
         dockerfile=dockerfile,
         stage=stage,
-        reading=read_image(dockerfile, stage, starts, around, prefix),
+        reading=reading,
         around=around,
         companions=companions,
         others=(
-            *companion_outcomes(companions, stage, checks=bool(health)),
+            *companion_outcomes(companions, stage, reading.home, checks=bool(health)),
             *([replace(starts.command, text="command")] if companions.command else []),
         ),
     )

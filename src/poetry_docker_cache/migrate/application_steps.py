@@ -151,7 +151,7 @@ class _Step:
     def _folder(self) -> str | None:
         """The folder of the command, relative to that of the application; None if elsewhere."""
         state = self.state
-        if state.folder == state.home:
+        if state.folder in (state.home, "/"):
             return "."
         inner = state.inner(state.folder)
         return None if inner.startswith("/") else inner
@@ -159,7 +159,7 @@ class _Step:
     def _step(
         self, output: Sequence[str], packages: Sequence[str], *, network: bool = False
     ) -> dict[str, object]:
-        words = self.words
+        words = [self.state.inner(word) for word in self.words]
         folder = self._folder
         if folder and folder != ".":
             words = [

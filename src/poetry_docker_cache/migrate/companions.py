@@ -42,10 +42,12 @@ class Companions:
     """Files and services whose command runs Poetry."""
 
 
-def companion_outcomes(found: Companions, stage: Stage, *, checks: bool) -> list[Outcome]:
+def companion_outcomes(
+    found: Companions, stage: Stage, home: str, *, checks: bool
+) -> list[Outcome]:
     """Return the settings for what the Dockerfile does not say itself.
 
-    `checks` is whether it has a health check.
+    `home` is the folder of the application, `checks` is whether there is a health check.
     """
     settings: list[tuple[str, object]] = []
     if found.image:
@@ -55,7 +57,8 @@ def companion_outcomes(found: Companions, stage: Stage, *, checks: bool) -> list
     if found.ports and not stage.exposed:
         settings.append(("ports", [*found.ports]))
     if found.folders:
-        settings.append(("directories", [*found.folders]))
+        folders = [place.removeprefix(f"{home}/") for place in found.folders if place != home]
+        settings.append(("directories", folders))
     if found.healthcheck and not checks:
         words = health_command(shlex.join(found.healthcheck))
         settings += [("healthcheck", words)] if words and words[:2] == ["python", "-c"] else []
@@ -133,6 +136,9 @@ def _listed(value: Yaml) -> list[str]:
 
 
 def _words(value: Yaml) -> Command:
+    """Return a command; empty for one with variables, which Compose replaces, or in a shell."""
+    if any("$" in text or "\n" in text for text in texts(value)):
+        return ()
     if isinstance(value, str):
         try:
             return tuple(shlex.split(value))

@@ -248,9 +248,9 @@ class _Reader:
         found = {
             name: self.state.expand(value) for name, value in _raw_assignments(rest, r"[\w.\"/-]+")
         }
-        known = {name: value for name, value in found.items() if "$" not in value}
+        known = {name: value for name, value in found.items() if value and "$" not in value}
         outcomes = [setting("labels", known)] if known else []
-        if len(known) < len(found) or not found:
+        if any("$" in value for value in found.values()) or not known:
             outcomes.append(
                 left_over(
                     "The value comes from a build argument: add it to `build-args` with `label`."
@@ -269,7 +269,8 @@ class _Reader:
         ]
         if any("$" in place for place in places):
             return left_over("Add the folder to `volumes`.")
-        return setting("volumes", [self.state.inner(place) for place in places])
+        inner = [self.state.inner(place) for place in places]
+        return Outcome(settings=(("volumes", inner), ("directories", inner)))
 
     def _healthcheck(self, rest: str) -> Outcome:
         options: dict[str, object] = {}

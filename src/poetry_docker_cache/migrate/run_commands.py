@@ -50,7 +50,7 @@ _TOOLS = {
     *("keyring", "keyrings-google-artifactregistry-auth", "poetry-plugin-up", "importlib-metadata"),
 }
 _BY_POETRY = re.compile(
-    r"(?:yes\s*\|\s*)?(?:python3?\s+-m\s+)?(?:poetry\s+(?:export|cache|check|config|self)\b|pip3?\s+freeze\b"
+    r"(?:yes\s*\|\s*)?(?:python3?\s+-m\s+)?(?:poetry\s+check\b.*|poetry\s+(?:export|cache|config|self)\b|pip3?\s+freeze\b"
     r"|poetry\s+run\s+pip\s+freeze\b)[^&;]*$"
 )
 _NODE = ("npm", "yarn", "pnpm", "bun", "npx", "corepack")
