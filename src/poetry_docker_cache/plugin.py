@@ -35,8 +35,14 @@ def _layers() -> Command:
     return LayersCommand()
 
 
+def _doctor() -> Command:
+    from poetry_docker_cache.commands.doctor import DoctorCommand  # noqa: PLC0415  # as above
+
+    return DoctorCommand()
+
+
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build`, `export`, `init` and `layers`."""
+    """Registers `poetry docker build`, `export`, `init`, `layers` and `doctor`."""
 
     def activate(self, application: Application) -> None:
         """Register factories, so that no command is imported before it runs."""
@@ -44,3 +50,4 @@ class DockerCachePlugin(ApplicationPlugin):
         application.command_loader.register_factory("docker export", _export)
         application.command_loader.register_factory("docker init", _init)
         application.command_loader.register_factory("docker layers", _layers)
+        application.command_loader.register_factory("docker doctor", _doctor)

@@ -24,8 +24,8 @@ from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
-from poetry_docker_cache.commands.build_request import request_builds
-from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
+from poetry_docker_cache.commands.build_request import request_builds, unused_arguments
+from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
@@ -54,7 +54,7 @@ def build_images(
         images = plan_images(poetry, options.images, options.selection)
     if not options.file:
         print_notes(console, images)
-        for note in unused_notes(images):
+        for note in (*unused_notes(images), *unused_arguments(options, images)):
             console.note(note)
     requests = request_builds(options, images)
     reports = [
@@ -94,8 +94,13 @@ class _Work:
         engine = self.build.engine
         if asks := permission_note([built.request for built in self.build.images], engine):
             yield asks
+        yield from name_notes(self.images, [report.request for report in self.reports])
         for image, built in zip(self.images, self.build.images, strict=True):
-            frontend = None if self.options.file else frontend_note(engine, image.plan.syntax)
+            frontend = (
+                None
+                if self.options.file
+                else frontend_note(engine, image.plan.syntax, image.plan.needed_frontend)
+            )
             last = (result_note(built.request, engine), epoch_note(os.environ))
             yield from filter(None, (frontend, *built.caches.notes, *last))
 

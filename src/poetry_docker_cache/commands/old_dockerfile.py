@@ -60,7 +60,7 @@ class OldDockerfile:
 def surroundings(poetry: Poetry, without: tuple[str, ...]) -> Surroundings:
     """Read the project as it is without these Dockerfiles."""
     folder = project_folder(poetry)
-    project = read_project(poetry, without)
+    project = read_project(poetry, without, may_be_stale=True)
     files = project_files(folder)
     return Surroundings(
         project=project,

@@ -14,6 +14,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
 from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.project.context_files import matching_files
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
 from poetry_docker_cache.project.reader import (
     check_files,
@@ -60,6 +61,8 @@ class PlannedImage:
     """The image's name in the settings; empty for the only image of a project."""
     name: str | None
     """The project's name, followed by the image's."""
+    title: str
+    """The same, with the folder's name for a project without a name."""
     version: str | None
     packages: tuple[Mapping[str, Any], ...]
     """The `[[package]]` tables of the packages that the image may contain."""
@@ -81,7 +84,7 @@ class PlannedImage:
     def own_name(self, version: str | None) -> str:
         """Return the default name of the image, with this version as its tag."""
         image = self.settings.image
-        return default_tag(self.name, version, image=image, among=self.image)
+        return default_tag(self.title, version, image=image, among=self.image)
 
     @property
     def default_tag(self) -> str:
@@ -109,12 +112,16 @@ class PlannedImage:
 
 
 def plan_images(
-    poetry: Poetry, names: Sequence[str], selection: SelectionOptions
+    poetry: Poetry,
+    names: Sequence[str],
+    selection: SelectionOptions,
+    *,
+    may_be_stale: bool = False,
 ) -> tuple[PlannedImage, ...]:
     """Read the project and plan the images with these names, or all.
 
     A project without named images has a single one, named "". Raises DockerCacheError for an
-    unknown name.
+    unknown name. With `may_be_stale`, a stale lock file is accepted.
     """
     table = settings_table(poetry)
     images = parse_images(table) or {"": Settings.parse(table)}
@@ -125,14 +132,18 @@ def plan_images(
     templates = {
         name: read_template(folder, settings.template) for name, settings in images.items()
     }
-    project = read_project(poetry)
+    project = read_project(poetry, may_be_stale=may_be_stale)
     metadata = project.metadata
     if images.keys() != {""}:
-        refuse_collisions(images, name=metadata.name, version=metadata.version)
+        refuse_collisions(images, name=metadata.name or folder.name, version=metadata.version)
     selections = {}
     for name, settings in images.items():
         with _naming(name):
-            check_files(folder, settings.files)
+            files = matching_files(folder, settings.files, project.dockerignore)
+            check_files(folder, files)
+            copied = [each.source for each in settings.copy if each.image is None]
+            check_files(folder, copied, key="copy")
+            images[name] = replace(settings, files=files)
             _select(project, settings, poetry, SelectionOptions())
         selections[name] = _select(project, settings, poetry, selection)
     planned = []
@@ -209,7 +220,8 @@ def _planned(
         settings=images[image],
         plan=plan,
         image=image,
-        name=f"{name}-{image}" if name and image else name,
+        name=_joined(name, image) if name else None,
+        title=_joined(name or folder.name, image),
         version=project.metadata.version,
         packages=tuple(packages),
         sources=used_sources(project.sources, packages, project.index),
@@ -219,6 +231,10 @@ def _planned(
         kept=tuple(map(plan.located, kept)),
         exported=tuple(map(plan.located, _exported(images))) if image else (),
     )
+
+
+def _joined(name: str, image: str) -> str:
+    return f"{name}-{image}" if image else name
 
 
 def _with_template(image: PlannedImage, template: Template | None) -> PlannedImage:

@@ -60,7 +60,14 @@ def make_plan(
     version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
     runtime, runtime_notes = plan_runtime(
-        project, settings, contents, version, files=files, bases=bases, system=system
+        project,
+        settings,
+        contents,
+        version,
+        folder=folder,
+        files=files,
+        bases=bases,
+        system=system,
     )
     dependencies = plan_dependencies(
         project, settings, selection, images, layers=contents.layers, bases=bases, system=system
@@ -81,15 +88,15 @@ def make_plan(
         notes=(
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
             *(*version_notes, *file_notes, *runtime_notes),
-            *_emulation_notes(settings, dependencies, wheels, runtime),
+            *_emulation_notes(settings, emulated_work(dependencies, wheels, runtime)),
             *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
     )
 
 
-def _emulation_notes(
-    settings: Settings, dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
-) -> Notes:
+def emulated_work(
+    dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
+) -> tuple[str, ...]:
     """Name what runs on each platform of the image. Nothing in a wheel does."""
     runs = {
         "packages that are built from source": any(
@@ -100,7 +107,10 @@ def _emulation_notes(
         "`instructions.runtime`": any(line.startswith("RUN") for line in runtime.instructions),
         "compilation of the standard library": dependencies.compile,
     }
-    named = [what for what, is_run in runs.items() if is_run]
+    return tuple(what for what, is_run in runs.items() if is_run)
+
+
+def _emulation_notes(settings: Settings, named: Sequence[str]) -> Notes:
     if not settings.platforms or not named:
         return ()
     return (f"Emulated on platforms that the builder does not have: {listing(named)}.",)

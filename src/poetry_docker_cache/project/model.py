@@ -194,6 +194,8 @@ class WheelRoot:
     """Lines for the ignore file: git-ignored files within the paths, which no wheel contains."""
     whole: bool = False
     """Whether the wheel is built from the whole folder, because its files are not known."""
+    modules: tuple[str, ...] | None = None
+    """The top-level modules in the wheel; None if they are not known."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from poetry_docker_cache.render.templates import DOCKERFILE, TemplateEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import Copy, ImagePlan, Template
     from poetry_docker_cache.render.build_scripts import Scripts
     from poetry_docker_cache.settings.image_values import Healthcheck
 
@@ -54,6 +54,7 @@ def render_ignore_file(
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
+    keep += [each.source for each in plan.runtime.copies if each.image is None]
     for wheel in plan.wheels:
         names = ["pyproject.toml"] * wheel.has_pyproject
         keep += [wheel.located(path) for path in (*names, *wheel.paths)]
@@ -78,6 +79,17 @@ def render_ignore_file(
             scripts=scripts and scripts.rstrip("/"),
         )
     )
+
+
+def copy_from(each: Copy) -> str:
+    """Return the options and arguments of COPY for a file with another name or place."""
+    if each.image is not None:
+        stage, source = [f"--from={each.image}"], each.source
+    elif each.is_made_readable and not each.in_workdir:
+        stage, source = ["--from=copied"], f"/copied/{each.source}"
+    else:
+        stage, source = [], each.source
+    return " ".join([*stage, *each.options, copy_arguments(source, each.to)])
 
 
 def _others(plan: ImagePlan) -> Iterator[str]:
@@ -106,6 +118,7 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         assignments=assignments,
         command=command,
         copy=copy_arguments,
+        copy_from=copy_from,
         exec_form=exec_form,
         healthcheck=healthcheck,
         quoted=quoted,
@@ -200,6 +213,7 @@ def healthcheck(check: Healthcheck | Literal[False]) -> str:
         "interval": check.interval,
         "timeout": check.timeout,
         "start-period": check.start_period,
+        "start-interval": check.start_interval,
         "retries": check.retries,
     }
     words = [f"--{name}={value}" for name, value in options.items() if value is not None]
