@@ -37,7 +37,7 @@ class _Tool:
     install: tuple[str, ...]
     """Arguments with which it downloads what the lock file names and runs nothing."""
     scripts: tuple[str, ...]
-    """The command that runs the install scripts of packages; empty if there is none."""
+    """The command that runs the install scripts of packages; or empty."""
     cache: str
     requirement: str = ""
     """What npm installs to get it; empty if the image or the project has it."""
