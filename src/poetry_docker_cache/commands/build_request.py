@@ -40,6 +40,9 @@ _PREDEFINED = re.compile(
 )
 
 
+_ARG = re.compile(r"\s*ARG\s", re.IGNORECASE)
+
+
 def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> list[BuildRequest]:
     """Return the build request of each image.
 
@@ -119,15 +122,15 @@ def given_arguments(options: BuildOptions) -> dict[str, str]:
 def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> list[str]:
     """Return a note for build arguments that no image declares.
 
-    A template or `instructions` may declare any, and so may a Dockerfile that is not ours.
+    A template may declare any, and so may a Dockerfile that is not ours.
     """
     plans = [image.plan for image in images]
-    if options.file is not None or any(
-        plan.template or plan.runtime.instructions or plan.dependencies.instructions
-        for plan in plans
-    ):
+    if options.file is not None or any(plan.template for plan in plans):
         return []
     known = {each.name for plan in plans for each in plan.runtime.arguments}
+    for plan in plans:
+        for line in (*plan.runtime.instructions, *plan.dependencies.instructions):
+            known |= {*re.findall(r"(\w+)(?:=\S*)?", line)[1:]} if _ARG.match(line) else set()
     known |= {"VERSION" for plan in plans if plan.version is not None}
     named = [text.partition("=")[0] for text in options.build_args]
     unknown = [name for name in named if name not in known and not _PREDEFINED.search(name)]

@@ -26,7 +26,7 @@ ENVIRONMENT = "ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1"
 INSTRUCTION = re.compile(
     r"(FROM|ENV|WORKDIR|COPY|ARG|LABEL|VOLUME|EXPOSE|HEALTHCHECK|STOPSIGNAL|USER|ENTRYPOINT|CMD) ."
 )
-WRITTEN_FILE = re.compile(r"^(COPY --link <<(\w+) \S+)\n\$\2\n\2$", re.MULTILINE)
+WRITTEN_FILE = re.compile(r"^(COPY --link <<end \S+)\n\$\w+\nend$", re.MULTILINE)
 FRONT_ENDS = {
     place: FrontEnd(folder=place, lock="package-lock.json", scripts=frozenset({"build"}))
     for place in (".", "web")
