@@ -418,7 +418,7 @@ def test_signal_before_the_build(
     shop = make(tmp_path / "shop")
     monkeypatch.setattr(
         "poetry_docker_cache.commands.planned_image.read_project",
-        lambda *_: os.kill(os.getpid(), number),
+        lambda *_, **__: os.kill(os.getpid(), number),
     )
     with pytest.raises(SystemExit) as ended:
         poetry(shop, *EXPORT)

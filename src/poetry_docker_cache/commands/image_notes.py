@@ -37,6 +37,8 @@ def sending_notes(image: PlannedImage) -> list[str]:
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
         within += [plan.located(path) for path in plan.files.paths or (".",)]
+    within += [each.source for each in plan.runtime.copies if each.image is None]
+    within += [plan.located(path) for stage in plan.assets for path in stage.sources]
     links: list[str] = []
     for odd in problem_paths(image.context, within, image.ignore_file()):
         place = posixpath.relpath(odd.path, plan.folder)
@@ -76,7 +78,7 @@ def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
     found: dict[str, dict[str, None]] = {}
     for image in images:
         misnamed = near_name_notes(image.poetry.pyproject.data.get("tool", {}))
-        seen = (*misnamed, *_git_note(image), *_silent_note(image), *sending_notes(image))
+        seen = (*misnamed, *git_note(image), *_silent_note(image), *sending_notes(image))
         for note in (*image.plan.notes, *template_notes(image.plan), *seen):
             found.setdefault(note, {})[image.image] = None
     for note, names in found.items():
@@ -112,7 +114,8 @@ def unused_notes(images: Sequence[PlannedImage]) -> list[str]:
     return notes
 
 
-def _git_note(image: PlannedImage) -> list[str]:
+def git_note(image: PlannedImage) -> list[str]:
+    """Return the note about files that the image takes although git ignores them."""
     plan = image.plan
     wheels = [wheel for wheel in plan.wheels if wheel.lists_files_by_git]
     wheel_paths = [
