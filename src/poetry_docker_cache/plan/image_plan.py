@@ -216,6 +216,8 @@ class Files:
 
     paths: tuple[str, ...]
     """The paths; empty for all files that the ignore file does not exclude."""
+    left_out: tuple[str, ...] = ()
+    """Lines of the ignore file for what only development needs, unless `ignore` includes it."""
 
 
 @dataclass(frozen=True, kw_only=True)

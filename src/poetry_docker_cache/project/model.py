@@ -356,6 +356,8 @@ class Project:
     """Files that state a Python version, and its minor version: Dockerfile before CI."""
     unpackaged: tuple[str, ...] = ()
     """Modules that the code imports but the wheel does not contain; part of `files`."""
+    development: tuple[str, ...] = ()
+    """What to leave out of the whole source tree, as lines of an ignore file."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` installs by default."""
     path_packages: tuple[PathPackage, ...] = ()

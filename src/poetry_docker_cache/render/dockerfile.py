@@ -64,6 +64,7 @@ def render_ignore_file(
     return render_ignore(
         IgnorePlan(
             keep=keep,
+            left_out=plan.files.left_out if plan.files else (),
             project_ignore=plan.dockerignore,
             extra=plan.ignore,
             dockerfile=dockerfile,
