@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from poetry_docker_cache.buildx import engine_errors
+from poetry_docker_cache.plan.image_plan import FRONTEND
 
 if TYPE_CHECKING:
     from poetry_docker_cache.errors import DockerCacheError
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 Store = Literal["containerd", "classic"]
 Version = tuple[int, ...]
 
-NEEDED_FRONTEND = (1, 4)
-"""The first frontend with heredocs and `COPY --link`, which the Dockerfile uses."""
 OLDEST_BUILDX = (0, 8)
 _OLDEST_ENGINE = (20, 10)
 _FIRST_DOCKER = 17
@@ -59,10 +58,9 @@ class EngineInfo:
     frontend: Version | None = None
     """The oldest Dockerfile frontend in the builder; None if unknown."""
 
-    @property
-    def frontend_is_enough(self) -> bool:
-        """Whether the Dockerfile needs no `# syntax` line, which fetches a newer frontend."""
-        return self.frontend is not None and self.frontend >= NEEDED_FRONTEND
+    def has_frontend(self, needed: Version) -> bool:
+        """Whether a Dockerfile needs no `# syntax` line, which fetches a newer frontend."""
+        return self.frontend is not None and self.frontend >= needed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,14 +195,14 @@ def _bundled(node: Node, driver: str) -> Version | None:
     """Return the frontend in a node's BuildKit: 0.25 has 1.19, and so on."""
     image = re.search(r'image="([^"]*)"', node.options)
     if not node.buildkit and driver == "docker-container" and image is None:
-        return NEEDED_FRONTEND  # not created yet: buildx will pull the newest BuildKit
+        return FRONTEND  # not created yet: buildx will pull the newest BuildKit
     version = parse_version(node.buildkit or (image[1].rpartition(":")[2] if image else ""))
     if version is None:
         return None
     if version[0] == 0:
         return (1, version[1] - 6)
     is_engine = version[0] >= _FIRST_DOCKER  # an old buildx shows the engine's version here
-    return _frontend_of(version) if is_engine else NEEDED_FRONTEND
+    return _frontend_of(version) if is_engine else FRONTEND
 
 
 def _frontend_of(engine: Version) -> Version | None:
@@ -248,20 +246,21 @@ def dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def frontend_note(engine: EngineInfo, syntax: str | None) -> str | None:
+def frontend_note(engine: EngineInfo, syntax: str | None, needed: Version) -> str | None:
     """Return the note about an old frontend and its replacement, which the build fetches.
 
     If that fails, BuildKit reports it much later, without the reason. Raises DockerCacheError if
     `# syntax` is turned off, so that nothing can read the Dockerfile.
     """
-    if engine.frontend is None or engine.frontend_is_enough:
+    if engine.frontend is None or engine.has_frontend(needed):
         return None
+    first = dotted(min(version for version, has in _FRONTENDS if has >= needed))
     own = f"{_named(engine)} supports Dockerfile syntax {dotted(engine.frontend)} only"
     if syntax is None:
-        raise engine_errors.old_frontend(own, dotted(NEEDED_FRONTEND))
+        raise engine_errors.old_frontend(own, dotted(needed), first)
     return (
         f"{own}: the build fetches a newer frontend, {syntax}. If it cannot be fetched, set "
-        "`syntax` to a copy in your registry, or build on Docker Engine 23.0 or newer."
+        f"`syntax` to a copy in your registry, or build on Docker Engine {first} or newer."
     )
 
 

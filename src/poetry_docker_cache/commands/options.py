@@ -25,6 +25,8 @@ class BuildOptions:
     no_engine: bool
     """Whether to build without a container engine."""
     platforms: tuple[str, ...]
+    build_args: tuple[str, ...]
+    """`NAME=VALUE`, or a name whose value is in the environment."""
     ssh: tuple[str, ...]
     """The SSH agent or keys for git dependencies."""
     target: str | None

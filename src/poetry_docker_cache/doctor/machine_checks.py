@@ -17,6 +17,7 @@ from poetry_docker_cache.buildx.engine_info import (
 )
 from poetry_docker_cache.doctor.checks import error, failed, ok, warning
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.image_plan import FRONTEND
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _engine_check(engine: EngineInfo, version: str) -> Check:
             " not loaded.",
         )
     try:
-        note = frontend_note(engine, "docker/dockerfile:1")
+        note = frontend_note(engine, "docker/dockerfile:1", FRONTEND)
     except DockerCacheError as problem:
         return failed("engine", problem)
     return warning("engine", note) if note else ok("engine", _answers(version, engine.store))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.base_names import libc
 from poetry_docker_cache.docker.platforms import machines
+from poetry_docker_cache.plan.asset_stages import plan_assets
 from poetry_docker_cache.plan.bases import choose_bases
 from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
@@ -59,8 +60,16 @@ def make_plan(
     wheels, wheel_notes = plan_wheels(project, settings, contents, folder, bases)
     version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
+    assets, asset_notes = plan_assets(project, settings, wheels, folder)
     runtime, runtime_notes = plan_runtime(
-        project, settings, contents, version, files=files, bases=bases, system=system
+        project,
+        settings,
+        contents,
+        version,
+        folder=folder,
+        files=files,
+        bases=bases,
+        system=system,
     )
     dependencies = plan_dependencies(
         project, settings, selection, images, layers=contents.layers, bases=bases, system=system
@@ -74,13 +83,14 @@ def make_plan(
         version=version,
         files=files,
         runtime=runtime,
+        assets=assets,
         stage_image=bases.stage_image,
         traits=bases.traits,
         ignore=settings.ignore,
         dockerignore=project.dockerignore,
         notes=(
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
-            *(*version_notes, *file_notes, *runtime_notes),
+            *(*version_notes, *file_notes, *asset_notes, *runtime_notes),
             *_emulation_notes(settings, emulated_work(dependencies, wheels, runtime)),
             *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
