@@ -15,7 +15,7 @@ from buildah import Buildah
 from builds import NETWORK
 from engines import STATE, docker_engine
 from index import PrivateIndex
-from pushed_images import assert_equal_images
+from pushed_images import PushedImage, assert_equal_images
 from registries import CRANE
 from shapes import SHAPES
 from shapes.indexes import INDEXES, fill
