@@ -29,11 +29,18 @@ def _layers() -> Command:
     return LayersCommand()
 
 
+def _test() -> Command:
+    from poetry_docker_cache.commands.run_tests import RunTestsCommand  # noqa: PLC0415  # as above
+
+    return RunTestsCommand()
+
+
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build`, `poetry docker export` and `poetry docker layers`."""
+    """Registers `poetry docker build`, `export`, `layers` and `test`."""
 
     def activate(self, application: Application) -> None:
         """Register factories, so that no command is imported before it runs."""
         application.command_loader.register_factory("docker build", _build)
         application.command_loader.register_factory("docker export", _export)
         application.command_loader.register_factory("docker layers", _layers)
+        application.command_loader.register_factory("docker test", _test)

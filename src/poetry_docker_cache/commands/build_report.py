@@ -270,7 +270,7 @@ class Report:
                 if package.name in layer.packages
                 and (package.kind in ON_BUILD_IMAGE) == layer.from_source
             )
-            for layer in self.image.plan.dependencies.layers
+            for layer in self.image.plan.dependencies.all_layers
         }
 
 

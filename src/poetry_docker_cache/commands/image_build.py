@@ -29,6 +29,8 @@ from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+from poetry_docker_cache.commands.variant_build import finished, report_tests, tests_display
+from poetry_docker_cache.plan.image_plan import TEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +53,8 @@ def build_images(
     `probe` waits for the engine's answer. Raises DockerCacheError.
     """
     with saying(console, "Reading the project"):
-        images = plan_images(poetry, options.images, options.selection)
+        planned = plan_images(poetry, options.images, options.own_selection, options.variants)
+        images = tuple(finished(options, image) for image in planned)
     if not options.file:
         print_notes(console, images)
         for note in unused_notes(images):
@@ -125,6 +128,8 @@ def _decide(
 ) -> _Work:
     """Decide everything about the build on this engine."""
     display = own_display(reports, engine, console)
+    if options.variant == TEST:
+        display = tests_display(display, console)
     # With `-q`, our display shows no progress, but reads it.
     reads = display is not None and options.quiet
     builds = tuple(
@@ -220,6 +225,8 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
             contexts=work.contexts(),
         )
         outcome = runner.run_all(build_steps(build, places, caches))
+        if work.options.variant == TEST:
+            report_tests(outcome, work.images[0], console)
         if outcome.status:
             # Imported only here, so that a build starts sooner.
             from poetry_docker_cache.commands.failure_report import refuse  # noqa: PLC0415
@@ -239,5 +246,6 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
                 written = report.cache_was_written(metadata)
                 for note in caches[report.image.image].publish(written=written):
                     console.note(note)
-        report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
+        if work.options.variant != TEST:
+            report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
     return 0

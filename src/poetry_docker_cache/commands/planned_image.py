@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.hidden_folders import written_inside
@@ -13,6 +14,7 @@ from poetry_docker_cache.docker.image_names import default_tag
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
+from poetry_docker_cache.plan.image_plan import DEV
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
 from poetry_docker_cache.project.reader import (
@@ -24,8 +26,16 @@ from poetry_docker_cache.project.reader import (
     settings_table,
 )
 from poetry_docker_cache.project.selected_packages import locked_packages
-from poetry_docker_cache.project.selection import SelectionOptions, select, together
+from poetry_docker_cache.project.selection import (
+    SelectionOptions,
+    extras_for_tests,
+    groups_for_tests,
+    select,
+    select_variant,
+    together,
+)
 from poetry_docker_cache.project.sources import direct_addresses, used_sources
+from poetry_docker_cache.project.test_files import with_test_files
 from poetry_docker_cache.render.dockerfile import render_ignore_file
 from poetry_docker_cache.render.exported_files import BAKE_FILE, dockerfile_name
 from poetry_docker_cache.render.own_template import read_template
@@ -41,7 +51,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import ImagePlan, Template, VariantName
     from poetry_docker_cache.project.credentials import AuthSecret
     from poetry_docker_cache.project.model import Address, Project, Selection
 
@@ -77,6 +87,8 @@ class PlannedImage:
     build. Relative to the context."""
     exported: tuple[str, ...]
     """The files that `export` writes for several images: excluded from every build."""
+    suffix: str = ""
+    """The end of the default tag of an image for development or tests."""
 
     def own_name(self, version: str | None) -> str:
         """Return the default name of the image, with this version as its tag."""
@@ -86,7 +98,7 @@ class PlannedImage:
     @property
     def default_tag(self) -> str:
         """The name of the image without `-t`."""
-        return self.own_name(self.git_version or self.version)
+        return f"{self.own_name(self.git_version or self.version)}{self.suffix}"
 
     def ignore_file(
         self,
@@ -109,12 +121,15 @@ class PlannedImage:
 
 
 def plan_images(
-    poetry: Poetry, names: Sequence[str], selection: SelectionOptions
+    poetry: Poetry,
+    names: Sequence[str],
+    selection: SelectionOptions,
+    variants: Mapping[VariantName, SelectionOptions] = MappingProxyType({}),
 ) -> tuple[PlannedImage, ...]:
     """Read the project and plan the images with these names, or all.
 
-    A project without named images has a single one, named "". Raises DockerCacheError for an
-    unknown name.
+    A project without named images has a single one, named "". `variants` are the images for
+    development and tests to plan on top of each. Raises DockerCacheError for an unknown name.
     """
     table = settings_table(poetry)
     images = parse_images(table) or {"": Settings.parse(table)}
@@ -126,6 +141,8 @@ def plan_images(
         name: read_template(folder, settings.template) for name, settings in images.items()
     }
     project = read_project(poetry)
+    if variants:
+        project = with_test_files(folder, project)
     metadata = project.metadata
     if images.keys() != {""}:
         refuse_collisions(images, name=metadata.name, version=metadata.version)
@@ -138,7 +155,13 @@ def plan_images(
     planned = []
     for name in asked:
         with _naming(name):
-            image = _planned(poetry, project, name, images, selections)
+            chosen_by = {
+                variant: _select_variant(
+                    project, images[name], selections[name], poetry, variant, options
+                )
+                for variant, options in variants.items()
+            }
+            image = _planned(poetry, project, name, images, selections, chosen_by)
         planned.append(_with_template(image, templates[name]))
         check_locked_files(folder, image.plan.dependencies.files)
     return tuple(planned)
@@ -175,12 +198,38 @@ def _select(
     )
 
 
-def _planned(
+def _select_variant(  # noqa: PLR0913, PLR0917  # all that decides
+    project: Project,
+    settings: Settings,
+    base: Selection,
+    poetry: Poetry,
+    variant: VariantName,
+    options: SelectionOptions,
+) -> Selection:
+    if variant == DEV:
+        own = settings.dev
+        groups, extras = tuple(sorted(project.default_groups)), own.extras
+    else:
+        own = settings.test
+        groups, extras = groups_for_tests(project), own.extras or extras_for_tests(project)
+    return select_variant(
+        options,
+        base,
+        default_groups=groups if own.groups is None else own.groups,
+        default_extras=extras,
+        groups=project.groups,
+        extras=project.extras,
+        unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
+    )
+
+
+def _planned(  # noqa: PLR0913, PLR0917  # all that decides
     poetry: Poetry,
     project: Project,
     image: str,
     images: Mapping[str, Settings],
     selections: Mapping[str, Selection],
+    variants: Mapping[VariantName, Selection],
 ) -> PlannedImage:
     named = {name: selection for name, selection in selections.items() if name}
     installs = {
@@ -196,8 +245,10 @@ def _planned(
         selections[image],
         installs if shares else None,
         selected_by_any=together(selections.values()),
+        variants=variants,
     )
-    packages = locked_packages(project.lock, selections[image], plan.runtime.python)
+    everything = together([selections[image], *variants.values()])
+    packages = locked_packages(project.lock, everything, plan.runtime.python)
     name = project.metadata.name
     folder = project_folder(poetry)
     home = real_path(os.path.expanduser("~"))  # noqa: PTH111  # Path.home() may raise

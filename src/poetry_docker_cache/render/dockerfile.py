@@ -53,23 +53,26 @@ def render_ignore_file(
     other images, and `scripts` is the folder of scripts, which is included.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
+    own += [path for variant in plan.variants for path in variant.paths]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
-    for wheel in plan.wheels:
+    for wheel in plan.all_wheels:
         names = ["pyproject.toml"] * wheel.has_pyproject
         keep += [wheel.located(path) for path in (*names, *wheel.paths)]
-    whole = [wheel.folder for wheel in plan.wheels if wheel.whole and wheel.folder != plan.folder]
+    whole = [
+        wheel.folder for wheel in plan.all_wheels if wheel.whole and wheel.folder != plan.folder
+    ]
     return render_ignore(
         IgnorePlan(
             keep=keep,
             project_ignore=plan.dockerignore,
             extra=plan.ignore,
             dockerfile=dockerfile,
-            git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
+            git_ignored=[line for wheel in plan.all_wheels for line in wheel.git_ignored],
             hidden=hidden,
             # setuptools would put old files from there into the next wheel.
             unsent=(
                 *_unsent(plan, keep),
-                *(wheel.located("build/lib") for wheel in plan.wheels if wheel.whole),
+                *(wheel.located("build/lib") for wheel in plan.all_wheels if wheel.whole),
             ),
             exported=exported,
             folder=plan.folder,
@@ -82,7 +85,7 @@ def render_ignore_file(
 
 def _others(plan: ImagePlan) -> Iterator[str]:
     """Yield the folders outside the project that the image takes files from."""
-    for wheel in plan.wheels:
+    for wheel in plan.all_wheels:
         holds = is_inside(plan.folder, [wheel.folder]) or wheel.folder == "."
         if not holds or (wheel.whole and wheel.folder != plan.folder):
             yield wheel.folder
@@ -122,6 +125,7 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         library_command=stage_commands.library_command,
         manifest_command=stage_commands.manifest_command,
         tool_command=stage_commands.tool_command,
+        variant_command=stage_commands.variant_command,
     )
     return environment
 
