@@ -174,7 +174,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
         """Run the tests if the options ask for it; return the exit status."""
         if not options.tests_first and options.variant != "test":
             return 0
-        from poetry_docker_cache.commands.image_tests import run_tests  # noqa: PLC0415  # see docker_command
+        from poetry_docker_cache.commands.image_build import run_tests  # noqa: PLC0415  # see docker_command
 
         return run_tests(options, self.read_poetry(), probe, self.console)
 

@@ -196,7 +196,7 @@ class Report:
     @property
     def _memory(self) -> str:
         """The name under which a build is remembered."""
-        return f"{self.image.image} {' '.join(self.platforms)}"
+        return f"{self.image.image}{self.image.suffix} {' '.join(self.platforms)}"
 
     @property
     def _is_whole(self) -> bool:

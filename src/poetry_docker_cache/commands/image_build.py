@@ -25,12 +25,20 @@ from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds
+from poetry_docker_cache.commands.image_choice import chosen
 from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
-from poetry_docker_cache.commands.variant_build import finished, report_tests, tests_display
+from poetry_docker_cache.commands.variant_build import (
+    finished,
+    options_of_tests,
+    report_tests,
+    tests_display,
+)
 from poetry_docker_cache.plan.image_plan import TEST
+from poetry_docker_cache.project.reader import settings_table
+from poetry_docker_cache.settings.image_tables import parse_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +81,21 @@ def build_images(
         _print_steps(work, console)
         return 0
     return _run_steps(work, console)
+
+
+def run_tests(
+    options: BuildOptions, poetry: Poetry, probe: Callable[[], EngineInfo], console: ProgressConsole
+) -> int:
+    """Run the tests in each image, one after the other; return the status of a failed build.
+
+    Raises BuildError, with their exit status, for tests that fail.
+    """
+    names = chosen(options.images, parse_images(settings_table(poetry)) or [""])
+    for name in names:
+        own = options_of_tests(options, name, among=len(names) > 1)
+        if status := build_images(own, poetry, probe, console):
+            return status
+    return 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,9 @@ from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
 from poetry_docker_cache.plan.system_packages import plan_system_packages
 from poetry_docker_cache.plan.tool_pins import pin_notes
 from poetry_docker_cache.plan.variants import (
-    plan_additions,
+    EVERYTHING,
+    added_project,
+    plan_addition,
     plan_variant,
     split_wheels,
     with_additions,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.inside.manifest.families import Images
+    from poetry_docker_cache.plan.bases import Bases
     from poetry_docker_cache.plan.image_plan import (
         Dependencies,
         Notes,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
         Wheel,
     )
     from poetry_docker_cache.plan.python_version import Python
+    from poetry_docker_cache.plan.variants import Addition
     from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
 
@@ -69,7 +73,10 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
     contents, content_notes = plan_contents(
         project, settings, selection, images, selected_by_any=selected_by_any, bases=bases
     )
-    additions = plan_additions(project, settings, selection, variants, bases)
+    additions = tuple(
+        _plan_addition(project, settings, selection, name, wanted, bases)
+        for name, wanted in variants.items()
+    )
     everything = with_additions(contents, additions)
     system, system_notes = plan_system_packages(settings, contents.layers, bases)
     folder, folder_notes = place_in_context(project, everything)
@@ -126,6 +133,22 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
             *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
     )
+
+
+def _plan_addition(  # noqa: PLR0913, PLR0917  # all inputs of the decision
+    project: Project,
+    settings: Settings,
+    base: Selection,
+    name: VariantName,
+    wanted: Selection,
+    bases: Bases,
+) -> Addition:
+    """What an image installs besides the base: planned as a project with only these packages."""
+    added, own = added_project(project, settings, base, wanted, bases)
+    contents, notes = plan_contents(
+        added, own, EVERYTHING, None, selected_by_any=EVERYTHING, bases=bases
+    )
+    return plan_addition(name, wanted, contents, notes)
 
 
 def _emulation_notes(

@@ -12,7 +12,6 @@ from poetry_docker_cache.docker.ignore_patterns import is_inside, may_be_folder,
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside.manifest.variant import ADDED, added_lock
 from poetry_docker_cache.plan.build_context import checked_paths
-from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import planned_target
 from poetry_docker_cache.plan.image_plan import DEV, NO_COMMAND, TEST, Variant
 from poetry_docker_cache.plan.layer_split import automatic
@@ -21,7 +20,7 @@ from poetry_docker_cache.plan.system_packages import plan_system_packages
 from poetry_docker_cache.project.model import Selection, SourceTreeRoot, WheelRoot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from poetry_docker_cache.plan.bases import Bases
     from poetry_docker_cache.plan.contents import Contents, WheelSource
@@ -40,7 +39,8 @@ if TYPE_CHECKING:
 
 _MOST_LAYERS = 4
 """These layers are rarely pushed, and each takes a start of the installer."""
-_ADDED = Selection(groups=(ADDED,), extras=())
+EVERYTHING = Selection(groups=(ADDED,), extras=())
+"""The selection of all packages of an added project."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,31 +59,13 @@ class Addition:
         return self.contents.sources
 
 
-def plan_additions(
-    project: Project,
-    settings: Settings,
-    base: Selection,
-    wanted: Mapping[VariantName, Selection],
-    bases: Bases,
-) -> tuple[Addition, ...]:
-    """What each of the wanted images installs besides the final image, which installs `base`.
+def added_project(
+    project: Project, settings: Settings, base: Selection, selection: Selection, bases: Bases
+) -> tuple[Project, Settings]:
+    """The project and settings of an image that has only what this selection adds to the base.
 
     Raises DockerCacheError for a package that both want in different versions.
     """
-    return tuple(
-        _addition(project, settings, base, name, selection, bases)
-        for name, selection in wanted.items()
-    )
-
-
-def _addition(  # noqa: PLR0913, PLR0917  # all inputs of the decision
-    project: Project,
-    settings: Settings,
-    base: Selection,
-    name: VariantName,
-    selection: Selection,
-    bases: Bases,
-) -> Addition:
     environment = planned_target(settings, bases.python).environment
     try:
         data = added_lock(project.lock.data, chosen(base), chosen(selection), environment)
@@ -96,19 +78,20 @@ def _addition(  # noqa: PLR0913, PLR0917  # all inputs of the decision
         ) from error
     most = automatic(len(data["package"]))
     layers = min(_MOST_LAYERS, most if settings.layers == "auto" else settings.layers)
-    # Planned as the image of a project that has nothing but these packages.
-    contents, notes = plan_contents(
+    return (
         replace(
             project,
             lock=replace(project.lock, data=data),
             root=SourceTreeRoot(reason=""),
         ),
         replace(settings, layers=layers, own_layers=(), download_cache=None),
-        _ADDED,
-        None,
-        selected_by_any=_ADDED,
-        bases=bases,
     )
+
+
+def plan_addition(
+    name: VariantName, selection: Selection, contents: Contents, notes: Notes
+) -> Addition:
+    """What the image installs in addition; `contents` are those of the added project."""
     prefix = f"{name}-"
     named = (replace(each, name=f"{prefix}{each.name}", prefix=prefix) for each in contents.layers)
     return Addition(

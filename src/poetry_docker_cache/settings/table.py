@@ -325,7 +325,7 @@ class Settings:
         default=VariantSettings(),
         default_text="the groups that `poetry install` installs, and the start command with"
         " automatic reload",
-        read=variant_values.for_development,
+        read=variant_values.reader(_NAMES, tests=False),
         takes="a table of `groups`, `extras`, `command` and `env`",
         meaning="the image of `build --dev`: what it has in addition",
         example='dev = { groups = ["dev"], command = ["flask", "run", "--debug"] }',
@@ -334,7 +334,7 @@ class Settings:
         default=VariantSettings(),
         default_text="the groups `test` and `tests`, else `dev`; pytest, else unittest; the"
         " project's tests",
-        read=variant_values.for_tests,
+        read=variant_values.reader(_NAMES, tests=True),
         takes="a table of `groups`, `extras`, `command`, `env`, `files` and `network`",
         meaning="the image of `poetry docker test`: what it has in addition; `network = true` lets"
         " tests use the network",

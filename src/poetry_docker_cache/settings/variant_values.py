@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.settings import install_values
 from poetry_docker_cache.settings.values import (
     argv,
     boolean,
@@ -22,10 +21,10 @@ if TYPE_CHECKING:
 
 _NAMES = "a list of names"
 _READERS: dict[str, tuple[Callable[[Spot, object], object], str]] = {
-    "groups": (set_of(install_values.name), _NAMES),
-    "extras": (set_of(install_values.name), _NAMES),
     "command": (argv, "a list: the program and its arguments"),
     "env": (env, "a table of strings"),
+}
+_OF_TESTS: dict[str, tuple[Callable[[Spot, object], object], str]] = {
     "files": (set_of(project_path), "a list of paths relative to the project"),
     "network": (boolean, "`true` or `false`"),
 }
@@ -44,21 +43,21 @@ class VariantSettings:
     network: bool = False
 
 
-def for_development(spot: Spot, value: object) -> VariantSettings:
-    """Read the settings of the image for development."""
-    return _read(spot, value, ("groups", "extras", "command", "env"))
+def reader(
+    names: Callable[[Spot, object], tuple[str, ...]], *, tests: bool
+) -> Callable[[Spot, object], VariantSettings]:
+    """Make a reader of the table for development or tests; `names` reads groups and extras."""
+    readers = {"groups": (names, _NAMES), "extras": (names, _NAMES), **_READERS}
+    if tests:
+        readers |= _OF_TESTS
 
+    def read(spot: Spot, value: object) -> VariantSettings:
+        found = fields(spot, value, tuple(readers))
+        # `readers` names the fields of the dataclass, so the types fit.
+        values = {
+            name: readers[name][0](spot.entry(name, takes=readers[name][1]), each)
+            for name, each in found.items()
+        }
+        return VariantSettings(**values)  # type: ignore[arg-type]
 
-def for_tests(spot: Spot, value: object) -> VariantSettings:
-    """Read the settings of the image for tests."""
-    return _read(spot, value, tuple(_READERS))
-
-
-def _read(spot: Spot, value: object, known: tuple[str, ...]) -> VariantSettings:
-    found = fields(spot, value, known)
-    # `_READERS` names the fields of the dataclass, so the types fit.
-    read = {
-        name: _READERS[name][0](spot.entry(name, takes=_READERS[name][1]), each)
-        for name, each in found.items()
-    }
-    return VariantSettings(**read)  # type: ignore[arg-type]
+    return read
