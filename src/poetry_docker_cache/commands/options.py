@@ -83,6 +83,7 @@ class ExportOptions:
     ignore_file: bool
     auth_file: str | None
     bake: bool = False
+    compose: bool = False
     ci: CiKind | None = None
     no_engine: bool = False
     """Whether the pipeline builds without a container engine."""
