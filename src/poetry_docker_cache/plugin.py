@@ -23,6 +23,12 @@ def _export() -> Command:
     return ExportCommand()
 
 
+def _init() -> Command:
+    from poetry_docker_cache.commands.init import InitCommand  # noqa: PLC0415  # as above
+
+    return InitCommand()
+
+
 def _layers() -> Command:
     from poetry_docker_cache.commands.layers import LayersCommand  # noqa: PLC0415  # as above
 
@@ -35,12 +41,20 @@ def _test() -> Command:
     return RunTestsCommand()
 
 
+def _doctor() -> Command:
+    from poetry_docker_cache.commands.doctor import DoctorCommand  # noqa: PLC0415  # as above
+
+    return DoctorCommand()
+
+
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build`, `export`, `layers` and `test`."""
+    """Registers `poetry docker build`, `export`, `init`, `layers`, `doctor` and `test`."""
 
     def activate(self, application: Application) -> None:
         """Register factories, so that no command is imported before it runs."""
         application.command_loader.register_factory("docker build", _build)
         application.command_loader.register_factory("docker export", _export)
+        application.command_loader.register_factory("docker init", _init)
         application.command_loader.register_factory("docker layers", _layers)
         application.command_loader.register_factory("docker test", _test)
+        application.command_loader.register_factory("docker doctor", _doctor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
+_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([A-Za-z_][\w.]*)'")
 NO_OUTPUT = "--output=type=cacheonly"
 """The argument for buildx with which the result stays in the builder's cache."""
 _NO_TESTS = 5
@@ -99,18 +102,40 @@ def report_tests(outcome: Outcome, image: PlannedImage, console: ProgressConsole
         return
     status = exit_status(step) if step else None
     if status is not None:
-        raise _failed(image, status)
+        raise _failed(image, status, step.text if step else "")
 
 
-def _failed(image: PlannedImage, status: int) -> BuildError:
+def _failed(image: PlannedImage, status: int, output: str) -> BuildError:
     (variant,) = image.plan.variants
-    if status == _NO_TESTS:
-        has = listing(variant.paths) or "no files for tests"
-        return BuildError(
-            f"No test ran: the command ended with exit status {status}. The image for tests has"
-            f" {has}.",
-            fix="Name the tests in pyproject.toml:\n[tool.poetry-docker-cache]\n"
-            'test = { files = ["…"] }',
-            status=status,
+    fix = ""
+    if status == _NO_TESTS and "unittest" in image.plan.tests:
+        problem = "No test ran: pytest is not in the test groups, so unittest looked for tests."
+        fix = (
+            "Add pytest: `poetry add --group test pytest`. Or set the command, such as"
+            ' `test = { command = ["python", "-m", "unittest", "discover", "tests"] }`.'
         )
-    return BuildError(f"The tests failed with exit status {status}.", status=status)
+    elif status == _NO_TESTS:
+        problem = f"No test ran. The image for tests has {listing(variant.paths) or 'no tests'}."
+        fix = (
+            'Name the files of the tests in [tool.poetry-docker-cache]: `test = { files = ["…"] }`.'
+        )
+    else:
+        problem = f"The tests failed with exit status {status}."
+        if missing := _missing_modules(image, output):
+            named = json.dumps(missing, ensure_ascii=False)
+            fix = (
+                f"The image does not have {listing(missing)}. If the application needs it, add it"
+                " to `files` in [tool.poetry-docker-cache]; if only tests do, set"
+                f" `test = {{ files = {named} }}`."
+            )
+    return BuildError(problem, fix=fix, status=status)
+
+
+def _missing_modules(image: PlannedImage, output: str) -> list[str]:
+    """Return the paths of modules that the tests did not find, although the project has them."""
+    found: dict[str, None] = {}
+    for name in _NO_MODULE.findall(output):
+        top = name.partition(".")[0]
+        paths = (path for path in (f"{top}.py", top) if (image.folder / path).exists())
+        found.update(dict.fromkeys(paths))
+    return list(found)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.base_names import libc
 from poetry_docker_cache.docker.platforms import machines
+from poetry_docker_cache.plan.asset_stages import plan_assets
 from poetry_docker_cache.plan.bases import choose_bases
 from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
@@ -84,8 +85,16 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
     wheels, further_wheels = split_wheels(all_wheels, additions)
     version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
+    assets, asset_notes = plan_assets(project, settings, wheels, folder)
     runtime, runtime_notes = plan_runtime(
-        project, settings, contents, version, files=files, bases=bases, system=system
+        project,
+        settings,
+        contents,
+        version,
+        folder=folder,
+        files=files,
+        bases=bases,
+        system=system,
     )
     dependencies = plan_dependencies(
         project,
@@ -106,6 +115,7 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
         version=version,
         files=files,
         runtime=runtime,
+        assets=assets,
         stage_image=bases.stage_image,
         traits=bases.traits,
         ignore=settings.ignore,
@@ -127,9 +137,9 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
         ),
         notes=(
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
-            *(*version_notes, *file_notes, *runtime_notes),
+            *(*version_notes, *file_notes, *asset_notes, *runtime_notes),
             *(note for addition in additions for note in addition.notes),
-            *_emulation_notes(settings, dependencies, wheels, runtime),
+            *_emulation_notes(settings, emulated_work(dependencies, wheels, runtime)),
             *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
     )
@@ -151,9 +161,9 @@ def _plan_addition(  # noqa: PLR0913, PLR0917  # all inputs of the decision
     return plan_addition(name, wanted, contents, notes)
 
 
-def _emulation_notes(
-    settings: Settings, dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
-) -> Notes:
+def emulated_work(
+    dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
+) -> tuple[str, ...]:
     """Name what runs on each platform of the image. Nothing in a wheel does."""
     runs = {
         "packages that are built from source": any(
@@ -164,7 +174,10 @@ def _emulation_notes(
         "`instructions.runtime`": any(line.startswith("RUN") for line in runtime.instructions),
         "compilation of the standard library": dependencies.compile,
     }
-    named = [what for what, is_run in runs.items() if is_run]
+    return tuple(what for what, is_run in runs.items() if is_run)
+
+
+def _emulation_notes(settings: Settings, named: Sequence[str]) -> Notes:
     if not settings.platforms or not named:
         return ()
     return (f"Emulated on platforms that the builder does not have: {listing(named)}.",)

@@ -10,18 +10,18 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, outermost
-from poetry_docker_cache.docker.kept_out import FOLDERS, is_kept_out
 from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.declared import is_here
 from poetry_docker_cache.system.compat import tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from poetry_docker_cache.project.model import Project, SourceTreeRoot
 
 FOLDER_NAMES = ("tests", "test")
+_DATA = ("fixtures", "testdata")
 _CONFIGURATION = (
     "conftest.py",
     "pyproject.toml",
@@ -50,7 +50,7 @@ def find_test_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str
 
     Tests inside a package come with all of it, because they import its other modules.
     """
-    found = [name for name in FOLDER_NAMES if (folder / name).is_dir()]
+    found = [name for name in (*FOLDER_NAMES, *_DATA) if (folder / name).is_dir()]
     found += [path.name for pattern in _MODULES for path in folder.glob(pattern)]
     found += _test_paths(folder)
     packages = root.paths if isinstance(root, WheelRoot) else ()
@@ -60,26 +60,6 @@ def find_test_files(folder: Path, root: WheelRoot | SourceTreeRoot) -> tuple[str
     found = [within.get(path, path) for path in found]
     found += [name for name in _CONFIGURATION if (folder / name).is_file()]
     return outermost(path for path in found if not path.startswith("..") and is_here(folder, path))
-
-
-def find_tests_anywhere(folder: Path) -> tuple[str, ...]:
-    """Find the folders of tests and the `conftest.py` in all folders of the project, sorted."""
-    return outermost(_walk(folder, folder))
-
-
-def _walk(folder: Path, top: Path) -> Iterator[str]:
-    try:
-        inside = sorted(folder.iterdir())
-    except OSError:
-        return
-    for path in inside:
-        name = path.relative_to(top).as_posix()
-        if path.is_symlink() or is_kept_out(path.name, [each.strip("*") for each in FOLDERS]):
-            continue
-        if path.name == "conftest.py" or (path.name in FOLDER_NAMES and path.is_dir()):
-            yield name
-        elif path.is_dir() and not (path / "pyvenv.cfg").exists():
-            yield from _walk(path, top)
 
 
 def _has_tests(path: Path) -> bool:

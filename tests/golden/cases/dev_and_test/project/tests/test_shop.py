@@ -1,5 +1,5 @@
-import shop
+"""Tests of the application."""
 
 
-def test_shop() -> None:
-    assert shop
+def test_nothing() -> None:
+    """Nothing to test."""

@@ -1,3 +1,5 @@
-from fastapi import FastAPI
+"""The application."""
+
+from fastapi import FastAPI  # type: ignore[import-not-found]
 
 app = FastAPI()
