@@ -60,7 +60,7 @@ def make_plan(
     wheels, wheel_notes = plan_wheels(project, settings, contents, folder, bases)
     version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
-    assets, asset_notes = plan_assets(project, settings, wheels, folder)
+    assets, asset_notes = plan_assets(project, settings, wheels, files=files, folder=folder)
     runtime, runtime_notes = plan_runtime(
         project, settings, contents, version, files=files, bases=bases, system=system
     )
