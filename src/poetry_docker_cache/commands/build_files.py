@@ -42,7 +42,7 @@ def render_files(
     for image in images:
         name = dockerfile_name(image.image)
         plan = image.plan
-        if image.settings.syntax == "auto" and engine.frontend_is_enough:
+        if image.settings.syntax == "auto" and engine.has_frontend(plan.needed_frontend):
             plan = replace(plan, syntax=None)
         ignore = image.ignore_file(hidden=_unseen(image, images, hidden))
         scripts = image_scripts(plan)

@@ -16,7 +16,7 @@ from poetry_docker_cache.render.templates import DOCKERFILE, TemplateEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import Copy, ImagePlan, Template
     from poetry_docker_cache.render.build_scripts import Scripts
     from poetry_docker_cache.settings.image_values import Healthcheck
 
@@ -53,20 +53,25 @@ def render_ignore_file(
     other images, and `scripts` is the folder of scripts, which is included.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
+    own += [path for variant in plan.variants for path in variant.paths]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
+    keep += [each.source for each in plan.runtime.copies if each.image is None]
     for stage in plan.assets:
         keep += [plan.located(path) for path in (*stage.manifests, *stage.sources)]
-    for wheel in plan.wheels:
+    for wheel in plan.all_wheels:
         names = ["pyproject.toml"] * wheel.has_pyproject
         keep += [wheel.located(path) for path in (*names, *wheel.paths)]
-    whole = [wheel.folder for wheel in plan.wheels if wheel.whole and wheel.folder != plan.folder]
+    whole = [
+        wheel.folder for wheel in plan.all_wheels if wheel.whole and wheel.folder != plan.folder
+    ]
     return render_ignore(
         IgnorePlan(
             keep=keep,
+            left_out=plan.files.left_out if plan.files else (),
             project_ignore=plan.dockerignore,
             extra=plan.ignore,
             dockerfile=dockerfile,
-            git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
+            git_ignored=[line for wheel in plan.all_wheels for line in wheel.git_ignored],
             front_ends_ignored=[
                 moved(line, plan.folder) for stage in plan.assets for line in stage.git_ignored
             ],
@@ -75,7 +80,7 @@ def render_ignore_file(
             unsent=(
                 *_unsent(plan, keep),
                 *(plan.located(path) for stage in plan.assets for path in stage.generated),
-                *(wheel.located("build/lib") for wheel in plan.wheels if wheel.whole),
+                *(wheel.located("build/lib") for wheel in plan.all_wheels if wheel.whole),
             ),
             exported=exported,
             folder=plan.folder,
@@ -86,9 +91,20 @@ def render_ignore_file(
     )
 
 
+def copy_from(each: Copy) -> str:
+    """Return the options and arguments of COPY for a file with another name or place."""
+    if each.image is not None:
+        stage, source = [f"--from={each.image}"], each.source
+    elif each.is_made_readable and not each.in_workdir:
+        stage, source = ["--from=copied"], f"/copied/{each.source}"
+    else:
+        stage, source = [], each.source
+    return " ".join([*stage, *each.options, copy_arguments(source, each.to)])
+
+
 def _others(plan: ImagePlan) -> Iterator[str]:
     """Yield the folders outside the project that the image takes files from."""
-    for wheel in plan.wheels:
+    for wheel in plan.all_wheels:
         holds = is_inside(plan.folder, [wheel.folder]) or wheel.folder == "."
         if not holds or (wheel.whole and wheel.folder != plan.folder):
             yield wheel.folder
@@ -112,6 +128,7 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         assignments=assignments,
         command=command,
         copy=copy_arguments,
+        copy_from=copy_from,
         exec_form=exec_form,
         healthcheck=healthcheck,
         in_context=lambda path, plan: plan.located(path),
@@ -135,6 +152,7 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         library_command=stage_commands.library_command,
         manifest_command=stage_commands.manifest_command,
         tool_command=stage_commands.tool_command,
+        variant_command=stage_commands.variant_command,
     )
     return environment
 
@@ -213,6 +231,7 @@ def healthcheck(check: Healthcheck | Literal[False]) -> str:
         "interval": check.interval,
         "timeout": check.timeout,
         "start-period": check.start_period,
+        "start-interval": check.start_interval,
         "retries": check.retries,
     }
     words = [f"--{name}={value}" for name, value in options.items() if value is not None]
