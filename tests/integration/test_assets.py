@@ -53,7 +53,7 @@ python = "^3.9"
 image = "shop-with-front-end"
 python = "3.13"
 syntax = false
-command = ["find", "/app", "/project", "-type", "f", "-readable"]
+command = ["find", "/app", "-type", "f", "-readable"]
 assets = { folder = "web", image = "node-of-this-machine", output = "dist", to = "static" }
 """
 
@@ -109,7 +109,9 @@ def test_front_end(
             "/app/static/main.js",
             "/app/static/seen.json",
         }
-        assert not [name for name in files if "node_modules" in name or "/web/" in name]
+        assert not [name for name in files if "/web/" in name]
+        look = "find / -xdev '(' -name node_modules -o -name .npmrc ')' 2> /dev/null || true"
+        assert engine.run("shop-with-front-end", "sh", "-c", look) == ""
         read = ("shop-with-front-end", "cat", "/app/static/seen.json")
         assert json.loads(engine.run(*read)) == {"secret": False, "networks": []}
 
