@@ -308,10 +308,12 @@ class AssetStage:
     """Environment variables that the download gets as secrets."""
     network: bool
     output: str
-    to: str
-    """The place of the output: in the project for a wheel, else absolute."""
     wheel: str
-    """The name of the wheel that gets the output; empty for the final image."""
+    """The name of the wheel that gets the output; empty if none does."""
+    wheel_place: str
+    """The place of the output in the folder of that wheel."""
+    image_place: str
+    """The absolute place of the output in the final image; empty if only a wheel gets it."""
     git_ignored: tuple[str, ...]
     """Lines for the ignore file."""
     generated: tuple[str, ...]
@@ -494,7 +496,7 @@ class ImagePlan:
     @property
     def assets_beside(self) -> tuple[AssetStage, ...]:
         """The front ends whose output is a layer of the final image."""
-        return tuple(stage for stage in self.assets if not stage.wheel)
+        return tuple(stage for stage in self.assets if stage.image_place)
 
     @property
     def packages(self) -> tuple[Wheel, ...]:

@@ -85,7 +85,7 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
     wheels, further_wheels = split_wheels(all_wheels, additions)
     version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
-    assets, asset_notes = plan_assets(project, settings, wheels, folder)
+    assets, asset_notes = plan_assets(project, settings, wheels, files=files, folder=folder)
     runtime, runtime_notes = plan_runtime(
         project,
         settings,
