@@ -99,7 +99,8 @@ def test_differences_name_user_base_and_packages(tmp_path: Path) -> None:
     for part in (
         "user 10001:10001 instead of root",
         "base is python:3.12-slim instead of python:3.12",
-        "not in the image: gcc, git.",
+        "headers are not in the image: gcc.",
+        "packages are not in the image: git.",
         "groups for development are not in the image",
         "Poetry and the caches",
         'files = ["."]',
