@@ -38,6 +38,7 @@ def sending_notes(image: PlannedImage) -> list[str]:
     if plan.files:
         within += [plan.located(path) for path in plan.files.paths or (".",)]
     within += [each.source for each in plan.runtime.copies if each.image is None]
+    within += [plan.located(path) for stage in plan.assets for path in stage.sources]
     links: list[str] = []
     for odd in problem_paths(image.context, within, image.ignore_file()):
         place = posixpath.relpath(odd.path, plan.folder)

@@ -319,7 +319,7 @@ def _make(found: Sequence[PlatformImage], tools: Tools, status: StatusLine, *, e
     parts = [part for each in found for part in each.parts]
     wanted = {part.planned.key: part for part in parts if every or part.layer is None}
     for part in wanted.values():
-        if part.planned.files:
+        if part.planned.files and part.planned.files.manifest:
             tools.downloads.start(part.planned.files.files)
     jobs = {tools.pool.submit(part.make): part for part in wanted.values()}
     waiting = dict.fromkeys(part.planned.name for part in wanted.values())

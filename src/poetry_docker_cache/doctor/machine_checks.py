@@ -17,6 +17,7 @@ from poetry_docker_cache.buildx.engine_info import (
 )
 from poetry_docker_cache.doctor.checks import error, failed, ok, warning
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.image_plan import FRONTEND
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _engine_check(engine: EngineInfo, version: str) -> Check:
             " not loaded.",
         )
     try:
-        note = frontend_note(engine, "docker/dockerfile:1")
+        note = frontend_note(engine, "docker/dockerfile:1", FRONTEND)
     except DockerCacheError as problem:
         return failed("engine", problem)
     return warning("engine", note) if note else ok("engine", _answers(version, engine.store))
@@ -98,7 +99,7 @@ def parse_cache_size(answer: Answer) -> CacheSize | None:
 
 def check_disk(free: float, place: str, cache: CacheSize | None = None) -> Check:
     """Check how much disk space there is at a place; a build cache can give up some."""
-    message = f"{free / 1e9:.1f} GB of disk space are free for {place}."
+    message = f"Free disk space for {place}: {free / 1e9:.1f} GB."
     if free >= _LITTLE:
         return ok("disk", message)
     gain = f" (up to {cache.reclaimable})" if cache and cache.reclaimable else ""
@@ -119,8 +120,8 @@ def check_cache(size: CacheSize | None) -> Check:
         )
     if size.total == "0 B":
         return ok("cache", "The build cache is empty.")
-    unused = f", {size.reclaimable} of it unused" if size.reclaimable else ""
-    return ok("cache", f"The build cache has {size.total}{unused}.")
+    unused = f"; {size.reclaimable} can be freed" if size.reclaimable else ""
+    return ok("cache", f"The build cache uses {size.total}{unused}.")
 
 
 def check_platforms(

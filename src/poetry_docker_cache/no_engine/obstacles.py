@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,7 +35,14 @@ if TYPE_CHECKING:
     Package = Mapping[str, Any]
 
 Reason = Literal[
-    "system packages", "instructions", "template", "no wheel", "git", "compiled", "other"
+    "system packages",
+    "instructions",
+    "template",
+    "assets",
+    "no wheel",
+    "git",
+    "compiled",
+    "other",
 ]
 _ON_HOST = (
     "If it has no compiled code, add `build-on-host = true`: its build then runs on this machine,"
@@ -173,6 +181,14 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
                 what=f"`copy` takes {each.source} from the image {each.image}",
                 fix=_PREPARED.format(what=f"that file (`COPY --from={each.image}`)"),
             )
+    for stage in plan.assets:
+        where = "the package" if stage.wheel else f"{stage.to}, with `files`,"
+        yield Obstacle(
+            reason="assets",
+            what=f"`assets` builds the front end in {stage.folder} with {stage.tool}",
+            fix=f"Build it before (`{shlex.join(stage.build[-1])}`), let {where} contain"
+            f" {stage.output}, and remove `assets`",
+        )
     for line in plan.runtime.instructions:
         word = line.split(maxsplit=1)[0].upper() if line.strip() else ""
         setting = _SETTINGS.get(word)

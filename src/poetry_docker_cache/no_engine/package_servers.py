@@ -12,7 +12,10 @@ from urllib.parse import urlsplit
 
 from poetry.core.packages.package import Package
 from poetry.core.packages.utils.link import Link
+from poetry.repositories.exceptions import PackageNotFoundError
 from poetry.repositories.http_repository import HTTPRepository
+from poetry.repositories.legacy_repository import LegacyRepository
+from poetry.repositories.link_sources.json import SimpleJsonPage
 from poetry.utils.authenticator import Authenticator
 from requests import HTTPError
 
@@ -26,6 +29,8 @@ from poetry_docker_cache.inside.install.failures import (
 from poetry_docker_cache.inside.install.secret import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from poetry.poetry import Poetry
     from requests import Response
 
@@ -102,8 +107,7 @@ class PackageServer:
             return Link(self.source.url)
         failure = None
         try:
-            links = self.repository.find_links_for_package(Package(file.name, file.version))
-            for link in links:
+            for link in _links(self.repository, Package(file.name, file.version), file.file):
                 if link.filename == file.file:
                     return link
             # For Poetry, a refusal is an empty list.
@@ -172,6 +176,23 @@ class PackageServer:
             f"{self.title} cannot be reached ({_reason(error)}).",
             fix="Check that it runs, and your network. If it needs a proxy, set HTTPS_PROXY.",
         )
+
+
+def _links(repository: HTTPRepository, package: Package, file: str) -> Iterable[Link]:
+    """Return the links of a version as Poetry does; of a page in JSON, only that of the file.
+
+    Poetry would parse the names of all files, and a page may have thousands.
+    """
+    if isinstance(repository, LegacyRepository):
+        try:
+            page = repository.get_page(package.name)
+        except PackageNotFoundError:
+            return []
+        if isinstance(page, SimpleJsonPage):
+            files = [entry for entry in page.content["files"] if entry["filename"] == file]
+            page = SimpleJsonPage(page.url, {"files": files})
+        return page.links_for_version(package.name, package.version)
+    return repository.find_links_for_package(package)
 
 
 def _log_in(session: Authenticator, source: Source) -> bool:
