@@ -12,7 +12,7 @@ from poetry_docker_cache.migrate.findings import OldImage, find_costs
 from poetry_docker_cache.migrate.proposal import Proposal, propose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from poetry_docker_cache.commands.old_dockerfile import OldDockerfile
@@ -48,7 +48,7 @@ def make_shop(
     files: Mapping[str, str] = FILES,
     *,
     pyproject: str = PYPROJECT,
-    packages: Sequence[dict[str, Any]] = PACKAGES,
+    packages: list[dict[str, Any]] = PACKAGES,
 ) -> Path:
     """Write a project with these files and, if given, this Dockerfile."""
     make_project(folder, pyproject, list(packages))
