@@ -20,7 +20,10 @@ JSON_LIKE = st.recursive(
         | st.dictionaries(ANY_TEXT, inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["command", "interval", "retries", "build", "runtime", "from", "to", "path", "mode"]
+                [
+                    *("command", "interval", "retries", "build", "runtime", "from", "to", "path"),
+                    *("mode", "folder", "output"),
+                ]
             ),
             inner,
         )
@@ -41,6 +44,20 @@ TEXTS = st.dictionaries(
 PLACES = st.sampled_from(["media", "a b/c", "/var/lib/shop", "/data/"])
 OWNERS = st.sampled_from(["root", "app", "1000:0", 1000])
 MODES = st.sampled_from(["755", "0640"])
+ASSETS = st.fixed_dictionaries(
+    {
+        "folder": st.sampled_from([".", "web"]),
+        "output": st.sampled_from(["dist", "./build/app"]),
+        "to": st.sampled_from(["shop/static", "/srv/static"]),
+    },
+    optional={
+        "image": st.just("node:22"),
+        "install": st.lists(WORDS, min_size=1),
+        "build": st.lists(WORDS, min_size=1),
+        "files": st.lists(WORDS),
+        "network": st.booleans(),
+    },
+)
 VALID: dict[str, st.SearchStrategy[object]] = {
     "image": st.sampled_from(["app", "localhost:5000/team/app"]),
     "python": st.sampled_from(["3.9", "3.12", "3.13.1"]),
@@ -86,6 +103,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
             },
         ),
     ),
+    "assets": ASSETS | st.lists(ASSETS, max_size=2),
     "workdir": st.sampled_from(["/app", "/srv/x/"]),
     "user": st.integers(1, 2**31 - 1) | st.sampled_from(["1000", "1000:0", "app"]),
     "entrypoint": st.lists(WORDS),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Store = Literal["containerd", "classic"]
 Version = tuple[int, ...]
 
-_OLDEST_BUILDX = (0, 8)
+OLDEST_BUILDX = (0, 8)
 _OLDEST_ENGINE = (20, 10)
 _FIRST_DOCKER = 17
 """Docker's versions begin with the year since 17; smaller ones are Podman's."""
@@ -71,6 +71,8 @@ class Node:
     error: str = ""
     buildkit: str = ""
     options: str = ""
+    platforms: tuple[str, ...] = ()
+    """Its own platform first, then those that it emulates; empty if it has not started."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +108,8 @@ def parse_builder(text: str) -> Builder:
                 # "Buildkit:" until buildx 0.12
                 buildkit=node.get("buildkit version", node.get("buildkit", "")),
                 options=node.get("driver options", ""),
+                # A star marks those that the builder was created for.
+                platforms=tuple(re.findall(r"[^\s,*]+", node.get("platforms", ""))),
             )
             for node in nodes
         ),
@@ -136,14 +140,14 @@ def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineI
     facts = parse_info(info)
     if "host" in facts or "podman" in (info.err + inspect.err).lower():
         raise engine_errors.podman()
-    buildx = _buildx(facts)
+    buildx = buildx_version(facts)
     if inspect.status:
         raise _no_builder(facts, buildx, info, inspect, wanted)
     builder = parse_builder(inspect.out)
     if not facts and not info.status:
         raise engine_errors.strange_client(docker, info.out)
-    if buildx < _OLDEST_BUILDX:
-        raise engine_errors.old_buildx(dotted(buildx), dotted(_OLDEST_BUILDX))
+    if buildx < OLDEST_BUILDX:
+        raise engine_errors.old_buildx(dotted(buildx), dotted(OLDEST_BUILDX))
     engine = parse_version(str(facts.get("ServerVersion") or ""))
     _check_reachable(builder, facts, info)
     if builder.driver == "docker" and engine is not None:
@@ -159,13 +163,13 @@ def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineI
     )
 
 
-def _buildx(facts: dict[str, Any]) -> Version:
+def buildx_version(facts: dict[str, Any]) -> Version:
     """Return buildx's version from the client's list of plugins; () if it is missing or broken."""
     plugins = (facts.get("ClientInfo") or {}).get("Plugins") or []
     for plugin in plugins:
         if plugin.get("Name") == "buildx" and not plugin.get("Err"):
             # A build from source may not know its version: assume it is supported.
-            return parse_version(str(plugin.get("Version") or "")) or _OLDEST_BUILDX
+            return parse_version(str(plugin.get("Version") or "")) or OLDEST_BUILDX
     return ()
 
 

@@ -79,6 +79,7 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
             **given_arguments(options),
         },
         ssh=ssh,
+        secrets=[f"id={name},env={name}" for name in _variables(image)],
         unanswered=[*_outside(image), *["ssh"] * bool(ssh and not options.ssh)],
         push=options.push,
         load=options.load,
@@ -139,6 +140,12 @@ def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> l
         " [tool.poetry-docker-cache]."
     )
     return [note] if unknown else []
+
+
+def _variables(image: PlannedImage) -> tuple[str, ...]:
+    """Return the environment variables that the builds of front ends get as secrets."""
+    found = (name for front_end in image.front_ends for name in front_end.variables)
+    return tuple(dict.fromkeys(found))
 
 
 def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:

@@ -86,3 +86,13 @@ class LayersOptions:
     """The built image to take sizes from (`--image`)."""
     write: bool
     json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    """The options of `poetry docker doctor`, as typed."""
+
+    images: tuple[str, ...]
+    """The images to check; empty for all."""
+    selection: SelectionOptions
+    json: bool

@@ -90,15 +90,15 @@ def read_facts(source: Source, base: BaseImage, folder: Path | None) -> BaseFact
 
     Raises DockerCacheError for a base whose Python cannot be determined.
     """
-    place = folder / "bases" / f"{base.digest.replace(':', '-')}.json" if folder else None
-    if place and (known := _recall(place)):
+    if known := recall_facts(base, folder):
         return known
     files = _Files()
     for layer in base.layers:
         chunks = source.blob(base.repository, layer.digest, layer.size)
         files.apply(_members(layer, base.name, chunks))
     facts = _facts(base, files)
-    if place:
+    if folder:
+        place = _place(base, folder)
         text = json.dumps({"format": FORMAT, **asdict(facts)}, ensure_ascii=False)
         with contextlib.suppress(OSError):  # the next build reads the layers again
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -106,10 +106,12 @@ def read_facts(source: Source, base: BaseImage, folder: Path | None) -> BaseFact
     return facts
 
 
-def _recall(place: Path) -> BaseFacts | None:
-    """Read remembered facts; None if there are none, or the file is damaged."""
+def recall_facts(base: BaseImage, folder: Path | None) -> BaseFacts | None:
+    """Return the facts that the cache `folder` has; None if it has none, or the file is damaged."""
+    if folder is None:
+        return None
     try:
-        data = json.loads(place.read_bytes())
+        data = json.loads(_place(base, folder).read_bytes())
         if data.pop("format") != FORMAT:
             return None
         for name in ("libc_version", "programs", "search"):
@@ -119,6 +121,10 @@ def _recall(place: Path) -> BaseFacts | None:
         return BaseFacts(**data)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _place(base: BaseImage, folder: Path) -> Path:
+    return folder / "bases" / f"{base.digest.replace(':', '-')}.json"
 
 
 class _Files:
@@ -277,7 +283,7 @@ def _library(content: IO[bytes]) -> dict[str, Any] | None:
             return None
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             # A library holds the names of the versions that it defines as C strings.
-            versions = sorted({match[1].decode() for match in _VERSION.finditer(data)})
+            versions = sorted(name.decode() for name in {*_VERSION.findall(data)})
             glibc = _GLIBC.search(data) if b"libc.so.6\0" in data[: 1 << 20] else None
             release = [int(glibc[1]), int(glibc[2])] if glibc else []
     found = {"needed": list(read.needed), "paths": list(read.paths), "machine": read.machine}

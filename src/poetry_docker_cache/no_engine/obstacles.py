@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,7 +35,14 @@ if TYPE_CHECKING:
     Package = Mapping[str, Any]
 
 Reason = Literal[
-    "system packages", "instructions", "template", "no wheel", "git", "compiled", "other"
+    "system packages",
+    "instructions",
+    "template",
+    "assets",
+    "no wheel",
+    "git",
+    "compiled",
+    "other",
 ]
 _ON_HOST = (
     "If it has no compiled code, add `build-on-host = true`: its build then runs on this machine,"
@@ -44,7 +52,7 @@ _OTHER_PYTHON = (
     "Lock a newer version (`poetry update NAME`), or set `python` to a version that it has wheels"
     " for"
 )
-_WITH_WHEELS = {"psycopg-c": "psycopg-binary", "psycopg2": "psycopg2-binary", "uwsgi": "pyuwsgi"}
+WITH_WHEELS = {"psycopg-c": "psycopg-binary", "psycopg2": "psycopg2-binary", "uwsgi": "pyuwsgi"}
 """Packages that have no wheels, and the same code in a package that has."""
 _PREPARED = "Build a base image with {what}, push it and name it in `base-image`"
 _SETTINGS = {"CMD": "command", "ENV": "env", "EXPOSE": "ports", "LABEL": "labels"}
@@ -173,6 +181,14 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
                 what=f"`copy` takes {each.source} from the image {each.image}",
                 fix=_PREPARED.format(what=f"that file (`COPY --from={each.image}`)"),
             )
+    for stage in plan.assets:
+        where = "the package" if stage.wheel else f"{stage.to}, with `files`,"
+        yield Obstacle(
+            reason="assets",
+            what=f"`assets` builds the front end in {stage.folder} with {stage.tool}",
+            fix=f"Build it before (`{shlex.join(stage.build[-1])}`), let {where} contain"
+            f" {stage.output}, and remove `assets`",
+        )
     for line in plan.runtime.instructions:
         word = line.split(maxsplit=1)[0].upper() if line.strip() else ""
         setting = _SETTINGS.get(word)
@@ -232,7 +248,7 @@ def _of_index(
         elif has_others:
             on = f" on {plan.runtime.image}" if is_alpine(plan.runtime.image) else ""
             what, fix = f"no wheel for Python {plan.runtime.python}{on}", _OTHER_PYTHON
-        if twin := _WITH_WHEELS.get(package["name"]):
+        if twin := WITH_WHEELS.get(package["name"]):
             fix = f"Depend on {twin} instead, which has wheels"
         yield Obstacle(reason="no wheel", package=name, what=what, fix=fix)
     elif not lacking and not any(map(_is_strong, wheels)):

@@ -267,6 +267,43 @@ class Argument:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AssetStage:
+    """The stage that builds a front end. Its paths are relative to the project."""
+
+    name: str
+    image: str
+    may_have_user: bool
+    """Whether the image may run as a user other than root."""
+    folder: str
+    manifests: tuple[str, ...]
+    """What is copied before the install; a folder ends with a slash."""
+    sources: tuple[str, ...]
+    """What is copied after it."""
+    environment: Mapping[str, str]
+    tool: str
+    """The package manager, for the names of its cache and of messages."""
+    caches: Mapping[str, str]
+    """The folders of caches, by name."""
+    fetch: tuple[tuple[str, ...], ...]
+    """The commands that download packages, and run no code of them."""
+    scripts: tuple[str, ...]
+    """The command that runs install scripts; empty if there are none."""
+    build: tuple[tuple[str, ...], ...]
+    variables: tuple[str, ...]
+    """Environment variables that the download gets as secrets."""
+    network: bool
+    output: str
+    to: str
+    """The place of the output: in the project for a wheel, else absolute."""
+    wheel: str
+    """The name of the wheel that gets the output; empty for the final image."""
+    git_ignored: tuple[str, ...]
+    """Lines for the ignore file."""
+    generated: tuple[str, ...]
+    """Paths that the build writes and git ignores: the project's own are not needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runtime:
     """The final image."""
 
@@ -364,6 +401,8 @@ class ImagePlan:
     """The default of the build argument VERSION; None unless the version comes from git."""
     files: Files | None
     runtime: Runtime
+    assets: tuple[AssetStage, ...]
+    """The front ends."""
     stage_image: str
     """The base of stages that compile nothing."""
     traits: Mapping[str, Traits]
@@ -374,6 +413,15 @@ class ImagePlan:
     """The text of the project's own `.dockerignore`."""
     notes: tuple[str, ...]
     template: Template | None = None
+
+    def assets_of(self, wheel: Wheel) -> tuple[AssetStage, ...]:
+        """The front ends whose output is part of a wheel."""
+        return tuple(stage for stage in self.assets if stage.wheel == wheel.name)
+
+    @property
+    def assets_beside(self) -> tuple[AssetStage, ...]:
+        """The front ends whose output is a layer of the final image."""
+        return tuple(stage for stage in self.assets if not stage.wheel)
 
     @property
     def packages(self) -> tuple[Wheel, ...]:

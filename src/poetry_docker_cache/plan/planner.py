@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.base_names import libc
 from poetry_docker_cache.docker.platforms import machines
+from poetry_docker_cache.plan.asset_stages import plan_assets
 from poetry_docker_cache.plan.bases import choose_bases
 from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
@@ -59,6 +60,7 @@ def make_plan(
     wheels, wheel_notes = plan_wheels(project, settings, contents, folder, bases)
     version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
+    assets, asset_notes = plan_assets(project, settings, wheels, folder)
     runtime, runtime_notes = plan_runtime(
         project,
         settings,
@@ -81,22 +83,23 @@ def make_plan(
         version=version,
         files=files,
         runtime=runtime,
+        assets=assets,
         stage_image=bases.stage_image,
         traits=bases.traits,
         ignore=settings.ignore,
         dockerignore=project.dockerignore,
         notes=(
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
-            *(*version_notes, *file_notes, *runtime_notes),
-            *_emulation_notes(settings, dependencies, wheels, runtime),
+            *(*version_notes, *file_notes, *asset_notes, *runtime_notes),
+            *_emulation_notes(settings, emulated_work(dependencies, wheels, runtime)),
             *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
     )
 
 
-def _emulation_notes(
-    settings: Settings, dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
-) -> Notes:
+def emulated_work(
+    dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
+) -> tuple[str, ...]:
     """Name what runs on each platform of the image. Nothing in a wheel does."""
     runs = {
         "packages that are built from source": any(
@@ -107,7 +110,10 @@ def _emulation_notes(
         "`instructions.runtime`": any(line.startswith("RUN") for line in runtime.instructions),
         "compilation of the standard library": dependencies.compile,
     }
-    named = [what for what, is_run in runs.items() if is_run]
+    return tuple(what for what, is_run in runs.items() if is_run)
+
+
+def _emulation_notes(settings: Settings, named: Sequence[str]) -> Notes:
     if not settings.platforms or not named:
         return ()
     return (f"Emulated on platforms that the builder does not have: {listing(named)}.",)

@@ -7,12 +7,13 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.render.asset_commands import front_ends_beside
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from poetry_docker_cache.plan.image_plan import (
         Dependencies,
-        Files,
         ImagePlan,
         Index,
         Layer,
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 _ABOVE = ".above"
 FROM_ABOVE = (
     *("sed", "-i", "-E", "-e", ":again"),
-    *("-e", rf"""s#((from|readme|file)["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\5#"""),
+    "-e",
+    rf"""s#((from|readme|file)["']? *= *(\[[^]]*)?["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\6#""",
     *("-e", "tagain", "/project/pyproject.toml"),
 )
 """Replaces each `..` in the `packages` and the README of poetry-core by a folder inside the
@@ -155,8 +157,10 @@ def checked_stages(plan: ImagePlan) -> list[str]:
     return layers + [wheel.name for wheel in plan.wheels if wheel.compiles]
 
 
-def files_command(files: Files | None, place: str, *, compiles: bool) -> str:
+def files_command(plan: ImagePlan, place: str, *, compiles: bool) -> str:
     """Return the command for files beside the package; `place` is the folder of scripts in them."""
-    commands = [shlex.join(["rm", "-rf", place])] if files and not files.paths else []
+    whole = plan.files is not None and not plan.files.paths
+    removed = [*[place] * whole, *front_ends_beside(plan)]
+    commands = [shlex.join(["rm", "-rf", *removed])] if removed else []
     commands += ["python /scripts/compile.py ."] if compiles else []
     return " && ".join([*commands, "chmod -R u=rwX,go=rX ."])

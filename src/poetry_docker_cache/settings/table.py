@@ -7,7 +7,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from poetry_docker_cache.settings import content_values, image_values, install_values, values
+from poetry_docker_cache.settings import (
+    asset_values,
+    content_values,
+    image_values,
+    install_values,
+    values,
+)
 from poetry_docker_cache.settings.image_values import Healthcheck, Instructions
 from poetry_docker_cache.settings.keys import REMOVED, keys_of, setting
 from poetry_docker_cache.settings.setting_errors import (
@@ -20,6 +26,7 @@ from poetry_docker_cache.settings.setting_errors import (
 
 if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
+    from poetry_docker_cache.settings.asset_values import Assets
     from poetry_docker_cache.settings.content_values import BuildArgument, Copied, Directory
 
 _PACKAGES = values.set_of(install_values.system_package)
@@ -38,7 +45,7 @@ class Settings:
 
     image: str | None = setting(
         default=None,
-        default_text="the project's name",
+        default_text="the project's name, or that of its folder",
         read=image_values.repository,
         takes="a repository name in lower case, without a tag",
         meaning="repository name of the image",
@@ -219,6 +226,17 @@ class Settings:
         takes="a list of paths (relative to `workdir`)",
         meaning="folders for VOLUME, which the image's user owns",
         example='volumes = ["/var/lib/shop"]',
+    )
+    assets: tuple[Assets, ...] = setting(
+        default=(),
+        default_text="none",
+        read=asset_values.assets,
+        takes="a table of `folder`, `output`, `to`, and, if needed, `image`, `install`, `build`,"
+        " `files` and `network`, or a list of such tables",
+        meaning="[front ends](docs/front-ends.md): each is built in a stage of its own with npm,"
+        " pnpm, Yarn or Bun, and `output`, relative to `folder`, is copied `to` the package or the"
+        " working directory",
+        example='assets = { folder = "frontend", output = "dist", to = "shop/static" }',
     )
     workdir: str = setting(
         default="/app",
