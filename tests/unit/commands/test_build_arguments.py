@@ -45,5 +45,5 @@ def test_unknown_arguments_are_noted() -> None:
     assert unused(options(*known), instructions=lines) == ""
     note = unused(options("GIT_SAH=1", after_dashes=("--build-arg", "X=1", "--build-arg=Y=2")))
     assert note.startswith(
-        "The image has no build argument GIT_SAH, X and Y. Did you mean GIT_SHA?"
+        "The image has no build argument GIT_SAH, X, Y. Did you mean GIT_SHA?"
     )
