@@ -22,7 +22,7 @@ from poetry_docker_cache.docker import platforms
 from poetry_docker_cache.docker.dockerfile_syntax import stages
 from poetry_docker_cache.docker.image_names import implied_official, moved_to, tagged
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.image_plan import BASE, REFRESHED
+from poetry_docker_cache.plan.image_plan import BASE, REFRESHED, RUN_TESTS
 from poetry_docker_cache.project.git import repository_of
 from poetry_docker_cache.text import did_you_mean, listing
 
@@ -166,15 +166,19 @@ def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:
 
 
 def _run_again(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:
-    """Return the stages that `--refresh` runs again.
+    """Return the stages that run again: those of `--refresh`, and the tests.
 
     A build argument would change their cache key: the next build would find the old result again.
     This way, the result has the same key, and of two results BuildKit takes the newest. A stage
     based on one of these also runs again, but no stage of dependencies is. buildx does not accept
     the option with `--no-cache`, which includes it.
     """
+    if options.no_cache:
+        return ()
     is_changed = options.file is not None or image.plan.changes_base
-    return REFRESHED if options.refresh and is_changed and not options.no_cache else ()
+    # The command for tests shows their output. Before a build, their success is enough.
+    tests = (RUN_TESTS,) if image.plan.tests and not options.tests_first else ()
+    return (*(REFRESHED if options.refresh and is_changed else ()), *tests)
 
 
 def _refuse_without_base(file: str) -> None:

@@ -44,6 +44,4 @@ def test_unknown_arguments_are_noted() -> None:
     lines = Instructions(runtime=("ARG OWN=0",))
     assert unused(options(*known), instructions=lines) == ""
     note = unused(options("GIT_SAH=1", after_dashes=("--build-arg", "X=1", "--build-arg=Y=2")))
-    assert note.startswith(
-        "The image has no build argument GIT_SAH, X, Y. Did you mean GIT_SHA?"
-    )
+    assert note.startswith("The image has no build argument GIT_SAH, X, Y. Did you mean GIT_SHA?")
