@@ -19,7 +19,7 @@ JSON_LIKE = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(ANY_TEXT, inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["command", "interval", "retries", "build", "runtime"]), inner
+            st.sampled_from(["command", "interval", "retries", "build", "runtime", "output"]), inner
         )
     ),
     max_leaves=8,
@@ -34,6 +34,19 @@ PIECES = st.lists(st.sampled_from(FRAGMENTS), max_size=6).map("".join)
 WORDS = st.sampled_from(["app", "dev,tests", "libpq5", "a/b", "server", "1000"])
 TEXTS = st.dictionaries(
     st.sampled_from(["A", "LOG_LEVEL", "com.example"]), st.text("aé$\"'\\ #\t", max_size=5)
+)
+RUN_STEP = st.fixed_dictionaries(
+    {
+        "command": st.lists(WORDS, min_size=1),
+        "output": st.lists(st.sampled_from(["static", "/opt/m/", "a/b.json"]), min_size=1),
+    },
+    optional={
+        "env": st.dictionaries(st.sampled_from(["A", "B_1"]), st.text("aé$\"'\\ #\t", max_size=5)),
+        "packages": st.lists(st.sampled_from(["gettext", "git:arm64"])),
+        "network": st.booleans(),
+        "secrets": st.lists(st.sampled_from(["TOKEN", "KEY_2"])),
+        "dependencies": st.lists(WORDS),
+    },
 )
 VALID: dict[str, st.SearchStrategy[object]] = {
     "image": st.sampled_from(["app", "localhost:5000/team/app"]),
@@ -76,6 +89,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "build-on-host": st.booleans(),
     "build-network": st.booleans(),
     "pinned-tools": st.booleans(),
+    "run": st.lists(RUN_STEP, max_size=2) | RUN_STEP,
     "syntax": st.sampled_from([False, "auto", "docker/dockerfile:1"]),
     "cache": st.sampled_from(["h.io/a:c", "./c", "type=gha", {"type": "local", "src": "x"}]),
     "download-cache": st.sampled_from(["wheels", "~/wheels", "/var/wheels"]),

@@ -128,6 +128,8 @@ class BuildRequest:
     build_arguments: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Named build contexts: a folder or an address by name."""
+    secrets: Sequence[str] = ()
+    """The ids of build steps' secrets, which are also the variables that have the values."""
     ssh: Sequence[str] = ()
     """The SSH agent or keys to pass on, as values of `--ssh`."""
     unanswered: Sequence[str] = ()
@@ -193,6 +195,7 @@ def build_command(
     command = ["docker", "buildx", "build", "--file", dockerfile]
     if secret is not None:
         command += ["--secret", go_csv.record(f"id={SECRET_ID}", f"src={secret}")]
+    command += each("--secret", secrets_of_steps(request))
     command += each("--ssh", request.ssh)
     command += each("--builder", given(request.builder))
     command += each("--tag", request.tags)
@@ -209,6 +212,11 @@ def build_command(
     command += each("--no-cache-filter", request.run_again)
     command += progress_options(request, engine)
     return [*command, *metadata, *request.arguments, request.context]
+
+
+def secrets_of_steps(request: BuildRequest) -> list[str]:
+    """Return the values of `--secret` for build steps."""
+    return [f"id={name},env={name}" for name in request.secrets]
 
 
 def context_options(request: BuildRequest) -> list[str]:

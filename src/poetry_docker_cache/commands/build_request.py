@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from poetry_docker_cache.buildx.command_line import (
     options_for,
 )
 from poetry_docker_cache.buildx.ssh_agent import agents
+from poetry_docker_cache.buildx.step_secrets import not_passed
 from poetry_docker_cache.caches.spec import Store, placed
 from poetry_docker_cache.commands.image_choice import no_context
 from poetry_docker_cache.docker import platforms
@@ -62,6 +64,7 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
         tags=_tags(options, image),
         build_arguments={"VERSION": image.git_version} if image.git_version else {},
         ssh=ssh,
+        secrets=_secrets(options, image, arguments),
         unanswered=[*_outside(image), *["ssh"] * bool(ssh and not options.ssh)],
         push=options.push,
         load=options.load,
@@ -82,6 +85,14 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
         context=str(image.context),
         place=image.plan.folder,
     )
+
+
+def _secrets(
+    options: BuildOptions, image: PlannedImage, arguments: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the secrets of build steps; a vendored Dockerfile may not need them."""
+    needed = not_passed(image.plan.secrets, arguments)
+    return needed if options.file is None else tuple(filter(os.environ.get, needed))
 
 
 def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, 
 from poetry_docker_cache.buildx.reuse import Reuse
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
+from poetry_docker_cache.buildx.step_secrets import refuse_unset
 from poetry_docker_cache.buildx.steps import SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
@@ -187,6 +188,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
     refuse_without_agent(
         [value for image in build.images for value in image.request.ssh], os.environ
     )
+    refuse_unset([name for image in build.images for name in image.request.secrets], os.environ)
     secret = collect_secret(work.images)
     note_new_hosts(console, secret.unconfirmed)
     widest = min((image.context for image in work.images), key=lambda path: len(path.parts))

@@ -133,6 +133,8 @@ def plan_images(
     for name, settings in images.items():
         with _naming(name):
             check_files(folder, settings.files)
+            for step in settings.run:
+                check_files(folder, step.dependencies, "run")
             _select(project, settings, poetry, SelectionOptions())
         selections[name] = _select(project, settings, poetry, selection)
     planned = []

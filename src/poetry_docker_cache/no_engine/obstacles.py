@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     Package = Mapping[str, Any]
 
 Reason = Literal[
-    "system packages", "instructions", "template", "no wheel", "git", "compiled", "other"
+    "system packages", "instructions", "template", "run", "no wheel", "git", "compiled", "other"
 ]
 _ON_HOST = (
     "If it has no compiled code, add `build-on-host = true`: its build then runs on this machine,"
@@ -153,6 +154,12 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
             fix=f"Build a base image with them (`{add} {' '.join(system)}`), push it under a name"
             " other than `python`, set `base-image` and `python`, and remove `runtime-packages` if"
             " it is set",
+        )
+    for step in plan.steps:
+        yield Obstacle(
+            reason="run",
+            what=f"`run` has a command to run in the image: {shlex.join(step.command)}",
+            fix="Run it before the build, and add its output to `files`",
         )
     for line in plan.runtime.instructions:
         word = line.split(maxsplit=1)[0].upper() if line.strip() else ""

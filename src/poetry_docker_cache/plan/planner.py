@@ -16,6 +16,7 @@ from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
 from poetry_docker_cache.plan.image_plan import ImagePlan, Important
 from poetry_docker_cache.plan.python_version import choose_python
+from poetry_docker_cache.plan.run_steps import plan_steps
 from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
 from poetry_docker_cache.plan.system_packages import plan_system_packages
 from poetry_docker_cache.plan.tool_pins import pin_notes
@@ -62,6 +63,7 @@ def make_plan(
     runtime, runtime_notes = plan_runtime(
         project, settings, contents, version, files=files, bases=bases, system=system
     )
+    steps, step_notes = plan_steps(project, settings, bases)
     dependencies = plan_dependencies(
         project, settings, selection, images, layers=contents.layers, bases=bases, system=system
     )
@@ -74,13 +76,14 @@ def make_plan(
         version=version,
         files=files,
         runtime=runtime,
+        steps=steps,
         stage_image=bases.stage_image,
         traits=bases.traits,
         ignore=settings.ignore,
         dockerignore=project.dockerignore,
         notes=(
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
-            *(*version_notes, *file_notes, *runtime_notes),
+            *(*version_notes, *file_notes, *runtime_notes, *step_notes),
             *_emulation_notes(settings, dependencies, wheels, runtime),
             *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
@@ -99,6 +102,7 @@ def _emulation_notes(
         "system packages of the final image": bool(runtime.packages),
         "`instructions.runtime`": any(line.startswith("RUN") for line in runtime.instructions),
         "compilation of the standard library": dependencies.compile,
+        "the commands of `run`": bool(settings.run),
     }
     named = [what for what, is_run in runs.items() if is_run]
     if not settings.platforms or not named:

@@ -32,6 +32,7 @@ from poetry_docker_cache.project.root.applications import (
     runtime_files,
 )
 from poetry_docker_cache.project.root.declared import is_here, scripts
+from poetry_docker_cache.project.root.django_settings import find_static_files
 from poetry_docker_cache.project.root.imports import find_unpackaged, imported_modules
 from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.project.root.root_package import read_root
@@ -101,6 +102,7 @@ def read_project(poetry: Poetry) -> Project:
         gunicorn=_text(folder / "gunicorn.conf.py"),
         direct=frozenset(str(canonicalize_name(need.name)) for need in package.all_requires),
         stated_pythons=stated_pythons(folder),
+        static_files=find_static_files(folder),
         unpackaged=unpackaged.modules,
         default_groups=default_groups,
         # Reading all code takes time, and only another group makes a difference.
@@ -148,12 +150,12 @@ def read_sources(poetry: Poetry) -> tuple[Source, ...]:
     )
 
 
-def check_files(folder: Path, names: Sequence[str] | None) -> None:
-    """Raise DockerCacheError for a path in `files` that does not exist in the build."""
+def check_files(folder: Path, names: Sequence[str] | None, setting: str = "files") -> None:
+    """Raise DockerCacheError for a path in the setting that does not exist in the build."""
     for name in names or ():
         if not (folder / name).exists():
             raise DockerCacheError(
-                f"`files` in [tool.poetry-docker-cache] names {name!r}, which does not exist.",
+                f"`{setting}` in [tool.poetry-docker-cache] names {name!r}, which does not exist.",
                 fix="Correct the name, or remove it from the list.",
             )
         _refuse_link(folder, name)

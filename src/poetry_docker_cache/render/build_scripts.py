@@ -95,6 +95,8 @@ def _used(plan: ImagePlan) -> Iterator[str]:
     yield "check.py"
     if dependencies.compile:
         yield "compile.py"
+    if plan.steps:
+        yield "run_step.py"
     if any(layer.direct for layer in dependencies.layers):
         yield "direct.py"
     for name in (

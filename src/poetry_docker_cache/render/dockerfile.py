@@ -53,6 +53,7 @@ def render_ignore_file(
     other images, and `scripts` is the folder of scripts, which is included.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
+    own += [path for step in plan.steps for path in step.paths or ()]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
     for wheel in plan.wheels:
         names = ["pyproject.toml"] * wheel.has_pyproject
@@ -121,6 +122,7 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         install_command=stage_commands.install_command,
         library_command=stage_commands.library_command,
         manifest_command=stage_commands.manifest_command,
+        step_command=stage_commands.step_command,
         tool_command=stage_commands.tool_command,
     )
     return environment

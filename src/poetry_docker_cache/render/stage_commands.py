@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.plan.image_plan import (
         Dependencies,
-        Files,
         ImagePlan,
         Index,
         Layer,
+        RunStep,
         Runtime,
         Wheel,
     )
@@ -151,8 +151,21 @@ def checked_stages(plan: ImagePlan) -> list[str]:
     return layers + [wheel.name for wheel in plan.wheels if wheel.compiles]
 
 
-def files_command(files: Files, place: str, *, compiles: bool) -> str:
-    """Return the command for files beside the package; `place` is the folder of scripts in them."""
-    commands = [] if files.paths else [shlex.join(["rm", "-rf", place])]
+def files_command(paths: Sequence[str], place: str, *, compiles: bool) -> str:
+    """Return the command for files beside the package: these paths, or all if there are none.
+
+    `place` is the folder of scripts in them.
+    """
+    commands = [] if paths else [shlex.join(["rm", "-rf", place])]
     commands += ["python /scripts/compile.py ."] if compiles else []
     return " && ".join([*commands, "chmod -R u=rwX,go=rX ."])
+
+
+def step_command(step: RunStep, runtime: Runtime) -> list[str]:
+    """Return the command that runs inside/run_step.py."""
+    options = [f"--user={runtime.user}", f"--keep=/{step.name}"]
+    options += [f"--output={path}" for path in step.output]
+    options += [f"--env={name}={value}" for name, value in step.environment.items()]
+    options += [f"--secret={name}" for name in step.secrets]
+    options += ["--offline"] * (not step.network) + ["--narrowed"] * step.is_narrowed
+    return ["/venv/bin/python", "-IS", "/scripts/run_step.py", *options, "--", *step.command]

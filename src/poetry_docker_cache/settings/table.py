@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from poetry_docker_cache.settings import image_values, install_values, values
+from poetry_docker_cache.settings import image_values, install_values, run_values, values
 from poetry_docker_cache.settings.image_values import Healthcheck, Instructions
 from poetry_docker_cache.settings.keys import REMOVED, keys_of, setting
 from poetry_docker_cache.settings.setting_errors import (
@@ -20,9 +20,10 @@ from poetry_docker_cache.settings.setting_errors import (
 
 if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
+    from poetry_docker_cache.settings.run_values import RunSetting
 
 _NAMES = values.set_of(install_values.name)
-_PACKAGES = values.set_of(install_values.system_package)
+_PACKAGES = values.set_of(values.system_package)
 _TAKES_PACKAGES = "a list of Debian or Alpine packages, with an optional `:arch` or `=version`"
 _TAKES_COMMAND = "a list: the program and its arguments"
 _TAKES_BASE = "an image with a tag or digest, in which `{python}` is replaced"
@@ -265,6 +266,17 @@ class Settings:
         meaning="byte-compile dependencies, project and standard library, reproducibly: a larger"
         " image that starts faster",
         example="compile = true",
+    )
+    run: tuple[RunSetting, ...] = setting(
+        default=(),
+        default_text="none",
+        read=run_values.run_steps,
+        takes="a list of tables, each with `command` and `output`, and optionally `env`,"
+        " `packages`, `network`, `secrets` and `dependencies`",
+        meaning="commands that [need the installed application](docs/images.md#build-steps), such"
+        " as Django's `collectstatic`; only their `output` gets into the image",
+        example='run = [{ command = ["python", "manage.py", "collectstatic", "--no-input"],'
+        ' output = ["staticfiles"] }]',
     )
     syntax: str | Literal[False] = setting(
         default="auto",

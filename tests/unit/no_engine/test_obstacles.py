@@ -20,6 +20,7 @@ from poetry_docker_cache.no_engine.obstacles import (
 from poetry_docker_cache.project.model import InstallerConfig, Project
 from poetry_docker_cache.project.selected_packages import locked_packages
 from poetry_docker_cache.settings.image_values import Instructions
+from poetry_docker_cache.settings.run_values import RunSetting
 from poetry_docker_cache.settings.table import KEYS, Settings
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ SUPPORTED = {
     *("own_layers", "pinned_tools", "platforms", "ports", "python", "shell", "stop_signal"),
     *("user", "workdir"),
 }
-DECIDED = {"compile", "instructions", "runtime_packages", "ssh_known_hosts", "template"}
+DECIDED = {"compile", "instructions", "run", "runtime_packages", "ssh_known_hosts", "template"}
 HOST = {"build_on_host", "engine"}
 
 
@@ -115,6 +116,12 @@ def test_wheels_from_index_need_no_engine() -> None:
             {"instructions": Instructions(runtime=("LABEL a=b",))},
             "`instructions.runtime` has LABEL a=b",
             "setting `labels`",
+        ),
+        (
+            [],
+            {"run": (RunSetting(command=("python", "manage.py"), output=("static",)),)},
+            "a command to run in the image: python manage.py",
+            "before the build, and add its output to `files`",
         ),
         ([], {"instructions": Instructions(build=("RUN true",))}, "RUN true", "Remove it"),
         ([BUILT], {}, "no wheel", "build-on-host = true"),
