@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,13 @@ _OPTION = "--secret"
 
 def not_passed(ids: Sequence[str], arguments: Sequence[str]) -> tuple[str, ...]:
     """Return the ids without a `--secret` of their own in the arguments after `--`."""
-    values = [
-        given if has_value else following
-        for (option, has_value, given), following in zip(
-            (word.partition("=") for word in arguments), [*arguments[1:], ""], strict=True
-        )
-        if option == _OPTION
-    ]
-    fields = itertools.chain.from_iterable(map(go_csv.fields_of, values))
-    passed = {field.partition("=")[2] for field in fields if field.startswith("id=")}
+    passed: set[str] = set()
+    for word, following in itertools.pairwise([*arguments, ""]):
+        option, has_value, given = word.partition("=")
+        with contextlib.suppress(ValueError):  # buildx refuses it
+            fields = go_csv.fields_of(given if has_value else following)
+            fields = fields if option == _OPTION else []
+            passed |= {field.partition("=")[2] for field in fields if field.startswith("id=")}
     return tuple(name for name in ids if name not in passed)
 
 

@@ -134,7 +134,8 @@ STATIC = StaticFiles(manage="manage.py", folder="staticfiles", secret_key="KEY")
             StaticFiles(manage="src/manage.py", folder=None),
             (
                 ", with the folder of `STATIC_ROOT` instead of FOLDER:"
-                ' run = [{ command = ["python", "src/manage.py", "collectstatic", "--no-input"], output = ["FOLDER"] }]'
+                ' run = [{ command = ["python", "src/manage.py", "collectstatic", "--no-input"],'
+                ' output = ["FOLDER"] }]'
             ),
         ),
     ],
