@@ -23,17 +23,31 @@ def _export() -> Command:
     return ExportCommand()
 
 
+def _init() -> Command:
+    from poetry_docker_cache.commands.init import InitCommand  # noqa: PLC0415  # as above
+
+    return InitCommand()
+
+
 def _layers() -> Command:
     from poetry_docker_cache.commands.layers import LayersCommand  # noqa: PLC0415  # as above
 
     return LayersCommand()
 
 
+def _doctor() -> Command:
+    from poetry_docker_cache.commands.doctor import DoctorCommand  # noqa: PLC0415  # as above
+
+    return DoctorCommand()
+
+
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build`, `poetry docker export` and `poetry docker layers`."""
+    """Registers `poetry docker build`, `export`, `init`, `layers` and `doctor`."""
 
     def activate(self, application: Application) -> None:
         """Register factories, so that no command is imported before it runs."""
         application.command_loader.register_factory("docker build", _build)
         application.command_loader.register_factory("docker export", _export)
+        application.command_loader.register_factory("docker init", _init)
         application.command_loader.register_factory("docker layers", _layers)
+        application.command_loader.register_factory("docker doctor", _doctor)

@@ -370,10 +370,9 @@ def test_django(
         settings=f"ports = [8000]\n{lines}{STEPS.format(collect=collect)}",
     )
     poetry = replace(project.poetry, env={**project.poetry.env, "STEP_TOKEN": TOKEN})
-    unset = failed_build(project)
-    assert "the variable STEP_TOKEN is not set" in unset
-    project = Project(project.folder, poetry)
     shutil.copy(kinds.folder / "poetry.lock", project.folder)
+    assert "the variable STEP_TOKEN is not set" in failed_build(project)
+    project = Project(project.folder, poetry)
     noted = project.poetry.run(project.folder, "docker", "export", "-o", "../D").stderr
     command = "gunicorn shop.wsgi:application --bind 0.0.0.0:8000"
     assert f"Starts `{command}`: from the application in shop/wsgi.py." in noted

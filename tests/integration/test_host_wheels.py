@@ -6,7 +6,8 @@ import json
 import os
 import zipfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from index import PrivateIndex
@@ -18,6 +19,7 @@ from wheels import make_sdist, make_wheel
 
 from poetry_docker_cache.commands.planned_image import plan_images
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.no_engine import host_wheels
 from poetry_docker_cache.no_engine.host_wheels import HostBuilder, as_layer
 from poetry_docker_cache.no_engine.wheel_choice import LockedFile
 from poetry_docker_cache.project.selection import SelectionOptions
@@ -152,6 +154,42 @@ def test_same_wheel_as_poetry_build_without_hidden_files(tmp_path: Path) -> None
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
     (file,) = as_layer("application", first).files
     assert (file.name, file.version, file.is_native) == ("acme-shop", "1.2.3", False)
+
+
+SCRIPT = "import os, pathlib\npathlib.Path('acme_shop.txt').write_text(str(os.getpid()))\n"
+
+
+def test_same_wheel_from_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is built here if nothing differs, and never if the build runs code or git finds files."""
+    core = f"poetry-core=={metadata.version('poetry-core')}"
+    text = CORE.replace("poetry-core>=2.0", core).replace(
+        "ignore =", "pinned-tools = false\nignore ="
+    )
+    folder = make_project(tmp_path / "shop", text, [])
+    write(folder, FILES)
+    with monkeypatch.context() as patched:
+        patched.delattr(host_wheels, "_call")
+        here = build(folder, tmp_path / "here").read_bytes()
+    called, call = [], host_wheels._call
+
+    def count(*given: Any) -> str:  # noqa: ANN401  # whatever it is called with
+        called.append(given)
+        return call(*given)
+
+    monkeypatch.setattr(host_wheels, "_call", count)
+    with monkeypatch.context() as patched:
+        patched.setenv("GIT_DIR", str(tmp_path / "none"))
+        assert build(folder, tmp_path / "there").read_bytes() == here
+    build(folder, tmp_path / "again")
+    assert len(called) == 1
+    file = folder / "pyproject.toml"
+    file.write_text(
+        f'{text}\n[tool.poetry.build]\nscript = "build.py"\ngenerate-setup-file = false\n'
+    )
+    write(folder, {"build.py": SCRIPT})
+    with pytest.raises(DockerCacheError, match="it has compiled code"):
+        build(folder, tmp_path / "script")
+    assert len(called) == 2
 
 
 def test_packages_from_a_folder_above(tmp_path: Path) -> None:

@@ -254,10 +254,13 @@ def test_what_an_image_states_may_be_wrong(shop: Shop) -> None:
         assert ("cached: " in output) == (lie is no_lie)
 
 
-def test_same_image_on_every_machine(shop: Shop) -> None:
-    """The digest depends on no home, cache, time zone, language, mask or random seed."""
+def test_same_image_on_every_machine(shop: Shop, index: AcmeIndex) -> None:
+    """The digest depends on no home, cache, time zone, language, mask or random seed.
+
+    No index learns the name of the project.
+    """
     settings = ({"TZ": "UTC"}, {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7"})
-    found = set()
+    found, before_all = set(), len(index.requests())
     for number, (env, mask) in enumerate(zip(settings, (0o022, 0o077), strict=True)):
         before = os.umask(mask)
         try:
@@ -270,6 +273,9 @@ def test_same_image_on_every_machine(shop: Shop) -> None:
             os.umask(before)
         assert process.returncode == 0, errors
         found.add(shop.registry.manifests["team/shop", "1"][1])
+    requests = index.requests()[before_all:]
+    assert requests
+    assert not [path for path in requests if "acme-shop" in path]
     assert len(found) == 1
 
 

@@ -15,14 +15,17 @@ import pytest
 from faulty_index import HALF, OTHER, PAGE, FaultyIndex, faulty_index
 from index import PrivateIndex
 from poetry.config.config import Config
+from poetry.core.packages.package import Package
 from poetry.factory import Factory
+from poetry.repositories.legacy_repository import LegacyRepository
+from poetry.repositories.link_sources.json import SimpleJsonPage
 from poetry.utils.authenticator import Authenticator
 from poetry_versions import POETRY_VERSIONS, poetry_python
 from tls_index import tls_index
 from wheels import make_wheel
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine import wheel_downloads
+from poetry_docker_cache.no_engine import package_servers, wheel_downloads
 from poetry_docker_cache.no_engine.wheel_choice import LockedFile
 from poetry_docker_cache.no_engine.wheel_downloads import WheelDownloads
 
@@ -121,6 +124,22 @@ def test_private_index_is_asked_once(
         assert fetch(make_poetry(index.url), *files) == found
         assert index.downloads().count(files[0].file) == 2
         assert index.downloads().count(files[1].file) == 1
+
+
+def test_page_in_json_has_the_same_link_as_for_poetry() -> None:
+    """Only that of the file is parsed; Poetry's cache depends on its URL and hash."""
+    repository = LegacyRepository("acme", "https://index.test/simple")
+    files = [
+        {"filename": name, "url": f"../files/{name}", "hashes": {"sha256": "1" * 64}}
+        for name in ("a-1.0-py3-none-any.whl", "a-1.0.tar.gz", "a-2.0-py3-none-any.whl")
+    ]
+    page = SimpleJsonPage("https://index.test/simple/a/", {"files": files})
+    vars(repository)["get_page"] = lambda _: page
+    known, wanted = Package("a", "1.0"), "a-1.0-py3-none-any.whl"
+    (found,) = package_servers._links(repository, known, wanted)
+    (same,) = (link for link in repository.find_links_for_package(known) if link.filename == wanted)
+    assert (found.url, found.hashes) == (same.url, same.hashes)
+    assert [*package_servers._links(repository, known, "a-1.0.zip")] == []
 
 
 REFUSED = "refused access: it does not accept the credentials"

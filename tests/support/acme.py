@@ -57,6 +57,10 @@ class AcmeIndex:
         """Return the names of the files that were downloaded so far."""
         return self._server.downloads()
 
+    def requests(self) -> list[str]:
+        """Return the paths of all requests so far."""
+        return [path for _, path, _ in self._server.requests()]
+
     def __enter__(self) -> Self:
         """Return the index itself."""
         return self

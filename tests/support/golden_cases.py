@@ -32,7 +32,7 @@ SCRIPTS = "scripts.txt"
 _DIGEST = re.compile(r"(?<=^# )(?P<what>[^\n]*)sha256:[0-9a-f]{64}$", re.MULTILINE)
 OPTIONS = {"images": ("--bake",)}
 """Additional options, by case."""
-PLACES = {"monorepo": "services/api"}
+PLACES = {"monorepo": "services/api", "readme_outside": "backend"}
 """Path of the project in cases that contain more than the project."""
 URLS = {name: f"https://acme.example/{name}/simple/" for name in INDEXES}
 """Index URLs of the shapes."""

@@ -15,7 +15,6 @@ from poetry_docker_cache.buildx.command_line import (
     given,
     progress_options,
     results,
-    secrets_of_steps,
 )
 from poetry_docker_cache.docker import go_csv
 from poetry_docker_cache.render.bake_file import literal
@@ -84,10 +83,7 @@ def _target(target: Target, secret: str, engine: EngineInfo) -> dict[str, Any]:
         "args": dict(sorted(request.build_arguments.items())),
         "contexts": dict(sorted(request.contexts.items())),
         "ssh": [*request.ssh],
-        "secret": [
-            go_csv.record(f"id={SECRET_ID}", f"src={secret}"),
-            *secrets_of_steps(request),
-        ],
+        "secret": [go_csv.record(f"id={SECRET_ID}", f"src={secret}"), *request.secrets],
         "cache-from": [*request.cache_from],
         "cache-to": [*request.cache_to],
         "no-cache-filter": [*request.run_again],

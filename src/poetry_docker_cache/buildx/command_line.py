@@ -128,10 +128,10 @@ class BuildRequest:
     build_arguments: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Named build contexts: a folder or an address by name."""
-    secrets: Sequence[str] = ()
-    """The ids of build steps' secrets, which are also the variables that have the values."""
     ssh: Sequence[str] = ()
     """The SSH agent or keys to pass on, as values of `--ssh`."""
+    secrets: Sequence[str] = ()
+    """More secrets than `auth`, as values of `--secret`."""
     unanswered: Sequence[str] = ()
     """What the project's files chose, as values of bake's `--allow`: bake asks the user."""
     cache_from: Sequence[str] = ()
@@ -195,7 +195,7 @@ def build_command(
     command = ["docker", "buildx", "build", "--file", dockerfile]
     if secret is not None:
         command += ["--secret", go_csv.record(f"id={SECRET_ID}", f"src={secret}")]
-    command += each("--secret", secrets_of_steps(request))
+    command += each("--secret", request.secrets)
     command += each("--ssh", request.ssh)
     command += each("--builder", given(request.builder))
     command += each("--tag", request.tags)
@@ -212,11 +212,6 @@ def build_command(
     command += each("--no-cache-filter", request.run_again)
     command += progress_options(request, engine)
     return [*command, *metadata, *request.arguments, request.context]
-
-
-def secrets_of_steps(request: BuildRequest) -> list[str]:
-    """Return the values of `--secret` for build steps."""
-    return [f"id={name},env={name}" for name in request.secrets]
 
 
 def context_options(request: BuildRequest) -> list[str]:

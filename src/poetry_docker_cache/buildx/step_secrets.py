@@ -27,7 +27,7 @@ def not_passed(ids: Sequence[str], arguments: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in ids if name not in passed)
 
 
-def refuse_unset(ids: Sequence[str], environment: Mapping[str, str]) -> None:
+def refuse_unset_secrets(ids: Sequence[str], environment: Mapping[str, str]) -> None:
     """Raise DockerCacheError for a secret whose variable is not set."""
     unset = [name for name in ids if name not in environment]
     if unset:

@@ -44,6 +44,9 @@ class BuildCommand(DockerCommand):
         option("no-engine", None, "Make the image from wheels, without a container engine."),
         _repeatable("platform", None, "Platform to build for, such as linux/arm64."),
         _repeatable(
+            "build-arg", None, "Value of a build argument: NAME=VALUE, or NAME for a variable's."
+        ),
+        _repeatable(
             "ssh", None, "SSH agent (`default`) or key (`default=PATH`) for git dependencies."
         ),
         option("target", None, "Build up to this stage.", flag=False),
@@ -164,6 +167,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             output=self.option("output"),
             no_engine=self.option("no-engine"),
             platforms=self.many("platform"),
+            build_args=self.many("build-arg"),
             ssh=self.many("ssh"),
             target=self.option("target"),
             file=file,

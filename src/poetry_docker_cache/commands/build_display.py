@@ -94,7 +94,8 @@ def _subject(reports: Sequence[Report]) -> Subject:
             wheel.name: _wheel(report, wheel.is_application, wheel.folder)
             for report in reports
             for wheel in report.image.plan.wheels
-        },
+        }
+        | {stage.name: f"{stage.folder} ({stage.tool})" for plan in plans for stage in plan.assets},
         steps=_steps(plans),
         system=tuple(dict.fromkeys(name for plan in plans for name in plan.runtime.packages)),
     )

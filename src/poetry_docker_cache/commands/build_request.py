@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,21 @@ from poetry_docker_cache.docker.image_names import implied_official, moved_to, t
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.image_plan import BASE, REFRESHED
 from poetry_docker_cache.project.git import repository_of
+from poetry_docker_cache.text import did_you_mean, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
+
+
+# Arguments that BuildKit has without a declaration, and those of platforms, which stages declare.
+_PREDEFINED = re.compile(
+    r"^(BUILDKIT_\w+|(BUILD|TARGET)(PLATFORM|OS|ARCH|VARIANT)|SOURCE_DATE_EPOCH"
+    r"|(HTTPS?|FTP|NO|ALL)_PROXY)$",
+    re.IGNORECASE,
+)
 
 
 def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> list[BuildRequest]:
@@ -62,9 +72,12 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
     )
     return BuildRequest(
         tags=_tags(options, image),
-        build_arguments={"VERSION": image.git_version} if image.git_version else {},
+        build_arguments={
+            **({"VERSION": image.git_version} if image.git_version else {}),
+            **given_arguments(options),
+        },
         ssh=ssh,
-        secrets=_secrets(options, image, arguments),
+        secrets=[f"id={name},env={name}" for name in _secrets(options, image, arguments)],
         unanswered=[*_outside(image), *["ssh"] * bool(ssh and not options.ssh)],
         push=options.push,
         load=options.load,
@@ -87,12 +100,55 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
     )
 
 
+def given_arguments(options: BuildOptions) -> dict[str, str]:
+    """Return the values of `--build-arg`; as for Docker, a variable may have the value of a name.
+
+    Raises DockerCacheError for an option without a name.
+    """
+    found = {}
+    for text in options.build_args:
+        name, is_set, value = text.partition("=")
+        if not name.strip():
+            raise DockerCacheError(
+                f"--build-arg {text!r} has no name.", fix="Write `--build-arg NAME=VALUE`."
+            )
+        if is_set or name in os.environ:
+            found[name] = value if is_set else os.environ[name]
+    return found
+
+
+def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> list[str]:
+    """Return a note for build arguments that no image declares.
+
+    A template or `instructions` may declare any, and so may a Dockerfile that is not ours.
+    """
+    plans = [image.plan for image in images]
+    if options.file is not None or any(
+        plan.template or plan.runtime.instructions or plan.dependencies.instructions
+        for plan in plans
+    ):
+        return []
+    known = {each.name for plan in plans for each in plan.runtime.arguments}
+    known |= {"VERSION" for plan in plans if plan.version is not None}
+    named = [text.partition("=")[0] for text in options.build_args]
+    unknown = [name for name in named if name not in known and not _PREDEFINED.search(name)]
+    near = did_you_mean(unknown[0], known) if unknown else ""
+    note = (
+        f"The image has no build argument {listing(unknown)}. {near}Declare it with `build-args` in"
+        " [tool.poetry-docker-cache]."
+    )
+    return [note] if unknown else []
+
+
 def _secrets(
     options: BuildOptions, image: PlannedImage, arguments: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the secrets of build steps; a vendored Dockerfile may not need them."""
+    """Return the environment variables that the builds of front ends and `run` get as secrets."""
+    found = (name for front_end in image.front_ends for name in front_end.variables)
     needed = not_passed(image.plan.secrets, arguments)
-    return needed if options.file is None else tuple(filter(os.environ.get, needed))
+    if options.file is not None:  # a vendored Dockerfile may not need them
+        needed = tuple(name for name in needed if name in os.environ)
+    return tuple(dict.fromkeys((*found, *needed)))
 
 
 def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,17 +19,18 @@ from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, 
 from poetry_docker_cache.buildx.reuse import Reuse
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
-from poetry_docker_cache.buildx.step_secrets import refuse_unset
-from poetry_docker_cache.buildx.steps import SCRIPTS, Places
+from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset_secrets
+from poetry_docker_cache.buildx.steps import AUTH_FILE, NPMRC_FILE, SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
-from poetry_docker_cache.commands.build_request import request_builds
-from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
+from poetry_docker_cache.commands.build_request import request_builds, unused_arguments
+from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+from poetry_docker_cache.project.npm_settings import refuse_unset, user_npmrc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +56,7 @@ def build_images(
         images = plan_images(poetry, options.images, options.selection)
     if not options.file:
         print_notes(console, images)
-        for note in unused_notes(images):
+        for note in (*unused_notes(images), *unused_arguments(options, images)):
             console.note(note)
     requests = request_builds(options, images)
     reports = [
@@ -81,6 +82,8 @@ class _Work:
     images: tuple[PlannedImage, ...]
     reports: tuple[Report, ...]
     build: Build
+    npmrc: str = field(repr=False)
+    """The user's configuration of npm for the builds of front ends."""
     display: Callable[[], Display] | None
     """Makes our display of the progress; None for BuildKit's."""
 
@@ -95,8 +98,13 @@ class _Work:
         engine = self.build.engine
         if asks := permission_note([built.request for built in self.build.images], engine):
             yield asks
+        yield from name_notes(self.images, [report.request for report in self.reports])
         for image, built in zip(self.images, self.build.images, strict=True):
-            frontend = None if self.options.file else frontend_note(engine, image.plan.syntax)
+            frontend = (
+                None
+                if self.options.file
+                else frontend_note(engine, image.plan.syntax, image.plan.needed_frontend)
+            )
             last = (result_note(built.request, engine), epoch_note(os.environ))
             yield from filter(None, (frontend, *built.caches.notes, *last))
 
@@ -128,12 +136,14 @@ def _decide(
     display = own_display(reports, engine, console)
     # With `-q`, our display shows no progress, but reads it.
     reads = display is not None and options.quiet
+    npmrc = user_npmrc((each for image in images for each in image.front_ends), os.environ)
     builds = tuple(
         _image_build(
             options,
             image,
             replace(report.request, progress=None) if reads else report.request,
             engine,
+            needs_npmrc=bool(npmrc and image.front_ends),
         )
         for image, report in zip(images, reports, strict=True)
     )
@@ -146,18 +156,29 @@ def _decide(
         metadata=asks and reports[0].theirs is None,
     )
     return _Work(
-        options=options, images=images, reports=tuple(reports), build=build, display=display
+        options=options,
+        images=images,
+        reports=tuple(reports),
+        build=build,
+        npmrc=npmrc,
+        display=display,
     )
 
 
 def _image_build(
-    options: BuildOptions, image: PlannedImage, request: BuildRequest, engine: EngineInfo
+    options: BuildOptions,
+    image: PlannedImage,
+    request: BuildRequest,
+    engine: EngineInfo,
+    *,
+    needs_npmrc: bool,
 ) -> ImageBuild:
     return ImageBuild(
         name=image.image,
         request=request,
         caches=decide_caches(options, image, request.tags, engine),
         reuse=Reuse.of(image.settings, image.plan.dependencies, request, project=image.name),
+        needs_npmrc=needs_npmrc,
     )
 
 
@@ -188,7 +209,13 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
     refuse_without_agent(
         [value for image in build.images for value in image.request.ssh], os.environ
     )
-    refuse_unset([name for image in build.images for name in image.request.secrets], os.environ)
+    refuse_unset(
+        (name for image in work.images for each in image.front_ends for name in each.variables),
+        os.environ,
+    )
+    for image, built in zip(work.images, build.images, strict=True):
+        if not work.options.file:
+            refuse_unset_secrets(not_passed(image.plan.secrets, built.request.options), os.environ)
     secret = collect_secret(work.images)
     note_new_hosts(console, secret.unconfirmed)
     widest = min((image.context for image in work.images), key=lambda path: len(path.parts))
@@ -208,7 +235,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
         files = render_files(
             work.images,
             hidden=work.hidden(),
-            secret=secret.text,
+            secrets={AUTH_FILE: secret.text, NPMRC_FILE: work.npmrc},
             engine=engine,
             vendored=work.options.file,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -11,19 +12,27 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
+from poetry_docker_cache.docker.platforms import MACHINES
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine.base_facts import BaseFacts, read_facts
+from poetry_docker_cache.no_engine.base_facts import BaseFacts, read_facts, recall_facts
 from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor, read_base
 from poetry_docker_cache.no_engine.base_libraries import refuse_missing
 from poetry_docker_cache.no_engine.bytecode import Compiler
 from poetry_docker_cache.no_engine.host_wheels import HostBuilder, as_layer
-from poetry_docker_cache.no_engine.image_config import Image, ImageLayer, make_image
+from poetry_docker_cache.no_engine.image_config import (
+    Image,
+    ImageLayer,
+    make_image,
+)
 from poetry_docker_cache.no_engine.image_layers import (
     MADE_BY,
     PlannedLayer,
+    copied_layer,
     files_layer,
     first_layer,
+    folders_layer,
     wheel_layer,
+    written_layer,
 )
 from poetry_docker_cache.no_engine.known_layers import KnownLayer, KnownLayers, image_annotations
 from poetry_docker_cache.no_engine.layer import write_layer
@@ -43,6 +52,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.no_engine.registry import Registry
     from poetry_docker_cache.no_engine.wheel_choice import LayerFiles
     from poetry_docker_cache.no_engine.wheel_downloads import WheelDownloads
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
 _VERSION = "org.opencontainers.image.version"
 
@@ -212,6 +222,8 @@ class ImageWithoutEngine:
             version=version,
         )
         self._own: dict[str, Path] = {}
+        compiles = image.plan.dependencies.compile
+        self._compiler = Compiler(folder=tools.folder) if compiles else None
 
     def plan(self, platform: str) -> PlatformImage:
         """Read the base image, choose the wheels, and find the layers that exist.
@@ -224,24 +236,63 @@ class ImageWithoutEngine:
         registry = tools.registries.of(reference.host)
         base = read_base(registry, reference.repository, reference.target, platform, name=name)
         facts = functools.cache(functools.partial(read_facts, registry, base, tools.memory))
-        target = tools.known.target(base.digest) or _target(facts())
+        target = tools.known.target(base.digest)
+        if target is None:
+            if recall_facts(base, tools.memory) is None:
+                self._start_downloads(_expected_target(base, plan))
+            target = _target(facts())
         if "{}.{}".format(*target.minor) != plan.runtime.python:
             raise DockerCacheError(
                 f"{name} has Python {target.python}, not {plan.runtime.python}.",
                 fix="Set `python` in [tool.poetry-docker-cache] to the version it has.",
             )
-        layers = (first_layer(base.digest, plan, facts), *self._layers(target))
+        context, sent = self._image.context, (self._ignore, self._unsent)
+        layers = (
+            first_layer(base.digest, plan, facts),
+            copied_layer(context, plan, *sent, facts),
+            *self._layers(target),
+            folders_layer(base.digest, plan, facts),
+            written_layer(plan),
+        )
         return PlatformImage(
             image=self._image,
             base=base,
             read_facts=facts,
             target=target,
-            parts=tuple(map(tools.part, layers)),
+            parts=tuple(tools.part(layer) for layer in layers if layer),
         )
+
+    def _start_downloads(self, target: ImageTarget) -> None:
+        """Start to download what a target needs, while the layers of the base image are read.
+
+        Any error occurs again later. If the base is another one, other files are downloaded then.
+        """
+        tools = self._tools
+        with contextlib.suppress(DockerCacheError):
+            for layer in self._dependencies(target):
+                if not tools.known.find(layer.key, with_libraries=layer.has_libraries):
+                    tools.downloads.start(layer.files.files if layer.files else ())
 
     def _layers(self, target: ImageTarget) -> Iterator[PlannedLayer]:
         plan = self._image.plan
-        compiler = Compiler(folder=self._tools.folder) if plan.dependencies.compile else None
+        yield from self._dependencies(target)
+        for wheel in plan.wheels:
+            if not wheel.marker or is_wanted(wheel.name, wheel.marker, target):
+                path = self._built(wheel.name)
+                yield wheel_layer(
+                    as_layer(wheel.name, path),
+                    target,
+                    history=f"COPY /{wheel.name}/venv /venv",
+                    has_libraries=False,
+                    paths=functools.partial(list, [path]),
+                    compiler=self._compiler,
+                )
+        context = self._image.context
+        if files_of := files_layer(context, plan, self._ignore, self._unsent, self._compiler):
+            yield files_of
+
+    def _dependencies(self, target: ImageTarget) -> Iterator[PlannedLayer]:
+        plan = self._image.plan
         may_have = {layer.name: layer.may_have_libraries for layer in plan.dependencies.layers}
         for files in choose_files(
             plan,
@@ -257,22 +308,8 @@ class ImageWithoutEngine:
                     history=f"COPY /{files.name}/../venv /venv",
                     has_libraries=may_have[files.name],
                     paths=functools.partial(self._paths, files),
-                    compiler=compiler,
+                    compiler=self._compiler,
                 )
-        for wheel in plan.wheels:
-            if not wheel.marker or is_wanted(wheel.name, wheel.marker, target):
-                path = self._built(wheel.name)
-                yield wheel_layer(
-                    as_layer(wheel.name, path),
-                    target,
-                    history=f"COPY /{wheel.name}/venv /venv",
-                    has_libraries=False,
-                    paths=functools.partial(list, [path]),
-                    compiler=compiler,
-                )
-        context = self._image.context
-        if files_of := files_layer(context, plan, self._ignore, self._unsent, compiler):
-            yield files_of
 
     def _built(self, name: str) -> Path:
         """Build a wheel of the project once for all platforms."""
@@ -303,4 +340,17 @@ def _target(facts: BaseFacts) -> ImageTarget:
         libc=libc,
         libc_version=facts.libc_version,
         machine=facts.machine,
+    )
+
+
+def _expected_target(base: BaseImage, plan: ImagePlan) -> ImageTarget:
+    """Return the target that the name and the configuration of a base image suggest."""
+    is_musl = plan.dependencies.libc == "musl"
+    python = plan.runtime.python
+    return ImageTarget(
+        python=base.variables.get("PYTHON_VERSION") or f"{python}.0",
+        abi=f"cp{python.replace('.', '')}",
+        libc="musl" if is_musl else "glibc",
+        libc_version=(1, 2) if is_musl else (2, 36),
+        machine=MACHINES[base.platform],
     )

@@ -25,6 +25,8 @@ class BuildOptions:
     no_engine: bool
     """Whether to build without a container engine."""
     platforms: tuple[str, ...]
+    build_args: tuple[str, ...]
+    """`NAME=VALUE`, or a name whose value is in the environment."""
     ssh: tuple[str, ...]
     """The SSH agent or keys for git dependencies."""
     target: str | None
@@ -83,4 +85,14 @@ class LayersOptions:
     built_image: str | None
     """The built image to take sizes from (`--image`)."""
     write: bool
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    """The options of `poetry docker doctor`, as typed."""
+
+    images: tuple[str, ...]
+    """The images to check; empty for all."""
+    selection: SelectionOptions
     json: bool

@@ -14,7 +14,9 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
 from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.project.context_files import matching_files
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
+from poetry_docker_cache.project.front_ends import read_front_ends
 from poetry_docker_cache.project.reader import (
     check_files,
     check_locked_files,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.plan.image_plan import ImagePlan, Template
     from poetry_docker_cache.project.credentials import AuthSecret
-    from poetry_docker_cache.project.model import Address, Project, Selection
+    from poetry_docker_cache.project.model import Address, FrontEnd, Project, Selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,8 @@ class PlannedImage:
     """The image's name in the settings; empty for the only image of a project."""
     name: str | None
     """The project's name, followed by the image's."""
+    title: str
+    """The same, with the folder's name for a project without a name."""
     version: str | None
     packages: tuple[Mapping[str, Any], ...]
     """The `[[package]]` tables of the packages that the image may contain."""
@@ -67,6 +71,8 @@ class PlannedImage:
     """The names of the sources that a build contacts."""
     addresses: tuple[Address, ...]
     """Other addresses that a build requests over HTTP."""
+    front_ends: tuple[FrontEnd, ...]
+    """The front ends that are built for it."""
     generator: Version | None
     """The Poetry version that wrote the lock file."""
     git_version: str | None
@@ -81,7 +87,7 @@ class PlannedImage:
     def own_name(self, version: str | None) -> str:
         """Return the default name of the image, with this version as its tag."""
         image = self.settings.image
-        return default_tag(self.name, version, image=image, among=self.image)
+        return default_tag(self.title, version, image=image, among=self.image)
 
     @property
     def default_tag(self) -> str:
@@ -109,12 +115,16 @@ class PlannedImage:
 
 
 def plan_images(
-    poetry: Poetry, names: Sequence[str], selection: SelectionOptions
+    poetry: Poetry,
+    names: Sequence[str],
+    selection: SelectionOptions,
+    *,
+    may_be_stale: bool = False,
 ) -> tuple[PlannedImage, ...]:
     """Read the project and plan the images with these names, or all.
 
     A project without named images has a single one, named "". Raises DockerCacheError for an
-    unknown name.
+    unknown name. With `may_be_stale`, a stale lock file is accepted.
     """
     table = settings_table(poetry)
     images = parse_images(table) or {"": Settings.parse(table)}
@@ -125,16 +135,21 @@ def plan_images(
     templates = {
         name: read_template(folder, settings.template) for name, settings in images.items()
     }
-    project = read_project(poetry)
+    front_ends = read_front_ends(folder, images.values())
+    project = replace(read_project(poetry, may_be_stale=may_be_stale), front_ends=front_ends)
     metadata = project.metadata
     if images.keys() != {""}:
-        refuse_collisions(images, name=metadata.name, version=metadata.version)
+        refuse_collisions(images, name=metadata.name or folder.name, version=metadata.version)
     selections = {}
     for name, settings in images.items():
         with _naming(name):
-            check_files(folder, settings.files)
+            files = matching_files(folder, settings.files, project.dockerignore)
+            check_files(folder, files)
+            copied = [each.source for each in settings.copy if each.image is None]
+            check_files(folder, copied, key="copy")
+            images[name] = replace(settings, files=files)
             for step in settings.run:
-                check_files(folder, step.dependencies, "run")
+                check_files(folder, step.dependencies, key="run")
             _select(project, settings, poetry, SelectionOptions())
         selections[name] = _select(project, settings, poetry, selection)
     planned = []
@@ -211,16 +226,22 @@ def _planned(
         settings=images[image],
         plan=plan,
         image=image,
-        name=f"{name}-{image}" if name and image else name,
+        name=_joined(name, image) if name else None,
+        title=_joined(name or folder.name, image),
         version=project.metadata.version,
         packages=tuple(packages),
         sources=used_sources(project.sources, packages, project.index),
         addresses=direct_addresses(packages),
+        front_ends=tuple(project.front_ends[each.folder] for each in images[image].assets),
         generator=project.lock.generator,
         git_version=_git_version(poetry, plan),
         kept=tuple(map(plan.located, kept)),
         exported=tuple(map(plan.located, _exported(images))) if image else (),
     )
+
+
+def _joined(name: str, image: str) -> str:
+    return f"{name}-{image}" if image else name
 
 
 def _with_template(image: PlannedImage, template: Template | None) -> PlannedImage:

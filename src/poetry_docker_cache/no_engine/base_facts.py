@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor, Source
 
-FORMAT = 1
+FORMAT = 2
 """Increase it when the same layers give other facts."""
 _LARGEST_TEXT = 1 << 24
 _TEXTS = re.compile(
-    r"etc/ld\.so\.conf(\.d/[^/]+)?|etc/ld-musl-[^/]+\.path|var/lib/dpkg/status"
+    r"etc/passwd|etc/ld\.so\.conf(\.d/[^/]+)?|etc/ld-musl-[^/]+\.path|var/lib/dpkg/status"
     r"|var/lib/dpkg/status\.d/[^/]+|(usr/)?lib/apk/db/installed"
     r"|.*/include/python[^/]+/patchlevel\.h|.*/python[\d.]+t?/venv/scripts/(common|posix)/[^/]+"
 )
@@ -77,6 +77,8 @@ class BaseFacts:
     links: dict[str, str] = field(repr=False)
     libraries: dict[str, dict[str, Any]] = field(repr=False)
     """What each library needs, by path."""
+    users: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The uid and gid of each user."""
 
     def resolve(self, path: str) -> str:
         """Return a path, without a leading slash, after following the links of the image."""
@@ -88,15 +90,15 @@ def read_facts(source: Source, base: BaseImage, folder: Path | None) -> BaseFact
 
     Raises DockerCacheError for a base whose Python cannot be determined.
     """
-    place = folder / "bases" / f"{base.digest.replace(':', '-')}.json" if folder else None
-    if place and (known := _recall(place)):
+    if known := recall_facts(base, folder):
         return known
     files = _Files()
     for layer in base.layers:
         chunks = source.blob(base.repository, layer.digest, layer.size)
         files.apply(_members(layer, base.name, chunks))
     facts = _facts(base, files)
-    if place:
+    if folder:
+        place = _place(base, folder)
         text = json.dumps({"format": FORMAT, **asdict(facts)}, ensure_ascii=False)
         with contextlib.suppress(OSError):  # the next build reads the layers again
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -104,18 +106,25 @@ def read_facts(source: Source, base: BaseImage, folder: Path | None) -> BaseFact
     return facts
 
 
-def _recall(place: Path) -> BaseFacts | None:
-    """Read remembered facts; None if there are none, or the file is damaged."""
+def recall_facts(base: BaseImage, folder: Path | None) -> BaseFacts | None:
+    """Return the facts that the cache `folder` has; None if it has none, or the file is damaged."""
+    if folder is None:
+        return None
     try:
-        data = json.loads(place.read_bytes())
+        data = json.loads(_place(base, folder).read_bytes())
         if data.pop("format") != FORMAT:
             return None
         for name in ("libc_version", "programs", "search"):
             data[name] = tuple(data[name])
-        data["folders"] = {path: tuple(owner) for path, owner in data["folders"].items()}
+        for name in ("folders", "users"):
+            data[name] = {key: tuple(owner) for key, owner in data[name].items()}
         return BaseFacts(**data)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _place(base: BaseImage, folder: Path) -> Path:
+    return folder / "bases" / f"{base.digest.replace(':', '-')}.json"
 
 
 class _Files:
@@ -274,7 +283,7 @@ def _library(content: IO[bytes]) -> dict[str, Any] | None:
             return None
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             # A library holds the names of the versions that it defines as C strings.
-            versions = sorted({match[1].decode() for match in _VERSION.finditer(data)})
+            versions = sorted(name.decode() for name in {*_VERSION.findall(data)})
             glibc = _GLIBC.search(data) if b"libc.so.6\0" in data[: 1 << 20] else None
             release = [int(glibc[1]), int(glibc[2])] if glibc else []
     found = {"needed": list(read.needed), "paths": list(read.paths), "machine": read.machine}
@@ -330,6 +339,7 @@ def _facts(base: BaseImage, files: _Files) -> BaseFacts:
         scripts=scripts,
         folders=folders,
         links=links,
+        users=check.read_users(files.text("/etc/passwd")),
         libraries=libraries,
     )
 

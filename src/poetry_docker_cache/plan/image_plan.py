@@ -28,6 +28,9 @@ BASE = "base"
 """The stage with the base of the final image and its system packages."""
 REFRESHED = (BASE, "check")
 """The stages that new system packages concern. The check is not always based on the first."""
+FRONTEND = (1, 4)
+"""The first frontend with heredocs and `COPY --link`, which the Dockerfile uses."""
+_START_INTERVAL_FRONTEND = (1, 6)
 _NO_COMMAND = "No start command: add `command` to [tool.poetry-docker-cache] in pyproject.toml"
 NO_COMMAND = ("python", "-c", f"import sys; sys.exit('{_NO_COMMAND}')")
 """The command without a known start command: it says so and exits with status 1."""
@@ -244,6 +247,91 @@ class RunStep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder that the image's user owns."""
+
+    path: str
+    """Absolute."""
+    mode: str | None = None
+    """Four octal digits; None keeps the mode in the base image, and is 0755 for a new folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """What is copied under another name or to another place."""
+
+    source: str
+    """A path in the build context, or an absolute one in `image`."""
+    to: str
+    """Absolute; with `/` at its end for a folder to copy into."""
+    image: str | None
+    owner: str
+    mode: str | None
+    in_workdir: bool
+    """Whether it is copied into the working directory."""
+
+    @property
+    def is_made_readable(self) -> bool:
+        """Whether it comes from the project and has no mode, so its files get a readable one."""
+        return self.image is None and self.mode is None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of COPY for mode and owner."""
+        owner = () if self.owner == "root" else (f"--chown={self.owner}",)
+        return (*owner, *([f"--chmod={self.mode}"] if self.mode else ()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """A build argument, and where its value is in the image."""
+
+    name: str
+    default: str
+    env: str | None
+    label: str | None
+    file: str | None
+    """Absolute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetStage:
+    """The stage that builds a front end. Its paths are relative to the project."""
+
+    name: str
+    image: str
+    may_have_user: bool
+    """Whether the image may run as a user other than root."""
+    folder: str
+    manifests: tuple[str, ...]
+    """What is copied before the install; a folder ends with a slash."""
+    sources: tuple[str, ...]
+    """What is copied after it."""
+    environment: Mapping[str, str]
+    tool: str
+    """The package manager, for the names of its cache and of messages."""
+    caches: Mapping[str, str]
+    """The folders of caches, by name."""
+    fetch: tuple[tuple[str, ...], ...]
+    """The commands that download packages, and run no code of them."""
+    scripts: tuple[str, ...]
+    """The command that runs install scripts; empty if there are none."""
+    build: tuple[tuple[str, ...], ...]
+    variables: tuple[str, ...]
+    """Environment variables that the download gets as secrets."""
+    network: bool
+    output: str
+    to: str
+    """The place of the output: in the project for a wheel, else absolute."""
+    wheel: str
+    """The name of the wheel that gets the output; empty for the final image."""
+    git_ignored: tuple[str, ...]
+    """Lines for the ignore file."""
+    generated: tuple[str, ...]
+    """Paths that the build writes and git ignores: the project's own are not needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runtime:
     """The final image."""
 
@@ -261,11 +349,19 @@ class Runtime:
     labels: Mapping[str, str]
     workdir: str
     user: str
+    """A name, or `uid:gid`."""
     home: str
+    folders: tuple[Folder, ...] = ()
+    """The folders that the user owns besides the home."""
+    volumes: tuple[str, ...] = ()
+    copies: tuple[Copy, ...] = ()
+    arguments: tuple[Argument, ...] = ()
     ports: tuple[str, ...]
     healthcheck: Healthcheck | Literal[False] | None
     """False disables that of the base image, None keeps it."""
     stop_signal: str | None
+    init: bool = False
+    """Whether a system package is installed for an init process, which the entrypoint starts."""
     entrypoint: tuple[str, ...] | None
     command: tuple[str, ...] | None
     start_reason: str | None = None
@@ -285,6 +381,21 @@ class Runtime:
     def published_ports(self) -> tuple[str, ...]:
         """The arguments for `docker run --publish`: `8000:8000`, `8125:8125/udp`."""
         return tuple(f"{port.partition('/')[0]}:{port}" for port in self.ports)
+
+    @property
+    def owned(self) -> tuple[Folder, ...]:
+        """All folders that the user owns."""
+        return (Folder(path=self.home), *self.folders)
+
+    @property
+    def copied_beside(self) -> tuple[Copy, ...]:
+        """What is copied into the working directory."""
+        return tuple(each for each in self.copies if each.in_workdir)
+
+    @property
+    def copied_elsewhere(self) -> tuple[Copy, ...]:
+        """What is copied to other places."""
+        return tuple(each for each in self.copies if not each.in_workdir)
 
     @property
     def check_has_shell(self) -> bool:
@@ -320,6 +431,8 @@ class ImagePlan:
     runtime: Runtime
     steps: tuple[RunStep, ...]
     """The commands that run on the content of the image, in their order."""
+    assets: tuple[AssetStage, ...]
+    """The front ends."""
     stage_image: str
     """The base of stages that compile nothing."""
     traits: Mapping[str, Traits]
@@ -330,6 +443,15 @@ class ImagePlan:
     """The text of the project's own `.dockerignore`."""
     notes: tuple[str, ...]
     template: Template | None = None
+
+    def assets_of(self, wheel: Wheel) -> tuple[AssetStage, ...]:
+        """The front ends whose output is part of a wheel."""
+        return tuple(stage for stage in self.assets if stage.wheel == wheel.name)
+
+    @property
+    def assets_beside(self) -> tuple[AssetStage, ...]:
+        """The front ends whose output is a layer of the final image."""
+        return tuple(stage for stage in self.assets if not stage.wheel)
 
     @property
     def packages(self) -> tuple[Wheel, ...]:
@@ -350,6 +472,12 @@ class ImagePlan:
     def backends(self) -> tuple[Wheel, ...]:
         """The first wheel of each stage with a build backend."""
         return tuple({wheel.backend_name: wheel for wheel in reversed(self.wheels)}.values())
+
+    @property
+    def needed_frontend(self) -> tuple[int, ...]:
+        """The version of the first frontend that reads the Dockerfile."""
+        check = self.runtime.healthcheck
+        return _START_INTERVAL_FRONTEND if check and check.start_interval else FRONTEND
 
     @property
     def changes_base(self) -> bool:

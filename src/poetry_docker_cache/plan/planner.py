@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.base_names import libc
 from poetry_docker_cache.docker.platforms import machines
+from poetry_docker_cache.plan.asset_stages import plan_assets
 from poetry_docker_cache.plan.bases import choose_bases
 from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from poetry_docker_cache.inside.manifest.families import Images
-    from poetry_docker_cache.plan.image_plan import Dependencies, Notes, Runtime, Wheel
+    from poetry_docker_cache.plan.image_plan import Dependencies, Notes, RunStep, Runtime, Wheel
     from poetry_docker_cache.plan.python_version import Python
     from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
@@ -60,8 +61,16 @@ def make_plan(
     wheels, wheel_notes = plan_wheels(project, settings, contents, folder, bases)
     version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
+    assets, asset_notes = plan_assets(project, settings, wheels, folder)
     runtime, runtime_notes = plan_runtime(
-        project, settings, contents, version, files=files, bases=bases, system=system
+        project,
+        settings,
+        contents,
+        version,
+        folder=folder,
+        files=files,
+        bases=bases,
+        system=system,
     )
     steps, step_notes = plan_steps(project, settings, bases)
     dependencies = plan_dependencies(
@@ -77,22 +86,26 @@ def make_plan(
         files=files,
         runtime=runtime,
         steps=steps,
+        assets=assets,
         stage_image=bases.stage_image,
         traits=bases.traits,
         ignore=settings.ignore,
         dockerignore=project.dockerignore,
         notes=(
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
-            *(*version_notes, *file_notes, *runtime_notes, *step_notes),
-            *_emulation_notes(settings, dependencies, wheels, runtime),
+            *(*version_notes, *file_notes, *asset_notes, *runtime_notes, *step_notes),
+            *_emulation_notes(settings, emulated_work(dependencies, wheels, runtime, steps)),
             *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
     )
 
 
-def _emulation_notes(
-    settings: Settings, dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
-) -> Notes:
+def emulated_work(
+    dependencies: Dependencies,
+    wheels: Sequence[Wheel],
+    runtime: Runtime,
+    steps: Sequence[RunStep],
+) -> tuple[str, ...]:
     """Name what runs on each platform of the image. Nothing in a wheel does."""
     runs = {
         "packages that are built from source": any(
@@ -102,9 +115,12 @@ def _emulation_notes(
         "system packages of the final image": bool(runtime.packages),
         "`instructions.runtime`": any(line.startswith("RUN") for line in runtime.instructions),
         "compilation of the standard library": dependencies.compile,
-        "the commands of `run`": bool(settings.run),
+        "the commands of `run`": bool(steps),
     }
-    named = [what for what, is_run in runs.items() if is_run]
+    return tuple(what for what, is_run in runs.items() if is_run)
+
+
+def _emulation_notes(settings: Settings, named: Sequence[str]) -> Notes:
     if not settings.platforms or not named:
         return ()
     return (f"Emulated on platforms that the builder does not have: {listing(named)}.",)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, may_be_folder
 from poetry_docker_cache.plan.build_context import checked_paths
+from poetry_docker_cache.plan.image_additions import init_packages, plan_additions, with_init
 from poetry_docker_cache.plan.image_plan import NO_COMMAND, Files, Important, Runtime
 from poetry_docker_cache.plan.mistaken_values import poetry_notes, variable_notes
 from poetry_docker_cache.plan.start_command import Start, choose_start, is_hidden
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.project.model import Metadata, Project
     from poetry_docker_cache.settings.table import Settings
 
-HOME = "/home/app"
-_DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
+_HOME, _OTHER_HOME = "/home/app", "/var/lib/app"
 
 
 def plan_files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
@@ -89,15 +89,22 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
     contents: Contents,
     version: str | None,
     *,
+    folder: str,
     files: Files | None,
     bases: Bases,
     system: SystemPackages,
 ) -> tuple[Runtime, Notes]:
-    """The final image; `version` is the default of the build argument, if there is one."""
+    """The final image.
+
+    `version` is the default of the build argument, if there is one, and `folder` is the path of the
+    project in the build context. Raises DockerCacheError for settings that contradict each other.
+    """
     start, command_notes = _started(project, settings, contents.names, has_shell=bases.has_shell)
     command = start.command if start else settings.command
     entrypoint, entrypoint_notes = _entrypoint(settings, command, bases)
+    entrypoint, init_notes = with_init(settings, entrypoint)
     environment, environment_notes = _environment(project, settings, files, start)
+    additions = plan_additions(settings, environment, folder)
     runtime = Runtime(
         image=bases.final,
         has_shell=bases.has_shell,
@@ -113,16 +120,27 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
         },
         workdir=settings.workdir,
         user=settings.user,
-        home=HOME,
+        home=home_folder(settings.workdir),
+        folders=additions.folders,
+        volumes=additions.volumes,
+        copies=additions.copies,
+        arguments=additions.arguments,
         ports=settings.ports or (start.ports if start else ()),
         healthcheck=settings.healthcheck,
         stop_signal=settings.stop_signal,
+        init=bool(init_packages(settings, bases)),
         entrypoint=entrypoint,
         command=command,
         start_reason=start.source or None if start else None,
     )
-    mistaken = poetry_notes(settings, contents.names)
-    return runtime, (*command_notes, *entrypoint_notes, *environment_notes, *mistaken)
+    notes = (*command_notes, *entrypoint_notes, *init_notes, *environment_notes)
+    return runtime, (*notes, *poetry_notes(settings, contents.names))
+
+
+def home_folder(workdir: str) -> str:
+    """The folder that the image's user owns, apart from the code in the working directory."""
+    overlaps = is_inside(workdir, [_HOME]) or is_inside(_HOME, [workdir])
+    return _OTHER_HOME if overlaps else _HOME
 
 
 def _entrypoint(
@@ -159,7 +177,9 @@ def _environment(
         " to what the wheel does not contain."
     )
     notes = (note,) if doubled and "PYTHONPATH" not in own else ()
-    defaults = {**_DEFAULT_ENVIRONMENT, **path, **(start.environment if start else {})}
+    name = "app" if ":" in settings.user else settings.user
+    user = {"HOME": home_folder(settings.workdir), "USER": name}
+    defaults = {**user, **path, **(start.environment if start else {})}
     return {**defaults, **own}, (*notes, *variable_notes(settings, defaults))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_name
 
@@ -59,13 +59,13 @@ def together(selections: Iterable[Selection]) -> Selection:
 def select(  # noqa: PLR0913  # options, settings and project
     options: SelectionOptions,
     *,
-    default_groups: Sequence[str],
-    default_extras: Sequence[str],
+    default_groups: Sequence[str] | Literal["all"],
+    default_extras: Sequence[str] | Literal["all"],
     groups: Iterable[str],
     extras: Iterable[str],
     unread_groups: Iterable[str] = (),
 ) -> Selection:
-    """The selection; `groups` and `extras` are those of the project.
+    """The selection; `groups` and `extras` are those of the project, and "all" is all of them.
 
     `unread_groups` are groups of the project that this version of Poetry cannot read. Raises
     DockerCacheError for an unknown name, and for options that exclude each other.
@@ -74,6 +74,8 @@ def select(  # noqa: PLR0913  # options, settings and project
     # The main group exists even if the project has no dependencies.
     known_groups = {*map(str, map(canonicalize_name, groups)), MAIN_GROUP}
     known_extras = set(map(str, map(canonicalize_name, extras)))
+    default_groups = tuple(known_groups) if default_groups == "all" else default_groups
+    default_extras = tuple(known_extras) if default_extras == "all" else default_extras
     unread = set(map(str, map(canonicalize_name, unread_groups))) - known_groups
     named = _split([*options.only_groups, *options.with_groups], ",")
     _refuse_unread([*named, *default_groups], unread)

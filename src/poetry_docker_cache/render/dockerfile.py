@@ -7,8 +7,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Literal
 
-from poetry_docker_cache.docker.ignore_patterns import is_inside
-from poetry_docker_cache.render import stage_commands
+from poetry_docker_cache.docker.ignore_patterns import is_inside, moved
+from poetry_docker_cache.render import asset_commands, stage_commands
 from poetry_docker_cache.render.build_scripts import image_scripts
 from poetry_docker_cache.render.ignore_file import IgnorePlan, render_ignore
 from poetry_docker_cache.render.templates import DOCKERFILE, TemplateEnvironment, render_own
@@ -16,7 +16,7 @@ from poetry_docker_cache.render.templates import DOCKERFILE, TemplateEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import Copy, ImagePlan, Template
     from poetry_docker_cache.render.build_scripts import Scripts
     from poetry_docker_cache.settings.image_values import Healthcheck
 
@@ -55,6 +55,9 @@ def render_ignore_file(
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
     own += [path for step in plan.steps for path in step.paths or ()]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
+    keep += [each.source for each in plan.runtime.copies if each.image is None]
+    for stage in plan.assets:
+        keep += [plan.located(path) for path in (*stage.manifests, *stage.sources)]
     for wheel in plan.wheels:
         names = ["pyproject.toml"] * wheel.has_pyproject
         keep += [wheel.located(path) for path in (*names, *wheel.paths)]
@@ -66,10 +69,14 @@ def render_ignore_file(
             extra=plan.ignore,
             dockerfile=dockerfile,
             git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
+            front_ends_ignored=[
+                moved(line, plan.folder) for stage in plan.assets for line in stage.git_ignored
+            ],
             hidden=hidden,
             # setuptools would put old files from there into the next wheel.
             unsent=(
                 *_unsent(plan, keep),
+                *(plan.located(path) for stage in plan.assets for path in stage.generated),
                 *(wheel.located("build/lib") for wheel in plan.wheels if wheel.whole),
             ),
             exported=exported,
@@ -79,6 +86,17 @@ def render_ignore_file(
             scripts=scripts and scripts.rstrip("/"),
         )
     )
+
+
+def copy_from(each: Copy) -> str:
+    """Return the options and arguments of COPY for a file with another name or place."""
+    if each.image is not None:
+        stage, source = [f"--from={each.image}"], each.source
+    elif each.is_made_readable and not each.in_workdir:
+        stage, source = ["--from=copied"], f"/copied/{each.source}"
+    else:
+        stage, source = [], each.source
+    return " ".join([*stage, *each.options, copy_arguments(source, each.to)])
 
 
 def _others(plan: ImagePlan) -> Iterator[str]:
@@ -107,12 +125,20 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         assignments=assignments,
         command=command,
         copy=copy_arguments,
+        copy_from=copy_from,
         exec_form=exec_form,
         healthcheck=healthcheck,
+        in_context=lambda path, plan: plan.located(path),
         quoted=quoted,
         shell=shlex.quote,
     )
     environment.globals.update(
+        assets_command=asset_commands.assets_command,
+        at_project=asset_commands.at_project,
+        fetch_command=asset_commands.fetch_command,
+        front_ends_in=asset_commands.front_ends_in,
+        manifest_copies=asset_commands.manifest_copies,
+        scripts_command=asset_commands.scripts_command,
         build_command=stage_commands.build_command,
         check_command=stage_commands.check_command,
         checked_stages=stage_commands.checked_stages,
@@ -202,6 +228,7 @@ def healthcheck(check: Healthcheck | Literal[False]) -> str:
         "interval": check.interval,
         "timeout": check.timeout,
         "start-period": check.start_period,
+        "start-interval": check.start_interval,
         "retries": check.retries,
     }
     words = [f"--{name}={value}" for name, value in options.items() if value is not None]

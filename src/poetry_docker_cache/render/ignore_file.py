@@ -49,6 +49,8 @@ class IgnorePlan:
     """The Dockerfiles and ignore files of other images."""
     git_ignored: Sequence[str] = ()
     """Lines that come from `.gitignore`."""
+    front_ends_ignored: Sequence[str] = ()
+    """Lines that come from `.gitignore`, for front ends."""
     hidden: Sequence[str] = ()
     """Folders that are always excluded."""
     unsent: Sequence[str] = ()
@@ -75,6 +77,7 @@ def render_ignore(plan: IgnorePlan) -> str:
     git_ignored = [*map(parse, plan.git_ignored)]
     sections = {
         "From .gitignore, for the folders that the wheel is made of": git_ignored,
+        "From .gitignore, for front ends": [*map(parse, plan.front_ends_ignored)],
         "From .dockerignore": own,
         "From [tool.poetry-docker-cache] ignore": added,
     }

@@ -7,6 +7,8 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.render.asset_commands import front_ends_beside
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 _ABOVE = ".above"
 FROM_ABOVE = (
     *("sed", "-i", "-E", "-e", ":again"),
-    *("-e", rf"""s#((from|readme|file)["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\5#"""),
+    "-e",
+    rf"""s#((from|readme|file)["']? *= *(\[[^]]*)?["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\6#""",
     *("-e", "tagain", "/project/pyproject.toml"),
 )
 """Replaces each `..` in the `packages` and the README of poetry-core by a folder inside the
@@ -136,7 +139,11 @@ def check_command(runtime: Runtime) -> list[str]:
     )
     command = [*python, f"--python={runtime.python}"]
     command += [f"--optional={name}" for name in runtime.optional_libraries]
-    return [*command, f"--home={runtime.home}"]
+    command.append(f"--user={runtime.user}")
+    for folder in runtime.owned:
+        prefix = f"{folder.mode}:" if folder.mode else ""
+        command.append(f"--folder={prefix}{folder.path}")
+    return command
 
 
 def library_command(runtime: Runtime) -> list[str]:
@@ -151,12 +158,11 @@ def checked_stages(plan: ImagePlan) -> list[str]:
     return layers + [wheel.name for wheel in plan.wheels if wheel.compiles]
 
 
-def files_command(paths: Sequence[str], place: str, *, compiles: bool) -> str:
-    """Return the command for files beside the package: these paths, or all if there are none.
-
-    `place` is the folder of scripts in them.
-    """
-    commands = [] if paths else [shlex.join(["rm", "-rf", place])]
+def files_command(plan: ImagePlan, place: str, *, compiles: bool) -> str:
+    """Return the command for files beside the package; `place` is the folder of scripts in them."""
+    whole = plan.files is not None and not plan.files.paths
+    removed = [*[place] * whole, *front_ends_beside(plan)]
+    commands = [shlex.join(["rm", "-rf", *removed])] if removed else []
     commands += ["python /scripts/compile.py ."] if compiles else []
     return " && ".join([*commands, "chmod -R u=rwX,go=rX ."])
 

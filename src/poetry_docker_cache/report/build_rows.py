@@ -66,7 +66,7 @@ class Subject:
     layers: Mapping[str, Sequence[Package]] = field(default_factory=dict)
     """The packages that each layer may contain, by layer."""
     wheels: Mapping[str, str] = field(default_factory=dict)
-    """What the stages of other wheels build, by stage."""
+    """What the stages of other wheels, and of front ends, build, by stage."""
     steps: Mapping[str, str] = field(default_factory=dict)
     """The commands of `run`, by stage."""
     system: Sequence[str] = ()

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from poetry_docker_cache.caches.backends import BadCache
 from poetry_docker_cache.caches.spec import Cache, parse
 from poetry_docker_cache.settings.setting_errors import TABLE, SettingsError, kind
-from poetry_docker_cache.settings.values import line, list_of
+from poetry_docker_cache.settings.values import line, list_of, set_of
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.setting_errors import Spot
@@ -38,6 +38,11 @@ def name(spot: Spot, value: object) -> str:
     if not content.strip():
         raise spot.refuse(value, "a name cannot be empty")
     return canonicalize_name(content)
+
+
+def names_or_all(spot: Spot, value: object) -> tuple[str, ...] | Literal["all"]:
+    """Read names of groups or extras, or "all"."""
+    return "all" if isinstance(value, str) and value == "all" else set_of(name)(spot, value)
 
 
 def _quoted(spot: Spot, value: object, otherwise: str) -> str:

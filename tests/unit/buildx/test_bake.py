@@ -174,7 +174,8 @@ def test_set_is_taken_into_account() -> None:
 
 def test_secrets_of_build_steps_are_variables() -> None:
     """Both tools read them from the environment."""
-    assert definition(secrets=["A"])["secret"] == ["id=auth,src=/w/auth", "id=A,env=A"]
+    both = definition(secrets=["id=A,env=A"])["secret"]
+    assert both == ["id=auth,src=/w/auth", "id=A,env=A"]
     target = BakeTarget(
         name="api", context=".", dockerfile="D", repository="shop", secrets=("A", "B")
     )

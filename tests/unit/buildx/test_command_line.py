@@ -42,7 +42,7 @@ def test_plain_build_is_loaded() -> None:
 
 def test_secrets_of_build_steps_are_variables() -> None:
     """The values are not on the command line."""
-    assert command(secrets=["A"]) == f"{PREFIX} --secret id=A,env=A --load /src"
+    assert command(secrets=["id=A,env=A"]) == f"{PREFIX} --secret id=A,env=A --load /src"
 
 
 def test_options_are_in_order() -> None:

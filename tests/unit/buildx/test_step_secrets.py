@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset
+from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset_secrets
 from poetry_docker_cache.errors import DockerCacheError
 
 
@@ -27,8 +27,8 @@ def test_secret_that_the_user_passes_is_not_passed_again(
 
 def test_unset_secret_is_an_error_before_the_build() -> None:
     """It says what to set; an empty value is a value."""
-    refuse_unset(["A"], {"A": ""})
+    refuse_unset_secrets(["A"], {"A": ""})
     with pytest.raises(DockerCacheError, match="the variable B is not set") as caught:
-        refuse_unset(["A", "B"], {"A": "x"})
+        refuse_unset_secrets(["A", "B"], {"A": "x"})
     assert "`export B=…`" in str(caught.value.fix)
     assert "`-- --secret id=B,src=PATH`" in str(caught.value.fix)

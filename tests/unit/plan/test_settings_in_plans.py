@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1"
 INSTRUCTION = re.compile(
-    r"(FROM|ENV|WORKDIR|COPY|LABEL|EXPOSE|HEALTHCHECK|STOPSIGNAL|USER|ENTRYPOINT|CMD) ."
+    r"(FROM|ENV|WORKDIR|COPY|ARG|LABEL|VOLUME|EXPOSE|HEALTHCHECK|STOPSIGNAL|USER|ENTRYPOINT|CMD) ."
 )
+WRITTEN_FILE = re.compile(r"^(COPY --link <<(\w+) \S+)\n\$\2\n\2$", re.MULTILINE)
 PROJECTS = [project(package("rich")), project(package("rich"), root=TREE, files=None)]
 
 
@@ -52,7 +53,7 @@ def check(table: Mapping[str, object]) -> None:
         for word in (ENVIRONMENT, f"COPY --link --from={layer.name} /{layer.name}/../venv /venv"):
             assert last.splitlines().count(word) == 1
         assert re.findall(r"^USER (.*)$", last, re.MULTILINE) == [plan.runtime.user]
-        joined = re.sub(r"(?<!\\)\\\n", "", last)
+        joined = re.sub(r"(?<!\\)\\\n", "", WRITTEN_FILE.sub(r"\1", last))
         assert all(INSTRUCTION.match(line) for line in joined.split("\n") if line)
 
 
