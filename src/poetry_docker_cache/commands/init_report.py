@@ -90,7 +90,7 @@ def init(options: InitOptions, poetry: Poetry, console: Console, questions: Ques
     return 0
 
 
-def _show_all(  # noqa: PLR0913  # all that is shown
+def _show_all(  # noqa: PLR0913, PLR0917  # all that is shown
     options: InitOptions,
     proposal: Proposal,
     old: OldDockerfile | None,

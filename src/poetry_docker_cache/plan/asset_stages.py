@@ -25,6 +25,8 @@ _NODE = "22"
 _PNPM = {"5": "7", "6": "8", "9": "10"}
 """The pnpm for each format of its lock file, if package.json names none."""
 _CLASSIC, _MODERN, _PNPM_DEFAULT = "1.22.22", "4", "10"
+_NO_SCRIPTS = ("env", "npm_config_ignore_scripts=true", "YARN_ENABLE_SCRIPTS=false")
+"""Keeps an install command of the user from running code of packages."""
 _RUNS_AS_ROOT = ("docker.io/library/node", "docker.io/oven/bun")
 
 
@@ -37,7 +39,7 @@ class _Tool:
     install: tuple[str, ...]
     """Arguments with which it downloads what the lock file names and runs nothing."""
     scripts: tuple[str, ...]
-    """The command that runs the install scripts of packages; or empty."""
+    """The command that runs the install scripts of packages; empty if it runs none."""
     cache: str
     requirement: str = ""
     """What npm installs to get it; empty if the image or the project has it."""
@@ -91,7 +93,7 @@ def _stage(
         environment=tool.environment,
         tool=tool.name,
         caches=caches,
-        fetch=(*setup, assets.install or (*tool.program, *tool.install)),
+        fetch=(*setup, _fetch(assets, tool)),
         scripts=tool.scripts,
         build=_build(front_end, assets, tool),
         variables=front_end.variables,
@@ -103,6 +105,12 @@ def _stage(
         generated=tuple(sorted({assets.output, assets.to} & front_end.generated)),
     )
     return stage, reason
+
+
+def _fetch(assets: Assets, tool: _Tool) -> tuple[str, ...]:
+    if assets.install is not None:
+        return (*_NO_SCRIPTS, *assets.install)
+    return (*tool.program, *tool.install)
 
 
 def _has(front_end: FrontEnd, name: str) -> bool:

@@ -370,6 +370,8 @@ class Project:
     """Set if it is a Django project whose settings set `STATIC_ROOT`."""
     unpackaged: tuple[str, ...] = ()
     """Modules that the code imports but the wheel does not contain; part of `files`."""
+    development: tuple[str, ...] = ()
+    """What to leave out of the whole source tree, as lines of an ignore file."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` installs by default."""
     path_packages: tuple[PathPackage, ...] = ()
@@ -378,6 +380,10 @@ class Project:
     """The front ends that the settings name, by folder."""
     place: tuple[str, ...] = ()
     """The names of the folders from the root of the file system to the project's own."""
+    tests: tuple[str, ...] = ()
+    """The files and folders of its tests; only read for an image for tests."""
+    has_manage_py: bool = False
+    """Whether it has Django's `manage.py`; only read for an image for development or tests."""
 
     @property
     def index(self) -> Source | None:
