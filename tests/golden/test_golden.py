@@ -38,6 +38,7 @@ LINES_OF_SETTINGS = {
     "monorepo": 54,  # download-cache, three path dependencies with their own backends
     "odd_file_names": 1,  # files beside the package
     "reuse_image": 24,  # the stages that import the earlier image
+    "run_steps": 50,  # three stages with the content of the image, and their commands
     "shape_extension": 8,  # a build backend with a compiler, from a private source
     "shell_less": 13,  # a final image without a shell, so that its stages use another base
 }
