@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,9 @@ def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> l
         for line in (*plan.runtime.instructions, *plan.dependencies.instructions):
             known |= {*re.findall(r"(\w+)(?:=\S*)?", line)[1:]} if _ARG.match(line) else set()
     known |= {"VERSION" for plan in plans if plan.version is not None}
-    named = [text.partition("=")[0] for text in options.build_args]
+    words = [word for each in options.after_dashes for word in each.split("=", 1)]
+    passed = [word for option, word in pairwise(words) if option == "--build-arg"]
+    named = [text.partition("=")[0] for text in (*options.build_args, *passed)]
     unknown = [name for name in named if name not in known and not _PREDEFINED.search(name)]
     near = did_you_mean(unknown[0], known) if unknown else ""
     note = (

@@ -12,7 +12,7 @@ from poetry_docker_cache.buildx.build_stream import seconds
 from poetry_docker_cache.buildx.command_line import options_for, without_outputs
 from poetry_docker_cache.errors import BuildError, DockerCacheError
 from poetry_docker_cache.plan.image_plan import RUN_TESTS, TEST
-from poetry_docker_cache.report.tests_display import TestsDisplay, exit_status, tests_step
+from poetry_docker_cache.report.tests_display import DisplayWithTests, exit_status, step_of_tests
 from poetry_docker_cache.text import duration, listing
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def tests_display(
     """
     if make is None:
         return None
-    return lambda: TestsDisplay(build=make(), stage=RUN_TESTS, write=console.raw)
+    return lambda: DisplayWithTests(build=make(), stage=RUN_TESTS, write=console.raw)
 
 
 def report_tests(outcome: Outcome, image: PlannedImage, console: ProgressConsole) -> None:
@@ -94,7 +94,7 @@ def report_tests(outcome: Outcome, image: PlannedImage, console: ProgressConsole
 
     Does nothing if another step failed.
     """
-    step = tests_step(outcome.stream, RUN_TESTS) if outcome.stream else None
+    step = step_of_tests(outcome.stream, RUN_TESTS) if outcome.stream else None
     if not outcome.status:
         took = f" in {duration(seconds([step], time.monotonic()))}" if step else ""
         before = ", unchanged since their last run" if step and step.cached else took

@@ -16,7 +16,7 @@ from poetry_docker_cache.settings.asset_values import Assets
 if TYPE_CHECKING:
     from poetry_docker_cache.plan.image_plan import AssetStage
 
-WEB = {"folder": "web", "output": "web/dist", "to": "shop/static"}
+WEB: dict[str, Any] = {"folder": "web", "output": "web/dist", "to": "shop/static"}
 
 
 def front_end(**keys: Any) -> FrontEnd:  # noqa: ANN401  # fields of many types
