@@ -28,6 +28,7 @@ from golden_locks import renew_lock
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER
 
 LINES_OF_SETTINGS = {
+    "assets": 46,  # two front ends
     "custom_base": 11,  # may have its own user, and lack the build machine's platform
     "dev_and_test": 44,  # the stages of two more images
     "django": 4,  # a source tree beside the dependencies, which is on the import path
