@@ -83,13 +83,13 @@ def _left_out(project: Project, settings: Settings) -> tuple[str, ...]:
 
 
 def _left_out_notes(files: Files) -> Notes:
-    names = [line.removeprefix("**/") for line in files.left_out]
-    if not names:
-        return ()
-    example = f'`ignore = ["!{names[-1]}"]`'
-    return (
-        f"Left out, because only development needs it: {listing(names)}. To keep it, {example}.",
+    names = [line.removeprefix("**/") for line in files.left_out if not line.startswith(".")]
+    last = "".join(names[-1:])
+    note = (
+        f"Left out, because only development needs it: {listing(names)}. To include {last}, set"
+        f' `ignore = ["!{last}"]`.'
     )
+    return (note,) if names else ()
 
 
 def _unpackaged_notes(modules: Sequence[str]) -> Notes:

@@ -54,6 +54,7 @@ def test_only_unnamed_paths_are_left_out(
 def test_needed_path_is_kept(tmp_path: Path) -> None:
     """A start command or an application may be there."""
     write(tmp_path, *TREE_FILES)
+    (tmp_path / "app" / "gone.py").symlink_to("nowhere.py")
     found = development_files(tmp_path, ["docs/serve.py"])
     assert {*found} == {*ALL} - {"docs"}
 

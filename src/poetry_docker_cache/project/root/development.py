@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.docker.ignore_patterns import is_inside
 from poetry_docker_cache.docker.kept_out import DEVELOPMENT, TESTS, is_kept_out
 from poetry_docker_cache.project.root.declared import is_file, text_of
+from poetry_docker_cache.system.compat import is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -57,9 +58,9 @@ def _at_top(folder: Path) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         usual = any(fnmatchcase(path.name, pattern) for pattern in DEVELOPMENT)
         if usual and not (is_django and path.name in _DATA):
-            if path.is_dir() or path.suffix != ".py":
+            if is_folder(path) or path.suffix != ".py":
                 yield path.name
-        elif is_file(path / "package.json") and (path / "src").is_dir() and not _has_code(path):
+        elif is_file(path / "package.json") and is_folder(path / "src") and not _has_code(path):
             yield path.name
 
 
@@ -107,11 +108,19 @@ def _texts(folder: Path, without: Collection[str], names: Collection[str]) -> It
             is_code = path.suffix == ".py"
             if _OF_TOOLS.fullmatch(name) or not (is_code or path.suffix in _CONFIGURATION):
                 continue
-            if (is_code or depth <= 1) and path.stat().st_size <= _LARGEST:
-                text = text_of(path)
+            if is_code or depth <= 1:
+                text = text_of(path) if _size(path) <= _LARGEST else ""
                 if any(word in text for word in names):
                     text = _ADDRESS.sub("", text)
                     yield _paths_in(text) if is_code else _without_tools(text)
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file, or 0 for a link without a target."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _named(text: str, names: Collection[str]) -> set[str]:
