@@ -30,7 +30,7 @@ NOTES = "notes.txt"
 SCRIPTS = "scripts.txt"
 """File with the names of the exported scripts."""
 _DIGEST = re.compile(r"(?<=^# )(?P<what>[^\n]*)sha256:[0-9a-f]{64}$", re.MULTILINE)
-OPTIONS = {"images": ("--bake",)}
+OPTIONS = {"images": ("--bake",), "dev_and_test": ("--compose",)}
 """Additional options, by case."""
 PLACES = {"monorepo": "services/api", "readme_outside": "backend"}
 """Path of the project in cases that contain more than the project."""

@@ -299,6 +299,19 @@ def _chooses_output(request: BuildRequest) -> bool:
     )
 
 
+def without_outputs(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield buildx's arguments without those that choose where the result and metadata go."""
+    value = False
+    for word in arguments:
+        option, has_value, _ = word.partition("=")
+        if value:
+            value = False
+        elif option in (*_OUTPUT_OPTIONS, METADATA_OPTION) or re.match(r"-o[^-]", word):
+            value = option in ("--output", "-o", METADATA_OPTION) and not has_value
+        else:
+            yield word
+
+
 def requested_platforms(request: BuildRequest) -> set[str]:
     """Return the platforms. As for buildx, a value may contain several, separated by commas."""
     given = [*request.platforms]

@@ -196,7 +196,7 @@ class Report:
     @property
     def _memory(self) -> str:
         """The name under which a build is remembered."""
-        return f"{self.image.image} {' '.join(self.platforms)}"
+        return f"{self.image.image}{self.image.suffix} {' '.join(self.platforms)}"
 
     @property
     def _is_whole(self) -> bool:
@@ -270,7 +270,7 @@ class Report:
                 if package.name in layer.packages
                 and (package.kind in ON_BUILD_IMAGE) == layer.from_source
             )
-            for layer in self.image.plan.dependencies.layers
+            for layer in self.image.plan.dependencies.all_layers
         }
 
 

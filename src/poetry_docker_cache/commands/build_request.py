@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from poetry_docker_cache.docker import platforms
 from poetry_docker_cache.docker.dockerfile_syntax import stages
 from poetry_docker_cache.docker.image_names import implied_official, moved_to, tagged
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.image_plan import BASE, REFRESHED
+from poetry_docker_cache.plan.image_plan import BASE, REFRESHED, RUN_TESTS
 from poetry_docker_cache.project.git import repository_of
 from poetry_docker_cache.text import did_you_mean, listing
 
@@ -38,6 +39,9 @@ _PREDEFINED = re.compile(
     r"|(HTTPS?|FTP|NO|ALL)_PROXY)$",
     re.IGNORECASE,
 )
+
+
+_ARG = re.compile(r"\s*ARG\s", re.IGNORECASE)
 
 
 def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> list[BuildRequest]:
@@ -119,17 +123,19 @@ def given_arguments(options: BuildOptions) -> dict[str, str]:
 def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> list[str]:
     """Return a note for build arguments that no image declares.
 
-    A template or `instructions` may declare any, and so may a Dockerfile that is not ours.
+    A template may declare any, and so may a Dockerfile that is not ours.
     """
     plans = [image.plan for image in images]
-    if options.file is not None or any(
-        plan.template or plan.runtime.instructions or plan.dependencies.instructions
-        for plan in plans
-    ):
+    if options.file is not None or any(plan.template for plan in plans):
         return []
     known = {each.name for plan in plans for each in plan.runtime.arguments}
+    for plan in plans:
+        for line in (*plan.runtime.instructions, *plan.dependencies.instructions):
+            known |= {*re.findall(r"(\w+)(?:=\S*)?", line)[1:]} if _ARG.match(line) else set()
     known |= {"VERSION" for plan in plans if plan.version is not None}
-    named = [text.partition("=")[0] for text in options.build_args]
+    words = [word for each in options.after_dashes for word in each.split("=", 1)]
+    passed = [word for option, word in pairwise(words) if option == "--build-arg"]
+    named = [text.partition("=")[0] for text in (*options.build_args, *passed)]
     unknown = [name for name in named if name not in known and not _PREDEFINED.search(name)]
     near = did_you_mean(unknown[0], known) if unknown else ""
     note = (
@@ -160,15 +166,19 @@ def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:
 
 
 def _run_again(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:
-    """Return the stages that `--refresh` runs again.
+    """Return the stages that run again: those of `--refresh`, and the tests.
 
     A build argument would change their cache key: the next build would find the old result again.
     This way, the result has the same key, and of two results BuildKit takes the newest. A stage
     based on one of these also runs again, but no stage of dependencies is. buildx does not accept
     the option with `--no-cache`, which includes it.
     """
+    if options.no_cache:
+        return ()
     is_changed = options.file is not None or image.plan.changes_base
-    return REFRESHED if options.refresh and is_changed and not options.no_cache else ()
+    # The command for tests shows their output. Before a build, their success is enough.
+    tests = (RUN_TESTS,) if image.plan.tests and not options.tests_first else ()
+    return (*(REFRESHED if options.refresh and is_changed else ()), *tests)
 
 
 def _refuse_without_base(file: str) -> None:

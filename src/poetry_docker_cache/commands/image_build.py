@@ -25,11 +25,21 @@ from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds, unused_arguments
+from poetry_docker_cache.commands.image_choice import chosen
 from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+from poetry_docker_cache.commands.variant_build import (
+    finished,
+    options_of_tests,
+    report_tests,
+    tests_display,
+)
+from poetry_docker_cache.plan.image_plan import TEST
 from poetry_docker_cache.project.npm_settings import refuse_unset, user_npmrc
+from poetry_docker_cache.project.reader import settings_table
+from poetry_docker_cache.settings.image_tables import parse_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +62,8 @@ def build_images(
     `probe` waits for the engine's answer. Raises DockerCacheError.
     """
     with saying(console, "Reading the project"):
-        images = plan_images(poetry, options.images, options.selection)
+        planned = plan_images(poetry, options.images, options.own_selection, options.variants)
+        images = tuple(finished(options, image) for image in planned)
     if not options.file:
         print_notes(console, images)
         for note in (*unused_notes(images), *unused_arguments(options, images)):
@@ -71,6 +82,21 @@ def build_images(
         _print_steps(work, console)
         return 0
     return _run_steps(work, console)
+
+
+def run_tests(
+    options: BuildOptions, poetry: Poetry, probe: Callable[[], EngineInfo], console: ProgressConsole
+) -> int:
+    """Run the tests in each image, one after the other; return the status of a failed build.
+
+    Raises BuildError, with their exit status, for tests that fail.
+    """
+    names = chosen(options.images, parse_images(settings_table(poetry)) or [""])
+    for name in names:
+        own = options_of_tests(options, name, among=len(names) > 1)
+        if status := build_images(own, poetry, probe, console):
+            return status
+    return 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +159,8 @@ def _decide(
 ) -> _Work:
     """Decide everything about the build on this engine."""
     display = own_display(reports, engine, console)
+    if options.variant == TEST:
+        display = tests_display(display, console)
     # With `-q`, our display shows no progress, but reads it.
     reads = display is not None and options.quiet
     npmrc = user_npmrc((each for image in images for each in image.front_ends), os.environ)
@@ -245,6 +273,8 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
             contexts=work.contexts(),
         )
         outcome = runner.run_all(build_steps(build, places, caches))
+        if work.options.variant == TEST:
+            report_tests(outcome, work.images[0], console)
         if outcome.status:
             # Imported only here, so that a build starts sooner.
             from poetry_docker_cache.commands.failure_report import refuse  # noqa: PLC0415
@@ -264,5 +294,6 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
                 written = report.cache_was_written(metadata)
                 for note in caches[report.image.image].publish(written=written):
                     console.note(note)
-        report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
+        if work.options.variant != TEST:
+            report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
     return 0

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.hidden_folders import written_inside
 from poetry_docker_cache.commands.image_choice import chosen
+from poetry_docker_cache.docker.ignore_patterns import hiding_line, outermost, parse
 from poetry_docker_cache.docker.image_names import default_tag
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
+from poetry_docker_cache.plan.image_plan import DEV, TEST
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.context_files import matching_files
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
@@ -26,8 +29,16 @@ from poetry_docker_cache.project.reader import (
     settings_table,
 )
 from poetry_docker_cache.project.selected_packages import locked_packages
-from poetry_docker_cache.project.selection import SelectionOptions, select, together
+from poetry_docker_cache.project.selection import (
+    SelectionOptions,
+    extras_for_tests,
+    groups_for_tests,
+    select,
+    select_variant,
+    together,
+)
 from poetry_docker_cache.project.sources import direct_addresses, used_sources
+from poetry_docker_cache.project.test_files import with_test_files
 from poetry_docker_cache.render.dockerfile import render_ignore_file
 from poetry_docker_cache.render.exported_files import BAKE_FILE, dockerfile_name
 from poetry_docker_cache.render.own_template import read_template
@@ -43,7 +54,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import ImagePlan, Template, VariantName
     from poetry_docker_cache.project.credentials import AuthSecret
     from poetry_docker_cache.project.model import Address, FrontEnd, Project, Selection
 
@@ -83,6 +94,8 @@ class PlannedImage:
     build. Relative to the context."""
     exported: tuple[str, ...]
     """The files that `export` writes for several images: excluded from every build."""
+    suffix: str = ""
+    """The end of the default tag of an image for development or tests."""
 
     def own_name(self, version: str | None) -> str:
         """Return the default name of the image, with this version as its tag."""
@@ -92,7 +105,7 @@ class PlannedImage:
     @property
     def default_tag(self) -> str:
         """The name of the image without `-t`."""
-        return self.own_name(self.git_version or self.version)
+        return f"{self.own_name(self.git_version or self.version)}{self.suffix}"
 
     def ignore_file(
         self,
@@ -118,13 +131,15 @@ def plan_images(
     poetry: Poetry,
     names: Sequence[str],
     selection: SelectionOptions,
+    variants: Mapping[VariantName, SelectionOptions] = MappingProxyType({}),
     *,
     may_be_stale: bool = False,
 ) -> tuple[PlannedImage, ...]:
     """Read the project and plan the images with these names, or all.
 
-    A project without named images has a single one, named "". Raises DockerCacheError for an
-    unknown name. With `may_be_stale`, a stale lock file is accepted.
+    A project without named images has a single one, named "". `variants` are the images for
+    development and tests to plan on top of each. With `may_be_stale`, a stale lock file is
+    accepted. Raises DockerCacheError for an unknown name.
     """
     table = settings_table(poetry)
     images = parse_images(table) or {"": Settings.parse(table)}
@@ -137,6 +152,8 @@ def plan_images(
     }
     front_ends = read_front_ends(folder, images.values())
     project = replace(read_project(poetry, may_be_stale=may_be_stale), front_ends=front_ends)
+    if variants:
+        project = with_test_files(folder, project)
     metadata = project.metadata
     if images.keys() != {""}:
         refuse_collisions(images, name=metadata.name or folder.name, version=metadata.version)
@@ -153,8 +170,14 @@ def plan_images(
     planned = []
     for name in asked:
         with _naming(name):
-            image = _planned(poetry, project, name, images, selections)
-        planned.append(_with_template(image, templates[name]))
+            chosen_by = {
+                variant: _select_variant(
+                    project, images[name], selections[name], poetry, variant, options
+                )
+                for variant, options in variants.items()
+            }
+            image = _planned(poetry, project, name, images, selections, chosen_by)
+        planned.append(_with_hidden_tests(_with_template(image, templates[name]), project.tests))
         check_locked_files(folder, image.plan.dependencies.files)
     return tuple(planned)
 
@@ -190,12 +213,38 @@ def _select(
     )
 
 
-def _planned(
+def _select_variant(  # noqa: PLR0913, PLR0917  # all that decides
+    project: Project,
+    settings: Settings,
+    base: Selection,
+    poetry: Poetry,
+    variant: VariantName,
+    options: SelectionOptions,
+) -> Selection:
+    if variant == DEV:
+        own = settings.dev
+        groups, extras = tuple(sorted(project.default_groups)), own.extras
+    else:
+        own = settings.test
+        groups, extras = groups_for_tests(project), own.extras or extras_for_tests(project)
+    return select_variant(
+        options,
+        base,
+        default_groups=groups if own.groups is None else own.groups,
+        default_extras=extras,
+        groups=project.groups,
+        extras=project.extras,
+        unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
+    )
+
+
+def _planned(  # noqa: PLR0913, PLR0917  # all that decides
     poetry: Poetry,
     project: Project,
     image: str,
     images: Mapping[str, Settings],
     selections: Mapping[str, Selection],
+    variants: Mapping[VariantName, Selection],
 ) -> PlannedImage:
     named = {name: selection for name, selection in selections.items() if name}
     installs = {
@@ -211,8 +260,10 @@ def _planned(
         selections[image],
         installs if shares else None,
         selected_by_any=together(selections.values()),
+        variants=variants,
     )
-    packages = locked_packages(project.lock, selections[image], plan.runtime.python)
+    everything = together([selections[image], *variants.values()])
+    packages = locked_packages(project.lock, everything, plan.runtime.python)
     name = project.metadata.name
     folder = project_folder(poetry)
     home = real_path(os.path.expanduser("~"))  # noqa: PTH111  # Path.home() may raise
@@ -240,6 +291,29 @@ def _planned(
 
 def _joined(name: str, image: str) -> str:
     return f"{name}-{image}" if image else name
+
+
+def _with_hidden_tests(image: PlannedImage, tests: Sequence[str]) -> PlannedImage:
+    """Give the image for tests back what the ignore file keeps out of a whole source tree.
+
+    The files of the final image are the same as without it.
+    """
+    plan = image.plan
+    if plan.files is None or plan.files.paths or all(each.name != TEST for each in plan.variants):
+        return image
+    usual = replace(image, plan=replace(plan, variants=())).ignore_file()
+    lines = [parse(line) for line in usual.splitlines()]
+    hidden = tuple(
+        path
+        for path in tests
+        if max(hiding_line(lines, plan.located(each)) for each in (path, f"{path}/x")) >= 0
+    )
+    variants = (
+        replace(each, paths=outermost((*each.paths, *hidden))) if each.name == TEST else each
+        for each in plan.variants
+    )
+    files = replace(plan.files, removed=hidden)
+    return replace(image, plan=replace(plan, files=files, variants=tuple(variants)))
 
 
 def _with_template(image: PlannedImage, template: Template | None) -> PlannedImage:

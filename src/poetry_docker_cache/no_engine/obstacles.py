@@ -182,7 +182,7 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
                 fix=_PREPARED.format(what=f"that file (`COPY --from={each.image}`)"),
             )
     for stage in plan.assets:
-        where = "the package" if stage.wheel else f"{stage.to}, with `files`,"
+        where = "the package" if stage.wheel else "the image, with `files`,"
         yield Obstacle(
             reason="assets",
             what=f"`assets` builds the front end in {stage.folder} with {stage.tool}",

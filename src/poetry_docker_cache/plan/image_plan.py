@@ -74,6 +74,8 @@ class Layer:
     """Whether it installs from wheels in `download-cache`, and adds the wheels it downloads."""
     direct: Direct | None = None
     """Set if the packages do not come from a package index."""
+    prefix: str = ""
+    """Begins the names of its stages, for a layer of a variant."""
 
     @property
     def is_built(self) -> bool:
@@ -118,21 +120,30 @@ class Dependencies:
     """Whether packages without a wheel are built with access to the network."""
     older_lock: bool = False
     """Whether the lock file's format is older than 2.1, which needs more scripts."""
+    further: tuple[Layer, ...] = ()
+    """The layers of variants, which are not in the final image."""
+
+    @property
+    def all_layers(self) -> tuple[Layer, ...]:
+        """The layers of the final image and its variants."""
+        return (*self.layers, *self.further)
 
     @property
     def keeps_wheels(self) -> bool:
         """Whether any layer installs from wheels in `download-cache`."""
-        return any(layer.keeps_wheels for layer in self.layers)
+        return any(layer.keeps_wheels for layer in self.all_layers)
 
     @property
     def files(self) -> tuple[str, ...]:
         """The paths of dependencies that are files."""
-        return tuple(path for layer in self.layers if layer.direct for path in layer.direct.files)
+        direct = (layer.direct for layer in self.all_layers if layer.direct)
+        return tuple(dict.fromkeys(path for each in direct for path in each.files))
 
     @property
     def ssh(self) -> tuple[str, ...]:
         """The names of the packages for which the build needs an SSH agent."""
-        return tuple(name for layer in self.layers if layer.direct for name in layer.direct.ssh)
+        direct = (layer.direct for layer in self.all_layers if layer.direct)
+        return tuple(dict.fromkeys(name for each in direct for name in each.ssh))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +229,8 @@ class Files:
     """The paths; empty for all files that the ignore file does not exclude."""
     left_out: tuple[str, ...] = ()
     """Lines of the ignore file for what only development needs, unless `ignore` includes it."""
+    removed: tuple[str, ...] = ()
+    """Paths that only the image for tests takes from the build context."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,10 +308,12 @@ class AssetStage:
     """Environment variables that the download gets as secrets."""
     network: bool
     output: str
-    to: str
-    """The place of the output: in the project for a wheel, else absolute."""
     wheel: str
-    """The name of the wheel that gets the output; empty for the final image."""
+    """The name of the wheel that gets the output; empty if none does."""
+    wheel_place: str
+    """The place of the output in the folder of that wheel."""
+    image_place: str
+    """The absolute place of the output in the final image; empty if only a wheel gets it."""
     git_ignored: tuple[str, ...]
     """Lines for the ignore file."""
     generated: tuple[str, ...]
@@ -377,6 +392,58 @@ class Runtime:
         return self.has_shell or self.checked_on_build_platform
 
 
+VariantName = Literal["dev", "test"]
+DEV: VariantName = "dev"
+TEST: VariantName = "test"
+RUN_TESTS = "run-tests"
+"""The stage in which the tests run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """An image for development or tests: the final image, and further layers on top of it."""
+
+    name: VariantName
+    """The name of its stage."""
+    base: Mapping[str, Sequence[str]]
+    """The `groups` and `extras` of the final image."""
+    groups: tuple[str, ...]
+    extras: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    wheels: tuple[Wheel, ...]
+    """The path dependencies that only this image has."""
+    build_packages: tuple[str, ...]
+    """System packages to build its packages with, besides those of the final image."""
+    runtime_packages: tuple[str, ...]
+    """System packages that only this image has."""
+    paths: tuple[str, ...]
+    """The files of the project to copy to the working directory."""
+    environment: Mapping[str, str]
+    entrypoint: tuple[str, ...] | None
+    """None for that of the final image."""
+    command: tuple[str, ...] | None
+    """None for that of the final image."""
+    reloads: bool = False
+    """Whether the command itself watches the source and starts again."""
+    network: bool = False
+    """Whether tests have access to the network."""
+
+    @property
+    def purpose(self) -> str:
+        """Its use, in words."""
+        return "development" if self.name == DEV else "tests"
+
+    @property
+    def prefix(self) -> str:
+        """The start of the names of its stages."""
+        return f"{self.name}-"
+
+    @property
+    def builder(self) -> str:
+        """The stage in which its packages are built."""
+        return f"{self.prefix}builder" if self.build_packages else "builder"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Template:
     """The project's own template, which extends the built-in one."""
@@ -415,6 +482,12 @@ class ImagePlan:
     """The text of the project's own `.dockerignore`."""
     notes: tuple[str, ...]
     template: Template | None = None
+    variants: tuple[Variant, ...] = ()
+    """The images for development and tests whose stages the Dockerfile has as well."""
+    tests: tuple[str, ...] = ()
+    """The command that the last stage runs, in the image for tests; empty without such a stage."""
+    ends_with_image: bool = False
+    """Whether the last stage is the final image, not the last of the variants."""
 
     def assets_of(self, wheel: Wheel) -> tuple[AssetStage, ...]:
         """The front ends whose output is part of a wheel."""
@@ -423,12 +496,18 @@ class ImagePlan:
     @property
     def assets_beside(self) -> tuple[AssetStage, ...]:
         """The front ends whose output is a layer of the final image."""
-        return tuple(stage for stage in self.assets if not stage.wheel)
+        return tuple(stage for stage in self.assets if stage.image_place)
 
     @property
     def packages(self) -> tuple[Wheel, ...]:
         """The wheels of path dependencies."""
-        return tuple(wheel for wheel in self.wheels if not wheel.is_application)
+        return tuple(wheel for wheel in self.all_wheels if not wheel.is_application)
+
+    @property
+    def all_wheels(self) -> tuple[Wheel, ...]:
+        """The wheels of the final image and its variants, each once."""
+        further = {wheel.name: wheel for variant in self.variants for wheel in variant.wheels}
+        return (*further.values(), *self.wheels)
 
     @property
     def version_variables(self) -> tuple[str, ...]:
@@ -443,7 +522,7 @@ class ImagePlan:
     @property
     def backends(self) -> tuple[Wheel, ...]:
         """The first wheel of each stage with a build backend."""
-        return tuple({wheel.backend_name: wheel for wheel in reversed(self.wheels)}.values())
+        return tuple({wheel.backend_name: wheel for wheel in reversed(self.all_wheels)}.values())
 
     @property
     def needed_frontend(self) -> tuple[int, ...]:

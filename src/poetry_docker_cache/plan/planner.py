@@ -7,6 +7,7 @@ that explain it to the user.
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.base_names import libc
@@ -20,34 +21,52 @@ from poetry_docker_cache.plan.python_version import choose_python
 from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
 from poetry_docker_cache.plan.system_packages import plan_system_packages
 from poetry_docker_cache.plan.tool_pins import pin_notes
+from poetry_docker_cache.plan.variants import (
+    EVERYTHING,
+    added_project,
+    plan_addition,
+    plan_variant,
+    split_wheels,
+    with_additions,
+)
 from poetry_docker_cache.plan.wheels import place_in_context, plan_wheels
 from poetry_docker_cache.project.selection import left_out_notes
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from poetry_docker_cache.inside.manifest.families import Images
-    from poetry_docker_cache.plan.image_plan import Dependencies, Notes, Runtime, Wheel
+    from poetry_docker_cache.plan.bases import Bases
+    from poetry_docker_cache.plan.image_plan import (
+        Dependencies,
+        Notes,
+        Runtime,
+        VariantName,
+        Wheel,
+    )
     from poetry_docker_cache.plan.python_version import Python
+    from poetry_docker_cache.plan.variants import Addition
     from poetry_docker_cache.project.model import Project, Selection
     from poetry_docker_cache.settings.table import Settings
 
 _SYNTAX = "docker/dockerfile:1"
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913  # all inputs of the decisions
     project: Project,
     settings: Settings,
     selection: Selection,
     images: Images | None = None,
     *,
     selected_by_any: Selection | None = None,
+    variants: Mapping[VariantName, Selection] = MappingProxyType({}),
 ) -> ImagePlan:
     """Plan the project's image. Raises DockerCacheError if it cannot be built.
 
     For one of several images, `images` is what each of them installs, and `selected_by_any`
-    what they install together.
+    what they install together. `variants` are the images for development and tests to plan as
+    well, with all that each installs.
     """
     selected_by_any = selected_by_any or selection
     python, python_notes = _plan_python(project, settings, selected_by_any)
@@ -55,12 +74,18 @@ def make_plan(
     contents, content_notes = plan_contents(
         project, settings, selection, images, selected_by_any=selected_by_any, bases=bases
     )
+    additions = tuple(
+        _plan_addition(project, settings, selection, name, wanted, bases)
+        for name, wanted in variants.items()
+    )
+    everything = with_additions(contents, additions)
     system, system_notes = plan_system_packages(settings, contents.layers, bases)
-    folder, folder_notes = place_in_context(project, contents)
-    wheels, wheel_notes = plan_wheels(project, settings, contents, folder, bases)
+    folder, folder_notes = place_in_context(project, everything)
+    all_wheels, wheel_notes = plan_wheels(project, settings, everything, folder, bases)
+    wheels, further_wheels = split_wheels(all_wheels, additions)
     version, version_notes = _plan_version(project, wheels)
     files, file_notes = plan_files(project, settings)
-    assets, asset_notes = plan_assets(project, settings, wheels, folder)
+    assets, asset_notes = plan_assets(project, settings, wheels, files=files, folder=folder)
     runtime, runtime_notes = plan_runtime(
         project,
         settings,
@@ -72,7 +97,14 @@ def make_plan(
         system=system,
     )
     dependencies = plan_dependencies(
-        project, settings, selection, images, layers=contents.layers, bases=bases, system=system
+        project,
+        settings,
+        selection,
+        images,
+        layers=contents.layers,
+        further=everything.layers[len(contents.layers) :],
+        bases=bases,
+        system=system,
     )
     return ImagePlan(
         syntax=_SYNTAX if settings.syntax == "auto" else settings.syntax or None,
@@ -88,13 +120,45 @@ def make_plan(
         traits=bases.traits,
         ignore=settings.ignore,
         dockerignore=project.dockerignore,
+        variants=tuple(
+            plan_variant(
+                addition,
+                project,
+                settings,
+                selection,
+                contents=contents,
+                dependencies=dependencies,
+                wheels=further_wheels[addition.name],
+                files=files,
+                runtime=runtime,
+                bases=bases,
+            )
+            for addition in additions
+        ),
         notes=(
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
             *(*version_notes, *file_notes, *asset_notes, *runtime_notes),
+            *(note for addition in additions for note in addition.notes),
             *_emulation_notes(settings, emulated_work(dependencies, wheels, runtime)),
             *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
     )
+
+
+def _plan_addition(  # noqa: PLR0913, PLR0917  # all inputs of the decision
+    project: Project,
+    settings: Settings,
+    base: Selection,
+    name: VariantName,
+    wanted: Selection,
+    bases: Bases,
+) -> Addition:
+    """What an image installs besides the base: planned as a project with only these packages."""
+    added, own = added_project(project, settings, base, wanted, bases)
+    contents, notes = plan_contents(
+        added, own, EVERYTHING, None, selected_by_any=EVERYTHING, bases=bases
+    )
+    return plan_addition(name, wanted, contents, notes)
 
 
 def emulated_work(

@@ -366,6 +366,10 @@ class Project:
     """The front ends that the settings name, by folder."""
     place: tuple[str, ...] = ()
     """The names of the folders from the root of the file system to the project's own."""
+    tests: tuple[str, ...] = ()
+    """The files and folders of its tests; only read for an image for tests."""
+    has_manage_py: bool = False
+    """Whether it has Django's `manage.py`; only read for an image for development or tests."""
 
     @property
     def index(self) -> Source | None:

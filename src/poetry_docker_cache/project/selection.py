@@ -33,6 +33,7 @@ DEVELOPMENT = frozenset(
         "typing",
     }
 )
+TESTS = frozenset({"test", "testing", "tests"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,42 @@ def select(  # noqa: PLR0913  # options, settings and project
         groups=tuple(sorted(known_groups if options.all_groups else chosen)),
         extras=tuple(sorted(known_extras if options.all_extras else wanted_extras)),
     )
+
+
+def select_variant(  # noqa: PLR0913  # options, settings and project
+    options: SelectionOptions,
+    base: Selection,
+    *,
+    default_groups: Sequence[str],
+    default_extras: Sequence[str],
+    groups: Iterable[str],
+    extras: Iterable[str],
+    unread_groups: Iterable[str] = (),
+) -> Selection:
+    """The selection of an image that also has all of the image it is based on.
+
+    `--with` replaces the default groups. Raises DockerCacheError as `select` does.
+    """
+    found = select(
+        options,
+        default_groups=() if options.with_groups else default_groups,
+        default_extras=default_extras,
+        groups=groups,
+        extras=extras,
+        unread_groups=unread_groups,
+    )
+    return together([base, found])
+
+
+def groups_for_tests(project: Project) -> tuple[str, ...]:
+    """The groups that tests need, by their names."""
+    found = tuple(sorted(project.groups & TESTS))
+    return found or tuple(sorted(project.groups & {"dev", "dev-dependencies"}))
+
+
+def extras_for_tests(project: Project) -> tuple[str, ...]:
+    """The extras that tests need, by their names, if no group has such a name."""
+    return () if project.groups & TESTS else tuple(sorted(project.extras & TESTS))
 
 
 def left_out_notes(project: Project, selection: Selection) -> tuple[str, ...]:

@@ -53,14 +53,17 @@ def render_ignore_file(
     other images, and `scripts` is the folder of scripts, which is included.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
+    own += [path for variant in plan.variants for path in variant.paths]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
     keep += [each.source for each in plan.runtime.copies if each.image is None]
     for stage in plan.assets:
         keep += [plan.located(path) for path in (*stage.manifests, *stage.sources)]
-    for wheel in plan.wheels:
+    for wheel in plan.all_wheels:
         names = ["pyproject.toml"] * wheel.has_pyproject
         keep += [wheel.located(path) for path in (*names, *wheel.paths)]
-    whole = [wheel.folder for wheel in plan.wheels if wheel.whole and wheel.folder != plan.folder]
+    whole = [
+        wheel.folder for wheel in plan.all_wheels if wheel.whole and wheel.folder != plan.folder
+    ]
     return render_ignore(
         IgnorePlan(
             keep=keep,
@@ -68,7 +71,7 @@ def render_ignore_file(
             project_ignore=plan.dockerignore,
             extra=plan.ignore,
             dockerfile=dockerfile,
-            git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
+            git_ignored=[line for wheel in plan.all_wheels for line in wheel.git_ignored],
             front_ends_ignored=[
                 moved(line, plan.folder) for stage in plan.assets for line in stage.git_ignored
             ],
@@ -77,7 +80,7 @@ def render_ignore_file(
             unsent=(
                 *_unsent(plan, keep),
                 *(plan.located(path) for stage in plan.assets for path in stage.generated),
-                *(wheel.located("build/lib") for wheel in plan.wheels if wheel.whole),
+                *(wheel.located("build/lib") for wheel in plan.all_wheels if wheel.whole),
             ),
             exported=exported,
             folder=plan.folder,
@@ -101,7 +104,7 @@ def copy_from(each: Copy) -> str:
 
 def _others(plan: ImagePlan) -> Iterator[str]:
     """Yield the folders outside the project that the image takes files from."""
-    for wheel in plan.wheels:
+    for wheel in plan.all_wheels:
         holds = is_inside(plan.folder, [wheel.folder]) or wheel.folder == "."
         if not holds or (wheel.whole and wheel.folder != plan.folder):
             yield wheel.folder
@@ -149,6 +152,7 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         library_command=stage_commands.library_command,
         manifest_command=stage_commands.manifest_command,
         tool_command=stage_commands.tool_command,
+        variant_command=stage_commands.variant_command,
     )
     return environment
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Index,
         Layer,
         Runtime,
+        Variant,
         Wheel,
     )
 
@@ -34,31 +35,49 @@ project, where the stage has the files from outside."""
 
 def manifest_command(dependencies: Dependencies) -> list[str]:
     """Return the command that runs inside/manifest."""
+    images = [f"{name}={json.dumps(value)}" for name, value in dependencies.images.items()]
+    return [
+        "python",
+        "-m",
+        "manifest.workspace" if images else "manifest",
+        *_manifest_options(dependencies, dependencies.groups, dependencies.extras),
+        *(f"--image={image}" for image in images),
+        "--layers",
+        *(layer.name for layer in dependencies.layers),
+    ]
+
+
+def variant_command(variant: Variant, dependencies: Dependencies) -> list[str]:
+    """Return the command that runs inside/manifest/variant.py."""
+    return [
+        "python",
+        "-m",
+        "manifest.variant",
+        f"--base={json.dumps(variant.base)}",
+        f"--prefix={variant.prefix}",
+        f"--output=/{variant.prefix}manifest",
+        *_manifest_options(dependencies, variant.groups, variant.extras),
+        "--layers",
+        *(layer.name for layer in variant.layers),
+    ]
+
+
+def _manifest_options(
+    dependencies: Dependencies, groups: Sequence[str], extras: Sequence[str]
+) -> list[str]:
     options = [
         (option, name)
         for option, names in (
-            ("--group", dependencies.groups),
-            ("--extra", dependencies.extras),
+            ("--group", groups),
+            ("--extra", extras),
             ("--no-binary", dependencies.no_binary),
             ("--only-binary", dependencies.only_binary),
             ("--libc", [dependencies.libc] if dependencies.libc else []),
             ("--machines", [",".join(dependencies.machines)] if dependencies.machines else []),
-            (
-                "--image",
-                [f"{name}={json.dumps(value)}" for name, value in dependencies.images.items()],
-            ),
         )
         for name in names
     ]
-    arguments = [f"{option}={name}" for option, name in options]
-    return [
-        "python",
-        "-m",
-        "manifest.workspace" if dependencies.images else "manifest",
-        *arguments,
-        "--layers",
-        *(layer.name for layer in dependencies.layers),
-    ]
+    return [f"{option}={name}" for option, name in options]
 
 
 def tool_command(
@@ -160,7 +179,8 @@ def checked_stages(plan: ImagePlan) -> list[str]:
 def files_command(plan: ImagePlan, place: str, *, compiles: bool) -> str:
     """Return the command for files beside the package; `place` is the folder of scripts in them."""
     whole = plan.files is not None and not plan.files.paths
-    removed = [*[place] * whole, *front_ends_beside(plan)]
+    tests = plan.files.removed if plan.files else ()
+    removed = [*[place] * whole, *front_ends_beside(plan), *tests]
     commands = [shlex.join(["rm", "-rf", *removed])] if removed else []
     commands += ["python /scripts/compile.py ."] if compiles else []
     return " && ".join([*commands, "chmod -R u=rwX,go=rX ."])

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.buildx.build_stream import BuildStream
 
-# For several images, the names of those that share the layer follow its own.
-_LAYER = re.compile(r"(?:dependencies|source|direct|pure-\d+|native-\d+|own-[^\s.]+)(?:\.\S+)?")
+# Images for development and tests have layers with a prefix. For several images, the names of those
+# that share the layer follow its own.
+_LAYER = re.compile(
+    r"(?:(?:dev|test)-)?(?:dependencies|source|direct|pure-\d+|native-\d+|own-[^\s.]+)(?:\.\S+)?"
+)
 # Printed by our scripts ("Installed") and Poetry; a commit may follow the version.
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing) (\S+) \(([^\s)]+)", re.MULTILINE)
 _REUSED = re.compile(r"^ +- Reused (\S+), from ", re.MULTILINE)

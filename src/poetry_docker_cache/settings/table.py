@@ -13,6 +13,7 @@ from poetry_docker_cache.settings import (
     image_values,
     install_values,
     values,
+    variant_values,
 )
 from poetry_docker_cache.settings.image_values import Healthcheck, Instructions
 from poetry_docker_cache.settings.keys import REMOVED, keys_of, setting
@@ -23,12 +24,14 @@ from poetry_docker_cache.settings.setting_errors import (
     removed_key,
     unknown_key,
 )
+from poetry_docker_cache.settings.variant_values import VariantSettings
 
 if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
     from poetry_docker_cache.settings.asset_values import Assets
     from poetry_docker_cache.settings.content_values import BuildArgument, Copied, Directory
 
+_NAMES = values.set_of(install_values.name)
 _PACKAGES = values.set_of(install_values.system_package)
 _TAKES_PACKAGES = "a list of Debian or Alpine packages, with an optional `:arch` or `=version`"
 _TAKES_COMMAND = "a list: the program and its arguments"
@@ -380,6 +383,25 @@ class Settings:
         takes="the path of a Jinja template, relative to the project",
         meaning="a template that extends the built-in one and overrides its blocks",
         example='template = "docker/Dockerfile.j2"',
+    )
+    dev: VariantSettings = setting(
+        default=VariantSettings(),
+        default_text="the groups that `poetry install` installs, and the start command with"
+        " automatic reload",
+        read=variant_values.reader(_NAMES, tests=False),
+        takes="a table of `groups`, `extras`, `command` and `env`",
+        meaning="the image of `build --dev`: what it has in addition",
+        example='dev = { groups = ["dev"], command = ["flask", "run", "--debug"] }',
+    )
+    test: VariantSettings = setting(
+        default=VariantSettings(),
+        default_text="the groups `test` and `tests`, else `dev`; pytest, else unittest; the"
+        " project's tests",
+        read=variant_values.reader(_NAMES, tests=True),
+        takes="a table of `groups`, `extras`, `command`, `env`, `files` and `network`",
+        meaning="the image of `poetry docker test`: what it has in addition; `network = true` lets"
+        " tests use the network",
+        example='test = { groups = ["test"], files = ["examples"] }',
     )
     images: tuple[str, ...] = setting(
         default=(),

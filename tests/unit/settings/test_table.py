@@ -18,6 +18,7 @@ from poetry_docker_cache.settings.setting_errors import (
     shown,
 )
 from poetry_docker_cache.settings.table import KEYS, Settings
+from poetry_docker_cache.settings.variant_values import VariantSettings
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.keys import Key
@@ -371,7 +372,7 @@ def test_documented_default_is_the_default(key: Key) -> None:
     """Writing the TOML of the documentation into pyproject.toml changes nothing."""
     default = getattr(Settings(), key.field)
     assert default == key.default
-    if default in (None, (), Instructions()) and key.default_text != "`[]`":
+    if default in (None, (), Instructions(), VariantSettings()) and key.default_text != "`[]`":
         return
     table = tomlkit.parse(f"{key.name} = {key.default_text.strip('`')}")
     assert getattr(Settings.parse(table), key.field) == default
