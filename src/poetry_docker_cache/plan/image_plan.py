@@ -228,7 +228,7 @@ class Files:
     paths: tuple[str, ...]
     """The paths; empty for all files that the ignore file does not exclude."""
     left_out: tuple[str, ...] = ()
-    """Lines of the ignore file for what only development needs, unless `ignore` includes it."""
+    """Paths that only development needs, in the whole source tree."""
     removed: tuple[str, ...] = ()
     """Paths that only the image for tests takes from the build context."""
 

@@ -16,7 +16,7 @@ from poetry_docker_cache.plan.asset_stages import plan_assets
 from poetry_docker_cache.plan.bases import choose_bases
 from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
-from poetry_docker_cache.plan.image_plan import ImagePlan, Important
+from poetry_docker_cache.plan.image_plan import TEST, ImagePlan, Important
 from poetry_docker_cache.plan.python_version import choose_python
 from poetry_docker_cache.plan.run_steps import plan_steps
 from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
@@ -86,7 +86,7 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
     all_wheels, wheel_notes = plan_wheels(project, settings, everything, folder, bases)
     wheels, further_wheels = split_wheels(all_wheels, additions)
     version, version_notes = _plan_version(project, wheels)
-    files, file_notes = plan_files(project, settings)
+    files, file_notes = plan_files(project, settings, tested=TEST in variants)
     assets, asset_notes = plan_assets(project, settings, wheels, files=files, folder=folder)
     runtime, runtime_notes = plan_runtime(
         project,

@@ -162,7 +162,7 @@ def _for_tests(
     elif command is None:
         command = ("python", "-m", "unittest")
     whole = files is not None and not files.paths
-    paths = () if whole else project.tests
+    paths = files.removed if files and whole else project.tests
     return replace(
         variant,
         paths=checked_paths(outermost((*paths, *own.files))),

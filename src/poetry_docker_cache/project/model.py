@@ -371,7 +371,7 @@ class Project:
     unpackaged: tuple[str, ...] = ()
     """Modules that the code imports but the wheel does not contain; part of `files`."""
     development: tuple[str, ...] = ()
-    """What to leave out of the whole source tree, as lines of an ignore file."""
+    """Paths to leave out of the whole source tree."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` installs by default."""
     path_packages: tuple[PathPackage, ...] = ()
