@@ -15,7 +15,7 @@ from buildah import Buildah
 from builds import NETWORK
 from engines import STATE, docker_engine
 from index import PrivateIndex
-from pushed_images import assert_equal_images
+from pushed_images import PushedImage, assert_equal_images
 from registries import CRANE
 from shapes import SHAPES
 from shapes.indexes import INDEXES, fill
@@ -61,16 +61,39 @@ url = "{url}"
 
 [tool.poetry-docker-cache]
 python = "{python}"
-files = ["files", "run.sh"]
+files = ["files", "*.sh"]
 workdir = "/srv/shop"
-user = "1234:5"
+user = "www-data"
+directories = ["files/a", "data/x y", {{ path = "/var/run/shop", mode = "0750" }}, "/var/mail"]
+volumes = ["data/x y", "/volume"]
 ports = [8000, "9000/udp"]
-healthcheck = {{ command = ["acme-shop"], interval = "1m30s", retries = 5 }}
+healthcheck = {{ command = ["acme-shop"], interval = "1m30s", start-interval = "2s", retries = 5 }}
+build-args = {{ SHA = "a $b", RELEASE = {{ default = "0", label = "a.r", file = "RELEASE" }} }}
 stop-signal = "SIGINT"
 entrypoint = ["acme-shop"]
 command = ["--x", "a b"]
 env = {{ A = "b $x \\"q\\" \\\\ y", Z = "" }}
 labels = {{ "a.b" = "c $d" }}
+
+[[tool.poetry-docker-cache.copy]]
+from = "run.sh"
+to = "/bin/run"
+mode = "0711"
+
+[[tool.poetry-docker-cache.copy]]
+from = "files"
+to = "/etc/shop/files/"
+owner = "www-data"
+
+[[tool.poetry-docker-cache.copy]]
+from = "files/a/b.txt"
+to = "./renamed/"
+owner = "7:8"
+
+[[tool.poetry-docker-cache.copy]]
+from = "files/a"
+to = "."
+mode = "0755"
 
 [tool.poetry-docker-cache.images.web]
 
@@ -155,7 +178,7 @@ def build_without_engine(
 
 
 def test_image_equals_buildkits(
-    registry: str, poetry: Poetry, index: AcmeIndex, tmp_path: Path
+    engine: DockerEngine, registry: str, poetry: Poetry, index: AcmeIndex, tmp_path: Path
 ) -> None:
     """Both ways to build give the same files and configuration; `test_shapes` has other shapes."""
     project = make_project(tmp_path / "project", "wide", poetry, index)
@@ -166,6 +189,24 @@ def test_image_equals_buildkits(
         build_without_engine(project, "--push", "--tag=:wheels", name)
         made = f"{image}-{name}"
         assert_equal_images(f"{made}:buildkit", f"{made}:wheels", base=f"{registry}/{BASE}")
+    check_contents(project, f"{image}-web", engine)
+
+
+def check_contents(project: Project, image: str, engine: DockerEngine) -> None:
+    """Check what the user may write, and that a build argument changes one layer: its file."""
+    script = (
+        "touch files/a/x 'data/x y/x' /run/shop/x /volume/x /var/mail/x $HOME/x"
+        " && ! touch x 2>/dev/null && ! touch data/x 2>/dev/null && ! touch /venv/x 2>/dev/null"
+        " && echo $SHA && cat RELEASE renamed/b.txt && stat -c '%a %U' /run/shop /bin/run"
+    )
+    options = ("--rm", "--entrypoint=sh", f"{image}:wheels", "-c", script)
+    printed = "a $b\n0\nb\n750 www-data\n711 root\n"
+    assert engine.docker("run", *options).stdout == printed
+    for way, build in (("buildkit", build_with_engine), ("wheels", build_without_engine)):
+        build(project, "--push", "--tag=:next", "--build-arg=RELEASE=1", "web")
+        before, after = PushedImage.read(f"{image}:{way}"), PushedImage.read(f"{image}:next")
+        changed = zip(before.layers, after.layers, strict=True)
+        assert sum(old != new for old, new in changed) == 1, way
 
 
 def test_image_is_accepted_everywhere(

@@ -12,7 +12,7 @@ from poetry_docker_cache.migrate.findings import OldImage, find_costs
 from poetry_docker_cache.migrate.proposal import Proposal, propose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from poetry_docker_cache.commands.old_dockerfile import OldDockerfile
@@ -48,10 +48,10 @@ def make_shop(
     files: Mapping[str, str] = FILES,
     *,
     pyproject: str = PYPROJECT,
-    packages: Sequence[dict[str, Any]] = PACKAGES,
+    packages: list[dict[str, Any]] = PACKAGES,
 ) -> Path:
     """Write a project with these files and, if given, this Dockerfile."""
-    make_project(folder, pyproject, packages)
+    make_project(folder, pyproject, list(packages))
     found = dict(files) if dockerfile is None else {**files, "Dockerfile": dockerfile}
     for name, text in found.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from poetry_docker_cache.buildx.command_line import (
     options_for,
 )
 from poetry_docker_cache.buildx.ssh_agent import agents
+from poetry_docker_cache.buildx.step_secrets import not_passed
 from poetry_docker_cache.caches.spec import Store, placed
 from poetry_docker_cache.commands.image_choice import no_context
 from poetry_docker_cache.docker import platforms
@@ -38,6 +40,9 @@ _PREDEFINED = re.compile(
     r"|(HTTPS?|FTP|NO|ALL)_PROXY)$",
     re.IGNORECASE,
 )
+
+
+_ARG = re.compile(r"\s*ARG\s", re.IGNORECASE)
 
 
 def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> list[BuildRequest]:
@@ -76,7 +81,7 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
             **given_arguments(options),
         },
         ssh=ssh,
-        secrets=[f"id={name},env={name}" for name in _variables(image)],
+        secrets=[f"id={name},env={name}" for name in _secrets(options, image, arguments)],
         unanswered=[*_outside(image), *["ssh"] * bool(ssh and not options.ssh)],
         push=options.push,
         load=options.load,
@@ -119,17 +124,19 @@ def given_arguments(options: BuildOptions) -> dict[str, str]:
 def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> list[str]:
     """Return a note for build arguments that no image declares.
 
-    A template or `instructions` may declare any, and so may a Dockerfile that is not ours.
+    A template may declare any, and so may a Dockerfile that is not ours.
     """
     plans = [image.plan for image in images]
-    if options.file is not None or any(
-        plan.template or plan.runtime.instructions or plan.dependencies.instructions
-        for plan in plans
-    ):
+    if options.file is not None or any(plan.template for plan in plans):
         return []
     known = {each.name for plan in plans for each in plan.runtime.arguments}
+    for plan in plans:
+        for line in (*plan.runtime.instructions, *plan.dependencies.instructions):
+            known |= {*re.findall(r"(\w+)(?:=\S*)?", line)[1:]} if _ARG.match(line) else set()
     known |= {"VERSION" for plan in plans if plan.version is not None}
-    named = [text.partition("=")[0] for text in options.build_args]
+    words = [word for each in options.after_dashes for word in each.split("=", 1)]
+    passed = [word for option, word in pairwise(words) if option == "--build-arg"]
+    named = [text.partition("=")[0] for text in (*options.build_args, *passed)]
     unknown = [name for name in named if name not in known and not _PREDEFINED.search(name)]
     near = did_you_mean(unknown[0], known) if unknown else ""
     note = (
@@ -139,10 +146,15 @@ def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> l
     return [note] if unknown else []
 
 
-def _variables(image: PlannedImage) -> tuple[str, ...]:
-    """Return the environment variables that the builds of front ends get as secrets."""
+def _secrets(
+    options: BuildOptions, image: PlannedImage, arguments: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the environment variables that the builds of front ends and `run` get as secrets."""
     found = (name for front_end in image.front_ends for name in front_end.variables)
-    return tuple(dict.fromkeys(found))
+    needed = not_passed(image.plan.secrets, arguments)
+    if options.file is not None:  # a vendored Dockerfile may not need them
+        needed = tuple(name for name in needed if name in os.environ)
+    return tuple(dict.fromkeys((*found, *needed)))
 
 
 def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.output_files import check, output_path
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.docker.dockerfile_syntax import EXPORT
+from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.image_plan import DEV, TEST
 from poetry_docker_cache.project.context_files import unignored
@@ -177,6 +179,7 @@ def _check_missing_ignore_file(console: Console, images: Sequence[PlannedImage])
     for image in images:
         if image.plan.files and not image.plan.files.paths:
             _refuse_unfiltered(image)
+        _refuse_installed_packages(image)
     console.note(
         "Without Dockerfile.dockerignore, Docker reads the .dockerignore of the build context, and"
         " sends every file that this does not exclude to the builder."
@@ -199,6 +202,19 @@ def _refuse_unfiltered(image: PlannedImage) -> None:
             fix="Add a line for each to .dockerignore, or list what the image needs:"
             ' `files = ["…"]` in [tool.poetry-docker-cache].',
         )
+
+
+def _refuse_installed_packages(image: PlannedImage) -> None:
+    """Raise DockerCacheError if a front end's own node_modules would replace those of the build."""
+    ignore = image.plan.dockerignore if image.context == image.folder else None
+    lines = [parse(line) for line in (ignore or "").split("\n")]
+    for stage in image.plan.assets:
+        if hiding_line(lines, posixpath.join(stage.folder, "node_modules")) < 0:
+            raise DockerCacheError(
+                f"The build of the front end in {stage.folder} would copy node_modules of this"
+                " machine: .dockerignore does not exclude it.",
+                fix="Add the line `**/node_modules` to .dockerignore.",
+            )
 
 
 def _dockerfile(image: PlannedImage, scripts: Scripts) -> str:
@@ -363,6 +379,7 @@ def _target(image: PlannedImage, repository: str) -> BakeTarget:
         platforms=settings.platforms,
         cache=None if _is_at_home(image) else settings.cache,
         ssh=bool(plan.dependencies.ssh),
+        secrets=plan.secrets,
         version=plan.version,
     )
 

@@ -79,8 +79,7 @@ def init(options: InitOptions, poetry: Poetry, console: Console, questions: Ques
         proposal = propose(old.reading, old.around.project, existing, base, old.others)
     else:
         proposal = _asked(poetry, existing, questions, asks=options.asks)
-    differences = _differences(old, proposal) if old else []
-    _show_all(options, proposal, old, differences, console, folder)
+    _show_all(options, proposal, old, console, folder)
     if options.dry_run or not proposal.settings:
         return 0
     if options.asks and not questions.confirm("Write these settings into pyproject.toml?", True):
@@ -90,15 +89,15 @@ def init(options: InitOptions, poetry: Poetry, console: Console, questions: Ques
     return 0
 
 
-def _show_all(  # noqa: PLR0913, PLR0917  # all that is shown
+def _show_all(
     options: InitOptions,
     proposal: Proposal,
     old: OldDockerfile | None,
-    differences: list[str],
     console: Console,
     folder: Path,
 ) -> None:
     """Print the proposal, as JSON or for people."""
+    differences = _differences(old, proposal) if old else []
     if options.json:
         data = _as_data(proposal, differences)
         console.raw(f"{json.dumps(data, indent=2, ensure_ascii=False)}\n")
@@ -158,6 +157,10 @@ def _read(poetry: Poetry, folder: Path, name: str, target: str) -> OldDockerfile
         raise DockerCacheError(
             f"{name} cannot be read: {error}.", fix="Name another file with `--from`."
         ) from error
+    if "\0" in text:
+        raise DockerCacheError(
+            f"{name} is not a text file.", fix="Name a Dockerfile with `--from`."
+        )
     if GENERATED in text:
         raise DockerCacheError(
             f"{name} was written by `poetry docker export`: its settings are in pyproject.toml.",

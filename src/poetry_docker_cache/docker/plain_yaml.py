@@ -37,19 +37,26 @@ def texts(value: Yaml) -> list[str]:
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
-    found = []
-    for line in text.split("\n"):
-        content = re.sub(r"(?:^|\s)#.*$", "", line) if not _is_quoted(line) else line
-        found.append((len(line) - len(line.lstrip()), content.rstrip()))
-    return found
+    return [
+        (len(line) - len(line.lstrip()), _without_comment(line).rstrip())
+        for line in text.split("\n")
+    ]
 
 
-def _is_quoted(line: str) -> bool:
-    """Whether a `#` of the line may be inside quotes."""
-    return bool(re.search(r"[\"'][^\"']*#", line))
+def _without_comment(line: str) -> str:
+    quote = ""
+    for at, letter in enumerate(line):
+        before = line[at - 1] if at else " "
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'" and before in " [{,:":
+            quote = letter
+        elif letter == "#" and before == " ":
+            return line[:at]
+    return line
 
 
-@dataclass(kw_only=False)
+@dataclass
 class _Reader:
     lines: list[tuple[int, str]]
     at: int = 0
@@ -98,9 +105,9 @@ class _Reader:
             elif _BLOCK.fullmatch(inner):
                 self.at += 1
                 found.append(self._text(indent))
-            elif _KEY.match(inner) and not inner.startswith(("{", "[")):
+            elif inner.startswith("- ") or _KEY.match(inner):
                 self.lines[self.at] = (inner_indent, " " * inner_indent + inner)
-                found.append(self._mapping(inner_indent))
+                found.append(self.block(inner_indent))
             else:
                 self.at += 1
                 found.append(_scalar(inner, self.anchors))

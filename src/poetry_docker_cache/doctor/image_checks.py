@@ -141,7 +141,7 @@ def check_without_engine(found: Sequence[Obstacle], *, has_engine: bool) -> Chec
     if not found:
         return ok(
             "no-engine",
-            "It can be built without an engine: `poetry docker build --no-engine --push`.",
+            "The image can be built without an engine: `poetry docker build --no-engine --push`.",
         )
     whats: dict[str, list[str]] = {}
     for each in found:

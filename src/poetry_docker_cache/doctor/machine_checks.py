@@ -99,7 +99,7 @@ def parse_cache_size(answer: Answer) -> CacheSize | None:
 
 def check_disk(free: float, place: str, cache: CacheSize | None = None) -> Check:
     """Check how much disk space there is at a place; a build cache can give up some."""
-    message = f"{free / 1e9:.1f} GB of disk space are free for {place}."
+    message = f"Free disk space for {place}: {free / 1e9:.1f} GB."
     if free >= _LITTLE:
         return ok("disk", message)
     gain = f" (up to {cache.reclaimable})" if cache and cache.reclaimable else ""
@@ -120,8 +120,8 @@ def check_cache(size: CacheSize | None) -> Check:
         )
     if size.total == "0 B":
         return ok("cache", "The build cache is empty.")
-    unused = f", {size.reclaimable} of it unused" if size.reclaimable else ""
-    return ok("cache", f"The build cache has {size.total}{unused}.")
+    unused = f"; {size.reclaimable} can be freed" if size.reclaimable else ""
+    return ok("cache", f"The build cache uses {size.total}{unused}.")
 
 
 def check_platforms(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _MOST = 8
 """How many names a line has."""
-_NEWER = "Lock a newer version"
+_NEWER = "Lock a newer version (poetry update {names})"
 _LIBRARIES = (
     "If its build lacks a library or a program, add the system package to `build-packages`."
 )
@@ -42,7 +42,7 @@ _LIBRARIES = (
 
 @dataclass(frozen=True)
 class _Reason:
-    """Why packages have no wheel, and what to do; equal ones share a line."""
+    """Why packages have no wheel, and what to do, with `{names}`; equal ones share a line."""
 
     why: str
     fix: str
@@ -57,14 +57,16 @@ def check_wheels(
     Each package has the part of its marker that the image's Python does not decide.
     """
     target = Target.linux(plan.runtime.python, libc=plan.dependencies.libc, machines=machines)
-    reasons: dict[_Reason, list[str]] = {}
+    reasons: dict[_Reason, list[Package]] = {}
     wanted = [package for package in packages if _is_wanted(package, target)]
     for package in wanted:
         if reason := _reason(package, plan, target):
-            reasons.setdefault(reason, []).append(f"{package['name']} {package['version']}")
-    for reason, names in reasons.items():
-        message = f"{listing(names, _MOST)}: {reason.why}."
-        yield (error if reason.is_error else warning)("wheels", message, reason.fix)
+            reasons.setdefault(reason, []).append(package)
+    for reason, found in reasons.items():
+        versions = [f"{package['name']} {package['version']}" for package in found]
+        message = f"{listing(versions, _MOST)}: {reason.why}."
+        fix = reason.fix.format(names=shlex.join(package["name"] for package in found))
+        yield (error if reason.is_error else warning)("wheels", message, fix)
     if not reasons and wanted:
         where = listing([platform_of(machine) for machine in machines])
         all_of = f"All {len(wanted)} packages have" if len(wanted) > 1 else "The only package has"
@@ -99,7 +101,7 @@ def _reason(package: Package, plan: ImagePlan, target: Target) -> _Reason | None
         lacks, fix = "no wheel, by Poetry's setting `installer.no-binary`", _LIBRARIES
     elif fitting:
         lacks = f"no wheel for {listing([*map(platform_of, lacking)])}"
-        fix = f"{_NEWER}: poetry update {shlex.quote(name)}. {_LIBRARIES}"
+        fix = f"{_NEWER}. {_LIBRARIES}"
     elif any(LINUX.search(file) or file.endswith("-any.whl") for file in files):
         lacks = f"no wheel for Python {plan.runtime.python} on {plan.runtime.image}"
         fix = f"{_NEWER}, or set `python` to a version that it has wheels for. {_LIBRARIES}"
@@ -109,7 +111,7 @@ def _reason(package: Package, plan: ImagePlan, target: Target) -> _Reason | None
         fix = f"Depend on {twin} instead, which has wheels."
     if not has_sdist:
         why = f"{lacks} and no source distribution, so it cannot be installed"
-        return _Reason(why, f"{_NEWER}: poetry update {shlex.quote(name)}.", is_error=True)
+        return _Reason(why, f"{_NEWER}.", is_error=True)
     if fitting and not policy.machines:  # the layers are planned for any machine
         named = ", ".join(f'"{platform_of(machine)}"' for machine in target.machines)
         fix = f"To build it from source, set `platforms = [{named}]`. {fix}"

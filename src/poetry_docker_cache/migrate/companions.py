@@ -205,7 +205,8 @@ def _is_for(step: dict[str, Yaml], dockerfile: str) -> bool:
 def _names(step: dict[str, Yaml]) -> Iterator[str]:
     """Yield the repository names that a build pushes."""
     given = [*texts(step.get("images")), *texts(step.get("tags"))]
-    for text in (word for value in given for word in re.split(r"[\s,]+", value)):
+    plain = (re.sub(r"\$\{\{.*?\}\}", "$", value) for value in given)
+    for text in (word for value in plain for word in re.split(r"[\s,]+", value)):
         head, colon, tail = text.rpartition(":")
         name = head if colon and "/" not in tail else text
         if name and "$" not in name and is_repository(name):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.docker.base_names import full_image
 from poetry_docker_cache.migrate.findings import OldImage, find_costs
 from poetry_docker_cache.migrate.shell import commands
-from poetry_docker_cache.migrate.system_tools import package_names
+from poetry_docker_cache.migrate.system_tools import is_build_tool, package_names
 from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.text import listing
 
@@ -26,8 +26,8 @@ def find_differences(old: OldImage, reading: Reading, plan: ImagePlan) -> list[s
     user = old.user or "root"
     if user != runtime.user:
         found.append(
-            f"It runs as user {runtime.user} instead of {user}, who can write to /home/app and"
-            " `directories` only."
+            f"It runs as user {runtime.user} instead of {user}, and can write to /home/app"
+            " and `directories` only."
         )
     elif isinstance(old, OldImage):
         found.append("The code belongs to root, so that the application cannot change it.")
@@ -41,10 +41,13 @@ def find_differences(old: OldImage, reading: Reading, plan: ImagePlan) -> list[s
             )
     if runtime.workdir != reading.home:
         found.append(f"The application is in {runtime.workdir} instead of {reading.home}.")
-    if gone := _packages_gone(old, runtime.packages):
+    gone = _packages_gone(old, runtime.packages)
+    if tools := [name for name in gone if is_build_tool(name)]:
+        found.append(f"Compilers and headers are not in the image: {listing(tools, _MANY)}.")
+    if others := [name for name in gone if name not in tools]:
         found.append(
-            f"These system packages are not in the image: {listing(gone, _MANY)}. If your code runs"
-            " one of them, add it to `runtime-packages`."
+            f"These system packages are not in the image: {listing(others, _MANY)}. If your code"
+            " runs one of them, add it to `runtime-packages`."
         )
     costs = {finding.text for finding in find_costs(old)}
     if any(text.startswith("Groups for development") for text in costs):

@@ -230,11 +230,7 @@ def _source_first(old: OldImage) -> Lines:
         [
             each.line
             for each in old.copies(old.used)
-            if installs
-            and each.line < max(installs)
-            and old.copies_all(each)
-            and "--no-root"
-            not in "".join(text for line, text, _ in old.runs(old.used) if line in installs)
+            if installs and each.line < max(installs) and old.copies_all(each)
         ]
     )
 

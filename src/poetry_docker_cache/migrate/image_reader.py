@@ -269,8 +269,7 @@ class _Reader:
         ]
         if any("$" in place for place in places):
             return left_over("Add the folder to `volumes`.")
-        inner = [self.state.inner(place) for place in places]
-        return Outcome(settings=(("volumes", inner), ("directories", inner)))
+        return setting("volumes", [self.state.inner(place) for place in places])
 
     def _healthcheck(self, rest: str) -> Outcome:
         options: dict[str, object] = {}

@@ -114,6 +114,9 @@ def _inner_of(words: tuple[str, ...]) -> str:
 
 def _all_of(parts: list[str], command: ShellCommand, state: StageState) -> Outcome:
     """Translate several commands as one: they need no setting, or are left over as a whole."""
+    limited = re.compile(r"poetry\b.*\binstall\b.*--(?:only|without|no-dev)\b")
+    if any(limited.search(part) for part in parts):  # the other branch is for development
+        parts = [part for part in parts if limited.search(part) or "install" not in part]
     found = [
         read_command(
             ShellCommand(line=command.line, text=part, words=tuple(split_words(part))), state

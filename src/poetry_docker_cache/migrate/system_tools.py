@@ -60,6 +60,8 @@ def why_not_needed(package: str, *, used: str) -> str | None:
     `used` are the commands and scripts that run in the container.
     """
     name = re.split(r"[=:<>~@]", package)[0]
+    if name == "gettext" and not re.search(r"gettext|msgfmt|envsubst|compilemessages", used):
+        return "used to compile translations only, and a step of `run` has it in `packages`"
     if name in _INITS:
         return "replaced by `init`, if the start command uses it"
     if name in _BUILDING or name.startswith(("gcc-", "g++-", "clang-")):

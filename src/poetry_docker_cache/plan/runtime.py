@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, may_be_folder
@@ -62,7 +63,8 @@ def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
             f"{workdir} contains all files that the ignore file does not exclude. Set `files` to"
             " copy fewer."
         )
-        return Files(paths=()), (note, *_unpackaged_notes(project.unpackaged))
+        files = Files(paths=(), left_out=_left_out(project, settings))
+        return files, (note, *_left_out_notes(files), *_unpackaged_notes(project.unpackaged))
     found = [path for path in project.files if not is_hidden(path, project.dockerignore)]
     if not found:
         return None, ()
@@ -72,6 +74,22 @@ def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
     )
     unpackaged = [path for path in found if path in project.unpackaged]
     return Files(paths=checked_paths(found)), (note, *_unpackaged_notes(unpackaged))
+
+
+def _left_out(project: Project, settings: Settings) -> tuple[str, ...]:
+    """What only development needs, except what a setting names."""
+    words = {*re.split(r"[^\w.-]+", repr(astuple(settings)))}
+    return tuple(line for line in project.development if line.removeprefix("**/") not in words)
+
+
+def _left_out_notes(files: Files) -> Notes:
+    names = [line.removeprefix("**/") for line in files.left_out]
+    if not names:
+        return ()
+    example = f'`ignore = ["!{names[-1]}"]`'
+    return (
+        f"Left out, because only development needs it: {listing(names)}. To keep it, {example}.",
+    )
 
 
 def _unpackaged_notes(modules: Sequence[str]) -> Notes:

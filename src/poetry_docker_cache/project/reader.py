@@ -25,6 +25,7 @@ from poetry_docker_cache.project.model import (
     PythonConstraint,
     Source,
     VersionRange,
+    WheelRoot,
 )
 from poetry_docker_cache.project.root.applications import (
     development_scripts,
@@ -32,9 +33,11 @@ from poetry_docker_cache.project.root.applications import (
     runtime_files,
 )
 from poetry_docker_cache.project.root.declared import is_here, scripts
+from poetry_docker_cache.project.root.development import development_files
 from poetry_docker_cache.project.root.imports import find_unpackaged, imported_modules
 from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.project.root.root_package import read_root
+from poetry_docker_cache.project.root.static_files import find_static_files
 from poetry_docker_cache.project.selection import DEVELOPMENT, MAIN_GROUP
 from poetry_docker_cache.project.stated_pythons import stated_pythons
 from poetry_docker_cache.project.stated_starts import stated_starts
@@ -84,6 +87,8 @@ def read_project(
     )
     if files is not None:
         files = None if unpackaged.whole else outermost((*files, *unpackaged.modules))
+    apps = find_apps(folder, root, files, references)
+    started = [path for start in stated for path in start.paths]
     return Project(
         metadata=read_metadata(poetry),
         requires_python=python_constraint(package.python_versions),
@@ -99,11 +104,17 @@ def read_project(
         dockerignore=_ignore_file(folder),
         development_scripts=development_scripts(folder, references),
         stated_starts=stated,
-        apps=find_apps(folder, root, files, references),
+        apps=apps,
         gunicorn=_text(folder / "gunicorn.conf.py"),
         direct=frozenset(str(canonicalize_name(need.name)) for need in package.all_requires),
         stated_pythons=stated_pythons(folder, without),
+        static_files=find_static_files(folder),
         unpackaged=unpackaged.modules,
+        development=(
+            development_files(folder, [*started, *(app.path for app in apps)])
+            if files is None and not (isinstance(root, WheelRoot) and root.whole)
+            else ()
+        ),
         default_groups=default_groups,
         # Reading all code takes time, and only another group makes a difference.
         imported=(

@@ -112,7 +112,7 @@ def test_cache_size_is_last_of_buildx_du() -> None:
     out = "ID\tRECLAIMABLE\tSIZE\nx1*\ttrue\t1.2GB\nReclaimable:\t1.1GB\nTotal:\t2.3GB\n"
     size = parse_cache_size(Answer(status=0, out=out, err=""))
     assert size == CacheSize("2.3 GB", "1.1 GB")
-    assert check_cache(size).message == "The build cache has 2.3 GB, 1.1 GB of it unused."
+    assert check_cache(size).message == "The build cache uses 2.3 GB; 1.1 GB can be freed."
     assert check_cache(parse_cache_size(Answer(status=1, out="", err=""))).status == "warning"
 
 

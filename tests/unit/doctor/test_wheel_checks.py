@@ -107,6 +107,14 @@ def test_equal_reasons_share_a_line() -> None:
     assert " and 2 more: no wheel" in check.message
 
 
+def test_packages_to_update_are_in_one_command() -> None:
+    """They lack a wheel for the same platform."""
+    files = {name: wheel(name, tag="cp313-cp313-manylinux_2_17_x86_64") for name in ("a", "b")}
+    packages = (package(name, files=[file, sdist(name)]) for name, file in files.items())
+    (check,) = find(*packages, machines=("x86_64", "aarch64"), platforms=BOTH)
+    assert check.fix.startswith("Lock a newer version (poetry update a b). ")
+
+
 def test_package_without_any_file_prevents_a_build() -> None:
     """Neither pip nor Poetry can install it."""
     (check,) = find(package("old", files=[wheel("old", tag="cp39-cp39-win_amd64")]))

@@ -105,7 +105,7 @@ def test_files_are_copied_to_other_places() -> None:
         '{ from = "start.sh", to = "/usr/local/bin/", mode = "0755", owner = "app" },'
         '{ from = "etc", to = "/etc/shop" },'
         '{ image = "team/tools:1", from = "/ffmpeg", to = "bin/", owner = 5 }]',
-        replace(project(package("rich")), place=("work", "shop")),
+        replace(project(package("rich")), dockerignore="*\n"),
     )
     assert made.runtime.copies[0] == Copy(
         source="conf/prod.ini",
@@ -134,7 +134,7 @@ def test_build_arguments_come_after_the_layers() -> None:
     )
     last = render_dockerfile(made).split("COPY --link --from=check /folders /\n")[1]
     assert 'ARG B="1"\nARG SHA="a \\$b"\nENV SHA=$SHA\nLABEL x.y=$B\n' in last
-    assert "COPY --link <<B /app/VERSION\n$B\nB\n" in last
+    assert "COPY --link <<end /app/VERSION\n$B\nend\n" in last
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from setting_tables import MIXED_TABLES, VALID_TABLES
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.project.model import FrontEnd
 from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
 from poetry_docker_cache.settings.table import Settings
 
@@ -25,8 +26,15 @@ ENVIRONMENT = "ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1"
 INSTRUCTION = re.compile(
     r"(FROM|ENV|WORKDIR|COPY|ARG|LABEL|VOLUME|EXPOSE|HEALTHCHECK|STOPSIGNAL|USER|ENTRYPOINT|CMD) ."
 )
-WRITTEN_FILE = re.compile(r"^(COPY --link <<(\w+) \S+)\n\$\2\n\2$", re.MULTILINE)
-PROJECTS = [project(package("rich")), project(package("rich"), root=TREE, files=None)]
+WRITTEN_FILE = re.compile(r"^(COPY --link <<end \S+)\n\$\w+\nend$", re.MULTILINE)
+FRONT_ENDS = {
+    place: FrontEnd(folder=place, lock="package-lock.json", scripts=frozenset({"build"}))
+    for place in (".", "web")
+}
+PROJECTS = [
+    project(package("rich"), front_ends=FRONT_ENDS),
+    project(package("rich"), root=TREE, files=None, front_ends=FRONT_ENDS),
+]
 
 
 def outcome(table: Mapping[str, object], shape: Project) -> ImagePlan | DockerCacheError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from poetry_docker_cache.project.root.declared import leaves, relative, static_part, text_of
 from poetry_docker_cache.system.compat import tomllib
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def cargo_paths(folder: Path, manifests: Sequence[str] = ()) -> list[str]:
         paths += [*_USUAL, *_named(top)]
     for crate in crates:
         paths += _included(folder, folder / crate / "src")
-    return [path for path in paths if (folder / path).exists() or leaves(path)]
+    return [path for path in paths if (folder / path).exists() or _leaves(path)]
 
 
 def build_folders(paths: Iterable[str], folder: Path) -> list[str]:
@@ -56,20 +56,30 @@ def _crates(folder: Path, starts: Iterable[str]) -> list[str]:
         if crate in crates:
             continue
         crates.append(crate)
-        if leaves(crate):  # reported as a path outside of the project
+        if _leaves(crate):  # reported as a path outside of the project
             continue
         data = _read(folder / crate / _MANIFEST)
         waiting += [posixpath.join(crate, path) for path in _dependencies(data)]
         for pattern in _strings(data, "workspace", "members"):
-            place = static_part(pattern)
-            inner = pattern.removeprefix(place).strip("/")
-            found = (folder / crate / place).glob(f"{inner}/{_MANIFEST}") if inner else ()
-            waiting += [relative(folder, path.parent) for path in found]
-            waiting += [] if inner else [posixpath.join(crate, place)]
+            found = (folder / crate).glob(f"{pattern.strip('/')}/{_MANIFEST}")
+            waiting += [_relative(folder, path.parent) for path in found]
         waiting += [
             above for above in _parents(crate) if "workspace" in _read(folder / above / _MANIFEST)
         ]
     return sorted(crates)
+
+
+def _relative(folder: Path, path: Path) -> str:
+    return os.path.relpath(path, folder).replace(os.sep, "/")
+
+
+def _leaves(path: str) -> bool:
+    return posixpath.normpath(path).split("/")[0] == ".."
+
+
+def _before_wildcard(pattern: str) -> str:
+    plain = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    return plain if plain == pattern else plain.rpartition("/")[0]
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -93,7 +103,7 @@ def _dependencies(data: Mapping[str, Any]) -> Iterator[str]:
 def _named(data: Mapping[str, Any]) -> Iterator[str]:
     """Yield what the manifest at the top names."""
     for key in ("build", "include", "license-file", "readme"):
-        yield from (static_part(path.lstrip("/")) for path in _strings(data, "package", key))
+        yield from (_before_wildcard(path.lstrip("/")) for path in _strings(data, "package", key))
     yield from _strings(data, "lib", "path")
     for kind, usual in _TARGETS.items():
         tables = data.get(kind, [])
@@ -104,8 +114,8 @@ def _named(data: Mapping[str, Any]) -> Iterator[str]:
 def _included(folder: Path, sources: Path) -> Iterator[str]:
     """Yield the files that a macro in the code names."""
     for source in sorted(sources.rglob("*.rs")):
-        for path in _INCLUDED.findall(text_of(source)):
-            yield posixpath.normpath(posixpath.join(relative(folder, source.parent), path))
+        for path in _INCLUDED.findall(source.read_text(encoding="utf-8", errors="replace")):
+            yield posixpath.normpath(posixpath.join(_relative(folder, source.parent), path))
 
 
 def _strings(data: Mapping[str, Any], table: str, key: str) -> list[str]:
