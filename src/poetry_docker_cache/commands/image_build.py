@@ -67,7 +67,8 @@ def build_images(
         images = tuple(finished(options, image) for image in planned)
     if not options.file:
         print_notes(console, images)
-        for note in (*unused_notes(images), *unused_arguments(options, images)):
+        notes = (*unused_notes(images), *unused_arguments(options, images))
+        for note in () if options.variant == TEST else notes:
             console.note(note)
     requests = request_builds(options, images)
     reports = [
