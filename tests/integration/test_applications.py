@@ -334,7 +334,7 @@ def test_worker(engine: DockerEngine) -> None:
 def _assert_image_lacks(engine: DockerEngine, image: str, *texts: str) -> None:
     """Search the configuration, history and all layers of an image."""
     searches = [Search(text) for text in texts]
-    known = Search("gunicorn shop.wsgi")
+    known = Search("acme-site")
     with tempfile.NamedTemporaryFile() as saved:
         engine.docker("save", "--output", saved.name, image)
         with tarfile.open(saved.name) as archive:
@@ -367,7 +367,9 @@ def test_django(
         SITE,
         PACKAGES,
         poetry='packages = [{ include = "shop" }]',
-        settings=f"ports = [8000]\n{lines}{STEPS.format(collect=collect)}",
+        # Not pyproject.toml, which has the variable of a step.
+        settings=f'ports = [8000]\nfiles = ["assets", "manage.py", "shop"]\n{lines}'
+        + STEPS.format(collect=collect),
     )
     poetry = replace(project.poetry, env={**project.poetry.env, "STEP_TOKEN": TOKEN})
     shutil.copy(kinds.folder / "poetry.lock", project.folder)
