@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from acme import IMAGE_PYTHON, Project
 from builds import build, failed_build, inspect_image
+from containers import get, run_container, wait_for_answer
 from engines import PATIENCE
 from harmless import assert_harmless_edits_keep_layers
 from index import PrivateIndex
@@ -251,40 +249,6 @@ def kinds(make_project: Callable[..., Project]) -> Project:
     project.lock()
     build(project)
     return project
-
-
-@contextlib.contextmanager
-def run_container(engine: DockerEngine, *words: str) -> Iterator[str]:
-    """Run a container in the background, with its port published; yield its id."""
-    done = engine.docker("run", "--detach", "--publish", "127.0.0.1::8000", *words)
-    container = done.stdout.split()[-1]
-    try:
-        yield container
-    finally:
-        engine.docker("rm", "--force", "--volumes", container)
-
-
-def wait_for_answer(engine: DockerEngine, container: str, ask: Callable[[], str | None]) -> str:
-    """Repeat a question until there is an answer; a failure shows the container's log."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError):
-            if answer := ask():
-                return answer
-        time.sleep(0.2)
-    logs = engine.docker("logs", container)
-    pytest.fail(logs.stdout + logs.stderr)
-
-
-def get(engine: DockerEngine, container: str, path: str = "/") -> str:
-    """Send an HTTP request to the application."""
-    port = engine.docker("port", container, "8000/tcp").stdout.split()[0].rpartition(":")[2]
-
-    def ask() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return str(answer.read().decode())
-
-    return wait_for_answer(engine, container, ask)
 
 
 def test_script_with_module_and_c_extension(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from acme import Project
 from builds import build, failed_build
-from engines import unavailable
+from node_image import make_node_image
 from npm_registry import NpmRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from clean_poetry import Poetry
     from engines import DockerEngine
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 TOKEN = "token-of-the-npm-registry"  # of a made-up registry
-NODE = "node-of-this-machine"
-NODE_DOCKERFILE = """\
-FROM python:3.13-slim
-COPY --from=node node /usr/local/bin/node
-COPY --from=npm . /usr/local/lib/node_modules/npm
-RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
-"""
 # What an install script of a package sees.
 INSTALL = """\
 const fs = require("fs");
@@ -58,25 +50,11 @@ assets = { folder = "web", image = "node-of-this-machine", output = "dist", to =
 """
 
 
-@pytest.fixture
-def node(engine: DockerEngine, tmp_path: Path) -> None:
-    """Make an image with this machine's Node.js and npm."""
-    programs = [shutil.which("node"), shutil.which("npm")]
-    if None in programs:
-        unavailable("this machine has no Node.js")
-    binary, npm = (Path(program).resolve() for program in programs if program)
-    folder = tmp_path / "image"
-    folder.mkdir()
-    (folder / "Dockerfile").write_text(NODE_DOCKERFILE, encoding="utf-8")
-    contexts = [f"--build-context=node={binary.parent}", f"--build-context=npm={npm.parents[1]}"]
-    engine.docker("buildx", "build", "--load", "--tag", NODE, *contexts, str(folder))
-
-
-@pytest.mark.usefixtures("node")
 def test_front_end(
     engine: DockerEngine, poetry_home: Callable[[DockerEngine], Poetry], tmp_path: Path
 ) -> None:
     """Install scripts see neither token nor network, and an edit downloads nothing again."""
+    make_node_image(engine, tmp_path / "image", "node-of-this-machine")
     poetry = poetry_home(engine)
     project = Project(tmp_path / "shop", poetry)
     with NpmRegistry(TOKEN, {"left": {"install.js": INSTALL}}) as registry:
