@@ -344,7 +344,7 @@ def test_django(
     assert f"Starts `{command}`: from the application in shop/wsgi.py." in noted
     steps = build(project)
     assert steps.installed == (), "the dependencies are those of the other image"
-    assert {"run-1", "run-2"} <= steps.ran
+    assert {"run-1", "run-2"} <= steps.ran | steps.cached
     with run_container(engine, "acme-site:1.0") as site:
         assert get(engine, site) == "Django 10001"
         assert get(engine, site, "/static/site.css") == "body {}\n"
