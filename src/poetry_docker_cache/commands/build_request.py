@@ -16,6 +16,7 @@ from poetry_docker_cache.buildx.command_line import (
     options_for,
 )
 from poetry_docker_cache.buildx.ssh_agent import agents
+from poetry_docker_cache.buildx.step_secrets import not_passed
 from poetry_docker_cache.caches.spec import Store, placed
 from poetry_docker_cache.commands.image_choice import no_context
 from poetry_docker_cache.docker import platforms
@@ -80,7 +81,7 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
             **given_arguments(options),
         },
         ssh=ssh,
-        secrets=[f"id={name},env={name}" for name in _variables(image)],
+        secrets=[f"id={name},env={name}" for name in _secrets(options, image, arguments)],
         unanswered=[*_outside(image), *["ssh"] * bool(ssh and not options.ssh)],
         push=options.push,
         load=options.load,
@@ -145,10 +146,15 @@ def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> l
     return [note] if unknown else []
 
 
-def _variables(image: PlannedImage) -> tuple[str, ...]:
-    """Return the environment variables that the builds of front ends get as secrets."""
+def _secrets(
+    options: BuildOptions, image: PlannedImage, arguments: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the environment variables that the builds of front ends and `run` get as secrets."""
     found = (name for front_end in image.front_ends for name in front_end.variables)
-    return tuple(dict.fromkeys(found))
+    needed = not_passed(image.plan.secrets, arguments)
+    if options.file is not None:  # a vendored Dockerfile may not need them
+        needed = tuple(name for name in needed if name in os.environ)
+    return tuple(dict.fromkeys((*found, *needed)))
 
 
 def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ Reason = Literal[
     "instructions",
     "template",
     "assets",
+    "run",
     "no wheel",
     "git",
     "compiled",
@@ -173,6 +174,12 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
             fix=f"Build a base image with them (`{add} {' '.join(system)}`), push it under a name"
             " other than `python`, set `base-image` and `python`, and remove `runtime-packages` if"
             " it is set",
+        )
+    for step in plan.steps:
+        yield Obstacle(
+            reason="run",
+            what=f"`run` has a command to run in the image: {shlex.join(step.command)}",
+            fix="Run it before the build, and add its output to `files`",
         )
     for each in plan.runtime.copies:
         if each.image is not None:

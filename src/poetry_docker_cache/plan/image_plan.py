@@ -234,6 +234,34 @@ class Files:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunStep:
+    """A command that runs on the content of the image, in a stage whose output is a layer."""
+
+    name: str
+    """The name of the stage, and of the folder in it with the output."""
+    command: tuple[str, ...]
+    output: tuple[str, ...]
+    """Absolute paths; one that ends with `/` is a folder."""
+    environment: Mapping[str, str]
+    packages: tuple[str, ...]
+    network: bool
+    secrets: tuple[str, ...]
+    """The ids of secrets, which are also the names of their variables."""
+    paths: tuple[str, ...] | None
+    """The paths of the project that the stage has; None for the application as in the image."""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it has only the locked packages and some paths of the project."""
+        return self.paths is not None
+
+    @property
+    def title(self) -> str:
+        """The name in messages."""
+        return self.name.replace("-", " ")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Folder:
     """A folder that the image's user owns."""
 
@@ -470,6 +498,8 @@ class ImagePlan:
     """The default of the build argument VERSION; None unless the version comes from git."""
     files: Files | None
     runtime: Runtime
+    steps: tuple[RunStep, ...]
+    """The commands that run on the content of the image, in their order."""
     assets: tuple[AssetStage, ...]
     """The front ends."""
     stage_image: str
@@ -534,6 +564,11 @@ class ImagePlan:
     def changes_base(self) -> bool:
         """Whether the stage `base` may install anything from the network."""
         return bool(self.runtime.packages or self.runtime.instructions or self.template)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The ids of the secrets of all steps."""
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.secrets))
 
     def located(self, path: str) -> str:
         """The path in the build context of a path in the project."""

@@ -189,7 +189,9 @@ def _for_development(
         environment={**(path if places else {}), **variant.environment},
     )
     if own.command is not None:
-        return replace(variant, command=own.command)
+        start = reloading(own.command, installed=installed, has_manage_py=False)
+        reloads = start.reloads and start.words == own.command
+        return replace(variant, command=own.command, reloads=reloads)
     words = runtime.command or runtime.entrypoint
     if not words or words == NO_COMMAND:
         return variant
