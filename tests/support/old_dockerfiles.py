@@ -51,7 +51,7 @@ def make_shop(
     packages: list[dict[str, Any]] = PACKAGES,
 ) -> Path:
     """Write a project with these files and, if given, this Dockerfile."""
-    make_project(folder, pyproject, packages)
+    make_project(folder, pyproject, list(packages))
     found = dict(files) if dockerfile is None else {**files, "Dockerfile": dockerfile}
     for name, text in found.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -58,6 +58,19 @@ ASSETS = st.fixed_dictionaries(
         "network": st.booleans(),
     },
 )
+RUN_STEP = st.fixed_dictionaries(
+    {
+        "command": st.lists(WORDS, min_size=1),
+        "output": st.lists(st.sampled_from(["static", "/opt/m/", "a/b.json"]), min_size=1),
+    },
+    optional={
+        "env": st.dictionaries(st.sampled_from(["A", "B_1"]), st.text("aé$\"'\\ #\t", max_size=5)),
+        "packages": st.lists(st.sampled_from(["gettext", "git:arm64"])),
+        "network": st.booleans(),
+        "secrets": st.lists(st.sampled_from(["TOKEN", "KEY_2"])),
+        "dependencies": st.lists(WORDS),
+    },
+)
 VALID: dict[str, st.SearchStrategy[object]] = {
     "image": st.sampled_from(["app", "localhost:5000/team/app"]),
     "python": st.sampled_from(["3.9", "3.12", "3.13.1"]),
@@ -129,6 +142,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "build-on-host": st.booleans(),
     "build-network": st.booleans(),
     "pinned-tools": st.booleans(),
+    "run": st.lists(RUN_STEP, max_size=2) | RUN_STEP,
     "syntax": st.sampled_from([False, "auto", "docker/dockerfile:1"]),
     "cache": st.sampled_from(["h.io/a:c", "./c", "type=gha", {"type": "local", "src": "x"}]),
     "download-cache": st.sampled_from(["wheels", "~/wheels", "/var/wheels"]),

@@ -29,6 +29,7 @@ from poetry_docker_cache.report.earlier_build import EarlierBuild
 from poetry_docker_cache.report.layers import (
     Package,
     changes,
+    has_run,
     planned_layers,
     read_layers,
     versions,
@@ -39,12 +40,13 @@ from poetry_docker_cache.report.provenance import (
     image_size,
     without_details,
 )
-from poetry_docker_cache.report.summary import KEY, Base, Summary, as_data, lines
+from poetry_docker_cache.report.summary import KEY, Base, RunStep, Summary, as_data, lines
 from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from poetry_docker_cache.buildx.build_stream import BuildStream
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
     from poetry_docker_cache.buildx.step_runner import Outcome
@@ -224,6 +226,7 @@ class Report:
             seconds=outcome.seconds,
             tags=tuple(self.request.tags),
             layers=read_layers(stream, known) if stream else planned,
+            steps=() if stream is None else self._steps(stream),
             changes=changes(earlier.versions, this.versions) if earlier else None,
             new_base=earlier is not None and earlier.base not in (None, this.base),
             digest=digest if isinstance(digest, str) else None,
@@ -255,6 +258,17 @@ class Report:
             starts=_starts(runtime),
             run=_run(built.name, runtime) if built.name else (),
             warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
+        )
+
+    def _steps(self, stream: BuildStream) -> tuple[RunStep, ...]:
+        """Return the commands of `run`; a vendored Dockerfile may have others."""
+        return tuple(
+            RunStep(
+                name=step.name,
+                command=shlex.join(step.command),
+                cached=not has_run(stream, step.name),
+            )
+            for step in (self.image.plan.steps if self._is_whole else ())
         )
 
     @functools.cached_property

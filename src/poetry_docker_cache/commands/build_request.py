@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from poetry_docker_cache.buildx.command_line import (
     options_for,
 )
 from poetry_docker_cache.buildx.ssh_agent import agents
+from poetry_docker_cache.buildx.step_secrets import not_passed
 from poetry_docker_cache.caches.spec import Store, placed
 from poetry_docker_cache.commands.image_choice import no_context
 from poetry_docker_cache.docker import platforms
@@ -79,7 +81,7 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
             **given_arguments(options),
         },
         ssh=ssh,
-        secrets=[f"id={name},env={name}" for name in _variables(image)],
+        secrets=[f"id={name},env={name}" for name in _secrets(options, image, arguments)],
         unanswered=[*_outside(image), *["ssh"] * bool(ssh and not options.ssh)],
         push=options.push,
         load=options.load,
@@ -132,7 +134,9 @@ def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> l
         for line in (*plan.runtime.instructions, *plan.dependencies.instructions):
             known |= {*re.findall(r"(\w+)(?:=\S*)?", line)[1:]} if _ARG.match(line) else set()
     known |= {"VERSION" for plan in plans if plan.version is not None}
-    named = [text.partition("=")[0] for text in options.build_args]
+    words = [word for each in options.after_dashes for word in each.split("=", 1)]
+    passed = [word for option, word in pairwise(words) if option == "--build-arg"]
+    named = [text.partition("=")[0] for text in (*options.build_args, *passed)]
     unknown = [name for name in named if name not in known and not _PREDEFINED.search(name)]
     near = did_you_mean(unknown[0], known) if unknown else ""
     note = (
@@ -142,10 +146,15 @@ def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> l
     return [note] if unknown else []
 
 
-def _variables(image: PlannedImage) -> tuple[str, ...]:
-    """Return the environment variables that the builds of front ends get as secrets."""
+def _secrets(
+    options: BuildOptions, image: PlannedImage, arguments: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the environment variables that the builds of front ends and `run` get as secrets."""
     found = (name for front_end in image.front_ends for name in front_end.variables)
-    return tuple(dict.fromkeys(found))
+    needed = not_passed(image.plan.secrets, arguments)
+    if options.file is not None:  # a vendored Dockerfile may not need them
+        needed = tuple(name for name in needed if name in os.environ)
+    return tuple(dict.fromkeys((*found, *needed)))
 
 
 def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:

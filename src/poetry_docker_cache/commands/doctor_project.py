@@ -54,7 +54,7 @@ class ProjectFacts:
         found = (
             what
             for plan in plans
-            for what in emulated_work(plan.dependencies, plan.wheels, plan.runtime)
+            for what in emulated_work(plan.dependencies, plan.wheels, plan.runtime, plan.steps)
         )
         return tuple(dict.fromkeys(found))
 

@@ -379,6 +379,7 @@ def _target(image: PlannedImage, repository: str) -> BakeTarget:
         platforms=settings.platforms,
         cache=None if _is_at_home(image) else settings.cache,
         ssh=bool(plan.dependencies.ssh),
+        secrets=plan.secrets,
         version=plan.version,
     )
 

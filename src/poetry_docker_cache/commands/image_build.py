@@ -19,6 +19,7 @@ from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, 
 from poetry_docker_cache.buildx.reuse import Reuse
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
+from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset_secrets
 from poetry_docker_cache.buildx.steps import AUTH_FILE, NPMRC_FILE, SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
@@ -66,7 +67,8 @@ def build_images(
         images = tuple(finished(options, image) for image in planned)
     if not options.file:
         print_notes(console, images)
-        for note in (*unused_notes(images), *unused_arguments(options, images)):
+        notes = (*unused_notes(images), *unused_arguments(options, images))
+        for note in () if options.variant == TEST else notes:
             console.note(note)
     requests = request_builds(options, images)
     reports = [
@@ -240,6 +242,9 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
         (name for image in work.images for each in image.front_ends for name in each.variables),
         os.environ,
     )
+    for image, built in zip(work.images, build.images, strict=True):
+        if not work.options.file:
+            refuse_unset_secrets(not_passed(image.plan.secrets, built.request.options), os.environ)
     secret = collect_secret(work.images)
     note_new_hosts(console, secret.unconfirmed)
     widest = min((image.context for image in work.images), key=lambda path: len(path.parts))

@@ -165,6 +165,8 @@ def plan_images(
             copied = [each.source for each in settings.copy if each.image is None]
             check_files(folder, copied, key="copy")
             images[name] = replace(settings, files=files)
+            for step in settings.run:
+                check_files(folder, step.dependencies, key="run")
             _select(project, settings, poetry, SelectionOptions())
         selections[name] = _select(project, settings, poetry, selection)
     planned = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,19 +12,22 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.buildx.build_stream import seconds
 from poetry_docker_cache.buildx.command_line import options_for, without_outputs
 from poetry_docker_cache.errors import BuildError, DockerCacheError
-from poetry_docker_cache.plan.image_plan import RUN_TESTS, TEST
-from poetry_docker_cache.report.tests_display import TestsDisplay, exit_status, tests_step
+from poetry_docker_cache.plan.image_plan import RUN_TESTS, TEST, Important
+from poetry_docker_cache.report.tests_display import DisplayWithTests, exit_status, step_of_tests
 from poetry_docker_cache.text import duration, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from poetry_docker_cache.buildx.step_runner import Display, Outcome
     from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
+    from poetry_docker_cache.plan.image_plan import Variant
 
-_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([A-Za-z_][\w.]*)'")
+_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([A-Za-z_]\w*)")
+_NO_FILE = re.compile(r"No such file or directory|does not exist|not found", re.IGNORECASE)
+_QUOTED = re.compile(r"['\"]([^'\"\s]+)['\"]")
 NO_OUTPUT = "--output=type=cacheonly"
 """The argument for buildx with which the result stays in the builder's cache."""
 _NO_TESTS = 5
@@ -37,10 +41,21 @@ def finished(options: BuildOptions, image: PlannedImage) -> PlannedImage:
     (variant,) = image.plan.variants
     plan = image.plan
     if options.variant == TEST:
-        plan = replace(plan, tests=(*(variant.command or ()), *options.test_arguments))
+        tests = (*(variant.command or ()), *options.test_arguments)
+        # Notes on the image itself are those of `build`.
+        notes = tuple(note for note in plan.notes if isinstance(note, Important))
+        plan = replace(plan, tests=tests, notes=(*notes, _note(tests, variant)))
         if options.network:
             plan = replace(plan, variants=(replace(variant, network=True),))
     return replace(image, plan=plan, suffix=f"-{variant.name}")
+
+
+def _note(tests: Sequence[str], variant: Variant) -> str:
+    groups = [group for group in variant.groups if group not in variant.base["groups"]]
+    extras = [extra for extra in variant.extras if extra not in variant.base["extras"]]
+    parts = {"the groups": groups, "the extras": extras, "the files": variant.paths}
+    with_ = [f"{what} {listing(names)}" for what, names in parts.items() if names]
+    return f"Runs `{shlex.join(tests)}`" + (f" with {', '.join(with_)}." if with_ else ".")
 
 
 def refuse_combinations(options: BuildOptions) -> None:
@@ -86,7 +101,7 @@ def tests_display(
     """
     if make is None:
         return None
-    return lambda: TestsDisplay(build=make(), stage=RUN_TESTS, write=console.raw)
+    return lambda: DisplayWithTests(build=make(), stage=RUN_TESTS, write=console.raw)
 
 
 def report_tests(outcome: Outcome, image: PlannedImage, console: ProgressConsole) -> None:
@@ -94,7 +109,7 @@ def report_tests(outcome: Outcome, image: PlannedImage, console: ProgressConsole
 
     Does nothing if another step failed.
     """
-    step = tests_step(outcome.stream, RUN_TESTS) if outcome.stream else None
+    step = step_of_tests(outcome.stream, RUN_TESTS) if outcome.stream else None
     if not outcome.status:
         took = f" in {duration(seconds([step], time.monotonic()))}" if step else ""
         before = ", unchanged since their last run" if step and step.cached else took
@@ -121,7 +136,7 @@ def _failed(image: PlannedImage, status: int, output: str) -> BuildError:
         )
     else:
         problem = f"The tests failed with exit status {status}."
-        if missing := _missing_modules(image, output):
+        if missing := _missing_paths(image, output):
             named = json.dumps(missing, ensure_ascii=False)
             fix = (
                 f"The image does not have {listing(missing)}. If the application needs it, add it"
@@ -131,11 +146,18 @@ def _failed(image: PlannedImage, status: int, output: str) -> BuildError:
     return BuildError(problem, fix=fix, status=status)
 
 
-def _missing_modules(image: PlannedImage, output: str) -> list[str]:
-    """Return the paths of modules that the tests did not find, although the project has them."""
+def _missing_paths(image: PlannedImage, output: str) -> list[str]:
+    """Return what the tests did not find, although the project has it: modules, files, folders."""
+    (variant,) = image.plan.variants
+    files = image.plan.files
+    there = {*variant.paths, *(files.paths if files else ())}
+    if files and not files.paths:
+        return []
     found: dict[str, None] = {}
     for name in _NO_MODULE.findall(output):
-        top = name.partition(".")[0]
-        paths = (path for path in (f"{top}.py", top) if (image.folder / path).exists())
-        found.update(dict.fromkeys(paths))
-    return list(found)
+        found.update(dict.fromkeys((f"{name}.py", name)))
+    workdir = image.plan.runtime.workdir
+    for line in filter(_NO_FILE.search, output.splitlines()):
+        for path in _QUOTED.findall(line):
+            found[path.removeprefix(f"{workdir}/").removeprefix("./").partition("/")[0]] = None
+    return [path for path in found if path and path not in there and (image.folder / path).exists()]

@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside
-from poetry_docker_cache.migrate.django_settings import find_static_root
 from poetry_docker_cache.project.model import Project, WheelRoot
+from poetry_docker_cache.project.root.django_settings import find_static_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -39,6 +39,7 @@ Reason = Literal[
     "instructions",
     "template",
     "assets",
+    "run",
     "no wheel",
     "git",
     "compiled",
@@ -174,6 +175,12 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
             " other than `python`, set `base-image` and `python`, and remove `runtime-packages` if"
             " it is set",
         )
+    for step in plan.steps:
+        yield Obstacle(
+            reason="run",
+            what=f"`run` has a command to run in the image: {shlex.join(step.command)}",
+            fix="Run it before the build, and add its output to `files`",
+        )
     for each in plan.runtime.copies:
         if each.image is not None:
             yield Obstacle(
@@ -182,7 +189,7 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
                 fix=_PREPARED.format(what=f"that file (`COPY --from={each.image}`)"),
             )
     for stage in plan.assets:
-        where = "the package" if stage.wheel else f"{stage.to}, with `files`,"
+        where = "the package" if stage.wheel else "the image, with `files`,"
         yield Obstacle(
             reason="assets",
             what=f"`assets` builds the front end in {stage.folder} with {stage.tool}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, outermost
@@ -16,7 +16,7 @@ from poetry_docker_cache.settings.setting_errors import TABLE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from poetry_docker_cache.plan.image_plan import Notes, Wheel
+    from poetry_docker_cache.plan.image_plan import Files, Notes, Wheel
     from poetry_docker_cache.project.model import FrontEnd, Project
     from poetry_docker_cache.settings.asset_values import Assets
     from poetry_docker_cache.settings.table import Settings
@@ -47,7 +47,12 @@ class _Tool:
 
 
 def plan_assets(
-    project: Project, settings: Settings, wheels: Sequence[Wheel], folder: str
+    project: Project,
+    settings: Settings,
+    wheels: Sequence[Wheel],
+    *,
+    files: Files | None,
+    folder: str,
 ) -> tuple[tuple[AssetStage, ...], Notes]:
     """Plan the stages of the front ends; `folder` is the project's path in the build context.
 
@@ -57,22 +62,24 @@ def plan_assets(
     notes: list[str] = []
     for number, assets in enumerate(settings.assets, start=1):
         name = f"assets-{number}" if len(settings.assets) > 1 else "assets"
-        wheel, to = _place(assets.to, settings, wheels, folder)
-        stage, reason = _stage(name, assets, project.front_ends[assets.folder], wheel, to)
+        wheel, wheel_place = _wheel_of(assets.to, wheels, folder)
+        stage, reason = _stage(name, assets, project.front_ends[assets.folder])
+        if not wheel or _holds(files, assets.to):
+            stage = replace(stage, image_place=posixpath.join(settings.workdir, assets.to))
+        stage = replace(stage, wheel=wheel, wheel_place=wheel_place)
         stages.append(stage)
-        place = f"the wheel, as {assets.to}" if wheel else to
+        places = [f"the wheel, as {assets.to}"] if wheel else []
+        places += [stage.image_place] if stage.image_place else []
         lock = project.front_ends[assets.folder].lock
         notes.append(
             f"The front end in {assets.folder} is built by {stage.tool}"
             f"{f' ({lock})' if lock else ''} on {stage.image}{reason}; {stage.output} goes to"
-            f" {place}."
+            f" {' and '.join(places)}."
         )
     return tuple(stages), tuple(notes)
 
 
-def _stage(
-    name: str, assets: Assets, front_end: FrontEnd, wheel: str, to: str
-) -> tuple[AssetStage, str]:
+def _stage(name: str, assets: Assets, front_end: FrontEnd) -> tuple[AssetStage, str]:
     tool = _tool(front_end, assets)
     image, reason = _image(front_end, assets, tool)
     setup: tuple[tuple[str, ...], ...] = ()
@@ -99,8 +106,9 @@ def _stage(
         variables=front_end.variables,
         network=assets.network,
         output=assets.output,
-        to=to,
-        wheel=wheel,
+        wheel="",
+        wheel_place="",
+        image_place="",
         git_ignored=front_end.git_ignored,
         generated=tuple(sorted({assets.output, assets.to} & front_end.generated)),
     )
@@ -125,16 +133,18 @@ def _sources(front_end: FrontEnd, assets: Assets) -> tuple[str, ...]:
     return outermost((*own, *assets.files))
 
 
-def _place(path: str, settings: Settings, wheels: Sequence[Wheel], folder: str) -> tuple[str, str]:
-    """The wheel that gets the output, and its place there, or in the final image.
-
-    The output is part of a wheel if its place is inside a folder that the wheel is made of.
-    """
+def _wheel_of(path: str, wheels: Sequence[Wheel], folder: str) -> tuple[str, str]:
+    """The wheel that is made of a folder with this path, and the path in it; empty without one."""
     located = posixpath.normpath(posixpath.join(folder, path))
     for wheel in wheels:
         if not path.startswith("/") and is_inside(located, map(wheel.located, wheel.paths)):
             return wheel.name, posixpath.relpath(located, wheel.folder)
-    return "", posixpath.join(settings.workdir, path)
+    return "", ""
+
+
+def _holds(files: Files | None, path: str) -> bool:
+    """Whether the files beside the wheel include this path: Python then imports these."""
+    return files is not None and (not files.paths or is_inside(path, files.paths))
 
 
 def _image(front_end: FrontEnd, assets: Assets, tool: _Tool) -> tuple[str, str]:

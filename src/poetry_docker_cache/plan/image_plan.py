@@ -228,9 +228,37 @@ class Files:
     paths: tuple[str, ...]
     """The paths; empty for all files that the ignore file does not exclude."""
     left_out: tuple[str, ...] = ()
-    """Lines of the ignore file for what only development needs, unless `ignore` includes it."""
+    """Paths that only development needs, in the whole source tree."""
     removed: tuple[str, ...] = ()
     """Paths that only the image for tests takes from the build context."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStep:
+    """A command that runs on the content of the image, in a stage whose output is a layer."""
+
+    name: str
+    """The name of the stage, and of the folder in it with the output."""
+    command: tuple[str, ...]
+    output: tuple[str, ...]
+    """Absolute paths; one that ends with `/` is a folder."""
+    environment: Mapping[str, str]
+    packages: tuple[str, ...]
+    network: bool
+    secrets: tuple[str, ...]
+    """The ids of secrets, which are also the names of their variables."""
+    paths: tuple[str, ...] | None
+    """The paths of the project that the stage has; None for the application as in the image."""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it has only the locked packages and some paths of the project."""
+        return self.paths is not None
+
+    @property
+    def title(self) -> str:
+        """The name in messages."""
+        return self.name.replace("-", " ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,10 +336,12 @@ class AssetStage:
     """Environment variables that the download gets as secrets."""
     network: bool
     output: str
-    to: str
-    """The place of the output: in the project for a wheel, else absolute."""
     wheel: str
-    """The name of the wheel that gets the output; empty for the final image."""
+    """The name of the wheel that gets the output; empty if none does."""
+    wheel_place: str
+    """The place of the output in the folder of that wheel."""
+    image_place: str
+    """The absolute place of the output in the final image; empty if only a wheel gets it."""
     git_ignored: tuple[str, ...]
     """Lines for the ignore file."""
     generated: tuple[str, ...]
@@ -468,6 +498,8 @@ class ImagePlan:
     """The default of the build argument VERSION; None unless the version comes from git."""
     files: Files | None
     runtime: Runtime
+    steps: tuple[RunStep, ...]
+    """The commands that run on the content of the image, in their order."""
     assets: tuple[AssetStage, ...]
     """The front ends."""
     stage_image: str
@@ -494,7 +526,7 @@ class ImagePlan:
     @property
     def assets_beside(self) -> tuple[AssetStage, ...]:
         """The front ends whose output is a layer of the final image."""
-        return tuple(stage for stage in self.assets if not stage.wheel)
+        return tuple(stage for stage in self.assets if stage.image_place)
 
     @property
     def packages(self) -> tuple[Wheel, ...]:
@@ -532,6 +564,11 @@ class ImagePlan:
     def changes_base(self) -> bool:
         """Whether the stage `base` may install anything from the network."""
         return bool(self.runtime.packages or self.runtime.instructions or self.template)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The ids of the secrets of all steps."""
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.secrets))
 
     def located(self, path: str) -> str:
         """The path in the build context of a path in the project."""

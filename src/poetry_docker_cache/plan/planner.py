@@ -16,8 +16,9 @@ from poetry_docker_cache.plan.asset_stages import plan_assets
 from poetry_docker_cache.plan.bases import choose_bases
 from poetry_docker_cache.plan.contents import plan_contents
 from poetry_docker_cache.plan.dependencies import plan_dependencies
-from poetry_docker_cache.plan.image_plan import ImagePlan, Important
+from poetry_docker_cache.plan.image_plan import TEST, ImagePlan, Important
 from poetry_docker_cache.plan.python_version import choose_python
+from poetry_docker_cache.plan.run_steps import plan_steps
 from poetry_docker_cache.plan.runtime import plan_files, plan_runtime
 from poetry_docker_cache.plan.system_packages import plan_system_packages
 from poetry_docker_cache.plan.tool_pins import pin_notes
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.image_plan import (
         Dependencies,
         Notes,
+        RunStep,
         Runtime,
         VariantName,
         Wheel,
@@ -84,8 +86,8 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
     all_wheels, wheel_notes = plan_wheels(project, settings, everything, folder, bases)
     wheels, further_wheels = split_wheels(all_wheels, additions)
     version, version_notes = _plan_version(project, wheels)
-    files, file_notes = plan_files(project, settings)
-    assets, asset_notes = plan_assets(project, settings, wheels, folder)
+    files, file_notes = plan_files(project, settings, tested=TEST in variants)
+    assets, asset_notes = plan_assets(project, settings, wheels, files=files, folder=folder)
     runtime, runtime_notes = plan_runtime(
         project,
         settings,
@@ -96,6 +98,7 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
         bases=bases,
         system=system,
     )
+    steps, step_notes = plan_steps(project, settings, bases)
     dependencies = plan_dependencies(
         project,
         settings,
@@ -115,6 +118,7 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
         version=version,
         files=files,
         runtime=runtime,
+        steps=steps,
         assets=assets,
         stage_image=bases.stage_image,
         traits=bases.traits,
@@ -137,9 +141,9 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
         ),
         notes=(
             *(*python_notes, *content_notes, *system_notes, *folder_notes, *wheel_notes),
-            *(*version_notes, *file_notes, *asset_notes, *runtime_notes),
+            *(*version_notes, *file_notes, *asset_notes, *runtime_notes, *step_notes),
             *(note for addition in additions for note in addition.notes),
-            *_emulation_notes(settings, emulated_work(dependencies, wheels, runtime)),
+            *_emulation_notes(settings, emulated_work(dependencies, wheels, runtime, steps)),
             *(pin_notes(dependencies, wheels) if settings.pinned_tools else ()),
         ),
     )
@@ -162,7 +166,10 @@ def _plan_addition(  # noqa: PLR0913, PLR0917  # all inputs of the decision
 
 
 def emulated_work(
-    dependencies: Dependencies, wheels: Sequence[Wheel], runtime: Runtime
+    dependencies: Dependencies,
+    wheels: Sequence[Wheel],
+    runtime: Runtime,
+    steps: Sequence[RunStep],
 ) -> tuple[str, ...]:
     """Name what runs on each platform of the image. Nothing in a wheel does."""
     runs = {
@@ -173,6 +180,7 @@ def emulated_work(
         "system packages of the final image": bool(runtime.packages),
         "`instructions.runtime`": any(line.startswith("RUN") for line in runtime.instructions),
         "compilation of the standard library": dependencies.compile,
+        "the commands of `run`": bool(steps),
     }
     return tuple(what for what, is_run in runs.items() if is_run)
 

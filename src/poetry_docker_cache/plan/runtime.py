@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, may_be_folder
@@ -30,13 +30,19 @@ if TYPE_CHECKING:
 _HOME, _OTHER_HOME = "/home/app", "/var/lib/app"
 
 
-def plan_files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
+def plan_files(
+    project: Project, settings: Settings, *, tested: bool = False
+) -> tuple[Files | None, Notes]:
     """What is copied to the working directory, beside the package or instead of it.
 
-    Raises DockerCacheError for a path that a Dockerfile cannot name.
+    The image for tests, if there is one, gets what is left out. Raises DockerCacheError for a path
+    that a Dockerfile cannot name.
     """
     source_notes = _source_tree_notes(project, settings)
     files, notes = _files(project, settings)
+    if files and tested:
+        kept = (path for path in files.left_out if not path.startswith("."))
+        files = replace(files, removed=checked_paths([*kept]))
     return files, (*source_notes, *notes)
 
 
@@ -79,17 +85,18 @@ def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
 def _left_out(project: Project, settings: Settings) -> tuple[str, ...]:
     """What only development needs, except what a setting names."""
     words = {*re.split(r"[^\w.-]+", repr(astuple(settings)))}
-    return tuple(line for line in project.development if line.removeprefix("**/") not in words)
+    return tuple(path for path in project.development if posixpath.basename(path) not in words)
 
 
 def _left_out_notes(files: Files) -> Notes:
-    names = [line.removeprefix("**/") for line in files.left_out]
-    if not names:
-        return ()
-    example = f'`ignore = ["!{names[-1]}"]`'
-    return (
-        f"Left out, because only development needs it: {listing(names)}. To keep it, {example}.",
+    seen = [posixpath.basename(path) for path in files.left_out if not path.startswith(".")]
+    names = [*dict.fromkeys(seen)]
+    last = "".join(names[-1:])
+    note = (
+        f"Left out, because only development needs it: {listing(names)}. To include {last}, set"
+        f' `ignore = ["!{last}"]`.'
     )
+    return (note,) if names else ()
 
 
 def _unpackaged_notes(modules: Sequence[str]) -> Notes:

@@ -162,7 +162,7 @@ def _for_tests(
     elif command is None:
         command = ("python", "-m", "unittest")
     whole = files is not None and not files.paths
-    paths = () if whole else project.tests
+    paths = files.removed if files and whole else project.tests
     return replace(
         variant,
         paths=checked_paths(outermost((*paths, *own.files))),
@@ -189,7 +189,9 @@ def _for_development(
         environment={**(path if places else {}), **variant.environment},
     )
     if own.command is not None:
-        return replace(variant, command=own.command)
+        start = reloading(own.command, installed=installed, has_manage_py=False)
+        reloads = start.reloads and start.words == own.command
+        return replace(variant, command=own.command, reloads=reloads)
     words = runtime.command or runtime.entrypoint
     if not words or words == NO_COMMAND:
         return variant

@@ -286,6 +286,18 @@ class StatedStart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StaticFiles:
+    """The static files of a Django project, which `collectstatic` collects."""
+
+    manage: str
+    """The path of manage.py in the project."""
+    folder: str | None
+    """`STATIC_ROOT`: relative to the project, or absolute; None if it is not simple to read."""
+    secret_key: str | None = None
+    """The variable that the settings read the secret key from, without a default."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FrontEnd:
     """A folder with a package.json. Its paths are relative to the project."""
 
@@ -354,10 +366,12 @@ class Project:
     """The top-level modules that its code, except tests, imports."""
     stated_pythons: tuple[tuple[str, str], ...] = ()
     """Files that state a Python version, and its minor version: Dockerfile before CI."""
+    static_files: StaticFiles | None = None
+    """Set if it is a Django project whose settings set `STATIC_ROOT`."""
     unpackaged: tuple[str, ...] = ()
     """Modules that the code imports but the wheel does not contain; part of `files`."""
     development: tuple[str, ...] = ()
-    """What to leave out of the whole source tree, as lines of an ignore file."""
+    """Paths to leave out of the whole source tree."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` installs by default."""
     path_packages: tuple[PathPackage, ...] = ()

@@ -37,6 +37,7 @@ from poetry_docker_cache.project.root.development import development_files
 from poetry_docker_cache.project.root.imports import find_unpackaged, imported_modules
 from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.project.root.root_package import read_root
+from poetry_docker_cache.project.root.static_files import find_static_files
 from poetry_docker_cache.project.selection import DEVELOPMENT, MAIN_GROUP
 from poetry_docker_cache.project.stated_pythons import stated_pythons
 from poetry_docker_cache.project.stated_starts import stated_starts
@@ -107,6 +108,7 @@ def read_project(
         gunicorn=_text(folder / "gunicorn.conf.py"),
         direct=frozenset(str(canonicalize_name(need.name)) for need in package.all_requires),
         stated_pythons=stated_pythons(folder, without),
+        static_files=find_static_files(folder),
         unpackaged=unpackaged.modules,
         development=(
             development_files(folder, [*started, *(app.path for app in apps)])

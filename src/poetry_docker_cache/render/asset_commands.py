@@ -39,7 +39,7 @@ def manifest_copies(stage: AssetStage) -> list[tuple[list[str], str]]:
 
 def fetch_command(stage: AssetStage) -> str:
     """Return the command that downloads the packages."""
-    secrets = [f'export {name}="$(cat /run/secrets/{name})"' for name in stage.variables]
+    secrets = [f'{name}="$(cat /run/secrets/{name})" && export {name}' for name in stage.variables]
     return _chained([*secrets, *map(shlex.join, stage.fetch)])
 
 

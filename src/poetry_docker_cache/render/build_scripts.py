@@ -96,6 +96,8 @@ def _used(plan: ImagePlan) -> Iterator[str]:
     yield "check.py"
     if dependencies.compile:
         yield "compile.py"
+    if plan.steps:
+        yield "run_step.py"
     if any(layer.direct for layer in dependencies.all_layers):
         yield "direct.py"
     for name in (

@@ -44,6 +44,8 @@ class Service:
     ports: tuple[str, ...]
     environment: Mapping[str, str]
     """Values in YAML, which variables of the same name in `.env` and the shell replace."""
+    volumes: Mapping[str, str]
+    """The folders in the container that keep their content, by the name of the volume."""
     synced: Mapping[str, str]
     """The paths to copy into the container when they change, each with its path there."""
     rebuilt: tuple[str, ...]
@@ -80,6 +82,10 @@ def service_of(
             variable: interpolated(variable, value)
             for variable, value in {**environment, **dev.environment}.items()
             if variable not in _OF_THE_SHELL
+        },
+        volumes={
+            f"{name}-{re.sub('[^a-z0-9]+', '-', path.lower()).strip('-')}": path
+            for path in plan.runtime.volumes
         },
         synced=dict(_synced(plan, dev)),
         rebuilt=tuple(dict.fromkeys(_rebuilt(plan))),

@@ -53,6 +53,7 @@ def render_ignore_file(
     other images, and `scripts` is the folder of scripts, which is included.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
+    own += [path for step in plan.steps for path in step.paths or ()]
     own += [path for variant in plan.variants for path in variant.paths]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
     keep += [each.source for each in plan.runtime.copies if each.image is None]
@@ -151,6 +152,7 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         install_command=stage_commands.install_command,
         library_command=stage_commands.library_command,
         manifest_command=stage_commands.manifest_command,
+        step_command=stage_commands.step_command,
         tool_command=stage_commands.tool_command,
         variant_command=stage_commands.variant_command,
     )

@@ -44,7 +44,7 @@ class IgnorePlan:
     project_ignore: str | None = None
     """The text of the project's own `.dockerignore`."""
     left_out: Sequence[str] = ()
-    """Lines for what only development needs."""
+    """Paths in the project that only development needs."""
     extra: Sequence[str] = ()
     """The setting `ignore`."""
     exported: Sequence[str] = ()
@@ -124,7 +124,7 @@ def _usually_unneeded(folder: str, kept: Sequence[str], left_out: Sequence[str])
     patterns = [line if line.startswith("**/") else moved(line, folder) for line in UNLIKELY]
     yield from patterns
     if left_out:
-        development = [moved(at_start(line), folder) for line in left_out]
+        development = [moved(at_start(literal(path)), folder) for path in left_out]
         yield "# Only for development: no code names it"
         yield from development
         patterns += development

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ImagePlan,
         Index,
         Layer,
+        RunStep,
         Runtime,
         Variant,
         Wheel,
@@ -184,3 +185,13 @@ def files_command(plan: ImagePlan, place: str, *, compiles: bool) -> str:
     commands = [shlex.join(["rm", "-rf", *removed])] if removed else []
     commands += ["python /scripts/compile.py ."] if compiles else []
     return " && ".join([*commands, "chmod -R u=rwX,go=rX ."])
+
+
+def step_command(step: RunStep, runtime: Runtime) -> list[str]:
+    """Return the command that runs inside/run_step.py."""
+    options = [f"--user={runtime.user}", f"--keep=/{step.name}"]
+    options += [f"--output={path}" for path in step.output]
+    options += [f"--env={name}={value}" for name, value in step.environment.items()]
+    options += [f"--secret={name}" for name in step.secrets]
+    options += ["--offline"] * (not step.network) + ["--narrowed"] * step.is_narrowed
+    return ["/venv/bin/python", "-IS", "/scripts/run_step.py", *options, "--", *step.command]

@@ -205,14 +205,14 @@ OUTPUTS = (
         r"|Your lockfile needs to be updated"
         r"|YN0028\b.*lockfile would have been modified"
         r"|lockfile had changes, but lockfile is frozen",
-        "The lock file of the front end does not match its package.json ({step}).",
+        "{step} failed: the lock file of the front end does not match its package.json.",
         "Install there with its package manager, for example `npm install`, and commit the lock"
         " file.",
     ),
     Cause(
         r"npm (?:error|ERR!) code E40[13]\b|ERR_PNPM_FETCH_40[13]\b"
         r"|Request failed \"40[13] |YN0041: .*Invalid authentication",
-        "The npm registry refused access to a package of the front end ({step}).",
+        "{step} failed: the npm registry refused access to a package of the front end.",
         "Log in: `npm login --registry=URL` writes to ~/.npmrc. `poetry docker build` passes the"
         " login on;\nwith `docker build`, add `--secret id=npmrc,src=$HOME/.npmrc`.",
     ),
@@ -221,12 +221,12 @@ OUTPUTS = (
         r"|error Command \"[^\"]+\" not found\."
         r"|Couldn't find a script named \""
         r"|error: Script not found \"",
-        "package.json of the front end does not have the script that {step} runs.",
+        "{step} failed: package.json of the front end does not have the script to run.",
         "Add the script, or set `build` in `assets` in [tool.poetry-docker-cache].",
     ),
     Cause(
         r"chmod: cannot access '(?P<name>[^']+)'",
-        "The build of the front end did not write {name} ({step}).",
+        "{step} failed: the build of the front end did not write {name}.",
         "Correct `output` in `assets` in [tool.poetry-docker-cache]: it is relative to `folder`.",
     ),
     Cause(

@@ -102,6 +102,14 @@ def read_layers(
     )
 
 
+def has_run(stream: BuildStream, stage: str) -> bool:
+    """Return whether a command of a stage ran in a build, which was not cached then."""
+    return any(
+        step.ran and step.stage == stage and step.instruction.startswith("RUN ")
+        for step in stream.steps.values()
+    )
+
+
 def installed_packages(output: str, known: Sequence[Package] = ()) -> Iterator[Package]:
     """Yield the packages that a step installed or reused, according to its output."""
     for name, version in _INSTALLED.findall(output):

@@ -32,7 +32,7 @@ class _Display(Protocol):
     def close(self) -> None: ...
 
 
-def tests_step(stream: BuildStream, stage: str) -> BuildStep | None:
+def step_of_tests(stream: BuildStream, stage: str) -> BuildStep | None:
     """Return the step that runs the tests; None before BuildKit has reported it."""
     found = (
         step
@@ -49,7 +49,7 @@ def exit_status(step: BuildStep) -> int | None:
 
 
 @dataclass(kw_only=True)
-class TestsDisplay:
+class DisplayWithTests:
     """Shows the progress of the build, then prints the output of the tests line by line."""
 
     build: _Display
@@ -75,7 +75,7 @@ class TestsDisplay:
             self.stream.read(line)
         else:
             self.build.read(line)
-        step = tests_step(self.stream, self.stage)
+        step = step_of_tests(self.stream, self.stage)
         if step and step.log:
             if not self._begun:
                 self.build.close()

@@ -12,6 +12,7 @@ from poetry_docker_cache.settings import (
     content_values,
     image_values,
     install_values,
+    run_values,
     values,
     variant_values,
 )
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
     from poetry_docker_cache.settings.asset_values import Assets
     from poetry_docker_cache.settings.content_values import BuildArgument, Copied, Directory
+    from poetry_docker_cache.settings.run_values import RunSetting
 
 _NAMES = values.set_of(install_values.name)
-_PACKAGES = values.set_of(install_values.system_package)
+_PACKAGES = values.set_of(values.system_package)
 _TAKES_PACKAGES = "a list of Debian or Alpine packages, with an optional `:arch` or `=version`"
 _TAKES_COMMAND = "a list: the program and its arguments"
 _TAKES_BASE = "an image with a tag or digest, in which `{python}` is replaced"
@@ -329,6 +331,17 @@ class Settings:
         meaning="byte-compile dependencies, project and standard library, reproducibly: a larger"
         " image that starts faster",
         example="compile = true",
+    )
+    run: tuple[RunSetting, ...] = setting(
+        default=(),
+        default_text="none",
+        read=run_values.run_steps,
+        takes="a list of tables, each with `command` and `output`, and optionally `env`,"
+        " `packages`, `network`, `secrets` and `dependencies`",
+        meaning="commands that [need the installed application](docs/images.md#build-steps), such"
+        " as Django's `collectstatic`; only their `output` gets into the image",
+        example='run = [{ command = ["python", "manage.py", "collectstatic", "--no-input"],'
+        ' output = ["staticfiles"] }]',
     )
     syntax: str | Literal[False] = setting(
         default="auto",

@@ -35,6 +35,16 @@ _FORBIDDEN_WORKDIRS = {
     "/sys": "the kernel mounts a file system there",
     "/dev": "the kernel mounts a file system there",
 }
+# Debian policy, 5.6.1 and 5.6.12. A name with a hyphen at its end makes apt remove the package.
+_DEBIAN_PACKAGE = re.compile(
+    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
+    r"(:[a-z0-9][a-z0-9-]*)?"
+    r"(=([0-9]+:)?[0-9][A-Za-z0-9.+~-]*\*?)?"
+)
+# apk-world(5): also a version such as 9.9_p2-r0, and what a package provides: so:libpq.so.5.
+_ALPINE_PACKAGE = re.compile(
+    r"[a-z0-9][a-z0-9+._-]*[=~][0-9][A-Za-z0-9._-]*|(so|cmd|pc):[A-Za-z0-9][A-Za-z0-9+._-]*"
+)
 _SHELL_SYNTAX = re.compile(r"[$&|;<>`*]")
 
 
@@ -152,6 +162,16 @@ def _split(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError:  # an open quote
         return ["sh", "-c", command]
+
+
+def system_package(spot: Spot, value: object) -> str:
+    """Read a package's name as `apt-get install` or `apk add` takes it."""
+    content = line(spot, value)
+    if not (_DEBIAN_PACKAGE.fullmatch(content) or _ALPINE_PACKAGE.fullmatch(content)):
+        several = len(content.split()) > 1
+        why = "write each package as a separate item" if several else "that is not a package name"
+        raise spot.refuse(value, why)
+    return content
 
 
 def project_path(spot: Spot, value: object) -> str:

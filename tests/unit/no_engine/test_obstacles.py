@@ -21,6 +21,7 @@ from poetry_docker_cache.project.model import InstallerConfig, Project
 from poetry_docker_cache.project.selected_packages import locked_packages
 from poetry_docker_cache.settings.content_values import Copied
 from poetry_docker_cache.settings.image_values import Instructions
+from poetry_docker_cache.settings.run_values import RunSetting
 from poetry_docker_cache.settings.table import KEYS, Settings
 
 if TYPE_CHECKING:
@@ -58,10 +59,12 @@ SUPPORTED = {
     *("user", "workdir"),
 }
 DECIDED = {
+    "assets",
     "compile",
     "copy",
     "init",
     "instructions",
+    "run",
     "runtime_packages",
     "ssh_known_hosts",
     "template",
@@ -132,6 +135,12 @@ def test_wheels_from_index_need_no_engine() -> None:
             {"instructions": Instructions(runtime=("LABEL a=b",))},
             "`instructions.runtime` has LABEL a=b",
             "setting `labels`",
+        ),
+        (
+            [],
+            {"run": (RunSetting(command=("python", "manage.py"), output=("static",)),)},
+            "a command to run in the image: python manage.py",
+            "before the build, and add its output to `files`",
         ),
         ([], {"instructions": Instructions(build=("RUN true",))}, "RUN true", "Remove it"),
         ([BUILT], {}, "no wheel", "build-on-host = true"),

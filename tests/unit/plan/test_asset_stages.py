@@ -16,7 +16,7 @@ from poetry_docker_cache.settings.asset_values import Assets
 if TYPE_CHECKING:
     from poetry_docker_cache.plan.image_plan import AssetStage
 
-WEB = {"folder": "web", "output": "web/dist", "to": "shop/static"}
+WEB: dict[str, Any] = {"folder": "web", "output": "web/dist", "to": "shop/static"}
 
 
 def front_end(**keys: Any) -> FrontEnd:  # noqa: ANN401  # fields of many types
@@ -118,19 +118,21 @@ def test_own_commands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "to", "wheel", "place"),
+    ("shape", "to", "in_wheel", "place"),
     [
-        ({}, "shop/static", "application", "shop/static"),
+        ({}, "shop/static", "shop/static", ""),
         ({}, "static", "", "/app/static"),
         ({}, "/srv/static", "", "/srv/static"),
-        ({"root": wheel_root(paths=("src",))}, "src/shop/static", "application", "src/shop/static"),
+        ({"root": wheel_root(paths=("src",))}, "src/shop/static", "src/shop/static", ""),
+        ({"files": None}, "shop/static", "shop/static", "/app/shop/static"),
         ({"root": TREE, "files": None}, "shop/static", "", "/app/shop/static"),
     ],
 )
-def test_place_of_output(shape: dict[str, Any], to: str, wheel: str, place: str) -> None:
-    """Inside the folders of the wheel, it becomes a part of the wheel."""
+def test_place_of_output(shape: dict[str, Any], to: str, in_wheel: str, place: str) -> None:
+    """It becomes a part of the wheel, of the files in the working directory, or of both."""
     stage = planned(front_end(), shape, to=to)
-    assert (stage.wheel, stage.to) == (wheel, place)
+    assert (stage.wheel_place, stage.image_place) == (in_wheel, place)
+    assert stage.wheel == ("application" if in_wheel else "")
 
 
 def test_version_of_node_in_the_project() -> None:

@@ -70,7 +70,9 @@ def test_workspaces_of_npm(tmp_path: Path) -> None:
 
 def test_workspaces_of_pnpm(tmp_path: Path) -> None:
     """They are those of the lock file, which may be outside any glob."""
-    members = {f"packages/{name}/package.json": {} for name in ("ui", "icons", "other")}
+    members: dict[str, object] = {
+        f"packages/{name}/package.json": {} for name in ("ui", "icons", "other")
+    }
     found = read(
         tmp_path, {"pnpm-lock.yaml": PNPM_LOCK, "patches/a.patch": "", ".npmrc": "", **members}
     )

@@ -11,6 +11,7 @@ import tomlkit
 from poetry_docker_cache.caches.spec import Folder, Store
 from poetry_docker_cache.settings.content_values import BuildArgument, Copied, Directory
 from poetry_docker_cache.settings.image_values import Healthcheck, Instructions
+from poetry_docker_cache.settings.run_values import RunSetting
 from poetry_docker_cache.settings.setting_errors import (
     SettingsError,
     near_name_notes,
@@ -25,7 +26,38 @@ if TYPE_CHECKING:
 
 PIN = 'python = "3.12"\n'
 
+RUN_X = 'run = { command = ["x"], output = ["y"], '
+
 VALID: list[tuple[str, str, object]] = [
+    (
+        'run = { command = ["a", "b"], output = ["static/", "./a//b.json", "//opt/m"] }',
+        "run",
+        (RunSetting(command=("a", "b"), output=("static/", "a/b.json", "/opt/m")),),
+    ),
+    (
+        (
+            f'{RUN_X}env = {{ B = "2", A = "1" }}, packages = ["gettext"], network = true,'
+            ' secrets = ["API_TOKEN"], dependencies = ["./shop", "."] }'
+        ),
+        "run",
+        (
+            RunSetting(
+                command=("x",),
+                output=("y",),
+                env=(("A", "1"), ("B", "2")),
+                packages=("gettext",),
+                network=True,
+                secrets=("API_TOKEN",),
+                dependencies=("shop", "."),
+            ),
+        ),
+    ),
+    (
+        f"{RUN_X}dependencies = [] }}",
+        "run",
+        (RunSetting(command=("x",), output=("y",), dependencies=()),),
+    ),
+    ("run = []", "run", ()),
     ('image = "app"', "image", "app"),
     ('image = "localhost/app"', "image", "localhost/app"),
     ('image = "Registry.example.com:5000/team__a/app-b.c"', "image", None),
@@ -294,6 +326,46 @@ INVALID = [
             ("retries = '3'", "retries", "a number, 1 or more"),
         ]
     ),
+    *(
+        (f"run = [{text}]", path, words)
+        for text, path, words in [
+            ("1", "run[0]", "that is a number, not a table"),
+            ("{ output = ['a'] }", "run[0]", "`command` is missing"),
+            ("{ command = ['a'] }", "run[0]", "`output` is missing"),
+            ("{ command = 'a b', output = ['c'] }", "run[0].command", '["a", "b"]'),
+            ("{ command = [], output = ['c'] }", "run[0].command", "the command is empty"),
+            ("{ command = ['a'], outputs = ['c'] }", "run[0].outputs", "`run[0].output`?"),
+            ("{ command = ['a'], output = [] }", "run[0].output", "has no effect"),
+        ]
+    ),
+    *(
+        (f'run = [{{ command = ["a"], output = ["{text}"] }}]', "run[0].output[0]", words)
+        for text, words in [
+            ("", "is empty"),
+            (".", "not only the output"),
+            ("/", "not only the output"),
+            ("/venv/", "not only the output"),
+            ("//home/app", "not only the output"),
+            ("a/../b", "remove `..`"),
+            ("*.mo", "patterns are not expanded"),
+            ("~/a", "an absolute path"),
+            ("a\\\\b", "use / to separate"),
+            ("/run/secrets", "mounts its secrets"),
+            ("/proc/x", "the kernel mounts"),
+        ]
+    ),
+    *(
+        (f"{RUN_X}{text} }}", f"run.{path}", words)
+        for text, path, words in [
+            ("env = { PATH = 'x' }", "env.PATH", "to find its packages"),
+            ("packages = ['a b']", "packages[0]", "as a separate item"),
+            ("network = 'yes'", "network", "not a boolean"),
+            ("secrets = ['token=x']", "secrets[0]", "the variable that has the value"),
+            ("secrets = ['auth']", "secrets[0]", "capitals"),
+            ("dependencies = ['/a']", "dependencies[0]", "inside the project"),
+        ]
+    ),
+    (f"{RUN_X}secrets = ['A'], env = {{ A = 'x' }} }}", "run", "in both `env` and `secrets`"),
     ('stop-signal = "SIGTREM"', "stop-signal", "no such signal"),
     ("stop-signal = 65", "stop-signal", "no such signal"),
     ('compile = "no"', "compile", "that is a string, not a boolean"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from poetry_docker_cache.docker.ignore_patterns import is_inside
 from poetry_docker_cache.docker.kept_out import DEVELOPMENT, TESTS, is_kept_out
 from poetry_docker_cache.project.root.declared import is_file, text_of
+from poetry_docker_cache.system.compat import is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -36,19 +37,18 @@ _LARGEST = 200_000
 def development_files(folder: Path, needed: Collection[str]) -> tuple[str, ...]:
     """List what to leave out of a whole source tree: no code or configuration in it names these.
 
-    `needed` are paths that the image needs in any case. The result are lines of an ignore file.
+    `needed` are paths that the image needs in any case.
     """
-    found = {name: name for name in _at_top(folder)}
-    nested, others = _test_folders(folder, found)
-    if nested and not others:
-        found.update({name: f"**/{name}" for name in {Path(path).name for path in nested}})
-    names = {name for name in found if not any(name in path.split("/") for path in needed)}
-    sure = {name for name in names if name.startswith(".")}
-    names -= sure
-    texts = _texts(folder, {*(name for name in found if name in found.values()), *nested}, names)
+    paths = [*_at_top(folder)]
+    nested, others = _test_folders(folder, paths)
+    paths += [] if others else nested
+    sure = [path for path in paths if path.startswith(".")]
+    names = {Path(path).name for path in paths if path not in sure}
+    names = {name for name in names if not any(name in path.split("/") for path in needed)}
+    texts = _texts(folder, paths, names)
     while names and (text := next(texts, None)) is not None:
         names -= _named(text, names)
-    return tuple(sorted(found[name] for name in names | sure))
+    return tuple(sorted(path for path in paths if path in sure or Path(path).name in names))
 
 
 def _at_top(folder: Path) -> Iterator[str]:
@@ -57,9 +57,9 @@ def _at_top(folder: Path) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         usual = any(fnmatchcase(path.name, pattern) for pattern in DEVELOPMENT)
         if usual and not (is_django and path.name in _DATA):
-            if path.is_dir() or path.suffix != ".py":
+            if is_folder(path) or path.suffix != ".py":
                 yield path.name
-        elif is_file(path / "package.json") and (path / "src").is_dir() and not _has_code(path):
+        elif is_file(path / "package.json") and is_folder(path / "src") and not _has_code(path):
             yield path.name
 
 
@@ -107,11 +107,19 @@ def _texts(folder: Path, without: Collection[str], names: Collection[str]) -> It
             is_code = path.suffix == ".py"
             if _OF_TOOLS.fullmatch(name) or not (is_code or path.suffix in _CONFIGURATION):
                 continue
-            if (is_code or depth <= 1) and path.stat().st_size <= _LARGEST:
-                text = text_of(path)
+            if is_code or depth <= 1:
+                text = text_of(path) if is_code or _size(path) <= _LARGEST else ""
                 if any(word in text for word in names):
                     text = _ADDRESS.sub("", text)
                     yield _paths_in(text) if is_code else _without_tools(text)
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file, or 0 for a link without a target."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _named(text: str, names: Collection[str]) -> set[str]:

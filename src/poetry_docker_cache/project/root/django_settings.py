@@ -85,7 +85,7 @@ class _Names:
                     self._known[target.id] = self._own[target.id] = found
         return self._own
 
-    def _value(self, node: ast.expr) -> str | None:
+    def _value(self, node: ast.expr) -> str | None:  # noqa: PLR0911  # one for each form
         match node:
             case ast.Constant(value=str(text)):
                 return text
@@ -106,7 +106,7 @@ class _Names:
                 return self._call(node)
         return None
 
-    def _call(self, node: ast.Call) -> str | None:
+    def _call(self, node: ast.Call) -> str | None:  # noqa: PLR0911  # one for each form
         name = _last(node.func)
         given = node.args
         default = next((word.value for word in node.keywords if word.arg == "default"), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poetry_docker_cache.migrate.django_settings import find_static_root
+from poetry_docker_cache.project.root.django_settings import find_static_root
 
 PARENTS = "from pathlib import Path\nBASE_DIR = Path(__file__).resolve().parent.parent\n"
 DIRNAMES = (
