@@ -79,7 +79,7 @@ def prune(
     wanted = {key: wanted[key] for key in (*_ORDER, *wanted) if key in wanted}
     plan, problem = _plan({**existing, **wanted}, project)
     for key in list(wanted):
-        if key not in _KNOWN:
+        if key not in _KNOWN or key == "assets":  # a front end always changes the image
             continue
         fewer = {name: value for name, value in wanted.items() if name != key}
         other, _ = _plan({**existing, **fewer}, project)
@@ -170,6 +170,8 @@ def _items(table: Mapping[str, object], key: str) -> list[object]:
 def _plan(table: Mapping[str, object], project: Project) -> tuple[ImagePlan | None, str]:
     try:
         settings = _parsed(table)
+        if any(each.folder not in project.front_ends for each in settings.assets):
+            settings = replace(settings, assets=())  # the files of a new front end are not read yet
         selection = select(
             SelectionOptions(),
             default_groups=settings.groups,
