@@ -20,6 +20,7 @@ from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.project.context_files import matching_files
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
 from poetry_docker_cache.project.front_ends import read_front_ends
+from poetry_docker_cache.project.project_tests import with_test_files
 from poetry_docker_cache.project.reader import (
     check_files,
     check_locked_files,
@@ -38,7 +39,6 @@ from poetry_docker_cache.project.selection import (
     together,
 )
 from poetry_docker_cache.project.sources import direct_addresses, used_sources
-from poetry_docker_cache.project.test_files import with_test_files
 from poetry_docker_cache.render.dockerfile import render_ignore_file
 from poetry_docker_cache.render.exported_files import BAKE_FILE, dockerfile_name
 from poetry_docker_cache.render.own_template import read_template

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from plans import TREE, wheel_root
 
-from poetry_docker_cache.project.test_files import find_test_files
+from poetry_docker_cache.project.project_tests import find_test_files
 
 if TYPE_CHECKING:
     from pathlib import Path
