@@ -4,4 +4,4 @@ import acme_greetings
 
 import bench_app
 
-print(bench_app.GREETING, acme_greetings.__name__)  # noqa: T201  # this is a program
+print(bench_app.GREETING, acme_greetings.__name__)
