@@ -90,7 +90,7 @@ def test_api_and_worker(engine: DockerEngine, example: Callable[[str], Project])
 def test_model(engine: DockerEngine, example: Callable[[str], Project]) -> None:
     """The image has the model that its build made."""
     build(example("model"))
-    assert engine.run("forecast:1.0.0") == "59.7\n"
+    assert engine.run("forecast:1.0.0") == "59.8\n"
 
 
 def test_monorepo(engine: DockerEngine, example: Callable[..., Project]) -> None:
