@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import re
 import ssl
 import threading
 import urllib.request
@@ -237,5 +238,5 @@ def is_safe(url: str) -> bool:
     """Return whether a URL has TLS or is of this machine: the rule of pip for indexes."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    local = host in ("localhost", "::1") or host.startswith("127.")
-    return parts.scheme == "https" or (parts.scheme == "http" and local)
+    local = host in ("localhost", "::1") or re.fullmatch(r"127(\.\d+){3}", host)
+    return parts.scheme == "https" or (parts.scheme == "http" and bool(local))
