@@ -23,17 +23,38 @@ def _export() -> Command:
     return ExportCommand()
 
 
+def _init() -> Command:
+    from poetry_docker_cache.commands.init import InitCommand  # noqa: PLC0415  # as above
+
+    return InitCommand()
+
+
 def _layers() -> Command:
     from poetry_docker_cache.commands.layers import LayersCommand  # noqa: PLC0415  # as above
 
     return LayersCommand()
 
 
+def _test() -> Command:
+    from poetry_docker_cache.commands.run_tests import RunTestsCommand  # noqa: PLC0415  # as above
+
+    return RunTestsCommand()
+
+
+def _doctor() -> Command:
+    from poetry_docker_cache.commands.doctor import DoctorCommand  # noqa: PLC0415  # as above
+
+    return DoctorCommand()
+
+
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build`, `poetry docker export` and `poetry docker layers`."""
+    """Registers `poetry docker build`, `export`, `init`, `layers`, `doctor` and `test`."""
 
     def activate(self, application: Application) -> None:
         """Register factories, so that no command is imported before it runs."""
         application.command_loader.register_factory("docker build", _build)
         application.command_loader.register_factory("docker export", _export)
+        application.command_loader.register_factory("docker init", _init)
         application.command_loader.register_factory("docker layers", _layers)
+        application.command_loader.register_factory("docker test", _test)
+        application.command_loader.register_factory("docker doctor", _doctor)

@@ -28,15 +28,18 @@ from golden_locks import renew_lock
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER
 
 LINES_OF_SETTINGS = {
+    "assets": 46,  # two front ends
     "custom_base": 11,  # may have its own user, and lack the build machine's platform
+    "dev_and_test": 44,  # the stages of two more images
     "django": 4,  # a source tree beside the dependencies, which is on the import path
     "download_cache": 16,  # two stages that import and export the wheels
-    "every_setting": 23,
+    "every_setting": 51,
     "from_source": 6,  # build-packages, runtime-packages, build-config-settings
     "git_dependency": 15,  # Poetry, a compiler and ssh-known-hosts
     "monorepo": 54,  # download-cache, three path dependencies with their own backends
     "odd_file_names": 1,  # files beside the package
     "reuse_image": 24,  # the stages that import the earlier image
+    "run_steps": 50,  # three stages with the content of the image, and their commands
     "shape_extension": 8,  # a build backend with a compiler, from a private source
     "shell_less": 13,  # a final image without a shell, so that its stages use another base
 }

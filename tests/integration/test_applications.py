@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import subprocess
 import sys
-import time
-import urllib.request
+import tarfile
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from acme import IMAGE_PYTHON, Project
-from builds import build, inspect_image
+from builds import build, failed_build, inspect_image
+from containers import get, run_container, wait_for_answer
 from engines import PATIENCE
 from harmless import assert_harmless_edits_keep_layers
 from index import PrivateIndex
+from leaks import Search
 from pinned_tools import download_pinned
 from wheels import make_wheel
 
@@ -30,7 +32,22 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-CHAPTER = (Path(__file__).parents[2] / "docs/templates.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TOKEN, THROWN_AWAY = "c4nary-of-a-step", "seen-by-one-command"
+"""A secret, and a variable of a build step."""
+STEPS = f"""
+
+[[tool.poetry-docker-cache.run]]
+command = {{collect}}
+output = ["staticfiles"]
+
+[[tool.poetry-docker-cache.run]]
+command = ["sh", "-c", "echo $STEP_TOKEN $ONLY_HERE | wc -c > seen/length; echo x > ~/other"]
+env = {{{{ ONLY_HERE = "{THROWN_AWAY}" }}}}
+secrets = ["STEP_TOKEN"]
+dependencies = ["assets"]
+output = ["seen"]
+"""
 PACKAGES = ("celery", "django<6", "fastapi", "flask", "gunicorn", "uvicorn", "whitenoise")
 # Dependencies on other systems.
 BESIDE = ("colorama", "tzdata")
@@ -234,40 +251,6 @@ def kinds(make_project: Callable[..., Project]) -> Project:
     return project
 
 
-@contextlib.contextmanager
-def run_container(engine: DockerEngine, *words: str) -> Iterator[str]:
-    """Run a container in the background, with its port published; yield its id."""
-    done = engine.docker("run", "--detach", "--publish", "127.0.0.1::8000", *words)
-    container = done.stdout.split()[-1]
-    try:
-        yield container
-    finally:
-        engine.docker("rm", "--force", "--volumes", container)
-
-
-def wait_for_answer(engine: DockerEngine, container: str, ask: Callable[[], str | None]) -> str:
-    """Repeat a question until there is an answer; a failure shows the container's log."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError):
-            if answer := ask():
-                return answer
-        time.sleep(0.2)
-    logs = engine.docker("logs", container)
-    pytest.fail(logs.stdout + logs.stderr)
-
-
-def get(engine: DockerEngine, container: str, path: str = "/") -> str:
-    """Send an HTTP request to the application."""
-    port = engine.docker("port", container, "8000/tcp").stdout.split()[0].rpartition(":")[2]
-
-    def ask() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return str(answer.read().decode())
-
-    return wait_for_answer(engine, container, ask)
-
-
 def test_script_with_module_and_c_extension(
     engine: DockerEngine, kinds: Project, poetry_install: PoetryInstall
 ) -> None:
@@ -312,26 +295,56 @@ def test_worker(engine: DockerEngine) -> None:
     assert (state, signal) == ("0\n", "SIGTERM\n")
 
 
+def _assert_image_lacks(engine: DockerEngine, image: str, *texts: str) -> None:
+    """Search the configuration, history and all layers of an image."""
+    searches = [Search(text) for text in texts]
+    known = Search("acme-site")
+    with tempfile.NamedTemporaryFile() as saved:
+        engine.docker("save", "--output", saved.name, image)
+        with tarfile.open(saved.name) as archive:
+            for member in archive:
+                if file := archive.extractfile(member):
+                    data = file.read()
+                    for search in (*searches, known):
+                        search.data(member.name, data)
+    shown = engine.docker("history", "--no-trunc", image).stdout
+    for search in searches:
+        search.text("history", shown)
+        assert search.places == set()
+    assert known.places, "the search finds nothing"
+
+
 def test_django(
     engine: DockerEngine, make_project: Callable[..., Project], kinds: Project, tmp_path: Path
 ) -> None:
-    """The documented template collects the static files; gunicorn is the default command."""
-    (template,) = re.findall(r"^```jinja\n(.*?)^```$", CHAPTER, re.DOTALL | re.MULTILINE)
-    (lines,) = re.findall(r"^instructions = .*$", CHAPTER, re.MULTILINE)
+    """The documented step collects the static files; gunicorn is the default command."""
+    (lines,) = re.findall(
+        r"^instructions = .*$", (DOCS / "templates.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    (collect,) = re.findall(
+        r"^run = \[\{ command = (\[.*?\])",
+        (DOCS / "images.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     project = make_project(
         "acme-site",
-        {**SITE, "docker/Dockerfile.j2": template},
+        SITE,
         PACKAGES,
         poetry='packages = [{ include = "shop" }]',
-        settings=f'ports = [8000]\ntemplate = "docker/Dockerfile.j2"\n{lines}',
+        # Not pyproject.toml, which has the variable of a step.
+        settings=f'ports = [8000]\nfiles = ["assets", "manage.py", "shop"]\n{lines}'
+        + STEPS.format(collect=collect),
     )
+    poetry = replace(project.poetry, env={**project.poetry.env, "STEP_TOKEN": TOKEN})
     shutil.copy(kinds.folder / "poetry.lock", project.folder)
+    assert "the variable STEP_TOKEN is not set" in failed_build(project)
+    project = Project(project.folder, poetry)
     noted = project.poetry.run(project.folder, "docker", "export", "-o", "../D").stderr
     command = "gunicorn shop.wsgi:application --bind 0.0.0.0:8000"
     assert f"Starts `{command}`: from the application in shop/wsgi.py." in noted
     steps = build(project)
     assert steps.installed == (), "the dependencies are those of the other image"
-    assert {"static", "base"} <= steps.ran | steps.cached
+    assert {"run-1", "run-2"} <= steps.ran | steps.cached
     with run_container(engine, "acme-site:1.0") as site:
         assert get(engine, site) == "Django 10001"
         assert get(engine, site, "/static/site.css") == "body {}\n"
@@ -341,8 +354,15 @@ def test_django(
     dependencies = [requirement for requirement in of_kinds if requirement[0] != "acme-kinds"]
     assert found["distributions"] == sorted([*dependencies, ["acme-site", "1.0"]])
     assert found["writable"] == []
-    assert "staticfiles/site.css" in found["files"]
-    assert not [name for name in found["files"] if name.endswith(".j2")]
+    assert {"staticfiles/site.css", "seen/length"} <= {*found["files"]}
+    assert engine.run("acme-site:1.0", "cat", "seen/length") == f"{len(TOKEN + THROWN_AWAY) + 2}\n"
+    for left in ("find /app ! -user root", "ls -A /home/app", "find / -maxdepth 1 -name run-*"):
+        assert engine.run("acme-site:1.0", *left.split()) == ""
+    _assert_image_lacks(engine, "acme-site:1.0", TOKEN, THROWN_AWAY)
+    (project.folder / "shop" / "urls.py").write_text(f"{project.read('shop/urls.py')}\n# Edited.\n")
+    steps = build(project)
+    assert "run-1" in steps.ran, "it has the code"
+    assert "run-2" in steps.cached, "it has only the assets"
     assert_harmless_edits_keep_layers(
         project,
         tmp_path / "copy",

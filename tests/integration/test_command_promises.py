@@ -126,18 +126,18 @@ def test_image_tags(
 
 
 def test_project_without_a_name(tmp_path: Path, client: Client) -> None:
-    """Without a name, `-t` or `image` is needed; without a version the tag is `latest`."""
+    """The image is named after the folder; without a version the tag is `latest`."""
     text = PYPROJECT.replace('name = "shop"\nversion = "1.2.3"\n', "").replace(
         '[project]\nrequires-python = ">=3.12,<3.13"\ndependencies = ["rich>=1"]\n',
         '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "~3.12"\n'
         'rich = ">=1"\n',
     )
-    shop = make(tmp_path / "shop", pyproject=text)
-    assert option_values(build(shop, client, "-t", "mine"), "--tag") == ["mine"]
-    refused = poetry(shop, *BUILD, colours=True)
-    assert (refused.status, refused.err.count(ERROR)) == (1, 1)
-    assert "The project has no name" in refused.err
-    assert "-t" in refused.err
+    note = "The image is named my-shop, after the project's folder. Set `image` to change it."
+    shop = make(tmp_path / "My Shop!", pyproject=text)
+    for options, tag, noted in (("", "my-shop:latest", True), ("-tmine", "mine", False)):
+        outcome = poetry(shop, *BUILD, *options.split())
+        assert outcome.status == 0, outcome.err
+        assert (option_values(client.argv, "--tag"), note in outcome.err) == ([tag], noted)
     (shop / "pyproject.toml").write_text((shop / "pyproject.toml").read_text() + 'image = "x"\n')
     assert option_values(build(shop, client), "--tag") == ["x:latest"]
 
@@ -418,7 +418,7 @@ def test_signal_before_the_build(
     shop = make(tmp_path / "shop")
     monkeypatch.setattr(
         "poetry_docker_cache.commands.planned_image.read_project",
-        lambda *_: os.kill(os.getpid(), number),
+        lambda *_, **__: os.kill(os.getpid(), number),
     )
     with pytest.raises(SystemExit) as ended:
         poetry(shop, *EXPORT)

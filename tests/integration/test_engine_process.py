@@ -22,6 +22,7 @@ from engines import PATIENCE
 from poetry_docker_cache.buildx.build_folder import build_folder, sweep
 from poetry_docker_cache.buildx.engine import ask, probing, run
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.image_plan import FRONTEND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -444,7 +445,7 @@ def test_probe_of_a_real_engine(engine: DockerEngine, monkeypatch: pytest.Monkey
     assert (found.driver, found.store) == ("docker", "containerd")
     assert found.engine is not None
     assert found.engine >= (28, 5)
-    assert found.frontend_is_enough
+    assert found.has_frontend(FRONTEND)
     with pytest.raises(DockerCacheError, match="no builder 'absent'"):
         probe("absent")
 

@@ -81,7 +81,7 @@ authors = []
 
 [tool.poetry.dependencies]
 python = ">=3.11"
-acme-util = "*"
+acme-util = "<0.1 || >0.2"
 acme-base = { path = "../base", develop = true }
 """
 BASE = '[project]\nname = "acme-base"\nversion = "0.1"\n'
@@ -218,7 +218,7 @@ name = "my-app"
 version = "1"
 description = ""
 authors = []
-readme = "./../../docs/ABOUT.md"
+readme = ["ABOUT.md", "./../../docs/ABOUT.md"]
 packages = [
     { include = "my_app" }, { include = "models", from = "../../common" },
     { include = "top", from = '..' }, { "from"="./../", include = "other", to = "my_app" },
@@ -230,14 +230,15 @@ def test_poetry_core_finds_parent_files(tmp_path: Path) -> None:
     """Run the very step of the build: the files in their places, and sed."""
     project = tmp_path / "apps" / "one"
     files = ["my_app/a.py", "../../common/models/m.py", "../top/t.py", "../other/o.py"]
-    for name in (*files, "../../docs/ABOUT.md"):
+    for name in (*files, "ABOUT.md", "../../docs/ABOUT.md"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text("# All about it\n")
+        (project / name).write_text(f"# All in {name}\n")
     (project / "pyproject.toml").write_text(ABOVE + CORE)
-    root = read_root(Factory().create_poetry(project), readme_above=True)
+    root = read_root(Factory().create_poetry(project))
     assert isinstance(root, WheelRoot), root
     assert root.paths == (
-        *("../../common/models", "../../docs/ABOUT.md", "../other", "../top", "my_app"),
+        *("../../common/models", "../../docs/ABOUT.md", "../other", "../top"),
+        *("ABOUT.md", "my_app"),
     )
     stage = tmp_path / "stage" / "project"
     for path in (*root.paths, "pyproject.toml"):
@@ -254,7 +255,7 @@ def test_poetry_core_finds_parent_files(tmp_path: Path) -> None:
     wheel = subprocess.run(run, cwd=stage, check=True, capture_output=True, text=True).stdout
     with zipfile.ZipFile(stage / wheel.strip()) as archive:
         found = {name for name in archive.namelist() if name.endswith(".py")}
-        assert b"# All about it" in archive.read("my_app-1.dist-info/METADATA")
+        assert b"# All in ../../docs/" in archive.read("my_app-1.dist-info/METADATA")
     assert found == {"my_app/a.py", "models/m.py", "top/t.py", "my_app/other/o.py"}
 
 

@@ -1,4 +1,4 @@
-"""Projects of many shapes: images match `poetry install` and keep their layers."""
+"""Projects of many shapes: images match `poetry install`, and both ways to build are equal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from builds import build, inspect_image
 from clean_poetry import POETRY
 from harmless import COMMENTS, edit_harmlessly
 from index import PrivateIndex
+from pushed_images import assert_equal_images
 from shapes import SHAPES
 from shapes.indexes import INDEXES, fill
 
@@ -30,6 +31,9 @@ pytestmark = pytest.mark.engine
 
 UPGRADED = ("legacy", "markers")
 """`test_cache` has upgrades, and how the project is built makes no difference to them."""
+COMPILED = ("extension", "rust")
+"""These need a compiler, and so an engine."""
+WITH_SDISTS = ("markers",)
 NOTHING = ("--", "--output=type=cacheonly")
 """For a build whose image is not needed."""
 
@@ -139,3 +143,21 @@ def test_shape(
         bumped = build(project, *NOTHING, f"--no-cache-filter={layer}")
         assert bumped.rebuilt == {layer}
         assert bumped.installed == layers[layer]
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if name not in COMPILED])
+def test_shape_equals_without_engine(
+    name: str, registry: str, indexes: Indexes, tmp_path: Path
+) -> None:
+    """Both ways to build give the same files and the same configuration."""
+    base, image = f"{registry}/library/python:3.13-slim", f"{registry}/equal/{name}"
+    project = Project(tmp_path / name, indexes.poetry)
+    SHAPES[name].write(project.folder, indexes.urls)
+    project.configure(base_image=base, python="3.13", layers=4, poetry_version=POETRY)
+    project.configure(build_image="python:{python}", build_on_host=name in WITH_SDISTS)
+    project.lock()
+    build(project, f"--tag={image}:buildkit", "--push")
+    project.poetry.run(
+        project.folder, "docker", "build", "--no-engine", f"--tag={image}:wheels", "--push"
+    )
+    assert_equal_images(f"{image}:buildkit", f"{image}:wheels", base=base)

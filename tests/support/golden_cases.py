@@ -30,9 +30,9 @@ NOTES = "notes.txt"
 SCRIPTS = "scripts.txt"
 """File with the names of the exported scripts."""
 _DIGEST = re.compile(r"(?<=^# )(?P<what>[^\n]*)sha256:[0-9a-f]{64}$", re.MULTILINE)
-OPTIONS = {"images": ("--bake",)}
+OPTIONS = {"images": ("--bake",), "dev_and_test": ("--compose",)}
 """Additional options, by case."""
-PLACES = {"monorepo": "services/api"}
+PLACES = {"monorepo": "services/api", "readme_outside": "backend"}
 """Path of the project in cases that contain more than the project."""
 URLS = {name: f"https://acme.example/{name}/simple/" for name in INDEXES}
 """Index URLs of the shapes."""

@@ -193,9 +193,10 @@ def serving(folder: Path) -> Iterator[Indexes]:
     code["al_pha/sub/__init__.py"] = "NAMES = {'a', 'b', 'c'}\n"
     made = [
         make_wheel(private, "al-pha", "1.0+cpu", files=code, scripts={"al-pha": "al_pha:main"}),
-        make_wheel(private, "beta", "1!2.0b1", requires=["not-there"]),
+        # poetry-core writes both, which pip refuses.
+        make_wheel(private, "beta", "1!2.0b1", requires=["not-there (>=2,<3 || >=4)"]),
         make_wheel(private, "gone"),
-        make_wheel(public, "gamma", "2021.05.30"),
+        make_wheel(public, "gamma", "2021.05.30", requires=["not-there (>=2.4.0+cpu)"]),
     ]
     make_wheel(private, "beta", "1!2.0b1+cpu")  # `==` would prefer this one
     make_wheel(public, "al-pha", "1.0+cpu", files={"al_pha.py": "raise SystemExit('stolen')\n"})

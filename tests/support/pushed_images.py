@@ -77,6 +77,28 @@ class PushedImage:
         return found
 
 
+def assert_equal_images(first: str, second: str, *, base: str) -> None:
+    """Compare an image from BuildKit with one that was made without an engine.
+
+    By design, these differ: history and layers, as the first layer without an engine has the files
+    of the virtual environment, the working directory and the home folder; and the times of those.
+    """
+    skip = len(PushedImage.read(base).layers)
+    theirs, ours = PushedImage.read(first), PushedImage.read(second)
+    assert _same_part(ours.config) == _same_part(theirs.config)
+    expected, tree = theirs.tree(skip), ours.tree(skip)
+    assert sorted(tree) == sorted(expected)
+    changed = {path for path, file in tree.items() if file != expected[path]}
+    assert {path for path in changed if path.startswith("venv")} <= {*ours.tree(skip, skip + 1)}
+    for path in changed:
+        assert tree[path] == expected[path]._replace(time=tree[path].time), path
+
+
+def _same_part(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration without times, history and layers."""
+    return {key: config.get(key) for key in ("architecture", "config", "os", "variant")}
+
+
 def _get(name: str, kind: str, target: str) -> bytes:
     host, _, rest = name.partition("/")
     repository = rest.rpartition(":")[0]

@@ -19,7 +19,13 @@ JSON_LIKE = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(ANY_TEXT, inner, max_size=4)
         | st.dictionaries(
-            st.sampled_from(["command", "interval", "retries", "build", "runtime"]), inner
+            st.sampled_from(
+                [
+                    *("command", "interval", "retries", "build", "runtime", "from", "to", "path"),
+                    *("mode", "folder", "output"),
+                ]
+            ),
+            inner,
         )
     ),
     max_leaves=8,
@@ -35,6 +41,36 @@ WORDS = st.sampled_from(["app", "dev,tests", "libpq5", "a/b", "server", "1000"])
 TEXTS = st.dictionaries(
     st.sampled_from(["A", "LOG_LEVEL", "com.example"]), st.text("aé$\"'\\ #\t", max_size=5)
 )
+PLACES = st.sampled_from(["media", "a b/c", "/var/lib/shop", "/data/"])
+OWNERS = st.sampled_from(["root", "app", "1000:0", 1000])
+MODES = st.sampled_from(["755", "0640"])
+ASSETS = st.fixed_dictionaries(
+    {
+        "folder": st.sampled_from([".", "web"]),
+        "output": st.sampled_from(["dist", "./build/app"]),
+        "to": st.sampled_from(["shop/static", "/srv/static"]),
+    },
+    optional={
+        "image": st.just("node:22"),
+        "install": st.lists(WORDS, min_size=1),
+        "build": st.lists(WORDS, min_size=1),
+        "files": st.lists(WORDS),
+        "network": st.booleans(),
+    },
+)
+RUN_STEP = st.fixed_dictionaries(
+    {
+        "command": st.lists(WORDS, min_size=1),
+        "output": st.lists(st.sampled_from(["static", "/opt/m/", "a/b.json"]), min_size=1),
+    },
+    optional={
+        "env": st.dictionaries(st.sampled_from(["A", "B_1"]), st.text("aé$\"'\\ #\t", max_size=5)),
+        "packages": st.lists(st.sampled_from(["gettext", "git:arm64"])),
+        "network": st.booleans(),
+        "secrets": st.lists(st.sampled_from(["TOKEN", "KEY_2"])),
+        "dependencies": st.lists(WORDS),
+    },
+)
 VALID: dict[str, st.SearchStrategy[object]] = {
     "image": st.sampled_from(["app", "localhost:5000/team/app"]),
     "python": st.sampled_from(["3.9", "3.12", "3.13.1"]),
@@ -42,8 +78,8 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "build-image": st.sampled_from(["python:{python}", "team/build:1"]),
     "shell": st.booleans(),
     "poetry-version": st.sampled_from(["2.1", "2.4.1"]),
-    "groups": st.lists(WORDS),
-    "extras": st.lists(WORDS),
+    "groups": st.lists(WORDS) | st.just("all"),
+    "extras": st.lists(WORDS) | st.just("all"),
     "build-packages": st.lists(st.sampled_from(["g++", "libpq-dev=15.1-1"])),
     "runtime-packages": st.lists(st.sampled_from(["libpq5", "git:arm64"])),
     "optional-libraries": st.lists(st.sampled_from(["libtbb.so.12", "liba.so"])),
@@ -51,9 +87,38 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "ssh-known-hosts": st.lists(st.sampled_from(["h ssh-ed25519 A", "|1|a|b ssh-rsa B== c"])),
     "layers": st.one_of(st.integers(1, 48), st.just("auto")),
     "own-layers": st.just([]),
-    "files": st.lists(WORDS),
+    "files": st.lists(WORDS | st.just("conf/*.ini")),
+    "copy": st.lists(
+        st.fixed_dictionaries(
+            {"from": st.just("/a b"), "to": PLACES, "image": st.just("team/tools:1")},
+            optional={"owner": OWNERS, "mode": MODES},
+        )
+        | st.fixed_dictionaries(
+            {"from": WORDS, "to": PLACES}, optional={"owner": OWNERS, "mode": MODES}
+        ),
+        max_size=3,
+    ),
+    "directories": st.lists(
+        PLACES | st.fixed_dictionaries({"path": PLACES}, optional={"mode": MODES}), max_size=3
+    ),
+    "volumes": st.lists(PLACES),
+    "init": st.booleans(),
+    "build-args": st.dictionaries(
+        st.sampled_from(["A", "GIT_SHA"]),
+        st.text("aé$\"'\\ #\t", max_size=5)
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "default": st.text("aé$\"'\\ #\t", max_size=5),
+                "env": st.just("C"),
+                "label": st.just("com.example"),
+                "file": st.sampled_from(["VERSION", "/etc/version"]),
+            },
+        ),
+    ),
+    "assets": ASSETS | st.lists(ASSETS, max_size=2),
     "workdir": st.sampled_from(["/app", "/srv/x/"]),
-    "user": st.integers(1, 2**31 - 1) | st.sampled_from(["1000", "1000:0"]),
+    "user": st.integers(1, 2**31 - 1) | st.sampled_from(["1000", "1000:0", "app"]),
     "entrypoint": st.lists(WORDS),
     "command": st.lists(WORDS),
     "env": st.dictionaries(st.sampled_from(["A", "B_1"]), st.text("aé$\"'\\ #\t", max_size=5)),
@@ -67,6 +132,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
             "interval": st.sampled_from(["1s", "1m30s"]),
             "timeout": st.just("500ms"),
             "start-period": st.just("1h"),
+            "start-interval": st.just("1s"),
             "retries": st.integers(1, 99),
         },
     ),
@@ -76,6 +142,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "build-on-host": st.booleans(),
     "build-network": st.booleans(),
     "pinned-tools": st.booleans(),
+    "run": st.lists(RUN_STEP, max_size=2) | RUN_STEP,
     "syntax": st.sampled_from([False, "auto", "docker/dockerfile:1"]),
     "cache": st.sampled_from(["h.io/a:c", "./c", "type=gha", {"type": "local", "src": "x"}]),
     "download-cache": st.sampled_from(["wheels", "~/wheels", "/var/wheels"]),

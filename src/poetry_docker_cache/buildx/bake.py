@@ -83,7 +83,7 @@ def _target(target: Target, secret: str, engine: EngineInfo) -> dict[str, Any]:
         "args": dict(sorted(request.build_arguments.items())),
         "contexts": dict(sorted(request.contexts.items())),
         "ssh": [*request.ssh],
-        "secret": [go_csv.record(f"id={SECRET_ID}", f"src={secret}")],
+        "secret": [go_csv.record(f"id={SECRET_ID}", f"src={secret}"), *request.secrets],
         "cache-from": [*request.cache_from],
         "cache-to": [*request.cache_to],
         "no-cache-filter": [*request.run_again],

@@ -130,6 +130,8 @@ class BuildRequest:
     """Named build contexts: a folder or an address by name."""
     ssh: Sequence[str] = ()
     """The SSH agent or keys to pass on, as values of `--ssh`."""
+    secrets: Sequence[str] = ()
+    """More secrets than `auth`, as values of `--secret`."""
     unanswered: Sequence[str] = ()
     """What the project's files chose, as values of bake's `--allow`: bake asks the user."""
     cache_from: Sequence[str] = ()
@@ -193,6 +195,7 @@ def build_command(
     command = ["docker", "buildx", "build", "--file", dockerfile]
     if secret is not None:
         command += ["--secret", go_csv.record(f"id={SECRET_ID}", f"src={secret}")]
+    command += each("--secret", request.secrets)
     command += each("--ssh", request.ssh)
     command += each("--builder", given(request.builder))
     command += each("--tag", request.tags)
@@ -294,6 +297,19 @@ def _chooses_output(request: BuildRequest) -> bool:
         argument.partition("=")[0] in _OUTPUT_OPTIONS or re.match(r"-o[^-]", argument)
         for argument in request.options
     )
+
+
+def without_outputs(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield buildx's arguments without those that choose where the result and metadata go."""
+    value = False
+    for word in arguments:
+        option, has_value, _ = word.partition("=")
+        if value:
+            value = False
+        elif option in (*_OUTPUT_OPTIONS, METADATA_OPTION) or re.match(r"-o[^-]", word):
+            value = option in ("--output", "-o", METADATA_OPTION) and not has_value
+        else:
+            yield word
 
 
 def requested_platforms(request: BuildRequest) -> set[str]:

@@ -147,11 +147,35 @@ def probing(
     DockerCacheError if nothing can be built on this engine.
     """
     client = docker or find()
+    with querying(builder, docker=client, asking=asking) as answers:
+
+        def found() -> EngineInfo:
+            info, inspect = answers()
+            return judge(docker=client, info=info, inspect=inspect, wanted=wanted_builder(builder))
+
+        yield found
+
+
+def wanted_builder(builder: str | None = None) -> str:
+    """Return the builder that the user named; empty for the current one."""
+    return builder or os.environ.get("BUILDX_BUILDER", "")
+
+
+@contextlib.contextmanager
+def querying(
+    builder: str | None = None, *, docker: str, asking: Asking = asking
+) -> Iterator[Callable[[], tuple[Answer, Answer]]]:
+    """Query as `probing`, and yield a function that returns the answers unjudged.
+
+    They are those of `docker info`, for the engine that the builder belongs to, and of `docker
+    buildx inspect`.
+    """
+    client = docker
     _refuse_without_home()
     name = [builder] if builder else []
     question = ["info", "--format", "{{json .}}"]
 
-    def found() -> EngineInfo:
+    def found() -> tuple[Answer, Answer]:
         info, inspect = answers()
         chosen = parse_builder(inspect.out)
         is_engine = chosen.driver == "docker" and chosen.nodes
@@ -161,8 +185,7 @@ def probing(
             # The builder belongs to another Docker context, whose engine builds and stores images.
             with asking([[client, "--context", endpoint, *question]]) as others:
                 (info,) = others()
-        wanted = builder or os.environ.get("BUILDX_BUILDER", "")
-        return judge(docker=client, info=info, inspect=inspect, wanted=wanted)
+        return info, inspect
 
     with asking([[client, *question], [client, "buildx", "inspect", *name]]) as answers:
         yield found

@@ -91,13 +91,16 @@ def old_engine(version: str, oldest: str) -> DockerCacheError:
     )
 
 
-def old_frontend(own: str, needed: str) -> DockerCacheError:
-    """Return the error for an old frontend when `syntax = false` forbids fetching a newer one."""
+def old_frontend(own: str, needed: str, engine: str) -> DockerCacheError:
+    """Return the error for an old frontend when `syntax = false` forbids fetching a newer one.
+
+    `engine` is the first Docker Engine with a frontend that is new enough.
+    """
     return DockerCacheError(
-        f"{own}. The image's Dockerfile needs {needed} (heredocs, COPY --link), and "
+        f"{own}. The image's Dockerfile needs {needed}, and "
         "`syntax = false` keeps the build from fetching a newer frontend.",
         fix='Leave `syntax` at "auto", which fetches docker/dockerfile:1, or set it to a copy in '
-        "your registry; or build on Docker Engine 23.0 or newer.",
+        f"your registry; or build on Docker Engine {engine} or newer.",
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from poetry_docker_cache.buildx import engine_errors
+from poetry_docker_cache.plan.image_plan import FRONTEND
 
 if TYPE_CHECKING:
     from poetry_docker_cache.errors import DockerCacheError
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 Store = Literal["containerd", "classic"]
 Version = tuple[int, ...]
 
-NEEDED_FRONTEND = (1, 4)
-"""The first frontend with heredocs and `COPY --link`, which the Dockerfile uses."""
-_OLDEST_BUILDX = (0, 8)
+OLDEST_BUILDX = (0, 8)
 _OLDEST_ENGINE = (20, 10)
 _FIRST_DOCKER = 17
 """Docker's versions begin with the year since 17; smaller ones are Podman's."""
@@ -59,10 +58,9 @@ class EngineInfo:
     frontend: Version | None = None
     """The oldest Dockerfile frontend in the builder; None if unknown."""
 
-    @property
-    def frontend_is_enough(self) -> bool:
-        """Whether the Dockerfile needs no `# syntax` line, which fetches a newer frontend."""
-        return self.frontend is not None and self.frontend >= NEEDED_FRONTEND
+    def has_frontend(self, needed: Version) -> bool:
+        """Whether a Dockerfile needs no `# syntax` line, which fetches a newer frontend."""
+        return self.frontend is not None and self.frontend >= needed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +71,8 @@ class Node:
     error: str = ""
     buildkit: str = ""
     options: str = ""
+    platforms: tuple[str, ...] = ()
+    """Its own platform first, then those that it emulates; empty if it has not started."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,8 @@ def parse_builder(text: str) -> Builder:
                 # "Buildkit:" until buildx 0.12
                 buildkit=node.get("buildkit version", node.get("buildkit", "")),
                 options=node.get("driver options", ""),
+                # A star marks those that the builder was created for.
+                platforms=tuple(re.findall(r"[^\s,*]+", node.get("platforms", ""))),
             )
             for node in nodes
         ),
@@ -138,14 +140,14 @@ def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineI
     facts = parse_info(info)
     if "host" in facts or "podman" in (info.err + inspect.err).lower():
         raise engine_errors.podman()
-    buildx = _buildx(facts)
+    buildx = buildx_version(facts)
     if inspect.status:
         raise _no_builder(facts, buildx, info, inspect, wanted)
     builder = parse_builder(inspect.out)
     if not facts and not info.status:
         raise engine_errors.strange_client(docker, info.out)
-    if buildx < _OLDEST_BUILDX:
-        raise engine_errors.old_buildx(dotted(buildx), dotted(_OLDEST_BUILDX))
+    if buildx < OLDEST_BUILDX:
+        raise engine_errors.old_buildx(dotted(buildx), dotted(OLDEST_BUILDX))
     engine = parse_version(str(facts.get("ServerVersion") or ""))
     _check_reachable(builder, facts, info)
     if builder.driver == "docker" and engine is not None:
@@ -161,13 +163,13 @@ def judge(*, docker: str, info: Answer, inspect: Answer, wanted: str) -> EngineI
     )
 
 
-def _buildx(facts: dict[str, Any]) -> Version:
+def buildx_version(facts: dict[str, Any]) -> Version:
     """Return buildx's version from the client's list of plugins; () if it is missing or broken."""
     plugins = (facts.get("ClientInfo") or {}).get("Plugins") or []
     for plugin in plugins:
         if plugin.get("Name") == "buildx" and not plugin.get("Err"):
             # A build from source may not know its version: assume it is supported.
-            return parse_version(str(plugin.get("Version") or "")) or _OLDEST_BUILDX
+            return parse_version(str(plugin.get("Version") or "")) or OLDEST_BUILDX
     return ()
 
 
@@ -193,14 +195,14 @@ def _bundled(node: Node, driver: str) -> Version | None:
     """Return the frontend in a node's BuildKit: 0.25 has 1.19, and so on."""
     image = re.search(r'image="([^"]*)"', node.options)
     if not node.buildkit and driver == "docker-container" and image is None:
-        return NEEDED_FRONTEND  # not created yet: buildx will pull the newest BuildKit
+        return FRONTEND  # not created yet: buildx will pull the newest BuildKit
     version = parse_version(node.buildkit or (image[1].rpartition(":")[2] if image else ""))
     if version is None:
         return None
     if version[0] == 0:
         return (1, version[1] - 6)
     is_engine = version[0] >= _FIRST_DOCKER  # an old buildx shows the engine's version here
-    return _frontend_of(version) if is_engine else NEEDED_FRONTEND
+    return _frontend_of(version) if is_engine else FRONTEND
 
 
 def _frontend_of(engine: Version) -> Version | None:
@@ -244,20 +246,21 @@ def dotted(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-def frontend_note(engine: EngineInfo, syntax: str | None) -> str | None:
+def frontend_note(engine: EngineInfo, syntax: str | None, needed: Version) -> str | None:
     """Return the note about an old frontend and its replacement, which the build fetches.
 
     If that fails, BuildKit reports it much later, without the reason. Raises DockerCacheError if
     `# syntax` is turned off, so that nothing can read the Dockerfile.
     """
-    if engine.frontend is None or engine.frontend_is_enough:
+    if engine.frontend is None or engine.has_frontend(needed):
         return None
+    first = dotted(min(version for version, has in _FRONTENDS if has >= needed))
     own = f"{_named(engine)} supports Dockerfile syntax {dotted(engine.frontend)} only"
     if syntax is None:
-        raise engine_errors.old_frontend(own, dotted(NEEDED_FRONTEND))
+        raise engine_errors.old_frontend(own, dotted(needed), first)
     return (
         f"{own}: the build fetches a newer frontend, {syntax}. If it cannot be fetched, set "
-        "`syntax` to a copy in your registry, or build on Docker Engine 23.0 or newer."
+        f"`syntax` to a copy in your registry, or build on Docker Engine {first} or newer."
     )
 
 

@@ -9,6 +9,7 @@ from poetry_docker_cache.buildx import cache_images, reuse
 from poetry_docker_cache.buildx.bake import Target, bake_command, bake_definition
 from poetry_docker_cache.buildx.command_line import METADATA_OPTION, build_command, only_prints
 from poetry_docker_cache.buildx.steps import Step
+from poetry_docker_cache.docker import go_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,8 @@ class ImageBuild:
     request: BuildRequest
     caches: CachePlan
     reuse: Reuse
+    needs_npmrc: bool = False
+    """Whether the build of a front end gets the user's configuration of npm."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +76,10 @@ def build_steps(build: Build, places: Places, caches: Mapping[str, OpenCaches]) 
 
 
 def _request(image: ImageBuild, places: Places, caches: OpenCaches) -> BuildRequest:
+    npmrc = [go_csv.record("id=npmrc", f"src={places.npmrc}")] if image.needs_npmrc else []
     return replace(
         image.request,
+        secrets=[*image.request.secrets, *npmrc],
         cache_from=caches.cache_from,
         cache_to=caches.cache_to,
         contexts={**image.request.contexts, **places.contexts},

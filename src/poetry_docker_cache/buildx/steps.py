@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 AUTH_FILE = "secret/auth.toml"
 """Not beside the Dockerfile, where a frontend may read any file."""
+NPMRC_FILE = "secret/npmrc"
 METADATA_FILE = "metadata.json"
 SCRIPTS = "scripts"
 """The folder of scripts, and its named context in the Dockerfile."""
@@ -70,6 +71,8 @@ class Places:
     dockerfiles: Mapping[str, str]
     """The Dockerfiles by image."""
     auth: str
+    npmrc: str
+    """The user's configuration of npm, as far as a build needs it."""
     metadata: str
     """The file of buildx's metadata."""
     contexts: Mapping[str, str] = field(default_factory=dict)
@@ -97,6 +100,7 @@ class Places:
             folder=folder,
             dockerfiles=dict.fromkeys(images, vendored) if vendored else own,
             auth=str(Path(folder, AUTH_FILE)),
+            npmrc=str(Path(folder, NPMRC_FILE)),
             metadata=str(Path(folder, METADATA_FILE)),
             contexts={name: str(Path(folder, name)) for name in contexts},
             shown=shown,
@@ -113,6 +117,7 @@ class Places:
             folder="<folder>",
             dockerfiles=dict.fromkeys(images, vendored or "<dockerfile>"),
             auth="<auth>",
+            npmrc="<npmrc>",
             metadata="<metadata>",
             contexts={name: f"<{name}>" for name in contexts},
             shown=True,

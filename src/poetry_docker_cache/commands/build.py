@@ -11,13 +11,17 @@ from poetry_docker_cache.commands.docker_command import DockerCommand, images_ar
 from poetry_docker_cache.errors import BuildError, DockerCacheError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cleo.io.inputs.argument import Argument
     from cleo.io.inputs.option import Option
 
+    from poetry_docker_cache.buildx.engine_info import EngineInfo
     from poetry_docker_cache.commands.options import BuildOptions
 
 
-def _repeatable(name: str, shortcut: str | None, description: str) -> Option:
+def repeatable(name: str, shortcut: str | None, description: str) -> Option:
+    """Define an option that may be repeated."""
     return option(name, shortcut, description, flag=False, multiple=True)
 
 
@@ -35,15 +39,18 @@ class BuildCommand(DockerCommand):
     description = "Builds a Docker image of the project."
     arguments: ClassVar[list[Argument]] = [images_argument("build")]
     options: ClassVar[list[Option]] = [
-        _repeatable("tag", "t", "Name of the image; `:TAG` adds a tag to its default name."),
+        repeatable("tag", "t", "Name of the image; `:TAG` adds a tag to its default name."),
         option("push", None, "Push the image to its registry."),
         option("load", None, "Load the image into the engine's image store (the default)."),
         option(
             "output", None, "Write the image to this OCI archive (with --no-engine).", flag=False
         ),
         option("no-engine", None, "Make the image from wheels, without a container engine."),
-        _repeatable("platform", None, "Platform to build for, such as linux/arm64."),
-        _repeatable(
+        repeatable("platform", None, "Platform to build for, such as linux/arm64."),
+        repeatable(
+            "build-arg", None, "Value of a build argument: NAME=VALUE, or NAME for a variable's."
+        ),
+        repeatable(
             "ssh", None, "SSH agent (`default`) or key (`default=PATH`) for git dependencies."
         ),
         option("target", None, "Build up to this stage.", flag=False),
@@ -54,8 +61,8 @@ class BuildCommand(DockerCommand):
             "Cache to read and write: an image name, a folder (./…), or type=… with options.",
             flag=False,
         ),
-        _repeatable("cache-from", None, "Another cache to read; given alone, no cache is written."),
-        _repeatable("cache-to", None, "Another cache to write."),
+        repeatable("cache-from", None, "Another cache to read; given alone, no cache is written."),
+        repeatable("cache-to", None, "Another cache to write."),
         option("builder", None, "The buildx builder to use.", flag=False),
         option("pull", None, "Pull newer versions of the base images."),
         option("refresh", None, "As --pull, and install the image's system packages again."),
@@ -65,6 +72,8 @@ class BuildCommand(DockerCommand):
             "Show BuildKit's own progress: auto, plain, tty, rawjson or quiet.",
             flag=False,
         ),
+        option("dev", None, "Build the image for development: with the dev groups, reloading."),
+        option("test", None, "Run the tests first, and build only if they pass."),
         option("metadata-file", None, "Write what was built to this JSON file.", flag=False),
         option("dry-run", None, "Print the commands without running them."),
         *DockerCommand.options,
@@ -96,6 +105,14 @@ Add <info>--push</>, <info>--output</> or <info>--load</>. The cache is then an 
 
     <info>poetry docker build --no-engine --push -t host/team/shop:1 --cache host/team/shop:main</>
 
+Build the image for development, with the dev groups and a start command that reloads:
+
+    <info>poetry docker build --dev</>
+
+Push only if the tests pass, as <info>poetry docker test</> runs them:
+
+    <info>poetry docker build --push --test -t host/team/shop:1</>
+
 In pull requests, read a cache without writing one: pass <info>--cache-from</> alone. The setting
 <info>cache</> is always read, and written by <info>--push</> if no option names a cache.
 """
@@ -116,7 +133,11 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
                 "--output writes an archive only with --no-engine.",
                 fix=f"Pass it to BuildKit: `-- --output=type=oci,dest={path}`.",
             )
-        return self._build_with_engine(options)
+        if options.variant or options.tests_first:
+            from poetry_docker_cache.commands.variant_build import refuse_combinations  # noqa: PLC0415  # see docker_command
+
+            refuse_combinations(options)
+        return self.build_with_engine(options)
 
     def _has_no_engine(self) -> bool:
         """Return whether the settings of any image ask for a build without an engine."""
@@ -127,7 +148,8 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
         tables = [table, *(images.values() if isinstance(images, dict) else ())]
         return any(isinstance(each, dict) and each.get("engine") is False for each in tables)
 
-    def _build_with_engine(self, options: BuildOptions) -> int:
+    def build_with_engine(self, options: BuildOptions) -> int:
+        """Query the engine while the project is read, then run the tests and the build."""
         from poetry_docker_cache.buildx.known_engine import known_or_probing  # noqa: PLC0415  # see docker_command
 
         with known_or_probing(options.builder) as probe:
@@ -135,7 +157,9 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
 
             failure = None
             try:
-                status = build_images(options, self.read_poetry(), probe, self.console)
+                status = self._tested(options, probe)
+                if not status and options.variant != "test":
+                    status = build_images(options, self.read_poetry(), probe, self.console)
             except BuildError as error:
                 status, failure = error.status, error
         if 0 < status < _SIGNAL:  # BuildKit's own message about a lost engine is `EOF`
@@ -148,6 +172,14 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
         if failure:
             raise failure
         return status
+
+    def _tested(self, options: BuildOptions, probe: Callable[[], EngineInfo]) -> int:
+        """Run the tests if the options ask for it; return the exit status."""
+        if not options.tests_first and options.variant != "test":
+            return 0
+        from poetry_docker_cache.commands.image_build import run_tests  # noqa: PLC0415  # see docker_command
+
+        return run_tests(options, self.read_poetry(), probe, self.console)
 
     def build_options(self) -> BuildOptions:
         """Read the command line. Raises DockerCacheError if --file is not a Dockerfile."""
@@ -164,6 +196,7 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             output=self.option("output"),
             no_engine=self.option("no-engine"),
             platforms=self.many("platform"),
+            build_args=self.many("build-arg"),
             ssh=self.many("ssh"),
             target=self.option("target"),
             file=file,
@@ -179,6 +212,8 @@ In pull requests, read a cache without writing one: pass <info>--cache-from</> a
             dry_run=self.option("dry-run"),
             quiet=self.io.output.is_quiet(),
             after_dashes=self.after_dashes,
+            variant="dev" if self.option("dev") else None,
+            tests_first=self.option("test"),
         )
 
     def suggest_option(self, option: str) -> str:

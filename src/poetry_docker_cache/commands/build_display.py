@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shlex
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.step_runner import Display
     from poetry_docker_cache.commands.build_report import Report
     from poetry_docker_cache.commands.console import ProgressConsole
+    from poetry_docker_cache.plan.image_plan import ImagePlan
 
 _LEAST_COLUMNS = 40
 _STDERR = 2
@@ -92,9 +94,19 @@ def _subject(reports: Sequence[Report]) -> Subject:
             wheel.name: _wheel(report, wheel.is_application, wheel.folder)
             for report in reports
             for wheel in report.image.plan.wheels
-        },
+        }
+        | {stage.name: f"{stage.folder} ({stage.tool})" for plan in plans for stage in plan.assets},
+        steps=_steps(plans),
         system=tuple(dict.fromkeys(name for plan in plans for name in plan.runtime.packages)),
     )
+
+
+def _steps(plans: Sequence[ImagePlan]) -> dict[str, str]:
+    """Return the commands of `run` by stage: images may have different ones."""
+    commands: dict[str, dict[str, None]] = {}
+    for step in (step for plan in plans for step in plan.steps):
+        commands.setdefault(step.name, {})[shlex.join(step.command)] = None
+    return {name: ", ".join(several) for name, several in commands.items()}
 
 
 def _wheel(report: Report, is_application: bool, folder: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
-from poetry_docker_cache.buildx.steps import AUTH_FILE, SCRIPTS
+from poetry_docker_cache.buildx.steps import SCRIPTS
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, image_scripts
 from poetry_docker_cache.render.dockerfile import render_dockerfile
@@ -25,23 +25,24 @@ def render_files(
     images: Sequence[PlannedImage],
     *,
     hidden: Mapping[str, Sequence[str]],
-    secret: str,
+    secrets: Mapping[str, str],
     engine: EngineInfo,
     vendored: str | None,
 ) -> dict[str, str]:
     """Return the texts of all files, by path in the build's private folder.
 
     `hidden` are the paths that each image's build keeps or writes in its context; they are excluded
-    from all builds. A vendored Dockerfile has its own ignore file, and scripts in the same folder.
+    from all builds. `secrets` are texts by path. A vendored Dockerfile has its own ignore file, and
+    scripts in the same folder.
     """
-    files = {AUTH_FILE: secret}
+    files = {**secrets}
     if vendored:
         texts = scripts_beside(Path(vendored))
         return files | {f"{SCRIPTS}/{name}": text for name, text in texts.items()}
     for image in images:
         name = dockerfile_name(image.image)
         plan = image.plan
-        if image.settings.syntax == "auto" and engine.frontend_is_enough:
+        if image.settings.syntax == "auto" and engine.has_frontend(plan.needed_frontend):
             plan = replace(plan, syntax=None)
         ignore = image.ignore_file(hidden=_unseen(image, images, hidden))
         scripts = image_scripts(plan)

@@ -29,6 +29,7 @@ from poetry_docker_cache.report.earlier_build import EarlierBuild
 from poetry_docker_cache.report.layers import (
     Package,
     changes,
+    has_run,
     planned_layers,
     read_layers,
     versions,
@@ -39,12 +40,13 @@ from poetry_docker_cache.report.provenance import (
     image_size,
     without_details,
 )
-from poetry_docker_cache.report.summary import KEY, Base, Summary, as_data, lines
+from poetry_docker_cache.report.summary import KEY, Base, RunStep, Summary, as_data, lines
 from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from poetry_docker_cache.buildx.build_stream import BuildStream
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.buildx.engine_info import EngineInfo
     from poetry_docker_cache.buildx.step_runner import Outcome
@@ -196,7 +198,7 @@ class Report:
     @property
     def _memory(self) -> str:
         """The name under which a build is remembered."""
-        return f"{self.image.image} {' '.join(self.platforms)}"
+        return f"{self.image.image}{self.image.suffix} {' '.join(self.platforms)}"
 
     @property
     def _is_whole(self) -> bool:
@@ -224,6 +226,7 @@ class Report:
             seconds=outcome.seconds,
             tags=tuple(self.request.tags),
             layers=read_layers(stream, known) if stream else planned,
+            steps=() if stream is None else self._steps(stream),
             changes=changes(earlier.versions, this.versions) if earlier else None,
             new_base=earlier is not None and earlier.base not in (None, this.base),
             digest=digest if isinstance(digest, str) else None,
@@ -257,6 +260,17 @@ class Report:
             warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
         )
 
+    def _steps(self, stream: BuildStream) -> tuple[RunStep, ...]:
+        """Return the commands of `run`; a vendored Dockerfile may have others."""
+        return tuple(
+            RunStep(
+                name=step.name,
+                command=shlex.join(step.command),
+                cached=not has_run(stream, step.name),
+            )
+            for step in (self.image.plan.steps if self._is_whole else ())
+        )
+
     @functools.cached_property
     def planned(self) -> dict[str, tuple[Package, ...]]:
         """Return the packages by layer; a vendored Dockerfile may have other layers."""
@@ -270,7 +284,7 @@ class Report:
                 if package.name in layer.packages
                 and (package.kind in ON_BUILD_IMAGE) == layer.from_source
             )
-            for layer in self.image.plan.dependencies.layers
+            for layer in self.image.plan.dependencies.all_layers
         }
 
 

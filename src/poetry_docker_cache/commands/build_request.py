@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,20 +16,33 @@ from poetry_docker_cache.buildx.command_line import (
     options_for,
 )
 from poetry_docker_cache.buildx.ssh_agent import agents
+from poetry_docker_cache.buildx.step_secrets import not_passed
 from poetry_docker_cache.caches.spec import Store, placed
 from poetry_docker_cache.commands.image_choice import no_context
 from poetry_docker_cache.docker import platforms
 from poetry_docker_cache.docker.dockerfile_syntax import stages
 from poetry_docker_cache.docker.image_names import implied_official, moved_to, tagged
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.plan.image_plan import BASE, REFRESHED
+from poetry_docker_cache.plan.image_plan import BASE, REFRESHED, RUN_TESTS
 from poetry_docker_cache.project.git import repository_of
+from poetry_docker_cache.text import did_you_mean, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
+
+
+# Arguments that BuildKit has without a declaration, and those of platforms, which stages declare.
+_PREDEFINED = re.compile(
+    r"^(BUILDKIT_\w+|(BUILD|TARGET)(PLATFORM|OS|ARCH|VARIANT)|SOURCE_DATE_EPOCH"
+    r"|(HTTPS?|FTP|NO|ALL)_PROXY)$",
+    re.IGNORECASE,
+)
+
+
+_ARG = re.compile(r"\s*ARG\s", re.IGNORECASE)
 
 
 def request_builds(options: BuildOptions, images: Sequence[PlannedImage]) -> list[BuildRequest]:
@@ -60,8 +76,12 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
     )
     return BuildRequest(
         tags=_tags(options, image),
-        build_arguments={"VERSION": image.git_version} if image.git_version else {},
+        build_arguments={
+            **({"VERSION": image.git_version} if image.git_version else {}),
+            **given_arguments(options),
+        },
         ssh=ssh,
+        secrets=[f"id={name},env={name}" for name in _secrets(options, image, arguments)],
         unanswered=[*_outside(image), *["ssh"] * bool(ssh and not options.ssh)],
         push=options.push,
         load=options.load,
@@ -84,6 +104,59 @@ def _request(options: BuildOptions, image: PlannedImage, *, among: str) -> Build
     )
 
 
+def given_arguments(options: BuildOptions) -> dict[str, str]:
+    """Return the values of `--build-arg`; as for Docker, a variable may have the value of a name.
+
+    Raises DockerCacheError for an option without a name.
+    """
+    found = {}
+    for text in options.build_args:
+        name, is_set, value = text.partition("=")
+        if not name.strip():
+            raise DockerCacheError(
+                f"--build-arg {text!r} has no name.", fix="Write `--build-arg NAME=VALUE`."
+            )
+        if is_set or name in os.environ:
+            found[name] = value if is_set else os.environ[name]
+    return found
+
+
+def unused_arguments(options: BuildOptions, images: Sequence[PlannedImage]) -> list[str]:
+    """Return a note for build arguments that no image declares.
+
+    A template may declare any, and so may a Dockerfile that is not ours.
+    """
+    plans = [image.plan for image in images]
+    if options.file is not None or any(plan.template for plan in plans):
+        return []
+    known = {each.name for plan in plans for each in plan.runtime.arguments}
+    for plan in plans:
+        for line in (*plan.runtime.instructions, *plan.dependencies.instructions):
+            known |= {*re.findall(r"(\w+)(?:=\S*)?", line)[1:]} if _ARG.match(line) else set()
+    known |= {"VERSION" for plan in plans if plan.version is not None}
+    words = [word for each in options.after_dashes for word in each.split("=", 1)]
+    passed = [word for option, word in pairwise(words) if option == "--build-arg"]
+    named = [text.partition("=")[0] for text in (*options.build_args, *passed)]
+    unknown = [name for name in named if name not in known and not _PREDEFINED.search(name)]
+    near = did_you_mean(unknown[0], known) if unknown else ""
+    note = (
+        f"The image has no build argument {listing(unknown)}. {near}Declare it with `build-args` in"
+        " [tool.poetry-docker-cache]."
+    )
+    return [note] if unknown else []
+
+
+def _secrets(
+    options: BuildOptions, image: PlannedImage, arguments: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the environment variables that the builds of front ends and `run` get as secrets."""
+    found = (name for front_end in image.front_ends for name in front_end.variables)
+    needed = not_passed(image.plan.secrets, arguments)
+    if options.file is not None:  # a vendored Dockerfile may not need them
+        needed = tuple(name for name in needed if name in os.environ)
+    return tuple(dict.fromkeys((*found, *needed)))
+
+
 def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:
     """Raise DockerCacheError for a name that Docker Hub would refuse at the end of the build."""
     table = f"tool.poetry-docker-cache{image.image and f'.images.{image.image}'}"
@@ -99,15 +172,19 @@ def _refuse_without_registry(image: PlannedImage, tags: Sequence[str]) -> None:
 
 
 def _run_again(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:
-    """Return the stages that `--refresh` runs again.
+    """Return the stages that run again: those of `--refresh`, and the tests.
 
     A build argument would change their cache key: the next build would find the old result again.
     This way, the result has the same key, and of two results BuildKit takes the newest. A stage
     based on one of these also runs again, but no stage of dependencies is. buildx does not accept
     the option with `--no-cache`, which includes it.
     """
+    if options.no_cache:
+        return ()
     is_changed = options.file is not None or image.plan.changes_base
-    return REFRESHED if options.refresh and is_changed and not options.no_cache else ()
+    # The command for tests shows their output. Before a build, their success is enough.
+    tests = (RUN_TESTS,) if image.plan.tests and not options.tests_first else ()
+    return (*(REFRESHED if options.refresh and is_changed else ()), *tests)
 
 
 def _refuse_without_base(file: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.report.live_frame import Line
 
 _STYLES = {State.DONE: "fg=green", State.RUNNING: "fg=cyan", State.FAILED: "fg=red;options=bold"}
+_MARKS = {"ok": "fg=green", "warning": "fg=yellow", "error": "fg=red;options=bold"}
 
 
 class Console(Protocol):
@@ -49,7 +50,7 @@ class Console(Protocol):
 
 
 class ProgressConsole(Console, Protocol):
-    """Also shows the progress of a build on stderr."""
+    """Also shows the progress of a build on stderr, and marks on stdout."""
 
     @property
     def is_terminal(self) -> bool:
@@ -58,6 +59,9 @@ class ProgressConsole(Console, Protocol):
     @property
     def has_unicode(self) -> bool:
         """Whether stderr can print any character."""
+
+    def marked(self, text: str, *, mark: str, status: str | None) -> None:
+        """Print a line to stdout, after a mark in the colour of a status, if it has one."""
 
     def progress(self, text: str) -> None:
         """Print to stderr as is, in one piece, at any verbosity."""
@@ -95,6 +99,12 @@ class CleoConsole:
         """Print a line to stdout."""
         with _written(self._stream):
             self._io.write_line(Formatter.escape(text))
+
+    def marked(self, text: str, *, mark: str, status: str | None) -> None:
+        """Print a line to stdout, after a mark in the colour of a status."""
+        start = f" <{_MARKS[status]}>{mark}</> " if status else ""
+        with _written(self._stream):
+            self._io.write_line(f"{start}{_escaped(text)}")
 
     def raw(self, text: str) -> None:
         """Print to stdout byte for byte, at any verbosity."""

@@ -38,6 +38,7 @@ class ExportCommand(DockerCommand):
         option("force", None, "Replace files even if they were written or edited by hand."),
         option("no-dockerignore", None, "Write no ignore file."),
         option("bake", None, "Also write docker-bake.hcl, which builds all images."),
+        option("compose", None, "Also write compose.yaml, for development with Docker Compose."),
         option("auth-file", None, "Also write the auth secret to this path.", flag=False),
         option(
             "ci",
@@ -59,6 +60,11 @@ generated from pyproject.toml and poetry.lock. Build the image with <info>docker
 If the settings define several images, each has its own file, such as <info>api.Dockerfile</>. Add
 <info>--bake</> to write <info>docker-bake.hcl</>, and build all of them with
 <info>docker buildx bake</>.
+
+<info>--compose</> also writes <info>compose.yaml</>, and stages for development and tests into the
+Dockerfile. Start the image for development, which follows each change of the source:
+
+    <info>docker compose up --watch</>
 
 For private package sources, write the secret with their credentials and pass it to the build:
 
@@ -98,6 +104,7 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
             images=self.image_names(),
             selection=self.selection_options(),
             bake=self.option("bake"),
+            compose=self.option("compose"),
             ci=self._ci(),
             no_engine=self.option("no-engine"),
         )
@@ -107,9 +114,10 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
                 f"--check writes nothing, so it cannot be combined with {other}.",
                 fix="Leave one of them out.",
             )
-        if options.bake and options.images:
+        whole = "--bake" if options.bake else "--compose" if options.compose else ""
+        if whole and options.images:
             raise DockerCacheError(
-                "--bake writes a file for all images, so it cannot be combined with image names.",
+                f"{whole} writes a file for all images, so it cannot be combined with image names.",
                 fix="Leave the names out.",
             )
         if options.no_engine and not options.ci:
@@ -130,6 +138,7 @@ runs <info>poetry docker build</>, so no Dockerfile is written.
             "--auth-file": options.auth_file is not None,
             "--no-dockerignore": self.option("no-dockerignore"),
             "--bake": options.bake,
+            "--compose": options.compose,
             "image names": bool(options.images),
         }
         return [name for name, wanted in given.items() if wanted]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +16,19 @@ from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.output_files import check, output_path
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.docker.dockerfile_syntax import EXPORT
+from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.image_plan import DEV, TEST
 from poetry_docker_cache.project.context_files import unignored
+from poetry_docker_cache.project.selection import SelectionOptions
 from poetry_docker_cache.render.bake_file import BakeTarget, render_bake_file
 from poetry_docker_cache.render.build_scripts import SCRIPTS_FOLDER, all_scripts, image_scripts
+from poetry_docker_cache.render.compose_file import (
+    COMPOSE_FILE,
+    OTHER_NAMES,
+    render_compose_file,
+    service_of,
+)
 from poetry_docker_cache.render.dockerfile import render_dockerfile
 from poetry_docker_cache.render.exported_files import (
     BAKE_FILE,
@@ -40,14 +51,17 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.console import Console
     from poetry_docker_cache.commands.options import ExportOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
+    from poetry_docker_cache.plan.image_plan import VariantName
     from poetry_docker_cache.render.build_scripts import Scripts
 
 
 def export(options: ExportOptions, poetry: Poetry, console: Console) -> int:
     """Write, print or check the files; return the exit status. Raises DockerCacheError."""
-    images = plan_images(poetry, options.images, options.selection)
+    images = _planned(options, poetry)
     print_notes(console, images)
     _refuse_wrong_number(images, options)
+    if options.compose and not options.force:
+        _refuse_hidden_file(images)
     if options.auth_file:
         for image in images:
             refuse_inside(Path(options.auth_file), image.context)
@@ -76,6 +90,16 @@ def export(options: ExportOptions, poetry: Poetry, console: Console) -> int:
     for note in bake_notes(images) if options.bake else ():
         console.note(note)
     return 0
+
+
+def _planned(options: ExportOptions, poetry: Poetry) -> tuple[PlannedImage, ...]:
+    """Plan the images, and with --compose those for development and tests."""
+    own = SelectionOptions()
+    variants: dict[VariantName, SelectionOptions] = {DEV: own, TEST: own} if options.compose else {}
+    images = plan_images(poetry, options.images, options.selection, variants)
+    if not options.compose:
+        return images
+    return tuple(replace(image, plan=replace(image.plan, ends_with_image=True)) for image in images)
 
 
 def _note_build_commands(
@@ -118,16 +142,22 @@ def _refuse_wrong_number(images: Sequence[PlannedImage], options: ExportOptions)
             "--bake is for several images, but the settings define only one.",
             fix="Add a table [tool.poetry-docker-cache.images.NAME] for each, or leave --bake out.",
         )
-    if options.bake and options.output is not None:
-        raise DockerCacheError(
-            f"--bake writes {BAKE_FILE} beside pyproject.toml, so it cannot be combined with `-o`.",
-            fix="Leave one of them out.",
-        )
+    for option, name, given in (
+        ("--bake", BAKE_FILE, options.bake),
+        ("--compose", COMPOSE_FILE, options.compose),
+    ):
+        if given and options.output is not None:
+            raise DockerCacheError(
+                f"{option} writes {name} beside pyproject.toml, so it cannot be combined with"
+                " `-o`.",
+                fix="Leave one of them out.",
+            )
 
 
 def _again(options: ExportOptions) -> str:
     """Return the command that writes the checked files."""
-    return " ".join([EXPORT, *options.images, *["--bake"] * options.bake])
+    compose = ["--compose"] * options.compose
+    return " ".join([EXPORT, *options.images, *["--bake"] * options.bake, *compose])
 
 
 def _shown(files: Collection[Path]) -> list[Path]:
@@ -149,6 +179,7 @@ def _check_missing_ignore_file(console: Console, images: Sequence[PlannedImage])
     for image in images:
         if image.plan.files and not image.plan.files.paths:
             _refuse_unfiltered(image)
+        _refuse_installed_packages(image)
     console.note(
         "Without Dockerfile.dockerignore, Docker reads the .dockerignore of the build context, and"
         " sends every file that this does not exclude to the builder."
@@ -173,8 +204,23 @@ def _refuse_unfiltered(image: PlannedImage) -> None:
         )
 
 
+def _refuse_installed_packages(image: PlannedImage) -> None:
+    """Raise DockerCacheError if a front end's own node_modules would replace those of the build."""
+    ignore = image.plan.dockerignore if image.context == image.folder else None
+    lines = [parse(line) for line in (ignore or "").split("\n")]
+    for stage in image.plan.assets:
+        if hiding_line(lines, posixpath.join(stage.folder, "node_modules")) < 0:
+            raise DockerCacheError(
+                f"The build of the front end in {stage.folder} would copy node_modules of this"
+                " machine: .dockerignore does not exclude it.",
+                fix="Add the line `**/node_modules` to .dockerignore.",
+            )
+
+
 def _dockerfile(image: PlannedImage, scripts: Scripts) -> str:
-    return with_banner(render_dockerfile(image.plan, scripts), syntax=image.plan.syntax)
+    options = " --compose" if image.plan.variants else ""
+    text = render_dockerfile(image.plan, scripts)
+    return with_banner(text, syntax=image.plan.syntax, options=options)
 
 
 def _scripts(image: PlannedImage, dockerfile: Path) -> Scripts:
@@ -212,19 +258,25 @@ def _files(images: Sequence[PlannedImage], options: ExportOptions) -> dict[Path,
         if options.ignore_file:
             ignore = path.with_name(f"{path.name}.dockerignore")
             text = image.ignore_file(_below(path, image.context), scripts=scripts.folder)
-            files[ignore] = with_banner(text)
+            files[ignore] = with_banner(text, options=" --compose" if image.plan.variants else "")
         if scripts.folder:
             folder = path.with_name(SCRIPTS_FOLDER)
             files |= {folder / name: text for name, text in scripts.texts.items()}
     if options.bake:
         path = output_path(None, images[0].folder / BAKE_FILE)
         files[path] = bake_file(images)
+    if options.compose:
+        path = output_path(None, images[0].folder / COMPOSE_FILE)
+        files[path] = compose_file(images)
     return files
 
 
 def _suggestions(images: Sequence[PlannedImage], options: ExportOptions) -> dict[Path, str]:
     """Return the fix for each path at which there is a file that was written by hand."""
-    found = {output_path(None, images[0].folder / BAKE_FILE): "Pass `--force` to replace it."}
+    found = {
+        output_path(None, images[0].folder / name): "Pass `--force` to replace it."
+        for name in (BAKE_FILE, COMPOSE_FILE)
+    }
     for image in images:
         path = _dockerfile_path(image, options)
         elsewhere = f"`{EXPORT} {image.image} -o PATH`" if image.image else "`-o PATH`"
@@ -274,6 +326,39 @@ def bake_file(images: Sequence[PlannedImage]) -> str:
     return with_banner(render_bake_file(targets, tag=tag), options=" --bake")
 
 
+def compose_file(images: Sequence[PlannedImage]) -> str:
+    """Render the compose file of these images, with its banner."""
+    services = [
+        service_of(
+            image.plan,
+            name=image.image or _service_name(image),
+            context=Path(os.path.relpath(image.context, image.folder)).as_posix(),
+            dockerfile=dockerfile_name(image.image),
+            environment=dict(image.settings.env),
+        )
+        for image in images
+    ]
+    secret = any(source.lower() != "pypi" for image in images for source in image.sources)
+    return with_banner(render_compose_file(services, secret=secret), options=" --compose")
+
+
+def _service_name(image: PlannedImage) -> str:
+    if not (image.settings.image or image.name):
+        return "app"
+    return image.own_name(None).rpartition("/")[2].partition(":")[0]
+
+
+def _refuse_hidden_file(images: Sequence[PlannedImage]) -> None:
+    """Raise DockerCacheError for a compose file that Docker Compose would no longer read."""
+    for name in OTHER_NAMES:
+        if (images[0].folder / name).exists():
+            raise DockerCacheError(
+                f"Docker Compose would read {COMPOSE_FILE} instead of {name}. Nothing was changed.",
+                fix=f"Pass `--force` to write it nevertheless, then name both:"
+                f" `docker compose -f {COMPOSE_FILE} -f {name} up`.",
+            )
+
+
 def bake_notes(images: Sequence[PlannedImage]) -> list[str]:
     """Return the note about caches that the bake file cannot use."""
     names = ", ".join(image.image for image in images if _is_at_home(image))
@@ -294,6 +379,7 @@ def _target(image: PlannedImage, repository: str) -> BakeTarget:
         platforms=settings.platforms,
         cache=None if _is_at_home(image) else settings.cache,
         ssh=bool(plan.dependencies.ssh),
+        secrets=plan.secrets,
         version=plan.version,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +19,28 @@ from poetry_docker_cache.buildx.pipeline import Build, ImageBuild, build_steps, 
 from poetry_docker_cache.buildx.reuse import Reuse
 from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
-from poetry_docker_cache.buildx.steps import SCRIPTS, Places
+from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset_secrets
+from poetry_docker_cache.buildx.steps import AUTH_FILE, NPMRC_FILE, SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
-from poetry_docker_cache.commands.build_request import request_builds
-from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
+from poetry_docker_cache.commands.build_request import request_builds, unused_arguments
+from poetry_docker_cache.commands.image_choice import chosen
+from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
+from poetry_docker_cache.commands.variant_build import (
+    finished,
+    options_of_tests,
+    report_tests,
+    tests_display,
+)
+from poetry_docker_cache.plan.image_plan import TEST
+from poetry_docker_cache.project.npm_settings import refuse_unset, user_npmrc
+from poetry_docker_cache.project.reader import settings_table
+from poetry_docker_cache.settings.image_tables import parse_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,10 +63,12 @@ def build_images(
     `probe` waits for the engine's answer. Raises DockerCacheError.
     """
     with saying(console, "Reading the project"):
-        images = plan_images(poetry, options.images, options.selection)
+        planned = plan_images(poetry, options.images, options.own_selection, options.variants)
+        images = tuple(finished(options, image) for image in planned)
     if not options.file:
         print_notes(console, images)
-        for note in unused_notes(images):
+        notes = (*unused_notes(images), *unused_arguments(options, images))
+        for note in () if options.variant == TEST else notes:
             console.note(note)
     requests = request_builds(options, images)
     reports = [
@@ -72,6 +86,21 @@ def build_images(
     return _run_steps(work, console)
 
 
+def run_tests(
+    options: BuildOptions, poetry: Poetry, probe: Callable[[], EngineInfo], console: ProgressConsole
+) -> int:
+    """Run the tests in each image, one after the other; return the status of a failed build.
+
+    Raises BuildError, with their exit status, for tests that fail.
+    """
+    names = chosen(options.images, parse_images(settings_table(poetry)) or [""])
+    for name in names:
+        own = options_of_tests(options, name, among=len(names) > 1)
+        if status := build_images(own, poetry, probe, console):
+            return status
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Work:
     """A build with its planned images and reports."""
@@ -80,6 +109,8 @@ class _Work:
     images: tuple[PlannedImage, ...]
     reports: tuple[Report, ...]
     build: Build
+    npmrc: str = field(repr=False)
+    """The user's configuration of npm for the builds of front ends."""
     display: Callable[[], Display] | None
     """Makes our display of the progress; None for BuildKit's."""
 
@@ -94,8 +125,13 @@ class _Work:
         engine = self.build.engine
         if asks := permission_note([built.request for built in self.build.images], engine):
             yield asks
+        yield from name_notes(self.images, [report.request for report in self.reports])
         for image, built in zip(self.images, self.build.images, strict=True):
-            frontend = None if self.options.file else frontend_note(engine, image.plan.syntax)
+            frontend = (
+                None
+                if self.options.file
+                else frontend_note(engine, image.plan.syntax, image.plan.needed_frontend)
+            )
             last = (result_note(built.request, engine), epoch_note(os.environ))
             yield from filter(None, (frontend, *built.caches.notes, *last))
 
@@ -125,14 +161,18 @@ def _decide(
 ) -> _Work:
     """Decide everything about the build on this engine."""
     display = own_display(reports, engine, console)
+    if options.variant == TEST:
+        display = tests_display(display, console)
     # With `-q`, our display shows no progress, but reads it.
     reads = display is not None and options.quiet
+    npmrc = user_npmrc((each for image in images for each in image.front_ends), os.environ)
     builds = tuple(
         _image_build(
             options,
             image,
             replace(report.request, progress=None) if reads else report.request,
             engine,
+            needs_npmrc=bool(npmrc and image.front_ends),
         )
         for image, report in zip(images, reports, strict=True)
     )
@@ -145,18 +185,29 @@ def _decide(
         metadata=asks and reports[0].theirs is None,
     )
     return _Work(
-        options=options, images=images, reports=tuple(reports), build=build, display=display
+        options=options,
+        images=images,
+        reports=tuple(reports),
+        build=build,
+        npmrc=npmrc,
+        display=display,
     )
 
 
 def _image_build(
-    options: BuildOptions, image: PlannedImage, request: BuildRequest, engine: EngineInfo
+    options: BuildOptions,
+    image: PlannedImage,
+    request: BuildRequest,
+    engine: EngineInfo,
+    *,
+    needs_npmrc: bool,
 ) -> ImageBuild:
     return ImageBuild(
         name=image.image,
         request=request,
         caches=decide_caches(options, image, request.tags, engine),
         reuse=Reuse.of(image.settings, image.plan.dependencies, request, project=image.name),
+        needs_npmrc=needs_npmrc,
     )
 
 
@@ -187,6 +238,13 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
     refuse_without_agent(
         [value for image in build.images for value in image.request.ssh], os.environ
     )
+    refuse_unset(
+        (name for image in work.images for each in image.front_ends for name in each.variables),
+        os.environ,
+    )
+    for image, built in zip(work.images, build.images, strict=True):
+        if not work.options.file:
+            refuse_unset_secrets(not_passed(image.plan.secrets, built.request.options), os.environ)
     secret = collect_secret(work.images)
     note_new_hosts(console, secret.unconfirmed)
     widest = min((image.context for image in work.images), key=lambda path: len(path.parts))
@@ -206,7 +264,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
         files = render_files(
             work.images,
             hidden=work.hidden(),
-            secret=secret.text,
+            secrets={AUTH_FILE: secret.text, NPMRC_FILE: work.npmrc},
             engine=engine,
             vendored=work.options.file,
         )
@@ -220,6 +278,8 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
             contexts=work.contexts(),
         )
         outcome = runner.run_all(build_steps(build, places, caches))
+        if work.options.variant == TEST:
+            report_tests(outcome, work.images[0], console)
         if outcome.status:
             # Imported only here, so that a build starts sooner.
             from poetry_docker_cache.commands.failure_report import refuse  # noqa: PLC0415
@@ -239,5 +299,6 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
                 written = report.cache_was_written(metadata)
                 for note in caches[report.image.image].publish(written=written):
                     console.note(note)
-        report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
+        if work.options.variant != TEST:
+            report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
     return 0

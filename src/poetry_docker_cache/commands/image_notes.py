@@ -8,9 +8,12 @@ import posixpath
 import shlex
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from poetry_docker_cache.commands.missing_files import refuse_missing_files
 from poetry_docker_cache.commands.output_files import output_path
 from poetry_docker_cache.docker.ignore_patterns import literal
+from poetry_docker_cache.docker.image_names import image_slug
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.context_files import problem_paths
 from poetry_docker_cache.project.git import git_problem, ignored_in_image
@@ -23,6 +26,7 @@ from poetry_docker_cache.text import listing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.commands.console import Console
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
@@ -33,6 +37,8 @@ def sending_notes(image: PlannedImage) -> list[str]:
     within = [wheel.located(path) for wheel in plan.wheels for path in wheel.copied]
     if plan.files:
         within += [plan.located(path) for path in plan.files.paths or (".",)]
+    within += [each.source for each in plan.runtime.copies if each.image is None]
+    within += [plan.located(path) for stage in plan.assets for path in stage.sources]
     links: list[str] = []
     for odd in problem_paths(image.context, within, image.ignore_file()):
         place = posixpath.relpath(odd.path, plan.folder)
@@ -72,11 +78,24 @@ def print_notes(console: Console, images: Sequence[PlannedImage]) -> None:
     found: dict[str, dict[str, None]] = {}
     for image in images:
         misnamed = near_name_notes(image.poetry.pyproject.data.get("tool", {}))
-        seen = (*misnamed, *_git_note(image), *_silent_note(image), *sending_notes(image))
+        seen = (*misnamed, *git_note(image), *_silent_note(image), *sending_notes(image))
         for note in (*image.plan.notes, *template_notes(image.plan), *seen):
             found.setdefault(note, {})[image.image] = None
     for note, names in found.items():
         console.note(note if len(names) == len(images) else f"{', '.join(names)}: {note}")
+
+
+def name_notes(images: Sequence[PlannedImage], requests: Sequence[BuildRequest]) -> list[str]:
+    """Return a note for each image whose default name is not simply the project's name."""
+    notes = []
+    for image, request in zip(images, requests, strict=True):
+        slug = image_slug(image.title)
+        is_usual = image.name and slug == canonicalize_name(image.name)
+        is_used = any(tag.startswith(f"{slug}:") for tag in request.tags)
+        if is_used and not image.settings.image and not is_usual:
+            of = f"the project's name {image.name!r}" if image.name else "the project's folder"
+            notes.append(f"The image is named {slug}, after {of}. Set `image` to change it.")
+    return notes
 
 
 def unused_notes(images: Sequence[PlannedImage]) -> list[str]:
@@ -95,7 +114,8 @@ def unused_notes(images: Sequence[PlannedImage]) -> list[str]:
     return notes
 
 
-def _git_note(image: PlannedImage) -> list[str]:
+def git_note(image: PlannedImage) -> list[str]:
+    """Return the note about files that the image takes although git ignores them."""
     plan = image.plan
     wheels = [wheel for wheel in plan.wheels if wheel.lists_files_by_git]
     wheel_paths = [

@@ -41,7 +41,8 @@ def refuse_missing_files(image: PlannedImage) -> None:
             is_setting = any(source in line for line in added)
             what = "`instructions`" if is_setting or not plan.template else plan.template.path
             _refuse_missing(image, source, f"{what} copies {source!r}")
-    _refuse_missing_program(image, added)
+    copied = (f"{each.source} {each.to}" for each in plan.runtime.copies)
+    _refuse_missing_program(image, (*added, *copied))
 
 
 def _refuse_missing(image: PlannedImage, source: str, what: str) -> None:

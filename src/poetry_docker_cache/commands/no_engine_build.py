@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,12 @@ from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
-from poetry_docker_cache.commands.build_request import request_builds
-from poetry_docker_cache.commands.image_notes import print_notes, unused_notes
+from poetry_docker_cache.commands.build_request import (
+    given_arguments,
+    request_builds,
+    unused_arguments,
+)
+from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
 from poetry_docker_cache.commands.no_engine_options import (
@@ -39,7 +44,7 @@ from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import collect_secret, plan_images
 from poetry_docker_cache.commands.status_line import StatusLine
 from poetry_docker_cache.docker.image_names import names_registry
-from poetry_docker_cache.docker.platforms import MACHINES, platform_of
+from poetry_docker_cache.docker.platforms import MACHINES, host_platform
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine import obstacles
 from poetry_docker_cache.no_engine.bytecode import host_python
@@ -53,7 +58,7 @@ from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.text import duration, fitting, megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from poetry.poetry import Poetry
 
@@ -69,8 +74,6 @@ _THREADS = ("layer", "download")
 """How the names of threads begin that work for a build."""
 _PATIENCE = 2.0
 """How many seconds these threads have to end after a signal."""
-_MACHINES = {"arm64": "aarch64", "AMD64": "x86_64"}
-"""Machines by their names on macOS and Windows."""
 _WIDTH = 90
 _MOST_NAMES = 40
 """The width of the layers' names in the status line."""
@@ -81,13 +84,20 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
     started = time.monotonic()
     obstacles.refuse(option_obstacles(options))
     with saying(console, "Reading the project"):
-        images = plan_images(poetry, options.images, options.selection)
+        planned = plan_images(poetry, options.images, options.selection)
+    images = tuple(_with_arguments(image, given_arguments(options)) for image in planned)
     requests = request_builds(options, images)
     platforms = [_platforms(options, image) for image in images]
     _refuse_obstacles(images, platforms)
     print_notes(console, images)
     settings = (note for image in images for note in obstacles.unused_settings(image.settings))
-    for note in dict.fromkeys((*unused_notes(images), *settings)):
+    found = (
+        *name_notes(images, requests),
+        *unused_notes(images),
+        *unused_arguments(options, images),
+        *settings,
+    )
+    for note in dict.fromkeys(found):
         console.note(note)
     if options.dry_run:
         for request, names in zip(requests, platforms, strict=True):
@@ -109,6 +119,16 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
         ]
     report_results(reports, results, console, seconds=time.monotonic() - started)
     return 0
+
+
+def _with_arguments(image: PlannedImage, given: Mapping[str, str]) -> PlannedImage:
+    """Return the image with given build arguments as the defaults."""
+    runtime = image.plan.runtime
+    arguments = tuple(
+        replace(each, default=given.get(each.name, each.default)) for each in runtime.arguments
+    )
+    plan = replace(image.plan, runtime=replace(runtime, arguments=arguments))
+    return replace(image, plan=plan, git_version=given.get("VERSION", image.git_version))
 
 
 def _is_live(options: BuildOptions) -> bool:
@@ -186,9 +206,8 @@ def _platforms(options: BuildOptions, image: PlannedImage) -> tuple[str, ...]:
     ]
     wanted = wanted or [*image.settings.platforms]
     if not wanted:
-        name = platform.machine()
-        machine = _MACHINES.get(name, name)
-        wanted = [platform_of(machine)] if machine in MACHINES.values() else []
+        own = host_platform(platform.machine())
+        wanted = [own] if own else []
     unknown = [name for name in wanted if name not in MACHINES]
     if unknown or not wanted:
         raise DockerCacheError(

@@ -19,13 +19,20 @@ from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor, read
 from poetry_docker_cache.no_engine.base_libraries import refuse_missing
 from poetry_docker_cache.no_engine.bytecode import Compiler
 from poetry_docker_cache.no_engine.host_wheels import HostBuilder, as_layer
-from poetry_docker_cache.no_engine.image_config import Image, ImageLayer, make_image
+from poetry_docker_cache.no_engine.image_config import (
+    Image,
+    ImageLayer,
+    make_image,
+)
 from poetry_docker_cache.no_engine.image_layers import (
     MADE_BY,
     PlannedLayer,
+    copied_layer,
     files_layer,
     first_layer,
+    folders_layer,
     wheel_layer,
+    written_layer,
 )
 from poetry_docker_cache.no_engine.known_layers import KnownLayer, KnownLayers, image_annotations
 from poetry_docker_cache.no_engine.layer import write_layer
@@ -239,13 +246,20 @@ class ImageWithoutEngine:
                 f"{name} has Python {target.python}, not {plan.runtime.python}.",
                 fix="Set `python` in [tool.poetry-docker-cache] to the version it has.",
             )
-        layers = (first_layer(base.digest, plan, facts), *self._layers(target))
+        context, sent = self._image.context, (self._ignore, self._unsent)
+        layers = (
+            first_layer(base.digest, plan, facts),
+            copied_layer(context, plan, *sent, facts),
+            *self._layers(target),
+            folders_layer(base.digest, plan, facts),
+            written_layer(plan),
+        )
         return PlatformImage(
             image=self._image,
             base=base,
             read_facts=facts,
             target=target,
-            parts=tuple(map(tools.part, layers)),
+            parts=tuple(tools.part(layer) for layer in layers if layer),
         )
 
     def _start_downloads(self, target: ImageTarget) -> None:

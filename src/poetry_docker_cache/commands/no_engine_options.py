@@ -38,6 +38,11 @@ def option_obstacles(options: BuildOptions) -> tuple[Obstacle, ...]:
         for option, value in given.items()
         if value
     ]
+    for option, given_too in {"--dev": options.variant, "--test": options.tests_first}.items():
+        if given_too:
+            what = f"`{option}` runs and builds further stages of the Dockerfile"
+            fix = f"Remove `{option}`, or `--no-engine`"
+            found.append(Obstacle(reason="other", what=what, fix=fix))
     style = options.progress or ""
     if style in _OTHER_PROGRESS and not options.quiet:
         found.append(_for_buildkit("--progress", style, _OTHER_PROGRESS[style]))

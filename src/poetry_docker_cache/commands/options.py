@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.project.selection import SelectionOptions
+
 if TYPE_CHECKING:
-    from poetry_docker_cache.project.selection import SelectionOptions
+    from poetry_docker_cache.plan.image_plan import VariantName
     from poetry_docker_cache.render.ci_files import CiKind
 
 
@@ -25,6 +27,8 @@ class BuildOptions:
     no_engine: bool
     """Whether to build without a container engine."""
     platforms: tuple[str, ...]
+    build_args: tuple[str, ...]
+    """`NAME=VALUE`, or a name whose value is in the environment."""
     ssh: tuple[str, ...]
     """The SSH agent or keys for git dependencies."""
     target: str | None
@@ -45,6 +49,26 @@ class BuildOptions:
     quiet: bool
     after_dashes: tuple[str, ...]
     """Arguments for buildx."""
+    variant: VariantName | None = None
+    """The image for development or tests to build; None for the image itself."""
+    tests_first: bool = False
+    """Whether to build only if the tests pass."""
+    test_arguments: tuple[str, ...] = ()
+    """Arguments for the tests."""
+    network: str | None = None
+    """The network of the steps of a test build, and of the tests."""
+
+    @property
+    def own_selection(self) -> SelectionOptions:
+        """The groups and extras of the image itself: the options may be those of a variant."""
+        return self.selection if not self.variant or self.tests_first else SelectionOptions()
+
+    @property
+    def variants(self) -> dict[VariantName, SelectionOptions]:
+        """The groups and extras of the variant, if one is built."""
+        if not self.variant:
+            return {}
+        return {self.variant: SelectionOptions() if self.tests_first else self.selection}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +85,7 @@ class ExportOptions:
     ignore_file: bool
     auth_file: str | None
     bake: bool = False
+    compose: bool = False
     ci: CiKind | None = None
     no_engine: bool = False
     """Whether the pipeline builds without a container engine."""
@@ -83,4 +108,14 @@ class LayersOptions:
     built_image: str | None
     """The built image to take sizes from (`--image`)."""
     write: bool
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorOptions:
+    """The options of `poetry docker doctor`, as typed."""
+
+    images: tuple[str, ...]
+    """The images to check; empty for all."""
+    selection: SelectionOptions
     json: bool

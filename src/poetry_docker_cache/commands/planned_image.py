@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.buildx.hidden_folders import written_inside
 from poetry_docker_cache.commands.image_choice import chosen
+from poetry_docker_cache.docker.ignore_patterns import hiding_line, outermost, parse
 from poetry_docker_cache.docker.image_names import default_tag
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.build_context import context_folder
 from poetry_docker_cache.plan.collisions import refuse_collisions
+from poetry_docker_cache.plan.image_plan import DEV, TEST
 from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.project.context_files import matching_files
 from poetry_docker_cache.project.credentials import collect, refuse_credentials_in_urls
+from poetry_docker_cache.project.front_ends import read_front_ends
 from poetry_docker_cache.project.reader import (
     check_files,
     check_locked_files,
@@ -24,8 +29,16 @@ from poetry_docker_cache.project.reader import (
     settings_table,
 )
 from poetry_docker_cache.project.selected_packages import locked_packages
-from poetry_docker_cache.project.selection import SelectionOptions, select, together
+from poetry_docker_cache.project.selection import (
+    SelectionOptions,
+    extras_for_tests,
+    groups_for_tests,
+    select,
+    select_variant,
+    together,
+)
 from poetry_docker_cache.project.sources import direct_addresses, used_sources
+from poetry_docker_cache.project.test_files import with_test_files
 from poetry_docker_cache.render.dockerfile import render_ignore_file
 from poetry_docker_cache.render.exported_files import BAKE_FILE, dockerfile_name
 from poetry_docker_cache.render.own_template import read_template
@@ -41,9 +54,9 @@ if TYPE_CHECKING:
     from packaging.version import Version
     from poetry.poetry import Poetry
 
-    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import ImagePlan, Template, VariantName
     from poetry_docker_cache.project.credentials import AuthSecret
-    from poetry_docker_cache.project.model import Address, Project, Selection
+    from poetry_docker_cache.project.model import Address, FrontEnd, Project, Selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +73,8 @@ class PlannedImage:
     """The image's name in the settings; empty for the only image of a project."""
     name: str | None
     """The project's name, followed by the image's."""
+    title: str
+    """The same, with the folder's name for a project without a name."""
     version: str | None
     packages: tuple[Mapping[str, Any], ...]
     """The `[[package]]` tables of the packages that the image may contain."""
@@ -67,6 +82,8 @@ class PlannedImage:
     """The names of the sources that a build contacts."""
     addresses: tuple[Address, ...]
     """Other addresses that a build requests over HTTP."""
+    front_ends: tuple[FrontEnd, ...]
+    """The front ends that are built for it."""
     generator: Version | None
     """The Poetry version that wrote the lock file."""
     git_version: str | None
@@ -77,16 +94,18 @@ class PlannedImage:
     build. Relative to the context."""
     exported: tuple[str, ...]
     """The files that `export` writes for several images: excluded from every build."""
+    suffix: str = ""
+    """The end of the default tag of an image for development or tests."""
 
     def own_name(self, version: str | None) -> str:
         """Return the default name of the image, with this version as its tag."""
         image = self.settings.image
-        return default_tag(self.name, version, image=image, among=self.image)
+        return default_tag(self.title, version, image=image, among=self.image)
 
     @property
     def default_tag(self) -> str:
         """The name of the image without `-t`."""
-        return self.own_name(self.git_version or self.version)
+        return f"{self.own_name(self.git_version or self.version)}{self.suffix}"
 
     def ignore_file(
         self,
@@ -109,12 +128,18 @@ class PlannedImage:
 
 
 def plan_images(
-    poetry: Poetry, names: Sequence[str], selection: SelectionOptions
+    poetry: Poetry,
+    names: Sequence[str],
+    selection: SelectionOptions,
+    variants: Mapping[VariantName, SelectionOptions] = MappingProxyType({}),
+    *,
+    may_be_stale: bool = False,
 ) -> tuple[PlannedImage, ...]:
     """Read the project and plan the images with these names, or all.
 
-    A project without named images has a single one, named "". Raises DockerCacheError for an
-    unknown name.
+    A project without named images has a single one, named "". `variants` are the images for
+    development and tests to plan on top of each. With `may_be_stale`, a stale lock file is
+    accepted. Raises DockerCacheError for an unknown name.
     """
     table = settings_table(poetry)
     images = parse_images(table) or {"": Settings.parse(table)}
@@ -125,21 +150,36 @@ def plan_images(
     templates = {
         name: read_template(folder, settings.template) for name, settings in images.items()
     }
-    project = read_project(poetry)
+    front_ends = read_front_ends(folder, images.values())
+    project = replace(read_project(poetry, may_be_stale=may_be_stale), front_ends=front_ends)
+    if variants:
+        project = with_test_files(folder, project)
     metadata = project.metadata
     if images.keys() != {""}:
-        refuse_collisions(images, name=metadata.name, version=metadata.version)
+        refuse_collisions(images, name=metadata.name or folder.name, version=metadata.version)
     selections = {}
     for name, settings in images.items():
         with _naming(name):
-            check_files(folder, settings.files)
+            files = matching_files(folder, settings.files, project.dockerignore)
+            check_files(folder, files)
+            copied = [each.source for each in settings.copy if each.image is None]
+            check_files(folder, copied, key="copy")
+            images[name] = replace(settings, files=files)
+            for step in settings.run:
+                check_files(folder, step.dependencies, key="run")
             _select(project, settings, poetry, SelectionOptions())
         selections[name] = _select(project, settings, poetry, selection)
     planned = []
     for name in asked:
         with _naming(name):
-            image = _planned(poetry, project, name, images, selections)
-        planned.append(_with_template(image, templates[name]))
+            chosen_by = {
+                variant: _select_variant(
+                    project, images[name], selections[name], poetry, variant, options
+                )
+                for variant, options in variants.items()
+            }
+            image = _planned(poetry, project, name, images, selections, chosen_by)
+        planned.append(_with_hidden_tests(_with_template(image, templates[name]), project.tests))
         check_locked_files(folder, image.plan.dependencies.files)
     return tuple(planned)
 
@@ -175,12 +215,38 @@ def _select(
     )
 
 
-def _planned(
+def _select_variant(  # noqa: PLR0913, PLR0917  # all that decides
+    project: Project,
+    settings: Settings,
+    base: Selection,
+    poetry: Poetry,
+    variant: VariantName,
+    options: SelectionOptions,
+) -> Selection:
+    if variant == DEV:
+        own = settings.dev
+        groups, extras = tuple(sorted(project.default_groups)), own.extras
+    else:
+        own = settings.test
+        groups, extras = groups_for_tests(project), own.extras or extras_for_tests(project)
+    return select_variant(
+        options,
+        base,
+        default_groups=groups if own.groups is None else own.groups,
+        default_extras=extras,
+        groups=project.groups,
+        extras=project.extras,
+        unread_groups=poetry.pyproject.data.get("dependency-groups", {}),
+    )
+
+
+def _planned(  # noqa: PLR0913, PLR0917  # all that decides
     poetry: Poetry,
     project: Project,
     image: str,
     images: Mapping[str, Settings],
     selections: Mapping[str, Selection],
+    variants: Mapping[VariantName, Selection],
 ) -> PlannedImage:
     named = {name: selection for name, selection in selections.items() if name}
     installs = {
@@ -196,8 +262,10 @@ def _planned(
         selections[image],
         installs if shares else None,
         selected_by_any=together(selections.values()),
+        variants=variants,
     )
-    packages = locked_packages(project.lock, selections[image], plan.runtime.python)
+    everything = together([selections[image], *variants.values()])
+    packages = locked_packages(project.lock, everything, plan.runtime.python)
     name = project.metadata.name
     folder = project_folder(poetry)
     home = real_path(os.path.expanduser("~"))  # noqa: PTH111  # Path.home() may raise
@@ -209,16 +277,45 @@ def _planned(
         settings=images[image],
         plan=plan,
         image=image,
-        name=f"{name}-{image}" if name and image else name,
+        name=_joined(name, image) if name else None,
+        title=_joined(name or folder.name, image),
         version=project.metadata.version,
         packages=tuple(packages),
         sources=used_sources(project.sources, packages, project.index),
         addresses=direct_addresses(packages),
+        front_ends=tuple(project.front_ends[each.folder] for each in images[image].assets),
         generator=project.lock.generator,
         git_version=_git_version(poetry, plan),
         kept=tuple(map(plan.located, kept)),
         exported=tuple(map(plan.located, _exported(images))) if image else (),
     )
+
+
+def _joined(name: str, image: str) -> str:
+    return f"{name}-{image}" if image else name
+
+
+def _with_hidden_tests(image: PlannedImage, tests: Sequence[str]) -> PlannedImage:
+    """Give the image for tests back what the ignore file keeps out of a whole source tree.
+
+    The files of the final image are the same as without it.
+    """
+    plan = image.plan
+    if plan.files is None or plan.files.paths or all(each.name != TEST for each in plan.variants):
+        return image
+    usual = replace(image, plan=replace(plan, variants=())).ignore_file()
+    lines = [parse(line) for line in usual.splitlines()]
+    hidden = tuple(
+        path
+        for path in tests
+        if max(hiding_line(lines, plan.located(each)) for each in (path, f"{path}/x")) >= 0
+    )
+    variants = (
+        replace(each, paths=outermost((*each.paths, *hidden))) if each.name == TEST else each
+        for each in plan.variants
+    )
+    files = replace(plan.files, removed=hidden)
+    return replace(image, plan=replace(plan, files=files, variants=tuple(variants)))
 
 
 def _with_template(image: PlannedImage, template: Template | None) -> PlannedImage:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from poetry_docker_cache.docker.image_names import has_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _OFFICIAL = re.compile(
     r"(?P<repository>(?:.*/)?python):(?P<python>\d+\.\d+(?:\.\d+)?)(?P<slim>-slim)?(?P<suite>-.+)?"
@@ -17,6 +20,21 @@ _CHAINGUARD = r"(cgr\.dev|(.*/)?chainguard)/(.*/)?"
 # Chainguard's and Docker's hardened Python come in pairs: without a shell, and `-dev` with one.
 _PAIRED = re.compile(rf"({_CHAINGUARD}|dhi\.io/)python\b.*")
 _DEV = re.compile(r"-dev(?=-|$)")
+_RHEL = "almalinux|amazonlinux|centos|fedora|oraclelinux|rhel|rockylinux|ubi"
+# Distributions with RPM packages, by the image's name without its host; the first match counts.
+# Python's images for AWS Lambda are based on Amazon Linux 2 up to Python 3.11.
+_RPM = (
+    (r"\b(opensuse|bci|sles?\d*|suse)\b", "zypper"),
+    (r"\b(azurelinux|cbl-mariner|photon)\b", "tdnf"),
+    (r"\blambda[/-]python:3\.([89]|1[01])\b|\bamazonlinux:2\b", "yum"),
+    (rf"\b({_RHEL})[:/-]?7\b", "yum"),
+    (rf"\b({_RHEL})\d*\b.*(minimal|slim)", "microdnf"),
+    (r"\blambda[/-]python\b", "microdnf"),
+    (rf"\b({_RHEL})\d*\b", "dnf"),
+)
+_WITH_HOST = re.compile(r"^[^/]*[.:][^/]*/")
+_DEBIAN = re.compile("-(slim|trixie|bookworm|bullseye|buster)")
+PackageManager = Literal["apt", "apk", "dnf", "microdnf", "tdnf", "yum", "zypper"]
 
 
 def python_in(image: str) -> str | None:
@@ -61,10 +79,21 @@ def is_official_alpine(image: str) -> bool:
     return is_alpine(image) and _is_official(image)
 
 
-def package_manager(image: str) -> Literal["apt", "apk"]:
-    """Return the package manager of the image's system."""
-    is_apk = re.match(_CHAINGUARD, image) or re.search("alpine|wolfi", _name_and_tag(image))
-    return "apk" if is_apk else "apt"
+def package_manager(image: str) -> PackageManager:
+    """Return the package manager of the image's system; apt if the name does not show another."""
+    if re.match(_CHAINGUARD, image) or re.search("alpine|wolfi", _name_and_tag(image)):
+        return "apk"
+    name = _WITH_HOST.sub("", _tagged(image))
+    if _is_official(image) and _DEBIAN.search(name):
+        return "apt"
+    found = (manager for pattern, manager in _RPM if re.search(pattern, name))
+    return cast("PackageManager", next(found, "apt"))
+
+
+def install_line(image: str, packages: Iterable[str]) -> str:
+    """Return the Dockerfile line that installs packages on an image of the Red Hat family."""
+    manager, names = package_manager(image), " ".join(packages)
+    return f"RUN {manager} install -y {names} && {manager} clean all"
 
 
 def has_shell(image: str) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ HEREDOC_INSTRUCTIONS = ("RUN", "COPY", "ADD")
 _NO_PATH = re.compile(r"[$\\\"']|^<<|://|^git@")
 """A variable, an escape, a here-document, or something to download."""
 CONTINUATION = re.compile(r"(?:^|[^\\])\\[ \t]*$")
+_BACKTICK = re.compile(r"`[ \t]*$")
 
 
 def stages(dockerfile: str) -> Iterator[tuple[str | None, str]]:
@@ -51,23 +55,74 @@ def _json_words(text: str) -> list[str]:
     return [str(word) for word in found]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Instruction:
+    """An instruction of a Dockerfile, without comments and line continuations."""
+
+    text: str
+    """The whole instruction on one line, without its here-documents."""
+    starts: tuple[tuple[int, int], ...]
+    """The offset in `text` at which each line of the file begins, and its number."""
+    heredocs: tuple[tuple[int, str], ...] = ()
+    """The here-documents: the number of the first line, and the text."""
+
+    @property
+    def keyword(self) -> str:
+        """The keyword in upper case."""
+        return self.text.split()[0].upper()
+
+    @property
+    def arguments(self) -> str:
+        """The text after the keyword."""
+        return [*self.text.split(None, 1), ""][1].strip()
+
+    @property
+    def line(self) -> int:
+        """The number of its first line."""
+        return self.starts[0][1]
+
+    def line_at(self, offset: int) -> int:
+        """Return the number of the line at an offset in `text`."""
+        at = bisect.bisect_right([start for start, _ in self.starts], offset)
+        return self.starts[max(at - 1, 0)][1]
+
+
 def instructions(dockerfile: str) -> Iterator[str]:
     """Yield each instruction on one line, without comments and here-documents."""
-    lines = dockerfile.split("\n")
-    started, at = "", 0
+    return (each.text for each in read_instructions(dockerfile))
+
+
+def read_instructions(dockerfile: str) -> Iterator[Instruction]:
+    """Yield each instruction with the numbers of its lines."""
+    lines = dockerfile.replace("\r\n", "\n").split("\n")
+    continuation = _BACKTICK if _escapes_by_backtick(lines) else CONTINUATION
+    text, starts, at = "", [], 0
     while at < len(lines):
         line = lines[at]
         at += 1
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        if CONTINUATION.search(line):
-            started += line.rstrip()[:-1]
+        starts.append((len(text), at))
+        if continuation.search(line):
+            text += line.rstrip()[:-1]
             continue
-        whole, started = started + line, ""
-        yield whole
-        if whole.split()[0].upper() in HEREDOC_INSTRUCTIONS:
-            for match in HEREDOC.finditer(whole):
-                at = _after_heredoc(lines, at, match[3], tabs=match[1] == "-")
+        text += line
+        heredocs: list[tuple[int, str]] = []
+        if text.split()[0].upper() in HEREDOC_INSTRUCTIONS:
+            for match in HEREDOC.finditer(text):
+                end = _after_heredoc(lines, at, match[3], tabs=match[1] == "-")
+                heredocs += [(at + 1, "\n".join(lines[at : end - 1]))] * (end > at)
+                at = end
+        yield Instruction(text=text, starts=tuple(starts), heredocs=tuple(heredocs))
+        text, starts = "", []
+    if text.strip():  # a continuation on the last line
+        yield Instruction(text=text, starts=tuple(starts))
+
+
+def _escapes_by_backtick(lines: list[str]) -> bool:
+    """Return whether a directive at the top of the file names the backtick."""
+    directives = itertools.takewhile(lambda line: re.match(r"\s*#\s*\w+\s*=", line), lines)
+    return any(re.fullmatch(r"\s*#\s*(?i:escape)\s*=\s*`\s*", line) for line in directives)
 
 
 def _after_heredoc(lines: list[str], start: int, end: str, *, tabs: bool) -> int:

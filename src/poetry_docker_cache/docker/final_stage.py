@@ -73,7 +73,7 @@ def final_stage(text: str) -> Stage | None:
             names = [words[-1].lower()] if len(words) > 1 else []
             sets_command = False
         elif keyword == "ARG" and stage is None:
-            outer.update(_assignments(rest, outer))
+            outer.update(assignments(rest, outer))
         elif stage is not None:
             resets = keyword == "ENTRYPOINT" and not sets_command
             stage = _read(
@@ -95,10 +95,10 @@ def _read(
     known = {**stage.arguments, **stage.variables}
     match keyword:
         case "ENV":
-            stage = replace(stage, variables={**stage.variables, **_assignments(rest, known)})
+            stage = replace(stage, variables={**stage.variables, **assignments(rest, known)})
         case "ARG":
             given = {name: outer[name] for name in rest.split() if name in outer}
-            given.update(_assignments(rest, known))
+            given.update(assignments(rest, known))
             stage = replace(stage, arguments={**stage.arguments, **given})
         case "WORKDIR":
             stage = replace(stage, workdir=_place(stage, expand(rest.strip("\"'"), known)))
@@ -156,7 +156,8 @@ def _command(rest: str) -> Command:
     return rest
 
 
-def _assignments(rest: str, known: Mapping[str, str]) -> dict[str, str]:
+def assignments(rest: str, known: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that ENV or ARG sets; an ARG without a default sets none."""
     if not re.match(r"\w+=", rest):  # `ENV NAME value`, or `ARG NAME`
         name, _, value = rest.partition(" ")
         return {name: expand(value.strip().strip("\"'"), known)} if value.strip() else {}

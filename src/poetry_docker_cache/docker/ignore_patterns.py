@@ -117,7 +117,8 @@ def is_inside(path: str, others: Iterable[str]) -> bool:
 def may_be_folder(path: str) -> bool:
     """Guess from its name whether a path is a folder, since only names are known here."""
     name = posixpath.basename(path)
-    return "." not in name[1:] and not name.isupper()
+    is_configuration = name.startswith(".") and name.endswith("rc")  # .npmrc
+    return "." not in name[1:] and not name.isupper() and not is_configuration
 
 
 def reaches_into(pattern: str, folder: str) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-
-from packaging.utils import canonicalize_name
+import unicodedata
 
 from poetry_docker_cache.errors import DockerCacheError
 
@@ -135,16 +134,24 @@ def _host_and_path(repository: str) -> tuple[str, str]:
     return "", repository
 
 
-_REPOSITORY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+def image_slug(name: str) -> str:
+    """Make the name of an image from any other name.
+
+    >>> image_slug("My.Project"), image_slug("Café & Bar!"), image_slug("日本")
+    ('my-project', 'cafe-bar', 'app')
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub("[^a-z0-9]+", "-", plain).strip("-")
+    return slug if is_repository(slug) else "app"
 
 
 def default_tag(
-    name: str | None, version: str | None, *, image: str | None = None, among: str = ""
+    name: str, version: str | None, *, image: str | None = None, among: str = ""
 ) -> str:
-    """Name the image after the `image` setting, else the project, with the version as tag.
+    """Name the image after the `image` setting, else `name`, with the version as tag.
 
-    `among` is the image's key if there are several. Raises DockerCacheError if there is no name, or
-    if Docker does not accept it.
+    `among` is the image's key if there are several. Raises DockerCacheError if Docker does not
+    accept the tag.
     """
     tag = re.sub(r"[+!]", "-", version) if version else "latest"
     if not is_tag(tag):
@@ -159,7 +166,7 @@ def default_tag(
             f"image = {image!r} has a tag or digest, but the tag is the project's version.",
             fix="Remove it from `image`, or pass name and tag with -t.",
         )
-    return f"{image or _repository(name, among)}:{tag}"
+    return f"{image or image_slug(name)}:{tag}"
 
 
 def tagged(own: str, given: str) -> str:
@@ -179,22 +186,3 @@ def tagged(own: str, given: str) -> str:
             " unset.",
         )
     return f"{own.rpartition(':')[0]}{given}"
-
-
-def _repository(name: str | None, among: str) -> str:
-    """Derive the repository from the project's name."""
-    likely = re.sub("[^a-z0-9]+", "-", (name or "").lower()).strip("-")
-    setting = f'`image = "{likely}"`' if likely else "`image`"
-    ask_for = (
-        f"Set {setting} in [tool.poetry-docker-cache.images.{among}]."
-        if among
-        else f"Set {setting} in [tool.poetry-docker-cache], or name the image with -t."
-    )
-    if not name:
-        raise DockerCacheError("The project has no name, so the image has no name.", fix=ask_for)
-    repository = canonicalize_name(name)
-    if not _REPOSITORY.fullmatch(repository):
-        raise DockerCacheError(
-            f"The project's name {name!r} cannot be the name of an image.", fix=ask_for
-        )
-    return repository

@@ -20,10 +20,24 @@ UNLIKELY = (
     "**/*.egg-info",
     "**/*.pem",
     "**/*.log",
+    "**/*.sqlite",
     "**/*.sqlite3",
+    "**/*.sqlite-*",
+    "**/*.sqlite3-*",
     "**/docker-compose*.y*ml",
     "**/compose*.y*ml",
     "docker-build.sh",
+)
+
+# An image of the whole source tree has no such names at the top, unless the code names them.
+TESTS = ("test", "tests")
+DEVELOPMENT = (
+    *(*TESTS, "test[_-]*", "tests[_-]*", "*[_-]tests", "testdata", "testing", "fixtures"),
+    *("cypress", "e2e", "playwright", "benchmark", "benchmarks"),
+    *("loadtest*", "load[_-]test*", "locust*"),
+    *("doc", "docs", "documentation"),
+    *("ansible", "charts", "helm", "k8s", "kubernetes", "terraform"),
+    *(".circleci", ".devcontainer", ".gitea", ".github", ".gitlab", ".husky", ".storybook"),
 )
 
 # Folders and files with these names are kept out unless one is included by its name. The `**` at

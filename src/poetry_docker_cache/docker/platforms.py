@@ -23,6 +23,8 @@ MACHINES = {
     "linux/s390x": "s390x",
 }
 """Docker's names of the platforms that have wheels, and the machine in the wheels' names."""
+_HOSTS = {"arm64": "aarch64", "AMD64": "x86_64"}
+"""Machines by their names on macOS and Windows."""
 
 # The names that BuildKit accepts, and its aliases; an image may have platforms without wheels.
 _ARCHITECTURES = (
@@ -40,6 +42,12 @@ def machines(platforms: Iterable[str]) -> tuple[str, ...]:
 def platform_of(machine: str) -> str:
     """Return the platform of a machine."""
     return next(platform for platform, name in MACHINES.items() if name == machine)
+
+
+def host_platform(machine: str) -> str | None:
+    """Return the platform of a host, by the name that its system has for the machine."""
+    name = _HOSTS.get(machine, machine)
+    return platform_of(name) if name in MACHINES.values() else None
 
 
 def refuse_unknown(given: Iterable[str]) -> None:

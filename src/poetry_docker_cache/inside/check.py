@@ -1,4 +1,4 @@
-"""Check that the dependencies run on the final image, and create the user's home folder.
+"""Check that the dependencies run on the final image, and make the folders that its user owns.
 
 A layer that was installed with another Python, or a missing shared library, fails the build here
 instead of the container later. Each layer brings a file that lists the libraries it needs.
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Protocol
 
+EPOCH = 315532800  # 1980, the earliest time in a ZIP archive
 PROGRAMS = ("/usr/bin", "/bin", "/usr/sbin", "/sbin")
+MANAGERS = ("dnf", "microdnf", "tdnf", "yum", "zypper")
+"""Package managers of the Red Hat family and of SUSE."""
 
 # Libraries whose Debian package is not named after the library and its version.
 DEBIAN = {
@@ -63,6 +66,14 @@ class Library(NamedTuple):
     elf: elf.Elf
     defines: Callable[[str], bool]
     """Whether it has the name of a version."""
+
+
+class Folder(NamedTuple):
+    """A folder of the image: its mode and owner."""
+
+    mode: int
+    uid: int
+    gid: int
 
 
 if TYPE_CHECKING:
@@ -254,6 +265,12 @@ def explain(image: Libraries, found: list[Fault]) -> str:
     elif missing and image.has("apk"):  # apk finds the package by the name of the library
         lines.append("Add to [tool.poetry-docker-cache]:")
         lines.append(f"runtime-packages = {to_toml(f'so:{name}' for name in libraries)}")
+    elif missing and (manager := next(filter(image.has, MANAGERS), "")):
+        # All of them find a package by the name of the library.
+        names = " ".join(f"'{name}()(64bit)'" for name in libraries)
+        lines.append("Add to [tool.poetry-docker-cache]:")
+        line = json.dumps(f"RUN {manager} install -y {names}")
+        lines.append(f"instructions = {{ runtime = [{line}] }}")
     elif missing:
         lines.append("Install it with `instructions.runtime`, or set a `base-image` that has it.")
     if missing:
@@ -267,6 +284,89 @@ def explain(image: Libraries, found: list[Fault]) -> str:
         lines.append("Packages built from source are linked with the libraries of `build-image`:")
         lines.append("set `build-image` and `base-image` to the same release of a distribution.")
     return "\n".join(lines)
+
+
+def read_users(passwd: str) -> dict[str, tuple[int, int]]:
+    """Return the uid and gid of each user in the text of /etc/passwd."""
+    found = re.findall(r"^([^:\n]+):[^:\n]*:(\d+):(\d+):", passwd, re.MULTILINE)
+    return {name: (int(uid), int(gid)) for name, uid, gid in found}
+
+
+def find_user(name: str, users: dict[str, tuple[int, int]]) -> tuple[int, int] | str:
+    """Return the uid and gid of a user, by `uid:gid` or by name, or why it cannot be used."""
+    if ":" in name:
+        uid, gid = map(int, name.split(":"))
+        return uid, gid
+    if name not in users:
+        others = ", ".join(sorted(other for other, (uid, _) in users.items() if uid)) or "none"
+        return (
+            f"`user` is {name}, which the base image does not have. Its users: {others}."
+            '\nSet `user` to one of them, or to a number such as "10001:10001".'
+        )
+    if users[name][0] == 0:
+        return (
+            f"`user` is {name}, which is root in the base image."
+            '\nSet `user` to another, or to a number such as "10001:10001".'
+        )
+    return users[name]
+
+
+def plan_folders(
+    wanted: dict[str, int | None],
+    user: tuple[int, int],
+    existing: Callable[[str], Folder | None],
+) -> dict[str, Folder]:
+    """Return the folders that a user owns, and those above them, from the top.
+
+    `wanted` has the mode of each path, or None: paths without links and without a slash at the
+    start. Folders that exist keep their modes, and those above the wanted ones their owners. New
+    ones above belong to root, unless the user owns the folder that they are in.
+    """
+    found: dict[str, Folder] = {}
+    for path in sorted(wanted):
+        parts = path.split("/")
+        owner = (0, 0)
+        for end in range(1, len(parts) + 1):
+            place = "/".join(parts[:end])
+            if place not in found or place == path:
+                known = existing(place)
+                mode = known.mode if known else 0o755
+                if place == path:
+                    found[place] = Folder(wanted[path] or mode, *user)
+                else:
+                    found[place] = known or Folder(mode, *owner)
+            if found[place][1:] == user:
+                owner = user
+    return found
+
+
+def make_folders(
+    image: Image, user: tuple[int, int], wanted: dict[str, int | None], target: Path
+) -> str:
+    """Make folders of the image below `target`. Return why that is not possible; "" if it is."""
+    places: dict[str, int | None] = {}
+    for path, mode in wanted.items():
+        place = image.place(path)
+        if place.exists() and not place.is_dir():
+            return f"{path} is a file in the base image.\nChange `directories` or `volumes`."
+        places[str(place.relative_to(image.root))] = mode
+
+    def existing(path: str) -> Folder | None:
+        place = image.root / path
+        if not place.is_dir():
+            return None
+        state = place.stat()
+        return Folder(state.st_mode & 0o7777, state.st_uid, state.st_gid)
+
+    folders = plan_folders(places, user, existing)
+    for path, folder in folders.items():
+        place = target / path
+        place.mkdir(parents=True, exist_ok=True)
+        os.chown(place, folder.uid, folder.gid)
+        place.chmod(folder.mode)
+    for path in reversed(folders):
+        os.utime(target / path, (EPOCH, EPOCH))
+    return ""
 
 
 def find_problem(image: Image, layers: dict[str, Any], options: argparse.Namespace) -> str:
@@ -296,7 +396,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--python")
-    parser.add_argument("--home", type=Path)
+    parser.add_argument("--user", default="")
+    parser.add_argument(
+        "--folder", action="append", default=[], help="folder of the user: PATH or MODE:PATH"
+    )
+    parser.add_argument("--folders", type=Path, default=Path("/folders"))
     parser.add_argument(
         "--root", type=Path, default=Path("/"), help="files of the image, if not this one"
     )
@@ -308,11 +412,20 @@ def main(arguments: list[str] | None = None) -> int:
     layers = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}
     # All layers are for the same machine.
     image = Image(options.root, max((layer["machine"] for layer in layers.values()), default=0))
-    if problem := find_problem(image, layers, options):
+    problem = find_problem(image, layers, options)
+    if not problem and options.folder:
+        user = find_user(options.user, read_users(image.text("/etc/passwd")))
+        wanted: dict[str, int | None] = {}
+        for text in options.folder:
+            mode, _, path = text.rpartition(":")
+            wanted[path] = int(mode, 8) if mode else None
+        if isinstance(user, str):
+            problem = user
+        else:
+            problem = make_folders(image, user, wanted, options.folders)
+    if problem:
         print(f"poetry-docker-cache: {problem}")
         return 1
-    if options.home:
-        options.home.mkdir(parents=True, exist_ok=True)
     return 0
 
 

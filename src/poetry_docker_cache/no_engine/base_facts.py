@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor, Source
 
-FORMAT = 1
+FORMAT = 2
 """Increase it when the same layers give other facts."""
 _LARGEST_TEXT = 1 << 24
 _TEXTS = re.compile(
-    r"etc/ld\.so\.conf(\.d/[^/]+)?|etc/ld-musl-[^/]+\.path|var/lib/dpkg/status"
+    r"etc/passwd|etc/ld\.so\.conf(\.d/[^/]+)?|etc/ld-musl-[^/]+\.path|var/lib/dpkg/status"
     r"|var/lib/dpkg/status\.d/[^/]+|(usr/)?lib/apk/db/installed"
     r"|.*/include/python[^/]+/patchlevel\.h|.*/python[\d.]+t?/venv/scripts/(common|posix)/[^/]+"
 )
@@ -77,6 +77,8 @@ class BaseFacts:
     links: dict[str, str] = field(repr=False)
     libraries: dict[str, dict[str, Any]] = field(repr=False)
     """What each library needs, by path."""
+    users: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The uid and gid of each user."""
 
     def resolve(self, path: str) -> str:
         """Return a path, without a leading slash, after following the links of the image."""
@@ -114,7 +116,8 @@ def recall_facts(base: BaseImage, folder: Path | None) -> BaseFacts | None:
             return None
         for name in ("libc_version", "programs", "search"):
             data[name] = tuple(data[name])
-        data["folders"] = {path: tuple(owner) for path, owner in data["folders"].items()}
+        for name in ("folders", "users"):
+            data[name] = {key: tuple(owner) for key, owner in data[name].items()}
         return BaseFacts(**data)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -336,6 +339,7 @@ def _facts(base: BaseImage, files: _Files) -> BaseFacts:
         scripts=scripts,
         folders=folders,
         links=links,
+        users=check.read_users(files.text("/etc/passwd")),
         libraries=libraries,
     )
 

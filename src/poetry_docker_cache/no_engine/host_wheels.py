@@ -71,7 +71,9 @@ _UNCOMPILED = (
     " without `--no-engine`."
 )
 # The rule of `render.stage_commands.FROM_ABOVE`, which is for sed.
-_FROM_ABOVE = re.compile(r"""((?:from|readme|file)["']? *= *["'](?:\.(?:above)?/)*)\.\.(?=[/"'])""")
+_FROM_ABOVE = re.compile(
+    r"""((?:from|readme|file)["']? *= *(?:\[[^]\n]*)?["'](?:\.(?:above)?/)*)\.\.(?=[/"'])"""
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,7 +94,14 @@ def make_image(  # noqa: PLR0913  # all that an image consists of
     config = Document(
         media_type=OCI_CONFIG,
         body=_json(
-            _config(base, runtime, layers, labels, may_have_user=may_have_user, epoch=epoch)
+            _config(
+                base,
+                runtime,
+                layers,
+                labels,
+                may_have_user=may_have_user,
+                epoch=epoch,
+            )
         ),
     )
     # Docker's media types must not be mixed with those of OCI; the content is the same.
@@ -166,14 +173,19 @@ def _config(  # noqa: PLR0913  # as make_image
     variables = {**base.variables, **variables, **({"HOME": "/root"} if may_have_user else {})}
     path = f"/venv/bin:{variables['PATH']}"
     first = {"VIRTUAL_ENV": "/venv", "PATH": path, "PYTHONUNBUFFERED": "1"}
-    variables = {**variables, **first, **runtime.environment}
+    given = {each.env: each.default for each in runtime.arguments if each.env}
+    variables = {**variables, **first, **runtime.environment, **given}
     own: dict[str, Any] = {
         "User": runtime.user,
         "Env": [f"{name}={value}" for name, value in variables.items()],
         "WorkingDir": runtime.workdir,
     }
-    wanted = {**runtime.labels, **labels}
+    marks = {each.label: each.default for each in runtime.arguments if each.label}
+    wanted = {**runtime.labels, **labels, **marks}
     own["Labels"] = {**(inherited.get("Labels") or {}), **wanted}
+    if runtime.volumes:
+        volumes: dict[str, Any] = {path: {} for path in runtime.volumes}
+        own["Volumes"] = {**(inherited.get("Volumes") or {}), **volumes}
     if runtime.ports:
         ports = [port if "/" in port else f"{port}/tcp" for port in runtime.ports]
         own["ExposedPorts"] = {**(inherited.get("ExposedPorts") or {}), **{p: {} for p in ports}}
@@ -232,6 +244,8 @@ def _history(
     before += [f"ENV {_pairs(runtime.environment)}"] if runtime.environment else []
     before.append(f"WORKDIR {runtime.workdir}")
     after = [f"LABEL {_pairs(labels)}"] if labels else []
+    after += [f"ENV {each.env}={each.default}" for each in runtime.arguments if each.env]
+    after += [f"VOLUME [{' '.join(runtime.volumes)}]"] if runtime.volumes else []
     if runtime.ports:
         ports = (port if "/" in port else f"{port}/tcp" for port in runtime.ports)
         after.append(f"EXPOSE [{' '.join(ports)}]")
@@ -262,6 +276,7 @@ def _healthcheck(check: Healthcheck | Literal[False]) -> dict[str, Any]:
         "Interval": _duration(check.interval),
         "Timeout": _duration(check.timeout),
         "StartPeriod": _duration(check.start_period),
+        "StartInterval": _duration(check.start_interval),
         "Retries": check.retries,
     }
     return {name: value for name, value in values.items() if value}

@@ -9,11 +9,12 @@ import hashlib
 import posixpath
 import shlex
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, parse
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.inside import check
 from poetry_docker_cache.inside.install.installed_files import EPOCH
 from poetry_docker_cache.no_engine.context_walk import visible_paths
 from poetry_docker_cache.no_engine.tree import Bytes, Entry
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from poetry_docker_cache.no_engine.base_facts import BaseFacts
-    from poetry_docker_cache.plan.image_plan import ImagePlan, Runtime
+    from poetry_docker_cache.plan.image_plan import Copy, ImagePlan, Runtime
 
 _VENV = "/venv"
 _IGNORED_BY_GIT = (
@@ -128,18 +129,44 @@ def _filled(script: str, template: str, python: str, number: int) -> str:
     return template
 
 
-def image_folders(facts: BaseFacts, runtime: Runtime) -> Iterator[Entry]:
-    """Yield the working directory and the user's home, with the folders above them.
+def workdir_folders(facts: BaseFacts, runtime: Runtime) -> Iterator[Entry]:
+    """Yield the working directory and the folders above it; existing ones stay as they are."""
+    for path in _above(facts.resolve(runtime.workdir)):
+        yield _folder(path, facts.folders.get(path, (_FOLDER, 0, 0)))
 
-    Existing folders keep their modes and owners, but the home belongs to the user.
+
+def user_folders(facts: BaseFacts, runtime: Runtime) -> Iterator[Entry]:
+    """Yield the folders that the user owns, and those above them.
+
+    Raises DockerCacheError for a user that the base image does not have.
     """
-    uid, gid = map(int, runtime.user.split(":"))
-    home = facts.resolve(runtime.home)
-    for path in dict.fromkeys((*_above(facts.resolve(runtime.workdir)), *_above(home))):
-        mode, owner, group = facts.folders.get(path, (_FOLDER, 0, 0))
-        if path == home:
-            owner, group = uid, gid
-        yield Entry(path=path, mtime=EPOCH, mode=mode, uid=owner, gid=group)
+    wanted = {
+        facts.resolve(each.path): int(each.mode, 8) if each.mode else None for each in runtime.owned
+    }
+
+    def existing(path: str) -> check.Folder | None:
+        known = facts.folders.get(path)
+        return check.Folder(*known) if known else None
+
+    folders = check.plan_folders(wanted, ids(facts, runtime.user), existing)
+    for path, folder in folders.items():
+        yield _folder(path, folder)
+
+
+def ids(facts: BaseFacts, user: str) -> tuple[int, int]:
+    """Return the uid and gid of a user. Raises DockerCacheError for an unknown name."""
+    if user == "root":
+        return 0, 0
+    found = check.find_user(user, facts.users)
+    if isinstance(found, str):
+        problem, _, fix = found.partition("\n")
+        raise DockerCacheError(problem, fix=fix)
+    return found
+
+
+def _folder(path: str, facts: tuple[int, int, int]) -> Entry:
+    mode, uid, gid = facts
+    return Entry(path=path, mtime=EPOCH, mode=mode, uid=uid, gid=gid)
 
 
 def _above(path: str) -> list[str]:
@@ -157,35 +184,81 @@ def project_files(
     time depends on its content, because servers compare static files by time and size.
     Raises DockerCacheError for a file that cannot be read.
     """
-    if not plan.files:
-        return []
-    lines = [parse(line) for line in ignore.split("\n")]
     workdir = plan.runtime.workdir.strip("/")
-    found: dict[str, Entry] = {}
-    try:
-        for path in plan.files.paths or (".",):
-            place = plan.located(path)
-            for source in visible_paths(context, place, lines):
-                if is_inside(source, unsent):
+    copied = _Copied(context, ignore, unsent)
+    for path in (plan.files.paths or (".",)) if plan.files else ():
+        copied.add(plan.located(path), posixpath.normpath(posixpath.join(workdir, path)))
+    for each in sorted(plan.runtime.copied_beside, key=lambda each: not each.is_made_readable):
+        copied.add_as(each, each.to, _numbers(each.owner))
+    return copied.entries
+
+
+def other_files(
+    context: Path, plan: ImagePlan, ignore: str, unsent: Sequence[str], facts: BaseFacts
+) -> list[Entry]:
+    """List the project's files in other places, as `project_files` does for those beside it."""
+    copied = _Copied(context, ignore, unsent, facts)
+    for each in plan.runtime.copied_elsewhere:
+        copied.add_as(each, facts.resolve(each.to), ids(facts, each.owner))
+    return copied.entries
+
+
+def _numbers(owner: str) -> tuple[int, int]:
+    uid, _, gid = owner.partition(":")
+    return (int(uid), int(gid)) if gid else (0, 0)
+
+
+class _Copied:
+    """What COPY makes of the files of a context that an ignore file does not exclude."""
+
+    def __init__(
+        self, context: Path, ignore: str, unsent: Sequence[str], facts: BaseFacts | None = None
+    ) -> None:
+        self._context, self._unsent = context, unsent
+        self._lines = [parse(line) for line in ignore.split("\n")]
+        self._existing = facts.folders if facts else {}
+        self._found: dict[str, Entry] = {}
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All files, links and folders, by path."""
+        return [self._found[path] for path in sorted(self._found)]
+
+    def add_as(self, each: Copy, to: str, owner: tuple[int, int]) -> None:
+        """Copy a file or folder to a place, into which a file goes if it ends with a slash."""
+        inside = to.strip("/")
+        if each.to.endswith("/") and not (self._context / each.source).is_dir():
+            inside = posixpath.join(inside, posixpath.basename(each.source))
+        self.add(each.source, inside, owner, int(each.mode, 8) if each.mode else None)
+
+    def add(
+        self, place: str, to: str, owner: tuple[int, int] = (0, 0), mode: int | None = None
+    ) -> None:
+        """Copy a path of the context. Raises DockerCacheError for a file that cannot be read."""
+        try:
+            for source in visible_paths(self._context, place, self._lines):
+                if is_inside(source, self._unsent):
                     continue
-                below = posixpath.relpath(source, plan.folder)
-                inside = posixpath.normpath(posixpath.join(workdir, below))
+                inside = posixpath.normpath(posixpath.join(to, posixpath.relpath(source, place)))
                 # COPY follows a link that it names, but not the links in a folder.
-                member = _member(context / source, inside, follow=source == place)
-                found.update(
-                    {
-                        folder: Entry(path=folder, mtime=EPOCH, mode=_FOLDER)
-                        for folder in _above(posixpath.dirname(inside))
-                        if folder not in found
-                    }
-                )
-                found[inside] = member
-    except OSError as error:
-        raise DockerCacheError(
-            f"{error.filename} cannot be read: {error.strerror}.",
-            fix="Make it readable, or leave it out with `ignore` in [tool.poetry-docker-cache].",
-        ) from error
-    return [found[path] for path in sorted(found)]
+                member = _member(self._context / source, inside, follow=source == place)
+                keeps = inside in self._found or inside in self._existing
+                if member.is_folder and source == place and keeps:
+                    continue
+                changed = replace(member, uid=owner[0], gid=owner[1])
+                if mode is not None and member.link is None:
+                    changed = replace(changed, mode=mode)
+                for folder in _above(posixpath.dirname(inside)):
+                    if folder not in self._found:
+                        known = self._existing.get(folder, (_FOLDER, *owner))
+                        self._found[folder] = _folder(folder, known)
+                self._found[inside] = changed
+        except OSError as error:
+            raise DockerCacheError(
+                f"{error.filename} cannot be read: {error.strerror}.",
+                fix="Make it readable, or leave it out with `ignore` in"
+                " [tool.poetry-docker-cache].",
+            ) from error
 
 
 def _member(source: Path, path: str, *, follow: bool) -> Entry:

@@ -13,10 +13,12 @@ from poetry_docker_cache.no_engine import layer
 from poetry_docker_cache.no_engine.base_libraries import layer_libraries
 from poetry_docker_cache.no_engine.image_files import (
     environment_files,
-    image_folders,
+    other_files,
     project_files,
+    user_folders,
+    workdir_folders,
 )
-from poetry_docker_cache.no_engine.tree import Tree
+from poetry_docker_cache.no_engine.tree import Bytes, Entry, Tree
 from poetry_docker_cache.no_engine.wheel import Place, tree_of_wheels
 from poetry_docker_cache.no_engine.wheel_choice import direct_url, layer_key
 
@@ -90,7 +92,7 @@ def wheel_layer(  # noqa: PLR0913  # what determines a layer
 def first_layer(
     base_digest: str, plan: ImagePlan, read_facts: Callable[[], BaseFacts]
 ) -> PlannedLayer:
-    """Plan the layer of the environment's own files, the working directory and the home.
+    """Plan the layer of the environment's own files and the working directory.
 
     It depends on the base image as a whole, whose layers are only read to make it.
     """
@@ -99,14 +101,39 @@ def first_layer(
     def make() -> MadeLayer:
         facts = read_facts()
         tree = Tree(mtime=EPOCH)
-        for entry in (*image_folders(facts, runtime), *environment_files(facts)):
+        for entry in (*workdir_folders(facts, runtime), *environment_files(facts)):
             tree.add(entry)
         return MadeLayer(tree=tree, libraries=None)
 
-    determined = [MADE_BY, base_digest, runtime.workdir, runtime.home, runtime.user]
+    determined = [MADE_BY, base_digest, runtime.workdir]
     return PlannedLayer(
         name="venv",
         history=f"WORKDIR {runtime.workdir}",
+        key=hashlib.sha256(json.dumps(determined).encode()).hexdigest(),
+        files=None,
+        has_libraries=False,
+        make=make,
+    )
+
+
+def folders_layer(
+    base_digest: str, plan: ImagePlan, read_facts: Callable[[], BaseFacts]
+) -> PlannedLayer:
+    """Plan the layer of the folders that the user owns.
+
+    It depends on the base image as a whole, as the first layer does.
+    """
+    runtime = plan.runtime
+
+    def make() -> MadeLayer:
+        tree = Tree(user_folders(read_facts(), runtime), mtime=EPOCH)
+        return MadeLayer(tree=tree, libraries=None)
+
+    owned = [(each.path, each.mode) for each in runtime.owned]
+    determined = [MADE_BY, base_digest, runtime.user, owned]
+    return PlannedLayer(
+        name="folders",
+        history="COPY /folders /",
         key=hashlib.sha256(json.dumps(determined).encode()).hexdigest(),
         files=None,
         has_libraries=False,
@@ -122,13 +149,52 @@ def files_layer(
     compiler: Compiler | None,
 ) -> PlannedLayer | None:
     """Plan the layer of the project's files in the working directory; None without any."""
+    workdir = plan.runtime.workdir
     entries = project_files(context, plan, ignore, unsent)
+    return _layer_of("files", entries, f"COPY {workdir} {workdir}", compiler, workdir)
+
+
+def copied_layer(
+    context: Path,
+    plan: ImagePlan,
+    ignore: str,
+    unsent: Sequence[str],
+    read_facts: Callable[[], BaseFacts],
+) -> PlannedLayer | None:
+    """Plan the layer of the project's files in other places; None without any."""
+    if not plan.runtime.copied_elsewhere:
+        return None
+    entries = other_files(context, plan, ignore, unsent, read_facts())
+    return _layer_of("copied", entries, "COPY /copied /")
+
+
+def written_layer(plan: ImagePlan) -> PlannedLayer | None:
+    """Plan the layer of the files with build arguments; None without any."""
+    entries = [
+        Entry(
+            path=each.file.strip("/"),
+            mode=0o644,
+            mtime=EPOCH,
+            content=Bytes(f"{each.default}\n".encode()),
+        )
+        for each in plan.runtime.arguments
+        if each.file
+    ]
+    return _layer_of("arguments", entries, "COPY <<ARG /")
+
+
+def _layer_of(
+    name: str,
+    entries: Sequence[Entry],
+    history: str,
+    compiler: Compiler | None = None,
+    workdir: str = "",
+) -> PlannedLayer | None:
     if not entries:
         return None
     tree = Tree(mtime=EPOCH)
     for entry in entries:
         tree.add(entry)
-    workdir = plan.runtime.workdir
     digest = hashlib.sha256((compiler.tag if compiler else "").encode())
     for entry in tree:
         facts = (entry.path, entry.mode, entry.mtime, entry.uid, entry.gid, entry.link)
@@ -142,8 +208,8 @@ def files_layer(
         return MadeLayer(tree=made, libraries=None)
 
     return PlannedLayer(
-        name="files",
-        history=f"COPY {workdir} {workdir}",
+        name=name,
+        history=history,
         key=digest.hexdigest(),
         files=None,
         has_libraries=False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +23,7 @@ from poetry_docker_cache.inside.manifest.layer_choice import (
 from poetry_docker_cache.inside.manifest.markers import evaluate
 from poetry_docker_cache.inside.manifest.target import Target
 from poetry_docker_cache.inside.manifest.wheel_files import fits, fits_machine
+from poetry_docker_cache.plan.image_additions import TINI
 from poetry_docker_cache.text import listing
 
 if TYPE_CHECKING:
@@ -32,7 +35,15 @@ if TYPE_CHECKING:
     Package = Mapping[str, Any]
 
 Reason = Literal[
-    "system packages", "instructions", "template", "no wheel", "git", "compiled", "other"
+    "system packages",
+    "instructions",
+    "template",
+    "assets",
+    "run",
+    "no wheel",
+    "git",
+    "compiled",
+    "other",
 ]
 _ON_HOST = (
     "If it has no compiled code, add `build-on-host = true`: its build then runs on this machine,"
@@ -42,11 +53,12 @@ _OTHER_PYTHON = (
     "Lock a newer version (`poetry update NAME`), or set `python` to a version that it has wheels"
     " for"
 )
-_WITH_WHEELS = {"psycopg-c": "psycopg-binary", "psycopg2": "psycopg2-binary", "uwsgi": "pyuwsgi"}
+WITH_WHEELS = {"psycopg-c": "psycopg-binary", "psycopg2": "psycopg2-binary", "uwsgi": "pyuwsgi"}
 """Packages that have no wheels, and the same code in a package that has."""
 _PREPARED = "Build a base image with {what}, push it and name it in `base-image`"
 _SETTINGS = {"CMD": "command", "ENV": "env", "EXPOSE": "ports", "LABEL": "labels"}
-_SETTINGS |= {"COPY": "files", "ENTRYPOINT": "entrypoint", "HEALTHCHECK": "healthcheck"}
+_SETTINGS |= {"ADD": "copy", "ARG": "build-args", "COPY": "copy", "VOLUME": "volumes"}
+_SETTINGS |= {"ENTRYPOINT": "entrypoint", "HEALTHCHECK": "healthcheck"}
 _SETTINGS |= {"STOPSIGNAL": "stop-signal", "USER": "user", "WORKDIR": "workdir"}
 """Instructions that a setting replaces."""
 _UNUSED = {
@@ -144,7 +156,16 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
     if plan.template:
         what = f"`template` ({plan.template.path}) changes the Dockerfile, which is not used"
         yield Obstacle(reason="template", what=what, fix=_PREPARED.format(what="what it adds"))
-    if system := plan.runtime.packages:
+    if plan.runtime.init:
+        start = json.dumps([TINI, "--", *(plan.runtime.entrypoint or ())[2:]])
+        yield Obstacle(
+            reason="system packages",
+            what="`init` installs a system package",
+            fix=f"Remove it, and start containers with `docker run --init`. Or set a `base-image`"
+            f" that has {TINI}, and `entrypoint = {start}`",
+        )
+    own = {TINI} if plan.runtime.init else set()
+    if system := [name for name in plan.runtime.packages if name not in own]:
         add = "apk add" if is_alpine(plan.runtime.image) else "apt-get install"
         yield Obstacle(
             reason="system packages",
@@ -153,6 +174,27 @@ def _of_dockerfile(plan: ImagePlan) -> Iterator[Obstacle]:
             fix=f"Build a base image with them (`{add} {' '.join(system)}`), push it under a name"
             " other than `python`, set `base-image` and `python`, and remove `runtime-packages` if"
             " it is set",
+        )
+    for step in plan.steps:
+        yield Obstacle(
+            reason="run",
+            what=f"`run` has a command to run in the image: {shlex.join(step.command)}",
+            fix="Run it before the build, and add its output to `files`",
+        )
+    for each in plan.runtime.copies:
+        if each.image is not None:
+            yield Obstacle(
+                reason="other",
+                what=f"`copy` takes {each.source} from the image {each.image}",
+                fix=_PREPARED.format(what=f"that file (`COPY --from={each.image}`)"),
+            )
+    for stage in plan.assets:
+        where = "the package" if stage.wheel else "the image, with `files`,"
+        yield Obstacle(
+            reason="assets",
+            what=f"`assets` builds the front end in {stage.folder} with {stage.tool}",
+            fix=f"Build it before (`{shlex.join(stage.build[-1])}`), let {where} contain"
+            f" {stage.output}, and remove `assets`",
         )
     for line in plan.runtime.instructions:
         word = line.split(maxsplit=1)[0].upper() if line.strip() else ""
@@ -213,7 +255,7 @@ def _of_index(
         elif has_others:
             on = f" on {plan.runtime.image}" if is_alpine(plan.runtime.image) else ""
             what, fix = f"no wheel for Python {plan.runtime.python}{on}", _OTHER_PYTHON
-        if twin := _WITH_WHEELS.get(package["name"]):
+        if twin := WITH_WHEELS.get(package["name"]):
             fix = f"Depend on {twin} instead, which has wheels"
         yield Obstacle(reason="no wheel", package=name, what=what, fix=fix)
     elif not lacking and not any(map(_is_strong, wheels)):

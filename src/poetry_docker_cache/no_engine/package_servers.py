@@ -114,7 +114,7 @@ class PackageServer:
             page = f"{self.repository.url.rstrip('/')}/{file.name}/"
             status = self.repository.session.get(page, raise_for_status=False).status_code
         except Exception as error:  # noqa: BLE001  # of Poetry, requests, urllib3 or a keyring
-            failure = self.explain(error, file)
+            failure = self.explain(error, file.file)
         if failure is None and status in _REFUSED and self.source.name:
             failure = _error(explain_refusal(*self.source, known=self.has_login))
         raise failure or DockerCacheError(
@@ -132,15 +132,31 @@ class PackageServer:
         except HTTPError:
             raise
         except Exception as error:  # noqa: BLE001  # as above
-            failure = self.explain(error, file)
+            failure = self.explain(error, file.file)
         if failure:
             raise failure
         return response
 
-    def explain(self, error: BaseException, file: LockedFile) -> DockerCacheError:
-        """Explain a failure in the words of a failed build. It shows no URL: a query may be secret.
+    def page_status(self, name: str) -> int:
+        """Request the page of a package, and return the HTTP status of the answer.
 
-        Of Poetry's errors, only what they came from has the reason.
+        Raises DockerCacheError for a server that cannot be reached.
+        """
+        place = self.source.url if self.repository is None else self.repository.url
+        page = f"{place.rstrip('/')}/{name}/"
+        failure = None
+        try:
+            with self.session.get(page, raise_for_status=False, stream=True) as response:
+                return int(response.status_code)
+        except Exception as error:  # noqa: BLE001  # of Poetry, requests, urllib3 or a keyring
+            failure = self.explain(error, name)
+        raise failure
+
+    def explain(self, error: BaseException, name: str) -> DockerCacheError:
+        """Explain a failed request for a file, or for the page of a package, by its name.
+
+        It has the words of a failed build, and shows no URL: a query may be secret. Of Poetry's
+        errors, only what they came from has the reason.
         """
         text = " ".join(map(str, _chain(error)))
         status = error.response.status_code if isinstance(error, HTTPError) else 0
@@ -153,7 +169,7 @@ class PackageServer:
             return _error(explained)
         if status:
             return DockerCacheError(
-                f"{self.title} answered with the error {status} for {file.file}.",
+                f"{self.title} answered with the error {status} for {name}.",
                 fix="Try again later.",
             )
         return DockerCacheError(
@@ -214,8 +230,9 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the kind of the first error: the later ones only wrap it."""
-    return type(_chain(error)[-1]).__name__
+    """Return the system's words for the first error, or its kind: the later ones only wrap it."""
+    first = _chain(error)[-1]
+    return getattr(first, "strerror", None) or type(first).__name__
 
 
 def _error(text: str) -> DockerCacheError:

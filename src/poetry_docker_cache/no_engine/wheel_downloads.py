@@ -142,7 +142,7 @@ class WheelDownloads:
                     self._receive(file, server, url, draft)
                     failure = None
                 except RequestException as error:
-                    failure = server.explain(error, file)
+                    failure = server.explain(error, file.file)
                     if not isinstance(error, HTTPError):
                         continue  # the connection broke
                 break

@@ -14,19 +14,16 @@ if TYPE_CHECKING:
     from poetry_docker_cache.settings.table import Settings
 
 
-def refuse_collisions(
-    images: Mapping[str, Settings], *, name: str | None, version: str | None
-) -> None:
+def refuse_collisions(images: Mapping[str, Settings], *, name: str, version: str | None) -> None:
     """Raise DockerCacheError for an image or a cache with the reference of another image's.
 
     `name` and `version` are the project's, from which an image gets its default name.
     """
     named: dict[str, str] = {}
     for image, settings in images.items():
-        own = f"{name}-{image}" if name else None
         try:
-            tag = normalised(default_tag(own, version, image=settings.image))
-        except DockerCacheError:  # an image without a name is an error only when it is built
+            tag = normalised(default_tag(f"{name}-{image}", version, image=settings.image))
+        except DockerCacheError:  # an invalid tag is an error only when the image is built
             continue
         if (other := named.setdefault(tag, image)) != image:
             raise DockerCacheError(

@@ -174,17 +174,20 @@ def plan_dependencies(  # noqa: PLR0913  # all inputs of the decision
     images: Images | None,
     *,
     layers: tuple[Layer, ...],
+    further: tuple[Layer, ...],
     bases: Bases,
     system: SystemPackages,
 ) -> Dependencies:
     """How the layers are installed; `images` is what each of several images installs.
+
+    `further` are the layers of images for development and tests.
 
     Raises DockerCacheError for a Poetry that does not run on the image's Python.
     """
     poetry = choose_poetry(
         project.lock.generator, setting=settings.poetry_version, python=bases.python
     )
-    from_source = any(layer.from_source for layer in layers)
+    from_source = any(layer.from_source for layer in (*layers, *further))
     pinned = from_source and settings.pinned_tools
     return Dependencies(
         layers=layers,
@@ -201,12 +204,13 @@ def plan_dependencies(  # noqa: PLR0913  # all inputs of the decision
         environment=_installer_environment(project.installer),
         build_config_settings=_json(project.installer.build_config_settings),
         build_image=bases.build,
-        packages=system.build if from_source else (),
+        packages=system.build if any(layer.from_source for layer in layers) else (),
         instructions=settings.instructions.build,
         images=images or {},
         reuses_image=settings.reuse_image is not None and bool(layers),
         build_network=settings.build_network,
         older_lock=project.lock.older_format is not None,
+        further=further,
     )
 
 

@@ -28,6 +28,9 @@ BASE = "base"
 """The stage with the base of the final image and its system packages."""
 REFRESHED = (BASE, "check")
 """The stages that new system packages concern. The check is not always based on the first."""
+FRONTEND = (1, 4)
+"""The first frontend with heredocs and `COPY --link`, which the Dockerfile uses."""
+_START_INTERVAL_FRONTEND = (1, 6)
 _NO_COMMAND = "No start command: add `command` to [tool.poetry-docker-cache] in pyproject.toml"
 NO_COMMAND = ("python", "-c", f"import sys; sys.exit('{_NO_COMMAND}')")
 """The command without a known start command: it says so and exits with status 1."""
@@ -71,6 +74,8 @@ class Layer:
     """Whether it installs from wheels in `download-cache`, and adds the wheels it downloads."""
     direct: Direct | None = None
     """Set if the packages do not come from a package index."""
+    prefix: str = ""
+    """Begins the names of its stages, for a layer of a variant."""
 
     @property
     def is_built(self) -> bool:
@@ -115,21 +120,30 @@ class Dependencies:
     """Whether packages without a wheel are built with access to the network."""
     older_lock: bool = False
     """Whether the lock file's format is older than 2.1, which needs more scripts."""
+    further: tuple[Layer, ...] = ()
+    """The layers of variants, which are not in the final image."""
+
+    @property
+    def all_layers(self) -> tuple[Layer, ...]:
+        """The layers of the final image and its variants."""
+        return (*self.layers, *self.further)
 
     @property
     def keeps_wheels(self) -> bool:
         """Whether any layer installs from wheels in `download-cache`."""
-        return any(layer.keeps_wheels for layer in self.layers)
+        return any(layer.keeps_wheels for layer in self.all_layers)
 
     @property
     def files(self) -> tuple[str, ...]:
         """The paths of dependencies that are files."""
-        return tuple(path for layer in self.layers if layer.direct for path in layer.direct.files)
+        direct = (layer.direct for layer in self.all_layers if layer.direct)
+        return tuple(dict.fromkeys(path for each in direct for path in each.files))
 
     @property
     def ssh(self) -> tuple[str, ...]:
         """The names of the packages for which the build needs an SSH agent."""
-        return tuple(name for layer in self.layers if layer.direct for name in layer.direct.ssh)
+        direct = (layer.direct for layer in self.all_layers if layer.direct)
+        return tuple(dict.fromkeys(name for each in direct for name in each.ssh))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +227,125 @@ class Files:
 
     paths: tuple[str, ...]
     """The paths; empty for all files that the ignore file does not exclude."""
+    left_out: tuple[str, ...] = ()
+    """Paths that only development needs, in the whole source tree."""
+    removed: tuple[str, ...] = ()
+    """Paths that only the image for tests takes from the build context."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunStep:
+    """A command that runs on the content of the image, in a stage whose output is a layer."""
+
+    name: str
+    """The name of the stage, and of the folder in it with the output."""
+    command: tuple[str, ...]
+    output: tuple[str, ...]
+    """Absolute paths; one that ends with `/` is a folder."""
+    environment: Mapping[str, str]
+    packages: tuple[str, ...]
+    network: bool
+    secrets: tuple[str, ...]
+    """The ids of secrets, which are also the names of their variables."""
+    paths: tuple[str, ...] | None
+    """The paths of the project that the stage has; None for the application as in the image."""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it has only the locked packages and some paths of the project."""
+        return self.paths is not None
+
+    @property
+    def title(self) -> str:
+        """The name in messages."""
+        return self.name.replace("-", " ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder that the image's user owns."""
+
+    path: str
+    """Absolute."""
+    mode: str | None = None
+    """Four octal digits; None keeps the mode in the base image, and is 0755 for a new folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """What is copied under another name or to another place."""
+
+    source: str
+    """A path in the build context, or an absolute one in `image`."""
+    to: str
+    """Absolute; with `/` at its end for a folder to copy into."""
+    image: str | None
+    owner: str
+    mode: str | None
+    in_workdir: bool
+    """Whether it is copied into the working directory."""
+
+    @property
+    def is_made_readable(self) -> bool:
+        """Whether it comes from the project and has no mode, so its files get a readable one."""
+        return self.image is None and self.mode is None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of COPY for mode and owner."""
+        owner = () if self.owner == "root" else (f"--chown={self.owner}",)
+        return (*owner, *([f"--chmod={self.mode}"] if self.mode else ()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """A build argument, and where its value is in the image."""
+
+    name: str
+    default: str
+    env: str | None
+    label: str | None
+    file: str | None
+    """Absolute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetStage:
+    """The stage that builds a front end. Its paths are relative to the project."""
+
+    name: str
+    image: str
+    may_have_user: bool
+    """Whether the image may run as a user other than root."""
+    folder: str
+    manifests: tuple[str, ...]
+    """What is copied before the install; a folder ends with a slash."""
+    sources: tuple[str, ...]
+    """What is copied after it."""
+    environment: Mapping[str, str]
+    tool: str
+    """The package manager, for the names of its cache and of messages."""
+    caches: Mapping[str, str]
+    """The folders of caches, by name."""
+    fetch: tuple[tuple[str, ...], ...]
+    """The commands that download packages, and run no code of them."""
+    scripts: tuple[str, ...]
+    """The command that runs install scripts; empty if there are none."""
+    build: tuple[tuple[str, ...], ...]
+    variables: tuple[str, ...]
+    """Environment variables that the download gets as secrets."""
+    network: bool
+    output: str
+    wheel: str
+    """The name of the wheel that gets the output; empty if none does."""
+    wheel_place: str
+    """The place of the output in the folder of that wheel."""
+    image_place: str
+    """The absolute place of the output in the final image; empty if only a wheel gets it."""
+    git_ignored: tuple[str, ...]
+    """Lines for the ignore file."""
+    generated: tuple[str, ...]
+    """Paths that the build writes and git ignores: the project's own are not needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,11 +366,19 @@ class Runtime:
     labels: Mapping[str, str]
     workdir: str
     user: str
+    """A name, or `uid:gid`."""
     home: str
+    folders: tuple[Folder, ...] = ()
+    """The folders that the user owns besides the home."""
+    volumes: tuple[str, ...] = ()
+    copies: tuple[Copy, ...] = ()
+    arguments: tuple[Argument, ...] = ()
     ports: tuple[str, ...]
     healthcheck: Healthcheck | Literal[False] | None
     """False disables that of the base image, None keeps it."""
     stop_signal: str | None
+    init: bool = False
+    """Whether a system package is installed for an init process, which the entrypoint starts."""
     entrypoint: tuple[str, ...] | None
     command: tuple[str, ...] | None
     start_reason: str | None = None
@@ -259,9 +400,76 @@ class Runtime:
         return tuple(f"{port.partition('/')[0]}:{port}" for port in self.ports)
 
     @property
+    def owned(self) -> tuple[Folder, ...]:
+        """All folders that the user owns."""
+        return (Folder(path=self.home), *self.folders)
+
+    @property
+    def copied_beside(self) -> tuple[Copy, ...]:
+        """What is copied into the working directory."""
+        return tuple(each for each in self.copies if each.in_workdir)
+
+    @property
+    def copied_elsewhere(self) -> tuple[Copy, ...]:
+        """What is copied to other places."""
+        return tuple(each for each in self.copies if not each.in_workdir)
+
+    @property
     def check_has_shell(self) -> bool:
         """Whether the check runs in a stage with a shell."""
         return self.has_shell or self.checked_on_build_platform
+
+
+VariantName = Literal["dev", "test"]
+DEV: VariantName = "dev"
+TEST: VariantName = "test"
+RUN_TESTS = "run-tests"
+"""The stage in which the tests run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """An image for development or tests: the final image, and further layers on top of it."""
+
+    name: VariantName
+    """The name of its stage."""
+    base: Mapping[str, Sequence[str]]
+    """The `groups` and `extras` of the final image."""
+    groups: tuple[str, ...]
+    extras: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    wheels: tuple[Wheel, ...]
+    """The path dependencies that only this image has."""
+    build_packages: tuple[str, ...]
+    """System packages to build its packages with, besides those of the final image."""
+    runtime_packages: tuple[str, ...]
+    """System packages that only this image has."""
+    paths: tuple[str, ...]
+    """The files of the project to copy to the working directory."""
+    environment: Mapping[str, str]
+    entrypoint: tuple[str, ...] | None
+    """None for that of the final image."""
+    command: tuple[str, ...] | None
+    """None for that of the final image."""
+    reloads: bool = False
+    """Whether the command itself watches the source and starts again."""
+    network: bool = False
+    """Whether tests have access to the network."""
+
+    @property
+    def purpose(self) -> str:
+        """Its use, in words."""
+        return "development" if self.name == DEV else "tests"
+
+    @property
+    def prefix(self) -> str:
+        """The start of the names of its stages."""
+        return f"{self.name}-"
+
+    @property
+    def builder(self) -> str:
+        """The stage in which its packages are built."""
+        return f"{self.prefix}builder" if self.build_packages else "builder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,6 +498,10 @@ class ImagePlan:
     """The default of the build argument VERSION; None unless the version comes from git."""
     files: Files | None
     runtime: Runtime
+    steps: tuple[RunStep, ...]
+    """The commands that run on the content of the image, in their order."""
+    assets: tuple[AssetStage, ...]
+    """The front ends."""
     stage_image: str
     """The base of stages that compile nothing."""
     traits: Mapping[str, Traits]
@@ -300,11 +512,32 @@ class ImagePlan:
     """The text of the project's own `.dockerignore`."""
     notes: tuple[str, ...]
     template: Template | None = None
+    variants: tuple[Variant, ...] = ()
+    """The images for development and tests whose stages the Dockerfile has as well."""
+    tests: tuple[str, ...] = ()
+    """The command that the last stage runs, in the image for tests; empty without such a stage."""
+    ends_with_image: bool = False
+    """Whether the last stage is the final image, not the last of the variants."""
+
+    def assets_of(self, wheel: Wheel) -> tuple[AssetStage, ...]:
+        """The front ends whose output is part of a wheel."""
+        return tuple(stage for stage in self.assets if stage.wheel == wheel.name)
+
+    @property
+    def assets_beside(self) -> tuple[AssetStage, ...]:
+        """The front ends whose output is a layer of the final image."""
+        return tuple(stage for stage in self.assets if stage.image_place)
 
     @property
     def packages(self) -> tuple[Wheel, ...]:
         """The wheels of path dependencies."""
-        return tuple(wheel for wheel in self.wheels if not wheel.is_application)
+        return tuple(wheel for wheel in self.all_wheels if not wheel.is_application)
+
+    @property
+    def all_wheels(self) -> tuple[Wheel, ...]:
+        """The wheels of the final image and its variants, each once."""
+        further = {wheel.name: wheel for variant in self.variants for wheel in variant.wheels}
+        return (*further.values(), *self.wheels)
 
     @property
     def version_variables(self) -> tuple[str, ...]:
@@ -319,12 +552,23 @@ class ImagePlan:
     @property
     def backends(self) -> tuple[Wheel, ...]:
         """The first wheel of each stage with a build backend."""
-        return tuple({wheel.backend_name: wheel for wheel in reversed(self.wheels)}.values())
+        return tuple({wheel.backend_name: wheel for wheel in reversed(self.all_wheels)}.values())
+
+    @property
+    def needed_frontend(self) -> tuple[int, ...]:
+        """The version of the first frontend that reads the Dockerfile."""
+        check = self.runtime.healthcheck
+        return _START_INTERVAL_FRONTEND if check and check.start_interval else FRONTEND
 
     @property
     def changes_base(self) -> bool:
         """Whether the stage `base` may install anything from the network."""
         return bool(self.runtime.packages or self.runtime.instructions or self.template)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The ids of the secrets of all steps."""
+        return tuple(dict.fromkeys(name for step in self.steps for name in step.secrets))
 
     def located(self, path: str) -> str:
         """The path in the build context of a path in the project."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 import shlex
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.ignore_patterns import is_inside, may_be_folder
 from poetry_docker_cache.plan.build_context import checked_paths
+from poetry_docker_cache.plan.image_additions import init_packages, plan_additions, with_init
 from poetry_docker_cache.plan.image_plan import NO_COMMAND, Files, Important, Runtime
 from poetry_docker_cache.plan.mistaken_values import poetry_notes, variable_notes
 from poetry_docker_cache.plan.start_command import Start, choose_start, is_hidden
@@ -25,17 +27,22 @@ if TYPE_CHECKING:
     from poetry_docker_cache.project.model import Metadata, Project
     from poetry_docker_cache.settings.table import Settings
 
-HOME = "/home/app"
-_DEFAULT_ENVIRONMENT = {"HOME": HOME, "USER": "app"}
+_HOME, _OTHER_HOME = "/home/app", "/var/lib/app"
 
 
-def plan_files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
+def plan_files(
+    project: Project, settings: Settings, *, tested: bool = False
+) -> tuple[Files | None, Notes]:
     """What is copied to the working directory, beside the package or instead of it.
 
-    Raises DockerCacheError for a path that a Dockerfile cannot name.
+    The image for tests, if there is one, gets what is left out. Raises DockerCacheError for a path
+    that a Dockerfile cannot name.
     """
     source_notes = _source_tree_notes(project, settings)
     files, notes = _files(project, settings)
+    if files and tested:
+        kept = (path for path in files.left_out if not path.startswith("."))
+        files = replace(files, removed=checked_paths([*kept]))
     return files, (*source_notes, *notes)
 
 
@@ -62,7 +69,8 @@ def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
             f"{workdir} contains all files that the ignore file does not exclude. Set `files` to"
             " copy fewer."
         )
-        return Files(paths=()), (note, *_unpackaged_notes(project.unpackaged))
+        files = Files(paths=(), left_out=_left_out(project, settings))
+        return files, (note, *_left_out_notes(files), *_unpackaged_notes(project.unpackaged))
     found = [path for path in project.files if not is_hidden(path, project.dockerignore)]
     if not found:
         return None, ()
@@ -72,6 +80,23 @@ def _files(project: Project, settings: Settings) -> tuple[Files | None, Notes]:
     )
     unpackaged = [path for path in found if path in project.unpackaged]
     return Files(paths=checked_paths(found)), (note, *_unpackaged_notes(unpackaged))
+
+
+def _left_out(project: Project, settings: Settings) -> tuple[str, ...]:
+    """What only development needs, except what a setting names."""
+    words = {*re.split(r"[^\w.-]+", repr(astuple(settings)))}
+    return tuple(path for path in project.development if posixpath.basename(path) not in words)
+
+
+def _left_out_notes(files: Files) -> Notes:
+    seen = [posixpath.basename(path) for path in files.left_out if not path.startswith(".")]
+    names = [*dict.fromkeys(seen)]
+    last = "".join(names[-1:])
+    note = (
+        f"Left out, because only development needs it: {listing(names)}. To include {last}, set"
+        f' `ignore = ["!{last}"]`.'
+    )
+    return (note,) if names else ()
 
 
 def _unpackaged_notes(modules: Sequence[str]) -> Notes:
@@ -89,15 +114,22 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
     contents: Contents,
     version: str | None,
     *,
+    folder: str,
     files: Files | None,
     bases: Bases,
     system: SystemPackages,
 ) -> tuple[Runtime, Notes]:
-    """The final image; `version` is the default of the build argument, if there is one."""
+    """The final image.
+
+    `version` is the default of the build argument, if there is one, and `folder` is the path of the
+    project in the build context. Raises DockerCacheError for settings that contradict each other.
+    """
     start, command_notes = _started(project, settings, contents.names, has_shell=bases.has_shell)
     command = start.command if start else settings.command
     entrypoint, entrypoint_notes = _entrypoint(settings, command, bases)
+    entrypoint, init_notes = with_init(settings, entrypoint)
     environment, environment_notes = _environment(project, settings, files, start)
+    additions = plan_additions(settings, environment, folder)
     runtime = Runtime(
         image=bases.final,
         has_shell=bases.has_shell,
@@ -113,16 +145,27 @@ def plan_runtime(  # noqa: PLR0913  # all inputs of the decision
         },
         workdir=settings.workdir,
         user=settings.user,
-        home=HOME,
+        home=home_folder(settings.workdir),
+        folders=additions.folders,
+        volumes=additions.volumes,
+        copies=additions.copies,
+        arguments=additions.arguments,
         ports=settings.ports or (start.ports if start else ()),
         healthcheck=settings.healthcheck,
         stop_signal=settings.stop_signal,
+        init=bool(init_packages(settings, bases)),
         entrypoint=entrypoint,
         command=command,
         start_reason=start.source or None if start else None,
     )
-    mistaken = poetry_notes(settings, contents.names)
-    return runtime, (*command_notes, *entrypoint_notes, *environment_notes, *mistaken)
+    notes = (*command_notes, *entrypoint_notes, *init_notes, *environment_notes)
+    return runtime, (*notes, *poetry_notes(settings, contents.names))
+
+
+def home_folder(workdir: str) -> str:
+    """The folder that the image's user owns, apart from the code in the working directory."""
+    overlaps = is_inside(workdir, [_HOME]) or is_inside(_HOME, [workdir])
+    return _OTHER_HOME if overlaps else _HOME
 
 
 def _entrypoint(
@@ -159,7 +202,9 @@ def _environment(
         " to what the wheel does not contain."
     )
     notes = (note,) if doubled and "PYTHONPATH" not in own else ()
-    defaults = {**_DEFAULT_ENVIRONMENT, **path, **(start.environment if start else {})}
+    name = "app" if ":" in settings.user else settings.user
+    user = {"HOME": home_folder(settings.workdir), "USER": name}
+    defaults = {**user, **path, **(start.environment if start else {})}
     return {**defaults, **own}, (*notes, *variable_notes(settings, defaults))
 
 

@@ -7,16 +7,21 @@ failing container, in common cases; for other packages, a check in the build nam
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.base_names import (
+    install_line,
     is_alpine,
     is_debian,
     is_official_alpine,
+    package_manager,
     suite,
 )
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.image_additions import init_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,7 +42,12 @@ class SystemPackages:
 def plan_system_packages(
     settings: Settings, layers: Sequence[Layer], bases: Bases
 ) -> tuple[SystemPackages, Notes]:
-    """The packages in the settings, and those that the dependencies are known to need."""
+    """The packages in the settings, and those that the dependencies are known to need.
+
+    Raises DockerCacheError for packages that cannot be installed on a base image.
+    """
+    _refuse_rpm("runtime", settings.runtime_packages, bases.final)
+    _refuse_rpm("build", settings.build_packages, bases.build)
     built = [name for layer in layers if layer.from_source for name in layer.packages]
     wheels = [name for layer in layers if not layer.from_source for name in layer.packages]
     direct = next((layer.direct for layer in layers if layer.direct), None)
@@ -51,9 +61,42 @@ def plan_system_packages(
     note = f"{system} packages added for the dependencies: {', '.join(runtime)}."
     packages = SystemPackages(
         build=merged(settings.build_packages, (*tools(bases.build, direct), *build)),
-        runtime=merged(settings.runtime_packages, runtime),
+        runtime=merged((*settings.runtime_packages, *init_packages(settings, bases)), runtime),
     )
-    return packages, (note,) if runtime else ()
+    return packages, (note,) if runtime else _rpm_notes(built, wheels, bases)
+
+
+def _refuse_rpm(stage: str, packages: Sequence[str], image: str) -> None:
+    """Raise DockerCacheError for packages on a base image that has neither apt nor apk."""
+    manager = package_manager(image)
+    if packages and manager not in ("apt", "apk"):
+        line = install_line(image, packages)
+        raise DockerCacheError(
+            f"`{stage}-packages` are packages of Debian or Alpine, but the base image {image} has"
+            f" {manager}.",
+            fix="Remove the setting, and install the packages by the names that they have there:"
+            f" `instructions = {{ {stage} = [{json.dumps(line)}] }}`.",
+        )
+
+
+def _rpm_notes(built: Iterable[str], wheels: Iterable[str], bases: Bases) -> Notes:
+    """A note on packages of the Red Hat family that the dependencies are known to need."""
+    if not bases.has_shell or package_manager(bases.final) in ("apt", "apk", "zypper"):
+        return ()
+    needed = sorted(
+        {
+            _RPM_NAMES[name]
+            for need in _needs(built, wheels)
+            for name in need.runtime
+            if name in _RPM_NAMES
+        }
+    )
+    line = json.dumps(install_line(bases.final, needed))
+    note = (
+        f"The dependencies need system packages that the plugin does not install on {bases.final}:"
+        f" {', '.join(needed)}. Unless it has them, add `instructions = {{ runtime = [{line}] }}`."
+    )
+    return (note,) if needed else ()
 
 
 def merged(named: Sequence[str], usual: Sequence[str]) -> tuple[str, ...]:
@@ -110,14 +153,41 @@ def debian_packages(
     """
     if not is_debian(image):
         return (), ()
-    either = {**_DEBIAN_WHEELS, **_DEBIAN_BUILT}
-    needs = [either[name] for name in built if name in either]
-    needs += [_DEBIAN_WHEELS[name] for name in wheels if name in _DEBIAN_WHEELS]
+    needs = _needs(built, wheels)
     release = suite(image)  # a mirror may keep `bookworm` in the name of a folder
     older = next((names for name, names in _DEBIAN_OLDER_NAMES.items() if name in release), {})
     build = {package for need in needs for package in need.build}
     runtime = {older.get(package, package) for need in needs for package in need.runtime}
     return tuple(sorted(build)), tuple(sorted(runtime))
+
+
+def _needs(built: Iterable[str], wheels: Iterable[str]) -> list[_Needs]:
+    either = {**_DEBIAN_WHEELS, **_DEBIAN_BUILT}
+    needs = [either[name] for name in built if name in either]
+    return needs + [_DEBIAN_WHEELS[name] for name in wheels if name in _DEBIAN_WHEELS]
+
+
+# The names of Debian's packages in the Red Hat family.
+_RPM_NAMES = {
+    "libcairo2": "cairo",
+    "libgl1": "mesa-libGL",
+    "libglib2.0-0": "glib2",
+    "libgomp1": "libgomp",
+    "libgssapi-krb5-2": "krb5-libs",
+    "libharfbuzz-subset0": "harfbuzz",
+    "libldap2": "openldap",
+    "libmagic1": "file-libs",
+    "libmariadb3": "mariadb-connector-c",
+    "libodbc2": "unixODBC",
+    "libpango-1.0-0": "pango",
+    "libpq5": "libpq",
+    "libsasl2-2": "cyrus-sasl-lib",
+    "libxcb1": "libxcb",
+    "libxml2": "libxml2",
+    "libxmlsec1t64-openssl": "xmlsec1-openssl",
+    "libxslt1.1": "libxslt",
+    "libzbar0": "zbar",
+}
 
 
 # Names from Alpine's package recipes (aports). Names that begin with `so:` are libraries, whichever

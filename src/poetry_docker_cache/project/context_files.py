@@ -7,6 +7,7 @@ name that is not valid UTF-8. It sends a link unchanged, without a target outsid
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING, Literal
 
 from poetry_docker_cache.docker.ignore_patterns import hiding_line, parse
 from poetry_docker_cache.docker.kept_out import is_kept_out
+from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.system.compat import is_folder, real_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 _NOT_UTF_8 = re.compile(r"[\ud800-\udfff]")
 """How Python represents bytes that are not valid UTF-8."""
@@ -33,6 +35,39 @@ class ProblemPath:
     kind: Literal["unreadable", "name", "link"]
     """The user may not read it, its name is not valid UTF-8, or it is a link that leaves the
     context."""
+
+
+def matching_files(
+    folder: Path, names: Sequence[str] | None, dockerignore: str | None
+) -> tuple[str, ...] | None:
+    """Replace the patterns among these names by the paths that match them.
+
+    Paths that `.dockerignore` excludes do not match, nor do those that are never sent unless they
+    are named. Raises DockerCacheError for a pattern without a match.
+    """
+    if names is None:
+        return None
+    lines = [parse(line) for line in (dockerignore or "").split("\n")]
+    found: dict[str, None] = {}
+    for name in names:
+        if not glob.has_magic(name) or (folder / name).exists():
+            found[name] = None
+            continue
+        paths = sorted(
+            path
+            for match in glob.glob(name, root_dir=folder, recursive=True)  # noqa: PTH207  # `**` of Path.glob has no files
+            if (path := Path(match).as_posix()) != "."
+            and not is_kept_out(path)
+            and hiding_line(lines, path) < 0
+        )
+        if not paths:
+            raise DockerCacheError(
+                f"`files` in [tool.poetry-docker-cache] has the pattern {name!r}, which matches no"
+                " file that the build gets.",
+                fix="Correct the pattern, or remove it from the list.",
+            )
+        found.update(dict.fromkeys(paths))
+    return tuple(found)
 
 
 def problem_paths(context: Path, within: Iterable[str], ignore_file: str) -> list[ProblemPath]:

@@ -18,6 +18,7 @@ from poetry_docker_cache.docker.ignore_patterns import (
     is_readable,
     literal,
     matches,
+    moved,
     parse,
 )
 from poetry_docker_cache.docker.kept_out import is_kept_out
@@ -114,7 +115,7 @@ def _inside(pattern: str, folder: str) -> str:
     if "/" not in pattern:
         return f"**/{pattern}"
     parts = pattern.removeprefix("/").split("/")
-    for name in folder.split("/"):
+    for name in folder.split("/") if folder != "." else ():
         if not parts or "**" in parts[0]:
             break
         if not matches(parts[0], name):
@@ -142,6 +143,25 @@ def ignored_in_image(
     taken = [name for name in names if hiding_line(lines, located[name]) < 0]
     # Git lists a fully ignored folder as well as the ignored folders in it.
     return tuple(name for name in taken if not any(name.startswith(f"{other}/") for other in taken))
+
+
+def own_git_ignored(folder: Path, place: str) -> tuple[str, ...]:
+    """Return lines for the ignore file from the `.gitignore` in a folder of the project.
+
+    Lines that include files again have an effect only without a wildcard, as above.
+    """
+    path = folder / place / ".gitignore"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    lines = [moved(line, place) for line in translate(text, ["."])]
+    return tuple(line for line in lines if not (line.startswith("!") and "*" in line))
+
+
+def is_git_ignored(folder: Path, path: str) -> bool:
+    """Return whether the project's own `.gitignore` files exclude a path, which may not exist."""
+    if not repository_of(folder):
+        return False
+    done = _git(folder, "-c", "core.excludesFile=", "check-ignore", "--quiet", "--", path)
+    return done is not None and not done.returncode
 
 
 def repository_of(folder: Path) -> Path | None:

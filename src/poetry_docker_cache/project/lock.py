@@ -33,10 +33,16 @@ _GROUPS = "dependency-groups"
 _GROUPS_HASHED_SINCE = Version("2.3")
 
 
-def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any]) -> Lock:
+def check_lock(
+    header: str,
+    data: Mapping[str, Any],
+    pyproject: Mapping[str, Any],
+    *,
+    may_be_stale: bool = False,
+) -> Lock:
     """Return the lock. Raises DockerCacheError for a stale or damaged one, or an unknown format.
 
-    `header` is the file's first line.
+    `header` is the file's first line. `may_be_stale` accepts a stale lock.
     """
     metadata = data.get("metadata", {})
     generator = _generator(header)
@@ -63,7 +69,7 @@ def check_lock(header: str, data: Mapping[str, Any], pyproject: Mapping[str, Any
             f"poetry.lock has the format {written}, which is too old.{writer}",
             fix="Run `poetry lock --regenerate`.",
         )
-    if content_hash not in _content_hashes(pyproject, generator):
+    if not may_be_stale and content_hash not in _content_hashes(pyproject, generator):
         raise DockerCacheError(
             "pyproject.toml changed significantly since poetry.lock was written, so the image would"
             f" not have the dependencies that pyproject.toml declares.{writer}",

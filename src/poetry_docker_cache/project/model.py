@@ -5,7 +5,7 @@ Imports no Poetry and holds no credential. `project.reader` makes these objects.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from packaging.version import Version
@@ -194,6 +194,8 @@ class WheelRoot:
     """Lines for the ignore file: git-ignored files within the paths, which no wheel contains."""
     whole: bool = False
     """Whether the wheel is built from the whole folder, because its files are not known."""
+    modules: tuple[str, ...] | None = None
+    """The top-level modules in the wheel; None if they are not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +286,53 @@ class StatedStart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StaticFiles:
+    """The static files of a Django project, which `collectstatic` collects."""
+
+    manage: str
+    """The path of manage.py in the project."""
+    folder: str | None
+    """`STATIC_ROOT`: relative to the project, or absolute; None if it is not simple to read."""
+    secret_key: str | None = None
+    """The variable that the settings read the secret key from, without a default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEnd:
+    """A folder with a package.json. Its paths are relative to the project."""
+
+    folder: str
+    lock: str | None
+    """The name of the lock file, which decides the package manager."""
+    lock_version: str = ""
+    """The major version of a lock file's format; empty if unknown."""
+    manager: str = ""
+    """The field `packageManager` of package.json, without a hash."""
+    yarn: str = ""
+    """The path in the folder of a Yarn that the project keeps; empty if it has none."""
+    is_modern_yarn: bool = False
+    """Whether its yarn.lock is that of Yarn 2 or newer."""
+    manifests: tuple[str, ...] = ()
+    """What an install reads: package.json of the folder and its workspaces, lock, configuration.
+
+    A folder ends with a slash."""
+    scripts: frozenset[str] = frozenset()
+    """The names of the scripts in package.json."""
+    node: tuple[str, str] | None = None
+    """The version of Node.js, and the file that has it."""
+    variables: tuple[str, ...] = ()
+    """The environment variables with credentials that its configuration refers to."""
+    hosts: tuple[str, ...] = ()
+    """The hosts that its lock file and configuration name."""
+    scopes: frozenset[str] = frozenset()
+    """The scopes of its packages, such as `@acme`."""
+    git_ignored: tuple[str, ...] = ()
+    """Lines for the ignore file: git-ignored files in the folder."""
+    generated: frozenset[str] = frozenset()
+    """The outputs, and their places in the project, that git ignores."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Project:
     """A Poetry project, as far as its images depend on it."""
 
@@ -317,14 +366,24 @@ class Project:
     """The top-level modules that its code, except tests, imports."""
     stated_pythons: tuple[tuple[str, str], ...] = ()
     """Files that state a Python version, and its minor version: Dockerfile before CI."""
+    static_files: StaticFiles | None = None
+    """Set if it is a Django project whose settings set `STATIC_ROOT`."""
     unpackaged: tuple[str, ...] = ()
     """Modules that the code imports but the wheel does not contain; part of `files`."""
+    development: tuple[str, ...] = ()
+    """Paths to leave out of the whole source tree."""
     default_groups: frozenset[str] = frozenset()
     """The groups that `poetry install` installs by default."""
     path_packages: tuple[PathPackage, ...] = ()
     """The path dependencies of all groups in the lock file."""
+    front_ends: Mapping[str, FrontEnd] = field(default_factory=dict)
+    """The front ends that the settings name, by folder."""
     place: tuple[str, ...] = ()
     """The names of the folders from the root of the file system to the project's own."""
+    tests: tuple[str, ...] = ()
+    """The files and folders of its tests; only read for an image for tests."""
+    has_manage_py: bool = False
+    """Whether it has Django's `manage.py`; only read for an image for development or tests."""
 
     @property
     def index(self) -> Source | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
@@ -14,10 +16,11 @@ from poetry_docker_cache.system.compat import tomllib
 from poetry_docker_cache.system.private_files import put
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    Values = Mapping[str, int | Sequence[str]]
+    Values = Mapping[str, object]
+    """Settings: strings, numbers and booleans, lists and tables."""
 
 _TABLE = "poetry-docker-cache"
 _LINE = 88
@@ -87,11 +90,41 @@ def table_of(image: str) -> str:
 
 
 def lines(values: Values) -> str:
-    """Write the settings, one per line; a long list has one line per item."""
-    document = tomlkit.document()
-    for name, value in values.items():
-        document.add(name, value if isinstance(value, int) else _array(value))
-    return tomlkit.dumps(document)
+    """Write the settings, one per line; a long list or table has one line per item."""
+    return "".join(line for name, value in values.items() for line in _entry(name, value))
+
+
+def _entry(name: str, value: object) -> list[str]:
+    line = f"{_key(name)} = {_inline(value)}\n"
+    if len(line) <= _LINE + 1 or not isinstance(value, list | tuple | Mapping):
+        return [line]
+    if isinstance(value, Mapping):
+        return [part for key, item in value.items() for part in _entry_of(name, key, item)]
+    items = "".join(f"    {_inline(item)},\n" for item in value)
+    return [f"{_key(name)} = [\n{items}]\n"]
+
+
+def _entry_of(name: str, key: str, value: object) -> list[str]:
+    """Write one item of a long table, with a dotted name."""
+    line = f"{_key(name)}.{_key(key)} = {_inline(value)}\n"
+    if len(line) <= _LINE + 1 or not isinstance(value, list | tuple):
+        return [line]
+    items = "".join(f"    {_inline(item)},\n" for item in value)
+    return [f"{_key(name)}.{_key(key)} = [\n{items}]\n"]
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[\w-]+", name, re.ASCII) else _inline(name)
+
+
+def _inline(value: object) -> str:
+    """Write a value of TOML on one line."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_key(str(key))} = {_inline(item)}" for key, item in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_inline, value))}]"
+    return tomlkit.item(value).as_string()
 
 
 def _changed(text: str, values: Values, image: str) -> str:
@@ -102,15 +135,15 @@ def _changed(text: str, values: Values, image: str) -> str:
     if table is None or _has_no_header(table):
         # Append text, because tomlkit would put a new header between other tables.
         return f"{text}\n{as_toml(values, image)}"
-    new: dict[str, int | Sequence[str]] = {}
+    new: dict[str, object] = {}
     for name, value in values.items():
         present = table.get(name)
-        if isinstance(present, Array) and not isinstance(value, int):
+        if isinstance(present, Array) and _is_names(value):
             _update(present, value)
         elif present is None and isinstance(table, Table):
             new[name] = value
         elif present != value:
-            table[name] = value if isinstance(value, int) else _array(value)
+            table[name] = tomlkit.parse(f"value = {_inline(value)}")["value"]
     if new:
         _insert(table, new)
     return tomlkit.dumps(document)
@@ -138,12 +171,8 @@ def _update(array: Array, names: Sequence[str]) -> None:
             array.append(name)
 
 
-def _array(names: Sequence[str]) -> Array:
-    array = tomlkit.array()
-    array.extend(names)
-    if len(array.as_string()) > _LINE:
-        array.multiline(multiline=True)
-    return array
+def _is_names(value: object) -> TypeGuard[Sequence[str]]:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
 def _expected(text: str, values: Values, image: str) -> dict[str, Any]:
@@ -152,7 +181,11 @@ def _expected(text: str, values: Values, image: str) -> dict[str, Any]:
     if image:
         table = table["images"][image]
     for name, value in values.items():
-        table[name] = value if isinstance(value, int) else _in_order(table.get(name, []), value)
+        present = table.get(name, [])
+        if isinstance(present, list) and _is_names(value):
+            table[name] = _in_order(present, value)
+        else:
+            table[name] = value
     return data
 
 

@@ -25,6 +25,7 @@ from poetry_docker_cache.project.model import (
     PythonConstraint,
     Source,
     VersionRange,
+    WheelRoot,
 )
 from poetry_docker_cache.project.root.applications import (
     development_scripts,
@@ -32,9 +33,11 @@ from poetry_docker_cache.project.root.applications import (
     runtime_files,
 )
 from poetry_docker_cache.project.root.declared import is_here, scripts
+from poetry_docker_cache.project.root.development import development_files
 from poetry_docker_cache.project.root.imports import find_unpackaged, imported_modules
 from poetry_docker_cache.project.root.path_packages import read_path_packages
 from poetry_docker_cache.project.root.root_package import read_root
+from poetry_docker_cache.project.root.static_files import find_static_files
 from poetry_docker_cache.project.selection import DEVELOPMENT, MAIN_GROUP
 from poetry_docker_cache.project.stated_pythons import stated_pythons
 from poetry_docker_cache.project.stated_starts import stated_starts
@@ -43,7 +46,7 @@ from poetry_docker_cache.system.compat import tomllib
 from poetry_docker_cache.system.outward_links import refuse_outward_links
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from poetry.poetry import Poetry
@@ -56,20 +59,22 @@ def project_folder(poetry: Poetry) -> Path:
     return poetry.file.path.parent.resolve()
 
 
-def read_project(poetry: Poetry) -> Project:
-    """Read all that a plan is made from.
+def read_project(
+    poetry: Poetry, without: Collection[str] = (), *, may_be_stale: bool = False
+) -> Project:
+    """Read all that a plan is made from; `without` are Dockerfiles that are about to be replaced.
 
-    Raises DockerCacheError for a lock file that is missing, stale or unreadable.
+    Raises DockerCacheError for a lock file that is missing, unreadable or, unless it may be, stale.
     """
     folder = project_folder(poetry)
     for name in ("pyproject.toml", "poetry.lock"):
         _refuse_link(folder, name)
     package = poetry.package
     root = read_root(poetry)
-    lock = _lock(poetry, folder)
+    lock = read_lock(poetry, may_be_stale=may_be_stale)
     references = scripts(poetry)
     default_groups = frozenset(map(str, package.dependency_group_names()))
-    stated = stated_starts(folder, root, references)
+    stated = stated_starts(folder, root, references, without)
     files = runtime_files(folder, root)
     if files is not None:
         files = outermost((*files, *(path for start in stated for path in start.paths)))
@@ -82,6 +87,8 @@ def read_project(poetry: Poetry) -> Project:
     )
     if files is not None:
         files = None if unpackaged.whole else outermost((*files, *unpackaged.modules))
+    apps = find_apps(folder, root, files, references)
+    started = [path for start in stated for path in start.paths]
     return Project(
         metadata=read_metadata(poetry),
         requires_python=python_constraint(package.python_versions),
@@ -97,11 +104,17 @@ def read_project(poetry: Poetry) -> Project:
         dockerignore=_ignore_file(folder),
         development_scripts=development_scripts(folder, references),
         stated_starts=stated,
-        apps=find_apps(folder, root, files, references),
+        apps=apps,
         gunicorn=_text(folder / "gunicorn.conf.py"),
         direct=frozenset(str(canonicalize_name(need.name)) for need in package.all_requires),
-        stated_pythons=stated_pythons(folder),
+        stated_pythons=stated_pythons(folder, without),
+        static_files=find_static_files(folder),
         unpackaged=unpackaged.modules,
+        development=(
+            development_files(folder, [*started, *(app.path for app in apps)])
+            if files is None and not (isinstance(root, WheelRoot) and root.whole)
+            else ()
+        ),
         default_groups=default_groups,
         # Reading all code takes time, and only another group makes a difference.
         imported=(
@@ -148,12 +161,12 @@ def read_sources(poetry: Poetry) -> tuple[Source, ...]:
     )
 
 
-def check_files(folder: Path, names: Sequence[str] | None) -> None:
-    """Raise DockerCacheError for a path in `files` that does not exist in the build."""
+def check_files(folder: Path, names: Sequence[str] | None, *, key: str = "files") -> None:
+    """Raise DockerCacheError for a path in a setting that does not exist in the build."""
     for name in names or ():
         if not (folder / name).exists():
             raise DockerCacheError(
-                f"`files` in [tool.poetry-docker-cache] names {name!r}, which does not exist.",
+                f"`{key}` in [tool.poetry-docker-cache] names {name!r}, which does not exist.",
                 fix="Correct the name, or remove it from the list.",
             )
         _refuse_link(folder, name)
@@ -209,8 +222,9 @@ def _plain(value: object) -> str | list[str]:
     return [str(item) for item in value] if isinstance(value, list) else str(value)
 
 
-def _lock(poetry: Poetry, folder: Path) -> Lock:
-    path = folder / "poetry.lock"
+def read_lock(poetry: Poetry, *, may_be_stale: bool = False) -> Lock:
+    """Read the lock file. Raises DockerCacheError as `read_project` does."""
+    path = project_folder(poetry) / "poetry.lock"
     try:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
@@ -224,7 +238,9 @@ def _lock(poetry: Poetry, folder: Path) -> Lock:
             f"poetry.lock cannot be read: {error}.",
             fix="Change its permissions." if isinstance(error, PermissionError) else RESTORE,
         ) from error
-    return check_lock(text.partition("\n")[0], data, poetry.pyproject.data)
+    return check_lock(
+        text.partition("\n")[0], data, poetry.pyproject.data, may_be_stale=may_be_stale
+    )
 
 
 def python_constraint(text: str) -> PythonConstraint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from packaging.utils import canonicalize_name
 
@@ -33,6 +33,7 @@ DEVELOPMENT = frozenset(
         "typing",
     }
 )
+TESTS = frozenset({"test", "testing", "tests"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +60,13 @@ def together(selections: Iterable[Selection]) -> Selection:
 def select(  # noqa: PLR0913  # options, settings and project
     options: SelectionOptions,
     *,
-    default_groups: Sequence[str],
-    default_extras: Sequence[str],
+    default_groups: Sequence[str] | Literal["all"],
+    default_extras: Sequence[str] | Literal["all"],
     groups: Iterable[str],
     extras: Iterable[str],
     unread_groups: Iterable[str] = (),
 ) -> Selection:
-    """The selection; `groups` and `extras` are those of the project.
+    """The selection; `groups` and `extras` are those of the project, and "all" is all of them.
 
     `unread_groups` are groups of the project that this version of Poetry cannot read. Raises
     DockerCacheError for an unknown name, and for options that exclude each other.
@@ -74,6 +75,8 @@ def select(  # noqa: PLR0913  # options, settings and project
     # The main group exists even if the project has no dependencies.
     known_groups = {*map(str, map(canonicalize_name, groups)), MAIN_GROUP}
     known_extras = set(map(str, map(canonicalize_name, extras)))
+    default_groups = tuple(known_groups) if default_groups == "all" else default_groups
+    default_extras = tuple(known_extras) if default_extras == "all" else default_extras
     unread = set(map(str, map(canonicalize_name, unread_groups))) - known_groups
     named = _split([*options.only_groups, *options.with_groups], ",")
     _refuse_unread([*named, *default_groups], unread)
@@ -88,6 +91,42 @@ def select(  # noqa: PLR0913  # options, settings and project
         groups=tuple(sorted(known_groups if options.all_groups else chosen)),
         extras=tuple(sorted(known_extras if options.all_extras else wanted_extras)),
     )
+
+
+def select_variant(  # noqa: PLR0913  # options, settings and project
+    options: SelectionOptions,
+    base: Selection,
+    *,
+    default_groups: Sequence[str],
+    default_extras: Sequence[str],
+    groups: Iterable[str],
+    extras: Iterable[str],
+    unread_groups: Iterable[str] = (),
+) -> Selection:
+    """The selection of an image that also has all of the image it is based on.
+
+    `--with` replaces the default groups. Raises DockerCacheError as `select` does.
+    """
+    found = select(
+        options,
+        default_groups=() if options.with_groups else default_groups,
+        default_extras=default_extras,
+        groups=groups,
+        extras=extras,
+        unread_groups=unread_groups,
+    )
+    return together([base, found])
+
+
+def groups_for_tests(project: Project) -> tuple[str, ...]:
+    """The groups that tests need, by their names."""
+    found = tuple(sorted(project.groups & TESTS))
+    return found or tuple(sorted(project.groups & {"dev", "dev-dependencies"}))
+
+
+def extras_for_tests(project: Project) -> tuple[str, ...]:
+    """The extras that tests need, by their names, if no group has such a name."""
+    return () if project.groups & TESTS else tuple(sorted(project.extras & TESTS))
 
 
 def left_out_notes(project: Project, selection: Selection) -> tuple[str, ...]:

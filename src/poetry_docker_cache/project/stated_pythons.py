@@ -9,6 +9,7 @@ from poetry_docker_cache.project.root.declared import text_of
 from poetry_docker_cache.project.stated_starts import own_stages
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
 _IMAGE = re.compile(r"(?:^|/)[\w.-]*python[\w.-]*:(?:python)?-?(3\.\d+)(?=$|[.\-@])|python(3\.\d+)")
@@ -23,9 +24,12 @@ _CI_IMAGE = re.compile(
 _MINOR = re.compile(r"(?<![\d.])(3\.\d+)(?!\d)")
 
 
-def stated_pythons(folder: Path) -> tuple[tuple[str, str], ...]:
-    """List files that name one minor version, with it: the Dockerfile, then those of CI."""
-    stages = {name: _of_image(stage.base) for name, stage in own_stages(folder).items()}
+def stated_pythons(folder: Path, without: Collection[str] = ()) -> tuple[tuple[str, str], ...]:
+    """List files that name one minor version, with it: the Dockerfile, then those of CI.
+
+    `without` are Dockerfiles to leave out.
+    """
+    stages = {name: _of_image(stage.base) for name, stage in own_stages(folder, without).items()}
     return (*_agreed(stages), *_agreed({path: _in_ci(folder, path) for path in _ci_files(folder)}))
 
 

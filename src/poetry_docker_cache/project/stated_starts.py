@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.dockerfile_syntax import GENERATED
-from poetry_docker_cache.docker.final_stage import Stage, final_stage
+from poetry_docker_cache.docker.final_stage import Command, Stage, final_stage
 from poetry_docker_cache.docker.ignore_patterns import is_inside
 from poetry_docker_cache.project.command_lines import (
     SHELLS,
@@ -58,9 +58,9 @@ _LACKING = re.compile(
 _SHEBANG = re.compile(r"#! *(?:/usr/bin/env +(?:-S +)?)?(\S+)")
 
 
-def own_dockerfiles(folder: Path) -> list[str]:
+def own_dockerfiles(folder: Path, without: Collection[str] = ()) -> list[str]:
     """List the Dockerfiles that may build the application: the usual one, else all others."""
-    if _is_own(folder, "Dockerfile"):
+    if "Dockerfile" not in without and _is_own(folder, "Dockerfile"):
         return ["Dockerfile"]
     found: list[str] = []
     tops = [folder, *(folder / name for name in sorted(_FOLDERS))]
@@ -69,7 +69,12 @@ def own_dockerfiles(folder: Path) -> list[str]:
         for path in (path for depth in depths for path in sorted(top.glob(depth))):
             name = path.relative_to(folder).as_posix()
             kind = re.fullmatch(r"Dockerfile(\..+)?|.+\.[dD]ockerfile", path.name)
-            if kind and not _OTHER_USE.search(name) and _is_own(folder, name):
+            if (
+                kind
+                and not _OTHER_USE.search(name)
+                and _is_own(folder, name)
+                and name not in without
+            ):
                 found.append(name)
     usual = [name for name in found if posixpath.basename(name) == "Dockerfile"]
     return usual or found
@@ -80,20 +85,26 @@ def _is_own(folder: Path, name: str) -> bool:
     return is_file(path) and is_here(folder, name) and GENERATED not in text_of(path)
 
 
-def own_stages(folder: Path) -> dict[str, Stage]:
+def own_stages(folder: Path, without: Collection[str] = ()) -> dict[str, Stage]:
     """Read the last stage of each Dockerfile that may build the application."""
-    read = {name: final_stage(text_of(folder / name)) for name in own_dockerfiles(folder)}
+    names = own_dockerfiles(folder, without)
+    read = {name: final_stage(text_of(folder / name)) for name in names}
     return {name: stage for name, stage in read.items() if stage}
 
 
 def stated_starts(
-    folder: Path, root: WheelRoot | SourceTreeRoot, scripts: Collection[str]
+    folder: Path,
+    root: WheelRoot | SourceTreeRoot,
+    scripts: Collection[str],
+    without: Collection[str] = (),
 ) -> tuple[StatedStart, ...]:
     """Read the command `web` of the Procfile, and those of Dockerfiles.
 
-    `scripts` are the names of the project's console scripts.
+    `scripts` are the names of the project's console scripts, `without` Dockerfiles to leave out.
     """
-    return (*_procfile(folder, root, scripts), *_dockerfiles(folder, root, scripts))
+    stages = own_stages(folder, without)
+    found = (dockerfile_start(folder, root, scripts, *each) for each in stages.items())
+    return (*_procfile(folder, root, scripts), *(start for start in found if start))
 
 
 def _procfile(
@@ -106,30 +117,37 @@ def _procfile(
         yield reading.start("Procfile", match[1].strip())
 
 
-def _dockerfiles(
-    folder: Path, root: WheelRoot | SourceTreeRoot, scripts: Collection[str]
-) -> Iterator[StatedStart]:
-    for name, stage in own_stages(folder).items():
-        reading = _Reading(folder=folder, root=root, scripts=scripts, stage=stage)
-        first, then = stage.entrypoint, stage.command
-        if not first and not then:
-            continue
-        if isinstance(first, str):
-            together: Sequence[str] | str = first
-        elif isinstance(then, str):
-            together = (*first, "sh", "-c", then) if first else then
-        else:
-            together = (*first, *then)
-        found = reading.start(name, together)
-        if found.problem and first and then:
-            # The entrypoint usually only prepares what the command needs.
-            alone = reading.start(name, then)
-            entrypoint = first if isinstance(first, str) else shlex.join(first)
-            left_out = (f"its ENTRYPOINT `{entrypoint}`", *alone.changes)
-            both = "\n".join(filter(None, (found.evidence, alone.evidence)))
-            found = found if alone.problem else replace(alone, changes=left_out)
-            found = replace(found, evidence=both or None)
-        yield found
+def joined(entrypoint: Command, command: Command) -> Command:
+    """Return what a container starts, by Docker's rules."""
+    if isinstance(entrypoint, str):
+        return entrypoint
+    if isinstance(command, str):
+        return (*entrypoint, "sh", "-c", command) if entrypoint else command
+    return (*entrypoint, *command)
+
+
+def dockerfile_start(
+    folder: Path,
+    root: WheelRoot | SourceTreeRoot,
+    scripts: Collection[str],
+    name: str,
+    stage: Stage,
+) -> StatedStart | None:
+    """Read the start command of a stage; None if it has none."""
+    reading = _Reading(folder=folder, root=root, scripts=scripts, stage=stage)
+    first, then = stage.entrypoint, stage.command
+    if not first and not then:
+        return None
+    found = reading.start(name, joined(first, then))
+    if found.problem and first and then:
+        # The entrypoint usually only prepares what the command needs.
+        alone = reading.start(name, then)
+        entrypoint = first if isinstance(first, str) else shlex.join(first)
+        left_out = (f"its ENTRYPOINT `{entrypoint}`", *alone.changes)
+        both = "\n".join(filter(None, (found.evidence, alone.evidence)))
+        found = found if alone.problem else replace(alone, changes=left_out)
+        found = replace(found, evidence=both or None)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,8 @@ class BakeTarget:
     """The cache in the settings; a folder is relative to the project's."""
     ssh: bool = False
     """Whether its build needs an SSH agent."""
+    secrets: tuple[str, ...] = ()
+    """The secrets of its build steps, which are variables of this name."""
     version: str | None = None
     """The default of `ARG VERSION` if the version comes from git."""
 

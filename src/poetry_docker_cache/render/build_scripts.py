@@ -85,6 +85,7 @@ def _used(plan: ImagePlan) -> Iterator[str]:
         "earlier_image.py": not dependencies.reuses_image,
         **dict.fromkeys(_FOR_OLDER_LOCKS, not dependencies.older_lock),
         **dict.fromkeys(("families.py", "workspace.py"), not dependencies.images),
+        "variant.py": not plan.variants,
     }
     # The first package from source must not change what the steps of wheels mount.
     for package in ("manifest", "install"):
@@ -94,11 +95,13 @@ def _used(plan: ImagePlan) -> Iterator[str]:
     yield "check.py"
     if dependencies.compile:
         yield "compile.py"
-    if any(layer.direct for layer in dependencies.layers):
+    if plan.steps:
+        yield "run_step.py"
+    if any(layer.direct for layer in dependencies.all_layers):
         yield "direct.py"
     for name in (
         *dependencies.poetry_pins,
-        *(name for wheel in plan.wheels for name in wheel.pins),
+        *(name for wheel in plan.all_wheels for name in wheel.pins),
     ):
         yield f"{_PINS}{name}.txt"
 

@@ -8,9 +8,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from packaging.utils import canonicalize_name
-
-from poetry_docker_cache.docker.image_names import is_repository, names_registry, normalised
+from poetry_docker_cache.docker.image_names import image_slug, names_registry, normalised
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.sources import login_variables
 from poetry_docker_cache.render.templates import TemplateEnvironment
@@ -127,10 +125,7 @@ class CiPlan:
 
     @property
     def references(self) -> dict[str, str]:
-        """The names of several images, as a shell reads them between double quotes.
-
-        Raises DockerCacheError for a project's name that is not valid for an image.
-        """
+        """The names of several images, as a shell reads them between double quotes."""
         return {image.name: self._reference(image) for image in self.images}
 
     def _reference(self, ci_image: CiImage) -> str:
@@ -150,10 +145,7 @@ class CiPlan:
 
     @property
     def own_name(self) -> str | None:
-        """The image's name below that of the repository, for one of several projects.
-
-        Raises DockerCacheError for a project's name that is not valid for an image.
-        """
+        """The image's name below that of the repository, for one of several projects."""
         return self.image if self.image or self.folder == "." else _name_of(self.name)
 
     @property
@@ -176,14 +168,8 @@ def _host(repository: str) -> str:
 
 
 def _name_of(project: str | None) -> str | None:
-    """Return a project's name as an image's. Raises DockerCacheError if that is not valid."""
-    name = str(canonicalize_name(project or ""))
-    if project and (not is_repository(name) or "/" in name):
-        raise DockerCacheError(
-            f"The project's name {project!r} cannot be the name of an image.",
-            fix="Set `image` in [tool.poetry-docker-cache].",
-        )
-    return name or None
+    """Return a project's name as an image's."""
+    return image_slug(project) if project else None
 
 
 def selection_options(options: Mapping[str, Sequence[str] | bool]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Literal
 
-from poetry_docker_cache.docker.ignore_patterns import is_inside
-from poetry_docker_cache.render import stage_commands
+from poetry_docker_cache.docker.ignore_patterns import is_inside, moved
+from poetry_docker_cache.render import asset_commands, stage_commands
 from poetry_docker_cache.render.build_scripts import image_scripts
 from poetry_docker_cache.render.ignore_file import IgnorePlan, render_ignore
 from poetry_docker_cache.render.templates import DOCKERFILE, TemplateEnvironment, render_own
@@ -16,7 +16,7 @@ from poetry_docker_cache.render.templates import DOCKERFILE, TemplateEnvironment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from poetry_docker_cache.plan.image_plan import ImagePlan, Template
+    from poetry_docker_cache.plan.image_plan import Copy, ImagePlan, Template
     from poetry_docker_cache.render.build_scripts import Scripts
     from poetry_docker_cache.settings.image_values import Healthcheck
 
@@ -53,23 +53,35 @@ def render_ignore_file(
     other images, and `scripts` is the folder of scripts, which is included.
     """
     own = ["pyproject.toml", "poetry.lock", *(plan.files.paths if plan.files else ())]
+    own += [path for step in plan.steps for path in step.paths or ()]
+    own += [path for variant in plan.variants for path in variant.paths]
     keep = [plan.located(path) for path in (*own, *plan.dependencies.files)]
-    for wheel in plan.wheels:
+    keep += [each.source for each in plan.runtime.copies if each.image is None]
+    for stage in plan.assets:
+        keep += [plan.located(path) for path in (*stage.manifests, *stage.sources)]
+    for wheel in plan.all_wheels:
         names = ["pyproject.toml"] * wheel.has_pyproject
         keep += [wheel.located(path) for path in (*names, *wheel.paths)]
-    whole = [wheel.folder for wheel in plan.wheels if wheel.whole and wheel.folder != plan.folder]
+    whole = [
+        wheel.folder for wheel in plan.all_wheels if wheel.whole and wheel.folder != plan.folder
+    ]
     return render_ignore(
         IgnorePlan(
             keep=keep,
+            left_out=plan.files.left_out if plan.files else (),
             project_ignore=plan.dockerignore,
             extra=plan.ignore,
             dockerfile=dockerfile,
-            git_ignored=[line for wheel in plan.wheels for line in wheel.git_ignored],
+            git_ignored=[line for wheel in plan.all_wheels for line in wheel.git_ignored],
+            front_ends_ignored=[
+                moved(line, plan.folder) for stage in plan.assets for line in stage.git_ignored
+            ],
             hidden=hidden,
             # setuptools would put old files from there into the next wheel.
             unsent=(
                 *_unsent(plan, keep),
-                *(wheel.located("build/lib") for wheel in plan.wheels if wheel.whole),
+                *(plan.located(path) for stage in plan.assets for path in stage.generated),
+                *(wheel.located("build/lib") for wheel in plan.all_wheels if wheel.whole),
             ),
             exported=exported,
             folder=plan.folder,
@@ -80,9 +92,20 @@ def render_ignore_file(
     )
 
 
+def copy_from(each: Copy) -> str:
+    """Return the options and arguments of COPY for a file with another name or place."""
+    if each.image is not None:
+        stage, source = [f"--from={each.image}"], each.source
+    elif each.is_made_readable and not each.in_workdir:
+        stage, source = ["--from=copied"], f"/copied/{each.source}"
+    else:
+        stage, source = [], each.source
+    return " ".join([*stage, *each.options, copy_arguments(source, each.to)])
+
+
 def _others(plan: ImagePlan) -> Iterator[str]:
     """Yield the folders outside the project that the image takes files from."""
-    for wheel in plan.wheels:
+    for wheel in plan.all_wheels:
         holds = is_inside(plan.folder, [wheel.folder]) or wheel.folder == "."
         if not holds or (wheel.whole and wheel.folder != plan.folder):
             yield wheel.folder
@@ -106,12 +129,20 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         assignments=assignments,
         command=command,
         copy=copy_arguments,
+        copy_from=copy_from,
         exec_form=exec_form,
         healthcheck=healthcheck,
+        in_context=lambda path, plan: plan.located(path),
         quoted=quoted,
         shell=shlex.quote,
     )
     environment.globals.update(
+        assets_command=asset_commands.assets_command,
+        at_project=asset_commands.at_project,
+        fetch_command=asset_commands.fetch_command,
+        front_ends_in=asset_commands.front_ends_in,
+        manifest_copies=asset_commands.manifest_copies,
+        scripts_command=asset_commands.scripts_command,
         build_command=stage_commands.build_command,
         check_command=stage_commands.check_command,
         checked_stages=stage_commands.checked_stages,
@@ -121,7 +152,9 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
         install_command=stage_commands.install_command,
         library_command=stage_commands.library_command,
         manifest_command=stage_commands.manifest_command,
+        step_command=stage_commands.step_command,
         tool_command=stage_commands.tool_command,
+        variant_command=stage_commands.variant_command,
     )
     return environment
 
@@ -200,6 +233,7 @@ def healthcheck(check: Healthcheck | Literal[False]) -> str:
         "interval": check.interval,
         "timeout": check.timeout,
         "start-period": check.start_period,
+        "start-interval": check.start_interval,
         "retries": check.retries,
     }
     words = [f"--{name}={value}" for name, value in options.items() if value is not None]

@@ -43,12 +43,16 @@ class IgnorePlan:
     """The Dockerfile's path."""
     project_ignore: str | None = None
     """The text of the project's own `.dockerignore`."""
+    left_out: Sequence[str] = ()
+    """Paths in the project that only development needs."""
     extra: Sequence[str] = ()
     """The setting `ignore`."""
     exported: Sequence[str] = ()
     """The Dockerfiles and ignore files of other images."""
     git_ignored: Sequence[str] = ()
     """Lines that come from `.gitignore`."""
+    front_ends_ignored: Sequence[str] = ()
+    """Lines that come from `.gitignore`, for front ends."""
     hidden: Sequence[str] = ()
     """Folders that are always excluded."""
     unsent: Sequence[str] = ()
@@ -75,6 +79,7 @@ def render_ignore(plan: IgnorePlan) -> str:
     git_ignored = [*map(parse, plan.git_ignored)]
     sections = {
         "From .gitignore, for the folders that the wheel is made of": git_ignored,
+        "From .gitignore, for front ends": [*map(parse, plan.front_ends_ignored)],
         "From .dockerignore": own,
         "From [tool.poetry-docker-cache] ignore": added,
     }
@@ -83,7 +88,9 @@ def render_ignore(plan: IgnorePlan) -> str:
         "# What is kept out of the build context: the last matching line decides.",
         "",
         *(_only_named(folder, kept) if folder != "." and "." not in plan.whole else ()),
-        *_usually_unneeded(folder, [path for path in kept if path not in plan.whole]),
+        *_usually_unneeded(
+            folder, [path for path in kept if path not in plan.whole], plan.left_out
+        ),
         *_sections(_with_kept(sections, kept)),
         "",
         *_scripts(plan.scripts),
@@ -111,11 +118,16 @@ def _only_named(folder: str, kept: Iterable[str]) -> Iterator[str]:
     yield ""
 
 
-def _usually_unneeded(folder: str, kept: Sequence[str]) -> Iterator[str]:
+def _usually_unneeded(folder: str, kept: Sequence[str], left_out: Sequence[str]) -> Iterator[str]:
     """Exclude what images rarely need, except what the build takes by name."""
     yield "# Rarely needed in an image"
     patterns = [line if line.startswith("**/") else moved(line, folder) for line in UNLIKELY]
     yield from patterns
+    if left_out:
+        development = [moved(at_start(literal(path)), folder) for path in left_out]
+        yield "# Only for development: no code names it"
+        yield from development
+        patterns += development
     hidden = [path for path in kept if any(hides(pattern, path) for pattern in patterns)]
     yield from _open(path for path in kept if may_be_folder(path) or path in hidden)
 

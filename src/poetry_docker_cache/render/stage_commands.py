@@ -7,23 +7,27 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
+from poetry_docker_cache.render.asset_commands import front_ends_beside
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from poetry_docker_cache.plan.image_plan import (
         Dependencies,
-        Files,
         ImagePlan,
         Index,
         Layer,
+        RunStep,
         Runtime,
+        Variant,
         Wheel,
     )
 
 _ABOVE = ".above"
 FROM_ABOVE = (
     *("sed", "-i", "-E", "-e", ":again"),
-    *("-e", rf"""s#((from|readme|file)["']? *= *["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\5#"""),
+    "-e",
+    rf"""s#((from|readme|file)["']? *= *(\[[^]]*)?["'](\.(above)?/)*)\.\.(/|["'])#\1{_ABOVE}\6#""",
     *("-e", "tagain", "/project/pyproject.toml"),
 )
 """Replaces each `..` in the `packages` and the README of poetry-core by a folder inside the
@@ -32,31 +36,49 @@ project, where the stage has the files from outside."""
 
 def manifest_command(dependencies: Dependencies) -> list[str]:
     """Return the command that runs inside/manifest."""
+    images = [f"{name}={json.dumps(value)}" for name, value in dependencies.images.items()]
+    return [
+        "python",
+        "-m",
+        "manifest.workspace" if images else "manifest",
+        *_manifest_options(dependencies, dependencies.groups, dependencies.extras),
+        *(f"--image={image}" for image in images),
+        "--layers",
+        *(layer.name for layer in dependencies.layers),
+    ]
+
+
+def variant_command(variant: Variant, dependencies: Dependencies) -> list[str]:
+    """Return the command that runs inside/manifest/variant.py."""
+    return [
+        "python",
+        "-m",
+        "manifest.variant",
+        f"--base={json.dumps(variant.base)}",
+        f"--prefix={variant.prefix}",
+        f"--output=/{variant.prefix}manifest",
+        *_manifest_options(dependencies, variant.groups, variant.extras),
+        "--layers",
+        *(layer.name for layer in variant.layers),
+    ]
+
+
+def _manifest_options(
+    dependencies: Dependencies, groups: Sequence[str], extras: Sequence[str]
+) -> list[str]:
     options = [
         (option, name)
         for option, names in (
-            ("--group", dependencies.groups),
-            ("--extra", dependencies.extras),
+            ("--group", groups),
+            ("--extra", extras),
             ("--no-binary", dependencies.no_binary),
             ("--only-binary", dependencies.only_binary),
             ("--libc", [dependencies.libc] if dependencies.libc else []),
             ("--machines", [",".join(dependencies.machines)] if dependencies.machines else []),
-            (
-                "--image",
-                [f"{name}={json.dumps(value)}" for name, value in dependencies.images.items()],
-            ),
         )
         for name in names
     ]
-    arguments = [f"{option}={name}" for option, name in options]
-    return [
-        "python",
-        "-m",
-        "manifest.workspace" if dependencies.images else "manifest",
-        *arguments,
-        "--layers",
-        *(layer.name for layer in dependencies.layers),
-    ]
+    return [f"{option}={name}" for option, name in options]
 
 
 def tool_command(
@@ -136,7 +158,11 @@ def check_command(runtime: Runtime) -> list[str]:
     )
     command = [*python, f"--python={runtime.python}"]
     command += [f"--optional={name}" for name in runtime.optional_libraries]
-    return [*command, f"--home={runtime.home}"]
+    command.append(f"--user={runtime.user}")
+    for folder in runtime.owned:
+        prefix = f"{folder.mode}:" if folder.mode else ""
+        command.append(f"--folder={prefix}{folder.path}")
+    return command
 
 
 def library_command(runtime: Runtime) -> list[str]:
@@ -151,8 +177,21 @@ def checked_stages(plan: ImagePlan) -> list[str]:
     return layers + [wheel.name for wheel in plan.wheels if wheel.compiles]
 
 
-def files_command(files: Files, place: str, *, compiles: bool) -> str:
+def files_command(plan: ImagePlan, place: str, *, compiles: bool) -> str:
     """Return the command for files beside the package; `place` is the folder of scripts in them."""
-    commands = [] if files.paths else [shlex.join(["rm", "-rf", place])]
+    whole = plan.files is not None and not plan.files.paths
+    tests = plan.files.removed if plan.files else ()
+    removed = [*[place] * whole, *front_ends_beside(plan), *tests]
+    commands = [shlex.join(["rm", "-rf", *removed])] if removed else []
     commands += ["python /scripts/compile.py ."] if compiles else []
     return " && ".join([*commands, "chmod -R u=rwX,go=rX ."])
+
+
+def step_command(step: RunStep, runtime: Runtime) -> list[str]:
+    """Return the command that runs inside/run_step.py."""
+    options = [f"--user={runtime.user}", f"--keep=/{step.name}"]
+    options += [f"--output={path}" for path in step.output]
+    options += [f"--env={name}={value}" for name, value in step.environment.items()]
+    options += [f"--secret={name}" for name in step.secrets]
+    options += ["--offline"] * (not step.network) + ["--narrowed"] * step.is_narrowed
+    return ["/venv/bin/python", "-IS", "/scripts/run_step.py", *options, "--", *step.command]

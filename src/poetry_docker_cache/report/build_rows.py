@@ -29,7 +29,7 @@ _SHOWN_SECONDS = 1.0
 BUILDER, CACHE, BASE, CONTEXT, TOOLS = "builder", "cache", "base image", "context", "tools"
 SYSTEM, FILES, CHECK, IMAGE, PUSH = "system packages", "files", "check", "image", "push"
 _BEFORE = (BUILDER, CACHE, BASE, CONTEXT, TOOLS, SYSTEM)
-_AFTER = (FILES, CHECK, IMAGE, PUSH)
+_MIDDLE, _AFTER = (FILES, CHECK), (IMAGE, PUSH)
 _STAGES = {"base": SYSTEM, "files": FILES, "check": CHECK, "final": IMAGE}
 _INTERNAL = {
     "booting buildkit": BUILDER,
@@ -66,7 +66,9 @@ class Subject:
     layers: Mapping[str, Sequence[Package]] = field(default_factory=dict)
     """The packages that each layer may contain, by layer."""
     wheels: Mapping[str, str] = field(default_factory=dict)
-    """What the stages of other wheels build, by stage."""
+    """What the stages of other wheels, and of front ends, build, by stage."""
+    steps: Mapping[str, str] = field(default_factory=dict)
+    """The commands of `run`, by stage."""
     system: Sequence[str] = ()
     """The system packages of the image."""
     before: Mapping[str, str] = field(default_factory=dict)
@@ -116,10 +118,11 @@ def rows(stream: BuildStream, subject: Subject) -> list[Row]:
         for name in _names(step, subject):
             parts.setdefault(name, []).append(step)
     order = [*_BEFORE, *subject.layers, *subject.wheels]
-    others = sorted(parts.keys() - {*order, *_AFTER})
+    last = [*_MIDDLE, *subject.steps, *_AFTER]
+    others = sorted(parts.keys() - {*order, *last})
     found = [
         _row(name, parts[name], subject, stream.clock())
-        for name in (*order, *others, *_AFTER)
+        for name in (*order, *others, *last)
         if name in parts
     ]
     failed = stream.failure is not None
@@ -141,6 +144,10 @@ def _names(step: BuildStep, subject: Subject) -> Iterator[str]:
     stage = step.stage
     if _FROM.fullmatch(step.instruction):
         yield BASE
+    elif stage in subject.steps:
+        yield stage
+    elif stage.removesuffix("-files") in subject.steps:
+        yield FILES
     elif stage in subject.layers or stage in subject.wheels or is_layer(stage):
         yield stage
     elif stage:
@@ -166,7 +173,7 @@ def _row(name: str, steps: Sequence[BuildStep], subject: Subject, now: float) ->
     return Row(
         name=name,
         state=state,
-        is_part=name in (SYSTEM, FILES) or name in subject.wheels or is_layer(name),
+        is_part=name in (SYSTEM, FILES, *subject.wheels, *subject.steps) or is_layer(name),
         # Names in the lock file and versions in the record of a build may be any text.
         items=tuple(
             " ".join(printable(each).split()) for each in _items(name, steps, subject, state)
@@ -222,6 +229,8 @@ def _items(name: str, steps: Sequence[BuildStep], subject: Subject, state: State
         yield from _packages(name, steps, subject, state)
     elif name in subject.wheels:
         yield subject.wheels[name]
+    elif name in subject.steps:
+        yield subject.steps[name]
     elif name == BASE:
         yield from _bases(steps)
     elif name == SYSTEM:

@@ -198,6 +198,62 @@ SPACE = Cause(
 
 # The first that is found in what the step printed. Without a network, apt finds no package either.
 OUTPUTS = (
+    # A front end
+    Cause(
+        r"`npm ci` can only install packages when your package\.json and"
+        r"|ERR_PNPM_OUTDATED_LOCKFILE"
+        r"|Your lockfile needs to be updated"
+        r"|YN0028\b.*lockfile would have been modified"
+        r"|lockfile had changes, but lockfile is frozen",
+        "{step} failed: the lock file of the front end does not match its package.json.",
+        "Install there with its package manager, for example `npm install`, and commit the lock"
+        " file.",
+    ),
+    Cause(
+        r"npm (?:error|ERR!) code E40[13]\b|ERR_PNPM_FETCH_40[13]\b"
+        r"|Request failed \"40[13] |YN0041: .*Invalid authentication",
+        "{step} failed: the npm registry refused access to a package of the front end.",
+        "Log in: `npm login --registry=URL` writes to ~/.npmrc. `poetry docker build` passes the"
+        " login on;\nwith `docker build`, add `--secret id=npmrc,src=$HOME/.npmrc`.",
+    ),
+    Cause(
+        r"(?:npm (?:error|ERR!) |ERR_PNPM_NO_SCRIPT.*)Missing script: "
+        r"|error Command \"[^\"]+\" not found\."
+        r"|Couldn't find a script named \""
+        r"|error: Script not found \"",
+        "{step} failed: package.json of the front end does not have the script to run.",
+        "Add the script, or set `build` in `assets` in [tool.poetry-docker-cache].",
+    ),
+    Cause(
+        r"chmod: cannot access '(?P<name>[^']+)'",
+        "{step} failed: the build of the front end did not write {name}.",
+        "Correct `output` in `assets` in [tool.poetry-docker-cache]: it is relative to `folder`.",
+    ),
+    Cause(
+        r"(?P<why>SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_GET_ISSUER_CERT_LOCALLY"
+        r"|UNABLE_TO_VERIFY_LEAF_SIGNATURE)",
+        "Node.js does not trust the certificate of the npm registry ({why}).",
+        "Set `image` in `assets` to an image that has the certificate of its authority, and"
+        " NODE_EXTRA_CA_CERTS set to its path.",
+    ),
+    Cause(
+        r"npm (?:error|ERR!) network request to https?://(?P<name>[^/\s]+)\S* failed",
+        "The npm registry {name} cannot be reached from the build.",
+        "Check your network. If it needs a proxy, pass it on: `-- --build-arg"
+        ' HTTP_PROXY="$HTTP_PROXY"`.',
+    ),
+    Cause(
+        r"getaddrinfo (?:EAI_AGAIN|ENOTFOUND) (?P<name>[\w.-]+)",
+        "{step} cannot reach {name}: install scripts and builds of front ends have no network.",
+        "If they need it, set `network = true` in `assets` in [tool.poetry-docker-cache].",
+    ),
+    Cause(
+        r"\b(?P<name>npm|node|bun): not found$",
+        "The image of the front end lacks {name}.",
+        "Set `image` in `assets` in [tool.poetry-docker-cache], for example:\n"
+        'image = "node:22-slim"',
+    ),
+    # The image
     Cause(
         r"E: The repository '(?P<name>[^']+)' (?:does not have a|no longer has a) Release file",
         "{name} is no longer served: the release of the base image is too old.",

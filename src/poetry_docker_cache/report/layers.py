@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.buildx.build_stream import BuildStream
 
-# For several images, the names of those that share the layer follow its own.
-_LAYER = re.compile(r"(?:dependencies|source|direct|pure-\d+|native-\d+|own-[^\s.]+)(?:\.\S+)?")
+# Images for development and tests have layers with a prefix. For several images, the names of those
+# that share the layer follow its own.
+_LAYER = re.compile(
+    r"(?:(?:dev|test)-)?(?:dependencies|source|direct|pure-\d+|native-\d+|own-[^\s.]+)(?:\.\S+)?"
+)
 # Printed by our scripts ("Installed") and Poetry; a commit may follow the version.
 _INSTALLED = re.compile(r"^ +[-•] (?:Installed|Installing) (\S+) \(([^\s)]+)", re.MULTILINE)
 _REUSED = re.compile(r"^ +- Reused (\S+), from ", re.MULTILINE)
@@ -96,6 +99,14 @@ def read_layers(
             packages=_sorted(installed.get(name, known.get(name))),
         )
         for name in (*(name for name in known if name in names), *others)
+    )
+
+
+def has_run(stream: BuildStream, stage: str) -> bool:
+    """Return whether a command of a stage ran in a build, which was not cached then."""
+    return any(
+        step.ran and step.stage == stage and step.instruction.startswith("RUN ")
+        for step in stream.steps.values()
     )
 
 

@@ -41,6 +41,15 @@ class Base:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunStep:
+    """A command of `run`."""
+
+    name: str
+    command: str
+    cached: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """The result of a build; a value is None if it is unknown."""
 
@@ -48,6 +57,8 @@ class Summary:
     tags: tuple[str, ...]
     layers: tuple[Layer, ...] | None = None
     """None for a vendored Dockerfile if BuildKit showed its progress itself."""
+    steps: tuple[RunStep, ...] = ()
+    """The commands of `run`; empty if BuildKit showed its progress itself."""
     changes: Changes | None = None
     """How the packages differ from those of the last build; None for the first one."""
     new_base: bool = False
@@ -70,7 +81,7 @@ class Summary:
 
 def lines(summary: Summary) -> list[tuple[str, str]]:
     """Return the lines to print, as title and text."""
-    found = [*_why(summary), *_layers(summary.layers or ())]
+    found = [*_why(summary), *_layers(summary.layers or ()), *_steps(summary.steps)]
     if summary.base and summary.base.is_old:
         used = f"{summary.base.image}, unchanged for {summary.base.days} days"
         found.append(("Base", f"{used}: update with `--refresh`"))
@@ -130,6 +141,13 @@ def _layers(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:
     yield "Layers", f"{start}{names}{end}"
 
 
+def _steps(steps: Sequence[RunStep]) -> Iterator[tuple[str, str]]:
+    """Yield the commands of `run`."""
+    for step in steps:
+        state = ", cached" if step.cached else ""
+        yield "Step", _one_line(f"{step.name}{state}: {step.command}")
+
+
 def _size(summary: Summary) -> str:
     if summary.size is None:
         return ""
@@ -148,6 +166,7 @@ def as_data(summary: Summary) -> dict[str, Any]:
     layers, base = summary.layers, summary.base
     return {
         "layers": None if layers is None else [_layer_data(layer) for layer in layers],
+        "steps": list(map(asdict, summary.steps)),
         "seconds": round(summary.seconds, 3),
         "tags": list(summary.tags),
         "digest": summary.digest,

@@ -10,7 +10,7 @@ from poetry_docker_cache.caches.spec import cache_of
 from poetry_docker_cache.docker.image_names import moved_to, repository_of
 from poetry_docker_cache.settings.table import KEYS, Settings, plain, refuse_unknown
 
-_MERGED_KEYS = ("env", "instructions", "labels")
+_MERGED_KEYS = ("build-args", "dev", "env", "instructions", "labels", "test")
 """Tables that are merged key by key with the common one; any other value replaces it."""
 
 _OWN_KEYS = tuple(key for key in KEYS if key.name != "images")

@@ -16,19 +16,21 @@ from poetry_docker_cache.docker.dockerfile_syntax import (
 from poetry_docker_cache.docker.image_names import is_reference, is_repository
 from poetry_docker_cache.docker.platforms import MACHINES
 from poetry_docker_cache.settings.setting_errors import kind
-from poetry_docker_cache.settings.values import argv, entries, fields, line, list_of
+from poetry_docker_cache.settings.values import argv, entries, fields, line, list_of, table
 
 if TYPE_CHECKING:
     from poetry_docker_cache.settings.setting_errors import Spot
 
 _USER = re.compile(r"([0-9]{1,10})(?::([0-9]{1,10}))?")
+# As useradd(8) recommends, with the upper case and dots that some images have.
+_USER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _LARGEST_ID = 2**31 - 1
 _WHY_NOT_ROOT = (
     "root can change the code of the application, and escapes from a container more easily"
 )
 _INSTEAD_OF_ROOT = (
-    "Remove the line. Put commands that need root into `instructions.runtime`: `RUN install -d"
-    " -o 10001 /data` makes a folder that the application can write to."
+    "Remove the line. `directories` makes folders that the application can write to; put commands"
+    " that need root into `instructions.runtime`."
 )
 _PORT = re.compile(r"([1-9][0-9]{0,4})(?:/(tcp|udp|sctp))?")
 _LARGEST_PORT = 65535
@@ -72,6 +74,8 @@ class Healthcheck:
     interval: str | None = None
     timeout: str | None = None
     start_period: str | None = None
+    start_interval: str | None = None
+    """The interval within the start period, which Docker 25 and newer know."""
     retries: int | None = None
 
 
@@ -89,19 +93,29 @@ def _is_count(value: object) -> bool:
 
 
 def user(spot: Spot, value: object) -> str:
-    """Read a user as `uid:gid`; a uid alone is also the gid, which would be 0 in Docker."""
-    content = str(value) if _is_count(value) else line(spot, value)
-    match = _USER.fullmatch(content)
-    if content.partition(":")[0] == "root":
+    """Read a user: a name, or `uid:gid`; a uid alone is also the gid, which would be 0 in Docker.
+
+    The build checks that the base image has the name, and that it is not root's.
+    """
+    found = owner(spot, value)
+    if found == "root" or found.startswith("0:"):
         raise spot.refuse(value, _WHY_NOT_ROOT, fix=_INSTEAD_OF_ROOT)
+    return found
+
+
+def owner(spot: Spot, value: object) -> str:
+    """Read the owner of a file: a name, or `uid:gid`; a uid alone is also the gid."""
+    content = str(value) if _is_count(value) else line(spot, value)
+    if content.startswith("root:"):
+        content = "root"
+    if _USER_NAME.fullmatch(content):
+        return content
+    match = _USER.fullmatch(content)
     if not match:
-        why = "users must be numeric: a name needs an entry in the base image's /etc/passwd"
-        raise spot.refuse(value, why)
+        raise spot.refuse(value, "that is neither a number nor the name of a user")
     uid, gid = int(match[1]), int(match[2] or match[1])
     if max(uid, gid) > _LARGEST_ID:
         raise spot.refuse(value, f"the largest id in Docker is {_LARGEST_ID}")
-    if uid == 0:
-        raise spot.refuse(value, _WHY_NOT_ROOT, fix=_INSTEAD_OF_ROOT)
     return f"{uid}:{gid}"
 
 
@@ -179,6 +193,7 @@ _HEALTHCHECK = {
     "interval": (duration, _TAKES_DURATION),
     "timeout": (duration, _TAKES_DURATION),
     "start-period": (duration, _TAKES_DURATION),
+    "start-interval": (duration, _TAKES_DURATION),
     "retries": (retries, "a number, 1 or more, without quotes"),
 }
 
@@ -191,16 +206,7 @@ def healthcheck(spot: Spot, value: object) -> Healthcheck | Literal[False]:
         return False
     if isinstance(value, str | list | tuple):
         return Healthcheck(command=health_command(spot, value))
-    found = fields(spot, value, tuple(_HEALTHCHECK))
-    if "command" not in found:
-        raise spot.refuse(value, "`command` is missing")
-    # `_HEALTHCHECK` names the fields of the dataclass, so the types fit.
-    read = {
-        name.replace("-", "_"): reader(spot.entry(name, takes=takes), found[name])
-        for name, (reader, takes) in _HEALTHCHECK.items()
-        if name in found
-    }
-    return Healthcheck(**read)  # type: ignore[arg-type]
+    return Healthcheck(**table(spot, value, _HEALTHCHECK, required=("command",)))
 
 
 def instructions(spot: Spot, value: object) -> Instructions:
@@ -292,15 +298,15 @@ def syntax(spot: Spot, value: object) -> str | Literal[False]:
 def image_names(spot: Spot, value: object) -> tuple[str, ...]:
     """Read the names of several images, sorted; `settings.image_tables` reads their tables."""
     found = entries(spot, value)
-    for name, table in found.items():
+    for name, content in found.items():
         here = spot.entry(name)
         why = ""
         if not _IMAGE_NAME.fullmatch(name):
             why = "the name must be lower-case letters and digits, with single - or _ between them"
         elif name == "default":
             why = "`docker buildx bake` uses that name for all images"
-        elif not isinstance(table, Mapping):
-            why = f"that is {kind(table)}, not a table"
+        elif not isinstance(content, Mapping):
+            why = f"that is {kind(content)}, not a table"
         if why:
-            raise here.refuse(table, why)
+            raise here.refuse(content, why)
     return tuple(sorted(found))

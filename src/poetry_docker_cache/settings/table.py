@@ -7,7 +7,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from poetry_docker_cache.settings import image_values, install_values, values
+from poetry_docker_cache.settings import (
+    asset_values,
+    content_values,
+    image_values,
+    install_values,
+    run_values,
+    values,
+    variant_values,
+)
 from poetry_docker_cache.settings.image_values import Healthcheck, Instructions
 from poetry_docker_cache.settings.keys import REMOVED, keys_of, setting
 from poetry_docker_cache.settings.setting_errors import (
@@ -17,12 +25,16 @@ from poetry_docker_cache.settings.setting_errors import (
     removed_key,
     unknown_key,
 )
+from poetry_docker_cache.settings.variant_values import VariantSettings
 
 if TYPE_CHECKING:
     from poetry_docker_cache.caches.spec import Cache
+    from poetry_docker_cache.settings.asset_values import Assets
+    from poetry_docker_cache.settings.content_values import BuildArgument, Copied, Directory
+    from poetry_docker_cache.settings.run_values import RunSetting
 
 _NAMES = values.set_of(install_values.name)
-_PACKAGES = values.set_of(install_values.system_package)
+_PACKAGES = values.set_of(values.system_package)
 _TAKES_PACKAGES = "a list of Debian or Alpine packages, with an optional `:arch` or `=version`"
 _TAKES_COMMAND = "a list: the program and its arguments"
 _TAKES_BASE = "an image with a tag or digest, in which `{python}` is replaced"
@@ -38,7 +50,7 @@ class Settings:
 
     image: str | None = setting(
         default=None,
-        default_text="the project's name",
+        default_text="the project's name, or that of its folder",
         read=image_values.repository,
         takes="a repository name in lower case, without a tag",
         meaning="repository name of the image",
@@ -96,18 +108,18 @@ class Settings:
         " package index",
         example='poetry-version = "2.1.4"',
     )
-    groups: tuple[str, ...] = setting(
+    groups: tuple[str, ...] | Literal["all"] = setting(
         default=("main",),
-        read=_NAMES,
-        takes="a list of names",
+        read=install_values.names_or_all,
+        takes='a list of names, or `"all"`',
         meaning="dependency groups to install; `--with` and `--without` modify the list, `--only`"
         " replaces it",
         example='groups = ["main", "server"]',
     )
-    extras: tuple[str, ...] = setting(
+    extras: tuple[str, ...] | Literal["all"] = setting(
         default=(),
-        read=_NAMES,
-        takes="a list of names",
+        read=install_values.names_or_all,
+        takes='a list of names, or `"all"`',
         meaning="extras to install; `-E` adds to them",
         example='extras = ["postgres"]',
     )
@@ -188,10 +200,48 @@ class Settings:
     files: tuple[str, ...] | None = setting(
         default=None,
         default_text="the files that a running application needs beside its package",
-        read=values.set_of(values.project_path),
-        takes="a list of paths relative to the project; `.` is the whole project",
+        read=values.set_of(values.project_pattern),
+        takes="a list of paths relative to the project; `.` is the whole project, and `*`, `?` and"
+        " `**` are wildcards",
         meaning="files and folders that are copied to the working directory; `[]` copies none",
-        example='files = ["alembic.ini", "migrations"]',
+        example='files = ["alembic.ini", "migrations", "conf/*.ini"]',
+    )
+    copy: tuple[Copied, ...] = setting(
+        default=(),
+        default_text="none",
+        read=values.list_of(content_values.copied),
+        takes="a list of tables of `from` (a path in the project, or in `image`), `to` (a path in"
+        " the image; relative to `workdir`, with `/` at its end for a folder), `image`, `owner` and"
+        " `mode`",
+        meaning="files and folders that are copied under another name or to another place, from"
+        " the project or from another image; owned by root",
+        example='copy = [{ from = "docker/start.sh", to = "/usr/local/bin/start", mode = "0755" }]',
+    )
+    directories: tuple[Directory, ...] = setting(
+        default=(),
+        default_text="none",
+        read=values.set_of(content_values.directory),
+        takes="a list of paths (relative to `workdir`), or of tables of `path` and `mode`",
+        meaning="folders that the image's user owns and can write to",
+        example='directories = ["media", { path = "/var/lib/shop", mode = "0750" }]',
+    )
+    volumes: tuple[str, ...] = setting(
+        default=(),
+        read=values.set_of(content_values.folder),
+        takes="a list of paths (relative to `workdir`)",
+        meaning="folders for VOLUME, which the image's user owns",
+        example='volumes = ["/var/lib/shop"]',
+    )
+    assets: tuple[Assets, ...] = setting(
+        default=(),
+        default_text="none",
+        read=asset_values.assets,
+        takes="a table of `folder`, `output`, `to`, and, if needed, `image`, `install`, `build`,"
+        " `files` and `network`, or a list of such tables",
+        meaning="[front ends](docs/front-ends.md): each is built in a stage of its own with npm,"
+        " pnpm, Yarn or Bun, and `output`, relative to `folder`, is copied `to` the package or the"
+        " working directory",
+        example='assets = { folder = "frontend", output = "dist", to = "shop/static" }',
     )
     workdir: str = setting(
         default="/app",
@@ -203,7 +253,7 @@ class Settings:
     user: str = setting(
         default="10001:10001",
         read=image_values.user,
-        takes='a number, `"uid"` or `"uid:gid"`, not root',
+        takes='a number, `"uid:gid"`, or the name of a user in the base image, not root',
         meaning="user of the image; a uid alone is also the gid",
         example='user = "1000:1000"',
     )
@@ -213,6 +263,12 @@ class Settings:
         takes=_TAKES_COMMAND,
         meaning="ENTRYPOINT in exec form; `[]` clears that of the base image",
         example='entrypoint = ["tini", "--"]',
+    )
+    init: bool = _switch(
+        default=False,
+        meaning="whether `tini` starts the image's program: it reaps child processes, and forwards"
+        " signals; its system package is installed",
+        example="init = true",
     )
     command: tuple[str, ...] | None = setting(
         default=None,
@@ -238,6 +294,16 @@ class Settings:
         meaning="labels of the image, without substitution",
         example='labels = { "com.example.team" = "shop" }',
     )
+    build_args: tuple[BuildArgument, ...] = setting(
+        default=(),
+        default_text="none",
+        read=content_values.build_arguments,
+        takes="a table of defaults by name, each a string, or a table of `default` and one or more"
+        " of `env`, `label` and `file`",
+        meaning="build arguments, set with `--build-arg NAME=VALUE`: each becomes the environment"
+        " variable of its name, unless it has `env`, `label` or `file`",
+        example='build-args = { GIT_SHA = "unknown" }',
+    )
     ports: tuple[str, ...] = setting(
         default=(),
         read=values.set_of(image_values.port),
@@ -249,7 +315,7 @@ class Settings:
         default=None,
         read=image_values.healthcheck,
         takes="a list (the program and its arguments), a table of `command`, `interval`,"
-        " `timeout`, `start-period` and `retries`, or `false`",
+        " `timeout`, `start-period`, `start-interval` and `retries`, or `false`",
         meaning="HEALTHCHECK in exec form; `false` disables that of the base image",
         example='healthcheck = { command = ["python", "-m", "shop.health"], interval = "30s" }',
     )
@@ -265,6 +331,17 @@ class Settings:
         meaning="byte-compile dependencies, project and standard library, reproducibly: a larger"
         " image that starts faster",
         example="compile = true",
+    )
+    run: tuple[RunSetting, ...] = setting(
+        default=(),
+        default_text="none",
+        read=run_values.run_steps,
+        takes="a list of tables, each with `command` and `output`, and optionally `env`,"
+        " `packages`, `network`, `secrets` and `dependencies`",
+        meaning="commands that [need the installed application](docs/images.md#build-steps), such"
+        " as Django's `collectstatic`; only their `output` gets into the image",
+        example='run = [{ command = ["python", "manage.py", "collectstatic", "--no-input"],'
+        ' output = ["staticfiles"] }]',
     )
     syntax: str | Literal[False] = setting(
         default="auto",
@@ -319,6 +396,25 @@ class Settings:
         takes="the path of a Jinja template, relative to the project",
         meaning="a template that extends the built-in one and overrides its blocks",
         example='template = "docker/Dockerfile.j2"',
+    )
+    dev: VariantSettings = setting(
+        default=VariantSettings(),
+        default_text="the groups that `poetry install` installs, and the start command with"
+        " automatic reload",
+        read=variant_values.reader(_NAMES, tests=False),
+        takes="a table of `groups`, `extras`, `command` and `env`",
+        meaning="the image of `build --dev`: what it has in addition",
+        example='dev = { groups = ["dev"], command = ["flask", "run", "--debug"] }',
+    )
+    test: VariantSettings = setting(
+        default=VariantSettings(),
+        default_text="the groups `test` and `tests`, else `dev`; pytest, else unittest; the"
+        " project's tests",
+        read=variant_values.reader(_NAMES, tests=True),
+        takes="a table of `groups`, `extras`, `command`, `env`, `files` and `network`",
+        meaning="the image of `poetry docker test`: what it has in addition; `network = true` lets"
+        " tests use the network",
+        example='test = { groups = ["test"], files = ["examples"] }',
     )
     images: tuple[str, ...] = setting(
         default=(),

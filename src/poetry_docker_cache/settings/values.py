@@ -13,7 +13,7 @@ import shlex
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from poetry_docker_cache.docker.ignore_patterns import is_line
 from poetry_docker_cache.settings.setting_errors import kind, unknown_key
@@ -29,11 +29,22 @@ _ENV_OF_THE_IMAGE = ("PATH", "VIRTUAL_ENV")
 _WORKDIR = re.compile(r"(/[A-Za-z0-9._@+-]+)+/?")
 _FORBIDDEN_WORKDIRS = {
     "/venv": "the packages are installed there",
-    "/home/app": "the image's user owns it and could change the code",
+    "/root": "only root can open it",
+    "/scripts": "the build mounts its scripts there",
     "/proc": "the kernel mounts a file system there",
     "/sys": "the kernel mounts a file system there",
     "/dev": "the kernel mounts a file system there",
 }
+# Debian policy, 5.6.1 and 5.6.12. A name with a hyphen at its end makes apt remove the package.
+_DEBIAN_PACKAGE = re.compile(
+    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"
+    r"(:[a-z0-9][a-z0-9-]*)?"
+    r"(=([0-9]+:)?[0-9][A-Za-z0-9.+~-]*\*?)?"
+)
+# apk-world(5): also a version such as 9.9_p2-r0, and what a package provides: so:libpq.so.5.
+_ALPINE_PACKAGE = re.compile(
+    r"[a-z0-9][a-z0-9+._-]*[=~][0-9][A-Za-z0-9._-]*|(so|cmd|pc):[A-Za-z0-9][A-Za-z0-9+._-]*"
+)
 _SHELL_SYNTAX = re.compile(r"[$&|;<>`*]")
 
 
@@ -110,6 +121,28 @@ def fields(spot: Spot, value: object, known: tuple[str, ...]) -> dict[str, objec
     return found
 
 
+def table(
+    spot: Spot,
+    value: object,
+    readers: Mapping[str, tuple[Callable[[Spot, object], object], str]],
+    *,
+    required: tuple[str, ...],
+) -> dict[str, Any]:
+    """Read a table by the reader of each key, which comes with what it takes.
+
+    The result has the names of a dataclass's fields.
+    """
+    found = fields(spot, value, tuple(readers))
+    for name in required:
+        if name not in found:
+            raise spot.refuse(value, f"`{name}` is missing")
+    return {
+        name.replace("-", "_"): reader(spot.entry(name, takes=takes), found[name])
+        for name, (reader, takes) in readers.items()
+        if name in found
+    }
+
+
 def argv(spot: Spot, value: object) -> tuple[str, ...]:
     """Read a command as a list of words (exec form); an empty list clears the command."""
     if isinstance(value, str):
@@ -131,8 +164,26 @@ def _split(command: str) -> list[str]:
         return ["sh", "-c", command]
 
 
+def system_package(spot: Spot, value: object) -> str:
+    """Read a package's name as `apt-get install` or `apk add` takes it."""
+    content = line(spot, value)
+    if not (_DEBIAN_PACKAGE.fullmatch(content) or _ALPINE_PACKAGE.fullmatch(content)):
+        several = len(content.split()) > 1
+        why = "write each package as a separate item" if several else "that is not a package name"
+        raise spot.refuse(value, why)
+    return content
+
+
 def project_path(spot: Spot, value: object) -> str:
     """Read a path inside the project, without a leading `./` and a trailing `/`."""
+    path = project_pattern(spot, value)
+    if any(c in path for c in "*?["):
+        raise spot.refuse(value, "patterns are not expanded here; name one file or folder")
+    return path
+
+
+def project_pattern(spot: Spot, value: object) -> str:
+    """Read a path inside the project that may have the wildcards of Python's `glob`."""
     content = line(spot, value)
     why = ""
     if not content or content != content.strip():
@@ -145,8 +196,6 @@ def project_path(spot: Spot, value: object) -> str:
         why = "only paths inside the project can be copied: remove `..`"
     elif content.startswith("!"):
         why = "to exclude files, use `ignore`"
-    elif any(c in content for c in "*?["):
-        why = "patterns are not expanded; name the folder to copy all its files"
     elif "$" in content:
         why = "Docker would expand $ as a variable"
     if why:
@@ -171,16 +220,21 @@ def env(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
     variables = {}
     for variable, content in entries(spot, value).items():
         here = spot.entry(variable)
-        if not _ENV_NAME.fullmatch(variable):
-            raise here.refuse(content, "the name must be letters, digits and underscores")
-        if variable in _ENV_OF_THE_IMAGE:
-            raise here.refuse(
-                content,
-                "the image sets it to find its packages",
-                fix=f"To change it, add a line `ENV {variable}=…` to `instructions.runtime`.",
-            )
+        refuse_variable(here, variable, content)
         variables[variable] = value_of_variable(here, content)
     return tuple(sorted(variables.items()))
+
+
+def refuse_variable(spot: Spot, name: str, value: object) -> None:
+    """Raise `SettingsError` for a name that an environment variable of the image cannot have."""
+    if not _ENV_NAME.fullmatch(name):
+        raise spot.refuse(value, "the name must be letters, digits and underscores")
+    if name in _ENV_OF_THE_IMAGE:
+        raise spot.refuse(
+            value,
+            "the image sets it to find its packages",
+            fix=f"To change it, add a line `ENV {name}=…` to `instructions.runtime`.",
+        )
 
 
 def labels(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
@@ -192,10 +246,15 @@ def labels(spot: Spot, value: object) -> tuple[tuple[str, str], ...]:
             # `org.example.team = "x"` without quotes is three tables in TOML.
             fix = f'Write the name "{label}.…" in quotes.' if label.isalnum() else ""
             raise here.refuse(content, "that is a table, not a string", fix=fix)
-        if not label or not label.isprintable() or any(c in label for c in " =\"'\\$"):
-            raise here.refuse(content, "the name is empty, or contains a space or one of =\"'\\$")
+        refuse_label(here, label, content)
         found[label] = value_of_variable(here, content)
     return tuple(sorted(found.items()))
+
+
+def refuse_label(spot: Spot, name: str, value: object) -> None:
+    """Raise `SettingsError` for a name that a label cannot have."""
+    if not name or not name.isprintable() or any(c in name for c in " =\"'\\$"):
+        raise spot.refuse(value, "the name is empty, or contains a space or one of =\"'\\$")
 
 
 def ignore_line(spot: Spot, value: object) -> str:

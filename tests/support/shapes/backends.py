@@ -156,6 +156,7 @@ RUST = Shape(
         acme-util = {{ source = "acme" }}
 
         [tool.maturin]
+        manifest-path = "rust/Cargo.toml"
         bindings = "bin"
         module-name = "acme_rust"
         python-source = "python"
@@ -170,16 +171,33 @@ RUST = Shape(
     + EXPLICIT,
     files={
         "Cargo.toml": """\
+            [workspace]
+            members = ["rust"]
+            resolver = "2"
+            """,
+        "rust/Cargo.toml": """\
             [package]
             name = "acme-rust"
             version = "1.0.0"
             edition = "2021"
+
+            [dependencies]
+            acme-said = { path = "../crates/said" }
             """,
-        "src/main.rs": """\
+        "rust/build.rs": "fn main() {}\n",
+        "crates/said/Cargo.toml": """\
+            [package]
+            name = "acme-said"
+            version = "1.0.0"
+            edition = "2021"
+            """,
+        "crates/said/src/lib.rs": 'pub const SAID: &str = include_str!("../../../said.txt");\n',
+        "said.txt": "rust",
+        "rust/src/main.rs": """\
             use std::process::Command;
 
             fn main() {
-                println!("rust");
+                println!("{}", acme_said::SAID);
                 Command::new("python").args(["-m", "acme_rust"]).status().unwrap();
             }
             """,

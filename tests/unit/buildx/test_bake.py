@@ -172,6 +172,20 @@ def test_set_is_taken_into_account() -> None:
     assert "--allow fs.read=/home/me/key " in command(arguments=key, image="api")
 
 
+def test_secrets_of_build_steps_are_variables() -> None:
+    """Both tools read them from the environment."""
+    both = definition(secrets=["id=A,env=A"])["secret"]
+    assert both == ["id=auth,src=/w/auth", "id=A,env=A"]
+    target = BakeTarget(
+        name="api", context=".", dockerfile="D", repository="shop", secrets=("A", "B")
+    )
+    always = '["id=A,env=A", "id=B,env=B"]'
+    line = (
+        f'  secret     = concat(AUTH_FILE == "" ? [] : ["id=auth,src=${{AUTH_FILE}}"], {always})\n'
+    )
+    assert line in render_bake_file([target], tag="1")
+
+
 def test_ssh_agent_and_keys_that_the_user_chose_are_allowed() -> None:
     """Bake has no option `--ssh`, and asks before it uses one."""
     assert definition(ssh=["default=/a,/b"])["ssh"] == ["default=/a,/b"]

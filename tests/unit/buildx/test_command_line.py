@@ -40,6 +40,11 @@ def test_plain_build_is_loaded() -> None:
     assert command(tags=["shop:1"]) == f"{PREFIX} --tag shop:1 --load /src"
 
 
+def test_secrets_of_build_steps_are_variables() -> None:
+    """The values are not on the command line."""
+    assert command(secrets=["id=A,env=A"]) == f"{PREFIX} --secret id=A,env=A --load /src"
+
+
 def test_options_are_in_order() -> None:
     """Our options come first, then the user's arguments, then the context."""
     assert command(

@@ -14,6 +14,7 @@ import pytest
 from poetry_docker_cache.buildx.engine import find, probing
 from poetry_docker_cache.buildx.engine_info import Answer, EngineInfo, parse_version
 from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.plan.image_plan import FRONTEND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -166,7 +167,7 @@ def test_engines(
     """Version, image store and built-in frontend are detected."""
     found = probed(*answers)
     assert (found.engine, found.store, found.frontend) == (engine, store, frontend)
-    assert found.frontend_is_enough is enough
+    assert found.has_frontend(FRONTEND) is enough
     assert (found.builder, found.driver, found.buildx) == ("default", "docker", (0, 29, 1))
 
 

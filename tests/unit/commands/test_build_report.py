@@ -42,7 +42,7 @@ def test_age_of_a_base(
     runtime = SimpleNamespace(image="python:3.13-slim", command=(), start_words=())
     plan = SimpleNamespace(runtime=runtime, notes=())
     report = Report(
-        image=cast("Any", SimpleNamespace(image="", folder=tmp_path, plan=plan)),
+        image=cast("Any", SimpleNamespace(image="", suffix="", folder=tmp_path, plan=plan)),
         request=BuildRequest(context="."),
         among=False,
         file=None,

@@ -19,6 +19,15 @@ def test_notes_cannot_change_the_terminal() -> None:
     assert io.fetch_error() == "- runs `a`\nStarts b\nc\td <info>\n"
 
 
+def test_marked_line_shows_text_as_it_is() -> None:
+    """A fix may contain what cleo would take for a style."""
+    io = BufferedIO()
+    console = CleoConsole(io)
+    console.marked("`<info>` is wrong", mark="✗", status="error")
+    console.marked("    Run `x <y>`.", mark="", status=None)
+    assert io.fetch_output() == " ✗ `<info>` is wrong\n    Run `x <y>`.\n"
+
+
 def test_question_is_shown_with_quiet() -> None:
     """Bake waits for the answer: the user has to see the question, with its reasons."""
     io = BufferedIO()

@@ -24,7 +24,8 @@ class Command(BuildCommand):
 
     def build_options(self) -> Any:  # noqa: ANN401  # only passed on
         """Return what the test needs."""
-        return SimpleNamespace(builder=None, no_engine=False, output=None)
+        names = ("builder", "no_engine", "output", "variant", "tests_first")
+        return SimpleNamespace(**dict.fromkeys(names))
 
     def read_poetry(self) -> Any:  # noqa: ANN401  # only passed on
         """Return a project without settings."""

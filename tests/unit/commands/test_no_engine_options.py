@@ -20,6 +20,7 @@ def options(**given: Any) -> BuildOptions:  # noqa: ANN401  # values of many typ
         "metadata_file": None,
         "no_engine": True,
         "after_dashes": (),
+        "build_args": (),
         "selection": SelectionOptions(),
     }
     return BuildOptions(**{**found, **given})

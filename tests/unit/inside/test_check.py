@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ class Image:
     """The folders of the check stage, with the library lists of the layers."""
 
     def __init__(self, folder: Path) -> None:
-        self.home = folder / "home" / "app"
+        self.home = folder / "folders/home/app"
         self.libraries = folder / "libraries"
 
     def layer(
@@ -39,8 +41,9 @@ class Image:
 
     def check(self, *options: str) -> int:
         """Run the check."""
-        places = ["--home", str(self.home), "--libraries", str(self.libraries)]
-        return check.main([*places, *options])
+        user = f"{os.getuid()}:{os.getgid()}"
+        places = ["--folder=/home/app", f"--user={user}", f"--folders={self.home.parents[1]}"]
+        return check.main([*places, "--libraries", str(self.libraries), *options])
 
 
 @pytest.fixture
@@ -52,10 +55,36 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
 
 @pytest.mark.parametrize("python", [HERE, f"{HERE}.99"])
 def test_matching_python_creates_home(python: str, image: Image) -> None:
-    """The home folder may already exist, and there may be no layers."""
+    """The folder may already exist, and there may be no layers."""
     assert image.check("--python", python) == 0
     assert image.check("--python", python) == 0
     assert list(image.home.iterdir()) == []
+
+
+def test_folders_of_the_user_are_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Links of the image are followed; a file in the way and an unknown user are errors."""
+    root, made = tmp_path / "image", tmp_path / "made"
+    for path in ("etc", "usr/bin", "mnt/data"):
+        (root / path).mkdir(parents=True)
+    (root / "usr/bin/python3.13").write_text("")
+    (tmp_path / "python").symlink_to("/usr/bin/python3.13")
+    (root / "mnt/data").chmod(0o1777)
+    (root / "data").symlink_to("/mnt/data")
+    own = f"{os.getuid()}:{os.getgid()}"
+    (root / "etc/passwd").write_text(f"root:x:0:0::/root:/bin/sh\nme:x:{own}::/:/bin/sh\nodd\n")
+    link = tmp_path / "python"
+    options = [f"--root={root}", f"--folders={made}", "--folder=/data", f"--link={link}"]
+    assert check.main([*options, "--user=who"]) == 1
+    assert "`user` is who, which the base image does not have." in explanation(capsys)
+    assert check.main([*options, "--user=root"]) == 1
+    assert "which is root in the base image" in explanation(capsys)
+    assert check.main([*options, "--folder=/etc/passwd", "--user=5:5"]) == 1
+    assert "/etc/passwd is a file in the base image" in explanation(capsys)
+    assert check.main([*options, "--folder=0750:/data/a b", f"--user={own}"]) == 0
+    assert not (made / "data").exists()
+    assert stat.S_IMODE((made / "mnt/data").stat().st_mode) == 0o1777
+    assert stat.S_IMODE((made / "mnt/data/a b").stat().st_mode) == 0o750
+    assert (made / "mnt").stat().st_mtime == check.EPOCH
 
 
 def explanation(capsys: pytest.CaptureFixture[str]) -> str:
@@ -86,6 +115,19 @@ def test_layer_built_with_other_python_fails(
     assert f"This image has Python {HERE}, but `source` was built with 3.2." in said
     assert "`build-image` and `base-image`" in said
     assert not image.home.exists()
+
+
+def test_red_hat_packages_by_library_name(
+    image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package managers of the Red Hat family find a package by a library's name."""
+    monkeypatch.setattr(check.Image, "has", lambda _, name: name == "microdnf")
+    image.layer("source", needs={"libfoo.so.5": {"by": ["a"], "package": "libfoo5"}})
+    assert image.check() == 1
+    assert explanation(capsys).splitlines()[1:3] == [
+        "Add to [tool.poetry-docker-cache]:",
+        """instructions = { runtime = ["RUN microdnf install -y 'libfoo.so.5()(64bit)'"] }""",
+    ]
 
 
 def test_missing_libraries_fail(image: Image, capsys: pytest.CaptureFixture[str]) -> None:

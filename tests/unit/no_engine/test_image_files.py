@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import venv
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.base_facts import BaseFacts
 from poetry_docker_cache.no_engine.image_files import (
     environment_files,
-    image_folders,
     project_files,
+    user_folders,
+    workdir_folders,
 )
 from poetry_docker_cache.plan.planner import make_plan
 from poetry_docker_cache.settings.table import Settings
@@ -132,22 +134,40 @@ def test_versions_of_python_have_other_files(
     assert found.isdisjoint(others)
 
 
-def test_existing_folders_keep_their_modes() -> None:
-    """Only the home belongs to the user; links of the base image are followed."""
-    base = facts(folders={"srv": (0o775, 3, 4), "data": (0o700, 0, 0)}, links={"home": "/data"})
-    made = make_plan(
-        plans.project(), Settings.parse({"workdir": "/srv/shop", "user": "7:8"}), plans.MAIN
+def test_user_owns_folders_and_existing_ones_above_stay_as_they_are() -> None:
+    """Links of the base image are followed; root owns new folders above those of the user."""
+    table = {
+        "workdir": "/srv/shop",
+        "user": "app",
+        "directories": ["a", "a/b/c", "/opt/x/y"],
+    }
+    base = facts(
+        folders={"srv": (0o775, 3, 4), "data": (0o700, 0, 0), "opt/x/y": (0o1777, 5, 5)},
+        links={"home": "/data"},
+        users={"root": (0, 0), "app": (7, 8), "toor": (0, 0)},
     )
+    made = make_plan(plans.project(), Settings.parse(table), plans.MAIN)
     found = {
         entry.path: (entry.mode, entry.uid, entry.gid)
-        for entry in image_folders(base, made.runtime)
+        for entry in (*workdir_folders(base, made.runtime), *user_folders(base, made.runtime))
     }
     assert found == {
         "srv": (0o775, 3, 4),
         "srv/shop": (0o755, 0, 0),
+        "srv/shop/a": (0o755, 7, 8),
+        "srv/shop/a/b": (0o755, 7, 8),
+        "srv/shop/a/b/c": (0o755, 7, 8),
         "data": (0o700, 0, 0),
         "data/app": (0o755, 7, 8),
+        "opt": (0o755, 0, 0),
+        "opt/x": (0o755, 0, 0),
+        "opt/x/y": (0o1777, 7, 8),
     }
+    for name, words in (("who", "Its users: app."), ("toor", "is root in the base image")):
+        with pytest.raises(DockerCacheError) as caught:
+            [*user_folders(base, replace(made.runtime, user=name))]
+        assert words in str(caught.value)
+        assert caught.value.fix
 
 
 def copied(context: Path, ignore: str, *files: str) -> dict[str, Entry]:

@@ -19,7 +19,9 @@ from poetry_docker_cache.no_engine.obstacles import (
 )
 from poetry_docker_cache.project.model import InstallerConfig, Project
 from poetry_docker_cache.project.selected_packages import locked_packages
+from poetry_docker_cache.settings.content_values import Copied
 from poetry_docker_cache.settings.image_values import Instructions
+from poetry_docker_cache.settings.run_values import RunSetting
 from poetry_docker_cache.settings.table import KEYS, Settings
 
 if TYPE_CHECKING:
@@ -50,12 +52,23 @@ URL = package(
 BOTH = ("linux/amd64", "linux/arm64")
 # Settings that mean the same with and without an engine, or that an obstacle or a note names.
 SUPPORTED = {
-    *("base_image", "cache", "command", "entrypoint", "env", "extras", "files", "groups"),
+    *("base_image", "build_args", "cache", "command", "directories", "entrypoint", "env"),
+    *("extras", "files", "groups", "volumes"),
     *("healthcheck", "ignore", "image", "images", "labels", "layers", "optional_libraries"),
     *("own_layers", "pinned_tools", "platforms", "ports", "python", "shell", "stop_signal"),
     *("user", "workdir"),
 }
-DECIDED = {"compile", "instructions", "runtime_packages", "ssh_known_hosts", "template"}
+DECIDED = {
+    "assets",
+    "compile",
+    "copy",
+    "init",
+    "instructions",
+    "run",
+    "runtime_packages",
+    "ssh_known_hosts",
+    "template",
+}
 HOST = {"build_on_host", "engine"}
 
 
@@ -103,6 +116,13 @@ def test_wheels_from_index_need_no_engine() -> None:
             "system packages: tini",
             "apk add tini",
         ),
+        ([], {"init": True}, "`init` installs", 'entrypoint = ["tini", "--"]'),
+        (
+            [],
+            {"copy": (Copied(source="/x", to="/y", image="team/tools:1"),)},
+            "takes /x from the image team/tools:1",
+            "COPY --from=team/tools:1",
+        ),
         ([package("python-magic")], {}, "system packages: libmagic1", "base image with them"),
         (
             [],
@@ -115,6 +135,12 @@ def test_wheels_from_index_need_no_engine() -> None:
             {"instructions": Instructions(runtime=("LABEL a=b",))},
             "`instructions.runtime` has LABEL a=b",
             "setting `labels`",
+        ),
+        (
+            [],
+            {"run": (RunSetting(command=("python", "manage.py"), output=("static",)),)},
+            "a command to run in the image: python manage.py",
+            "before the build, and add its output to `files`",
         ),
         ([], {"instructions": Instructions(build=("RUN true",))}, "RUN true", "Remove it"),
         ([BUILT], {}, "no wheel", "build-on-host = true"),

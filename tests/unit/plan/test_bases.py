@@ -136,10 +136,32 @@ def test_only_official_image_is_sure_to_run_as_root(image: str, user: bool) -> N
         ("registry.example/chainguard-mirror/python:3.13-slim", "apt", False),
         ("python:3.13-slim", "apt", False),
         ("company/base:1", "apt", False),
+        ("registry.example/fedora/python:3.13-slim-bookworm", "apt", False),
+        ("fedora.example/python:3.13-slim", "apt", False),
+        ("registry.example/ubiquity/almanac:1-minimal", "apt", False),
+        ("registry.access.redhat.com/ubi9/python-312", "dnf", False),
+        ("registry.access.redhat.com/ubi9/python-312-minimal:1", "microdnf", False),
+        ("registry.access.redhat.com/ubi8:8.10", "dnf", False),
+        ("registry.example/ubi-minimal:9", "microdnf", False),
+        ("quay.io/fedora/python-313", "dnf", False),
+        ("fedora:41", "dnf", False),
+        ("rockylinux/rockylinux:9-minimal", "microdnf", False),
+        ("almalinux:9", "dnf", False),
+        ("quay.io/centos/centos:stream9", "dnf", False),
+        ("centos:7", "yum", False),
+        ("oraclelinux:9-slim", "microdnf", False),
+        ("amazonlinux:2023", "dnf", False),
+        ("amazonlinux:2", "yum", False),
+        ("public.ecr.aws/lambda/python:3.13", "microdnf", False),
+        ("public.ecr.aws/lambda/python:3.11", "yum", False),
+        ("amazon/aws-lambda-python:3.12", "microdnf", False),
+        ("registry.suse.com/bci/python:3.11", "zypper", False),
+        ("opensuse/leap:15.6", "zypper", False),
+        ("mcr.microsoft.com/azurelinux/base/python:3.12", "tdnf", False),
     ],
 )
 def test_image_name_shows_package_manager(image: str, manager: str, bare: bool) -> None:
-    """Alpine and Wolfi have apk; official Alpine images have no compiler."""
+    """Alpine and Wolfi have apk, the Red Hat family dnf; official Alpine has no compiler."""
     assert package_manager(image) == manager
     assert is_official_alpine(image) == bare
 

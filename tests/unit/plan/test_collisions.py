@@ -10,7 +10,7 @@ from poetry_docker_cache.plan.collisions import refuse_collisions
 from poetry_docker_cache.settings.image_tables import parse_images
 
 
-def refuse(api: str, worker: str, *, name: str | None = "shop", common: str = "") -> None:
+def refuse(api: str, worker: str, *, name: str = "shop", common: str = "") -> None:
     """Check two images with these settings for collisions."""
     text = f"{common}\n[images.api]\n{api}\n[images.worker]\n{worker}\n"
     refuse_collisions(parse_images(tomlkit.parse(text)), name=name, version="1.0")
@@ -79,8 +79,3 @@ def test_rejects_cache_with_name_of_another_image() -> None:
 def test_accepts_images_and_caches_in_different_places(api: str, worker: str, common: str) -> None:
     """Common settings are extended by each image's name."""
     refuse(api, worker, common=common)
-
-
-def test_project_without_name_has_no_collisions() -> None:
-    """The command that needs a name reports that it is missing."""
-    refuse("", "", name=None)

@@ -12,6 +12,7 @@ from setting_tables import MIXED_TABLES, VALID_TABLES
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.project.model import FrontEnd
 from poetry_docker_cache.render.dockerfile import render_dockerfile, render_ignore_file
 from poetry_docker_cache.settings.table import Settings
 
@@ -23,9 +24,17 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1"
 INSTRUCTION = re.compile(
-    r"(FROM|ENV|WORKDIR|COPY|LABEL|EXPOSE|HEALTHCHECK|STOPSIGNAL|USER|ENTRYPOINT|CMD) ."
+    r"(FROM|ENV|WORKDIR|COPY|ARG|LABEL|VOLUME|EXPOSE|HEALTHCHECK|STOPSIGNAL|USER|ENTRYPOINT|CMD) ."
 )
-PROJECTS = [project(package("rich")), project(package("rich"), root=TREE, files=None)]
+WRITTEN_FILE = re.compile(r"^(COPY --link <<end \S+)\n\$\w+\nend$", re.MULTILINE)
+FRONT_ENDS = {
+    place: FrontEnd(folder=place, lock="package-lock.json", scripts=frozenset({"build"}))
+    for place in (".", "web")
+}
+PROJECTS = [
+    project(package("rich"), front_ends=FRONT_ENDS),
+    project(package("rich"), root=TREE, files=None, front_ends=FRONT_ENDS),
+]
 
 
 def outcome(table: Mapping[str, object], shape: Project) -> ImagePlan | DockerCacheError:
@@ -52,7 +61,7 @@ def check(table: Mapping[str, object]) -> None:
         for word in (ENVIRONMENT, f"COPY --link --from={layer.name} /{layer.name}/../venv /venv"):
             assert last.splitlines().count(word) == 1
         assert re.findall(r"^USER (.*)$", last, re.MULTILINE) == [plan.runtime.user]
-        joined = re.sub(r"(?<!\\)\\\n", "", last)
+        joined = re.sub(r"(?<!\\)\\\n", "", WRITTEN_FILE.sub(r"\1", last))
         assert all(INSTRUCTION.match(line) for line in joined.split("\n") if line)
 
 

@@ -210,9 +210,11 @@ def test_finds_only_applications_in_image(tmp_path: Path) -> None:
     for name in ("shop/main.py", "other/main.py", "main.py", "server.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("app = FastAPI()\n", encoding="utf-8")
-    root: WheelRoot = wheel_root(paths=("shop",))
-    targets = [app.target for app in plain(find_apps(tmp_path, root, ("main.py",)))]
-    assert targets == ["main:app", "shop.main:app"]
+    packed: WheelRoot = wheel_root(paths=("shop",))
+    built_from: WheelRoot = wheel_root(paths=("other", "shop"), modules=("shop",))
+    for root in (packed, built_from):
+        targets = [app.target for app in plain(find_apps(tmp_path, root, ("main.py",)))]
+        assert targets == ["main:app", "shop.main:app"]
     assert len(plain(find_apps(tmp_path, root, None))) == 4
 
 

@@ -8,14 +8,30 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
 from roots import write
 
-from poetry_docker_cache.project.context_files import ProblemPath, problem_paths
+from poetry_docker_cache.errors import DockerCacheError
+from poetry_docker_cache.project.context_files import ProblemPath, matching_files, problem_paths
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+
+def test_patterns_are_replaced_by_paths(tmp_path: Path) -> None:
+    """Without what the ignore file excludes or no build gets; a literal path stays as it is."""
+    write(tmp_path, "conf/b.ini", "conf/a.ini", "conf/local.ini", "conf/x.key", "a/b/c.mo", "[x]")
+    ignore = "conf/local.ini\n"
+    assert matching_files(tmp_path, ("conf/*", "[x]", "none"), ignore) == (
+        "conf/a.ini",
+        "conf/b.ini",
+        "[x]",
+        "none",
+    )
+    assert matching_files(tmp_path, ("**/*.mo",), None) == ("a/b/c.mo",)
+    assert matching_files(tmp_path, None, None) is None
+    with pytest.raises(DockerCacheError, match=r"pattern 'conf/\*.key', which matches no file"):
+        matching_files(tmp_path, ("conf/*.key",), None)
 
 
 def test_unreadable_paths_that_are_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,7 @@ def test_backend_of_a_folder(
             "the README `../R.md` is outside ../lib",
         ),
         (
-            [f"pyproject.toml={LEGACY}readme = ['../R.md', 'A.md']\n{CORE}", "lib.py", "../R.md"],
+            [f"pyproject.toml={LEGACY}readme = [\n'../R.md']\n{CORE}", "lib.py", "../R.md"],
             "the README `../R.md` is outside ../lib",
         ),
         (

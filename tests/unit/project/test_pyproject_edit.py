@@ -268,3 +268,24 @@ def test_failed_write_leaves_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "layers = 6" in error.value.fix
     assert path.read_text() == HEAD
     assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
+
+
+def test_tables_and_lists_of_tables_are_written(tmp_path: Path) -> None:
+    """A long one has one line per item; a present value of another kind is replaced."""
+    path = tmp_path / "pyproject.toml"
+    path.write_text('[tool.poetry-docker-cache]\nworkdir = "/a"  # kept\nports = [1]\n# end\n')
+    values: dict[str, object] = {
+        "workdir": "/b",
+        "init": True,
+        "env": {"A": 'b "c"'},
+        "labels": {"com.example.long": "x" * 80, "b": "c"},
+        "copy": [{"from": "a", "to": "/a"}, {"from": "b" * 40, "to": "/b" * 20}],
+    }
+    assert write_settings(path, {"": values})
+    assert path.read_text() == (
+        '[tool.poetry-docker-cache]\nworkdir = "/b"  # kept\nports = [1]\n'
+        'init = true\nenv = { A = "b \\"c\\"" }\n'
+        f'labels."com.example.long" = "{"x" * 80}"\nlabels.b = "c"\n'
+        'copy = [\n    { from = "a", to = "/a" },\n'
+        f'    {{ from = "{"b" * 40}", to = "{"/b" * 20}" }},\n]\n# end\n'
+    )

@@ -129,13 +129,19 @@ def test_paths_of_the_sdist_are_not_listed(tmp_path: Path) -> None:
 
 
 def test_packages_outside_the_project_are_listed(tmp_path: Path) -> None:
-    """`from` may lead outside; the build context is larger then."""
+    """`from` and the README may be outside; the build context is larger then."""
     packages = '{include = "shared", from = ".."}, {include = "x/**/*.py", from = "../../libs"}'
-    toml = POETRY + f'packages = [{{include = "my_app"}}, {packages}]\n'
+    toml = POETRY + f'packages = [{{include = "my_app"}}, {packages}]\nreadme = "../A.md"\n'
     folder = tmp_path / "apps/one"
-    files = ["my_app/a.py", "../shared/a.py", "../.gitignore=*.log\n", "../../libs/x/y/b.py"]
+    files = [
+        "my_app/a.py",
+        "../shared/a.py",
+        "../.gitignore=*.log\n",
+        "../../libs/x/y/b.py",
+        "../A.md",
+    ]
     root = read(folder, toml, *files, "../../libs/z.py", "LICENSE")
-    assert paths(root) == ("../../libs/x", "../shared", "LICENSE", "my_app")
+    assert paths(root) == ("../../libs/x", "../A.md", "../shared", "LICENSE", "my_app")
     assert isinstance(root, WheelRoot)
     assert root.git_ignored == ("../shared/**/*.log",)
     assert root.packages_above == (("shared", "../shared"), ("x", "../../libs/x"))
@@ -193,8 +199,8 @@ def test_build_script_needs_paths_of_the_sdist(tmp_path: Path) -> None:
             "the README `README.md` does not exist",
         ),
         (
-            POETRY + 'readme = "../README.md"\n',
-            ["my_app/a.py", "../README.md"],
+            PROJECT + 'readme = "../README.md"\n' + backend("hatchling.build", "hatchling"),
+            ["my_app/__init__.py", "../README.md"],
             "the README `../README.md` is outside the project",
         ),
         (
@@ -336,11 +342,72 @@ def test_default_backend_is_poetry_core(
         (
             "maturin",
             '[tool.maturin]\npython-source = "python"\n',
-            ["Cargo.toml", "Cargo.lock", "src/lib.rs", "python/my_app/__init__.py", "target/x"],
+            [
+                *("Cargo.toml=[package]", "Cargo.lock", "src/lib.rs", "target/x"),
+                "python/my_app/__init__.py",
+            ],
             ["Cargo.lock", "Cargo.toml", "python", "src"],
             True,
         ),
-        ("maturin", "", ["Cargo.toml", "src/lib.rs"], ["Cargo.toml", "src"], True),
+        (
+            "maturin",
+            """[tool.maturin]
+            manifest-path = "rust/core/Cargo.toml"
+            module-name = "my_app._core"
+            python-source = "."
+            python-packages = ["extra"]
+            include = [{path = "LEGAL", format = "wheel"}, {path = "docs", format = "sdist"}]
+            """,
+            [
+                "Cargo.toml=[workspace]\nmembers = ['rust/*', 'cli']",
+                "rust/core/Cargo.toml=[dependencies]\nx = {path = '../../shared/x'}",
+                *(
+                    "rust/core/src/lib.rs",
+                    "rust/core/build.rs",
+                    "rust/other/Cargo.toml",
+                    "rust/no/a",
+                ),
+                "shared/x/Cargo.toml=[target.'cfg(unix)'.dependencies]\ny.path = '../y'",
+                'shared/x/src/a/b.rs=include_str!("../../../TEXT.md");',
+                *("shared/y/Cargo.toml", "shared/z/Cargo.toml", "shared/TEXT.md", "cli/Cargo.toml"),
+                *(
+                    "my_app/__init__.py",
+                    "extra/__init__.py",
+                    "bench/__init__.py",
+                    "LEGAL",
+                    "docs/a",
+                ),
+            ],
+            [
+                *("Cargo.toml", "LEGAL", "cli", "extra", "my_app", "rust/core", "rust/other"),
+                *("shared/TEXT.md", "shared/x", "shared/y"),
+            ],
+            True,
+        ),
+        (
+            "maturin",
+            "",
+            [
+                "Cargo.toml=[package]\nreadme = 'R.md'\n[lib]\npath = 'native/lib.rs'\n[[bench]]",
+                *(
+                    "R.md",
+                    "src/lib.rs",
+                    "native/lib.rs",
+                    "benches/a.rs",
+                    "examples/a.rs",
+                    ".cargo/x",
+                ),
+            ],
+            [".cargo", "Cargo.toml", "R.md", "benches", "native/lib.rs", "src"],
+            True,
+        ),
+        (
+            "setuptools.build_meta",
+            '[[tool.setuptools-rust.ext-modules]]\ntarget = "my_app._x"\npath = "x/Cargo.toml"\n',
+            ["x/Cargo.toml", "x/src/lib.rs", "y/Cargo.toml", "my_app/__init__.py"],
+            ["my_app", "x"],
+            True,
+        ),
         (
             "mesonpy",
             "",
@@ -359,7 +426,8 @@ def test_other_backends_follow_conventions(  # noqa: PLR0913, PLR0917  # a table
     compiler: bool,
 ) -> None:
     """They need code, build scripts, and the paths in pyproject.toml."""
-    root = read(tmp_path, PROJECT + backend(name, "some-backend") + more, *files)
+    requires = "setuptools-rust" if "setuptools-rust" in more else "some-backend"
+    root = read(tmp_path, PROJECT + backend(name, requires) + more, *files)
     assert paths(root) == tuple(expected)
     assert isinstance(root, WheelRoot)
     assert root.needs_compiler is compiler
@@ -493,6 +561,28 @@ def test_setup_py_counts_only_for_setuptools(tmp_path: Path) -> None:
             PROJECT + backend("hatchling.build", "hatchling"),
             ["src/my_app/__main__.py", "src/my_app/__init__.py"],
             "my_app",
+        ),
+        (
+            PROJECT + backend("hatchling.build", "hatchling"),
+            ["my_app/__init__.py", "bench/__init__.py", "bench/__main__.py"],
+            None,
+        ),
+        (
+            PROJECT
+            + backend("hatchling.build", "hatchling")
+            + '[tool.hatch.build.targets.wheel]\npackages = ["src/shop"]\n',
+            ["src/shop/__init__.py", "src/shop/__main__.py", "my_app/__main__.py"],
+            "shop",
+        ),
+        (
+            PROJECT + backend("maturin") + '[tool.maturin]\npython-source = "python"\n',
+            ["Cargo.toml", "python/my_app/__main__.py", "bench/__init__.py", "bench/__main__.py"],
+            "my_app",
+        ),
+        (
+            PROJECT + backend("setuptools.build_meta"),
+            ["setup.py=setup(packages=['a'])", "tool/__init__.py", "tool/__main__.py"],
+            None,
         ),
     ],
 )

@@ -23,6 +23,16 @@ def chosen(options: SelectionOptions, groups: tuple[str, ...] = ("main",)) -> Se
     )
 
 
+def test_all_stands_for_the_groups_and_extras_of_the_project() -> None:
+    """`--without` still removes a group."""
+    options = SelectionOptions(without_groups=["dev"])
+    everything = select(
+        options, default_groups="all", default_extras="all", groups=GROUPS, extras=EXTRAS
+    )
+    assert everything.groups == ("dev,tests", "main", "server")
+    assert everything.extras == ("cuda-12", "postgres")
+
+
 @pytest.mark.parametrize(
     ("options", "groups"),
     [

@@ -31,6 +31,22 @@ def only(stream: BuildStream) -> Row:
     return row
 
 
+def test_build_step_is_named_by_its_command() -> None:
+    """It comes after the files that it may need, and its own files are files."""
+    stream = read(
+        {"name": "[run-1 3/3] RUN x", "started": START},
+        {"name": "[run-1-files 2/2] COPY a ./a", "started": START, "completed": END},
+        {"name": "[application 1/1] RUN y", "started": START, "completed": END},
+    )
+    subject = Subject(
+        title="", wheels={"application": "shop 1.0"}, steps={"run-1": "python manage.py collect"}
+    )
+    found = rows(stream, subject)
+    assert [row.name for row in found] == ["application", "files", "run-1"]
+    assert found[-1].items == ("python manage.py collect",)
+    assert found[-1].is_part
+
+
 @pytest.mark.parametrize(
     ("name", "row", "item"),
     [

@@ -33,6 +33,14 @@ KNOWN = Known(
     ),
 )
 CASES = {
+    # A front end
+    "npm_lock": ("the lock file of the front end does not match", "`npm install`"),
+    "pnpm_lock": ("the lock file of the front end does not match", "commit the lock file"),
+    "npm_login": ("the npm registry refused access", "`npm login --registry=URL`"),
+    "npm_certificate": ("does not trust the certificate", "NODE_EXTRA_CA_CERTS"),
+    "npm_script": ("does not have the script", "set `build` in `assets`"),
+    "npm_output": ("did not write dist", "Correct `output` in `assets`"),
+    "npm_network": ("cannot reach github.test", "set `network = true` in `assets`"),
     # Explained by the scripts in the build
     "refused": (
         "The package source 'acme' (packages.acme.test) refused access: it does not accept",

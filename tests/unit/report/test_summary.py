@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from poetry_docker_cache.report.layers import Changes, Layer, Package
-from poetry_docker_cache.report.summary import Base, Summary, as_data, lines
+from poetry_docker_cache.report.summary import Base, RunStep, Summary, as_data, lines
 
 CLICK = Package(name="click", version="8.1.7")
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -107,6 +108,15 @@ def test_start_and_run_commands_are_shown() -> None:
     assert run_line == "Run     docker run --rm -p 8000:8000 shop:1"
 
 
+def test_each_step_has_a_line() -> None:
+    """It says whether the command ran."""
+    ran = RunStep(name="run-1", command="python -m shop.static", cached=False)
+    assert shown(steps=(ran, replace(ran, name="run-2", cached=True)))[:2] == [
+        "Step    run-1: python -m shop.static",
+        "Step    run-2, cached: python -m shop.static",
+    ]
+
+
 def test_data() -> None:
     """It has every value; an unknown one is null."""
     summary = Summary(
@@ -116,6 +126,7 @@ def test_data() -> None:
             Layer(name="pure-1", cached=False, packages=(CLICK,)),
             Layer(name="own-x", cached=True, packages=None),
         ),
+        steps=(RunStep(name="run-1", command="python -m shop.static", cached=True),),
         push_seconds=0.12345,
         base=Base(image="python:3.13-slim", digest=DIGEST, days=3),
     )
@@ -128,6 +139,7 @@ def test_data() -> None:
             },
             {"name": "own-x", "cached": True, "packages": None},
         ],
+        "steps": [{"name": "run-1", "command": "python -m shop.static", "cached": True}],
         "seconds": 6.235,
         "tags": ["shop:1"],
         "digest": None,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 COMMON = """\
 image = "team/shop"
 groups = ["main", "web"]
+build-args = { RELEASE = "0" }
 env = { A = "1", B = "2" }
 labels = { "org.team" = "web" }
 instructions = { build = ["ENV X=1"], runtime = ["RUN a"] }
@@ -45,6 +46,7 @@ def test_images_extend_common_settings() -> None:
 [images.worker]
 [images.api]
 groups = ["api"]
+build-args = { SHA = "1" }
 env = { B = "3", C = "4" }
 instructions = { runtime = [] }
 ports = []
@@ -57,6 +59,7 @@ ports = []
     assert worker.ports == ("8000",)
     assert api.groups == ("api",)
     assert api.env == (("A", "1"), ("B", "3"), ("C", "4"))
+    assert [each.name for each in api.build_args] == ["RELEASE", "SHA"]
     assert api.labels == (("org.team", "web"),)
     assert api.instructions == Instructions(build=("ENV X=1",))
     assert api.ports == ()

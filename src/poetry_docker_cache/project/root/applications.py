@@ -180,6 +180,8 @@ def find_apps(
         name = relative(folder, path)
         if name in texts or not (kept is None or is_inside(name, kept)):
             continue
+        if files is not None and not _ships(root, module) and not is_inside(name, files):
+            continue
         texts[name] = text = text_of(path)
         if path.stem in _GATEWAYS or any(hint in text for hint in _HINTS):
             found += _apps(text, path.stem, module, name)
@@ -189,6 +191,12 @@ def find_apps(
     if managed and (settings := _SETTINGS.search(text_of(managed))):
         found = _of_django(found, settings[1], managed.parent)
     return tuple(sorted(found, key=lambda app: app.rank))
+
+
+def _ships(root: WheelRoot | SourceTreeRoot, module: str) -> bool:
+    """Return whether the wheel may contain a module, or there is no wheel."""
+    known = None if isinstance(root, SourceTreeRoot) else root.modules
+    return known is None or module.partition(".")[0] in known
 
 
 _PROGRAMS = ("main", "bot", "run", "app", "server", "start", "worker")

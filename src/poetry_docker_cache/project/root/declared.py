@@ -125,16 +125,14 @@ def requires_of(build_system: Mapping[str, Any], default: str) -> tuple[str, ...
     return tuple(map(str, build_system.get("requires", [default])))
 
 
-def check_declared(
-    poetry: Poetry, folder: Path, *, from_above: bool = False, readme_above: bool = False
-) -> None:
+def check_declared(poetry: Poetry, folder: Path, *, from_above: bool = False) -> None:
     """Raise NoWheelError for common mistakes, with a shorter message than the builder's.
 
-    `from_above`: whether a `from` may leave the project, which poetry-core allows. `readme_above`:
-    whether the README may lie outside, if pyproject.toml names it in the usual spelling.
+    `from_above`: whether a `from` and the README may leave the project, which poetry-core allows,
+    if pyproject.toml names them in the usual spelling.
     """
     for readme in readmes(poetry):
-        allowed = readme_above and leaves(readme) and _names_readme(poetry, readme)
+        allowed = from_above and leaves(readme) and _names_readme(poetry, readme)
         if not allowed and not is_here(folder, readme):
             raise NoWheelError(f"the README `{readme}` is outside the project")
         if not (folder / readme).is_file():
@@ -157,7 +155,8 @@ def check_declared(
 def _names_readme(poetry: Poetry, path: str) -> bool:
     """Return whether the build can replace the path of a README in the text of pyproject.toml."""
     text = poetry.pyproject_path.read_text(encoding="utf-8")
-    return bool(re.search(rf"""(readme|file)["']? *= *["'](\./)*{re.escape(path)}["']""", text))
+    named = rf"""(readme|file)["']? *= *(\[[^]\n]*)?["'](\./)*{re.escape(path)}["']"""
+    return bool(re.search(named, text))
 
 
 def scripts(poetry: Poetry) -> dict[str, str]:

@@ -11,12 +11,14 @@ import configparser
 import contextlib
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from poetry.core.utils.helpers import module_name
 
+from poetry_docker_cache.docker.ignore_patterns import is_inside
 from poetry_docker_cache.project.git import git_ignored
 from poetry_docker_cache.project.model import WheelRoot
 from poetry_docker_cache.project.root.declared import (
@@ -30,10 +32,12 @@ from poetry_docker_cache.project.root.declared import (
     main_module,
     readmes,
     requires_of,
+    static_part,
 )
+from poetry_docker_cache.project.root.rust import build_folders, cargo_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from poetry.core.poetry import Poetry
@@ -80,12 +84,11 @@ _COMPILING_REQUIREMENTS = {
     "scikit-build-core",
     "setuptools-rust",
 }
-_RUST = ("Cargo.toml", "Cargo.lock", "build.rs", "src", "crates", "rust-toolchain.toml", ".cargo")
 _FILES = {
-    "setuptools": ("setup.py", "setup.cfg", "MANIFEST.in", "versioneer.py", "VERSION", *_RUST[:3]),
+    "setuptools": ("setup.py", "setup.cfg", "MANIFEST.in", "versioneer.py", "VERSION"),
     "hatchling": ("hatch.toml", "hatch_build.py"),
     "pdm": ("pdm_build.py",),
-    "maturin": (*_RUST, "python"),
+    "maturin": ("python",),
     "scikit_build_core": ("CMakeLists.txt", "cmake", "src", "include"),
     "mesonpy": ("meson.build", "meson.options", "meson_options.txt", "subprojects", "src"),
 }
@@ -117,11 +120,25 @@ _NAMING = (
     "pdm.build.package-dir",
     "pdm.build.custom-hook",
     "maturin.python-source",
-    "maturin.manifest-path",
-    "maturin.include",
+    "maturin.data",
     "scikit-build.wheel.packages",
     "uv.build-backend.module-root",
 )
+# Settings that name the packages or modules in the wheel.
+_SHIPPING = {
+    "flit": ("flit.module.name",),
+    "hatchling": tuple(
+        f"{table}.{key}"
+        for table in ("hatch.build.targets.wheel", "hatch.build")
+        for key in ("packages", "only-include", "include", "force-include")
+    ),
+    "maturin": ("maturin.module-name", "maturin.python-packages"),
+    "pdm": ("pdm.build.includes",),
+    "setuptools": ("setuptools.packages", "setuptools.py-modules"),
+    "uv_build": ("uv.build-backend.module-name",),
+}
+_SHIPPING_ONE = ("flit", "hatchling", "maturin", "uv_build")
+"""These backends pack only the package with the project's name, unless a setting names others."""
 _FINDING_NAMESPACES = ("setuptools", "pdm")
 """These backends also find packages without an `__init__.py`, whatever their name."""
 
@@ -141,12 +158,17 @@ class BackendProject:
         source = ["src"] if any(self._packages_in(self.folder / "src")) else []
         return sorted({*named, *source, *self._namespaces(), *self.importable()})
 
+    def finds_namespaces(self) -> bool:
+        """Return whether there may be packages beside those that `importable` lists."""
+        return self.needs_whole_folder() or bool(self._namespaces())
+
     def importable(self) -> list[str]:
         """List the packages and modules that can be imported."""
         places = {"src": self.folder / "src", "": self.folder}
         tool = self.data.get("tool", {})
-        for name in _strings(_at(tool, "setuptools.packages.find.where")):
-            places[name.strip("./")] = self.folder / name
+        for key in ("setuptools.packages.find.where", "maturin.python-source"):
+            for name in _strings(_at(tool, key)):
+                places[name.strip("./")] = self.folder / name
         found = [
             f"{place}/{name}".lstrip("/")
             for place, folder in places.items()
@@ -171,12 +193,17 @@ class BackendProject:
             if name not in _NOT_INSTALLED and any((self.folder / name).glob(glob))
         ]
 
-    def files(self) -> list[str]:
-        """List what the build reads beside the code: scripts, licences, the version file."""
+    def files(self, required: Collection[str]) -> list[str]:
+        """List what the build reads beside the code: scripts, licences, the version file.
+
+        `required` are the names of the build requirements.
+        """
         names = [*self._named()]
         for backend, files in _FILES.items():
             if self.backend.startswith(backend):
                 names += files
+        if self.backend.startswith("maturin") or "setuptools-rust" in required:
+            names += cargo_paths(self.folder, [*self._manifests()])
         if self.backend.startswith("mesonpy"):
             names += [path.parent.name for path in self.folder.glob("*/meson.build")]
         licenses = _strings(self.data.get("project", {}).get("license-files"))
@@ -201,11 +228,30 @@ class BackendProject:
         """Return whether the backend is for compiled code, so that there may be no Python code."""
         return self.backend.startswith(_COMPILING)
 
-    def needs_compiler(self, requires: Sequence[str]) -> bool:
-        """Return whether the build probably runs a compiler."""
+    def ships(self, name: str, place: str) -> bool:
+        """Return whether a top-level module is in the wheel, as far as the settings say so."""
+        tool = self.data.get("tool", {})
+        keys = next((keys for start, keys in _SHIPPING.items() if self._is(start)), ())
+        declared = [value.strip("/") for key in keys for value in _strings(_at(tool, key))]
+        if self.needs_whole_folder() or (not declared and self._is(_SHIPPING_ONE)):
+            return name == self.module
+        paths = [*map(static_part, declared)]
+        return (
+            not declared
+            or name in {value.split(".")[0] for value in declared}
+            or "." in paths
+            or is_inside(place, paths)
+            or any(is_inside(path, [place]) for path in paths)
+        )
+
+    def needs_compiler(self, required: Collection[str]) -> bool:
+        """Return whether the build probably runs a compiler.
+
+        `required` are the names of the build requirements.
+        """
         if self.is_for_compiled_code():
             return True
-        if not _COMPILING_REQUIREMENTS.isdisjoint(_names_of(requires)):
+        if not _COMPILING_REQUIREMENTS.isdisjoint(required):
             return True
         if _at(self.data.get("tool", {}), "setuptools.ext-modules"):
             return True
@@ -214,7 +260,7 @@ class BackendProject:
         return re.search(r"ext_modules|cffi_modules|rust_extensions|Extension\(", text) is not None
 
     def artifacts(self) -> list[str]:
-        """List the globs of files that hatchling includes although git ignores them."""
+        """List the globs of files that are in the wheel although git ignores them."""
         tool = self.data.get("tool", {})
         tables = ("hatch.build", "hatch.build.targets.wheel")
         keys = ("artifacts", "force-include")
@@ -224,11 +270,33 @@ class BackendProject:
             for key in keys
             for name in _strings(_at(tool, f"{table}.{key}"))
         ]
+        found += self._maturin_includes()
         return [name.strip("/") for name in found if not name.startswith("!")]
+
+    def _maturin_includes(self) -> list[str]:
+        items = _at(self.data.get("tool", {}), "maturin.include")
+        tables = [{"path": item} if isinstance(item, str) else item for item in items or ()]
+        return [
+            str(table["path"])
+            for table in tables
+            if "wheel" in _strings(table.get("format", "wheel"))
+        ]
+
+    def _is(self, backend: str | tuple[str, ...]) -> bool:
+        return self.backend.startswith(backend)
+
+    def _manifests(self) -> Iterator[str]:
+        """Yield the declared manifests of crates."""
+        tool = self.data.get("tool", {})
+        yield from _strings(_at(tool, "maturin.manifest-path"))
+        tables = _at(tool, "setuptools-rust.ext-modules")
+        for table in tables if isinstance(tables, list) else ():
+            yield str(table.get("path", "Cargo.toml"))
 
     def _named(self) -> list[str]:
         tool = self.data.get("tool", {})
         names = [name for key in _NAMING for name in _strings(_at(tool, key))]
+        names += self._maturin_includes()
         fragments = _at(tool, "hatch.metadata.hooks.fancy-pypi-readme.fragments") or ()
         names += [str(fragment["path"]) for fragment in fragments if "path" in fragment]
         return [name for name in names if name.strip("./")]
@@ -253,6 +321,8 @@ class BackendProject:
         children = sorted(folder.iterdir()) if folder.is_dir() else []
         for child in children:
             known = child.name in names or is_file(child / "__init__.py")
+            # maturin packs no others, and the wheels of compiled code should be rebuilt rarely.
+            known = known and not (self._is("maturin") and not self.ships(child.name, child.name))
             if child.is_dir() and known and child.name not in _NOT_INSTALLED - names:
                 yield child.name
 
@@ -292,18 +362,29 @@ def read_other(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) ->
     packages = project.packages()
     if not packages and not project.is_for_compiled_code() and not project.needs_whole_folder():
         raise NoWheelError(f"no module or package named `{name}`, and no other one")
-    others = [*readmes(poetry), *declared_license(poetry), *project.files()]
+    required = {*_names_of(requires)}
+    others = [*readmes(poetry), *declared_license(poetry), *project.files(required)]
     paths = copied(folder, [*packages, *others, *build_system.get("backend-path", [])])
-    hatch = backend.startswith("hatchling")
-    inside = folders(folder, paths) if hatch else ()
-    modules = [(re.sub("^src/", "", path).replace("/", "."), path) for path in project.importable()]
+    crates = build_folders(paths, folder)
+    obeys_git = backend.startswith(("hatchling", "maturin"))
+    inside = [
+        path
+        for path in (folders(folder, paths) if obeys_git else ())
+        if f"{path}/target" not in crates
+    ]
+    importable = [(PurePath(path).stem, path) for path in project.importable()]
+    modules = [module for module in importable if project.ships(*module)]
     return WheelRoot(
         paths=paths,
         requires=requires,
         backend=backend,
         backend_path=tuple(map(str, build_system.get("backend-path", ()))),
-        needs_compiler=project.needs_compiler(requires),
+        needs_compiler=project.needs_compiler(required),
         module=main_module(folder, modules, name),
-        git_ignored=git_ignored(folder, inside, included=project.artifacts(), ask_git=False),
+        git_ignored=(
+            *git_ignored(folder, inside, included=project.artifacts(), ask_git=False),
+            *crates,
+        ),
         whole=project.needs_whole_folder(),
+        modules=None if project.finds_namespaces() else tuple(name for name, _ in modules),
     )

@@ -113,7 +113,7 @@ def _read_root(folder: Path, name: str) -> WheelRoot | SourceTreeRoot:
     backend = build_system.get("build-backend", default) if isinstance(build_system, dict) else ""
     if backend in BACKENDS:
         poetry = Factory().create_poetry(folder, with_groups=False)
-        return read_root(poetry, default, readme_above=True)
+        return read_root(poetry, default)
     package = ProjectPackage(name, "0")
     package.root_dir = folder
     readme = data.get("project", {}).get("readme")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from poetry_docker_cache.project.root.declared import (
     requires_of,
     static_part,
 )
+from poetry_docker_cache.project.root.rust import build_folders, cargo_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -47,11 +49,9 @@ POETRY_CORE = "poetry.core.masonry.api"
 BACKENDS = (POETRY_CORE, "poetry.masonry.api", "poetry_dynamic_versioning.backend")
 
 
-def read_poetry_core(
-    poetry: Poetry, folder: Path, build_system: Mapping[str, Any], *, readme_above: bool
-) -> WheelRoot:
+def read_poetry_core(poetry: Poetry, folder: Path, build_system: Mapping[str, Any]) -> WheelRoot:
     """Get the files from poetry-core's builder. Raises NoWheelError or the builder's exceptions."""
-    check_declared(poetry, folder, from_above=True, readme_above=readme_above)
+    check_declared(poetry, folder, from_above=True)
     builder = WheelBuilder(poetry)
     module = _module(builder, poetry)
     inside, outside = _sources(builder, poetry, folder)
@@ -73,7 +73,11 @@ def read_poetry_core(
         module=main_module(folder, modules, module_name(package.name)),
         packages_above=tuple((name, place) for name, place in modules if leaves(place)),
         import_folders=_import_folders(module.includes, base),
-        git_ignored=(*ignored, *_git_ignored_above(folder, folders(folder, above))),
+        git_ignored=(
+            *(*ignored, *_git_ignored_above(folder, folders(folder, above))),
+            *build_folders(checked, folder),
+        ),
+        modules=_top_modules([*(name for name, _ in modules), *named]),
     )
 
 
@@ -102,6 +106,7 @@ def _sources(builder: WheelBuilder, poetry: Poetry, folder: Path) -> tuple[list[
         if not (folder / script).is_file():
             raise NoWheelError(f"the build script `{script}` does not exist")
         inside += [script, *(["setup.py"] if package.build_should_generate_setup() else [])]
+        inside += cargo_paths(folder)
         builders.append(SdistBuilder(poetry))  # sources of extensions are often in the sdist only
     outside = [path for path in declared if leaves(path)]
     for include in chain.from_iterable(each._module.includes for each in builders):  # noqa: SLF001
@@ -147,6 +152,12 @@ def _import_folders(includes: Iterable[Include], root: Path) -> tuple[str, ...]:
         relative(root, include.base) for include in includes if isinstance(include, PackageInclude)
     }
     return tuple(sorted(place for place in places if not leaves(place)))
+
+
+def _top_modules(names: Iterable[str]) -> tuple[str, ...] | None:
+    """Return the first parts of names and paths; None if one is a pattern for all."""
+    tops = {re.split(r"[./]", static_part(name))[0] for name in names}
+    return None if "" in tops else tuple(sorted(tops))
 
 
 def _modules(includes: Iterable[Include], root: Path) -> Iterator[tuple[str, str]]:

@@ -27,12 +27,9 @@ if TYPE_CHECKING:
     from poetry.core.poetry import Poetry
 
 
-def read_root(
-    poetry: Poetry, default_backend: str = POETRY_CORE, *, readme_above: bool = False
-) -> WheelRoot | SourceTreeRoot:
+def read_root(poetry: Poetry, default_backend: str = POETRY_CORE) -> WheelRoot | SourceTreeRoot:
     """Read the project's root; without a wheel, the result has the reason.
 
-    A README outside the project needs a larger build context, which only `readme_above` allows.
     Raises DockerCacheError for a `build-system` that is not a table and for a link that leaves the
     project.
     """
@@ -48,7 +45,7 @@ def read_root(
     build_system = {"build-backend": default_backend, **build_system}
     try:
         if build_system["build-backend"] in BACKENDS:
-            return read_poetry_core(poetry, folder, build_system, readme_above=readme_above)
+            return read_poetry_core(poetry, folder, build_system)
         return read_other(poetry, folder, build_system)
     except DockerCacheError:
         raise

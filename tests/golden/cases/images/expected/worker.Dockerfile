@@ -81,19 +81,19 @@ RUN --mount=type=bind,from=scripts,source=/check.py,target=/scripts/check.py \
     --mount=type=bind,from=dependencies.api.worker,source=/libraries.json,target=/libraries/dependencies.api.worker.json \
     --mount=type=bind,from=own-sqlalchemy.api.worker,source=/libraries.json,target=/libraries/own-sqlalchemy.api.worker.json \
     --mount=type=bind,from=dependencies.worker,source=/libraries.json,target=/libraries/dependencies.worker.json \
-    /venv/bin/python /scripts/check.py --python=3.13 --home=/home/app
+    /venv/bin/python /scripts/check.py --python=3.13 --user=10001:10001 --folder=/home/app
 
 # The image: with --link, a layer survives changes below it. `docker history` shows the path, so it names the layer.
 FROM base AS final
 ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 ENV HOME="/home/app" USER="app" LOG_LEVEL="info" TZ="UTC"
 WORKDIR /app
-COPY --from=check --chown=10001:10001 /home/app /home/app
 COPY --link --from=dependencies /dependencies/../venv /venv
 COPY --link --from=dependencies.api.worker /dependencies.api.worker/../venv /venv
 COPY --link --from=own-sqlalchemy.api.worker /own-sqlalchemy.api.worker/../venv /venv
 COPY --link --from=dependencies.worker /dependencies.worker/../venv /venv
 COPY --link --from=application /application/venv /venv
+COPY --link --from=check /folders /
 LABEL org.opencontainers.image.title="shop" \
     org.opencontainers.image.version="1.2.0"
 USER 10001:10001

@@ -1,0 +1,140 @@
+"""Each recipe of docs/recipes.md is built from its folder in `examples`, and used."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from acme import Project
+from builds import build
+from containers import get, run_container, wait_for_answer
+from node_image import make_node_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clean_poetry import Poetry
+    from engines import DockerEngine
+
+pytestmark = pytest.mark.engine
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+IGNORED = shutil.ignore_patterns("__pycache__", ".*", "node_modules", "dist")
+
+
+@pytest.fixture
+def example(
+    engine: DockerEngine, poetry_home: Callable[[DockerEngine], Poetry], tmp_path: Path
+) -> Callable[[str], Project]:
+    """Return a function that copies an example; its project is in a folder of it, or the top."""
+
+    def copy(name: str, folder: str = ".") -> Project:
+        shutil.copytree(EXAMPLES / name, tmp_path / name, ignore=IGNORED)
+        return Project(tmp_path / name / folder, poetry_home(engine))
+
+    return copy
+
+
+def test_django(engine: DockerEngine, example: Callable[[str], Project]) -> None:
+    """The page names the collected style sheet, and the server sends it."""
+    assert "run" in build(example("django")).said
+    secret = ("--env=SECRET_KEY=of-a-test", "--env=ALLOWED_HOSTS=*")
+    with run_container(engine, *secret, "shop:1.0.0") as site:
+        page = get(engine, site)
+        style = page.partition('href="')[2].partition('"')[0]
+        assert style.startswith("/static/shop.")
+        assert get(engine, site, style) == "body { font-family: sans-serif; }\n"
+    assert "only-for-the-build" not in engine.docker("history", "--no-trunc", "shop:1.0.0").stdout
+
+
+def test_front_end(engine: DockerEngine, example: Callable[[str], Project], tmp_path: Path) -> None:
+    """The API serves the page that the front end's build wrote."""
+    make_node_image(engine, tmp_path / "image", "node:22-slim")
+    project = example("front-end")
+    done = subprocess.run(
+        ["npm", "config", "get", "registry"], capture_output=True, text=True, check=True
+    )
+    (project.poetry.home / ".npmrc").write_text(f"registry={done.stdout}", encoding="utf-8")
+    build(project)
+    with run_container(engine, "board:1.0.0") as board:
+        assert "<title>Board</title>" in get(engine, board)
+        assert get(engine, board, "/api/notes") == '["Water the plants"]'
+
+
+def test_api_and_worker(engine: DockerEngine, example: Callable[[str], Project]) -> None:
+    """Both images start."""
+    build(example("worker"))
+
+    def ready() -> str:
+        logs = engine.docker("logs", worker)
+        return (logs.stdout + logs.stderr) * (" ready." in logs.stdout + logs.stderr)
+
+    with (
+        run_container(engine, "orders-api:1.0.0") as api,
+        run_container(engine, "orders-worker:1.0.0") as worker,
+    ):
+        assert json.loads(get(engine, api, "/health")) == {"status": "ok"}
+        wait_for_answer(engine, worker, ready)
+
+
+def test_model(engine: DockerEngine, example: Callable[[str], Project]) -> None:
+    """The image has the model that its build made."""
+    build(example("model"))
+    assert engine.run("forecast:1.0.0") == "59.7\n"
+
+
+def test_monorepo(engine: DockerEngine, example: Callable[..., Project]) -> None:
+    """The service uses the library beside it."""
+    build(example("monorepo", "services/api"))
+    with run_container(engine, "api:1.0.0") as api:
+        assert json.loads(get(engine, api, "/price/100")) == {"price": 119.0}
+
+
+class LambdaApi(BaseHTTPRequestHandler):
+    """The runtime API of AWS Lambda, with one event."""
+
+    answers: list[object]
+
+    def do_GET(self) -> None:
+        """Send the event; a second request waits until the function is stopped."""
+        if self.answers:
+            threading.Event().wait(60)
+        self.send_response(200)
+        self.send_header("Lambda-Runtime-Aws-Request-Id", "1")
+        self.send_header("Lambda-Runtime-Invoked-Function-Arn", "resize")
+        self.send_header("Lambda-Runtime-Deadline-Ms", "9999999999999")
+        self.end_headers()
+        self.wfile.write(b'{"width": 640}')
+
+    def do_POST(self) -> None:
+        """Take the result."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answers.append(json.loads(body))
+        self.send_response(202)
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_lambda(engine: DockerEngine, example: Callable[[str], Project]) -> None:
+    """The function answers a request of Lambda's runtime API."""
+    build(example("lambda"))
+    answers: list[object] = []
+    handler = type("Handler", (LambdaApi,), {"answers": answers})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads, server.block_on_close = True, False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place = f"--env=AWS_LAMBDA_RUNTIME_API=127.0.0.1:{server.server_port}"
+        with run_container(engine, "--network=host", place, "resize:1.0.0") as function:
+            found = wait_for_answer(
+                engine, function, lambda: json.dumps(answers[:1]) * bool(answers)
+            )
+        server.shutdown()
+    assert json.loads(found) == [{"width": 320}]
