@@ -182,8 +182,9 @@ def test_password_is_in_no_command_line(
     watcher = threading.Thread(target=look)
     watcher.start()
     manifest = indexes.manifest(indexes.package("al-pha"), indexes.package("beta"))
+    environment = {"PIP_TIMEOUT": "15"}  # only pip follows it
     try:
-        status, output = workshop.install(manifest, *BY[installer])
+        status, output = workshop.install(manifest, *BY[installer], environment=environment)
     finally:
         ended.set()
         watcher.join()

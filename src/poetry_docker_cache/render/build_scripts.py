@@ -82,7 +82,6 @@ def all_scripts() -> dict[str, str]:
 def _used(plan: ImagePlan) -> Iterator[str]:
     dependencies = plan.dependencies
     unused = {
-        "wheelhouse.py": not dependencies.keeps_wheels,
         "earlier_image.py": not dependencies.reuses_image,
         **dict.fromkeys(_FOR_OLDER_LOCKS, not dependencies.older_lock),
         **dict.fromkeys(("families.py", "workspace.py"), not dependencies.images),

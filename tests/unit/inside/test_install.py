@@ -170,6 +170,7 @@ def test_missing_pip_fails(
     monkeypatch.setattr(pip_command, "run", lambda *_: said)
     monkeypatch.setattr("venv.create", lambda *_, **__: None)
     monkeypatch.setattr(pip_settings, "image_settings", lambda _: {})  # would start pip
+    monkeypatch.setenv("PIP_TIMEOUT", "30")  # only pip follows it
     message = pip_command.MISSING
     assert tool.main(["--venv", str(tmp_path / "poetry"), "poetry"]) == 1
     assert capsys.readouterr().out == f"\npoetry-docker-cache: {message}\n"

@@ -13,12 +13,14 @@ from typing import Any
 
 from . import (
     architecture,
+    index_pages,
     installed_files,
     package_indexes,
     pip_command,
     secret,
     shared_libraries,
     wheel_tree,
+    wheelhouse,
 )
 from .failures import print_explanation
 
@@ -88,8 +90,6 @@ def download(
     machine = options.machine
     missing = manifest["packages"]
     if options.wheels:
-        from . import wheelhouse  # noqa: PLC0415  # exported only for this setting
-
         tags = architecture.supported_tags(machine)
         missing = wheelhouse.fill(folder, manifest, options.wheels, tags)
         count = len(manifest["packages"])
@@ -98,7 +98,10 @@ def download(
     foreign = machine != architecture.machine_of("")
     platforms = architecture.supported_platforms(machine) if foreign else []
     call = functools.partial(pip_command.download, folder, platforms=platforms)
-    status, why = package_indexes.download({**manifest, "packages": missing}, auth, private, call)
+    supported = functools.partial(architecture.supported_tags, machine)
+    fetch = functools.partial(index_pages.fetch, folder, supported_tags=supported)
+    wanted = {**manifest, "packages": missing}
+    status, why = package_indexes.download(wanted, auth, private, fetch, call)
     if options.wheels and not status:
         for path in {*folder.iterdir()} - held:
             wheelhouse.copy(path, options.wheels)

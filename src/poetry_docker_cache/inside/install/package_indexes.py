@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .process import Outcome
 
     Call = Callable[[Path, Mapping[str, str]], Outcome]
+    Packages = list[dict[str, Any]]
+    Fetch = Callable[[Packages, Mapping[str, str]], Packages]
 
 # A version without a local part, in the normal form of PEP 440.
 PUBLIC = re.compile(
@@ -104,21 +106,27 @@ def version_specifier(package: dict[str, Any]) -> str:
 
 
 def download(
-    manifest: dict[str, Any], auth: dict[str, Any], folder: Path, call: Call
+    manifest: dict[str, Any], auth: dict[str, Any], folder: Path, fetch: Fetch, call: Call
 ) -> tuple[int, str]:
-    """Download each source's packages with `call`; return the status, and why it failed.
+    """Download each source's packages; return the status, and why it failed.
 
-    `call` gets a requirements file and environment variables; secrets are in `folder`. Raises
-    ValueError for a package that does not come from an index.
+    `fetch` gets packages and environment variables, and returns the packages that are left to
+    `call`, which gets a requirements file. Secrets are in `folder`. Raises ValueError for a
+    package that does not come from an index.
     """
     base = pip_settings.clean_environment(os.environ, pip_settings.image_settings(os.environ))
     for number, (source, packages) in enumerate(group_by_source(manifest)):
         place = folder / str(number)
         place.mkdir()
         known = secret.get_source(auth, source.name)
-        requirements = place / "requirements.txt"
-        requirements.write_text("".join(map(requirement, packages)), encoding="utf-8")
+        lines = {id(package): requirement(package) for package in packages}
         environment = pip_settings.for_source(base, source, known, place)
+        left = fetch(packages, environment)
+        if not left:
+            continue
+        requirements = place / "requirements.txt"
+        text = "".join(lines[id(package)] for package in left)
+        requirements.write_text(text, encoding="utf-8")
         status, output = call(requirements, environment)
         if status:
             return status, explain_failure(output, source, known="username" in known)

@@ -65,6 +65,19 @@ def choose_wheel(package: dict[str, Any], tags: dict[str, int]) -> dict[str, str
     return max(fitting, key=lambda item: item[:3])[3] if fitting else None
 
 
+def take_one(wheels: Path, folder: Path, file: dict[str, str]) -> bool:
+    """Copy a kept wheel to a folder; return whether there is one with the right hash."""
+    kept, path = wheels / file["file"], folder / file["file"]
+    if not kept.is_file():
+        return False
+    shutil.copyfile(kept, path)  # the copy is checked: another build may replace the file
+    if not has_hash(path, file["hash"]):
+        path.unlink()
+        return False
+    os.utime(kept)
+    return True
+
+
 def fill(
     folder: Path, manifest: dict[str, Any], wheels: Path, tags: Sequence[str]
 ) -> list[dict[str, Any]]:
@@ -76,12 +89,8 @@ def fill(
     missing = []
     for package in manifest["packages"]:
         file = choose_wheel(package, ranks)
-        if file and (wheels / file["file"]).is_file():
-            shutil.copyfile(wheels / file["file"], folder / file["file"])
-            if has_hash(folder / file["file"], file["hash"]):
-                os.utime(wheels / file["file"])
-                continue
-            (folder / file["file"]).unlink()
+        if file and take_one(wheels, folder, file):
+            continue
         missing.append(package)
     return missing
 
@@ -96,6 +105,11 @@ def take(kept: Path, wheels: Path) -> None:
             os.utime(wheels / path.name)
         elif path.is_file():
             copy(path, wheels)
+    remove_unused(wheels)
+
+
+def remove_unused(wheels: Path) -> None:
+    """Remove the wheels that no build has used for a month."""
     for path in wheels.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another build has removed it
             if path.stat().st_mtime < time.time() - UNUSED:

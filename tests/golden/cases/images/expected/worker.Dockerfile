@@ -6,7 +6,7 @@
 FROM scratch AS scripts
 COPY --chmod=0555 Dockerfile.scripts/ /
 
-# An empty virtual environment, and pip. It downloads wheels for any platform, and nothing in them runs.
+# An empty virtual environment, and pip. Wheels are downloaded for any platform, and nothing in them runs.
 FROM --platform=$BUILDPLATFORM python:3.13-slim AS venv
 WORKDIR /scripts
 RUN python -m venv --without-pip /venv && python -m pip help download > /dev/null
@@ -26,7 +26,7 @@ RUN --mount=type=bind,from=scripts,source=/manifest,target=/scripts/manifest \
 FROM scratch AS manifests
 COPY --from=manifest /manifest /
 
-# The dependencies: pip downloads the versions, hashes and sources that poetry.lock names.
+# The dependencies: the versions, hashes and sources that poetry.lock names.
 FROM venv AS dependencies
 ARG TARGETPLATFORM
 RUN --mount=type=bind,from=scripts,source=/install,target=/scripts/install \
