@@ -104,6 +104,7 @@ class LambdaApi(BaseHTTPRequestHandler):
     """The runtime API of AWS Lambda, with one event."""
 
     answers: list[object]
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         """Send the event; a second request waits until the function is stopped."""
@@ -113,6 +114,7 @@ class LambdaApi(BaseHTTPRequestHandler):
         self.send_header("Lambda-Runtime-Aws-Request-Id", "1")
         self.send_header("Lambda-Runtime-Invoked-Function-Arn", "resize")
         self.send_header("Lambda-Runtime-Deadline-Ms", "9999999999999")
+        self.send_header("Content-Length", "14")
         self.end_headers()
         self.wfile.write(b'{"width": 640}')
 
@@ -121,6 +123,7 @@ class LambdaApi(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.answers.append(json.loads(body))
         self.send_response(202)
+        self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, *_arguments: object) -> None:

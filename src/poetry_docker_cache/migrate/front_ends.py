@@ -110,7 +110,7 @@ def read_front_end(
                         if file and len(copying.sources) > 1:
                             into = target
                         folders.setdefault(folder, into)
-            elif each.keyword == "RUN":
+            elif each.keyword == "RUN" and commands(each):
                 state.folder = state.workdir
                 outcomes += [
                     _outcome(found, command.line, f"RUN {command.text}")

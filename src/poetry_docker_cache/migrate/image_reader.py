@@ -420,11 +420,11 @@ class _Reader:
                 _follow(each, state, self._dockerfile.values)
         for each in stage.instructions:
             _follow(each, state, self._dockerfile.values)
-            if each.keyword != "RUN":
+            found = commands(each) if each.keyword == "RUN" else ()
+            if not found:
                 yield _of(each, unneeded(_BUILD_STAGE))
-                continue
             state.folder = state.workdir
-            for command in commands(each):
+            for command in found:
                 outcome = read_command(command, state)
                 if outcome.advice and stage.number in self._left:
                     outcome = unneeded(f"see line {self._left[stage.number]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 import shlex
@@ -13,6 +14,7 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.migrate.outcomes import Outcome, left_over, unneeded
 from poetry_docker_cache.plan.start_command import Start, choose_start
 from poetry_docker_cache.project.command_lines import SHELLS
+from poetry_docker_cache.settings.setting_errors import SettingsError
 from poetry_docker_cache.settings.table import Settings
 
 if TYPE_CHECKING:
@@ -87,7 +89,9 @@ class _Reader:
         self._stated = stated
         self._project = project
         self._installed = installed
-        self._settings = Settings.parse({"ports": [*ports]} if ports else {})
+        self._settings = Settings()
+        with contextlib.suppress(SettingsError):  # EXPOSE is left over if it is not a port
+            self._settings = Settings.parse({"ports": [*ports]})
         self.used: list[StatedStart] = []
 
     def read(self) -> tuple[Outcome, Outcome]:

@@ -259,6 +259,8 @@ class _Reading:
     def _uses(self, words: tuple[str, ...], base: str) -> _Use:
         """Find what a command needs. Raises UnclearError if the image cannot have it."""
         at = len(words) - len(program_words(words))
+        if at == len(words):
+            raise UnclearError("starts no program")
         use = _Use(given=words)
         first, rest = words[at], words[at + 1 :]
         if re.fullmatch(r"(.*/)?python[\d.]*", first):

@@ -53,7 +53,7 @@ BOTH = ("linux/amd64", "linux/arm64")
 # Settings that mean the same with and without an engine, or that an obstacle or a note names.
 SUPPORTED = {
     *("base_image", "build_args", "cache", "command", "directories", "entrypoint", "env"),
-    *("extras", "files", "groups", "volumes"),
+    *("dev", "extras", "files", "groups", "test", "volumes"),
     *("healthcheck", "ignore", "image", "images", "labels", "layers", "optional_libraries"),
     *("own_layers", "pinned_tools", "platforms", "ports", "python", "shell", "stop_signal"),
     *("user", "workdir"),
