@@ -58,7 +58,7 @@ LONGEST = (
     *("test_inside_poetry_versions", "test_platforms", "test_bases", "test_images", "test_demo"),
     *("test_layers_command", "test_buildah", "test_build_shapes", "test_path_packages"),
     *("test_no_engine", "test_oldest_python", "test_applications", "test_older_locks"),
-    "test_install_reuse",
+    *("test_install_reuse", "test_examples", "test_variants", "test_assets"),
 )
 """Test files that take a minute or more, longest first."""
 
