@@ -82,7 +82,7 @@ def make_plan(  # noqa: PLR0913  # all inputs of the decisions
     )
     everything = with_additions(contents, additions)
     system, system_notes = plan_system_packages(settings, contents.layers, bases)
-    folder, folder_notes = place_in_context(project, everything)
+    folder, folder_notes = place_in_context(project, everything, settings.assets)
     all_wheels, wheel_notes = plan_wheels(project, settings, everything, folder, bases)
     wheels, further_wheels = split_wheels(all_wheels, additions)
     version, version_notes = _plan_version(project, wheels)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.plan.contents import Contents, WheelSource
     from poetry_docker_cache.plan.image_plan import Index, Notes
     from poetry_docker_cache.project.model import Project, WheelRoot
+    from poetry_docker_cache.settings.asset_values import Assets
     from poetry_docker_cache.settings.table import Settings
 
 _POETRY_CORE = "poetry.core.masonry.api"
@@ -39,7 +40,9 @@ _RUST = {"maturin", "setuptools-rust"}
 _BACKEND = "build-backend"
 
 
-def place_in_context(project: Project, contents: Contents) -> tuple[str, Notes]:
+def place_in_context(
+    project: Project, contents: Contents, front_ends: Sequence[Assets] = ()
+) -> tuple[str, Notes]:
     """The path of the project in the build context: "." unless the image needs files outside it.
 
     Raises DockerCacheError if the context would have to be the root of the file system.
@@ -48,7 +51,7 @@ def place_in_context(project: Project, contents: Contents) -> tuple[str, Notes]:
         posixpath.normpath(posixpath.join(source.path, path))
         for source in contents.sources
         for path in (".", *source.root.paths)
-    }.union(contents.files)
+    }.union(contents.files, *((each.folder, *each.files) for each in front_ends))
     levels = max((_levels(path) for path in taken), default=0)
     if not levels:
         return ".", ()

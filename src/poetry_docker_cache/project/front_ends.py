@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from poetry_docker_cache.docker.ignore_patterns import outermost
+from poetry_docker_cache.docker.ignore_patterns import moved, outermost
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.project.git import git_ignored, is_git_ignored, own_git_ignored
 from poetry_docker_cache.project.model import FrontEnd
@@ -49,7 +49,8 @@ def read_front_ends(folder: Path, settings: Iterable[Settings]) -> dict[str, Fro
 
 def _read(folder: Path, place: str, written: set[str]) -> FrontEnd:
     path = folder / place
-    if not is_here(folder, place) or not (path / "package.json").is_file():
+    beside = place.startswith("../")
+    if not (beside or is_here(folder, place)) or not (path / "package.json").is_file():
         raise DockerCacheError(
             f"`assets` in {TABLE} names the folder {place!r}, which has no package.json.",
             fix="Correct `folder`: it is relative to the project.",
@@ -93,6 +94,9 @@ def _read(folder: Path, place: str, written: set[str]) -> FrontEnd:
 
 def _git_ignored(folder: Path, place: str) -> tuple[str, ...]:
     """Return the lines of the project's `.gitignore` files that apply to a front end."""
+    if place.startswith("../"):
+        found = git_ignored(folder / place, ["."], included=(), ask_git=True)
+        return tuple(moved(line, place) for line in found)
     above = git_ignored(folder, [place], included=(), ask_git=True)
     return tuple(dict.fromkeys((*above, *own_git_ignored(folder, place))))
 

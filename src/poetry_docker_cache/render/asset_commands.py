@@ -28,12 +28,17 @@ def at_project(path: str) -> str:
     return posixpath.normpath(f"/project/{path}")
 
 
-def manifest_copies(stage: AssetStage) -> list[tuple[list[str], str]]:
+def in_asset_stage(path: str, plan: ImagePlan) -> str:
+    """Return the place of a path of the project, or beside it, in the stage of a front end."""
+    return at_project(plan.located(path))
+
+
+def manifest_copies(stage: AssetStage, plan: ImagePlan) -> list[tuple[list[str], str]]:
     """Return what the stage copies before the install: paths, and the folder that they go to."""
     folders: dict[str, list[str]] = {}
     for path in stage.manifests:
         place = path if path.endswith("/") else posixpath.dirname(path)
-        folders.setdefault(f"{at_project(place)}/", []).append(path)
+        folders.setdefault(f"{in_asset_stage(place, plan)}/", []).append(path)
     return [(paths, place) for place, paths in folders.items()]
 
 

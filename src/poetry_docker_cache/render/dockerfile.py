@@ -111,6 +111,9 @@ def _others(plan: ImagePlan) -> Iterator[str]:
             yield wheel.folder
         else:  # a folder above the project: only some of its paths are sent
             yield from map(wheel.located, wheel.paths)
+    for path in (path for stage in plan.assets for path in (stage.folder, *stage.sources)):
+        if path.startswith("../"):
+            yield plan.located(path)
 
 
 def _unsent(plan: ImagePlan, keep: Sequence[str]) -> Iterator[str]:
@@ -139,6 +142,7 @@ def dockerfile_environment(template: Template | None = None) -> TemplateEnvironm
     environment.globals.update(
         assets_command=asset_commands.assets_command,
         at_project=asset_commands.at_project,
+        in_asset_stage=asset_commands.in_asset_stage,
         fetch_command=asset_commands.fetch_command,
         front_ends_in=asset_commands.front_ends_in,
         manifest_copies=asset_commands.manifest_copies,

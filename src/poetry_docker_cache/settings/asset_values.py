@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from poetry_docker_cache.docker.ignore_patterns import is_inside
 from poetry_docker_cache.settings import values
 from poetry_docker_cache.settings.image_values import reference
 
@@ -19,7 +20,7 @@ class Assets:
     """A front end of the project; None if its own files decide."""
 
     folder: str
-    """The folder with its package.json and lock file, relative to the project."""
+    """The folder with its package.json and lock file, relative to the project, or beside it."""
     output: str
     """What its build writes, relative to the project."""
     to: str
@@ -75,9 +76,9 @@ def _output(spot: Spot, folder: str, value: object) -> str:
     path = posixpath.normpath(posixpath.join(folder, content)) if content else "."
     if path in (".", folder):
         raise here.refuse(value, "name the folder that the build writes to")
-    if content.startswith("/") or path.split("/")[0] == "..":
+    if content.startswith("/") or (path.startswith("../") and not is_inside(path, [folder])):
         raise here.refuse(value, "that is outside the project")
-    return values.project_path(here, path)
+    return values.nearby_path(here, path)
 
 
 def _command(spot: Spot, value: object) -> tuple[str, ...]:
@@ -88,12 +89,12 @@ def _command(spot: Spot, value: object) -> tuple[str, ...]:
 
 
 _READERS = {
-    "folder": (values.project_path, _TAKES_PATH),
+    "folder": (values.nearby_path, _TAKES_PATH),
     "output": (values.line, "a path relative to `folder`"),
     "to": (_place, "a path relative to the project, or an absolute one in the image"),
     "image": (reference, "an image with a tag or digest"),
     "install": (_command, _TAKES_COMMAND),
     "build": (_command, _TAKES_COMMAND),
-    "files": (values.set_of(values.project_path), "a list of paths relative to the project"),
+    "files": (values.set_of(values.nearby_path), "a list of paths relative to the project"),
     "network": (values.boolean, "`true` or `false`"),
 }

@@ -182,6 +182,14 @@ def project_path(spot: Spot, value: object) -> str:
     return path
 
 
+def nearby_path(spot: Spot, value: object) -> str:
+    """Read a path inside the project or, with `..` at its start, beside it."""
+    above = re.match(r"(\.\./)+", value) if isinstance(value, str) else None
+    if not above:
+        return project_path(spot, value)
+    return above[0] + project_path(spot, str(value)[above.end() :])
+
+
 def project_pattern(spot: Spot, value: object) -> str:
     """Read a path inside the project that may have the wildcards of Python's `glob`."""
     content = line(spot, value)

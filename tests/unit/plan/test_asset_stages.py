@@ -193,3 +193,26 @@ def test_ignored_output_of_this_machine_is_not_sent() -> None:
     made = plan(project(front_ends={"web": found}), assets=(Assets(**WEB),))
     lines = render_ignore_file(made, "Dockerfile").splitlines()
     assert "web/dist" in lines[lines.index("!web") :]
+
+
+def test_front_end_beside_the_project() -> None:
+    """The build context becomes the folder that has both, and only these files are sent."""
+    found = front_end(
+        folder="../web", manifests=("../web/package.json",), git_ignored=("../web/dist",)
+    )
+    keys = {**WEB, "folder": "../web", "output": "../web/dist", "to": "static"}
+    made = plan(
+        project(front_ends={"../web": found}, place=("repository", "backend")),
+        assets=(Assets(**keys),),
+    )
+    assert "The build context is .., because the image needs ../web." in made.notes
+    text = render_dockerfile(made)
+    for line in (
+        "WORKDIR /project/web",
+        "COPY web/package.json /project/web/",
+        "COPY web /project/web",
+        "COPY --link --from=assets /project/web/dist /app/static",
+    ):
+        assert f"\n{line}\n" in text
+    lines = render_ignore_file(made, f"{made.folder}/Dockerfile").splitlines()
+    assert lines.index("!web/**") < lines.index("web/dist")

@@ -25,6 +25,7 @@ def test_one_table_is_list_of_one() -> None:
     ("folder", "output", "found"),
     [
         ("web", "../shop/static/dist", "shop/static/dist"),
+        ("../web", "dist", "../web/dist"),
         (".", "static/css/main.css", "static/css/main.css"),
         ("apps/web/", "./build", "apps/web/build"),
     ],
