@@ -39,8 +39,15 @@ def check(target: Path, home: Path) -> tuple[int, str]:
         target, needs / "native-1.json", architecture.machine_of(""), built=False
     )
     log = home.parent / "loader"
+    options = ["--folders", home, "--libraries", needs]
     run = subprocess.run(
-        [target / "bin" / "python", SCRIPTS / "check.py", "--home", home, "--libraries", needs],
+        [
+            target / "bin" / "python",
+            SCRIPTS / "check.py",
+            "--user=1:1",
+            "--folder=/made/home",
+            *options,
+        ],
         env={"LD_DEBUG": "files", "LD_DEBUG_OUTPUT": str(log)},
         capture_output=True,
         text=True,
@@ -71,7 +78,7 @@ def test_missing_library_is_reported(tmp_path: Path) -> None:
     target, home = tmp_path / "venv", tmp_path / "home"
     venv.create(target, symlinks=True)
     assert check(target, home) == (0, "")
-    home.rmdir()
+    shutil.rmtree(home)
     place = copy_extension(target, "libxxl.so.")
     status, output = check(target, home)
     assert status == 1

@@ -705,7 +705,7 @@ def test_quiet_shows_errors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((*BUILD, "--build-arg", "A=1"), "--build-arg does not exist. Pass options of `docker"),
+        ((*BUILD, "--add-host", "a:1"), "--add-host does not exist. Pass options of `docker"),
         ((*BUILD, "-o", "type=oci"), "after `--`: `-- -o …`."),
         ((*BUILD, "--platfrom=linux/arm64"), "--platfrom does not exist. Did you mean --platform?"),
         ((*EXPORT, "--ouput", "D"), "--ouput does not exist. Did you mean --output?"),

@@ -114,6 +114,7 @@ class LambdaApi(BaseHTTPRequestHandler):
         self.send_header("Lambda-Runtime-Aws-Request-Id", "1")
         self.send_header("Lambda-Runtime-Invoked-Function-Arn", "resize")
         self.send_header("Lambda-Runtime-Deadline-Ms", "9999999999999")
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", "14")
         self.end_headers()
         self.wfile.write(b'{"width": 640}')

@@ -22,12 +22,12 @@ DOCKERFILES = [(name, file) for name in NAMES for file in expected(name) if is_d
 def dockerfile(name: str, file: str = "Dockerfile") -> str:
     """Return a golden Dockerfile without what a private engine cannot pull.
 
-    These are the frontend of the `# syntax` line, and base images other than its own.
+    These are the frontend of the `# syntax` line, and images other than its own.
     """
     text = expected(name)[file]
     text = re.sub(r"\A# syntax=.*\n", "", text)
-    image = r"^(FROM (?:--platform=\S+ )?)\S*python:\S+ AS "
-    return re.sub(image, r"\1python:3.13-slim AS ", text, flags=re.MULTILINE)
+    image = r"^(FROM (?:--platform=\S+ )?|COPY --from=)[\w./-]+:\S+ "
+    return re.sub(image, r"\1python:3.13-slim ", text, flags=re.MULTILINE)
 
 
 def check(engine: DockerEngine, text: str, context: Path) -> str:

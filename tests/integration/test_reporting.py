@@ -287,6 +287,7 @@ def test_metadata_file(shop: Path, option: str) -> None:
                 "packages": [{"name": "rich", "version": "1.0", "reused": False}],
             }
         ],
+        "steps": [],
         "tags": ["a:1", "b"],
         "digest": DIGEST,
         "size": 16_300_000,

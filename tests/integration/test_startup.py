@@ -68,7 +68,8 @@ def modules(python: Path, command: Sequence[str], path: Path | None = None) -> s
         (
             ["list"],
             [
-                *(f"commands.{name}" for name in ("build", "docker_command", "export", "layers")),
+                *(f"commands.{name}" for name in ("build", "docker_command", "doctor", "export")),
+                *(f"commands.{name}" for name in ("init", "layers", "run_tests")),
                 "commands",
                 "errors",
             ],

@@ -203,7 +203,7 @@ def test_each_package_has_a_stage_and_a_layer() -> None:
     assert text.count(" AS build-backend") == 1
     layers = [line for line in text.splitlines() if line.startswith("COPY --link")]
     assert [line.split("=")[1].split()[0] for line in layers] == [
-        *("dependencies", "path-core", "path-util", "application", "check")
+        *("check", "dependencies", "path-core", "path-util", "application")
     ]
 
 

@@ -88,12 +88,12 @@ FROM base AS final
 ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 ENV HOME="/home/app" USER="app" LOG_LEVEL="debug" TZ="UTC"
 WORKDIR /app
+COPY --link --from=check /folders /
 COPY --link --from=dependencies /dependencies/../venv /venv
 COPY --link --from=dependencies.api /dependencies.api/../venv /venv
 COPY --link --from=dependencies.api.worker /dependencies.api.worker/../venv /venv
 COPY --link --from=own-sqlalchemy.api.worker /own-sqlalchemy.api.worker/../venv /venv
 COPY --link --from=application /application/venv /venv
-COPY --link --from=check /folders /
 LABEL org.opencontainers.image.title="shop" \
     org.opencontainers.image.version="1.2.0"
 EXPOSE 8000

@@ -63,9 +63,9 @@ FROM base AS final
 ENV VIRTUAL_ENV=/venv PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 ENV HOME="/home/app" USER="app" LOG_LEVEL="info" TZ="UTC"
 WORKDIR /app
+COPY --link --from=check /folders /
 COPY --link --from=dependencies /dependencies/../venv /venv
 COPY --link --from=application /application/venv /venv
-COPY --link --from=check /folders /
 LABEL org.opencontainers.image.title="shop" \
     org.opencontainers.image.version="1.2.0"
 EXPOSE 9000
