@@ -39,15 +39,9 @@ def check(target: Path, home: Path) -> tuple[int, str]:
         target, needs / "native-1.json", architecture.machine_of(""), built=False
     )
     log = home.parent / "loader"
-    options = ["--folders", home, "--libraries", needs]
+    options = ["--user=1:1", "--folder=/made/home", f"--folders={home}", f"--libraries={needs}"]
     run = subprocess.run(
-        [
-            target / "bin" / "python",
-            SCRIPTS / "check.py",
-            "--user=1:1",
-            "--folder=/made/home",
-            *options,
-        ],
+        [target / "bin" / "python", SCRIPTS / "check.py", *options],
         env={"LD_DEBUG": "files", "LD_DEBUG_OUTPUT": str(log)},
         capture_output=True,
         text=True,

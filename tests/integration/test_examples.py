@@ -110,6 +110,7 @@ class LambdaApi(BaseHTTPRequestHandler):
         """Send the event; a second request waits until the function is stopped."""
         if self.answers:
             threading.Event().wait(60)
+            return
         self.send_response(200)
         self.send_header("Lambda-Runtime-Aws-Request-Id", "1")
         self.send_header("Lambda-Runtime-Invoked-Function-Arn", "resize")
