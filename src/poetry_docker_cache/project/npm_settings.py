@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.project.model import FrontEnd
 
-_PUBLIC = "public.test"
 _CREDENTIAL = re.compile(
     r"^\s*(?:\S*:)?(?:_authToken|_password|_auth|npmAuthToken|npmAuthIdent)\s*[=:]\s*(\S.*?)\s*$",
     re.MULTILINE,
@@ -85,7 +84,6 @@ def user_npmrc(front_ends: Iterable[FrontEnd], environment: Mapping[str, str]) -
     }
     hosts = {host for each in used for host in each.hosts}
     hosts |= {*hosts_in(f"{value.rstrip('/')}/" for value in registries.values())}
-    hosts |= set() if "registry" in registries else {_PUBLIC}
     kept = {
         key: value
         for key, value in entries.items()

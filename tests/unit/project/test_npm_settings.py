@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,12 @@ from poetry_docker_cache.project.npm_settings import credential_variables, refus
 if TYPE_CHECKING:
     from pathlib import Path
 
-PUBLIC = FrontEnd(folder="web", lock="package-lock.json", scopes=frozenset({"@types"}))
+PUBLIC = FrontEnd(
+    folder="web",
+    lock="package-lock.json",
+    scopes=frozenset({"@types"}),
+    hosts=("public.test",),
+)
 
 
 def passed(folder: Path, text: str, *front_ends: FrontEnd, **environment: str) -> list[str]:
@@ -33,7 +39,7 @@ def test_login_of_unused_registry_stays_here(tmp_path: Path) -> None:
 @other:registry=https://npm.other.test/
 cache=/home/ada/.npm
 """
-    acme = FrontEnd(folder="web", lock="package-lock.json", scopes=frozenset({"@acme"}))
+    acme = replace(PUBLIC, scopes=frozenset({"@acme"}))
     assert passed(tmp_path, text, PUBLIC) == ["//public.test/:_authToken=public"]
     assert passed(tmp_path, text, acme) == [
         "//public.test/:_authToken=public",
@@ -50,12 +56,13 @@ def test_login_of_registry_in_lock_file(tmp_path: Path) -> None:
     assert passed(tmp_path, "\n".join(lines), front_end) == lines
 
 
-def test_default_registry_replaces_public_one(tmp_path: Path) -> None:
-    """Then nothing comes from the public one; the variable wins, as for npm."""
+def test_registry_of_the_user_replaces_public_one(tmp_path: Path) -> None:
+    """Its login is passed, unless the lock file names another; the variable wins, as for npm."""
+    front_end = replace(PUBLIC, hosts=())
     text = "registry=https://a.test\n//a.test/:_auth=a\n//b.test/:_auth=b\n"
     text += "//public.test/:_authToken=public\n"
-    assert passed(tmp_path, text, PUBLIC) == ["registry=https://a.test", "//a.test/:_auth=a"]
-    changed = passed(tmp_path, text, PUBLIC, npm_config_registry="https://b.test/npm/")
+    assert passed(tmp_path, text, front_end) == ["registry=https://a.test", "//a.test/:_auth=a"]
+    changed = passed(tmp_path, text, front_end, npm_config_registry="https://b.test/npm/")
     assert changed == ["registry=https://b.test/npm/", "//b.test/:_auth=b"]
 
 
