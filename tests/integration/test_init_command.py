@@ -119,7 +119,7 @@ def test_wrong_file_is_an_error(shop: Path) -> None:
     """The message says what to type."""
     done = poetry(shop, *INIT, "--from", "missing")
     assert done.status == 1
-    assert "--from missing: there is no such file." in done.err
+    assert "missing not found." in done.err
     (shop / "Dockerfile").unlink()
     assert poetry(shop, "docker", "export").status == 0
     done = poetry(shop, *INIT, "--from", "Dockerfile")

@@ -145,7 +145,7 @@ def _dockerfile(folder: Path, given: str | None) -> str | None:
     path = folder / given if (folder / given).exists() else Path.cwd() / given
     if not is_file(path):
         raise DockerCacheError(
-            f"--from {given}: there is no such file.", fix="Give it the path of a Dockerfile."
+            f"{given} not found.", fix="Give `--from` the path of a Dockerfile."
         )
     return Path(os.path.relpath(path, folder)).as_posix()
 

@@ -106,7 +106,7 @@ def read_dockerfile(text: str, target: str = "") -> Dockerfile:
     for each in read_instructions(text):
         if each.keyword == "FROM":
             words = [word for word in each.arguments.split() if not word.startswith("--")]
-            image = expand(words[0].strip("\"'"), values) if words else ""
+            image = expand(re.sub(r"[\"']", "", words[0]), values) if words else ""
             named = len(words) > 2 and words[1].upper() == "AS"  # noqa: PLR2004  # image AS name
             parents = [stage.number for stage in stages if stage.name == image.lower() != ""]
             stages.append(

@@ -178,7 +178,7 @@ class Index:
         found = hashlib.new(kind if kind in wheelhouse.STRONG else "")
         with self.open(url, "*/*") as answer, path.open("wb") as file:
             if size := answer.headers["Content-Length"]:  # as pip says it
-                print(f"  Downloading {path.name} ({int(size) / 1e6:.1f} MB)", flush=True)
+                print(f"  Downloading {path.name} ({shown(int(size))})", flush=True)
             while block := answer.read(BLOCK):
                 found.update(block)
                 file.write(block)
@@ -217,6 +217,11 @@ class Page(HTMLParser):
         elif href and tag == "a":
             url = urldefrag(urljoin(self.url, href)).url
             self.links[unquote(urlsplit(url).path.rpartition("/")[2])] = url
+
+
+def shown(size: int) -> str:
+    """Return a size in bytes in the units that pip prints."""
+    return f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.1f} kB"  # noqa: PLR2004
 
 
 def name_and_version(wheel: str) -> tuple[str, str]:
