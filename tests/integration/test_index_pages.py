@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+DOWNLOADED = {"first": ["al_pha", "beta"], "kept": [], "damaged": ["beta"]}
 PIP = "Looking in indexes"
 """Text that only pip prints."""
 
@@ -43,6 +45,8 @@ def test_wheel_is_kept_in_the_cache_of_pip(indexes: Indexes, tmp_path: Path) -> 
         assert PIP not in output
         assert workshop.names() == {"al_pha-1.0+cpu", "beta-1!2.0b1"}
         counts.append(len(indexes.private.downloads()) - before)
+        found = re.findall(r"Downloading ([^\W\d]+)-\S+ \(\d\.\d kB\)", output)
+        assert sorted(found) == DOWNLOADED[step]
     assert counts == [2, 0, 1]
 
 

@@ -51,3 +51,9 @@ def test_context_may_be_a_folder_above_the_project(source: str, prefix: str) -> 
     """A monorepo builds from its top folder."""
     found = read_dockerfile(f"FROM a\nCOPY {source} ./")
     assert context_prefix(found, ("src", "backend"), set()) == prefix
+
+
+def test_quotes_in_an_image_name_are_removed() -> None:
+    """Docker removes them anywhere in a word."""
+    text = 'ARG NAME=team/python TAG=3.12\nFROM "$NAME":"$TAG" AS web'
+    assert [stage.image for stage in read_dockerfile(text).stages] == ["team/python:3.12"]
