@@ -144,9 +144,7 @@ def _dockerfile(folder: Path, given: str | None) -> str | None:
         return found[0] if found else None
     path = folder / given if (folder / given).exists() else Path.cwd() / given
     if not is_file(path):
-        raise DockerCacheError(
-            f"{given} not found.", fix="Give `--from` the path of a Dockerfile."
-        )
+        raise DockerCacheError(f"{given} not found.", fix="Give `--from` the path of a Dockerfile.")
     return Path(os.path.relpath(path, folder)).as_posix()
 
 

@@ -446,6 +446,8 @@ class Variant:
     """System packages that only this image has."""
     paths: tuple[str, ...]
     """The files of the project to copy to the working directory."""
+    owns_files: bool
+    """Whether the user also owns the files that the final image has there."""
     environment: Mapping[str, str]
     entrypoint: tuple[str, ...] | None
     """None for that of the final image."""

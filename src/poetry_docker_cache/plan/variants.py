@@ -134,6 +134,7 @@ def plan_variant(  # noqa: PLR0913  # all inputs of the decision
         build_packages=_others(system.build, dependencies.packages) if built else (),
         runtime_packages=_others(system.runtime, runtime.packages),
         paths=(),
+        owns_files=addition.name == DEV and files is not None,
         environment=dict(own.env),
         entrypoint=None,
         command=None,
