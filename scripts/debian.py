@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LOCK = "rootfs.lock"
 """The lock that callers of `rootfs` must hold."""
-RECIPE = 4  # increase this after a change to how root file systems are made
+RECIPE = 5  # increase this after a change to how root file systems are made
 SUITES = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
 PIPS = {"3.9": "pip==23.0.1"}
 """The pip of the official image, where Debian's is too old."""
@@ -141,6 +141,10 @@ def _debootstrap(root: Path, suite: str, target: Path, other: str) -> None:
 def _imitate_official_image(root: Path) -> None:
     for folder in ("usr/local/bin", BUNDLE.strip("/").rpartition("/")[0]):
         (root / folder).mkdir(parents=True, exist_ok=True)  # missing if only unpacked
+    for link, target in (("var/run", "/run"), ("var/lock", "/run/lock")):
+        if not (root / link).is_symlink():  # base-files only sometimes makes it
+            shutil.rmtree(root / link, ignore_errors=True)
+            (root / link).symlink_to(target)
     for name in ("python", "python3", "pip", "pip3"):
         (root / "usr/local/bin" / name).symlink_to(f"/usr/bin/{name.rstrip('3')}3")
     for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
