@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ci_files import golden, scripts
 
-from poetry_docker_cache.no_engine.registry_login import Logins
+from poetry_docker_cache.registry.registry_login import Logins
 from poetry_docker_cache.render.ci_files import CI_KINDS
 
 if TYPE_CHECKING:

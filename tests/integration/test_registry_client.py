@@ -20,12 +20,12 @@ from registries import crane_registry, own_registry
 from token_server import IDENTITY, token_server
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine import registry_session
-from poetry_docker_cache.no_engine.media_types import OCI_MANIFEST
-from poetry_docker_cache.no_engine.registry import Registry, digest_of
-from poetry_docker_cache.no_engine.registry_errors import RegistryError
-from poetry_docker_cache.no_engine.registry_login import Login, Logins
-from poetry_docker_cache.no_engine.registry_session import RegistrySession
+from poetry_docker_cache.registry import registry_session
+from poetry_docker_cache.registry.media_types import OCI_MANIFEST
+from poetry_docker_cache.registry.registry_client import Registry, digest_of
+from poetry_docker_cache.registry.registry_errors import RegistryError
+from poetry_docker_cache.registry.registry_login import Login, Logins
+from poetry_docker_cache.registry.registry_session import RegistrySession
 
 BLOB = hashlib.sha256(b"seed").digest() * 40_000  # more than one chunk
 DIGEST = digest_of(BLOB)

@@ -41,14 +41,14 @@ from poetry_docker_cache.doctor.image_checks import (
 from poetry_docker_cache.doctor.source_checks import check_source
 from poetry_docker_cache.doctor.wheel_checks import check_wheels
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine.base_image import read_base
 from poetry_docker_cache.no_engine.bytecode import host_python
 from poetry_docker_cache.no_engine.context_walk import visible_paths
 from poetry_docker_cache.no_engine.obstacles import obstacles
-from poetry_docker_cache.no_engine.registry import Reference, Registry
-from poetry_docker_cache.no_engine.registry_errors import RegistryError
-from poetry_docker_cache.no_engine.registry_login import HUB
-from poetry_docker_cache.no_engine.registry_session import RegistrySession
+from poetry_docker_cache.registry.base_image import read_base
+from poetry_docker_cache.registry.registry_client import Reference, Registry
+from poetry_docker_cache.registry.registry_errors import RegistryError
+from poetry_docker_cache.registry.registry_login import HUB
+from poetry_docker_cache.registry.registry_session import RegistrySession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -49,10 +49,10 @@ from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine import obstacles
 from poetry_docker_cache.no_engine.bytecode import host_python
 from poetry_docker_cache.no_engine.known_layers import KnownLayers
-from poetry_docker_cache.no_engine.registries import Registries
-from poetry_docker_cache.no_engine.registry import Reference
-from poetry_docker_cache.no_engine.registry_errors import RegistryError
 from poetry_docker_cache.no_engine.wheel_downloads import WheelDownloads
+from poetry_docker_cache.registry.registries import Registries
+from poetry_docker_cache.registry.registry_client import Reference
+from poetry_docker_cache.registry.registry_errors import RegistryError
 from poetry_docker_cache.report.layers import Layer, Package
 from poetry_docker_cache.system.cache_folder import cache_folder
 from poetry_docker_cache.text import duration, fitting, megabytes

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, BinaryIO
 from poetry_docker_cache.docker.platforms import MACHINES
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.base_facts import BaseFacts, read_facts, recall_facts
-from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor, read_base
 from poetry_docker_cache.no_engine.base_libraries import refuse_missing
 from poetry_docker_cache.no_engine.bytecode import Compiler
 from poetry_docker_cache.no_engine.host_wheels import HostBuilder, as_layer
@@ -36,8 +35,9 @@ from poetry_docker_cache.no_engine.image_layers import (
 )
 from poetry_docker_cache.no_engine.known_layers import KnownLayer, KnownLayers, image_annotations
 from poetry_docker_cache.no_engine.layer import write_layer
-from poetry_docker_cache.no_engine.registry import Reference
 from poetry_docker_cache.no_engine.wheel_choice import ImageTarget, choose_files, is_wanted
+from poetry_docker_cache.registry.base_image import BaseImage, Descriptor, read_base
+from poetry_docker_cache.registry.registry_client import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     from poetry.poetry import Poetry
 
     from poetry_docker_cache.commands.planned_image import PlannedImage
-    from poetry_docker_cache.no_engine.registries import Registries
-    from poetry_docker_cache.no_engine.registry import Registry
     from poetry_docker_cache.no_engine.wheel_choice import LayerFiles
     from poetry_docker_cache.no_engine.wheel_downloads import WheelDownloads
     from poetry_docker_cache.plan.image_plan import ImagePlan
+    from poetry_docker_cache.registry.registries import Registries
+    from poetry_docker_cache.registry.registry_client import Registry
 
 _VERSION = "org.opencontainers.image.version"
 

@@ -10,7 +10,7 @@ from poetry_docker_cache.commands.no_engine_output import find_loader
 from poetry_docker_cache.docker.image_names import is_reference
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.obstacles import Obstacle
-from poetry_docker_cache.no_engine.registry import Reference
+from poetry_docker_cache.registry.registry_client import Reference
 from poetry_docker_cache.report.metadata_file import refuse_unwritable
 from poetry_docker_cache.system.outward_links import refuse_outward_links
 

@@ -14,7 +14,7 @@ from poetry_docker_cache.buildx import engine
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.image_archive import write_archive
 from poetry_docker_cache.no_engine.image_config import make_index
-from poetry_docker_cache.no_engine.registry import Reference
+from poetry_docker_cache.registry.registry_client import Reference
 from poetry_docker_cache.system.full_disks import suggest_space
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from poetry_docker_cache.commands.no_engine_image import PlatformImage, Tools
-    from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor
     from poetry_docker_cache.no_engine.image_config import Document, Image
-    from poetry_docker_cache.no_engine.registry import Registry
+    from poetry_docker_cache.registry.base_image import BaseImage, Descriptor
+    from poetry_docker_cache.registry.registry_client import Registry
 
 _BLOCK = 1 << 20
 _LOADERS = ("docker", "podman")

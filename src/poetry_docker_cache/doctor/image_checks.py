@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.image_names import has_digest
 from poetry_docker_cache.doctor.checks import failed, ok, warning
-from poetry_docker_cache.no_engine.registry_errors import RegistryError
+from poetry_docker_cache.registry.registry_errors import RegistryError
 from poetry_docker_cache.text import listing, megabytes
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
-    from poetry_docker_cache.no_engine.base_image import BaseImage, Descriptor, Source
+    from poetry_docker_cache.registry.base_image import BaseImage, Descriptor, Source
 
 FORMAT = 2
 """Increase it when the same layers give other facts."""

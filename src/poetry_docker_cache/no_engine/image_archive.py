@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.docker.image_names import normalised
 from poetry_docker_cache.no_engine.image_config import make_index
-from poetry_docker_cache.no_engine.media_types import OCI_INDEX
+from poetry_docker_cache.registry.media_types import OCI_INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
-    from poetry_docker_cache.no_engine.base_image import Descriptor
     from poetry_docker_cache.no_engine.image_config import Document, Image
+    from poetry_docker_cache.registry.base_image import Descriptor
 
 
 def write_archive(

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine.base_image import Descriptor
-from poetry_docker_cache.no_engine.media_types import (
+from poetry_docker_cache.registry.base_image import Descriptor
+from poetry_docker_cache.registry.media_types import (
     DOCKER_LAYER,
     OCI_CONFIG,
     OCI_INDEX,
@@ -25,8 +25,8 @@ from poetry_docker_cache.no_engine.media_types import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from poetry_docker_cache.no_engine.base_image import BaseImage
     from poetry_docker_cache.plan.image_plan import Runtime
+    from poetry_docker_cache.registry.base_image import BaseImage
     from poetry_docker_cache.settings.image_values import Healthcheck
 
 _DOCKER_LAYERS = {

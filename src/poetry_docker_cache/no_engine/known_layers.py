@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from poetry_docker_cache.no_engine.registry import Registry
+    from poetry_docker_cache.registry.registry_client import Registry
 
 KEY, LIBRARIES = "poetry-docker-cache.key", "poetry-docker-cache.libraries"
 """The annotations of a layer."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine.media_types import OCI_LAYER
+from poetry_docker_cache.registry.media_types import OCI_LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,7 +15,7 @@ from poetry_docker_cache.doctor.image_checks import (
 )
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.obstacles import Obstacle
-from poetry_docker_cache.no_engine.registry_errors import RegistryError
+from poetry_docker_cache.registry.registry_errors import RegistryError
 
 NOW = datetime(2026, 12, 1, 9, tzinfo=timezone.utc)
 BASE = "python:3.13-slim"

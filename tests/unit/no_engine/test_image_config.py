@@ -14,19 +14,19 @@ from base_images import put_image
 from oci_layouts import Layout
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine.base_image import Descriptor, read_base
 from poetry_docker_cache.no_engine.image_archive import write_archive
 from poetry_docker_cache.no_engine.image_config import ImageLayer, make_image, make_index
 from poetry_docker_cache.plan.planner import make_plan
+from poetry_docker_cache.registry.base_image import Descriptor, read_base
 from poetry_docker_cache.settings.table import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from poetry_docker_cache.no_engine.base_image import BaseImage
     from poetry_docker_cache.no_engine.image_config import Image
     from poetry_docker_cache.plan.image_plan import Runtime
+    from poetry_docker_cache.registry.base_image import BaseImage
 
 PATH = "/usr/local/bin:/usr/bin"
 BASE: dict[str, Any] = {

@@ -62,7 +62,7 @@ def test_only_named_modules_run_processes() -> None:
     names = ("buildx.engine", "no_engine.bytecode", "no_engine.host_wheels")
     assert host == {
         f"{PACKAGE}.{name}"
-        for name in (*names, "no_engine.registry_login", "project.git", "system.signals")
+        for name in (*names, "registry.registry_login", "project.git", "system.signals")
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from poetry_docker_cache.no_engine.registry_login import Login, Logins
+from poetry_docker_cache.registry.registry_login import Login, Logins
 
 HUB = "https://index.docker.io/v1/"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine.media_types import INDEXES
+from poetry_docker_cache.registry.media_types import INDEXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,14 +12,14 @@ import requests
 
 from poetry_docker_cache.docker import image_names
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine.media_types import INDEXES, MANIFESTS
-from poetry_docker_cache.no_engine.registry_errors import (
+from poetry_docker_cache.registry.media_types import INDEXES, MANIFESTS
+from poetry_docker_cache.registry.registry_errors import (
     RegistryError,
     not_a_registry,
     parse_json,
     read_answer,
 )
-from poetry_docker_cache.no_engine.registry_session import RegistrySession, Request
+from poetry_docker_cache.registry.registry_session import RegistrySession, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

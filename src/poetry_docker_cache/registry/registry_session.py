@@ -27,7 +27,7 @@ from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.util.ssl_ import create_urllib3_context
 
-from poetry_docker_cache.no_engine.registry_errors import (
+from poetry_docker_cache.registry.registry_errors import (
     RegistryError,
     not_a_registry,
     parse_json,
@@ -35,7 +35,7 @@ from poetry_docker_cache.no_engine.registry_errors import (
     refusal,
     unreachable,
 )
-from poetry_docker_cache.no_engine.registry_login import HUB, HUB_API, Login, Logins, home_folder
+from poetry_docker_cache.registry.registry_login import HUB, HUB_API, Login, Logins, home_folder
 
 _Result = TypeVar("_Result")
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from poetry_docker_cache.no_engine.registry import Registry
-from poetry_docker_cache.no_engine.registry_session import RegistrySession
+from poetry_docker_cache.registry.registry_client import Registry
+from poetry_docker_cache.registry.registry_session import RegistrySession
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from poetry_docker_cache.no_engine.registry import Progress
+    from poetry_docker_cache.registry.registry_client import Progress
 
 
 class Registries:

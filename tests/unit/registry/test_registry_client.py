@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.no_engine.registry import Reference
-from poetry_docker_cache.no_engine.registry_errors import read_answer, refusal
-from poetry_docker_cache.no_engine.registry_session import (
+from poetry_docker_cache.registry.registry_client import Reference
+from poetry_docker_cache.registry.registry_errors import read_answer, refusal
+from poetry_docker_cache.registry.registry_session import (
     RegistrySession,
     Request,
     _challenges,

@@ -13,9 +13,9 @@ from oci_layouts import Layout
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.no_engine.base_facts import BaseFacts, read_facts
-from poetry_docker_cache.no_engine.base_image import BaseImage, read_base
 from poetry_docker_cache.no_engine.base_libraries import layer_libraries, refuse_missing
 from poetry_docker_cache.no_engine.tree import Bytes, Entry
+from poetry_docker_cache.registry.base_image import BaseImage, read_base
 
 if TYPE_CHECKING:
     from pathlib import Path

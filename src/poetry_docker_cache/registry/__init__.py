@@ -1,0 +1,1 @@
+"""Images in registries: logins, requests, manifests and blobs."""
