@@ -11,11 +11,15 @@ ROOT = Path(__file__).parents[3]
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 
 
+def prose(path: Path) -> str:
+    """Return a page without its blocks of code."""
+    text = path.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
 def anchors(path: Path) -> set[str]:
     """Return the anchors of a page's headings."""
-    text = path.read_text(encoding="utf-8")
-    text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
     return {
         re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings
     }
@@ -25,7 +29,7 @@ def anchors(path: Path) -> set[str]:
 def test_linked_files_and_headings_exist(page: str) -> None:
     """Links to other sites are not followed."""
     path = ROOT / page
-    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
         if link.startswith("http"):
             continue
         file, _, anchor = link.partition("#")
