@@ -32,7 +32,7 @@ lint: $(READY)  ## check format, style, types, imports and words
 faults: $(READY)  ## run the tests of faults, and write docs/reliability.* (half an hour; Debian, as root)
 	@$(VENV) scripts/reliability.py
 
-golden: $(READY)  ## regenerate the expected Dockerfiles in tests/golden
+golden: $(READY)  ## regenerate the expected files in tests/golden, the README's settings and their JSON schema
 	@$(VENV) -m pytest tests/golden --regenerate
 
 pins: $(READY)  ## refresh the pins of what a build installs besides the lock file, and of CI actions
