@@ -382,16 +382,19 @@ def test_goals_compare_with_the_faster_dockerfile(results: Results) -> None:
     assert "| 2.0 s, 0.01 MB | yes |" in bench_goals.text(replace(results, measurements=rows))
 
 
-def test_summary_has_a_row_for_each_edit(results: Results) -> None:
-    """It names the number of rounds if there are several."""
-    text = bench_tables.summary(results, "30")
-    assert "(`make bench` on 2026-01-31, medians of 3 rounds, 2 cores, 24 GiB of memory" in text
-    once = replace(results, measurements=results.measurements[2:])
-    assert "(`make bench` on 2026-01-31, 2 cores" in bench_tables.summary(once, "30")
-    assert "rounds." not in bench_tables.markdown(once).partition("## 30")[2]
+def test_summary_has_the_commonest_edits(results: Results) -> None:
+    """Each cell has the seconds for each of two sizes."""
+    text = bench_tables.summary(results)
+    assert "with 30 packages (`make bench` on 2026-01-31, 2 cores, 24 GiB of memory" in text
     assert "| you edit | the plugin | the article's Dockerfile |\n" in text
-    assert "| first build | 30 / 12.35 / 10.0 (9.0) | 30 / 23.46 / 20.0 |\n" in text
-    assert "| version bumped | n/a | 30 / 0.00 / 8.0 |\n" in text
+    assert "| first build | 10.0 | 20.0 |\n" in text
+    assert "| version bumped | n/a | 8.0 |\n" in text
+    both = replace(
+        results, titles={**results.titles, "77": "x"}, dates={**results.dates, "77": "2026-02-01"}
+    )
+    text = bench_tables.summary(both)
+    assert "30 / 77 packages (`make bench` on 2026-01-31 (30 packages), 2026-02-01 (77" in text
+    assert "| first build | 10.0 / n/a | 20.0 / n/a |\n" in text
 
 
 def test_summary_is_written_between_marks_of_readme(tmp_path: Path, results: Results) -> None:
@@ -402,7 +405,7 @@ def test_summary_is_written_between_marks_of_readme(tmp_path: Path, results: Res
     render = ["--render", str(tmp_path / "bench.json"), "--readme", str(readme)]
     for _ in range(2):
         assert bench.main(render) == 0
-        summary = bench_tables.summary(results, "30")
+        summary = bench_tables.summary(results)
         between = f"{bench_report.START}\n{summary}\n{bench_report.END}"
         assert readme.read_text() == f"# Top\n{between}# Rest\n"
     readme.write_text("# Top\n")
