@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHOWN = ("plugin", "plugin-no-engine", "article", "uv-documented")
 """The variants in the summary and the chart."""
-_SHORT = ("source", "version", "pure", "cold", "fresh-pure")
+SHORT = ("source", "version", "pure", "cold", "fresh-pure")
 """The edits in the summary."""
 _RELATIVE = "relative to the article's"
 _TIMES = ("seconds", "buildkit", "cpu")
@@ -101,7 +101,7 @@ def summary(results: Results) -> str:
     sizes = [*results.titles][:2]
     shown = [name for name in SHOWN if any(name in variants(results, size) for size in sizes)]
     rows = []
-    for scenario in _SHORT:
+    for scenario in SHORT:
         cells = (
             " / ".join(_seconds(results, size, variant, scenario) for size in sizes)
             for variant in shown
