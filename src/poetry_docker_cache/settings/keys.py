@@ -1,7 +1,7 @@
 """The definition of one setting: `setting` declares it, `Key` describes it.
 
 Each setting is a field of `settings.table.Settings`, which holds its name, type and default. The
-parser, the errors, the README's table and the JSON schema are made from these fields.
+parser, the errors, the page of settings and the JSON schema are made from these fields.
 """
 
 from __future__ import annotations
