@@ -20,6 +20,7 @@ from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
+from poetry_docker_cache.commands.attach_sbom import attach_sbom
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import (
     given_arguments,
@@ -261,6 +262,16 @@ def _build(  # noqa: PLR0913  # all that determines a build
         with status.saying(f"Pushing {', '.join(request.tags)}"):
             pushed = push(found, request.tags, tools)
         result, seconds = pushed.result, pushed.seconds
+        with status.saying("Attaching the SBOM"):
+            notes = attach_sbom(
+                image,
+                request.tags,
+                result.top.descriptor.digest,
+                tools.registries,
+                subjects={each.platform: each.manifest.descriptor for each in result.images},
+            )
+        for note in notes:
+            status.note(note)
     if options.output is not None:
         with status.saying(f"Writing {options.output}"):
             result = write_output(found, request.tags, tools, Path(options.output))
