@@ -67,7 +67,7 @@ def _subjects(registry: Registry, repository: str, target: str) -> Iterator[tupl
     """Yield the manifests of an image that the plugin can describe, by platform."""
     manifest = registry.manifest(repository, target)
     if manifest is None:
-        return
+        raise DockerCacheError(f"{registry.host}/{repository} does not have it under {target}.")
     described = Descriptor(
         media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.body)
     )

@@ -9,10 +9,18 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cyclonedx.contrib.license.factories import LicenseFactory
-from cyclonedx.model import ExternalReference, ExternalReferenceType, HashType, Property, XsUri
+from cyclonedx import spdx
+from cyclonedx.model import (
+    ExternalReference,
+    ExternalReferenceType,
+    HashAlgorithm,
+    HashType,
+    Property,
+    XsUri,
+)
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentScope, ComponentType
+from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
@@ -27,14 +35,21 @@ from poetry_docker_cache.sbom.source_urls import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cyclonedx.model.license import License
+
     from poetry_docker_cache.sbom.inventory import InstalledPackage, Inventory, LockedFile
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 """Also the type of the artifact in a registry."""
 _TOOL = "poetry-docker-cache"
 _LABEL = "org.opencontainers.image."
-_ALGORITHMS = ("md5", "sha1", "sha256", "sha384", "sha512")
-"""The hashes that CycloneDX has under the same names."""
+_ALGORITHMS = {
+    "md5": HashAlgorithm.MD5,
+    "sha1": HashAlgorithm.SHA_1,
+    "sha256": HashAlgorithm.SHA_256,
+    "sha384": HashAlgorithm.SHA_384,
+    "sha512": HashAlgorithm.SHA_512,
+}
 _SPACE = uuid.UUID("6f1c9b0c-3a43-5b1e-9d0e-2f8a5c6d7e10")
 _DOCKER_HUB = "docker.io"
 # With an architecture and an exact version; not what several packages may provide, or a pattern.
@@ -101,7 +116,7 @@ def _deterministic(document: dict[str, Any], epoch: str) -> bytes:
 
 def _project(facts: ImageFacts) -> Component:
     labels = {key.removeprefix(_LABEL): value for key, value in facts.labels.items()}
-    licenses = [LicenseFactory().make_from_string(text)] if (text := labels.get("licenses")) else []
+    text = labels.get("licenses")
     places = (
         (ExternalReferenceType.WEBSITE, labels.get("url", "")),
         (ExternalReferenceType.VCS, labels.get("source", "")),
@@ -112,7 +127,7 @@ def _project(facts: ImageFacts) -> Component:
         type=ComponentType.APPLICATION,
         bom_ref="project",
         description=labels.get("description") or None,
-        licenses=licenses,
+        licenses=[_license(text)] if text else [],
         external_references=[
             ExternalReference(type=kind, url=XsUri(address))
             for kind, url in places
@@ -167,11 +182,19 @@ def _package(package: InstalledPackage, index: str) -> Component:
 
 
 def _hashes(file: LockedFile) -> list[HashType]:
+    pairs = (text.partition(":") for text in file.hashes)
     return [
-        HashType.from_composite_str(text)
-        for text in file.hashes
-        if text.partition(":")[0] in _ALGORITHMS
+        HashType(alg=_ALGORITHMS[name], content=value)
+        for name, _, value in pairs
+        if name in _ALGORITHMS
     ]
+
+
+def _license(text: str) -> License:
+    """Return the licence by its SPDX identifier or expression, else as a name."""
+    if identifier := spdx.fixup_id(text):
+        return DisjunctiveLicense(id=identifier)
+    return LicenseExpression(text) if spdx.is_expression(text) else DisjunctiveLicense(name=text)
 
 
 def _base(image: str) -> Component:
