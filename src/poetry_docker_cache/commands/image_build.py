@@ -308,7 +308,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
 
 def _has_sbom(report: Report) -> bool:
     """Return whether the image gets an SBOM: it is pushed, and built as planned."""
-    return report.request.push and report.is_whole
+    return report.image.settings.sbom and report.request.push and report.is_whole
 
 
 def _attach_sboms(work: _Work, metadata: Path, console: ProgressConsole) -> None:

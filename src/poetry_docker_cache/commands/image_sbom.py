@@ -33,7 +33,7 @@ def sbom_of(image: PlannedImage, platform: str) -> bytes:
         extras=extras,
     )
     facts = ImageFacts(
-        name=image.name or image.title,
+        name=image.poetry.package.pretty_name if image.name else image.folder.name,
         version=image.git_version or image.version,
         image=image.image,
         platform=platform,
