@@ -99,7 +99,7 @@ def test_file_is_written_and_errors_say_what_to_type(tmp_path: Path) -> None:
     assert VALIDATOR.validate_str(written.read_text(encoding="utf-8")) is None
     for options, problem in {
         (): "Name one of them: `poetry docker sbom api`.",
-        ("nobody",): "There is no image 'nobody'",
+        ("absent",): "There is no image 'absent'",
         ("api", "--platform=linux/arm65"): "not a known platform",
         ("api", "--platform=linux/mips64le"): "Use --platform with one of",
         ("api", f"--output={tmp_path}"): "is a folder",

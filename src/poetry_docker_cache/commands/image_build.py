@@ -21,6 +21,7 @@ from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
 from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset_secrets
 from poetry_docker_cache.buildx.steps import AUTH_FILE, NPMRC_FILE, SCRIPTS, Places
+from poetry_docker_cache.commands.background import import_early
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
+
+_ATTACHING = "poetry_docker_cache.commands.attach_sbom"
+"""The module that attaches SBOMs, with the libraries that it needs."""
 
 
 def build_images(
@@ -278,6 +282,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
             vendored=work.options.file,
             contexts=work.contexts(),
         )
+        _prepare_sboms(work)
         outcome = runner.run_all(build_steps(build, places, caches))
         if work.options.variant == TEST:
             report_tests(outcome, work.images[0], console)
@@ -309,6 +314,12 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
 def _has_sbom(report: Report) -> bool:
     """Return whether the image gets an SBOM: it is pushed, and built as planned."""
     return report.image.settings.sbom and report.request.push and report.is_whole
+
+
+def _prepare_sboms(work: _Work) -> None:
+    """Import what attaches SBOMs while BuildKit works."""
+    if any(map(_has_sbom, work.reports)):
+        import_early(_ATTACHING)
 
 
 def _attach_sboms(work: _Work, metadata: Path, console: ProgressConsole) -> None:

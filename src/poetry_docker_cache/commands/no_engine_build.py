@@ -20,6 +20,7 @@ from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
+from poetry_docker_cache.commands.background import import_early
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import (
     given_arguments,
@@ -78,6 +79,8 @@ _PATIENCE = 2.0
 _WIDTH = 90
 _MOST_NAMES = 40
 """The width of the layers' names in the status line."""
+_ATTACHING = "poetry_docker_cache.commands.attach_sbom"
+"""The module that attaches SBOMs, with the libraries that it needs."""
 
 
 def build_without_engine(options: BuildOptions, poetry: Poetry, console: ProgressConsole) -> int:
@@ -251,6 +254,8 @@ def _build(  # noqa: PLR0913  # all that determines a build
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
     planner = ImageWithoutEngine(image, tools, unsent=unsent)
+    if options.push and image.settings.sbom:
+        import_early(_ATTACHING)
     with status.saying(f"Reading {base}"):
         found = [planner.plan(name) for name in platforms]
     _make(found, tools, status, every=options.output is not None or options.load)
