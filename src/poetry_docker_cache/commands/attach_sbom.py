@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def attach_sbom(
     image: PlannedImage,
     tags: Sequence[str],
-    digest: str | None,
+    digest: str,
     registries: Registries,
     *,
     subjects: Mapping[str, Descriptor] | None = None,
@@ -36,12 +36,11 @@ def attach_sbom(
     """
     notes = []
     documents: dict[str, bytes] = {}
-    references = {(each.host, each.repository): each for each in map(Reference.parse, tags)}
-    for (host, repository), reference in references.items():
+    places = {(each.host, each.repository): None for each in map(Reference.parse, tags)}
+    for host, repository in places:
         try:
             registry = registries.of(host)
-            target = digest or reference.target
-            found = subjects or dict(_subjects(registry, repository, target))
+            found = subjects or dict(_subjects(registry, repository, digest))
             for platform, subject in found.items():
                 if platform not in documents:
                     documents[platform] = sbom_of(image, platform)
@@ -53,21 +52,24 @@ def attach_sbom(
                     media_type=MEDIA_TYPE,
                     body=documents[platform],
                 )
-        except DockerCacheError as error:
-            why = f"{error.problem} {error.fix}"
+        except DockerCacheError as error:  # noqa: PERF203  # a few repositories
+            notes.append(failed(f"{error.problem} {error.fix}"))
         except Exception as error:  # noqa: BLE001  # must not fail a build that has succeeded
-            why = f"This is a bug in poetry-docker-cache: {type(error).__name__}: {error}"
-        else:
-            continue
-        notes.append(f"The image was pushed, but its SBOM was not attached. {why}".rstrip())
+            name = type(error).__name__
+            notes.append(failed(f"This is a bug in poetry-docker-cache: {name}: {error}"))
     return notes
 
 
-def _subjects(registry: Registry, repository: str, target: str) -> Iterator[tuple[str, Descriptor]]:
+def failed(why: str) -> str:
+    """Return the note about a failure."""
+    return f"The image was pushed, but its SBOM was not attached. {why}".rstrip()
+
+
+def _subjects(registry: Registry, repository: str, digest: str) -> Iterator[tuple[str, Descriptor]]:
     """Yield the manifests of an image that the plugin can describe, by platform."""
-    manifest = registry.manifest(repository, target)
+    manifest = registry.manifest(repository, digest)
     if manifest is None:
-        raise DockerCacheError(f"{registry.host}/{repository} does not have it under {target}.")
+        raise DockerCacheError(f"{registry.host}/{repository} does not have {digest}.")
     described = Descriptor(
         media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.body)
     )

@@ -21,7 +21,7 @@ from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
 from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset_secrets
 from poetry_docker_cache.buildx.steps import AUTH_FILE, NPMRC_FILE, SCRIPTS, Places
-from poetry_docker_cache.commands.background import import_early
+from poetry_docker_cache.commands.background import Background, import_early
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 _ATTACHING = "poetry_docker_cache.commands.attach_sbom"
 """The module that attaches SBOMs, with the libraries that it needs."""
+_PATIENCE = 30.0
+"""How many seconds that may take."""
 
 
 def build_images(
@@ -323,18 +325,30 @@ def _prepare_sboms(work: _Work) -> None:
 
 
 def _attach_sboms(work: _Work, metadata: Path, console: ProgressConsole) -> None:
-    """Attach an SBOM to each pushed image."""
-    reports = [report for report in work.reports if _has_sbom(report)]
-    if not reports:
+    """Attach an SBOM to each pushed image, unless its registry takes too long."""
+    pushed = [
+        (report, digest)
+        for report in filter(_has_sbom, work.reports)
+        if (digest := report.own(report.read(metadata)).get("containerimage.digest"))
+    ]
+    if not pushed:
         return
     # Imported only here, so that a build starts sooner.
-    from poetry_docker_cache.commands.attach_sbom import attach_sbom  # noqa: PLC0415
+    from poetry_docker_cache.commands.attach_sbom import attach_sbom, failed  # noqa: PLC0415
     from poetry_docker_cache.registry.registries import Registries  # noqa: PLC0415
 
-    notes = []
-    with saying(console, "Attaching the SBOM"), Registries() as registries:
-        for report in reports:
-            digest = report.own(report.read(metadata)).get("containerimage.digest")
-            notes += attach_sbom(report.image, report.request.tags, digest, registries)
+    def attach() -> list[str]:
+        with Registries() as registries:
+            return [
+                note
+                for report, digest in pushed
+                for note in attach_sbom(report.image, report.request.tags, digest, registries)
+            ]
+
+    with saying(console, "Attaching the SBOM"):
+        try:
+            notes = Background(_PATIENCE).start(attach)()
+        except TimeoutError:  # the builder may reach a registry that this machine does not
+            notes = [failed(f"The registry did not answer within {_PATIENCE:.0f} seconds.")]
     for note in notes:
         console.note(note)
