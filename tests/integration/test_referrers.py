@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import ssl
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,20 @@ def test_image_under_the_tag_is_not_replaced() -> None:
         assert raised.value.fix == "Remove the tag."
         assert documents(registry) == []
         assert served.manifests[REPOSITORY, _tag(DESCRIBED.digest)] == (OCI_MANIFEST, SUBJECT)
+
+
+def test_entries_that_are_not_valid_are_skipped() -> None:
+    """Anyone who may push can write them."""
+    with hostile_registry() as served, client(served.host) as registry:
+        check(registry)
+        key = (REPOSITORY, _tag(DESCRIBED.digest))
+        media_type, body = served.manifests[key]
+        index = json.loads(body)
+        good = index["manifests"][0]
+        wrong: list[object] = [{**good, "digest": "../x"}, {**good, "size": "1"}, "x"]
+        wrong.append({"artifactType": KIND})
+        served.manifests[key] = (media_type, json.dumps({**index, "manifests": wrong}).encode())
+        assert documents(registry) == []
 
 
 def test_denied_list_is_an_error() -> None:

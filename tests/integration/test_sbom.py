@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import hostile_registry as hostile
 import pytest
-from command_line import Outcome, poetry
+from command_line import Client, Outcome, poetry
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from golden_cases import copy_case, project_in
@@ -181,6 +181,41 @@ def test_each_platform_has_its_own_document(
         if each["name"] == "poetry-docker-cache:platform"
     ]
     assert platforms == ["linux/amd64", "linux/arm64"]
+
+
+@pytest.mark.usefixtures("registries")
+def test_build_attaches_what_the_command_prints(tmp_path: Path, client: Client) -> None:
+    """`sbom = false` turns that off: nothing is asked of the registry."""
+    folder = copy_case("shape_markers", tmp_path / "project")
+    with hostile.hostile_registry() as served:
+        client.remember({"containerimage.digest": push(served, "linux/amd64")})
+        name = f"{served.host}/team/shop:1"
+        build = ("docker", "build", "--push", f"--tag={name}")
+        outcome = poetry(folder, *build)
+        assert (outcome.status, outcome.out) == (0, f"{name}\n")
+        assert "SBOM" not in outcome.err
+        printed = poetry(folder, "docker", "sbom", "--platform=linux/amd64").out
+        assert printed.encode() in served.blobs.values()
+        served.log.clear()
+        with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
+            file.write("\n[tool.poetry-docker-cache]\nsbom = false\n")
+        assert poetry(folder, *build).status == 0
+        assert served.log == []
+
+
+@pytest.mark.usefixtures("registries")
+def test_registry_that_does_not_answer_stops_no_build(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Perhaps only the builder reaches it."""
+    monkeypatch.setattr("poetry_docker_cache.commands.image_build._PATIENCE", 0.2)
+    folder = copy_case("shape_no_dependencies", tmp_path / "project")
+    with hostile.hostile_registry(stalled="GET") as served:
+        client.remember({"containerimage.digest": f"sha256:{'0' * 64}"})
+        name = f"{served.host}/team/shop:1"
+        outcome = poetry(folder, "docker", "build", "--push", f"--tag={name}")
+        assert (outcome.status, outcome.out) == (0, f"{name}\n")
+        assert "its SBOM was not attached. The registry did not answer within" in outcome.err
 
 
 @pytest.mark.usefixtures("registries")

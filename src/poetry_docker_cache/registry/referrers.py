@@ -11,6 +11,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+from poetry_docker_cache.docker import image_names
 from poetry_docker_cache.registry.base_image import Descriptor
 from poetry_docker_cache.registry.media_types import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST
 from poetry_docker_cache.registry.registry_client import digest_of
@@ -95,23 +96,28 @@ def find(
 
 
 def _fitting(entries: list[dict[str, Any]], artifact_type: str) -> Iterator[Descriptor]:
-    """Yield the descriptors of a type; a registry may ignore the filter."""
+    """Yield the valid descriptors of a type; a registry may ignore the filter."""
     for entry in entries:
-        if entry.get("artifactType") == artifact_type and entry.get("mediaType") == OCI_MANIFEST:
-            yield Descriptor.of(entry)
+        if entry.get("artifactType") == artifact_type and (described := _valid(entry)):
+            yield described
+
+
+def _valid(entry: Mapping[str, Any]) -> Descriptor | None:
+    """Read a descriptor that anyone may have written; None if it is not valid."""
+    try:
+        found = Descriptor.of(entry)
+    except (LookupError, TypeError):
+        return None
+    is_digest = image_names.is_reference(f"x@{found.digest}")
+    return found if is_digest and isinstance(found.size, int) else None
 
 
 def _document(registry: Registry, repository: str, described: Descriptor) -> bytes | None:
     """Return the document of a manifest; None if it is missing, or not one document."""
     manifest = registry.manifest(repository, described.digest)
     layers = manifest.data.get("layers") if manifest else None
-    if not isinstance(layers, list) or len(layers) != 1:
-        return None
-    try:
-        layer = Descriptor.of(layers[0])
-    except (LookupError, TypeError):
-        return None
-    if layer.size > _LARGEST_DOCUMENT:
+    layer = _valid(layers[0]) if isinstance(layers, list) and len(layers) == 1 else None
+    if layer is None or layer.size > _LARGEST_DOCUMENT:
         return None
     return b"".join(registry.blob(repository, layer.digest, layer.size))
 
