@@ -18,6 +18,7 @@ from poetry.factory import Factory
 from projects import wheel
 
 from poetry_docker_cache.commands.attach_sbom import attach_sbom
+from poetry_docker_cache.commands.early_sboms import EarlySboms
 from poetry_docker_cache.commands.planned_image import PlannedImage, plan_images
 from poetry_docker_cache.project.selection import SelectionOptions
 from poetry_docker_cache.registry import registry_session
@@ -160,10 +161,11 @@ def test_each_platform_has_its_own_document(
     """A repeated push writes nothing; attestations get no SBOM."""
     with hostile.hostile_registry(pages=pages) as served:
         tags = [f"{served.host}/team/shop:{tag}" for tag in ("1", "2")]
+        sboms = EarlySboms(image, ["linux/amd64"])
         digest = push(served, "linux/amd64", "linux/arm64/v8", "unknown/unknown")
-        assert attach_sbom(image, tags, digest, registries) == []
+        assert attach_sbom(sboms, tags, digest, registries) == []
         written, requests = dict(served.manifests), len(served.log)
-        assert attach_sbom(image, tags, digest, registries) == []
+        assert attach_sbom(sboms, tags, digest, registries) == []
         assert served.manifests == written
         assert len(served.log) - requests == (3 if pages else 5)
         index = json.loads(written["team/shop", digest][1])
@@ -221,10 +223,10 @@ def test_registry_that_does_not_answer_stops_no_build(
 @pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("fault", ["403", "404", "413"])
 def test_registry_that_refuses_it_does_not_fail_the_build(
-    image: PlannedImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    image: PlannedImage, tmp_path: Path, fault: str
 ) -> None:
     """A note says why, without a secret."""
-    monkeypatch.setattr("poetry_docker_cache.commands.attach_sbom.sbom_of", lambda *_: b"{}")
+    sboms = EarlySboms(image, ["linux/amd64"])
     login = {"auth": base64.b64encode(f"user:{hostile.PASSWORD}".encode()).decode()}
     with hostile.hostile_registry(asks_for_login=True) as served:
         (tmp_path / "config.json").write_text(json.dumps({"auths": {served.host: login}}))
@@ -235,7 +237,7 @@ def test_registry_that_refuses_it_does_not_fail_the_build(
             served.tokens.clear()
             served.fault, served.faulty = fault, range(at, 1000)
             with Registries() as fresh:
-                notes = attach_sbom(image, [f"{served.host}/team/shop:1"], digest, fresh)
+                notes = attach_sbom(sboms, [f"{served.host}/team/shop:1"], digest, fresh)
             assert len(notes) == (at <= len(served.log))
             for note in notes:
                 assert note.startswith("The image was pushed, but its SBOM was not attached. ")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from poetry_docker_cache.commands.image_sbom import sbom_of
 from poetry_docker_cache.docker.platforms import MACHINES
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.registry.base_image import Descriptor
@@ -16,13 +15,13 @@ from poetry_docker_cache.sbom.cyclonedx_document import MEDIA_TYPE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from poetry_docker_cache.commands.planned_image import PlannedImage
+    from poetry_docker_cache.commands.early_sboms import EarlySboms
     from poetry_docker_cache.registry.registries import Registries
     from poetry_docker_cache.registry.registry_client import Manifest, Registry
 
 
 def attach_sbom(
-    image: PlannedImage,
+    sboms: EarlySboms,
     tags: Sequence[str],
     digest: str,
     registries: Registries,
@@ -43,7 +42,7 @@ def attach_sbom(
             found = subjects or dict(_subjects(registry, repository, digest))
             for platform, subject in found.items():
                 if platform not in documents:
-                    documents[platform] = sbom_of(image, platform)
+                    documents[platform] = sboms.of(platform)
                 attach(
                     registry,
                     repository,

@@ -1,8 +1,7 @@
-"""Work in threads: imports, and what may not outlast a deadline."""
+"""Runs work in threads that may not outlast a deadline."""
 
 from __future__ import annotations
 
-import importlib
 import queue
 import threading
 import time
@@ -12,14 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _Result = TypeVar("_Result")
-
-
-def import_early(module: str) -> None:
-    """Import a module in a thread, while the program waits for other work.
-
-    A later import of it waits for the thread.
-    """
-    threading.Thread(target=importlib.import_module, args=(module,), daemon=True).start()
 
 
 class Background:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,12 +22,13 @@ from poetry_docker_cache.buildx.ssh_agent import refuse_without_agent
 from poetry_docker_cache.buildx.step_runner import StepRunner
 from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset_secrets
 from poetry_docker_cache.buildx.steps import AUTH_FILE, NPMRC_FILE, SCRIPTS, Places
-from poetry_docker_cache.commands.background import Background, import_early
+from poetry_docker_cache.commands.background import Background
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
 from poetry_docker_cache.commands.build_files import render_files, scripts_beside
 from poetry_docker_cache.commands.build_report import Report, report_build
 from poetry_docker_cache.commands.build_request import request_builds, unused_arguments
+from poetry_docker_cache.commands.early_sboms import EarlySboms
 from poetry_docker_cache.commands.image_choice import chosen
 from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
@@ -38,6 +40,7 @@ from poetry_docker_cache.commands.variant_build import (
     report_tests,
     tests_display,
 )
+from poetry_docker_cache.docker.platforms import host_platform
 from poetry_docker_cache.plan.image_plan import TEST
 from poetry_docker_cache.project.npm_settings import refuse_unset, user_npmrc
 from poetry_docker_cache.project.reader import settings_table
@@ -55,10 +58,8 @@ if TYPE_CHECKING:
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
-_ATTACHING = "poetry_docker_cache.commands.attach_sbom"
-"""The module that attaches SBOMs, with the libraries that it needs."""
 _PATIENCE = 30.0
-"""How many seconds that may take."""
+"""How many seconds it may take to attach SBOMs."""
 
 
 def build_images(
@@ -284,7 +285,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
             vendored=work.options.file,
             contexts=work.contexts(),
         )
-        _prepare_sboms(work)
+        sboms = _start_sboms(work)
         outcome = runner.run_all(build_steps(build, places, caches))
         if work.options.variant == TEST:
             report_tests(outcome, work.images[0], console)
@@ -307,7 +308,7 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
                 written = report.cache_was_written(metadata)
                 for note in caches[report.image.image].publish(written=written):
                     console.note(note)
-        _attach_sboms(work, metadata, console)
+        _attach_sboms(sboms, metadata, console)
         if work.options.variant != TEST:
             report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
     return 0
@@ -318,17 +319,23 @@ def _has_sbom(report: Report) -> bool:
     return report.image.settings.sbom and report.request.push and report.is_whole
 
 
-def _prepare_sboms(work: _Work) -> None:
-    """Import what attaches SBOMs while BuildKit works."""
-    if any(map(_has_sbom, work.reports)):
-        import_early(_ATTACHING)
+def _start_sboms(work: _Work) -> list[tuple[Report, EarlySboms]]:
+    """Make the SBOMs while BuildKit works."""
+    own = host_platform(platform.machine())
+    return [
+        (report, EarlySboms(report.image, report.platforms or filter(None, [own])))
+        for report in work.reports
+        if _has_sbom(report)
+    ]
 
 
-def _attach_sboms(work: _Work, metadata: Path, console: ProgressConsole) -> None:
+def _attach_sboms(
+    sboms: list[tuple[Report, EarlySboms]], metadata: Path, console: ProgressConsole
+) -> None:
     """Attach an SBOM to each pushed image, unless its registry takes too long."""
     pushed = [
-        (report, digest)
-        for report in filter(_has_sbom, work.reports)
+        (report.request.tags, found, digest)
+        for report, found in sboms
         if (digest := report.own(report.read(metadata)).get("containerimage.digest"))
     ]
     if not pushed:
@@ -341,8 +348,8 @@ def _attach_sboms(work: _Work, metadata: Path, console: ProgressConsole) -> None
         with Registries() as registries:
             return [
                 note
-                for report, digest in pushed
-                for note in attach_sbom(report.image, report.request.tags, digest, registries)
+                for tags, found, digest in pushed
+                for note in attach_sbom(found, tags, digest, registries)
             ]
 
     with saying(console, "Attaching the SBOM"):

@@ -20,13 +20,13 @@ from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
-from poetry_docker_cache.commands.background import import_early
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import (
     given_arguments,
     request_builds,
     unused_arguments,
 )
+from poetry_docker_cache.commands.early_sboms import EarlySboms
 from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
 from poetry_docker_cache.commands.no_engine_image import ImageWithoutEngine, Tools
@@ -79,8 +79,6 @@ _PATIENCE = 2.0
 _WIDTH = 90
 _MOST_NAMES = 40
 """The width of the layers' names in the status line."""
-_ATTACHING = "poetry_docker_cache.commands.attach_sbom"
-"""The module that attaches SBOMs, with the libraries that it needs."""
 
 
 def build_without_engine(options: BuildOptions, poetry: Poetry, console: ProgressConsole) -> int:
@@ -254,8 +252,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
     planner = ImageWithoutEngine(image, tools, unsent=unsent)
-    if options.push and image.settings.sbom:
-        import_early(_ATTACHING)
+    sboms = EarlySboms(image, platforms) if options.push and image.settings.sbom else None
     with status.saying(f"Reading {base}"):
         found = [planner.plan(name) for name in platforms]
     _make(found, tools, status, every=options.output is not None or options.load)
@@ -267,8 +264,8 @@ def _build(  # noqa: PLR0913  # all that determines a build
         with status.saying(f"Pushing {', '.join(request.tags)}"):
             pushed = push(found, request.tags, tools)
         result, seconds = pushed.result, pushed.seconds
-        if image.settings.sbom:
-            _attach_sbom(image, request.tags, result, tools, status)
+        if sboms:
+            _attach_sbom(sboms, request.tags, result, tools, status)
     if options.output is not None:
         with status.saying(f"Writing {options.output}"):
             result = write_output(found, request.tags, tools, Path(options.output))
@@ -289,7 +286,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
 
 
 def _attach_sbom(
-    image: PlannedImage, tags: Sequence[str], result: Result, tools: Tools, status: StatusLine
+    sboms: EarlySboms, tags: Sequence[str], result: Result, tools: Tools, status: StatusLine
 ) -> None:
     # Imported only here, so that a build starts sooner.
     from poetry_docker_cache.commands.attach_sbom import attach_sbom  # noqa: PLC0415
@@ -297,7 +294,7 @@ def _attach_sbom(
     digest = result.top.descriptor.digest
     subjects = {each.platform: each.manifest.descriptor for each in result.images}
     with status.saying("Attaching the SBOM"):
-        notes = attach_sbom(image, tags, digest, tools.registries, subjects=subjects)
+        notes = attach_sbom(sboms, tags, digest, tools.registries, subjects=subjects)
     for note in notes:
         status.note(note)
 
