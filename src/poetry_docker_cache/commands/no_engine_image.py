@@ -297,7 +297,7 @@ class ImageWithoutEngine:
         for files in choose_files(
             plan,
             self._image.poetry.pyproject.data,
-            self._image.poetry.locker.lock_data,
+            self._image.lock.data,
             target,
             build_on_host=self._image.settings.build_on_host,
         ):
