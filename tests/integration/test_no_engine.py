@@ -205,7 +205,7 @@ def check_labels(image: str, base: str) -> None:
     assert contents
     (layers,) = contents.layers.values()
     found = {name for layer in layers for name in layer.packages}
-    assert found == {"acme-data", "acme-lib", "acme-lint", "acme-native"}
+    assert found == {"acme-data", "acme-lib", "acme-lint", "acme-native", "acme-util"}
 
 
 def check_signatures(image: str, folder: Path) -> None:
