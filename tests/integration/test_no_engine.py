@@ -15,6 +15,7 @@ import tomlkit
 from acme import IMAGE_PYTHON, SHOP_CODE, USER, AcmeIndex, Project
 from buildah import Buildah
 from builds import NETWORK
+from cosign import Cosign
 from engines import STATE, docker_engine
 from index import PrivateIndex
 from packaging.utils import canonicalize_name
@@ -24,6 +25,7 @@ from shapes import SHAPES
 from shapes.indexes import INDEXES, fill
 from wheels import make_wheel
 
+from poetry_docker_cache.docker.image_labels import BASE_DIGEST, BASE_NAME, decode
 from poetry_docker_cache.sbom.cyclonedx_document import MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -198,6 +200,8 @@ def test_image_equals_buildkits(
         for way in ("buildkit", "wheels"):
             assert attached(f"{made}:{way}", MEDIA_TYPE) == [printed.encode()]
         check_distributions(PushedImage.read(f"{made}:wheels"), json.loads(printed))
+    check_labels(f"{image}-web", f"{registry}/{BASE}")
+    check_signatures(f"{image}-web", tmp_path)
     check_contents(project, f"{image}-web", engine)
 
 
@@ -208,6 +212,29 @@ def check_distributions(image: PushedImage, sbom: dict[str, Any]) -> None:
     found = {(canonicalize_name(name), version) for name, version in folders}
     own = sbom["metadata"]["component"]
     assert found == {(each["name"], each["version"]) for each in (own, *listed)}
+
+
+def check_labels(image: str, base: str) -> None:
+    """Check the labels of both, which are equal: base and contents."""
+    labels = PushedImage.read(f"{image}:wheels").config["config"]["Labels"]
+    assert (labels[BASE_NAME], labels[BASE_DIGEST]) == (base, PushedImage.read(base).digest)
+    contents = decode(labels)
+    assert contents
+    (layers,) = contents.layers.values()
+    found = {name for layer in layers for name in layer.packages}
+    assert found == {"acme-data", "acme-lib", "acme-lint", "acme-native", "acme-util"}
+
+
+def check_signatures(image: str, folder: Path) -> None:
+    """Sign both by digest. BuildKit's also has the attestation of its provenance."""
+    cosign = Cosign.set_up(folder)
+    for way, entries in (("buildkit", 2), ("wheels", 0)):
+        pushed = PushedImage.read(f"{image}:{way}")
+        assert len(pushed.index.get("manifests", ())) == entries
+        by_digest = f"{image}@{pushed.digest}"
+        assert "no signatures found" in cosign.verify(by_digest)
+        assert not cosign.sign(by_digest)
+        assert not cosign.verify(by_digest)
 
 
 def check_contents(project: Project, image: str, engine: DockerEngine) -> None:
