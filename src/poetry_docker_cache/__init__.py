@@ -6,6 +6,7 @@ runs BuildKit on it. Each package imports only from those below it in this list,
 
   plugin      registers the commands
   commands    the commands, which run the steps with side effects
+  verify      checks of a built image's content
   doctor      checks of machine, project and image
   report      the report of a build
   sizes       package sizes, and a better split into layers

@@ -47,8 +47,14 @@ def _doctor() -> Command:
     return DoctorCommand()
 
 
+def _verify() -> Command:
+    from poetry_docker_cache.commands.verify import VerifyCommand  # noqa: PLC0415  # as above
+
+    return VerifyCommand()
+
+
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build`, `export`, `init`, `layers`, `doctor` and `test`."""
+    """Registers `poetry docker build`, `export`, `init`, `layers`, `doctor`, `test` and others."""
 
     def activate(self, application: Application) -> None:
         """Register factories, so that no command is imported before it runs."""
@@ -58,3 +64,4 @@ class DockerCachePlugin(ApplicationPlugin):
         application.command_loader.register_factory("docker layers", _layers)
         application.command_loader.register_factory("docker test", _test)
         application.command_loader.register_factory("docker doctor", _doctor)
+        application.command_loader.register_factory("docker verify", _verify)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,6 +15,7 @@ from poetry_docker_cache.images.archived_image import open_archive
 from poetry_docker_cache.images.engine_image import NotInEngine, open_engine_image
 from poetry_docker_cache.images.image_errors import missing, other_platform
 from poetry_docker_cache.images.registry_image import read_registry_image
+from poetry_docker_cache.registry.referrers import find
 from poetry_docker_cache.registry.registries import Registries
 from poetry_docker_cache.registry.registry_client import Reference
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from poetry_docker_cache.images.stored_image import StoredImage
-    from poetry_docker_cache.registry.registry_client import Progress
+    from poetry_docker_cache.registry.registry_client import Progress, Registry
 
 _ARCHIVE = ".tar"
 
@@ -70,11 +73,18 @@ def _opened(
         raise _only_local(name, platform, absent)
     registry = stack.enter_context(Registries(progress)).of(Reference.parse(name).host)
     try:
-        return read_registry_image(registry, name, platform)
+        image = read_registry_image(registry, name, platform)
     except DockerCacheError as error:
         if absent is None:
             raise
         raise type(error)(f"{error.problem} Also, {absent.problem}.", fix=error.fix) from error
+    return replace(image, find_attached=functools.partial(_attached, registry, image))
+
+
+def _attached(registry: Registry, image: StoredImage, kind: str) -> list[bytes]:
+    """Return the documents of a kind that the registry has for an image."""
+    repository = Reference.parse(image.name).repository
+    return [body for _, body in find(registry, repository, image.digest, kind)]
 
 
 def _only_local(name: str, platform: str | None, absent: NotInEngine | None) -> DockerCacheError:

@@ -29,6 +29,7 @@ from poetry_docker_cache.registry.layer_stream import (
     inflated,
     members,
     normal_path,
+    overlaid,
 )
 from poetry_docker_cache.system import private_files
 
@@ -54,7 +55,6 @@ _MODULES = re.compile(r"/(lib-dynload|site-packages|dist-packages)/")
 _VERSION = re.compile(rb"\0([A-Za-z][\w.]{0,40}_[0-9][\w.]{0,30})(?=\0)")
 _GLIBC = re.compile(rb"GNU C Library [^\0]{0,80}?version (\d+)\.(\d+)")
 _PYTHON = re.compile(r"python(\d+)\.(\d+)(t?)")
-_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,23 +141,8 @@ class _Files:
 
     def apply(self, members: Iterable[tuple[str, Any]]) -> None:
         """Add the members of a layer, after removing what its whiteouts name."""
-        added: dict[str, Any] = {}
-        removed: set[str] = set()
-        for path, node in members:
-            folder, _, name = path.rpartition("/")
-            if name == _OPAQUE:
-                removed.add(f"{folder}/")
-            elif name.startswith(_WHITEOUT):
-                removed.add(posixpath.join(folder, name[len(_WHITEOUT) :]))
-            else:
-                added[path] = node
-                if not isinstance(node, tuple):  # a file or link replaces a folder
-                    removed.add(path)
-        gone = removed and [path for path in self.nodes if _is_removed(path, removed)]
-        for path in gone or ():
-            del self.nodes[path]
-        self.nodes.update(added)
-        self.nodes = {path: node for path, node in self.nodes.items() if node is not None}
+        nodes = overlaid(self.nodes, members, lambda node: isinstance(node, tuple))
+        self.nodes = {path: node for path, node in nodes.items() if node is not None}
 
     @property
     def links(self) -> dict[str, str]:
@@ -181,17 +166,6 @@ class _Files:
         for path, node in sorted(self.nodes.items()):
             if isinstance(node, dict) and "text" in node and re.fullmatch(pattern, path):
                 yield path, node["text"]
-
-
-def _is_removed(path: str, removed: set[str]) -> bool:
-    if path in removed:
-        return True
-    place = path
-    while "/" in place:
-        place = place.rpartition("/")[0]
-        if place in removed or f"{place}/" in removed:
-            return True
-    return "/" in removed
 
 
 def _members(layer: Descriptor, name: str, chunks: Iterator[bytes]) -> Iterator[tuple[str, Any]]:

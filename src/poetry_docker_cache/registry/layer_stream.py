@@ -8,18 +8,21 @@ import io
 import posixpath
 import tarfile
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from poetry_docker_cache.errors import DockerCacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import IO
+
+Node = TypeVar("Node")
 
 BUFFER = 1 << 18
 """How many bytes are read at once."""
 UNREADABLE = (tarfile.TarError, EOFError, OSError, zlib.error)
 """What reading a damaged layer raises."""
+_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -79,3 +82,34 @@ def members(file: IO[bytes]) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.Tar
 def normal_path(name: str) -> str:
     """Return the path of a member below the root, without slashes at its ends."""
     return posixpath.normpath(name).lstrip("/")
+
+
+def overlaid(
+    below: dict[str, Node], layer: Iterable[tuple[str, Node]], is_folder: Callable[[Node], bool]
+) -> dict[str, Node]:
+    """Return the nodes of an image by path, with one more layer and without what it removes."""
+    added: dict[str, Node] = {}
+    removed: set[str] = set()
+    for path, node in layer:
+        folder, _, name = path.rpartition("/")
+        if name == _OPAQUE:
+            removed.add(f"{folder}/")
+        elif name.startswith(_WHITEOUT):
+            removed.add(posixpath.join(folder, name[len(_WHITEOUT) :]))
+        else:
+            added[path] = node
+            if not is_folder(node):  # a file or link replaces a folder
+                removed.add(path)
+    kept = {path: node for path, node in below.items() if not _is_removed(path, removed)}
+    return {**(kept if removed else below), **added}
+
+
+def _is_removed(path: str, removed: set[str]) -> bool:
+    if path in removed:
+        return True
+    place = path
+    while "/" in place:
+        place = place.rpartition("/")[0]
+        if place in removed or f"{place}/" in removed:
+            return True
+    return "/" in removed
