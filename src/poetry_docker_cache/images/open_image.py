@@ -77,7 +77,8 @@ def _opened(
     except DockerCacheError as error:
         if absent is None:
             raise
-        raise type(error)(f"{error.problem} Also, {absent.problem}.", fix=error.fix) from error
+        problem = f"{error.problem.rstrip('.')}, and {absent.problem}."
+        raise DockerCacheError(problem, fix=error.fix) from error
     return replace(image, find_attached=functools.partial(_attached, registry, image))
 
 

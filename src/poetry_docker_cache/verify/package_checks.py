@@ -162,7 +162,8 @@ def check_records(  # noqa: PLR0913  # what may be there
             names = listing([f"/{path}" for path in paths], _MOST)
             yield error("installed-files", f"{title}: {names}.", _REPLACE)
     if not (unlisted or missing or changed or added):
-        yield ok("installed-files", f"All {len(known)} files of packages match their RECORD.")
+        count = sum(path in tree.nodes for path in known)
+        yield ok("installed-files", f"All {count} files of packages match their RECORD.")
 
 
 def check_sbom(documents: Sequence[bytes], installed: Sequence[Distribution]) -> Check:

@@ -96,7 +96,7 @@ def check_scripts(
             "They may need an extra. Else report it to the package's maintainers.",
         )
     if not (missing or broken or strange):
-        yield ok("scripts", f"All programs of packages call modules that exist: {count}.")
+        yield ok("scripts", f"All {count} programs of packages call modules that exist.")
 
 
 def check_program(places: Places, settings: Mapping[str, Any]) -> Check:

@@ -42,10 +42,15 @@ class ImageUser:
     groups: frozenset[int]
 
     def can_write(self, node: Node) -> bool:
-        """Return whether the mode allows it, or the user may change the mode."""
-        owns = node.uid == self.uid
+        """Return whether the mode allows it, or the user may change the mode.
+
+        For root, which can write everything, return whether other users could.
+        """
+        by_mode = bool(node.mode & 0o002)
+        if not self.uid:
+            return by_mode
         in_group = node.gid in self.groups and bool(node.mode & 0o020)
-        return owns or in_group or bool(node.mode & 0o002)
+        return by_mode or in_group or node.uid == self.uid
 
 
 def read_user(tree: ImageTree, setting: str) -> ImageUser:
@@ -87,8 +92,6 @@ def check_writable(
     tree: ImageTree, user: ImageUser, folders: Sequence[str], owned: Sequence[str]
 ) -> Check | None:
     """Check that the user cannot write the code in `folders`, except for what it should own."""
-    if not user.uid:
-        return None
     own = [tree.resolve(path) for path in owned]
     found = [
         path
@@ -98,7 +101,7 @@ def check_writable(
         if not any(path == each or path.startswith(f"{each}/") for each in own)
     ]
     if not found:
-        return ok("user", "The user cannot write the code.")
+        return ok("user", "The user cannot write the code.") if user.uid else None
     names = listing([f"/{path}" for path in sorted(found)], _MOST)
     return error(
         "user",
