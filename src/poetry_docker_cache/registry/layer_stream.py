@@ -98,10 +98,11 @@ def overlaid(
             removed.add(posixpath.join(folder, name[len(_WHITEOUT) :]))
         else:
             added[path] = node
-            if not is_folder(node):  # a file or link replaces a folder
-                removed.add(path)
-    kept = {path: node for path, node in below.items() if not _is_removed(path, removed)}
-    return {**(kept if removed else below), **added}
+            if path in below and is_folder(below[path]) and not is_folder(node):
+                removed.add(path)  # with what the folder contains
+    if removed:
+        below = {path: node for path, node in below.items() if not _is_removed(path, removed)}
+    return {**below, **added}
 
 
 def _is_removed(path: str, removed: set[str]) -> bool:
