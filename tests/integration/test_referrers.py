@@ -115,5 +115,9 @@ def test_image_under_the_tag_is_not_replaced() -> None:
 
 def test_denied_list_is_an_error() -> None:
     """A registry that wants a login may still have referrers."""
-    with hostile_registry(asks_for_login=True) as served, client(served.host) as registry:
-        pytest.raises(RegistryError, documents, registry).match("denies access")
+    with (
+        hostile_registry(asks_for_login=True) as served,
+        client(served.host) as registry,
+        pytest.raises(RegistryError, match="denies access"),
+    ):
+        documents(registry)

@@ -10,6 +10,10 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from poetry_docker_cache.registry.referrers import find
+from poetry_docker_cache.registry.registries import Registries
+from poetry_docker_cache.registry.registry_client import Reference
+
 _KINDS = (
     *("vnd.oci.image.index.v1", "vnd.oci.image.manifest.v1"),
     *("vnd.docker.distribution.manifest.v2", "vnd.docker.distribution.manifest.list.v2"),
@@ -92,6 +96,18 @@ def assert_equal_images(first: str, second: str, *, base: str) -> None:
     assert {path for path in changed if path.startswith("venv")} <= {*ours.tree(skip, skip + 1)}
     for path in changed:
         assert tree[path] == expected[path]._replace(time=tree[path].time), path
+
+
+def attached(name: str, artifact_type: str) -> list[bytes]:
+    """Return the documents that are attached to the first image of a tag."""
+    reference = Reference.parse(name)
+    with Registries() as registries:
+        registry = registries.of(reference.host)
+        top = registry.manifest(reference.repository, reference.tag)
+        assert top
+        digest = top.data["manifests"][0]["digest"] if top.is_index else top.digest
+        found = find(registry, reference.repository, digest, artifact_type)
+    return [body for _, body in found]
 
 
 def _same_part(config: dict[str, Any]) -> dict[str, Any]:

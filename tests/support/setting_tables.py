@@ -139,6 +139,7 @@ VALID: dict[str, st.SearchStrategy[object]] = {
     "stop-signal": st.integers(1, 64) | st.sampled_from(["TERM", "SIGRTMIN+1"]),
     "compile": st.booleans(),
     "engine": st.booleans(),
+    "sbom": st.booleans(),
     "build-on-host": st.booleans(),
     "build-network": st.booleans(),
     "pinned-tools": st.booleans(),

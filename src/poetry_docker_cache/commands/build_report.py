@@ -189,7 +189,7 @@ class Report:
 
     def earlier(self) -> EarlierBuild | None:
         """Return the last build of the image on this machine; None if unknown."""
-        return earlier_build.recall(self.image.folder, self._memory) if self._is_whole else None
+        return earlier_build.recall(self.image.folder, self._memory) if self.is_whole else None
 
     def remember(self, base: str | None, earlier: EarlierBuild | None) -> EarlierBuild:
         """Remember this build as the last one, and return it; `base` is the digest of its base."""
@@ -200,7 +200,7 @@ class Report:
             base=base or (earlier.base if earlier else None),
             since=earlier.since if earlier and known else time.time(),
         )
-        if self._is_whole:
+        if self.is_whole:
             earlier_build.remember(self.image.folder, self._memory, build)
         return build
 
@@ -210,7 +210,7 @@ class Report:
         return f"{self.image.image}{self.image.suffix} {' '.join(self.platforms)}"
 
     @property
-    def _is_whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Whether it builds the whole image as planned."""
         return self.builds and not self.vendored and not builds_other(self.request)
 
@@ -243,8 +243,8 @@ class Report:
             platforms=max(1, len(self.platforms)),
             push_seconds=None if stream is None else push_seconds(stream),
             base=None if self.vendored else base,
-            starts=_starts(runtime) if self._is_whole else None,
-            run=_run(result, runtime) if result and self._is_whole else (),
+            starts=_starts(runtime) if self.is_whole else None,
+            run=_run(result, runtime) if result and self.is_whole else (),
             warnings=tuple(note for note in self.image.plan.notes if isinstance(note, Important)),
         )
 
@@ -277,7 +277,7 @@ class Report:
                 command=shlex.join(step.command),
                 cached=not has_run(stream, step.name),
             )
-            for step in (self.image.plan.steps if self._is_whole else ())
+            for step in (self.image.plan.steps if self.is_whole else ())
         )
 
     @functools.cached_property

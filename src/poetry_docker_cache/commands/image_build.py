@@ -191,7 +191,8 @@ def _decide(
         )
         for image, report in zip(images, reports, strict=True)
     )
-    asks = any(report.wanted for report in reports) or any(built.caches.exports for built in builds)
+    asks = any(report.wanted or _has_sbom(report) for report in reports)
+    asks = asks or any(built.caches.exports for built in builds)
     build = Build(
         images=builds,
         engine=engine,
@@ -314,6 +315,30 @@ def _run_steps(work: _Work, console: ProgressConsole) -> int:
                 written = report.cache_was_written(metadata)
                 for note in caches[report.image.image].publish(written=written):
                     console.note(note)
+        _attach_sboms(work, metadata, console)
         if work.options.variant != TEST:
             report_build(work.reports, console, engine, metadata=metadata, outcome=outcome)
     return 0
+
+
+def _has_sbom(report: Report) -> bool:
+    """Return whether the image gets an SBOM: it is pushed, and built as planned."""
+    return report.image.settings.sbom and report.request.push and report.is_whole
+
+
+def _attach_sboms(work: _Work, metadata: Path, console: ProgressConsole) -> None:
+    """Attach an SBOM to each pushed image."""
+    reports = [report for report in work.reports if _has_sbom(report)]
+    if not reports:
+        return
+    # Imported only here, so that a build starts sooner.
+    from poetry_docker_cache.commands.attach_sbom import attach_sbom  # noqa: PLC0415
+    from poetry_docker_cache.registry.registries import Registries  # noqa: PLC0415
+
+    notes = []
+    with saying(console, "Attaching the SBOM"), Registries() as registries:
+        for report in reports:
+            digest = report.own(report.read(metadata)).get("containerimage.digest")
+            notes += attach_sbom(report.image, report.request.tags, digest, registries)
+    for note in notes:
+        console.note(note)

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.buildx.command_line import BuildRequest
     from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.no_engine_image import Part, PlatformImage
+    from poetry_docker_cache.commands.no_engine_output import Result
     from poetry_docker_cache.commands.options import BuildOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
 
@@ -273,6 +274,8 @@ def _build(  # noqa: PLR0913  # all that determines a build
         with status.saying(f"Pushing {', '.join(request.tags)}"):
             pushed = push(found, request.tags, tools)
         result, seconds = pushed.result, pushed.seconds
+        if image.settings.sbom:
+            _attach_sbom(image, request.tags, result, tools, status)
     if options.output is not None:
         with status.saying(f"Writing {options.output}"):
             result = write_output(found, request.tags, tools, Path(options.output))
@@ -290,6 +293,20 @@ def _build(  # noqa: PLR0913  # all that determines a build
         push_seconds=seconds,
         name=request.tags[0] if options.push or options.load else "",
     )
+
+
+def _attach_sbom(
+    image: PlannedImage, tags: Sequence[str], result: Result, tools: Tools, status: StatusLine
+) -> None:
+    # Imported only here, so that a build starts sooner.
+    from poetry_docker_cache.commands.attach_sbom import attach_sbom  # noqa: PLC0415
+
+    digest = result.top.descriptor.digest
+    subjects = {each.platform: each.manifest.descriptor for each in result.images}
+    with status.saying("Attaching the SBOM"):
+        notes = attach_sbom(image, tags, digest, tools.registries, subjects=subjects)
+    for note in notes:
+        status.note(note)
 
 
 def _look_in_images(  # noqa: PLR0913  # where to look, and for what

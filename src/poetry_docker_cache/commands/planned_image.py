@@ -29,7 +29,7 @@ from poetry_docker_cache.project.reader import (
     read_sources,
     settings_table,
 )
-from poetry_docker_cache.project.selected_packages import locked_packages
+from poetry_docker_cache.project.selected_packages import locked_packages, path_dependencies
 from poetry_docker_cache.project.selection import (
     SelectionOptions,
     extras_for_tests,
@@ -77,6 +77,8 @@ class PlannedImage:
     version: str | None
     packages: tuple[Mapping[str, Any], ...]
     """The `[[package]]` tables of the packages that the image may contain."""
+    path_packages: tuple[Mapping[str, Any], ...]
+    """Those of its path dependencies."""
     sources: tuple[str, ...]
     """The names of the sources that a build contacts."""
     addresses: tuple[Address, ...]
@@ -279,6 +281,7 @@ def _planned(  # noqa: PLR0913, PLR0917  # all that decides
         title=_joined(name or folder.name, image),
         version=project.metadata.version,
         packages=tuple(packages),
+        path_packages=tuple(path_dependencies(project.lock, everything, plan.runtime.python)),
         sources=used_sources(project.sources, packages, project.index),
         addresses=direct_addresses(packages),
         front_ends=tuple(project.front_ends[each.folder] for each in images[image].assets),

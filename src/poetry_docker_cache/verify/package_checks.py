@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -14,8 +13,10 @@ from packaging.version import InvalidVersion, Version
 from poetry_docker_cache.doctor.checks import error, ok, warning
 from poetry_docker_cache.text import listing
 
+_Listed = dict[str, tuple[str | None, bool]]
+"""The version of each package, and whether it is required."""
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from poetry_docker_cache.doctor.checks import Check
     from poetry_docker_cache.verify.distributions import Distribution
@@ -29,6 +30,8 @@ _GROUPS = (
     "If it was built with other groups or extras, pass them, such as `--with dev`. Else build the"
     " image again."
 )
+_PUSH = "Build and push the image again: poetry docker build --push"
+_PATH_PROPERTY = "poetry-docker-cache:path"
 _SHA256 = "sha256="
 _MISSING, _ADDITIONAL = "Missing", "Not in poetry.lock for these groups"
 _OTHER, _UNKNOWN = "Other versions", "Unknown commits"
@@ -166,43 +169,48 @@ def check_records(  # noqa: PLR0913  # what may be there
         yield ok("installed-files", f"All {count} files of packages match their RECORD.")
 
 
-def check_sbom(documents: Sequence[bytes], installed: Sequence[Distribution]) -> Check:
-    """Check that the packages of an attached SBOM are those that are installed."""
+def check_sbom(documents: Sequence[bytes], installed: Sequence[Distribution], name: str) -> Check:
+    """Check that an attached SBOM lists the installed packages; `name` is the project's."""
     if not documents:
         return ok("sbom", "No SBOM is attached.")
-    found = {(each.name, _plain(each.version)) for each in installed}
-    listed = [_listed(document) for document in documents]
-    if any(names == found for names in listed):
-        return ok("sbom", f"The attached SBOM lists the installed packages: {len(found)}.")
-    names = next(filter(None, listed), None)
-    if names is None:
-        return error("sbom", "The attached SBOM cannot be read.", _push())
-    differing = sorted({" ".join(pair) for pair in names ^ found})
-    return error(
-        "sbom",
-        f"The attached SBOM does not agree with the image: {listing(differing, _MOST)}.",
-        _push(),
-    )
+    listed = [found for found in map(_listed, documents) if found is not None]
+    if not listed:
+        return error("sbom", "The attached SBOM cannot be read.", _PUSH)
+    # The same image may have been pushed by several releases of the plugin.
+    differing = min((_unlike(found, installed, name) for found in listed), key=len)
+    if differing:
+        return error(
+            "sbom",
+            f"The attached SBOM does not agree with the image: {listing(differing, _MOST)}.",
+            _PUSH,
+        )
+    return ok("sbom", "The attached SBOM lists the installed packages.")
 
 
-def _push() -> str:
-    return "Build and push the image again: poetry docker build --push"
+def _unlike(listed: _Listed, installed: Sequence[Distribution], name: str) -> list[str]:
+    """Describe the differences between an SBOM and the image."""
+    here = {each.name: each for each in installed if each.name != canonicalize_name(name)}
+    more = [f"{each} is not listed" for key, each in here.items() if key not in listed]
+    for key, (version, required) in listed.items():
+        if key not in here:
+            more += [f"{key} is not installed"] if required else []
+        elif not _same_version(version, here[key].version):
+            more.append(f"{here[key]} is listed as {version}")
+    return sorted(more)
 
 
-def _listed(document: bytes) -> set[tuple[str, str]] | None:
-    """Return names and versions of the Python packages in a CycloneDX document."""
+def _listed(document: bytes) -> _Listed | None:
+    """Return the Python packages in a CycloneDX document; None if it cannot be read."""
+    found: _Listed = {}
     try:
-        data: Mapping[str, Any] = json.loads(document)
-        own = (data.get("metadata") or {}).get("component") or {}
-        purls = [str(each.get("purl", "")) for each in (*data.get("components", ()), own)]
-    except (ValueError, TypeError, AttributeError):
+        for each in json.loads(document)["components"]:
+            properties = [pair["name"] for pair in each.get("properties") or ()]
+            is_path = _PATH_PROPERTY in properties
+            if is_path or str(each.get("purl", "")).startswith("pkg:pypi/"):
+                # The lock file may have an older version of a path dependency.
+                version = None if is_path else str(each["version"])
+                name = str(canonicalize_name(each["name"]))
+                found[name] = (version, each.get("scope") != "optional")
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None
-    found = (re.match(r"pkg:pypi/([^@?#]+)@([^?#]+)", purl) for purl in purls)
-    return {(str(canonicalize_name(m[1])), _plain(unquote(m[2]))) for m in found if m}
-
-
-def _plain(version: str) -> str:
-    try:
-        return str(Version(version))
-    except InvalidVersion:
-        return version
+    return found

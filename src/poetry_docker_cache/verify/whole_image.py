@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from poetry_docker_cache.verify.image_tree import ImageTree
 
 _SBOM = "application/vnd.cyclonedx+json"
+"""The artifact type; importing the module that has it takes long, since it needs its library."""
 _SETTING = re.compile(r"^(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -97,7 +98,7 @@ def check_image(  # noqa: PLR0913  # what the image should have
         compiled=plan.dependencies.compile,
         others=[tree.resolve(path) for path in (*copied, *made)],
     )
-    yield check_sbom(image.find_attached(_SBOM), installed)
+    yield check_sbom(image.find_attached(_SBOM), installed, name)
     intact = intact_files(tree, installed)
     yield from _safety_checks(image, tree, plan, [venv, *_library(cfg, pythons)])
     yield check_secrets(tree, intact)

@@ -320,23 +320,42 @@ def test_other_python_is_found() -> None:
     )
 
 
+def component(name: str, version: str, **more: object) -> dict[str, object]:
+    """Return a Python package of an SBOM."""
+    return {"name": name, "version": version, "purl": f"pkg:pypi/{name}@{version}", **more}
+
+
+LISTED = (
+    component("gunicorn", "23.0.0"),
+    component("c-lib", "1.0", scope="optional"),
+    {"name": "libc6", "purl": "pkg:deb/debian/libc6"},
+)
+PATH = {"name": "a-lib", "version": "0", "properties": [{"name": "poetry-docker-cache:path"}]}
+
+
 @pytest.mark.parametrize(
     ("components", "expected"),
     [
-        (["gunicorn@23.0.0", "a-lib@1.0", "shop@1.0"], []),
-        (
-            ["gunicorn@23.0.0", "a-lib@1.1"],
-            ["✗ The attached SBOM does not agree with the image: a-lib 1.0, a-lib 1.1, shop 1.0."],
-        ),
-        (None, ["✗ The attached SBOM cannot be read."]),
+        ((component("a-lib", "1.0"), *LISTED), []),
+        ((PATH, *LISTED), []),
+        ((component("a-lib", "1.1"), *LISTED), ["a-lib 1.0 is listed as 1.1"]),
+        (LISTED, ["a-lib 1.0 is not listed"]),
+        ((PATH, component("d", "1"), *LISTED), ["d is not installed"]),
     ],
 )
-def test_attached_sbom_is_compared(components: list[str] | None, expected: list[str]) -> None:
-    """The project itself may be listed, too; packages of the system are not compared."""
-    purls = [f"pkg:pypi/{each}" for each in components or ()]
-    listed = [{"purl": purl} for purl in (*purls, "pkg:deb/debian/libc6@2")]
-    document = json.dumps({"components": listed}).encode() if components else b"no JSON"
-    assert problems(checks(stored(sbom=document))) == expected
+def test_attached_sbom_is_compared(
+    components: tuple[dict[str, object]], expected: list[str]
+) -> None:
+    """The project itself is not a component; packages of the system are not compared."""
+    document = json.dumps({"components": components}).encode()
+    start = "✗ The attached SBOM does not agree with the image:"
+    assert problems(checks(stored(sbom=document))) == [f"{start} {each}." for each in expected]
+
+
+@pytest.mark.parametrize("document", [b"text", b"[]", b"{}", b'{"components": [1]}'])
+def test_strange_sbom_is_an_error(document: bytes) -> None:
+    """It is not a CycloneDX document."""
+    assert problems(checks(stored(sbom=document))) == ["✗ The attached SBOM cannot be read."]
 
 
 def test_old_image_is_a_warning() -> None:
