@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MISSING = "Error response from daemon: No such image: shop:1"
-CONFIG = {"os": "linux", "architecture": "arm64", "config": {"Labels": {"a": "b"}}}
+CONFIG: dict[str, Any] = {"os": "linux", "architecture": "arm64", "config": {"Labels": {"a": "b"}}}
 
 
 @pytest.fixture

@@ -31,10 +31,13 @@ _TEXTS = re.compile(
 _MOST_LINKS = 1000
 
 
+Kind = Literal["file", "folder", "link", "other"]
+
+
 class Node(NamedTuple):
     """A file, folder or link."""
 
-    kind: Literal["file", "folder", "link", "other"]
+    kind: Kind
     mode: int
     uid: int
     gid: int
@@ -44,15 +47,15 @@ class Node(NamedTuple):
     """The SHA-256 as in RECORD files; empty if no check needs it."""
     text: str = ""
     """The content, if a check needs it."""
-    secret: str = ""
-    """The kind of secret that it contains."""
 
 
 class ImageTree:
     """Nodes by their path below the root, without slashes at the ends."""
 
-    def __init__(self, nodes: dict[str, Node]) -> None:
+    def __init__(self, nodes: dict[str, Node], secrets: dict[str, str]) -> None:
         self.nodes = nodes
+        self.secrets = secrets
+        """The kind of secret in each file of any layer, also if a later one removes it."""
 
     def resolve(self, path: str) -> str:
         """Return a path after following all links in it."""
@@ -94,12 +97,13 @@ def scan(image: StoredImage, venv: str) -> ImageTree:
     Raises DockerCacheError for a layer that is damaged.
     """
     nodes: dict[str, Node] = {}
+    scanner = _Scanner(venv)
     try:
         for layer in image.layers():
-            nodes = overlaid(nodes, _nodes(layer, venv), lambda node: node.kind == "folder")
+            nodes = overlaid(nodes, scanner.nodes(layer), lambda node: node.kind == "folder")
     except UNREADABLE as error:
         raise damaged(image.name, f"a layer cannot be read: {error}") from error
-    return ImageTree(_with_parents(nodes))
+    return ImageTree(_with_parents(nodes), scanner.secrets)
 
 
 def _with_parents(nodes: dict[str, Node]) -> dict[str, Node]:
@@ -111,43 +115,47 @@ def _with_parents(nodes: dict[str, Node]) -> dict[str, Node]:
     return nodes
 
 
-def _nodes(layer: BinaryIO, venv: str) -> Iterator[tuple[str, Node]]:
-    known: dict[str, Node] = {}
-    hashed = re.compile(rf"{re.escape(venv.strip('/'))}/|.*/(site|dist)-packages/")
-    for path, member, archive in members(layer):
-        if member.islnk():
-            node = known.get(normal_path(member.linkname), _node("other", member))
-        elif member.issym():
-            node = _node("link", member)._replace(target=member.linkname)
-        elif member.isdir():
-            node = _node("folder", member)
-        else:
+class _Scanner:
+    """Reads layers, and keeps of each file what the checks need."""
+
+    def __init__(self, venv: str) -> None:
+        self._hashed = re.compile(rf"{re.escape(venv.strip('/'))}/|.*/(site|dist)-packages/")
+        self.secrets: dict[str, str] = {}
+
+    def nodes(self, layer: BinaryIO) -> Iterator[tuple[str, Node]]:
+        """Yield path and node of each member of a layer."""
+        known: dict[str, Node] = {}
+        for path, member, archive in members(layer):
             content = archive.extractfile(member) if member.isreg() else None
-            node = _node("file" if content else "other", member)
             if content:
-                node = _read(node, path, member.size, content, hashed=bool(hashed.match(path)))
-        known[path] = node
-        yield path, node
+                node = self._read(_node("file", member), path, member.size, content)
+            elif member.islnk():
+                node = known.get(normal_path(member.linkname), _node("other", member))
+            elif member.issym():
+                node = _node("link", member)._replace(target=member.linkname)
+            else:
+                node = _node("folder" if member.isdir() else "other", member)
+            known[path] = node
+            yield path, node
 
-
-def _node(kind: Literal["file", "folder", "link", "other"], member: tarfile.TarInfo) -> Node:
-    return Node(kind, member.mode & 0o7777, member.uid, member.gid)
-
-
-def _read(node: Node, path: str, size: int, content: IO[bytes], *, hashed: bool) -> Node:
-    """Add what the checks need of a file's content."""
-    if size <= _SMALL or (_TEXTS.fullmatch(path) and size <= _LARGEST_TEXT):
-        data = content.read()
-        digest = hashlib.sha256(data) if hashed else None
-        if _TEXTS.fullmatch(path):
-            node = node._replace(text=data.decode(errors="replace"))
-        node = node._replace(secret=find_secret(path, data))
-    elif hashed:
+    def _read(self, node: Node, path: str, size: int, content: IO[bytes]) -> Node:
+        """Add what the checks need of a file's content."""
+        is_text = size <= _LARGEST_TEXT and bool(_TEXTS.fullmatch(path))
         digest = hashlib.sha256()
-        while chunk := content.read(_CHUNK):
-            digest.update(chunk)
-    else:
-        digest = None
-    if digest is None:
-        return node
-    return node._replace(digest=base64.urlsafe_b64encode(digest.digest()).decode().rstrip("="))
+        if size <= _SMALL or is_text:
+            data = content.read()
+            digest.update(data)
+            if secret := find_secret(path, data):
+                self.secrets[path] = secret
+            if is_text:
+                node = node._replace(text=data.decode(errors="replace"))
+        elif self._hashed.match(path):
+            while chunk := content.read(_CHUNK):
+                digest.update(chunk)
+        if not self._hashed.match(path):
+            return node
+        return node._replace(digest=base64.urlsafe_b64encode(digest.digest()).decode().rstrip("="))
+
+
+def _node(kind: Kind, member: tarfile.TarInfo) -> Node:
+    return Node(kind, member.mode & 0o7777, member.uid, member.gid)

@@ -113,9 +113,10 @@ def check_writable(
 def check_secrets(tree: ImageTree, published: Collection[str]) -> Check:
     """Check for logins and keys; packages contain `published` files, which are no secrets."""
     found: dict[str, list[str]] = {}
-    for path, node in sorted(tree.nodes.items()):
-        if node.secret and path not in published:
-            found.setdefault(node.secret, []).append(f"/{path}")
+    for path, kind in sorted(tree.secrets.items()):
+        if path not in published:
+            place = f"/{path}" if path in tree.nodes else f"/{path} (in a layer below)"
+            found.setdefault(kind, []).append(place)
     if not found:
         return ok("secrets", "No logins, tokens or private keys were found.")
     kinds = "; ".join(f"{kind}: {listing(paths, _MOST)}" for kind, paths in found.items())

@@ -200,6 +200,14 @@ def test_changed_files_are_found(change: str) -> None:
     assert expected in problems(checks(stored(layer)))
 
 
+def test_secret_that_a_later_layer_removes_is_found() -> None:
+    """It is still in the image."""
+    image = stored({"app/key": Item(KEY)}, {"app/.wh.key": REMOVED})
+    assert problems(checks(image)) == [
+        "✗ The image contains a private key: /app/key (in a layer below)."
+    ]
+
+
 def test_harmless_files_are_not_reported() -> None:
     """Data of the user, references to variables, and files that look like secrets."""
     layer = {
@@ -221,7 +229,7 @@ def test_harmless_files_are_not_reported() -> None:
         ({"User": ""}, "✗ The image runs as root."),
         ({"User": "0:10001"}, "✗ The image runs as root."),
         ({"User": "root"}, "✗ The image runs as root."),
-        ({"User": "nobody"}, "✗ The user 'nobody' does not exist in the image."),
+        ({"User": "missing"}, "✗ The user 'missing' does not exist in the image."),
         ({"Cmd": None}, "! The image starts nothing: no start command is set."),
         ({"Cmd": ["python", "-m", "a_lib.x"]}, "has no module a_lib.x."),
         ({"Cmd": ["python", "-u", "run.py"]}, "has no file /app/run.py."),
