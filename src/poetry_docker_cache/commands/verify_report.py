@@ -56,6 +56,12 @@ def _matching(image: StoredImage, planned: Sequence[PlannedImage]) -> PlannedIma
     Raises DockerCacheError if that is unknown.
     """
     repository, title = _last_part(image.name), image.labels.get(_TITLE, "")
+    titles = {each.plan.runtime.labels.get(_TITLE, title) for each in planned}
+    if title and title not in titles:
+        raise DockerCacheError(
+            f"The image {image.name} is {title}, not {' or '.join(sorted(titles))} of this project.",
+            fix="Check the name and the project's folder (`poetry -C FOLDER`).",
+        )
     for fitting in (
         [each for each in planned if _last_part(each.default_tag) == repository],
         [each for each in planned if each.plan.runtime.labels.get(_TITLE) == title],
