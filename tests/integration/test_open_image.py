@@ -128,6 +128,7 @@ def test_image_that_is_nowhere_is_an_error(docker: Docker, registry: HostileRegi
             "shop:2 in its registry, and the engine does not have it",
         ),
         ("shop:1", "There is no image shop:1 here: the engine does not have it"),
+        (f"sha256:{'a' * 64}", "There is no image sha256:a+ here: the engine does not have it"),
     ):
         with pytest.raises(DockerCacheError, match=text):
             contents(name)

@@ -58,8 +58,9 @@ def _matching(image: StoredImage, planned: Sequence[PlannedImage]) -> PlannedIma
     repository, title = _last_part(image.name), image.labels.get(_TITLE, "")
     titles = {each.plan.runtime.labels.get(_TITLE, title) for each in planned}
     if title and title not in titles:
+        own = " or ".join(sorted(titles))
         raise DockerCacheError(
-            f"The image {image.name} is {title}, not {' or '.join(sorted(titles))} of this project.",
+            f"The image {image.name} is {title}, not {own} of this project.",
             fix="Check the name and the project's folder (`poetry -C FOLDER`).",
         )
     for fitting in (

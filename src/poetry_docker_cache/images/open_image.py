@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from poetry_docker_cache.images.stored_image import StoredImage
-    from poetry_docker_cache.registry.registry_client import Progress, Registry
+    from poetry_docker_cache.registry.registry_client import Registry
 
 _ARCHIVE = ".tar"
+_IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
 
 @contextlib.contextmanager
@@ -34,7 +36,6 @@ def open_image(
     *,
     platform: str | None = None,
     local: bool | None = None,
-    progress: Progress | None = None,
 ) -> Iterator[StoredImage]:
     """Open an image: an archive if the name ends with `.tar`, else the engine's or a registry's.
 
@@ -44,7 +45,7 @@ def open_image(
     """
     refuse_unknown([platform or ""])
     with contextlib.ExitStack() as stack:
-        yield _opened(stack, name, platform, local=local, progress=progress)
+        yield _opened(stack, name, platform, local=local)
 
 
 def _opened(
@@ -53,11 +54,11 @@ def _opened(
     platform: str | None,
     *,
     local: bool | None,
-    progress: Progress | None,
 ) -> StoredImage:
     if name.endswith(_ARCHIVE):
         return stack.enter_context(open_archive(_file(stack, name), name, platform))
-    if not is_reference(name.removeprefix("sha256:")):
+    is_id = _IMAGE_ID.fullmatch(name) is not None
+    if not (is_id or is_reference(name)):
         raise DockerCacheError(
             f"{name!r} is not the name of an image.",
             fix="Use the form HOST/NAME:TAG, with NAME in lower case, or the path of a .tar file.",
@@ -69,9 +70,9 @@ def _opened(
         except NotInEngine as error:
             absent = error
     # Docker Hub would be asked for a name that only this project uses.
-    if local or name.startswith("sha256:") or (absent and implied_official(name)):
+    if local or is_id or (absent and implied_official(name)):
         raise _only_local(name, platform, absent)
-    registry = stack.enter_context(Registries(progress)).of(Reference.parse(name).host)
+    registry = stack.enter_context(Registries()).of(Reference.parse(name).host)
     try:
         image = read_registry_image(registry, name, platform)
     except DockerCacheError as error:

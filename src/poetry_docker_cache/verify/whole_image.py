@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.docker.platforms import MACHINES
-from poetry_docker_cache.doctor.checks import error
+from poetry_docker_cache.doctor.checks import error, failed
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.verify.base_checks import check_built_from
 from poetry_docker_cache.verify.distributions import (
@@ -98,7 +98,10 @@ def check_image(  # noqa: PLR0913  # what the image should have
         compiled=plan.dependencies.compile,
         others=[tree.resolve(path) for path in (*copied, *made)],
     )
-    yield check_sbom(image.find_attached(_SBOM), installed, name)
+    try:
+        yield check_sbom(image.find_attached(_SBOM), installed, name)
+    except DockerCacheError as problem:  # of the registry
+        yield failed("sbom", problem, "warning")
     intact = intact_files(tree, installed)
     yield from _safety_checks(image, tree, plan, [venv, *_library(cfg, pythons)])
     yield check_secrets(tree, intact)

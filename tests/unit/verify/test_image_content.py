@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -364,6 +365,16 @@ def test_attached_sbom_is_compared(
 def test_strange_sbom_is_an_error(document: bytes) -> None:
     """It is not a CycloneDX document."""
     assert problems(checks(stored(sbom=document))) == ["✗ The attached SBOM cannot be read."]
+
+
+def test_registry_that_hides_its_documents_is_a_warning() -> None:
+    """The other checks are made."""
+
+    def denied(_: str) -> list[bytes]:
+        raise DockerCacheError("The registry denies access.")
+
+    found = checks(replace(stored(), find_attached=denied))
+    assert problems(found) == ["! The registry denies access."]
 
 
 def test_old_image_is_a_warning() -> None:
