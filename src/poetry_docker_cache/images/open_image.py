@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from poetry_docker_cache.docker.image_names import implied_official, is_reference
-from poetry_docker_cache.docker.platforms import refuse_unknown
+from poetry_docker_cache.docker.platforms import full_name, refuse_unknown
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.images.archived_image import open_archive
 from poetry_docker_cache.images.engine_image import NotInEngine, open_engine_image
@@ -44,6 +44,7 @@ def open_image(
     of this machine. Raises DockerCacheError for an image that cannot be opened.
     """
     refuse_unknown([platform or ""])
+    platform = full_name(platform) if platform else None
     with contextlib.ExitStack() as stack:
         yield _opened(stack, name, platform, local=local)
 
