@@ -6,10 +6,12 @@ runs BuildKit on it. Each package imports only from those below it in this list,
 
   plugin      registers the commands
   commands    the commands, which run the steps with side effects
+  verify      checks of a built image's content
   doctor      checks of machine, project and image
   report      the report of a build
   sizes       package sizes, and a better split into layers
   migrate     a Dockerfile written by hand -> settings
+  images      images in the engine, in registries and in archives
   buildx      the engine, docker's command lines, caches, and running BuildKit
   render      plan -> Dockerfile, ignore file, bake file, CI files
   no_engine   wheels -> image layers and manifests in a registry, without an engine

@@ -53,8 +53,14 @@ def _doctor() -> Command:
     return DoctorCommand()
 
 
+def _verify() -> Command:
+    from poetry_docker_cache.commands.verify import VerifyCommand  # noqa: PLC0415  # as above
+
+    return VerifyCommand()
+
+
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build`, `export`, `init`, `layers`, `sbom`, `doctor` and `test`."""
+    """Registers the commands that begin with `poetry docker`."""
 
     def activate(self, application: Application) -> None:
         """Register factories, so that no command is imported before it runs."""
@@ -65,3 +71,4 @@ class DockerCachePlugin(ApplicationPlugin):
         application.command_loader.register_factory("docker sbom", _sbom)
         application.command_loader.register_factory("docker test", _test)
         application.command_loader.register_factory("docker doctor", _doctor)
+        application.command_loader.register_factory("docker verify", _verify)

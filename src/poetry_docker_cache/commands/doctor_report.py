@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import platform
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from poetry_docker_cache.commands.background import Background
+from poetry_docker_cache.commands.check_output import print_checks
 from poetry_docker_cache.commands.doctor_machine import querying_machine
 from poetry_docker_cache.commands.doctor_project import examine_project
 from poetry_docker_cache.commands.image_notes import git_note, sending_notes
@@ -23,11 +23,9 @@ from poetry_docker_cache.commands.planned_image import plan_images
 from poetry_docker_cache.docker.ignore_patterns import parse
 from poetry_docker_cache.docker.platforms import MACHINES, host_platform
 from poetry_docker_cache.doctor.checks import (
-    as_data,
-    as_lines,
+    HEALTH,
     error,
     failed,
-    is_ok,
     ordered,
     together,
     warning,
@@ -74,21 +72,7 @@ def report_health(
     """Run all checks and print them; return 1 if one of them prevents a build."""
     with saying(console, "Checking the engine, package sources and registries"):
         checks = ordered(_examine(options, read_poetry))
-    if options.json:
-        console.raw(f"{json.dumps(as_data(checks), indent=2)}\n")
-    else:
-        for line in as_lines(checks, ascii_only=not _has_marks(console.encoding)):
-            console.marked(line.text, mark=line.mark, status=line.status)
-    return 0 if is_ok(checks) else 1
-
-
-def _has_marks(encoding: str) -> bool:
-    """Return whether stdout can show the marks."""
-    try:
-        "✓✗…".encode(encoding)
-    except (LookupError, UnicodeEncodeError):
-        return False
-    return True
+    return print_checks(checks, HEALTH, console, as_json=options.json)
 
 
 def _examine(options: DoctorOptions, read_poetry: Callable[[], Poetry]) -> Iterator[Check]:

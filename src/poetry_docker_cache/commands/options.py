@@ -121,3 +121,16 @@ class DoctorOptions:
     """The images to check; empty for all."""
     selection: SelectionOptions
     json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions:
+    """The options of `poetry docker verify`, as typed."""
+
+    image: str
+    """The name of the image to verify, or the path of an archive."""
+    wanted: str | None
+    """The project's image that it should be (`--as`)."""
+    platform: str | None
+    selection: SelectionOptions
+    json: bool

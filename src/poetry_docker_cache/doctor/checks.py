@@ -1,9 +1,9 @@
-"""The result of a check, and how several are shown. Pure."""
+"""The result of a check, and how several are shown, for `doctor` and `verify`. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,13 +25,29 @@ Name = Literal[
     "start",
     "files",
     "no-engine",
+    "packages",
+    "installed-files",
+    "sbom",
+    "user",
+    "secrets",
+    "left-over",
+    "scripts",
 ]
-_SECTIONS: Mapping[str, Sequence[Name]] = {
+Sections: TypeAlias = "Mapping[str, Sequence[Name]]"
+"""Titles, and the checks below each, in the order in which they are read."""
+HEALTH: Sections = {
     "Machine": ("engine", "buildx", "disk", "cache", "platform"),
     "Project": ("project", "lock", "source", "wheels"),
     "Image": ("base", "start", "files", "no-engine"),
 }
-"""The checks in the order in which they are read."""
+"""The checks of `doctor`."""
+CONTENT: Sections = {
+    "Packages": ("packages", "installed-files", "sbom"),
+    "Safety": ("user", "secrets", "left-over"),
+    "Start": ("scripts", "start"),
+    "Image": ("base",),
+}
+"""The checks of `verify`."""
 _MARKS: Mapping[Status, str] = {"ok": "✓", "warning": "!", "error": "✗"}
 _ASCII = str.maketrans({"✓": "+", "✗": "x", "…": "..."})
 
@@ -91,14 +107,14 @@ def together(found: Mapping[str, Iterable[Check]]) -> list[Check]:
     ]
 
 
-def ordered(checks: Iterable[Check]) -> list[Check]:
+def ordered(checks: Iterable[Check], sections: Sections = HEALTH) -> list[Check]:
     """Sort checks into the order in which they are read, each once."""
-    names = [name for section in _SECTIONS.values() for name in section]
+    names = [name for section in sections.values() for name in section]
     return sorted(dict.fromkeys(checks), key=lambda check: names.index(check.name))
 
 
 def is_ok(checks: Iterable[Check]) -> bool:
-    """Return whether nothing prevents a build."""
+    """Return whether there is no error."""
     return all(check.status != "error" for check in checks)
 
 
@@ -118,17 +134,19 @@ def as_data(checks: Sequence[Check]) -> dict[str, Any]:
     }
 
 
-def as_lines(checks: Sequence[Check], *, ascii_only: bool = False) -> Iterator[Line]:
+def as_lines(
+    checks: Sequence[Check], *, sections: Sections = HEALTH, ascii_only: bool = False
+) -> Iterator[Line]:
     """Yield the lines to print: sections with their checks, then how many problems there are."""
-    for line in _lines(checks):
+    for line in _lines(checks, sections):
         if ascii_only:
             yield Line(line.text.translate(_ASCII), line.mark.translate(_ASCII), line.status)
         else:
             yield line
 
 
-def _lines(checks: Sequence[Check]) -> Iterator[Line]:
-    for title, names in _SECTIONS.items():
+def _lines(checks: Sequence[Check], sections: Sections) -> Iterator[Line]:
+    for title, names in sections.items():
         yield Line(title)
         for check in checks:
             if check.name in names:

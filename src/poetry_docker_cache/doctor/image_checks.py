@@ -60,11 +60,11 @@ def _is_missing(problem: DockerCacheError) -> bool:
 
 
 def _check_age(image: str, created: str, now: datetime, where: str) -> Check:
-    date = _date(created)
+    date = parse_date(created)
     if date is None:  # reproducible images have the year 1 or 1970
         return ok("base", f"{image} exists; it does not say when it was built.{where}")
     days = max((now - date).days, 0)
-    message = f"{image} was built {_ago(days)}.{where}"
+    message = f"{image} was built {days_ago(days)}.{where}"
     if days < _OLD:
         return ok("base", message)
     name = image.partition("@")[0]
@@ -78,7 +78,7 @@ def _check_age(image: str, created: str, now: datetime, where: str) -> Check:
     return warning("base", message, fix)
 
 
-def _date(text: str) -> datetime | None:
+def parse_date(text: str) -> datetime | None:
     """Parse a date in RFC 3339; None for one that no build has."""
     found = re.match(r"(\d{4})-(\d\d)-(\d\d)", text)
     if not found or int(found[1]) <= 1980:  # noqa: PLR2004  # also the first year of zip files
@@ -89,7 +89,8 @@ def _date(text: str) -> datetime | None:
         return None
 
 
-def _ago(days: int) -> str:
+def days_ago(days: int) -> str:
+    """Say how long ago a day is."""
     return {0: "today", 1: "yesterday"}.get(days, f"{days} days ago")
 
 

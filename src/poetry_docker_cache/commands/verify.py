@@ -1,0 +1,60 @@
+"""`poetry docker verify`: check what a built image contains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from cleo.helpers import argument, option
+
+from poetry_docker_cache.commands.docker_command import DockerCommand
+
+if TYPE_CHECKING:
+    from cleo.io.inputs.argument import Argument
+    from cleo.io.inputs.option import Option
+
+
+class VerifyCommand(DockerCommand):
+    """Compares the layers of an image with the lock file, and runs nothing."""
+
+    name = "docker verify"
+    description = "Checks that a built image contains what poetry.lock says, and nothing unsafe."
+    arguments: ClassVar[list[Argument]] = [
+        argument("image", "The image: HOST/NAME:TAG, or the path of a .tar archive.")
+    ]
+    options: ClassVar[list[Option]] = [
+        option("as", None, "Which of several images of the settings it is.", flag=False),
+        option("platform", None, "The platform, if it has several.", flag=False),
+        option("json", None, "Print JSON."),
+        *DockerCommand.options,
+    ]
+    help = """\
+Reads the layers of an image and checks them. The image is not run. It is looked for in the engine,
+then in its registry; a name that ends with <info>.tar</> is an archive.
+
+It checks that the packages and their versions are those of <info>poetry.lock</> for these groups
+and this platform, that no file of a package was changed or added, and that an attached SBOM agrees;
+that the user is not root and cannot write the code; that there are no logins, private keys, caches
+of pip, Poetry or <info>.git</>; that console scripts and the start command exist. It shows the base
+image and its age.
+
+Each line starts with a mark. After <info>✗</> and <info>!</>, the next line says what to do.
+
+  <info>✓</>  fine
+  <info>!</>  worth reading, or unknown
+  <info>✗</>  not as it should be: the exit status is 1
+"""
+
+    def work(self) -> int:
+        """Check the image and print the result; return 1 if anything is wrong."""
+        from poetry_docker_cache.commands.options import VerifyOptions  # noqa: PLC0415  # see docker_command
+        from poetry_docker_cache.commands.verify_report import report_content  # noqa: PLC0415  # see docker_command
+
+        self.refuse_after_dashes()
+        options = VerifyOptions(
+            image=self.argument("image"),
+            wanted=self.option("as"),
+            platform=self.option("platform"),
+            selection=self.selection_options(),
+            json=self.option("json"),
+        )
+        return report_content(options, self.read_poetry(), self.console)
