@@ -10,6 +10,7 @@ runs BuildKit on it. Each package imports only from those below it in this list,
   report      the report of a build
   sizes       package sizes, and a better split into layers
   migrate     a Dockerfile written by hand -> settings
+  comparison  how an image differs from what the project installs now
   buildx      the engine, docker's command lines, caches, and running BuildKit
   render      plan -> Dockerfile, ignore file, bake file, CI files
   no_engine   wheels -> image layers and manifests in a registry, without an engine
