@@ -6,28 +6,34 @@ The layers are read once, as a stream, and nothing is extracted. The facts are r
 from __future__ import annotations
 
 import contextlib
-import gzip
-import importlib
 import io
 import json
 import mmap
 import posixpath
 import re
 import shutil
-import tarfile
 import tempfile
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from poetry_docker_cache.docker.platforms import MACHINES
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.inside import check
 from poetry_docker_cache.inside.install import elf
 from poetry_docker_cache.inside.install.shared_libraries import ELF_NUMBERS, SHARED
+from poetry_docker_cache.registry.layer_stream import (
+    BUFFER,
+    UNREADABLE,
+    Chunks,
+    inflated,
+    members,
+    normal_path,
+)
 from poetry_docker_cache.system import private_files
 
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import IO
@@ -49,7 +55,6 @@ _VERSION = re.compile(rb"\0([A-Za-z][\w.]{0,40}_[0-9][\w.]{0,30})(?=\0)")
 _GLIBC = re.compile(rb"GNU C Library [^\0]{0,80}?version (\d+)\.(\d+)")
 _PYTHON = re.compile(r"python(\d+)\.(\d+)(t?)")
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
-_ZSTD = "zstd"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,71 +194,30 @@ def _is_removed(path: str, removed: set[str]) -> bool:
     return "/" in removed
 
 
-class _Chunks(io.RawIOBase):
-    """A stream of chunks as a file."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._rest = chunks, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401  # any buffer
-        self._rest = self._rest or next(self._chunks, b"")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
-
-
 def _members(layer: Descriptor, name: str, chunks: Iterator[bytes]) -> Iterator[tuple[str, Any]]:
     """Yield path and node of each member of a layer; None for a file that does not matter."""
-    file = io.BufferedReader(_Chunks(chunks), 1 << 18)
+    file = io.BufferedReader(Chunks(chunks), BUFFER)
     try:
-        opened = _inflated(layer, name, file)
         known: dict[str, Any] = {}
-        with tarfile.open(fileobj=opened, mode="r|") as archive:
-            for member in archive:
-                path = posixpath.normpath(member.name).lstrip("/")
-                if path.startswith("../"):
-                    continue
-                node = known.get(_target(member)) if member.islnk() else _node(archive, member)
-                archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps all of them
-                known[path] = node
-                if path != ".":
-                    yield path, node
-        while opened.read(1 << 18):  # what follows the archive
+        for path, member, archive in members(inflated(file, f"The base image {name}")):
+            node = (
+                known.get(normal_path(member.linkname))
+                if member.islnk()
+                else _node(archive, member)
+            )
+            known[path] = node
+            yield path, node
+        while file.read(BUFFER):  # the digest is verified at the end
             pass
-        while file.read(1 << 18):  # the digest is verified at the end
-            pass
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise DockerCacheError(
             f"The layer {layer.digest} of the base image {name} cannot be read: {error}.",
             fix="Push the base image again, or set another `base-image`.",
         ) from error
 
 
-def _target(member: tarfile.TarInfo) -> str:
-    return posixpath.normpath(member.linkname).lstrip("/")
-
-
-def _inflated(layer: Descriptor, name: str, file: io.BufferedReader[Any]) -> IO[bytes]:
-    if layer.media_type.endswith(_ZSTD):
-        try:
-            zstd = importlib.import_module("compression.zstd")  # Python 3.14
-        except ImportError as error:
-            raise DockerCacheError(
-                f"The base image {name} has layers compressed with zstd, which this Python cannot"
-                " read.",
-                fix="Run Poetry with Python 3.14 or newer, or push the base image with gzip.",
-            ) from error
-        opened: IO[bytes] = zstd.ZstdFile(file)
-        return opened
-    is_gzip = file.peek(2)[:2] == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.GzipFile(fileobj=file) if is_gzip else file)
-
-
 def _node(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Any:  # noqa: ANN401  # see _Files
-    path = posixpath.normpath(member.name).lstrip("/")
+    path = normal_path(member.name)
     if member.isdir():
         return (member.mode & 0o7777, member.uid, member.gid)
     if member.issym():

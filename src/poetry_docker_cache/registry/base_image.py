@@ -107,13 +107,13 @@ def read_base(
     body = b"".join(source.blob(repository, described.digest, described.size))
     try:
         config = json.loads(body)
-        found = _platform_name(config)
+        found = platform_name(config)
         is_complete = len(config["rootfs"]["diff_ids"]) == len(layers)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(name, "its configuration is not valid") from error
     if not is_complete:
         raise _damaged(name, "its manifest and its configuration differ")
-    if not _fits(found, platform):
+    if not same_platform(found, platform):
         raise _missing_platform(name, platform, [found])
     return BaseImage(
         name=name,
@@ -129,22 +129,25 @@ def _choose(index: Mapping[str, Any], platform: str, name: str) -> str:
     """Return the digest of the manifest for a platform."""
     found: dict[str, str] = {}
     for entry in index.get("manifests") or ():
-        described = _platform_name(entry.get("platform") or {})
+        described = platform_name(entry.get("platform") or {})
         # Attestations are listed for the platform unknown/unknown.
         if not described.startswith("unknown/"):
             found.setdefault(described, entry["digest"])
-    fitting = next((digest for known, digest in found.items() if _fits(known, platform)), None)
+    fitting = next(
+        (digest for known, digest in found.items() if same_platform(known, platform)), None
+    )
     if fitting is None:
         raise _missing_platform(name, platform, sorted(found))
     return str(fitting)
 
 
-def _platform_name(data: Mapping[str, Any]) -> str:
+def platform_name(data: Mapping[str, Any]) -> str:
+    """Return the platform of a configuration or of an entry of an index."""
     parts = (data.get("os", "linux"), data.get("architecture", ""), data.get("variant", ""))
     return "/".join(filter(None, parts))
 
 
-def _fits(found: str, wanted: str) -> bool:
+def same_platform(found: str, wanted: str) -> bool:
     """Compare two platforms; arm64 and amd64 may have their only usual variant."""
     usual = {"linux/arm64/v8": "linux/arm64", "linux/amd64/v1": "linux/amd64"}
     return usual.get(found, found) == usual.get(wanted, wanted)

@@ -208,8 +208,8 @@ def test_facts_are_read_once(layout: Layout, tmp_path: Path) -> None:
 def test_zstd_needs_a_newer_python(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names both ways out."""
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
-    kind = "application/vnd.oci.image.layer.v1.tar+zstd"
-    base = read(layout, put_image(layout, tar({}), layer_type=kind))
+    digest = put_image(layout, tar({}), compress=lambda _: b"\x28\xb5\x2f\xfd")
+    base = read(layout, digest)
     with pytest.raises(DockerCacheError, match=r"zstd(.|\n)*Python 3.14"):
         read_facts(layout, base, None)
 
