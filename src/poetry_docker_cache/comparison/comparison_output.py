@@ -206,10 +206,10 @@ def _bytes(comparison: Comparison) -> Iterator[str]:
     if kept is None or old is None or all(layer.size is None for layer in comparison.layers):
         return
     rebuilt, added = comparison.in_state("rebuilt"), comparison.in_state("added")
-    sent = [f"about {megabytes(old)} (their size before)"] if rebuilt else []
+    sent = [f"about {megabytes(old)} (as before)"] if rebuilt else []
     if added:
         sent.append(f"{len(added)} new layer{'s' * (len(added) != 1)} of unknown size")
-    yield f"{' and '.join(sent) or 'no dependency layer'}; {megabytes(kept)} are kept"
+    yield f"{' and '.join(sent) or 'no dependency layer'}; {megabytes(kept)} kept"
 
 
 def _plain(text: str) -> str:

@@ -76,7 +76,7 @@ def test_lines_name_packages_layers_and_bytes() -> None:
         "Rebuild  native-1 (on linux/arm64), pure-3: other packages",
         "New      pure-4",
         "Remove   pure-5",
-        "Push     about 1.2 MB (their size before) and 1 new layer of unknown size; 60.0 MB are kept",
+        "Push     about 1.2 MB (as before) and 1 new layer of unknown size; 60.0 MB kept",
     ]
 
 
@@ -112,7 +112,7 @@ Compared with `registry.test/shop:1 (sha256:0123456789ab)`.
 - Rebuilt because of other packages: native-1 (on linux/arm64), pure-3
 - New: pure-4
 - Removed: pure-5
-- To push: about 1.2 MB (their size before) and 1 new layer of unknown size; 60.0 MB are kept
+- To push: about 1.2 MB (as before) and 1 new layer of unknown size; 60.0 MB kept
 """
     )
     assert "|" not in markdown(result(NOTHING))
