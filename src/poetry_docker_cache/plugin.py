@@ -41,6 +41,12 @@ def _test() -> Command:
     return RunTestsCommand()
 
 
+def _diff() -> Command:
+    from poetry_docker_cache.commands.diff import DiffCommand  # noqa: PLC0415  # as above
+
+    return DiffCommand()
+
+
 def _doctor() -> Command:
     from poetry_docker_cache.commands.doctor import DoctorCommand  # noqa: PLC0415  # as above
 
@@ -48,7 +54,7 @@ def _doctor() -> Command:
 
 
 class DockerCachePlugin(ApplicationPlugin):
-    """Registers `poetry docker build`, `export`, `init`, `layers`, `doctor` and `test`."""
+    """Registers `poetry docker build`, `export`, `init`, `layers`, `doctor`, `diff` and `test`."""
 
     def activate(self, application: Application) -> None:
         """Register factories, so that no command is imported before it runs."""
@@ -57,4 +63,5 @@ class DockerCachePlugin(ApplicationPlugin):
         application.command_loader.register_factory("docker init", _init)
         application.command_loader.register_factory("docker layers", _layers)
         application.command_loader.register_factory("docker test", _test)
+        application.command_loader.register_factory("docker diff", _diff)
         application.command_loader.register_factory("docker doctor", _doctor)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from poetry_docker_cache.errors import DockerCacheError
-from poetry_docker_cache.project.git_revision import find_commit, is_shallow, write_tree
+from poetry_docker_cache.project.git_revision import find_commit, no_commit, write_tree
 
 MAIN = "main"
 
@@ -67,14 +67,17 @@ def test_only_commits_are_found(repository: Path, tmp_path: Path) -> None:
     assert find_commit(tmp_path, MAIN) is None
 
 
-def test_shallow_clone_is_recognised(repository: Path, tmp_path: Path) -> None:
-    """It lacks older commits."""
+def test_error_says_why_there_is_no_such_commit(repository: Path, tmp_path: Path) -> None:
+    """A shallow clone lacks older commits."""
     first = git(repository, "rev-parse", "HEAD")
     git(repository, "commit", "--quiet", "--allow-empty", "--message=two")
     git(tmp_path, "clone", "--quiet", "--depth=1", repository.as_uri(), "clone")
-    assert not is_shallow(repository)
-    assert is_shallow(tmp_path / "clone")
-    assert find_commit(tmp_path / "clone", first) is None
+    clone = tmp_path / "clone"
+    assert find_commit(clone, first) is None
+    assert "shallow" in no_commit(clone, first).problem
+    assert "fetch-depth" in no_commit(clone, first).fix
+    assert "shallow" not in no_commit(repository, "v2").problem
+    assert "not in a git repository" in no_commit(tmp_path, "v2").problem
 
 
 def test_paths_that_git_refuses_are_left_out(repository: Path, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ Cause = Literal["packages", "files", "base image", "base digest", "Python", "plu
 """Why a layer is rebuilt. `files` are those that poetry.lock has for the same packages."""
 State = Literal["kept", "rebuilt", "added", "removed"]
 
-_REBUILD_ALL: tuple[Cause, ...] = ("base image", "base digest", "Python")
-"""What each layer of dependencies is built on."""
+_REBUILD_ALL: tuple[Cause, ...] = ("base image", "base digest", "Python", "plugin")
+"""What each layer of dependencies is built on, and with."""
 
 
 @dataclass(frozen=True, kw_only=True)

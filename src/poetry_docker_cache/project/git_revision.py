@@ -40,25 +40,36 @@ class _Entry:
 
 
 def find_commit(folder: Path, revision: str) -> str | None:
-    """Return the commit that a revision names; None without one, or outside a repository.
-
-    Raises DockerCacheError if git cannot read the repository.
-    """
+    """Return the commit that a revision names; None without one, and if git cannot look it up."""
     if repository_of(folder) is None:
         return None
-    if problem := git_problem(folder):
-        raise DockerCacheError(
-            f"{revision} cannot be looked up in git: {problem}.", fix="Then run the command again."
-        )
     words = ("--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     done = run_git(folder, "rev-parse", *words)
     return None if done is None or done.returncode else done.stdout.decode().strip()
 
 
-def is_shallow(folder: Path) -> bool:
-    """Return whether the repository has only the newest commits."""
+def no_commit(folder: Path, revision: str) -> DockerCacheError:
+    """Return the error for a revision that was not found."""
+    if repository_of(folder) is None:
+        return DockerCacheError(
+            f"The project is not in a git repository, so there is no revision {revision!r}.",
+            fix="Run the command in a clone, or compare with an image.",
+        )
+    if problem := git_problem(folder):
+        return DockerCacheError(
+            f"The revision {revision!r} cannot be found: {problem}.",
+            fix="Fix that, or compare with an image.",
+        )
     done = run_git(folder, "rev-parse", "--is-shallow-repository")
-    return done is not None and done.stdout.strip() == b"true"
+    if done is not None and done.stdout.strip() == b"true":
+        return DockerCacheError(
+            f"This clone is shallow and has no revision {revision!r}.",
+            fix="Run `git fetch --unshallow`; for GitHub's actions/checkout, set `fetch-depth: 0`.",
+        )
+    return DockerCacheError(
+        f"The git repository has no revision {revision!r}.",
+        fix="Check the name; `git fetch` gets new branches and tags.",
+    )
 
 
 def write_tree(folder: Path, commit: str, into: Path) -> Path:
