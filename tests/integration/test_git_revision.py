@@ -97,11 +97,15 @@ def test_paths_that_git_refuses_are_left_out(repository: Path, tmp_path: Path) -
     assert [path.name for path in (tmp_path / "temporary" / "shop").iterdir()] == ["fine"]
 
 
-def test_damaged_repository(repository: Path, tmp_path: Path) -> None:
-    """One error says what is missing."""
+def test_partial_clone_needs_only_what_is_read(repository: Path, tmp_path: Path) -> None:
+    """Without the content of pyproject.toml, one error says so."""
     commit = find_commit(repository, MAIN)
     assert commit
-    blob = git(repository, "rev-parse", f"{MAIN}:model.bin")
-    (repository / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    for name in ("api/bin/run", "api/pyproject.toml"):
+        blob = git(repository, "rev-parse", f"{MAIN}:{name}")
+        (repository / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+        if not name.endswith(".toml"):
+            found = write_tree(repository / "api", commit, tmp_path / "first")
+            assert (found / "bin" / "run").read_bytes() == b""
     with pytest.raises(DockerCacheError, match="does not have the content of"):
         write_tree(repository, commit, tmp_path / "temporary")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import platform as host
 import tempfile
@@ -186,11 +187,13 @@ def _read(folder: Path) -> Poetry:
         raise DockerCacheError("There is no pyproject.toml in its folder.")
     known = os.environ.get(_BYPASS)
     os.environ[_BYPASS] = known or "0.0.0"
+    logging.disable(logging.WARNING)  # Poetry's are about the files at hand
     try:
         return Factory().create_poetry(folder)
     except Exception as error:
         raise unreadable(error, folder) from error
     finally:
+        logging.disable(logging.NOTSET)
         if known is None:
             del os.environ[_BYPASS]
 

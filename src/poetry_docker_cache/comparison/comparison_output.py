@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from poetry_docker_cache.comparison.package_changes import lines_by_layer
+from poetry_docker_cache.comparison.package_changes import lines_by_layer, short_version
 from poetry_docker_cache.text import megabytes
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def markdown(result: Result) -> str:
         parts += ["| package | before | now | layer |", "| --- | --- | --- | --- |"]
         for change in comparison.packages:
             place = f"{change.layer}{change.details}"
-            cells = (change.name, change.old or "", change.new or "", place)
+            cells = (change.name, short_version(change.old), short_version(change.new), place)
             parts.append(f"| {' | '.join(map(_plain, cells))} |")
         parts.append("")
     facts = [*_reasons(comparison)]
@@ -186,7 +186,7 @@ def _rebuilt(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """Yield the layers to rebuild, and why: those with the same causes together."""
     groups: dict[str, list[LayerChange]] = {}
     for layer in comparison.in_state("rebuilt"):
-        groups.setdefault(" and ".join(_CAUSES[cause] for cause in layer.causes), []).append(layer)
+        groups.setdefault(", ".join(_CAUSES[cause] for cause in layer.causes), []).append(layer)
     for why, layers in groups.items():
         yield from ((names, why) for names in _names(layers))
 

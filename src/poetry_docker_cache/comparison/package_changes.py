@@ -33,14 +33,15 @@ class PackageChange:
     @property
     def text(self) -> str:
         """The change in a few words."""
+        old, new = short_version(self.old), short_version(self.new)
         if self.old is None:
-            text = f"{self.name} {self.new} added"
+            text = f"{self.name} {new} added"
         elif self.new is None:
-            text = f"{self.name} {self.old} removed"
+            text = f"{self.name} {old} removed"
         elif self.old == self.new:
-            text = f"{self.name} {self.new}"
+            text = f"{self.name} {new}"
         else:
-            text = f"{self.name} {self.old} → {self.new}"
+            text = f"{self.name} {old} → {new}"
         return f"{text}{self.details}"
 
     @property
@@ -73,6 +74,16 @@ def package_changes(before: Packages, after: Packages) -> tuple[PackageChange, .
         )
     order = {layer: number for number, layer in enumerate({**after, **before})}
     return tuple(sorted(found, key=lambda change: (order[change.layer], change.name)))
+
+
+def short_version(version: str | None) -> str:
+    """Shorten the commit of a git dependency, which follows its version; empty without one.
+
+    >>> short_version("1.0@0123456789abcdef0123456789abcdef01234567")
+    '1.0@0123456'
+    """
+    number, at, commit = (version or "").partition("@")
+    return f"{number}{at}{commit[:7]}"
 
 
 def lines_by_layer(changes: Iterable[PackageChange], width: int) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 1 << 20
 """Larger files, such as models, are left empty: only their names matter to a plan."""
+_NEEDED = ("poetry.lock", ".toml")
 _AT_ONCE = 32 << 20
 """How many bytes of content are held in memory."""
 _LINK, _EXECUTABLE = "120000", "100755"
@@ -30,13 +31,9 @@ class _Entry:
     mode: str
     name: str
     """The name of the object."""
-    size: int
+    size: int | None
+    """None if the repository does not have it, as a partial clone."""
     path: str
-
-    @property
-    def is_read(self) -> bool:
-        """Whether its content may matter."""
-        return self.size <= _LARGEST or self.path.endswith((".lock", ".toml"))
 
 
 def find_commit(folder: Path, revision: str) -> str | None:
@@ -104,19 +101,20 @@ def _entries(repository: Path, commit: str) -> Iterator[_Entry]:
         # Git refuses such paths, but a repository made by other tools may have them.
         parts = {part.lower() for part in found.split("/")}
         if kind == "blob" and parts.isdisjoint(_RESERVED):
-            if not size.isdecimal():  # a partial clone without its remote, or a damaged repository
+            known = int(size) if size.isdecimal() else None
+            if known is None and found.endswith(_NEEDED):
                 raise DockerCacheError(
                     f"The git repository does not have the content of {found}.",
                     fix="Run `git fetch --refetch --no-filter`; `git fsck` shows more.",
                 )
-            yield _Entry(mode=mode, name=name, size=int(size), path=found)
+            yield _Entry(mode=mode, name=name, size=known, path=found)
 
 
 def _contents(repository: Path, entries: Sequence[_Entry]) -> Iterator[tuple[_Entry, bytes]]:
     batch: list[_Entry] = []
     size = 0
     for entry in entries:
-        if not entry.is_read:
+        if entry.size is None or (entry.size > _LARGEST and not entry.path.endswith(_NEEDED)):
             yield entry, b""
             continue
         batch.append(entry)
@@ -133,8 +131,9 @@ def _read(repository: Path, batch: Sequence[_Entry]) -> Iterator[tuple[_Entry, b
     start = 0
     for entry in batch:
         end = output.index(b"\n", start)
-        yield entry, output[end + 1 : end + 1 + entry.size]
-        start = end + entry.size + 2
+        start = end + 1 + (entry.size or 0)
+        yield entry, output[end + 1 : start]
+        start += 1
 
 
 def _write(path: Path, content: bytes, mode: str) -> None:
