@@ -7,7 +7,7 @@ import itertools
 import os
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.commands.image_packages import packages_of
 from poetry_docker_cache.comparison.package_changes import package_changes
+from poetry_docker_cache.docker.image_labels import BASE_DIGEST
 from poetry_docker_cache.plan.dependencies import ON_BUILD_IMAGE
 from poetry_docker_cache.plan.image_plan import NO_COMMAND, Important
 from poetry_docker_cache.report import earlier_build, metadata_file
@@ -60,6 +61,10 @@ _CACHE = "cache.manifest"
 """The metadata key of the cache that BuildKit has written."""
 _SILENT = ("quiet", "rawjson")
 """Progress styles without a summary: no output, and output for programs."""
+_MOVED = (
+    f"The label {BASE_DIGEST} is wrong: the builder has another base image than its registry. Build"
+    " again with --pull."
+)
 _DAY = 24 * 60 * 60
 
 
@@ -161,6 +166,10 @@ class Report:
         """Return the part of the metadata about this image."""
         found = metadata.get(self.image.image) if self.among else metadata
         return found if isinstance(found, dict) else {}
+
+    def labelled(self, labels: Mapping[str, str]) -> Report:
+        """Return the report of the same build with these labels."""
+        return replace(self, request=replace(self.request, labels=labels))
 
     def show(self, console: Console, metadata: dict[str, Any], summary: Summary) -> None:
         """Print the summary. Without metadata, buildx's output already says everything."""
@@ -308,6 +317,9 @@ def report_build(
         result = named_result(report.request, engine)
         summary = report.summarise(own, outcome, report.earlier(), result)
         report.show(console, own, summary)
+        seen = summary.base.digest if summary.base else None
+        if seen and report.request.labels.get(BASE_DIGEST, seen) != seen:
+            console.note(_MOVED)
         if result:
             console.raw(f"{result}\n")
         own = own if os.environ.get(VARIABLE) else without_details(own)

@@ -103,7 +103,7 @@ def _plan(
         image=common.image,
         sources=tuple(dict.fromkeys(sources)),
         poetry=choose_poetry(
-            first.generator,
+            first.lock.generator,
             setting=None,
             python=Python(tag=python, reason=""),
         ),

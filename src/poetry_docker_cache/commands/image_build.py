@@ -23,9 +23,14 @@ from poetry_docker_cache.buildx.step_secrets import not_passed, refuse_unset_sec
 from poetry_docker_cache.buildx.steps import AUTH_FILE, NPMRC_FILE, SCRIPTS, Places
 from poetry_docker_cache.commands.build_caches import decide_caches
 from poetry_docker_cache.commands.build_display import own_display
-from poetry_docker_cache.commands.build_files import render_files, scripts_beside
+from poetry_docker_cache.commands.build_files import read_vendored, render_files, scripts_beside
+from poetry_docker_cache.commands.build_labels import (
+    look_up_digests,
+    origin_labels,
+    request_labels,
+)
 from poetry_docker_cache.commands.build_report import Report, report_build
-from poetry_docker_cache.commands.build_request import request_builds, unused_arguments
+from poetry_docker_cache.commands.build_request import pushes, request_builds, unused_arguments
 from poetry_docker_cache.commands.image_choice import chosen
 from poetry_docker_cache.commands.image_notes import name_notes, print_notes, unused_notes
 from poetry_docker_cache.commands.new_hosts import note_new_hosts
@@ -75,8 +80,18 @@ def build_images(
         Report.of(options, image, request, among=len(images) > 1)
         for image, request in zip(images, requests, strict=True)
     ]
+    digest_of = look_up_digests(images if pushes(options) and not options.dry_run else ())
     with saying(console, "Waiting for Docker"):
         engine = probe()
+    origins = origin_labels(images, read_vendored(options.file))
+    reports = [
+        report.labelled(
+            request_labels(
+                options, image, report.request, engine=engine, digest_of=digest_of, origin=origin
+            )
+        )
+        for image, report, origin in zip(images, reports, origins, strict=True)
+    ]
     work = _decide(options, images, reports, engine, console)
     for note in dict.fromkeys(work.notes()):
         console.note(note)

@@ -20,6 +20,7 @@ from poetry_docker_cache.buildx.build_folder import build_folder
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.caches.spec import Store
+from poetry_docker_cache.commands.build_labels import origin_labels, planned_labels
 from poetry_docker_cache.commands.build_report import Built, Report, report_results
 from poetry_docker_cache.commands.build_request import (
     given_arguments,
@@ -114,8 +115,18 @@ def build_without_engine(options: BuildOptions, poetry: Poetry, console: Progres
         _tools(poetry, options, images[0].context, status) as tools,
     ):
         results = [
-            _build(options, image, request, platforms=names, tools=tools, status=status)
-            for image, request, names in zip(images, requests, platforms, strict=True)
+            _build(
+                options,
+                image,
+                request,
+                platforms=names,
+                labels={**origin, **planned_labels(image, names)},
+                tools=tools,
+                status=status,
+            )
+            for image, request, names, origin in zip(
+                images, requests, platforms, origin_labels(images), strict=True
+            )
         ]
     report_results(reports, results, console, seconds=time.monotonic() - started)
     return 0
@@ -238,6 +249,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
     request: BuildRequest,
     *,
     platforms: Sequence[str],
+    labels: Mapping[str, str],
     tools: Tools,
     status: StatusLine,
 ) -> Built:
@@ -249,7 +261,7 @@ def _build(  # noqa: PLR0913  # all that determines a build
         _look_in_images(options, image, request, platforms=platforms, tools=tools, status=status)
     own = [Path(path) for path in (options.output, options.metadata_file) if path]
     unsent = hidden_paths(own, image.context.resolve())
-    planner = ImageWithoutEngine(image, tools, unsent=unsent)
+    planner = ImageWithoutEngine(image, tools, unsent=unsent, labels=labels)
     with status.saying(f"Reading {base}"):
         found = [planner.plan(name) for name in platforms]
     _make(found, tools, status, every=options.output is not None or options.load)

@@ -112,6 +112,16 @@ class Registry:
         """Return a manifest by its tag or digest; None if the registry does not have it."""
         return self._session.repeat(lambda: self._read_manifest(repository, target))
 
+    def manifest_digest(self, repository: str, target: str) -> str:
+        """Return the digest that a tag refers to, without reading it; empty if it is unknown."""
+        headers = {"Accept": ", ".join(MANIFESTS)}
+        path = f"{repository}/manifests/{target}"
+        response = self._session.send(Request("HEAD", path, repository, headers=headers))
+        read_answer(response)
+        digest = response.headers.get("Docker-Content-Digest", "")
+        is_found = response.status_code == HTTPStatus.OK and _is_digest(digest)
+        return digest if is_found else ""
+
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
         """Yield the content of a blob; it is known to be right only at its end.
 
