@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from poetry.factory import Factory
 
 from poetry_docker_cache.buildx.build_folder import build_folder
-from poetry_docker_cache.commands.build_labels import image_contents
+from poetry_docker_cache.commands.build_labels import image_contents, look_up_digests
 from poetry_docker_cache.commands.patience import saying
 from poetry_docker_cache.commands.planned_image import plan_images
 from poetry_docker_cache.comparison.comparison_output import (
@@ -34,8 +34,6 @@ from poetry_docker_cache.images.layer_sizes import layer_sizes
 from poetry_docker_cache.images.open_image import open_image
 from poetry_docker_cache.project.git_revision import find_commit, no_commit, write_tree
 from poetry_docker_cache.project.reader import unreadable
-from poetry_docker_cache.registry.registries import Registries
-from poetry_docker_cache.registry.registry_client import Reference
 from poetry_docker_cache.text import printable
 
 if TYPE_CHECKING:
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
 
     from poetry.poetry import Poetry
 
+    from poetry_docker_cache.commands.build_labels import DigestOf
     from poetry_docker_cache.commands.console import ProgressConsole
     from poetry_docker_cache.commands.options import DiffOptions
     from poetry_docker_cache.commands.planned_image import PlannedImage
@@ -75,13 +74,14 @@ def report_differences(options: DiffOptions, poetry: Poetry, console: ProgressCo
         images = plan_images(poetry, options.images, options.selection)
     with saying(console, f"Reading {options.against or 'the image'}"):
         earlier, notes = _find_earlier(options, images)
-        results = []
-        for image, before in zip(images, earlier, strict=True):
-            result, further = _compare(image, before)
-            results.append(result)
-            notes += further
-    _show(results, options, console)
-    for note in dict.fromkeys(notes):
+        compares = any(each.base_digest for each in earlier)
+        digest_of = look_up_digests(images if compares else ())
+        found = [
+            _compare(image, before, digest_of)
+            for image, before in zip(images, earlier, strict=True)
+        ]
+    _show([result for result, _ in found], options, console)
+    for note in dict.fromkeys((*notes, *(note for _, note in found if note))):
         console.note(note)
     return 0
 
@@ -233,40 +233,25 @@ def _from_image(image: PlannedImage, name: str, *, local: bool | None = None) ->
     )
 
 
-def _compare(image: PlannedImage, earlier: _Earlier) -> tuple[Result, list[str]]:
-    platforms: tuple[str, ...] = ()
-    notes: list[str] = []
-    digests = None
-    if earlier.against.kind == "image":
-        # An image in the engine is for this machine only, whatever the settings say.
-        added = image.settings.platforms if earlier.in_registry else ()
-        platforms = tuple(dict.fromkeys((*earlier.contents.layers, *added)))
-        digests, notes = _base_digests(image, earlier)
-    contents = image_contents(image, platforms)
-    comparison = compare(earlier.contents, contents, base_digests=digests, sizes=earlier.sizes)
-    result = Result(
-        image=image.image, title=image.title, against=earlier.against, comparison=comparison
-    )
-    return result, notes
-
-
-def _base_digests(
-    image: PlannedImage, earlier: _Earlier
-) -> tuple[tuple[str, str] | None, list[str]]:
-    """Return the digests of the base image, before and in its registry, if they differ."""
+def _compare(image: PlannedImage, earlier: _Earlier, digest_of: DigestOf) -> tuple[Result, str]:
+    """Return the comparison of an image, and a note on what is unknown."""
     name, before = image.plan.runtime.image, earlier.base_digest
-    if not before or has_digest(name) or earlier.contents.base != name:
-        return None, []
-    reference = Reference.parse(name)
-    try:
-        with Registries() as registries:
-            found = registries.of(reference.host).manifest(reference.repository, reference.target)
-    except DockerCacheError as error:
-        return None, [f"Whether {name} is a newer image is unknown. {error.problem}"]
-    if found is None:
-        return None, []
-    known = {found.digest, *(entry.get("digest") for entry in found.data.get("manifests", ()))}
-    return (None if before in known else (before, found.digest)), []
+    comparable = before and earlier.contents.base == name and not has_digest(name)
+    now = digest_of(name) if comparable else ""
+    # An image in the engine is for this machine only, whatever the settings say.
+    added = image.settings.platforms if earlier.in_registry else ()
+    is_image = earlier.against.kind == "image"
+    platforms = tuple(dict.fromkeys((*earlier.contents.layers, *added))) if is_image else ()
+    comparison = compare(
+        earlier.contents,
+        image_contents(image, platforms),
+        base_digests=(before, now) if now else None,
+        sizes=earlier.sizes,
+    )
+    unknown = f"Whether {name} is a newer image is unknown: its registry did not say."
+    return Result(
+        image=image.image, title=image.title, against=earlier.against, comparison=comparison
+    ), unknown if comparable and not now else ""
 
 
 def _show(results: Sequence[Result], options: DiffOptions, console: ProgressConsole) -> None:

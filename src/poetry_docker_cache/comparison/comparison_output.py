@@ -25,7 +25,7 @@ _SHORT = 12
 """The characters of a digest or commit that are shown."""
 _CAUSES: dict[Cause, str] = {
     "packages": "other packages",
-    "files": "other files of the same packages",
+    "installation": "other files of the same packages, or another way to install them",
     "base image": "another base image",
     "base digest": "a newer base image",
     "Python": "another Python",

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
     from poetry_docker_cache.docker.image_labels import ImageContents, LayerContents
 
-Cause = Literal["packages", "files", "base image", "base digest", "Python", "plugin", "settings"]
-"""Why a layer is rebuilt. `files` are those that poetry.lock has for the same packages."""
+Cause = Literal[
+    "packages", "installation", "base image", "base digest", "Python", "plugin", "settings"
+]
+"""Why a layer is rebuilt, and what else differs.
+
+`installation` stands for other files of the same packages, and for another way to install them.
+"""
 State = Literal["kept", "rebuilt", "added", "removed"]
 
 _REBUILD_ALL: tuple[Cause, ...] = ("base image", "base digest", "Python", "plugin")
@@ -161,17 +166,13 @@ def _causes(
     concerned: Sequence[str],
     reasons: Sequence[Reason],
 ) -> tuple[Cause, ...]:
-    """Return why a layer is rebuilt; empty if it is kept.
-
-    Without another package, its digest differs because of what else does.
-    """
-    given = [reason.cause for reason in reasons]
-    certain = tuple(cause for cause in given if cause in _REBUILD_ALL)
+    """Return why a layer is rebuilt; empty if it is kept."""
+    common = tuple(reason.cause for reason in reasons if reason.cause in _REBUILD_ALL)
     if concerned:
-        return ("packages", *certain)
+        return ("packages", *common)
     if earlier.digest == layer.digest:
-        return certain
-    return certain or tuple(given) or ("files",)
+        return common
+    return common or ("installation",)
 
 
 def _packages(layers: Sequence[LayerContents]) -> dict[str, Mapping[str, str]]:

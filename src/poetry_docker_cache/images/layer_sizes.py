@@ -18,7 +18,7 @@ def layer_sizes(image: StoredImage) -> dict[str, int]:
         for step in image.config.get("history") or ()
         if not step.get("empty_layer")
     ]
-    if len(made) != len(image.stored_sizes):
-        return {}
-    sizes = zip(map(_COPIED.search, made), image.stored_sizes, strict=True)
-    return {found[1]: size for found, size in sizes if found}
+    # From the top: an image may lack the history of its base.
+    sizes = zip(reversed(made), reversed(image.stored_sizes), strict=False)
+    named = ((_COPIED.search(step), size) for step, size in sizes)
+    return {found[1]: size for found, size in named if found}

@@ -134,14 +134,14 @@ def test_settings_rebuild_what_depends_on_them() -> None:
     assert [reason.cause for reason in found.reasons] == ["settings"]
     assert {*states(found).values()} == {"kept"}
     after = contents(NATIVE, HTTPX, replace(IDNA, digest="i2"), settings="other")
-    assert states(compare(BEFORE, after))["pure-2"] == "rebuilt settings"
+    assert states(compare(BEFORE, after))["pure-2"] == "rebuilt installation"
 
 
 def test_other_files_of_same_packages() -> None:
     """A lock file may get other hashes or sources without another version."""
     after = contents(NATIVE, HTTPX, replace(IDNA, digest="i2"))
     found = compare(BEFORE, after)
-    assert states(found) == {"native-1": "kept", "pure-1": "kept", "pure-2": "rebuilt files"}
+    assert states(found) == {"native-1": "kept", "pure-1": "kept", "pure-2": "rebuilt installation"}
     assert found.packages == ()
 
 
