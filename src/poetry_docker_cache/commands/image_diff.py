@@ -88,8 +88,8 @@ def report_differences(options: DiffOptions, poetry: Poetry, console: ProgressCo
 
 def _with_reference(options: DiffOptions) -> DiffOptions:
     """Take an argument that can only be the name of an image in a registry for `--against`."""
-    given = [name for name in options.images if set(name) & set("/:@")]
-    if not given or not all(map(is_reference, given)):
+    given = [name for name in options.images if set(name) & set("/:@") or _is_archive(name)]
+    if not given or not all(is_reference(name) or _is_archive(name) for name in given):
         return options
     if len(given) > 1 or options.against is not None:
         names = [*given, *([options.against] if options.against else [])]
@@ -101,6 +101,10 @@ def _with_reference(options: DiffOptions) -> DiffOptions:
     return replace(options, images=images, against=given[0])
 
 
+def _is_archive(name: str) -> bool:
+    return name.endswith(".tar")
+
+
 def _find_earlier(
     options: DiffOptions, images: Sequence[PlannedImage]
 ) -> tuple[list[_Earlier], list[str]]:
@@ -110,7 +114,7 @@ def _find_earlier(
         return _default(options, images)
     if commit := find_commit(folder, against):
         return _from_revision(options, images, against, commit)
-    if not is_reference(against.removeprefix("sha256:")) and not against.endswith(".tar"):
+    if not is_reference(against.removeprefix("sha256:")) and not _is_archive(against):
         raise no_commit(folder, against)
     if len(images) > 1:
         names = ", ".join(image.image for image in images)
@@ -119,7 +123,7 @@ def _find_earlier(
             fix=f"Name the one to compare: `poetry docker diff {images[0].image} --against"
             f" {against}`.",
         )
-    if names_registry(against) or set(against) & set(":@"):
+    if names_registry(against) or set(against) & set(":@") or _is_archive(against):
         return [_from_image(images[0], against)], []
     # More likely a branch or tag that does not exist than an image on Docker Hub.
     try:
@@ -154,7 +158,8 @@ def _from_revision(
     """Plan the images as of a commit. Raises DockerCacheError if that is not possible."""
     # On a disk: a repository may be larger than the memory.
     bases = [Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108  # our folder is private
-    with build_folder(context=images[0].context, bases=bases) as temporary, _naming(name):
+    context = images[0].context
+    with build_folder(context=context, bases=bases) as temporary, _naming(name, temporary.path):
         folder = write_tree(images[0].folder, commit, temporary.path)
         found = plan_images(_read(folder), (), options.selection, may_be_stale=True)
         then = {image.image: image_contents(image) for image in found}
@@ -170,13 +175,13 @@ def _from_revision(
 
 
 @contextlib.contextmanager
-def _naming(revision: str) -> Iterator[None]:
+def _naming(revision: str, folder: Path) -> Iterator[None]:
     """Say that the problem is in the revision, not in the files at hand."""
     try:
         yield
     except DockerCacheError as error:
         raise DockerCacheError(
-            f"The project cannot be read at {revision}: {error.problem}",
+            f"At {revision}: {error.problem.replace(f'{folder}/', '')}",
             fix="Compare with another revision, or with an image.",
         ) from error
 
