@@ -163,7 +163,7 @@ def look_up_digests(images: Sequence[PlannedImage]) -> DigestOf:
 
     def digest_of(name: str) -> str:
         try:
-            return waiting[name]()
+            return waiting[name]() if name in waiting else ""
         except (TimeoutError, DockerCacheError, OSError):
             return ""
 
