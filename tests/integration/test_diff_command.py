@@ -49,7 +49,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def commit(folder: Path) -> None:
-    """Commit all files; make the repository if there is none."""
+    """Commit all files; make the repository first if needed."""
     git(folder, "init", "--quiet", "--initial-branch=main")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message=x")

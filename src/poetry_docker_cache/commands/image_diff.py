@@ -52,6 +52,10 @@ _BYPASS = "POETRY_DYNAMIC_VERSIONING_BYPASS"
 """Keeps the plugin of this name from looking for a git repository."""
 
 
+class _UnknownContentsError(DockerCacheError):
+    """An image that does not say what it holds."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Earlier:
     """What the project is compared with."""
@@ -128,6 +132,8 @@ def _find_earlier(
     # More likely a branch or tag that does not exist than an image on Docker Hub.
     try:
         return [_from_image(images[0], against, local=True)], []
+    except _UnknownContentsError:
+        raise
     except DockerCacheError as error:
         reason = no_commit(folder, against)
         raise DockerCacheError(f"{error.problem} {reason.problem}", fix=reason.fix) from error
@@ -159,7 +165,7 @@ def _from_revision(
     # On a disk: a repository may be larger than the memory.
     bases = [Path(tempfile.gettempdir()), Path("/var/tmp")]  # noqa: S108  # our folder is private
     context = images[0].context
-    with build_folder(context=context, bases=bases) as temporary, _naming(name, temporary.path):
+    with build_folder(context=context, bases=bases) as temporary, _reading(name, temporary.path):
         folder = write_tree(images[0].folder, commit, temporary.path)
         found = plan_images(_read(folder), (), options.selection, may_be_stale=True)
         then = {image.image: image_contents(image) for image in found}
@@ -175,8 +181,14 @@ def _from_revision(
 
 
 @contextlib.contextmanager
-def _naming(revision: str, folder: Path) -> Iterator[None]:
-    """Say that the problem is in the revision, not in the files at hand."""
+def _reading(revision: str, folder: Path) -> Iterator[None]:
+    """Read projects in a temporary folder without a git repository.
+
+    An error says that it is in the revision, not in the files at hand.
+    """
+    known = os.environ.get(_BYPASS)
+    os.environ[_BYPASS] = known or "0.0.0"
+    logging.disable(logging.WARNING)  # Poetry's are about the files at hand
     try:
         yield
     except DockerCacheError as error:
@@ -184,23 +196,19 @@ def _naming(revision: str, folder: Path) -> Iterator[None]:
             f"At {revision}: {error.problem.replace(f'{folder}/', '')}",
             fix="Compare with another revision, or with an image.",
         ) from error
-
-
-def _read(folder: Path) -> Poetry:
-    """Read a project in a folder without a git repository. Raises DockerCacheError."""
-    if not (folder / "pyproject.toml").is_file():
-        raise DockerCacheError("There is no pyproject.toml in its folder.")
-    known = os.environ.get(_BYPASS)
-    os.environ[_BYPASS] = known or "0.0.0"
-    logging.disable(logging.WARNING)  # Poetry's are about the files at hand
-    try:
-        return Factory().create_poetry(folder)
-    except Exception as error:
-        raise unreadable(error, folder) from error
     finally:
         logging.disable(logging.NOTSET)
         if known is None:
             del os.environ[_BYPASS]
+
+
+def _read(folder: Path) -> Poetry:
+    if not (folder / "pyproject.toml").is_file():
+        raise DockerCacheError("There is no pyproject.toml in its folder.")
+    try:
+        return Factory().create_poetry(folder)
+    except Exception as error:
+        raise unreadable(error, folder) from error
 
 
 def _without_layers(contents: ImageContents) -> ImageContents:
@@ -214,7 +222,7 @@ def _from_image(image: PlannedImage, name: str, *, local: bool | None = None) ->
     with open_image(name, platform=platform, local=local) as found:
         contents = decode(found.labels)
         if contents is None:
-            raise DockerCacheError(
+            raise _UnknownContentsError(
                 f"The image {name} does not say what it holds: it was not built by `poetry docker"
                 " build`, or by an older release of it.",
                 fix="Build it again, or compare with a git revision: `poetry docker diff --against"
