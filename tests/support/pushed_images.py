@@ -37,6 +37,8 @@ class PushedImage:
     name: str
     digest: str
     """Of what the tag names."""
+    index: dict[str, Any]
+    """What the tag names: an index, or the same as `manifest`."""
     manifest: dict[str, Any]
     config: dict[str, Any]
 
@@ -45,11 +47,11 @@ class PushedImage:
         """Read the first image of a tag; `name` is HOST/REPOSITORY:TAG."""
         body = _get(name, "manifests", name.rpartition(":")[2])
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        manifest = json.loads(body)
-        if "manifests" in manifest:
+        index = manifest = json.loads(body)
+        if "manifests" in index:
             manifest = json.loads(_get(name, "manifests", manifest["manifests"][0]["digest"]))
         config = json.loads(_get(name, "blobs", manifest["config"]["digest"]))
-        return cls(name=name, digest=digest, manifest=manifest, config=config)
+        return cls(name=name, digest=digest, index=index, manifest=manifest, config=config)
 
     @property
     def layers(self) -> list[str]:
