@@ -168,7 +168,7 @@ def test_image_in_an_archive(shop: Path, tmp_path: Path) -> None:
     assert lines[0].startswith(f"Against  {path} (sha256:")
     assert lines[1:] == [
         CHANGE,
-        "Change   settings, or what else the Dockerfile is made from",
+        "Change   settings, or other content of the Dockerfile",
         "Layers   1 of 1 dependency layer to rebuild",
         "Rebuild  dependencies: other packages",
     ]

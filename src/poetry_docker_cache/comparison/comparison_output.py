@@ -173,7 +173,7 @@ def _reason(reason: Reason) -> str:
     if reason.cause == "base digest":
         return f"the base image is newer: {_short(reason.old)} → {_short(reason.new)}"
     if reason.cause == "settings":
-        return "settings, or what else the Dockerfile is made from"
+        return "settings, or other content of the Dockerfile"
     return f"{reason.cause} {reason.old} → {reason.new}"
 
 
@@ -188,7 +188,10 @@ def _rebuilt(comparison: Comparison) -> Iterator[tuple[str, str]]:
     for layer in comparison.in_state("rebuilt"):
         groups.setdefault(", ".join(_CAUSES[cause] for cause in layer.causes), []).append(layer)
     for why, layers in groups.items():
-        yield from ((names, why) for names in _names(layers))
+        if len(layers) == len(comparison.layers) > 1:
+            yield "all layers", why
+        else:
+            yield from ((names, why) for names in _names(layers))
 
 
 def _names(layers: Sequence[LayerChange]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from poetry_docker_cache.comparison.comparison_output import (
     Against,
     Result,
@@ -71,7 +73,7 @@ def test_lines_name_packages_layers_and_bytes() -> None:
         "Change   numpy 2.0 → 2.1 (on linux/arm64): layer native-1",
         "Change   httpx 0.27.2 → 0.28.1, sniffio 1.3.1 added: layer pure-3",
         "Change   idna 3.10 (from pure-5): layer pure-4",
-        "Change   settings, or what else the Dockerfile is made from",
+        "Change   settings, or other content of the Dockerfile",
         "Layers   3 of 3 dependency layers to rebuild",
         "Rebuild  native-1 (on linux/arm64), pure-3: other packages",
         "New      pure-4",
@@ -92,6 +94,16 @@ def test_lines_without_changes() -> None:
     assert shown(NOTHING, against=same)[0] == "Against  commit 0123456789ab"
 
 
+def test_all_layers_are_not_listed() -> None:
+    """A new base image rebuilds everything."""
+    layers = tuple(
+        replace(layer, state="rebuilt", causes=("base image", "Python")) for layer in NOTHING.layers
+    )
+    assert shown(replace(NOTHING, layers=layers))[-1] == (
+        "Rebuild  all layers: another base image, another Python"
+    )
+
+
 def test_markdown_is_a_table() -> None:
     """It fits a comment on a pull request."""
     assert (
@@ -108,7 +120,7 @@ Compared with `registry.test/shop:1 (sha256:0123456789ab)`.
 | sniffio |  | 1.3.1 | pure-3 |
 | idna | 3.10 | 3.10 | pure-4 (from pure-5) |
 
-- settings, or what else the Dockerfile is made from
+- settings, or other content of the Dockerfile
 - Rebuilt because of other packages: native-1 (on linux/arm64), pure-3
 - New: pure-4
 - Removed: pure-5
