@@ -11,6 +11,7 @@ runs BuildKit on it. Each package imports only from those below it in this list,
   report      the report of a build
   sizes       package sizes, and a better split into layers
   migrate     a Dockerfile written by hand -> settings
+  comparison  how an image differs from what the project installs now
   images      images in the engine, in registries and in archives
   buildx      the engine, docker's command lines, caches, and running BuildKit
   render      plan -> Dockerfile, ignore file, bake file, CI files

@@ -47,6 +47,12 @@ def _test() -> Command:
     return RunTestsCommand()
 
 
+def _diff() -> Command:
+    from poetry_docker_cache.commands.diff import DiffCommand  # noqa: PLC0415  # as above
+
+    return DiffCommand()
+
+
 def _doctor() -> Command:
     from poetry_docker_cache.commands.doctor import DoctorCommand  # noqa: PLC0415  # as above
 
@@ -70,5 +76,6 @@ class DockerCachePlugin(ApplicationPlugin):
         application.command_loader.register_factory("docker layers", _layers)
         application.command_loader.register_factory("docker sbom", _sbom)
         application.command_loader.register_factory("docker test", _test)
+        application.command_loader.register_factory("docker diff", _diff)
         application.command_loader.register_factory("docker doctor", _doctor)
         application.command_loader.register_factory("docker verify", _verify)

@@ -154,9 +154,14 @@ def test_machine_without_memory_makes_and_uploads_what_changed(shop: Shop) -> No
     shop.build("first", "--push", tag)
     first = shop.manifest()
     shop.upgrade()
+    where = tag.partition("=")[2]
+    done = shop.machine("second").run(shop.project.folder, "docker", "diff", where, "--json")
+    (expected,) = json.loads(done.stdout)["images"]
     output = shop.build("second", "--push", tag)
     second = shop.manifest()
     changed = {*names(second)} - {*names(first)}
+    replaced = [each["size"] for each in first["layers"] if each["digest"] not in names(second)]
+    assert [expected["bytes"]["rebuilt"]] == replaced
     assert len(changed) == 1, output
     config = second["config"]["digest"]
     sent = {path.rpartition("digest=sha256%3A")[2] for path in shop.requests("PUT", "/blobs/")}

@@ -120,7 +120,7 @@ def test_changes_since_the_last_build(shop: Path) -> None:
     lock.write_text(lock.read_text().replace('version = "1.0"', 'version = "2.0"'))
     outcome = poetry(shop, *BUILD)
     assert "dependencies: rich 1.0, " in outcome.err  # what was really installed
-    assert printed_summary(outcome.err) == ["Change  rich 1.0 → 2.0", *SUMMARY]
+    assert printed_summary(outcome.err) == ["Change  rich 1.0 → 2.0: layer dependencies", *SUMMARY]
     assert printed_summary(poetry(shop, *BUILD).err) == SUMMARY
 
 

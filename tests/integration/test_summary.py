@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -174,12 +175,33 @@ def test_release(copy: Project, first: BuildReport, name: str) -> None:
     assert first.ours["base"]["digest"].startswith("sha256:")
 
 
-def test_upgrade(copy: Project) -> None:
-    """A changed package rebuilds one layer; nothing is pushed."""
+def differences(project: Project, *options: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what `poetry docker diff` says: the packages, and the layers to rebuild."""
+    done = project.poetry.run(project.folder, "docker", "diff", "--json", *options)
+    (found,) = json.loads(done.stdout)["images"]
+    rebuilt = [layer["name"] for layer in found["layers"] if layer["state"] == "rebuilt"]
+    assert found["reasons"] == []
+    return found["packages"], rebuilt
+
+
+def test_upgrade(copy: Project, name: str) -> None:
+    """A changed package rebuilds one layer, as `diff` has said; nothing is pushed."""
     build_and_report(copy)
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=1"]):
+        author = ("-c", "user.name=a", "-c", "user.email=a@b.test")
+        subprocess.run(["git", *author, *words], cwd=copy.folder, check=True)
     change_pure_version(copy)
+    with_engine, with_registry, with_commit = (
+        differences(copy, *options) for options in ([], [f"--against={name}:1"], ["--against=HEAD"])
+    )
+    assert with_engine == with_registry == with_commit
+    packages, rebuilt = with_engine
+    assert [(each["name"], each["old"], each["new"]) for each in packages] == [
+        ("acme-lib", "1.1", "1.0")
+    ]
+    assert rebuilt == ["pure-1"]
     report = build_and_report(copy)
-    assert report.lines["Change"] == "acme-lib 1.1 → 1.0"
+    assert report.lines["Change"] == "acme-lib 1.1 → 1.0: layer pure-1"
     assert report.lines["Layers"] == "1 of 3 layers rebuilt (pure-1): 1 package installed"
     assert report.installed == {"pure-1": ["acme-lib 1.0"]}
     assert report.ours["push_seconds"] is None

@@ -21,6 +21,7 @@ from poetry_docker_cache.buildx.command_line import (
 from poetry_docker_cache.buildx.hidden_folders import hidden_paths
 from poetry_docker_cache.buildx.step_runner import PROGRESS
 from poetry_docker_cache.commands.image_packages import packages_of
+from poetry_docker_cache.comparison.package_changes import package_changes
 from poetry_docker_cache.docker.image_labels import BASE_DIGEST
 from poetry_docker_cache.plan.dependencies import ON_BUILD_IMAGE
 from poetry_docker_cache.plan.image_plan import NO_COMMAND, Important
@@ -29,7 +30,6 @@ from poetry_docker_cache.report.build_rows import push_seconds
 from poetry_docker_cache.report.earlier_build import EarlierBuild
 from poetry_docker_cache.report.layers import (
     Package,
-    changes,
     has_run,
     planned_layers,
     read_layers,
@@ -194,9 +194,8 @@ class Report:
     def remember(self, base: str | None, earlier: EarlierBuild | None) -> EarlierBuild:
         """Remember this build as the last one, and return it; `base` is the digest of its base."""
         known = earlier and (base is None or base == earlier.base) and not self.request.pull
-        packages = (package for layer in self.planned.values() for package in layer)
         build = EarlierBuild(
-            versions=versions(packages),
+            layers={layer: versions(packages) for layer, packages in self.planned.items()},
             base=base or (earlier.base if earlier else None),
             since=earlier.since if earlier and known else time.time(),
         )
@@ -236,7 +235,7 @@ class Report:
             tags=tuple(self.request.tags),
             layers=read_layers(stream, known) if stream else planned,
             steps=() if stream is None else self._steps(stream),
-            changes=changes(earlier.versions, this.versions) if earlier else None,
+            changes=package_changes(earlier.layers, this.layers) if earlier else (),
             new_base=earlier is not None and earlier.base not in (None, this.base),
             digest=digest if isinstance(digest, str) else None,
             size=image_size(metadata),
@@ -257,7 +256,7 @@ class Report:
             seconds=seconds,
             tags=tuple(self.request.tags),
             layers=built.layers,
-            changes=changes(earlier.versions, this.versions) if earlier else None,
+            changes=package_changes(earlier.layers, this.layers) if earlier else (),
             new_base=earlier is not None and earlier.base not in (None, this.base),
             digest=built.digest,
             size=built.size,

@@ -114,6 +114,19 @@ class LayersOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DiffOptions:
+    """The options of `poetry docker diff`, as typed."""
+
+    images: tuple[str, ...]
+    """The images to compare, by their names in the settings; empty for all."""
+    selection: SelectionOptions
+    against: str | None
+    """A git revision, or the name of an image."""
+    json: bool
+    markdown: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class DoctorOptions:
     """The options of `poetry docker doctor`, as typed."""
 

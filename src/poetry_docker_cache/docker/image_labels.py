@@ -20,7 +20,7 @@ _FORM = 1
 
 @dataclass(frozen=True, kw_only=True)
 class LayerContents:
-    """A dependency layer: its packages, and the digest of its manifest, which decides a rebuild."""
+    """A dependency layer: its packages, and a digest of what decides whether it is rebuilt."""
 
     name: str
     digest: str

@@ -57,5 +57,6 @@ def read_registry_image(registry: Source, name: str, platform: str | None) -> St
         digest=chosen.digest,
         config=chosen.config,
         annotations=chosen.annotations,
+        stored_sizes=tuple(layer.size for layer in chosen.layers),
         open_layers=open_layers,
     )

@@ -34,6 +34,8 @@ class StoredImage:
     config: Mapping[str, Any]
     """The OCI image configuration; from the engine, without the history."""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    stored_sizes: tuple[int, ...] = ()
+    """The compressed bytes of its layers, bottom first; empty if unknown."""
     open_layers: OpenLayers = field(repr=False)
     """Opens the layers as they are stored, one after the other."""
     find_attached: FindAttached = field(repr=False, default=lambda _: ())

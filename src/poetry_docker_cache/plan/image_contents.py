@@ -31,6 +31,7 @@ from poetry_docker_cache.plan.image_plan import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from poetry_docker_cache.plan.image_plan import Layer
     from poetry_docker_cache.settings.table import Settings
 
     Manifest = Mapping[str, Any]
@@ -86,7 +87,7 @@ def contents_of(  # noqa: PLR0913  # all that decides
             platform: tuple(
                 LayerContents(
                     name=layer.name,
-                    digest=f"sha256:{hashlib.sha256(manifest_text(found[layer.name])).hexdigest()}",
+                    digest=_digest([found[layer.name], _installation(plan, layer)]),
                     packages=_packages(found[layer.name], target, platform),
                 )
                 for layer in dependencies.layers
@@ -156,6 +157,22 @@ def _settings_digest(plan: ImagePlan, settings: Settings) -> str:
     own = {name: _data(getattr(settings, name)) for name in _SETTINGS}
     data = {"plan": _data(plan), "settings": own}
     data["plan"]["runtime"]["labels"].pop(_VERSION, None)
+    return _digest(data)
+
+
+def _installation(plan: ImagePlan, layer: Layer) -> list[object]:
+    """Return what determines the installation of a layer besides its manifest."""
+    found = plan.dependencies
+    common = (plan.stage_image, found.compile, found.instructions, layer.keeps_wheels)
+    tools = (found.build_image, found.packages, found.poetry, found.poetry_pins, found.index)
+    builds = (found.environment, found.build_config_settings, found.build_network, layer.direct)
+    reuses = found.reuses_image and not layer.direct
+    return [
+        _data(each) for each in (*common, reuses, *((*tools, *builds) if layer.from_source else ()))
+    ]
+
+
+def _digest(data: object) -> str:
     text = json.dumps(data, sort_keys=True)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

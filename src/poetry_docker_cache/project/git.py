@@ -218,12 +218,16 @@ def _git_files(folder: Path, *options: str) -> list[str] | None:
     return [name for name in names if name]
 
 
-def run_git(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes] | None:
-    """Run git in a folder; return None if it is not installed."""
+def run_git(
+    folder: Path, *words: str, given: bytes | None = None
+) -> subprocess.CompletedProcess[bytes] | None:
+    """Run git in a folder, with a given input; return None if it is not installed."""
     # In a hook, these variables have paths relative to the root of the work tree.
     env = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
     command = ["git", *_SAFE, "--literal-pathspecs", *words]
     try:
-        return subprocess.run(command, cwd=folder, env=env, capture_output=True, check=False)
+        return subprocess.run(
+            command, cwd=folder, env=env, input=given, capture_output=True, check=False
+        )
     except OSError:
         return None

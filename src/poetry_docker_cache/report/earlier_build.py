@@ -29,12 +29,19 @@ _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, Runt
 class EarlierBuild:
     """What a successful build put into an image."""
 
-    versions: dict[str, str] = field(default_factory=dict)
-    """The version of each package."""
+    layers: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The version of each package, by layer."""
     base: str | None = None
     """The digest of the base image; None if unknown."""
     since: float = 0.0
     """The time of the first build with this base and these system packages."""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each package, in any layer."""
+        return {
+            name: version for inside in self.layers.values() for name, version in inside.items()
+        }
 
 
 def recall(project: Path, image: str) -> EarlierBuild | None:
@@ -44,10 +51,13 @@ def recall(project: Path, image: str) -> EarlierBuild | None:
         if path.stat().st_size > _LARGEST:
             return None
         found = json.loads(path.read_text(encoding="utf-8"))
-        versions = {str(name): str(version) for name, version in found["versions"].items()}
+        layers = {
+            str(layer): {str(name): str(version) for name, version in inside.items()}
+            for layer, inside in found["layers"].items()
+        }
         base = found.get("base")
         return EarlierBuild(
-            versions=versions,
+            layers=layers,
             base=base if isinstance(base, str) else None,
             since=float(found.get("since", 0)),
         )

@@ -45,20 +45,6 @@ class Layer:
     """None if unknown, for a cached layer of a vendored Dockerfile."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Changes:
-    """How the packages differ from those of an earlier build."""
-
-    updated: tuple[tuple[str, str, str], ...] = ()
-    """Name, old and new version."""
-    added: tuple[tuple[str, str], ...] = ()
-    """Name and version."""
-    removed: tuple[tuple[str, str], ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.updated or self.added or self.removed)
-
-
 def is_layer(stage: str) -> bool:
     """Return whether a stage installs a layer of dependencies."""
     return bool(_LAYER.fullmatch(stage))
@@ -123,19 +109,6 @@ def installed_packages(output: str, known: Sequence[Package] = ()) -> Iterator[P
 def versions(packages: Iterable[Package]) -> dict[str, str]:
     """Return the version of each package; the last one if several are locked for its platforms."""
     return {package.name: package.version or "" for package in packages}
-
-
-def changes(before: Mapping[str, str], after: Mapping[str, str]) -> Changes:
-    """Compare the versions of packages, by name."""
-    return Changes(
-        updated=tuple(
-            (name, before[name], new)
-            for name, new in sorted(after.items())
-            if name in before and before[name] != new
-        ),
-        added=tuple((name, new) for name, new in sorted(after.items()) if name not in before),
-        removed=tuple((name, old) for name, old in sorted(before.items()) if name not in after),
-    )
 
 
 def _sorted(packages: Iterable[Package] | None) -> tuple[Package, ...] | None:

@@ -6,12 +6,14 @@ import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from poetry_docker_cache.comparison.package_changes import lines_by_layer
 from poetry_docker_cache.text import duration, fitting, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from poetry_docker_cache.report.layers import Changes, Layer
+    from poetry_docker_cache.comparison.package_changes import PackageChange
+    from poetry_docker_cache.report.layers import Layer
 
 KEY = "poetry-docker-cache"
 """The key of the summary in the metadata file."""
@@ -20,6 +22,8 @@ _WIDTH = 79
 """A line fits a terminal of 80 columns, if its words do."""
 _TITLE = 8
 """The width of the titles: a digest fits behind them."""
+_MOST_CHANGES = 5
+"""The number of layers whose changes are shown: `poetry docker diff` shows all."""
 _OLD = 30
 """After so many days, security updates are likely to be missing."""
 
@@ -59,8 +63,8 @@ class Summary:
     """None for a vendored Dockerfile if BuildKit showed its progress itself."""
     steps: tuple[RunStep, ...] = ()
     """The commands of `run`; empty if BuildKit showed its progress itself."""
-    changes: Changes | None = None
-    """How the packages differ from those of the last build; None for the first one."""
+    changes: tuple[PackageChange, ...] = ()
+    """How the packages differ from those of the last build; empty for the first one."""
     new_base: bool = False
     """Whether the base image is another one than in the last build."""
     digest: str | None = None
@@ -104,18 +108,12 @@ def lines(summary: Summary) -> list[tuple[str, str]]:
 
 def _why(summary: Summary) -> Iterator[tuple[str, str]]:
     """Yield what changed since the last build."""
-    changes = summary.changes
     if summary.new_base and summary.base:
         yield "Change", f"{summary.base.image} is a newer image"
-    if not changes:
-        return
-    updated = [f"{name} {old} → {new}" for name, old, new in changes.updated]
-    added = [f"{name} {version}" for name, version in changes.added]
-    removed = [f"{name} {version}" for name, version in changes.removed]
-    groups = {"": updated, "added ": added, "removed ": removed}
-    for verb, packages in groups.items():
-        if packages:
-            yield "Change", verb + fitting(packages, _WIDTH - _TITLE - len(verb))
+    found = lines_by_layer(summary.changes, _WIDTH - _TITLE)
+    yield from (("Change", line) for line in found[:_MOST_CHANGES])
+    if more := found[_MOST_CHANGES:]:
+        yield "Change", f"{len(more)} more layer{'s' * (len(more) != 1)}"
 
 
 def _layers(layers: Sequence[Layer]) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tarfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from oci_layouts import Layout
 
 from poetry_docker_cache.errors import DockerCacheError
 from poetry_docker_cache.images.archived_image import open_archive
+from poetry_docker_cache.images.layer_sizes import layer_sizes
 from poetry_docker_cache.images.open_image import open_image
 from poetry_docker_cache.images.registry_image import read_registry_image
 
@@ -208,3 +210,18 @@ def test_archive_is_opened_by_its_path(tmp_path: Path, layout: Layout) -> None:
     path.write_bytes(oci_archive(layout, digest))
     with open_image(str(path), platform="x86_64") as image:
         assert (image.digest, image.platform, image.place) == (digest, "linux/amd64", "archive")
+
+
+def test_dependency_layers_are_named_by_the_history(layout: Layout) -> None:
+    """The layers of the base may have none, and empty steps have no layer."""
+    steps = [
+        {"created_by": "ENV A=b", "empty_layer": True},
+        {"created_by": "COPY /pure-1/../venv /venv # buildkit"},
+        {"created_by": "COPY /native-2/../venv /venv"},
+        {"created_by": "COPY /application/venv /venv # buildkit"},
+    ]
+    layers = [tar({"a": b"x" * 20_000 * number}) for number in range(4)]
+    digest = put_image(layout, *layers, extra={"history": steps}, compress=bytes)
+    image = read_registry_image(layout, NAME.replace(":1", f"@{digest}"), None)
+    assert layer_sizes(image) == {"pure-1": len(layers[1]), "native-2": len(layers[2])}
+    assert layer_sizes(replace(image, stored_sizes=())) == {}

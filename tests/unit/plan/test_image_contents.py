@@ -116,15 +116,41 @@ def test_lock_and_version_do_not_change_the_settings(shape: Project) -> None:
         {"build-image": "python:3.13-bookworm"},
         {"poetry-version": "2.2.0"},
         {"layers": 2},
-        {"compile": True},
         {"ignore": ["*.md"]},
     ],
 )
 def test_setting_changes_only_the_settings(table: dict[str, object]) -> None:
-    """The layers' digests follow from the lock."""
+    """The layers' digests do not depend on what the image starts and contains besides them."""
     before, after = contents(project()), contents(project(), table)
     assert after.settings != before.settings
     assert replace(after, settings="") == replace(before, settings="")
+
+
+@pytest.mark.parametrize(
+    ("table", "changed"),
+    [
+        ({"compile": True}, ["dependencies", "source"]),
+        ({"instructions": {"build": ["RUN true"]}}, ["dependencies", "source"]),
+        ({"reuse-image": "registry.test/shop:1"}, ["dependencies", "source"]),
+        ({"download-cache": ".wheels"}, ["dependencies"]),
+        ({"build-packages": ["gcc"]}, ["source"]),
+        ({"build-image": "python:3.13-bookworm"}, ["source"]),
+        ({"poetry-version": "2.2.0"}, ["source"]),
+        ({"build-network": True}, ["source"]),
+        ({"runtime-packages": ["curl"]}, []),
+    ],
+)
+def test_digest_of_layer_covers_its_installation(
+    table: dict[str, object], changed: list[str]
+) -> None:
+    """Settings of the installation rebuild a layer as its packages do."""
+    shape = project(package("rich"), PSYCOPG2)
+    before, after = contents(shape, {"layers": 1}), contents(shape, {"layers": 1, **table})
+    assert [
+        new.name
+        for old, new in zip(before.layers[AMD], after.layers[AMD], strict=True)
+        if old.digest != new.digest
+    ] == changed
 
 
 @pytest.mark.parametrize("table", [{"base-image": "python:3.13-slim-bookworm"}, {"python": "3.12"}])

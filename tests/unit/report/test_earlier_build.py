@@ -15,7 +15,7 @@ from poetry_docker_cache.report.earlier_build import EarlierBuild, recall, remem
 if TYPE_CHECKING:
     from pathlib import Path
 
-BUILD = EarlierBuild(versions={"rich": "14.0.0"}, base="sha256:a", since=5.0)
+BUILD = EarlierBuild(layers={"pure-1": {"rich": "14.0.0"}}, base="sha256:a", since=5.0)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_each_image_is_remembered_separately(tmp_path: Path, folder: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"versions": []}', '{"versions": {}, "since": {}}']
+    "text", ["", "{", "[]", '{"layers": []}', '{"layers": {}, "since": {}}', '{"versions": {}}']
 )
 def test_damaged_file_is_ignored(tmp_path: Path, folder: Path, text: str) -> None:
     """The next build replaces it."""
@@ -75,7 +75,7 @@ def test_oldest_builds_are_forgotten(
 
 def test_builds_at_the_same_time(tmp_path: Path, folder: Path) -> None:
     """Each writes a whole file, and the last one wins."""
-    builds = [EarlierBuild(versions={"a": str(n) * 9999}) for n in range(8)]
+    builds = [EarlierBuild(layers={"pure-1": {"a": str(n) * 9999}}) for n in range(8)]
     threads = [threading.Thread(target=remember, args=[tmp_path, "", each]) for each in builds]
     for thread in threads:
         thread.start()

@@ -10,10 +10,8 @@ from streams import BUMPED, COLD, Replay, packages
 
 from poetry_docker_cache.buildx.build_stream import BuildStream
 from poetry_docker_cache.report.layers import (
-    Changes,
     Layer,
     Package,
-    changes,
     planned_layers,
     read_layers,
     versions,
@@ -123,12 +121,3 @@ def test_other_steps_are_not_layers() -> None:
     """Copies and stages that prepare something are not layers."""
     names = ("[pure-1 1/2] FROM x", "[final 2/9] COPY --from=pure-1 /venv", "[venv 3/3] RUN x")
     assert read_layers(read(*map(ran, names))) == ()
-
-
-def test_updated_added_and_removed_packages() -> None:
-    """Packages are updated, added and removed."""
-    before, after = {"a": "1", "b": "1", "c": "1"}, {"a": "1", "b": "2", "d": "1"}
-    found = changes(before, after)
-    assert found == Changes(updated=(("b", "1", "2"),), added=(("d", "1"),), removed=(("c", "1"),))
-    assert found
-    assert not changes(after, after)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from poetry_docker_cache.report.layers import Changes, Layer, Package
+from poetry_docker_cache.comparison.package_changes import package_changes
+from poetry_docker_cache.report.layers import Layer, Package
 from poetry_docker_cache.report.summary import Base, RunStep, Summary, as_data, lines
 
 CLICK = Package(name="click", version="8.1.7")
@@ -63,18 +64,25 @@ def test_reused_packages_are_counted() -> None:
 
 def test_changes_come_first() -> None:
     """Changes come first, because they are the reason for what was rebuilt."""
-    changes = Changes(
-        updated=(("rich", "14.0.0", "14.1.0"),), added=(("anyio", "4"),), removed=(("six", "1"),)
-    )
-    assert shown(changes=changes, layers=layers(1, 1))[:4] == [
-        "Change  rich 14.0.0 → 14.1.0",
-        "Change  added anyio 4",
-        "Change  removed six 1",
+    before = {"native-1": {"rich": "14.0.0"}, "pure-1": {"six": "1"}}
+    after = {"native-1": {"rich": "14.1.0", "anyio": "4"}, "pure-1": {}}
+    assert shown(changes=package_changes(before, after), layers=layers(1, 1))[:3] == [
+        "Change  anyio 4 added, rich 14.0.0 → 14.1.0: layer native-1",
+        "Change  six 1 removed: layer pure-1",
         "Layers  1 of 2 layers rebuilt (native-1): 1 package installed",
     ]
-    many = Changes(updated=tuple((f"package-{n}", "1.0", "2.0") for n in range(30)))
-    assert shown(changes=many)[0].endswith(" more")
-    assert shown(changes=Changes())[0].startswith("Image")
+    assert shown(changes=())[0].startswith("Image")
+
+
+def test_many_changes_are_shortened() -> None:
+    """The summary stays short; `poetry docker diff` shows all."""
+    many = {"pure-1": {f"package-{n}": "1.0" for n in range(30)}}
+    assert shown(changes=package_changes({}, many))[0].endswith(" more: layer pure-1")
+    spread = {f"pure-{n}": {f"package-{n}": "1.0"} for n in range(1, 8)}
+    assert shown(changes=package_changes({}, spread))[4:6] == [
+        "Change  package-5 1.0 added: layer pure-5",
+        "Change  2 more layers",
+    ]
 
 
 def test_new_or_old_base_image_is_shown() -> None:
