@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tomlkit
 from packaging.version import InvalidVersion, Version
 
 from poetry_docker_cache.plan.python_version import RELEASED
+
+if TYPE_CHECKING:
+    from datetime import date
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYER_KEYS = ROOT / "tests" / "golden" / "layer_keys.json"
@@ -42,7 +45,7 @@ def main() -> int:
     return bool(found)
 
 
-def problems(tag: str, version: str, changelog: str, *, released: datetime.date) -> list[str]:
+def problems(tag: str, version: str, changelog: str, *, released: date) -> list[str]:
     """Return why a tag cannot be released: it, the version and the changelog must agree."""
     found = []
     if tag != f"v{version}":
@@ -66,10 +69,11 @@ def layer_problems(version: str, recorded: str) -> list[str]:
     """Return the problem if the keys of dependency layers are those of another minor version."""
     if recorded and Version(recorded).release[:2] == Version(version).release[:2]:
         return []
-    return [
+    problem = (
         f"The recorded keys of dependency layers are of {recorded or 'no release'}."
         " Run `make layer-keys` and commit tests/golden/layer_keys.json."
-    ]
+    )
+    return [problem]
 
 
 def notes(changelog: str, version: str, *, link: str = "") -> str:

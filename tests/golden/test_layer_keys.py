@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 import tomlkit
 from golden_cases import NAMES, expected
-from layer_keys import RECORD, ROOT, Case, Record, case_keys, changed_layers, layer_keys, read_record
+from layer_keys import (
+    RECORD,
+    ROOT,
+    Case,
+    Record,
+    case_keys,
+    changed_layers,
+    layer_keys,
+    read_record,
+)
 
 from poetry_docker_cache.render.build_scripts import all_scripts
 

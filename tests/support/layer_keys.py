@@ -128,7 +128,7 @@ def layer_keys(
 
 
 def run_manifest(dockerfile: str, project: Path, output: Path) -> dict[str, str]:
-    """Run the steps that write manifests, as on the image's Python; return the manifests by name."""
+    """Run the steps that write manifests, as on the image's Python; return them by file name."""
     pythons: dict[str, str] = {}
     for line in instructions(dockerfile):
         if start := _FROM.match(line):
