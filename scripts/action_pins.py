@@ -1,4 +1,4 @@
-"""Pin each action in the templates of CI files to the commit of its newest release."""
+"""Pin each action in workflows and their templates to the commit of its newest release."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import re
 import subprocess
 from pathlib import Path
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates" / "ci"
+ROOT = Path(__file__).resolve().parents[1]
+PLACES = ("templates/ci/*.j2", ".github/workflows/*.yml")
 HOST = "https://github.com"
 _PIN = re.compile(r"([\w.-]+/[\w.-]+)@[0-9a-f]{40} # (v\S+)")
 _RELEASE = re.compile(r"refs/tags/v(\d+)\.(\d+)\.(\d+)")
 
 
-def refresh_actions(folder: Path = TEMPLATES, host: str = HOST) -> list[str]:
-    """Rewrite the pins in a folder; return a message for each action that could not be looked up.
+def files_with_actions(root: Path = ROOT) -> list[Path]:
+    """List the workflows of this repository, and the templates of those that `export` writes."""
+    return sorted(path for place in PLACES for path in root.glob(place))
+
+
+def refresh_actions(root: Path = ROOT, host: str = HOST) -> list[str]:
+    """Rewrite the pins; return a message for each action that could not be looked up.
 
     A pin is `OWNER/NAME@COMMIT # VERSION`.
     """
-    texts = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.j2"))}
+    texts = {path: path.read_text(encoding="utf-8") for path in files_with_actions(root)}
     failures: list[str] = []
     for action, version in dict.fromkeys(_PIN.findall("".join(texts.values()))):
         try:

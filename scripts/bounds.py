@@ -52,7 +52,7 @@ def run_tests(pyproject: dict[str, Any], kind: str) -> bool:
         folder = Path(name)
         environment = folder / "venv"
         subprocess.run([python, "-m", "venv", environment], check=True)
-        own = environment / "bin" / "python"
+        own = str(environment / "bin" / "python")
         install = [own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*install, "--upgrade", "pip>=25.3"], check=True)  # --build-constraint
         options = lowest_only(pyproject, folder) if kind == "lowest" else requirements
