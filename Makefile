@@ -22,7 +22,7 @@ test: $(READY)  ## run all tests, with a private container engine if there is no
 test-unit: $(READY)  ## run the tests that need no engine and no network
 	@$(VENV) -m pytest tests/unit
 
-test-bounds: $(READY)  ## run the unit tests with the lowest and the newest dependencies (or with POETRY=git+https://...)
+test-bounds: $(READY)  ## export all kinds of projects with the lowest and the newest dependencies (or with POETRY=git+https://...)
 	@$(VENV) scripts/bounds.py $(if $(POETRY),--poetry '$(POETRY)')
 
 lint: $(READY)  ## check format, style, types, imports and words

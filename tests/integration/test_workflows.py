@@ -31,7 +31,7 @@ def test_workflows_match_the_official_schema(tmp_path: Path) -> None:
 
 def test_scripts_in_workflows_are_clean(tmp_path: Path) -> None:
     """By shellcheck."""
-    files = []
+    files: list[Path] = []
     for path in WORKFLOWS:
         jobs = YAML(typ="safe").load(path)["jobs"]
         for text in [
