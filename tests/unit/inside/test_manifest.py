@@ -689,8 +689,7 @@ def test_packages_match_poetry(  # noqa: PLR0913, PLR0917  # all inputs of the c
     """The chosen packages are those that Poetry's Transaction installs, on any machine."""
     path = tmp_path_factory.getbasetemp() / "poetry.lock"
     path.write_text(tomlkit.dumps(lock), encoding="utf-8")
-    # The oldest Poetry reads the names of groups in the lock file as they are.
-    names = {*groups, *map(canonicalize_name, groups)}
+    names = {canonicalize_name(group) for group in groups}
     transaction = Transaction(
         [], Locker(path, {}).locked_packages(), [], None, {**environment, **machine}, names
     )
