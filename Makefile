@@ -6,7 +6,7 @@ VENV = .venv/bin/python
 READY = .venv/.ready
 
 help:  ## list the commands
-	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*##' '/^[a-z-]+:.*##/ { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## create .venv with the plugin, Poetry and the tools
 
@@ -21,6 +21,9 @@ test: $(READY)  ## run all tests, with a private container engine if there is no
 
 test-unit: $(READY)  ## run the tests that need no engine and no network
 	@$(VENV) -m pytest tests/unit
+
+test-bounds: $(READY)  ## export all kinds of projects with the lowest and the newest dependencies (or with POETRY=git+https://...)
+	@$(VENV) scripts/bounds.py $(if $(POETRY),--poetry '$(POETRY)')
 
 docs: $(READY)  ## build the documentation site into site/
 	@$(VENV) scripts/docs_site.py
@@ -40,6 +43,12 @@ faults: $(READY)  ## run the tests of faults, and write docs/reliability.* (half
 
 golden: $(READY)  ## regenerate the expected files in tests/golden, the reference pages and the JSON schema
 	@$(VENV) -m pytest tests/golden --regenerate
+
+layer-keys: $(READY)  ## record what decides whether a dependency layer is rebuilt (at each minor release)
+	@$(VENV) -m pytest --quiet tests/golden/test_layer_keys.py --record-keys
+
+release-check: $(READY)  ## build the sdist and the wheel, and try them in each Poetry (OPTIONS: see scripts/release_check.py)
+	@$(VENV) scripts/release_check.py $(OPTIONS)
 
 pins: $(READY)  ## refresh the pins of what a build installs besides the lock file, and of CI actions
 	@$(VENV) scripts/pins.py
@@ -64,4 +73,4 @@ $(READY): pyproject.toml
 	@$(VENV) -m pip install -qq --disable-pip-version-check --editable . --group dev
 	@touch $@
 
-.PHONY: help setup demo bench faults test test-unit lint words golden pins docs picture clean
+.PHONY: help setup demo bench faults test test-unit test-bounds docs picture lint golden layer-keys release-check pins clean

@@ -1,28 +1,29 @@
-"""Pin each action that CI files and action.yml use to the commit of its newest release."""
+"""Pin each action in workflows, templates and action.yml to its newest release's commit."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_ROOT = Path(__file__).resolve().parents[1]
-FILES = (*sorted((_ROOT / "templates" / "ci").glob("*.j2")), _ROOT / "action.yml")
+ROOT = Path(__file__).resolve().parents[1]
+PLACES = ("templates/ci/*.j2", ".github/workflows/*.yml", "action.yml")
 HOST = "https://github.com"
 _PIN = re.compile(r"([\w.-]+/[\w.-]+)@[0-9a-f]{40} # (v\S+)")
 _RELEASE = re.compile(r"refs/tags/v(\d+)\.(\d+)\.(\d+)")
 
 
-def refresh_actions(files: Sequence[Path] = FILES, host: str = HOST) -> list[str]:
-    """Rewrite the pins in files; return a message for each action that could not be looked up.
+def files_with_actions(root: Path = ROOT) -> list[Path]:
+    """List the workflows of this repository, and the templates of those that `export` writes."""
+    return sorted(path for place in PLACES for path in root.glob(place))
+
+
+def refresh_actions(root: Path = ROOT, host: str = HOST) -> list[str]:
+    """Rewrite the pins; return a message for each action that could not be looked up.
 
     A pin is `OWNER/NAME@COMMIT # VERSION`.
     """
-    texts = {path: path.read_text(encoding="utf-8") for path in files}
+    texts = {path: path.read_text(encoding="utf-8") for path in files_with_actions(root)}
     failures: list[str] = []
     for action, version in dict.fromkeys(_PIN.findall("".join(texts.values()))):
         try:

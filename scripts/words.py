@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
-PLACES = ("src", "templates", "tests", "scripts", "docs", "README.md", "CHANGELOG.md", "Makefile")
+PLACES = (
+    *("src", "templates", "tests", "scripts", "docs", ".github", "Makefile"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"),
+)
 LISTS = ("scripts/words.py", "tests/unit/repository/test_words.py")
 """The files that contain the words as data."""
 

@@ -1,4 +1,4 @@
-"""Add the option `--regenerate`, which rewrites the expected files (`make golden`)."""
+"""Add the options of `make golden` and `make layer-keys`, which rewrite the expected files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ collect_ignore = ["cases"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--regenerate`."""
+    """Add `--regenerate` and `--record-keys`."""
     parser.addoption(
         "--regenerate", action="store_true", help="rewrite tests/golden/cases/*/expected"
     )
+    parser.addoption(
+        "--record-keys", action="store_true", help="rewrite tests/golden/layer_keys.json"
+    )
+
+
+@pytest.fixture
+def record_keys(request: pytest.FixtureRequest) -> bool:
+    """Return whether to record the keys of dependency layers as those of this release."""
+    return bool(request.config.getoption("--record-keys"))
 
 
 @pytest.fixture

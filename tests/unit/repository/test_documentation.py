@@ -9,7 +9,10 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
-PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+PAGES = (
+    *("README.md", "CONTRIBUTING.md", "SECURITY.md"),
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
+)
 
 
 def prose(path: Path) -> str:
