@@ -257,8 +257,8 @@ class RunStep:
 
     @property
     def title(self) -> str:
-        """The name in messages."""
-        return self.name.replace("-", " ")
+        """The name in messages, as inside/run_step.py has it: `run 1`, `run 1 of api.worker`."""
+        return self.name.replace("-", " ", 1).replace(".", " of ", 1)
 
 
 @dataclass(frozen=True, kw_only=True)
