@@ -572,6 +572,12 @@ class ImagePlan:
         """The ids of the secrets of all steps."""
         return tuple(dict.fromkeys(name for step in self.steps for name in step.secrets))
 
+    @property
+    def secret_variables(self) -> tuple[str, ...]:
+        """The environment variables that are secrets of the front ends and of all steps."""
+        of_front_ends = (name for stage in self.assets for name in stage.variables)
+        return tuple(dict.fromkeys((*of_front_ends, *self.secrets)))
+
     def located(self, path: str) -> str:
         """The path in the build context of a path in the project."""
         return posixpath.normpath(posixpath.join(self.folder, path))
