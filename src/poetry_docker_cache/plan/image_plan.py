@@ -24,6 +24,12 @@ class Important(str):
     __slots__ = ()
 
 
+class MissingStart(Important):
+    """The note that an image has no start command."""
+
+    __slots__ = ()
+
+
 BASE = "base"
 """The stage with the base of the final image and its system packages."""
 REFRESHED = (BASE, "check")
@@ -577,6 +583,12 @@ class ImagePlan:
         """The environment variables that are secrets of the front ends and of all steps."""
         of_front_ends = (name for stage in self.assets for name in stage.variables)
         return tuple(dict.fromkeys((*of_front_ends, *self.secrets)))
+
+    @property
+    def notes_for_tests(self) -> Notes:
+        """The important notes, without those about the start command, which tests do not use."""
+        important = (note for note in self.notes if isinstance(note, Important))
+        return tuple(note for note in important if not isinstance(note, MissingStart))
 
     def located(self, path: str) -> str:
         """The path in the build context of a path in the project."""
