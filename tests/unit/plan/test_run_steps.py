@@ -114,13 +114,13 @@ def test_packages_need_a_shell() -> None:
 def test_packages_are_refused_on_red_hat_bases() -> None:
     """They would be written as `apt-get`, which those bases do not have."""
     images = {"base_image": "registry.example/ubi9/python-312:1", "python": "3.12"}
-    with pytest.raises(DockerCacheError, match="`packages` of run 1 are .* has dnf") as caught:
+    with pytest.raises(DockerCacheError, match=r"`packages` of run 1 are .* has dnf") as caught:
         planned(step(packages=("gettext",)), **images)
     assert 'instructions = { runtime = ["RUN dnf install -y gettext && ' in str(caught.value.fix)
 
 
 def test_steps_of_some_images_have_their_names() -> None:
-    """The progress and the cached steps of two images are told apart by the stage's name."""
+    """The progress of two images names each of their steps."""
     (made,) = planned(step(family="api.web")).steps
     assert (made.name, made.title) == ("run-1.api.web", "run 1 of api.web")
 

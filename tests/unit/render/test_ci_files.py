@@ -262,9 +262,10 @@ def test_builds_get_secrets_of_front_ends_and_build_steps(kind: CiKind) -> None:
     if kind == "github":
         for job in load(text)["jobs"].values():
             *others, build = job["steps"]
-            assert build["env"].items() >= {
-                name: f"${{{{ secrets.{name} }}}}" for name in secrets
-            }.items()
+            assert (
+                build["env"].items()
+                >= {name: f"${{{{ secrets.{name} }}}}" for name in secrets}.items()
+            )
             assert not re.search("|".join(SECRETS.keys() - {"GITHUB_TOKEN"}), str(others))
 
 
