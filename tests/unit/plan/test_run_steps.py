@@ -111,6 +111,15 @@ def test_packages_need_a_shell() -> None:
         planned(step(packages=("gettext",)), python="3.13", **images)
 
 
+def test_packages_of_alpine_are_installed_by_apk() -> None:
+    """They are only in the step's stage, without an index of packages."""
+    text = render_dockerfile(
+        planned(step(packages=("gettext",)), base_image="python:{python}-alpine")
+    )
+    assert "RUN apk add --no-cache gettext\n" in stage(text, "run-1")
+    assert "apt-get" not in text
+
+
 def test_packages_are_refused_on_red_hat_bases() -> None:
     """They would be written as `apt-get`, which those bases do not have."""
     images = {"base_image": "registry.example/ubi9/python-312:1", "python": "3.12"}

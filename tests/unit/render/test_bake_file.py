@@ -27,3 +27,8 @@ def test_targets_have_the_secrets_of_front_ends_and_build_steps() -> None:
     both = replace(step, npmrc=True)
     assert secrets(both) == f"concat({AUTH}, {NPMRC}, {variables})"
     assert 'variable "NPMRC_FILE" {\n' in render_bake_file([both], tag="1")
+
+
+def test_targets_build_the_final_image() -> None:
+    """Docker Compose's file of the same project, which bake merges, builds that for development."""
+    assert '\n  target     = "final"\n' in render_bake_file([TARGET], tag="1")

@@ -33,7 +33,7 @@ def test_each_is_listed_with_what_runs_it_again() -> None:
         "         runs again after a change of  output",
         " assets  web                           shop/static in the wheel",
         " run-1   all that the image has        /app/static/",
-        " run-2   the packages, lang, po        /opt/x/, /app/y.txt",
+        " run-2   the packages, po, lang        /opt/x/, /app/y.txt",
     ]
     assert as_data(layers)[1] == {
         "name": "run-1",
